@@ -1,0 +1,3 @@
+//! Sweep benchmark.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The process: arguments, logs, exit code.
+
+fn main() {}

@@ -1,0 +1,16 @@
+//! Floor 0: what the exporter talks about. Ids, statuses, counts and the snapshot; no AWS, no Prometheus, no YAML,
+//! no tokio.
+
+mod clock;
+mod connector;
+mod ids;
+mod snapshot;
+mod transfer;
+
+pub use clock::{Clock, Now};
+pub use connector::{Account, ConnectorKey, ConnectorNames, ConnectorTitle};
+pub use ids::{AccountName, ConnectorId, IdError, TransferId};
+pub use snapshot::{ConnectorView, Finished, Snapshot, StateCounts, TransferView};
+pub use transfer::{
+    DOCUMENTED_FAILURE_CODES, FailureCode, FileCounts, FileResult, FileStatus, Origin, TransferKey, TransferState,
+};

@@ -1,0 +1,250 @@
+//! Transfers, their files and the counts of them.
+
+use std::sync::Arc;
+
+use super::ids::name;
+use super::{AccountName, ConnectorId, ConnectorKey, TransferId};
+
+/// One transfer: what `StartFileTransfer` answered for one connector.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransferKey {
+    /// The account whose credentials see it.
+    pub account: AccountName,
+    /// The connector that moves the files.
+    pub connector: ConnectorId,
+    /// The id that `StartFileTransfer` answered.
+    pub transfer: TransferId,
+}
+
+impl TransferKey {
+    /// The connector that this transfer belongs to.
+    pub fn connector_key(&self) -> ConnectorKey {
+        ConnectorKey { account: self.account.clone(), id: self.connector.clone() }
+    }
+}
+
+/// Where a transfer was learned from; the label `origin` of `aws_transfer_exporter_transfers`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Origin {
+    /// `transfers` of the configuration.
+    Config,
+    /// The built-in simulator of the `demo` command.
+    Demo,
+}
+
+impl Origin {
+    /// Every origin.
+    pub const ALL: [Self; 2] = [Self::Config, Self::Demo];
+
+    /// The label value.
+    pub fn as_label(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Demo => "demo",
+        }
+    }
+}
+
+/// `StatusCode` of one file (`TransferTableStatus` of the Transfer API).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FileStatus {
+    /// Waits for a session.
+    Queued,
+    /// Is being moved.
+    InProgress,
+    /// Has arrived.
+    Completed,
+    /// Will not arrive.
+    Failed,
+    /// A status that the API's model does not have, by its own name. Such a file is unfinished.
+    Other(Arc<str>),
+}
+
+impl FileStatus {
+    /// The four statuses of the API's model, in the order of a file's life.
+    pub const MODELLED: [Self; 4] = [Self::Queued, Self::InProgress, Self::Completed, Self::Failed];
+
+    /// Reads the wire's name.
+    pub fn from_wire(name: &str) -> Self {
+        match name {
+            "QUEUED" => Self::Queued,
+            "IN_PROGRESS" => Self::InProgress,
+            "COMPLETED" => Self::Completed,
+            "FAILED" => Self::Failed,
+            other => Self::Other(other.into()),
+        }
+    }
+
+    /// The wire's name, which is also the label value.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Queued => "QUEUED",
+            Self::InProgress => "IN_PROGRESS",
+            Self::Completed => "COMPLETED",
+            Self::Failed => "FAILED",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// True for COMPLETED and FAILED: nothing more will happen to the file.
+    pub fn is_finished(&self) -> bool {
+        matches!(self, Self::Completed | Self::Failed)
+    }
+}
+
+name! {
+    /// Why a file failed, as AWS names it: never empty.
+    FailureCode
+}
+
+impl FailureCode {
+    /// What codes past the bound of unlisted ones are folded into.
+    pub const OTHER: &str = "OTHER";
+
+    /// `None` for an empty text, which means that AWS gave no code.
+    pub fn new(code: &str) -> Option<Self> {
+        (!code.is_empty()).then(|| Self(code.into()))
+    }
+
+    /// True for the codes that AWS documents.
+    pub fn is_documented(&self) -> bool {
+        DOCUMENTED_FAILURE_CODES.contains(&self.as_str())
+    }
+}
+
+/// The closed list of `failure-code` in the EventBridge detail reference of Transfer Family's SFTP connectors
+/// (<https://docs.aws.amazon.com/transfer/latest/userguide/events-detail-reference.html>), in its order.
+pub const DOCUMENTED_FAILURE_CODES: [&str; 16] = [
+    "ASSUME_ROLE_ERROR",
+    "UNSUPPORTED_OPERATION_ERROR",
+    "CONNECTION_ERROR",
+    "READ_FILE_ERROR",
+    "WRITE_FILE_ERROR",
+    "TIMEOUT_ERROR",
+    "LIST_DIRECTORY_ERROR",
+    "SEND_FILE_NOT_FOUND",
+    "RETRIEVE_FILE_NOT_FOUND",
+    "DIRECTORY_NOT_FOUND",
+    "FILE_NOT_FOUND",
+    "PATH_NOT_FOUND",
+    "RENAME_ERROR",
+    "DELETE_ERROR",
+    "INTERNAL_ERROR",
+    "UNKNOWN_ERROR",
+];
+
+/// One file of one transfer, as `ListFileTransferResults` tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileResult {
+    /// Where the file was sent to or retrieved from; not known to be unique within a transfer.
+    pub path: String,
+    /// What became of it so far.
+    pub status: FileStatus,
+    /// Why it failed; told for FAILED alone, and not always then.
+    pub failure_code: Option<FailureCode>,
+    /// The same for people: free text with host names and paths.
+    pub failure_message: Option<String>,
+}
+
+/// Files by status, and the failed ones by code.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileCounts {
+    /// QUEUED.
+    pub queued: u64,
+    /// IN_PROGRESS.
+    pub in_progress: u64,
+    /// COMPLETED.
+    pub completed: u64,
+    /// FAILED without a code.
+    pub failed_without_code: u64,
+    /// FAILED by code, sorted by code.
+    pub failed: Vec<(FailureCode, u64)>,
+    /// Statuses that the model does not have, sorted by name.
+    pub other: Vec<(Arc<str>, u64)>,
+}
+
+impl FileCounts {
+    /// Counts one file.
+    pub fn add_file(&mut self, status: &FileStatus, code: Option<&FailureCode>) {
+        match (status, code) {
+            (FileStatus::Queued, _) => self.queued += 1,
+            (FileStatus::InProgress, _) => self.in_progress += 1,
+            (FileStatus::Completed, _) => self.completed += 1,
+            (FileStatus::Failed, None) => self.failed_without_code += 1,
+            (FileStatus::Failed, Some(code)) => add_sorted(&mut self.failed, code, 1),
+            (FileStatus::Other(name), _) => add_sorted(&mut self.other, name, 1),
+        }
+    }
+
+    /// Adds another transfer's counts.
+    pub fn add(&mut self, more: &Self) {
+        self.queued += more.queued;
+        self.in_progress += more.in_progress;
+        self.completed += more.completed;
+        self.failed_without_code += more.failed_without_code;
+        for (code, files) in &more.failed {
+            add_sorted(&mut self.failed, code, *files);
+        }
+        for (name, files) in &more.other {
+            add_sorted(&mut self.other, name, *files);
+        }
+    }
+
+    /// All FAILED files, with a code or without.
+    pub fn failed_files(&self) -> u64 {
+        self.failed_without_code + self.failed.iter().map(|(_, files)| files).sum::<u64>()
+    }
+
+    /// Files that are neither COMPLETED nor FAILED.
+    pub fn unfinished_files(&self) -> u64 {
+        self.queued + self.in_progress + self.other.iter().map(|(_, files)| files).sum::<u64>()
+    }
+
+    /// All files.
+    pub fn total(&self) -> u64 {
+        self.unfinished_files() + self.completed + self.failed_files()
+    }
+}
+
+fn add_sorted<K: Ord + Clone>(counts: &mut Vec<(K, u64)>, key: &K, files: u64) {
+    match counts.binary_search_by(|(known, _)| known.cmp(key)) {
+        Ok(at) => counts[at].1 += files,
+        Err(at) => counts.insert(at, (key.clone(), files)),
+    }
+}
+
+/// What is known of a transfer as a whole; the label `state` of `aws_transfer_connector_transfers`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TransferState {
+    /// No result has been read yet.
+    Pending,
+    /// At least one file is neither COMPLETED nor FAILED.
+    Running,
+    /// Every file is COMPLETED.
+    Completed,
+    /// Settled, and at least one file is FAILED.
+    Failed,
+    /// AWS no longer knows it.
+    Gone,
+}
+
+impl TransferState {
+    /// Every state, in the order of a transfer's life.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Running, Self::Completed, Self::Failed, Self::Gone];
+
+    /// The label value.
+    pub fn as_label(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Gone => "gone",
+        }
+    }
+
+    /// True while there is something left to learn: such a transfer is asked for again.
+    pub fn is_unfinished(self) -> bool {
+        matches!(self, Self::Pending | Self::Running)
+    }
+}
