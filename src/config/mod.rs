@@ -1,0 +1,29 @@
+//! Floor 1: the configuration. [`ConfigFile`] is what the user wrote, [`Plan`] what will be done.
+//!
+//! ```text
+//! text --yaml--> Node tree with lines --file--> ConfigFile --resolve--> Plan
+//! ```
+//! Pure, except [`load`], which reads one file. Every fault becomes a [`Problem`] with its line and key; none stops
+//! the search for the next.
+
+mod check;
+mod duration;
+mod env;
+mod error;
+mod file;
+mod load;
+mod near;
+mod node;
+mod plan;
+mod reader;
+mod resolve;
+mod spot;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::{Problem, Problems};
+pub use file::ConfigFile;
+pub use load::load;
+pub use plan::{AccountPlan, AssumeRole, CollectorPlan, MetricsPlan, Plan, Secret};

@@ -1,0 +1,182 @@
+//! The configuration floor against files: golden plans, golden error texts, and the documents for people.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{ConfigFile, Plan, load};
+
+mod limits;
+mod secrets;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const PAIR: &str = "transfers: [{connector_id: c-0123456789abcdef0, transfer_id: a}]\n";
+
+fn env(name: &str) -> Option<String> {
+    let value = match name {
+        "REGION" => "eu-central-1",
+        "CONCURRENCY" => "4",
+        "RATE" => "2.5",
+        "TIMEOUT" => "20s",
+        "FALSE" => "false",
+        "EXTERNAL_ID" => "s3cr3t-external-id",
+        "PARTNER" => "a: b\nc: [",
+        "SECRET" => CANARY,
+        "EMPTY" => "",
+        _ => return None,
+    };
+    Some(value.to_owned())
+}
+
+const CANARY: &str = "CANARY hunter2";
+
+fn read(text: &str) -> Result<Plan, String> {
+    Plan::resolve(ConfigFile::read("x.yml", text, &env)).map_err(|problems| problems.to_string())
+}
+
+fn faults(text: &str) -> String {
+    read(text).expect_err(text)
+}
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir(Path::new(ROOT).join("tests/config").join(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "yml"))
+        .collect();
+    found.sort();
+    assert!(!found.is_empty());
+    found
+}
+
+/// Compares with the `.txt` beside the file, or writes it where `UPDATE_GOLDEN` is set.
+fn golden(path: &Path, actual: &str) {
+    let beside = path.with_extension("txt");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&beside, format!("{actual}\n")).unwrap();
+    }
+    let expected = fs::read_to_string(&beside).unwrap_or_default();
+    assert_eq!(actual, expected.trim_end(), "{}", path.display());
+}
+
+fn outcome(path: &Path) -> Result<Plan, String> {
+    let name = path.file_name().unwrap().to_string_lossy();
+    let text = fs::read_to_string(path).unwrap();
+    Plan::resolve(ConfigFile::read(&name, &text, &env)).map_err(|problems| problems.to_string())
+}
+
+#[test]
+fn each_good_file_gives_its_plan() {
+    for path in files("good") {
+        let plan = outcome(&path).unwrap_or_else(|problems| panic!("{problems}"));
+        golden(&path, &format!("{plan:#?}"));
+    }
+}
+
+#[test]
+fn each_bad_file_gives_its_problems() {
+    for path in files("bad") {
+        let problems = outcome(&path).expect_err(&path.display().to_string());
+        golden(&path, &problems);
+    }
+}
+
+#[test]
+fn the_problems_stand_in_the_order_of_their_lines_with_all_their_parts() {
+    let text = "metrics: {max_transfers: 0}\ncollector:\n  timeout: 10\n";
+    let problems = Plan::resolve(ConfigFile::read("x.yml", text, &env)).unwrap_err();
+    let places: Vec<_> = problems.iter().map(|problem| (problem.line, problem.key.as_str())).collect();
+    assert_eq!(places, [(Some(1), "transfers"), (Some(1), "metrics.max_transfers"), (Some(3), "collector.timeout")]);
+    assert_eq!(problems.count(), 3);
+    assert_eq!((&problems).into_iter().count(), 3);
+}
+
+#[test]
+fn without_a_configuration_there_is_one_account_and_nothing_to_do() {
+    let plan = Plan::default();
+    assert_eq!(plan.accounts.len(), 1);
+    assert_eq!(plan.accounts[0].name.as_str(), "default");
+    let mut written = read(PAIR).unwrap();
+    assert_eq!(written.transfers.len(), 1);
+    written.transfers.clear();
+    assert_eq!(written, plan);
+}
+
+#[test]
+fn line_numbers_hold_whatever_the_style() {
+    for (head, line) in [
+        ("", 3),
+        ("# a comment\n\n", 5),
+        ("---\n", 4),
+        ("connectors:\n- id: c-0123456789abcdef1\n  labels:\n    x: |-\n      a\n", 8),
+        ("connectors:\n- id: c-0123456789abcdef1\n  name: >-\n    a\n    b\n", 8),
+        ("connectors:\n- id: c-0123456789abcdef1\n  name: \"a\n    b\"\n", 7),
+        ("connectors:\n- id: c-0123456789abcdef1\n  name: a\n    b\n", 7),
+        ("connectors: [\n  {id: c-0123456789abcdef1,\n   name: x}\n]\n", 7),
+        ("connectors:\n- &c\n  id: c-0123456789abcdef1\n", 6),
+        ("collector: {timeout: 10s, # why\n  concurrency: 3}\n", 5),
+    ] {
+        let plain = format!("{head}{PAIR}metrics:\n  max_transfers: 0\n");
+        let windows = plain.replace('\n', "\r\n");
+        for text in [&plain, &windows, &format!("\u{feff}{plain}"), &format!("\u{feff}{windows}")] {
+            let problems = faults(text);
+            assert!(problems.starts_with(&format!("x.yml:{line}: `metrics.max_transfers`")), "{head}: {problems}");
+            assert_eq!(problems.matches("x.yml:").count(), 1, "{head}: {problems}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("latin1.yml"), b"# fine\ntransfers: \xe9\n").unwrap();
+    fs::File::create(at("large.yml")).unwrap().set_len((64 << 20) + 1).unwrap();
+    fs::write(at("good.yml"), PAIR).unwrap();
+    for (path, expected) in [
+        (at("none.yml"), ": no such file\n  hint: write one after `example.yml`, or name another by `--config.file`"),
+        (at(""), ": a directory, not a file\n  hint: name the file in it by `--config.file`"),
+        (at("latin1.yml"), ":2: not UTF-8\n  hint: save the file as UTF-8"),
+        (at("large.yml"), ": more than 64 MiB\n  hint: name the configuration by `--config.file`"),
+    ] {
+        let problems = load(&path, &env).unwrap_err().to_string();
+        assert_eq!(problems, format!("{}{expected}", path.display()));
+    }
+    assert_eq!(load(&at("good.yml"), &env).unwrap().transfers.len(), 1);
+}
+
+#[test]
+fn bounds_are_inclusive() {
+    for (section, key, good, bad) in [
+        (
+            "collector",
+            "concurrency",
+            &["1", "1024"][..],
+            &["0", "1025", "-1", "1.0", "1e3", "99999999999999999999"][..],
+        ),
+        (
+            "collector",
+            "requests_per_second",
+            &["0.01", "10000", "1", "2.5"],
+            &["0", "0.009", "10000.1", "-1", ".nan", ".inf"],
+        ),
+        ("collector", "timeout_offset", &["0s", "9999ms"], &["10s", "11s", "-1s", "0"]),
+        ("collector", "min_refresh_interval", &["1ms", "24h", "1d"], &["0s", "24h1ms"]),
+        ("collector", "gone_after", &["1s", "14d", "2w"], &["999ms", "14d1s"]),
+        ("metrics", "keep_settled", &["1m", "365d"], &["59s", "366d"]),
+        ("metrics", "max_transfers", &["1", "10000000"], &["0", "10000001"]),
+        ("metrics", "per_transfer", &["true", "false"], &["yes", "1", "'true'", "no"]),
+    ] {
+        for value in good {
+            assert!(read(&format!("{section}: {{{key}: {value}}}\n{PAIR}")).is_ok(), "{key}: {value}");
+        }
+        for value in bad {
+            let problems = faults(&format!("{section}: {{{key}: {value}}}\n{PAIR}"));
+            assert!(problems.starts_with(&format!("x.yml:1: `{section}.{key}`: ")), "{problems}");
+            assert_eq!(problems.matches("x.yml:").count(), 1, "{problems}");
+        }
+    }
+    for (timeout, good) in [("100ms", true), ("10m", true), ("99ms", false), ("601s", false)] {
+        let text = format!("collector: {{timeout: {timeout}, timeout_offset: 10ms}}\n{PAIR}");
+        assert_eq!(read(&text).is_ok(), good, "{timeout}");
+    }
+}
