@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{ConfigFile, Plan, load};
 
+mod docs;
 mod limits;
 mod secrets;
 
