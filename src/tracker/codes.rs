@@ -1,0 +1,53 @@
+//! Bounds on the label values that come from AWS.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::model::{FailureCode, FileStatus};
+
+/// Unlisted failure codes that pass through; later ones count as `OTHER`.
+const MAX_UNLISTED_CODES: usize = 100;
+/// Statuses outside the API's model that pass through; later ones count as `OTHER`.
+const MAX_UNLISTED_STATUSES: usize = 20;
+
+/// The unlisted names that have been seen.
+#[derive(Debug, Default)]
+pub(super) struct CodeBook {
+    codes: BTreeSet<FailureCode>,
+    statuses: BTreeSet<Arc<str>>,
+    folded: u64,
+}
+
+impl CodeBook {
+    /// The code to count under. Listed codes and the first 100 unlisted ones pass through.
+    pub(super) fn admit_code(&mut self, code: &FailureCode) -> FailureCode {
+        if code.is_documented() || admit(&mut self.codes, code, MAX_UNLISTED_CODES) {
+            return code.clone();
+        }
+        FailureCode::new(FailureCode::OTHER).unwrap_or_else(|| code.clone())
+    }
+
+    /// The status to count under.
+    pub(super) fn admit_status(&mut self, status: &FileStatus) -> FileStatus {
+        match status {
+            FileStatus::Other(name) if !admit(&mut self.statuses, name, MAX_UNLISTED_STATUSES) => {
+                FileStatus::Other(FailureCode::OTHER.into())
+            }
+            known => known.clone(),
+        }
+    }
+
+    /// Notes that one file's code was folded.
+    pub(super) fn note_folded(&mut self) {
+        self.folded += 1;
+    }
+
+    /// Files whose code was folded.
+    pub(super) fn folded(&self) -> u64 {
+        self.folded
+    }
+}
+
+fn admit<T: Ord + Clone>(seen: &mut BTreeSet<T>, name: &T, bound: usize) -> bool {
+    seen.contains(name) || (seen.len() < bound && seen.insert(name.clone()))
+}

@@ -1,0 +1,205 @@
+//! What holds for any course of answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::tests::{account, file, key, start, tracker};
+use super::*;
+use crate::model::{FileCounts, Finished, TransferState};
+
+const STATUSES: [&str; 5] = ["QUEUED", "IN_PROGRESS", "COMPLETED", "FAILED", "PAUSED"];
+const CODES: [&str; 3] = ["", "CONNECTION_ERROR", "UNLISTED"];
+
+fn file_strategy() -> impl Strategy<Value = FileResult> {
+    (0..6_usize, 0..STATUSES.len(), 0..CODES.len())
+        .prop_map(|(path, status, code)| file(&format!("/p{path}"), STATUSES[status], CODES[code]))
+}
+
+fn answer_strategy() -> impl Strategy<Value = Answer> {
+    prop_oneof![
+        6 => vec(file_strategy(), 0..12).prop_map(Answer::Files),
+        1 => Just(Answer::Unknown),
+        1 => Just(Answer::Failed),
+    ]
+}
+
+/// A file's course: how many answers pass until it moves, until it ends, and how it ends.
+#[derive(Clone, Debug)]
+struct Course {
+    moves: usize,
+    ends: usize,
+    failure: Option<usize>,
+}
+
+impl Course {
+    fn at(&self, path: usize, step: usize) -> FileResult {
+        let path = format!("/file{path}");
+        match (step >= self.moves, step >= self.moves + self.ends, self.failure) {
+            (false, _, _) => file(&path, "QUEUED", ""),
+            (true, false, _) => file(&path, "IN_PROGRESS", ""),
+            (true, true, None) => file(&path, "COMPLETED", ""),
+            (true, true, Some(code)) => file(&path, "FAILED", CODES[code]),
+        }
+    }
+}
+
+fn course_strategy() -> impl Strategy<Value = Course> {
+    (0..5_usize, 0..5_usize, proptest::option::of(0..CODES.len())).prop_map(|(moves, ends, failure)| Course {
+        moves,
+        ends,
+        failure,
+    })
+}
+
+fn counted(tracker: &Tracker, now: Now) -> BTreeMap<Finished, u64> {
+    tracker.snapshot(now).connectors.into_iter().next().map(|c| c.finished).unwrap_or_default()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    /// The counts of a transfer are the files of its newest readable answer, whatever came before.
+    #[test]
+    fn sums_equal_the_files_seen(answers in vec(answer_strategy(), 1..12)) {
+        let now = start();
+        let mut tracker = tracker(now);
+        tracker.track(key("a"), Origin::Config, None, now);
+        let mut newest: Option<&Vec<FileResult>> = None;
+        for (step, answer) in answers.iter().enumerate() {
+            let now = now.after(Duration::from_secs(step as u64));
+            let open = tracker.due(now.after(Duration::from_secs(100_000))).contains(&key("a"));
+            tracker.apply(&key("a"), answer, now);
+            if let Answer::Files(files) = answer && open && !files.is_empty() {
+                newest = Some(files);
+            }
+            let snapshot = tracker.snapshot(now);
+            let view = &snapshot.connectors[0];
+            let of_transfer = view.transfers[0].files.clone();
+            let mut expected = FileCounts::default();
+            for file in newest.into_iter().flatten() {
+                let code = file.failure_code.as_ref();
+                expected.add_file(&file.status, code);
+            }
+            prop_assert_eq!(of_transfer.clone().map_or(0, |c| c.total()), newest.map_or(0, Vec::len) as u64);
+            prop_assert_eq!(of_transfer, newest.map(|_| expected));
+            prop_assert_eq!(&view.files, &view.transfers[0].files);
+            let states: u64 = TransferState::ALL.iter().map(|state| view.states.of(*state)).sum();
+            prop_assert_eq!(states, 1);
+        }
+    }
+
+    /// Once settled or gone: never due, never changed, nothing counted.
+    #[test]
+    fn a_settled_transfer_is_never_due(answers in vec(answer_strategy(), 1..20)) {
+        let now = start();
+        let mut tracker = tracker(now);
+        tracker.track(key("a"), Origin::Demo, Some(now.wall), now);
+        let mut ended: Option<(TransferState, Option<FileCounts>, BTreeMap<Finished, u64>)> = None;
+        for (step, answer) in answers.iter().enumerate() {
+            let now = now.after(Duration::from_secs(500 * step as u64));
+            let applied = tracker.apply(&key("a"), answer, now);
+            let view = tracker.snapshot(now).connectors[0].transfers[0].clone();
+            let due = tracker.due(now.after(Duration::from_secs(100_000)));
+            prop_assert_eq!(due.is_empty(), !view.state.is_unfinished());
+            if let Some(ended) = &ended {
+                prop_assert_eq!(&applied, &Applied::default());
+                prop_assert_eq!(ended, &(view.state, view.files.clone(), counted(&tracker, now)));
+            } else if applied.settled || applied.gone {
+                prop_assert!(!view.state.is_unfinished());
+                ended = Some((view.state, view.files.clone(), counted(&tracker, now)));
+            }
+        }
+    }
+
+    /// Each file that finishes is counted once, as it ended, whatever the order of the files within an answer and however
+    /// often and late an answer comes again.
+    #[test]
+    fn each_finished_file_counts_once(
+        courses in vec(course_strategy(), 1..15),
+        steps in vec((0..10_usize, any::<u64>()), 1..25),
+    ) {
+        let now = start();
+        let mut tracker = tracker(now);
+        tracker.track(key("a"), Origin::Demo, Some(now.wall), now);
+        let mut seen = BTreeSet::new();
+        let mut expected: BTreeMap<Finished, u64> = BTreeMap::new();
+        let mut settled = false;
+        for (step, shuffle) in steps {
+            let mut files: Vec<_> = courses.iter().enumerate().map(|(at, course)| course.at(at, step)).collect();
+            let turn = (shuffle % files.len() as u64) as usize;
+            files.rotate_left(turn);
+            if shuffle % 2 == 0 {
+                files.reverse();
+            }
+            if !settled {
+                for file in &files {
+                    if file.status.is_finished() && seen.insert(file.path.clone()) {
+                        let end = match file.status {
+                            crate::model::FileStatus::Completed => Finished::Completed,
+                            _ => Finished::Failed(file.failure_code.clone()),
+                        };
+                        *expected.entry(end).or_default() += 1;
+                    }
+                }
+                settled = files.iter().all(|file| file.status.is_finished());
+            }
+            tracker.apply(&key("a"), &Answer::Files(files), now);
+            prop_assert_eq!(&counted(&tracker, now), &expected);
+        }
+        let total: u64 = expected.values().sum();
+        prop_assert!(total <= courses.len() as u64);
+    }
+
+    /// With paths that repeat, no more files are counted than the longest answer had finished of each path.
+    #[test]
+    fn equal_paths_never_count_more_than_were_told(answers in vec(vec(file_strategy(), 1..12), 1..15)) {
+        let now = start();
+        let mut tracker = tracker(now);
+        tracker.track(key("a"), Origin::Demo, Some(now.wall), now);
+        let mut most: BTreeMap<String, u64> = BTreeMap::new();
+        for files in answers {
+            // One file that never finishes keeps the transfer open.
+            let answer = files.iter().cloned().chain([file("/open", "QUEUED", "")]).collect();
+            tracker.apply(&key("a"), &Answer::Files(answer), now);
+            let mut told: BTreeMap<String, u64> = BTreeMap::new();
+            for file in files.iter().filter(|file| file.status.is_finished()) {
+                *told.entry(file.path.clone()).or_default() += 1;
+            }
+            for (path, files) in told {
+                let most = most.entry(path).or_default();
+                *most = files.max(*most);
+            }
+            prop_assert_eq!(counted(&tracker, now).values().sum::<u64>(), most.values().sum::<u64>());
+        }
+    }
+
+    /// The sums of a connector are the sums of its transfers, and a snapshot names every tracked transfer once.
+    #[test]
+    fn a_connector_is_the_sum_of_its_transfers(answers in vec((0..5_usize, answer_strategy()), 0..30)) {
+        let now = start();
+        let mut tracker = tracker(now);
+        let ids = ["a", "b", "c", "d", "e"];
+        for id in ids {
+            tracker.track(key(id), Origin::Config, None, now);
+        }
+        for (step, (transfer, answer)) in answers.iter().enumerate() {
+            tracker.apply(&key(ids[*transfer]), answer, now.after(Duration::from_secs(100 * step as u64)));
+        }
+        let snapshot = tracker.snapshot(now);
+        let view = &snapshot.connectors[0];
+        prop_assert_eq!(view.account.as_ref(), &account());
+        prop_assert_eq!(view.transfers.iter().map(|t| t.id.as_str()).collect::<Vec<_>>(), ids);
+        let mut sum = FileCounts::default();
+        for files in view.transfers.iter().filter_map(|transfer| transfer.files.as_ref()) {
+            sum.add(files);
+        }
+        prop_assert_eq!(view.files.clone().unwrap_or_default(), sum);
+        for state in TransferState::ALL {
+            let of_state = view.transfers.iter().filter(|transfer| transfer.state == state).count() as u64;
+            prop_assert_eq!(view.states.of(state), of_state);
+        }
+    }
+}

@@ -1,0 +1,359 @@
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::*;
+use crate::model::{ConnectorView, FileStatus, Finished, TransferState, TransferView};
+
+const SECOND: Duration = Duration::from_secs(1);
+const SETTINGS: Settings = Settings {
+    min_refresh_interval: Duration::from_secs(10),
+    gone_after: Duration::from_secs(900),
+    keep_settled: Duration::from_secs(3_600),
+};
+
+pub(super) fn start() -> Now {
+    Now { instant: Instant::now() + Duration::from_secs(1_000), wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) }
+}
+
+pub(super) fn account() -> Account {
+    Account { name: AccountName::new("prod"), region: "eu-central-1".into() }
+}
+
+pub(super) fn key(transfer: &str) -> TransferKey {
+    TransferKey {
+        account: account().name,
+        connector: "c-0123456789abcdef0".parse().unwrap(),
+        transfer: transfer.parse().unwrap(),
+    }
+}
+
+pub(super) fn tracker(now: Now) -> Tracker {
+    let mut tracker = Tracker::new(SETTINGS, now.wall);
+    tracker.configure(SETTINGS, [account()]);
+    tracker
+}
+
+pub(super) fn file(path: &str, status: &str, code: &str) -> FileResult {
+    FileResult {
+        path: path.into(),
+        status: FileStatus::from_wire(status),
+        failure_code: FailureCode::new(code),
+        failure_message: (status == "FAILED").then(|| format!("{path} broke")),
+    }
+}
+
+fn files(list: &[(&str, &str, &str)]) -> Answer {
+    Answer::Files(list.iter().map(|(path, status, code)| file(path, status, code)).collect())
+}
+
+fn connector(tracker: &Tracker, now: Now) -> ConnectorView {
+    tracker.snapshot(now).connectors.remove(0)
+}
+
+fn transfer(tracker: &Tracker, id: &str, now: Now) -> TransferView {
+    let view = connector(tracker, now);
+    view.transfers.iter().find(|transfer| transfer.id.as_str() == id).unwrap().as_ref().clone()
+}
+
+fn finished(tracker: &Tracker, now: Now) -> Vec<(Finished, u64)> {
+    connector(tracker, now).finished.into_iter().collect()
+}
+
+/// Tracked from a source that tells a start after the process's own.
+fn track_new(tracker: &mut Tracker, id: &str, now: Now) {
+    tracker.track(key(id), Origin::Demo, Some(now.wall), now);
+}
+
+#[test]
+fn a_transfer_is_pending_until_its_results_are_read() {
+    let now = start();
+    let mut tracker = tracker(now);
+    tracker.track(key("a"), Origin::Config, None, now);
+    assert_eq!(transfer(&tracker, "a", now).state, TransferState::Pending);
+    assert_eq!(transfer(&tracker, "a", now).up, None);
+    tracker.apply(&key("a"), &Answer::Failed, now);
+    let failed = transfer(&tracker, "a", now);
+    assert_eq!((failed.state, failed.up, failed.files), (TransferState::Pending, Some(false), None));
+    tracker.apply(&key("a"), &files(&[("f", "QUEUED", "")]), now);
+    let read = transfer(&tracker, "a", now);
+    assert_eq!((read.state, read.up), (TransferState::Running, Some(true)));
+    assert_eq!(read.files.unwrap().queued, 1);
+}
+
+#[test]
+fn a_failed_look_keeps_the_last_known_counts() {
+    let now = start();
+    let mut tracker = tracker(now);
+    tracker.track(key("a"), Origin::Config, None, now);
+    tracker.apply(&key("a"), &files(&[("f", "QUEUED", ""), ("g", "COMPLETED", "")]), now);
+    tracker.apply(&key("a"), &Answer::Failed, now);
+    let view = transfer(&tracker, "a", now);
+    assert_eq!((view.up, view.files.unwrap().total()), (Some(false), 2));
+}
+
+#[test]
+fn a_transfer_settles_when_its_last_file_finishes_and_is_never_due_again() {
+    let now = start();
+    let mut tracker = tracker(now);
+    tracker.track(key("a"), Origin::Config, None, now);
+    tracker.track(key("b"), Origin::Config, None, now);
+    assert!(tracker.apply(&key("a"), &files(&[("f", "COMPLETED", "")]), now).settled);
+    let failed = files(&[("f", "COMPLETED", ""), ("g", "FAILED", "CONNECTION_ERROR")]);
+    assert!(tracker.apply(&key("b"), &failed, now).settled);
+    assert_eq!(transfer(&tracker, "a", now).state, TransferState::Completed);
+    assert_eq!(transfer(&tracker, "b", now).state, TransferState::Failed);
+    assert_eq!(tracker.due(now.after(Duration::from_secs(1_000_000))), []);
+}
+
+#[test]
+fn an_unknown_status_is_counted_under_its_own_name_and_keeps_the_file_unfinished() {
+    let now = start();
+    let mut tracker = tracker(now);
+    tracker.track(key("a"), Origin::Config, None, now);
+    tracker.apply(&key("a"), &files(&[("f", "COMPLETED", ""), ("g", "PAUSED", "")]), now);
+    let view = transfer(&tracker, "a", now);
+    assert_eq!(view.state, TransferState::Running);
+    assert_eq!(view.files.unwrap().other, [("PAUSED".into(), 1)]);
+}
+
+#[test]
+fn never_answered_transfers_are_due_first_then_the_stalest() {
+    let now = start();
+    let mut tracker = tracker(now);
+    for id in ["a", "b", "c", "d"] {
+        tracker.track(key(id), Origin::Config, None, now);
+    }
+    let running = files(&[("f", "QUEUED", "")]);
+    tracker.apply(&key("b"), &running, now);
+    tracker.apply(&key("a"), &running, now.after(SECOND));
+    tracker.apply(&key("c"), &Answer::Failed, now.after(SECOND));
+    let later = now.after(11 * SECOND);
+    assert_eq!(tracker.due(later), [key("d"), key("c"), key("b"), key("a")]);
+    assert_eq!(tracker.due(now.after(10 * SECOND)), [key("d"), key("c"), key("b")]);
+}
+
+#[test]
+fn an_answer_younger_than_the_refresh_interval_is_not_fetched_again() {
+    let now = start();
+    let mut tracker = tracker(now);
+    tracker.track(key("a"), Origin::Config, None, now);
+    tracker.apply(&key("a"), &files(&[("f", "QUEUED", "")]), now);
+    assert_eq!(tracker.due(now.after(SETTINGS.min_refresh_interval - Duration::from_nanos(1))), []);
+    assert_eq!(tracker.due(now.after(SETTINGS.min_refresh_interval)), [key("a")]);
+}
+
+#[test]
+fn not_found_and_an_empty_list_are_the_same() {
+    for unknown in [Answer::Unknown, Answer::Files(Vec::new())] {
+        let now = start();
+        let mut tracker = tracker(now);
+        tracker.track(key("a"), Origin::Config, None, now);
+        tracker.apply(&key("a"), &unknown, now);
+        let view = transfer(&tracker, "a", now);
+        assert_eq!((view.state, view.up, view.files), (TransferState::Pending, Some(false), None));
+        let almost = now.after(SETTINGS.gone_after - SECOND);
+        assert_eq!(tracker.due(almost), [key("a")]);
+        assert!(!tracker.apply(&key("a"), &unknown, almost).gone);
+        assert!(tracker.apply(&key("a"), &unknown, now.after(SETTINGS.gone_after)).gone);
+        assert_eq!(transfer(&tracker, "a", now).state, TransferState::Gone);
+        assert_eq!(tracker.due(now.after(1_000 * SETTINGS.gone_after)), []);
+    }
+}
+
+#[test]
+fn results_in_between_start_the_time_until_gone_anew() {
+    let now = start();
+    let mut tracker = tracker(now);
+    tracker.track(key("a"), Origin::Config, None, now);
+    tracker.apply(&key("a"), &Answer::Unknown, now);
+    tracker.apply(&key("a"), &files(&[("f", "QUEUED", "")]), now.after(SECOND));
+    assert!(!tracker.apply(&key("a"), &Answer::Unknown, now.after(SETTINGS.gone_after)).gone);
+    let gone = now.after(2 * SETTINGS.gone_after);
+    assert!(tracker.apply(&key("a"), &Answer::Unknown, gone).gone);
+    let view = transfer(&tracker, "a", gone);
+    assert_eq!((view.state, view.files.unwrap().queued), (TransferState::Gone, 1));
+}
+
+#[test]
+fn what_had_finished_before_the_first_look_is_the_base() {
+    let now = start();
+    let mut tracker = tracker(now);
+    tracker.track(key("a"), Origin::Config, None, now);
+    let base = [("f", "COMPLETED", ""), ("g", "FAILED", "TIMEOUT_ERROR"), ("h", "QUEUED", ""), ("i", "QUEUED", "")];
+    let applied = tracker.apply(&key("a"), &files(&base), now);
+    assert_eq!(applied.failed.len(), 1, "a failed file of the base is told to the log all the same");
+    assert_eq!(finished(&tracker, now), []);
+    assert_eq!((connector(&tracker, now).last_completed, connector(&tracker, now).last_failed), (None, None));
+
+    let later = now.after(20 * SECOND);
+    let on = [("f", "COMPLETED", ""), ("g", "FAILED", "TIMEOUT_ERROR"), ("h", "COMPLETED", ""), ("i", "QUEUED", "")];
+    tracker.apply(&key("a"), &files(&on), later);
+    assert_eq!(finished(&tracker, later), [(Finished::Completed, 1)]);
+    assert_eq!(connector(&tracker, later).last_completed, Some(later.wall));
+}
+
+#[test]
+fn a_transfer_that_began_after_the_process_has_no_base() {
+    let now = start();
+    let mut tracker = tracker(now);
+    track_new(&mut tracker, "a", now);
+    tracker.track(key("old"), Origin::Demo, Some(now.wall - SECOND), now);
+    let answer = files(&[("f", "COMPLETED", ""), ("g", "FAILED", ""), ("h", "FAILED", "CONNECTION_ERROR")]);
+    let applied = tracker.apply(&key("a"), &answer, now);
+    assert_eq!(applied.failed.iter().map(|f| f.path.as_str()).collect::<Vec<_>>(), ["g", "h"]);
+    tracker.apply(&key("old"), &answer, now);
+    let coded = Finished::Failed(FailureCode::new("CONNECTION_ERROR"));
+    assert_eq!(finished(&tracker, now), [(Finished::Completed, 1), (Finished::Failed(None), 1), (coded, 1)]);
+}
+
+#[test]
+fn equal_paths_are_counted_each_and_once() {
+    let now = start();
+    let mut tracker = tracker(now);
+    track_new(&mut tracker, "a", now);
+    tracker.apply(&key("a"), &files(&[("f", "FAILED", ""), ("f", "QUEUED", ""), ("z", "QUEUED", "")]), now);
+    tracker.apply(&key("a"), &files(&[("f", "COMPLETED", ""), ("f", "FAILED", ""), ("z", "QUEUED", "")]), now);
+    tracker.apply(&key("a"), &files(&[("f", "FAILED", ""), ("f", "COMPLETED", ""), ("z", "QUEUED", "")]), now);
+    assert_eq!(finished(&tracker, now), [(Finished::Completed, 1), (Finished::Failed(None), 1)]);
+}
+
+#[test]
+fn a_file_that_is_told_otherwise_later_is_not_counted_again() {
+    let now = start();
+    let mut tracker = tracker(now);
+    track_new(&mut tracker, "a", now);
+    for status in ["COMPLETED", "IN_PROGRESS", "FAILED", "COMPLETED"] {
+        tracker.apply(&key("a"), &files(&[("f", status, ""), ("z", "QUEUED", "")]), now);
+    }
+    assert_eq!(finished(&tracker, now), [(Finished::Completed, 1)]);
+}
+
+#[test]
+fn a_code_on_a_file_that_did_not_fail_is_ignored() {
+    let now = start();
+    let mut tracker = tracker(now);
+    track_new(&mut tracker, "a", now);
+    tracker.apply(&key("a"), &files(&[("f", "COMPLETED", "CONNECTION_ERROR")]), now);
+    let counts = transfer(&tracker, "a", now).files.unwrap();
+    assert_eq!((counts.completed, counts.failed_files()), (1, 0));
+}
+
+#[test]
+fn past_a_hundred_unlisted_codes_the_rest_count_as_other() {
+    let now = start();
+    let mut tracker = tracker(now);
+    track_new(&mut tracker, "a", now);
+    let codes: Vec<_> = (0..103).map(|n| format!("CODE_{n}")).collect();
+    let answer =
+        codes.iter().map(|code| file(code, "FAILED", code)).chain([file("listed", "FAILED", "PATH_NOT_FOUND")]);
+    tracker.apply(&key("a"), &Answer::Files(answer.collect()), now);
+    let counts = transfer(&tracker, "a", now).files.unwrap();
+    let of = |code: &str| counts.failed.iter().find(|(known, _)| known.as_str() == code).map(|(_, files)| *files);
+    assert_eq!((of("CODE_99"), of("CODE_100"), of("OTHER"), of("PATH_NOT_FOUND")), (Some(1), None, Some(3), Some(1)));
+    assert_eq!(tracker.snapshot(now).folded_failure_codes, 3);
+
+    track_new(&mut tracker, "b", now);
+    let again = Answer::Files(vec![file("x", "FAILED", "CODE_5"), file("y", "FAILED", "CODE_100")]);
+    tracker.apply(&key("b"), &again, now);
+    assert_eq!(tracker.snapshot(now).folded_failure_codes, 4);
+}
+
+#[test]
+fn unlisted_statuses_are_bounded_too() {
+    let now = start();
+    let mut tracker = tracker(now);
+    track_new(&mut tracker, "a", now);
+    let answer = (0..25).map(|n| file(&n.to_string(), &format!("STATUS_{n}"), ""));
+    tracker.apply(&key("a"), &Answer::Files(answer.collect()), now);
+    let counts = transfer(&tracker, "a", now).files.unwrap();
+    assert_eq!((counts.other.len(), counts.unfinished_files()), (21, 25));
+}
+
+#[test]
+fn a_finished_transfer_expires_unless_the_configuration_names_it() {
+    let now = start();
+    let mut tracker = tracker(now);
+    for id in ["configured", "both"] {
+        tracker.track(key(id), Origin::Config, None, now);
+    }
+    for id in ["both", "done", "running"] {
+        track_new(&mut tracker, id, now);
+    }
+    for id in ["configured", "both", "done"] {
+        tracker.apply(&key(id), &files(&[("f", "COMPLETED", "")]), now);
+    }
+    let ids =
+        |tracker: &Tracker, now| connector(tracker, now).transfers.iter().map(|t| t.id.to_string()).collect::<Vec<_>>();
+    let kept = now.after(SETTINGS.keep_settled - SECOND);
+    tracker.expire(kept);
+    assert_eq!(ids(&tracker, kept), ["both", "configured", "done", "running"]);
+    let over = now.after(SETTINGS.keep_settled);
+    tracker.expire(over);
+    assert_eq!(ids(&tracker, over), ["both", "configured", "running"]);
+    assert_eq!(finished(&tracker, over), [(Finished::Completed, 2)], "what was counted stays");
+}
+
+#[test]
+fn a_transfer_leaves_with_its_last_origin() {
+    let now = start();
+    let mut tracker = tracker(now);
+    for id in ["stays", "leaves", "both"] {
+        tracker.track(key(id), Origin::Config, None, now);
+    }
+    track_new(&mut tracker, "both", now);
+    tracker.retain_origin(Origin::Config, &|known| known.transfer.as_str() == "stays");
+    assert_eq!(tracker.due(now), [key("both"), key("stays")]);
+    assert_eq!(tracker.snapshot(now).origins.into_iter().collect::<Vec<_>>(), [(Origin::Config, 1), (Origin::Demo, 1)]);
+    tracker.retain_origin(Origin::Config, &|_| false);
+    tracker.retain_origin(Origin::Demo, &|_| false);
+    assert!(tracker.snapshot(now).connectors.is_empty());
+}
+
+#[test]
+fn ages_and_timestamps_are_of_the_unfinished_alone() {
+    let now = start();
+    let mut tracker = tracker(now);
+    tracker.track(key("a"), Origin::Demo, Some(now.wall - 30 * SECOND), now);
+    tracker.track(key("b"), Origin::Config, None, now.after(SECOND));
+    let view = connector(&tracker, now);
+    assert_eq!((view.oldest_unfinished, view.results_age), (Some(now.wall - 30 * SECOND), None));
+    tracker.apply(&key("b"), &files(&[("f", "QUEUED", "")]), now.after(2 * SECOND));
+    tracker.apply(&key("a"), &files(&[("f", "COMPLETED", "")]), now.after(SECOND));
+    let view = connector(&tracker, now.after(5 * SECOND));
+    assert_eq!((view.oldest_unfinished, view.results_age), (Some(now.wall + SECOND), Some(3 * SECOND)));
+    tracker.apply(&key("b"), &files(&[("f", "FAILED", "")]), now.after(6 * SECOND));
+    let view = connector(&tracker, now.after(7 * SECOND));
+    assert_eq!((view.oldest_unfinished, view.results_age), (None, None));
+    assert_eq!(view.last_failed, Some(now.after(6 * SECOND).wall));
+}
+
+#[test]
+fn answers_for_what_is_not_tracked_change_nothing() {
+    let now = start();
+    let mut tracker = tracker(now);
+    assert_eq!(tracker.apply(&key("a"), &files(&[("f", "FAILED", "")]), now), Applied::default());
+    let stranger = TransferKey { account: AccountName::new("other"), ..key("a") };
+    tracker.track(stranger, Origin::Config, None, now);
+    assert!(tracker.snapshot(now).connectors.is_empty());
+    assert_eq!(tracker.due(now), []);
+}
+
+#[test]
+fn an_account_that_is_configured_no_more_takes_its_transfers_along() {
+    let now = start();
+    let mut tracker = tracker(now);
+    tracker.track(key("a"), Origin::Config, None, now);
+    tracker.configure(SETTINGS, [Account { name: AccountName::new("other"), region: "us-east-1".into() }]);
+    assert!(tracker.snapshot(now).connectors.is_empty());
+    assert_eq!(tracker.due(now), []);
+}
+
+#[test]
+fn a_clock_set_back_does_not_take_a_timestamp_back() {
+    let now = start();
+    let mut tracker = tracker(now);
+    track_new(&mut tracker, "a", now);
+    tracker.apply(&key("a"), &files(&[("f", "COMPLETED", ""), ("g", "QUEUED", "")]), now.after(9 * SECOND));
+    let set_back = Now { instant: now.instant + 10 * SECOND, wall: SystemTime::UNIX_EPOCH };
+    tracker.apply(&key("a"), &files(&[("f", "COMPLETED", ""), ("g", "COMPLETED", "")]), set_back);
+    assert_eq!(connector(&tracker, set_back).last_completed, Some(now.after(9 * SECOND).wall));
+}
