@@ -2,5 +2,6 @@
 //! uses only floors below its own.
 
 pub mod config;
+pub mod metrics;
 pub mod model;
 pub mod tracker;

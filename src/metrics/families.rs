@@ -1,0 +1,128 @@
+//! The one table of descriptors: the encoder, the instruments, METRICS.md and the tests all read it.
+
+/// The type of a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Goes up and down.
+    Gauge,
+    /// Only goes up while the process lives.
+    Counter,
+    /// Observations in buckets.
+    Histogram,
+}
+
+impl Kind {
+    /// The word of the text format.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gauge => "gauge",
+            Self::Counter => "counter",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// Where a family's values come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// What sweeps have learned: asking for one of these starts a sweep.
+    Sweep,
+    /// The exporter's own doings.
+    Own,
+    /// The operating system's view of the process.
+    Process,
+}
+
+/// One family.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Family {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// Its labels.
+    pub labels: &'static [&'static str],
+    /// Its HELP text.
+    pub help: &'static str,
+    /// Where its values come from.
+    pub source: Source,
+}
+
+const CONNECTOR: &[&str] = &["aws_account", "aws_region", "connector_id"];
+
+macro_rules! families {
+    ($($id:ident = $name:literal, $kind:ident, $source:ident, $labels:expr, $help:expr;)*) => {
+        $(
+            #[doc = $help]
+            pub const $id: Family =
+                Family { name: $name, kind: Kind::$kind, labels: $labels, help: $help, source: Source::$source };
+        )*
+
+        /// Every family, in the order of the exposition.
+        pub const ALL: &[&Family] = &[$(&$id,)*];
+    };
+}
+
+families! {
+    FILES = "aws_transfer_files", Gauge, Sweep,
+        &["aws_account", "aws_region", "connector_id", "transfer_id", "status", "failure_code"],
+        "Files of one transfer by status. Once its results have been read, the four statuses with an empty failure_code are always there.";
+    RESULTS_UP = "aws_transfer_results_up", Gauge, Sweep,
+        &["aws_account", "aws_region", "connector_id", "transfer_id"],
+        "1 if the newest ListFileTransferResults for the transfer told its files, else 0 (failed, or AWS does not know the transfer). The last known counts stay.";
+    CONNECTOR_FILES = "aws_transfer_connector_files", Gauge, Sweep,
+        &["aws_account", "aws_region", "connector_id", "status", "failure_code"],
+        "Files by status, summed over the transfers of the connector that are tracked now.";
+    CONNECTOR_TRANSFERS = "aws_transfer_connector_transfers", Gauge, Sweep,
+        &["aws_account", "aws_region", "connector_id", "state"],
+        "Tracked transfers by state: pending (nothing known yet), running, completed (all files), failed (settled, at least one file FAILED), gone (AWS no longer knows it).";
+    FILES_FINISHED = "aws_transfer_connector_files_finished_total", Counter, Sweep,
+        &["aws_account", "aws_region", "connector_id", "status", "failure_code"],
+        "Files seen to reach COMPLETED or FAILED, each counted once. What had finished before this exporter could watch is not counted.";
+    OLDEST_UNFINISHED = "aws_transfer_connector_oldest_unfinished_timestamp_seconds", Gauge, Sweep, CONNECTOR,
+        "Start (first sight where no source tells the start) of the oldest unfinished transfer, in seconds since the epoch. Absent when none is unfinished.";
+    LAST_COMPLETED = "aws_transfer_connector_last_completed_timestamp_seconds", Gauge, Sweep, CONNECTOR,
+        "When a file was last seen to complete, in seconds since the epoch. Absent until one is.";
+    LAST_FAILED = "aws_transfer_connector_last_failed_timestamp_seconds", Gauge, Sweep, CONNECTOR,
+        "When a file was last seen to fail, in seconds since the epoch. Absent until one is.";
+    RESULTS_AGE = "aws_transfer_connector_results_age_seconds", Gauge, Sweep, CONNECTOR,
+        "Age of the stalest answer among the unfinished transfers. Absent when none of them has been answered.";
+    CONNECTOR_INFO = "aws_transfer_connector_info", Gauge, Sweep,
+        &["aws_account", "aws_region", "connector_id", "name"],
+        "Always 1. What people call the connector (its id where no name is configured), and the labels configured for it.";
+    TRANSFERS = "aws_transfer_exporter_transfers", Gauge, Sweep, &["origin"],
+        "Tracked transfers by where they were learned from.";
+    SCRAPE_COMPLETE = "aws_transfer_exporter_scrape_complete", Gauge, Sweep, &[],
+        "1 if everything that was due had been fetched when this scrape was answered, 0 if the deadline came first or a fetch failed.";
+    CODES_FOLDED = "aws_transfer_exporter_failure_codes_folded_total", Counter, Sweep, &[],
+        "Failed files whose unlisted failure code is counted as OTHER, because 100 other unlisted codes were seen before.";
+    API_REQUESTS = "aws_transfer_exporter_api_requests_total", Counter, Own,
+        &["aws_account", "aws_region", "operation", "outcome"],
+        "Attempts at AWS API requests, retries included, by outcome. Denied includes attempts for which no valid credentials could be had.";
+    API_REQUEST_DURATION = "aws_transfer_exporter_api_request_duration_seconds", Histogram, Own, &["operation"],
+        "Duration of attempts at AWS API requests.";
+    API_RATE_LIMIT = "aws_transfer_exporter_api_rate_limit", Gauge, Own, &["aws_account", "aws_region"],
+        "API requests per second that are allowed now. Falls when AWS throttles, and climbs back.";
+    SWEEP_DURATION = "aws_transfer_exporter_sweep_duration_seconds", Gauge, Own, &[],
+        "Duration of the last sweep that has ended.";
+    CONFIG_RELOAD_OK = "aws_transfer_exporter_config_last_reload_successful", Gauge, Own, &[],
+        "1 if the last attempt to load the configuration succeeded.";
+    CONFIG_RELOAD_AT = "aws_transfer_exporter_config_last_reload_success_timestamp_seconds", Gauge, Own, &[],
+        "When the configuration was last loaded with success, in seconds since the epoch.";
+    BUILD_INFO = "aws_transfer_exporter_build_info", Gauge, Own, &["version", "rust_version"],
+        "Always 1. What this exporter was built from.";
+    PROCESS_CPU = "process_cpu_seconds_total", Counter, Process, &[],
+        "Total user and system CPU time spent in seconds.";
+    PROCESS_OPEN_FDS = "process_open_fds", Gauge, Process, &[],
+        "Number of open file descriptors.";
+    PROCESS_MAX_FDS = "process_max_fds", Gauge, Process, &[],
+        "Maximum number of open file descriptors.";
+    PROCESS_VIRTUAL_MEMORY = "process_virtual_memory_bytes", Gauge, Process, &[],
+        "Virtual memory size in bytes.";
+    PROCESS_RESIDENT_MEMORY = "process_resident_memory_bytes", Gauge, Process, &[],
+        "Resident memory size in bytes.";
+    PROCESS_START_TIME = "process_start_time_seconds", Gauge, Process, &[],
+        "Start time of the process since unix epoch in seconds.";
+    PROCESS_THREADS = "process_threads", Gauge, Process, &[],
+        "Number of OS threads in the process.";
+}
