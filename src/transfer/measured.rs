@@ -1,0 +1,46 @@
+//! Counts every attempt, retries included, and tells the rate limit of throttling.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::limited::Limits;
+use super::{AttemptObserver, Operation, Outcome};
+use crate::metrics::own::OwnMetrics;
+use crate::model::Account;
+
+/// The observer of one account's attempts.
+pub struct Measured {
+    account: Account,
+    own: Arc<OwnMetrics>,
+    limits: Arc<Limits>,
+}
+
+impl Measured {
+    /// Counts for `account` into `own`. Every outcome's series stands at 0 from here on, so that `increase()` sees the
+    /// first of each.
+    pub fn new(account: Account, own: Arc<OwnMetrics>, limits: Arc<Limits>) -> Self {
+        for operation in Operation::ALL {
+            for outcome in Outcome::ALL {
+                own.count_requests(&account, operation.as_label(), outcome.as_label(), 0);
+            }
+        }
+        own.set_rate_limit(&account, limits.rate());
+        Self { account, own, limits }
+    }
+}
+
+impl AttemptObserver for Measured {
+    fn attempt_started(&self, _: Operation, retry: bool) {
+        if retry {
+            self.limits.charge_retry();
+        }
+    }
+
+    fn attempt_ended(&self, operation: Operation, outcome: Outcome, duration: Duration) {
+        if outcome == Outcome::Throttled {
+            self.limits.throttled();
+        }
+        self.own.count_requests(&self.account, operation.as_label(), outcome.as_label(), 1);
+        self.own.observe_duration(operation.as_label(), duration);
+    }
+}

@@ -1,0 +1,70 @@
+//! Floor 2: AWS behind a trait. [`TransferApi`] speaks domain types; [`sdk`] is the adapter, the only place that names
+//! `aws_*`; [`limited`] and [`measured`] are decorators around it; [`results`] reads all pages.
+
+mod classify;
+mod error;
+pub mod limited;
+pub mod measured;
+mod results;
+pub mod sdk;
+pub mod session;
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use crate::model::{ConnectorId, FileResult, TransferId};
+
+pub use error::{ErrorKind, Outcome, TransferError};
+pub use results::{MAX_PAGES, all_file_results};
+
+/// A future that a port's method answers.
+pub type ApiFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, TransferError>> + Send + 'a>>;
+
+/// The operations of Transfer Family that the exporter calls.
+pub trait TransferApi: Send + Sync + 'static {
+    /// One page of `ListFileTransferResults`; the first where `next_token` is `None`. One call is one request that is
+    /// retried a bounded number of times.
+    fn file_results_page<'a>(
+        &'a self,
+        connector: &'a ConnectorId,
+        transfer: &'a TransferId,
+        next_token: Option<&'a str>,
+    ) -> ApiFuture<'a, ResultsPage>;
+}
+
+/// One page of results.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResultsPage {
+    /// The files, in the order of the answer.
+    pub files: Vec<FileResult>,
+    /// Where the next page starts; `None` on the last one. Never empty.
+    pub next_token: Option<String>,
+}
+
+/// An operation of the API; the label `operation`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// `ListFileTransferResults`.
+    ListFileTransferResults,
+}
+
+impl Operation {
+    /// Every operation that the exporter calls.
+    pub const ALL: [Self; 1] = [Self::ListFileTransferResults];
+
+    /// The label value.
+    pub fn as_label(self) -> &'static str {
+        match self {
+            Self::ListFileTransferResults => "ListFileTransferResults",
+        }
+    }
+}
+
+/// Told of every attempt at a request, retries included: what AWS counts.
+pub trait AttemptObserver: Send + Sync + 'static {
+    /// An attempt begins; `retry` is true for all but the first of a call.
+    fn attempt_started(&self, operation: Operation, retry: bool);
+
+    /// An attempt has ended after `duration`.
+    fn attempt_ended(&self, operation: Operation, outcome: Outcome, duration: Duration);
+}

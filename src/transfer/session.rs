@@ -1,0 +1,147 @@
+//! Credentials, Region, endpoint and time-outs of each account; the HTTP client is one for all.
+
+use std::time::Duration;
+
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, ConfigLoader, Region};
+use aws_sdk_transfer::config::retry::RetryConfig;
+use aws_sdk_transfer::config::{Credentials, SharedHttpClient, StalledStreamProtectionConfig};
+
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+
+use crate::config::AccountPlan;
+
+/// Attempts at one call, the first included.
+const MAX_ATTEMPTS: u32 = 3;
+
+/// How long a call may take. All of it follows from the budget of a scrape: a call that outlives a scrape's budget
+/// could not have helped that scrape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeOuts {
+    /// To connect.
+    pub connect: Duration,
+    /// One attempt, the answer's body included.
+    pub attempt: Duration,
+    /// All attempts, and the pauses between them.
+    pub operation: Duration,
+}
+
+impl TimeOuts {
+    /// The operation gets the scrape's budget, an attempt at most a third of it and 5 s, the connection at most 2 s.
+    pub fn within(budget: Duration) -> Self {
+        let attempt = (budget / 3).min(Duration::from_secs(5));
+        Self { connect: attempt.min(Duration::from_secs(2)), attempt, operation: budget }
+    }
+}
+
+/// Static credentials, for the built-in simulator.
+#[derive(Clone, Copy)]
+pub struct StaticCredentials {
+    /// The access key's id.
+    pub access_key_id: &'static str,
+    /// The access key's secret.
+    pub secret_access_key: &'static str,
+}
+
+/// Why an account has no session.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// Neither the configuration nor the SDK's chain names a Region.
+    #[error(
+        "account `{account}`: no Region is known\n  hint: set `region` of the account, or AWS_REGION, or `region` in the profile"
+    )]
+    NoRegion {
+        /// The account.
+        account: String,
+    },
+}
+
+/// A session: the account's Region and the SDK's configuration.
+pub struct Session {
+    /// The Region's code.
+    pub region: String,
+    /// What [`super::sdk::SdkTransfer::new`] takes.
+    pub config: aws_sdk_transfer::config::Builder,
+}
+
+/// Makes the sessions of all accounts.
+pub struct Sessions {
+    http_client: SharedHttpClient,
+    time_outs: TimeOuts,
+    credentials: Option<StaticCredentials>,
+}
+
+impl Sessions {
+    /// With `credentials`, nothing of the environment is asked for any.
+    pub fn new(time_outs: TimeOuts, credentials: Option<StaticCredentials>) -> Self {
+        let tls = tls::Provider::Rustls(CryptoMode::AwsLc);
+        let http_client = aws_smithy_http_client::Builder::new().tls_provider(tls).build_https();
+        Self::with_http_client(http_client, time_outs, credentials)
+    }
+
+    /// The same over another HTTP client.
+    pub fn with_http_client(
+        http_client: SharedHttpClient,
+        time_outs: TimeOuts,
+        credentials: Option<StaticCredentials>,
+    ) -> Self {
+        Self { http_client, time_outs, credentials }
+    }
+
+    /// The session of one account. Calls no AWS service but, where no Region is set, the instance's metadata.
+    ///
+    /// # Errors
+    /// [`SessionError::NoRegion`].
+    pub async fn open(&self, account: &AccountPlan) -> Result<Session, SessionError> {
+        let base = self.loader(account).load().await;
+        let Some(region) = base.region().map(ToString::to_string) else {
+            return Err(SessionError::NoRegion { account: account.name.to_string() });
+        };
+        let mut config = aws_sdk_transfer::config::Builder::from(&base);
+        // Set here, not on the loader: a role is assumed at STS, not at this endpoint.
+        if let Some(url) = &account.endpoint_url {
+            config = config.endpoint_url(url);
+        }
+        if let Some(role) = &account.assume_role {
+            let mut provider = AssumeRoleProvider::builder(&role.role_arn).session_name(&role.session_name);
+            if let Some(external_id) = &role.external_id {
+                provider = provider.external_id(external_id.expose());
+            }
+            config = config.credentials_provider(provider.configure(&base).build().await);
+        }
+        Ok(Session { region, config })
+    }
+
+    fn loader(&self, account: &AccountPlan) -> ConfigLoader {
+        let time_outs = TimeoutConfig::builder()
+            .connect_timeout(self.time_outs.connect)
+            .read_timeout(self.time_outs.attempt)
+            .operation_attempt_timeout(self.time_outs.attempt)
+            .operation_timeout(self.time_outs.operation)
+            .build();
+        let retries = RetryConfig::standard()
+            .with_max_attempts(MAX_ATTEMPTS)
+            .with_initial_backoff(Duration::from_millis(200))
+            .with_max_backoff(Duration::from_secs(2));
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(self.http_client.clone())
+            .timeout_config(time_outs)
+            .retry_config(retries)
+            // The attempt's time-out covers the body: results are small and read whole.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .use_fips(account.fips)
+            .use_dual_stack(account.dual_stack);
+        if let Some(region) = &account.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(profile) = &account.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(StaticCredentials { access_key_id, secret_access_key }) = self.credentials {
+            loader =
+                loader.credentials_provider(Credentials::new(access_key_id, secret_access_key, None, None, "static"));
+        }
+        loader
+    }
+}
