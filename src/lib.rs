@@ -1,6 +1,7 @@
 //! A Prometheus exporter for the SFTP connectors of AWS Transfer Family. ARCHITECTURE.md draws the floors; a module
 //! uses only floors below its own.
 
+pub mod collector;
 pub mod config;
 pub mod metrics;
 pub mod model;

@@ -1,0 +1,174 @@
+//! Floor 3: scrape-triggered collection. A scrape starts a sweep or joins the running one, waits until it ends or the
+//! scrape's own deadline comes, and answers with what is known; the sweep goes on behind it. Without scrapes there are
+//! no AWS calls.
+
+pub mod budget;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::watch;
+
+use crate::metrics::own::OwnMetrics;
+use crate::model::{Account, AccountName, Clock, ConnectorKey, ConnectorTitle, Now, Origin, Snapshot, TransferKey};
+use crate::tracker::{Settings, Tracker};
+use crate::transfer::TransferApi;
+use crate::transfer::limited::Limits;
+use sweep::{SweepEnd, Sweeps};
+
+/// How one account is called.
+#[derive(Clone)]
+pub struct AccountApi {
+    /// Its labels.
+    pub account: Account,
+    /// The port, with its limits around it.
+    pub api: Arc<dyn TransferApi>,
+    /// Those limits, for telling the rate.
+    pub limits: Arc<Limits>,
+    /// Transfers that a sweep looks at at once.
+    pub concurrency: usize,
+}
+
+/// What is to be collected.
+pub struct Targets {
+    /// The accounts.
+    pub accounts: Vec<AccountApi>,
+    /// The configured transfers.
+    pub transfers: Vec<TransferKey>,
+    /// Connectors that are known before any transfer of them is, and what people call those of the transfers.
+    pub connectors: Vec<(ConnectorKey, Option<ConnectorTitle>)>,
+    /// What the tracker goes by.
+    pub settings: Settings,
+}
+
+/// What a scrape is answered with.
+#[derive(Clone, Debug)]
+pub struct Collected {
+    /// What is known.
+    pub snapshot: Arc<Snapshot>,
+    /// True if everything that was due had been fetched.
+    pub complete: bool,
+    /// The moment of the snapshot.
+    pub now: Now,
+}
+
+/// Collects the results of all tracked transfers.
+#[derive(Clone)]
+pub struct Collector {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    tracker: Mutex<Tracker>,
+    accounts: Mutex<Arc<BTreeMap<AccountName, AccountApi>>>,
+    sweeps: Sweeps,
+    stopping: watch::Sender<bool>,
+    own: Arc<OwnMetrics>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Collector {
+    /// A collector that knows no target yet. Transfers that began before this moment have a base that is not counted.
+    pub fn new(own: Arc<OwnMetrics>, clock: Arc<dyn Clock>, settings: Settings) -> Self {
+        let tracker = Tracker::new(settings, clock.now().wall);
+        Self {
+            inner: Arc::new(Inner {
+                tracker: Mutex::new(tracker),
+                accounts: Mutex::default(),
+                sweeps: Sweeps::default(),
+                stopping: watch::Sender::new(false),
+                own,
+                clock,
+            }),
+        }
+    }
+
+    /// Replaces what is to be collected. What is known of transfers that stay is kept.
+    pub fn configure(&self, targets: Targets) {
+        let now = self.inner.clock.now();
+        let mut tracker = self.inner.tracker();
+        tracker.configure(targets.settings, targets.accounts.iter().map(|api| api.account.clone()));
+        for (key, title) in targets.connectors {
+            tracker.know_connector(key, title);
+        }
+        let wanted: std::collections::BTreeSet<_> = targets.transfers.iter().collect();
+        tracker.retain_origin(Origin::Config, &|key| wanted.contains(key));
+        for key in &targets.transfers {
+            tracker.track(key.clone(), Origin::Config, None, now);
+        }
+        drop(tracker);
+        let accounts: BTreeMap<_, _> =
+            targets.accounts.into_iter().map(|api| (api.account.name.clone(), api)).collect();
+        let before = std::mem::replace(&mut *lock(&self.inner.accounts), Arc::new(accounts));
+        for old in before.values() {
+            if self.inner.accounts().get(&old.account.name).is_none_or(|new| new.account != old.account) {
+                self.inner.own.forget_rate_limit(&old.account);
+            }
+        }
+    }
+
+    /// Starts to track a transfer that a source has told.
+    pub fn track(&self, key: TransferKey, origin: Origin, started_at: Option<SystemTime>) {
+        let now = self.inner.clock.now();
+        self.inner.tracker().track(key, origin, started_at, now);
+    }
+
+    /// Starts a sweep or joins the running one, and waits until it ends, `budget` is over or the collector is stopped.
+    pub async fn collect(&self, budget: Duration) -> Collected {
+        let mut sweep = self.inner.sweeps.start_or_join(&self.inner);
+        let mut stopping = self.inner.stopping.subscribe();
+        // A sweep whose task died drops its sender: the scrape is answered with what is known.
+        let complete = tokio::select! {
+            end = sweep.wait_for(Option::is_some) => end.is_ok_and(|end| end.is_some_and(SweepEnd::is_complete)),
+            () = tokio::time::sleep(budget) => false,
+            _ = stopping.wait_for(|stopping| *stopping) => false,
+        };
+        self.answer(complete)
+    }
+
+    /// Sweeps until the end, however long it takes, and answers.
+    pub async fn collect_whole(&self) -> Collected {
+        let mut sweep = self.inner.sweeps.start_or_join(&self.inner);
+        let complete = sweep.wait_for(Option::is_some).await.is_ok_and(|end| end.is_some_and(SweepEnd::is_complete));
+        self.answer(complete)
+    }
+
+    /// What is known, without any call.
+    pub fn known(&self) -> Collected {
+        let nothing_due = self.inner.tracker().due(self.inner.clock.now()).is_empty();
+        self.answer(nothing_due)
+    }
+
+    /// Ends all waiting: scrapes that wait for a sweep are answered with what is known.
+    pub fn stop(&self) {
+        self.inner.stopping.send_replace(true);
+    }
+
+    fn answer(&self, complete: bool) -> Collected {
+        for api in self.inner.accounts().values() {
+            self.inner.own.set_rate_limit(&api.account, api.limits.rate());
+        }
+        let now = self.inner.clock.now();
+        let snapshot = Arc::new(self.inner.tracker().snapshot(now));
+        Collected { snapshot, complete, now }
+    }
+}
+
+impl Inner {
+    fn tracker(&self) -> MutexGuard<'_, Tracker> {
+        lock(&self.tracker)
+    }
+
+    fn accounts(&self) -> Arc<BTreeMap<AccountName, AccountApi>> {
+        Arc::clone(&lock(&self.accounts))
+    }
+}
+
+/// A panic elsewhere must not fail every later scrape.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
