@@ -7,3 +7,4 @@ pub mod metrics;
 pub mod model;
 pub mod tracker;
 pub mod transfer;
+pub mod web;

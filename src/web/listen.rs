@@ -1,0 +1,90 @@
+//! Listen addresses as Prometheus writes them.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, lookup_host};
+
+const BACKLOG: i32 = 1024;
+
+/// Why an address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on `{address}`: {source}\n  hint: {hint}")]
+pub struct ListenError {
+    address: String,
+    source: io::Error,
+    hint: &'static str,
+}
+
+/// Listens on `host:port`, `[v6]:port` or `:port`; the last means every address, of IPv6 and IPv4 where the system has
+/// both.
+///
+/// # Errors
+/// [`ListenError`], with what to do about it.
+pub async fn bind(address: &str) -> Result<TcpListener, ListenError> {
+    let attempt = match address.strip_prefix(':') {
+        Some(port) => match port.parse() {
+            Ok(port) => open(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)))
+                .or_else(|_| open(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))),
+            Err(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "the port is not a number up to 65535")),
+        },
+        None => resolve(address).await.and_then(open),
+    };
+    attempt.map_err(|source| {
+        let hint = match source.kind() {
+            io::ErrorKind::AddrInUse => {
+                "another process listens there; stop it, or choose another `--web.listen-address`"
+            }
+            io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose a higher one",
+            _ => "an address is `host:port`, `[ipv6]:port` or `:port`",
+        };
+        ListenError { address: address.to_owned(), source, hint }
+    })
+}
+
+async fn resolve(address: &str) -> io::Result<SocketAddr> {
+    let mut found = lookup_host(address).await?;
+    found.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the host has no address"))
+}
+
+fn open(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_bare_port_listens_on_every_address() {
+        let listener = bind(":0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_address_in_use_says_so() {
+        let taken = bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let listener = bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let error = bind(&address).await.unwrap_err().to_string();
+        assert!(error.contains(&address) && error.contains("another process"), "{error} {taken}");
+    }
+
+    #[tokio::test]
+    async fn a_malformed_address_says_what_one_is() {
+        for address in ["", "localhost", ":x", ":70000", "1.2.3.4.5:1:2"] {
+            let error = bind(address).await.unwrap_err().to_string();
+            assert!(error.contains("hint: an address is"), "{address}: {error}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Which handler answers, pure.
+
+/// A request's destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    Landing,
+    Metrics,
+    Healthy,
+    Ready,
+    NotFound,
+    /// The path is known, and not by this method; with the methods for `Allow`.
+    MethodNotAllowed(&'static str),
+}
+
+/// `method` and `path` to a route. HEAD goes wherever GET goes.
+pub(super) fn route(method: &str, path: &str, telemetry_path: &str) -> Route {
+    let found = match path {
+        path if path == telemetry_path => Route::Metrics,
+        "/" => Route::Landing,
+        "/-/healthy" => Route::Healthy,
+        "/-/ready" => Route::Ready,
+        _ => return Route::NotFound,
+    };
+    match method {
+        "GET" | "HEAD" => found,
+        _ => Route::MethodNotAllowed("GET, HEAD"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_paths_answer_get_and_head() {
+        for (path, expected) in [
+            ("/", Route::Landing),
+            ("/metrics", Route::Metrics),
+            ("/-/healthy", Route::Healthy),
+            ("/-/ready", Route::Ready),
+        ] {
+            assert_eq!(route("GET", path, "/metrics"), expected);
+            assert_eq!(route("HEAD", path, "/metrics"), expected);
+            for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "get"] {
+                assert_eq!(route(method, path, "/metrics"), Route::MethodNotAllowed("GET, HEAD"), "{method} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_paths_are_not_found_by_any_method() {
+        for path in ["/metric", "/metrics/", "//", "/-/", "/-/healthy/x", "/favicon.ico", "*"] {
+            assert_eq!(route("GET", path, "/metrics"), Route::NotFound, "{path}");
+            assert_eq!(route("POST", path, "/metrics"), Route::NotFound, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_telemetry_path_moves_the_metrics() {
+        assert_eq!(route("GET", "/probe/metrics", "/probe/metrics"), Route::Metrics);
+        assert_eq!(route("GET", "/metrics", "/probe/metrics"), Route::NotFound);
+        assert_eq!(route("GET", "/", "/"), Route::Metrics);
+    }
+}
