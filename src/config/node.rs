@@ -161,9 +161,7 @@ fn place(node: &mut Node, spots: &Spots, spot: Option<SpotId>, parent_line: usiz
     let own = spot.map_or(parent_line, |spot| spots.line(spot));
     let anchored = spot.map(|spot| spots.anchored(spot));
     node.line = own;
-    let children = |wanted: usize| -> &[SpotId] {
-        anchored.map(|spot| spots.children(spot)).filter(|found| found.len() == wanted).unwrap_or_default()
-    };
+    let children = |wanted: usize| anchored.map(|spot| spots.children(spot, wanted)).unwrap_or_default();
     match &mut node.value {
         Value::List(items) => {
             let children = children(items.len());

@@ -1,5 +1,6 @@
 //! Where each node of a YAML document stands. The YAML reader tells no places, so a second parser's events do.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser};
@@ -10,6 +11,8 @@ use super::node::{MAX_DEPTH, MAX_NODES, Stop};
 #[derive(Debug, Default)]
 pub(super) struct Spots {
     nodes: Vec<Spot>,
+    /// The parser stopped before the end: the last nodes are not known.
+    incomplete: bool,
     /// The line of the second document's start.
     pub(super) second_document: Option<usize>,
     /// The document is too deep or too large to be read, and the line where that was seen.
@@ -32,11 +35,17 @@ impl Spots {
     /// Reads the events of `text`. Stops where the parser no longer understands it: the nodes before are known.
     pub(super) fn of(text: &str) -> Self {
         let mut found = Self::default();
-        let mut parser = Parser::new_from_str(text);
+        // This parser refuses tabs that the other takes; a space stands in the same place.
+        let spaced = if text.contains('\t') { Cow::Owned(text.replace('\t', " ")) } else { Cow::Borrowed(text) };
+        let mut parser = Parser::new_from_str(&spaced);
         let mut anchors: HashMap<usize, SpotId> = HashMap::new();
         let mut open: Vec<SpotId> = Vec::new();
         let mut documents = 0;
-        while let Some(Ok((event, span))) = parser.next_event() {
+        while let Some(next) = parser.next_event() {
+            let Ok((event, span)) = next else {
+                found.incomplete = true;
+                break;
+            };
             let line = span.start.line();
             match event {
                 Event::StreamEnd => break,
@@ -102,8 +111,10 @@ impl Spots {
         self.nodes[id].target.unwrap_or(id)
     }
 
-    /// The children of a spot that is no alias.
-    pub(super) fn children(&self, id: SpotId) -> &[SpotId] {
-        &self.nodes[id].children
+    /// The children of a spot that is no alias: `wanted` of them, or fewer where the parser stopped in it. None where
+    /// the shape is another.
+    pub(super) fn children(&self, id: SpotId, wanted: usize) -> &[SpotId] {
+        let found = &self.nodes[id].children;
+        if found.len() == wanted || (self.incomplete && found.len() < wanted) { found } else { &[] }
     }
 }

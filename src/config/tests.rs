@@ -115,6 +115,16 @@ fn line_numbers_hold_whatever_the_style() {
         ("connectors: [\n  {id: c-0123456789abcdef1,\n   name: x}\n]\n", 7),
         ("connectors:\n- &c\n  id: c-0123456789abcdef1\n", 6),
         ("collector: {timeout: 10s, # why\n  concurrency: 3}\n", 5),
+        ("collector: {\n  timeout: 10s,\n  concurrency: 3,\n}\n", 7),
+        ("connectors:\n- id:\tc-0123456789abcdef1\t# a tab\n", 5),
+        ("connectors:\n-   id: c-0123456789abcdef1\n    name: 'it''s\n      50% \"x\"'\n", 7),
+        ("\"connectors\":\n  -\n    ? id\n    : c-0123456789abcdef1\n", 7),
+        ("connectors:\n- {id: c-0123456789abcdef1, labels: {\n  a: http://x:1/y#z,\n  b: x}}\n", 7),
+        ("connectors:\n- id: c-0123456789abcdef1\n  labels: {\"a\":\"b\"}\n\n\n  # c\n", 9),
+        ("connectors: !!seq\n- id: !!str c-0123456789abcdef1\n", 5),
+        ("connectors: [{id: c-0123456789abcdef1, name: \"\\u00e9 \\x41 \\\n  b\"}]\n", 5),
+        ("connectors:\n- name: h\u{f6}\u{1f600}\n  id: c-0123456789abcdef1\n", 6),
+        ("%YAML 1.2\n---\n", 5),
     ] {
         let plain = format!("{head}{PAIR}metrics:\n  max_transfers: 0\n");
         let windows = plain.replace('\n', "\r\n");
@@ -123,6 +133,19 @@ fn line_numbers_hold_whatever_the_style() {
             assert!(problems.starts_with(&format!("x.yml:{line}: `metrics.max_transfers`")), "{head}: {problems}");
             assert_eq!(problems.matches("x.yml:").count(), 1, "{head}: {problems}");
         }
+    }
+}
+
+/// A quoted text that goes on at the line's start is no YAML 1.2, but the YAML reader takes it.
+#[test]
+fn where_the_second_parser_gives_up_the_lines_before_hold_and_the_keys_all() {
+    let head = "\ncollector:\n  timeout: 10\n  concurrency: 0\n";
+    let problems =
+        faults(&format!("{head}connectors:\n- id: x\n  name: \"a\nb\"\n{PAIR}metrics: {{max_transfers: 0}}\n"));
+    for place in
+        [":3: `collector.timeout`", ":4: `collector.concurrency`", ":6: `connectors[0].id`", "`metrics.max_transfers`"]
+    {
+        assert!(problems.contains(place), "{place}: {problems}");
     }
 }
 
