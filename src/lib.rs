@@ -2,3 +2,4 @@
 //! uses only floors below its own.
 
 pub mod model;
+pub mod simulator;
