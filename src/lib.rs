@@ -5,6 +5,7 @@ pub mod collector;
 pub mod config;
 pub mod metrics;
 pub mod model;
+pub mod simulator;
 pub mod tracker;
 pub mod transfer;
 pub mod web;

@@ -1,0 +1,170 @@
+use hyper::HeaderMap;
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::simulator::testing::simulator;
+use crate::simulator::{DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, Faults, Operation, Settings, sigv4};
+
+/// A simulator that serves, and the socket to it.
+struct Served {
+    simulator: Simulator,
+    stream: TcpStream,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+async fn served() -> Served {
+    let simulator = simulator(Settings::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let task = tokio::spawn(simulator.clone().serve(listener, async { drop(stopped.await) }));
+    Served { simulator, stream: TcpStream::connect(address).await.unwrap(), stop, task }
+}
+
+/// The bytes of a signed `ListConnectors`.
+fn call() -> Vec<u8> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        ("content-type", "application/x-amz-json-1.1"),
+        ("host", "localhost"),
+        ("x-amz-date", "20260101T000000Z"),
+        ("x-amz-target", "TransferService.ListConnectors"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    let scope = ("eu-central-1", "transfer");
+    let authorization = sigv4::authorize(DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, scope, &headers, b"{}");
+    headers.insert("authorization", authorization.try_into().unwrap());
+    let mut text = "POST / HTTP/1.1\r\ncontent-length: 2\r\n".to_owned();
+    for (name, value) in &headers {
+        text.extend([name.as_str(), ": ", value.to_str().unwrap(), "\r\n"]);
+    }
+    (text + "\r\n{}").into_bytes()
+}
+
+impl Served {
+    async fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.unwrap();
+    }
+
+    /// One whole answer: its head and its body.
+    async fn answer(&mut self) -> (String, Value) {
+        let mut bytes = Vec::new();
+        loop {
+            let text = String::from_utf8(bytes.clone()).unwrap();
+            if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+                if body.len() == length.parse::<usize>().unwrap() {
+                    return (head.to_owned(), serde_json::from_str(body).unwrap_or(Value::Null));
+                }
+            }
+            assert_ne!(self.stream.read_buf(&mut bytes).await.unwrap(), 0, "closed after {text}");
+        }
+    }
+
+    /// Everything until the connection ends, and how it ends.
+    async fn rest(&mut self) -> (String, io::Result<()>) {
+        let mut bytes = Vec::new();
+        let end = self.stream.read_to_end(&mut bytes).await.map(drop);
+        (String::from_utf8(bytes).unwrap(), end)
+    }
+}
+
+#[tokio::test]
+async fn one_connection_carries_many_calls() {
+    let mut served = served().await;
+    for _ in 0..3 {
+        served.send(&call()).await;
+        let (head, body) = served.answer().await;
+        assert!(head.starts_with("HTTP/1.1 200") && head.contains("x-amzn-requestid: "), "{head}");
+        assert!(head.contains("content-type: application/x-amz-json-1.1"), "{head}");
+        assert_eq!(body, json!({ "Connectors": [] }));
+    }
+    let calls = served.simulator.calls();
+    assert_eq!((calls.of(Operation::ListConnectors), calls.outcome("ok"), calls.peak_in_flight), (3, 3, 1));
+}
+
+#[tokio::test]
+async fn an_unsigned_call_is_refused_with_its_error_in_header_and_body() {
+    let mut served = served().await;
+    let request = "POST / HTTP/1.1\r\nhost: h\r\nx-amz-target: TransferService.ListConnectors\r\n\
+                   content-type: application/x-amz-json-1.1\r\ncontent-length: 2\r\n\r\n{}";
+    served.send(request.as_bytes()).await;
+    let (head, body) = served.answer().await;
+    assert!(head.starts_with("HTTP/1.1 400"), "{head}");
+    assert!(head.contains("x-amzn-errortype: MissingAuthenticationTokenException"), "{head}");
+    assert_eq!(body["__type"], "MissingAuthenticationTokenException");
+}
+
+#[tokio::test]
+async fn a_truncated_answer_announces_more_than_it_sends() {
+    let mut served = served().await;
+    served.simulator.set_faults(Faults { truncated_rate: 1.0, ..Faults::default() });
+    served.send(&call()).await;
+    let (text, end) = served.rest().await;
+    let body = text.split_once("\r\n\r\n").unwrap().1;
+    assert!(text.contains("content-length: 17") && body == r#"{"Connec"#, "{text}");
+    assert!(end.is_ok());
+}
+
+#[tokio::test]
+async fn a_reset_connection_ends_in_an_error() {
+    let mut served = served().await;
+    served.simulator.set_faults(Faults { reset_rate: 1.0, ..Faults::default() });
+    served.send(&call()).await;
+    let (text, end) = served.rest().await;
+    assert_eq!((text.as_str(), end.unwrap_err().kind()), ("", io::ErrorKind::ConnectionReset));
+}
+
+#[tokio::test]
+async fn a_stalled_call_counts_as_under_way_and_ends_when_the_simulator_stops() {
+    let mut served = served().await;
+    served.simulator.set_faults(Faults { stall_rate: 1.0, ..Faults::default() });
+    served.send(&call()).await;
+    while served.simulator.calls().outcome("stall") == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(served.simulator.calls().in_flight, 1);
+    served.stop.send(()).unwrap();
+    served.task.await.unwrap();
+    let mut text = Vec::new();
+    served.stream.read_to_end(&mut text).await.unwrap();
+    assert!(text.is_empty());
+    assert_eq!(served.simulator.calls().in_flight, 0);
+}
+
+#[tokio::test]
+async fn a_stalled_call_ends_when_its_client_goes() {
+    let mut served = served().await;
+    served.simulator.set_faults(Faults { stall_rate: 1.0, ..Faults::default() });
+    served.send(&call()).await;
+    while served.simulator.calls().outcome("stall") == 0 {
+        tokio::task::yield_now().await;
+    }
+    drop(served.stream);
+    while served.simulator.calls().in_flight > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_html_is_no_api_answer() {
+    let mut served = served().await;
+    served.simulator.set_faults(Faults { html_rate: 1.0, ..Faults::default() });
+    served.send(&call()).await;
+    let (head, body) = served.answer().await;
+    assert!(head.starts_with("HTTP/1.1 50") && head.contains("text/html") && body.is_null(), "{head}");
+}
+
+#[tokio::test]
+async fn control_is_answered_on_the_same_port() {
+    let mut served = served().await;
+    served.send(b"GET /_simulator/calls HTTP/1.1\r\nhost: h\r\n\r\n").await;
+    let (head, body) = served.answer().await;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert_eq!(body["in_flight"], 0);
+}
