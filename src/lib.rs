@@ -1,11 +1,16 @@
 //! A Prometheus exporter for the SFTP connectors of AWS Transfer Family. ARCHITECTURE.md draws the floors; a module
 //! uses only floors below its own.
 
+pub mod app;
+pub mod cli;
 pub mod collector;
 pub mod config;
 pub mod metrics;
 pub mod model;
+pub mod reload;
+pub mod shutdown;
 pub mod simulator;
+pub mod telemetry;
 pub mod tracker;
 pub mod transfer;
 pub mod web;

@@ -1,3 +1,22 @@
-//! The process: arguments, logs, exit code.
+//! The process: arguments, runtime, exit code.
 
-fn main() {}
+use std::io::Write;
+use std::process::ExitCode;
+
+use aws_transfer_exporter::cli::{self, Cli, Exit};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ended = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(cli::run(cli)));
+    let exit = ended.unwrap_or_else(|error| {
+        // Where standard error is closed there is nobody to tell.
+        let _ = writeln!(std::io::stderr(), "aws-transfer-exporter: {error:#}");
+        Exit::Failed
+    });
+    ExitCode::from(exit.code())
+}

@@ -129,7 +129,7 @@ proptest! {
         let mut settled = false;
         for (step, shuffle) in steps {
             let mut files: Vec<_> = courses.iter().enumerate().map(|(at, course)| course.at(at, step)).collect();
-            let turn = (shuffle % files.len() as u64) as usize;
+            let turn = usize::try_from(shuffle % files.len() as u64).unwrap();
             files.rotate_left(turn);
             if shuffle % 2 == 0 {
                 files.reverse();

@@ -1,0 +1,175 @@
+//! Flags and commands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::model::{ConnectorId, TransferId};
+use crate::simulator::Expiry;
+use crate::telemetry::{LogFormat, LogLevel};
+
+/// Prometheus exporter for AWS Transfer Family SFTP connectors. Without a command, it serves what --config.file names.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 120)]
+pub struct Cli {
+    /// Configuration.
+    #[command(flatten)]
+    pub config: ConfigFlag,
+    /// Server.
+    #[command(flatten)]
+    pub web: WebFlags,
+    /// Logs.
+    #[command(flatten)]
+    pub log: LogFlags,
+    /// What to do; serve if absent.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Where the configuration is.
+#[derive(Debug, Args)]
+pub struct ConfigFlag {
+    /// The configuration file.
+    #[arg(long = "config.file", value_name = "FILE", default_value = "aws-transfer-exporter.yml", global = true)]
+    pub file: PathBuf,
+}
+
+/// Where the server listens.
+#[derive(Debug, Args)]
+pub struct WebFlags {
+    /// Address to listen on; may be repeated.
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":10922", global = true)]
+    pub listen_address: Vec<String>,
+    /// Path of the metrics.
+    #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", global = true, value_parser = telemetry_path)]
+    pub telemetry_path: String,
+}
+
+/// How logs are written.
+#[derive(Debug, Args)]
+pub struct LogFlags {
+    /// Least level of log records.
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", global = true)]
+    pub level: LogLevel,
+    /// Format of log records.
+    #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt", global = true)]
+    pub format: LogFormat,
+}
+
+/// A command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve with no AWS account and no configuration, from the built-in simulator.
+    Demo,
+    /// Run the simulator of the Transfer Family endpoint alone.
+    Simulate(SimulateArgs),
+    /// Read the configuration and print every problem.
+    Check,
+    /// One sweep, the exposition on standard output. Exits 3 if a file FAILED.
+    Once(OnceArgs),
+    /// One look at one transfer.
+    Results(ResultsArgs),
+    /// Ask a running exporter on --web.listen-address whether it is healthy.
+    Healthcheck,
+}
+
+/// Flags of `simulate`.
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// Address that the simulator listens on.
+    #[arg(long = "simulator.listen-address", value_name = "ADDRESS", default_value = "127.0.0.1:4777")]
+    pub listen_address: String,
+    /// Seed of everything that is random.
+    #[arg(long = "simulator.seed", value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+    /// What is answered for an unknown or expired transfer.
+    #[arg(long = "simulator.expiry", value_name = "VARIANT", default_value = "not-found")]
+    pub expiry: ExpiryFlag,
+    /// Run the demo's fleet: connectors on which transfers start all the time.
+    #[arg(long = "simulator.fleet")]
+    pub fleet: bool,
+    /// Take any access key, and check the form of its signature alone.
+    #[arg(long = "simulator.accept-any-access-key")]
+    pub accept_any_access_key: bool,
+}
+
+/// [`Expiry`] as a flag's value.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ExpiryFlag {
+    /// `ResourceNotFoundException`.
+    NotFound,
+    /// An empty list.
+    EmptyList,
+}
+
+impl From<ExpiryFlag> for Expiry {
+    fn from(flag: ExpiryFlag) -> Self {
+        match flag {
+            ExpiryFlag::NotFound => Self::NotFound,
+            ExpiryFlag::EmptyList => Self::EmptyList,
+        }
+    }
+}
+
+/// Flags of `once`.
+#[derive(Debug, Args)]
+pub struct OnceArgs {
+    /// Write here in place of standard output, whole or not at all; for node_exporter's textfile collector.
+    #[arg(long = "output.file", value_name = "FILE")]
+    pub output_file: Option<PathBuf>,
+}
+
+/// Flags of `results`.
+#[derive(Debug, Args)]
+pub struct ResultsArgs {
+    /// The connector's id.
+    pub connector_id: ConnectorId,
+    /// The transfer's id, as StartFileTransfer answered it.
+    pub transfer_id: TransferId,
+    /// The configured account to ask; needed where there are several.
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
+    /// Form of the answer.
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    pub output: OutputForm,
+}
+
+/// Form of the answer of `results`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutputForm {
+    /// For a terminal.
+    Table,
+    /// For scripts.
+    Json,
+}
+
+fn telemetry_path(path: &str) -> Result<String, String> {
+    let visible = path.bytes().all(|b| b.is_ascii_graphic() && !b"?#\"<>\\^`{|}".contains(&b));
+    if path.starts_with('/') && visible && !path.starts_with("/-/") {
+        Ok(path.to_owned())
+    } else {
+        Err("a path starts with `/`, not with `/-/`, and has no query".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_telemetry_path_starts_with_a_slash_and_has_no_query() {
+        for good in ["/metrics", "/", "/probe/metrics"] {
+            assert!(telemetry_path(good).is_ok(), "{good}");
+        }
+        for bad in ["", "metrics", "/-/metrics", "/m?x", "/m#x", "/m m", "/ä"] {
+            assert!(telemetry_path(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! `demo`: the whole path with no AWS account. The simulator listens on a loopback port, and the exporter reads it
+//! through the real SDK over HTTP, as it would read AWS.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use super::args::WebFlags;
+use super::{Exit, output};
+use crate::app::{self, App};
+use crate::config::{AccountPlan, CollectorPlan, MetricsPlan, Plan};
+use crate::model::{AccountName, ConnectorTitle, TransferKey};
+use crate::shutdown;
+use crate::simulator::{DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, Faults, Fleet, Settings, Simulator};
+use crate::transfer::session::StaticCredentials;
+
+const SEED: u64 = 1;
+const ACCOUNT: &str = "demo";
+const REGION: &str = "eu-central-1";
+
+pub(super) async fn run(web: &WebFlags) -> anyhow::Result<Exit> {
+    let shutdown = shutdown::requested()?;
+    let listeners = app::listen(&web.listen_address).await?;
+    let endpoint = TcpListener::bind("127.0.0.1:0").await?;
+    let endpoint_url = format!("http://{}", endpoint.local_addr()?);
+
+    let clock = app::system_clock();
+    let simulator = Simulator::new(Settings { seed: SEED, ..Settings::default() }, Arc::clone(&clock));
+    simulator.set_faults(faults());
+    let credentials =
+        StaticCredentials { access_key_id: DEMO_ACCESS_KEY_ID, secret_access_key: DEMO_SECRET_ACCESS_KEY };
+    let app = App::new(plan(endpoint_url.clone()), Some(credentials), clock).await?;
+
+    let (sender, mut started) = mpsc::channel(64);
+    let mut background = tokio::task::JoinSet::new();
+    background.spawn(simulator.clone().serve(endpoint, std::future::pending()));
+    background.spawn(Fleet::new(SEED).run(simulator, sender, std::future::pending()));
+    let tracking = Arc::clone(&app);
+    background.spawn(async move {
+        while let Some(transfer) = started.recv().await {
+            let account = AccountName::new(ACCOUNT);
+            let key = TransferKey { account, connector: transfer.connector, transfer: transfer.transfer };
+            tracking.track_demo(key, transfer.started_at);
+        }
+    });
+
+    if let Some(listener) = listeners.first() {
+        let port = listener.local_addr()?.port();
+        output::print(welcome(port, &web.telemetry_path, &endpoint_url).as_bytes())?;
+    }
+    app.serve(listeners, &web.telemetry_path, shutdown).await;
+    background.shutdown().await;
+    Ok(Exit::Done)
+}
+
+fn welcome(port: u16, telemetry_path: &str, endpoint_url: &str) -> String {
+    format!(
+        "\nA simulated fleet of six connectors is transferring files; no AWS account is used.\n\n  \
+         metrics    http://localhost:{port}{telemetry_path}\n  \
+         page       http://localhost:{port}/\n  \
+         simulator  {endpoint_url}/_simulator/\n\n  \
+         What has failed, and why:\n    curl -s localhost:{port}{telemetry_path} | grep 'status=\"FAILED\"' | grep -v ' 0$'\n\n\
+         Each look at the metrics is a scrape. Stop with Ctrl-C.\n\n"
+    )
+}
+
+/// A little of what the real service does too, so that the exporter's own families move.
+fn faults() -> Faults {
+    Faults {
+        seed: SEED,
+        latency: Duration::from_millis(30),
+        server_error_rate: 0.01,
+        throttle_rate: 0.01,
+        ..Faults::default()
+    }
+}
+
+/// Everything quicker than in earnest: the fleet lives in seconds where AWS's transfers take minutes and hours.
+fn plan(endpoint_url: String) -> Plan {
+    let titles = Fleet::connectors().into_iter().map(|(id, name, partner)| {
+        let labels = BTreeMap::from([("partner".to_owned(), partner.to_owned())]);
+        (id, ConnectorTitle { name: name.into(), labels })
+    });
+    Plan {
+        accounts: vec![AccountPlan {
+            name: AccountName::new(ACCOUNT),
+            region: Some(REGION.to_owned()),
+            endpoint_url: Some(endpoint_url),
+            ..AccountPlan::default()
+        }],
+        transfers: Vec::new(),
+        connectors: titles.collect(),
+        collector: CollectorPlan {
+            requests_per_second: 100.0,
+            min_refresh_interval: Duration::from_secs(1),
+            gone_after: Duration::from_secs(30),
+            ..CollectorPlan::default()
+        },
+        metrics: MetricsPlan { keep_settled: Duration::from_mins(10), ..MetricsPlan::default() },
+    }
+}

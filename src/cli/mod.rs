@@ -1,0 +1,62 @@
+//! The command line: flags as Prometheus spells them, and what each command does.
+
+mod args;
+mod check;
+mod demo;
+mod healthcheck;
+mod once;
+mod output;
+mod results;
+mod serve;
+mod simulate;
+
+use std::path::Path;
+
+pub use args::{Cli, Command};
+
+use crate::config::{self, Plan, Problems};
+use crate::telemetry;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done: 0.
+    Done,
+    /// Failed, and it has been said why: 1.
+    Failed,
+    /// A file FAILED (`once`): 3.
+    FileFailed,
+}
+
+impl Exit {
+    /// The process's exit code. Bad usage is 2, and clap's business.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::FileFailed => 3,
+        }
+    }
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What kept the command from its work, for people.
+pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    telemetry::init(cli.log.level, cli.log.format)?;
+    match cli.command {
+        None => serve::run(&cli.config.file, &cli.web).await,
+        Some(Command::Demo) => demo::run(&cli.web).await,
+        Some(Command::Simulate(args)) => simulate::run(args).await,
+        Some(Command::Check) => check::run(&cli.config.file),
+        Some(Command::Once(args)) => once::run(&cli.config.file, args).await,
+        Some(Command::Results(args)) => results::run(&cli.config.file, args).await,
+        Some(Command::Healthcheck) => healthcheck::run(&cli.web).await,
+    }
+}
+
+/// Reads the configuration with the process's environment.
+fn load(file: &Path) -> Result<Plan, Problems> {
+    config::load(file, &|name| std::env::var(name).ok())
+}

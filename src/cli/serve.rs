@@ -1,0 +1,31 @@
+//! The exporter.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tracing::info;
+
+use super::Exit;
+use super::args::WebFlags;
+use crate::app::{self, App};
+use crate::{reload, shutdown};
+
+pub(super) async fn run(file: &Path, web: &WebFlags) -> anyhow::Result<Exit> {
+    // Before anything else, so that no signal finds the default in place.
+    let shutdown = shutdown::requested()?;
+    let hangups = reload::hangups()?;
+    let plan = super::load(file)?;
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        accounts = plan.accounts.len(),
+        transfers = plan.transfers.len(),
+        "starting"
+    );
+    let app = App::new(plan, None, app::system_clock()).await?;
+    let listeners = app::listen(&web.listen_address).await?;
+    let file = file.to_owned();
+    let reloads = tokio::spawn(reload::run(Arc::clone(&app), hangups, move || super::load(&file)));
+    app.serve(listeners, &web.telemetry_path, shutdown).await;
+    reloads.abort();
+    Ok(Exit::Done)
+}

@@ -1,0 +1,38 @@
+//! `simulate`: the endpoint of Transfer Family alone.
+
+use tokio::sync::mpsc;
+use tracing::info;
+
+use super::args::SimulateArgs;
+use super::{Exit, output};
+use crate::simulator::{AccessKeys, Fleet, Settings, Simulator};
+use crate::{app, shutdown};
+
+pub(super) async fn run(args: SimulateArgs) -> anyhow::Result<Exit> {
+    let shutdown = shutdown::requested()?;
+    let keys = AccessKeys { accept_any: args.accept_any_access_key, ..AccessKeys::default() };
+    let settings = Settings { seed: args.seed, expiry: args.expiry.into(), keys, ..Settings::default() };
+    let simulator = Simulator::new(settings, app::system_clock());
+    let listeners = app::listen(std::slice::from_ref(&args.listen_address)).await?;
+    let mut served = tokio::task::JoinSet::new();
+    if args.fleet {
+        let (sender, mut started) = mpsc::channel(64);
+        served.spawn(Fleet::new(args.seed).run(simulator.clone(), sender, std::future::pending()));
+        served.spawn(async move {
+            while let Some(transfer) = started.recv().await {
+                info!(connector_id = %transfer.connector, transfer_id = %transfer.transfer, "transfer started");
+            }
+        });
+    }
+    for listener in listeners {
+        let address = listener.local_addr()?;
+        output::print(
+            format!("Transfer Family simulator on http://{address}; control: http://{address}/_simulator/\n")
+                .as_bytes(),
+        )?;
+        served.spawn(simulator.clone().serve(listener, std::future::pending()));
+    }
+    shutdown.await;
+    served.shutdown().await;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,35 @@
+//! SIGHUP: the new configuration takes effect whole, or it is said why not and the old one stays.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{error, info};
+
+use crate::app::App;
+use crate::config::{Plan, Problems};
+
+/// The stream of SIGHUPs.
+///
+/// # Errors
+/// The handler cannot be installed.
+pub fn hangups() -> io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
+
+/// Loads and applies the configuration at each SIGHUP, for ever.
+pub async fn run(app: Arc<App>, mut hangups: Signal, load: impl Fn() -> Result<Plan, Problems>) {
+    while hangups.recv().await.is_some() {
+        let taken = match load() {
+            Ok(plan) => app.apply(plan).await,
+            Err(problems) => Err(problems.into()),
+        };
+        match taken {
+            Ok(()) => info!("configuration reloaded"),
+            Err(reasons) => {
+                app.note_failed_reload();
+                error!(reasons = %reasons, "the configuration was not reloaded, the one before stays");
+            }
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Signals.
+
+use std::io;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
+
+/// Ends at the first SIGTERM or SIGINT. A second one ends the process at once.
+///
+/// # Errors
+/// The handlers cannot be installed.
+pub fn requested() -> io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        info!(signal = name, "stopping");
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => (),
+                _ = interrupt.recv() => (),
+            }
+            std::process::exit(1);
+        });
+    })
+}
