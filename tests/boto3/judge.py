@@ -31,12 +31,6 @@ def endpoint():
 
 def client(access_key_id=ACCESS_KEY_ID, secret_access_key=SECRET_ACCESS_KEY, token=None, attempts=1, **config):
     """A client that does not check parameters itself, so that the simulator has to."""
-    session = boto3.Session(
-        aws_access_key_id=access_key_id,
-        aws_secret_access_key=secret_access_key,
-        aws_session_token=token,
-        region_name=REGION,
-    )
     settings = {
         "parameter_validation": False,
         "retries": {"total_max_attempts": attempts, "mode": "standard"},
@@ -44,7 +38,15 @@ def client(access_key_id=ACCESS_KEY_ID, secret_access_key=SECRET_ACCESS_KEY, tok
         "read_timeout": 10,
         "proxies": {},
     }
-    return session.client("transfer", endpoint_url=endpoint(), config=Config(**(settings | config)))
+    return boto3.client(
+        "transfer",
+        endpoint_url=endpoint(),
+        region_name=REGION,
+        aws_access_key_id=access_key_id,
+        aws_secret_access_key=secret_access_key,
+        aws_session_token=token,
+        config=Config(**(settings | config)),
+    )
 
 
 def control(method, path, value=None):

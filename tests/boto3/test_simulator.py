@@ -303,7 +303,7 @@ def test_an_unknown_access_key_is_rejected():
     assert message(error) == "The security token included in the request is invalid."
 
 
-def test_a_session_token_is_part_of_the_signature():
+def test_a_temporary_token_is_part_of_the_signature():
     assert "Connectors" in judge.client(token="a-token").list_connectors()
 
 
@@ -481,9 +481,9 @@ def test_a_truncated_body_is_shorter_than_announced(transfer, connector):
 def test_a_body_of_the_wrong_types_cannot_be_read(transfer, connector):
     transfer_id = judge.new_transfer(connector, completed(1))
     judge.set_faults(mistyped_rate=1)
-    with pytest.raises(Exception) as error:
+    # botocore trusts the wire's types: its parser iterates over the number.
+    with pytest.raises(TypeError):
         transfer.list_file_transfer_results(ConnectorId=connector, TransferId=transfer_id)
-    assert not isinstance(error.value, ClientError), "the HTTP status was good"
 
 
 def test_latency_delays_every_answer(transfer):
