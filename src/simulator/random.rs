@@ -45,7 +45,8 @@ impl SplitMix64 {
 
     /// A duration around `mean`, exponentially distributed and cut at three times the mean.
     pub fn duration(&mut self, mean: Duration) -> Duration {
-        mean.mul_f64((-(1.0 - self.unit()).ln()).clamp(0.0, 3.0))
+        let share = (-(1.0 - self.unit()).ln()).clamp(0.0, 3.0);
+        Duration::try_from_secs_f64(mean.as_secs_f64() * share).unwrap_or(Duration::MAX)
     }
 
     /// A text of the form of a version 4 UUID.
@@ -82,6 +83,17 @@ mod tests {
             assert_eq!(uuid.as_bytes()[14], b'4', "{uuid}");
             assert!(matches!(uuid.as_bytes()[19], b'8' | b'9' | b'a' | b'b'), "{uuid}");
         }
+    }
+
+    #[test]
+    fn durations_lie_around_their_mean_and_never_overflow() {
+        let mut random = SplitMix64::new(5);
+        let mean = Duration::from_secs(10);
+        let all: Vec<_> = (0..2000).map(|_| random.duration(mean)).collect();
+        let average = all.iter().sum::<Duration>() / 2000;
+        assert!((8..11).contains(&average.as_secs()), "{average:?}");
+        assert!(all.iter().all(|one| *one <= 3 * mean));
+        assert!((0..100).map(|_| random.duration(Duration::MAX)).max().unwrap() > mean);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::simulator::testing::simulator;
-use crate::simulator::{DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, Faults, Operation, Settings, sigv4};
+use crate::simulator::{DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, Faults, Operation, Settings, ThrottleError, sigv4};
 
 /// A simulator that serves, and the socket to it.
 struct Served {
@@ -98,6 +98,57 @@ async fn an_unsigned_call_is_refused_with_its_error_in_header_and_body() {
     assert!(head.starts_with("HTTP/1.1 400"), "{head}");
     assert!(head.contains("x-amzn-errortype: MissingAuthenticationTokenException"), "{head}");
     assert_eq!(body["__type"], "MissingAuthenticationTokenException");
+}
+
+#[tokio::test]
+async fn each_fault_has_its_error_and_its_status() {
+    let none = Faults::default;
+    let throttled = |throttle_error| Faults { throttle_rate: 1.0, throttle_error, ..none() };
+    let mut served = served().await;
+    for (faults, status, error) in [
+        (Faults { server_error_rate: 1.0, ..none() }, 500, "InternalServiceError"),
+        (Faults { unavailable_rate: 1.0, ..none() }, 503, "ServiceUnavailableException"),
+        (Faults { expired_token: true, throttle_rate: 1.0, ..none() }, 400, "ExpiredTokenException"),
+        (throttled(ThrottleError::ThrottlingException), 400, "ThrottlingException"),
+        (throttled(ThrottleError::Throttling), 400, "Throttling"),
+        (throttled(ThrottleError::TooManyRequestsException), 400, "TooManyRequestsException"),
+        (throttled(ThrottleError::RequestLimitExceeded), 400, "RequestLimitExceeded"),
+        (Faults { access_denied: true, ..none() }, 400, "AccessDeniedException"),
+        (Faults { access_denied_operations: vec![Operation::ListConnectors], ..none() }, 400, "AccessDeniedException"),
+    ] {
+        served.simulator.set_faults(faults);
+        served.send(&call()).await;
+        let (head, body) = served.answer().await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{error}: {head}");
+        assert!(head.lines().any(|line| line == format!("x-amzn-errortype: {error}")), "{error}: {head}");
+        assert_eq!(body["__type"], error);
+        assert!(served.simulator.calls().outcome(error) > 0);
+    }
+    served.simulator.set_faults(Faults { access_denied_operations: vec![Operation::TestConnection], ..none() });
+    served.send(&call()).await;
+    assert!(served.answer().await.0.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn a_mistyped_answer_is_good_json_of_the_wrong_types() {
+    let mut served = served().await;
+    served.simulator.set_faults(Faults { mistyped_rate: 1.0, ..Faults::default() });
+    served.send(&call()).await;
+    let (head, body) = served.answer().await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert_eq!(body, json!({ "Connectors": 7 }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn latency_passes_before_the_answer() {
+    let simulator = simulator(Settings::default());
+    simulator.set_faults(Faults { latency: Duration::from_hours(1), ..Faults::default() });
+    let (parts, ()) = Request::post("/").body(()).unwrap().into_parts();
+    let answering = simulator.answer(&parts, b"{}", std::future::pending());
+    let mut answering = pin!(answering);
+    let early = tokio::time::timeout(Duration::from_mins(59), &mut answering).await;
+    assert!(early.is_err());
+    assert!(matches!(answering.await, Answer::Page(page) if page.error == Some("UnknownOperationException")));
 }
 
 #[tokio::test]
