@@ -1,3 +1,161 @@
-//! Sweep benchmark.
+//! One sweep at size: 1,000 unfinished transfers, 50 ms a call, 32 calls at once. The simulator and the exporter are
+//! processes of their own, as in earnest; the figures are of the exporter's. Linux only: it reads `/proc`.
+//!
+//! `cargo bench --bench sweep` prints them.
 
-fn main() {}
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and fails by panicking")]
+#![expect(clippy::cast_precision_loss, reason = "small numbers")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use aws_transfer_exporter::simulator::{DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY};
+
+const TRANSFERS: usize = 1_000;
+const CONCURRENCY: usize = 32;
+const LATENCY: Duration = Duration::from_millis(50);
+const SWEEPS: usize = 7;
+
+fn main() {
+    let simulator = Process::start(&["simulate", "--simulator.listen-address=127.0.0.1:0"]);
+    for n in 0..TRANSFERS {
+        let stuck = r#"[{"path": "/a", "queued_for": "forever", "in_progress_for": 0, "end": "never"}]"#;
+        let path = format!("/_simulator/transfers/{}/t-{n}", connector(n));
+        request(simulator.port, "PUT", &path, stuck);
+    }
+    let latency = format!(r#"{{"latency": "{}ms"}}"#, LATENCY.as_millis());
+    request(simulator.port, "PUT", "/_simulator/faults", &latency);
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("exporter.yml");
+    fs::write(&file, configuration(simulator.port)).unwrap();
+    let flag = format!("--config.file={}", file.display());
+    let exporter = Process::start(&[&flag, "--web.listen-address=127.0.0.1:0"]);
+    let resident_before = exporter.status_kib("VmRSS");
+
+    let ideal = LATENCY.as_secs_f64() * TRANSFERS as f64 / CONCURRENCY as f64;
+    println!("{TRANSFERS} transfers, {} ms a call, {CONCURRENCY} at once: ideal {ideal:.4} s", LATENCY.as_millis());
+    println!("sweep    wall s   over ideal   calls   CPU ms/call");
+    let (mut ratios, mut costs) = (Vec::new(), Vec::new());
+    for sweep in 1..=SWEEPS {
+        let (calls_before, cpu_before) = (exporter.calls(), exporter.cpu_seconds());
+        let start = Instant::now();
+        let exposition = request(exporter.port, "GET", "/metrics", "");
+        let wall = start.elapsed().as_secs_f64();
+        let cpu = exporter.cpu_seconds() - cpu_before;
+        let calls = exporter.calls() - calls_before;
+        assert!(exposition.contains("\naws_transfer_exporter_scrape_complete 1\n"), "the sweep was not complete");
+        assert!((calls - TRANSFERS as f64).abs() < 0.5, "{calls} calls");
+        let (ratio, cost) = (wall / ideal, cpu * 1_000.0 / calls);
+        println!("{sweep:>5}  {wall:>8.3}   {ratio:>10.3}   {calls:>5}   {cost:>11.3}");
+        ratios.push(ratio);
+        costs.push(cost);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    println!("over ideal: median {:.3}, worst {:.3} (at most 1.10 wanted)", median(&mut ratios), ratios[SWEEPS - 1]);
+    println!(
+        "CPU a call: median {:.3} ms, worst {:.3} ms (at most 0.3 ms wanted)",
+        median(&mut costs),
+        costs[SWEEPS - 1]
+    );
+    println!(
+        "resident memory: {:.1} MB before the first sweep, {:.1} MB now, {:.1} MB at the peak (at most 30 MB wanted)",
+        resident_before / 1_000.0 * 1.024,
+        exporter.status_kib("VmRSS") / 1_000.0 * 1.024,
+        exporter.status_kib("VmHWM") / 1_000.0 * 1.024
+    );
+}
+
+fn connector(n: usize) -> String {
+    format!("c-{:017x}", n % 20)
+}
+
+fn configuration(port: u16) -> String {
+    let mut text = format!(
+        "accounts:\n  - name: bench\n    region: eu-central-1\n    endpoint_url: http://127.0.0.1:{port}\n\
+         collector:\n  concurrency: {CONCURRENCY}\n  requests_per_second: 10000\n  min_refresh_interval: 1ms\n  timeout: 30s\n\
+         transfers:\n"
+    );
+    for n in 0..TRANSFERS {
+        let _ = writeln!(text, "  - connector_id: {}\n    transfer_id: t-{n}", connector(n));
+    }
+    text
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// A command of the program that listens; it is killed when dropped.
+struct Process {
+    child: Child,
+    port: u16,
+}
+
+impl Process {
+    fn start(args: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_aws-transfer-exporter"))
+            .args(args)
+            .env("AWS_ACCESS_KEY_ID", DEMO_ACCESS_KEY_ID)
+            .env("AWS_SECRET_ACCESS_KEY", DEMO_SECRET_ACCESS_KEY)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let line = log.find_map(|line| line.ok().filter(|line| line.contains("message=listening"))).unwrap();
+        let port = line.rsplit(':').next().unwrap().trim().parse().unwrap();
+        std::thread::spawn(move || log.for_each(drop));
+        Self { child, port }
+    }
+
+    /// User and system time of the process (`/proc/PID/stat`, fields 14 and 15, in hundredths of a second).
+    fn cpu_seconds(&self) -> f64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
+    }
+
+    fn status_kib(&self, key: &str) -> f64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(key)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// Attempts so far; asking starts no sweep.
+    fn calls(&self) -> f64 {
+        let text = request(self.port, "GET", "/metrics?name[]=aws_transfer_exporter_api_requests_total", "");
+        text.lines()
+            .filter(|line| line.starts_with("aws_"))
+            .map(|l| l.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+            .sum()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn request(port: u16, method: &str, path: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\
+         X-Prometheus-Scrape-Timeout-Seconds: 30\r\n\r\n",
+        body.len()
+    );
+    stream.write_all((head + body).as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 20"), "{method} {path}: {}", answer.lines().next().unwrap_or_default());
+    answer
+}

@@ -74,6 +74,8 @@ fn faults() -> Faults {
         latency: Duration::from_millis(30),
         server_error_rate: 0.01,
         throttle_rate: 0.01,
+        // Not retried: such a transfer waits for the next scrape, and the scrape says that it is not complete.
+        mistyped_rate: 0.02,
         ..Faults::default()
     }
 }

@@ -10,7 +10,7 @@ use super::args::{OutputForm, ResultsArgs};
 use super::{Exit, output};
 use crate::app::{self, App};
 use crate::config::Plan;
-use crate::model::{AccountName, ConnectorId, FileResult};
+use crate::model::{AccountName, ConnectorId, FailureCode, FileResult};
 
 pub(super) async fn run(file: &Path, args: ResultsArgs) -> anyhow::Result<Exit> {
     // Without a file, the default account does.
@@ -35,7 +35,7 @@ pub(super) async fn run(file: &Path, args: ResultsArgs) -> anyhow::Result<Exit> 
                     json!({
                         "path": file.path,
                         "status": file.status.as_str(),
-                        "failure_code": file.failure_code.as_ref().map(|code| code.as_str()),
+                        "failure_code": file.failure_code.as_ref().map(FailureCode::as_str),
                         "failure_message": file.failure_message,
                     })
                 })
@@ -102,7 +102,7 @@ fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{FailureCode, FileStatus};
+    use crate::model::FileStatus;
 
     #[test]
     fn columns_stand_below_each_other_and_control_characters_are_shown() {
@@ -120,7 +120,7 @@ mod tests {
             text,
             "STATUS     FAILURE CODE      PATH              FAILURE MESSAGE\n\
              COMPLETED                    /b/long name.csv\n\
-             FAILED     CONNECTION_ERROR  /b/\\u{1b}[31mé   no\\nroute\n"
+             FAILED     CONNECTION_ERROR  /b/\\u{1b}[31mé    no\\nroute\n"
         );
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// No scrape waits longer, whatever its header says.
-const LONGEST: Duration = Duration::from_secs(600);
+const LONGEST: Duration = Duration::from_mins(10);
 
 /// The configured budget of a scrape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

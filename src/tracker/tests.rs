@@ -6,12 +6,12 @@ use crate::model::{ConnectorView, FileStatus, Finished, TransferState, TransferV
 const SECOND: Duration = Duration::from_secs(1);
 const SETTINGS: Settings = Settings {
     min_refresh_interval: Duration::from_secs(10),
-    gone_after: Duration::from_secs(900),
-    keep_settled: Duration::from_secs(3_600),
+    gone_after: Duration::from_mins(15),
+    keep_settled: Duration::from_hours(1),
 };
 
 pub(super) fn start() -> Now {
-    Now { instant: Instant::now() + Duration::from_secs(1_000), wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) }
+    Now { instant: Instant::now() + Duration::from_secs(1_000), wall: UNIX_EPOCH + Duration::from_hours(500_000) }
 }
 
 pub(super) fn account() -> Account {

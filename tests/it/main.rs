@@ -1,1 +1,15 @@
-//! Integration tests: one binary, a module a subject.
+//! Integration tests: one binary, a module a subject. Those that need a peer which is not Rust are ignored here;
+//! `tests/run` brings the peers and runs them all.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::float_cmp, reason = "the exposition's counts are whole numbers")]
+#![expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+
+mod architecture;
+mod boto3;
+mod commands;
+mod faults;
+mod program;
+mod prometheus;
+mod rig;
+mod sweep;

@@ -1,0 +1,205 @@
+//! A real Prometheus scrapes the running program; its query API is what counts.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+use aws_transfer_exporter::simulator::{FileScript, LifeScript, Settings, Simulator};
+use serde_json::Value;
+
+use crate::program::{Running, config, config_text, peer, program, signing_program};
+use crate::rig::{connector, files, get, simulator, transfer};
+
+/// A code that AWS does not list, with everything that a label value may have to escape.
+const ODD_CODE: &str = "a\"b\\c\nd\\n é漢🚀 {x=\"y\"}";
+
+fn put_transfers(simulator: &Simulator) -> Vec<(String, String)> {
+    let lives = |n: usize| {
+        (0..23).map(move |file| match (n + file) % 4 {
+            0 => LifeScript::completed(),
+            1 => LifeScript::failed("CONNECTION_ERROR", "no route"),
+            2 => LifeScript::failed(if n == 3 { ODD_CODE } else { "SEND_FILE_NOT_FOUND" }, "odd"),
+            _ => LifeScript::stuck_queued(),
+        })
+    };
+    for n in 0..6 {
+        simulator.put_transfer(&connector(n % 2), &transfer(n), files(lives(n)), SystemTime::now());
+    }
+    let paused = vec![FileScript::new("/p", LifeScript::status("PAUSED"))];
+    simulator.put_transfer(&connector(0), &transfer(6), paused, SystemTime::now());
+    (0..7).map(|n| (connector(n % 2 * usize::from(n < 6)).to_string(), transfer(n).to_string())).collect()
+}
+
+struct Prometheus {
+    child: Child,
+    address: SocketAddr,
+    _folder: tempfile::TempDir,
+}
+
+impl Prometheus {
+    async fn start(binary: &Path, target: SocketAddr) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("prometheus.yml");
+        let text = format!(
+            "global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\nscrape_configs:\n  - job_name: aws-transfer-exporter\n    \
+             static_configs:\n      - targets: ['{target}']\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        // Free a moment ago; nothing else on this machine asks for it by number.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let child = Command::new(binary)
+            .arg(format!("--config.file={}", file.display()))
+            .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+            .arg(format!("--web.listen-address={address}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let prometheus = Self { child, address, _folder: folder };
+        for _ in 0..200 {
+            if tokio::net::TcpStream::connect(address).await.is_ok() && get(address, "/-/ready", "").await.0 == 200 {
+                return prometheus;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{} does not get ready", binary.display());
+    }
+
+    async fn api(&self, path: &str) -> Value {
+        // HTTP/1.0, so that the answer is not chunked.
+        let (status, _, body) = get_1_0(self.address, path).await;
+        assert_eq!(status, 200, "{path}: {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// An instant query: the labels but `instance` and `job`, and the value.
+    async fn query(&self, expression: &str) -> BTreeMap<String, f64> {
+        let query = form_urlencoded::Serializer::new(String::new()).append_pair("query", expression).finish();
+        let answer = self.api(&format!("/api/v1/query?{query}")).await;
+        let result = answer["data"]["result"].as_array().unwrap();
+        let sample = |sample: &Value| {
+            let mut labels = sample["metric"].as_object().unwrap().clone();
+            labels.retain(|name, _| !["instance", "job"].contains(&name.as_str()));
+            let value = sample["value"][1].as_str().unwrap().parse().unwrap();
+            (serde_json::to_string(&labels).unwrap(), value)
+        };
+        result.iter().map(sample).collect()
+    }
+
+    /// Waits until a query has any result.
+    async fn wait_for(&self, expression: &str) -> BTreeMap<String, f64> {
+        for _ in 0..300 {
+            let result = self.query(expression).await;
+            if !result.is_empty() {
+                return result;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("`{expression}` stays empty: {}", self.api("/api/v1/targets").await);
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn get_1_0(address: SocketAddr, path: &str) -> (u16, String, String) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), head.to_owned(), body.to_owned())
+}
+
+fn labels(pairs: &[(&str, &str)]) -> String {
+    let map: serde_json::Map<_, _> = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+    serde_json::to_string(&map).unwrap()
+}
+
+async fn tells_the_exact_counts(binary: &Path) {
+    let (simulator, url) = simulator(Settings::default()).await;
+    let pairs = put_transfers(&simulator);
+    let (_folder, file) = config(&config_text(&url, &pairs));
+    let flag = format!("--config.file={}", file.display());
+    let exporter = Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
+    let prometheus = Prometheus::start(binary, exporter.address).await;
+    prometheus.wait_for("aws_transfer_files").await;
+
+    assert_eq!(prometheus.query("up").await.into_values().collect::<Vec<_>>(), [1.0]);
+    let targets = prometheus.api("/api/v1/targets").await;
+    assert_eq!(targets["data"]["activeTargets"][0]["lastError"], "", "{targets}");
+    assert_eq!(targets["data"]["activeTargets"][0]["health"], "up");
+
+    // 6 transfers of 23 files and one of 1, counted from the scripts.
+    let mut by_status: BTreeMap<String, f64> = BTreeMap::new();
+    let mut failed: BTreeMap<String, f64> = BTreeMap::new();
+    for n in 0..6 {
+        for file in 0..23 {
+            let (status, code) = match (n + file) % 4 {
+                0 => ("COMPLETED", ""),
+                1 => ("FAILED", "CONNECTION_ERROR"),
+                2 => ("FAILED", if n == 3 { ODD_CODE } else { "SEND_FILE_NOT_FOUND" }),
+                _ => ("QUEUED", ""),
+            };
+            *by_status.entry(labels(&[("status", status)])).or_default() += 1.0;
+            if status == "FAILED" {
+                let connector = connector(n % 2).to_string();
+                let key = labels(&[("connector_id", connector.as_str()), ("failure_code", code)]);
+                *failed.entry(key).or_default() += 1.0;
+            }
+        }
+    }
+    by_status.insert(labels(&[("status", "IN_PROGRESS")]), 0.0);
+    by_status.insert(labels(&[("status", "PAUSED")]), 1.0);
+    assert_eq!(prometheus.query("sum by (status) (aws_transfer_files)").await, by_status);
+    assert_eq!(prometheus.query("sum by (status) (aws_transfer_connector_files)").await, by_status);
+    let alert = "sum by (connector_id, failure_code) (aws_transfer_files{status=\"FAILED\"}) > 0";
+    assert_eq!(prometheus.query(alert).await, failed);
+    let count = prometheus.query("count(aws_transfer_results_up == 1)").await;
+    assert_eq!(count.into_values().collect::<Vec<_>>(), [7.0]);
+    exporter.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Prometheus 2; tests/run brings it"]
+async fn prometheus_2_tells_the_exact_counts() {
+    tells_the_exact_counts(&peer("PROMETHEUS_2", "prometheus")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Prometheus 3; tests/run brings it"]
+async fn prometheus_3_tells_the_exact_counts() {
+    tells_the_exact_counts(&peer("PROMETHEUS_3", "prometheus3")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs promtool; tests/run brings it"]
+async fn promtool_has_nothing_to_say() {
+    let promtool = peer("PROMTOOL", "promtool");
+    let demo = Running::start(program().args(["demo", "--web.listen-address=127.0.0.1:0"]));
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let (_, _, exposition) = get(demo.address, "/metrics", "").await;
+        let mut check = Command::new(&promtool)
+            .args(["check", "metrics"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        check.stdin.take().unwrap().write_all(exposition.as_bytes()).unwrap();
+        let ended = check.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stdout).into_owned() + &String::from_utf8_lossy(&ended.stderr);
+        assert!(ended.status.success() && said.is_empty(), "{said}");
+    }
+    demo.terminate();
+}

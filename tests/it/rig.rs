@@ -1,0 +1,155 @@
+//! The whole path in one process: simulator, SDK over real HTTP, exporter, scrape.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_transfer_exporter::app::{self, App};
+use aws_transfer_exporter::config::{AccountPlan, CollectorPlan, Plan};
+use aws_transfer_exporter::model::{AccountName, ConnectorId, TransferId, TransferKey};
+use aws_transfer_exporter::simulator::{
+    DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, FileScript, LifeScript, Settings, Simulator,
+};
+use aws_transfer_exporter::transfer::session::StaticCredentials;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+pub(crate) const CREDENTIALS: StaticCredentials =
+    StaticCredentials { access_key_id: DEMO_ACCESS_KEY_ID, secret_access_key: DEMO_SECRET_ACCESS_KEY };
+
+/// A simulator on a loopback port; it ends with the test's runtime.
+pub(crate) async fn simulator(settings: Settings) -> (Simulator, String) {
+    let simulator = Simulator::new(settings, app::system_clock());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(simulator.clone().serve(listener, std::future::pending()));
+    (simulator, url)
+}
+
+/// An account of this name whose endpoint is the simulator.
+pub(crate) fn account(name: &str, endpoint_url: &str) -> AccountPlan {
+    AccountPlan {
+        name: AccountName::new(name),
+        region: Some("eu-central-1".into()),
+        endpoint_url: Some(endpoint_url.into()),
+        ..AccountPlan::default()
+    }
+}
+
+/// A plan that refreshes at each scrape and is not held by the rate limit.
+pub(crate) fn plan(accounts: Vec<AccountPlan>, transfers: Vec<TransferKey>) -> Plan {
+    let collector = CollectorPlan {
+        concurrency: 32,
+        requests_per_second: 10_000.0,
+        min_refresh_interval: Duration::from_millis(1),
+        ..CollectorPlan::default()
+    };
+    Plan { accounts, transfers, collector, ..Plan::default() }
+}
+
+pub(crate) fn connector(n: usize) -> ConnectorId {
+    format!("c-{n:017x}").parse().unwrap()
+}
+
+pub(crate) fn transfer(n: usize) -> TransferId {
+    format!("transfer-{n}").parse().unwrap()
+}
+
+pub(crate) fn key(account: &str, connector: &ConnectorId, transfer: &TransferId) -> TransferKey {
+    TransferKey { account: AccountName::new(account), connector: connector.clone(), transfer: transfer.clone() }
+}
+
+/// Files `/file-0`, `/file-1`, ... with these lives.
+pub(crate) fn files(lives: impl IntoIterator<Item = LifeScript>) -> Vec<FileScript> {
+    lives.into_iter().enumerate().map(|(n, life)| FileScript::new(format!("/file-{n}"), life)).collect()
+}
+
+/// A running exporter.
+pub(crate) struct Exporter {
+    pub(crate) app: Arc<App>,
+    pub(crate) address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    served: tokio::task::JoinHandle<()>,
+}
+
+impl Exporter {
+    pub(crate) async fn start(plan: Plan) -> Self {
+        let app = App::new(plan, Some(CREDENTIALS), app::system_clock()).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = Arc::clone(&app);
+        let served = tokio::spawn(async move {
+            let stopped = async {
+                let _ = stopped.await;
+            };
+            serving.serve(vec![listener], "/metrics", stopped).await;
+        });
+        Self { app, address, stop: Some(stop), served }
+    }
+
+    pub(crate) async fn scrape(&self) -> Exposition {
+        self.scrape_within("30").await
+    }
+
+    pub(crate) async fn scrape_within(&self, timeout_seconds: &str) -> Exposition {
+        let header = format!("X-Prometheus-Scrape-Timeout-Seconds: {timeout_seconds}\r\n");
+        let (status, _, body) = get(self.address, "/metrics", &header).await;
+        assert_eq!(status, 200);
+        Exposition::parse(&body)
+    }
+
+    /// Stops as at SIGTERM, and waits until it has.
+    pub(crate) async fn stop(mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        self.served.await.unwrap();
+    }
+}
+
+/// One request on a connection of its own: status, head, body.
+pub(crate) async fn get(address: SocketAddr, path: &str, headers: &str) -> (u16, String, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, head.to_owned(), body.to_owned())
+}
+
+/// Series, as they stand in the exposition, with their values.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Exposition(pub(crate) BTreeMap<String, f64>);
+
+impl Exposition {
+    pub(crate) fn parse(text: &str) -> Self {
+        let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+        Self(
+            lines
+                .map(|line| {
+                    let (series, value) = line.rsplit_once(' ').unwrap();
+                    (series.to_owned(), value.parse().unwrap())
+                })
+                .collect(),
+        )
+    }
+
+    /// The series of one family.
+    pub(crate) fn family(&self, name: &str) -> BTreeMap<&str, f64> {
+        let of =
+            |series: &&String| series.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('{'));
+        self.0.iter().filter(|(series, _)| of(series)).map(|(series, value)| (series.as_str(), *value)).collect()
+    }
+
+    /// The sum of a family's series that hold all these label pairs, written `name="value"`.
+    pub(crate) fn sum(&self, family: &str, labels: &[&str]) -> f64 {
+        let holds = |series: &str| labels.iter().all(|label| series.contains(label));
+        self.family(family).into_iter().filter(|(series, _)| holds(series)).map(|(_, value)| value).sum()
+    }
+}
