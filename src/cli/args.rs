@@ -8,6 +8,9 @@ use crate::model::{ConnectorId, TransferId};
 use crate::simulator::Expiry;
 use crate::telemetry::{LogFormat, LogLevel};
 
+/// The configuration file where none is named.
+pub(super) const DEFAULT_CONFIG: &str = "aws-transfer-exporter.yml";
+
 /// Prometheus exporter for AWS Transfer Family SFTP connectors. Without a command, it serves what --config.file names.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 120)]
@@ -30,7 +33,7 @@ pub struct Cli {
 #[derive(Debug, Args)]
 pub struct ConfigFlag {
     /// The configuration file.
-    #[arg(long = "config.file", value_name = "FILE", default_value = "aws-transfer-exporter.yml", global = true)]
+    #[arg(long = "config.file", value_name = "FILE", default_value = DEFAULT_CONFIG, global = true)]
     pub file: PathBuf,
 }
 

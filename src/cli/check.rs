@@ -8,7 +8,7 @@ pub(super) fn run(file: &Path) -> anyhow::Result<Exit> {
     match super::load(file) {
         Ok(plan) => {
             let text = format!(
-                "{}: good: {} accounts, {} transfers, {} named connectors\n",
+                "{}: good; accounts: {}, transfers: {}, named connectors: {}\n",
                 file.display(),
                 plan.accounts.len(),
                 plan.transfers.len(),

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use tracing::error;
+
 use super::args::OnceArgs;
 use super::{Exit, output};
 use crate::app::{self, App};
@@ -16,10 +18,18 @@ pub(super) async fn run(file: &Path, args: OnceArgs) -> anyhow::Result<Exit> {
         Some(path) => output::write_atomically(path, &text)?,
         None => output::print(&text)?,
     }
-    let failed = |files: &crate::model::FileCounts| files.failed_files() > 0;
-    if collected.snapshot.connectors.iter().filter_map(|connector| connector.files.as_ref()).any(failed) {
+    let connectors = &collected.snapshot.connectors;
+    if connectors.iter().filter_map(|connector| connector.files.as_ref()).any(|files| files.failed_files() > 0) {
         return Ok(Exit::FileFailed);
     }
-    // What could not be read may hold a failed file: that is no success.
-    Ok(if collected.complete { Exit::Done } else { Exit::Failed })
+    // A transfer that was not read, or that AWS does not know, may hold a failed file: that is no success.
+    let mut unread = connectors.iter().flat_map(|connector| &connector.transfers).filter(|t| t.up != Some(true));
+    match unread.next() {
+        Some(first) => {
+            let others = unread.count();
+            error!(transfer_id = %first.id, others, "transfers whose files are not known: a failure would go unseen");
+            Ok(Exit::Failed)
+        }
+        None => Ok(Exit::Done),
+    }
 }

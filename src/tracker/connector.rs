@@ -11,6 +11,10 @@ use crate::model::{
 
 #[derive(Debug, Default)]
 pub(super) struct Connector {
+    /// The configuration in force knows it.
+    pub(super) declared: bool,
+    /// A source other than the configuration has told a transfer of it.
+    pub(super) discovered: bool,
     pub(super) title: Option<Arc<ConnectorTitle>>,
     pub(super) transfers: BTreeMap<TransferId, Transfer>,
     pub(super) tally: Tally,

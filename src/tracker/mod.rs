@@ -98,11 +98,18 @@ impl Tracker {
         let accounts = &self.accounts;
         self.connectors.retain(|key, _| accounts.contains_key(&key.account));
         self.unfinished.retain(|key| accounts.contains_key(&key.account));
+        for connector in self.connectors.values_mut() {
+            connector.declared = false;
+            connector.title = None;
+        }
     }
 
-    /// Makes a connector known before any transfer of it is, and says what people call it.
+    /// Makes a connector of the configuration known before any transfer of it is, and says what people call it. Holds
+    /// until the next [`Tracker::configure`].
     pub fn know_connector(&mut self, key: ConnectorKey, title: Option<ConnectorTitle>) {
-        self.connectors.entry(key).or_default().title = title.map(Arc::new);
+        let connector = self.connectors.entry(key).or_default();
+        connector.declared = true;
+        connector.title = title.map(Arc::new);
     }
 
     /// Starts to track a transfer, or adds an origin to one that is tracked. `started_at` is its start where the source
@@ -112,6 +119,7 @@ impl Tracker {
             return;
         }
         let connector = self.connectors.entry(key.connector_key()).or_default();
+        connector.discovered |= origin != Origin::Config;
         let transfer = connector.transfers.entry(key.transfer.clone()).or_insert_with(|| {
             self.unfinished.insert(key);
             Transfer::new(now)
@@ -119,12 +127,11 @@ impl Tracker {
         transfer.learn(origin, started_at);
     }
 
-    /// Takes an origin from every transfer that `keep` refuses; one without an origin is no longer tracked, and a
-    /// connector that nothing names goes with its last transfer.
+    /// Takes an origin from every transfer that `keep` refuses; one without an origin is no longer tracked. A connector
+    /// without transfers goes too, with its counter, if only an earlier configuration knew it.
     pub fn retain_origin(&mut self, origin: Origin, keep: &dyn Fn(&TransferKey) -> bool) {
         let unfinished = &mut self.unfinished;
         self.connectors.retain(|connector, entry| {
-            let before = entry.transfers.len();
             entry.transfers.retain(|id, transfer| {
                 let key = TransferKey {
                     account: connector.account.clone(),
@@ -137,7 +144,7 @@ impl Tracker {
                 }
                 stays
             });
-            entry.title.is_some() || !entry.transfers.is_empty() || before == 0
+            entry.declared || entry.discovered || !entry.transfers.is_empty()
         });
     }
 
@@ -198,9 +205,7 @@ impl Tracker {
     /// Everything that is known now.
     pub fn snapshot(&self, now: Now) -> Snapshot {
         let mut snapshot = Snapshot { folded_failure_codes: self.codes.folded(), ..Snapshot::default() };
-        for origin in Origin::ALL {
-            snapshot.origins.insert(origin, 0);
-        }
+        snapshot.origins.insert(Origin::Config, 0);
         for (key, connector) in &self.connectors {
             let Some(account) = self.accounts.get(&key.account) else { continue };
             for transfer in connector.transfers.values() {

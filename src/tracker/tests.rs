@@ -305,6 +305,23 @@ fn a_transfer_leaves_with_its_last_origin() {
     assert_eq!(tracker.snapshot(now).origins.into_iter().collect::<Vec<_>>(), [(Origin::Config, 1), (Origin::Demo, 1)]);
     tracker.retain_origin(Origin::Config, &|_| false);
     tracker.retain_origin(Origin::Demo, &|_| false);
+    assert_eq!(connector(&tracker, now).transfers.len(), 0, "what a source has told stays known");
+}
+
+#[test]
+fn a_connector_that_only_an_earlier_configuration_knew_leaves_with_its_name() {
+    let now = start();
+    let mut tracker = tracker(now);
+    let title = ConnectorTitle { name: "acme".into(), labels: BTreeMap::new() };
+    tracker.know_connector(key("a").connector_key(), Some(title));
+    tracker.retain_origin(Origin::Config, &|_| false);
+    assert_eq!(connector(&tracker, now).title.unwrap().name.as_ref(), "acme");
+    tracker.configure(SETTINGS, [account()]);
+    tracker.know_connector(key("a").connector_key(), None);
+    tracker.retain_origin(Origin::Config, &|_| false);
+    assert_eq!(connector(&tracker, now).title, None);
+    tracker.configure(SETTINGS, [account()]);
+    tracker.retain_origin(Origin::Config, &|_| false);
     assert!(tracker.snapshot(now).connectors.is_empty());
 }
 

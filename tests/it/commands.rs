@@ -74,7 +74,7 @@ fn an_account_without_a_region_says_how_to_set_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn once_exits_3_for_a_failed_file_1_for_an_unread_one_and_0_else() {
+async fn once_exits_3_for_a_failed_file_1_for_an_unknown_or_unread_one_and_0_else() {
     let (simulator, url) = simulator(Settings::default()).await;
     simulator.put_transfer(&connector(1), &transfer(1), files([LifeScript::completed()]), SystemTime::now());
     simulator.put_transfer(
@@ -104,6 +104,8 @@ async fn once_exits_3_for_a_failed_file_1_for_an_unread_one_and_0_else() {
     let (code, exposition) = once(vec![pair(1), pair(2)], url.clone()).await;
     assert_eq!(code, Some(3));
     assert_eq!(Exposition::parse(&exposition).sum("aws_transfer_files", &["failure_code=\"PATH_NOT_FOUND\""]), 1.0);
+    let (code, _) = once(vec![pair(1), pair(9)], url.clone()).await;
+    assert_eq!(code, Some(1), "a transfer that AWS does not know is no success");
     simulator.set_faults(Faults { access_denied: true, ..Faults::default() });
     let (code, exposition) = once(vec![pair(1)], url).await;
     assert_eq!(code, Some(1));
@@ -232,6 +234,8 @@ async fn logs_are_json_by_flag_and_nothing_secret_is_in_them_at_any_level() {
     let exporter = Running::start(signing_program().args(flags).arg("--web.listen-address=127.0.0.1:0"));
     get(exporter.address, "/metrics", "").await;
     simulator.set_faults(Faults { expired_token: true, ..Faults::default() });
+    // Past the refresh interval of 1 ms, so that the unknown transfer is due again.
+    tokio::time::sleep(Duration::from_millis(20)).await;
     get(exporter.address, "/metrics", "").await;
     let failed = exporter.wait_for("file failed", "file failed");
     let failed: serde_json::Value = serde_json::from_str(&failed).unwrap();

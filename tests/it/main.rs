@@ -8,6 +8,7 @@
 mod architecture;
 mod boto3;
 mod commands;
+mod documents;
 mod faults;
 mod program;
 mod prometheus;

@@ -1,0 +1,67 @@
+//! What is written for people agrees with the program.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use aws_transfer_exporter::metrics::{families, reference};
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn text(name: &str) -> String {
+    fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+#[test]
+fn the_metrics_reference_is_what_the_table_says() {
+    let generated = reference::reference();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(path("METRICS.md"), &generated).unwrap();
+    }
+    assert_eq!(text("METRICS.md"), generated, "`UPDATE_GOLDEN=1 cargo test` writes it anew");
+}
+
+#[test]
+fn the_readme_names_every_family_and_no_other() {
+    let readme = text("README.md");
+    for family in families::ALL.iter().filter(|family| family.source != families::Source::Process) {
+        assert!(readme.contains(&format!("`{}`", family.name)), "README.md lacks {}", family.name);
+    }
+    for word in readme.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
+        let is_metric =
+            word.starts_with("aws_transfer_") && word != "aws_transfer_exporter_" && word != "aws_transfer_exporter";
+        let known = families::ALL.iter().any(|family| {
+            let rest = word.strip_prefix(family.name);
+            rest.is_some_and(|rest| ["", "_bucket", "_sum", "_count"].contains(&rest))
+        });
+        assert!(!is_metric || known, "README.md names `{word}`, which is no family");
+    }
+}
+
+#[test]
+fn every_dependency_has_its_reason_in_the_architecture() {
+    let architecture = text("ARCHITECTURE.md");
+    let manifest = text("Cargo.toml");
+    let mut section = "";
+    let mut dependencies = 0;
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            section = line;
+        } else if section.ends_with("dependencies]")
+            && let Some((name, _)) = line.split_once(" =")
+        {
+            dependencies += 1;
+            assert!(architecture.contains(&format!("`{name}`")), "ARCHITECTURE.md has no reason for {name}");
+        }
+    }
+    assert!(dependencies > 20, "only {dependencies} dependencies were found");
+}
+
+#[test]
+fn the_readme_has_the_two_commands() {
+    let readme = text("README.md");
+    for command in ["cargo run --release -- demo", "tests/run"] {
+        assert!(readme.contains(command), "README.md lacks `{command}`");
+    }
+}
