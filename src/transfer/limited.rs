@@ -16,8 +16,8 @@ const CLIMB_PER_SECOND: f64 = 0.05;
 /// Throttled answers within this time are one sign, not many: they were all sent at the same rate.
 const REACTION: Duration = Duration::from_secs(1);
 
-/// Allows at most so many requests in any window of one second (of `1/rate` seconds for rates below one), halves on
-/// throttling and climbs back. Pure: `now` comes from above.
+/// Allows at most so many requests in any window of one second, whole ones (a rate below one allows one request in
+/// `1/rate` seconds), halves on throttling and climbs back. Pure: `now` comes from above.
 #[derive(Debug)]
 pub struct RateLimit {
     ceiling: f64,
@@ -70,7 +70,7 @@ impl RateLimit {
         let rate = self.rate(now);
         let places = rate.floor().max(1.0);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and the ceiling")]
-        (places as usize, Duration::from_secs_f64(places / rate))
+        (places as usize, Duration::from_secs_f64((1.0 / rate).max(1.0)))
     }
 
     fn push(&mut self, at: Instant, places: usize) {
@@ -210,16 +210,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_second_holds_more_than_the_ceiling(ceiling in 1_u32..50, gaps in proptest::collection::vec(0_u64..200, 1..300)) {
+        fn no_second_holds_more_than_the_ceiling(
+            ceiling in 1.0..50.0_f64,
+            steps in proptest::collection::vec((0_u64..200, proptest::bool::weighted(0.05)), 1..300),
+        ) {
             let start = Instant::now();
-            let mut limit = RateLimit::new(f64::from(ceiling), start);
+            let mut limit = RateLimit::new(ceiling, start);
             let mut now = start;
             let mut grants = Vec::new();
-            for gap in gaps {
+            for (gap, throttled) in steps {
                 now += Duration::from_millis(gap);
+                if throttled {
+                    limit.throttled(now);
+                }
                 grants.push(limit.reserve(now));
             }
-            let ceiling = ceiling as usize;
+            let ceiling = ceiling_places(ceiling);
             for at in ceiling..grants.len() {
                 prop_assert!(grants[at] >= grants[at - ceiling] + Duration::from_secs(1));
             }
