@@ -2,3 +2,4 @@
 
 mod support;
 mod transfer_errors;
+mod web;

@@ -152,8 +152,26 @@ const REPORT: &str = "TEST_CHILD_REPORT";
 /// Runs the test `name` of this binary again, in a process whose environment is `variables` alone, and answers what it
 /// reported.
 pub(crate) async fn in_process(name: &str, home: &Path, variables: &[(&str, &str)]) -> String {
+    in_bounded_process(name, home, variables, None).await
+}
+
+/// The same with so many open files at most.
+pub(crate) async fn in_bounded_process(
+    name: &str,
+    home: &Path,
+    variables: &[(&str, &str)],
+    open_files: Option<u32>,
+) -> String {
     let report = home.join("report");
-    let mut child = Command::new(std::env::current_exe().unwrap());
+    let exe = std::env::current_exe().unwrap();
+    let mut child = match open_files {
+        None => Command::new(&exe),
+        Some(files) => {
+            let mut shell = Command::new("/bin/sh");
+            shell.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")]).arg(&exe);
+            shell
+        }
+    };
     child.args([name, "--exact", "--nocapture"]).env_clear().env("HOME", home).env(REPORT, &report);
     child.env("AWS_EC2_METADATA_DISABLED", "true").envs(variables.iter().copied()).kill_on_drop(true);
     let ended = child.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).output();
