@@ -36,7 +36,8 @@ pub(super) fn attempt(error: &OrchestratorError<AnyError>, response: Option<&Htt
     if let Some(kind) = code.and_then(by_code) {
         return kind;
     }
-    by_source(error).unwrap_or_else(|| response.map_or(ErrorKind::Network, by_response))
+    // Without an answer, and without a connection that failed, the request could not be made.
+    by_source(error).unwrap_or_else(|| response.map_or(ErrorKind::InvalidRequest, by_response))
 }
 
 /// What a call failed with, retries included.
@@ -50,12 +51,14 @@ pub(super) fn call(error: &SdkError<ListFileTransferResultsError>) -> TransferEr
         SdkError::ServiceError(failure) => {
             let meta = failure.err().meta();
             let kind = meta.code().and_then(by_code).unwrap_or_else(|| by_response(failure.raw()));
-            match (meta.code(), meta.message()) {
+            // What is said of a refused signature repeats what was signed.
+            let message = meta.message().filter(|message| {
+                kind != ErrorKind::CredentialsRejected && !message.is_empty() && !repeats_what_was_signed(message)
+            });
+            match (meta.code(), message) {
                 (None, _) => TransferError::new(kind, status(failure.raw())),
-                (Some(code), Some(message)) if !message.is_empty() && !repeats_what_was_signed(message) => {
-                    TransferError::new(kind, format_args!("{code}: {message}"))
-                }
-                (Some(code), _) => TransferError::new(kind, code),
+                (Some(code), None) => TransferError::new(kind, code),
+                (Some(code), Some(message)) => TransferError::new(kind, format_args!("{code}: {message}")),
             }
         }
         SdkError::ResponseError(failure) => {
@@ -97,7 +100,7 @@ fn status(response: &HttpResponse) -> String {
     format!("HTTP status {}", response.status().as_u16())
 }
 
-/// The message of a refused signature repeats the headers, and what a proxy says may do so too.
+/// Headers that are secret: a proxy may repeat them under any code.
 fn repeats_what_was_signed(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     ["aws4-hmac-sha256", "signature=", "x-amz-security-token"].iter().any(|part| message.contains(part))

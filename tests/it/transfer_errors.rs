@@ -578,6 +578,15 @@ async fn opening_a_session_and_calling_warns_of_nothing() {
 }
 
 #[tokio::test]
+async fn a_region_that_cannot_be_is_an_invalid_request_without_an_attempt() {
+    let plan = AccountPlan { region: Some("no region".into()), ..AccountPlan::default() };
+    let account = Account::open(&sessions(), &plan).await;
+    let error = account.page().await.unwrap_err();
+    assert_eq!((error.kind, account.told.outcomes()), (ErrorKind::InvalidRequest, Vec::new()), "{error}");
+    assert!(error.detail.contains("`region`"), "{error}");
+}
+
+#[tokio::test]
 async fn each_account_has_its_endpoint_and_region_and_all_share_the_connections() {
     let one = Endpoint::scripted([Step::Answer(http(200, JSON, EMPTY))]).await;
     let two = Endpoint::scripted([Step::Answer(http(200, JSON, EMPTY))]).await;
@@ -635,7 +644,8 @@ fn role_plan(url: &str) -> AccountPlan {
 
 /// Makes one call in this process, as its environment has it, and reports how it went.
 async fn call_and_report(credentials: Option<StaticCredentials>, plan: AccountPlan) {
-    let sessions = Sessions::new(TimeOuts::within(Duration::from_secs(10)), credentials);
+    let budget = std::env::var("TEST_BUDGET_MS").map_or(10_000, |budget| budget.parse().unwrap());
+    let sessions = Sessions::new(TimeOuts::within(Duration::from_millis(budget)), credentials);
     let text = match sessions.open(&plan).await {
         Err(error) => error.to_string(),
         Ok(session) => {
@@ -775,4 +785,34 @@ async fn a_role_that_may_not_be_assumed_has_its_own_kind_and_says_why() {
     let signature = sts.seen()[0].header("authorization").rsplit_once('=').unwrap().1.to_owned();
     assert!(!told.contains(&signature), "{told}");
     assert!(endpoint.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_role_that_cannot_be_had_is_no_fault_of_the_transfer_api() {
+    if is_in_process() {
+        return call_and_report(Some(STATIC), role_plan(&variable("TEST_URL"))).await;
+    }
+    let html = http(503, "content-type: text/html\r\n", "<html>");
+    let steps = [
+        (Step::Answer(html), "credentials_unavailable"),
+        (Step::Answer(http(200, "content-type: text/xml\r\n", "<AssumeRoleResponse/>")), "credentials_unavailable"),
+        (Step::Reset(Vec::new()), "credentials_unavailable"),
+        (Step::Stall(Vec::new()), "timeout"),
+    ];
+    let checks = steps.into_iter().map(|(step, kind)| async move {
+        let sts = Endpoint::scripted([step]).await;
+        let endpoint = Endpoint::scripted([Step::Answer(http(200, JSON, EMPTY))]).await;
+        let home = tempfile::tempdir().unwrap();
+        let name = "transfer_errors::a_role_that_cannot_be_had_is_no_fault_of_the_transfer_api";
+        let variables = [
+            ("TEST_URL", endpoint.url.as_str()),
+            ("AWS_ENDPOINT_URL_STS", &sts.url),
+            ("TEST_BUDGET_MS", if kind == "timeout" { "900" } else { "9000" }),
+        ];
+        let told = in_process(name, home.path(), &variables).await;
+        assert!(told.contains(&format!(" Err(\"{kind}: ")), "{told}");
+        assert!(!told.contains(SECRET), "{told}");
+        assert!(endpoint.seen().is_empty() && !sts.seen().is_empty());
+    });
+    join_all(checks).await;
 }
