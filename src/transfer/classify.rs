@@ -8,13 +8,18 @@ use aws_sdk_transfer::error::{ConnectorError, SdkError};
 use aws_sdk_transfer::operation::list_file_transfer_results::ListFileTransferResultsError;
 use aws_smithy_runtime_api::client::interceptors::context::Error as AnyError;
 use aws_smithy_runtime_api::client::orchestrator::OrchestratorError;
+use aws_smithy_types::error::ErrorMetadata;
 
 use super::{ErrorKind, TransferError};
 
-/// The answer lacks the one member that the operation always answers.
+/// The answer is not what the operation always answers. Says why, and repeats nothing of the answer.
 #[derive(Debug, thiserror::Error)]
-#[error("`FileTransferResults` is missing")]
-pub(super) struct MissingResults;
+pub(super) enum NotTheShape {
+    #[error("not UTF-8")]
+    NotText(#[from] std::str::Utf8Error),
+    #[error("no list of files with path and status, line {} column {}", .0.line(), .0.column())]
+    Lacking(#[from] serde_json::Error),
+}
 
 /// What one attempt failed with.
 pub(super) fn attempt(error: &OrchestratorError<AnyError>, response: Option<&HttpResponse>) -> ErrorKind {
@@ -31,7 +36,8 @@ pub(super) fn attempt(error: &OrchestratorError<AnyError>, response: Option<&Htt
     if let Some(kind) = code.and_then(by_code) {
         return kind;
     }
-    by_source(error).unwrap_or_else(|| response.map_or(ErrorKind::Network, by_response))
+    // Without an answer, and without a connection that failed, the request could not be made.
+    by_source(error).unwrap_or_else(|| response.map_or(ErrorKind::InvalidRequest, by_response))
 }
 
 /// What a call failed with, retries included.
@@ -44,17 +50,25 @@ pub(super) fn call(error: &SdkError<ListFileTransferResultsError>) -> TransferEr
         }
         SdkError::ServiceError(failure) => {
             let meta = failure.err().meta();
-            let code = meta.code().unwrap_or_default();
-            let kind = by_code(code).unwrap_or_else(|| by_response(failure.raw()));
-            match (kind, meta.message()) {
-                // The message of a refused signature repeats what was signed.
-                (ErrorKind::CredentialsRejected, _) | (_, None | Some("")) => TransferError::new(kind, code),
-                (_, Some(message)) => TransferError::new(kind, format_args!("{code}: {message}")),
+            let kind = meta.code().and_then(by_code).unwrap_or_else(|| by_response(failure.raw()));
+            // What is said of a refused signature repeats what was signed.
+            let message = meta.message().filter(|message| {
+                kind != ErrorKind::CredentialsRejected && !message.is_empty() && !repeats_what_was_signed(message)
+            });
+            match (meta.code(), message) {
+                (None, _) => TransferError::new(kind, status(failure.raw())),
+                (Some(code), None) => TransferError::new(kind, code),
+                (Some(code), Some(message)) => TransferError::new(kind, format_args!("{code}: {message}")),
             }
         }
         SdkError::ResponseError(failure) => {
-            let kind = by_source(error).unwrap_or_else(|| by_response(failure.raw()));
-            TransferError::new(kind, format_args!("HTTP status {}", failure.raw().status().as_u16()))
+            match chain(error).find_map(|source| source.downcast_ref::<NotTheShape>()) {
+                Some(not_the_shape) => TransferError::new(by_response(failure.raw()), not_the_shape),
+                None => TransferError::new(
+                    by_source(error).unwrap_or_else(|| by_response(failure.raw())),
+                    status(failure.raw()),
+                ),
+            }
         }
         other => TransferError::new(by_source(other).unwrap_or(ErrorKind::InvalidRequest), innermost(other)),
     }
@@ -75,14 +89,21 @@ fn by_connector(error: &ConnectorError) -> ErrorKind {
 /// Kinds that a source tells wherever it stands in the chain.
 fn by_source(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
     chain(error).find_map(|source| {
-        if source.is::<MissingResults>() {
-            return Some(ErrorKind::Mistyped);
-        }
         source.downcast_ref::<CredentialsError>().map(|error| match error {
             CredentialsError::CredentialsNotLoaded(_) => ErrorKind::CredentialsMissing,
             _ => ErrorKind::CredentialsUnavailable,
         })
     })
+}
+
+fn status(response: &HttpResponse) -> String {
+    format!("HTTP status {}", response.status().as_u16())
+}
+
+/// Headers that are secret: a proxy may repeat them under any code.
+fn repeats_what_was_signed(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    ["aws4-hmac-sha256", "signature=", "x-amz-security-token"].iter().any(|part| message.contains(part))
 }
 
 fn by_response(response: &HttpResponse) -> ErrorKind {
@@ -151,6 +172,17 @@ fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (d
     std::iter::successors(Some(error), |error| (*error).source())
 }
 
+/// What the deepest source says, which is the least wrapped.
 fn innermost(error: &(dyn StdError + 'static)) -> String {
-    chain(error).last().map(ToString::to_string).unwrap_or_default()
+    let said = match chain(error).last() {
+        None => String::new(),
+        Some(source) => match source.downcast_ref::<ErrorMetadata>() {
+            // STS, when it refuses a role.
+            Some(meta) => {
+                format!("{}: {}", meta.code().unwrap_or_default(), meta.message().unwrap_or_default())
+            }
+            None => source.to_string(),
+        },
+    };
+    if repeats_what_was_signed(&said) { String::new() } else { said }
 }

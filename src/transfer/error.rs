@@ -15,9 +15,9 @@ pub struct TransferError {
 const MAX_DETAIL: usize = 300;
 
 impl TransferError {
-    /// An error of this kind; a long detail is cut.
+    /// An error of this kind; the detail is put on one line, and cut where it is long.
     pub fn new(kind: ErrorKind, detail: impl fmt::Display) -> Self {
-        let detail = detail.to_string();
+        let detail = detail.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
         let detail = match detail.char_indices().nth(MAX_DETAIL) {
             Some((end, _)) => format!("{}...", &detail[..end]),
             None => detail,

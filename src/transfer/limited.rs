@@ -16,8 +16,8 @@ const CLIMB_PER_SECOND: f64 = 0.05;
 /// Throttled answers within this time are one sign, not many: they were all sent at the same rate.
 const REACTION: Duration = Duration::from_secs(1);
 
-/// Allows at most so many requests in any window of one second (of `1/rate` seconds for rates below one), halves on
-/// throttling and climbs back. Pure: `now` comes from above.
+/// Allows at most so many requests in any window of one second, whole ones (a rate below one allows one request in
+/// `1/rate` seconds), halves on throttling and climbs back. Pure: `now` comes from above.
 #[derive(Debug)]
 pub struct RateLimit {
     ceiling: f64,
@@ -70,7 +70,7 @@ impl RateLimit {
         let rate = self.rate(now);
         let places = rate.floor().max(1.0);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and the ceiling")]
-        (places as usize, Duration::from_secs_f64(places / rate))
+        (places as usize, Duration::from_secs_f64((1.0 / rate).max(1.0)))
     }
 
     fn push(&mut self, at: Instant, places: usize) {
@@ -208,18 +208,98 @@ mod tests {
         assert_eq!(limit.reserve(start) - start, seconds(1.0));
     }
 
+    /// Takes 100 ms a call, and notes when each began and how many were in flight.
+    #[derive(Default)]
+    struct Slow {
+        begun: Mutex<Vec<tokio::time::Instant>>,
+        in_flight: Mutex<(usize, usize)>,
+    }
+
+    impl TransferApi for Arc<Slow> {
+        fn file_results_page<'a>(
+            &'a self,
+            _: &'a ConnectorId,
+            _: &'a TransferId,
+            _: Option<&'a str>,
+        ) -> ApiFuture<'a, ResultsPage> {
+            Box::pin(async {
+                self.begun.lock().unwrap().push(tokio::time::Instant::now());
+                {
+                    let (now, most) = &mut *self.in_flight.lock().unwrap();
+                    *now += 1;
+                    *most = (*most).max(*now);
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                self.in_flight.lock().unwrap().0 -= 1;
+                Ok(ResultsPage::default())
+            })
+        }
+    }
+
+    fn limits(concurrency: usize, requests_per_second: f64) -> Arc<Limits> {
+        let clock = || crate::model::Now {
+            instant: tokio::time::Instant::now().into_std(),
+            wall: std::time::SystemTime::UNIX_EPOCH,
+        };
+        Limits::new(concurrency, requests_per_second, Arc::new(clock))
+    }
+
+    async fn begin(calls: usize, limits: Arc<Limits>) -> (Vec<u64>, usize) {
+        let slow = Arc::<Slow>::default();
+        let limited = Limited::new(Arc::clone(&slow), limits);
+        let (connector, transfer) = ("c-0123456789abcdef0".parse().unwrap(), "t".parse().unwrap());
+        let start = tokio::time::Instant::now();
+        let calls = (0..calls).map(|_| limited.file_results_page(&connector, &transfer, None));
+        futures_util::future::join_all(calls).await;
+        let begun =
+            slow.begun.lock().unwrap().iter().map(|at| (*at - start).as_secs_f64() * 10.0).map(tenths).collect();
+        (begun, slow.in_flight.lock().unwrap().1)
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few tenths of a second")]
+    fn tenths(at: f64) -> u64 {
+        at.round() as u64
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_wait_for_the_rate() {
+        assert_eq!(begin(7, limits(16, 3.0)).await, (vec![0, 0, 0, 10, 10, 10, 20], 3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_wait_for_one_another() {
+        assert_eq!(begin(6, limits(2, 100.0)).await, (vec![0, 0, 1, 1, 2, 2], 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn retries_and_throttling_slow_down_later_calls() {
+        let limits = limits(16, 4.0);
+        limits.charge_retry();
+        limits.charge_retry();
+        limits.throttled();
+        assert!((limits.rate() - 2.0).abs() < 1e-9);
+        // Two places in the first second, both taken by the retries.
+        assert_eq!(begin(3, limits).await.0, [10, 10, 20]);
+    }
+
     proptest! {
         #[test]
-        fn no_second_holds_more_than_the_ceiling(ceiling in 1_u32..50, gaps in proptest::collection::vec(0_u64..200, 1..300)) {
+        fn no_second_holds_more_than_the_ceiling(
+            ceiling in 1.0..50.0_f64,
+            steps in proptest::collection::vec((0_u64..200, proptest::bool::weighted(0.05)), 1..300),
+        ) {
             let start = Instant::now();
-            let mut limit = RateLimit::new(f64::from(ceiling), start);
+            let mut limit = RateLimit::new(ceiling, start);
             let mut now = start;
             let mut grants = Vec::new();
-            for gap in gaps {
+            for (gap, throttled) in steps {
                 now += Duration::from_millis(gap);
+                if throttled {
+                    limit.throttled(now);
+                }
                 grants.push(limit.reserve(now));
             }
-            let ceiling = ceiling as usize;
+            let ceiling = ceiling_places(ceiling);
             for at in ceiling..grants.len() {
                 prop_assert!(grants[at] >= grants[at - ceiling] + Duration::from_secs(1));
             }

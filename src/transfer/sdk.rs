@@ -1,6 +1,9 @@
 //! The adapter: [`TransferApi`] over the AWS SDK.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use aws_sdk_transfer::Client;
@@ -11,9 +14,10 @@ use aws_sdk_transfer::types::ConnectorFileTransferResult;
 use aws_smithy_runtime_api::client::interceptors::context::AfterDeserializationInterceptorContextRef;
 use aws_smithy_runtime_api::client::retries::RequestAttempts;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
+use serde::Deserialize;
 
-use super::classify::{self, MissingResults};
-use super::{ApiFuture, AttemptObserver, ErrorKind, Operation, Outcome, ResultsPage, TransferApi, TransferError};
+use super::classify::{self, NotTheShape};
+use super::{ApiFuture, AttemptObserver, Operation, Outcome, ResultsPage, TransferApi};
 use crate::model::{Clock, ConnectorId, FailureCode, FileResult, FileStatus, TransferId};
 
 /// The SDK's client of one account.
@@ -49,23 +53,19 @@ impl TransferApi for SdkTransfer {
                 .set_next_token(next_token.map(Into::into));
             let answer = request.send().await.map_err(|error| classify::call(&error))?;
             let next_token = answer.next_token.filter(|token| !token.is_empty());
-            let files = answer.file_transfer_results.into_iter().map(file_result).collect::<Result<_, _>>()?;
+            let files = answer.file_transfer_results.into_iter().map(file_result).collect();
             Ok(ResultsPage { files, next_token })
         })
     }
 }
 
-fn file_result(file: ConnectorFileTransferResult) -> Result<FileResult, TransferError> {
-    // The SDK puts an empty text in place of a required member that is missing.
-    if file.file_path.is_empty() || file.status_code.as_str().is_empty() {
-        return Err(TransferError::new(ErrorKind::Mistyped, "a file without a path or a status"));
-    }
-    Ok(FileResult {
+fn file_result(file: ConnectorFileTransferResult) -> FileResult {
+    FileResult {
         status: FileStatus::from_wire(file.status_code.as_str()),
         path: file.file_path,
         failure_code: file.failure_code.as_deref().and_then(FailureCode::new),
         failure_message: file.failure_message.filter(|message| !message.is_empty()),
-    })
+    }
 }
 
 /// Tells the observer of each attempt. The SDK runs `read_after_attempt` after a timed-out attempt too.
@@ -75,15 +75,40 @@ struct Attempts {
     clock: Arc<dyn Clock>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct AttemptStart(Instant);
+/// An attempt that has started. A call that is given up drops it, and AWS has counted it all the same.
+struct Running {
+    attempts: Attempts,
+    start: Instant,
+    ended: AtomicBool,
+}
 
-impl Storable for AttemptStart {
+impl Running {
+    fn end(&self, outcome: Outcome) {
+        if !self.ended.swap(true, Ordering::Relaxed) {
+            let duration = self.attempts.clock.now().since(self.start);
+            self.attempts.observer.attempt_ended(Operation::ListFileTransferResults, outcome, duration);
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end(Outcome::Timeout);
+    }
+}
+
+impl Storable for Running {
     type Storer = StoreReplace<Self>;
 }
 
-impl std::fmt::Debug for Attempts {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Running")
+    }
+}
+
+impl fmt::Debug for Attempts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Attempts")
     }
 }
@@ -100,8 +125,9 @@ impl Intercept for Attempts {
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let retry = cfg.load::<RequestAttempts>().is_some_and(|attempt| attempt.attempts() > 1);
+        let (attempts, start) = (self.clone(), self.clock.now().instant);
+        cfg.interceptor_state().store_put(Running { attempts, start, ended: AtomicBool::new(false) });
         self.observer.attempt_started(Operation::ListFileTransferResults, retry);
-        cfg.interceptor_state().store_put(AttemptStart(self.clock.now().instant));
         Ok(())
     }
 
@@ -111,20 +137,19 @@ impl Intercept for Attempts {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let Some(AttemptStart(start)) = cfg.load::<AttemptStart>().copied() else { return Ok(()) };
-        let outcome = match context.output_or_error() {
+        let Some(running) = cfg.load::<Running>() else { return Ok(()) };
+        running.end(match context.output_or_error() {
             Some(Ok(_)) => Outcome::Ok,
             Some(Err(error)) => classify::attempt(error, context.response()).outcome(),
             None => Outcome::Network,
-        };
-        let duration = self.clock.now().instant.saturating_duration_since(start);
-        self.observer.attempt_ended(Operation::ListFileTransferResults, outcome, duration);
+        });
         Ok(())
     }
 }
 
-/// Refuses an answer without `FileTransferResults`. The SDK reads a missing list as an empty one, and an empty one means
-/// that AWS no longer knows the transfer.
+/// Refuses an answer without the list of files, or with a file that lacks its path or status. The SDK reads what is
+/// missing or null as empty, and drops files that are null: the one would mean that AWS no longer knows the transfer,
+/// the other that it has fewer files.
 #[derive(Debug)]
 struct RequireResults;
 
@@ -139,11 +164,42 @@ impl Intercept for RequireResults {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        const MEMBER: &[u8] = b"\"FileTransferResults\"";
-        let body = context.response().body().bytes().unwrap_or_default();
-        if context.output_or_error().is_ok() && !body.windows(MEMBER.len()).any(|window| window == MEMBER) {
-            return Err(MissingResults.into());
+        if context.output_or_error().is_ok() {
+            required(context.response().body().bytes().unwrap_or_default())?;
         }
         Ok(())
+    }
+}
+
+fn required(body: &[u8]) -> Result<(), NotTheShape> {
+    // All of it: neither parser looks into the texts that it skips.
+    serde_json::from_str::<Required>(std::str::from_utf8(body)?)?;
+    Ok(())
+}
+
+/// The members that the API's model requires.
+#[derive(Deserialize)]
+struct Required {
+    #[serde(rename = "FileTransferResults")]
+    _files: Vec<RequiredOfFile>,
+}
+
+#[derive(Deserialize)]
+struct RequiredOfFile {
+    #[serde(rename = "FilePath")]
+    _path: NonEmpty,
+    #[serde(rename = "StatusCode")]
+    _status: NonEmpty,
+}
+
+#[derive(Deserialize)]
+#[serde(try_from = "Cow<'_, str>")]
+struct NonEmpty;
+
+impl TryFrom<Cow<'_, str>> for NonEmpty {
+    type Error = &'static str;
+
+    fn try_from(text: Cow<'_, str>) -> Result<Self, Self::Error> {
+        if text.is_empty() { Err("an empty text") } else { Ok(Self) }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region};
-use aws_sdk_transfer::config::retry::RetryConfig;
+use aws_sdk_transfer::config::retry::{RetryConfig, RetryPartition};
 use aws_sdk_transfer::config::{Credentials, SharedHttpClient, StalledStreamProtectionConfig};
 
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
@@ -98,7 +98,9 @@ impl Sessions {
         let Some(region) = base.region().map(ToString::to_string) else {
             return Err(SessionError::NoRegion { account: account.name.to_string() });
         };
-        let mut config = aws_sdk_transfer::config::Builder::from(&base);
+        // A quota of retries of its own: one account that fails leaves the retries of the others alone.
+        let retries = RetryPartition::custom(account.name.to_string()).build();
+        let mut config = aws_sdk_transfer::config::Builder::from(&base).retry_partition(retries);
         // Set here, not on the loader: a role is assumed at STS, not at this endpoint.
         if let Some(url) = &account.endpoint_url {
             config = config.endpoint_url(url);

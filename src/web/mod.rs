@@ -16,6 +16,7 @@ pub mod listen;
 mod page;
 mod route;
 mod serve;
+mod stream;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use crate::metrics::NameFilter;
 
 pub use connections::MAX_CONNECTIONS;
-pub use serve::run;
+pub use serve::{Bounds, run, run_within};
 
 /// What the server answers from.
 pub trait Exporter: Send + Sync + 'static {

@@ -16,33 +16,68 @@ use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use super::connections::{Connections, MAX_CONNECTIONS, Place};
+use super::stream::Watched;
 use super::{Exporter, handlers};
 
-/// A whole request head must arrive within this time, from the first byte on or from the answer before it; so this is
-/// the keep-alive time as well.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of a request's head, and of what is buffered of it.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// Headers of a request.
 const MAX_HEADERS: usize = 64;
-/// Requests in flight are answered for at most this long once the server stops.
-const GRACE: Duration = Duration::from_secs(10);
+/// Once the server stops, a request whose head has begun may still come whole within this time.
+const LAST_HEADS: Duration = Duration::from_millis(500);
 /// The pause after an accept that failed for want of a resource.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `listeners` until `shutdown` ends; then no connection is accepted, requests in flight are answered, and it
-/// returns when they are or when the grace of 10 s is over.
+/// What clients may ask of the server in connections and time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Connections at once. Default [`MAX_CONNECTIONS`].
+    pub connections: usize,
+    /// A whole request head must arrive within this time, from the first byte on or from the answer before it; so this
+    /// is the keep-alive time as well. Default 30 s.
+    pub header: Duration,
+    /// A client that takes nothing of its answer for this long is given up. Default 10 s.
+    pub stall: Duration,
+    /// Requests in flight are answered for at most this long once the server stops. Default 10 s.
+    pub grace: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            connections: MAX_CONNECTIONS,
+            header: Duration::from_secs(30),
+            stall: Duration::from_secs(10),
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// [`run_within`] the default bounds.
 pub async fn run(
     listeners: Vec<TcpListener>,
     exporter: Arc<dyn Exporter>,
     telemetry_path: Arc<str>,
     shutdown: impl Future<Output = ()>,
 ) {
-    let connections = Connections::new(MAX_CONNECTIONS);
+    run_within(Bounds::default(), listeners, exporter, telemetry_path, shutdown).await;
+}
+
+/// Serves `listeners` until `shutdown` ends; then no connection is accepted, requests in flight are answered, and it
+/// returns when they are or when the grace is over, and what is left then is closed.
+pub async fn run_within(
+    bounds: Bounds,
+    listeners: Vec<TcpListener>,
+    exporter: Arc<dyn Exporter>,
+    telemetry_path: Arc<str>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let connections = Connections::new(bounds.connections);
     let (stop, stopped) = watch::channel(());
     let mut acceptors = tokio::task::JoinSet::new();
     for listener in listeners {
         let acceptor = Acceptor {
+            bounds,
             exporter: Arc::clone(&exporter),
             telemetry_path: Arc::clone(&telemetry_path),
             connections: Arc::clone(&connections),
@@ -56,12 +91,25 @@ pub async fn run(
         let draining = acceptors.join_all().await.into_iter().map(GracefulShutdown::shutdown);
         futures_util::future::join_all(draining).await;
     };
-    if tokio::time::timeout(GRACE, drained).await.is_err() {
-        warn!(seconds = GRACE.as_secs(), "requests were still in flight when the grace ended");
+    let heads = async {
+        tokio::time::sleep(LAST_HEADS).await;
+        connections.close_idle();
+        std::future::pending::<()>().await;
+    };
+    let drained = async {
+        tokio::select! {
+            () = drained => {}
+            () = heads => {}
+        }
+    };
+    if tokio::time::timeout(bounds.grace, drained).await.is_err() {
+        warn!(seconds = bounds.grace.as_secs_f64(), "requests were still in flight when the grace ended");
+        connections.close_all();
     }
 }
 
 struct Acceptor {
+    bounds: Bounds,
     exporter: Arc<dyn Exporter>,
     telemetry_path: Arc<str>,
     connections: Arc<Connections>,
@@ -77,14 +125,18 @@ impl Acceptor {
                 () = &mut ended => return self.graceful,
             };
             match accepted {
-                Ok((stream, peer)) => match self.connections.enter() {
-                    Some(place) => self.serve(stream, place),
-                    None => debug!(%peer, "refused: every connection is being answered"),
-                },
+                Ok((stream, peer)) => {
+                    if let Some(place) = self.connections.enter() {
+                        self.serve(stream, place);
+                    } else {
+                        debug!(%peer, "refused: every connection is being answered");
+                    }
+                }
                 // The client's doing, and over.
                 Err(error) if is_of_one_connection(&error) => debug!(%error, "accept"),
                 Err(error) => {
-                    warn!(%error, "no connection can be accepted");
+                    let limit = self.connections.shrink();
+                    warn!(%error, limit, "no connection can be accepted; fewer are kept from here on");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -110,9 +162,10 @@ impl Acceptor {
                 }
             })
         };
+        let stream = Watched::new(stream, Arc::clone(&place), self.bounds.stall);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_TIMEOUT)
+            .header_read_timeout(self.bounds.header)
             .max_buf_size(MAX_HEADER_BYTES)
             .max_headers(MAX_HEADERS)
             .serve_connection(TokioIo::new(stream), service);

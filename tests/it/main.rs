@@ -13,4 +13,7 @@ mod faults;
 mod program;
 mod prometheus;
 mod rig;
+mod support;
 mod sweep;
+mod transfer_errors;
+mod web;
