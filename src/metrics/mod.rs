@@ -1,6 +1,6 @@
 //! Floor 1: from what is known to bytes. [`families`] is the one table of descriptors; [`state`] turns a snapshot into
 //! series of it, [`own`] holds the exporter's own instruments, [`text`] writes the format, [`negotiate`] reads what the
-//! client takes, [`reference`] writes METRICS.md.
+//! client takes, [`mod@reference`] writes METRICS.md.
 
 pub mod families;
 pub mod negotiate;

@@ -1,5 +1,5 @@
 //! Floor 2: AWS behind a trait. [`TransferApi`] speaks domain types; [`sdk`] is the adapter, the only place that names
-//! `aws_*`; [`limited`] and [`measured`] are decorators around it; [`results`] reads all pages.
+//! `aws_*`; [`limited`] and [`measured`] are decorators around it; [`all_file_results`] reads all pages.
 
 mod classify;
 mod error;
