@@ -1,0 +1,231 @@
+//! The web server over loopback sockets, asked byte by byte.
+
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
+mod bounds;
+mod routes;
+mod stop;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_transfer_exporter::metrics::NameFilter;
+use aws_transfer_exporter::web::{self, Bounds, Exporter, listen};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinHandle;
+
+/// No step of a test takes longer.
+pub(super) const LIMIT: Duration = Duration::from_secs(10);
+pub(super) const BODY: &str = "# TYPE up gauge\nup 1\n";
+pub(super) const LARGE: usize = 32 << 20;
+pub(super) const HEALTHY: &str = "GET /-/healthy HTTP/1.1\r\nhost: x\r\n\r\n";
+pub(super) const METRICS: &str = "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n";
+
+pub(super) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(LIMIT, future).await.unwrap_or_else(|_| panic!("{what}: nothing within {LIMIT:?}"))
+}
+
+/// Answers with one body, to as many scrapes as `open` has permits.
+pub(super) struct Fake {
+    body: Vec<u8>,
+    ready: AtomicBool,
+    open: Semaphore,
+    /// One permit for each scrape that has begun.
+    begun: Semaphore,
+    /// One permit for each scrape that was given up.
+    dropped: Arc<Semaphore>,
+    scrapes: Mutex<Vec<(NameFilter, Option<String>, bool)>>,
+}
+
+impl Fake {
+    fn with(body: Vec<u8>, permits: usize) -> Arc<Self> {
+        Arc::new(Self {
+            body,
+            ready: AtomicBool::new(true),
+            open: Semaphore::new(permits),
+            begun: Semaphore::new(0),
+            dropped: Arc::new(Semaphore::new(0)),
+            scrapes: Mutex::default(),
+        })
+    }
+
+    fn new() -> Arc<Self> {
+        Self::with(BODY.into(), 100_000)
+    }
+
+    /// Scrapes of this one wait until `open` gets permits.
+    fn closed() -> Arc<Self> {
+        Self::with(BODY.into(), 0)
+    }
+
+    async fn has_begun(&self, scrapes: u32) {
+        within("a scrape begins", self.begun.acquire_many(scrapes)).await.unwrap().forget();
+    }
+}
+
+/// Adds a permit when dropped unless `done`.
+pub(super) struct GivenUp {
+    dropped: Arc<Semaphore>,
+    done: bool,
+}
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        if !self.done {
+            self.dropped.add_permits(1);
+        }
+    }
+}
+
+impl Exporter for Fake {
+    fn scrape(
+        self: Arc<Self>,
+        filter: NameFilter,
+        timeout_header: Option<String>,
+        sweep: bool,
+    ) -> Pin<Box<dyn Future<Output = Vec<u8>> + Send>> {
+        self.scrapes.lock().unwrap().push((filter, timeout_header, sweep));
+        Box::pin(async move {
+            let mut given_up = GivenUp { dropped: Arc::clone(&self.dropped), done: false };
+            self.begun.add_permits(1);
+            self.open.acquire().await.unwrap().forget();
+            given_up.done = true;
+            self.body.clone()
+        })
+    }
+
+    fn state_line(&self) -> String {
+        "3 transfers <running>".into()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+}
+
+pub(super) struct Server {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<()>,
+}
+
+impl Server {
+    async fn start(fake: &Arc<Fake>, bounds: Bounds) -> Self {
+        Self::at("127.0.0.1:0", fake, bounds).await
+    }
+
+    async fn at(address: &str, fake: &Arc<Fake>, bounds: Bounds) -> Self {
+        let listener = listen::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let exporter: Arc<dyn Exporter> = fake.clone();
+        let ended = tokio::spawn(web::run_within(bounds, vec![listener], exporter, "/metrics".into(), async {
+            let _ = stopped.await;
+        }));
+        Self { address, stop, ended }
+    }
+
+    async fn client(&self) -> Client {
+        Client::connect(self.address).await
+    }
+
+    /// One request on a connection of its own.
+    async fn ask(&self, request: &str) -> Answer {
+        self.client().await.ask(request).await
+    }
+
+    async fn stop(self) {
+        let Self { stop, ended, .. } = self;
+        let _ = stop.send(());
+        within("the server stops", ended).await.unwrap();
+    }
+}
+
+pub(super) async fn started() -> (Arc<Fake>, Server) {
+    let fake = Fake::new();
+    let server = Server::start(&fake, Bounds::default()).await;
+    (fake, server)
+}
+
+#[derive(Debug, PartialEq)]
+pub(super) struct Answer {
+    status: u16,
+    headers: BTreeMap<String, String>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+}
+
+pub(super) struct Client {
+    stream: TcpStream,
+    bytes: Vec<u8>,
+}
+
+impl Client {
+    async fn connect(address: SocketAddr) -> Self {
+        let stream = within("a connection", TcpStream::connect(address)).await.unwrap();
+        Self { stream, bytes: Vec::new() }
+    }
+
+    async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        within("a request", self.stream.write_all(bytes.as_ref())).await.unwrap();
+    }
+
+    async fn ask(&mut self, request: &str) -> Answer {
+        self.send(request).await;
+        self.answer(request.starts_with("HEAD ")).await
+    }
+
+    /// Reads one answer; without a body if it is one to HEAD.
+    async fn answer(&mut self, to_head: bool) -> Answer {
+        let end = loop {
+            if let Some(at) = self.bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+                break at + 4;
+            }
+            assert!(self.more().await, "the connection ended: {:?}", String::from_utf8_lossy(&self.bytes));
+        };
+        let head = String::from_utf8(self.bytes.drain(..end).collect()).unwrap();
+        let mut lines = head.trim_end().split("\r\n");
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers: BTreeMap<_, _> = lines
+            .map(|line| line.split_once(": ").unwrap())
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+            .filter(|(name, _)| name != "date")
+            .collect();
+        let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
+        let length = if to_head { 0 } else { length };
+        while self.bytes.len() < length {
+            assert!(self.more().await, "the body ended early");
+        }
+        Answer { status, headers, body: self.bytes.drain(..length).collect() }
+    }
+
+    async fn more(&mut self) -> bool {
+        within("an answer", self.stream.read_buf(&mut self.bytes)).await.is_ok_and(|read| read > 0)
+    }
+
+    /// Waits until the server closes the connection; what else it sent is dropped.
+    async fn is_closed(&mut self) {
+        while self.more().await {
+            self.bytes.clear();
+        }
+    }
+}
+
+pub(super) fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")
+}
