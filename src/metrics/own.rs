@@ -48,7 +48,7 @@ impl OwnMetrics {
             registry,
         };
         let build = GaugeVec::new(opts(&families::BUILD_INFO), families::BUILD_INFO.labels)?;
-        build.with_label_values(&[env!("CARGO_PKG_VERSION"), env!("CARGO_PKG_RUST_VERSION")]).set(1.0);
+        build.with_label_values(&[env!("CARGO_PKG_VERSION"), env!("RUSTC_VERSION")]).set(1.0);
         let collectors: [Box<dyn Collector>; 7] = [
             Box::new(own.requests.clone()),
             Box::new(own.durations.clone()),

@@ -1,9 +1,14 @@
 //! What is written for people agrees with the program.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use aws_transfer_exporter::metrics::{families, reference};
+use aws_transfer_exporter::simulator::{LifeScript, Settings};
+
+use crate::rig::{Exporter, account, connector, files, get, key, plan, simulator, transfer};
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -63,5 +68,38 @@ fn the_readme_has_the_two_commands() {
     let readme = text("README.md");
     for command in ["cargo run --release -- demo", "tests/run"] {
         assert!(readme.contains(command), "README.md lacks `{command}`");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_exposition_has_every_family_of_the_table_in_its_order_with_its_type_and_help() {
+    let (simulator, url) = simulator(Settings::default()).await;
+    let exporter = Exporter::start(plan(vec![account("prod", &url)], Vec::new())).await;
+    let lives = [LifeScript::completed(), LifeScript::failed("TIMEOUT_ERROR", "late"), LifeScript::stuck_queued()];
+    let now = SystemTime::now();
+    simulator.put_transfer(&connector(1), &transfer(1), files(lives), now);
+    exporter.app.track_demo(key("prod", &connector(1), &transfer(1)), now);
+    let (_, _, body) = get(exporter.address, "/metrics", "").await;
+    let comments: Vec<_> = body.lines().filter(|line| line.starts_with('#')).collect();
+    let expected: Vec<_> = families::ALL
+        .iter()
+        .flat_map(|family| {
+            let help = format!("# HELP {} {}", family.name, family.help);
+            [help, format!("# TYPE {} {}", family.name, family.kind.as_str())]
+        })
+        .collect();
+    assert_eq!(comments, expected);
+    for family in families::ALL {
+        let labels = |line: &str| {
+            let inner = line.split_once('{').map_or("", |(_, rest)| rest.rsplit_once('}').unwrap().0);
+            let names = inner.split("\",").filter_map(|pair| pair.split_once('=')).map(|(name, _)| name.to_owned());
+            names.filter(|name| name != "le").collect::<BTreeSet<_>>()
+        };
+        let sample = body.lines().find(|line| {
+            line.strip_prefix(family.name)
+                .is_some_and(|rest| rest.starts_with(['{', ' ']) || rest.starts_with("_count"))
+        });
+        let wanted = family.labels.iter().map(ToString::to_string).collect();
+        assert_eq!(labels(sample.unwrap()), wanted, "{}", family.name);
     }
 }
