@@ -1,0 +1,51 @@
+# The policy documents as text. No provider is needed here, so `terraform plan` in this folder works without AWS.
+
+terraform {
+  required_version = ">= 1.5"
+}
+
+locals {
+  built_arns = [
+    for id in var.connector_ids :
+    "arn:${var.partition}:transfer:${coalesce(var.region, "?")}:${coalesce(var.account_id, "?")}:connector/${id}"
+  ]
+  connector_arns = sort(distinct(concat(var.connector_arns, local.built_arns)))
+
+  read_statements = length(local.connector_arns) == 0 ? [] : [{
+    Sid      = "ReadFileTransferResults"
+    Effect   = "Allow"
+    Action   = "transfer:ListFileTransferResults"
+    Resource = local.connector_arns
+  }]
+
+  assume_statements = length(var.assume_role_arns) == 0 ? [] : [{
+    Sid      = "AssumeTransferReadRoles"
+    Effect   = "Allow"
+    Action   = "sts:AssumeRole"
+    Resource = sort(distinct(var.assume_role_arns))
+  }]
+
+  # What IAM calls the provider in conditions: its ARN after `oidc-provider/`.
+  issuer = var.irsa == null ? "" : split(":oidc-provider/", var.irsa.oidc_provider_arn)[1]
+
+  irsa_statements = var.irsa == null ? [] : [{
+    Sid       = "ServiceAccount"
+    Effect    = "Allow"
+    Principal = { Federated = var.irsa.oidc_provider_arn }
+    Action    = "sts:AssumeRoleWithWebIdentity"
+    Condition = {
+      StringEquals = {
+        "${local.issuer}:aud" = "sts.amazonaws.com"
+        "${local.issuer}:sub" = "system:serviceaccount:${var.irsa.namespace}:${var.irsa.service_account}"
+      }
+    }
+  }]
+
+  cross_account_statements = var.cross_account == null ? [] : [{
+    Sid       = "CrossAccount"
+    Effect    = "Allow"
+    Principal = { AWS = sort(distinct(var.cross_account.principal_arns)) }
+    Action    = "sts:AssumeRole"
+    Condition = { StringEquals = { "sts:ExternalId" = var.cross_account.external_id } }
+  }]
+}

@@ -1,0 +1,135 @@
+"""What the tests of deploy/aws share: where things are, tools, documents in one form, and what a trust policy allows."""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+AWS = ROOT / "deploy/aws"
+TERRAFORM = AWS / "terraform"
+
+LOOPBACK = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def document(name):
+    """One of the JSON documents of deploy/aws."""
+    return json.loads((AWS / name).read_text())
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value]
+
+
+def grants(policy):
+    """A policy as the set of what it allows: action, resource, condition. Statements that say more than that fail."""
+    assert policy["Version"] == "2012-10-17"
+    found = set()
+    for statement in as_list(policy["Statement"]):
+        assert set(statement) <= {"Sid", "Effect", "Action", "Resource", "Condition"}, statement
+        assert statement["Effect"] == "Allow", statement
+        condition = json.dumps(statement.get("Condition", {}), sort_keys=True)
+        for action in as_list(statement["Action"]):
+            for resource in as_list(statement["Resource"]):
+                found.add((action, resource, condition))
+    return found
+
+
+def trusts(policy):
+    """A trust policy as the set of whom it lets in: kind of principal, principal, action, condition."""
+    assert policy["Version"] == "2012-10-17"
+    found = set()
+    for statement in as_list(policy["Statement"]):
+        assert set(statement) <= {"Sid", "Effect", "Principal", "Action", "Condition"}, statement
+        assert statement["Effect"] == "Allow", statement
+        condition = json.dumps(statement.get("Condition", {}), sort_keys=True)
+        for kind, principals in statement["Principal"].items():
+            for principal in as_list(principals):
+                for action in as_list(statement["Action"]):
+                    found.add((kind, principal, action, condition))
+    return found
+
+
+def admits(trust, action, principal, context):
+    """Whether IAM would let the principal in, as far as these documents need: exact principals and StringEquals."""
+    for kind, trusted, allowed, condition in trusts(trust):
+        condition = json.loads(condition)
+        assert set(condition) <= {"StringEquals"}, condition
+        wanted = condition.get("StringEquals", {})
+        if (kind, trusted, allowed) == (*principal, action) and all(context.get(k) == v for k, v in wanted.items()):
+            return True
+    return False
+
+
+def tool(name):
+    """The path of a tool; without it nothing can be checked, and that is a failure."""
+    path = os.environ["PATH"]
+    if os.environ.get("TOOLS_BIN"):
+        path = os.environ["TOOLS_BIN"] + os.pathsep + path
+    found = shutil.which(name, path=path)
+    assert found, f"`{name}` is not there; `tests/deploy/aws/install DIR` installs it, TOOLS_BIN=DIR/bin names it"
+    return found
+
+
+def run(name, *arguments, cwd=ROOT, env=None, check=True, timeout=100):
+    """Runs a tool; its output goes into the failure."""
+    environment = dict(os.environ) | (env or {})
+    if os.environ.get("TOOLS_BIN"):
+        environment["PATH"] = os.environ["TOOLS_BIN"] + os.pathsep + environment["PATH"]
+    done = subprocess.run(
+        [tool(name), *map(str, arguments)], cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout
+    )
+    if check:
+        assert done.returncode == 0, f"{name} {arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def exporter():
+    """The exporter's binary."""
+    path = os.environ.get("EXPORTER")
+    assert path and os.access(path, os.X_OK), "EXPORTER does not name the binary: EXPORTER=target/debug/aws-transfer-exporter"
+    return os.path.abspath(path)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def simulator(*flags):
+    """A Transfer Family endpoint of its own; the value is its address."""
+    address = f"127.0.0.1:{free_port()}"
+    process = subprocess.Popen(
+        [exporter(), "simulate", f"--simulator.listen-address={address}", *flags],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        for _ in range(100):
+            assert process.poll() is None, "the simulator ended"
+            try:
+                control(f"http://{address}", "GET", "calls")
+                break
+            except OSError:
+                time.sleep(0.05)
+        else:
+            raise AssertionError("the simulator does not answer")
+        yield f"http://{address}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def control(endpoint, method, path, value=None):
+    """Asks a control route of the simulator."""
+    data = None if value is None else json.dumps(value).encode()
+    request = urllib.request.Request(f"{endpoint}/_simulator/{path}", data=data, method=method)
+    with LOOPBACK.open(request, timeout=10) as answer:
+        body = answer.read().decode()
+    return json.loads(body) if body.startswith(("{", "[")) else body

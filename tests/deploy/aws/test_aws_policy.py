@@ -1,0 +1,103 @@
+"""The JSON documents: least, without wildcards, and of names that AWS has."""
+
+import json
+import re
+
+import botocore
+import botocore.session
+import pytest
+from aws_helpers import AWS, ROOT, admits, as_list, document, grants, trusts
+from moto.iam.access_control import IAMPolicy, PermissionResult
+
+PERMISSIONS = ["policy.json", "policy-assume-role.json"]
+TRUSTS = ["trust-cross-account.json", "trust-irsa.json"]
+CONNECTOR = "arn:aws:transfer:eu-central-1:123456789012:connector/c-0123456789abcdef0"
+ISSUER = "oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
+
+
+def test_every_document_is_looked_at():
+    assert {path.name for path in AWS.glob("*.json")} == {*PERMISSIONS, *TRUSTS}
+
+
+def test_the_exporter_may_read_the_results_of_the_named_connectors_and_nothing_else():
+    assert grants(document("policy.json")) == {
+        ("transfer:ListFileTransferResults", CONNECTOR, "{}"),
+        ("transfer:ListFileTransferResults", CONNECTOR[:-1] + "1", "{}"),
+    }
+
+
+def test_the_permission_is_for_the_only_operation_that_the_exporter_calls():
+    """Whoever calls another operation gives the permission for it too."""
+    operations = botocore.session.get_session().get_service_model("transfer").operation_names
+    methods = {botocore.xform_name(operation): operation for operation in operations}
+    code = "".join(path.read_text() for path in (ROOT / "src/transfer").glob("*.rs"))
+    called = {methods[name] for name in re.findall(r"\.([a-z_0-9]+)\(\)", code) if name in methods}
+    assert {f"transfer:{operation}" for operation in called} == {action for action, *_ in grants(document("policy.json"))}
+
+
+@pytest.mark.parametrize("name", PERMISSIONS + TRUSTS)
+def test_actions_are_operations_of_the_service(name):
+    session = botocore.session.get_session()
+    for statement in document(name)["Statement"]:
+        for action in as_list(statement["Action"]):
+            service, operation = action.split(":")
+            assert operation in session.get_service_model(service).operation_names, action
+
+
+@pytest.mark.parametrize("name", PERMISSIONS + TRUSTS)
+def test_nothing_is_a_wildcard(name):
+    for statement in document(name)["Statement"]:
+        assert "NotAction" not in statement and "NotResource" not in statement and "NotPrincipal" not in statement
+        values = as_list(statement["Action"]) + as_list(statement.get("Resource", []))
+        for principals in statement.get("Principal", {}).values():
+            values += as_list(principals)
+        assert values
+        assert not [value for value in values if "*" in value or "?" in value]
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "allowed"),
+    [
+        ("transfer:ListFileTransferResults", CONNECTOR, True),
+        ("transfer:ListFileTransferResults", CONNECTOR[:-1] + "2", False),
+        ("transfer:ListFileTransferResults", CONNECTOR.replace("eu-central-1", "us-east-1"), False),
+        ("transfer:ListFileTransferResults", "*", False),
+        ("transfer:StartFileTransfer", CONNECTOR, False),
+        ("transfer:DescribeConnector", CONNECTOR, False),
+        ("transfer:TestConnection", CONNECTOR, False),
+        ("transfer:ListConnectors", "*", False),
+        ("sts:AssumeRole", "arn:aws:iam::123456789012:role/transfer-read", False),
+    ],
+)
+def test_motos_evaluator_agrees(action, resource, allowed):
+    answer = IAMPolicy(json.dumps(document("policy.json"))).is_action_permitted(action, resource)
+    assert (answer == PermissionResult.PERMITTED) == allowed
+
+
+def test_the_other_account_has_to_name_the_external_id():
+    trust = document("trust-cross-account.json")
+    principal = ("AWS", "arn:aws:iam::210987654321:role/aws-transfer-exporter")
+    right = trust["Statement"][0]["Condition"]["StringEquals"]["sts:ExternalId"]
+    assert admits(trust, "sts:AssumeRole", principal, {"sts:ExternalId": right})
+    assert not admits(trust, "sts:AssumeRole", principal, {"sts:ExternalId": "another"})
+    assert not admits(trust, "sts:AssumeRole", principal, {})
+    assert not admits(trust, "sts:AssumeRole", ("AWS", "arn:aws:iam::210987654321:role/x"), {"sts:ExternalId": right})
+
+
+def test_only_the_exporters_service_account_is_let_in():
+    trust = document("trust-irsa.json")
+    principal = ("Federated", f"arn:aws:iam::123456789012:oidc-provider/{ISSUER}")
+    sub = "system:serviceaccount:monitoring:aws-transfer-exporter"
+    action = "sts:AssumeRoleWithWebIdentity"
+    assert admits(trust, action, principal, {f"{ISSUER}:aud": "sts.amazonaws.com", f"{ISSUER}:sub": sub})
+    for context in [
+        {f"{ISSUER}:aud": "sts.amazonaws.com", f"{ISSUER}:sub": "system:serviceaccount:monitoring:default"},
+        {f"{ISSUER}:aud": "another", f"{ISSUER}:sub": sub},
+        {f"{ISSUER}:aud": "sts.amazonaws.com"},
+    ]:
+        assert not admits(trust, action, principal, context)
+
+
+@pytest.mark.parametrize("name", TRUSTS)
+def test_no_trust_is_without_a_condition(name):
+    assert all(condition != "{}" for *_, condition in trusts(document(name)))

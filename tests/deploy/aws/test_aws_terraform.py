@@ -1,0 +1,209 @@
+"""The Terraform module. Its documents are evaluated by Terraform itself; the two resources around them need the AWS
+provider, which is no package of a registry that these tests use, so for them there is a parser and checkov."""
+
+import json
+import shutil
+
+import hcl2
+import pytest
+from aws_helpers import TERRAFORM, document, grants, run, trusts
+
+QUIET = {"TF_CLI_CONFIG_FILE": "/dev/null", "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}
+
+POLICY = document("policy.json")
+CONNECTORS = sorted(resource for _, resource, _ in grants(POLICY))
+CROSS_ACCOUNT = {
+    "principal_arns": ["arn:aws:iam::210987654321:role/aws-transfer-exporter"],
+    "external_id": "2f8d1c70-example-external-id",
+}
+IRSA = {
+    "oidc_provider_arn": "arn:aws:iam::123456789012:oidc-provider/"
+    "oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF",
+    "namespace": "monitoring",
+}
+
+
+def terraform(*arguments, cwd, check=True):
+    return run("terraform", *arguments, cwd=cwd, env=QUIET, check=check)
+
+
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory):
+    """A copy of terraform/documents, initialised: it has no provider, so nothing is fetched."""
+    folder = tmp_path_factory.mktemp("terraform") / "documents"
+    shutil.copytree(TERRAFORM / "documents", folder)
+    terraform("init", "-input=false", "-no-color", cwd=folder)
+    return folder
+
+
+def evaluate(folder, tmp_path, **variables):
+    """What the module answers to these variables, or the error."""
+    values = tmp_path / "values.tfvars.json"
+    values.write_text(json.dumps(variables))
+    state = f"-state={tmp_path / 'state'}"
+    done = terraform("apply", "-auto-approve", "-input=false", "-no-color", state, f"-var-file={values}", cwd=folder, check=False)
+    if done.returncode != 0:
+        return " ".join(done.stderr.split())
+    outputs = json.loads(terraform("output", "-json", "-no-color", state, cwd=folder).stdout)
+    return {name: output["value"] for name, output in outputs.items()}
+
+
+def parsed(path):
+    """An HCL file: blocks by their kind."""
+    return hcl2.loads(path.read_text())
+
+
+def plain(text):
+    """A name as the parser gives it, without its quotes."""
+    return text.strip('"')
+
+
+def blocks(path, kind):
+    return {plain(name): body for block in parsed(path).get(kind, []) for name, body in block.items() if name != "__is_block__"}
+
+
+def arguments(body):
+    return {name for name in body if not name.startswith("__")}
+
+
+def test_everything_is_formatted():
+    terraform("fmt", "-check", "-recursive", "-diff", cwd=TERRAFORM)
+
+
+def test_the_documents_are_valid(documents):
+    assert json.loads(terraform("validate", "-json", cwd=documents).stdout)["valid"] is True
+
+
+def test_arns_give_the_same_policy_as_the_json(documents, tmp_path):
+    found = evaluate(documents, tmp_path, connector_arns=CONNECTORS, cross_account=CROSS_ACCOUNT)
+    assert grants(json.loads(found["policy"])) == grants(POLICY)
+
+
+def test_ids_give_the_same_policy_as_the_json(documents, tmp_path):
+    ids = [arn.rsplit("/", 1)[1] for arn in CONNECTORS]
+    found = evaluate(
+        documents, tmp_path, connector_ids=ids, account_id="123456789012", region="eu-central-1", irsa=IRSA
+    )  # fmt: skip
+    assert grants(json.loads(found["policy"])) == grants(POLICY)
+    assert found["connector_arns"] == CONNECTORS
+
+
+def test_cross_account_gives_the_same_trust_as_the_json(documents, tmp_path):
+    found = evaluate(documents, tmp_path, connector_arns=CONNECTORS, cross_account=CROSS_ACCOUNT)
+    assert trusts(json.loads(found["trust_policy"])) == trusts(document("trust-cross-account.json"))
+
+
+def test_irsa_gives_the_same_trust_as_the_json(documents, tmp_path):
+    found = evaluate(documents, tmp_path, connector_arns=CONNECTORS, irsa=IRSA)
+    assert trusts(json.loads(found["trust_policy"])) == trusts(document("trust-irsa.json"))
+
+
+def test_a_role_that_only_assumes_others_has_the_same_policy_as_the_json(documents, tmp_path):
+    roles = ["arn:aws:iam::123456789012:role/transfer-read"]
+    found = evaluate(documents, tmp_path, assume_role_arns=roles, irsa=IRSA)
+    assert grants(json.loads(found["policy"])) == grants(document("policy-assume-role.json"))
+
+
+def test_both_trusts_may_stand_together(documents, tmp_path):
+    found = evaluate(documents, tmp_path, connector_arns=CONNECTORS, irsa=IRSA, cross_account=CROSS_ACCOUNT)
+    both = trusts(document("trust-cross-account.json")) | trusts(document("trust-irsa.json"))
+    assert trusts(json.loads(found["trust_policy"])) == both
+
+
+GOOD = {"connector_arns": CONNECTORS, "cross_account": CROSS_ACCOUNT}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"connector_arns": ["arn:aws:transfer:eu-central-1:123456789012:connector/*"]}, "no wildcards"),
+        ({"connector_arns": ["*"]}, "no wildcards"),
+        ({"connector_arns": []}, "Give `connector_arns`"),
+        ({"connector_ids": ["c-0123456789abcdef0"]}, "`connector_ids` needs `account_id` and `region`"),
+        ({"connector_ids": ["c-0123"]}, "17 of `0-9a-f`"),
+        ({"account_id": "1234"}, "12 digits"),
+        ({"assume_role_arns": ["arn:aws:iam::123456789012:role/*"]}, "no wildcards"),
+        ({"cross_account": None}, "nobody could take the role"),
+        ({"cross_account": CROSS_ACCOUNT | {"principal_arns": ["*"]}}, "no wildcards"),
+        ({"cross_account": CROSS_ACCOUNT | {"principal_arns": []}}, "at least one of"),
+        ({"cross_account": CROSS_ACCOUNT | {"external_id": ""}}, "2 to 1224"),
+        ({"cross_account": CROSS_ACCOUNT | {"external_id": "x" * 1225}}, "2 to 1224"),
+        ({"irsa": IRSA | {"oidc_provider_arn": "https://oidc.eks.eu-central-1.amazonaws.com/id/AB"}}, "without `https://`"),
+        ({"irsa": IRSA | {"service_account": "*"}}, "no wildcards"),
+    ],
+)
+def test_a_mistake_is_said(documents, tmp_path, changes, said):
+    assert isinstance(evaluate(documents, tmp_path, **GOOD), dict)
+    error = evaluate(documents, tmp_path, **(GOOD | changes))
+    assert isinstance(error, str), error
+    # Terraform draws a line beside its text and breaks it anywhere.
+    assert said in error.replace("│ ", ""), error
+
+
+def test_the_longest_external_id_is_taken(documents, tmp_path):
+    found = evaluate(documents, tmp_path, connector_arns=CONNECTORS, cross_account=CROSS_ACCOUNT | {"external_id": "x" * 1224})
+    assert isinstance(found, dict), found
+
+
+def test_the_module_hands_every_variable_on():
+    outer, inner = blocks(TERRAFORM / "variables.tf", "variable"), blocks(TERRAFORM / "documents/variables.tf", "variable")
+    call = blocks(TERRAFORM / "main.tf", "module")["documents"]
+    assert arguments(call) - {"source"} == set(inner)
+    assert all(call[name] == f"${{var.{name}}}" for name in inner)
+    assert set(outer) - set(inner) == {"name", "path", "permissions_boundary", "tags"}
+    for name, body in inner.items():
+        assert {key: body[key] for key in ("type", "default")} == {key: outer[name][key] for key in ("type", "default")}
+
+
+def test_the_role_carries_the_documents():
+    role, policy = (blocks(TERRAFORM / "main.tf", "resource")[kind] for kind in ("aws_iam_role", "aws_iam_role_policy"))
+    role, policy = ({plain(name): body for name, body in kind.items()} for kind in (role, policy))
+    assert role["exporter"]["assume_role_policy"] == "${module.documents.trust_policy}"
+    assert policy["exporter"]["policy"] == "${module.documents.policy}"
+    assert policy["exporter"]["role"] == "${aws_iam_role.exporter.id}"
+
+
+@pytest.mark.parametrize("example", sorted(path.name for path in (TERRAFORM / "examples").iterdir()))
+def test_an_example_says_what_the_module_takes_and_what_it_answers(documents, tmp_path, example):
+    """Its values go through the real documents module; where it has a variable, that gets a value here."""
+    path = TERRAFORM / "examples" / example / "main.tf"
+    call = blocks(path, "module")["exporter_role"]
+    assert plain(call["source"]) == "../.."
+    known = blocks(TERRAFORM / "variables.tf", "variable")
+    assert arguments(call) - {"source"} <= set(known)
+    outputs = blocks(TERRAFORM / "outputs.tf", "output")
+    used = {text.split(".")[2].strip("}\" ") for text in path.read_text().split() if text.startswith("module.exporter_role.")}
+    assert used and used <= set(outputs)
+
+    folder = tmp_path / "example"
+    folder.mkdir()
+    lines = path.read_text().splitlines(keepends=True)
+    begin = lines.index('module "exporter_role" {\n')
+    end = lines.index("}\n", begin)
+    # The call as it is written, with the documents module in the place of the whole.
+    text = "".join(lines[begin : end + 1]).replace('source = "../.."', f'source = "{documents}"')
+    text = "\n".join(line for line in text.splitlines() if not line.strip().startswith("name "))
+    text += '\noutput "policy" {\n  value = module.exporter_role.policy\n}\n'
+    text += '\nvariable "external_id" {\n  default = "an-external-id"\n}\n'
+    (folder / "main.tf").write_text(text)
+    terraform("init", "-input=false", "-no-color", cwd=folder)
+    found = evaluate(folder, tmp_path)
+    assert isinstance(found, dict), found
+    assert grants(json.loads(found["policy"]))
+
+
+def test_checkov_finds_nothing():
+    done = run(
+        "checkov", "-d", TERRAFORM, "--framework", "terraform", "--skip-download", "--compact", "--quiet", "-o", "json"
+    )  # fmt: skip
+    summary = json.loads(done.stdout)["summary"]
+    assert summary["failed"] == 0 and summary["parsing_errors"] == 0, done.stdout
+    assert summary["passed"] > 0, done.stdout
+
+
+@pytest.mark.parametrize(("file", "kind"), [("variables.tf", "variable"), ("outputs.tf", "output")])
+def test_the_readme_has_every_variable_and_output(file, kind):
+    readme = (TERRAFORM / "README.md").read_text()
+    rows = {name for line in readme.splitlines() if line.startswith("| `") for name in line.split("|")[1].replace("`", "").split(",")}
+    names = set(blocks(TERRAFORM / file, kind))
+    assert names <= {name.strip() for name in rows}

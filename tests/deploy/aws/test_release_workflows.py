@@ -1,0 +1,282 @@
+"""The workflows, and the scripts that they run."""
+
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+
+import pytest
+import yaml
+from aws_helpers import ROOT, exporter, run
+
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+TARGETS = {
+    f"{machine}-{system}"
+    for machine in ("x86_64", "aarch64")
+    for system in ("unknown-linux-gnu", "unknown-linux-musl", "apple-darwin")
+}
+
+
+def load(path):
+    # YAML 1.1 takes the key `on` for a boolean.
+    return yaml.load(path.read_text(), yaml.BaseLoader)
+
+
+RELEASE = load(ROOT / ".github/workflows/release.yml")
+CI = load(ROOT / ".github/workflows/ci.yml")
+
+
+def steps(job):
+    return RELEASE["jobs"][job]["steps"]
+
+
+def script(job):
+    return "\n".join(step.get("run", "") for step in steps(job))
+
+
+def test_actionlint_finds_nothing():
+    done = run("actionlint", "-shellcheck", "shellcheck", *WORKFLOWS)
+    assert done.stdout == "", done.stdout
+
+
+def test_actionlint_has_shellcheck():
+    assert "shellcheck" in run("shellcheck", "--version").stdout.lower()
+
+
+def test_zizmor_finds_nothing():
+    run("zizmor", "--offline", "--no-progress", "--persona=pedantic", "--strict-collection", ROOT / ".github")
+
+
+@pytest.mark.parametrize("name", ["release-notes", "pack"])
+def test_scripts_are_clean(name):
+    run("shellcheck", ROOT / ".github" / name)
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_actions_are_pinned_by_commit_with_their_version_beside(path):
+    uses = [line.strip().removeprefix("- ") for line in path.read_text().splitlines() if "uses:" in line]
+    foreign = [line for line in uses if not line.startswith("uses: ./")]
+    assert foreign
+    for line in foreign:
+        assert re.fullmatch(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line), line
+
+
+def test_one_action_has_one_version():
+    pins = {}
+    for path in WORKFLOWS:
+        for name, pin in re.findall(r"uses: ([\w./-]+)@(.*)", path.read_text()):
+            pins.setdefault(name, set()).add(pin)
+    assert all(len(versions) == 1 for versions in pins.values()), pins
+
+
+def test_nothing_is_granted_beyond_what_a_job_does():
+    for workflow in (CI, RELEASE):
+        assert workflow["permissions"] == {}
+        assert all("permissions" in job for job in workflow["jobs"].values())
+    read = {"contents": "read"}
+    assert {name: job["permissions"] for name, job in CI["jobs"].items()} == {"test": read, "macos": read}
+    assert {name: job["permissions"] for name, job in RELEASE["jobs"].items()} == {
+        "version": read,
+        "test": read,
+        "build": read,
+        "image": read | {"packages": "write", "id-token": "write", "attestations": "write"},
+        "publish": {"contents": "write", "id-token": "write", "attestations": "write"},
+    }
+
+
+def test_no_job_keeps_the_token_of_its_checkout():
+    checkouts = [
+        step
+        for workflow in (CI, RELEASE)
+        for job in workflow["jobs"].values()
+        for step in job.get("steps", [])
+        if step.get("uses", "").startswith("actions/checkout@")
+    ]
+    assert checkouts and all(step["with"]["persist-credentials"] == "false" for step in checkouts)
+
+
+def test_a_tag_starts_a_release_and_nothing_else_does():
+    assert RELEASE["on"] == {"push": {"tags": ["v*"]}}
+
+
+def test_nothing_is_published_before_the_tests_have_passed():
+    def before(job):
+        needs = RELEASE["jobs"][job].get("needs", [])
+        needs = [needs] if isinstance(needs, str) else needs
+        return set(needs).union(*(before(need) for need in needs))
+
+    assert RELEASE["jobs"]["test"]["uses"] == "./.github/workflows/ci.yml"
+    assert {"version", "test", "build"} <= before("image")
+    assert {"version", "test", "build", "image"} <= before("publish")
+    assert "workflow_call" in CI["on"]
+    assert any(step.get("run") == "tests/run" for step in CI["jobs"]["test"]["steps"])
+    assert os.access(ROOT / "tests/run", os.X_OK)
+
+
+def test_every_target_is_built_where_it_can_be_started():
+    matrix = {row["target"]: row["runner"] for row in RELEASE["jobs"]["build"]["strategy"]["matrix"]["include"]}
+    assert set(matrix) == TARGETS
+    for target, runner in matrix.items():
+        machine, system = target.split("-", 1)
+        assert runner.startswith("macos" if system == "apple-darwin" else "ubuntu")
+        arm = runner.endswith("-arm") or runner == "macos-15"
+        assert arm == (machine == "aarch64"), (target, runner)
+
+
+def test_the_release_has_checksums_signature_provenance_and_a_bill_of_materials():
+    assert "cargo cyclonedx" in script("build") and ".cdx.json" in script("build")
+    assert "sha256sum" in script("publish") and "cosign sign-blob" in script("publish")
+    assert "cosign sign --yes --recursive" in script("image")
+    for job in ("image", "publish"):
+        assert any(step.get("uses", "").startswith("actions/attest-build-provenance@") for step in steps(job))
+
+
+def test_the_image_takes_what_the_build_packed():
+    """Names meet across jobs: the archive's in `.github/pack`, and the Dockerfile's arguments and folders."""
+    assert "name=aws-transfer-exporter-$2-$3" in (ROOT / ".github/pack").read_text()
+    assert "name=aws-transfer-exporter-$VERSION-${pair#*:}-unknown-linux-musl" in script("image")
+    (build,) = (step for step in steps("image") if step.get("uses", "").startswith("docker/build-push-action@"))
+    assert build["with"]["platforms"] == "linux/amd64,linux/arm64"
+    dockerfile = (ROOT / build["with"]["file"]).read_text()
+    arguments = set(re.findall(r"^ARG (\w+)", dockerfile, re.MULTILINE))
+    given = {line.split("=", 1)[0] for line in build["with"]["build-args"].splitlines()}
+    assert given == {"PROGRAM", "VERSION", "REVISION"} and given <= arguments
+    assert re.search(r"^FROM \S+ AS prebuilt$", dockerfile, re.MULTILINE)
+    assert "COPY dist/${TARGETARCH}/ " in dockerfile
+
+
+def test_the_debian_package_is_described():
+    assert "cargo deb --no-build" in script("build")
+    assert "[package.metadata.deb]" in (ROOT / "Cargo.toml").read_text()
+
+
+def test_dependabot_watches_what_is_there():
+    updates = load(ROOT / ".github/dependabot.yml")["updates"]
+    watched = {update["package-ecosystem"]: update["directory"] for update in updates}
+    assert set(watched) == {"cargo", "github-actions", "docker", "npm"}
+    assert (ROOT / watched["cargo"].lstrip("/") / "Cargo.toml").exists()
+    assert list((ROOT / watched["docker"].lstrip("/")).glob("Dockerfile"))
+    assert (ROOT / watched["npm"].lstrip("/") / "package.json").exists()
+
+
+def test_releasing_tells_of_every_job_and_target():
+    text = (ROOT / "RELEASING.md").read_text()
+    for job in RELEASE["jobs"]:
+        assert f"| `{job}` |" in text
+    for target in TARGETS:
+        assert f"{target}.tar.gz" in text
+    assert "/.github/workflows/release.yml@refs/tags/v" in text
+
+
+def notes(folder, tag):
+    return subprocess.run([folder / ".github/release-notes", tag], capture_output=True, text=True, timeout=30)
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project that is ready to be released as 0.2.0."""
+    (tmp_path / ".github").mkdir()
+    shutil.copy(ROOT / ".github/release-notes", tmp_path / ".github")
+    (tmp_path / "Cargo.toml").write_text('[package]\nname = "aws-transfer-exporter"\nversion = "0.2.0"\n\n[dependencies]\na = { version = "9" }\n')
+    (tmp_path / "Cargo.lock").write_text(
+        '[[package]]\nname = "a"\nversion = "9.0.0"\n\n[[package]]\nname = "aws-transfer-exporter"\nversion = "0.2.0"\n'
+    )
+    (tmp_path / "CHANGELOG.md").write_text(
+        "# Changelog\n\n## Unreleased\n\n- later\n\n## 0.2.0 / 2026-12-01\n\n- [FEATURE] One.\n- [BUGFIX] Two.\n\n## 0.1.0 / 2026-11-01\n\n- old\n"
+    )
+    return tmp_path
+
+
+def test_the_notes_are_those_of_the_version(project):
+    done = notes(project, "v0.2.0")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "- [FEATURE] One.\n- [BUGFIX] Two."
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "tag", "said"),
+    [
+        ("Cargo.toml", 'version = "0.2.0"', 'version = "0.1.9"', "v0.2.0", "Cargo.toml has 0.1.9"),
+        ("Cargo.lock", 'version = "0.2.0"', 'version = "0.1.9"', "v0.2.0", "Cargo.lock has 0.1.9"),
+        ("CHANGELOG.md", "## 0.2.0 /", "## 0.2.00 /", "v0.2.0", "nothing below `## 0.2.0`"),
+        ("CHANGELOG.md", "- [FEATURE] One.\n- [BUGFIX] Two.\n", "", "v0.2.0", "nothing below `## 0.2.0`"),
+        ("CHANGELOG.md", "later", "later", "v0.3.0", "Cargo.toml has 0.2.0"),
+        ("CHANGELOG.md", "later", "later", "0.2.0", "not a release's tag"),
+        ("CHANGELOG.md", "later", "later", "v0.2", "not a release's tag"),
+    ],
+)
+def test_what_does_not_agree_is_not_released(project, file, old, new, tag, said):
+    text = (project / file).read_text()
+    assert old in text
+    (project / file).write_text(text.replace(old, new))
+    done = notes(project, tag)
+    assert done.returncode == 1 and said in done.stderr, done.stderr
+
+
+def test_the_script_reads_this_project():
+    """Whatever its version is now: a tag that nobody gave is refused with that version."""
+    version = re.search(r'^version = "(.+)"$', (ROOT / "Cargo.toml").read_text(), re.MULTILINE).group(1)
+    done = notes(ROOT, "v999.0.0")
+    assert done.returncode == 1 and f"Cargo.toml has {version}," in done.stderr, done.stderr
+
+
+def test_an_archive_holds_the_program_and_its_documents(tmp_path):
+    subprocess.run([ROOT / ".github/pack", exporter(), "0.2.0", "x86_64-unknown-linux-gnu", tmp_path / "dist"], check=True, timeout=60)
+    name = "aws-transfer-exporter-0.2.0-x86_64-unknown-linux-gnu"
+    with tarfile.open(tmp_path / "dist" / f"{name}.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    files = {path.name for path in (tmp_path / name).iterdir()}
+    documents = {"README.md", "CONFIGURATION.md", "METRICS.md", "CHANGELOG.md", "LICENSE", "example.yml"}
+    assert files == {"aws-transfer-exporter"} | documents
+    done = subprocess.run([tmp_path / name / "aws-transfer-exporter", "--version"], capture_output=True, text=True, timeout=30)
+    assert done.stdout.startswith("aws-transfer-exporter ")
+
+
+def step(job, name, tmp, **env):
+    """Runs a step's own script, as the runner does; the values it hands on are the answer."""
+    assert RELEASE["defaults"]["run"]["shell"] == "bash"
+    (found,) = (step for step in steps(job) if step.get("name") == name)
+    output = tmp / "github-output"
+    output.touch()
+    done = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", found["run"]],
+        cwd=tmp / found.get("working-directory", "."), env=os.environ | {"GITHUB_OUTPUT": str(output)} | env, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return output.read_text()
+
+
+@pytest.mark.parametrize(
+    ("version", "tags"),
+    [("0.2.0", ["0.2.0", "0.2", "latest"]), ("1.10.3", ["1.10.3", "1.10", "latest"]), ("0.2.0-rc.1", ["0.2.0-rc.1"])],
+)
+def test_a_pre_release_moves_no_other_tag(tmp_path, version, tags):
+    said = step("image", "Names", tmp_path, VERSION=version, GITHUB_REPOSITORY="Acme/aws-transfer-exporter")
+    image = "ghcr.io/acme/aws-transfer-exporter"
+    assert said.splitlines() == [f"image={image}", "tags<<EOF", *(f"{image}:{tag}" for tag in tags), "EOF"]
+
+
+def test_the_static_binaries_lie_where_the_dockerfile_looks(tmp_path):
+    certificates = "/etc/ssl/certs/ca-certificates.crt"
+    assert os.path.exists(certificates), "the package ca-certificates is not there"
+    for machine in ("x86_64", "aarch64"):
+        program = tmp_path / machine
+        program.write_text(machine)
+        pack = [ROOT / ".github/pack", program, "0.2.0", f"{machine}-unknown-linux-musl", tmp_path / "builds"]
+        subprocess.run(pack, check=True, timeout=60)
+    step("image", "Lay out the static binaries as the Dockerfile wants them", tmp_path, VERSION="0.2.0")
+    for platform, machine in (("amd64", "x86_64"), ("arm64", "aarch64")):
+        program = tmp_path / "dist" / platform / "usr/bin/aws-transfer-exporter"
+        assert program.read_text() == machine and os.access(program, os.X_OK)
+        assert (tmp_path / "dist" / platform / certificates.lstrip("/")).stat().st_size > 0
+
+
+def test_the_checksums_are_of_what_is_published(tmp_path):
+    (tmp_path / "dist").mkdir()
+    for name in ("a.tar.gz", "b.cdx.json"):
+        (tmp_path / "dist" / name).write_text(name)
+    step("publish", "Checksums", tmp_path)
+    lines = (tmp_path / "SHA256SUMS").read_text().splitlines()
+    assert [line.split("  ")[1] for line in lines] == ["a.tar.gz", "b.cdx.json"]
+    subprocess.run(["sha256sum", "--check", "--ignore-missing", "../SHA256SUMS"], cwd=tmp_path / "dist", check=True, stdout=subprocess.DEVNULL)
