@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import time
 
 import pytest
@@ -28,7 +27,8 @@ def package(exporter, tmp_path_factory):
     """The package, from a binary that has been built."""
     target = tmp_path_factory.mktemp("target")
     (target / "release").mkdir()
-    shutil.copy(exporter, target / "release" / "aws-transfer-exporter")
+    # As `cargo build --release` does; a debug binary may be given here.
+    run(tool("strip"), "-o", target / "release" / "aws-transfer-exporter", exporter)
     deb = target / "aws-transfer-exporter.deb"
     run(tool("cargo-deb"), "--no-build", "--fast", "--offline", "--locked", "--output", deb,
         cwd=REPOSITORY, env={**os.environ, "CARGO_TARGET_DIR": str(target)})
@@ -72,6 +72,14 @@ def test_the_package_holds_program_unit_configuration_and_documents(package):
         **{f"/usr/share/doc/aws-transfer-exporter/{name}": "-rw-r--r--" for name in documents},
     }
     assert run(tool("dpkg-deb"), "--info", package, "conffiles").stdout.split() == [CONFIG, ENVIRONMENT]
+
+
+def test_it_depends_on_what_unit_and_scripts_use(package, exporter):
+    depends = run(tool("dpkg-deb"), "--field", package, "Depends").stdout.strip().split(", ")
+    # The C library too, unless the binary brings it.
+    linked = "statically linked" not in run("ldd", exporter, check=False).stdout
+    assert {word.split()[0] for word in depends} - ({"libc6", "libgcc-s1"} if linked else set()) == {"adduser", "ca-certificates", "procps"}
+    assert ("libc6" in " ".join(depends)) == linked
 
 
 def test_lintian_has_no_error_that_is_not_known(package):

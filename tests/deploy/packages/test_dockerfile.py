@@ -89,7 +89,7 @@ def test_the_last_stage_runs_nothing_and_has_no_secret(by_stage):
     assert json.loads(healthcheck.partition("CMD ")[2]) == ["/usr/bin/aws-transfer-exporter", "healthcheck"]
 
 
-def test_the_build_context_holds_what_cargo_needs_and_no_more(tmp_path):
+def test_the_build_context_holds_what_cargo_needs_and_no_more(by_stage, tmp_path):
     recipe = tmp_path / "Dockerfile"
     recipe.write_text("FROM scratch\nCOPY . /\n")
     image = Image(tmp_path)
@@ -99,7 +99,12 @@ def test_the_build_context_holds_what_cargo_needs_and_no_more(tmp_path):
         context = image.buildah("mount", image.buildah("from", "localhost/context"))
         names = set(run("ls", "-A", context).stdout.split()) - {"dist"}
         assert names == {"Cargo.toml", "Cargo.lock", "LICENSE", "benches", "src"}
+        copied = {word for instruction, rest in by_stage["build"] if instruction == "COPY" for word in rest.split()[:-1]}
+        assert copied | {"LICENSE"} == names
+        sources = tmp_path / "sources"
+        sources.mkdir()
+        run("cp", "-r", *(f"{context}/{name}" for name in copied), sources)
         # Reads the manifest to the end: a target whose file is missing is an error.
-        run("cargo", "fetch", "--locked", f"--manifest-path={context}/Cargo.toml")
+        run("cargo", "fetch", "--locked", cwd=sources)
     finally:
         image.remove()
