@@ -77,9 +77,11 @@ def test_grafana_finds_source_and_dashboards(services):
     [source] = source["datasources"]
     assert source["url"] == "http://prometheus:9090" and source["isDefault"]
     provider = yaml.safe_load(inside(services, "grafana", "/etc/grafana/provisioning/dashboards/aws-transfer-exporter.yml").read_text())
-    folder = inside(services, "grafana", provider["providers"][0]["options"]["path"])
-    dashboards = [json.loads(path.read_text()) for path in folder.glob("*.json")]
-    assert dashboards and all(dashboard["title"] and dashboard["uid"] for dashboard in dashboards)
+    folder = provider["providers"][0]["options"]["path"]
+    shown = {source for source, target in mounts(services["grafana"]) if target.startswith(folder + "/")}
+    assert shown == set((REPOSITORY / "dashboards").glob("*.json")) and shown
+    dashboards = [json.loads(path.read_text()) for path in shown]
+    assert all(dashboard["title"] and dashboard["uid"] for dashboard in dashboards)
     home = services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
     assert inside(services, "grafana", home).exists()
 
