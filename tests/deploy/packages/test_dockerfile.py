@@ -1,0 +1,110 @@
+"""The Dockerfile's text: what the image that is built here cannot show, above all the stage that compiles."""
+
+import json
+import re
+import tomllib
+
+import pytest
+from conftest import REPOSITORY, run
+from container import Image
+
+DOCKERFILE = REPOSITORY / "deploy/docker/Dockerfile"
+
+
+def instructions(text):
+    """(instruction, rest) of each, lines joined, without comments."""
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    joined = re.sub(r"\\\n\s*", " ", "\n".join(lines))
+    return [tuple(line.split(maxsplit=1)) for line in joined.splitlines() if line.strip()]
+
+
+def stages(parsed):
+    """Instructions by the name of their stage; those before the first FROM under None."""
+    found, name = {None: []}, None
+    for instruction, rest in parsed:
+        if instruction == "FROM":
+            name = re.search(r" AS (\S+)$", rest)[1]
+            found[name] = []
+        found[name].append((instruction, rest))
+    return found
+
+
+@pytest.fixture(scope="module")
+def parsed():
+    return instructions(DOCKERFILE.read_text())
+
+
+@pytest.fixture(scope="module")
+def by_stage(parsed):
+    return stages(parsed)
+
+
+def test_the_compiler_is_the_one_of_the_project(by_stage):
+    arguments = dict(rest.split("=") for instruction, rest in by_stage[None] if instruction == "ARG")
+    toolchain = tomllib.loads((REPOSITORY / "rust-toolchain.toml").read_text())["toolchain"]["channel"]
+    assert re.fullmatch(r"\d+\.\d+\.\d+", toolchain)
+    assert arguments["RUST_VERSION"] == toolchain
+    assert by_stage["build"][0] == ("FROM", "rust:${RUST_VERSION}-alpine AS build")
+
+
+def test_it_compiles_unless_told_otherwise(by_stage):
+    assert ("ARG", "PROGRAM=build") in by_stage[None]
+    assert by_stage["program"] == [("FROM", "${PROGRAM} AS program")]
+
+
+def test_it_compiles_what_the_lock_file_names(by_stage):
+    [compiles] = [rest for instruction, rest in by_stage["build"] if instruction == "RUN" and "cargo" in rest and "build --" in rest]
+    assert "cargo build --release --locked " in compiles
+
+
+def test_every_base_but_the_compiler_is_nothing(parsed):
+    bases = [rest.split()[0] for instruction, rest in parsed if instruction == "FROM"]
+    assert bases == ["rust:${RUST_VERSION}-alpine", "scratch", "${PROGRAM}", "scratch"]
+
+
+def test_no_stage_is_bound_to_the_platform_of_the_builder(parsed):
+    # Without --platform a stage is of the platform that is asked for: an arm64 image gets an arm64 program.
+    assert [rest for instruction, rest in parsed if instruction == "FROM" and "--platform" in rest] == []
+    assert [rest for instruction, rest in parsed if re.search(r"x86_64|amd64|aarch64|arm64", rest)] == []
+
+
+def test_caches_are_apart_for_each_platform(by_stage):
+    caches = [mount for _, rest in by_stage["build"] for mount in re.findall(r"--mount=type=cache,\S+", rest)]
+    assert caches and all("id=" in mount and "${TARGETARCH}" in mount for mount in caches)
+    assert ("ARG", "TARGETARCH") in by_stage["build"]
+
+
+def test_nothing_comes_from_the_network_but_packages_and_crates(parsed):
+    assert [rest for instruction, rest in parsed if instruction == "ADD" or re.search(r"\b(curl|wget|git) ", rest)] == []
+
+
+def test_the_last_stage_runs_nothing_and_has_no_secret(by_stage):
+    assert list(by_stage)[-1] == "runtime"
+    runtime = by_stage["runtime"]
+    assert {instruction for instruction, _ in runtime}.isdisjoint({"RUN", "VOLUME"})
+    # In the form of a list: there is no shell.
+    [entrypoint] = [rest for instruction, rest in runtime if instruction == "ENTRYPOINT"]
+    [healthcheck] = [rest for instruction, rest in runtime if instruction == "HEALTHCHECK"]
+    assert json.loads(entrypoint) == ["/usr/bin/aws-transfer-exporter"]
+    assert json.loads(healthcheck.partition("CMD ")[2]) == ["/usr/bin/aws-transfer-exporter", "healthcheck"]
+
+
+def test_the_build_context_holds_what_cargo_needs_and_no_more(by_stage, tmp_path):
+    recipe = tmp_path / "Dockerfile"
+    recipe.write_text("FROM scratch\nCOPY . /\n")
+    image = Image(tmp_path)
+    try:
+        image.buildah("build", "--quiet", "--isolation=chroot", f"--ignorefile={REPOSITORY / '.dockerignore'}",
+                      "--tag=context", f"--file={recipe}", REPOSITORY)
+        context = image.buildah("mount", image.buildah("from", "localhost/context"))
+        names = set(run("ls", "-A", context).stdout.split()) - {"dist"}
+        assert names == {"Cargo.toml", "Cargo.lock", "LICENSE", "benches", "src"}
+        copied = {word for instruction, rest in by_stage["build"] if instruction == "COPY" for word in rest.split()[:-1]}
+        assert copied | {"LICENSE"} == names
+        sources = tmp_path / "sources"
+        sources.mkdir()
+        run("cp", "-r", *(f"{context}/{name}" for name in copied), sources)
+        # Reads the manifest to the end: a target whose file is missing is an error.
+        run("cargo", "fetch", "--locked", cwd=sources)
+    finally:
+        image.remove()
