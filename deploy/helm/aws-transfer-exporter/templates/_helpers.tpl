@@ -1,0 +1,75 @@
+{{- define "aws-transfer-exporter.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- /* The objects' name, at most 63 characters: a label's value and a Service's name may have no more. */}}
+{{- define "aws-transfer-exporter.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- $name := default .Chart.Name .Values.nameOverride }}
+{{- if contains $name .Release.Name }}
+{{- .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "aws-transfer-exporter.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride }}
+{{- end }}
+
+{{- define "aws-transfer-exporter.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "aws-transfer-exporter.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- /* The chart's own labels win over commonLabels: selectors rely on them. */}}
+{{- define "aws-transfer-exporter.labels" -}}
+{{- $own := include "aws-transfer-exporter.selectorLabels" . | fromYaml }}
+{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") }}
+{{- $_ := set $own "app.kubernetes.io/version" .Chart.AppVersion }}
+{{- $_ := set $own "app.kubernetes.io/managed-by" .Release.Service }}
+{{- $_ := set $own "app.kubernetes.io/part-of" "aws-transfer-exporter" }}
+{{- merge $own .Values.commonLabels | toYaml }}
+{{- end }}
+
+{{- define "aws-transfer-exporter.podLabels" -}}
+{{- $own := include "aws-transfer-exporter.selectorLabels" . | fromYaml }}
+{{- merge $own .Values.podLabels .Values.commonLabels | toYaml }}
+{{- end }}
+
+{{- define "aws-transfer-exporter.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "aws-transfer-exporter.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- define "aws-transfer-exporter.image" -}}
+{{- if .Values.image.digest }}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest }}
+{{- else }}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) }}
+{{- end }}
+{{- end }}
+
+{{- /* "true" if the chart itself holds the configuration. */}}
+{{- define "aws-transfer-exporter.ownsConfig" -}}
+{{- if not (or .Values.demo .Values.existingConfigMap .Values.existingSecret) }}true{{ end }}
+{{- end }}
+
+{{- /* Values that the schema lets through and that cannot work. */}}
+{{- define "aws-transfer-exporter.validate" -}}
+{{- if and .Values.existingConfigMap .Values.existingSecret }}
+{{- fail "`existingConfigMap` and `existingSecret` are both set: one of them holds the configuration" }}
+{{- end }}
+{{- if and .Values.config (or .Values.existingConfigMap .Values.existingSecret) }}
+{{- fail "`config` is set together with `existingConfigMap` or `existingSecret`: one of them holds the configuration" }}
+{{- end }}
+{{- if and (include "aws-transfer-exporter.ownsConfig" .) (not .Values.config.transfers) }}
+{{- fail "no configuration: set `config.transfers`, `existingConfigMap`, `existingSecret` or `demo: true`" }}
+{{- end }}
+{{- end }}

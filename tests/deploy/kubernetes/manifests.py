@@ -1,0 +1,271 @@
+"""What the tests of the manifests share: rendering, the schemas of Kubernetes and of the Prometheus operator, and the
+exporter's own judgement."""
+
+import atexit
+import base64
+import contextlib
+import functools
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+import jsonschema
+import kubernetes_validate
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+CHART = ROOT / "deploy/helm/aws-transfer-exporter"
+KUSTOMIZE = ROOT / "deploy/kustomize"
+VALUE_SETS = sorted((CHART / "ci").glob("*-values.yaml"))
+RELEASE = "aws-transfer-exporter"
+NAMESPACE = "monitoring"
+# The oldest that the chart allows, and the newest whose schemas are at hand.
+KUBERNETES_VERSIONS = ["1.25", "1.37"]
+
+
+# Tools
+
+def tools():
+    folder = os.environ.get("TOOLS_BIN")
+    assert folder, "TOOLS_BIN is not set: run `tests/deploy/kubernetes/install DIR`, and name DIR/bin in TOOLS_BIN"
+    return pathlib.Path(folder)
+
+
+def tool(name):
+    path = tools() / name
+    assert os.access(path, os.X_OK), f"{path} is missing: run `tests/deploy/kubernetes/install {path.parent.parent}`"
+    return path
+
+
+def exporter():
+    path = os.environ.get("EXPORTER")
+    assert path and os.access(path, os.X_OK), "EXPORTER does not name the program: build it and name its path"
+    return path
+
+
+@functools.cache
+def scratch():
+    """A home for the programs, apart from the user's, that goes when the tests end."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="manifests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def helm(*arguments):
+    """Runs helm; its output and exit code."""
+    home = scratch()
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
+    command = [tool("helm"), *map(str, arguments)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+
+# Rendering
+
+class NoDuplicates(yaml.SafeLoader):
+    """Refuses a key that stands twice, where others let the last win."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = {key for key in keys if keys.count(key) > 1}
+        assert not twice, f"{node.start_mark}: twice in one mapping: {twice}"
+        return super().construct_mapping(node, deep)
+
+
+def documents(text):
+    return [document for document in yaml.load_all(text, NoDuplicates) if document is not None]
+
+
+def template(values=None, *arguments, chart=CHART, release=RELEASE, kubernetes="1.32"):
+    """`helm template` over a file, or over values as a mapping; the process as it ended."""
+    if isinstance(values, dict):
+        file = scratch() / "values.json"
+        file.write_text(json.dumps(values))
+        values = file
+    files = ["--values", values] if values else []
+    return helm("template", release, chart, "--namespace", NAMESPACE, "--kube-version", kubernetes, *files, *arguments)
+
+
+def render(values=None, *arguments, **options):
+    done = template(values, *arguments, **options)
+    assert done.returncode == 0, done.stderr
+    return documents(done.stdout)
+
+
+@functools.cache
+def rendered_text(values_file):
+    done = template(values_file)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def rendered(values_file):
+    return documents(rendered_text(values_file))
+
+
+@functools.cache
+def built_text(folder):
+    done = subprocess.run([tool("kustomize"), "build", KUSTOMIZE / folder], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr, done.stderr
+    return done.stdout
+
+
+def built(folder):
+    return documents(built_text(folder))
+
+
+def of_kind(kind, objects):
+    return [item for item in objects if item["kind"] == kind]
+
+
+def the(kind, objects):
+    found = of_kind(kind, objects)
+    assert len(found) == 1, f"{len(found)} of {kind} in {[item['kind'] for item in objects]}"
+    return found[0]
+
+
+def pod(objects):
+    return the("Deployment", objects)["spec"]["template"]
+
+
+def container(objects):
+    return next(item for item in pod(objects)["spec"]["containers"] if item["name"] == "aws-transfer-exporter")
+
+
+# Schemas
+
+def validate(item, kubernetes):
+    """Raises where Kubernetes, or the operator's definition, knows a field not, or of another type."""
+    if item["apiVersion"].startswith("monitoring.coreos.com/"):
+        operator_schema(item["kind"], item["apiVersion"]).validate(item)
+    else:
+        kubernetes_validate.validate(item, kubernetes, strict=True)
+
+
+@functools.cache
+def operator_schema(kind, api_version):
+    folder = tools().parent / "share/prometheus-operator-crd"
+    assert folder.is_dir(), f"{folder} is missing: run `tests/deploy/kubernetes/install {folder.parent.parent}`"
+    definition = yaml.load((folder / f"{kind.lower()}s.yaml").read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    assert definition["spec"]["names"]["kind"] == kind
+    version = next(item for item in definition["spec"]["versions"] if item["name"] == api_version.split("/")[1])
+    schema = version["schema"]["openAPIV3Schema"]
+    schema["properties"]["metadata"] = {"type": "object"}
+    schema = closed(schema)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def closed(schema):
+    """The same schema, by which a field that it does not name is an error: an API server would drop it in silence."""
+    if isinstance(schema, list):
+        return [closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    result = {key: closed(value) for key, value in schema.items()}
+    if isinstance(result.get("pattern"), str) and "(?i)" in result["pattern"]:
+        # Go takes this flag anywhere, Python at the start alone.
+        result["pattern"] = "(?i)" + result["pattern"].replace("(?i)", "")
+    names_fields = isinstance(schema.get("properties"), dict) and schema.get("type") == "object"
+    if names_fields and "additionalProperties" not in schema and not schema.get("x-kubernetes-preserve-unknown-fields"):
+        result["additionalProperties"] = False
+    return result
+
+
+# The configuration, as the container finds it
+
+def configuration(objects):
+    """(file name, text) of what --config.file names, sought through mount, volume and object; None for the demo."""
+    flags = [argument for argument in container(objects)["args"] if argument.startswith("--config.file=")]
+    if not flags:
+        assert container(objects)["args"][0] == "demo"
+        return None
+    path = pathlib.PurePosixPath(flags[0].split("=", 1)[1])
+    mount = next(item for item in container(objects)["volumeMounts"] if item["mountPath"] == str(path.parent))
+    assert "subPath" not in mount, "a file that is mounted by itself never changes"
+    volume = next(item for item in pod(objects)["spec"]["volumes"] if item["name"] == mount["name"])
+    kind, name = (("Secret", volume["secret"]["secretName"]) if "secret" in volume
+                  else ("ConfigMap", volume["configMap"]["name"]))
+    source = next(item for item in of_kind(kind, objects) if item["metadata"]["name"] == name)
+    if kind == "Secret" and "data" in source:
+        return path.name, base64.b64decode(source["data"][path.name], validate=True).decode()
+    return path.name, source["stringData" if kind == "Secret" else "data"][path.name]
+
+
+def environment(objects, text=""):
+    """The container's variables. Those that come from elsewhere get a value that suits the configuration."""
+    variables = {item["name"]: item.get("value", "from-elsewhere") for item in container(objects).get("env", [])}
+    if container(objects).get("envFrom"):
+        for name in re.findall(r"\$\{(\w+)\}", text):
+            variables.setdefault(name, "from-elsewhere")
+    return {"PATH": os.environ["PATH"], "HOME": str(scratch()), "AWS_EC2_METADATA_DISABLED": "true"} | variables
+
+
+def check(objects, folder):
+    """Has the exporter read the configuration that the container would; the process as it ended."""
+    name, text = configuration(objects)
+    file = folder / name
+    file.write_text(text)
+    return subprocess.run([exporter(), "check", f"--config.file={file}"], env=environment(objects, text),
+                          capture_output=True, text=True, timeout=30)
+
+
+# The program, as the container runs it
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def running(objects, folder):
+    """Runs the container's arguments here: the file stands in `folder`, and each port is a free one of the loopback.
+
+    Gives the URL that stands for the pod's port `http`."""
+    ports = {}
+    arguments = []
+    for argument in container(objects)["args"]:
+        if argument.startswith("--config.file="):
+            name, text = configuration(objects)
+            (folder / name).write_text(text)
+            argument = f"--config.file={folder / name}"
+        elif argument.startswith("--web.listen-address="):
+            port = int(argument.rsplit(":", 1)[1])
+            ports[port] = free_port()
+            argument = f"--web.listen-address=127.0.0.1:{ports[port]}"
+        arguments.append(argument)
+    named = next(item["containerPort"] for item in container(objects)["ports"] if item["name"] == "http")
+    text = (configuration(objects) or ("", ""))[1]
+    log = folder / "exporter.log"
+    with log.open("w") as output:
+        process = subprocess.Popen([exporter(), *arguments], env=environment(objects, text), cwd=folder,
+                                   stdout=output, stderr=subprocess.STDOUT)
+    try:
+        yield f"http://127.0.0.1:{ports[named]}", process, log
+    finally:
+        process.kill()
+        process.wait()
+
+
+def get(url, patience=10):
+    """Status and body, once something listens."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=patience) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)

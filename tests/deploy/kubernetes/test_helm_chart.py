@@ -1,0 +1,548 @@
+"""The Helm chart: its values, what they do, and that it agrees with the program and with the project's documents."""
+
+import json
+import re
+import shutil
+import subprocess
+import tarfile
+import tomllib
+
+import jsonschema
+import pytest
+import yaml
+
+import manifests as m
+
+VALUES = yaml.safe_load((m.CHART / "values.yaml").read_text())
+SCHEMA = json.loads((m.CHART / "values.schema.json").read_text())
+CONFIGURATION = SCHEMA["definitions"]["configuration"]
+FULL = m.CHART / "ci/full-values.yaml"
+PAIR = {"connector_id": "c-0123456789abcdef0", "transfer_id": "4b1a8c1e-0000-4000-8000-000000000001"}
+MINIMAL = {"config": {"transfers": [PAIR]}}
+RULE_SOURCES = [path for path in sorted((m.ROOT / "deploy/prometheus").glob("*.yml"))
+                if "groups" in yaml.safe_load(path.read_text())]
+DASHBOARD_SOURCES = sorted((m.ROOT / "dashboards").glob("*.json"))
+README = (m.CHART / "README.md").read_text()
+
+
+def blocks(language, text=README):
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def leaves(value, path=()):
+    """Paths of what is no mapping, or an empty one."""
+    if isinstance(value, dict) and value:
+        return {found for key, inner in value.items() for found in leaves(inner, (*path, key))}
+    return {".".join(path)}
+
+
+@pytest.fixture
+def chart_with_files(tmp_path):
+    """A copy of the chart with one file of rules and one dashboard of the test's."""
+    chart = tmp_path / "aws-transfer-exporter"
+    shutil.copytree(m.CHART, chart)
+    shutil.rmtree(chart / "files", ignore_errors=True)
+    rules = {"groups": [
+        {"name": "one", "interval": "30s", "rules": [
+            {"alert": "Kept", "expr": "up == 0", "for": "5m", "annotations": {"summary": "{{ $labels.job }} at {{ $value }}"}},
+            {"alert": "Dropped", "expr": "up == 1"},
+            {"record": "a:b:c", "expr": "sum(up)"}]},
+        {"name": "two", "rules": [{"alert": "Dropped", "expr": "up == 2"}]}]}
+    (chart / "files/rules").mkdir(parents=True)
+    (chart / "files/dashboards").mkdir()
+    (chart / "files/rules/some.rules.yml").write_text(yaml.safe_dump(rules))
+    dashboard = '{\n  "title": "Größe",\n  "legendFormat": "{{connector_id}}"\n}\n'
+    (chart / "files/dashboards/Fleet_overview.json").write_text(dashboard)
+    return chart, rules, dashboard
+
+
+# Lint and refusal
+
+@pytest.mark.parametrize("values", [None, *m.VALUE_SETS], ids=lambda path: path.stem if path else "defaults")
+def test_lint_finds_nothing(values):
+    done = m.helm("lint", "--strict", m.CHART, "--kube-version", "1.32", *(["--values", values] if values else []))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "[WARNING]" not in done.stdout
+
+
+@pytest.mark.parametrize("values, told", [
+    ({}, "set `config.transfers`, `existingConfigMap`, `existingSecret` or `demo: true`"),
+    ({"config": {"collector": {"concurrency": 4}}}, "set `config.transfers`"),
+    ({"existingConfigMap": "a", "existingSecret": "b"}, "`existingConfigMap` and `existingSecret` are both set"),
+    (MINIMAL | {"existingSecret": "b"}, "`config` is set together with"),
+])
+def test_without_one_configuration_it_says_what_to_set(values, told):
+    done = m.template(values)
+    assert done.returncode != 0 and told in done.stderr
+
+
+@pytest.mark.parametrize("values, told", [
+    ({"replica": 2}, "replica"),
+    ({"serviceMonitor": {"enable": True}}, "enable"),
+    ({"image": {"repo": "a"}}, "repo"),
+    ({"replicas": "1"}, "/replicas"),
+    ({"logLevel": "trace"}, "/logLevel"),
+    ({"telemetryPath": "/-/metrics"}, "/telemetryPath"),
+    ({"image": {"digest": "0123"}}, "/image/digest"),
+    ({"service": {"port": 0}}, "/service/port"),
+    ({"podAnnotations": {"a": 1}}, "/podAnnotations/a"),
+    ({"serviceMonitor": {"interval": "1 minute"}}, "/serviceMonitor/interval"),
+    ({"config": {"discovry": []}}, "discovry"),
+    ({"config": {"collector": {"concurency": 4}}}, "concurency"),
+    ({"config": {"collector": {"timeout": 10}}}, "/config/collector/timeout"),
+    ({"config": {"transfers": [{"connector_id": "c-0123", "transfer_id": "a"}]}}, "/config/transfers/0/connector_id"),
+    ({"config": {"transfers": [PAIR | {"transfer_ids": ["a"]}]}}, "/config/transfers/0"),
+    ({"config": {"transfers": [PAIR], "accounts": []}}, "/config/accounts"),
+])
+def test_the_schema_refuses_and_names(values, told):
+    done = m.template(MINIMAL | values)
+    assert done.returncode != 0
+    assert "don't meet the specifications of the schema" in done.stderr and told in done.stderr
+
+
+def test_it_may_be_a_subchart(tmp_path):
+    parent = tmp_path / "parent"
+    (parent / "charts").mkdir(parents=True)
+    (parent / "Chart.yaml").write_text("apiVersion: v2\nname: parent\nversion: 1.0.0\n")
+    shutil.copytree(m.CHART, parent / "charts/aws-transfer-exporter")
+    values = {"global": {"region": "eu"}, "aws-transfer-exporter": {"demo": True}}
+    assert m.container(m.render(values, chart=parent))["args"][0] == "demo"
+
+
+# Values, schema, README
+
+def test_values_and_schema_name_the_same_keys():
+    def compare(values, schema, path):
+        named = set(schema["properties"]) - {"global"}
+        assert set(values) <= named, path
+        if path not in {"resources", "strategy"}:
+            assert named == set(values), path
+        for key, value in values.items():
+            inner = schema["properties"][key]
+            if isinstance(value, dict) and "properties" in inner:
+                compare(value, inner, key)
+    compare(VALUES, SCHEMA, "")
+
+
+def test_the_full_set_changes_every_value():
+    full = yaml.safe_load(FULL.read_text())
+    given = leaves(full)
+    covers = {path for path in leaves(VALUES)
+              if any(one == path or one.startswith(path + ".") or path.startswith(one + ".") for one in given)}
+    elsewhere = {
+        "demo", "configInSecret", "existingConfigMap", "existingSecret", "configKey",  # sets of their own
+        "podDisruptionBudget.maxUnavailable",  # left out where minAvailable is there
+    }
+    same_in_all = {path for path in leaves(VALUES) if path.split(".")[0] in {
+        "livenessProbe", "readinessProbe", "securityContext", "podSecurityContext", "strategy", "resources"}}
+    assert leaves(VALUES) - covers - elsewhere - same_in_all == set()
+
+
+def test_the_readme_has_every_value_with_its_default():
+    rows = re.findall(r"^\| `([\w.]+)` \| (.*?) \| (.*) \|$", README, re.MULTILINE)
+    assert len(rows) > 70
+    documented = {}
+    for path, default, meaning in rows:
+        value = VALUES
+        for key in path.split("."):
+            value = value[key]
+        if default != "see `values.yaml`":
+            assert yaml.safe_load(default.strip("`")) == value, path
+        assert meaning
+        documented[path] = value
+    for leaf in leaves(VALUES):
+        assert any(leaf == path or leaf.startswith(path + ".") for path in documented), f"{leaf} is not in README.md"
+
+
+def test_each_example_of_the_readme_installs_a_configuration_that_the_exporter_accepts(tmp_path):
+    examples = blocks("yaml")
+    assert len(examples) >= 5
+    for number, text in enumerate(examples):
+        objects = m.render(yaml.safe_load(text))
+        for item in objects:
+            m.validate(item, m.KUBERNETES_VERSIONS[-1])
+        if m.configuration(objects):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            done = m.check(objects, folder)
+            assert done.returncode == 0, text + done.stdout + done.stderr
+
+
+def test_the_policies_of_the_readme_are_the_projects():
+    permission, trust = map(json.loads, blocks("json"))
+    assert permission in map(json.loads, blocks("json", (m.ROOT / "README.md").read_text()))
+    account = m.the("ServiceAccount", m.render(MINIMAL))["metadata"]
+    subject = f"system:serviceaccount:{account['namespace']}:{account['name']}"
+    conditions = trust["Statement"][0]["Condition"]["StringEquals"]
+    assert [value for key, value in conditions.items() if key.endswith(":sub")] == [subject]
+
+
+def test_the_commands_of_the_readme_take_five_lines_and_name_what_is_there():
+    commands = blocks("sh")[0]
+    assert len(commands.splitlines()) <= 5
+    assert f"helm install {m.RELEASE} deploy/helm/aws-transfer-exporter --namespace {m.NAMESPACE}" in commands
+
+
+def test_the_versions_are_the_programs():
+    chart = yaml.safe_load((m.CHART / "Chart.yaml").read_text())
+    version = tomllib.loads((m.ROOT / "Cargo.toml").read_text())["package"]["version"]
+    assert chart["appVersion"] == version
+    program = subprocess.run([m.exporter(), "--version"], capture_output=True, text=True, timeout=10).stdout
+    assert program.split()[1] == version
+
+
+# The configuration
+
+def test_the_schema_has_the_keys_of_the_document():
+    tables = re.findall(r"^\| key \|.*\n\|[-| ]+\|\n((?:\|.*\n)+)", (m.ROOT / "CONFIGURATION.md").read_text(), re.MULTILINE)
+    documented = [set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) for table in tables]
+    keys = CONFIGURATION["properties"]
+    account = keys["accounts"]["items"]["properties"]
+    named = [account, account["assume_role"]["properties"], keys["transfers"]["items"]["properties"],
+             keys["connectors"]["items"]["properties"], keys["collector"]["properties"], keys["metrics"]["properties"]]
+    assert documented == [set(properties) for properties in named]
+    headings = re.findall(r"^## `(\w+)`$", (m.ROOT / "CONFIGURATION.md").read_text(), re.MULTILINE)
+    assert headings == list(keys)
+
+
+def test_the_schema_has_the_bounds_of_the_document():
+    rows = re.findall(r"^\| `(\w+)` \| (?:whole )?number, ([\d.]+) to ([\d.]+) \|",
+                      (m.ROOT / "CONFIGURATION.md").read_text(), re.MULTILINE)
+    assert rows
+    keys = CONFIGURATION["properties"]["collector"]["properties"] | CONFIGURATION["properties"]["metrics"]["properties"]
+    for key, low, high in rows:
+        number = keys[key]["anyOf"][0]
+        assert (number["minimum"], number["maximum"]) == (float(low), float(high)), key
+
+
+GOOD = sorted((m.ROOT / "tests/config/good").glob("*.yml")) + [m.ROOT / "example.yml"]
+
+
+@pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
+def test_the_schema_takes_what_the_exporter_takes(path):
+    schema = CONFIGURATION | {"definitions": SCHEMA["definitions"]}
+    jsonschema.Draft7Validator(schema).validate(yaml.safe_load(path.read_text()))
+
+
+def test_the_configuration_arrives_as_it_was_written():
+    full = yaml.safe_load(FULL.read_text())
+    name, text = m.configuration(m.rendered(FULL))
+    assert name == "aws-transfer-exporter.yml"
+    assert yaml.safe_load(text) == full["config"]
+    # Helm's numbers are floats; 1e+07 is not a whole number to the exporter.
+    assert "max_transfers: 10000000\n" in text
+
+
+def test_in_a_secret_it_is_the_same():
+    plain, secret = m.render(MINIMAL), m.render(MINIMAL | {"configInSecret": True})
+    assert m.configuration(plain) == m.configuration(secret)
+    assert m.of_kind("ConfigMap", secret) == []
+
+
+def checksum(values):
+    return m.pod(m.render(values))["metadata"].get("annotations", {}).get("checksum/config")
+
+
+def test_a_change_of_the_configuration_rolls_the_pod_and_nothing_else_does():
+    changed = {"config": MINIMAL["config"] | {"collector": {"concurrency": 4}}}
+    assert checksum(MINIMAL) and checksum(changed) and checksum(MINIMAL) != checksum(changed)
+    assert checksum(MINIMAL | {"service": {"port": 80}, "commonLabels": {"a": "b"}}) == checksum(MINIMAL)
+    secret = [checksum(values | {"configInSecret": True}) for values in (MINIMAL, changed)]
+    assert secret[0] and secret[1] and secret[0] != secret[1]
+
+
+@pytest.mark.parametrize("values", [{"existingConfigMap": "a"}, {"existingSecret": "a"}, {"demo": True}])
+def test_there_is_no_checksum_of_what_the_chart_does_not_hold(values):
+    assert checksum(values) is None
+
+
+# The program
+
+def test_the_defaults_are_the_programs():
+    text = subprocess.run([m.exporter(), "--help"], capture_output=True, text=True, timeout=10).stdout
+    default = dict(re.findall(r"(--[a-z.-]+) <.*?\[default: (\S+)\]", text, re.DOTALL))
+    assert default["--web.listen-address"] == f":{VALUES['containerPort']}"
+    assert VALUES["service"]["port"] == VALUES["containerPort"]
+    assert default["--web.telemetry-path"] == VALUES["telemetryPath"]
+    assert default["--config.file"] == VALUES["configKey"]
+    assert default["--log.level"] == VALUES["logLevel"]
+    assert default["--log.format"] == VALUES["logFormat"]
+    for flag, value in (("--log.level", "logLevel"), ("--log.format", "logFormat")):
+        listed = text.split(flag)[1].split("[default")[0]
+        assert re.findall(r"^ +- (\w+):", listed, re.MULTILINE) == SCHEMA["properties"][value]["enum"]
+
+
+# The objects
+
+def test_by_default_there_is_what_serves_and_no_more():
+    assert sorted(item["kind"] for item in m.render(MINIMAL)) == ["ConfigMap", "Deployment", "Service", "ServiceAccount"]
+
+
+def test_one_replica_by_default():
+    assert m.the("Deployment", m.render(MINIMAL))["spec"]["replicas"] == 1
+
+
+def test_no_token_for_the_kubernetes_api_by_default():
+    objects = m.render(MINIMAL)
+    assert m.the("ServiceAccount", objects)["automountServiceAccountToken"] is False
+    assert m.pod(objects)["spec"]["automountServiceAccountToken"] is False
+
+
+def test_the_role_is_an_annotation_of_the_service_account():
+    account = m.the("ServiceAccount", m.rendered(m.CHART / "ci/irsa-values.yaml"))
+    assert account["metadata"]["annotations"] == {
+        "eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/aws-transfer-exporter"}
+
+
+def test_a_service_account_of_somebody_else_is_used():
+    objects = m.rendered(m.CHART / "ci/existing-secret-values.yaml")
+    assert m.of_kind("ServiceAccount", objects) == []
+    assert m.pod(objects)["spec"]["serviceAccountName"] == "of-somebody-else"
+
+
+def test_every_value_of_the_full_set_arrives():
+    full, objects = yaml.safe_load(FULL.read_text()), m.rendered(FULL)
+    deployment, pod, container = m.the("Deployment", objects), m.pod(objects), m.container(objects)
+    assert deployment["metadata"]["annotations"] == full["annotations"]
+    assert deployment["spec"]["replicas"] == 2
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+    assert deployment["spec"]["revisionHistoryLimit"] == 1
+    for name in ("imagePullSecrets", "priorityClassName", "nodeSelector", "tolerations", "affinity",
+                 "terminationGracePeriodSeconds", "shareProcessNamespace"):
+        assert pod["spec"][name] == full[name], name
+    assert pod["spec"]["securityContext"] == VALUES["podSecurityContext"] | full["podSecurityContext"]
+    assert pod["metadata"]["annotations"].items() >= full["podAnnotations"].items()
+    assert pod["metadata"]["labels"]["stage"] == "prod"
+    assert container["image"] == "registry.example/aws-transfer-exporter@" + full["image"]["digest"]
+    assert container["imagePullPolicy"] == "Always"
+    assert container["args"] == [
+        "--config.file=/etc/aws-transfer-exporter/aws-transfer-exporter.yml", "--web.listen-address=:10923",
+        "--web.telemetry-path=/transfer/metrics", "--log.level=debug", "--log.format=json",
+        "--web.listen-address=:10924"]
+    assert container["env"] == full["extraEnv"] and container["envFrom"] == full["envFrom"]
+    assert full["extraVolumeMounts"][0] in container["volumeMounts"]
+    assert full["extraVolumes"][0] in pod["spec"]["volumes"]
+    assert full["extraContainers"][0] in pod["spec"]["containers"]
+    assert container["resources"] == full["resources"]
+
+    service = m.the("Service", objects)
+    assert (service["spec"]["type"], service["spec"]["ports"][0]["port"]) == ("NodePort", 80)
+    assert service["metadata"]["annotations"] == full["service"]["annotations"]
+    assert service["metadata"]["labels"]["partner-facing"] == "false"
+
+    account = m.the("ServiceAccount", objects)
+    assert account["metadata"]["name"] == "transfer-reader" and account["automountServiceAccountToken"] is True
+
+    monitor, values = m.the("ServiceMonitor", objects), full["serviceMonitor"]
+    endpoint = monitor["spec"]["endpoints"][0]
+    for name in ("interval", "scrapeTimeout", "honorLabels", "relabelings", "metricRelabelings"):
+        assert endpoint[name] == values[name], name
+    assert monitor["spec"]["jobLabel"] == values["jobLabel"] and monitor["spec"]["targetLabels"] == values["targetLabels"]
+
+    for kind in ("ServiceMonitor", "PrometheusRule"):
+        metadata = m.the(kind, objects)["metadata"]
+        assert metadata["namespace"] == "monitoring" and metadata["labels"]["release"] == "kube-prometheus-stack"
+        assert metadata["annotations"] == {"example.com/owner": "integration"}
+    assert m.the("PrometheusRule", objects)["spec"]["groups"][-1] == full["prometheusRule"]["extraGroups"][0]
+
+    policy = m.the("NetworkPolicy", objects)["spec"]
+    assert policy["ingress"][0]["from"] == [{
+        "namespaceSelector": full["networkPolicy"]["monitoringNamespaceSelector"],
+        "podSelector": full["networkPolicy"]["monitoringPodSelector"]}]
+    assert policy["ingress"][1:] == full["networkPolicy"]["extraIngress"]
+    assert policy["egress"][2:] == full["networkPolicy"]["extraEgress"]
+
+    assert m.the("PodDisruptionBudget", objects)["spec"]["minAvailable"] == "50%"
+    assert "sftp-watch-profiles" in [item["metadata"]["name"] for item in m.of_kind("ConfigMap", objects)]
+
+
+def test_common_labels_are_on_every_object_and_in_no_selector():
+    objects = m.rendered(FULL)
+    extra = yaml.safe_load(FULL.read_text())["extraManifests"]
+    own = [item for item in objects if not item["metadata"]["name"].endswith("-profiles")]
+    assert len(own) == len(objects) - len(extra)
+    for item in own:
+        assert item["metadata"]["labels"]["team"] == "integration", item["kind"]
+    assert m.pod(objects)["metadata"]["labels"]["team"] == "integration"
+    assert "team" not in m.the("Deployment", objects)["spec"]["selector"]["matchLabels"]
+
+
+def test_the_names_and_the_namespace_are_those_asked_for():
+    objects = [item for item in m.rendered(FULL) if not item["metadata"]["name"].endswith("-profiles")]
+    for item in objects:
+        assert item["metadata"]["name"].startswith("sftp-watch") or item["kind"] == "ServiceAccount"
+        elsewhere = {"ServiceMonitor": "monitoring", "PrometheusRule": "monitoring"}
+        if "-dashboard-" not in item["metadata"]["name"]:
+            assert item["metadata"]["namespace"] == elsewhere.get(item["kind"], "partners")
+
+
+def test_a_long_release_name_gives_names_that_kubernetes_takes():
+    release = "r" * 53
+    for item in m.render(MINIMAL, release=release):
+        assert len(item["metadata"]["name"]) <= 63 and not item["metadata"]["name"].endswith("-")
+    names = {item["metadata"]["name"] for item in m.render(MINIMAL, release="a")}
+    assert names == {"a-aws-transfer-exporter"}
+
+
+def test_the_image_is_the_tag_or_the_version_or_the_digest():
+    version = yaml.safe_load((m.CHART / "Chart.yaml").read_text())["appVersion"]
+    image = lambda values: m.container(m.render(MINIMAL | {"image": values}))["image"]
+    assert image({}) == f"aws-transfer-exporter:{version}"
+    assert image({"repository": "r.example/x", "tag": "7"}) == "r.example/x:7"
+
+
+def test_a_spread_constraint_without_a_selector_gets_the_pods():
+    objects = m.rendered(FULL)
+    own, given = m.pod(objects)["spec"]["topologySpreadConstraints"]
+    assert own["labelSelector"]["matchLabels"] == m.the("Deployment", objects)["spec"]["selector"]["matchLabels"]
+    assert given["labelSelector"] == {"matchLabels": {"stage": "prod"}}
+
+
+def test_the_network_policy_lets_in_monitoring_and_out_dns_and_https():
+    policy = m.the("NetworkPolicy", m.render(MINIMAL | {"networkPolicy": {"enabled": True}}))["spec"]
+    assert sorted(policy["policyTypes"]) == ["Egress", "Ingress"]
+    assert [rule["from"] for rule in policy["ingress"]] == [
+        [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]]
+    ports = [(port["protocol"], port["port"]) for rule in policy["egress"] for port in rule["ports"]]
+    assert ports == [("UDP", 53), ("TCP", 53), ("TCP", 443)]
+
+
+@pytest.mark.parametrize("values, spec", [
+    ({}, {"maxUnavailable": 1}), ({"minAvailable": 1}, {"minAvailable": 1}), ({"minAvailable": 0}, {"minAvailable": 0}),
+    ({"maxUnavailable": "25%"}, {"maxUnavailable": "25%"}),
+])
+def test_the_disruption_budget_has_one_of_its_two_bounds(values, spec):
+    budget = m.the("PodDisruptionBudget", m.render(MINIMAL | {"podDisruptionBudget": {"enabled": True} | values}))
+    budget["spec"].pop("selector")
+    assert budget["spec"] == spec
+
+
+def test_a_probe_can_be_changed_and_left_out():
+    objects = m.render(MINIMAL | {"livenessProbe": None, "readinessProbe": {"periodSeconds": 30}})
+    assert "livenessProbe" not in m.container(objects)
+    assert m.container(objects)["readinessProbe"]["periodSeconds"] == 30
+    assert m.container(objects)["readinessProbe"]["httpGet"]["path"] == "/-/ready"
+
+
+# Rules and dashboards
+
+def test_the_copies_in_the_chart_are_the_sources():
+    done = subprocess.run([m.ROOT / "deploy/helm/sync", "--check"], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, f"run deploy/helm/sync, and commit:\n{done.stdout}{done.stderr}"
+    for folder, sources in (("rules", RULE_SOURCES), ("dashboards", DASHBOARD_SOURCES)):
+        copies = {path.name: path.read_bytes() for path in (m.CHART / "files" / folder).glob("*")}
+        assert copies == {path.name: path.read_bytes() for path in sources}
+
+
+def test_the_rules_of_the_project_arrive_whole():
+    objects = m.render(MINIMAL | {"prometheusRule": {"enabled": True}})
+    groups = [group for path in RULE_SOURCES for group in yaml.safe_load(path.read_text())["groups"]]
+    arrived = [group for item in m.of_kind("PrometheusRule", objects) for group in item["spec"]["groups"]]
+    assert arrived == groups
+    for item in m.of_kind("PrometheusRule", objects):
+        m.validate(item, m.KUBERNETES_VERSIONS[-1])
+
+
+def test_the_dashboards_of_the_project_arrive_whole():
+    objects = m.render({"demo": True, "dashboards": {"enabled": True}})
+    arrived = {key: text for item in m.of_kind("ConfigMap", objects) for key, text in item["data"].items()}
+    assert arrived == {path.name: path.read_text() for path in DASHBOARD_SOURCES}
+
+
+def test_the_job_is_the_one_that_the_rules_ask_for():
+    asked = {job for path in RULE_SOURCES for job in re.findall(r'job="([^"]+)"', path.read_text())}
+    values = MINIMAL | {"serviceMonitor": {"enabled": True}, "nameOverride": "other", "fullnameOverride": "another"}
+    objects = m.render(values)
+    job = m.the("Service", objects)["metadata"]["labels"][m.the("ServiceMonitor", objects)["spec"]["jobLabel"]]
+    assert job == "aws-transfer-exporter" and asked <= {job}
+
+
+def test_rules_keep_prometheus_templates_and_lose_disabled_alerts(chart_with_files):
+    chart, rules, _ = chart_with_files
+    values = MINIMAL | {"prometheusRule": {"enabled": True}}
+    rule = m.the("PrometheusRule", m.render(values, chart=chart))
+    assert rule["spec"]["groups"] == rules["groups"]
+    values["prometheusRule"]["disabledAlerts"] = ["Dropped"]
+    kept = m.the("PrometheusRule", m.render(values, chart=chart))["spec"]["groups"]
+    assert [(group["name"], [rule.get("alert", rule.get("record")) for rule in group["rules"]]) for group in kept] == [
+        ("one", ["Kept", "a:b:c"])]
+    assert kept[0]["interval"] == "30s"
+
+
+def test_a_dashboard_is_a_config_map_for_the_sidecar(chart_with_files):
+    chart, _, text = chart_with_files
+    board = m.the("ConfigMap", m.render({"demo": True, "dashboards": {"enabled": True}}, chart=chart))
+    assert board["metadata"]["name"] == "aws-transfer-exporter-dashboard-fleet-overview"
+    assert board["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert board["data"] == {"Fleet_overview.json": text}
+    board = next(item for item in m.render(FULL, chart=chart) if "-dashboard-" in item["metadata"]["name"])
+    assert board["metadata"]["namespace"] == "grafana" and board["metadata"]["labels"]["dashboard"] == "yes"
+    assert board["metadata"]["annotations"] == {"grafana_folder": "AWS"}
+    m.validate(board, m.KUBERNETES_VERSIONS[-1])
+
+
+def test_sync_brings_what_is_new_and_removes_what_has_no_source(tmp_path):
+    shutil.copytree(m.ROOT / "deploy/helm", tmp_path / "deploy/helm")
+    sync = tmp_path / "deploy/helm/sync"
+    run = lambda *arguments: subprocess.run([sync, *arguments], capture_output=True, text=True, timeout=30)
+    shutil.rmtree(tmp_path / "deploy/helm/aws-transfer-exporter/files", ignore_errors=True)
+    assert run("--check").returncode == 0
+    (tmp_path / "deploy/prometheus").mkdir()
+    (tmp_path / "dashboards").mkdir()
+    (tmp_path / "deploy/prometheus/a.rules.yml").write_text("# A comment.\ngroups: []\n")
+    (tmp_path / "deploy/prometheus/prometheus.yml").write_text("scrape_configs: []\n")
+    (tmp_path / "dashboards/b.json").write_text("{}\n")
+    done = run("--check")
+    assert done.returncode == 1 and "files/rules/a.rules.yml: differs" in done.stdout
+    files = tmp_path / "deploy/helm/aws-transfer-exporter/files"
+    assert not files.exists()
+    assert run().returncode == 0 and run("--check").returncode == 0
+    assert sorted(path.name for path in files.rglob("*.*")) == ["a.rules.yml", "b.json"]
+    (tmp_path / "dashboards/b.json").unlink()
+    assert run("--check").returncode == 1
+    assert run().returncode == 0 and not (files / "dashboards/b.json").exists()
+    values = tmp_path / "deploy/helm/aws-transfer-exporter/values.yaml"
+    values.write_text(values.read_text() + "# -- Something new.\nsomethingNew: 1\n")
+    assert run("--check").returncode == 1 and run().returncode == 0
+    assert "| `somethingNew` | `1` | Something new. |" in (values.parent / "README.md").read_text()
+
+
+# The package and the notes
+
+def test_the_package_has_all_that_is_needed_and_no_more(chart_with_files, tmp_path):
+    done = m.helm("package", chart_with_files[0], "--destination", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    (package,) = (tmp_path / "out").glob("*.tgz")
+    with tarfile.open(package) as archive:
+        names = {name.removeprefix("aws-transfer-exporter/") for name in archive.getnames()}
+    assert {"values.schema.json", "README.md", "files/rules/some.rules.yml", "files/dashboards/Fleet_overview.json"} <= names
+    assert not any(name.startswith("ci/") for name in names)
+
+
+@pytest.fixture
+def notes(tmp_path):
+    """What NOTES.txt tells. `helm template` leaves it out, so a copy of the chart has it as an object."""
+    chart = tmp_path / "aws-transfer-exporter"
+    shutil.copytree(m.CHART, chart)
+    (chart / "templates/NOTES.txt").rename(chart / "NOTES.tpl")
+    (chart / "templates/notes.yaml").write_text(
+        "kind: Notes\nmetadata: {name: notes}\ntext: |\n  {{- tpl (.Files.Get \"NOTES.tpl\") . | nindent 2 }}\n")
+    return lambda values: m.the("Notes", m.render(values, chart=chart))["text"]
+
+
+def test_the_notes_name_the_service_the_port_and_the_path(notes):
+    text = notes(FULL)
+    assert "kubectl --namespace partners port-forward service/sftp-watch 10922:80\n" in text
+    assert "curl http://127.0.0.1:10922/transfer/metrics\n" in text
+    assert "WARNING: 2 replicas" in text
+    assert "WARNING" not in notes(MINIMAL) and "no role annotation" in notes(MINIMAL)
+
+
+@pytest.mark.parametrize("values, told", [
+    ({"demo": True}, "a simulated fleet"),
+    ({"existingConfigMap": "mine"}, "of the ConfigMap mine. When it changes:"),
+    ({"existingSecret": "mine"}, "of the Secret mine. When it changes:"),
+    (MINIMAL, "rolls the pod at the next `helm upgrade`"),
+])
+def test_the_notes_tell_where_the_configuration_is(notes, values, told):
+    assert told in notes(values)
