@@ -75,7 +75,7 @@ fn faults() -> Faults {
         server_error_rate: 0.01,
         throttle_rate: 0.01,
         // Not retried: such a transfer waits for the next scrape, and the scrape says that it is not complete.
-        mistyped_rate: 0.02,
+        mistyped_rate: 0.01,
         ..Faults::default()
     }
 }
