@@ -1,0 +1,130 @@
+"""What the tests are about: the dashboards, their panels and queries, and METRICS.md."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import promql_parser as promql
+
+ROOT = Path(__file__).resolve().parents[3]
+FOLDER = ROOT / "dashboards"
+FILES = sorted(FOLDER.glob("*.json"))
+
+# Series that Prometheus itself makes for every target.
+OF_PROMETHEUS = {"up": {"job", "instance"}, "scrape_duration_seconds": {"job", "instance"}}
+
+
+def load(file):
+    return json.loads(Path(file).read_text(encoding="utf-8"))
+
+
+def panels(dashboard):
+    """Every panel, those folded into a row too."""
+    for panel in dashboard["panels"]:
+        yield panel
+        yield from panel.get("panels", [])
+
+
+def targets(dashboard):
+    """Each query with its panel."""
+    for panel in panels(dashboard):
+        for target in panel.get("targets", []):
+            yield panel, target
+
+
+def variables(dashboard):
+    return {variable["name"]: variable for variable in dashboard["templating"]["list"]}
+
+
+def query_of(variable):
+    """A variable's query: text, or {query, refId} as newer versions of Grafana write it."""
+    query = variable["query"]
+    return query["query"] if isinstance(query, dict) else query
+
+
+def with_durations(expr, rate_interval="5m", range_="6h"):
+    """Grafana's own variables where a duration must stand; those within quotes may stay for parsing."""
+    for name, value in (("rate_interval", rate_interval), ("interval", "1m"), ("range", range_)):
+        expr = re.sub(r"\$__%s\b|\$\{__%s\}" % (name, name), value, expr)
+    return expr
+
+
+def parse(expr):
+    """The syntax tree; ValueError where it is no PromQL."""
+    return promql.parse(with_durations(expr))
+
+
+def children(node):
+    kind = type(node).__name__
+    if kind == "AggregateExpr":
+        return [n for n in (node.param, node.expr) if n is not None]
+    if kind == "BinaryExpr":
+        return [node.lhs, node.rhs]
+    if kind == "Call":
+        return list(node.args)
+    if kind == "MatrixSelector":
+        return [node.vector_selector]
+    if kind in ("ParenExpr", "UnaryExpr", "SubqueryExpr"):
+        return [node.expr]
+    return []
+
+
+def walk(node, parents=()):
+    """Every node with its parents, outermost first."""
+    yield node, parents
+    for child in children(node):
+        yield from walk(child, (*parents, node))
+
+
+def selectors(node):
+    """Every vector selector with its parents."""
+    return [(n, parents) for n, parents in walk(node) if type(n).__name__ == "VectorSelector"]
+
+
+def op_of(aggregation):
+    return str(aggregation.op).lower().rsplit(".", 1)[-1]
+
+
+@dataclass(frozen=True)
+class Family:
+    name: str
+    kind: str
+    labels: frozenset
+
+    @property
+    def series(self):
+        """The names that its series have."""
+        if self.kind == "histogram":
+            return [f"{self.name}_{end}" for end in ("bucket", "sum", "count")]
+        return [self.name]
+
+
+def families():
+    """The families of METRICS.md by name."""
+    found = {}
+    for line in (ROOT / "METRICS.md").read_text(encoding="utf-8").splitlines():
+        row = re.match(r"\| `([a-z_]+)` \| (gauge|counter|histogram) \| (.*?) \|", line)
+        if row:
+            name, kind, labels = row.groups()
+            found[name] = Family(name, kind, frozenset(re.findall(r"`(\w+)`", labels)))
+    return found
+
+
+def known_series():
+    """Name of every series that a query may ask for, and the labels that it has in Prometheus."""
+    known = {name: set(labels) for name, labels in OF_PROMETHEUS.items()}
+    for family in families().values():
+        for name in family.series:
+            labels = {"job", "instance", *family.labels}
+            known[name] = labels | {"le"} if name.endswith("_bucket") else labels
+    return known
+
+
+def excused():
+    """The families that dashboards/README.md excuses from having a panel, with the reason."""
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    section = re.search(r"^## Families without a panel\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    if section is None:
+        raise AssertionError("dashboards/README.md has no section `Families without a panel`")
+    return dict(re.findall(r"^\| `([a-z_]+)` \| (.+?) \|$", section[1], re.MULTILINE))

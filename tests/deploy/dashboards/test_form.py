@@ -1,0 +1,186 @@
+"""The dashboards are whole, import as they are, and lead to each other."""
+
+import itertools
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from . import sources
+
+FORMAT = sources.FOLDER / "format"
+# Bookmarks, links and alerts hold these: they stay.
+UIDS = {
+    "fleet-overview": ("aws-transfer-fleet", "AWS Transfer / Fleet overview"),
+    "connector": ("aws-transfer-connector", "AWS Transfer / Connector"),
+    "exporter": ("aws-transfer-exporter", "AWS Transfer / Exporter"),
+}
+TYPES = {"timeseries", "stat", "bargauge", "table", "row", "text"}
+TRANSFORMATIONS = {"organize", "merge", "joinByField", "sortBy", "filterFieldsByName", "labelsToFields", "reduce"}
+VARIABLES = ["datasource", "job", "instance", "aws_account", "aws_region", "connector_id"]
+
+dashboards = pytest.mark.parametrize("file", sources.FILES, ids=lambda file: file.stem)
+
+
+def run_format(*arguments):
+    return subprocess.run([FORMAT, *arguments], capture_output=True, text=True, timeout=20, check=False)
+
+
+def everything(value):
+    """Every mapping in the document."""
+    if isinstance(value, dict):
+        yield value
+        for inner in value.values():
+            yield from everything(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from everything(inner)
+
+
+def links(dashboard):
+    return [node["url"] for node in everything(dashboard) if str(node.get("url", "")).startswith("/d/")]
+
+
+def test_uids_and_titles_stay():
+    found = {file.stem: (d["uid"], d["title"]) for file in sources.FILES for d in [sources.load(file)]}
+    assert found == UIDS
+
+
+def test_the_files_are_in_normal_form():
+    result = run_format("--check")
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@dashboards
+def test_an_export_from_grafana_comes_back_to_the_same_file(file, tmp_path):
+    copy = tmp_path / file.name
+    exported = sources.load(file)
+    exported.update(id=17, version=4, iteration=1700000000000, editable=True)
+    exported["annotations"]["list"].insert(0, {"builtIn": 1, "datasource": {"type": "grafana", "uid": "-- Grafana --"}})
+    for variable in exported["templating"]["list"]:
+        variable["current"] = {"text": "Prometheus", "value": "P1809F7CD0C75ACF3"}
+        variable["options"] = [variable["current"]]
+        if variable["type"] == "query":
+            variable["query"] = {"qryType": 1, "query": variable["query"], "refId": "StandardVariableQuery"}
+    copy.write_text(json.dumps(exported, indent=4), encoding="utf-8")
+    assert run_format("--check", copy).returncode == 1
+    assert run_format(copy).returncode == 0
+    assert copy.read_text(encoding="utf-8") == file.read_text(encoding="utf-8")
+
+
+def test_an_export_without_the_data_source_variable_is_refused(tmp_path):
+    copy = tmp_path / "shared.json"
+    exported = sources.load(sources.FILES[0])
+    exported["__inputs"] = [{"name": "DS_PROMETHEUS", "type": "datasource"}]
+    copy.write_text(json.dumps(exported), encoding="utf-8")
+    result = run_format(copy)
+    assert result.returncode == 1
+    assert "hint: export again with that switch off" in result.stderr
+
+
+def test_format_works_wherever_it_is_called_from(tmp_path):
+    shutil.copy(FORMAT, tmp_path / "format")
+    shutil.copy(sources.FILES[0], tmp_path)
+    result = subprocess.run([tmp_path / "format", "--check"], cwd="/",
+                            capture_output=True, text=True, timeout=20, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@dashboards
+def test_it_has_the_classic_schema(file):
+    dashboard = sources.load(file)
+    assert dashboard["schemaVersion"] == 39
+    assert dashboard["editable"] is False
+    assert "aws-transfer-exporter" in dashboard["tags"]
+    assert dashboard["description"]
+    assert not {"__inputs", "__requires", "__elements", "id", "version", "iteration", "spec"} & set(dashboard)
+
+
+@dashboards
+def test_it_has_the_variables_and_uses_each(file):
+    dashboard = sources.load(file)
+    assert list(sources.variables(dashboard)) == VARIABLES
+    exprs = "\n".join(target["expr"] for _, target in sources.targets(dashboard))
+    for name in VARIABLES[1:]:
+        assert f'{name}=~"${name}"' in exprs, name
+
+
+@dashboards
+def test_no_data_source_is_written_into_it(file):
+    dashboard = sources.load(file)
+    found = [node["datasource"] for node in everything(dashboard) if "datasource" in node]
+    assert found
+    assert all(source == {"type": "prometheus", "uid": "${datasource}"} for source in found)
+    assert sources.variables(dashboard)["datasource"]["current"] == {}
+
+
+@dashboards
+def test_panels_and_transformations_are_of_the_few_types(file):
+    for panel in sources.panels(sources.load(file)):
+        assert panel["type"] in TYPES, panel["title"]
+        for transformation in panel.get("transformations", []):
+            assert transformation["id"] in TRANSFORMATIONS, panel["title"]
+
+
+@dashboards
+def test_panels_have_ids_of_their_own_and_do_not_overlap(file):
+    panels = list(sources.panels(sources.load(file)))
+    ids = [panel["id"] for panel in panels]
+    assert len(set(ids)) == len(ids)
+    for panel in panels:
+        at = panel["gridPos"]
+        assert at["x"] >= 0 and at["w"] > 0 and at["h"] > 0 and at["x"] + at["w"] <= 24, panel["title"]
+    for one, other in itertools.combinations(panels, 2):
+        a, b = one["gridPos"], other["gridPos"]
+        apart = (a["x"] + a["w"] <= b["x"] or b["x"] + b["w"] <= a["x"]
+                 or a["y"] + a["h"] <= b["y"] or b["y"] + b["h"] <= a["y"])
+        assert apart, (one["title"], other["title"])
+
+
+@dashboards
+def test_queries_of_a_panel_have_ids_of_their_own(file):
+    for panel in sources.panels(sources.load(file)):
+        ids = [target["refId"] for target in panel.get("targets", [])]
+        assert len(set(ids)) == len(ids), panel["title"]
+
+
+@dashboards
+def test_it_links_to_the_others_and_keeps_the_choices(file):
+    (link,) = sources.load(file)["links"]
+    assert link["type"] == "dashboards"
+    assert link["tags"] == ["aws-transfer-exporter"]
+    assert link["includeVars"] is True
+    assert link["keepTime"] is True
+
+
+@dashboards
+def test_links_of_data_lead_to_a_dashboard_of_ours_and_set_its_variables(file):
+    ours = {d["uid"]: set(sources.variables(d)) for d in map(sources.load, sources.FILES)}
+    for url in links(sources.load(file)):
+        uid, query = re.fullmatch(r"/d/([\w-]+)\?(.+)", url).groups()
+        given = set(re.findall(r"var-(\w+)=", query)) | set(re.findall(r"\$\{(\w+):queryparam\}", query))
+        assert given == ours[uid]
+        assert "${__url_time_range}" in query
+
+
+def test_rows_of_connectors_lead_to_the_connector():
+    fleet = sources.load(sources.FOLDER / "fleet-overview.json")
+    (table,) = [panel for panel in sources.panels(fleet) if panel["title"] == "Connectors"]
+    assert any("aws-transfer-connector" in url and "${__data.fields.connector_id}" in url for url in links(table))
+
+
+@dashboards
+def test_names_of_columns_are_those_that_the_columns_have(file):
+    for panel in sources.panels(sources.load(file)):
+        if panel["type"] != "table":
+            continue
+        renamed = {}
+        for transformation in panel["transformations"]:
+            if transformation["id"] == "organize":
+                options = transformation["options"]
+                renamed = {old: options["renameByName"].get(old, old) for old in options["indexByName"]}
+        wanted = [o["matcher"]["options"] for o in panel["fieldConfig"]["overrides"]]
+        wanted += [by["displayName"] for by in panel["options"]["sortBy"]]
+        assert set(wanted) <= set(renamed.values()), panel["title"]

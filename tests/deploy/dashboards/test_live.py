@@ -1,0 +1,140 @@
+"""The dashboards asked of a real Prometheus that scrapes the demo: every query brings data."""
+
+import re
+import time
+
+import pytest
+
+from . import live, sources
+
+WITHIN = 75
+CASES = [pytest.param(file, panel["id"], target["refId"], id=f"{file.stem}: {panel['title']}, {target['refId']}")
+         for file in sources.FILES for panel, target in sources.targets(sources.load(file))]
+
+
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory):
+    with live.demo(tmp_path_factory.mktemp("live")) as found:
+        found.until = time.monotonic() + WITHIN
+        yield found
+
+
+def eventually(prometheus, attempt):
+    """The first answer that is not empty; the last one when the demo has had its time."""
+    while True:
+        answer = attempt()
+        if answer or time.monotonic() > prometheus.until:
+            return answer
+        time.sleep(1)
+
+
+@pytest.mark.parametrize("file", sources.FILES, ids=lambda file: file.stem)
+def test_variables_offer_something(prometheus, file):
+    dashboard = sources.load(file)
+    offered = eventually(prometheus, lambda: (lambda o: all(o.values()) and o)(live.resolved(dashboard, prometheus)))
+    assert offered, live.resolved(dashboard, prometheus)
+    assert [value for _, value in offered["job"]] == [live.JOB]
+    assert len(offered["instance"]) == len(live.HOSTS)
+    assert ("acme-inbound", "c-0a1c3e5f7092b4d61") in offered["connector_id"]
+
+
+@pytest.mark.parametrize(("file", "panel_id", "ref"), CASES)
+def test_the_query_brings_data(prometheus, file, panel_id, ref):
+    dashboard = sources.load(file)
+    panel, target = next((p, t) for p, t in sources.targets(dashboard) if (p["id"], t["refId"]) == (panel_id, ref))
+
+    def attempt():
+        chosen = live.choices(dashboard, prometheus)
+        # Where one connector is chosen, each is asked; what one of them has never done is not there for it.
+        answers = [live.ask(prometheus, target, choice) for choice in chosen]
+        return [series for answer in answers for series in answer if live.numbers(series)]
+
+    found = eventually(prometheus, attempt)
+    assert found, live.interpolate(target["expr"], live.choices(dashboard, prometheus)[0])
+    labels = set().union(*(series["metric"] for series in found))
+    assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= labels
+    if panel["type"] == "table" and target["refId"] == "A":
+        assert {label for label in columns(panel) if not label.startswith("Value")} <= labels
+    for url in re.findall(r"/d/[^\"]+", str(panel)):
+        linked = set(re.findall(r"__data\.fields\.(\w+)|__field\.labels\.(\w+)", url))
+        assert {name for pair in linked for name in pair if name} <= labels
+
+
+def columns(panel):
+    (organize,) = [t for t in panel["transformations"] if t["id"] == "organize"]
+    return set(organize["options"]["indexByName"])
+
+
+def targets_of(file, title):
+    for panel, target in sources.targets(sources.load(sources.FOLDER / f"{file}.json")):
+        if panel["title"] == title:
+            yield target
+
+
+def test_the_table_names_every_connector(prometheus):
+    choice = live.choices(sources.load(sources.FOLDER / "fleet-overview.json"), prometheus)[0]
+    named, *others = targets_of("fleet-overview", "Connectors")
+    rows = eventually(prometheus, lambda: live.ask(prometheus, named, choice))
+    ids = [row["metric"]["connector_id"] for row in rows]
+    assert len(set(ids)) == len(ids) == 6
+    assert all(row["metric"]["name"] != row["metric"]["connector_id"] for row in rows)
+    for target in others:
+        answer = live.ask(prometheus, target, choice)
+        assert {series["metric"]["connector_id"] for series in answer} <= set(ids)
+        assert all(set(series["metric"]) == {"aws_account", "aws_region", "connector_id"} for series in answer)
+
+
+def test_exporters_down_counts_exporters_alone(prometheus):
+    """Three targets are scraped, one of them Prometheus itself; none is down."""
+    (target,) = targets_of("fleet-overview", "Exporters down")
+    choice = live.choices(sources.load(sources.FOLDER / "fleet-overview.json"), prometheus)[0]
+    assert eventually(prometheus, lambda: len(prometheus.instant("up == 1")) == 3)
+    assert live.numbers(live.ask(prometheus, target, choice)[0]) == [0]
+    (threads,) = targets_of("exporter", "Threads")
+    assert len(live.ask(prometheus, threads, choice)) == len(live.HOSTS)
+
+
+@pytest.mark.parametrize(("title", "at_least"), [("Failed files", 15), ("Failed in range", 15)])
+def test_two_instances_with_the_same_transfers_are_not_added(prometheus, title, at_least):
+    """The numbers of both together are those of one: far from twice as many."""
+    (target,) = targets_of("fleet-overview", title)
+    choice = live.choices(sources.load(sources.FOLDER / "fleet-overview.json"), prometheus)[0]
+
+    def at(instant, instances):
+        expr = live.interpolate(target["expr"], {**choice, "instance": instances})
+        return max((n for series in prometheus.instant(expr, instant) for n in live.numbers(series)), default=0)
+
+    def enough():
+        now = time.time() - 1
+        one = [at(now, f"{host}:.+") for host in live.HOSTS]
+        return min(one) >= at_least and (now, one)
+
+    found = eventually(prometheus, enough)
+    assert found, "too few files have failed to tell"
+    now, one = found
+    assert max(one) <= at(now, ".+") < 1.5 * max(one)
+
+
+def test_without_an_exporter_nothing_is_said_to_be_zero(tmp_path):
+    """The exporters are counted as down, and what they told last is shown nowhere as a 0 of now."""
+    with live.demo(tmp_path) as prometheus:
+        now = [(panel["title"], target) for file in sources.FILES
+               for panel, target in sources.targets(sources.load(file))
+               if target["instant"] and "$__range" not in target["expr"]]
+        choice = dict.fromkeys(("job", "instance", "aws_account", "aws_region", "connector_id"), ".+")
+
+        def answered():
+            return {title for title, target in now if live.ask(prometheus, target, choice)}
+
+        wanted = {"Failed files", "Oldest unfinished", "Failed files by code"}
+        live.wait_until(lambda: wanted <= answered(), 20, "the demo tells nothing")
+        up = f'count(up{{job="{live.JOB}"}} == 1) == {len(live.HOSTS)}'
+        live.wait_until(lambda: prometheus.instant(up), 20, "not every address was scraped")
+        (down,) = targets_of("fleet-overview", "Exporters down")
+        assert live.numbers(live.ask(prometheus, down, choice)[0]) == [0]
+
+        prometheus.exporter.terminate()
+        failed = f'count(up{{job="{live.JOB}"}} == 0) == {len(live.HOSTS)}'
+        live.wait_until(lambda: prometheus.instant(failed), 20, "no scrape failed")
+        assert live.numbers(live.ask(prometheus, down, choice)[0]) == [len(live.HOSTS)]
+        assert answered() == set()

@@ -1,0 +1,124 @@
+"""The queries ask for what METRICS.md lists, all of it, and count nothing twice."""
+
+import re
+
+import pytest
+
+from . import sources
+
+dashboards = pytest.mark.parametrize("file", sources.FILES, ids=lambda file: file.stem)
+PER_TRANSFER = {"aws_transfer_files", "aws_transfer_results_up"}
+
+
+def queries(dashboard):
+    """Every tree with a word that tells where it stands, those of the variables too."""
+    for panel, target in sources.targets(dashboard):
+        yield f"{panel['title']}, {target['refId']}", sources.parse(target["expr"])
+    for variable in dashboard["templating"]["list"]:
+        if variable["type"] == "query":
+            inner = re.fullmatch(r"\w+\((.+)\)", sources.query_of(variable))[1]
+            if "label_values" in sources.query_of(variable):
+                inner = re.sub(r",\s*\w+$", "", inner)
+            yield f"variable {variable['name']}", sources.parse(inner)
+
+
+def test_metrics_md_is_read_whole():
+    rows = re.findall(r"^\| `", (sources.ROOT / "METRICS.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(sources.families()) == len(rows) > 20
+
+
+@dashboards
+def test_each_metric_and_matched_label_is_known(file):
+    known = sources.known_series()
+    for place, tree in queries(sources.load(file)):
+        for selector, _ in sources.selectors(tree):
+            assert selector.name in known, place
+            for matcher in selector.matchers.matchers:
+                assert matcher.name in known[selector.name], (place, selector.name, matcher.name)
+
+
+@dashboards
+def test_each_label_of_a_grouping_and_of_a_legend_is_known(file):
+    dashboard = sources.load(file)
+    labels = set().union(*sources.known_series().values())
+    for place, tree in queries(dashboard):
+        for node, _ in sources.walk(tree):
+            kind = type(node).__name__
+            if kind == "AggregateExpr" and node.modifier:
+                assert set(node.modifier.labels) <= labels, place
+            if kind == "BinaryExpr" and node.modifier and node.modifier.matching:
+                assert set(node.modifier.matching.labels) <= labels, place
+    for panel, target in sources.targets(dashboard):
+        assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= labels, panel["title"]
+
+
+@dashboards
+def test_variables_offer_known_labels(file):
+    known = sources.known_series()
+    for variable in sources.load(file)["templating"]["list"]:
+        if call := re.fullmatch(r"label_values\((.+),\s*(\w+)\)", str(sources.query_of(variable))):
+            assert call[2] in known[sources.parse(call[1]).name]
+
+
+def test_each_family_is_on_a_panel_or_excused():
+    used = {s.name for file in sources.FILES for _, target in sources.targets(sources.load(file))
+            for s, _ in sources.selectors(sources.parse(target["expr"]))}
+    families = sources.families()
+    shown = {family.name for family in families.values() if used & set(family.series)}
+    excused = sources.excused()
+    assert set(families) - shown - set(excused) == set(), "neither on a panel nor excused"
+    assert set(excused) <= set(families), "excused, but not in METRICS.md"
+    assert set(excused) & shown == set(), "excused, but on a panel"
+    assert all(excused.values())
+
+
+@dashboards
+def test_two_exporters_with_the_same_transfers_count_once(file):
+    """Below the first sum stands a max over `job` and `instance`, wherever the state of AWS is read."""
+    state = {name for name, family in sources.families().items() if "connector_id" in family.labels}
+    for place, tree in queries(sources.load(file)):
+        for selector, parents in sources.selectors(tree):
+            if selector.name not in state or place.startswith("variable") and not parents:
+                continue
+            first = next((p for p in reversed(parents) if type(p).__name__ == "AggregateExpr"), None)
+            assert first is not None, place
+            assert sources.op_of(first) == "max", place
+            by = set(first.modifier.labels) if first.modifier else set()
+            assert not by & {"job", "instance"}, place
+
+
+@dashboards
+def test_series_of_single_transfers_are_bounded_or_summed(file):
+    for place, tree in queries(sources.load(file)):
+        for selector, parents in sources.selectors(tree):
+            if selector.name not in PER_TRANSFER:
+                continue
+            outermost = parents[0] if type(parents[0]).__name__ == "AggregateExpr" else parents[0].lhs
+            assert sources.op_of(outermost) in ("sum", "topk"), place
+            if sources.op_of(outermost) == "topk":
+                assert "Failed transfers" in place
+
+
+@dashboards
+def test_names_are_joined_so_that_two_exporters_do_not_clash(file):
+    """The right side of each join has one series a connector, whatever each exporter calls it."""
+    joins = 0
+    for panel, target in sources.targets(sources.load(file)):
+        for node, _ in sources.walk(sources.parse(target["expr"])):
+            if type(node).__name__ == "BinaryExpr" and node.modifier and node.modifier.group_labels:
+                joins += 1
+                assert sources.op_of(node.rhs) == "topk", panel["title"]
+                assert set(node.rhs.modifier.labels) == set(node.modifier.matching.labels), panel["title"]
+    assert joins or file.stem == "connector"
+
+
+@dashboards
+def test_what_every_target_has_is_asked_of_the_exporters_alone(file):
+    """`All` jobs are all jobs of the Prometheus: `up` and `process_*` are others' too."""
+    common = set(sources.OF_PROMETHEUS) | {name for name in sources.families() if name.startswith("process_")}
+    for panel, target in sources.targets(sources.load(file)):
+        for selector, parents in sources.selectors(sources.parse(target["expr"])):
+            if selector.name in common:
+                ands = [p for p in parents if type(p).__name__ == "BinaryExpr" and str(p.op).lower().endswith("and")]
+                beside = {s.name for p in ands for s, _ in sources.selectors(p.rhs)}
+                assert "aws_transfer_exporter_build_info" in beside, panel["title"]
