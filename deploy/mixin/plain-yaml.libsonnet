@@ -26,4 +26,4 @@ function(header, groups)
   header + 'groups:\n' + std.join('\n', [
     '  - name: %s\n    rules:\n%s' % [group.name, std.join('\n\n', [rule(r) for r in group.rules])]
     for group in groups
-  ]) + '\n'
+  ])
