@@ -1,0 +1,327 @@
+// Alerting rules. `comment` and `anchor` are hidden from the manifested object.
+{
+  local c = $._config,
+  local connector = ['aws_account', 'aws_region', 'connector_id'],
+  local indent(text) = std.join('\n', ['  ' + line for line in std.split(std.rstripChars(text, '\n'), '\n')]),
+
+  // The expression with the label `name`, and without it where no name is known: an alert never waits for its name.
+  local named(expr, by=connector) = |||
+    (
+    %(expr)s
+    )
+    * on (%(connector)s) group_left (name)
+      connector_name:aws_transfer_connector_info:max
+    or on (%(by)s)
+    (
+    %(expr)s
+    )
+  ||| % { expr: indent(expr), connector: std.join(', ', connector), by: std.join(', ', by) },
+
+  // For people: the name where there is one, and always the id, which commands need.
+  local who = '{{ with $labels.name }}{{ . }} ({{ $labels.connector_id }}){{ else }}{{ $labels.connector_id }}{{ end }}',
+  local where = '%s in {{ $labels.aws_account }}, {{ $labels.aws_region }}' % who,
+  local account = '{{ $labels.aws_account }}, {{ $labels.aws_region }}',
+
+  local alert(name, severity, expr, summary, description, comment='', wait='', keep='') = {
+    comment:: comment,
+    alert: name,
+    expr: expr,
+    [if wait != '' then 'for']: wait,
+    [if keep != '' then 'keep_firing_for']: keep,
+    labels: { severity: severity },
+    annotations: {
+      summary: summary,
+      description: std.rstripChars(description, '\n'),
+      runbook_url: '%s#%s' % [c.runbookURLBase, std.asciiLower(name)],
+    },
+  },
+
+  // A transfer whose newest look told its files. One that is gone keeps the counts it had, and is not stuck.
+  local readable = |||
+    max by (aws_account, aws_region, connector_id, transfer_id) (max_over_time(aws_transfer_results_up[%(lookback)s])) == 1
+  ||| % c,
+  local finished(range) = |||
+    sum by (aws_account, aws_region, connector_id, transfer_id) (
+      max by (aws_account, aws_region, connector_id, transfer_id, status, failure_code) (
+        max_over_time(aws_transfer_files{status=~"COMPLETED|FAILED"}%s)
+      )
+    )
+  ||| % range,
+
+  prometheusAlerts+:: {
+    groups+: [
+      {
+        name: 'aws-transfer-exporter.transfers',
+        rules: [
+          alert(
+            'AwsTransferFilesFailed', 'warning',
+            named(
+              'connector_code:aws_transfer_files_failed:new%(newFailureWindow)s > 0' % c,
+              connector + ['failure_code']
+            ),
+            'Files failed on {{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }}{{ with $labels.failure_code }}: {{ . }}{{ end }}',
+            |||
+              {{ $value | printf "%%.0f" }} file(s) of connector %s failed within %s, with {{ with $labels.failure_code }}failure code {{ . }}{{ else }}no failure code{{ end }}.
+            ||| % [where, c.newFailureWindow],
+            comment=|||
+              An event, not a state: it ends by itself, and its end does not say that the file was sent again. No `for`:
+              a failed file never becomes whole. The window bridges missing scrapes and restarts.
+            |||
+          ),
+          alert(
+            'AwsTransferFailureShareHigh', 'critical',
+            named(|||
+              connector:aws_transfer_connector_files_failed:ratio1h > %(failurePercent)s / 100
+              and on (aws_account, aws_region, connector_id)
+              sum by (aws_account, aws_region, connector_id) (
+                connector_status_code:aws_transfer_connector_files_finished:increase1h{status="FAILED"}
+              ) > %(min)s
+            ||| % (c { min: c.failureShareMinFiles - 0.5 })),
+            'A large share of the files on {{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }} fails',
+            '{{ $value | humanizePercentage }} of the files that connector %s finished within an hour failed.' % where,
+            comment=|||
+              Of what the exporter saw finish; the base is left out. `increase` is no whole number, hence the half file.
+              It holds on for a while, so that a share about the threshold does not flap.
+            |||,
+            wait='5m',
+            keep='15m'
+          ),
+          alert(
+            'AwsTransferFailedTransfersTracked', 'info',
+            named('sum by (aws_account, aws_region, connector_id) (connector_state:aws_transfer_connector_transfers:max{state="failed"}) > 0'),
+            'Failed transfers of {{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }} are still listed',
+            '{{ $value }} transfer(s) of connector %s have settled with failed files and are still in the configuration.' % where,
+            comment=|||
+              A state: it ends when the transfers leave the configuration, which is how somebody says that they were seen to.
+            |||,
+            wait=c.failedTransfersTrackedFor
+          ),
+          alert(
+            'AwsTransferStuckQueued', 'warning',
+            named(
+              |||
+                count by (aws_account, aws_region, connector_id) (
+                  max by (aws_account, aws_region, connector_id, transfer_id) (
+                    last_over_time(aws_transfer_files{status="QUEUED"}[%(lookback)s])
+                  ) > 0
+                  and on (aws_account, aws_region, connector_id, transfer_id)
+                  max by (aws_account, aws_region, connector_id, transfer_id) (
+                    max_over_time(aws_transfer_files{status="QUEUED"}[10m] offset %(stuckQueuedHours)sh)
+                  ) > 0
+                  and on (aws_account, aws_region, connector_id, transfer_id)
+                %(readable)s
+                )
+              ||| % (c { readable: indent(readable) })
+            ),
+            'Files wait in the queue of {{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }}',
+            '{{ $value }} transfer(s) of connector %s have files that have been QUEUED for more than %s h. AWS gives a file up after 12 h of waiting.' % [where, c.stuckQueuedHours],
+            comment=|||
+              Files begin QUEUED and do not go back to it: one that is QUEUED now was QUEUED when its transfer was. So a look
+              at both ends suffices, and neither a restart nor a missing scrape between them starts a clock anew, as it
+              would with a long `for`. `aws_transfer_connector_oldest_unfinished_timestamp_seconds` does start anew.
+            |||,
+            wait='5m',
+            keep='10m'
+          ),
+          alert(
+            'AwsTransferStuckInProgress', 'warning',
+            named(
+              |||
+                count by (aws_account, aws_region, connector_id) (
+                  max by (aws_account, aws_region, connector_id, transfer_id) (
+                    last_over_time(aws_transfer_files{status="IN_PROGRESS"}[%(lookback)s])
+                  ) > 0
+                  and on (aws_account, aws_region, connector_id, transfer_id)
+                  max by (aws_account, aws_region, connector_id, transfer_id) (
+                    max_over_time(aws_transfer_files{status="IN_PROGRESS"}[10m] offset %(stuckInProgressHours)sh)
+                  ) > 0
+                  and on (aws_account, aws_region, connector_id, transfer_id)
+                  (
+                %(now)s
+                    ==
+                %(then)s
+                  )
+                  and on (aws_account, aws_region, connector_id, transfer_id)
+                %(readable)s
+                )
+              ||| % (c {
+                       readable: indent(readable),
+                       now: indent(indent(finished('[%(lookback)s]' % c))),
+                       'then': indent(indent(finished('[10m] offset %(stuckInProgressHours)sh' % c))),
+                     })
+            ),
+            'Files stand still on {{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }}',
+            '{{ $value }} transfer(s) of connector %s have files IN_PROGRESS and have finished none for more than %s h. AWS gives a file up after 12 h of moving.' % [where, c.stuckInProgressHours],
+            comment=|||
+              Counts do not tell which file is IN_PROGRESS. But where one was then and is now, and none of the transfer has
+              finished in between, it is the same one. While others of its transfer (10 at most) still finish, the alert
+              waits for them.
+            |||,
+            wait='5m',
+            keep='10m'
+          ),
+          alert(
+            'AwsTransferUnfinishedPastAwsLimit', 'critical',
+            named('time() - connector:aws_transfer_connector_oldest_unfinished_timestamp_seconds:min > %(unfinishedHours)s * 3600' % c),
+            'A transfer of {{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }} is older than AWS lets one be',
+            'The oldest unfinished transfer of connector %s is {{ $value | humanizeDuration }} old. AWS lets a file wait for 12 h and move for 12 h.' % where,
+            comment=|||
+              The start of a listed transfer is not known, so its age is from the first sight, and a restart of the only
+              exporter begins it anew. Works without series per transfer.
+            |||,
+            wait='5m',
+            keep='10m'
+          ),
+          alert(
+            'AwsTransferNoFileCompleted', 'warning',
+            named(
+              |||
+                max by (aws_account, aws_region, connector_id) (
+                  increase(aws_transfer_connector_files_finished_total{status="COMPLETED",%(noFileCompletedSelector)s}[%(noFileCompletedHours)sh])
+                ) == 0
+                unless on (aws_account, aws_region, connector_id)
+                max_over_time(connector:aws_transfer_files_completed:rise10m[%(noFileCompletedHours)sh]) > 0
+                and on (aws_account, aws_region, connector_id)
+                max by (aws_account, aws_region, connector_id) (
+                  max_over_time(aws_transfer_connector_files_finished_total{status="COMPLETED"}[30m] offset %(noFileCompletedHours)sh)
+                ) >= 0
+                and on (aws_account, aws_region, connector_id)
+                sum by (aws_account, aws_region, connector_id) (connector_state:aws_transfer_connector_transfers:max) > 0
+              ||| % c
+            ),
+            'No file has completed on {{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }} for %sh' % c.noFileCompletedHours,
+            'Connector %s has been watched for more than %s h, and no file was seen to complete in that time.' % [where, c.noFileCompletedHours],
+            comment=|||
+              `aws_transfer_connector_last_completed_timestamp_seconds` would be absent after each restart until a file
+              completes; the counter is not. Files that had completed by the first look move only the gauge, so its rise
+              counts too. The last two terms: the connector was watched that long ago, and has transfers now.
+            |||,
+            wait='10m'
+          ),
+        ],
+      },
+      {
+        name: 'aws-transfer-exporter.results',
+        rules: [
+          alert(
+            'AwsTransferResultsStale', 'warning',
+            named('connector:aws_transfer_connector_results_age_seconds:min > %s' % (c.staleMinutes * 60)),
+            'What is known of {{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }} is old',
+            'The stalest answer for the unfinished transfers of connector %s is {{ $value | humanizeDuration }} old.' % where,
+            comment='An unfinished transfer is due at each scrape: its answer is old only when looks fail or do not get their turn.',
+            wait='5m',
+            keep='10m'
+          ),
+          alert(
+            'AwsTransferResultsUnreadable', 'warning',
+            named(|||
+              (
+                count by (aws_account, aws_region, connector_id) (
+                  max by (aws_account, aws_region, connector_id, transfer_id) (max_over_time(aws_transfer_results_up[%(lookback)s])) == 0
+                )
+                - on (aws_account, aws_region, connector_id)
+                sum by (aws_account, aws_region, connector_id) (connector_state:aws_transfer_connector_transfers:max{state="gone"})
+              ) > 0
+              or on (aws_account, aws_region, connector_id)
+              sum by (aws_account, aws_region, connector_id) (connector_state:aws_transfer_connector_transfers:max{state="pending"}) > 0
+            ||| % c),
+            'Transfers of {{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }} cannot be read',
+            'The files of {{ $value }} transfer(s) of connector %s could not be read for %s.' % [where, c.unreadableFor],
+            comment=|||
+              `results_up` is 0 for a transfer that AWS does not know, too: those are taken off, and have an alert of their
+              own. The second half: transfers never read, also where there are no series per transfer. A look that succeeds
+              now and then is good enough.
+            |||,
+            wait=c.unreadableFor
+          ),
+          alert(
+            'AwsTransferUnknownToAws', 'info',
+            named('sum by (aws_account, aws_region, connector_id) (connector_state:aws_transfer_connector_transfers:max{state="gone"}) > 0'),
+            'AWS does not know transfers that are listed for {{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }}',
+            'AWS does not know {{ $value }} transfer(s) of connector %s: mistyped, or older than 7 days.' % where,
+            wait='5m'
+          ),
+        ],
+      },
+      {
+        name: 'aws-transfer-exporter.exporter',
+        rules: [
+          alert(
+            'AwsTransferExporterAbsent', 'critical',
+            'absent(up{%(exporterSelector)s} == 1)' % c,
+            'No AWS Transfer exporter answers',
+            'No target of {%(exporterSelector)s} answers Prometheus, or there is none: nothing is known of any transfer.' % c,
+            comment='All replicas are down, or the scrape configuration has lost them.',
+            wait='5m'
+          ),
+          alert(
+            'AwsTransferExporterDown', 'warning',
+            'up{%(exporterSelector)s} == 0' % c,
+            'The AWS Transfer exporter {{ $labels.instance }} is down',
+            'Prometheus could not scrape {{ $labels.instance }} (job {{ $labels.job }}) for 5 minutes.',
+            comment='Of one replica a warning; that the last one is gone is AwsTransferExporterAbsent.',
+            wait='5m'
+          ),
+          alert(
+            'AwsTransferSweepIncomplete', 'warning',
+            'avg_over_time(aws_transfer_exporter_scrape_complete[30m]) < %(completePercent)s / 100' % c,
+            'The AWS Transfer exporter {{ $labels.instance }} does not finish its sweeps',
+            'Only {{ $value | humanizePercentage }} of the last 30 minutes\' scrapes of {{ $labels.instance }} had all that was due: the deadline came first, or fetches failed.',
+            comment='For each replica by itself: one that works does not mend the other. The first sweeps after a start may be incomplete.',
+            wait='15m',
+            keep='10m'
+          ),
+          alert(
+            'AwsTransferThrottled', 'warning',
+            |||
+              sum by (aws_account, aws_region) (account_outcome:aws_transfer_exporter_api_requests:increase%(lookback)s{outcome="throttled"})
+              / (sum by (aws_account, aws_region) (account_outcome:aws_transfer_exporter_api_requests:increase%(lookback)s) > 0)
+              > %(throttledPercent)s / 100
+            ||| % c,
+            'AWS throttles the requests for {{ $labels.aws_account }}',
+            'AWS throttled {{ $value | humanizePercentage }} of the requests in %s within %s.' % [account, c.lookback],
+            wait='15m',
+            keep='15m'
+          ),
+          alert(
+            'AwsTransferAccessDenied', 'warning',
+            |||
+              sum by (aws_account, aws_region) (account_outcome:aws_transfer_exporter_api_requests:increase%(lookback)s{outcome="denied"}) > 0
+              and on (aws_account, aws_region)
+              sum by (aws_account, aws_region) (account_outcome:aws_transfer_exporter_api_requests:increase%(lookback)s{outcome="ok"}) > 0
+            ||| % c,
+            'AWS denies some requests for {{ $labels.aws_account }}',
+            'AWS denied {{ $value | printf "%%.0f" }} request(s) in %s within %s and answered others: the policy leaves out a connector.' % [account, c.lookback],
+            comment=|||
+              Some denied, some not: the policy. All denied: AwsTransferCredentialsFailing. When credentials go, both are
+              true until the last good request has left the window; `for` is longer than that.
+            |||,
+            wait='10m',
+            keep='10m'
+          ),
+          alert(
+            'AwsTransferCredentialsFailing', 'critical',
+            |||
+              sum by (aws_account, aws_region) (account_outcome:aws_transfer_exporter_api_requests:increase%(lookback)s{outcome="denied"}) > 0
+              unless on (aws_account, aws_region)
+              sum by (aws_account, aws_region) (account_outcome:aws_transfer_exporter_api_requests:increase%(lookback)s{outcome!="denied"}) > 0
+            ||| % c,
+            'AWS accepts no request for {{ $labels.aws_account }}',
+            'All {{ $value | printf "%%.0f" }} request(s) in %s within %s were denied, or no valid credentials could be had.' % [account, c.lookback],
+            comment=|||
+              Nothing but `denied`. A single network error among them would be proof that credentials were there to sign with.
+            |||,
+            wait='5m'
+          ),
+          alert(
+            'AwsTransferConfigReloadFailed', 'warning',
+            'max_over_time(aws_transfer_exporter_config_last_reload_successful[%(lookback)s]) == 0' % c,
+            'The AWS Transfer exporter {{ $labels.instance }} could not load its configuration',
+            'The last reload on {{ $labels.instance }} failed. It goes on with the configuration before; transfers added since are not watched.',
+            wait='5m'
+          ),
+        ],
+      },
+    ],
+  },
+}

@@ -1,0 +1,92 @@
+"""The routing example: amtool's word on it, and a real Alertmanager's on the inhibition."""
+
+import json
+import re
+import shutil
+import time
+
+import pytest
+import yaml
+
+from conftest import SHIPPED, alerts, fetch, run, wait_for
+
+CONFIG = SHIPPED / "alertmanager.yml"
+CONNECTOR = {"aws_account": "prod", "aws_region": "eu-central-1", "connector_id": "c-0123456789abcdef0"}
+RECEIVER = {"critical": "pager", "warning": "chat", "info": "tickets"}
+
+
+def test_amtool_finds_no_fault():
+    code, output = run("amtool", "check-config", CONFIG)
+    assert code == 0 and "SUCCESS" in output, output
+
+
+@pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule["alert"])
+def test_every_alert_goes_where_its_severity_says(rule):
+    severity = rule["labels"]["severity"]
+    labels = [f"alertname={rule['alert']}", f"severity={severity}"]
+    code, output = run("amtool", "config", "routes", "test", f"--config.file={CONFIG}", f"--verify.receivers={RECEIVER[severity]}", *labels)
+    assert code == 0, output
+
+
+def test_a_wrong_expectation_of_a_route_fails():
+    code, output = run("amtool", "config", "routes", "test", f"--config.file={CONFIG}", "--verify.receivers=tickets", "alertname=AwsTransferExporterAbsent", "severity=critical")
+    assert code != 0, output
+
+
+def test_notifications_are_grouped_by_connector():
+    (tree,) = yaml.safe_load(CONFIG.read_text())["route"]["routes"]
+    assert tree["group_by"] == ["aws_account", "aws_region", "connector_id"]
+    assert not [child for child in tree["routes"] if "group_by" in child]
+
+
+def test_inhibition_names_only_alerts_that_are():
+    names = {rule["alert"] for rule in alerts()}
+    for rule in yaml.safe_load(CONFIG.read_text())["inhibit_rules"]:
+        for matcher in rule["source_matchers"] + rule["target_matchers"]:
+            operator, pattern = re.fullmatch(r'alertname(=~|!=|=)"(.*)"', matcher).groups()
+            assert [name for name in names if re.fullmatch(pattern, name)], matcher
+
+
+def alert(name, **labels):
+    return {"labels": {"alertname": name, "severity": "warning", **labels}}
+
+
+INHIBITED = [
+    ("no exporter answers", alert("AwsTransferExporterAbsent"), alert("AwsTransferResultsStale", **CONNECTOR), True),
+    ("no exporter answers, of a replica", alert("AwsTransferExporterAbsent"), alert("AwsTransferExporterDown", instance="a"), True),
+    ("no exporter answers, of others", alert("AwsTransferExporterAbsent"), alert("NodeDown", instance="a"), False),
+    ("the same replica", alert("AwsTransferExporterDown", job="j", instance="a"), alert("AwsTransferSweepIncomplete", job="j", instance="a"), True),
+    ("another replica", alert("AwsTransferExporterDown", job="j", instance="a"), alert("AwsTransferSweepIncomplete", job="j", instance="b"), False),
+    ("one replica of two", alert("AwsTransferExporterDown", job="j", instance="a"), alert("AwsTransferResultsStale", **CONNECTOR), False),
+    ("the account's credentials", alert("AwsTransferCredentialsFailing", aws_account="prod", aws_region="eu-central-1"), alert("AwsTransferResultsUnreadable", **CONNECTOR), True),
+    ("another account's credentials", alert("AwsTransferCredentialsFailing", aws_account="lab", aws_region="eu-central-1"), alert("AwsTransferResultsUnreadable", **CONNECTOR), False),
+    ("credentials, and failed files", alert("AwsTransferCredentialsFailing", aws_account="prod", aws_region="eu-central-1"), alert("AwsTransferFilesFailed", **CONNECTOR), False),
+    ("unreadable", alert("AwsTransferResultsUnreadable", **CONNECTOR), alert("AwsTransferResultsStale", **CONNECTOR), True),
+    ("past the limit", alert("AwsTransferUnfinishedPastAwsLimit", **CONNECTOR), alert("AwsTransferStuckQueued", **CONNECTOR), True),
+    ("past the limit, of another", alert("AwsTransferUnfinishedPastAwsLimit", **CONNECTOR), alert("AwsTransferStuckQueued", **CONNECTOR | {"connector_id": "c-1"}), False),
+]
+
+
+def test_a_real_alertmanager_inhibits(processes):
+    config = yaml.safe_load(CONFIG.read_text())
+    for receiver in config["receivers"]:
+        del receiver["webhook_configs"]
+    for title, source, target, inhibited in INHIBITED:
+        url = processes.alertmanager(config)
+        fetch(f"{url}/api/v2/alerts", "POST", [source])
+        wait_for("the source is there", lambda: json.loads(fetch(f"{url}/api/v2/alerts")))
+        fetch(f"{url}/api/v2/alerts", "POST", [target])
+
+        def seen():
+            known = json.loads(fetch(f"{url}/api/v2/alerts"))
+            return [a for a in known if a["labels"]["alertname"] == target["labels"]["alertname"]]
+
+        if inhibited:
+            wait_for(title, lambda: [a for a in seen() if a["status"]["inhibitedBy"]])
+        else:
+            wait_for(title, seen)
+            time.sleep(0.5)
+            (one,) = seen()
+            assert not one["status"]["inhibitedBy"], title
+        processes.stop_all()
+        shutil.rmtree(processes.folder / "alertmanager-data", ignore_errors=True)

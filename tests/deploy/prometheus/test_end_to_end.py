@@ -1,0 +1,133 @@
+"""A file fails at a simulated AWS, and the alert arrives: exporter, Prometheus, Alertmanager, webhook.
+
+Time runs 120 times faster (hastened.py), so the scrape interval of 60 s is half a second.
+"""
+
+import http.server
+import json
+import re
+import signal
+import threading
+import time
+
+import pytest
+import yaml
+
+import hastened
+from conftest import RUNBOOKS, SHIPPED, SIMULATOR_KEY, exporter, fetch, free_port, groups, query, wait_for
+
+FACTOR = 120
+CONNECTOR = "c-0123456789abcdef0"
+FAILING = "4b1a8c1e-0000-4000-8000-000000000001"
+HEALTHY = "4b1a8c1e-0000-4000-8000-000000000002"
+LABELS = {"aws_account": "prod", "aws_region": "eu-central-1", "connector_id": CONNECTOR, "name": "acme-inbound"}
+
+
+@pytest.fixture
+def receiver():
+    """A webhook receiver: what it was sent, with the path it was sent to."""
+    received = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            received.append((self.path, body))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", received
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_failed_file_is_told_and_resolves(processes, receiver):
+    address, received = receiver
+    folder = processes.folder
+
+    # AWS: one transfer whose file fails a while after it was first seen, one that goes on.
+    simulator_port, exporter_port = free_port(), free_port()
+    simulator = f"http://127.0.0.1:{simulator_port}"
+    processes.start("simulator", exporter(), "simulate", f"--simulator.listen-address=127.0.0.1:{simulator_port}")
+    wait_for("the simulator answers", lambda: fetch(f"{simulator}/_simulator/"))
+    fetch(f"{simulator}/_simulator/connectors/{CONNECTOR}", "PUT", {"host": "sftp.acme.example", "protocol": "sftp"})
+    failed = {"failed": {"code": "CONNECTION_ERROR", "message": "Unknown Host"}}
+    fetch(f"{simulator}/_simulator/transfers/{CONNECTOR}/{FAILING}", "PUT", [{"path": "/orders.csv", "queued_for": 0, "in_progress_for": "5s", "end": failed}])
+    fetch(f"{simulator}/_simulator/transfers/{CONNECTOR}/{HEALTHY}", "PUT", [{"path": "/stock.csv", "queued_for": 0, "in_progress_for": "forever", "end": "never"}])
+
+    def configure(transfers):
+        written = {
+            "accounts": [{"name": "prod", "region": "eu-central-1", "endpoint_url": simulator}],
+            "transfers": [{"connector_id": CONNECTOR, "transfer_ids": transfers}],
+            "connectors": [{"id": CONNECTOR, "name": "acme-inbound", "labels": {"partner": "acme"}}],
+            "collector": {"min_refresh_interval": "1ms", "requests_per_second": 100},
+        }
+        (folder / "exporter.yml").write_text(yaml.safe_dump(written))
+
+    def start_exporter():
+        return processes.start("exporter", exporter(), "--config.file=exporter.yml", f"--web.listen-address=127.0.0.1:{exporter_port}", env=SIMULATOR_KEY)
+
+    configure([FAILING, HEALTHY])
+    running = start_exporter()
+
+    # The shipped routes, to the receiver.
+    routes = yaml.safe_load((SHIPPED / "alertmanager.yml").read_text())
+    for one in routes["receivers"]:
+        one["webhook_configs"] = [{"url": f"{address}/{one['name']}"}]
+    alertmanager = processes.alertmanager(hastened.routes(routes, FACTOR))
+
+    # The shipped rules.
+    rules = folder / "hastened.rules.yml"
+    rules.write_text(yaml.safe_dump(hastened.rules(groups("recording.rules.yml") + groups("alerting.rules.yml"), FACTOR)))
+    prometheus = processes.prometheus("prometheus", {
+        "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"},
+        "rule_files": [str(rules)],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager.removeprefix("http://")]}]}]},
+        "scrape_configs": [{"job_name": "aws-transfer-exporter", "static_configs": [{"targets": [f"127.0.0.1:{exporter_port}"]}]}],
+    })
+
+    def told(alertname, status, path, since=0):
+        """The first such alert that the receiver was sent."""
+        for to, body in received[since:]:
+            for alert in body["alerts"]:
+                if (alert["labels"]["alertname"], alert["status"], to) == (alertname, status, path):
+                    return alert, body
+        return None
+
+    # It fails: the alert arrives.
+    alert, body = wait_for("the failed file is told", lambda: told("AwsTransferFilesFailed", "firing", "/chat"))
+    assert alert["labels"] == LABELS | {"alertname": "AwsTransferFilesFailed", "severity": "warning", "failure_code": "CONNECTION_ERROR"}
+    assert body["groupLabels"] == {label: LABELS[label] for label in ("aws_account", "aws_region", "connector_id")}
+    annotations = alert["annotations"]
+    assert annotations["summary"] == "Files failed on acme-inbound: CONNECTION_ERROR"
+    assert annotations["description"].startswith(f"1 file(s) of connector acme-inbound ({CONNECTOR}) in prod, eu-central-1 failed")
+    anchor = annotations["runbook_url"].partition("docs/runbooks.md#")[2]
+    assert anchor in [heading.lower() for heading in re.findall(r"^## (\w+)$", RUNBOOKS.read_text(), re.M)]
+
+    # An event ends by itself; that the failed transfer is still listed is told next.
+    wait_for("the event ends", lambda: told("AwsTransferFilesFailed", "resolved", "/chat"))
+    alert, _ = wait_for("the listed transfer is told", lambda: told("AwsTransferFailedTransfersTracked", "firing", "/tickets"), 60)
+    assert alert["labels"]["name"] == "acme-inbound"
+    assert not told("AwsTransferFailedTransfersTracked", "resolved", "/tickets")
+
+    # A restart makes nothing new of it.
+    before = len(received)
+    processes.stop(running)
+    running = start_exporter()
+    failures = 'max(aws_transfer_connector_files{status="FAILED",failure_code="CONNECTION_ERROR"})'
+    wait_for("the restarted exporter has read the failed transfer", lambda: query(prometheus, failures))
+    time.sleep(3)
+    assert not told("AwsTransferFilesFailed", "firing", "/chat", before)
+    assert not told("AwsTransferFailedTransfersTracked", "resolved", "/tickets", before)
+
+    # The transfer leaves the configuration: resolved.
+    configure([HEALTHY])
+    running.send_signal(signal.SIGHUP)
+    wait_for("it resolves", lambda: told("AwsTransferFailedTransfersTracked", "resolved", "/tickets", before))
+    assert not told("AwsTransferFilesFailed", "firing", "/chat", before)

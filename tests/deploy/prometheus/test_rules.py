@@ -1,0 +1,115 @@
+"""The shipped rules: well-formed, complete, and of nothing but what METRICS.md documents."""
+
+import re
+
+import pytest
+
+from conftest import RUNBOOKS, SHIPPED, alerts, metrics, records, run
+
+TARGET_LABELS = {"job", "instance"}
+OWN_NAMES = {"up"}
+
+
+def ids(rule):
+    return rule.get("alert") or rule.get("record")
+
+
+every_rule = pytest.mark.parametrize("rule", records() + alerts(), ids=ids)
+every_alert = pytest.mark.parametrize("rule", alerts(), ids=ids)
+
+
+def test_promtool_finds_no_fault_in_the_rules():
+    code, output = run("promtool", "check", "rules", "--lint=all", "--lint-fatal", SHIPPED / "recording.rules.yml", SHIPPED / "alerting.rules.yml")
+    assert code == 0, output
+
+
+def test_names_are_unique():
+    names = [ids(rule) for rule in records() + alerts()]
+    assert len(names) == len(set(names))
+
+
+@every_alert
+def test_an_alert_has_a_severity_and_texts_for_people(rule):
+    assert rule["alert"].startswith("AwsTransfer")
+    assert rule["labels"]["severity"] in {"critical", "warning", "info"}
+    assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
+    assert all(text.strip() for text in rule["annotations"].values())
+
+
+@every_alert
+def test_an_alert_about_a_connector_names_it_and_fires_without_the_name(rule):
+    if "$labels.connector_id" not in rule["annotations"]["description"]:
+        assert "connector_id" not in rule["expr"]
+        return
+    for text in (rule["annotations"]["summary"], rule["annotations"]["description"]):
+        assert "{{ with $labels.name }}" in text and "{{ else }}{{ $labels.connector_id }}{{ end }}" in text
+    found = re.fullmatch(
+        r"\(\n(?P<expr>.*)\n\)\n\* on \(aws_account, aws_region, connector_id\) group_left \(name\)\n"
+        r"  connector_name:aws_transfer_connector_info:max\n"
+        r"or on \(aws_account, aws_region, connector_id(, failure_code)?\)\n\(\n(?P<bare>.*)\n\)\n?",
+        rule["expr"],
+        re.S,
+    )
+    assert found, rule["expr"]
+    assert found["expr"] == found["bare"]
+
+
+@every_alert
+def test_the_runbook_is_a_heading_with_four_parts(rule):
+    base, anchor = rule["annotations"]["runbook_url"].split("#")
+    assert base == "https://github.com/aws-transfer-exporter/aws-transfer-exporter/blob/main/docs/runbooks.md"
+    assert anchor == rule["alert"].lower()
+    sections = re.split(r"^## ", RUNBOOKS.read_text(), flags=re.M)
+    (section,) = [s for s in sections if s.splitlines()[0].lower() == anchor]
+    for part in ("Meaning", "Impact", "Diagnosis", "Mitigation"):
+        assert re.search(rf"^\*\*{part}\.\*\* \S", section, re.M), f"{part} of {rule['alert']}"
+
+
+def test_no_runbook_is_of_an_alert_that_is_not():
+    headings = set(re.findall(r"^## (AwsTransfer\w+)$", RUNBOOKS.read_text(), re.M))
+    assert headings == {rule["alert"] for rule in alerts()}
+
+
+def selectors(expression):
+    """Names of series with the labels that their matchers use."""
+    found = {}
+    bare = re.sub(r"\b(?:by|on|without|ignoring|group_left|group_right) ?\([^)]*\)", " ", expression)
+    for name, matchers in re.findall(r"([a-zA-Z_:][\w:]*)(\{[^}]*\})?(?!\w*\s*\()", re.sub(r'"[^"]*"', '""', bare)):
+        found.setdefault(name, set()).update(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", matchers))
+    # What is left in braces are labels; words of the language are no series.
+    language = {"and", "or", "unless", "offset", "bool", "by", "on"}
+    units = {name for name in found if re.fullmatch(r"[smhd]", name)}
+    inside = {label for labels in found.values() for label in labels}
+    return {name: labels for name, labels in found.items() if name not in language | units | inside}
+
+
+def grouping(expression):
+    lists = re.findall(r"\b(?:by|on|group_left) ?\(([^)]*)\)", expression)
+    return {label.strip() for text in lists for label in text.split(",") if label.strip()}
+
+
+def test_the_reader_of_expressions_finds_names_and_labels():
+    found = selectors('sum by (a) (x_total{l="v",m=~"w"}) > 0 and on (b) max_over_time(r:y:z[5m] offset 2h)')
+    assert found == {"x_total": {"l", "m"}, "r:y:z": set()}
+    assert grouping("sum by (a, b) (x) and on (c) y * on (d) group_left (e) z") == {"a", "b", "c", "d", "e"}
+
+
+@every_rule
+def test_every_series_and_label_is_documented(rule):
+    known = metrics()
+    recorded = {rule["record"]: grouping(rule["expr"]) for rule in records()}
+    everything = set().union(*known.values())
+    used = selectors(rule["expr"])
+    assert used
+    for name, labels in used.items():
+        if ":" in name:
+            assert name in recorded, f"{name} is not recorded"
+            assert labels <= recorded[name], f"labels of {name}"
+        elif name in OWN_NAMES:
+            assert labels <= TARGET_LABELS
+        else:
+            assert name in known, f"{name} is not in METRICS.md"
+            assert labels <= known[name], f"labels of {name}"
+    assert grouping(rule["expr"]) <= everything
+    texts = " ".join(rule.get("annotations", {}).values())
+    assert set(re.findall(r"\$labels\.(\w+)", texts)) <= everything | TARGET_LABELS

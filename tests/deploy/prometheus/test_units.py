@@ -1,0 +1,47 @@
+"""promtool's unit tests, and that they leave no alert out."""
+
+import pytest
+import yaml
+
+from conftest import SHIPPED, alerts, records, run
+
+FILES = sorted((SHIPPED / "tests").glob("*.yml"))
+BEHAVIOUR = ["fires", "stays silent", "resolves", "restart", "survives a missing scrape"]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_promtool_passes(file):
+    code, output = run("promtool", "test", "rules", file.name, cwd=file.parent)
+    assert code == 0 and "SUCCESS" in output, output
+
+
+@pytest.mark.parametrize("alert", [rule["alert"] for rule in alerts()])
+def test_every_alert_has_unit_tests(alert):
+    file = SHIPPED / "tests" / f"{alert}.yml"
+    assert file.exists(), f"{alert} has no unit test"
+    cases = yaml.safe_load(file.read_text())["tests"]
+    for behaviour in BEHAVIOUR:
+        ours = [case for case in cases if case["name"].startswith(f"{alert} ") and behaviour in case["name"]]
+        assert ours, f"no case of {alert} says that it {behaviour}"
+        for case in ours:
+            checks = case["alert_rule_test"]
+            assert checks and all(check["alertname"] == alert for check in checks)
+            some = any(check["exp_alerts"] for check in checks)
+            none = any(not check["exp_alerts"] for check in checks)
+            if behaviour == "fires":
+                assert some
+            if behaviour == "stays silent":
+                assert not some
+            if behaviour == "resolves":
+                assert some and none and not checks[-1]["exp_alerts"]
+
+
+def test_no_unit_test_is_of_an_alert_that_is_not():
+    assert {file.stem for file in FILES} - {"recording"} == {rule["alert"] for rule in alerts()}
+
+
+def test_every_recording_rule_is_told_by_value():
+    cases = yaml.safe_load((SHIPPED / "tests" / "recording.yml").read_text())["tests"]
+    told = {check["expr"] for case in cases for check in case["promql_expr_test"] if check["exp_samples"]}
+    # What is new is told by the alert on it, in AwsTransferFilesFailed.yml.
+    assert {rule["record"] for rule in records()} - told == {"connector_code:aws_transfer_files_failed:new15m"}
