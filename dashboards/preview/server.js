@@ -5,7 +5,15 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const icons = join(here, 'node_modules/@grafana/ui/dist/public/img/icons');
+const modules = join(here, 'node_modules');
+
+/** What Grafana's components ask its server for, by the start of its path. */
+const ASSETS = [
+  ['/public/build/img/icons/', join(modules, '@grafana/ui/dist/public/img/icons/'), '.svg', 'image/svg+xml'],
+  ['/public/fonts/inter/', join(modules, 'inter-ui/web/'), '.woff2', 'font/woff2'],
+];
+/** The one face of Roboto Mono that Grafana uses, whatever name it has there. */
+const MONO = join(modules, '@fontsource/roboto-mono/files/roboto-mono-latin-400-normal.woff2');
 
 /**
  * Dashboards by the name that `?dashboard=` takes: those shipped, the fixtures, and those given by their files.
@@ -56,14 +64,23 @@ export function serveDashboards(files = []) {
         response.end(`no dashboard \`${name}\`; known are ${[...known.keys()].join(', ')}`);
       }
     });
-    use.use('/public/build/img/icons', (request, response) => {
-      const icon = join(icons, (request.url ?? '/').replace(/[?#].*$/, ''));
-      if (icon.startsWith(icons) && icon.endsWith('.svg') && existsSync(icon)) {
-        response.setHeader('Content-Type', 'image/svg+xml');
-        createReadStream(icon).pipe(response);
+    use.use((request, response, next) => {
+      const path = (request.url ?? '/').replace(/[?#].*$/, '');
+      const [prefix, folder, extension, type] = ASSETS.find(([prefix]) => path.startsWith(prefix)) ?? [];
+      if (path.startsWith('/public/fonts/roboto/')) {
+        response.setHeader('Content-Type', 'font/woff2');
+        createReadStream(MONO).pipe(response);
+      } else if (prefix) {
+        const file = join(folder, path.slice(prefix.length));
+        if (file.startsWith(folder) && file.endsWith(extension) && existsSync(file)) {
+          response.setHeader('Content-Type', type);
+          createReadStream(file).pipe(response);
+        } else {
+          response.statusCode = 404;
+          response.end();
+        }
       } else {
-        response.statusCode = 404;
-        response.end();
+        next();
       }
     });
   };

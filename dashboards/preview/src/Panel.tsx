@@ -38,7 +38,7 @@ interface Props {
 export function Panel({ panel, rect, context, problems, report }: Props) {
   const { scope } = context;
   return (
-    <div style={{ position: 'absolute', ...rect }} data-panel={panel.title}>
+    <div style={{ position: 'absolute', ...rect }} data-panel={panelName(panel)}>
       <PanelChrome
         width={rect.width}
         height={rect.height}

@@ -7,6 +7,7 @@ import {
   type ScopedVars,
   type TimeRange,
   applyFieldOverrides,
+  cacheFieldDisplayNames,
   getPanelOptionsWithDefaults,
   rangeUtil,
   transformDataFrame,
@@ -85,16 +86,15 @@ export async function load(panel: PanelJson, width: number, context: Context): P
     currentFieldConfig: structuredClone(panel.fieldConfig ?? { defaults: {}, overrides: [] }),
     isAfterPluginChange: false,
   });
-  return {
-    options: options as Record<string, unknown>,
+  const drawn = applyFieldOverrides({
+    data: transformed,
     fieldConfig,
-    frames: applyFieldOverrides({
-      data: transformed,
-      fieldConfig,
-      fieldConfigRegistry: plugin(panel.type).fieldConfigRegistry,
-      replaceVariables: interpolate,
-      theme: context.theme,
-      timeZone: context.timeZone,
-    }),
-  };
+    fieldConfigRegistry: plugin(panel.type).fieldConfigRegistry,
+    replaceVariables: interpolate,
+    theme: context.theme,
+    timeZone: context.timeZone,
+  });
+  // Tables look their columns up by it.
+  cacheFieldDisplayNames(drawn);
+  return { options: options as Record<string, unknown>, fieldConfig, frames: drawn };
 }

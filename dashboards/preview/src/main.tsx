@@ -1,5 +1,3 @@
-import '@fontsource-variable/inter';
-import '@fontsource/roboto-mono';
 import './preview.css';
 import { createTheme, rangeUtil } from '@grafana/data';
 import { GlobalStyles, PortalContainer, ThemeContext } from '@grafana/ui';
@@ -126,8 +124,15 @@ const inGrafana = (content: React.ReactNode) => (
   </ThemeContext.Provider>
 );
 
+// Canvases and measured texts do not change when a font comes late.
+const fonts = () =>
+  Promise.all(['400 12px Inter', '500 12px Inter', '400 12px "Roboto Mono"'].map((font) => document.fonts.load(font)));
+
 start().then(
-  (loaded) => {
+  async (loaded) => {
+    root.render(inGrafana(null));
+    await new Promise(requestAnimationFrame);
+    await fonts();
     document.title = loaded.dashboard.title;
     root.render(inGrafana(<App loaded={loaded} publish={(report) => (window.__preview = report)} />));
   },
