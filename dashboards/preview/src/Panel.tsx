@@ -12,6 +12,7 @@ import { TablePanel } from './panels/TablePanel';
 import { TextPanel } from './panels/TextPanel';
 import { TimeSeriesPanel, graphable } from './panels/TimeSeriesPanel';
 import type { PanelProps } from './panels/types';
+import { panelName } from './support';
 
 /** What became of a panel. `empty` is Grafana's "No data". */
 export type Outcome = { kind: 'drawn' } | { kind: 'empty' } | { kind: 'refused' | 'failed'; message: string };
@@ -104,7 +105,7 @@ function Content({ panel, width, height, context, report }: Omit<Props, 'rect' |
   if (!drawable) {
     return null;
   }
-  if (text !== undefined) {
+  if (text !== undefined && !saysItself(panel, drawable)) {
     return (
       <div style={{ display: 'flex', height: '100%', alignItems: 'center', justifyContent: 'center', color: theme.colors.text.secondary }}>
         {text}
@@ -126,6 +127,12 @@ function Content({ panel, width, height, context, report }: Omit<Props, 'rect' |
 }
 
 const NO_DATA = 'No data';
+
+/** Stats and bars write that text as their value, and a table without rows below its header. */
+const saysItself = (panel: PanelJson, { frames }: Drawable) =>
+  panel.type === 'stat' ||
+  panel.type === 'bargauge' ||
+  (panel.type === 'table' && frames.some((frame) => frame.fields.length > 0));
 
 /** What stands in a panel that has nothing to draw; undefined where it has something. */
 function emptyText(panel: PanelJson, { frames, fieldConfig }: Drawable): string | undefined {

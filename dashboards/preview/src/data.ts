@@ -51,14 +51,16 @@ async function ask(panel: PanelJson, target: Target, width: number, context: Con
   const points = panel.maxDataPoints || Math.max(Math.floor(width), 1);
   const calculated = rangeUtil.calculateInterval(timeRange, points, `${least}ms`).intervalMs;
   const { step, rate } = intervals(calculated, limit ? least : scrapeInterval, to - from, target.intervalFactor);
-  const expr = scope.withIntervals(step, rate).query(target.expr);
+  const stepped = scope.withIntervals(step, rate);
+  const expr = stepped.query(target.expr);
+  const named = stepped.target(target);
   const answers: Answer[] = [];
   if (target.range ?? !target.instant) {
     const { start, end } = aligned(from, to, step);
-    answers.push({ target, expr, step, series: await prometheus.range(expr, start, end, step) });
+    answers.push({ target: named, expr, step, series: await prometheus.range(expr, start, end, step) });
   }
   if (target.instant) {
-    answers.push({ target, expr, step: undefined, series: await prometheus.instant(expr, to) });
+    answers.push({ target: named, expr, step: undefined, series: await prometheus.instant(expr, to) });
   }
   return answers;
 }
@@ -70,7 +72,7 @@ export async function load(panel: PanelJson, width: number, context: Context): P
   const frames = [
     ...answers
       .filter(({ target }) => target.format !== 'table')
-      .flatMap(({ target, expr, series, step }) => timeSeries(context.scope.target(target), expr, series, step)),
+      .flatMap(({ target, expr, series, step }) => timeSeries(target, expr, series, step)),
     ...tables.map(({ target, series }) => table(target, series, tables.length === 1)),
   ];
   const interpolate = (text: string, scopedVars?: ScopedVars, format?: unknown) =>

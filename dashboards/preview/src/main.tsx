@@ -111,6 +111,7 @@ async function variableOptions(
   }
 }
 
+window.addEventListener('error', ({ message }) => (window.__preview = { state: 'failed', message }));
 window.__grafana_public_path__ = '/public/';
 initialize();
 const theme = createTheme({ colors: { mode: new URL(window.location.href).searchParams.get('theme') === 'light' ? 'light' : 'dark' } });
