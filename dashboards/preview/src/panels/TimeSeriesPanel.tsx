@@ -1,0 +1,39 @@
+import { type DataFrame, FieldType } from '@grafana/data';
+import { TimeSeries } from '@grafana/ui';
+import type { PanelProps } from './types';
+
+/** The frames that have times and numbers; what is not finite is a gap. */
+export function graphable(frames: DataFrame[]): DataFrame[] {
+  return frames
+    .map((frame) => ({
+      ...frame,
+      fields: frame.fields
+        .filter((field) => field.type === FieldType.time || field.type === FieldType.number)
+        .map((field) =>
+          field.type === FieldType.number
+            ? { ...field, values: field.values.map((value) => (Number.isFinite(value) ? value : null)) }
+            : field
+        ),
+    }))
+    .filter(
+      (frame) =>
+        frame.length > 0 &&
+        frame.fields.some((field) => field.type === FieldType.time) &&
+        frame.fields.some((field) => field.type === FieldType.number)
+    );
+}
+
+export function TimeSeriesPanel({ frames, options, width, height, timeRange, timeZone }: PanelProps) {
+  return (
+    <TimeSeries
+      frames={graphable(frames)}
+      structureRev={1}
+      timeRange={timeRange}
+      timeZone={timeZone}
+      width={width}
+      height={height}
+      legend={options.legend}
+      options={options}
+    />
+  );
+}
