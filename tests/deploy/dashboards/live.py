@@ -124,7 +124,7 @@ def answers(url):
 
 @contextlib.contextmanager
 def demo(folder):
-    """The Prometheus, scraping the demo each second under two instances."""
+    """The Prometheus, scraping the demo each second under two instances, each of them scraped already."""
     folder = Path(folder)
     program, prometheus = exporter(), tool("prometheus")
     port, api = free_port(), free_port()
@@ -144,7 +144,10 @@ def demo(folder):
     ):
         wait_until(answers(f"http://127.0.0.1:{port}/-/healthy"), 20, "the demo does not answer")
         wait_until(answers(f"http://127.0.0.1:{api}/-/ready"), 30, "Prometheus is not ready")
-        yield Prometheus(f"http://127.0.0.1:{api}", process)
+        found = Prometheus(f"http://127.0.0.1:{api}", process)
+        scraped = f'count(up{{job="{JOB}"}} == 1) == {len(HOSTS)}'
+        wait_until(lambda: found.instant(scraped), 20, "not every address of the demo was scraped")
+        yield found
 
 
 def interpolate(expr, choice):
