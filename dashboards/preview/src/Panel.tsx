@@ -45,7 +45,7 @@ export function Panel({ panel, rect, context, problems, report }: Props) {
         height={rect.height}
         title={panel.title ? scope.text(panel.title) : undefined}
         hoverHeader={!panel.title}
-        description={panel.description ? renderMarkdown(scope.text(panel.description)) : undefined}
+        description={panel.description ? renderMarkdown(scope.description(panel.description)) : undefined}
         titleItems={panel.links?.length ? <PanelLinks panel={panel} context={context} /> : undefined}
         displayMode={panel.transparent ? 'transparent' : 'default'}
         padding={WITHOUT_PADDING.has(panel.type) ? 'none' : 'md'}
@@ -121,7 +121,7 @@ function Content({ panel, width, height, context, report }: Omit<Props, 'rect' |
       timeRange={context.timeRange}
       timeZone={context.timeZone}
       theme={theme}
-      replaceVariables={(value) => context.scope.text(value)}
+      replaceVariables={(value) => (panel.type === 'text' ? context.scope.markdown(value) : context.scope.text(value))}
     />
   );
 }

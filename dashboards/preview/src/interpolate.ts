@@ -14,7 +14,7 @@ export interface Selected {
 }
 
 /** How a value without a format of its own is written. */
-export type DefaultFormat = 'promql' | 'glob' | 'text' | 'percentencode';
+export type DefaultFormat = 'promql' | 'glob' | 'text' | 'html' | 'percentencode';
 
 export type Lookup = (name: string, field: string | undefined, format: string | undefined) => Selected | string | undefined;
 
@@ -57,6 +57,8 @@ function write(variable: Selected, own: string | undefined, format: DefaultForma
   switch (format) {
     case 'text':
       return [text].flat().join(' + ');
+    case 'html':
+      return [value].flat().join(', ').replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
     case 'glob':
       return byFormat(variable, 'glob');
     case 'percentencode':

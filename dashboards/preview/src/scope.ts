@@ -31,9 +31,19 @@ export class Scope {
     return interpolate(text, this.lookup(), 'promql', true);
   }
 
-  /** For titles, descriptions and Markdown. */
+  /** For titles: what the options are called. */
   text(text: string): string {
     return interpolate(text, this.lookup(), 'text');
+  }
+
+  /** For the Markdown of a panel: the values. */
+  markdown(text: string): string {
+    return interpolate(text, this.lookup(), 'html');
+  }
+
+  /** For descriptions. */
+  description(text: string): string {
+    return interpolate(text, this.lookup(), 'glob');
   }
 
   /** For the legend, where Grafana writes variables as it does in other text. */

@@ -32,6 +32,7 @@ test('all with a value of its own is that value as it is', () => {
   const all = selected({ value: ['a', 'b'], text: 'All', multi: true, includeAll: true, allValue: '.+' });
   expect(promql('up{job=~"$job"}', all)).toBe('up{job=~".+"}');
   expect(interpolate('Jobs: $job', () => all, 'text')).toBe('Jobs: All');
+  expect(interpolate('Jobs: $job', () => all, 'html')).toBe('Jobs: .+');
 });
 
 test('formats are applied', () => {
@@ -57,4 +58,8 @@ test('a link says All by its name', () => {
 
 test('references are found', () => {
   expect(references('label_values(up{a="$one",b=~"${two:regex}"}, [[three]])')).toEqual(['one', 'two', 'three']);
+});
+
+test('values in Markdown are escaped', () => {
+  expect(interpolate('$job', () => selected({ value: ['<b>', 'c'], multi: true }), 'html')).toBe('&#60;b&#62;, c');
 });

@@ -1,64 +1,14 @@
 """A Prometheus that scrapes the exporter's demo, and the preview's screenshot command."""
 
 import os
-import shutil
-import socket
 import subprocess
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
-import json
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[3]
-PREVIEW = ROOT / "dashboards" / "preview"
+from preview_stand import PREVIEW, Prometheus, free_port, tool, wait_for
 
 
-def tool(name):
-    """The path of a tool, from TOOLS_BIN first. A missing one fails the test."""
-    path = shutil.which(name, path=os.environ.get("TOOLS_BIN", "") + os.pathsep + os.environ["PATH"])
-    if path is None:
-        pytest.fail(f"{name} is missing: run tests/deploy/preview/install DIR and set TOOLS_BIN=DIR/bin")
-    return path
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def answer(url):
-    with urllib.request.urlopen(url, timeout=5) as response:
-        return json.load(response)
-
-
-def wait_for(what, condition, seconds):
-    """Asks again until the condition holds. What it raises on the way counts as not yet."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if condition():
-                return
-        except (OSError, urllib.error.URLError):
-            pass
-        time.sleep(0.2)
-    pytest.fail(f"{what} did not come about in {seconds} s")
-
-
-class Prometheus:
-    def __init__(self, url):
-        self.url = url
-
-    def value(self, query):
-        found = answer(f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': query})}")["data"]["result"]
-        return float(found[0]["value"][1]) if found else None
-
-
-@pytest.fixture(scope="session")
+# From the beginning, so that scrapes gather while other tests run.
+@pytest.fixture(scope="session", autouse=True)
 def prometheus(tmp_path_factory):
     """A Prometheus with a few scrapes of the demo."""
     exporter = os.environ.get("EXPORTER")

@@ -6,8 +6,7 @@ import subprocess
 import time
 
 from PIL import Image
-
-from conftest import PREVIEW, ROOT, tool, wait_for
+from preview_stand import PREVIEW, ROOT, tool, wait_for
 
 FIXTURES = PREVIEW / "fixtures"
 
