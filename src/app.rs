@@ -213,17 +213,32 @@ impl web::Exporter for App {
     }
 }
 
-/// Listens on every address.
+/// Where the listening sockets come from.
+#[derive(Clone, Copy, Debug)]
+pub enum Listen<'a> {
+    /// These addresses.
+    Addresses(&'a [String]),
+    /// systemd, or whoever speaks its protocol (`LISTEN_FDS`).
+    Systemd,
+}
+
+/// Listens on every address, or takes over every socket.
 ///
 /// # Errors
-/// An address that cannot be listened on.
-pub async fn listen(addresses: &[String]) -> anyhow::Result<Vec<TcpListener>> {
-    let mut listeners = Vec::with_capacity(addresses.len());
-    for address in addresses {
-        let listener = web::listen::bind(address).await?;
+/// An address that cannot be listened on, or no socket that was handed over.
+pub async fn listen(on: Listen<'_>) -> anyhow::Result<Vec<TcpListener>> {
+    let mut listeners = Vec::new();
+    match on {
+        Listen::Addresses(addresses) => {
+            for address in addresses {
+                listeners.push(web::listen::bind(address).await?);
+            }
+        }
+        Listen::Systemd => listeners.extend(web::listen::inherited()?),
+    }
+    for listener in &listeners {
         let local = listener.local_addr().context("the listener has no address")?;
         info!(address = %local, "listening");
-        listeners.push(listener);
     }
     Ok(listeners)
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::app::Listen;
 use crate::model::{ConnectorId, TransferId};
 use crate::simulator::Expiry;
 use crate::telemetry::{LogFormat, LogLevel};
@@ -43,9 +44,19 @@ pub struct WebFlags {
     /// Address to listen on; may be repeated.
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":10922", global = true)]
     pub listen_address: Vec<String>,
+    /// Take the listening sockets from systemd in place of --web.listen-address.
+    #[arg(long = "web.systemd-socket", global = true)]
+    pub systemd_socket: bool,
     /// Path of the metrics.
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", global = true, value_parser = telemetry_path)]
     pub telemetry_path: String,
+}
+
+impl WebFlags {
+    /// Where the listening sockets come from.
+    pub(super) fn listen(&self) -> Listen<'_> {
+        if self.systemd_socket { Listen::Systemd } else { Listen::Addresses(&self.listen_address) }
+    }
 }
 
 /// How logs are written.

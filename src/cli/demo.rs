@@ -23,7 +23,7 @@ const REGION: &str = "eu-central-1";
 
 pub(super) async fn run(web: &WebFlags) -> anyhow::Result<Exit> {
     let shutdown = shutdown::requested()?;
-    let listeners = app::listen(&web.listen_address).await?;
+    let listeners = app::listen(web.listen()).await?;
     let endpoint = TcpListener::bind("127.0.0.1:0").await?;
     let endpoint_url = format!("http://{}", endpoint.local_addr()?);
 

@@ -22,7 +22,7 @@ pub(super) async fn run(file: &Path, web: &WebFlags) -> anyhow::Result<Exit> {
         "starting"
     );
     let app = App::new(plan, None, app::system_clock()).await?;
-    let listeners = app::listen(&web.listen_address).await?;
+    let listeners = app::listen(web.listen()).await?;
     let file = file.to_owned();
     let reloads = tokio::spawn(reload::run(Arc::clone(&app), hangups, move || super::load(&file)));
     app.serve(listeners, &web.telemetry_path, shutdown).await;

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use listenfd::ListenFd;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, lookup_host};
 
@@ -41,6 +42,37 @@ pub async fn bind(address: &str) -> Result<TcpListener, ListenError> {
         };
         ListenError { address: address.to_owned(), source, hint }
     })
+}
+
+/// systemd handed over no socket.
+#[derive(Debug, thiserror::Error)]
+pub enum InheritError {
+    /// There is none, or it is for another process.
+    #[error(
+        "`--web.systemd-socket`: systemd handed over no socket\n  hint: start the socket unit, not the service alone"
+    )]
+    None,
+    /// One that is no listening TCP socket.
+    #[error("`--web.systemd-socket`: socket {0} is no listening TCP socket: {1}")]
+    Unusable(usize, io::Error),
+}
+
+/// The sockets that systemd handed over (`LISTEN_FDS`, `sd_listen_fds(3)`).
+///
+/// # Errors
+/// [`InheritError`].
+pub fn inherited() -> Result<Vec<TcpListener>, InheritError> {
+    let mut handed = ListenFd::from_env();
+    let count = handed.len();
+    if count == 0 {
+        return Err(InheritError::None);
+    }
+    let mut take = |at: usize| {
+        let listener = handed.take_tcp_listener(at)?.ok_or(io::ErrorKind::InvalidInput)?;
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener)
+    };
+    (0..count).map(|at| take(at).map_err(|error| InheritError::Unusable(at, error))).collect()
 }
 
 async fn resolve(address: &str) -> io::Result<SocketAddr> {

@@ -67,6 +67,7 @@ def test_the_package_holds_program_unit_configuration_and_documents(package):
     assert files == {
         "/usr/bin/aws-transfer-exporter": "-rwxr-xr-x",
         "/usr/lib/systemd/system/aws-transfer-exporter.service": "-rw-r--r--",
+        "/usr/lib/systemd/system/aws-transfer-exporter.socket": "-rw-r--r--",
         CONFIG: "-rw-r--r--",
         ENVIRONMENT: "-rw-------",
         **{f"/usr/share/doc/aws-transfer-exporter/{name}": "-rw-r--r--" for name in documents},

@@ -7,6 +7,7 @@ from conftest import REPOSITORY, eventually, run, tool
 from machine import booted
 
 UNIT = REPOSITORY / "deploy/systemd/aws-transfer-exporter.service"
+SOCKET = UNIT.with_suffix(".socket")
 README = UNIT.with_name("README.md")
 # A new directive of systemd may move the figure a little; anything more is a loss.
 CEILING = 1.2
@@ -20,6 +21,14 @@ def test_the_unit_is_valid(tmp_path, exporter):
     done = run(tool("systemd-analyze"), "verify", "--man=no", copy)
     about_it = [line for line in (done.stdout + done.stderr).splitlines() if "aws-transfer-exporter" in line]
     assert about_it == []
+
+
+def test_the_socket_is_valid(tmp_path, exporter):
+    (tmp_path / UNIT.name).write_text(UNIT.read_text().replace("/usr/bin/aws-transfer-exporter", str(exporter)))
+    copy = tmp_path / SOCKET.name
+    copy.write_text(SOCKET.read_text())
+    done = run(tool("systemd-analyze"), "verify", "--man=no", copy)
+    assert [line for line in (done.stdout + done.stderr).splitlines() if "aws-transfer-exporter" in line] == []
 
 
 def test_its_exposure_is_low_and_told(tmp_path):
@@ -45,3 +54,27 @@ def test_the_installation_by_hand_works(static_exporter, tmp_path, processes):
         machine.run("sh", "-ec", "cd /checkout\n" + commands)
         eventually("it is healthy", lambda: machine.get("http://127.0.0.1:10922/-/healthy"))
         assert machine.show(UNIT.name, "ActiveState", "UnitFileState") == {"ActiveState": "active", "UnitFileState": "enabled"}
+
+
+def test_the_socket_starts_the_service_at_the_first_scrape(static_exporter, tmp_path, processes):
+    with booted(tmp_path, (static_exporter, "/exporter")) as machine:
+        machine.run("cp", "/exporter", "/usr/bin/aws-transfer-exporter")
+        machine.run("useradd", "--system", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin", "aws-transfer-exporter")
+        machine.run("mkdir", "-p", "/etc/aws-transfer-exporter")
+        machine.run("cp", "/repository/tests/config/good/minimal.yml", "/etc/aws-transfer-exporter/aws-transfer-exporter.yml")
+        machine.run("cp", "/repository/deploy/systemd/" + UNIT.name, "/repository/deploy/systemd/" + SOCKET.name, "/etc/systemd/system/")
+        machine.write("/etc/default/aws-transfer-exporter", "AWS_REGION=eu-central-1\nARGS=--web.systemd-socket\n", "600")
+        machine.run("systemctl", "daemon-reload")
+        machine.run("systemctl", "enable", "--now", SOCKET.name)
+        assert machine.show(UNIT.name, "ActiveState") == {"ActiveState": "inactive"}
+        # The connection waits in the socket while the service starts.
+        assert machine.get("http://127.0.0.1:10922/-/healthy")
+        assert machine.show(UNIT.name, "ActiveState") == {"ActiveState": "active"}
+        machine.run("systemctl", "restart", UNIT.name)
+        assert machine.get("http://127.0.0.1:10922/-/healthy")
+
+
+def test_without_a_socket_it_says_so(exporter):
+    done = run(exporter, "demo", "--web.systemd-socket", check=False)
+    assert done.returncode == 1
+    assert "systemd handed over no socket" in done.stderr and "hint:" in done.stderr
