@@ -11,10 +11,11 @@ const BACKLOG: i32 = 1024;
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on `{address}`: {source}\n  hint: {hint}")]
+#[error("cannot listen on `{address}`: {reason}\n  hint: {hint}")]
 pub struct ListenError {
     address: String,
-    source: io::Error,
+    /// Not a source: the chain is printed whole, and would tell it twice.
+    reason: io::Error,
     hint: &'static str,
 }
 
@@ -32,15 +33,15 @@ pub async fn bind(address: &str) -> Result<TcpListener, ListenError> {
         },
         None => resolve(address).await.and_then(open),
     };
-    attempt.map_err(|source| {
-        let hint = match source.kind() {
+    attempt.map_err(|reason| {
+        let hint = match reason.kind() {
             io::ErrorKind::AddrInUse => {
                 "another process listens there; stop it, or choose another `--web.listen-address`"
             }
             io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose a higher one",
             _ => "an address is `host:port`, `[ipv6]:port` or `:port`",
         };
-        ListenError { address: address.to_owned(), source, hint }
+        ListenError { address: address.to_owned(), reason, hint }
     })
 }
 

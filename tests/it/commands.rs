@@ -65,6 +65,17 @@ fn a_missing_configuration_is_said_once_with_a_hint() {
 }
 
 #[test]
+fn a_port_in_use_is_said_once_with_a_hint() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let ended = output(program().args(["demo", &format!("--web.listen-address={address}")]));
+    let said = text(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1));
+    assert_eq!(said.matches("in use").count(), 1, "{said}");
+    assert!(said.contains(&address.to_string()) && said.contains("hint: another process"), "{said}");
+}
+
+#[test]
 fn an_account_without_a_region_says_how_to_set_one() {
     let (_folder, file) = config("transfers:\n  - connector_id: c-0123456789abcdef0\n    transfer_id: a\n");
     let ended = output(program().args(["once", &format!("--config.file={}", file.display())]));
