@@ -47,6 +47,50 @@ def receiver():
     server.server_close()
 
 
+def shipped_stand(processes, address, exporter_port):
+    """Alertmanager with the shipped routes to the receiver, and a Prometheus with the shipped rules; the latter's URL."""
+    routes = yaml.safe_load((SHIPPED / "alertmanager.yml").read_text())
+    for one in routes["receivers"]:
+        one["webhook_configs"] = [{"url": f"{address}/{one['name']}"}]
+    alertmanager = processes.alertmanager(hastened.routes(routes, FACTOR))
+    rules = processes.folder / "hastened.rules.yml"
+    rules.write_text(yaml.safe_dump(hastened.rules(groups("recording.rules.yml") + groups("alerting.rules.yml"), FACTOR)))
+    return processes.prometheus("prometheus", {
+        "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"},
+        "rule_files": [str(rules)],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager.removeprefix("http://")]}]}]},
+        "scrape_configs": [{"job_name": "aws-transfer-exporter", "static_configs": [{"targets": [f"127.0.0.1:{exporter_port}"]}]}],
+    })
+
+
+def test_the_demos_failures_are_told_and_resolve(processes, receiver):
+    address, received = receiver
+    port = free_port()
+    processes.start("demo", exporter(), "demo", f"--web.listen-address=127.0.0.1:{port}")
+    wait_for("the demo answers", lambda: fetch(f"http://127.0.0.1:{port}/-/ready"))
+    prometheus = shipped_stand(processes, address, port)
+
+    def first(status, of=None):
+        alerts = [alert for to, body in list(received) for alert in body["alerts"] if to == "/chat"]
+        for alert in alerts:
+            labels = alert["labels"]
+            if labels["alertname"] == "AwsTransferFilesFailed" and alert["status"] == status and of in (None, labels):
+                return alert
+        return None
+
+    alert = wait_for("a failed file is told", lambda: first("firing"), 60)
+    names = {sample["metric"]["connector_id"]: sample["metric"]["name"] for sample in query(prometheus, "aws_transfer_connector_info")}
+    labels = alert["labels"]
+    assert labels["name"] == names[labels["connector_id"]]
+    assert (labels["aws_account"], labels["aws_region"], labels["severity"]) == ("demo", "eu-central-1", "warning")
+    assert query(prometheus, f'aws_transfer_connector_files{{connector_id="{labels["connector_id"]}",failure_code="{labels["failure_code"]}"}}')
+    anchor = alert["annotations"]["runbook_url"].partition("docs/runbooks.md#")[2]
+    assert anchor in [heading.lower() for heading in re.findall(r"^## (\w+)$", RUNBOOKS.read_text(), re.M)]
+    # Connectors of the demo fail now and then with each code: some alert that was told resolves in between.
+    resolved = wait_for("one of them resolves", lambda: first("resolved"), 120)
+    assert first("firing", resolved["labels"])
+
+
 def test_a_failed_file_is_told_and_resolves(processes, receiver):
     address, received = receiver
     folder = processes.folder
@@ -76,21 +120,7 @@ def test_a_failed_file_is_told_and_resolves(processes, receiver):
     configure([FAILING, HEALTHY])
     running = start_exporter()
 
-    # The shipped routes, to the receiver.
-    routes = yaml.safe_load((SHIPPED / "alertmanager.yml").read_text())
-    for one in routes["receivers"]:
-        one["webhook_configs"] = [{"url": f"{address}/{one['name']}"}]
-    alertmanager = processes.alertmanager(hastened.routes(routes, FACTOR))
-
-    # The shipped rules.
-    rules = folder / "hastened.rules.yml"
-    rules.write_text(yaml.safe_dump(hastened.rules(groups("recording.rules.yml") + groups("alerting.rules.yml"), FACTOR)))
-    prometheus = processes.prometheus("prometheus", {
-        "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"},
-        "rule_files": [str(rules)],
-        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager.removeprefix("http://")]}]}]},
-        "scrape_configs": [{"job_name": "aws-transfer-exporter", "static_configs": [{"targets": [f"127.0.0.1:{exporter_port}"]}]}],
-    })
+    prometheus = shipped_stand(processes, address, exporter_port)
 
     def told(alertname, status, path, since=0):
         """The first such alert that the receiver was sent."""
