@@ -131,14 +131,7 @@ impl App {
 
     /// The exposition of what was collected; `process` tells whether `process_*` is part of it.
     pub fn exposition(&self, collected: &Collected, filter: &NameFilter, process: bool) -> Vec<u8> {
-        let limits = self.plan.load().metrics.clone();
-        let scrape = Scrape {
-            snapshot: &collected.snapshot,
-            complete: collected.complete,
-            limits: metrics::state::Limits { per_transfer: limits.per_transfer, max_transfers: limits.max_transfers },
-            own: &self.own,
-            process,
-        };
+        let scrape = Scrape { snapshot: &collected.snapshot, complete: collected.complete, own: &self.own, process };
         metrics::exposition(&scrape, filter)
     }
 
@@ -200,9 +193,9 @@ impl web::Exporter for App {
     fn state_line(&self) -> String {
         let collected = self.collector.known();
         let snapshot = &collected.snapshot;
-        let mut line = format!("{} connectors", snapshot.connectors.len());
+        let mut line = format!("{} connectors", snapshot.connectors().count());
         for state in TransferState::ALL {
-            let transfers: u64 = snapshot.connectors.iter().map(|connector| connector.states.of(state)).sum();
+            let transfers: u64 = snapshot.connectors().map(|connector| connector.states.of(state)).sum();
             let _ = write!(line, ", {transfers} {}", state.as_label());
         }
         line + " transfers."
@@ -248,6 +241,7 @@ fn settings(plan: &Plan) -> Settings {
         min_refresh_interval: plan.collector.min_refresh_interval,
         gone_after: plan.collector.gone_after,
         keep_settled: plan.metrics.keep_settled,
+        shown: if plan.metrics.per_transfer { plan.metrics.max_transfers } else { 0 },
     }
 }
 

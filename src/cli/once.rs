@@ -8,6 +8,7 @@ use super::args::OnceArgs;
 use super::{Exit, output};
 use crate::app::{self, App};
 use crate::metrics::NameFilter;
+use crate::model::FileCounts;
 
 pub(super) async fn run(file: &Path, args: OnceArgs) -> anyhow::Result<Exit> {
     let app = App::new(super::load(file)?, None, app::system_clock()).await?;
@@ -18,18 +19,16 @@ pub(super) async fn run(file: &Path, args: OnceArgs) -> anyhow::Result<Exit> {
         Some(path) => output::write_atomically(path, &text)?,
         None => output::print(&text)?,
     }
-    let connectors = &collected.snapshot.connectors;
-    if connectors.iter().filter_map(|connector| connector.files.as_ref()).any(|files| files.failed_files() > 0) {
+    let failed = |files: &FileCounts| files.failed_files() > 0;
+    if collected.snapshot.connectors().any(|connector| connector.files.as_ref().is_some_and(failed)) {
         return Ok(Exit::FileFailed);
     }
     // A transfer that was not read, or that AWS does not know, may hold a failed file: that is no success.
-    let mut unread = connectors.iter().flat_map(|connector| &connector.transfers).filter(|t| t.up != Some(true));
-    match unread.next() {
-        Some(first) => {
-            let others = unread.count();
-            error!(transfer_id = %first.id, others, "transfers whose files are not known: a failure would go unseen");
-            Ok(Exit::Failed)
-        }
-        None => Ok(Exit::Done),
+    let mut unread = 0;
+    for connector in collected.snapshot.connectors().filter(|connector| connector.unread > 0) {
+        let (id, transfers) = (&connector.labels.id, connector.unread);
+        error!(connector_id = %id, transfers, "transfers whose files are not known: a failure would go unseen");
+        unread += transfers;
     }
+    Ok(if unread == 0 { Exit::Done } else { Exit::Failed })
 }

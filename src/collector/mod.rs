@@ -93,7 +93,7 @@ impl Collector {
         let mut tracker = self.inner.tracker();
         tracker.configure(targets.settings, targets.accounts.iter().map(|api| api.account.clone()));
         for (key, title) in targets.connectors {
-            tracker.know_connector(key, title);
+            tracker.know_connector(key, title, now);
         }
         let wanted: std::collections::BTreeSet<_> = targets.transfers.iter().collect();
         tracker.retain_origin(Origin::Config, &|key| wanted.contains(key));

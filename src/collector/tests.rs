@@ -10,6 +10,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const SETTINGS: Settings = Settings {
     min_refresh_interval: Duration::from_secs(10),
     gone_after: Duration::from_mins(1),
+    shown: 1_000,
     keep_settled: Duration::from_mins(1),
 };
 
@@ -93,12 +94,8 @@ fn pairs(ids: &[&str]) -> Vec<TransferKey> {
 }
 
 fn states(collected: &Collected) -> BTreeMap<String, TransferState> {
-    let connectors = &collected.snapshot.connectors;
-    let of = |connector: &crate::model::ConnectorView| {
-        let account = connector.account.name.to_string();
-        connector.transfers.iter().map(|t| (format!("{account}/{}", t.id), t.state)).collect::<Vec<_>>()
-    };
-    connectors.iter().flat_map(of).collect()
+    let name = |t: &crate::model::TransferView| format!("{}/{}", t.connector.account.name, t.id);
+    collected.snapshot.transfers().map(|t| (name(t), t.state)).collect()
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,7 +11,6 @@ pub mod text;
 
 use crate::model::Snapshot;
 use own::OwnMetrics;
-use state::Limits;
 use text::Exposition;
 
 /// The Content-Type of the text format, exactly
@@ -24,8 +23,6 @@ pub struct Scrape<'a> {
     pub snapshot: &'a Snapshot,
     /// Whether all that was due had been fetched.
     pub complete: bool,
-    /// Bounds on the per-transfer families.
-    pub limits: Limits,
     /// The exporter's own instruments.
     pub own: &'a OwnMetrics,
     /// False leaves `process_*` out: in node_exporter's textfile collector they would clash with its own.

@@ -10,7 +10,9 @@ mod transfer;
 pub use clock::{Clock, Now};
 pub use connector::{Account, ConnectorKey, ConnectorNames, ConnectorTitle};
 pub use ids::{AccountName, ConnectorId, IdError, TransferId};
-pub use snapshot::{ConnectorView, Finished, Snapshot, StateCounts, TransferView};
+pub use snapshot::{
+    ConnectorLabels, ConnectorView, Finished, FinishedFiles, Page, Snapshot, StateCounts, TransferView,
+};
 pub use transfer::{
     DOCUMENTED_FAILURE_CODES, FailureCode, FileCounts, FileResult, FileStatus, Origin, TransferKey, TransferState,
 };

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use thin_vec::ThinVec;
+
 use super::ids::name;
 use super::{AccountName, ConnectorId, ConnectorKey, TransferId};
 
@@ -146,21 +148,21 @@ pub struct FileResult {
     pub failure_message: Option<String>,
 }
 
-/// Files by status, and the failed ones by code.
+/// Files by status, and the failed ones by code. 32 bytes, for there is one for each of a hundred thousand transfers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileCounts {
     /// QUEUED.
-    pub queued: u64,
+    pub queued: u32,
     /// IN_PROGRESS.
-    pub in_progress: u64,
+    pub in_progress: u32,
     /// COMPLETED.
-    pub completed: u64,
+    pub completed: u32,
     /// FAILED without a code.
-    pub failed_without_code: u64,
+    pub failed_without_code: u32,
     /// FAILED by code, sorted by code.
-    pub failed: Vec<(FailureCode, u64)>,
+    pub failed: ThinVec<(FailureCode, u32)>,
     /// Statuses that the model does not have, sorted by name.
-    pub other: Vec<(Arc<str>, u64)>,
+    pub other: ThinVec<(Arc<str>, u32)>,
 }
 
 impl FileCounts {
@@ -190,26 +192,50 @@ impl FileCounts {
         }
     }
 
+    /// Takes off what was added before.
+    pub fn subtract(&mut self, less: &Self) {
+        self.queued -= less.queued;
+        self.in_progress -= less.in_progress;
+        self.completed -= less.completed;
+        self.failed_without_code -= less.failed_without_code;
+        for (code, files) in &less.failed {
+            subtract_sorted(&mut self.failed, code, *files);
+        }
+        for (name, files) in &less.other {
+            subtract_sorted(&mut self.other, name, *files);
+        }
+    }
+
     /// All FAILED files, with a code or without.
-    pub fn failed_files(&self) -> u64 {
-        self.failed_without_code + self.failed.iter().map(|(_, files)| files).sum::<u64>()
+    pub fn failed_files(&self) -> u32 {
+        self.failed_without_code + self.failed.iter().map(|(_, files)| files).sum::<u32>()
     }
 
     /// Files that are neither COMPLETED nor FAILED.
-    pub fn unfinished_files(&self) -> u64 {
-        self.queued + self.in_progress + self.other.iter().map(|(_, files)| files).sum::<u64>()
+    pub fn unfinished_files(&self) -> u32 {
+        self.queued + self.in_progress + self.other.iter().map(|(_, files)| files).sum::<u32>()
     }
 
     /// All files.
-    pub fn total(&self) -> u64 {
+    pub fn total(&self) -> u32 {
         self.unfinished_files() + self.completed + self.failed_files()
     }
 }
 
-fn add_sorted<K: Ord + Clone>(counts: &mut Vec<(K, u64)>, key: &K, files: u64) {
+fn add_sorted<K: Ord + Clone>(counts: &mut ThinVec<(K, u32)>, key: &K, files: u32) {
     match counts.binary_search_by(|(known, _)| known.cmp(key)) {
         Ok(at) => counts[at].1 += files,
         Err(at) => counts.insert(at, (key.clone(), files)),
+    }
+}
+
+/// A count that comes to 0 goes: a sum tells the codes of the files that are tracked now.
+fn subtract_sorted<K: Ord>(counts: &mut ThinVec<(K, u32)>, key: &K, files: u32) {
+    if let Ok(at) = counts.binary_search_by(|(known, _)| known.cmp(key)) {
+        counts[at].1 = counts[at].1.saturating_sub(files);
+        if counts[at].1 == 0 {
+            counts.remove(at);
+        }
     }
 }
 

@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::model::{
-    Account, AccountName, ConnectorKey, ConnectorTitle, FailureCode, FileResult, Now, Origin, Snapshot, TransferKey,
+    Account, AccountName, ConnectorKey, ConnectorLabels, ConnectorTitle, FailureCode, FileResult, Now, Origin,
+    Snapshot, TransferKey,
 };
 use codes::CodeBook;
 use connector::Connector;
@@ -30,6 +31,8 @@ pub struct Settings {
     pub gone_after: Duration,
     /// How long a finished transfer stays that no configuration names.
     pub keep_settled: Duration,
+    /// So many transfers, the newest, have series of their own; the others show in the sums of their connectors alone.
+    pub shown: usize,
 }
 
 /// What one look at a transfer came back with.
@@ -106,8 +109,8 @@ impl Tracker {
 
     /// Makes a connector of the configuration known before any transfer of it is, and says what people call it. Holds
     /// until the next [`Tracker::configure`].
-    pub fn know_connector(&mut self, key: ConnectorKey, title: Option<ConnectorTitle>) {
-        let connector = self.connectors.entry(key).or_default();
+    pub fn know_connector(&mut self, key: ConnectorKey, title: Option<ConnectorTitle>, now: Now) {
+        let connector = self.connectors.entry(key).or_insert_with(|| Connector::new(now.wall));
         connector.declared = true;
         connector.title = title.map(Arc::new);
     }
@@ -118,7 +121,7 @@ impl Tracker {
         if !self.accounts.contains_key(&key.account) {
             return;
         }
-        let connector = self.connectors.entry(key.connector_key()).or_default();
+        let connector = self.connectors.entry(key.connector_key()).or_insert_with(|| Connector::new(now.wall));
         connector.discovered |= origin != Origin::Config;
         let transfer = connector.transfers.entry(key.transfer.clone()).or_insert_with(|| {
             self.unfinished.insert(key);
@@ -175,7 +178,7 @@ impl Tracker {
                 let base = transfer.has_base(self.watching_since);
                 let newly = transfer.read(files, &mut self.codes, now);
                 if !base {
-                    connector.tally.count(&newly.finished, now);
+                    connector.tally.count(&newly.finished, &key.transfer, now);
                 }
                 Applied { failed: newly.failed, settled: !transfer.state().is_unfinished(), gone: false }
             }
@@ -203,9 +206,10 @@ impl Tracker {
     }
 
     /// Everything that is known now.
-    pub fn snapshot(&self, now: Now) -> Snapshot {
+    pub fn snapshot(&mut self, now: Now) -> Snapshot {
         let mut snapshot = Snapshot { folded_failure_codes: self.codes.folded(), ..Snapshot::default() };
         snapshot.origins.insert(Origin::Config, 0);
+        let (mut connectors, mut transfers) = (Vec::new(), Vec::new());
         for (key, connector) in &self.connectors {
             let Some(account) = self.accounts.get(&key.account) else { continue };
             for transfer in connector.transfers.values() {
@@ -213,8 +217,20 @@ impl Tracker {
                     *snapshot.origins.entry(origin).or_default() += 1;
                 }
             }
-            snapshot.connectors.push(connector.view(account, &key.id, now));
+            let labels = Arc::new(ConnectorLabels { account: Arc::clone(account), id: key.id.clone() });
+            if let Some(age) = connector.results_age(now) {
+                snapshot.results_ages.push((Arc::clone(&labels), age));
+            }
+            transfers.extend(connector.transfers.iter().map(|(id, transfer)| transfer.view(id, &labels)));
+            connectors.push(connector.view(&labels));
         }
+        let mut newest: Vec<_> = transfers.into_iter().enumerate().collect();
+        newest.sort_by(|(a, x), (b, y)| y.since.cmp(&x.since).then(a.cmp(b)));
+        newest.truncate(self.settings.shown);
+        newest.sort_by_key(|(at, _)| *at);
+        let transfers: Vec<_> = newest.into_iter().map(|(_, view)| view).collect();
+        snapshot.transfers = transfers.chunks(512).map(Arc::from).collect();
+        snapshot.connectors = connectors.chunks(32).map(Arc::from).collect();
         snapshot
     }
 

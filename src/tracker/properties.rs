@@ -54,8 +54,10 @@ fn course_strategy() -> impl Strategy<Value = Course> {
     })
 }
 
-fn counted(tracker: &Tracker, now: Now) -> BTreeMap<Finished, u64> {
-    tracker.snapshot(now).connectors.into_iter().next().map(|c| c.finished).unwrap_or_default()
+fn counted(tracker: &mut Tracker, now: Now) -> BTreeMap<Finished, u64> {
+    let snapshot = tracker.snapshot(now);
+    let of_first = snapshot.connectors().next().map(|c| c.finished.clone()).unwrap_or_default();
+    of_first.into_iter().map(|(end, seen)| (end, seen.files)).collect()
 }
 
 proptest! {
@@ -76,16 +78,17 @@ proptest! {
                 newest = Some(files);
             }
             let snapshot = tracker.snapshot(now);
-            let view = &snapshot.connectors[0];
-            let of_transfer = view.transfers[0].files.clone();
+            let view = snapshot.connectors().next().unwrap();
+            let transfers: Vec<_> = snapshot.transfers().collect();
+            let of_transfer = transfers[0].files.clone();
             let mut expected = FileCounts::default();
             for file in newest.into_iter().flatten() {
                 let code = file.failure_code.as_ref();
                 expected.add_file(&file.status, code);
             }
-            prop_assert_eq!(of_transfer.clone().map_or(0, |c| c.total()), newest.map_or(0, Vec::len) as u64);
+            prop_assert_eq!(of_transfer.clone().map_or(0, |c| c.total() as usize), newest.map_or(0, Vec::len));
             prop_assert_eq!(of_transfer, newest.map(|_| expected));
-            prop_assert_eq!(&view.files, &view.transfers[0].files);
+            prop_assert_eq!(&view.files, &transfers[0].files);
             let states: u64 = TransferState::ALL.iter().map(|state| view.states.of(*state)).sum();
             prop_assert_eq!(states, 1);
         }
@@ -101,15 +104,15 @@ proptest! {
         for (step, answer) in answers.iter().enumerate() {
             let now = now.after(Duration::from_secs(500 * step as u64));
             let applied = tracker.apply(&key("a"), answer, now);
-            let view = tracker.snapshot(now).connectors[0].transfers[0].clone();
+            let view = tracker.snapshot(now).transfers().next().unwrap().clone();
             let due = tracker.due(now.after(Duration::from_secs(100_000)));
             prop_assert_eq!(due.is_empty(), !view.state.is_unfinished());
             if let Some(ended) = &ended {
                 prop_assert_eq!(&applied, &Applied::default());
-                prop_assert_eq!(ended, &(view.state, view.files.clone(), counted(&tracker, now)));
+                prop_assert_eq!(ended, &(view.state, view.files.clone(), counted(&mut tracker, now)));
             } else if applied.settled || applied.gone {
                 prop_assert!(!view.state.is_unfinished());
-                ended = Some((view.state, view.files.clone(), counted(&tracker, now)));
+                ended = Some((view.state, view.files.clone(), counted(&mut tracker, now)));
             }
         }
     }
@@ -147,7 +150,7 @@ proptest! {
                 settled = files.iter().all(|file| file.status.is_finished());
             }
             tracker.apply(&key("a"), &Answer::Files(files), now);
-            prop_assert_eq!(&counted(&tracker, now), &expected);
+            prop_assert_eq!(&counted(&mut tracker, now), &expected);
         }
         let total: u64 = expected.values().sum();
         prop_assert!(total <= courses.len() as u64);
@@ -172,7 +175,7 @@ proptest! {
                 let most = most.entry(path).or_default();
                 *most = files.max(*most);
             }
-            prop_assert_eq!(counted(&tracker, now).values().sum::<u64>(), most.values().sum::<u64>());
+            prop_assert_eq!(counted(&mut tracker, now).values().sum::<u64>(), most.values().sum::<u64>());
         }
     }
 
@@ -189,16 +192,18 @@ proptest! {
             tracker.apply(&key(ids[*transfer]), answer, now.after(Duration::from_secs(100 * step as u64)));
         }
         let snapshot = tracker.snapshot(now);
-        let view = &snapshot.connectors[0];
-        prop_assert_eq!(view.account.as_ref(), &account());
-        prop_assert_eq!(view.transfers.iter().map(|t| t.id.as_str()).collect::<Vec<_>>(), ids);
+        let view = snapshot.connectors().next().unwrap();
+        let mut transfers: Vec<_> = snapshot.transfers().collect();
+        transfers.sort_by_key(|t| &t.id);
+        prop_assert_eq!(view.labels.account.as_ref(), &account());
+        prop_assert_eq!(transfers.iter().map(|t| t.id.as_str()).collect::<Vec<_>>(), ids);
         let mut sum = FileCounts::default();
-        for files in view.transfers.iter().filter_map(|transfer| transfer.files.as_ref()) {
+        for files in transfers.iter().filter_map(|transfer| transfer.files.as_ref()) {
             sum.add(files);
         }
         prop_assert_eq!(view.files.clone().unwrap_or_default(), sum);
         for state in TransferState::ALL {
-            let of_state = view.transfers.iter().filter(|transfer| transfer.state == state).count() as u64;
+            let of_state = transfers.iter().filter(|transfer| transfer.state == state).count() as u64;
             prop_assert_eq!(view.states.of(state), of_state);
         }
     }

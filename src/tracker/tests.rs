@@ -8,6 +8,7 @@ const SETTINGS: Settings = Settings {
     min_refresh_interval: Duration::from_secs(10),
     gone_after: Duration::from_mins(15),
     keep_settled: Duration::from_hours(1),
+    shown: 100,
 };
 
 pub(super) fn start() -> Now {
@@ -45,17 +46,28 @@ fn files(list: &[(&str, &str, &str)]) -> Answer {
     Answer::Files(list.iter().map(|(path, status, code)| file(path, status, code)).collect())
 }
 
-fn connector(tracker: &Tracker, now: Now) -> ConnectorView {
-    tracker.snapshot(now).connectors.remove(0)
+fn connector(tracker: &mut Tracker, now: Now) -> ConnectorView {
+    tracker.snapshot(now).connectors().next().unwrap().clone()
 }
 
-fn transfer(tracker: &Tracker, id: &str, now: Now) -> TransferView {
-    let view = connector(tracker, now);
-    view.transfers.iter().find(|transfer| transfer.id.as_str() == id).unwrap().as_ref().clone()
+fn transfer(tracker: &mut Tracker, id: &str, now: Now) -> TransferView {
+    let snapshot = tracker.snapshot(now);
+    snapshot.transfers().find(|transfer| transfer.id.as_str() == id).unwrap().clone()
 }
 
-fn finished(tracker: &Tracker, now: Now) -> Vec<(Finished, u64)> {
-    connector(tracker, now).finished.into_iter().collect()
+/// Those with series of their own, sorted.
+fn ids(tracker: &mut Tracker, now: Now) -> Vec<String> {
+    let mut ids: Vec<_> = tracker.snapshot(now).transfers().map(|t| t.id.to_string()).collect();
+    ids.sort();
+    ids
+}
+
+fn results_age(tracker: &mut Tracker, now: Now) -> Option<Duration> {
+    tracker.snapshot(now).results_ages.first().map(|(_, age)| *age)
+}
+
+fn finished(tracker: &mut Tracker, now: Now) -> Vec<(Finished, u64)> {
+    connector(tracker, now).finished.into_iter().map(|(end, seen)| (end, seen.files)).collect()
 }
 
 /// Tracked from a source that tells a start after the process's own.
@@ -68,13 +80,13 @@ fn a_transfer_is_pending_until_its_results_are_read() {
     let now = start();
     let mut tracker = tracker(now);
     tracker.track(key("a"), Origin::Config, None, now);
-    assert_eq!(transfer(&tracker, "a", now).state, TransferState::Pending);
-    assert_eq!(transfer(&tracker, "a", now).up, None);
+    assert_eq!(transfer(&mut tracker, "a", now).state, TransferState::Pending);
+    assert_eq!(transfer(&mut tracker, "a", now).up, None);
     tracker.apply(&key("a"), &Answer::Failed, now);
-    let failed = transfer(&tracker, "a", now);
+    let failed = transfer(&mut tracker, "a", now);
     assert_eq!((failed.state, failed.up, failed.files), (TransferState::Pending, Some(false), None));
     tracker.apply(&key("a"), &files(&[("f", "QUEUED", "")]), now);
-    let read = transfer(&tracker, "a", now);
+    let read = transfer(&mut tracker, "a", now);
     assert_eq!((read.state, read.up), (TransferState::Running, Some(true)));
     assert_eq!(read.files.unwrap().queued, 1);
 }
@@ -86,7 +98,7 @@ fn a_failed_look_keeps_the_last_known_counts() {
     tracker.track(key("a"), Origin::Config, None, now);
     tracker.apply(&key("a"), &files(&[("f", "QUEUED", ""), ("g", "COMPLETED", "")]), now);
     tracker.apply(&key("a"), &Answer::Failed, now);
-    let view = transfer(&tracker, "a", now);
+    let view = transfer(&mut tracker, "a", now);
     assert_eq!((view.up, view.files.unwrap().total()), (Some(false), 2));
 }
 
@@ -99,8 +111,8 @@ fn a_transfer_settles_when_its_last_file_finishes_and_is_never_due_again() {
     assert!(tracker.apply(&key("a"), &files(&[("f", "COMPLETED", "")]), now).settled);
     let failed = files(&[("f", "COMPLETED", ""), ("g", "FAILED", "CONNECTION_ERROR")]);
     assert!(tracker.apply(&key("b"), &failed, now).settled);
-    assert_eq!(transfer(&tracker, "a", now).state, TransferState::Completed);
-    assert_eq!(transfer(&tracker, "b", now).state, TransferState::Failed);
+    assert_eq!(transfer(&mut tracker, "a", now).state, TransferState::Completed);
+    assert_eq!(transfer(&mut tracker, "b", now).state, TransferState::Failed);
     assert_eq!(tracker.due(now.after(Duration::from_secs(1_000_000))), []);
 }
 
@@ -110,7 +122,7 @@ fn an_unknown_status_is_counted_under_its_own_name_and_keeps_the_file_unfinished
     let mut tracker = tracker(now);
     tracker.track(key("a"), Origin::Config, None, now);
     tracker.apply(&key("a"), &files(&[("f", "COMPLETED", ""), ("g", "PAUSED", "")]), now);
-    let view = transfer(&tracker, "a", now);
+    let view = transfer(&mut tracker, "a", now);
     assert_eq!(view.state, TransferState::Running);
     assert_eq!(view.files.unwrap().other, [("PAUSED".into(), 1)]);
 }
@@ -148,13 +160,13 @@ fn not_found_and_an_empty_list_are_the_same() {
         let mut tracker = tracker(now);
         tracker.track(key("a"), Origin::Config, None, now);
         tracker.apply(&key("a"), &unknown, now);
-        let view = transfer(&tracker, "a", now);
+        let view = transfer(&mut tracker, "a", now);
         assert_eq!((view.state, view.up, view.files), (TransferState::Pending, Some(false), None));
         let almost = now.after(SETTINGS.gone_after - SECOND);
         assert_eq!(tracker.due(almost), [key("a")]);
         assert!(!tracker.apply(&key("a"), &unknown, almost).gone);
         assert!(tracker.apply(&key("a"), &unknown, now.after(SETTINGS.gone_after)).gone);
-        assert_eq!(transfer(&tracker, "a", now).state, TransferState::Gone);
+        assert_eq!(transfer(&mut tracker, "a", now).state, TransferState::Gone);
         assert_eq!(tracker.due(now.after(1_000 * SETTINGS.gone_after)), []);
     }
 }
@@ -169,7 +181,7 @@ fn results_in_between_start_the_time_until_gone_anew() {
     assert!(!tracker.apply(&key("a"), &Answer::Unknown, now.after(SETTINGS.gone_after)).gone);
     let gone = now.after(2 * SETTINGS.gone_after);
     assert!(tracker.apply(&key("a"), &Answer::Unknown, gone).gone);
-    let view = transfer(&tracker, "a", gone);
+    let view = transfer(&mut tracker, "a", gone);
     assert_eq!((view.state, view.files.unwrap().queued), (TransferState::Gone, 1));
 }
 
@@ -181,14 +193,14 @@ fn what_had_finished_before_the_first_look_is_the_base() {
     let base = [("f", "COMPLETED", ""), ("g", "FAILED", "TIMEOUT_ERROR"), ("h", "QUEUED", ""), ("i", "QUEUED", "")];
     let applied = tracker.apply(&key("a"), &files(&base), now);
     assert_eq!(applied.failed.len(), 1, "a failed file of the base is told to the log all the same");
-    assert_eq!(finished(&tracker, now), []);
-    assert_eq!((connector(&tracker, now).last_completed, connector(&tracker, now).last_failed), (None, None));
+    assert_eq!(finished(&mut tracker, now), []);
+    assert_eq!((connector(&mut tracker, now).last_completed, connector(&mut tracker, now).last_failed), (None, None));
 
     let later = now.after(20 * SECOND);
     let on = [("f", "COMPLETED", ""), ("g", "FAILED", "TIMEOUT_ERROR"), ("h", "COMPLETED", ""), ("i", "QUEUED", "")];
     tracker.apply(&key("a"), &files(&on), later);
-    assert_eq!(finished(&tracker, later), [(Finished::Completed, 1)]);
-    assert_eq!(connector(&tracker, later).last_completed, Some(later.wall));
+    assert_eq!(finished(&mut tracker, later), [(Finished::Completed, 1)]);
+    assert_eq!(connector(&mut tracker, later).last_completed, Some(later.wall));
 }
 
 #[test]
@@ -202,7 +214,7 @@ fn a_transfer_that_began_after_the_process_has_no_base() {
     assert_eq!(applied.failed.iter().map(|f| f.path.as_str()).collect::<Vec<_>>(), ["g", "h"]);
     tracker.apply(&key("old"), &answer, now);
     let coded = Finished::Failed(FailureCode::new("CONNECTION_ERROR"));
-    assert_eq!(finished(&tracker, now), [(Finished::Completed, 1), (Finished::Failed(None), 1), (coded, 1)]);
+    assert_eq!(finished(&mut tracker, now), [(Finished::Completed, 1), (Finished::Failed(None), 1), (coded, 1)]);
 }
 
 #[test]
@@ -213,7 +225,7 @@ fn equal_paths_are_counted_each_and_once() {
     tracker.apply(&key("a"), &files(&[("f", "FAILED", ""), ("f", "QUEUED", ""), ("z", "QUEUED", "")]), now);
     tracker.apply(&key("a"), &files(&[("f", "COMPLETED", ""), ("f", "FAILED", ""), ("z", "QUEUED", "")]), now);
     tracker.apply(&key("a"), &files(&[("f", "FAILED", ""), ("f", "COMPLETED", ""), ("z", "QUEUED", "")]), now);
-    assert_eq!(finished(&tracker, now), [(Finished::Completed, 1), (Finished::Failed(None), 1)]);
+    assert_eq!(finished(&mut tracker, now), [(Finished::Completed, 1), (Finished::Failed(None), 1)]);
 }
 
 #[test]
@@ -224,7 +236,7 @@ fn a_file_that_is_told_otherwise_later_is_not_counted_again() {
     for status in ["COMPLETED", "IN_PROGRESS", "FAILED", "COMPLETED"] {
         tracker.apply(&key("a"), &files(&[("f", status, ""), ("z", "QUEUED", "")]), now);
     }
-    assert_eq!(finished(&tracker, now), [(Finished::Completed, 1)]);
+    assert_eq!(finished(&mut tracker, now), [(Finished::Completed, 1)]);
 }
 
 #[test]
@@ -233,7 +245,7 @@ fn a_code_on_a_file_that_did_not_fail_is_ignored() {
     let mut tracker = tracker(now);
     track_new(&mut tracker, "a", now);
     tracker.apply(&key("a"), &files(&[("f", "COMPLETED", "CONNECTION_ERROR")]), now);
-    let counts = transfer(&tracker, "a", now).files.unwrap();
+    let counts = transfer(&mut tracker, "a", now).files.unwrap();
     assert_eq!((counts.completed, counts.failed_files()), (1, 0));
 }
 
@@ -246,7 +258,7 @@ fn past_a_hundred_unlisted_codes_the_rest_count_as_other() {
     let answer =
         codes.iter().map(|code| file(code, "FAILED", code)).chain([file("listed", "FAILED", "PATH_NOT_FOUND")]);
     tracker.apply(&key("a"), &Answer::Files(answer.collect()), now);
-    let counts = transfer(&tracker, "a", now).files.unwrap();
+    let counts = transfer(&mut tracker, "a", now).files.unwrap();
     let of = |code: &str| counts.failed.iter().find(|(known, _)| known.as_str() == code).map(|(_, files)| *files);
     assert_eq!((of("CODE_99"), of("CODE_100"), of("OTHER"), of("PATH_NOT_FOUND")), (Some(1), None, Some(3), Some(1)));
     assert_eq!(tracker.snapshot(now).folded_failure_codes, 3);
@@ -264,7 +276,7 @@ fn unlisted_statuses_are_bounded_too() {
     track_new(&mut tracker, "a", now);
     let answer = (0..25).map(|n| file(&n.to_string(), &format!("STATUS_{n}"), ""));
     tracker.apply(&key("a"), &Answer::Files(answer.collect()), now);
-    let counts = transfer(&tracker, "a", now).files.unwrap();
+    let counts = transfer(&mut tracker, "a", now).files.unwrap();
     assert_eq!((counts.other.len(), counts.unfinished_files()), (21, 25));
 }
 
@@ -281,15 +293,13 @@ fn a_finished_transfer_expires_unless_the_configuration_names_it() {
     for id in ["configured", "both", "done"] {
         tracker.apply(&key(id), &files(&[("f", "COMPLETED", "")]), now);
     }
-    let ids =
-        |tracker: &Tracker, now| connector(tracker, now).transfers.iter().map(|t| t.id.to_string()).collect::<Vec<_>>();
     let kept = now.after(SETTINGS.keep_settled - SECOND);
     tracker.expire(kept);
-    assert_eq!(ids(&tracker, kept), ["both", "configured", "done", "running"]);
+    assert_eq!(ids(&mut tracker, kept), ["both", "configured", "done", "running"]);
     let over = now.after(SETTINGS.keep_settled);
     tracker.expire(over);
-    assert_eq!(ids(&tracker, over), ["both", "configured", "running"]);
-    assert_eq!(finished(&tracker, over), [(Finished::Completed, 2)], "what was counted stays");
+    assert_eq!(ids(&mut tracker, over), ["both", "configured", "running"]);
+    assert_eq!(finished(&mut tracker, over), [(Finished::Completed, 2)], "what was counted stays");
 }
 
 #[test]
@@ -305,7 +315,7 @@ fn a_transfer_leaves_with_its_last_origin() {
     assert_eq!(tracker.snapshot(now).origins.into_iter().collect::<Vec<_>>(), [(Origin::Config, 1), (Origin::Demo, 1)]);
     tracker.retain_origin(Origin::Config, &|_| false);
     tracker.retain_origin(Origin::Demo, &|_| false);
-    assert_eq!(connector(&tracker, now).transfers.len(), 0, "what a source has told stays known");
+    assert_eq!(ids(&mut tracker, now).len(), 0, "what a source has told stays known");
 }
 
 #[test]
@@ -313,16 +323,16 @@ fn a_connector_that_only_an_earlier_configuration_knew_leaves_with_its_name() {
     let now = start();
     let mut tracker = tracker(now);
     let title = ConnectorTitle { name: "acme".into(), labels: BTreeMap::new() };
-    tracker.know_connector(key("a").connector_key(), Some(title));
+    tracker.know_connector(key("a").connector_key(), Some(title), now);
     tracker.retain_origin(Origin::Config, &|_| false);
-    assert_eq!(connector(&tracker, now).title.unwrap().name.as_ref(), "acme");
+    assert_eq!(connector(&mut tracker, now).title.unwrap().name.as_ref(), "acme");
     tracker.configure(SETTINGS, [account()]);
-    tracker.know_connector(key("a").connector_key(), None);
+    tracker.know_connector(key("a").connector_key(), None, now);
     tracker.retain_origin(Origin::Config, &|_| false);
-    assert_eq!(connector(&tracker, now).title, None);
+    assert_eq!(connector(&mut tracker, now).title, None);
     tracker.configure(SETTINGS, [account()]);
     tracker.retain_origin(Origin::Config, &|_| false);
-    assert!(tracker.snapshot(now).connectors.is_empty());
+    assert!(tracker.snapshot(now).connectors().next().is_none());
 }
 
 #[test]
@@ -331,15 +341,14 @@ fn ages_and_timestamps_are_of_the_unfinished_alone() {
     let mut tracker = tracker(now);
     tracker.track(key("a"), Origin::Demo, Some(now.wall - 30 * SECOND), now);
     tracker.track(key("b"), Origin::Config, None, now.after(SECOND));
-    let view = connector(&tracker, now);
-    assert_eq!((view.oldest_unfinished, view.results_age), (Some(now.wall - 30 * SECOND), None));
+    let oldest = |tracker: &mut Tracker, now| (connector(tracker, now).oldest_unfinished, results_age(tracker, now));
+    assert_eq!(oldest(&mut tracker, now), (Some(now.wall - 30 * SECOND), None));
     tracker.apply(&key("b"), &files(&[("f", "QUEUED", "")]), now.after(2 * SECOND));
     tracker.apply(&key("a"), &files(&[("f", "COMPLETED", "")]), now.after(SECOND));
-    let view = connector(&tracker, now.after(5 * SECOND));
-    assert_eq!((view.oldest_unfinished, view.results_age), (Some(now.wall + SECOND), Some(3 * SECOND)));
+    assert_eq!(oldest(&mut tracker, now.after(5 * SECOND)), (Some(now.wall + SECOND), Some(3 * SECOND)));
     tracker.apply(&key("b"), &files(&[("f", "FAILED", "")]), now.after(6 * SECOND));
-    let view = connector(&tracker, now.after(7 * SECOND));
-    assert_eq!((view.oldest_unfinished, view.results_age), (None, None));
+    let view = connector(&mut tracker, now.after(7 * SECOND));
+    assert_eq!(oldest(&mut tracker, now.after(7 * SECOND)), (None, None));
     assert_eq!(view.last_failed, Some(now.after(6 * SECOND).wall));
 }
 
@@ -350,7 +359,7 @@ fn answers_for_what_is_not_tracked_change_nothing() {
     assert_eq!(tracker.apply(&key("a"), &files(&[("f", "FAILED", "")]), now), Applied::default());
     let stranger = TransferKey { account: AccountName::new("other"), ..key("a") };
     tracker.track(stranger, Origin::Config, None, now);
-    assert!(tracker.snapshot(now).connectors.is_empty());
+    assert!(tracker.snapshot(now).connectors().next().is_none());
     assert_eq!(tracker.due(now), []);
 }
 
@@ -360,7 +369,7 @@ fn an_account_that_is_configured_no_more_takes_its_transfers_along() {
     let mut tracker = tracker(now);
     tracker.track(key("a"), Origin::Config, None, now);
     tracker.configure(SETTINGS, [Account { name: AccountName::new("other"), region: "us-east-1".into() }]);
-    assert!(tracker.snapshot(now).connectors.is_empty());
+    assert!(tracker.snapshot(now).connectors().next().is_none());
     assert_eq!(tracker.due(now), []);
 }
 
@@ -372,5 +381,5 @@ fn a_clock_set_back_does_not_take_a_timestamp_back() {
     tracker.apply(&key("a"), &files(&[("f", "COMPLETED", ""), ("g", "QUEUED", "")]), now.after(9 * SECOND));
     let set_back = Now { instant: now.instant + 10 * SECOND, wall: SystemTime::UNIX_EPOCH };
     tracker.apply(&key("a"), &files(&[("f", "COMPLETED", ""), ("g", "COMPLETED", "")]), set_back);
-    assert_eq!(connector(&tracker, set_back).last_completed, Some(now.after(9 * SECOND).wall));
+    assert_eq!(connector(&mut tracker, set_back).last_completed, Some(now.after(9 * SECOND).wall));
 }

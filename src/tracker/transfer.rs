@@ -1,12 +1,13 @@
 //! One transfer's life: pending, running, then completed, failed or gone.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::FailedFile;
 use super::codes::CodeBook;
 use super::ledger::Ledger;
 use crate::model::{
-    FileCounts, FileResult, FileStatus, Finished, Now, Origin, TransferId, TransferState, TransferView,
+    ConnectorLabels, FileCounts, FileResult, FileStatus, Finished, Now, Origin, TransferId, TransferState, TransferView,
 };
 
 /// Files that finished with one answer.
@@ -77,6 +78,11 @@ impl Transfer {
 
     pub(super) fn answered(&self) -> Option<Instant> {
         self.answered
+    }
+
+    /// True if the newest look told its files.
+    pub(super) fn is_read(&self) -> bool {
+        self.up == Some(true)
     }
 
     pub(super) fn files(&self) -> Option<&FileCounts> {
@@ -171,8 +177,15 @@ impl Transfer {
         !self.origins.contains(&Origin::Config) && self.ended.is_some_and(|at| now.since(at) >= keep_settled)
     }
 
-    pub(super) fn view(&self, id: &TransferId) -> TransferView {
-        TransferView { id: id.clone(), since: self.since(), state: self.state, up: self.up, files: self.files.clone() }
+    pub(super) fn view(&self, id: &TransferId, connector: &Arc<ConnectorLabels>) -> TransferView {
+        TransferView {
+            connector: Arc::clone(connector),
+            id: id.clone(),
+            since: self.since(),
+            state: self.state,
+            up: self.up,
+            files: self.files.clone(),
+        }
     }
 
     fn note_answer(&mut self, up: bool, now: Now) {
