@@ -77,7 +77,7 @@ fn connector(n: usize) -> String {
 fn configuration(port: u16) -> String {
     let mut text = format!(
         "accounts:\n  - name: bench\n    region: eu-central-1\n    endpoint_url: http://127.0.0.1:{port}\n\
-         collector:\n  concurrency: {CONCURRENCY}\n  requests_per_second: 10000\n  min_refresh_interval: 1ms\n  timeout: 30s\n\
+         collector:\n  concurrency: {CONCURRENCY}\n  requests_per_second: 10000\n  min_refresh_interval: 1ms\n  max_refresh_interval: 1ms\n  timeout: 30s\n\
          transfers:\n"
     );
     for n in 0..TRANSFERS {

@@ -239,6 +239,7 @@ pub async fn listen(on: Listen<'_>) -> anyhow::Result<Vec<TcpListener>> {
 fn settings(plan: &Plan) -> Settings {
     Settings {
         min_refresh_interval: plan.collector.min_refresh_interval,
+        max_refresh_interval: plan.collector.max_refresh_interval,
         gone_after: plan.collector.gone_after,
         keep_settled: plan.metrics.keep_settled,
         shown: if plan.metrics.per_transfer { plan.metrics.max_transfers } else { 0 },

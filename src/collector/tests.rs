@@ -9,6 +9,7 @@ use crate::transfer::{ApiFuture, ErrorKind, ResultsPage, TransferError};
 const SECOND: Duration = Duration::from_secs(1);
 const SETTINGS: Settings = Settings {
     min_refresh_interval: Duration::from_secs(10),
+    max_refresh_interval: Duration::from_mins(5),
     gone_after: Duration::from_mins(1),
     shown: 1_000,
     keep_settled: Duration::from_mins(1),
@@ -176,7 +177,7 @@ async fn never_fetched_ones_come_first_and_then_the_stalest() {
     tokio::time::sleep(2 * SETTINGS.min_refresh_interval).await;
     api.take_asked();
     collector.collect_whole().await;
-    assert_eq!(api.take_asked(), ["new", "a", "b"]);
+    assert_eq!(api.take_asked(), ["new", "b", "a"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,8 +13,15 @@ pub(super) const ACCOUNT_KEYS: &[&str] =
 pub(super) const ASSUME_ROLE_KEYS: &[&str] = &["role_arn", "external_id", "session_name"];
 pub(super) const TRANSFER_KEYS: &[&str] = &["account", "connector_id", "transfer_id", "transfer_ids"];
 pub(super) const CONNECTOR_KEYS: &[&str] = &["id", "name", "labels"];
-pub(super) const COLLECTOR_KEYS: &[&str] =
-    &["concurrency", "requests_per_second", "timeout", "timeout_offset", "min_refresh_interval", "gone_after"];
+pub(super) const COLLECTOR_KEYS: &[&str] = &[
+    "concurrency",
+    "requests_per_second",
+    "timeout",
+    "timeout_offset",
+    "min_refresh_interval",
+    "max_refresh_interval",
+    "gone_after",
+];
 pub(super) const METRICS_KEYS: &[&str] = &["per_transfer", "keep_settled", "max_transfers"];
 
 /// What the user wrote: every value optional, each with its line, and the problems met in reading it.
@@ -73,6 +80,7 @@ pub(super) struct CollectorSection {
     pub(super) timeout: Given<Duration>,
     pub(super) timeout_offset: Given<Duration>,
     pub(super) min_refresh_interval: Given<Duration>,
+    pub(super) max_refresh_interval: Given<Duration>,
     pub(super) gone_after: Given<Duration>,
 }
 
@@ -128,6 +136,7 @@ impl ConfigFile {
                 timeout: reader.take(&section, &path, "timeout"),
                 timeout_offset: reader.take(&section, &path, "timeout_offset"),
                 min_refresh_interval: reader.take(&section, &path, "min_refresh_interval"),
+                max_refresh_interval: reader.take(&section, &path, "max_refresh_interval"),
                 gone_after: reader.take(&section, &path, "gone_after"),
             };
         }

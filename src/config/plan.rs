@@ -98,6 +98,9 @@ pub struct CollectorPlan {
     pub timeout_offset: Duration,
     /// A result younger than this is not fetched again: 1 ms to 24 h. Default 10 s.
     pub min_refresh_interval: Duration,
+    /// An older result of an unfinished transfer is fetched again, however long nothing has changed: `min_refresh_interval`
+    /// to 24 h. Default 5 min, and `min_refresh_interval` where that is longer.
+    pub max_refresh_interval: Duration,
     /// An unknown transfer is asked again this long: 1 s to 14 d. Default 15 min.
     pub gone_after: Duration,
 }
@@ -110,6 +113,7 @@ impl Default for CollectorPlan {
             timeout: Duration::from_secs(10),
             timeout_offset: Duration::from_millis(500),
             min_refresh_interval: Duration::from_secs(10),
+            max_refresh_interval: Duration::from_mins(5),
             gone_after: Duration::from_mins(15),
         }
     }

@@ -83,6 +83,13 @@ impl Resolver {
         let min = &given.min_refresh_interval;
         let min_refresh_interval =
             self.length(min, "collector.min_refresh_interval", ms, longest_refresh, default.min_refresh_interval);
+        let default_max = default.max_refresh_interval.max(min_refresh_interval);
+        let max = &given.max_refresh_interval;
+        let max_refresh_interval = self.length(max, "collector.max_refresh_interval", ms, longest_refresh, default_max);
+        if let Some(at) = max.value().filter(|at| at.value >= ms && at.value < min_refresh_interval) {
+            let hint = "a result is fetched again between the two, the sooner the less time ago it changed";
+            self.fault(at.line, "collector.max_refresh_interval", "below `collector.min_refresh_interval`", hint);
+        }
         let gone_after = self.length(&given.gone_after, "collector.gone_after", s, days(14), default.gone_after);
         if timeout_offset >= timeout {
             let hint = "what is left of `timeout` less `timeout_offset` is the time for the calls";
@@ -93,7 +100,15 @@ impl Resolver {
                 self.fault(at.line, "collector.timeout", message, hint);
             }
         }
-        CollectorPlan { concurrency, requests_per_second, timeout, timeout_offset, min_refresh_interval, gone_after }
+        CollectorPlan {
+            concurrency,
+            requests_per_second,
+            timeout,
+            timeout_offset,
+            min_refresh_interval,
+            max_refresh_interval,
+            gone_after,
+        }
     }
 
     fn metrics(&mut self, given: &MetricsSection) -> MetricsPlan {

@@ -185,6 +185,7 @@ fn bounds_are_inclusive() {
         ),
         ("collector", "timeout_offset", &["0s", "9999ms"], &["10s", "11s", "-1s", "0"]),
         ("collector", "min_refresh_interval", &["1ms", "24h", "1d"], &["0s", "24h1ms"]),
+        ("collector", "max_refresh_interval", &["10s", "24h", "5m"], &["0s", "9s", "24h1ms"]),
         ("collector", "gone_after", &["1s", "14d", "2w"], &["999ms", "14d1s"]),
         ("metrics", "keep_settled", &["1m", "365d"], &["59s", "366d"]),
         ("metrics", "max_transfers", &["1", "10000000"], &["0", "10000001"]),

@@ -1,24 +1,41 @@
-//! One connector: its transfers, and what has finished on it.
+//! One connector: the sums over its transfers, kept as they change, and what has finished on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::transfer::Transfer;
 use crate::model::{
-    ConnectorLabels, ConnectorTitle, ConnectorView, FileCounts, Finished, FinishedFiles, Now, StateCounts, TransferId,
+    Account, ConnectorKey, ConnectorLabels, ConnectorTitle, ConnectorView, FileCounts, Finished, FinishedFiles, Now,
+    StateCounts, TransferId,
 };
 
 #[derive(Debug)]
 pub(super) struct Connector {
+    pub(super) key: ConnectorKey,
+    pub(super) labels: Arc<ConnectorLabels>,
     pub(super) known_since: SystemTime,
     /// The configuration in force knows it.
     pub(super) declared: bool,
     /// A source other than the configuration has told a transfer of it.
     pub(super) discovered: bool,
     pub(super) title: Option<Arc<ConnectorTitle>>,
-    pub(super) transfers: BTreeMap<TransferId, Transfer>,
     pub(super) tally: Tally,
+    sums: Sums,
+}
+
+/// Over the transfers that are tracked now.
+#[derive(Debug, Default)]
+struct Sums {
+    files: FileCounts,
+    /// Transfers whose files are known.
+    known: u64,
+    unread: u64,
+    states: StateCounts,
+    /// Start and slot of each unfinished transfer.
+    unfinished: BTreeSet<(SystemTime, u32)>,
+    /// Time of the answer and slot of each unfinished transfer that has one.
+    answered: BTreeSet<(Instant, u32)>,
 }
 
 /// Files seen to finish. It only ever grows, also when the transfers are dropped.
@@ -45,55 +62,72 @@ impl Tally {
 }
 
 impl Connector {
-    pub(super) fn new(known_since: SystemTime) -> Self {
+    pub(super) fn new(key: ConnectorKey, account: &Arc<Account>, known_since: SystemTime) -> Self {
         Self {
+            labels: Arc::new(ConnectorLabels { account: Arc::clone(account), id: key.id.clone() }),
+            key,
             known_since,
             declared: false,
             discovered: false,
             title: None,
-            transfers: BTreeMap::new(),
             tally: Tally::default(),
+            sums: Sums::default(),
+        }
+    }
+
+    /// Nothing knows it: no transfer, no configuration, and no source has told of it.
+    pub(super) fn is_unknown(&self) -> bool {
+        !self.declared && !self.discovered && self.sums.states.total() == 0
+    }
+
+    /// Adds a transfer to the sums.
+    pub(super) fn add(&mut self, slot: u32, transfer: &Transfer) {
+        let sums = &mut self.sums;
+        sums.states.add(transfer.state());
+        sums.unread += u64::from(!transfer.is_read());
+        if let Some(files) = transfer.files() {
+            sums.files.add(files);
+            sums.known += 1;
+        }
+        if transfer.state().is_unfinished() {
+            sums.unfinished.insert((transfer.since(), slot));
+            sums.answered.extend(transfer.answered().map(|at| (at, slot)));
+        }
+    }
+
+    /// Takes a transfer out of the sums, as it was when it was added.
+    pub(super) fn subtract(&mut self, slot: u32, transfer: &Transfer) {
+        let sums = &mut self.sums;
+        sums.states.remove(transfer.state());
+        sums.unread -= u64::from(!transfer.is_read());
+        if let Some(files) = transfer.files() {
+            sums.files.subtract(files);
+            sums.known -= 1;
+        }
+        if transfer.state().is_unfinished() {
+            sums.unfinished.remove(&(transfer.since(), slot));
+            if let Some(at) = transfer.answered() {
+                sums.answered.remove(&(at, slot));
+            }
         }
     }
 
     pub(super) fn results_age(&self, now: Now) -> Option<Duration> {
-        let open = self.transfers.values().filter(|transfer| transfer.state().is_unfinished());
-        open.filter_map(Transfer::answered).min().map(|at| now.since(at))
+        self.sums.answered.first().map(|(at, _)| now.since(*at))
     }
 
-    pub(super) fn view(&self, labels: &Arc<ConnectorLabels>) -> ConnectorView {
-        let mut files: Option<FileCounts> = None;
-        let mut states = StateCounts::default();
-        let mut oldest_unfinished = None;
-        let mut unread = 0;
-        for transfer in self.transfers.values() {
-            states.add(transfer.state());
-            unread += u64::from(!transfer.is_read());
-            if let Some(counts) = transfer.files() {
-                files.get_or_insert_default().add(counts);
-            }
-            if transfer.state().is_unfinished() {
-                oldest_unfinished = min_known(oldest_unfinished, Some(transfer.since()));
-            }
-        }
+    pub(super) fn view(&self) -> ConnectorView {
         ConnectorView {
-            labels: Arc::clone(labels),
+            labels: Arc::clone(&self.labels),
             title: self.title.clone(),
             known_since: self.known_since,
-            files,
-            states,
-            unread,
+            files: (self.sums.known > 0).then(|| self.sums.files.clone()),
+            states: self.sums.states,
+            unread: self.sums.unread,
             finished: self.tally.finished.clone(),
-            oldest_unfinished,
+            oldest_unfinished: self.sums.unfinished.first().map(|(since, _)| *since),
             last_completed: self.tally.last_completed,
             last_failed: self.tally.last_failed,
         }
-    }
-}
-
-fn min_known<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
     }
 }

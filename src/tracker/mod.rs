@@ -3,30 +3,39 @@
 
 mod codes;
 mod connector;
+mod connectors;
 mod ledger;
+mod pages;
 #[cfg(test)]
 mod properties;
+mod shown;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod transfers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::model::{
-    Account, AccountName, ConnectorKey, ConnectorLabels, ConnectorTitle, FailureCode, FileResult, Now, Origin,
-    Snapshot, TransferKey,
+    Account, AccountName, ConnectorKey, ConnectorTitle, FailureCode, FileResult, Now, Origin, Snapshot, TransferKey,
+    TransferView,
 };
 use codes::CodeBook;
-use connector::Connector;
+use connectors::Connectors;
+use pages::{Pages, Tier};
+use shown::Shown;
 use transfer::Transfer;
+use transfers::Transfers;
 
 /// What the tracker goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// A younger answer is not fetched again.
     pub min_refresh_interval: Duration,
+    /// An older answer of an unfinished transfer is fetched again, however long nothing has changed.
+    pub max_refresh_interval: Duration,
     /// How long an unknown transfer is asked for again.
     pub gone_after: Duration,
     /// How long a finished transfer stays that no configuration names.
@@ -70,14 +79,23 @@ pub struct Applied {
 }
 
 /// All transfers, and what is known of them.
+///
+/// Whatever a scrape needs is kept as answers come, not made when it is asked for: sums, the order in which transfers
+/// are due, which are shown. So the cost of a scrape follows what has changed.
 #[derive(Debug)]
 pub struct Tracker {
     settings: Settings,
     watching_since: SystemTime,
     accounts: BTreeMap<AccountName, Arc<Account>>,
-    connectors: BTreeMap<ConnectorKey, Connector>,
-    /// Transfers that are pending or running: the only ones that a sweep has to look at.
-    unfinished: BTreeSet<TransferKey>,
+    connectors: Connectors,
+    transfers: Transfers,
+    origins: [u64; Origin::ALL.len()],
+    /// When each unfinished transfer is due, and its slot.
+    due: BTreeSet<(Instant, u32)>,
+    /// When each finished transfer ended that no configuration names, and its slot.
+    ended: BTreeSet<(Instant, u32)>,
+    shown: Shown,
+    pages: Pages<TransferView>,
     codes: CodeBook,
 }
 
@@ -88,153 +106,248 @@ impl Tracker {
             settings,
             watching_since,
             accounts: BTreeMap::new(),
-            connectors: BTreeMap::new(),
-            unfinished: BTreeSet::new(),
+            connectors: Connectors::default(),
+            transfers: Transfers::default(),
+            origins: [0; Origin::ALL.len()],
+            due: BTreeSet::new(),
+            ended: BTreeSet::new(),
+            shown: Shown::new(settings.shown),
+            pages: Pages::default(),
             codes: CodeBook::default(),
         }
     }
 
-    /// Replaces what the tracker goes by; what it knows stays.
+    /// Replaces what the tracker goes by; what it knows stays. An account that is no longer there takes its transfers
+    /// along.
     pub fn configure(&mut self, settings: Settings, accounts: impl IntoIterator<Item = Account>) {
         self.settings = settings;
+        // First of all: whatever leaves a queue is looked for by these settings.
+        let transfers = &self.transfers;
+        let due = |(_, slot): (Instant, u32)| transfers[slot].due_at(&settings).map(|at| (at, slot));
+        self.due = std::mem::take(&mut self.due).into_iter().filter_map(due).collect();
         self.accounts = accounts.into_iter().map(|account| (account.name.clone(), Arc::new(account))).collect();
-        let accounts = &self.accounts;
-        self.connectors.retain(|key, _| accounts.contains_key(&key.account));
-        self.unfinished.retain(|key| accounts.contains_key(&key.account));
-        for connector in self.connectors.values_mut() {
+        for number in self.connectors.numbers() {
+            let connector = &mut self.connectors[number];
             connector.declared = false;
             connector.title = None;
+            match self.accounts.get(&connector.key.account) {
+                Some(account) if *account == connector.labels.account => self.connectors.touch(number),
+                // Another Region: the labels of all its series change, and what was known is of another connector.
+                _ => self.drop_connector(number),
+            }
+        }
+        for slot in self.shown.limit_to(settings.shown) {
+            self.show(slot);
         }
     }
 
     /// Makes a connector of the configuration known before any transfer of it is, and says what people call it. Holds
     /// until the next [`Tracker::configure`].
     pub fn know_connector(&mut self, key: ConnectorKey, title: Option<ConnectorTitle>, now: Now) {
-        let connector = self.connectors.entry(key).or_insert_with(|| Connector::new(now.wall));
+        let Some(account) = self.accounts.get(&key.account) else { return };
+        let number = self.connectors.number_of(key, account, now);
+        let connector = &mut self.connectors[number];
         connector.declared = true;
         connector.title = title.map(Arc::new);
+        self.connectors.touch(number);
     }
 
     /// Starts to track a transfer, or adds an origin to one that is tracked. `started_at` is its start where the source
     /// tells it. Transfers of accounts that are not configured are ignored.
     pub fn track(&mut self, key: TransferKey, origin: Origin, started_at: Option<SystemTime>, now: Now) {
-        if !self.accounts.contains_key(&key.account) {
+        let Some(account) = self.accounts.get(&key.account) else { return };
+        let number = self.connectors.number_of(key.connector_key(), account, now);
+        self.connectors[number].discovered |= origin != Origin::Config;
+        if let Some(slot) = self.transfers.find(number, &key.transfer) {
+            self.change(slot, |transfer, _| transfer.learn(origin, started_at));
             return;
         }
-        let connector = self.connectors.entry(key.connector_key()).or_insert_with(|| Connector::new(now.wall));
-        connector.discovered |= origin != Origin::Config;
-        let transfer = connector.transfers.entry(key.transfer.clone()).or_insert_with(|| {
-            self.unfinished.insert(key);
-            Transfer::new(now)
-        });
+        let mut transfer = Transfer::new(key.transfer, number, now);
         transfer.learn(origin, started_at);
+        let since = transfer.since();
+        let slot = self.transfers.insert(transfer);
+        for slot in self.shown.insert(since, slot) {
+            self.show(slot);
+        }
+        self.attach(slot, true);
     }
 
     /// Takes an origin from every transfer that `keep` refuses; one without an origin is no longer tracked. A connector
     /// without transfers goes too, with its counter, if only an earlier configuration knew it.
     pub fn retain_origin(&mut self, origin: Origin, keep: &dyn Fn(&TransferKey) -> bool) {
-        let unfinished = &mut self.unfinished;
-        self.connectors.retain(|connector, entry| {
-            entry.transfers.retain(|id, transfer| {
-                let key = TransferKey {
-                    account: connector.account.clone(),
-                    connector: connector.id.clone(),
-                    transfer: id.clone(),
-                };
-                let stays = keep(&key) || !transfer.forget(origin);
-                if !stays {
-                    unfinished.remove(&key);
+        for slot in self.transfers.slots() {
+            if self.transfers[slot].is_of(origin) && !keep(&self.key(slot)) {
+                self.change(slot, |transfer, _| transfer.forget(origin));
+                if !self.transfers[slot].has_origin() {
+                    self.drop_transfer(slot);
                 }
-                stays
-            });
-            entry.declared || entry.discovered || !entry.transfers.is_empty()
-        });
+            }
+        }
+        for number in self.connectors.numbers() {
+            if self.connectors[number].is_unknown() {
+                self.connectors.remove(number);
+            }
+        }
     }
 
-    /// The unfinished transfers whose answer is older than the refresh interval: those that were never answered first,
-    /// then the stalest. A settled or gone transfer is never among them.
+    /// The unfinished transfers that are to be looked at: those that never were first, then by how long ago the last
+    /// look was. A settled or gone transfer is never among them. What the cost depends on is how many are due.
     pub fn due(&self, now: Now) -> Vec<TransferKey> {
-        let mut due: Vec<_> = self
-            .unfinished
-            .iter()
-            .filter_map(|key| {
-                let transfer = self.transfer(key)?;
-                transfer.is_due(self.settings.min_refresh_interval, now).then(|| (transfer.turn(), key))
-            })
-            .collect();
-        due.sort_by_key(|(turn, _)| *turn);
-        due.into_iter().map(|(_, key)| key.clone()).collect()
+        let due = self.due.range(..=(now.instant, u32::MAX));
+        let mut turns: Vec<_> = due.map(|(_, slot)| (self.transfers[*slot].turn(), *slot)).collect();
+        turns.sort_unstable();
+        turns.into_iter().map(|(_, slot)| self.key(slot)).collect()
     }
 
     /// Takes an answer in. One for a transfer that is not tracked, settled or gone changes nothing.
     pub fn apply(&mut self, key: &TransferKey, answer: &Answer, now: Now) -> Applied {
-        let Some(connector) = self.connectors.get_mut(&key.connector_key()) else { return Applied::default() };
-        let Some(transfer) = connector.transfers.get_mut(&key.transfer) else { return Applied::default() };
+        let Some(number) = self.connectors.find(&key.connector_key()) else { return Applied::default() };
+        let Some(slot) = self.transfers.find(number, &key.transfer) else { return Applied::default() };
+        let transfer = &self.transfers[slot];
         if !transfer.state().is_unfinished() {
             return Applied::default();
         }
-        let applied = match answer {
+        let gone_after = self.settings.gone_after;
+        match answer {
             Answer::Files(files) if !files.is_empty() => {
                 let base = transfer.has_base(self.watching_since);
-                let newly = transfer.read(files, &mut self.codes, now);
-                if !base {
-                    connector.tally.count(&newly.finished, &key.transfer, now);
+                let newly = self.change(slot, |transfer, codes| transfer.read(files, codes, now));
+                if !base && !newly.finished.is_empty() {
+                    self.connectors[number].tally.count(&newly.finished, &key.transfer, now);
+                    self.connectors.touch(number);
                 }
-                Applied { failed: newly.failed, settled: !transfer.state().is_unfinished(), gone: false }
+                let settled = !self.transfers[slot].state().is_unfinished();
+                Applied { failed: newly.failed, settled, gone: false }
             }
             Answer::Files(_) | Answer::Unknown => {
-                let gone = transfer.unknown(self.settings.gone_after, now);
+                let gone = self.change(slot, |transfer, _| transfer.unknown(gone_after, now));
                 Applied { gone, ..Applied::default() }
             }
             Answer::Failed => {
-                transfer.fail(now);
+                self.change(slot, |transfer, _| transfer.fail(now));
                 Applied::default()
             }
-        };
-        if applied.settled || applied.gone {
-            self.unfinished.remove(key);
         }
-        applied
     }
 
     /// Drops the finished and gone transfers whose time is over; those that the configuration names stay.
     pub fn expire(&mut self, now: Now) {
-        let keep = self.settings.keep_settled;
-        for connector in self.connectors.values_mut() {
-            connector.transfers.retain(|_, transfer| !transfer.has_expired(keep, now));
+        while let Some((at, slot)) = self.ended.first().copied() {
+            if now.since(at) < self.settings.keep_settled {
+                break;
+            }
+            self.drop_transfer(slot);
         }
     }
 
-    /// Everything that is known now.
+    /// Everything that is known now. Pages without a change are those of the snapshot before.
     pub fn snapshot(&mut self, now: Now) -> Snapshot {
-        let mut snapshot = Snapshot { folded_failure_codes: self.codes.folded(), ..Snapshot::default() };
-        snapshot.origins.insert(Origin::Config, 0);
-        let (mut connectors, mut transfers) = (Vec::new(), Vec::new());
-        for (key, connector) in &self.connectors {
-            let Some(account) = self.accounts.get(&key.account) else { continue };
-            for transfer in connector.transfers.values() {
-                for origin in transfer.origins() {
-                    *snapshot.origins.entry(origin).or_default() += 1;
-                }
-            }
-            let labels = Arc::new(ConnectorLabels { account: Arc::clone(account), id: key.id.clone() });
-            if let Some(age) = connector.results_age(now) {
-                snapshot.results_ages.push((Arc::clone(&labels), age));
-            }
-            transfers.extend(connector.transfers.iter().map(|(id, transfer)| transfer.view(id, &labels)));
-            connectors.push(connector.view(&labels));
+        let (transfers, connectors) = (&self.transfers, &self.connectors);
+        let view = |slot| {
+            let transfer = &transfers[slot];
+            transfer.view(&connectors[transfer.connector()].labels)
+        };
+        // In order for people, and because equal label values beside each other compress better.
+        let order = |a: &TransferView, b: &TransferView| (&a.connector, &a.id).cmp(&(&b.connector, &b.id));
+        Snapshot {
+            transfers: self.pages.build(view, order),
+            results_ages: connectors.results_ages(now),
+            origins: self.origins(),
+            folded_failure_codes: self.codes.folded(),
+            connectors: self.connectors.pages(),
         }
-        let mut newest: Vec<_> = transfers.into_iter().enumerate().collect();
-        newest.sort_by(|(a, x), (b, y)| y.since.cmp(&x.since).then(a.cmp(b)));
-        newest.truncate(self.settings.shown);
-        newest.sort_by_key(|(at, _)| *at);
-        let transfers: Vec<_> = newest.into_iter().map(|(_, view)| view).collect();
-        snapshot.transfers = transfers.chunks(512).map(Arc::from).collect();
-        snapshot.connectors = connectors.chunks(32).map(Arc::from).collect();
-        snapshot
     }
 
-    fn transfer(&self, key: &TransferKey) -> Option<&Transfer> {
-        self.connectors.get(&key.connector_key())?.transfers.get(&key.transfer)
+    fn origins(&self) -> BTreeMap<Origin, u64> {
+        let counts = Origin::ALL.into_iter().zip(self.origins);
+        counts.filter(|(origin, transfers)| *transfers > 0 || *origin == Origin::Config).collect()
+    }
+
+    fn key(&self, slot: u32) -> TransferKey {
+        let transfer = &self.transfers[slot];
+        let ConnectorKey { account, id } = self.connectors[transfer.connector()].key.clone();
+        TransferKey { account, connector: id, transfer: transfer.id().clone() }
+    }
+
+    /// Changes a transfer, and whatever follows from it.
+    fn change<R>(&mut self, slot: u32, change: impl FnOnce(&mut Transfer, &mut CodeBook) -> R) -> R {
+        self.detach(slot);
+        let transfer = &mut self.transfers[slot];
+        let before = transfer.face();
+        let since = transfer.since();
+        let result = change(transfer, &mut self.codes);
+        let changed = transfer.face() != before;
+        if transfer.since() != since {
+            let to = transfer.since();
+            for slot in self.shown.move_to(slot, since, to) {
+                self.show(slot);
+            }
+        }
+        self.attach(slot, changed);
+        result
+    }
+
+    /// Takes a transfer out of every sum and queue.
+    fn detach(&mut self, slot: u32) {
+        let transfer = &self.transfers[slot];
+        self.connectors[transfer.connector()].subtract(slot, transfer);
+        for (origin, count) in Origin::ALL.into_iter().zip(&mut self.origins) {
+            *count -= u64::from(transfer.is_of(origin));
+        }
+        if let Some(at) = transfer.due_at(&self.settings) {
+            self.due.remove(&(at, slot));
+        }
+        if let Some(at) = transfer.ended() {
+            self.ended.remove(&(at, slot));
+        }
+    }
+
+    /// Puts a transfer into every sum and queue that it belongs to.
+    fn attach(&mut self, slot: u32, changed: bool) {
+        let transfer = &self.transfers[slot];
+        self.connectors[transfer.connector()].add(slot, transfer);
+        if changed {
+            self.connectors.touch(transfer.connector());
+        }
+        for (origin, count) in Origin::ALL.into_iter().zip(&mut self.origins) {
+            *count += u64::from(transfer.is_of(origin));
+        }
+        if let Some(at) = transfer.due_at(&self.settings) {
+            self.due.insert((at, slot));
+        }
+        if let Some(at) = transfer.ended().filter(|_| !transfer.is_of(Origin::Config)) {
+            self.ended.insert((at, slot));
+        }
+        self.place(slot, changed);
+    }
+
+    /// Has a transfer shown that has just become one of the newest, or hidden that no longer is.
+    fn show(&mut self, slot: u32) {
+        self.place(slot, true);
+    }
+
+    fn place(&mut self, slot: u32, changed: bool) {
+        let Some(transfer) = self.transfers.get(slot) else { return };
+        let tier = if transfer.state().is_unfinished() { Tier::Open } else { Tier::Ended };
+        self.pages.put(slot, self.shown.contains(transfer.since(), slot).then_some(tier), changed);
+    }
+
+    fn drop_transfer(&mut self, slot: u32) {
+        self.detach(slot);
+        let transfer = self.transfers.remove(slot);
+        self.connectors.touch(transfer.connector());
+        self.pages.put(slot, None, true);
+        for slot in self.shown.remove(transfer.since(), slot) {
+            self.show(slot);
+        }
+    }
+
+    fn drop_connector(&mut self, number: u32) {
+        for slot in self.transfers.slots() {
+            if self.transfers[slot].connector() == number {
+                self.drop_transfer(slot);
+            }
+        }
+        self.connectors.remove(number);
     }
 }

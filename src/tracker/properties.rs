@@ -207,4 +207,41 @@ proptest! {
             prop_assert_eq!(view.states.of(state), of_state);
         }
     }
+
+    /// Whatever fails, and however few looks fit into a sweep: the next sweep goes on where the one before stopped, and
+    /// all get as many looks.
+    #[test]
+    fn no_transfer_starves(
+        transfers in 1..30_usize,
+        budget in 1..10_usize,
+        outcomes in vec(0..3_u8, 1..40),
+    ) {
+        let now = start();
+        let mut tracker = tracker(now);
+        // Sweeps are 11 s apart, so that everything is due in each.
+        let settings = Settings { max_refresh_interval: Duration::from_secs(10), ..tracker.settings };
+        tracker.configure(settings, [account()]);
+        let ids: Vec<_> = (0..transfers).map(|n| format!("t{n}")).collect();
+        for id in &ids {
+            tracker.track(key(id), Origin::Config, None, now);
+        }
+        let mut looks = vec![0_usize; transfers];
+        for sweep in 0..(3 * transfers / budget + 3) {
+            let at = now.after(Duration::from_secs(11 * sweep as u64));
+            for (look, due) in (0..).zip(tracker.due(at).into_iter().take(budget)) {
+                let at = at.after(Duration::from_millis(look));
+                let transfer: usize = due.transfer.as_str()[1..].parse().unwrap();
+                looks[transfer] += 1;
+                let outcome = outcomes[transfer % outcomes.len()];
+                let answer = match outcome {
+                    0 => Answer::Failed,
+                    1 => Answer::Files(vec![file("/f", "QUEUED", "")]),
+                    _ => Answer::Files(vec![file("/f", if sweep % 2 == 0 { "QUEUED" } else { "IN_PROGRESS" }, "")]),
+                };
+                tracker.apply(&due, &answer, at);
+            }
+        }
+        let (least, most) = (looks.iter().min().unwrap(), looks.iter().max().unwrap());
+        prop_assert!(*least >= 2 && most - least <= 1, "{:?}", looks);
+    }
 }

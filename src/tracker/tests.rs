@@ -1,11 +1,12 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::*;
-use crate::model::{ConnectorView, FileStatus, Finished, TransferState, TransferView};
+use crate::model::{ConnectorView, FileStatus, Finished, Page, TransferState, TransferView};
 
 const SECOND: Duration = Duration::from_secs(1);
 const SETTINGS: Settings = Settings {
     min_refresh_interval: Duration::from_secs(10),
+    max_refresh_interval: Duration::from_mins(5),
     gone_after: Duration::from_mins(15),
     keep_settled: Duration::from_hours(1),
     shown: 100,
@@ -128,7 +129,7 @@ fn an_unknown_status_is_counted_under_its_own_name_and_keeps_the_file_unfinished
 }
 
 #[test]
-fn never_answered_transfers_are_due_first_then_the_stalest() {
+fn those_never_looked_at_are_due_first_then_those_looked_at_longest_ago() {
     let now = start();
     let mut tracker = tracker(now);
     for id in ["a", "b", "c", "d"] {
@@ -137,10 +138,95 @@ fn never_answered_transfers_are_due_first_then_the_stalest() {
     let running = files(&[("f", "QUEUED", "")]);
     tracker.apply(&key("b"), &running, now);
     tracker.apply(&key("a"), &running, now.after(SECOND));
-    tracker.apply(&key("c"), &Answer::Failed, now.after(SECOND));
+    tracker.apply(&key("c"), &Answer::Failed, now.after(2 * SECOND));
     let later = now.after(11 * SECOND);
-    assert_eq!(tracker.due(later), [key("d"), key("c"), key("b"), key("a")]);
-    assert_eq!(tracker.due(now.after(10 * SECOND)), [key("d"), key("c"), key("b")]);
+    assert_eq!(tracker.due(later), [key("d"), key("b"), key("a"), key("c")], "one that failed has had its turn");
+    assert_eq!(tracker.due(now.after(10 * SECOND)), [key("d"), key("b"), key("c")]);
+}
+
+#[test]
+fn what_does_not_change_is_asked_for_ever_less_often() {
+    let now = start();
+    let mut tracker = tracker(now);
+    tracker.track(key("a"), Origin::Config, None, now);
+    let (mut at, mut looks) = (now, Vec::new());
+    while at.since(now.instant) < Duration::from_hours(12) {
+        if !tracker.due(at).is_empty() {
+            looks.push(at.since(now.instant));
+            tracker.apply(&key("a"), &files(&[("f", "QUEUED", "")]), at);
+        }
+        at = at.after(SECOND);
+    }
+    let gap_after = |time: Duration| {
+        let next = looks.iter().position(|look| *look > time).unwrap();
+        looks[next] - looks[next - 1]
+    };
+    assert_eq!(gap_after(30 * SECOND), 10 * SECOND, "min_refresh_interval");
+    assert_eq!(gap_after(Duration::from_mins(10)), 29 * SECOND, "a twentieth of 9 min 28 s");
+    assert_eq!(gap_after(Duration::from_hours(10)), Duration::from_mins(5), "max_refresh_interval");
+    assert!(looks.len() < 220, "{} looks in 12 hours; every 10 s it were 4,320", looks.len());
+    tracker.apply(&key("a"), &files(&[("f", "IN_PROGRESS", "")]), at);
+    assert_eq!(tracker.due(at.after(9 * SECOND)), []);
+    assert_eq!(tracker.due(at.after(10 * SECOND)), [key("a")], "a change makes it lively again");
+}
+
+#[test]
+fn results_that_aws_keeps_no_longer_are_gone_at_once() {
+    let now = start();
+    let mut tracker = tracker(now);
+    let days = |days: u64| now.wall - Duration::from_hours(24 * days);
+    tracker.track(key("old"), Origin::Demo, Some(days(7)), now);
+    tracker.track(key("young"), Origin::Demo, Some(days(6)), now);
+    assert!(tracker.apply(&key("old"), &Answer::Unknown, now).gone);
+    assert!(!tracker.apply(&key("young"), &Answer::Unknown, now).gone);
+}
+
+#[test]
+fn the_newest_are_shown_and_all_are_in_the_sums() {
+    let now = start();
+    let mut tracker = tracker(now);
+    let settings = |shown| Settings { shown, ..SETTINGS };
+    tracker.configure(settings(2), [account()]);
+    for (id, age) in [("middle", 20), ("oldest", 30), ("newest", 10)] {
+        tracker.track(key(id), Origin::Demo, Some(now.wall - age * SECOND), now);
+        tracker.apply(&key(id), &files(&[("f", "COMPLETED", "")]), now);
+    }
+    assert_eq!(ids(&mut tracker, now), ["middle", "newest"]);
+    assert_eq!(connector(&mut tracker, now).files.unwrap().completed, 3);
+    tracker.configure(settings(0), [account()]);
+    assert_eq!(ids(&mut tracker, now), Vec::<String>::new());
+    tracker.configure(settings(3), [account()]);
+    assert_eq!(ids(&mut tracker, now).len(), 3);
+    tracker.configure(settings(1), [account()]);
+    assert_eq!(ids(&mut tracker, now), ["newest"]);
+    tracker.expire(now.after(SETTINGS.keep_settled));
+    assert_eq!(connector(&mut tracker, now).files, None, "nothing is known of any transfer");
+}
+
+#[test]
+fn a_snapshot_tells_anew_only_the_pages_that_have_changed() {
+    let now = start();
+    let mut tracker = tracker(now);
+    tracker.configure(Settings { shown: 10_000, ..SETTINGS }, [account()]);
+    for n in 0..2_000 {
+        let id = format!("t{n}");
+        tracker.track(key(&id), Origin::Demo, Some(now.wall), now);
+        let status = if n < 1_900 { "COMPLETED" } else { "QUEUED" };
+        tracker.apply(&key(&id), &files(&[("f", status, "")]), now);
+    }
+    let before = tracker.snapshot(now);
+    let told_anew = |tracker: &mut Tracker| {
+        let snapshot = tracker.snapshot(now);
+        let is_old = |page: &Page<TransferView>| before.transfers.iter().any(|old| Arc::ptr_eq(old, page));
+        snapshot.transfers.iter().filter(|page| !is_old(page)).count()
+    };
+    assert_eq!(told_anew(&mut tracker), 0);
+    tracker.apply(&key("t1950"), &files(&[("f", "QUEUED", "")]), now.after(SECOND));
+    assert_eq!(told_anew(&mut tracker), 0, "it is as it was");
+    assert!(Arc::ptr_eq(&tracker.snapshot(now).connectors[0], &before.connectors[0]));
+    tracker.apply(&key("t1950"), &files(&[("f", "IN_PROGRESS", "")]), now.after(SECOND));
+    assert_eq!(told_anew(&mut tracker), 1);
+    assert!(!Arc::ptr_eq(&tracker.snapshot(now).connectors[0], &before.connectors[0]));
 }
 
 #[test]
@@ -311,7 +397,7 @@ fn a_transfer_leaves_with_its_last_origin() {
     }
     track_new(&mut tracker, "both", now);
     tracker.retain_origin(Origin::Config, &|known| known.transfer.as_str() == "stays");
-    assert_eq!(tracker.due(now), [key("both"), key("stays")]);
+    assert_eq!(tracker.due(now), [key("stays"), key("both")]);
     assert_eq!(tracker.snapshot(now).origins.into_iter().collect::<Vec<_>>(), [(Origin::Config, 1), (Origin::Demo, 1)]);
     tracker.retain_origin(Origin::Config, &|_| false);
     tracker.retain_origin(Origin::Demo, &|_| false);
@@ -368,7 +454,9 @@ fn an_account_that_is_configured_no_more_takes_its_transfers_along() {
     let now = start();
     let mut tracker = tracker(now);
     tracker.track(key("a"), Origin::Config, None, now);
-    tracker.configure(SETTINGS, [Account { name: AccountName::new("other"), region: "us-east-1".into() }]);
+    tracker.apply(&key("a"), &files(&[("f", "QUEUED", "")]), now);
+    let settings = Settings { min_refresh_interval: 20 * SECOND, ..SETTINGS };
+    tracker.configure(settings, [Account { name: AccountName::new("other"), region: "us-east-1".into() }]);
     assert!(tracker.snapshot(now).connectors().next().is_none());
     assert_eq!(tracker.due(now), []);
 }

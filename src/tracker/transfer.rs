@@ -3,12 +3,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::FailedFile;
 use super::codes::CodeBook;
 use super::ledger::Ledger;
+use super::{FailedFile, Settings};
 use crate::model::{
     ConnectorLabels, FileCounts, FileResult, FileStatus, Finished, Now, Origin, TransferId, TransferState, TransferView,
 };
+
+/// How long AWS keeps results: "available up to 7 days after an operation has been requested"
+/// (<https://docs.aws.amazon.com/transfer/latest/APIReference/API_ListFileTransferResults.html>).
+const RESULTS_KEPT: Duration = Duration::from_hours(7 * 24);
+
+/// Of the time that nothing has changed, this share passes until the next look: news is at most 5 % late.
+const PATIENCE: u32 = 20;
 
 /// Files that finished with one answer.
 #[derive(Debug, Default)]
@@ -17,54 +24,93 @@ pub(super) struct Newly {
     pub(super) failed: Vec<FailedFile>,
 }
 
+/// What is known of one transfer. There are a hundred thousand: what an open one alone needs is apart.
 #[derive(Debug)]
 pub(super) struct Transfer {
-    origins: Vec<Origin>,
-    started_at: Option<SystemTime>,
-    first_seen: Now,
+    id: TransferId,
+    /// The number of its connector.
+    connector: u32,
+    origins: u8,
     state: TransferState,
     up: Option<bool>,
+    /// Start where a source tells it, else first sight.
+    since: SystemTime,
+    started: bool,
     files: Option<FileCounts>,
-    /// Gone once the transfer is settled: nothing is counted any more then.
-    ledger: Option<Box<Ledger>>,
-    answered: Option<Instant>,
-    attempted: Option<Instant>,
-    unknown_since: Option<Instant>,
+    open: Option<Box<Open>>,
     ended: Option<Instant>,
 }
 
+/// What is known only until the transfer ends: nothing is asked or counted after that.
+#[derive(Debug)]
+struct Open {
+    ledger: Ledger,
+    first_seen: Instant,
+    answered: Option<Instant>,
+    attempted: Option<Instant>,
+    /// When an answer last differed from the one before.
+    changed: Instant,
+    unknown_since: Option<Instant>,
+}
+
+/// What a scrape shows of a transfer.
+#[derive(PartialEq)]
+pub(super) struct Face {
+    state: TransferState,
+    up: Option<bool>,
+    since: SystemTime,
+    files: Option<FileCounts>,
+}
+
 impl Transfer {
-    pub(super) fn new(now: Now) -> Self {
+    pub(super) fn new(id: TransferId, connector: u32, now: Now) -> Self {
         Self {
-            origins: Vec::new(),
-            started_at: None,
-            first_seen: now,
+            id,
+            connector,
+            origins: 0,
             state: TransferState::Pending,
             up: None,
+            since: now.wall,
+            started: false,
             files: None,
-            ledger: None,
-            answered: None,
-            attempted: None,
-            unknown_since: None,
+            open: Some(Box::new(Open {
+                ledger: Ledger::default(),
+                first_seen: now.instant,
+                answered: None,
+                attempted: None,
+                changed: now.instant,
+                unknown_since: None,
+            })),
             ended: None,
         }
     }
 
     pub(super) fn learn(&mut self, origin: Origin, started_at: Option<SystemTime>) {
-        if !self.origins.contains(&origin) {
-            self.origins.push(origin);
+        self.origins |= 1 << origin as u8;
+        if let Some(start) = started_at.filter(|_| !self.started) {
+            self.since = start;
+            self.started = true;
         }
-        self.started_at = self.started_at.or(started_at);
     }
 
-    /// True if that was its last origin.
-    pub(super) fn forget(&mut self, origin: Origin) -> bool {
-        self.origins.retain(|known| *known != origin);
-        self.origins.is_empty()
+    pub(super) fn forget(&mut self, origin: Origin) {
+        self.origins &= !(1 << origin as u8);
     }
 
-    pub(super) fn origins(&self) -> impl Iterator<Item = Origin> {
-        self.origins.iter().copied()
+    pub(super) fn is_of(&self, origin: Origin) -> bool {
+        self.origins & (1 << origin as u8) != 0
+    }
+
+    pub(super) fn has_origin(&self) -> bool {
+        self.origins != 0
+    }
+
+    pub(super) fn id(&self) -> &TransferId {
+        &self.id
+    }
+
+    pub(super) fn connector(&self) -> u32 {
+        self.connector
     }
 
     pub(super) fn state(&self) -> TransferState {
@@ -73,11 +119,15 @@ impl Transfer {
 
     /// Start where a source tells it, else first sight.
     pub(super) fn since(&self) -> SystemTime {
-        self.started_at.unwrap_or(self.first_seen.wall)
+        self.since
     }
 
     pub(super) fn answered(&self) -> Option<Instant> {
-        self.answered
+        self.open.as_ref()?.answered
+    }
+
+    pub(super) fn ended(&self) -> Option<Instant> {
+        self.ended
     }
 
     /// True if the newest look told its files.
@@ -92,16 +142,27 @@ impl Transfer {
     /// True at the first reading of a transfer that began before `watching_since`, or whose start no source told: what
     /// has finished by then was not watched.
     pub(super) fn has_base(&self, watching_since: SystemTime) -> bool {
-        self.files.is_none() && self.started_at.is_none_or(|start| start < watching_since)
+        self.files.is_none() && (!self.started || self.since < watching_since)
     }
 
-    pub(super) fn is_due(&self, min_refresh_interval: Duration, now: Now) -> bool {
-        self.state.is_unfinished() && self.answered.is_none_or(|at| now.since(at) >= min_refresh_interval)
+    /// When an open transfer is to be looked at again: at once if it was never answered, else after a twentieth of the
+    /// time that it had not changed for, within the bounds.
+    pub(super) fn due_at(&self, settings: &Settings) -> Option<Instant> {
+        let open = self.open.as_ref()?;
+        let Some(answered) = open.answered else { return Some(open.first_seen) };
+        let still = answered.saturating_duration_since(open.changed);
+        let least = settings.min_refresh_interval;
+        Some(answered + (still / PATIENCE).min(settings.max_refresh_interval).max(least))
     }
 
-    /// Sorts the due: never answered before answered, each by what lies longest back.
-    pub(super) fn turn(&self) -> (Option<Instant>, Option<Instant>) {
-        (self.answered, self.attempted)
+    /// Sorts the due: never looked at first, then by how long ago the last look was, whatever it came to. So one that
+    /// fails all the time does not take the turn of others.
+    pub(super) fn turn(&self) -> Option<Instant> {
+        self.open.as_ref().and_then(|open| open.attempted)
+    }
+
+    pub(super) fn face(&self) -> Face {
+        Face { state: self.state, up: self.up, since: self.since, files: self.files.clone() }
     }
 
     pub(super) fn read(&mut self, files: &[FileResult], codes: &mut CodeBook, now: Now) -> Newly {
@@ -123,7 +184,8 @@ impl Transfer {
         }
 
         let mut newly = Newly::default();
-        for at in self.ledger.get_or_insert_default().enter(files, &ends) {
+        let Some(open) = &mut self.open else { return newly };
+        for at in open.ledger.enter(files, &ends) {
             let file = &files[at];
             if file.status == FileStatus::Failed {
                 newly.failed.push(FailedFile {
@@ -145,43 +207,44 @@ impl Transfer {
         } else {
             TransferState::Completed
         };
-        if !self.state.is_unfinished() {
-            self.ledger = None;
-            self.ended = Some(now.instant);
+        if self.files.as_ref() != Some(&counts) {
+            open.changed = now.instant;
         }
+        open.unknown_since = None;
         self.files = Some(counts);
-        self.unknown_since = None;
         self.note_answer(true, now);
+        if !self.state.is_unfinished() {
+            self.end(now);
+        }
         newly
     }
 
-    /// True if it is gone with this.
+    /// True if it is gone with this: asked for long enough, or begun so long ago that its results have expired.
     pub(super) fn unknown(&mut self, gone_after: Duration, now: Now) -> bool {
-        let since = *self.unknown_since.get_or_insert(now.instant);
+        let Some(open) = &mut self.open else { return false };
+        let since = *open.unknown_since.get_or_insert(now.instant);
+        let expired = self.started && now.wall.duration_since(self.since).is_ok_and(|age| age >= RESULTS_KEPT);
+        let gone = expired || now.since(since) >= gone_after;
         self.note_answer(false, now);
-        let gone = now.since(since) >= gone_after;
         if gone {
             self.state = TransferState::Gone;
-            self.ledger = None;
-            self.ended = Some(now.instant);
+            self.end(now);
         }
         gone
     }
 
     pub(super) fn fail(&mut self, now: Now) {
         self.up = Some(false);
-        self.attempted = Some(now.instant);
+        if let Some(open) = &mut self.open {
+            open.attempted = Some(now.instant);
+        }
     }
 
-    pub(super) fn has_expired(&self, keep_settled: Duration, now: Now) -> bool {
-        !self.origins.contains(&Origin::Config) && self.ended.is_some_and(|at| now.since(at) >= keep_settled)
-    }
-
-    pub(super) fn view(&self, id: &TransferId, connector: &Arc<ConnectorLabels>) -> TransferView {
+    pub(super) fn view(&self, connector: &Arc<ConnectorLabels>) -> TransferView {
         TransferView {
             connector: Arc::clone(connector),
-            id: id.clone(),
-            since: self.since(),
+            id: self.id.clone(),
+            since: self.since,
             state: self.state,
             up: self.up,
             files: self.files.clone(),
@@ -190,7 +253,25 @@ impl Transfer {
 
     fn note_answer(&mut self, up: bool, now: Now) {
         self.up = Some(up);
-        self.answered = Some(now.instant);
-        self.attempted = Some(now.instant);
+        if let Some(open) = &mut self.open {
+            open.answered = Some(now.instant);
+            open.attempted = Some(now.instant);
+        }
+    }
+
+    fn end(&mut self, now: Now) {
+        self.open = None;
+        self.ended = Some(now.instant);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hundred_thousand_of_them_fit() {
+        assert!(size_of::<Transfer>() <= 112, "{}", size_of::<Transfer>());
+        assert!(size_of::<TransferView>() <= 88, "{}", size_of::<TransferView>());
     }
 }

@@ -53,7 +53,7 @@ pub(crate) fn config(text: &str) -> (tempfile::TempDir, PathBuf) {
 pub(crate) fn config_text(endpoint_url: &str, pairs: &[(String, String)]) -> String {
     let mut text = format!(
         "accounts:\n  - name: prod\n    region: eu-central-1\n    endpoint_url: {endpoint_url}\n\
-         collector:\n  min_refresh_interval: 1ms\n  requests_per_second: 10000\n  concurrency: 32\ntransfers:\n"
+         collector:\n  min_refresh_interval: 1ms\n  max_refresh_interval: 1ms\n  requests_per_second: 10000\n  concurrency: 32\ntransfers:\n"
     );
     for (connector, transfer) in pairs {
         let _ = writeln!(text, "  - connector_id: {connector}\n    transfer_id: {transfer}");

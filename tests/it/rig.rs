@@ -44,6 +44,7 @@ pub(crate) fn plan(accounts: Vec<AccountPlan>, transfers: Vec<TransferKey>) -> P
         concurrency: 32,
         requests_per_second: 10_000.0,
         min_refresh_interval: Duration::from_millis(1),
+        max_refresh_interval: Duration::from_millis(1),
         ..CollectorPlan::default()
     };
     Plan { accounts, transfers, collector, ..Plan::default() }

@@ -26,6 +26,7 @@ const SCALARS: &[&str] = &[
     "collector.timeout",
     "collector.timeout_offset",
     "collector.min_refresh_interval",
+    "collector.max_refresh_interval",
     "collector.gone_after",
     "metrics.per_transfer",
     "metrics.keep_settled",
