@@ -18,7 +18,7 @@ use crate::config::{AccountPlan, Plan};
 use crate::metrics::own::OwnMetrics;
 use crate::metrics::{self, NameFilter, Scrape};
 use crate::model::{
-    Account, AccountName, Clock, ConnectorId, ConnectorKey, ConnectorTitle, FileResult, Now, Origin, TransferId,
+    Account, AccountName, Clock, ConnectorId, ConnectorKey, ConnectorTitle, FileResult, Now, Origin, Shard, TransferId,
     TransferKey, TransferState,
 };
 use crate::tracker::Settings;
@@ -34,33 +34,38 @@ pub fn system_clock() -> Arc<dyn Clock> {
     Arc::new(|| Now { instant: Instant::now(), wall: SystemTime::now() })
 }
 
+/// What the command line says of an exporter, beside its plan.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// Where they are given, the environment is asked for none.
+    pub credentials: Option<StaticCredentials>,
+    /// Which part of the transfers it tracks. Default all.
+    pub shard: Shard,
+}
+
 /// Everything that runs.
 pub struct App {
     collector: Collector,
     own: Arc<OwnMetrics>,
     clock: Arc<dyn Clock>,
-    credentials: Option<StaticCredentials>,
+    options: Options,
     plan: ArcSwap<Plan>,
     accounts: Mutex<Vec<AccountApi>>,
     ready: AtomicBool,
 }
 
 impl App {
-    /// An exporter of `plan`. With `credentials`, the environment is asked for none. Makes no AWS call.
+    /// An exporter of `plan`. Makes no AWS call.
     ///
     /// # Errors
     /// An account without a Region.
-    pub async fn new(
-        plan: Plan,
-        credentials: Option<StaticCredentials>,
-        clock: Arc<dyn Clock>,
-    ) -> anyhow::Result<Arc<Self>> {
+    pub async fn new(plan: Plan, options: Options, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<Self>> {
         let own = Arc::new(OwnMetrics::new()?);
         let app = Self {
-            collector: Collector::new(Arc::clone(&own), Arc::clone(&clock), settings(&plan)),
+            collector: Collector::new(Arc::clone(&own), Arc::clone(&clock), settings(&plan, options.shard)),
             own,
             clock,
-            credentials,
+            options,
             plan: ArcSwap::from_pointee(plan.clone()),
             accounts: Mutex::default(),
             ready: AtomicBool::new(true),
@@ -75,7 +80,7 @@ impl App {
     /// An account without a Region; the plan before stays in force.
     pub async fn apply(&self, plan: Plan) -> anyhow::Result<()> {
         let before = self.plan.load_full();
-        let sessions = Sessions::new(TimeOuts::within(plan.collector.timeout), self.credentials);
+        let sessions = Sessions::new(TimeOuts::within(plan.collector.timeout), self.options.credentials);
         let mut accounts = Vec::with_capacity(plan.accounts.len());
         for wanted in &plan.accounts {
             let same = before.collector == plan.collector && before.accounts.contains(wanted);
@@ -88,7 +93,7 @@ impl App {
         let targets = Targets {
             transfers: plan.transfers.clone(),
             connectors: known_connectors(&plan),
-            settings: settings(&plan),
+            settings: settings(&plan, self.options.shard),
             accounts: accounts.clone(),
         };
         *self.accounts.lock().unwrap_or_else(PoisonError::into_inner) = accounts;
@@ -236,12 +241,13 @@ pub async fn listen(on: Listen<'_>) -> anyhow::Result<Vec<TcpListener>> {
     Ok(listeners)
 }
 
-fn settings(plan: &Plan) -> Settings {
+fn settings(plan: &Plan, shard: Shard) -> Settings {
     Settings {
         min_refresh_interval: plan.collector.min_refresh_interval,
         max_refresh_interval: plan.collector.max_refresh_interval,
         gone_after: plan.collector.gone_after,
         keep_settled: plan.metrics.keep_settled,
+        shard,
         shown: if plan.metrics.per_transfer { plan.metrics.max_transfers } else { 0 },
     }
 }

@@ -14,6 +14,11 @@ fn main() -> ExitCode {
         .map_err(anyhow::Error::from)
         .and_then(|runtime| runtime.block_on(cli::run(cli)));
     let exit = ended.unwrap_or_else(|error| {
+        let error = match error.downcast::<clap::Error>() {
+            // Bad usage that only shows once flags are taken together.
+            Ok(usage) => usage.exit(),
+            Err(error) => error,
+        };
         // Where standard error is closed there is nobody to tell.
         let _ = writeln!(std::io::stderr(), "aws-transfer-exporter: {error:#}");
         Exit::Failed

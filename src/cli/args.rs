@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::app::Listen;
-use crate::model::{ConnectorId, TransferId};
+use crate::model::{ConnectorId, Shard, TransferId};
 use crate::simulator::Expiry;
 use crate::telemetry::{LogFormat, LogLevel};
 
@@ -22,6 +22,9 @@ pub struct Cli {
     /// Server.
     #[command(flatten)]
     pub web: WebFlags,
+    /// Shards.
+    #[command(flatten)]
+    pub shard: ShardFlags,
     /// Logs.
     #[command(flatten)]
     pub log: LogFlags,
@@ -57,6 +60,69 @@ impl WebFlags {
     pub(super) fn listen(&self) -> Listen<'_> {
         if self.systemd_socket { Listen::Systemd } else { Listen::Addresses(&self.listen_address) }
     }
+}
+
+/// Which part of the transfers this exporter tracks.
+#[derive(Debug, Args)]
+pub struct ShardFlags {
+    /// Which of --shard.total exporters this is, from 0; `from-hostname` takes the number that the host name ends with,
+    /// for the pods of a stateful set.
+    #[arg(long = "shard.index", value_name = "NUMBER", default_value = "0", global = true, value_parser = shard_index)]
+    pub index: ShardIndex,
+    /// Exporters that share the transfers, each with its own --shard.index.
+    #[arg(long = "shard.total", value_name = "NUMBER", default_value_t = 1, global = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(Shard::MOST)))]
+    pub total: u32,
+}
+
+/// Value of `--shard.index`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShardIndex {
+    /// This one.
+    Number(u32),
+    /// What the host name ends with.
+    FromHostname,
+}
+
+impl ShardFlags {
+    /// The shard that the flags name.
+    ///
+    /// # Errors
+    /// An index that is not below the total; a host name that ends with no number. Both are bad usage.
+    pub(super) fn shard(&self) -> Result<Shard, clap::Error> {
+        let usage = |message: String| Cli::command().error(clap::error::ErrorKind::ValueValidation, message);
+        let index = match self.index {
+            ShardIndex::Number(index) => index,
+            ShardIndex::FromHostname => {
+                let name = hostname();
+                ordinal(&name).ok_or_else(|| {
+                    usage(format!(
+                        "--shard.index=from-hostname: the host name `{name}` does not end with `-` and a number"
+                    ))
+                })?
+            }
+        };
+        Shard::new(index, self.total)
+            .map_err(|error| usage(format!("--shard.index={index} --shard.total={}: {error}", self.total)))
+    }
+}
+
+fn shard_index(text: &str) -> Result<ShardIndex, String> {
+    if text == "from-hostname" {
+        return Ok(ShardIndex::FromHostname);
+    }
+    text.parse().map(ShardIndex::Number).map_err(|_| "a number from 0, or `from-hostname`".to_owned())
+}
+
+/// The kernel's name of this machine; in a pod, the pod's name.
+fn hostname() -> String {
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    kernel.or_else(|| std::env::var("HOSTNAME").ok()).unwrap_or_default().trim().to_owned()
+}
+
+/// The number after the last `-`, as a stateful set names its pods.
+fn ordinal(hostname: &str) -> Option<u32> {
+    let (_, ordinal) = hostname.split('.').next()?.rsplit_once('-')?;
+    ordinal.parse().ok().filter(|_| ordinal.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// How logs are written.
@@ -168,13 +234,31 @@ fn telemetry_path(path: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_flags_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_shard_is_a_number_or_the_ordinal_of_the_host_name() {
+        assert_eq!(shard_index("2"), Ok(ShardIndex::Number(2)));
+        assert_eq!(shard_index("from-hostname"), Ok(ShardIndex::FromHostname));
+        for bad in ["", "-1", "1.5", "x", "hostname"] {
+            assert!(shard_index(bad).is_err(), "{bad}");
+        }
+        for (name, expected) in
+            [("exporter-0", Some(0)), ("aws-transfer-exporter-12", Some(12)), ("a-3.headless.ns.svc", Some(3))]
+        {
+            assert_eq!(ordinal(name), expected, "{name}");
+        }
+        for bad in ["", "exporter", "exporter-", "exporter-1a", "exporter-+1", "exporter0"] {
+            assert_eq!(ordinal(bad), None, "{bad}");
+        }
+        let flags = |index, total| ShardFlags { index: ShardIndex::Number(index), total }.shard();
+        assert_eq!(flags(1, 2).unwrap(), Shard::new(1, 2).unwrap());
+        assert_eq!(flags(2, 2).unwrap_err().exit_code(), 2);
     }
 
     #[test]

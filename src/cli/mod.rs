@@ -46,11 +46,11 @@ impl Exit {
 pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     telemetry::init(cli.log.level, cli.log.format)?;
     match cli.command {
-        None => serve::run(&cli.config.file, &cli.web).await,
-        Some(Command::Demo) => demo::run(&cli.web).await,
+        None => serve::run(&cli.config.file, &cli.web, cli.shard.shard()?).await,
+        Some(Command::Demo) => demo::run(&cli.web, cli.shard.shard()?).await,
         Some(Command::Simulate(args)) => simulate::run(args).await,
         Some(Command::Check) => check::run(&cli.config.file),
-        Some(Command::Once(args)) => once::run(&cli.config.file, args).await,
+        Some(Command::Once(args)) => once::run(&cli.config.file, args, cli.shard.shard()?).await,
         Some(Command::Results(args)) => results::run(&cli.config.file, args).await,
         Some(Command::Healthcheck) => healthcheck::run(&cli.web).await,
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::args::{DEFAULT_CONFIG, OutputForm, ResultsArgs};
 use super::{Exit, output};
-use crate::app::{self, App};
+use crate::app::{self, App, Options};
 use crate::config::Plan;
 use crate::model::{AccountName, ConnectorId, FailureCode, FileResult};
 
@@ -16,7 +16,7 @@ pub(super) async fn run(file: &Path, args: ResultsArgs) -> anyhow::Result<Exit> 
     // Without the default file, the default account does; a file that was asked for has to be there.
     let plan = if file == Path::new(DEFAULT_CONFIG) && !file.exists() { Plan::default() } else { super::load(file)? };
     let account = choose_account(&plan, args.account.as_deref(), &args.connector_id)?;
-    let app = App::new(plan, None, app::system_clock()).await?;
+    let app = App::new(plan, Options::default(), app::system_clock()).await?;
     let files = app.look(&account, &args.connector_id, &args.transfer_id).await?;
     if files.is_empty() {
         bail!(

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Instant, UNIX_EPOCH};
 
 use super::*;
-use crate::model::{ConnectorId, FileResult, FileStatus, TransferId, TransferState};
+use crate::model::{ConnectorId, FileResult, FileStatus, Shard, TransferId, TransferState};
 use crate::transfer::{ApiFuture, ErrorKind, ResultsPage, TransferError};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -12,6 +12,7 @@ const SETTINGS: Settings = Settings {
     max_refresh_interval: Duration::from_mins(5),
     gone_after: Duration::from_mins(1),
     shown: 1_000,
+    shard: Shard::ONLY,
     keep_settled: Duration::from_mins(1),
 };
 

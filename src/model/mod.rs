@@ -4,12 +4,14 @@
 mod clock;
 mod connector;
 mod ids;
+mod shard;
 mod snapshot;
 mod transfer;
 
 pub use clock::{Clock, Now};
 pub use connector::{Account, ConnectorKey, ConnectorNames, ConnectorTitle};
 pub use ids::{AccountName, ConnectorId, IdError, TransferId};
+pub use shard::{Shard, ShardError};
 pub use snapshot::{
     ConnectorLabels, ConnectorView, Finished, FinishedFiles, Page, Snapshot, StateCounts, TransferView,
 };

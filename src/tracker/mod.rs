@@ -19,8 +19,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::model::{
-    Account, AccountName, ConnectorKey, ConnectorTitle, FailureCode, FileResult, Now, Origin, Snapshot, TransferKey,
-    TransferView,
+    Account, AccountName, ConnectorKey, ConnectorTitle, FailureCode, FileResult, Now, Origin, Shard, Snapshot,
+    TransferKey, TransferView,
 };
 use codes::CodeBook;
 use connectors::Connectors;
@@ -42,6 +42,8 @@ pub struct Settings {
     pub keep_settled: Duration,
     /// So many transfers, the newest, have series of their own; the others show in the sums of their connectors alone.
     pub shown: usize,
+    /// Transfers of other shards are ignored.
+    pub shard: Shard,
 }
 
 /// What one look at a transfer came back with.
@@ -153,8 +155,11 @@ impl Tracker {
     }
 
     /// Starts to track a transfer, or adds an origin to one that is tracked. `started_at` is its start where the source
-    /// tells it. Transfers of accounts that are not configured are ignored.
+    /// tells it. Transfers of other shards, and of accounts that are not configured, are ignored.
     pub fn track(&mut self, key: TransferKey, origin: Origin, started_at: Option<SystemTime>, now: Now) {
+        if !self.settings.shard.owns(&key.connector, &key.transfer) {
+            return;
+        }
         let Some(account) = self.accounts.get(&key.account) else { return };
         let number = self.connectors.number_of(key.connector_key(), account, now);
         self.connectors[number].discovered |= origin != Origin::Config;

@@ -10,6 +10,7 @@ const SETTINGS: Settings = Settings {
     gone_after: Duration::from_mins(15),
     keep_settled: Duration::from_hours(1),
     shown: 100,
+    shard: Shard::ONLY,
 };
 
 pub(super) fn start() -> Now {

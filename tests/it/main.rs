@@ -13,6 +13,7 @@ mod faults;
 mod program;
 mod prometheus;
 mod rig;
+mod sharding;
 mod support;
 mod sweep;
 mod transfer_errors;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_transfer_exporter::app::{self, App};
+use aws_transfer_exporter::app::{self, App, Options};
 use aws_transfer_exporter::config::{AccountPlan, CollectorPlan, Plan};
 use aws_transfer_exporter::model::{AccountName, ConnectorId, TransferId, TransferKey};
 use aws_transfer_exporter::simulator::{
@@ -77,7 +77,12 @@ pub(crate) struct Exporter {
 
 impl Exporter {
     pub(crate) async fn start(plan: Plan) -> Self {
-        let app = App::new(plan, Some(CREDENTIALS), app::system_clock()).await.unwrap();
+        Self::start_with(plan, Options::default()).await
+    }
+
+    pub(crate) async fn start_with(plan: Plan, options: Options) -> Self {
+        let options = Options { credentials: Some(CREDENTIALS), ..options };
+        let app = App::new(plan, options, app::system_clock()).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
