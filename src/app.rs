@@ -248,6 +248,7 @@ fn settings(plan: &Plan, shard: Shard) -> Settings {
         gone_after: plan.collector.gone_after,
         keep_settled: plan.metrics.keep_settled,
         shard,
+        events: false,
         shown: if plan.metrics.per_transfer { plan.metrics.max_transfers } else { 0 },
     }
 }

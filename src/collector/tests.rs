@@ -13,6 +13,7 @@ const SETTINGS: Settings = Settings {
     gone_after: Duration::from_mins(1),
     shown: 1_000,
     shard: Shard::ONLY,
+    events: false,
     keep_settled: Duration::from_mins(1),
 };
 

@@ -3,6 +3,9 @@
 
 mod clock;
 mod connector;
+mod event;
+mod hash;
+mod histogram;
 mod ids;
 mod shard;
 mod snapshot;
@@ -10,10 +13,13 @@ mod transfer;
 
 pub use clock::{Clock, Now};
 pub use connector::{Account, ConnectorKey, ConnectorNames, ConnectorTitle};
+pub use event::{Direction, Fact, FileEnd, OperationEnd, RemoteOperation, StartedTransfer};
+pub use hash::stable_hash;
+pub use histogram::{DURATION_BOUNDS, DURATION_SCHEMA, Durations};
 pub use ids::{AccountName, ConnectorId, IdError, TransferId};
 pub use shard::{Shard, ShardError};
 pub use snapshot::{
-    ConnectorLabels, ConnectorView, Finished, FinishedFiles, Page, Snapshot, StateCounts, TransferView,
+    ConnectorLabels, ConnectorView, Finished, FinishedFiles, MovedFiles, Page, Snapshot, StateCounts, TransferView,
 };
 pub use transfer::{
     DOCUMENTED_FAILURE_CODES, FailureCode, FileCounts, FileResult, FileStatus, Origin, TransferKey, TransferState,

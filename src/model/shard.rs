@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::hash::{fnv1a, mix};
 use super::{ConnectorId, TransferId};
 
 /// One of several exporters that share the transfers.
@@ -59,9 +60,15 @@ impl Shard {
     }
 
     /// True if the transfer is this shard's. Rendezvous hashing: the transfer belongs to the shard that scores highest
-    /// for it, so with one shard more, the new one takes its share and nothing else moves.
+    /// for it, so with one shard more, the new one takes its share and nothing else moves. Every version of every shard
+    /// has to agree on the hash.
     pub fn owns(self, connector: &ConnectorId, transfer: &TransferId) -> bool {
-        let pair = fnv1a([connector.as_str().as_bytes(), b"/", transfer.as_str().as_bytes()]);
+        self.owns_text(connector, transfer.as_str())
+    }
+
+    /// The same for anything else that a connector does, by its id.
+    pub fn owns_text(self, connector: &ConnectorId, id: &str) -> bool {
+        let pair = fnv1a([connector.as_str().as_bytes(), b"/", id.as_bytes()]);
         let score = |shard: u32| mix(pair ^ mix(u64::from(shard) + 1));
         let own = score(self.index);
         // A tie, one in 2^64, goes to the lower index.
@@ -73,20 +80,6 @@ impl fmt::Display for Shard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {}", self.index, self.total)
     }
-}
-
-/// FNV-1a, 64 bits (<http://www.isthe.com/chongo/tech/comp/fnv/>). Every version of every shard has to agree on it, so it
-/// is not the standard library's hasher, which promises nothing of the kind.
-fn fnv1a(parts: [&[u8]; 3]) -> u64 {
-    let bytes = parts.into_iter().flatten();
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
-/// The finalizer of `SplitMix64` (<https://prng.di.unimi.it/splitmix64.c>): every bit of the result depends on every bit.
-fn mix(mut bits: u64) -> u64 {
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
 }
 
 #[cfg(test)]

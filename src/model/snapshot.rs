@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::{Account, ConnectorId, ConnectorTitle, FailureCode, FileCounts, Origin, TransferId, TransferState};
+use super::{
+    Account, ConnectorId, ConnectorTitle, Direction, Durations, FailureCode, FileCounts, Origin, RemoteOperation,
+    TransferId, TransferState,
+};
 
 /// Rows that are told together. The same `Arc` as long as no row of it has changed, so that what was made of a page
 /// once, a rendered or compressed text, serves for as long as the page stays.
@@ -65,6 +68,15 @@ pub struct FinishedFiles {
     pub newest: Option<(TransferId, SystemTime)>,
 }
 
+/// What events tell of the files that went one way.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MovedFiles {
+    /// Their bytes.
+    pub bytes: u64,
+    /// How long each took from its start to its end.
+    pub durations: Durations,
+}
+
 /// One connector.
 #[derive(Clone, Debug)]
 pub struct ConnectorView {
@@ -82,6 +94,10 @@ pub struct ConnectorView {
     pub unread: u64,
     /// Files seen to finish, by how; each counted once, the base left out.
     pub finished: BTreeMap<Finished, FinishedFiles>,
+    /// What its files were, by direction, as far as events have told.
+    pub moved: BTreeMap<Direction, MovedFiles>,
+    /// Operations beside file transfers, by what and how they ended, as events have told.
+    pub operations: BTreeMap<(RemoteOperation, Finished), u64>,
     /// Start (or first sight) of its oldest unfinished transfer.
     pub oldest_unfinished: Option<SystemTime>,
     /// When a file was last seen to complete.

@@ -25,24 +25,36 @@ impl TransferKey {
     }
 }
 
-/// Where a transfer was learned from; the label `origin` of `aws_transfer_exporter_transfers`.
+/// Where a transfer was learned from, by a number that stays, for it is stored; the label `origin` of `aws_transfer_exporter_transfers`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Origin {
     /// `transfers` of the configuration.
     Config,
     /// The built-in simulator of the `demo` command.
     Demo,
+    /// `discovery.files`.
+    Files,
+    /// `discovery.events`.
+    Events,
+    /// `discovery.cloudtrail`.
+    Cloudtrail,
+    /// The write API.
+    Api,
 }
 
 impl Origin {
     /// Every origin.
-    pub const ALL: [Self; 2] = [Self::Config, Self::Demo];
+    pub const ALL: [Self; 6] = [Self::Config, Self::Demo, Self::Files, Self::Events, Self::Cloudtrail, Self::Api];
 
     /// The label value.
     pub fn as_label(self) -> &'static str {
         match self {
             Self::Config => "config",
             Self::Demo => "demo",
+            Self::Files => "files",
+            Self::Events => "events",
+            Self::Cloudtrail => "cloudtrail",
+            Self::Api => "api",
         }
     }
 }
@@ -168,13 +180,18 @@ pub struct FileCounts {
 impl FileCounts {
     /// Counts one file.
     pub fn add_file(&mut self, status: &FileStatus, code: Option<&FailureCode>) {
+        self.add_files(status, code, 1);
+    }
+
+    /// Counts files of one status and code.
+    pub fn add_files(&mut self, status: &FileStatus, code: Option<&FailureCode>, files: u32) {
         match (status, code) {
-            (FileStatus::Queued, _) => self.queued += 1,
-            (FileStatus::InProgress, _) => self.in_progress += 1,
-            (FileStatus::Completed, _) => self.completed += 1,
-            (FileStatus::Failed, None) => self.failed_without_code += 1,
-            (FileStatus::Failed, Some(code)) => add_sorted(&mut self.failed, code, 1),
-            (FileStatus::Other(name), _) => add_sorted(&mut self.other, name, 1),
+            (FileStatus::Queued, _) => self.queued += files,
+            (FileStatus::InProgress, _) => self.in_progress += files,
+            (FileStatus::Completed, _) => self.completed += files,
+            (FileStatus::Failed, None) => self.failed_without_code += files,
+            (FileStatus::Failed, Some(code)) => add_sorted(&mut self.failed, code, files),
+            (FileStatus::Other(name), _) => add_sorted(&mut self.other, name, files),
         }
     }
 

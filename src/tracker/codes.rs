@@ -42,6 +42,11 @@ impl CodeBook {
         self.folded += 1;
     }
 
+    /// Goes on from a count of earlier.
+    pub(super) fn restore_folded(&mut self, folded: u64) {
+        self.folded = folded;
+    }
+
     /// Files whose code was folded.
     pub(super) fn folded(&self) -> u64 {
         self.folded

@@ -1,13 +1,13 @@
-//! One connector: the sums over its transfers, kept as they change, and what has finished on it.
+//! One connector: the sums over its transfers, kept as they change.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::tally::Tally;
 use super::transfer::Transfer;
 use crate::model::{
-    Account, ConnectorKey, ConnectorLabels, ConnectorTitle, ConnectorView, FileCounts, Finished, FinishedFiles, Now,
-    StateCounts, TransferId,
+    Account, ConnectorKey, ConnectorLabels, ConnectorTitle, ConnectorView, FileCounts, Now, StateCounts,
 };
 
 #[derive(Debug)]
@@ -36,29 +36,6 @@ struct Sums {
     unfinished: BTreeSet<(SystemTime, u32)>,
     /// Time of the answer and slot of each unfinished transfer that has one.
     answered: BTreeSet<(Instant, u32)>,
-}
-
-/// Files seen to finish. It only ever grows, also when the transfers are dropped.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
-    finished: BTreeMap<Finished, FinishedFiles>,
-    last_completed: Option<SystemTime>,
-    last_failed: Option<SystemTime>,
-}
-
-impl Tally {
-    pub(super) fn count(&mut self, files: &[Finished], transfer: &TransferId, now: Now) {
-        for end in files {
-            let last = match end {
-                Finished::Completed => &mut self.last_completed,
-                Finished::Failed(_) => &mut self.last_failed,
-            };
-            *last = Some(last.map_or(now.wall, |at| at.max(now.wall)));
-            let entry = self.finished.entry(end.clone()).or_insert(FinishedFiles { files: 0, newest: None });
-            entry.files += 1;
-            entry.newest = Some((transfer.clone(), now.wall));
-        }
-    }
 }
 
 impl Connector {
@@ -125,6 +102,8 @@ impl Connector {
             states: self.sums.states,
             unread: self.sums.unread,
             finished: self.tally.finished.clone(),
+            moved: self.tally.moved.clone(),
+            operations: self.tally.operations.clone(),
             oldest_unfinished: self.sums.unfinished.first().map(|(since, _)| *since),
             last_completed: self.tally.last_completed,
             last_failed: self.tally.last_failed,

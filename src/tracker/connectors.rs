@@ -51,10 +51,11 @@ impl Connectors {
         self.by_key.values().copied().collect()
     }
 
-    pub(super) fn remove(&mut self, number: u32) {
+    pub(super) fn remove(&mut self, number: u32) -> ConnectorKey {
         let connector = self.known.remove(number as usize);
         self.by_key.remove(&connector.key);
         self.pages.clear();
+        connector.key
     }
 
     /// Has the connector told anew.

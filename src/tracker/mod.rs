@@ -4,11 +4,18 @@
 mod codes;
 mod connector;
 mod connectors;
+mod events;
+#[cfg(test)]
+mod interleaved;
+mod journal;
 mod ledger;
 mod pages;
 #[cfg(test)]
 mod properties;
+pub mod record;
+mod remembered;
 mod shown;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -20,14 +27,19 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::model::{
     Account, AccountName, ConnectorKey, ConnectorTitle, FailureCode, FileResult, Now, Origin, Shard, Snapshot,
-    TransferKey, TransferView,
+    TransferKey, TransferView, stable_hash,
 };
 use codes::CodeBook;
 use connectors::Connectors;
+use journal::Journal;
+use ledger::Ledger;
 use pages::{Pages, Tier};
+use remembered::{REMEMBERED, Remembered};
 use shown::Shown;
 use transfer::Transfer;
 use transfers::Transfers;
+
+pub use events::Learned;
 
 /// What the tracker goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +56,8 @@ pub struct Settings {
     pub shown: usize,
     /// Transfers of other shards are ignored.
     pub shard: Shard,
+    /// Events are listened to: one may tell of a file after its transfer has ended.
+    pub events: bool,
 }
 
 /// What one look at a transfer came back with.
@@ -99,6 +113,10 @@ pub struct Tracker {
     shown: Shown,
     pages: Pages<TransferView>,
     codes: CodeBook,
+    /// Transfers that are no longer tracked, with their ledgers while any file may still count.
+    retired: Remembered<Option<Box<Ledger>>>,
+    operations: Remembered<()>,
+    journal: Option<Journal>,
 }
 
 impl Tracker {
@@ -116,6 +134,9 @@ impl Tracker {
             shown: Shown::new(settings.shown),
             pages: Pages::default(),
             codes: CodeBook::default(),
+            retired: Remembered::default(),
+            operations: Remembered::default(),
+            journal: None,
         }
     }
 
@@ -155,7 +176,8 @@ impl Tracker {
     }
 
     /// Starts to track a transfer, or adds an origin to one that is tracked. `started_at` is its start where the source
-    /// tells it. Transfers of other shards, and of accounts that are not configured, are ignored.
+    /// tells it. Transfers of other shards, and of accounts that are not configured, are ignored; and so is one that was
+    /// dropped not long ago, unless the configuration or the write API names it.
     pub fn track(&mut self, key: TransferKey, origin: Origin, started_at: Option<SystemTime>, now: Now) {
         if !self.settings.shard.owns(&key.connector, &key.transfer) {
             return;
@@ -167,14 +189,22 @@ impl Tracker {
             self.change(slot, |transfer, _| transfer.learn(origin, started_at));
             return;
         }
+        let hash = retired_hash(&key);
+        if self.retired.contains(hash) && !matches!(origin, Origin::Config | Origin::Api) {
+            return;
+        }
         let mut transfer = Transfer::new(key.transfer, number, now);
         transfer.learn(origin, started_at);
+        if let Some(ledger) = self.forget_retired(hash) {
+            transfer.resume(ledger);
+        }
         let since = transfer.since();
         let slot = self.transfers.insert(transfer);
         for slot in self.shown.insert(since, slot) {
             self.show(slot);
         }
         self.attach(slot, true);
+        self.journal_transfer(slot);
     }
 
     /// Takes an origin from every transfer that `keep` refuses; one without an origin is no longer tracked. A connector
@@ -184,13 +214,13 @@ impl Tracker {
             if self.transfers[slot].is_of(origin) && !keep(&self.key(slot)) {
                 self.change(slot, |transfer, _| transfer.forget(origin));
                 if !self.transfers[slot].has_origin() {
-                    self.drop_transfer(slot);
+                    self.drop_transfer(slot, None);
                 }
             }
         }
         for number in self.connectors.numbers() {
             if self.connectors[number].is_unknown() {
-                self.connectors.remove(number);
+                self.remove_connector(number);
             }
         }
     }
@@ -215,11 +245,12 @@ impl Tracker {
         let gone_after = self.settings.gone_after;
         match answer {
             Answer::Files(files) if !files.is_empty() => {
-                let base = transfer.has_base(self.watching_since);
-                let newly = self.change(slot, |transfer, codes| transfer.read(files, codes, now));
-                if !base && !newly.finished.is_empty() {
-                    self.connectors[number].tally.count(&newly.finished, &key.transfer, now);
-                    self.connectors.touch(number);
+                let since = self.watching_since;
+                let newly = self.change(slot, |transfer, codes| transfer.read(files, since, codes, now));
+                if !newly.finished.is_empty() {
+                    let tally = &mut self.connectors[number].tally;
+                    newly.finished.iter().for_each(|end| tally.count(end, &key.transfer, now.wall));
+                    self.touch(number);
                 }
                 let settled = !self.transfers[slot].state().is_unfinished();
                 Applied { failed: newly.failed, settled, gone: false }
@@ -235,13 +266,19 @@ impl Tracker {
         }
     }
 
-    /// Drops the finished and gone transfers whose time is over; those that the configuration names stay.
+    /// Drops the finished and gone transfers whose time is over, and remembers that they were; those that the
+    /// configuration names stay.
     pub fn expire(&mut self, now: Now) {
         while let Some((at, slot)) = self.ended.first().copied() {
             if now.since(at) < self.settings.keep_settled {
                 break;
             }
-            self.drop_transfer(slot);
+            self.drop_transfer(slot, Some(now));
+        }
+        let (retired, operations) = (self.retired.expire(now.wall), self.operations.expire(now.wall));
+        if let Some(journal) = &mut self.journal {
+            journal.retired.extend(retired);
+            journal.operations.extend(operations);
         }
     }
 
@@ -281,6 +318,7 @@ impl Tracker {
         let before = transfer.face();
         let since = transfer.since();
         let result = change(transfer, &mut self.codes);
+        transfer.close(self.settings.events);
         let changed = transfer.face() != before;
         if transfer.since() != since {
             let to = transfer.since();
@@ -289,6 +327,9 @@ impl Tracker {
             }
         }
         self.attach(slot, changed);
+        if changed {
+            self.journal_transfer(slot);
+        }
         result
     }
 
@@ -311,9 +352,7 @@ impl Tracker {
     fn attach(&mut self, slot: u32, changed: bool) {
         let transfer = &self.transfers[slot];
         self.connectors[transfer.connector()].add(slot, transfer);
-        if changed {
-            self.connectors.touch(transfer.connector());
-        }
+        let number = transfer.connector();
         for (origin, count) in Origin::ALL.into_iter().zip(&mut self.origins) {
             *count += u64::from(transfer.is_of(origin));
         }
@@ -322,6 +361,9 @@ impl Tracker {
         }
         if let Some(at) = transfer.ended().filter(|_| !transfer.is_of(Origin::Config)) {
             self.ended.insert((at, slot));
+        }
+        if changed {
+            self.touch(number);
         }
         self.place(slot, changed);
     }
@@ -337,22 +379,71 @@ impl Tracker {
         self.pages.put(slot, self.shown.contains(transfer.since(), slot).then_some(tier), changed);
     }
 
-    fn drop_transfer(&mut self, slot: u32) {
+    /// No longer tracks a transfer; with `now`, it is remembered that it was.
+    fn drop_transfer(&mut self, slot: u32, now: Option<Now>) {
+        let key = self.key(slot);
         self.detach(slot);
         let transfer = self.transfers.remove(slot);
-        self.connectors.touch(transfer.connector());
+        self.touch(transfer.connector());
         self.pages.put(slot, None, true);
         for slot in self.shown.remove(transfer.since(), slot) {
             self.show(slot);
+        }
+        if let Some(now) = now {
+            let hash = retired_hash(&key);
+            self.retired.insert(hash, now.wall + REMEMBERED, transfer.take_ledger());
+            self.journal_retired(hash);
+        }
+        if let Some(journal) = &mut self.journal {
+            journal.transfers.remove(&slot);
+            journal.dropped.insert(key);
         }
     }
 
     fn drop_connector(&mut self, number: u32) {
         for slot in self.transfers.slots() {
             if self.transfers[slot].connector() == number {
-                self.drop_transfer(slot);
+                self.drop_transfer(slot, None);
             }
         }
-        self.connectors.remove(number);
+        self.remove_connector(number);
     }
+
+    fn remove_connector(&mut self, number: u32) {
+        let key = self.connectors.remove(number);
+        if let Some(journal) = &mut self.journal {
+            journal.connectors.remove(&number);
+            journal.dropped_connectors.insert(key);
+        }
+    }
+
+    fn touch(&mut self, number: u32) {
+        self.connectors.touch(number);
+        if let Some(journal) = &mut self.journal {
+            journal.connectors.insert(number);
+        }
+    }
+
+    /// Forgets that a transfer was dropped; what comes back is its ledger, if any file of it may still count.
+    fn forget_retired(&mut self, hash: u64) -> Option<Box<Ledger>> {
+        let known = self.retired.remove(hash)?;
+        self.journal_retired(hash);
+        known
+    }
+
+    fn journal_transfer(&mut self, slot: u32) {
+        if let Some(journal) = &mut self.journal {
+            journal.transfers.insert(slot);
+        }
+    }
+
+    fn journal_retired(&mut self, hash: u64) {
+        if let Some(journal) = &mut self.journal {
+            journal.retired.insert(hash);
+        }
+    }
+}
+
+fn retired_hash(key: &TransferKey) -> u64 {
+    stable_hash(&format!("{}/{}/{}", key.account, key.connector, key.transfer))
 }

@@ -11,6 +11,7 @@ const SETTINGS: Settings = Settings {
     keep_settled: Duration::from_hours(1),
     shown: 100,
     shard: Shard::ONLY,
+    events: false,
 };
 
 pub(super) fn start() -> Now {

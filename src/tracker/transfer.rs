@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::codes::CodeBook;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Told};
+use super::record::{TransferRecord, counts, counts_record, millis, time};
 use super::{FailedFile, Settings};
 use crate::model::{
-    ConnectorLabels, FileCounts, FileResult, FileStatus, Finished, Now, Origin, TransferId, TransferState, TransferView,
+    ConnectorLabels, FileCounts, FileEnd, FileResult, FileStatus, Finished, Now, Origin, TransferId, TransferState,
+    TransferView,
 };
 
 /// How long AWS keeps results: "available up to 7 days after an operation has been requested"
@@ -37,14 +39,15 @@ pub(super) struct Transfer {
     since: SystemTime,
     started: bool,
     files: Option<FileCounts>,
+    /// While any of its files may still count: until it has ended, and with events until they have told all.
+    ledger: Option<Box<Ledger>>,
     open: Option<Box<Open>>,
     ended: Option<Instant>,
 }
 
-/// What is known only until the transfer ends: nothing is asked or counted after that.
+/// What is known only until the transfer ends: nothing is asked after that.
 #[derive(Debug)]
 struct Open {
-    ledger: Ledger,
     first_seen: Instant,
     answered: Option<Instant>,
     attempted: Option<Instant>,
@@ -53,9 +56,10 @@ struct Open {
     unknown_since: Option<Instant>,
 }
 
-/// What a scrape shows of a transfer.
+/// What a scrape shows of a transfer, and where it was learned from.
 #[derive(PartialEq)]
 pub(super) struct Face {
+    origins: u8,
     state: TransferState,
     up: Option<bool>,
     since: SystemTime,
@@ -73,8 +77,8 @@ impl Transfer {
             since: now.wall,
             started: false,
             files: None,
+            ledger: Some(Box::default()),
             open: Some(Box::new(Open {
-                ledger: Ledger::default(),
                 first_seen: now.instant,
                 answered: None,
                 attempted: None,
@@ -141,8 +145,8 @@ impl Transfer {
 
     /// True at the first reading of a transfer that began before `watching_since`, or whose start no source told: what
     /// has finished by then was not watched.
-    pub(super) fn has_base(&self, watching_since: SystemTime) -> bool {
-        self.files.is_none() && (!self.started || self.since < watching_since)
+    fn has_base(&self, watching_since: SystemTime) -> bool {
+        !self.ledger.as_ref().is_some_and(|ledger| ledger.answered) && (!self.started || self.since < watching_since)
     }
 
     /// When an open transfer is to be looked at again: at once if it was never answered, else after a twentieth of the
@@ -162,10 +166,16 @@ impl Transfer {
     }
 
     pub(super) fn face(&self) -> Face {
-        Face { state: self.state, up: self.up, since: self.since, files: self.files.clone() }
+        Face { origins: self.origins, state: self.state, up: self.up, since: self.since, files: self.files.clone() }
     }
 
-    pub(super) fn read(&mut self, files: &[FileResult], codes: &mut CodeBook, now: Now) -> Newly {
+    pub(super) fn read(
+        &mut self,
+        files: &[FileResult],
+        watching_since: SystemTime,
+        codes: &mut CodeBook,
+        now: Now,
+    ) -> Newly {
         let mut counts = FileCounts::default();
         let mut ends = Vec::with_capacity(files.len());
         let mut folded = vec![false; files.len()];
@@ -184,8 +194,9 @@ impl Transfer {
         }
 
         let mut newly = Newly::default();
-        let Some(open) = &mut self.open else { return newly };
-        for at in open.ledger.enter(files, &ends) {
+        let base = self.has_base(watching_since);
+        let (Some(open), Some(ledger)) = (&mut self.open, &mut self.ledger) else { return newly };
+        for at in ledger.answer(files, &ends, base) {
             let file = &files[at];
             if file.status == FileStatus::Failed {
                 newly.failed.push(FailedFile {
@@ -197,7 +208,7 @@ impl Transfer {
             if folded[at] {
                 codes.note_folded();
             }
-            newly.finished.extend(ends[at].clone());
+            newly.finished.extend(ends[at].clone().filter(|_| !base));
         }
 
         self.state = if counts.unfinished_files() > 0 {
@@ -263,6 +274,84 @@ impl Transfer {
         self.open = None;
         self.ended = Some(now.instant);
     }
+
+    /// Takes an event in that tells of one of its files.
+    pub(super) fn told(&mut self, file: &FileEnd, end: &Finished, now: Now) -> Told {
+        let settled = matches!(self.state, TransferState::Completed | TransferState::Failed);
+        let Some(ledger) = &mut self.ledger else { return Told::Again };
+        let told = ledger.event(&file.file_transfer_id, &file.path, end, settled);
+        if told != Told::Again
+            && let Some(open) = &mut self.open
+        {
+            // News: the rest is looked at again soon.
+            open.changed = now.instant;
+        }
+        told
+    }
+
+    /// Drops what nothing needs any more once it has ended: without events all of the ledger, with them when they have
+    /// told every file.
+    pub(super) fn close(&mut self, events: bool) {
+        if self.ended.is_some() && self.ledger.as_ref().is_some_and(|ledger| !events || ledger.is_told()) {
+            self.ledger = None;
+        }
+    }
+
+    pub(super) fn take_ledger(self) -> Option<Box<Ledger>> {
+        self.ledger
+    }
+
+    /// Takes over what was counted of it before it was dropped.
+    pub(super) fn resume(&mut self, ledger: Box<Ledger>) {
+        self.ledger = Some(ledger);
+    }
+
+    pub(super) fn record(&self, now: Now) -> TransferRecord {
+        let wall = |at: Instant| millis(now.wall.checked_sub(now.since(at)).unwrap_or(now.wall));
+        let open = self.open.as_ref();
+        TransferRecord {
+            origins: self.origins,
+            since: millis(self.since),
+            started: self.started,
+            state: self.state as u8,
+            up: self.up,
+            files: self.files.as_ref().map(counts_record),
+            ledger: self.ledger.as_deref().map(Into::into),
+            ended: self.ended.map(wall),
+            changed: open.map_or(0, |open| wall(open.changed)),
+            unknown_since: open.and_then(|open| open.unknown_since).map(wall),
+        }
+    }
+
+    /// As it was written; ages go on as if the process had not stopped. An open one is looked at as soon as it can be.
+    pub(super) fn restored(id: TransferId, connector: u32, record: &TransferRecord, now: Now) -> Self {
+        let instant = |at: u64| {
+            let age = now.wall.duration_since(time(at)).unwrap_or_default();
+            now.instant.checked_sub(age).unwrap_or(now.instant)
+        };
+        let state = TransferState::ALL.into_iter().find(|state| *state as u8 == record.state);
+        let state = state.unwrap_or(TransferState::Pending);
+        let open = Open {
+            first_seen: now.instant,
+            answered: None,
+            attempted: None,
+            changed: instant(record.changed),
+            unknown_since: record.unknown_since.map(instant),
+        };
+        Self {
+            id,
+            connector,
+            origins: record.origins,
+            state,
+            up: record.up,
+            since: time(record.since),
+            started: record.started,
+            files: record.files.as_deref().map(counts),
+            ledger: record.ledger.as_ref().map(|ledger| Box::new(ledger.into())),
+            open: state.is_unfinished().then(|| Box::new(open)),
+            ended: record.ended.map(instant),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -271,7 +360,7 @@ mod tests {
 
     #[test]
     fn a_hundred_thousand_of_them_fit() {
-        assert!(size_of::<Transfer>() <= 112, "{}", size_of::<Transfer>());
+        assert!(size_of::<Transfer>() <= 120, "{}", size_of::<Transfer>());
         assert!(size_of::<TransferView>() <= 88, "{}", size_of::<TransferView>());
     }
 }

@@ -1,0 +1,131 @@
+//! What sources other than the API tell.
+
+use super::ledger::Told;
+use super::{FailedFile, Tracker, retired_hash};
+use crate::model::{Fact, FileEnd, Finished, Now, OperationEnd, Origin, Shard, TransferKey, stable_hash};
+use crate::tracker::remembered::REMEMBERED;
+
+/// What became of a fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Learned {
+    /// It was news.
+    News {
+        /// The failed file that it told, if it did.
+        failed: Option<FailedFile>,
+    },
+    /// It had been told before.
+    Duplicate,
+    /// It is of an account that is not configured, or of another shard.
+    Foreign,
+}
+
+impl Tracker {
+    /// Takes in what a source has told.
+    pub fn learn(&mut self, fact: &Fact, origin: Origin, now: Now) -> Learned {
+        match fact {
+            Fact::Started(start) => {
+                if !self.is_ours(&start.key) {
+                    return Learned::Foreign;
+                }
+                let known = self.is_known(&start.key, origin);
+                self.track(start.key.clone(), origin, start.started_at, now);
+                if known { Learned::Duplicate } else { Learned::News { failed: None } }
+            }
+            Fact::FileEnded(file) => self.file_ended(file, origin, now),
+            Fact::OperationEnded(end) => self.operation_ended(end, now),
+        }
+    }
+
+    fn file_ended(&mut self, file: &FileEnd, origin: Origin, now: Now) -> Learned {
+        if !self.is_ours(&file.key) {
+            return Learned::Foreign;
+        }
+        let end = self.admitted(&file.end);
+        let hash = retired_hash(&file.key);
+        let told = if self.retired.contains(hash) && self.slot(&file.key).is_none() {
+            let told = match self.retired.get_mut(hash) {
+                Some(Some(ledger)) => ledger.event(&file.file_transfer_id, &file.path, &end, true),
+                _ => Told::Again,
+            };
+            self.journal_retired(hash);
+            told
+        } else {
+            self.track(file.key.clone(), origin, None, now);
+            let Some(slot) = self.slot(&file.key) else { return Learned::Foreign };
+            let told = self.change(slot, |transfer, _| transfer.told(file, &end, now));
+            self.journal_transfer(slot);
+            told
+        };
+        if told == Told::Again {
+            return Learned::Duplicate;
+        }
+        let Some(number) = self.connectors.find(&file.key.connector_key()) else { return Learned::Foreign };
+        let tally = &mut self.connectors[number].tally;
+        tally.moved(file);
+        if told == Told::Counts {
+            tally.count(&end, &file.key.transfer, file.ended_at);
+            if end != file.end {
+                self.codes.note_folded();
+            }
+        } else {
+            tally.note(&end, file.ended_at);
+        }
+        self.touch(number);
+        let failed = match &file.end {
+            // One that an answer has counted was reported with it.
+            Finished::Failed(code) if told == Told::Counts => {
+                Some(FailedFile { path: file.path.clone(), code: code.clone(), message: file.message.clone() })
+            }
+            _ => None,
+        };
+        Learned::News { failed }
+    }
+
+    fn operation_ended(&mut self, ended: &OperationEnd, now: Now) -> Learned {
+        let Some(account) = self.accounts.get(&ended.connector.account) else { return Learned::Foreign };
+        let (connector, operation) = (&ended.connector, ended.operation);
+        // By connector and id, as a transfer's shard is by connector and transfer.
+        if self.settings.shard != Shard::ONLY && !self.settings.shard.owns_text(&connector.id, &ended.id) {
+            return Learned::Foreign;
+        }
+        let text = format!("{}/{}/{}/{}", connector.account, connector.id, operation.as_str(), ended.id);
+        let hash = stable_hash(&text);
+        if self.operations.contains(hash) {
+            return Learned::Duplicate;
+        }
+        let number = self.connectors.number_of(connector.clone(), account, now);
+        self.operations.insert(hash, now.wall + REMEMBERED, ());
+        if let Some(journal) = &mut self.journal {
+            journal.operations.insert(hash);
+        }
+        let end = self.admitted(&ended.end);
+        self.connectors[number].discovered = true;
+        self.connectors[number].tally.operation(operation, end);
+        self.touch(number);
+        Learned::News { failed: None }
+    }
+
+    /// An end with the code that it is counted under.
+    fn admitted(&mut self, end: &Finished) -> Finished {
+        match end {
+            Finished::Failed(Some(code)) => Finished::Failed(Some(self.codes.admit_code(code))),
+            other => other.clone(),
+        }
+    }
+
+    fn is_ours(&self, key: &TransferKey) -> bool {
+        self.accounts.contains_key(&key.account) && self.settings.shard.owns(&key.connector, &key.transfer)
+    }
+
+    fn is_known(&self, key: &TransferKey, origin: Origin) -> bool {
+        match self.slot(key) {
+            Some(slot) => self.transfers[slot].is_of(origin),
+            None => self.retired.contains(retired_hash(key)) && origin != Origin::Api,
+        }
+    }
+
+    pub(super) fn slot(&self, key: &TransferKey) -> Option<u32> {
+        let number = self.connectors.find(&key.connector_key())?;
+        self.transfers.find(number, &key.transfer)
+    }
+}

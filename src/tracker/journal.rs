@@ -1,0 +1,145 @@
+//! What has changed since it was last written, and how it is taken up again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::Tracker;
+use super::record::{Changes, ConnectorRecord, Meta, RetiredRecord, Saved, TransferRecord, millis, time};
+use super::tally::Tally;
+use super::transfer::Transfer;
+use crate::model::{ConnectorKey, Finished, Now, Origin, TransferKey};
+
+/// Marks of what has changed; the values are read when they are asked for.
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    pub(super) transfers: BTreeSet<u32>,
+    pub(super) dropped: BTreeSet<TransferKey>,
+    pub(super) connectors: BTreeSet<u32>,
+    pub(super) dropped_connectors: BTreeSet<ConnectorKey>,
+    pub(super) retired: BTreeSet<u64>,
+    pub(super) operations: BTreeSet<u64>,
+    /// What was written last of the rest.
+    meta: Meta,
+}
+
+impl Tracker {
+    /// Takes up what was written, and marks changes from here on. To be called once, after the first
+    /// [`Tracker::configure`]; what belongs to an account that is no longer configured, or to another Region or shard, is
+    /// left out, and marked as dropped.
+    pub fn restore(&mut self, saved: Saved, now: Now) {
+        self.journal = Some(Journal { meta: saved.meta, ..Journal::default() });
+        self.watching_since = saved.meta.watching_since.map_or(now.wall, time);
+        self.codes.restore_folded(saved.meta.folded);
+        for (key, record) in saved.connectors {
+            let account = self.accounts.get(&key.account).filter(|account| *account.region == *record.region);
+            let Some(account) = account.map(Arc::clone) else {
+                self.note_dropped_connector(key);
+                continue;
+            };
+            let number = self.connectors.number_of(key, &account, now);
+            let connector = &mut self.connectors[number];
+            connector.known_since = time(record.known_since);
+            connector.discovered = record.discovered;
+            connector.tally = Tally::from(&record);
+            for end in connector.tally.finished.keys() {
+                if let Finished::Failed(Some(code)) = end {
+                    self.codes.admit_code(code);
+                }
+            }
+        }
+        for (key, record) in saved.transfers {
+            let ours = self.settings.shard.owns(&key.connector, &key.transfer);
+            let Some(number) = self.connectors.find(&key.connector_key()).filter(|_| ours) else {
+                if let Some(journal) = &mut self.journal {
+                    journal.dropped.insert(key);
+                }
+                continue;
+            };
+            if self.transfers.find(number, &key.transfer).is_none() {
+                self.restore_transfer(key, number, &record, now);
+            }
+        }
+        for (hash, record) in saved.retired {
+            let ledger = record.ledger.as_ref().map(|ledger| Box::new(ledger.into()));
+            self.retired.insert(hash, time(record.until), ledger);
+        }
+        for (hash, until) in saved.operations {
+            self.operations.insert(hash, time(until), ());
+        }
+    }
+
+    fn restore_transfer(&mut self, key: TransferKey, number: u32, record: &TransferRecord, now: Now) {
+        let transfer = Transfer::restored(key.transfer, number, record, now);
+        let since = transfer.since();
+        let slot = self.transfers.insert(transfer);
+        for slot in self.shown.insert(since, slot) {
+            self.show(slot);
+        }
+        self.attach(slot, true);
+    }
+
+    fn note_dropped_connector(&mut self, key: ConnectorKey) {
+        if let Some(journal) = &mut self.journal {
+            journal.dropped_connectors.insert(key);
+        }
+    }
+
+    /// What has changed since the last time. Nothing before [`Tracker::restore`].
+    pub fn take_changes(&mut self, now: Now) -> Changes {
+        let Some(journal) = &mut self.journal else { return Changes::default() };
+        let marks = std::mem::take(journal);
+        let meta = Meta { watching_since: Some(millis(self.watching_since)), folded: self.codes.folded() };
+        journal.meta = meta;
+        let (transfers, retired, operations) = (&self.transfers, &self.retired, &self.operations);
+        let mut changes = Changes::default();
+        // What was dropped and has come again is written after.
+        changes.transfers.extend(marks.dropped.into_iter().map(|key| (key, None)));
+        let known = |slot: u32| transfers.get(slot).map(|transfer| (self.key(slot), Some(transfer.record(now))));
+        changes.transfers.extend(marks.transfers.into_iter().filter_map(known));
+        changes.connectors.extend(marks.dropped_connectors.into_iter().map(|key| (key, None)));
+        changes.connectors.extend(marks.connectors.into_iter().map(|number| {
+            let connector = &self.connectors[number];
+            let mut record = ConnectorRecord {
+                region: connector.labels.account.region.to_string(),
+                known_since: millis(connector.known_since),
+                discovered: connector.discovered,
+                ..ConnectorRecord::default()
+            };
+            connector.tally.fill(&mut record);
+            (connector.key.clone(), Some(record))
+        }));
+        changes.retired.extend(marks.retired.into_iter().map(|hash| {
+            let record = retired.get(hash).map(|(until, ledger)| RetiredRecord {
+                until: millis(*until),
+                ledger: ledger.as_deref().map(Into::into),
+            });
+            (hash, record)
+        }));
+        let until = |hash| (hash, operations.get(hash).map(|(until, ())| millis(*until)));
+        changes.operations.extend(marks.operations.into_iter().map(until));
+        if meta != marks.meta {
+            changes.meta = meta;
+        }
+        changes
+    }
+
+    /// Marks everything as changed: what was taken could not be written.
+    pub fn mark_all(&mut self) {
+        let Some(journal) = &mut self.journal else { return };
+        journal.transfers.extend(self.transfers.slots());
+        journal.connectors.extend(self.connectors.numbers());
+        journal.retired.extend(self.retired.hashes());
+        journal.operations.extend(self.operations.hashes());
+        journal.meta = Meta::default();
+    }
+
+    /// Stops to track one transfer that the write API named; true if it was tracked.
+    pub fn untrack(&mut self, key: &TransferKey, origin: Origin, now: Now) -> bool {
+        let Some(slot) = self.slot(key) else { return false };
+        self.change(slot, |transfer, _| transfer.forget(origin));
+        if !self.transfers[slot].has_origin() {
+            self.drop_transfer(slot, Some(now));
+        }
+        true
+    }
+}
