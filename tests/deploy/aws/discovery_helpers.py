@@ -55,11 +55,12 @@ class Account:
     """An account in moto, with clients."""
 
     clients: dict
+    endpoint: str | None = None
 
     def __getattr__(self, service):
         if service not in self.clients:
             self.clients[service] = boto3.client(
-                service, region_name=REGION, aws_access_key_id="a", aws_secret_access_key="b"
+                service, region_name=REGION, aws_access_key_id="a", aws_secret_access_key="b", endpoint_url=self.endpoint
             )
         return self.clients[service]
 
@@ -112,7 +113,7 @@ class Account:
         }
         rules = {
             rule["Name"]: (
-                json.loads(rule["EventPattern"]), rule["State"], rule["Description"],
+                json.loads(rule["EventPattern"]), rule["State"], rule.get("Description"),
                 self.events.list_targets_by_rule(Rule=rule["Name"])["Targets"],
             )
             for rule in self.events.list_rules()["Rules"]
