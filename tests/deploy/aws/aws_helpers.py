@@ -133,3 +133,25 @@ def control(endpoint, method, path, value=None):
     with LOOPBACK.open(request, timeout=10) as answer:
         body = answer.read().decode()
     return json.loads(body) if body.startswith(("{", "[")) else body
+
+
+def decides(policy, principal, action, resource, context):
+    """Whether a resource's policy lets the principal do it, as far as these documents need: `Deny` wins, nothing is
+    allowed by itself, exact names or `*`, and the conditions ArnEquals, StringEquals and Bool."""
+    allowed = False
+    for statement in as_list(policy["Statement"]):
+        assert set(statement) <= {"Sid", "Effect", "Principal", "Action", "Resource", "Condition"}, statement
+        condition = statement.get("Condition", {})
+        assert set(condition) <= {"ArnEquals", "StringEquals", "Bool"}, condition
+        kind, name = principal
+        trusted = statement["Principal"]
+        named = trusted == "*" or name in as_list(trusted.get(kind, []))
+        acted = any(each in ("*", action.split(":")[0] + ":*", action) for each in as_list(statement["Action"]))
+        met = all(
+            context.get(key) in as_list(wanted) for test in condition.values() for key, wanted in test.items()
+        )  # fmt: skip
+        if named and acted and met and resource in as_list(statement["Resource"]):
+            if statement["Effect"] == "Deny":
+                return False
+            allowed = True
+    return allowed

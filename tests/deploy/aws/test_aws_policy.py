@@ -11,12 +11,20 @@ from moto.iam.access_control import IAMPolicy, PermissionResult
 
 PERMISSIONS = ["policy.json", "policy-assume-role.json"]
 TRUSTS = ["trust-cross-account.json", "trust-irsa.json"]
+# What comes on top where the exporter learns of transfers by itself. The senders' are not for the exporter.
+DISCOVERY = [f"policy-discovery-{name}.json" for name in ("cloudtrail", "connectors", "queue", "queue-kms")]
+SENDERS = ["policy-discovery-sender.json", "policy-discovery-sender-kms.json"]
+# These are no policies of a role.
+OTHERS = [f"discovery-{name}.json" for name in ("event-pattern", "event-pattern-cloudtrail", "key-policy", "queue-policy")]
+# Operations that IAM knows no resource for:
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_awstransferfamily.html and list_awscloudtrail.html
+WITHOUT_RESOURCE = {"cloudtrail:LookupEvents", "transfer:ListConnectors"}
 CONNECTOR = "arn:aws:transfer:eu-central-1:123456789012:connector/c-0123456789abcdef0"
 ISSUER = "oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
 
 
 def test_every_document_is_looked_at():
-    assert {path.name for path in AWS.glob("*.json")} == {*PERMISSIONS, *TRUSTS}
+    assert {path.name for path in AWS.glob("*.json")} == {*PERMISSIONS, *TRUSTS, *DISCOVERY, *SENDERS, *OTHERS}
 
 
 def test_the_exporter_may_read_the_results_of_the_named_connectors_and_nothing_else():
@@ -26,16 +34,20 @@ def test_the_exporter_may_read_the_results_of_the_named_connectors_and_nothing_e
     }
 
 
-def test_the_permission_is_for_the_only_operation_that_the_exporter_calls():
-    """Whoever calls another operation gives the permission for it too."""
+def actions(*names):
+    return {action for name in names for action, *_ in grants(document(name))}
+
+
+def test_a_permission_is_there_for_each_operation_that_the_exporter_calls():
+    """Whoever calls another operation gives the permission for it too. Without discovery, policy.json is enough."""
     operations = botocore.session.get_session().get_service_model("transfer").operation_names
     methods = {botocore.xform_name(operation): operation for operation in operations}
-    code = "".join(path.read_text() for path in (ROOT / "src/transfer").glob("*.rs"))
-    called = {methods[name] for name in re.findall(r"\.([a-z_0-9]+)\(\)", code) if name in methods}
-    assert {f"transfer:{operation}" for operation in called} == {action for action, *_ in grants(document("policy.json"))}
+    code = "".join(path.read_text() for path in (ROOT / "src/transfer").rglob("*.rs"))
+    called = {f"transfer:{methods[name]}" for name in re.findall(r"\.([a-z_0-9]+)\(\)", code) if name in methods}
+    assert actions("policy.json") <= called <= actions("policy.json", "policy-discovery-connectors.json")
 
 
-@pytest.mark.parametrize("name", PERMISSIONS + TRUSTS)
+@pytest.mark.parametrize("name", PERMISSIONS + TRUSTS + DISCOVERY + SENDERS)
 def test_actions_are_operations_of_the_service(name):
     session = botocore.session.get_session()
     for statement in document(name)["Statement"]:
@@ -44,9 +56,12 @@ def test_actions_are_operations_of_the_service(name):
             assert operation in session.get_service_model(service).operation_names, action
 
 
-@pytest.mark.parametrize("name", PERMISSIONS + TRUSTS)
+@pytest.mark.parametrize("name", PERMISSIONS + TRUSTS + DISCOVERY + SENDERS)
 def test_nothing_is_a_wildcard(name):
     for statement in document(name)["Statement"]:
+        if set(as_list(statement["Action"])) <= WITHOUT_RESOURCE:
+            assert statement["Resource"] == ["*"]
+            continue
         assert "NotAction" not in statement and "NotResource" not in statement and "NotPrincipal" not in statement
         values = as_list(statement["Action"]) + as_list(statement.get("Resource", []))
         for principals in statement.get("Principal", {}).values():
@@ -72,6 +87,33 @@ def test_nothing_is_a_wildcard(name):
 def test_motos_evaluator_agrees(action, resource, allowed):
     answer = IAMPolicy(json.dumps(document("policy.json"))).is_action_permitted(action, resource)
     assert (answer == PermissionResult.PERMITTED) == allowed
+
+
+def test_discovery_is_granted_what_it_needs_and_nothing_else():
+    queue = "arn:aws:sqs:eu-central-1:123456789012:transfer-events"
+    key = "arn:aws:kms:eu-central-1:123456789012:key/0123abcd-0000-4000-8000-000000000001"
+    through_sqs = json.dumps({"StringEquals": {"kms:ViaService": "sqs.eu-central-1.amazonaws.com"}})
+    assert grants(document("policy-discovery-queue.json")) == {
+        (f"sqs:{action}", queue, "{}") for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
+    }
+    assert grants(document("policy-discovery-queue-kms.json")) == {("kms:Decrypt", key, through_sqs)}
+    assert grants(document("policy-discovery-cloudtrail.json")) == {("cloudtrail:LookupEvents", "*", "{}")}
+    assert grants(document("policy-discovery-connectors.json")) == {
+        ("transfer:ListConnectors", "*", "{}"),
+        ("transfer:DescribeConnector", CONNECTOR, "{}"),
+        ("transfer:DescribeConnector", CONNECTOR[:-1] + "1", "{}"),
+    }
+    assert grants(document("policy-discovery-sender.json")) == {("sqs:SendMessage", queue, "{}")}
+    assert grants(document("policy-discovery-sender-kms.json")) == {
+        (action, key, through_sqs) for action in ("kms:GenerateDataKey", "kms:Decrypt")
+    }
+
+
+def test_eventbridge_may_use_the_key_and_only_the_accounts_iam_decides_else():
+    first, second = document("discovery-key-policy.json")["Statement"]
+    assert first["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"} and first["Action"] == "kms:*"
+    assert second["Principal"] == {"Service": "events.amazonaws.com"}
+    assert sorted(second["Action"]) == ["kms:Decrypt", "kms:GenerateDataKey"]
 
 
 def test_the_other_account_has_to_name_the_external_id():

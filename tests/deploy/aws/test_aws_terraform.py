@@ -4,11 +4,9 @@ provider, which is no package of a registry that these tests use, so for them th
 import json
 import shutil
 
-import hcl2
 import pytest
 from aws_helpers import TERRAFORM, document, grants, run, trusts
-
-QUIET = {"TF_CLI_CONFIG_FILE": "/dev/null", "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}
+from terraform_helpers import arguments, blocks, evaluate, plain, terraform
 
 POLICY = document("policy.json")
 CONNECTORS = sorted(resource for _, resource, _ in grants(POLICY))
@@ -23,10 +21,6 @@ IRSA = {
 }
 
 
-def terraform(*arguments, cwd, check=True):
-    return run("terraform", *arguments, cwd=cwd, env=QUIET, check=check)
-
-
 @pytest.fixture(scope="module")
 def documents(tmp_path_factory):
     """A copy of terraform/documents, initialised: it has no provider, so nothing is fetched."""
@@ -34,36 +28,6 @@ def documents(tmp_path_factory):
     shutil.copytree(TERRAFORM / "documents", folder)
     terraform("init", "-input=false", "-no-color", cwd=folder)
     return folder
-
-
-def evaluate(folder, tmp_path, **variables):
-    """What the module answers to these variables, or the error."""
-    values = tmp_path / "values.tfvars.json"
-    values.write_text(json.dumps(variables))
-    state = f"-state={tmp_path / 'state'}"
-    done = terraform("apply", "-auto-approve", "-input=false", "-no-color", state, f"-var-file={values}", cwd=folder, check=False)
-    if done.returncode != 0:
-        return " ".join(done.stderr.split())
-    outputs = json.loads(terraform("output", "-json", "-no-color", state, cwd=folder).stdout)
-    return {name: output["value"] for name, output in outputs.items()}
-
-
-def parsed(path):
-    """An HCL file: blocks by their kind."""
-    return hcl2.loads(path.read_text())
-
-
-def plain(text):
-    """A name as the parser gives it, without its quotes."""
-    return text.strip('"')
-
-
-def blocks(path, kind):
-    return {plain(name): body for block in parsed(path).get(kind, []) for name, body in block.items() if name != "__is_block__"}
-
-
-def arguments(body):
-    return {name for name in body if not name.startswith("__")}
 
 
 def test_everything_is_formatted():

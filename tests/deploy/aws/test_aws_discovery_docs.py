@@ -1,0 +1,224 @@
+"""docs/discovery.md: its commands are run against moto's server, its code is run, its names are compared."""
+
+import json
+import pathlib
+import re
+import subprocess
+import tempfile
+import types
+import urllib.request
+
+import boto3
+import pytest
+import yaml
+from aws_helpers import AWS, LOOPBACK, ROOT, free_port, grants, tool
+from discovery_helpers import ROLE, Account, by_terraform
+from moto.server import ThreadedMotoServer
+from terraform_helpers import evaluate, without_provider
+from test_aws_discovery import DETAIL, FILES, OTHERS
+
+TEXT = (ROOT / "docs/discovery.md").read_text()
+CONNECTOR, TRANSFER = "c-0123456789abcdef0", "4b1a8c1e-0000-4000-8000-000000000001"
+
+
+def section(heading):
+    """The text below a heading, up to the next of its level or a higher one."""
+    level = heading.index(" ")
+    found = re.search(rf"^{re.escape(heading)}\n(.*?)(?=^#{{1,{level}}} |\Z)", TEXT, re.DOTALL | re.MULTILINE)
+    assert found, heading
+    return found[1]
+
+
+def code(heading, language):
+    """The blocks of code below a heading, without the indentation of a list."""
+    blocks = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", section(heading), re.DOTALL | re.MULTILINE)
+    assert blocks, (heading, language)
+    return [re.sub(rf"^{indentation}", "", block, flags=re.MULTILINE) for indentation, block in blocks]
+
+
+@pytest.fixture
+def account():
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=free_port(), verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        found = Account({}, f"http://{host}:{port}")
+        found.iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}))
+        yield found
+    finally:
+        LOOPBACK.open(urllib.request.Request(f"{found.endpoint}/moto-api/reset", method="POST"), timeout=10).close()
+        server.stop()
+
+
+def shell(account, *blocks, folder, **environment):
+    """Runs blocks as one script, in a copy of deploy/aws, with nothing of the real AWS in reach."""
+    # By flag: for SQS, this CLI looks for its endpoint before it looks into the environment.
+    script = 'set -euo pipefail\naws() { command aws --endpoint-url "$ENDPOINT" "$@"; }\n' + "\n".join(blocks)
+    tools = pathlib.Path(tool("aws")).parent
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=folder, capture_output=True, text=True, timeout=300,
+        env={"PATH": f"{tools}:/usr/bin:/bin", "HOME": str(folder), "ENDPOINT": account.endpoint, "AWS_PAGER": "", "NO_PROXY": "*",
+             "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "eu-central-1", "AWS_DEFAULT_REGION": "eu-central-1", **environment},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for path in AWS.glob("*.json"):
+        (tmp_path / path.name).write_text(path.read_text())
+    return tmp_path
+
+
+def without_words(state):
+    """Descriptions are for people; the policies by hand are several."""
+    for alarm in state["alarms"].values():
+        alarm["AlarmDescription"] = None
+    rules = {name: (pattern, enabled, targets) for name, (pattern, enabled, _, targets) in state["rules"].items()}
+    return state["queues"], rules, state["alarms"]
+
+
+def test_the_commands_by_hand_make_what_terraform_makes(account, folder, tmp_path_factory):
+    shell(account, *code("### By hand", "sh"), folder=folder)
+    state = account.state()
+    # Nothing is left lying about.
+    assert {path.name for path in folder.iterdir() if path.is_file()} == {path.name for path in AWS.glob("*.json")}
+
+    module = without_provider(AWS / "terraform/discovery", tmp_path_factory.mktemp("terraform") / "discovery")
+    found = evaluate(module, pathlib.Path(tempfile.mkdtemp()), cloudtrail_rule=True)
+    with by_terraform(found["resources"]) as other:
+        assert without_words(state) == without_words(other.state())
+    actions = {action for policy in state["policies"].values() for action, *_ in grants(policy)}
+    assert actions == {
+        "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes",
+        "cloudtrail:LookupEvents", "transfer:ListConnectors", "transfer:DescribeConnector",
+    }  # fmt: skip
+
+
+def test_events_reach_the_queue_that_was_made_by_hand(account, folder):
+    shell(account, *code("### By hand", "sh"), folder=folder)
+    account.put(*[("aws.transfer", detail_type, DETAIL) for detail_type in FILES + OTHERS], ("aws.transfer", "AS2 Payload Send Failed", DETAIL))
+    assert sorted(body["detail-type"] for body in account.drain()) == sorted(FILES + OTHERS)
+
+
+def test_the_topic_between_hands_bodies_on_as_they_are(account, folder):
+    shell(account, *code("### By hand", "sh"), *code("## Several exporters", "sh"), folder=folder)
+    (target,) = account.events.list_targets_by_rule(Rule="transfer-events")["Targets"]
+    (topic,) = account.sns.list_topics()["Topics"]
+    assert target["Arn"] == topic["TopicArn"]
+    account.sns.publish(TopicArn=topic["TopicArn"], Message=json.dumps({"detail": DETAIL}))
+    assert account.drain() == [{"detail": DETAIL}]
+
+
+PLAIN = {"ConnectorId": CONNECTOR, "TransferId": TRANSFER}
+
+
+def test_the_shell_tells_a_transfer(account, folder):
+    """moto starts no transfer; in its place stands what the CLI would print."""
+    url = account.sqs.create_queue(QueueName="transfer-events")["QueueUrl"]
+    (block,) = code("## From the caller", "sh")
+    stub = f'aws() {{ if [ "$1" = transfer ]; then echo {TRANSFER}; else command aws --endpoint-url "$ENDPOINT" "$@"; fi; }}\n'
+    shell(account, stub, block, folder=folder, QUEUE_URL=url)
+    assert account.drain() == [PLAIN]
+
+
+def test_the_function_tells_a_transfer(account, monkeypatch):
+    url = account.sqs.create_queue(QueueName="transfer-events")["QueueUrl"]
+    (block,) = code("## From the caller", "python")
+    monkeypatch.setenv("TRANSFER_EVENTS_QUEUE_URL", url)
+    asked = []
+    transfer = types.SimpleNamespace(start_file_transfer=lambda **given: asked.append(given) or {"TransferId": TRANSFER})
+    names = {}
+    exec(compile(block, "docs/discovery.md", "exec"), names)  # noqa: S102
+    names["boto3"] = types.SimpleNamespace(client=lambda service: {"transfer": transfer, "sqs": account.sqs}[service])
+    assert names["handler"]({"connector_id": CONNECTOR, "paths": ["/bucket/a"]}, None) == {"transfer_id": TRANSFER}
+    assert asked == [{"ConnectorId": CONNECTOR, "SendFilePaths": ["/bucket/a"]}]
+    assert account.drain() == [PLAIN]
+
+
+def test_the_state_machine_tells_a_transfer():
+    """As far as it goes without Step Functions: the way through it, and the body out of the paths."""
+    (block,) = code("## From the caller", "json")
+    machine = json.loads(block)
+    start = machine["States"][machine["StartAt"]]
+    tell = machine["States"][start["Next"]]
+    assert (start["Resource"], tell["Resource"]) == ("arn:aws:states:::aws-sdk:transfer:startFileTransfer", "arn:aws:states:::sqs:sendMessage")
+    members = boto3.client("transfer", region_name="eu-central-1").meta.service_model.operation_model("StartFileTransfer")
+    assert {name.removesuffix(".$") for name in start["Parameters"]} <= set(members.input_shape.members)
+    state = {"connector_id": CONNECTOR, "paths": ["/bucket/a"]}
+    assert start["ResultPath"] == "$.started"
+    state["started"] = {name: TRANSFER for name in members.output_shape.members}
+
+    def at(path):
+        value = state
+        for step in path.removeprefix("$.").split("."):
+            value = value[step]
+        return value
+
+    body = tell["Parameters"]["MessageBody"]
+    assert {name.removesuffix(".$"): at(path) for name, path in body.items()} == PLAIN
+    assert tell["End"] is True
+
+
+def test_the_event_for_the_test_of_the_pattern_matches():
+    """moto has no TestEventPattern; its own matcher is asked."""
+    from moto.events.models import EventPattern
+
+    block = code("## See that it works", "sh")[0]
+    event = json.loads(re.search(r"--event '(.*?)'", block, re.DOTALL)[1])
+    pattern = re.search(r"file://(\S+)", block)[1]
+    assert EventPattern.load((AWS / pattern).read_text()).matches_event(event)
+    assert not EventPattern.load((AWS / pattern).read_text()).matches_event(event | {"source": "acme.transfer"})
+
+
+def test_the_configuration_has_the_keys_of_the_contract():
+    (block,) = code("### Configure the exporter", "yaml")
+    discovery = yaml.safe_load(block)["discovery"]
+    assert {source: set(entries[0]) for source, entries in discovery.items()} == {
+        "files": {"paths", "refresh_interval"},
+        "events": {"account", "queue_url"},
+        "cloudtrail": {"account", "lookback", "refresh_interval"},
+        "connectors": {"account", "refresh_interval", "include"},
+    }
+
+
+def test_the_stack_is_given_parameters_that_the_template_has():
+    from test_aws_discovery_cloudformation import DECLARED
+
+    given = set(re.findall(r"(?<=[ ])([A-Z]\w+)=", code("### With CloudFormation", "sh")[0]))
+    assert len(given) == 5 and given <= set(DECLARED["Parameters"])
+
+
+def test_the_module_is_given_variables_that_it_has():
+    from terraform_helpers import blocks
+
+    given = set(re.findall(r"^  (\w+) +=", code("### With Terraform", "hcl")[0], re.MULTILINE)) - {"source", "value"}
+    assert given and given <= set(blocks(AWS / "terraform/discovery/variables.tf", "variable"))
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)\s]+)\)", TEXT):
+        if target.startswith("#"):
+            slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", TEXT, re.MULTILINE)}
+            assert target[1:] in slugs, target
+        elif not target.startswith("https://"):
+            assert (ROOT / "docs" / target).resolve().exists(), target
+
+
+def test_the_metrics_are_the_exporters():
+    reference = (ROOT / "METRICS.md").read_text()
+    if "aws_transfer_exporter_discovery_" not in reference:
+        pytest.skip("METRICS.md knows no discovery yet")
+    names = set(re.findall(r"^\| `(aws_transfer_exporter_\w+)`", section("## Metrics"), re.MULTILINE))
+    assert len(names) == 6
+    assert {name for name in names if name not in reference} == set()
+
+
+def test_the_keys_are_the_configurations():
+    reference = (ROOT / "CONFIGURATION.md").read_text()
+    if "discovery" not in reference:
+        pytest.skip("CONFIGURATION.md knows no discovery yet")
+    (block,) = code("### Configure the exporter", "yaml")
+    keys = {key for entries in yaml.safe_load(block)["discovery"].values() for key in entries[0]}
+    assert {key for key in keys if f"`{key}`" not in reference} == set()
