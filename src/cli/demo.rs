@@ -94,7 +94,6 @@ fn plan(endpoint_url: String) -> Plan {
             endpoint_url: Some(endpoint_url),
             ..AccountPlan::default()
         }],
-        transfers: Vec::new(),
         connectors: titles.collect(),
         collector: CollectorPlan {
             requests_per_second: 100.0,
@@ -103,5 +102,6 @@ fn plan(endpoint_url: String) -> Plan {
             ..CollectorPlan::default()
         },
         metrics: MetricsPlan { keep_settled: Duration::from_mins(10), ..MetricsPlan::default() },
+        ..Plan::default()
     }
 }

@@ -91,6 +91,12 @@ pub(super) fn endpoint_url(text: &str) -> Result<(), &'static str> {
     }
 }
 
+/// The URL of an SQS queue: scheme, host, and a path of the account and the queue's name.
+pub(super) fn queue_url(text: &str) -> bool {
+    let path = text.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
+    endpoint_url(text).is_ok() && path.is_some_and(|(_, path)| path.split('/').all(|part| !part.is_empty()))
+}
+
 /// 1 to `longest` characters, none of them a control character, and one at least that can be seen.
 pub(super) fn printable(text: &str, longest: usize) -> bool {
     !text.trim().is_empty() && text.chars().count() <= longest && !text.chars().any(char::is_control)

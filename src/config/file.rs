@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::discovery::DiscoverySection;
 use super::node::{self, Node};
 use super::reader::{At, Given, Path, Reader, Section};
 use super::{Problem, Secret};
 
-pub(super) const ROOT_KEYS: &[&str] = &["accounts", "transfers", "connectors", "collector", "metrics"];
+pub(super) const ROOT_KEYS: &[&str] = &["accounts", "transfers", "connectors", "discovery", "collector", "metrics"];
 pub(super) const ACCOUNT_KEYS: &[&str] =
     &["name", "region", "profile", "assume_role", "endpoint_url", "fips", "dual_stack"];
 pub(super) const ASSUME_ROLE_KEYS: &[&str] = &["role_arn", "external_id", "session_name"];
@@ -32,6 +33,7 @@ pub struct ConfigFile {
     pub(super) accounts: Given<Vec<Option<AccountEntry>>>,
     pub(super) transfers: Given<Vec<Option<TransferEntry>>>,
     pub(super) connectors: Vec<Option<ConnectorEntry>>,
+    pub(super) discovery: DiscoverySection,
     pub(super) collector: CollectorSection,
     pub(super) metrics: MetricsSection,
 }
@@ -102,6 +104,7 @@ impl ConfigFile {
             accounts: Given::Absent,
             transfers: Given::Absent,
             connectors: Vec::new(),
+            discovery: DiscoverySection::default(),
             collector: CollectorSection::default(),
             metrics: MetricsSection::default(),
         };
@@ -129,6 +132,7 @@ impl ConfigFile {
         if let Given::Value(connectors) = reader.entries_of(&section, &path, "connectors", connector) {
             self.connectors = connectors.value;
         }
+        self.discovery = DiscoverySection::read(reader, &section, &path);
         if let Some((section, path)) = reader.subsection(&section, &path, "collector", COLLECTOR_KEYS) {
             self.collector = CollectorSection {
                 concurrency: reader.take(&section, &path, "concurrency"),
@@ -150,11 +154,35 @@ impl ConfigFile {
     }
 }
 
+/// What a file of `discovery.files` lists, and the problems met in reading it.
+pub(super) fn targets(file: &str, text: &str) -> (Given<Vec<Option<TransferEntry>>>, Vec<Problem>) {
+    // Whoever writes such a file need not be whoever sets the exporter's environment.
+    let mut reader = Reader { file: file.into(), env: &|_| None, problems: Vec::new() };
+    let path = Path::ROOT;
+    let given = match node::parse(text) {
+        Ok(root) if matches!(root.value, node::Value::Null) => {
+            Given::Value(At { value: Vec::new(), line: 1, hidden: false })
+        }
+        Ok(root) => match reader.list(&root, &path) {
+            Some(items) => {
+                let value = items.iter().enumerate().map(|(i, item)| transfer(&mut reader, item, &path.index(i)));
+                Given::Value(At { value: value.collect(), line: root.line, hidden: false })
+            }
+            None => Given::Faulty,
+        },
+        Err(error) => {
+            reader.fault(error.line, &path, error.message, error.hint.map(str::to_owned));
+            Given::Faulty
+        }
+    };
+    (given, reader.problems)
+}
+
 type ReadEntry<T> = fn(&mut Reader<'_>, &Node, &Path<'_>) -> Option<T>;
 
 impl Reader<'_> {
     /// The list under `key`, each item read by `read`; None for an item that is no mapping, which has been reported.
-    fn entries_of<T>(
+    pub(super) fn entries_of<T>(
         &mut self,
         section: &Section<'_>,
         path: &Path<'_>,
@@ -168,7 +196,16 @@ impl Reader<'_> {
         Given::Value(At { value, line: node.line, hidden: false })
     }
 
-    fn subsection<'n, 'p>(
+    /// The list of texts under `key`.
+    pub(super) fn texts(&mut self, section: &Section<'_>, path: &Path<'_>, key: &str) -> Given<Vec<Given<String>>> {
+        let Some(node) = section.get(key) else { return Given::Absent };
+        let path = path.key(key);
+        let Some(items) = self.list(node, &path) else { return Given::Faulty };
+        let value = items.iter().enumerate().map(|(i, item)| self.scalar(item, &path.index(i))).collect();
+        Given::Value(At { value, line: node.line, hidden: false })
+    }
+
+    pub(super) fn subsection<'n, 'p>(
         &mut self,
         section: &Section<'n>,
         path: &'p Path<'p>,
@@ -212,23 +249,12 @@ fn assume_role(reader: &mut Reader<'_>, account: &Section<'_>, path: &Path<'_>) 
 
 fn transfer(reader: &mut Reader<'_>, node: &Node, path: &Path<'_>) -> Option<TransferEntry> {
     let section = reader.section(node, path, TRANSFER_KEYS)?;
-    let mut ids = Given::Absent;
-    if let Some(node) = section.get("transfer_ids") {
-        let path = path.key("transfer_ids");
-        ids = match reader.list(node, &path) {
-            Some(items) => {
-                let value = items.iter().enumerate().map(|(i, item)| reader.scalar(item, &path.index(i))).collect();
-                Given::Value(At { value, line: node.line, hidden: false })
-            }
-            None => Given::Faulty,
-        };
-    }
     Some(TransferEntry {
         line: section.line,
         account: reader.take(&section, path, "account"),
         connector_id: reader.take(&section, path, "connector_id"),
         transfer_id: reader.take(&section, path, "transfer_id"),
-        transfer_ids: ids,
+        transfer_ids: reader.texts(&section, path, "transfer_ids"),
     })
 }
 

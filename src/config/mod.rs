@@ -7,6 +7,7 @@
 //! the search for the next.
 
 mod check;
+mod discovery;
 mod duration;
 mod env;
 mod error;
@@ -26,4 +27,8 @@ mod tests;
 pub use error::{Problem, Problems};
 pub use file::ConfigFile;
 pub use load::load;
-pub use plan::{AccountPlan, AssumeRole, CollectorPlan, MetricsPlan, Plan, Secret};
+pub use plan::{
+    AccountPlan, AssumeRole, CloudtrailPlan, CollectorPlan, ConnectorsPlan, DiscoveryPlan, EventsPlan, FilesPlan,
+    MetricsPlan, Plan, Secret,
+};
+pub use resolve::targets;

@@ -23,6 +23,8 @@ pub struct Plan {
     pub transfers: Vec<TransferKey>,
     /// What people call the connectors.
     pub connectors: ConnectorNames,
+    /// Where further transfers are learned from.
+    pub discovery: DiscoveryPlan,
     /// How AWS is asked.
     pub collector: CollectorPlan,
     /// What is exported.
@@ -35,6 +37,7 @@ impl Default for Plan {
             accounts: vec![AccountPlan::default()],
             transfers: Vec::new(),
             connectors: ConnectorNames::new(),
+            discovery: DiscoveryPlan::default(),
             collector: CollectorPlan::default(),
             metrics: MetricsPlan::default(),
         }
@@ -83,6 +86,82 @@ pub struct AssumeRole {
     pub external_id: Option<Secret>,
     /// The session's name in `CloudTrail`. Default `aws-transfer-exporter`.
     pub session_name: String,
+}
+
+/// Where transfers are learned from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DiscoveryPlan {
+    /// Lists in files.
+    pub files: Vec<FilesPlan>,
+    /// Queues of events.
+    pub events: Vec<EventsPlan>,
+    /// CloudTrail's event history.
+    pub cloudtrail: Vec<CloudtrailPlan>,
+    /// The connectors themselves.
+    pub connectors: Vec<ConnectorsPlan>,
+}
+
+/// Files that list transfers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilesPlan {
+    /// The account of an entry that names none; `None` where there are several.
+    pub account: Option<AccountName>,
+    /// Globs; at least one.
+    pub paths: Vec<String>,
+    /// How often they are read: 1 s to 24 h. Default 30 s.
+    pub refresh_interval: Duration,
+}
+
+impl FilesPlan {
+    pub(super) const REFRESH_INTERVAL: Duration = Duration::from_secs(30);
+}
+
+/// An SQS queue of events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventsPlan {
+    /// The account whose credentials read it, and whose transfers it tells.
+    pub account: AccountName,
+    /// The queue's URL.
+    pub queue_url: String,
+    /// The endpoint of SQS instead of the Region's.
+    pub endpoint_url: Option<String>,
+    /// Globs on connector ids; empty takes all.
+    pub include: Vec<String>,
+}
+
+/// CloudTrail's event history of one account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloudtrailPlan {
+    /// The account.
+    pub account: AccountName,
+    /// How far the first look reaches back: 1 min to 7 d. Default 7 d.
+    pub lookback: Duration,
+    /// How often it is looked at: 1 s to 24 h. Default 1 min.
+    pub refresh_interval: Duration,
+    /// The endpoint of CloudTrail instead of the Region's.
+    pub endpoint_url: Option<String>,
+    /// Globs on connector ids; empty takes all.
+    pub include: Vec<String>,
+}
+
+impl CloudtrailPlan {
+    pub(super) const LOOKBACK: Duration = Duration::from_hours(7 * 24);
+    pub(super) const REFRESH_INTERVAL: Duration = Duration::from_mins(1);
+}
+
+/// The connectors of one account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectorsPlan {
+    /// The account.
+    pub account: AccountName,
+    /// How often they are listed: 10 s to 24 h. Default 5 min.
+    pub refresh_interval: Duration,
+    /// Globs on connector ids; empty takes all.
+    pub include: Vec<String>,
+}
+
+impl ConnectorsPlan {
+    pub(super) const REFRESH_INTERVAL: Duration = Duration::from_mins(5);
 }
 
 /// How AWS is asked.

@@ -149,11 +149,8 @@ impl Reader<'_> {
 
     fn unknown(&mut self, key: &str, line: usize, path: &Path<'_>, known: &[&str]) {
         let listed = || known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let hint = match (path.step, key) {
-            (Step::Root, "discovery") => {
-                "this version knows no `discovery`; list the pairs under `transfers`".to_owned()
-            }
-            (_, "<<") => "merge keys are not supported; write the keys out".to_owned(),
+        let hint = match key {
+            "<<" => "merge keys are not supported; write the keys out".to_owned(),
             _ => match nearest(key, known.iter().copied()) {
                 Some(meant) => format!("did you mean `{meant}`? Known here: {}", listed()),
                 None => format!("known here: {}", listed()),

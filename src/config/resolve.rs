@@ -2,27 +2,32 @@
 
 mod accounts;
 mod connectors;
+mod discovery;
 mod transfers;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use accounts::Accounts;
+
 use super::duration;
-use super::file::{CollectorSection, MetricsSection};
+use super::file::{self, CollectorSection, MetricsSection};
 use super::reader::Given;
-use super::{CollectorPlan, ConfigFile, MetricsPlan, Plan, Problem, Problems};
+use super::{AccountPlan, CollectorPlan, ConfigFile, MetricsPlan, Plan, Problem, Problems};
+use crate::model::{AccountName, TransferKey};
 
 const CONNECTOR_ID_HINT: &str = "a connector id is `c-` and 17 of `0-9a-f`, 19 characters in all";
 impl Plan {
     /// The plan that `file` asks for, or all that is wrong with it: the problems met in reading and those of meaning,
     /// ordered by line.
     pub fn resolve(file: ConfigFile) -> Result<Self, Problems> {
-        let ConfigFile { file, problems, accounts, transfers, connectors, collector, metrics } = file;
+        let ConfigFile { file, problems, accounts, transfers, connectors, discovery, collector, metrics } = file;
         let mut resolver = Resolver { file, problems };
         let accounts = resolver.accounts(&accounts);
         let plan = Self {
-            transfers: resolver.transfers(&transfers, &accounts),
+            transfers: resolver.transfers(&transfers, &accounts, discovery.is_given()),
+            discovery: resolver.discovery(&discovery, &accounts),
             accounts: accounts.plans,
             connectors: resolver.connectors(&connectors),
             collector: resolver.collector(&collector),
@@ -30,6 +35,30 @@ impl Plan {
         };
         Problems::none(resolver.problems).map(|()| plan)
     }
+}
+
+/// The pairs of a file that `discovery.files` names: a list shaped like `transfers`, in YAML or JSON. `file` is its name in
+/// messages; an entry without an account is of `account`. An empty list, and an empty file, are no pairs.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn targets(
+    file: &str,
+    text: &str,
+    accounts: &[AccountPlan],
+    account: Option<&AccountName>,
+) -> Result<Vec<TransferKey>, Problems> {
+    let (transfers, problems) = file::targets(file, text);
+    let mut resolver = Resolver { file: file.into(), problems };
+    if transfers.value().is_some_and(|at| at.value.is_empty()) {
+        return Problems::none(resolver.problems).map(|()| Vec::new());
+    }
+    let pairs = resolver.transfers(&transfers, &Accounts::of(accounts, account), true);
+    for problem in &mut resolver.problems {
+        // The list is the document.
+        problem.key = problem.key.strip_prefix("transfers").unwrap_or(&problem.key).to_owned();
+    }
+    Problems::none(resolver.problems).map(|()| pairs)
 }
 
 struct Resolver {

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{ConfigFile, Plan, load};
+use super::{AccountPlan, ConfigFile, Plan, load};
+use crate::model::{AccountName, TransferKey};
 
 mod docs;
 mod limits;
@@ -204,4 +205,35 @@ fn bounds_are_inclusive() {
         let text = format!("collector: {{timeout: {timeout}, timeout_offset: 10ms}}\n{PAIR}");
         assert_eq!(read(&text).is_ok(), good, "{timeout}");
     }
+}
+
+#[test]
+fn targets_are_lists_shaped_like_transfers_in_yaml_or_json() {
+    let accounts = ["prod", "lab"].map(|name| AccountPlan { name: AccountName::new(name), ..AccountPlan::default() });
+    let prod = AccountName::new("prod");
+    let read = |text: &str| super::targets("t.yml", text, &accounts, Some(&prod)).map_err(|e| e.to_string());
+    for text in ["", "[]", "# none\n", "---\n"] {
+        assert_eq!(read(text), Ok(Vec::new()), "{text:?}");
+    }
+    let yaml = "- {connector_id: c-0123456789abcdef0, transfer_ids: [a, b]}\n\
+                - {account: lab, connector_id: c-0123456789abcdef0, transfer_id: a}\n";
+    let json = r#"[{"connector_id": "c-0123456789abcdef0", "transfer_ids": ["a", "b"]},
+                   {"account": "lab", "connector_id": "c-0123456789abcdef0", "transfer_id": "a"}]"#;
+    let named =
+        |keys: Vec<TransferKey>| keys.iter().map(|k| format!("{}/{}", k.account, k.transfer)).collect::<Vec<_>>();
+    assert_eq!(named(read(yaml).unwrap()), ["prod/a", "prod/b", "lab/a"]);
+    assert_eq!(read(yaml), read(json));
+    assert_eq!(
+        read("- {connector_id: c-1, transfer_id: a, account: prot}\n- transfer: ${HOME}\n").unwrap_err(),
+        "t.yml:1: `[0].account`: no account has this name: prot\n  hint: did you mean `prod`?\n\
+         t.yml:1: `[0].connector_id`: not a connector id: c-1\n  \
+         hint: a connector id is `c-` and 17 of `0-9a-f`, 19 characters in all\n\
+         t.yml:2: `[1].transfer`: unknown key\n  \
+         hint: known here: `account`, `connector_id`, `transfer_id`, `transfer_ids`\n\
+         t.yml:2: `[1].connector_id`: missing\n  hint: a connector id is `c-` and 17 of `0-9a-f`, 19 characters in all\n\
+         t.yml:2: `[1].transfer_id`: missing\n  hint: an entry has `transfer_id` for one or `transfer_ids` for a list"
+    );
+    assert!(read("- {connector_id: c-0123456789abcdef0, transfer_id: '${HOME}'}").unwrap_err().contains("is not set"));
+    assert!(read("transfers: []").unwrap_err().contains("a list is wanted"));
+    assert!(read("- [").is_err());
 }

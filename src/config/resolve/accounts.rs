@@ -1,10 +1,13 @@
 //! The accounts.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 
 use super::Resolver;
 use crate::config::check;
+use crate::config::error::shown;
 use crate::config::file::{AccountEntry, AssumeRoleEntry};
+use crate::config::near::nearest;
 use crate::config::plan::{DEFAULT_ACCOUNT, DEFAULT_SESSION_NAME};
 use crate::config::reader::{At, Given};
 use crate::config::{AccountPlan, AssumeRole};
@@ -19,6 +22,32 @@ pub(super) struct Accounts {
     pub(super) complete: bool,
     /// The name of the only account.
     pub(super) only: Option<AccountName>,
+}
+
+impl Accounts {
+    /// Those of a plan; `only` is the account of what names none.
+    pub(super) fn of(plans: &[AccountPlan], only: Option<&AccountName>) -> Self {
+        let known = plans.iter().map(|plan| (plan.name.to_string(), (plan.name.clone(), true)));
+        Self { known: known.collect(), plans: plans.to_vec(), complete: true, only: only.cloned() }
+    }
+
+    /// What may be shown of the names, for a hint.
+    pub(super) fn shown(&self) -> String {
+        let mut hint = String::new();
+        for (name, _) in self.known.iter().filter(|(_, (_, shown))| *shown).take(20) {
+            let _ = write!(hint, "{}`{}`", if hint.is_empty() { "known here: " } else { ", " }, shown(name));
+        }
+        hint
+    }
+
+    /// Which one may have been meant.
+    pub(super) fn meant(&self, at: &At<String>) -> String {
+        let literal = self.known.iter().filter(|(_, (_, shown))| *shown).map(|(name, _)| name.as_str());
+        match nearest(&at.value, literal).filter(|_| !at.hidden) {
+            Some(meant) => format!("did you mean `{}`?", shown(meant)),
+            None => self.shown(),
+        }
+    }
 }
 
 impl Resolver {

@@ -1,15 +1,12 @@
 //! The pairs of connector and transfer.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 
 use super::accounts::Accounts;
 use super::{CONNECTOR_ID_HINT, Resolver};
-use crate::config::error::shown;
 use crate::config::file::TransferEntry;
-use crate::config::near::nearest;
 use crate::config::reader::{At, Given};
-use crate::model::{AccountName, ConnectorId, TransferId, TransferKey};
+use crate::model::{ConnectorId, TransferId, TransferKey};
 
 /// More pairs than these are a mistake.
 const MOST_PAIRS: usize = 1_000_000;
@@ -27,14 +24,16 @@ impl Resolver {
         &mut self,
         given: &Given<Vec<Option<TransferEntry>>>,
         accounts: &Accounts,
+        discovery: bool,
     ) -> Vec<TransferKey> {
-        let hint = "list one pair of `connector_id` and `transfer_id` at least";
+        let hint = "list one pair of `connector_id` and `transfer_id` at least, or have them found by `discovery`";
         let at = match given {
             Given::Value(at) if at.value.is_empty() => {
                 self.fault(at.line, "transfers", "an empty list: there is nothing to export", hint);
                 return Vec::new();
             }
             Given::Value(at) => at,
+            Given::Absent if discovery => return Vec::new(),
             Given::Absent => {
                 self.fault(1, "transfers", "missing: there is nothing to export", hint);
                 return Vec::new();
@@ -56,7 +55,7 @@ impl Resolver {
 
     fn transfer(&mut self, index: usize, entry: &TransferEntry, accounts: &Accounts, pairs: &mut Pairs) {
         let key = |name: &str| format!("transfers[{index}].{name}");
-        let account = self.transfer_account(index, entry, accounts);
+        let account = self.account_of(&entry.account, entry.line, key("account"), accounts);
         let connector = match &entry.connector_id {
             Given::Absent => {
                 self.fault(entry.line, key("connector_id"), "missing", CONNECTOR_ID_HINT);
@@ -102,41 +101,6 @@ impl Resolver {
                 pairs.first.insert(pair.clone(), (index, at.line));
                 pairs.keys.push(pair);
             }
-        }
-    }
-
-    fn transfer_account(&mut self, index: usize, entry: &TransferEntry, accounts: &Accounts) -> Option<AccountName> {
-        let key = || format!("transfers[{index}].account");
-        let shown_names = || {
-            let mut hint = String::new();
-            for (name, _) in accounts.known.iter().filter(|(_, (_, shown))| *shown).take(20) {
-                let _ = write!(hint, "{}`{}`", if hint.is_empty() { "known here: " } else { ", " }, shown(name));
-            }
-            hint
-        };
-        match &entry.account {
-            Given::Value(at) => {
-                if let Some((name, _)) = accounts.known.get(&at.value) {
-                    return Some(name.clone());
-                }
-                if accounts.complete {
-                    let literal = accounts.known.iter().filter(|(_, (_, shown))| *shown).map(|(name, _)| name.as_str());
-                    let hint = match nearest(&at.value, literal).filter(|_| !at.hidden) {
-                        Some(meant) => format!("did you mean `{}`?", shown(meant)),
-                        None => shown_names(),
-                    };
-                    self.fault(at.line, key(), at.saying("no account has this name"), &hint);
-                }
-                None
-            }
-            Given::Absent => {
-                if accounts.only.is_none() && accounts.plans.len() > 1 {
-                    let message = format!("missing: there are {} accounts", accounts.plans.len());
-                    self.fault(entry.line, key(), message, &shown_names());
-                }
-                accounts.only.clone()
-            }
-            Given::Faulty => None,
         }
     }
 }

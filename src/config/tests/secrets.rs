@@ -1,7 +1,7 @@
 //! What must not be shown, in every place where it can stand.
 
 use super::{PAIR, env, read};
-use crate::config::{ConfigFile, Plan, file};
+use crate::config::{ConfigFile, Plan, discovery, file};
 
 /// Every scalar of the schema as a path of keys.
 const SCALARS: &[&str] = &[
@@ -21,6 +21,21 @@ const SCALARS: &[&str] = &[
     "connectors.-.id",
     "connectors.-.name",
     "connectors.-.labels.x",
+    "discovery.files.-.account",
+    "discovery.files.-.paths.-",
+    "discovery.files.-.refresh_interval",
+    "discovery.events.-.account",
+    "discovery.events.-.queue_url",
+    "discovery.events.-.endpoint_url",
+    "discovery.events.-.include.-",
+    "discovery.cloudtrail.-.account",
+    "discovery.cloudtrail.-.lookback",
+    "discovery.cloudtrail.-.refresh_interval",
+    "discovery.cloudtrail.-.endpoint_url",
+    "discovery.cloudtrail.-.include.-",
+    "discovery.connectors.-.account",
+    "discovery.connectors.-.refresh_interval",
+    "discovery.connectors.-.include.-",
     "collector.concurrency",
     "collector.requests_per_second",
     "collector.timeout",
@@ -49,6 +64,10 @@ const CONTAINERS: &[&str] = &[
     "unknown_key",
     "accounts.-.unknown_key",
     "discovery",
+    "discovery.files",
+    "discovery.files.-",
+    "discovery.files.-.paths",
+    "discovery.events.-",
 ];
 
 /// A document with `value` at `path`.
@@ -68,6 +87,10 @@ fn the_list_of_scalars_is_the_schema() {
         file::CONNECTOR_KEYS,
         file::COLLECTOR_KEYS,
         file::METRICS_KEYS,
+        discovery::FILES_KEYS,
+        discovery::EVENTS_KEYS,
+        discovery::CLOUDTRAIL_KEYS,
+        discovery::CONNECTORS_KEYS,
     ];
     for key in keys.iter().copied().flatten() {
         assert!(SCALARS.iter().any(|path| path.split('.').any(|step| step == *key)), "{key}");
@@ -81,7 +104,12 @@ fn no_error_shows_what_a_variable_held() {
             let file = ConfigFile::read("x.yml", &with(path, value), &env);
             let debug = format!("{file:?}");
             assert!(!debug.contains("hunter2"), "{path}: {debug}");
-            let problems = Plan::resolve(file).unwrap_err();
+            let problems = match Plan::resolve(file) {
+                Err(problems) => problems,
+                // Nearly any text is a pattern.
+                Ok(_) if path.ends_with("paths.-") || path.ends_with("include.-") => continue,
+                Ok(_) => panic!("{path}: {value}"),
+            };
             for text in [problems.to_string(), format!("{problems:?}")] {
                 assert!(!text.contains("hunter2"), "{path}: {text}");
             }
