@@ -10,6 +10,7 @@ mod boto3;
 mod commands;
 mod documents;
 mod faults;
+mod formats;
 mod program;
 mod prometheus;
 mod rig;
