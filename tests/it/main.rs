@@ -13,6 +13,7 @@ mod faults;
 mod formats;
 mod program;
 mod prometheus;
+mod readers;
 mod rig;
 mod support;
 mod sweep;
