@@ -149,13 +149,13 @@ impl Drop for Process {
 fn request(port: u16, method: &str, path: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\
+        "{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: {}\r\n\
          X-Prometheus-Scrape-Timeout-Seconds: 30\r\n\r\n",
         body.len()
     );
     stream.write_all((head + body).as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 20"), "{method} {path}: {}", answer.lines().next().unwrap_or_default());
+    assert!(answer.starts_with("HTTP/1.0 20"), "{method} {path}: {}", answer.lines().next().unwrap_or_default());
     answer
 }

@@ -10,13 +10,15 @@ use std::time::{Instant, SystemTime};
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
-use tracing::info;
+use tracing::{error, info};
 
 use crate::collector::budget::Budget;
 use crate::collector::{AccountApi, Collected, Collector, Targets};
 use crate::config::{AccountPlan, Plan};
+use crate::metrics::cache::Cache;
+use crate::metrics::exposition::{Body, exposition};
 use crate::metrics::own::OwnMetrics;
-use crate::metrics::{self, NameFilter, Scrape};
+use crate::metrics::{Scrape, Wanted};
 use crate::model::{
     Account, AccountName, Clock, ConnectorId, ConnectorKey, ConnectorTitle, FileResult, Now, Origin, Shard, TransferId,
     TransferKey, TransferState,
@@ -51,6 +53,8 @@ pub struct App {
     options: Options,
     plan: ArcSwap<Plan>,
     accounts: Mutex<Vec<AccountApi>>,
+    started: SystemTime,
+    pieces: Mutex<Cache>,
     ready: AtomicBool,
 }
 
@@ -60,6 +64,7 @@ impl App {
     /// # Errors
     /// An account without a Region.
     pub async fn new(plan: Plan, options: Options, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<Self>> {
+        let started = clock.now().wall;
         let own = Arc::new(OwnMetrics::new()?);
         let app = Self {
             collector: Collector::new(Arc::clone(&own), Arc::clone(&clock), settings(&plan, options.shard)),
@@ -68,6 +73,8 @@ impl App {
             options,
             plan: ArcSwap::from_pointee(plan.clone()),
             accounts: Mutex::default(),
+            started,
+            pieces: Mutex::default(),
             ready: AtomicBool::new(true),
         };
         app.apply(plan).await?;
@@ -135,9 +142,18 @@ impl App {
     }
 
     /// The exposition of what was collected; `process` tells whether `process_*` is part of it.
-    pub fn exposition(&self, collected: &Collected, filter: &NameFilter, process: bool) -> Vec<u8> {
-        let scrape = Scrape { snapshot: &collected.snapshot, complete: collected.complete, own: &self.own, process };
-        metrics::exposition(&scrape, filter)
+    ///
+    /// # Errors
+    /// No memory for the compression.
+    pub fn exposition(&self, collected: &Collected, wanted: &Wanted, process: bool) -> std::io::Result<Body> {
+        let scrape = Scrape {
+            snapshot: Arc::clone(&collected.snapshot),
+            complete: collected.complete,
+            own: &self.own,
+            started: self.started,
+            process,
+        };
+        exposition(&scrape, wanted, &self.pieces)
     }
 
     /// Serves on `listeners` until `shutdown` ends. Scrapes that wait then are answered with what is known.
@@ -177,10 +193,10 @@ impl App {
 impl web::Exporter for App {
     fn scrape(
         self: Arc<Self>,
-        filter: NameFilter,
+        wanted: Wanted,
         timeout_header: Option<String>,
         sweep: bool,
-    ) -> Pin<Box<dyn Future<Output = Vec<u8>> + Send>> {
+    ) -> Pin<Box<dyn Future<Output = Option<Body>> + Send>> {
         Box::pin(async move {
             let collected = if sweep {
                 let plan = self.plan.load().collector.clone();
@@ -189,9 +205,12 @@ impl web::Exporter for App {
             } else {
                 self.collector.known()
             };
-            // Tens of thousands of series take their time, and other scrapes want the threads that answer.
-            let text = tokio::task::spawn_blocking(move || self.exposition(&collected, &filter, true));
-            text.await.unwrap_or_default()
+            // To compress changed pages takes its time, and other scrapes want the threads that answer.
+            let body = tokio::task::spawn_blocking(move || self.exposition(&collected, &wanted, true)).await;
+            body.map_err(Into::into)
+                .flatten()
+                .inspect_err(|error| error!(%error, "the exposition could not be made"))
+                .ok()
         })
     }
 

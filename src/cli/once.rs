@@ -7,14 +7,14 @@ use tracing::error;
 use super::args::OnceArgs;
 use super::{Exit, output};
 use crate::app::{self, App, Options};
-use crate::metrics::NameFilter;
+use crate::metrics::Wanted;
 use crate::model::{FileCounts, Shard};
 
 pub(super) async fn run(file: &Path, args: OnceArgs, shard: Shard) -> anyhow::Result<Exit> {
     let app = App::new(super::load(file)?, Options { shard, ..Options::default() }, app::system_clock()).await?;
     let collected = app.sweep().await;
     // node_exporter has `process_*` of its own.
-    let text = app.exposition(&collected, &NameFilter::default(), false);
+    let text: Vec<u8> = app.exposition(&collected, &Wanted::everything(), false)?.into_pieces().flatten().collect();
     match &args.output_file {
         Some(path) => output::write_atomically(path, &text)?,
         None => output::print(&text)?,

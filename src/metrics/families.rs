@@ -48,6 +48,24 @@ pub struct Family {
     pub source: Source,
 }
 
+impl Family {
+    /// The name that `OpenMetrics` gives the family: a counter's without `_total`.
+    pub fn base_name(&self) -> &'static str {
+        match self.kind {
+            Kind::Counter => self.name.strip_suffix("_total").unwrap_or(self.name),
+            Kind::Gauge | Kind::Histogram => self.name,
+        }
+    }
+
+    /// The unit that the name ends in.
+    pub fn unit(&self) -> Option<&'static str> {
+        ["seconds", "bytes"].into_iter().find(|unit| {
+            let rest = self.base_name().strip_suffix(unit);
+            rest.is_some_and(|rest| rest.ends_with('_'))
+        })
+    }
+}
+
 const CONNECTOR: &[&str] = &["aws_account", "aws_region", "connector_id"];
 
 macro_rules! families {

@@ -1,32 +1,59 @@
-//! Floor 1: from what is known to bytes. [`families`] is the one table of descriptors; [`state`] turns a snapshot into
-//! series of it, [`own`] holds the exporter's own instruments, [`text`] writes the format, [`negotiate`] reads what the
-//! client takes, [`mod@reference`] writes METRICS.md.
+//! Floor 1: from what is known to bytes. [`families`] is the one table of descriptors; [`negotiate`] reads what the
+//! client takes, a [`format`](mod@format) and an encoding of it; `state` tells what each row of a snapshot says, [`own`]
+//! holds the exporter's own instruments; `encoder` writes samples with the pieces of `text` and `protobuf`;
+//! [`exposition`](mod@exposition) puts the families in their order, and streams them or joins compressed pieces, which
+//! [`cache`] keeps for as long as their page stays; [`mod@reference`] writes METRICS.md.
 
+pub mod cache;
+mod compress;
+mod encoder;
+pub mod exposition;
 pub mod families;
+pub mod format;
 pub mod negotiate;
 pub mod own;
+mod protobuf;
 pub mod reference;
-pub mod state;
-pub mod text;
+mod state;
+mod text;
+
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::model::Snapshot;
+use format::{Encoding, Format};
 use own::OwnMetrics;
-use text::Exposition;
-
-/// The Content-Type of the text format, exactly
-/// (<https://github.com/prometheus/docs/blob/main/docs/instrumenting/exposition_formats.md>).
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// What one scrape tells.
 pub struct Scrape<'a> {
     /// What is known of AWS.
-    pub snapshot: &'a Snapshot,
+    pub snapshot: Arc<Snapshot>,
     /// Whether all that was due had been fetched.
     pub complete: bool,
     /// The exporter's own instruments.
     pub own: &'a OwnMetrics,
+    /// The moment from which the exporter's own counters count.
+    pub started: SystemTime,
     /// False leaves `process_*` out: in node_exporter's textfile collector they would clash with its own.
     pub process: bool,
+}
+
+/// What a client wants of an exposition, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The families.
+    pub filter: NameFilter,
+    /// The format.
+    pub format: Format,
+    /// The encoding of its bytes.
+    pub encoding: Encoding,
+}
+
+impl Wanted {
+    /// Every family as plain text 0.0.4.
+    pub fn everything() -> Self {
+        Self { filter: NameFilter::default(), format: Format::TEXT, encoding: Encoding::Identity }
+    }
 }
 
 /// Families by exact name, as client_golang's `?name[]=`: no name selects all.
@@ -49,12 +76,4 @@ impl NameFilter {
     pub fn admits_state(&self) -> bool {
         families::ALL.iter().any(|family| family.source == families::Source::Sweep && self.admits(family.name))
     }
-}
-
-/// The exposition of one scrape.
-pub fn exposition(scrape: &Scrape<'_>, filter: &NameFilter) -> Vec<u8> {
-    let mut out = Exposition::new(filter);
-    state::write(&mut out, scrape);
-    scrape.own.write(&mut out, scrape.process);
-    out.into_bytes()
 }

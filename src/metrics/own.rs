@@ -1,13 +1,13 @@
 //! The exporter's own instruments. The only place that names `prometheus`.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
-use prometheus::{CounterVec, Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, Opts, Registry, TextEncoder};
+use prometheus::{CounterVec, Gauge, GaugeVec, HistogramOpts, HistogramVec, Opts, Registry};
 
-use super::families::{self, Family, Source};
-use super::text::Exposition;
+use super::encoder::Encoder;
+use super::families::{self, Family, Kind};
 use crate::model::{Account, Now};
 
 /// Buckets of the request duration, in seconds: a few milliseconds to the longest time-out.
@@ -101,24 +101,39 @@ impl OwnMetrics {
         }
     }
 
-    pub(super) fn write(&self, out: &mut Exposition<'_>, process: bool) {
-        let gathered = self.registry.gather();
-        for family in families::ALL.iter().filter(|family| match family.source {
-            Source::Sweep => false,
-            Source::Own => true,
-            Source::Process => process,
-        }) {
-            let Some(found) = gathered.iter().find(|found| found.name() == family.name) else { continue };
-            out.raw(family.name, |bytes| encode(found, bytes));
+    /// The present values.
+    pub(super) fn gather(&self) -> Gathered {
+        Gathered(self.registry.gather())
+    }
+}
+
+/// The values of all instruments at one moment.
+pub(super) struct Gathered(Vec<MetricFamily>);
+
+impl Gathered {
+    /// Writes the samples of `family`, whose counters count from `started` on; none if there is no such instrument.
+    pub(super) fn write(&self, family: &Family, started: SystemTime, out: &mut Encoder) {
+        let found = self.0.iter().filter(|found| found.name() == family.name);
+        for metric in found.flat_map(MetricFamily::get_metric) {
+            out.row();
+            for label in metric.get_label() {
+                out.label(label.name(), label.value());
+            }
+            match family.kind {
+                Kind::Gauge => out.gauge(metric.get_gauge().get_value()),
+                Kind::Counter => out.counter(metric.get_counter().get_value(), started),
+                Kind::Histogram => {
+                    let histogram = metric.get_histogram();
+                    let buckets = histogram.get_bucket().iter();
+                    let buckets: Vec<_> =
+                        buckets.map(|bucket| (bucket.cumulative_count(), bucket.upper_bound())).collect();
+                    out.histogram(histogram.get_sample_count(), histogram.get_sample_sum(), &buckets, started);
+                }
+            }
         }
     }
 }
 
 fn opts(family: &Family) -> Opts {
     Opts::new(family.name, family.help)
-}
-
-fn encode(family: &MetricFamily, bytes: &mut Vec<u8>) {
-    // It fails for a family without samples, of which nothing is to be told, and never for lack of space.
-    let _ = TextEncoder::new().encode(std::slice::from_ref(family), bytes);
 }

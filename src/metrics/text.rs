@@ -1,97 +1,69 @@
-//! The Prometheus text format 0.0.4.
+//! The text formats' pieces: labels, numbers, heads. `OpenMetrics` is the same but for what is noted.
 
 use std::io::Write;
 
-use super::NameFilter;
 use super::families::Family;
 
-/// An exposition that is being written.
-pub struct Exposition<'a> {
-    out: Vec<u8>,
-    filter: &'a NameFilter,
+/// Appends `name="value"`.
+pub(super) fn label(out: &mut Vec<u8>, name: &str, value: &str) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"=\"");
+    escape(out, value, true);
+    out.push(b'"');
 }
 
-impl<'a> Exposition<'a> {
-    /// An empty one, for the families that `filter` admits.
-    pub fn new(filter: &'a NameFilter) -> Self {
-        Self { out: Vec::with_capacity(64 * 1024), filter }
-    }
-
-    /// Writes one family's series. HELP and TYPE come with its first sample: a family without samples is left out.
-    pub fn family(&mut self, family: &'static Family, write: impl FnOnce(&mut Samples<'_>)) {
-        if self.filter.admits(family.name) {
-            write(&mut Samples { out: &mut self.out, family, opened: false });
+/// Appends an integer in decimal, and a line feed.
+pub(super) fn integer_line_end(out: &mut Vec<u8>, mut value: u64) {
+    let mut digits = [b'\n'; 21];
+    let mut at = digits.len() - 1;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + u8::try_from(value % 10).unwrap_or_default();
+        value /= 10;
+        if value == 0 {
+            break;
         }
     }
-
-    /// Appends families that another encoder wrote.
-    pub(super) fn raw(&mut self, name: &str, text: impl FnOnce(&mut Vec<u8>)) {
-        if self.filter.admits(name) {
-            text(&mut self.out);
-        }
-    }
-
-    /// What has been written.
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.out
-    }
+    out.extend_from_slice(&digits[at..]);
 }
 
-/// The samples of one family.
-pub struct Samples<'a> {
-    out: &'a mut Vec<u8>,
-    family: &'static Family,
-    opened: bool,
-}
-
-impl Samples<'_> {
-    /// One sample with an integer value.
-    pub fn integer<'l>(&mut self, labels: impl IntoIterator<Item = (&'l str, &'l str)>, value: u64) {
-        self.series(labels);
-        put(self.out, format_args!(" {value}\n"));
-    }
-
-    /// One sample. The text format takes Rust's shortest decimal, which names the same `f64` when read back.
-    pub fn float<'l>(&mut self, labels: impl IntoIterator<Item = (&'l str, &'l str)>, value: f64) {
-        self.series(labels);
-        if value.is_infinite() {
-            self.out.extend_from_slice(if value > 0.0 { b" +Inf\n" } else { b" -Inf\n" });
-        } else {
-            put(self.out, format_args!(" {value}\n"));
-        }
-    }
-
-    fn series<'l>(&mut self, labels: impl IntoIterator<Item = (&'l str, &'l str)>) {
-        if !self.opened {
-            self.opened = true;
-            let Family { name, kind, help, .. } = self.family;
-            put(self.out, format_args!("# HELP {name} "));
-            escape(self.out, help, false);
-            put(self.out, format_args!("\n# TYPE {name} {}\n", kind.as_str()));
-        }
-        self.out.extend_from_slice(self.family.name.as_bytes());
-        let mut open = b'{';
-        for (name, value) in labels {
-            self.out.push(open);
-            self.out.extend_from_slice(name.as_bytes());
-            self.out.extend_from_slice(b"=\"");
-            escape(self.out, value, true);
-            self.out.push(b'"');
-            open = b',';
-        }
-        if open == b',' {
-            self.out.push(b'}');
-        }
+/// Appends Rust's shortest decimal, which names the same `f64` when read back.
+pub(super) fn float(out: &mut Vec<u8>, value: f64) {
+    if value.is_infinite() {
+        out.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
+    } else {
+        // Writing to a Vec cannot fail.
+        let _ = write!(out, "{value}");
     }
 }
 
-fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
-    // Writing to a Vec cannot fail.
-    let _ = out.write_fmt(text);
+/// Appends HELP and TYPE.
+pub(super) fn head(out: &mut Vec<u8>, family: &Family) {
+    comments(out, family.name, family, false);
 }
 
-/// Backslash and line feed are escaped everywhere, the quote in label values alone.
+/// Appends HELP, TYPE and, where the name has one, UNIT, as `OpenMetrics` wants them.
+pub(super) fn open_metrics_head(out: &mut Vec<u8>, family: &Family) {
+    comments(out, family.base_name(), family, true);
+    if let Some(unit) = family.unit() {
+        let _ = writeln!(out, "# UNIT {} {unit}", family.base_name());
+    }
+}
+
+fn comments(out: &mut Vec<u8>, name: &str, family: &Family, quote: bool) {
+    let _ = write!(out, "# HELP {name} ");
+    escape(out, family.help, quote);
+    let _ = writeln!(out, "\n# TYPE {name} {}", family.kind.as_str());
+}
+
+/// Backslash and line feed are escaped everywhere; the quote in label values, and in `OpenMetrics`' HELP.
 fn escape(out: &mut Vec<u8>, text: &str, quote: bool) {
+    // Without a way out of the loop the compiler looks at many bytes at once, and most texts have nothing to escape.
+    let is = |byte: &u8, special| u8::from(*byte == special);
+    let special = |found, byte: &u8| found | is(byte, b'\\') | is(byte, b'\n') | is(byte, b'"');
+    if text.as_bytes().iter().fold(0, special) == 0 {
+        return out.extend_from_slice(text.as_bytes());
+    }
     for byte in text.bytes() {
         match byte {
             b'\\' => out.extend_from_slice(b"\\\\"),
@@ -104,37 +76,63 @@ fn escape(out: &mut Vec<u8>, text: &str, quote: bool) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::metrics::families::{CONNECTOR_INFO, SCRAPE_COMPLETE};
+    use proptest::prelude::*;
 
-    fn written(write: impl FnOnce(&mut Exposition<'_>)) -> String {
-        let filter = NameFilter::default();
-        let mut out = Exposition::new(&filter);
+    use super::*;
+    use crate::metrics::families::{FILES_FINISHED, PROCESS_CPU, SWEEP_DURATION};
+
+    fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
         write(&mut out);
-        String::from_utf8(out.into_bytes()).unwrap()
+        String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn quotes_backslashes_and_line_feeds_are_escaped_and_all_else_is_left() {
-        let text = written(|out| {
-            out.family(&CONNECTOR_INFO, |samples| samples.integer([("name", "a\"b\\c\nd\t{é}=,漢🚀\r")], 1));
-        });
-        assert_eq!(text.lines().last(), Some("aws_transfer_connector_info{name=\"a\\\"b\\\\c\\nd\t{é}=,漢🚀\r\"} 1"));
+        let text = written(|out| label(out, "name", "a\"b\\c\nd\t{é}=,漢🚀\r"));
+        assert_eq!(text, "name=\"a\\\"b\\\\c\\nd\t{é}=,漢🚀\r\"");
     }
 
     #[test]
-    fn a_family_without_samples_is_left_out() {
-        assert_eq!(written(|out| out.family(&CONNECTOR_INFO, |_| ())), "");
+    fn a_quote_in_help_is_escaped_for_open_metrics_alone() {
+        let family = Family { help: "a \"b\" \\ c\nd", ..FILES_FINISHED };
+        assert!(written(|out| head(out, &family)).starts_with(
+            "# HELP aws_transfer_connector_files_finished_total a \"b\" \\\\ c\\nd\n\
+             # TYPE aws_transfer_connector_files_finished_total counter\n"
+        ));
+        assert!(written(|out| open_metrics_head(out, &family)).starts_with(
+            "# HELP aws_transfer_connector_files_finished a \\\"b\\\" \\\\ c\\nd\n\
+             # TYPE aws_transfer_connector_files_finished counter\n"
+        ));
     }
 
     #[test]
-    fn a_sample_without_labels_has_no_braces() {
-        let text = written(|out| out.family(&SCRAPE_COMPLETE, |samples| samples.float([], 0.5)));
-        assert!(
-            text.ends_with(
-                "# TYPE aws_transfer_exporter_scrape_complete gauge\naws_transfer_exporter_scrape_complete 0.5\n"
-            ),
-            "{text}"
-        );
+    fn open_metrics_has_the_unit_that_the_name_ends_in() {
+        let unit = |family| written(|out| open_metrics_head(out, family)).lines().nth(2).map(str::to_owned);
+        assert_eq!(unit(&PROCESS_CPU).as_deref(), Some("# UNIT process_cpu_seconds seconds"));
+        let name = "aws_transfer_exporter_sweep_duration_seconds";
+        assert_eq!(unit(&SWEEP_DURATION), Some(format!("# UNIT {name} seconds")));
+        assert_eq!(unit(&FILES_FINISHED), None);
+    }
+
+    #[test]
+    fn infinities_have_their_own_spelling() {
+        assert_eq!(written(|out| float(out, f64::INFINITY)), "+Inf");
+        assert_eq!(written(|out| float(out, f64::NEG_INFINITY)), "-Inf");
+        assert_eq!(written(|out| float(out, f64::NAN)), "NaN");
+    }
+
+    proptest! {
+        #[test]
+        fn an_integer_is_written_as_the_standard_library_does(value: u64) {
+            prop_assert_eq!(written(|out| integer_line_end(out, value)), format!("{value}\n"));
+        }
+
+        #[test]
+        fn a_float_reads_back_as_itself(value: f64) {
+            let text = written(|out| float(out, value));
+            let read: f64 = text.parse().unwrap();
+            prop_assert!(read.to_bits() == value.to_bits() || read.is_nan() && value.is_nan(), "{}", text);
+        }
     }
 }

@@ -1,22 +1,18 @@
 //! Requests to responses.
 
-use std::io::Write;
 use std::sync::Arc;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{
-    ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName,
+    ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName,
     HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Request, Response, StatusCode};
 
+use super::body::Body;
 use super::route::{Route, route};
 use super::{Exporter, page};
-use crate::metrics::negotiate::{self, Encoding};
-use crate::metrics::{self, NameFilter};
+use crate::metrics::{NameFilter, Wanted, negotiate};
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
@@ -29,7 +25,7 @@ pub(super) async fn answer<B>(
     request: Request<B>,
     exporter: Arc<dyn Exporter>,
     telemetry_path: &str,
-) -> Response<Full<Bytes>> {
+) -> Response<Body> {
     let path = request.uri().path();
     match route(request.method().as_str(), path, telemetry_path) {
         Route::Metrics => scrape(&request, exporter).await,
@@ -52,25 +48,25 @@ pub(super) async fn answer<B>(
     }
 }
 
-async fn scrape<B>(request: &Request<B>, exporter: Arc<dyn Exporter>) -> Response<Full<Bytes>> {
-    let filter = NameFilter::from_query(request.uri().query().unwrap_or_default());
-    let sweep = request.method() != Method::HEAD && filter.admits_state();
-    let timeout = header(request.headers(), &SCRAPE_TIMEOUT);
-    let encoding = negotiate::encoding(header(request.headers(), &ACCEPT_ENCODING).as_deref());
-    let body = exporter.scrape(filter, timeout, sweep).await;
-    let body = match encoding {
-        Encoding::Identity => body,
-        Encoding::Gzip => match tokio::task::spawn_blocking(move || gzip(&body)).await {
-            Ok(body) => body,
-            Err(_) => {
-                return text(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "the exposition could not be compressed\n");
-            }
-        },
+async fn scrape<B>(request: &Request<B>, exporter: Arc<dyn Exporter>) -> Response<Body> {
+    let headers = request.headers();
+    let wanted = Wanted {
+        filter: NameFilter::from_query(request.uri().query().unwrap_or_default()),
+        format: negotiate::format(header(headers, &ACCEPT).as_deref()),
+        encoding: negotiate::encoding(header(headers, &ACCEPT_ENCODING).as_deref()),
     };
-    let mut response = text(StatusCode::OK, metrics::CONTENT_TYPE, body);
-    response.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
-    if encoding == Encoding::Gzip {
-        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    let sweep = request.method() != Method::HEAD && wanted.filter.admits_state();
+    let timeout = header(headers, &SCRAPE_TIMEOUT);
+    let (format, encoding) = (wanted.format, wanted.encoding);
+    let Some(exposition) = exporter.scrape(wanted, timeout, sweep).await else {
+        return text(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "the exposition could not be made\n");
+    };
+    let content_type = HeaderValue::try_from(format.to_string());
+    let content_type = content_type.unwrap_or(HeaderValue::from_static(PLAIN));
+    let mut response = respond(StatusCode::OK, content_type, exposition);
+    response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+    if let Some(encoding) = encoding.as_header() {
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
     }
     response
 }
@@ -81,18 +77,14 @@ fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     (!values.is_empty()).then(|| values.join(","))
 }
 
-fn gzip(body: &[u8]) -> Vec<u8> {
-    // The fastest level: an exposition is repetitive enough for it, and the scrape waits.
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
-    // Writing to a Vec cannot fail.
-    let _ = encoder.write_all(body);
-    encoder.finish().unwrap_or_default()
+fn text(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Body> {
+    respond(status, HeaderValue::from_static(content_type), body.into())
 }
 
-fn text(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
+fn respond(status: StatusCode, content_type: HeaderValue, body: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

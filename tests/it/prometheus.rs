@@ -41,12 +41,18 @@ struct Prometheus {
 
 impl Prometheus {
     async fn start(binary: &Path, target: SocketAddr) -> Self {
+        Self::start_with(binary, target, &[("aws-transfer-exporter", "")], &[]).await
+    }
+
+    /// With a job for each name and further lines of its configuration.
+    async fn start_with(binary: &Path, target: SocketAddr, jobs: &[(&str, &str)], flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("prometheus.yml");
-        let text = format!(
-            "global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\nscrape_configs:\n  - job_name: aws-transfer-exporter\n    \
-             static_configs:\n      - targets: ['{target}']\n"
-        );
+        let mut text = "global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\nscrape_configs:\n".to_owned();
+        for (job, lines) in jobs {
+            let target = format!("    static_configs:\n      - targets: ['{target}']\n");
+            text.extend(["  - job_name: ", job, "\n", &target, lines]);
+        }
         std::fs::write(&file, text).unwrap();
         // Free a moment ago; nothing else on this machine asks for it by number.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -54,6 +60,7 @@ impl Prometheus {
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
             .arg(format!("--web.listen-address={address}"))
+            .args(flags)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -108,6 +115,46 @@ impl Drop for Prometheus {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Every job tells the same series as the first, and no scrape failed.
+async fn tells_the_same_in_each(binary: &Path, jobs: &[(&str, &str)], flags: &[&str]) {
+    let (simulator, url) = simulator(Settings::default()).await;
+    let pairs = put_transfers(&simulator);
+    let (_folder, file) = config(&config_text(&url, &pairs));
+    let flag = format!("--config.file={}", file.display());
+    let exporter = Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
+    // All is known before the first job asks.
+    let (_, _, text) = get(exporter.address, "/metrics", "").await;
+    let prometheus = Prometheus::start_with(binary, exporter.address, jobs, flags).await;
+    // Ages and times change, and `_created` is in OpenMetrics alone.
+    let names = "aws_transfer_(files|results_up|connector_(files|transfers|info|files_finished_total))";
+    let mut first: Option<BTreeMap<String, f64>> = None;
+    for (job, _) in jobs {
+        let told = prometheus.wait_for(&format!("{{__name__=~\"{names}\",job=\"{job}\"}}")).await;
+        let written = text.lines().filter(|line| {
+            let name = line.split('{').next().unwrap_or_default();
+            [
+                "files",
+                "results_up",
+                "connector_files",
+                "connector_transfers",
+                "connector_info",
+                "connector_files_finished_total",
+            ]
+            .iter()
+            .any(|known| name.strip_prefix("aws_transfer_") == Some(known))
+        });
+        assert_eq!(told.len(), written.count(), "{job}");
+        assert_eq!(&told, first.get_or_insert_with(|| told.clone()), "{job}");
+        let up = prometheus.query(&format!("min_over_time(up{{job=\"{job}\"}}[1m])")).await;
+        assert_eq!(up.into_values().collect::<Vec<_>>(), [1.0], "{job}");
+    }
+    let targets = prometheus.api("/api/v1/targets").await;
+    for target in targets["data"]["activeTargets"].as_array().unwrap() {
+        assert_eq!(target["lastError"], "", "{target}");
+    }
+    exporter.terminate();
 }
 
 async fn get_1_0(address: SocketAddr, path: &str) -> (u16, String, String) {
@@ -179,6 +226,65 @@ async fn prometheus_2_tells_the_exact_counts() {
 #[ignore = "needs Prometheus 3; tests/run brings it"]
 async fn prometheus_3_tells_the_exact_counts() {
     tells_the_exact_counts(&peer("PROMETHEUS_3", "prometheus3")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Prometheus 2; tests/run brings it"]
+async fn prometheus_2_reads_open_metrics_and_protobuf() {
+    let binary = peer("PROMETHEUS_2", "prometheus");
+    tells_the_same_in_each(&binary, &[("default", "")], &[]).await;
+    tells_the_same_in_each(&binary, &[("protobuf", "")], &["--enable-feature=native-histograms"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Prometheus 3; tests/run brings it"]
+async fn prometheus_3_reads_the_same_in_each_format_and_encoding() {
+    let jobs: Vec<_> = [
+        "PrometheusText0.0.4",
+        "PrometheusText1.0.0",
+        "OpenMetricsText0.0.1",
+        "OpenMetricsText1.0.0",
+        "PrometheusProto",
+    ]
+    .into_iter()
+    .flat_map(|format| {
+        let lines = format!("    scrape_protocols: [{format}]\n");
+        let plain = format!("{lines}    enable_compression: false\n");
+        [(format.to_owned(), lines), (format!("{format}-plain"), plain)]
+    })
+    .collect();
+    let jobs: Vec<_> = jobs.iter().map(|(job, lines)| (job.as_str(), lines.as_str())).collect();
+    let binary = peer("PROMETHEUS_3", "prometheus3");
+    tells_the_same_in_each(&binary, &jobs, &[]).await;
+    tells_the_same_in_each(&binary, &jobs, &["--enable-feature=zstd-scrape"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Prometheus 3; tests/run brings it"]
+async fn prometheus_3_knows_which_transfer_finished_last() {
+    let demo = Running::start(program().args(["demo", "--web.listen-address=127.0.0.1:0"]));
+    let jobs = [
+        ("text", "    scrape_protocols: [OpenMetricsText1.0.0]\n"),
+        ("protobuf", "    scrape_protocols: [PrometheusProto]\n"),
+    ];
+    let binary = peer("PROMETHEUS_3", "prometheus3");
+    let flags = ["--enable-feature=exemplar-storage"];
+    let prometheus = Prometheus::start_with(&binary, demo.address, &jobs, &flags).await;
+    for (job, _) in jobs {
+        let selector = format!("aws_transfer_connector_files_finished_total{{job=\"{job}\"}}");
+        prometheus.wait_for(&format!("{selector} > 0")).await;
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("query", &selector)
+            .append_pair("start", "0")
+            .append_pair("end", "9999999999")
+            .finish();
+        let answer = prometheus.api(&format!("/api/v1/query_exemplars?{query}")).await;
+        let exemplar = &answer["data"][0]["exemplars"][0];
+        let transfer = exemplar["labels"]["transfer_id"].as_str().unwrap_or_else(|| panic!("{job}: {answer}"));
+        let known = prometheus.query(&format!("aws_transfer_results_up{{transfer_id=\"{transfer}\"}}")).await;
+        assert!(!known.is_empty(), "{job}: {transfer}");
+    }
+    demo.terminate();
 }
 
 #[tokio::test(flavor = "multi_thread")]

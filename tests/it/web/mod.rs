@@ -13,8 +13,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aws_transfer_exporter::metrics::NameFilter;
+use aws_transfer_exporter::metrics::Wanted;
+use aws_transfer_exporter::metrics::exposition::Body;
 use aws_transfer_exporter::web::{self, Bounds, Exporter, listen};
+use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
@@ -33,20 +35,28 @@ pub(super) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T 
 
 /// Answers with one body, to as many scrapes as `open` has permits.
 pub(super) struct Fake {
-    body: Vec<u8>,
+    /// `None` fails.
+    body: Option<Bytes>,
+    /// So many times the body, as pieces that are made as they go out.
+    streamed: Option<usize>,
     ready: AtomicBool,
     open: Semaphore,
     /// One permit for each scrape that has begun.
     begun: Semaphore,
     /// One permit for each scrape that was given up.
     dropped: Arc<Semaphore>,
-    scrapes: Mutex<Vec<(NameFilter, Option<String>, bool)>>,
+    scrapes: Mutex<Vec<(Wanted, Option<String>, bool)>>,
 }
 
 impl Fake {
-    fn with(body: Vec<u8>, permits: usize) -> Arc<Self> {
+    fn with(body: impl Into<Bytes>, permits: usize) -> Arc<Self> {
+        Self::answering(Some(body.into()), None, permits)
+    }
+
+    fn answering(body: Option<Bytes>, streamed: Option<usize>, permits: usize) -> Arc<Self> {
         Arc::new(Self {
             body,
+            streamed,
             ready: AtomicBool::new(true),
             open: Semaphore::new(permits),
             begun: Semaphore::new(0),
@@ -56,12 +66,12 @@ impl Fake {
     }
 
     fn new() -> Arc<Self> {
-        Self::with(BODY.into(), 100_000)
+        Self::with(BODY, 100_000)
     }
 
     /// Scrapes of this one wait until `open` gets permits.
     fn closed() -> Arc<Self> {
-        Self::with(BODY.into(), 0)
+        Self::with(BODY, 0)
     }
 
     async fn has_begun(&self, scrapes: u32) {
@@ -86,17 +96,21 @@ impl Drop for GivenUp {
 impl Exporter for Fake {
     fn scrape(
         self: Arc<Self>,
-        filter: NameFilter,
+        wanted: Wanted,
         timeout_header: Option<String>,
         sweep: bool,
-    ) -> Pin<Box<dyn Future<Output = Vec<u8>> + Send>> {
-        self.scrapes.lock().unwrap().push((filter, timeout_header, sweep));
+    ) -> Pin<Box<dyn Future<Output = Option<Body>> + Send>> {
+        self.scrapes.lock().unwrap().push((wanted, timeout_header, sweep));
         Box::pin(async move {
             let mut given_up = GivenUp { dropped: Arc::clone(&self.dropped), done: false };
             self.begun.add_permits(1);
             self.open.acquire().await.unwrap().forget();
             given_up.done = true;
-            self.body.clone()
+            let body = self.body.clone()?;
+            Some(match self.streamed {
+                None => Body::Whole(vec![body]),
+                Some(times) => Body::Streamed(Box::new(std::iter::repeat_n(body, times))),
+            })
         })
     }
 
@@ -206,12 +220,40 @@ impl Client {
             .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
             .filter(|(name, _)| name != "date")
             .collect();
+        let chunked = headers.get("transfer-encoding").is_some_and(|coding| coding == "chunked");
         let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
-        let length = if to_head { 0 } else { length };
+        let body = match (to_head, chunked) {
+            (true, _) => Vec::new(),
+            (false, true) => self.chunks().await,
+            (false, false) => self.take(length).await,
+        };
+        Answer { status, headers, body }
+    }
+
+    async fn take(&mut self, length: usize) -> Vec<u8> {
         while self.bytes.len() < length {
             assert!(self.more().await, "the body ended early");
         }
-        Answer { status, headers, body: self.bytes.drain(..length).collect() }
+        self.bytes.drain(..length).collect()
+    }
+
+    async fn chunks(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        loop {
+            let end = loop {
+                if let Some(at) = self.bytes.windows(2).position(|window| window == b"\r\n") {
+                    break at;
+                }
+                assert!(self.more().await, "the chunks ended early");
+            };
+            let size = String::from_utf8(self.take(end + 2).await).unwrap();
+            let size = usize::from_str_radix(size.trim_end(), 16).unwrap();
+            let chunk = self.take(size + 2).await;
+            if size == 0 {
+                return body;
+            }
+            body.extend_from_slice(&chunk[..size]);
+        }
     }
 
     async fn more(&mut self) -> bool {

@@ -1,6 +1,5 @@
 //! What each request is answered with.
 
-use std::io::Read;
 use std::sync::atomic::Ordering;
 
 use aws_transfer_exporter::metrics::NameFilter;
@@ -80,8 +79,12 @@ async fn the_filter_and_the_time_out_are_passed_on_and_own_families_need_no_swee
         let request =
             format!("GET /metrics{query} HTTP/1.1\r\nhost: x\r\nX-Prometheus-Scrape-Timeout-Seconds: 9.5\r\n\r\n");
         assert_eq!(server.ask(&request).await.status, 200);
-        let told = fake.scrapes.lock().unwrap().pop().unwrap();
-        assert_eq!(told, (NameFilter::from_query(filter), Some("9.5".into()), sweep), "{query}");
+        let (wanted, timeout, swept) = fake.scrapes.lock().unwrap().pop().unwrap();
+        assert_eq!(
+            (wanted.filter, timeout, swept),
+            (NameFilter::from_query(filter), Some("9.5".into()), sweep),
+            "{query}"
+        );
     }
     assert!(NameFilter::from_query(&format!("name%5B%5D={own}")).admits(own));
     server.ask(METRICS).await;
@@ -89,35 +92,68 @@ async fn the_filter_and_the_time_out_are_passed_on_and_own_families_need_no_swee
 }
 
 #[tokio::test]
-async fn gzip_is_the_same_body_and_only_where_the_client_prefers_it() {
-    let fake = Fake::with(BODY.repeat(10_000).into(), 100);
-    let server = Server::start(&fake, Bounds::default()).await;
-    for (accept, gzipped) in [
-        ("", false),
-        ("accept-encoding: gzip\r\n", true),
-        ("Accept-Encoding: deflate;q=0.5, GZIP;q=0.8\r\n", true),
-        ("accept-encoding: br\r\naccept-encoding: gzip\r\n", true),
-        ("accept-encoding: *;q=0.1\r\n", true),
-        ("accept-encoding: gzip;q=0\r\n", false),
-        ("accept-encoding: gzip;q=0.0, *\r\n", false),
-        ("accept-encoding: identity, gzip;q=0.5\r\n", false),
-        ("accept-encoding: xgzip, gzip-not\r\n", false),
-        ("accept-encoding: \r\n", false),
-        ("accept-encoding: \u{fc}gzip\r\n", false),
+async fn what_is_asked_for_is_what_the_headers_say() {
+    let (fake, server) = started().await;
+    let text = "text/plain; version=0.0.4; charset=utf-8";
+    let open_metrics = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8";
+    let protobuf = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
+    for (headers, kind, encoding) in [
+        ("", text, None),
+        ("accept-encoding: gzip\r\n", text, Some("gzip")),
+        ("Accept-Encoding: deflate;q=0.5, GZIP;q=0.8\r\n", text, Some("gzip")),
+        ("accept-encoding: br\r\naccept-encoding: gzip\r\n", text, Some("gzip")),
+        ("accept-encoding: zstd,gzip\r\n", text, Some("zstd")),
+        ("accept-encoding: identity, gzip;q=0.5\r\n", text, None),
+        ("accept-encoding: \u{fc}gzip\r\n", text, None),
+        ("accept: \u{fc}\r\n", text, None),
+        ("accept: application/json\r\n", text, None),
+        ("accept: application/openmetrics-text;version=1.0.0;escaping=allow-utf-8\r\n", open_metrics, None),
+        (
+            "accept: text/plain;q=0.5\r\nAccept: application/openmetrics-text; version=1.0.0; escaping=allow-utf-8\r\n",
+            open_metrics,
+            None,
+        ),
+        (
+            "accept: application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited\r\naccept-encoding: gzip\r\n",
+            protobuf,
+            Some("gzip"),
+        ),
     ] {
-        let answer = server.ask(&format!("GET /metrics HTTP/1.1\r\nhost: x\r\n{accept}\r\n")).await;
-        assert_eq!(answer.header("content-encoding"), gzipped.then_some("gzip"), "{accept}");
-        assert_eq!(answer.header("vary"), Some("Accept-Encoding"), "{accept}");
-        assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"), "{accept}");
-        let mut body = Vec::new();
-        if gzipped {
-            assert!(answer.body.len() < fake.body.len() / 10, "{accept}");
-            flate2::read::GzDecoder::new(answer.body.as_slice()).read_to_end(&mut body).unwrap();
-        } else {
-            body = answer.body;
-        }
-        assert!(body == fake.body, "{accept}");
+        let answer = server.ask(&format!("GET /metrics HTTP/1.1\r\nhost: x\r\n{headers}\r\n")).await;
+        assert_eq!(answer.header("content-type"), Some(kind), "{headers}");
+        assert_eq!(answer.header("content-encoding"), encoding, "{headers}");
+        assert_eq!(answer.header("vary"), Some("Accept, Accept-Encoding"), "{headers}");
+        assert_eq!(answer.text(), BODY, "{headers}");
+        let (wanted, _, _) = fake.scrapes.lock().unwrap().pop().unwrap();
+        assert_eq!((wanted.format.to_string().as_str(), wanted.encoding.as_header()), (kind, encoding), "{headers}");
     }
+}
+
+#[tokio::test]
+async fn a_body_that_is_made_as_it_goes_out_is_chunked_and_whole() {
+    let fake = Fake::answering(Some(BODY.into()), Some(10_000), 100);
+    let server = Server::start(&fake, Bounds::default()).await;
+    let mut client = server.client().await;
+    let head = client.ask(&METRICS.replace("GET", "HEAD")).await;
+    for _ in 0..2 {
+        let answer = client.ask(METRICS).await;
+        assert_eq!((answer.header("transfer-encoding"), answer.header("content-length")), (Some("chunked"), None));
+        let known = answer.headers.into_iter().filter(|(name, _)| name != "transfer-encoding");
+        assert_eq!(head.headers, known.collect());
+        assert!(answer.body == BODY.repeat(10_000).as_bytes());
+    }
+    // HTTP/1.0 knows no chunks: there the end of the connection is the end of the body.
+    let mut old = server.client().await;
+    old.send("GET /metrics HTTP/1.0\r\n\r\n").await;
+    while old.more().await {}
+    assert!(String::from_utf8(old.bytes).unwrap().ends_with(&format!("\r\n\r\n{}", BODY.repeat(10_000))));
+}
+
+#[tokio::test]
+async fn an_exposition_that_cannot_be_made_is_500() {
+    let server = Server::start(&Fake::answering(None, None, 100), Bounds::default()).await;
+    let answer = server.ask(METRICS).await;
+    assert_eq!((answer.status, answer.text()), (500, "the exposition could not be made\n"));
 }
 
 #[tokio::test]

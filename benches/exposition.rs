@@ -1,0 +1,295 @@
+//! The exposition at size: CPU and bytes in each format and encoding, cold (nothing made yet) and warm (all pages kept),
+//! beside `prometheus::TextEncoder` and flate2 over the same series. All in this process and on one thread; what the
+//! network costs is not here. Linux only: it reads `/proc`.
+//!
+//! `cargo bench --bench exposition` prints the tables.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::io::{Read, Write};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_transfer_exporter::metrics::cache::Cache;
+use aws_transfer_exporter::metrics::exposition::exposition;
+use aws_transfer_exporter::metrics::format::{Encoding, Format, FormatKind};
+use aws_transfer_exporter::metrics::own::OwnMetrics;
+use aws_transfer_exporter::metrics::{NameFilter, Scrape, Wanted};
+use aws_transfer_exporter::model::{
+    Account, AccountName, ConnectorId, ConnectorLabels, ConnectorView, FailureCode, FileCounts, Finished,
+    FinishedFiles, Snapshot, StateCounts, TransferState, TransferView,
+};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::{Encoder, TextEncoder};
+
+const TRANSFERS_OF_CONNECTOR: usize = 1_000;
+const FORMATS: [(&str, FormatKind); 3] = [
+    ("text 0.0.4", FormatKind::Text0_0_4),
+    ("OpenMetrics 1.0.0", FormatKind::OpenMetrics1_0_0),
+    ("protobuf", FormatKind::Protobuf),
+];
+const ENCODINGS: [(&str, Encoding); 3] =
+    [("identity", Encoding::Identity), ("gzip", Encoding::Gzip), ("zstd", Encoding::Zstd)];
+
+fn main() {
+    for transfers in [1_000, 10_000, 100_000] {
+        table(transfers);
+    }
+    // About a million series.
+    table(220_000);
+}
+
+fn table(transfers: usize) {
+    let snapshot = Arc::new(snapshot(transfers));
+    let own = OwnMetrics::new().unwrap();
+    let families = families(&snapshot);
+    let series: usize = families.iter().map(|family| family.get_metric().len()).sum();
+    let runs = if transfers > 150_000 { 1 } else { 3 };
+    let (encoder_ms, text) = best(runs, || {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&families, &mut text).unwrap();
+        text
+    });
+    let (gzip_ms, gzip) = best(runs, || {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(&text).unwrap();
+        gzip.finish().unwrap()
+    });
+    let whole = encoder_ms + gzip_ms;
+    let (text_len, gzip_len) = (text.len(), gzip.len());
+    drop((families, text, gzip));
+    println!("\n{transfers} settled transfers, {series} series");
+    println!("prometheus::TextEncoder    {encoder_ms:>9.2} ms {text_len:>11} bytes");
+    println!("flate2, level 1, after it  {gzip_ms:>9.2} ms {gzip_len:>11} bytes   together {whole:.2} ms");
+    println!("format             encoding    cold ms   warm ms       bytes   together / cold   together / warm");
+    let scrape =
+        Scrape { snapshot: Arc::clone(&snapshot), complete: true, own: &own, started: UNIX_EPOCH, process: true };
+    for (format_name, kind) in FORMATS {
+        for (encoding_name, encoding) in ENCODINGS {
+            let wanted = Wanted { filter: NameFilter::default(), format: Format { kind, escaping: None }, encoding };
+            let answer = |cache: &Mutex<Cache>| {
+                let body = exposition(&scrape, &wanted, cache).unwrap();
+                body.into_pieces().map(|piece| black_box(piece).len()).sum::<usize>()
+            };
+            let (cold, _) = best(runs, || answer(&Mutex::default()));
+            let cache = Mutex::default();
+            answer(&cache);
+            let (warm, bytes) = best(10, || answer(&cache));
+            println!(
+                "{format_name:<18} {encoding_name:<9} {cold:>9.3} {warm:>9.3} {bytes:>11}   {:>15.1}   {:>15.1}",
+                whole / cold,
+                whole / warm
+            );
+            if encoding != Encoding::Identity {
+                let kept = cache.lock().unwrap().bytes();
+                assert!(kept > 0 && kept < bytes, "{kept} bytes are kept of {bytes}");
+            }
+        }
+    }
+    alternatives(&scrape);
+}
+
+/// Two other ways to a plain body: to hold the text, and to decompress what is kept.
+fn alternatives(scrape: &Scrape<'_>) {
+    let answer = |encoding, cache: &Mutex<Cache>| {
+        let wanted = Wanted { encoding, ..Wanted::everything() };
+        exposition(scrape, &wanted, cache).unwrap().into_pieces().collect::<Vec<_>>()
+    };
+    let cache = Mutex::default();
+    let plain = answer(Encoding::Identity, &cache).concat();
+    let held = answer(Encoding::Zstd, &cache);
+    let (unzstd, length) = best(3, || {
+        let mut buffer = vec![0; 64 * 1024];
+        let mut length = 0;
+        for piece in &held {
+            let mut reader = zstd::stream::read::Decoder::with_buffer(piece.as_ref()).unwrap();
+            loop {
+                let read = reader.read(&mut buffer).unwrap();
+                if read == 0 {
+                    break;
+                }
+                length += read;
+            }
+        }
+        length
+    });
+    assert_eq!(length, plain.len());
+    let (copied, _) = best(3, || plain.chunks(64 * 1024).map(|piece| black_box(piece.to_vec()).len()).sum::<usize>());
+    if plain.len() < 10_000_000 {
+        levels(&plain);
+    }
+    println!(
+        "plain out of kept zstd {unzstd:.2} ms, copied from held text {copied:.2} ms ({} bytes held)",
+        plain.len()
+    );
+}
+
+/// What levels cost and bring, in pieces as long as those of a page.
+fn levels(plain: &[u8]) {
+    for level in [1, 2, 3, 4, 6, 9] {
+        let (ms, bytes) = best(3, || {
+            let mut bytes = 0;
+            for piece in plain.chunks(400_000) {
+                let mut deflate = flate2::write::DeflateEncoder::new(Vec::new(), Compression::new(level));
+                deflate.write_all(piece).unwrap();
+                bytes += deflate.finish().unwrap().len();
+            }
+            bytes
+        });
+        println!("deflate level {level} {ms:>9.2} ms {bytes:>9} bytes");
+    }
+    for level in [-1, 1, 2, 3, 5, 7] {
+        let (ms, bytes) = best(3, || {
+            let mut zstd = zstd::bulk::Compressor::new(level).unwrap();
+            plain.chunks(400_000).map(|piece| zstd.compress(piece).unwrap().len()).sum::<usize>()
+        });
+        println!("zstd level {level} {ms:>9.2} ms {bytes:>9} bytes");
+    }
+}
+
+/// The least CPU time of several runs, in ms, and the last result.
+fn best<T>(runs: u32, mut run: impl FnMut() -> T) -> (f64, T) {
+    let mut least = f64::INFINITY;
+    let mut result = None;
+    for _ in 0..runs {
+        drop(result.take());
+        let start = cpu_ms();
+        result = Some(run());
+        least = least.min(cpu_ms() - start);
+    }
+    (least, result.unwrap())
+}
+
+/// What this thread has spent on a CPU: others use this machine too.
+fn cpu_ms() -> f64 {
+    // schedstat is brought up to date when the thread is scheduled; clock ticks would be too coarse.
+    std::thread::yield_now();
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    text.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e6
+}
+
+/// Settled transfers of connectors with 1,000 each: 9 of 10 all COMPLETED, one with failed files of one code.
+fn snapshot(transfers: usize) -> Snapshot {
+    let account = Arc::new(Account { name: AccountName::new("production"), region: "eu-central-1".into() });
+    let at = UNIX_EPOCH + Duration::from_millis(1_790_000_000_123);
+    let code = |n: usize| FailureCode::new(["CONNECTION_ERROR", "TIMEOUT_ERROR", "FILE_NOT_FOUND"][n % 3]).unwrap();
+    let mut seed = 7_u64;
+    let mut random = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        seed >> 16
+    };
+    let connectors: Vec<_> = (0..transfers.div_ceil(TRANSFERS_OF_CONNECTOR))
+        .map(|_| {
+            let id: ConnectorId = format!("c-{:017x}", random()).parse().unwrap();
+            Arc::new(ConnectorLabels { account: Arc::clone(&account), id })
+        })
+        .collect();
+    let rows: Vec<_> = (0..transfers)
+        .map(|n| {
+            let (a, b) = (random(), random());
+            let failed = n % 10 == 0;
+            let id = format!("{:08x}-{:04x}-4{:03x}-8{:03x}-{a:012x}", b & 0xffff_ffff, a & 0xffff, b % 4096, a % 4096);
+            let mut files = FileCounts { completed: u32::try_from(a % 50).unwrap() + 1, ..FileCounts::default() };
+            if failed {
+                files.failed.push((code(n / 10), 1));
+            }
+            TransferView {
+                connector: Arc::clone(&connectors[n / TRANSFERS_OF_CONNECTOR]),
+                id: id.parse().unwrap(),
+                since: at,
+                state: if failed { TransferState::Failed } else { TransferState::Completed },
+                up: (n % 5 != 0).then_some(true),
+                files: Some(files).filter(|_| n % 10 != 5),
+            }
+        })
+        .collect();
+    let views: Vec<_> = connectors.iter().map(|labels| connector(labels, &rows, at)).collect();
+    Snapshot {
+        connectors: views.chunks(32).map(Arc::from).collect(),
+        transfers: rows.chunks(512).map(Arc::from).collect(),
+        ..Snapshot::default()
+    }
+}
+
+fn connector(labels: &Arc<ConnectorLabels>, rows: &[TransferView], at: SystemTime) -> ConnectorView {
+    let mut files = FileCounts::default();
+    let mut states = StateCounts::default();
+    for row in rows.iter().filter(|row| Arc::ptr_eq(&row.connector, labels)) {
+        states.add(row.state);
+        files.add(row.files.as_ref().unwrap_or(&FileCounts::default()));
+    }
+    let newest = || Some((rows[0].id.clone(), at));
+    let completed = FinishedFiles { files: files.completed.into(), newest: newest() };
+    let mut finished = BTreeMap::from([(Finished::Completed, completed)]);
+    for (code, n) in &files.failed {
+        let seen = FinishedFiles { files: (*n).into(), newest: newest() };
+        finished.insert(Finished::Failed(Some(code.clone())), seen);
+    }
+    ConnectorView {
+        labels: Arc::clone(labels),
+        title: None,
+        known_since: at,
+        files: Some(files),
+        states,
+        unread: 0,
+        finished,
+        moved: BTreeMap::new(),
+        operations: BTreeMap::new(),
+        oldest_unfinished: None,
+        last_completed: Some(at),
+        last_failed: Some(at),
+    }
+}
+
+/// The same series as `prometheus` holds them, read off our own text; but for the exporter's own.
+fn families(snapshot: &Arc<Snapshot>) -> Vec<MetricFamily> {
+    let own = OwnMetrics::new().unwrap();
+    let scrape =
+        Scrape { snapshot: Arc::clone(snapshot), complete: true, own: &own, started: UNIX_EPOCH, process: false };
+    let body = exposition(&scrape, &Wanted::everything(), &Mutex::default()).unwrap();
+    let text = String::from_utf8(body.into_pieces().flatten().collect()).unwrap();
+    let mut families: Vec<MetricFamily> = Vec::new();
+    for line in text.lines() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            let (name, help) = help.split_once(' ').unwrap();
+            let mut family = MetricFamily::default();
+            family.set_name(name.into());
+            family.set_help(help.into());
+            families.push(family);
+            continue;
+        }
+        let family = families.last_mut().unwrap();
+        if line.starts_with("# TYPE ") {
+            let counter = line.ends_with(" counter");
+            family.set_field_type(if counter { MetricType::COUNTER } else { MetricType::GAUGE });
+            continue;
+        }
+        let (series, value) = line.rsplit_once(' ').unwrap();
+        let labels = series.split_once('{').map_or("", |(_, labels)| labels.trim_end_matches('}'));
+        // No label value here holds a comma.
+        let pairs = labels.split(',').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap();
+            let mut pair = LabelPair::default();
+            pair.set_name(name.into());
+            pair.set_value(value.trim_matches('"').into());
+            pair
+        });
+        let mut metric = Metric::from_label(pairs.collect());
+        let value = value.parse().unwrap();
+        if family.get_field_type() == MetricType::COUNTER {
+            let mut counter = Counter::default();
+            counter.set_value(value);
+            metric.set_counter(counter);
+        } else {
+            let mut gauge = Gauge::default();
+            gauge.set_value(value);
+            metric.set_gauge(gauge);
+        }
+        family.mut_metric().push(metric);
+    }
+    families
+}

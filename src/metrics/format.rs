@@ -1,0 +1,118 @@
+//! The formats of an exposition, and how its bytes are encoded on the way.
+
+use std::fmt::{self, Display};
+
+/// What a client is answered in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Format {
+    /// The format and its version.
+    pub kind: FormatKind,
+    /// How the client wants names escaped that are not legacy-valid; told back in the Content-Type. Every name of ours
+    /// is legacy-valid, so the text is the same.
+    pub escaping: Option<Escaping>,
+}
+
+/// A format and its version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FormatKind {
+    /// The text format, `version=0.0.4`.
+    Text0_0_4,
+    /// The text format, `version=1.0.0`: the same, and names may be quoted.
+    Text1_0_0,
+    /// OpenMetrics, `version=0.0.1`: the draft that older scrapers name.
+    OpenMetrics0_0_1,
+    /// OpenMetrics, `version=1.0.0`.
+    OpenMetrics1_0_0,
+    /// `io.prometheus.client.MetricFamily`, each behind its length.
+    Protobuf,
+}
+
+/// Escaping schemes for names, by their names in `Accept` (<https://prometheus.io/docs/instrumenting/escaping_schemes/>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Escaping {
+    /// `allow-utf-8`.
+    AllowUtf8,
+    /// `underscores`.
+    Underscores,
+    /// `dots`.
+    Dots,
+    /// `values`.
+    Values,
+}
+
+impl Escaping {
+    /// Every scheme.
+    pub const ALL: [Self; 4] = [Self::AllowUtf8, Self::Underscores, Self::Dots, Self::Values];
+
+    /// Its name in a header.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AllowUtf8 => "allow-utf-8",
+            Self::Underscores => "underscores",
+            Self::Dots => "dots",
+            Self::Values => "values",
+        }
+    }
+}
+
+impl Format {
+    /// The text format that everything reads.
+    pub const TEXT: Self = Self { kind: FormatKind::Text0_0_4, escaping: None };
+
+    pub(super) fn dialect(self) -> Dialect {
+        match self.kind {
+            FormatKind::Text0_0_4 | FormatKind::Text1_0_0 => Dialect::Text,
+            FormatKind::OpenMetrics0_0_1 | FormatKind::OpenMetrics1_0_0 => Dialect::OpenMetrics,
+            FormatKind::Protobuf => Dialect::Protobuf,
+        }
+    }
+}
+
+/// The Content-Type.
+impl Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            FormatKind::Text0_0_4 => "text/plain; version=0.0.4; charset=utf-8",
+            FormatKind::Text1_0_0 => "text/plain; version=1.0.0; charset=utf-8",
+            FormatKind::OpenMetrics0_0_1 => "application/openmetrics-text; version=0.0.1; charset=utf-8",
+            FormatKind::OpenMetrics1_0_0 => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            FormatKind::Protobuf => {
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+            }
+        })?;
+        match self.escaping {
+            Some(escaping) => write!(f, "; escaping={}", escaping.as_str()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What the encoder has to tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Dialect {
+    Text,
+    OpenMetrics,
+    Protobuf,
+}
+
+/// How a body is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// As it is.
+    Identity,
+    /// gzip.
+    Gzip,
+    /// zstd.
+    Zstd,
+}
+
+impl Encoding {
+    /// The Content-Encoding; `None` for the plain body.
+    pub fn as_header(self) -> Option<&'static str> {
+        match self {
+            Self::Identity => None,
+            Self::Gzip => Some("gzip"),
+            Self::Zstd => Some("zstd"),
+        }
+    }
+}

@@ -1,0 +1,205 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// The `Accept` headers of real clients, and what they are answered with.
+const CLIENTS: [(&str, &str, &str); 19] = [
+    // scrape/scrape.go of v2.42.0.
+    (
+        "Prometheus 2.42",
+        "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
+         text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+        "application/openmetrics-text; version=1.0.0; charset=utf-8",
+    ),
+    (
+        "Prometheus 2.42 with native histograms",
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited,\
+         application/openmetrics-text;version=1.0.0;q=0.8,application/openmetrics-text;version=0.0.1;q=0.75,\
+         text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+        "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
+    ),
+    // scrape/scrape.go of 2.30 and before, as prometheus/prometheus#9430 tells it.
+    (
+        "Prometheus 2.30",
+        "application/openmetrics-text; version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+        "application/openmetrics-text; version=0.0.1; charset=utf-8",
+    ),
+    // `acceptHeader` in scrape/scrape.go and `DefaultScrapeProtocols` in config/config.go of v3.16.0.
+    (
+        "Prometheus 3",
+        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.7,\
+         application/openmetrics-text;version=0.0.1;q=0.6,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.5,\
+         text/plain;version=0.0.4;q=0.4,*/*;q=0.3",
+        "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8",
+    ),
+    (
+        "Prometheus 3 with legacy names",
+        "application/openmetrics-text;version=1.0.0;escaping=underscores;q=0.7,\
+         application/openmetrics-text;version=0.0.1;q=0.6,text/plain;version=1.0.0;escaping=underscores;q=0.5,\
+         text/plain;version=0.0.4;q=0.4,*/*;q=0.3",
+        "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores",
+    ),
+    // `DefaultProtoFirstScrapeProtocols`.
+    (
+        "Prometheus 3 with native histograms",
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,\
+         application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+         application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
+         text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+        "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
+    ),
+    (
+        "Prometheus 3, scrape_protocols: [PrometheusText1.0.0]",
+        "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.7,*/*;q=0.6",
+        "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8",
+    ),
+    (
+        "Prometheus 3, scrape_protocols: [PrometheusText0.0.4]",
+        "text/plain;version=0.0.4;q=0.7,*/*;q=0.6",
+        "text/plain; version=0.0.4; charset=utf-8",
+    ),
+    (
+        "Prometheus 3, scrape_protocols: [OpenMetricsText2.0.0, OpenMetricsText1.0.0]",
+        "application/openmetrics-text;version=2.0.0;escaping=allow-utf-8;q=0.7,\
+         application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,*/*;q=0.5",
+        "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8",
+    ),
+    // Both run Prometheus' own scrape package (prometheus.scrape of Alloy, prometheusreceiver of the collector).
+    (
+        "Grafana Alloy, OpenTelemetry collector",
+        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+         application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
+         text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+        "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8",
+    ),
+    // lib/promscrape/client.go of VictoriaMetrics.
+    ("vmagent", "text/plain;version=0.0.4;q=1,*/*;q=0.1", "text/plain; version=0.0.4; charset=utf-8"),
+    // `acceptHeader` in plugins/inputs/prometheus/prometheus.go of Telegraf.
+    (
+        "Telegraf",
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,\
+         text/plain;version=0.0.4;q=0.3,*/*;q=0.1",
+        "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
+    ),
+    // influxdata/telegraf#6523 has one with a further element.
+    (
+        "old Telegraf",
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text;q=0.7,\
+         text/plain;version=0.0.4;q=0.3,application/json;schema=\"prometheus/telemetry\";version=0.0.2;q=0.2,*/*;q=0.1",
+        "text/plain; version=0.0.4; charset=utf-8",
+    ),
+    ("curl", "*/*", "text/plain; version=0.0.4; charset=utf-8"),
+    (
+        "Firefox",
+        "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+        "text/plain; version=0.0.4; charset=utf-8",
+    ),
+    (
+        "Chromium",
+        "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,\
+         application/signed-exchange;v=b3;q=0.7",
+        "text/plain; version=0.0.4; charset=utf-8",
+    ),
+    ("empty", "", "text/plain; version=0.0.4; charset=utf-8"),
+    ("something else", "application/json, image/*;q=0.5", "text/plain; version=0.0.4; charset=utf-8"),
+    ("nonsense", ";;,,=\";q=,text/,/;q=9, \u{fc}", "text/plain; version=0.0.4; charset=utf-8"),
+];
+
+#[test]
+fn every_client_is_answered_in_what_it_likes_best() {
+    for (client, accept, content_type) in CLIENTS {
+        assert_eq!(format(Some(accept)).to_string(), content_type, "{client}");
+    }
+    assert_eq!(format(None), Format::TEXT);
+}
+
+#[test]
+fn parameters_may_be_quoted_spelt_with_capitals_and_in_any_order() {
+    for (accept, content_type) in [
+        (
+            "Application/OpenMetrics-Text ; Q=0.9 ; Version=\"1.0.0\", text/plain;q=0.8",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        ),
+        ("text/plain;x=\"a,b;c\";version=1.0.0", "text/plain; version=1.0.0; charset=utf-8"),
+        (
+            "application/vnd.google.protobuf;encoding=\"delimited\";escaping=values;proto=io.prometheus.client.MetricFamily",
+            "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping=values",
+        ),
+        ("text/plain;version=1.0.0;escaping=unheard-of", "text/plain; version=1.0.0; charset=utf-8"),
+        ("application/openmetrics-text", "application/openmetrics-text; version=0.0.1; charset=utf-8"),
+        ("application/openmetrics-text;version=1.0.0;q=0, */*", "text/plain; version=0.0.4; charset=utf-8"),
+        ("application/openmetrics-text;version=1.0.0;q=1.5", "text/plain; version=0.0.4; charset=utf-8"),
+        ("application/vnd.google.protobuf", "text/plain; version=0.0.4; charset=utf-8"),
+        ("text/plain;version=0.0.4;escaping=dots", "text/plain; version=0.0.4; charset=utf-8"),
+    ] {
+        assert_eq!(format(Some(accept)).to_string(), content_type, "{accept}");
+    }
+}
+
+#[test]
+fn gzip_is_chosen_where_the_client_prefers_it() {
+    for header in [
+        "gzip",
+        "GZIP",
+        "x-gzip",
+        "gzip, deflate, br",
+        "deflate, gzip;q=1.0, *;q=0.5",
+        "gzip;q=0.001",
+        "identity;q=0.5, gzip;q=0.5",
+        "*",
+        "br;q=1.0, gzip ; q = 0.8, *;q=0.1",
+        "identity;q=0, gzip;q=0.1",
+        "zstd;q=0.5, gzip;q=0.8",
+        "zstd;q=0, gzip",
+        // Browsers, and what of readers stops after the first zstd frame.
+        "gzip, deflate, br, zstd",
+    ] {
+        assert_eq!(encoding(Some(header)), Encoding::Gzip, "{header}");
+    }
+}
+
+#[test]
+fn zstd_is_chosen_where_the_client_names_it_and_likes_nothing_better() {
+    for header in [
+        // `acceptEncodingHeader` in scrape/scrape.go of Prometheus v3.16.0.
+        "zstd,gzip",
+        "zstd",
+        "Zstd;q=0.9, gzip;q=0.8",
+        "zstd;q=0.5, identity;q=0.5",
+    ] {
+        assert_eq!(encoding(Some(header)), Encoding::Zstd, "{header}");
+    }
+}
+
+#[test]
+fn the_plain_body_is_chosen_everywhere_else() {
+    for header in [
+        "",
+        "identity",
+        "deflate, br",
+        "gzip;q=0",
+        "gzip;q=0.000",
+        "gzip;q=0, *",
+        "*;q=0",
+        "identity, gzip;q=0.9",
+        "identity, zstd;q=0.9",
+        "zstd;q=0",
+        "gzip;q=2",
+        "gzip;q=0.1234",
+        "gzip;q=x",
+        "gzip;level=9",
+        "notgzip",
+        "gzipped",
+    ] {
+        assert_eq!(encoding(Some(header)), Encoding::Identity, "{header}");
+    }
+    assert_eq!(encoding(None), Encoding::Identity);
+}
+
+proptest! {
+    #[test]
+    fn no_header_breaks_it(header in "\\PC*") {
+        encoding(Some(&header));
+        format(Some(&header));
+    }
+}

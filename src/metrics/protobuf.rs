@@ -1,0 +1,142 @@
+//! The protobuf format's pieces: messages of `io/prometheus/client/metrics.proto`
+//! (<https://github.com/prometheus/client_model/blob/v0.6.3/io/prometheus/client/metrics.proto>), whose field numbers
+//! stand in the names here.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::families::{Family, Kind};
+
+const LEN: u8 = 2;
+const VARINT: u8 = 0;
+const FIXED64: u8 = 1;
+
+const fn tag(field: u8, wire_type: u8) -> u8 {
+    field << 3 | wire_type
+}
+
+/// `MetricFamily.metric`, and `Metric.label`.
+const FAMILY_METRIC: u8 = tag(4, LEN);
+const METRIC_LABEL: u8 = tag(1, LEN);
+/// Fields of `Metric` for each kind.
+const METRIC_GAUGE: u8 = tag(2, LEN);
+const METRIC_COUNTER: u8 = tag(3, LEN);
+const METRIC_HISTOGRAM: u8 = tag(7, LEN);
+
+/// Appends a base-128 varint.
+pub(super) fn varint(out: &mut Vec<u8>, mut value: u64) {
+    loop {
+        let low = u8::try_from(value & 0x7f).unwrap_or_default();
+        value >>= 7;
+        if value == 0 {
+            return out.push(low);
+        }
+        out.push(low | 0x80);
+    }
+}
+
+fn bytes(out: &mut Vec<u8>, tag: u8, value: &[u8]) {
+    out.push(tag);
+    varint(out, value.len() as u64);
+    out.extend_from_slice(value);
+}
+
+fn double(out: &mut Vec<u8>, field: u8, value: f64) {
+    out.push(tag(field, FIXED64));
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+/// Appends a field `label` of `Metric`.
+pub(super) fn label(out: &mut Vec<u8>, name: &str, value: &str) {
+    let varint_len = |len: usize| (usize::BITS - len.leading_zeros()).div_ceil(7).max(1) as usize;
+    let len = name.len() + varint_len(name.len()) + value.len() + varint_len(value.len()) + 2;
+    out.push(METRIC_LABEL);
+    varint(out, len as u64);
+    bytes(out, tag(1, LEN), name.as_bytes());
+    bytes(out, tag(2, LEN), value.as_bytes());
+}
+
+/// Appends a field `metric` of `MetricFamily`, from its labels, in two parts, and its value.
+pub(super) fn metric(out: &mut Vec<u8>, row: &[u8], further: &[u8], value: &[u8]) {
+    out.push(FAMILY_METRIC);
+    varint(out, (row.len() + further.len() + value.len()) as u64);
+    out.extend_from_slice(row);
+    out.extend_from_slice(further);
+    out.extend_from_slice(value);
+}
+
+/// `Metric.gauge`, a `Gauge` with its value in field 1. Its length never changes.
+pub(super) fn gauge(value: f64) -> [u8; 11] {
+    let mut gauge = [0; 11];
+    gauge[..3].copy_from_slice(&[METRIC_GAUGE, 9, tag(1, FIXED64)]);
+    gauge[3..].copy_from_slice(&value.to_le_bytes());
+    gauge
+}
+
+/// `Metric.counter`: a `Counter` of value, exemplar and `created_timestamp`.
+pub(super) fn counter(value: f64, created: SystemTime, exemplar: Option<(&str, &str, SystemTime)>) -> Vec<u8> {
+    let mut counter = Vec::with_capacity(128);
+    double(&mut counter, 1, value);
+    if let Some((name, text, at)) = exemplar {
+        let mut exemplar = Vec::with_capacity(96);
+        // `Exemplar.label` is field 1, as `Metric.label` is.
+        label(&mut exemplar, name, text);
+        double(&mut exemplar, 2, 1.0);
+        bytes(&mut exemplar, tag(3, LEN), &timestamp(at));
+        bytes(&mut counter, tag(2, LEN), &exemplar);
+    }
+    bytes(&mut counter, tag(3, LEN), &timestamp(created));
+    let mut out = Vec::with_capacity(counter.len() + 3);
+    bytes(&mut out, METRIC_COUNTER, &counter);
+    out
+}
+
+/// `Metric.histogram`: a `Histogram` of classic buckets (cumulative count, upper bound) with `created_timestamp`.
+pub(super) fn histogram(
+    count: u64,
+    sum: f64,
+    buckets: impl Iterator<Item = (u64, f64)>,
+    created: SystemTime,
+) -> Vec<u8> {
+    let mut histogram = Vec::with_capacity(512);
+    histogram.push(tag(1, VARINT));
+    varint(&mut histogram, count);
+    double(&mut histogram, 2, sum);
+    for (cumulative, upper_bound) in buckets {
+        let mut bucket = vec![tag(1, VARINT)];
+        varint(&mut bucket, cumulative);
+        double(&mut bucket, 2, upper_bound);
+        bytes(&mut histogram, tag(3, LEN), &bucket);
+    }
+    bytes(&mut histogram, tag(15, LEN), &timestamp(created));
+    let mut out = Vec::with_capacity(histogram.len() + 3);
+    bytes(&mut out, METRIC_HISTOGRAM, &histogram);
+    out
+}
+
+/// `google.protobuf.Timestamp`.
+fn timestamp(at: SystemTime) -> Vec<u8> {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut out = vec![tag(1, VARINT)];
+    varint(&mut out, since.as_secs());
+    out.push(tag(2, VARINT));
+    varint(&mut out, u64::from(since.subsec_nanos()));
+    out
+}
+
+/// Appends the length of a `MetricFamily` whose metrics take `metrics` bytes, and its fields but for the metrics.
+pub(super) fn head(out: &mut Vec<u8>, family: &Family, metrics: usize) {
+    let mut fields = Vec::with_capacity(256);
+    bytes(&mut fields, tag(1, LEN), family.name.as_bytes());
+    bytes(&mut fields, tag(2, LEN), family.help.as_bytes());
+    let kind = match family.kind {
+        Kind::Counter => 0,
+        Kind::Gauge => 1,
+        Kind::Histogram => 4,
+    };
+    fields.extend_from_slice(&[tag(3, VARINT), kind]);
+    if let Some(unit) = family.unit() {
+        bytes(&mut fields, tag(5, LEN), unit.as_bytes());
+    }
+    varint(out, (fields.len() + metrics) as u64);
+    out.extend_from_slice(&fields);
+}
