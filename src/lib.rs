@@ -5,6 +5,7 @@ pub mod app;
 pub mod cli;
 pub mod collector;
 pub mod config;
+pub mod discovery;
 pub mod metrics;
 pub mod model;
 pub mod reload;

@@ -114,6 +114,16 @@ families! {
         "1 if everything that was due had been fetched when this scrape was answered, 0 if the deadline came first or a fetch failed.";
     CODES_FOLDED = "aws_transfer_exporter_failure_codes_folded_total", Counter, Sweep, &[],
         "Failed files whose unlisted failure code is counted as OTHER, because 100 other unlisted codes were seen before.";
+    DISCOVERY_UP = "aws_transfer_exporter_discovery_up", Gauge, Own, &["source", "target"],
+        "1 if the newest look at a source of transfers succeeded, else 0.";
+    DISCOVERY_LAST_SUCCESS = "aws_transfer_exporter_discovery_last_success_timestamp_seconds", Gauge, Own, &["source", "target"],
+        "When a look at a source of transfers last succeeded, in seconds since the epoch. Absent until one has.";
+    DISCOVERY_DURATION = "aws_transfer_exporter_discovery_duration_seconds", Gauge, Own, &["source", "target"],
+        "Duration of the newest look at a source of transfers.";
+    DISCOVERY_TRANSFERS = "aws_transfer_exporter_discovery_transfers_total", Counter, Own, &["source", "target"],
+        "Transfers, and connectors, that a source has told and that were not known from it before.";
+    DISCOVERY_MESSAGES = "aws_transfer_exporter_discovery_messages_total", Counter, Own, &["target", "outcome"],
+        "Messages received from a queue, by outcome: understood, duplicate (told before), foreign (of another account, connector or shard), unknown (nobody understands the body: it is left to the queue's redrive policy), failed (understood, and not durable yet: it comes again).";
     API_REQUESTS = "aws_transfer_exporter_api_requests_total", Counter, Own,
         &["aws_account", "aws_region", "operation", "outcome"],
         "Attempts at AWS API requests, retries included, by outcome. Denied includes attempts for which no valid credentials could be had.";

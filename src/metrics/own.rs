@@ -22,6 +22,16 @@ pub struct OwnMetrics {
     sweep: Gauge,
     reload_ok: Gauge,
     reload_at: Gauge,
+    discovery: DiscoveryMetrics,
+}
+
+/// How the sources of transfers do.
+struct DiscoveryMetrics {
+    up: GaugeVec,
+    last_success: GaugeVec,
+    duration: GaugeVec,
+    transfers: CounterVec,
+    messages: CounterVec,
 }
 
 /// A descriptor that `prometheus` refuses.
@@ -37,6 +47,8 @@ impl OwnMetrics {
     pub fn new() -> Result<Self, InstrumentError> {
         let registry = Registry::new();
         let gauge = |family: &Family| Gauge::with_opts(opts(family));
+        let gauges = |family: &Family| GaugeVec::new(opts(family), family.labels);
+        let counters = |family: &Family| CounterVec::new(opts(family), family.labels);
         let durations = HistogramOpts::from(opts(&families::API_REQUEST_DURATION)).buckets(BUCKETS.to_vec());
         let own = Self {
             requests: CounterVec::new(opts(&families::API_REQUESTS), families::API_REQUESTS.labels)?,
@@ -45,11 +57,23 @@ impl OwnMetrics {
             sweep: gauge(&families::SWEEP_DURATION)?,
             reload_ok: gauge(&families::CONFIG_RELOAD_OK)?,
             reload_at: gauge(&families::CONFIG_RELOAD_AT)?,
+            discovery: DiscoveryMetrics {
+                up: gauges(&families::DISCOVERY_UP)?,
+                last_success: gauges(&families::DISCOVERY_LAST_SUCCESS)?,
+                duration: gauges(&families::DISCOVERY_DURATION)?,
+                transfers: counters(&families::DISCOVERY_TRANSFERS)?,
+                messages: counters(&families::DISCOVERY_MESSAGES)?,
+            },
             registry,
         };
         let build = GaugeVec::new(opts(&families::BUILD_INFO), families::BUILD_INFO.labels)?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION"), env!("RUSTC_VERSION")]).set(1.0);
-        let collectors: [Box<dyn Collector>; 7] = [
+        let collectors: [Box<dyn Collector>; 12] = [
+            Box::new(own.discovery.up.clone()),
+            Box::new(own.discovery.last_success.clone()),
+            Box::new(own.discovery.duration.clone()),
+            Box::new(own.discovery.transfers.clone()),
+            Box::new(own.discovery.messages.clone()),
             Box::new(own.requests.clone()),
             Box::new(own.durations.clone()),
             Box::new(own.rate_limit.clone()),
@@ -86,6 +110,35 @@ impl OwnMetrics {
     pub fn forget_rate_limit(&self, account: &Account) {
         // It may have had none.
         let _ = self.rate_limit.remove_label_values(&[account.name.as_str(), &account.region]);
+    }
+
+    /// Notes how a look at a source of transfers went; `succeeded` tells when it did.
+    pub fn note_discovery(&self, source: &str, target: &str, succeeded: Option<Now>, duration: Duration) {
+        let labels = [source, target];
+        self.discovery.up.with_label_values(&labels).set(f64::from(u8::from(succeeded.is_some())));
+        self.discovery.duration.with_label_values(&labels).set(duration.as_secs_f64());
+        if let Some(now) = succeeded {
+            self.discovery.last_success.with_label_values(&labels).set(now.unix_seconds());
+        }
+    }
+
+    /// Counts transfers that a source has told; 0 makes the series stand.
+    pub fn count_discovered(&self, source: &str, target: &str, transfers: usize) {
+        #[expect(clippy::cast_precision_loss, reason = "a count of transfers is far below 2^53")]
+        self.discovery.transfers.with_label_values(&[source, target]).inc_by(transfers as f64);
+    }
+
+    /// Counts messages of a queue; 0 makes the series stand.
+    pub fn count_messages(&self, target: &str, outcome: &str, messages: u32) {
+        self.discovery.messages.with_label_values(&[target, outcome]).inc_by(f64::from(messages));
+    }
+
+    /// Forgets a source that is configured no more.
+    pub fn forget_discovery(&self, source: &str, target: &str) {
+        for gauge in [&self.discovery.up, &self.discovery.last_success, &self.discovery.duration] {
+            // It may have had none.
+            let _ = gauge.remove_label_values(&[source, target]);
+        }
     }
 
     /// Notes how long the last sweep took.

@@ -8,7 +8,7 @@ const FLOORS: [&[&str]; 6] = [
     &["model"],
     &["config", "metrics", "tracker"],
     &["transfer"],
-    &["collector", "web"],
+    &["collector", "web", "discovery"],
     &["app", "cli", "reload", "shutdown", "telemetry"],
     &["main", "lib"],
 ];
