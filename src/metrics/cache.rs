@@ -1,6 +1,6 @@
 //! What was made of pages, for as long as the pages stay.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 
@@ -11,18 +11,28 @@ use super::format::{Dialect, Encoding};
 use super::state::{PagedFamily, Row};
 use crate::model::{ConnectorView, Page, Snapshot, TransferView};
 
+/// A piece goes when so many answers in a row had no use for it: no client asks for its format and encoding any more.
+const KEPT_FOR_ANSWERS: u64 = 100;
+
 /// The compressed pieces of each page, by family, dialect and encoding: made when first asked for, dropped with their
-/// page. Nothing of a page is kept that no client asked for.
+/// page, or when nobody asks for them any more.
 #[derive(Default)]
 pub struct Cache {
     transfers: Pages<TransferView>,
     connectors: Pages<ConnectorView>,
     renders: u64,
+    answers: u64,
     scratch: Vec<u8>,
 }
 
 /// Pages by their address. Each holds its page, so that the address stands for no other.
-pub(super) type Pages<T> = HashMap<usize, (Page<T>, HashMap<Key, Piece>)>;
+pub(super) type Pages<T> = HashMap<usize, (Page<T>, HashMap<Key, Kept>)>;
+
+/// A piece, and the answer that last had it.
+pub(super) struct Kept {
+    piece: Piece,
+    asked: u64,
+}
 
 /// Which of a page's pieces.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -67,15 +77,17 @@ impl Cache {
     /// Bytes of all pieces.
     pub fn bytes(&self) -> usize {
         fn of<T>(pages: &Pages<T>) -> usize {
-            pages.values().flat_map(|(_, pieces)| pieces.values()).map(|piece| piece.bytes.len()).sum()
+            pages.values().flat_map(|(_, pieces)| pieces.values()).map(|kept| kept.piece.bytes.len()).sum()
         }
         of(&self.transfers) + of(&self.connectors)
     }
 
-    /// Forgets all pages that `snapshot` does not have.
-    pub(super) fn retain(&mut self, snapshot: &Snapshot) {
-        retain(&mut self.transfers, &snapshot.transfers);
-        retain(&mut self.connectors, &snapshot.connectors);
+    /// Begins an answer from `snapshot`: forgets the pages that it does not have, and what nobody asks for.
+    pub(super) fn begin(&mut self, snapshot: &Snapshot) {
+        self.answers += 1;
+        let since = self.answers.saturating_sub(KEPT_FOR_ANSWERS);
+        retain(&mut self.transfers, &snapshot.transfers, since);
+        retain(&mut self.connectors, &snapshot.connectors, since);
     }
 
     /// The samples of one family in each page, compressed.
@@ -114,11 +126,13 @@ impl Cache {
         let mut encoder = Encoder::new(dialect, family.descriptor);
         encoder.out = std::mem::take(&mut self.scratch);
         let mut renders = 0;
+        let answers = self.answers;
         let known = T::known(self);
         let pieces = pages.iter().map(|page| {
             let (_, pieces) = known.entry(address(page)).or_insert_with(|| (Arc::clone(page), HashMap::new()));
-            if let Some(piece) = pieces.get(&key) {
-                return Ok(piece.clone());
+            if let Some(kept) = pieces.get_mut(&key) {
+                kept.asked = answers;
+                return Ok(kept.piece.clone());
             }
             renders += 1;
             encoder.out.clear();
@@ -126,7 +140,7 @@ impl Cache {
                 (family.write)(row, &mut encoder);
             }
             let piece = make(&encoder.out)?;
-            pieces.insert(key, piece.clone());
+            pieces.insert(key, Kept { piece: piece.clone(), asked: answers });
             Ok(piece)
         });
         let pieces = pieces.collect();
@@ -136,9 +150,12 @@ impl Cache {
     }
 }
 
-fn retain<T>(known: &mut Pages<T>, pages: &[Page<T>]) {
-    let present: std::collections::HashSet<_> = pages.iter().map(address).collect();
-    known.retain(|address, _| present.contains(address));
+fn retain<T>(known: &mut Pages<T>, pages: &[Page<T>], since: u64) {
+    let present: HashSet<_> = pages.iter().map(address).collect();
+    known.retain(|address, (_, pieces)| {
+        pieces.retain(|_, kept| kept.asked >= since);
+        present.contains(address)
+    });
 }
 
 fn address<T>(page: &Page<T>) -> usize {

@@ -40,23 +40,30 @@ impl Piece {
 }
 
 /// Makes pieces.
-pub(super) enum Compressor {
+pub(super) struct Compressor {
+    coder: Coder,
+    /// Room for the largest piece; what is kept has the size that it needs.
+    out: Vec<u8>,
+}
+
+enum Coder {
     Gzip(Compress),
     Zstd(zstd::bulk::Compressor<'static>),
 }
 
 impl Compressor {
     fn new(encoding: Encoding) -> io::Result<Self> {
-        Ok(match encoding {
-            Encoding::Zstd => Self::Zstd(zstd::bulk::Compressor::new(ZSTD_LEVEL)?),
-            Encoding::Gzip | Encoding::Identity => Self::Gzip(Compress::new(GZIP_LEVEL, false)),
-        })
+        let coder = match encoding {
+            Encoding::Zstd => Coder::Zstd(zstd::bulk::Compressor::new(ZSTD_LEVEL)?),
+            Encoding::Gzip | Encoding::Identity => Coder::Gzip(Compress::new(GZIP_LEVEL, false)),
+        };
+        Ok(Self { coder, out: Vec::new() })
     }
 
     pub(super) fn encoding(&self) -> Encoding {
-        match self {
-            Self::Gzip(_) => Encoding::Gzip,
-            Self::Zstd(_) => Encoding::Zstd,
+        match self.coder {
+            Coder::Gzip(_) => Encoding::Gzip,
+            Coder::Zstd(_) => Encoding::Zstd,
         }
     }
 
@@ -64,24 +71,31 @@ impl Compressor {
         if text.is_empty() {
             return Ok(Piece::default());
         }
-        let (bytes, crc) = match self {
-            Self::Gzip(deflate) => (deflated(deflate, text)?, crc32fast::hash(text)),
-            Self::Zstd(zstd) => (zstd.compress(text)?, 0),
+        self.out.clear();
+        let crc = match &mut self.coder {
+            Coder::Gzip(deflate) => {
+                deflate_into(&mut self.out, deflate, text)?;
+                crc32fast::hash(text)
+            }
+            Coder::Zstd(zstd) => {
+                self.out.reserve(zstd::zstd_safe::compress_bound(text.len()));
+                zstd.compress_to_buffer(text, &mut self.out)?;
+                0
+            }
         };
-        Ok(Piece { bytes: bytes.into(), length: text.len(), crc })
+        Ok(Piece { bytes: Bytes::copy_from_slice(&self.out), length: text.len(), crc })
     }
 }
 
-fn deflated(deflate: &mut Compress, text: &[u8]) -> io::Result<Vec<u8>> {
+fn deflate_into(out: &mut Vec<u8>, deflate: &mut Compress, text: &[u8]) -> io::Result<()> {
     deflate.reset();
-    let mut out = Vec::with_capacity(text.len() / 16 + 256);
+    out.reserve(text.len() / 8 + 256);
     loop {
         let taken = usize::try_from(deflate.total_in()).unwrap_or(text.len());
-        deflate.compress_vec(&text[taken..], &mut out, FlushCompress::Full)?;
+        deflate.compress_vec(&text[taken..], out, FlushCompress::Full)?;
         // All is flushed as soon as there is room left.
         if out.len() < out.capacity() {
-            out.shrink_to_fit();
-            return Ok(out);
+            return Ok(());
         }
         out.reserve(out.len());
     }

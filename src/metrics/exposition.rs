@@ -50,7 +50,7 @@ pub fn exposition(scrape: &Scrape<'_>, wanted: &Wanted, cache: &Mutex<Cache>) ->
     }
     // Held while pages are compressed: a second scrape waits for the first, and finds their pieces made.
     let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-    cache.retain(&scrape.snapshot);
+    cache.begin(&scrape.snapshot);
     let mut joined = Joined::new(wanted.encoding)?;
     for part in parts {
         match part {
@@ -145,7 +145,7 @@ impl Stream {
         // In protobuf the head of a family tells the length of its samples.
         let mut lengths = (dialect == Dialect::Protobuf).then(|| cache.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(cache) = &mut lengths {
-            cache.retain(&scrape.snapshot);
+            cache.begin(&scrape.snapshot);
         }
         let mut with_heads = Vec::with_capacity(parts.len() * 2);
         for part in parts {

@@ -190,3 +190,86 @@ impl Gathered {
 fn opts(family: &Family) -> Opts {
     Opts::new(family.name, family.help)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use prometheus::{Encoder as _, TextEncoder};
+
+    use super::*;
+    use crate::metrics::encoder;
+    use crate::metrics::families::Source;
+    use crate::metrics::format::Dialect;
+    use crate::model::AccountName;
+
+    fn used() -> OwnMetrics {
+        let own = OwnMetrics::new().unwrap();
+        for name in ["prod", "a\"b\\c\nd"] {
+            let account = Account { name: AccountName::new(name), region: "eu-central-1".into() };
+            own.count_requests(&account, "ListFileTransferResults", "ok", 3);
+            own.count_requests(&account, "ListFileTransferResults", "throttled", 0);
+            own.set_rate_limit(&account, 0.1);
+        }
+        for ms in [3, 30, 300, 30_000] {
+            own.observe_duration("ListFileTransferResults", Duration::from_millis(ms));
+        }
+        own.set_sweep_duration(Duration::from_micros(1_234_567));
+        own
+    }
+
+    fn written(own: &OwnMetrics, dialect: Dialect, family: &'static Family) -> String {
+        let mut out = Vec::new();
+        encoder::head(&mut out, dialect, family, 0);
+        let mut encoder = Encoder::new(dialect, family);
+        own.gather().write(family, UNIX_EPOCH + Duration::from_millis(1_500), &mut encoder);
+        out.append(&mut encoder.out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_text_is_that_of_the_crate_they_come_from() {
+        let own = used();
+        for found in own.registry.gather() {
+            let family = *families::ALL.iter().find(|family| family.name == found.name()).unwrap();
+            // Those of the process are another value each time.
+            if family.source == Source::Own {
+                let mut expected = Vec::new();
+                TextEncoder::new().encode(std::slice::from_ref(&found), &mut expected).unwrap();
+                assert_eq!(written(&own, Dialect::Text, family), String::from_utf8(expected).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn open_metrics_spells_bounds_one_way_and_tells_when_counting_began() {
+        let text = written(&used(), Dialect::OpenMetrics, &families::API_REQUEST_DURATION);
+        let name = "aws_transfer_exporter_api_request_duration_seconds";
+        let mut expected = format!(
+            "# HELP {name} Duration of attempts at AWS API requests.\n# TYPE {name} histogram\n# UNIT {name} seconds\n"
+        );
+        let operation = "operation=\"ListFileTransferResults\"";
+        for (bound, count) in [
+            ("0.005", 1),
+            ("0.01", 1),
+            ("0.025", 1),
+            ("0.05", 2),
+            ("0.1", 2),
+            ("0.25", 2),
+            ("0.5", 3),
+            ("1.0", 3),
+            ("2.5", 3),
+            ("5.0", 3),
+            ("10.0", 3),
+            ("+Inf", 4),
+        ] {
+            let line = format!("{name}_bucket{{{operation},le=\"{bound}\"}} {count}\n");
+            expected.push_str(&line);
+        }
+        for (suffix, value) in [("sum", "30.333"), ("count", "4"), ("created", "1.5")] {
+            let line = format!("{name}_{suffix}{{{operation}}} {value}\n");
+            expected.push_str(&line);
+        }
+        assert_eq!(text, expected);
+    }
+}

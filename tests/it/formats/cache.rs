@@ -92,3 +92,21 @@ fn nothing_is_kept_of_pages_that_went() {
     assert_eq!(cache.lock().unwrap().bytes(), 0);
     assert!(weak.upgrade().is_none());
 }
+
+#[test]
+fn what_nobody_asks_for_any_more_is_dropped_and_the_rest_stays() {
+    let cache: Mutex<Cache> = Mutex::default();
+    let all = snapshot(&connectors(), &[&page(0, 1)]);
+    rendered(&all, TEXT, Encoding::Gzip, &cache);
+    let gzip = cache.lock().unwrap().bytes();
+    rendered(&all, TEXT, Encoding::Zstd, &cache);
+    let both = cache.lock().unwrap().bytes();
+    assert!(both > gzip);
+    for _ in 0..100 {
+        rendered(&all, TEXT, Encoding::Gzip, &cache);
+        assert_eq!(cache.lock().unwrap().bytes(), both);
+    }
+    rendered(&all, TEXT, Encoding::Gzip, &cache);
+    assert_eq!(cache.lock().unwrap().bytes(), gzip);
+    assert_eq!(cache.lock().unwrap().renders(), 10);
+}

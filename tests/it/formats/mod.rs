@@ -345,3 +345,29 @@ fn a_filter_leaves_whole_families_out_in_every_format() {
         }
     }
 }
+
+#[test]
+fn a_plain_body_comes_in_pieces_that_stay_small_and_begin_anywhere() {
+    let snapshot = snapshots::many(3_000);
+    let own = own();
+    let scrape =
+        Scrape { snapshot: Arc::clone(&snapshot), complete: true, own: &own, started: started(), process: false };
+    for kind in [TEXT, OPEN_METRICS, PROTOBUF] {
+        let wanted = Wanted { format: Format { kind, escaping: None }, ..Wanted::everything() };
+        let cache = Mutex::default();
+        let pieces: Vec<_> = exposition(&scrape, &wanted, &cache).unwrap().into_pieces().collect();
+        let (last, others) = pieces.split_last().unwrap();
+        assert!(others.len() > 20 && !last.is_empty(), "{kind:?}: {}", pieces.len());
+        for piece in others {
+            assert!((65_536..67_000).contains(&piece.len()), "{kind:?}: {}", piece.len());
+        }
+        let body = pieces.concat();
+        if kind == TEXT {
+            assert!(body.starts_with(reference(&snapshot).as_bytes()));
+        }
+        let gzip = rendered(&snapshot, kind, Encoding::Gzip, &cache);
+        let mut read = Vec::new();
+        flate2::read::GzDecoder::new(gzip.as_slice()).read_to_end(&mut read).unwrap();
+        assert!(read == body, "{kind:?}");
+    }
+}

@@ -145,3 +145,19 @@ pub(super) fn with_newest(id: &str, at: SystemTime) -> Arc<Snapshot> {
     };
     Arc::new(Snapshot { connectors: vec![Arc::from([view])], ..Snapshot::default() })
 }
+
+/// So many transfers in pages of 512.
+pub(super) fn many(transfers: u32) -> Arc<Snapshot> {
+    let connectors = [labels(0, "default"), labels(1, "default")];
+    let rows: Vec<_> = (0..transfers)
+        .map(|n| TransferView {
+            connector: Arc::clone(&connectors[n as usize % 2]),
+            id: format!("t-{n}").parse().unwrap(),
+            since: UNIX_EPOCH,
+            state: TransferState::Completed,
+            up: Some(n % 3 == 0),
+            files: Some(FileCounts { completed: n, ..FileCounts::default() }),
+        })
+        .collect();
+    Arc::new(Snapshot { transfers: rows.chunks(512).map(Arc::from).collect(), ..Snapshot::default() })
+}
