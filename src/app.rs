@@ -66,6 +66,7 @@ impl App {
     pub async fn new(plan: Plan, options: Options, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<Self>> {
         let started = clock.now().wall;
         let own = Arc::new(OwnMetrics::new()?);
+        own.set_shard(options.shard);
         let app = Self {
             collector: Collector::new(Arc::clone(&own), Arc::clone(&clock), settings(&plan, options.shard)),
             own,

@@ -1,5 +1,5 @@
 //! Lists of transfers in files. A file is taken up when its content changes: the hash of the content is compared, since a
-//! mounted ConfigMap changes by a swap of links that watchers of files do not see.
+//! mounted `ConfigMap` changes by a swap of links that watchers of files do not see.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;

@@ -137,6 +137,8 @@ families! {
         "1 if the last attempt to load the configuration succeeded.";
     CONFIG_RELOAD_AT = "aws_transfer_exporter_config_last_reload_success_timestamp_seconds", Gauge, Own, &[],
         "When the configuration was last loaded with success, in seconds since the epoch.";
+    SHARD_INFO = "aws_transfer_exporter_shard_info", Gauge, Own, &["shard", "shards"],
+        "Always 1. Which of how many exporters this is that share the transfers: 0 of 1 where it has them all.";
     BUILD_INFO = "aws_transfer_exporter_build_info", Gauge, Own, &["version", "rust_version"],
         "Always 1. What this exporter was built from.";
     PROCESS_CPU = "process_cpu_seconds_total", Counter, Process, &[],

@@ -8,7 +8,7 @@ use prometheus::{CounterVec, Gauge, GaugeVec, HistogramOpts, HistogramVec, Opts,
 
 use super::encoder::Encoder;
 use super::families::{self, Family, Kind};
-use crate::model::{Account, Now};
+use crate::model::{Account, Now, Shard};
 
 /// Buckets of the request duration, in seconds: a few milliseconds to the longest time-out.
 const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -22,6 +22,7 @@ pub struct OwnMetrics {
     sweep: Gauge,
     reload_ok: Gauge,
     reload_at: Gauge,
+    shard: GaugeVec,
     discovery: DiscoveryMetrics,
 }
 
@@ -57,6 +58,7 @@ impl OwnMetrics {
             sweep: gauge(&families::SWEEP_DURATION)?,
             reload_ok: gauge(&families::CONFIG_RELOAD_OK)?,
             reload_at: gauge(&families::CONFIG_RELOAD_AT)?,
+            shard: gauges(&families::SHARD_INFO)?,
             discovery: DiscoveryMetrics {
                 up: gauges(&families::DISCOVERY_UP)?,
                 last_success: gauges(&families::DISCOVERY_LAST_SUCCESS)?,
@@ -68,7 +70,7 @@ impl OwnMetrics {
         };
         let build = GaugeVec::new(opts(&families::BUILD_INFO), families::BUILD_INFO.labels)?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION"), env!("RUSTC_VERSION")]).set(1.0);
-        let collectors: [Box<dyn Collector>; 12] = [
+        let collectors: [Box<dyn Collector>; 13] = [
             Box::new(own.discovery.up.clone()),
             Box::new(own.discovery.last_success.clone()),
             Box::new(own.discovery.duration.clone()),
@@ -81,6 +83,7 @@ impl OwnMetrics {
             Box::new(own.reload_ok.clone()),
             Box::new(own.reload_at.clone()),
             Box::new(build),
+            Box::new(own.shard.clone()),
         ];
         for collector in collectors {
             own.registry.register(collector)?;
@@ -110,6 +113,11 @@ impl OwnMetrics {
     pub fn forget_rate_limit(&self, account: &Account) {
         // It may have had none.
         let _ = self.rate_limit.remove_label_values(&[account.name.as_str(), &account.region]);
+    }
+
+    /// Tells which of how many exporters this is.
+    pub fn set_shard(&self, shard: Shard) {
+        self.shard.with_label_values(&[&shard.index().to_string(), &shard.total().to_string()]).set(1.0);
     }
 
     /// Notes how a look at a source of transfers went; `succeeded` tells when it did.

@@ -81,15 +81,19 @@ async fn the_exposition_has_every_family_of_the_table_in_its_order_with_its_type
     exporter.app.track_demo(key("prod", &connector(1), &transfer(1)), now);
     let (_, _, body) = get(exporter.address, "/metrics", "").await;
     let comments: Vec<_> = body.lines().filter(|line| line.starts_with('#')).collect();
+    // Families of a discovery and of a storage stand where there is one.
+    let always =
+        |family: &&&families::Family| !family.name.contains("_discovery_") && !family.name.contains("_storage_");
     let expected: Vec<_> = families::ALL
         .iter()
+        .filter(always)
         .flat_map(|family| {
             let help = format!("# HELP {} {}", family.name, family.help);
             [help, format!("# TYPE {} {}", family.name, family.kind.as_str())]
         })
         .collect();
     assert_eq!(comments, expected);
-    for family in families::ALL {
+    for family in families::ALL.iter().filter(always) {
         let labels = |line: &str| {
             let inner = line.split_once('{').map_or("", |(_, rest)| rest.rsplit_once('}').unwrap().0);
             let names = inner.split("\",").filter_map(|pair| pair.split_once('=')).map(|(name, _)| name.to_owned());
