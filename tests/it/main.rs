@@ -15,5 +15,6 @@ mod prometheus;
 mod rig;
 mod support;
 mod sweep;
+mod throttled;
 mod transfer_errors;
 mod web;
