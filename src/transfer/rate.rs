@@ -5,8 +5,8 @@
 //! A throttled answer lowers the rate and is remembered:
 //!
 //! - the first one halves the rate; one that comes near the remembered rate takes a tenth, since the limit is known;
-//! - within [`HOLD`] the rate climbs back, fast at first and then ever slower, to a little below where it was throttled;
-//! - then it probes, hardly at first and then ever faster, so that the ceiling is back [`PROBE`] later. CUBIC's curve
+//! - within 20 s the rate climbs back, fast at first and then ever slower, to a little below where it was throttled;
+//! - then it probes, hardly at first and then ever faster, so that the ceiling is back 100 s later. CUBIC's curve
 //!   (RFC 9438, section 4.1) in shape: flat around the rate that was throttled, steep away from it;
 //! - the bucket is small, so requests go evenly spaced: a limit counted in short windows is not hit by bursts.
 

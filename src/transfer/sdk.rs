@@ -12,6 +12,7 @@ use aws_sdk_transfer::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_transfer::error::BoxError;
 use aws_sdk_transfer::types::ConnectorFileTransferResult;
 use aws_smithy_runtime_api::client::interceptors::context::AfterDeserializationInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::{SharedInterceptor, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::retries::RequestAttempts;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
@@ -34,9 +35,12 @@ impl SdkTransfer {
         observer: Arc<dyn AttemptObserver>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let attempts = Attempts { observer, clock };
-        let config = config.interceptor(attempts).interceptor(RequireResults).retry_classifier(RetryAfter).build();
-        Self { client: Client::from_conf(config) }
+        let mut config = config.retry_classifier(RetryAfter);
+        // Permanent, and asked only at the hooks that they have: else each of the 19 hooks of a call looks up whether
+        // each of the two is disabled.
+        config.push_interceptor(SharedInterceptor::permanent(Attempts { observer, clock }));
+        config.push_interceptor(SharedInterceptor::permanent(RequireResults));
+        Self { client: Client::from_conf(config.build()) }
     }
 }
 
@@ -119,6 +123,7 @@ impl fmt::Debug for Attempts {
     }
 }
 
+#[dyn_dispatch_hint]
 impl Intercept for Attempts {
     fn name(&self) -> &'static str {
         "Attempts"
@@ -167,6 +172,7 @@ fn operation(cfg: &ConfigBag) -> Option<Operation> {
 #[derive(Debug)]
 struct RequireResults;
 
+#[dyn_dispatch_hint]
 impl Intercept for RequireResults {
     fn name(&self) -> &'static str {
         "RequireResults"
