@@ -1,7 +1,13 @@
-//! One look at everything that is due.
+//! One look at everything that is due. A sweep goes on behind the scrape that started it, and ends early, as incomplete,
+//! in two cases; what it has not looked at is due at the next one, and comes first there:
+//!
+//! - nobody waits for it, and no scrape has started or joined it for [`ABANDONED`]: without scrapes there are no calls;
+//! - an account answers nothing: after as many failures in a row as it has calls in flight, at least [`BROKEN`], the
+//!   rest of that account is left. Otherwise its time-outs would hold up the next sweep of all accounts.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use std::vec;
 
 use tokio::sync::watch;
@@ -13,16 +19,25 @@ use crate::model::{AccountName, TransferKey};
 use crate::tracker::{Answer, Applied};
 use crate::transfer::{ErrorKind, TransferError, all_file_results};
 
+/// A sweep that no scrape wanted for this long takes no new look: twice the default scrape interval of Prometheus, one
+/// minute, so one scrape that is lost does not end it.
+pub(super) const ABANDONED: Duration = Duration::from_mins(2);
+
+/// The least failures in a row after which an account counts as broken.
+pub(super) const BROKEN: usize = 8;
+
 /// How a sweep ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct SweepEnd {
     failed: usize,
+    /// Not looked at.
+    left: usize,
 }
 
 impl SweepEnd {
     /// True if everything that was due has been fetched.
     pub(super) fn is_complete(self) -> bool {
-        self.failed == 0
+        self.failed == 0 && self.left == 0
     }
 }
 
@@ -31,18 +46,26 @@ pub(super) type Sweep = watch::Receiver<Option<SweepEnd>>;
 
 /// At most one sweep at a time.
 #[derive(Default)]
-pub(super) struct Sweeps(Mutex<Option<Sweep>>);
+pub(super) struct Sweeps(Mutex<Current>);
+
+#[derive(Default)]
+struct Current {
+    sweep: Option<Sweep>,
+    /// When a scrape last started or joined one.
+    wanted: Option<Instant>,
+}
 
 impl Sweeps {
     /// The running sweep, or a new one.
     pub(super) fn start_or_join(&self, inner: &Arc<Inner>) -> Sweep {
         let mut current = lock(&self.0);
-        if let Some(running) = current.as_ref().filter(|sweep| sweep.borrow().is_none() && sweep.has_changed().is_ok())
-        {
+        let now = inner.clock.now();
+        current.wanted = Some(now.instant);
+        let is_running = |sweep: &&Sweep| sweep.borrow().is_none() && sweep.has_changed().is_ok();
+        if let Some(running) = current.sweep.as_ref().filter(is_running) {
             return running.clone();
         }
         let (sender, receiver) = watch::channel(None);
-        let now = inner.clock.now();
         let due = {
             let mut tracker = inner.tracker();
             tracker.expire(now);
@@ -52,18 +75,26 @@ impl Sweeps {
             sender.send_replace(Some(SweepEnd::default()));
             return receiver;
         }
-        *current = Some(receiver.clone());
+        current.sweep = Some(receiver.clone());
         let inner = Arc::clone(inner);
         tokio::spawn(async move {
-            let end = run(&inner, due).await;
+            let sender = Arc::new(sender);
+            let end = run(&inner, due, &sender).await;
             sender.send_replace(Some(end));
         });
         receiver
     }
+
+    /// True if someone waits for the running sweep, or has come for it lately.
+    fn is_wanted(&self, sender: &watch::Sender<Option<SweepEnd>>, now: Instant) -> bool {
+        // One receiver is the one that is kept here.
+        sender.receiver_count() > 1
+            || lock(&self.0).wanted.is_some_and(|at| now.saturating_duration_since(at) < ABANDONED)
+    }
 }
 
 /// Fetches everything in `due`, in its order within each account, the accounts side by side.
-async fn run(inner: &Arc<Inner>, due: Vec<TransferKey>) -> SweepEnd {
+async fn run(inner: &Arc<Inner>, due: Vec<TransferKey>, sender: &Arc<watch::Sender<Option<SweepEnd>>>) -> SweepEnd {
     let start = inner.clock.now();
     let accounts = inner.accounts();
     let mut by_account: BTreeMap<AccountName, Vec<TransferKey>> = BTreeMap::new();
@@ -71,13 +102,15 @@ async fn run(inner: &Arc<Inner>, due: Vec<TransferKey>) -> SweepEnd {
         by_account.entry(key.account.clone()).or_default().push(key);
     }
     let mut looks = JoinSet::new();
+    let mut queues = Vec::new();
     for (name, keys) in by_account {
         let Some(api) = accounts.get(&name) else { continue };
         let workers = api.concurrency.clamp(1, keys.len());
-        let queue = Arc::new(Mutex::new(keys.into_iter()));
+        let queue = Arc::new(Queue::new(keys, api.concurrency));
         for _ in 0..workers {
-            looks.spawn(work(Arc::clone(inner), api.clone(), Arc::clone(&queue)));
+            looks.spawn(work(Arc::clone(inner), api.clone(), Arc::clone(&queue), Arc::clone(sender)));
         }
+        queues.push((name, queue));
     }
     let mut failures: Failures = BTreeMap::new();
     let mut end = SweepEnd::default();
@@ -98,20 +131,107 @@ async fn run(inner: &Arc<Inner>, due: Vec<TransferKey>) -> SweepEnd {
     for ((account, kind), (count, example)) in failures {
         warn!(aws_account = %account, kind, transfers = count, example = %example, "results could not be read");
     }
+    for (account, queue) in queues {
+        let left = queue.left();
+        end.left += left;
+        if left > 0 && queue.is_broken() {
+            warn!(aws_account = %account, transfers = left, "the account answers nothing: the rest waits for the next sweep");
+        } else if left > 0 {
+            warn!(aws_account = %account, transfers = left, "no scrape wants the sweep any more: the rest waits for the next");
+        }
+    }
     let duration = inner.clock.now().since(start.instant);
     inner.own.set_sweep_duration(duration);
-    debug!(seconds = duration.as_secs_f64(), failed = end.failed, "sweep ended");
+    debug!(seconds = duration.as_secs_f64(), failed = end.failed, left = end.left, "sweep ended");
     end
+}
+
+/// What is still to be looked at in one account.
+struct Queue(Mutex<Waiting>);
+
+struct Waiting {
+    keys: vec::IntoIter<TransferKey>,
+    failed_in_a_row: usize,
+    broken_at: usize,
+}
+
+impl Queue {
+    fn new(keys: Vec<TransferKey>, concurrency: usize) -> Self {
+        let keys = keys.into_iter();
+        Self(Mutex::new(Waiting { keys, failed_in_a_row: 0, broken_at: concurrency.max(BROKEN) }))
+    }
+
+    /// The next one; `None` at the end, or where the account is broken.
+    fn next(&self) -> Option<TransferKey> {
+        let mut waiting = lock(&self.0);
+        if waiting.is_broken() { None } else { waiting.keys.next() }
+    }
+
+    fn note(&self, failed: Option<ErrorKind>) {
+        let mut waiting = lock(&self.0);
+        // What has answered once more is not broken; one that has broken stays so until the sweep ends.
+        if failed.is_some_and(is_of_the_whole_account) {
+            waiting.failed_in_a_row += 1;
+        } else if !waiting.is_broken() {
+            waiting.failed_in_a_row = 0;
+        }
+    }
+
+    fn left(&self) -> usize {
+        lock(&self.0).keys.len()
+    }
+
+    fn is_broken(&self) -> bool {
+        lock(&self.0).is_broken()
+    }
+}
+
+impl Waiting {
+    fn is_broken(&self) -> bool {
+        self.failed_in_a_row >= self.broken_at
+    }
+}
+
+/// Failures that the next transfer will meet as well. Not [`ErrorKind::AccessDenied`], which may be of one connector
+/// and comes at once; not [`ErrorKind::Throttled`], which the rate limit answers.
+fn is_of_the_whole_account(kind: ErrorKind) -> bool {
+    match kind {
+        ErrorKind::InternalServiceError
+        | ErrorKind::ServiceUnavailable
+        | ErrorKind::CredentialsExpired
+        | ErrorKind::CredentialsRejected
+        | ErrorKind::CredentialsMissing
+        | ErrorKind::CredentialsUnavailable
+        | ErrorKind::ConnectTimeout
+        | ErrorKind::Timeout
+        | ErrorKind::Network
+        | ErrorKind::HtmlPage => true,
+        ErrorKind::NotFound
+        | ErrorKind::InvalidRequest
+        | ErrorKind::Throttled
+        | ErrorKind::AccessDenied
+        | ErrorKind::Truncated
+        | ErrorKind::Mistyped
+        | ErrorKind::RepeatedToken
+        | ErrorKind::TooManyPages => false,
+    }
 }
 
 /// Failed looks by account and kind, with the first error of each: one record a sweep, not one a transfer.
 type Failures = BTreeMap<(AccountName, &'static str), (usize, TransferError)>;
 
-async fn work(inner: Arc<Inner>, api: AccountApi, queue: Arc<Mutex<vec::IntoIter<TransferKey>>>) -> Failures {
+async fn work(
+    inner: Arc<Inner>,
+    api: AccountApi,
+    queue: Arc<Queue>,
+    sender: Arc<watch::Sender<Option<SweepEnd>>>,
+) -> Failures {
     let mut failures = Failures::new();
-    loop {
-        let Some(key) = lock(&queue).next() else { return failures };
-        let answer = match all_file_results(api.api.as_ref(), &key.connector, &key.transfer).await {
+    while inner.sweeps.is_wanted(&sender, inner.clock.now().instant) {
+        let Some(key) = queue.next() else { break };
+        let result = all_file_results(api.api.as_ref(), &key.connector, &key.transfer).await;
+        queue.note(result.as_ref().err().map(|error| error.kind));
+        let answer = match result {
             Ok(files) => Answer::Files(files),
             Err(error) if error.kind == ErrorKind::NotFound => Answer::Unknown,
             Err(error) => {
@@ -125,6 +245,7 @@ async fn work(inner: Arc<Inner>, api: AccountApi, queue: Arc<Mutex<vec::IntoIter
         let applied = inner.tracker().apply(&key, &answer, now);
         report(&key, &applied);
     }
+    failures
 }
 
 /// One record for each file that fails, once.

@@ -264,3 +264,72 @@ async fn a_new_configuration_keeps_what_is_known_of_transfers_that_stay() {
     let expected = [("prod/comes", TransferState::Pending), ("prod/stays", TransferState::Completed)];
     assert_eq!(states(&collector.known()), expected.map(|(id, state)| (id.to_owned(), state)).into());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_sweep_that_no_scrape_wants_ends_and_the_next_goes_on_where_it_stopped() {
+    let api = Fake::new(10 * SECOND, |_| Ok("QUEUED"));
+    let ids: Vec<_> = (0..30).map(|n| format!("{n:02}")).collect();
+    let collector = collector(&[("prod", api.clone())], ids.iter().map(|id| key("prod", id)).collect(), 1);
+    assert!(!collector.collect(SECOND).await.complete);
+    tokio::time::sleep(Duration::from_hours(10)).await;
+    // A look every ten seconds for two minutes.
+    assert_eq!(api.take_asked(), ids[..12]);
+
+    assert!(!collector.collect(SECOND).await.complete, "what was left is missing");
+    tokio::time::sleep(100 * SECOND).await;
+    // The second joins: two minutes more from there.
+    assert!(!collector.collect(SECOND).await.complete);
+    tokio::time::sleep(Duration::from_hours(10)).await;
+    assert_eq!(api.take_asked()[..18], ids[12..]);
+    assert!(collector.collect_whole().await.complete);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sweep_that_someone_waits_for_goes_on_however_long_it_takes() {
+    let api = Fake::new(100 * SECOND, |_| Ok("COMPLETED"));
+    let ids: Vec<_> = (0..20).map(|n| n.to_string()).collect();
+    let collector = collector(&[("prod", api.clone())], ids.iter().map(|id| key("prod", id)).collect(), 2);
+    assert!(collector.collect_whole().await.complete);
+    assert_eq!(api.take_asked().len(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_answers_nothing_is_left_until_the_next_sweep_and_then_goes_on() {
+    let works = Arc::new(AtomicUsize::new(0));
+    let up = Arc::clone(&works);
+    let api =
+        Fake::new(
+            3 * SECOND,
+            move |_| {
+                if up.load(Ordering::Relaxed) == 0 { Err(ErrorKind::Timeout) } else { Ok("COMPLETED") }
+            },
+        );
+    let ids: Vec<_> = (0..100).map(|n| format!("{n:02}")).collect();
+    let transfers = ids.iter().map(|id| key("prod", id)).collect();
+    let collector = collector(&[("prod", api.clone())], transfers, 4);
+    let start = tokio::time::Instant::now();
+    assert!(!collector.collect_whole().await.complete);
+    // Eight in a row, and three that were under way by then.
+    assert_eq!((start.elapsed(), api.take_asked().len()), (9 * SECOND, 11));
+    collector.collect_whole().await;
+    assert_eq!(api.take_asked().len(), 11);
+    works.store(1, Ordering::Relaxed);
+    assert!(collector.collect_whole().await.complete);
+    assert!(states(&collector.known()).values().all(|state| *state == TransferState::Completed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_between_answers_and_denied_connectors_leave_nothing_out() {
+    for kind in [ErrorKind::InternalServiceError, ErrorKind::AccessDenied] {
+        let api = Fake::new(SECOND, move |id| {
+            let fails = kind == ErrorKind::AccessDenied || !id.ends_with('0');
+            if fails { Err(kind) } else { Ok("QUEUED") }
+        });
+        // Every eighth answers, and seven in a row do not.
+        let ids: Vec<_> = (0..64).map(|n| format!("{n:02}-{}", n % 8)).collect();
+        let transfers = ids.iter().map(|id| key("prod", id)).collect();
+        let collector = collector(&[("prod", api.clone())], transfers, 1);
+        collector.collect_whole().await;
+        assert_eq!(api.take_asked().len(), 64, "{kind:?}");
+    }
+}

@@ -9,7 +9,7 @@ use super::faults::{Disruption, Faults};
 use super::operations::Call;
 use super::sigv4::{self, Signed};
 use super::wire::{self, ApiError, CONTENT_TYPE, Operation};
-use super::{Simulator, control, lock};
+use super::{Simulator, control, lock, punctual};
 
 /// A whole answer.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl Simulator {
             (faults.clone(), dice.roll(faults, self.now().instant))
         };
         if !faults.latency.is_zero() {
-            tokio::time::sleep(faults.latency).await;
+            punctual::sleep(faults.latency).await;
         }
         let answer = self.settle(parts, body, operation, &faults, lot);
         lock(&self.0.calls).count_outcome(outcome(&answer, lot));

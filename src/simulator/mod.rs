@@ -22,6 +22,7 @@ mod input;
 mod life;
 mod operations;
 mod partners;
+mod punctual;
 mod random;
 mod serve;
 mod sigv4;

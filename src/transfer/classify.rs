@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_transfer::config::http::HttpResponse;
-use aws_sdk_transfer::error::{ConnectorError, SdkError};
+use aws_sdk_transfer::error::{ConnectorError, ProvideErrorMetadata, SdkError};
 use aws_sdk_transfer::operation::list_file_transfer_results::ListFileTransferResultsError;
 use aws_smithy_runtime_api::client::interceptors::context::Error as AnyError;
 use aws_smithy_runtime_api::client::orchestrator::OrchestratorError;
@@ -29,10 +29,7 @@ pub(super) fn attempt(error: &OrchestratorError<AnyError>, response: Option<&Htt
     if let Some(connector) = error.as_connector_error() {
         return by_connector(connector);
     }
-    let code = error
-        .as_operation_error()
-        .and_then(|error| error.downcast_ref::<ListFileTransferResultsError>())
-        .and_then(|error| error.meta().code());
+    let code = error.as_operation_error().and_then(metadata).and_then(ErrorMetadata::code);
     if let Some(kind) = code.and_then(by_code) {
         return kind;
     }
@@ -40,8 +37,13 @@ pub(super) fn attempt(error: &OrchestratorError<AnyError>, response: Option<&Htt
     by_source(error).unwrap_or_else(|| response.map_or(ErrorKind::InvalidRequest, by_response))
 }
 
-/// What a call failed with, retries included.
-pub(super) fn call(error: &SdkError<ListFileTransferResultsError>) -> TransferError {
+/// What is told of an operation's error, whose type an interceptor does not know: a line for each operation.
+fn metadata(error: &AnyError) -> Option<&ErrorMetadata> {
+    error.downcast_ref::<ListFileTransferResultsError>().map(ProvideErrorMetadata::meta)
+}
+
+/// What a call of any operation failed with, retries included.
+pub(super) fn call<E: ProvideErrorMetadata + StdError + 'static>(error: &SdkError<E>) -> TransferError {
     match error {
         SdkError::TimeoutError(_) => TransferError::new(ErrorKind::Timeout, ""),
         SdkError::DispatchFailure(failure) => {

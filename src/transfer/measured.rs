@@ -1,10 +1,9 @@
 //! Counts every attempt, retries included, and tells the rate limit of throttling.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::limited::Limits;
-use super::{AttemptObserver, Operation, Outcome};
+use super::{Attempt, AttemptObserver, Operation, Outcome};
 use crate::metrics::own::OwnMetrics;
 use crate::model::Account;
 
@@ -36,9 +35,10 @@ impl AttemptObserver for Measured {
         }
     }
 
-    fn attempt_ended(&self, operation: Operation, outcome: Outcome, duration: Duration) {
+    fn attempt_ended(&self, attempt: Attempt) {
+        let Attempt { operation, outcome, duration, .. } = attempt;
         if outcome == Outcome::Throttled {
-            self.limits.throttled();
+            self.limits.throttled(&attempt);
         }
         self.own.count_requests(&self.account, operation.as_label(), outcome.as_label(), 1);
         self.own.observe_duration(operation.as_label(), duration);

@@ -1,13 +1,19 @@
 //! Floor 2: AWS behind a trait. [`TransferApi`] speaks domain types; [`sdk`] is the adapter, the only place that names
 //! `aws_*`; [`limited`] and [`measured`] are decorators around it; [`all_file_results`] reads all pages.
+//!
+//! **Retries** are the SDK's, with three attempts a call, and its quota of retries bounds them; [`session`] says how.
 
 mod classify;
 mod error;
 pub mod limited;
 pub mod measured;
+pub mod rate;
 mod results;
+mod retry_after;
 pub mod sdk;
 pub mod session;
+#[cfg(test)]
+mod settling_tests;
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -58,6 +64,26 @@ impl Operation {
             Self::ListFileTransferResults => "ListFileTransferResults",
         }
     }
+
+    /// The operation of this name, if the exporter calls it.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|operation| operation.as_label() == name)
+    }
+}
+
+/// An attempt that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// What was called.
+    pub operation: Operation,
+    /// False for the first of a call.
+    pub retry: bool,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How long it took.
+    pub duration: Duration,
+    /// How long AWS wants no further request; of throttled attempts alone.
+    pub retry_after: Option<Duration>,
 }
 
 /// Told of every attempt at a request, retries included: what AWS counts.
@@ -65,6 +91,6 @@ pub trait AttemptObserver: Send + Sync + 'static {
     /// An attempt begins; `retry` is true for all but the first of a call.
     fn attempt_started(&self, operation: Operation, retry: bool);
 
-    /// An attempt has ended after `duration`.
-    fn attempt_ended(&self, operation: Operation, outcome: Outcome, duration: Duration);
+    /// An attempt has ended.
+    fn attempt_ended(&self, attempt: Attempt);
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aws_sdk_transfer::Client;
 use aws_sdk_transfer::config::interceptors::{BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef};
@@ -12,12 +12,15 @@ use aws_sdk_transfer::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_transfer::error::BoxError;
 use aws_sdk_transfer::types::ConnectorFileTransferResult;
 use aws_smithy_runtime_api::client::interceptors::context::AfterDeserializationInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::{SharedInterceptor, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::retries::RequestAttempts;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use serde::Deserialize;
 
 use super::classify::{self, NotTheShape};
-use super::{ApiFuture, AttemptObserver, Operation, Outcome, ResultsPage, TransferApi};
+use super::retry_after::{self, RetryAfter};
+use super::{ApiFuture, Attempt, AttemptObserver, Operation, Outcome, ResultsPage, TransferApi};
 use crate::model::{Clock, ConnectorId, FailureCode, FileResult, FileStatus, TransferId};
 
 /// The SDK's client of one account.
@@ -32,7 +35,11 @@ impl SdkTransfer {
         observer: Arc<dyn AttemptObserver>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let config = config.interceptor(Attempts { observer, clock }).interceptor(RequireResults);
+        let mut config = config.retry_classifier(RetryAfter);
+        // Permanent, and asked only at the hooks that they have: else each of the 19 hooks of a call looks up whether
+        // each of the two is disabled.
+        config.push_interceptor(SharedInterceptor::permanent(Attempts { observer, clock }));
+        config.push_interceptor(SharedInterceptor::permanent(RequireResults));
         Self { client: Client::from_conf(config.build()) }
     }
 }
@@ -78,22 +85,25 @@ struct Attempts {
 /// An attempt that has started. A call that is given up drops it, and AWS has counted it all the same.
 struct Running {
     attempts: Attempts,
+    operation: Operation,
+    retry: bool,
     start: Instant,
     ended: AtomicBool,
 }
 
 impl Running {
-    fn end(&self, outcome: Outcome) {
+    fn end(&self, outcome: Outcome, retry_after: Option<Duration>) {
         if !self.ended.swap(true, Ordering::Relaxed) {
             let duration = self.attempts.clock.now().since(self.start);
-            self.attempts.observer.attempt_ended(Operation::ListFileTransferResults, outcome, duration);
+            let Self { operation, retry, .. } = *self;
+            self.attempts.observer.attempt_ended(Attempt { operation, retry, outcome, duration, retry_after });
         }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.end(Outcome::Timeout);
+        self.end(Outcome::Timeout, None);
     }
 }
 
@@ -113,6 +123,7 @@ impl fmt::Debug for Attempts {
     }
 }
 
+#[dyn_dispatch_hint]
 impl Intercept for Attempts {
     fn name(&self) -> &'static str {
         "Attempts"
@@ -124,10 +135,11 @@ impl Intercept for Attempts {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        let Some(operation) = operation(cfg) else { return Ok(()) };
         let retry = cfg.load::<RequestAttempts>().is_some_and(|attempt| attempt.attempts() > 1);
         let (attempts, start) = (self.clone(), self.clock.now().instant);
-        cfg.interceptor_state().store_put(Running { attempts, start, ended: AtomicBool::new(false) });
-        self.observer.attempt_started(Operation::ListFileTransferResults, retry);
+        cfg.interceptor_state().store_put(Running { attempts, operation, retry, start, ended: AtomicBool::new(false) });
+        self.observer.attempt_started(operation, retry);
         Ok(())
     }
 
@@ -138,13 +150,20 @@ impl Intercept for Attempts {
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let Some(running) = cfg.load::<Running>() else { return Ok(()) };
-        running.end(match context.output_or_error() {
+        let outcome = match context.output_or_error() {
             Some(Ok(_)) => Outcome::Ok,
             Some(Err(error)) => classify::attempt(error, context.response()).outcome(),
             None => Outcome::Network,
-        });
+        };
+        let response = context.response().filter(|_| outcome == Outcome::Throttled);
+        running.end(outcome, response.and_then(retry_after::of));
         Ok(())
     }
+}
+
+/// The operation under way. Each one that the exporter calls stands in [`Operation::ALL`].
+fn operation(cfg: &ConfigBag) -> Option<Operation> {
+    cfg.load::<Metadata>().and_then(|metadata| Operation::from_name(metadata.name()))
 }
 
 /// Refuses an answer without the list of files, or with a file that lacks its path or status. The SDK reads what is
@@ -153,6 +172,7 @@ impl Intercept for Attempts {
 #[derive(Debug)]
 struct RequireResults;
 
+#[dyn_dispatch_hint]
 impl Intercept for RequireResults {
     fn name(&self) -> &'static str {
         "RequireResults"
@@ -162,9 +182,9 @@ impl Intercept for RequireResults {
         &self,
         context: &AfterDeserializationInterceptorContextRef<'_>,
         _: &RuntimeComponents,
-        _: &mut ConfigBag,
+        cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if context.output_or_error().is_ok() {
+        if context.output_or_error().is_ok() && operation(cfg) == Some(Operation::ListFileTransferResults) {
             required(context.response().body().bytes().unwrap_or_default())?;
         }
         Ok(())

@@ -1,4 +1,11 @@
-//! Credentials, Region, endpoint and time-outs of each account; the HTTP client is one for all.
+//! Credentials, Region, endpoint, time-outs and retries of each account; the HTTP client is one for all.
+//!
+//! Each account has a quota of retries of its own: the SDK's, 500 tokens. A retry takes 10, or 5 after throttling; a
+//! call that succeeds by a retry gives back what its last one took, one that succeeds at once gives 1, and nothing else
+//! gives any. So an account on which every call fails by 5xx gets 50 retries, however many calls it makes, and one on
+//! which most succeed retries at most a tenth of them (a fifth where they are throttled). That is the bound that is
+//! wanted, it stands where the attempts are made, and a test counts them: so there is no loop of our own around the
+//! SDK's.
 
 use std::time::Duration;
 
@@ -14,6 +21,8 @@ use crate::config::AccountPlan;
 
 /// Attempts at one call, the first included.
 const MAX_ATTEMPTS: u32 = 3;
+/// The longest pause before a retry.
+pub(super) const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
 /// How long a call may take. All of it follows from the budget of a scrape: a call that outlives a scrape's budget
 /// could not have helped that scrape.
@@ -116,16 +125,16 @@ impl Sessions {
     }
 
     fn loader(&self, account: &AccountPlan) -> ConfigLoader {
+        // No time-out of its own for reading: the attempt's covers it, and each one is a timer a call.
         let time_outs = TimeoutConfig::builder()
             .connect_timeout(self.time_outs.connect)
-            .read_timeout(self.time_outs.attempt)
             .operation_attempt_timeout(self.time_outs.attempt)
             .operation_timeout(self.time_outs.operation)
             .build();
         let retries = RetryConfig::standard()
             .with_max_attempts(MAX_ATTEMPTS)
             .with_initial_backoff(Duration::from_millis(200))
-            .with_max_backoff(Duration::from_secs(2));
+            .with_max_backoff(MAX_BACKOFF);
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(self.http_client.clone())
             .timeout_config(time_outs)

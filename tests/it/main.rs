@@ -18,5 +18,6 @@ mod rig;
 mod sharding;
 mod support;
 mod sweep;
+mod throttled;
 mod transfer_errors;
 mod web;

@@ -82,7 +82,7 @@ impl Exporter {
 
     pub(crate) async fn start_with(plan: Plan, options: Options) -> Self {
         let options = Options { credentials: Some(CREDENTIALS), ..options };
-        let app = App::new(plan, options, app::system_clock()).await.unwrap();
+        let app = Box::pin(App::new(plan, options, app::system_clock())).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();

@@ -63,6 +63,28 @@ async fn a_failure_that_passes_is_retried_into_an_answer() {
 }
 
 #[tokio::test]
+async fn a_throttled_attempt_is_retried_no_sooner_than_the_answer_asks() {
+    let body = r#"{"__type": "ThrottlingException", "RetryAfterSeconds": "1"}"#;
+    let by_header = http(400, &format!("{JSON}retry-after: 1\r\n"), r#"{"__type": "ThrottlingException"}"#);
+    for throttled in [http(400, JSON, body), by_header] {
+        let endpoint = Endpoint::scripted([Step::Answer(throttled), Step::Answer(http(200, JSON, EMPTY))]).await;
+        let account = Account::open(&sessions(), &plan("throttled", &endpoint.url)).await;
+        let start = Instant::now();
+        assert_eq!(account.page().await, Ok(ResultsPage::default()));
+        assert!(start.elapsed() >= Duration::from_secs(1), "{:?}", start.elapsed());
+        let asked: Vec<_> = account.told.ended.lock().unwrap().iter().map(|attempt| attempt.retry_after).collect();
+        assert_eq!(asked, [Some(Duration::from_secs(1)), None]);
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_asks_for_a_long_pause_is_not_retried() {
+    let body = r#"{"__type": "ThrottlingException", "RetryAfterSeconds": "60"}"#;
+    let (error, outcomes) = failure("long pause", [Step::Answer(http(400, JSON, body))]).await;
+    assert_eq!((error.kind, outcomes), (ErrorKind::Throttled, vec![Outcome::Throttled]));
+}
+
+#[tokio::test]
 async fn a_refused_connection_is_a_network_error() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let account = Account::open(&sessions(), &plan("refused", &format!("http://{free}"))).await;
@@ -112,8 +134,8 @@ async fn a_stalled_answer_times_out_wherever_it_stalls() {
             let account = Account::open(&Sessions::new(time_outs, Some(STATIC)), &plan("stall", &endpoint.url)).await;
             assert_eq!(account.page().await.unwrap_err().kind, ErrorKind::Timeout, "after {sent} bytes");
             assert_eq!(account.told.outcomes(), [Outcome::Timeout; 3], "after {sent} bytes");
-            for (_, duration) in account.told.ended.lock().unwrap().iter() {
-                assert!(*duration <= Duration::from_millis(400), "after {sent} bytes: {duration:?}");
+            for attempt in account.told.ended.lock().unwrap().iter() {
+                assert!(attempt.duration <= Duration::from_millis(400), "after {sent} bytes: {attempt:?}");
             }
         }
     });

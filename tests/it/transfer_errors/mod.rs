@@ -14,7 +14,7 @@ use aws_transfer_exporter::model::{AccountName, Clock, ConnectorId, Now, Transfe
 use aws_transfer_exporter::transfer::sdk::SdkTransfer;
 use aws_transfer_exporter::transfer::session::{Sessions, StaticCredentials, TimeOuts};
 use aws_transfer_exporter::transfer::{
-    AttemptObserver, ErrorKind, Operation, Outcome, ResultsPage, TransferApi, TransferError,
+    Attempt, AttemptObserver, ErrorKind, Operation, Outcome, ResultsPage, TransferApi, TransferError,
 };
 use futures_util::future::join_all;
 
@@ -55,12 +55,12 @@ impl std::io::Write for LogWriter<'_> {
 #[derive(Default)]
 pub(super) struct Recorder {
     started: Mutex<Vec<bool>>,
-    ended: Mutex<Vec<(Outcome, Duration)>>,
+    ended: Mutex<Vec<Attempt>>,
 }
 
 impl Recorder {
     fn outcomes(&self) -> Vec<Outcome> {
-        self.ended.lock().unwrap().iter().map(|(outcome, _)| *outcome).collect()
+        self.ended.lock().unwrap().iter().map(|attempt| attempt.outcome).collect()
     }
 }
 
@@ -69,8 +69,8 @@ impl AttemptObserver for Recorder {
         self.started.lock().unwrap().push(retry);
     }
 
-    fn attempt_ended(&self, _: Operation, outcome: Outcome, duration: Duration) {
-        self.ended.lock().unwrap().push((outcome, duration));
+    fn attempt_ended(&self, attempt: Attempt) {
+        self.ended.lock().unwrap().push(attempt);
     }
 }
 
