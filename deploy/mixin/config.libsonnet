@@ -4,6 +4,10 @@
     // Selects the exporter's targets: `up` has no other mark of theirs.
     exporterSelector: 'job="aws-transfer-exporter"',
 
+    // Target labels that the shards of one set have in common, and other sets have not: what is missing or disagrees is
+    // told for each set. A label that there is not does no harm.
+    shardSet: 'job, namespace, cluster',
+
     // Where the runbooks are read; the heading's anchor is appended.
     runbookURLBase: 'https://github.com/aws-transfer-exporter/aws-transfer-exporter/blob/main/docs/runbooks.md',
 
