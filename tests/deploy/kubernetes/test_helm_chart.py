@@ -131,6 +131,7 @@ def test_the_full_set_changes_every_value():
               if any(one == path or one.startswith(path + ".") or path.startswith(one + ".") for one in given)}
     elsewhere = {
         "demo", "configInSecret", "existingConfigMap", "existingSecret", "configKey",  # sets of their own
+        "sharding.enabled", "sharding.shards",
         "podDisruptionBudget.maxUnavailable",  # left out where minAvailable is there
     }
     same_in_all = {path for path in leaves(VALUES) if path.split(".")[0] in {
@@ -422,6 +423,121 @@ def test_a_probe_can_be_changed_and_left_out():
     assert "livenessProbe" not in m.container(objects)
     assert m.container(objects)["readinessProbe"]["periodSeconds"] == 30
     assert m.container(objects)["readinessProbe"]["httpGet"]["path"] == "/-/ready"
+
+
+# Shards
+
+SHARDED = m.CHART / "ci/sharded-values.yaml"
+
+
+def sharded(shards=3, **values):
+    return MINIMAL | {"sharding": {"enabled": True, "shards": shards}} | values
+
+
+def test_shards_are_the_pods_of_a_stateful_set():
+    objects = m.rendered(SHARDED)
+    assert m.of_kind("Deployment", objects) == []
+    spec = m.the("StatefulSet", objects)["spec"]
+    assert spec["replicas"] == 3
+    assert spec["podManagementPolicy"] == "Parallel"
+    assert "volumeClaimTemplates" not in spec
+    args = m.container(objects)["args"]
+    assert args[-2:] == ["--shard.index=from-hostname", "--shard.total=3"]
+
+
+def test_without_sharding_there_is_no_flag_of_it():
+    for values in (MINIMAL, MINIMAL | {"sharding": {"enabled": False, "shards": 5}}):
+        objects = m.render(values)
+        assert m.of_kind("StatefulSet", objects) == []
+        assert not [argument for argument in m.container(objects)["args"] if "shard" in argument]
+
+
+@pytest.mark.parametrize("shards", [1, 4])
+def test_the_total_is_the_number_of_pods(shards):
+    objects = m.render(sharded(shards))
+    assert m.workload(objects)["spec"]["replicas"] == shards
+    assert f"--shard.total={shards}" in m.container(objects)["args"]
+
+
+def test_flags_of_the_user_come_last():
+    args = m.container(m.render(sharded(extraArgs=["--log.level=debug"])))["args"]
+    assert args[-2:] == ["--shard.total=3", "--log.level=debug"]
+
+
+def test_the_service_of_shards_picks_none_and_has_a_name_of_its_own():
+    plain, objects = m.the("Service", m.render(MINIMAL)), m.rendered(SHARDED)
+    service = m.the("Service", objects)
+    assert service["spec"]["clusterIP"] == "None"
+    assert m.the("StatefulSet", objects)["spec"]["serviceName"] == service["metadata"]["name"]
+    # The address of a Service cannot be taken away: an upgrade has to make another one.
+    assert "clusterIP" not in plain["spec"] and plain["metadata"]["name"] != service["metadata"]["name"]
+
+
+def test_each_shard_is_one_target_of_the_job():
+    """One Service that the ServiceMonitor selects: with two, each pod would be scraped twice."""
+    objects = m.rendered(SHARDED)
+    selector = m.the("ServiceMonitor", objects)["spec"]["selector"]["matchLabels"]
+    found = [item for item in m.of_kind("Service", objects) if selector.items() <= item["metadata"]["labels"].items()]
+    assert len(found) == 1
+    plain = m.render(MINIMAL | {"serviceMonitor": {"enabled": True}})
+    assert m.the("ServiceMonitor", objects)["spec"] == m.the("ServiceMonitor", plain)["spec"]
+
+
+@pytest.mark.parametrize("values, spec", [
+    ({}, {"maxUnavailable": 1}), ({"enabled": False}, {"maxUnavailable": 1}), ({"minAvailable": "50%"}, {"minAvailable": "50%"}),
+])
+def test_one_shard_at_a_time_may_be_evicted(values, spec):
+    budget = m.the("PodDisruptionBudget", m.render(sharded(podDisruptionBudget=values)))
+    assert budget["spec"].pop("selector")["matchLabels"].items() <= m.pod(m.render(sharded()))["metadata"]["labels"].items()
+    assert budget["spec"] == spec
+
+
+def test_a_change_of_the_configuration_rolls_the_shards():
+    changed = {"config": MINIMAL["config"] | {"collector": {"concurrency": 4}}}
+    assert checksum(sharded()) == checksum(MINIMAL) != checksum(sharded() | changed)
+
+
+def test_the_pod_of_a_shard_is_the_deployments_but_for_its_flags():
+    plain, shard = m.pod(m.render(MINIMAL)), m.pod(m.render(sharded()))
+    shard["spec"]["containers"][0]["args"] = shard["spec"]["containers"][0]["args"][:-2]
+    assert shard == plain
+
+
+@pytest.mark.parametrize("values, told", [
+    ({"sharding": {"enabled": True}, "demo": True}, "`sharding` is set together with `demo`"),
+    (sharded(replicas=2), "`replicas` is set together with `sharding`"),
+    (sharded(service={"type": "NodePort"}), "`service.type` is NodePort together with `sharding`"),
+])
+def test_what_shards_cannot_be_is_refused(values, told):
+    done = m.template(values)
+    assert done.returncode != 0 and told in done.stderr
+
+
+@pytest.mark.parametrize("sharding, told", [
+    ({"enabled": True, "shards": 0}, "/sharding/shards"), ({"shards": "3"}, "/sharding/shards"),
+    ({"enable": True}, "enable"), ({"enabled": "yes"}, "/sharding/enabled"),
+])
+def test_the_schema_refuses_what_is_no_number_of_shards(sharding, told):
+    done = m.template(MINIMAL | {"sharding": sharding})
+    assert done.returncode != 0 and "don't meet the specifications of the schema" in done.stderr and told in done.stderr
+
+
+def test_a_long_release_name_leaves_room_for_what_kubernetes_adds():
+    for item in m.render(sharded(1000), release="r" * 53):
+        assert len(item["metadata"]["name"]) <= 63 and not item["metadata"]["name"].endswith("-")
+        if item["kind"] == "StatefulSet":
+            # The labels controller-revision-hash, with a hash of ten, and statefulset.kubernetes.io/pod-name.
+            assert len(item["metadata"]["name"] + "-0123456789") <= 63
+
+
+def test_the_notes_of_shards_show_one_pod_and_all_logs(notes):
+    text = notes(SHARDED)
+    assert "See the metrics of one of 3 shards:" in text
+    assert "port-forward statefulset/aws-transfer-exporter 10922:10922\n" in text
+    assert "logs --prefix --selector app.kubernetes.io/instance=aws-transfer-exporter\n" in text
+    assert "WARNING" not in text
+    assert "rollout restart statefulset/aws-transfer-exporter\n" in notes(
+        {"existingConfigMap": "mine", "sharding": {"enabled": True}})
 
 
 # Rules and dashboards
