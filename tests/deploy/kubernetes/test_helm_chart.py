@@ -90,6 +90,7 @@ def test_without_one_configuration_it_says_what_to_set(values, told):
     ({"config": {"discovry": []}}, "discovry"),
     ({"config": {"collector": {"concurency": 4}}}, "concurency"),
     ({"config": {"collector": {"timeout": 10}}}, "/config/collector/timeout"),
+    ({"config": {"collector": {"max_refresh_interval": "5 minutes"}}}, "/config/collector/max_refresh_interval"),
     ({"config": {"transfers": [{"connector_id": "c-0123", "transfer_id": "a"}]}}, "/config/transfers/0/connector_id"),
     ({"config": {"transfers": [PAIR | {"transfer_ids": ["a"]}]}}, "/config/transfers/0"),
     ({"config": {"transfers": [PAIR], "accounts": []}}, "/config/accounts"),
