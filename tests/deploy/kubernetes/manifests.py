@@ -252,6 +252,9 @@ def running(objects, folder):
         elif argument == "--shard.index=from-hostname":
             # Of a pod's name this would be the end; this machine's has none.
             argument = "--shard.index=0"
+        elif argument.startswith("--storage.path="):
+            (folder / "storage").mkdir()
+            argument = f"--storage.path={folder / 'storage'}"
         arguments.append(argument)
     named = next(item["containerPort"] for item in container(objects)["ports"] if item["name"] == "http")
     text = (configuration(objects) or ("", ""))[1]

@@ -132,7 +132,7 @@ def test_the_full_set_changes_every_value():
               if any(one == path or one.startswith(path + ".") or path.startswith(one + ".") for one in given)}
     elsewhere = {
         "demo", "configInSecret", "existingConfigMap", "existingSecret", "configKey",  # sets of their own
-        "sharding.enabled", "sharding.shards",
+        "sharding.enabled", "sharding.shards", "storage.enabled", "storage.size", "storage.storageClass", "storage.existingClaim",
         "podDisruptionBudget.maxUnavailable",  # left out where minAvailable is there
     }
     same_in_all = {path for path in leaves(VALUES) if path.split(".")[0] in {
@@ -539,6 +539,91 @@ def test_the_notes_of_shards_show_one_pod_and_all_logs(notes):
     assert "WARNING" not in text
     assert "rollout restart statefulset/aws-transfer-exporter\n" in notes(
         {"existingConfigMap": "mine", "sharding": {"enabled": True}})
+
+
+# Storage
+
+PATH = "/var/lib/aws-transfer-exporter"
+
+
+def stored(**storage):
+    return MINIMAL | {"storage": {"enabled": True} | storage}
+
+
+def mounted(objects):
+    """Where the container has the volume that outlives it, and whether it may write."""
+    (mount,) = [item for item in m.container(objects)["volumeMounts"] if item["name"] == "storage"]
+    return mount["mountPath"], not mount.get("readOnly", False)
+
+
+def claims(objects):
+    return m.the("StatefulSet", objects)["spec"].get("volumeClaimTemplates", [])
+
+
+@pytest.mark.parametrize("name, pods", [("storage", 1), ("existing-claim", 1), ("sharded-storage", 2)])
+def test_the_path_is_the_mount_of_a_volume_that_stays(name, pods):
+    objects = m.rendered(m.CHART / f"ci/{name}-values.yaml")
+    assert m.of_kind("Deployment", objects) == []
+    assert m.workload(objects)["spec"]["replicas"] == pods
+    assert mounted(objects) == (PATH, True)
+    assert f"--storage.path={PATH}" in m.container(objects)["args"]
+    # Else the volume would be root's.
+    assert m.pod(objects)["spec"]["securityContext"]["fsGroup"] == 65532
+    volumes = {item["name"]: item for item in m.pod(objects)["spec"]["volumes"]}
+    made = [claim["metadata"]["name"] for claim in claims(objects)]
+    assert ("storage" in volumes) != (made == ["storage"]), "the one or the other"
+
+
+def test_without_storage_there_is_no_trace_of_it():
+    for objects in (m.render(MINIMAL), m.rendered(SHARDED)):
+        assert not [argument for argument in m.container(objects)["args"] if "storage" in argument]
+        assert not [item for item in m.container(objects)["volumeMounts"] if item["name"] == "storage"]
+        assert "volumeClaimTemplates" not in m.workload(objects)["spec"]
+
+
+def test_the_claim_is_of_the_size_and_class_asked_for():
+    (claim,) = claims(m.rendered(m.CHART / "ci/storage-values.yaml"))
+    assert claim["spec"] == {"accessModes": ["ReadWriteOnce"], "storageClassName": "gp3", "resources": {"requests": {"storage": "2Gi"}}}
+    (claim,) = claims(m.render(stored()))
+    assert "storageClassName" not in claim["spec"], "an empty class is none, and not the cluster's default"
+
+
+def test_a_claim_of_somebody_else_is_used():
+    objects = m.rendered(m.CHART / "ci/existing-claim-values.yaml")
+    volumes = {item["name"]: item for item in m.pod(objects)["spec"]["volumes"]}
+    assert volumes["storage"]["persistentVolumeClaim"] == {"claimName": "of-somebody-else"}
+
+
+def test_one_pod_with_storage_keeps_its_service_and_has_no_flags_of_shards():
+    plain, objects = m.render(MINIMAL), m.render(stored())
+    assert m.the("Service", objects) == m.the("Service", plain)
+    assert m.the("StatefulSet", objects)["spec"]["serviceName"] == m.the("Service", plain)["metadata"]["name"]
+    assert not [argument for argument in m.container(objects)["args"] if "shard" in argument]
+    assert m.of_kind("PodDisruptionBudget", objects) == []
+
+
+def test_shards_with_storage_have_the_flags_of_both():
+    args = m.container(m.rendered(m.CHART / "ci/sharded-storage-values.yaml"))["args"]
+    assert args[-3:] == ["--shard.index=from-hostname", "--shard.total=2", f"--storage.path={PATH}"]
+
+
+def test_replicas_with_storage_have_a_volume_each():
+    objects = m.render(stored() | {"replicas": 2})
+    assert m.workload(objects)["spec"]["replicas"] == 2 and len(claims(objects)) == 1
+
+
+@pytest.mark.parametrize("values, told", [
+    ({"demo": True, "storage": {"enabled": True}}, "`storage` is set together with `demo`"),
+    (stored(existingClaim="a") | {"replicas": 2}, "`storage.existingClaim` is set together with several pods"),
+    (stored(existingClaim="a") | {"sharding": {"enabled": True}}, "`storage.existingClaim` is set together with several pods"),
+    (stored(size="much"), "/storage/size"),
+    (stored(size=""), "/storage/size"),
+    (stored(existingClaim="A_B"), "/storage/existingClaim"),
+    (stored(path="/data"), "path"),
+])
+def test_what_storage_cannot_be_is_refused(values, told):
+    done = m.template(values)
+    assert done.returncode != 0 and told in done.stderr
 
 
 # Rules and dashboards

@@ -18,7 +18,12 @@
 
 {{- /* "true" if the pods have names and places that stay. */}}
 {{- define "aws-transfer-exporter.stateful" -}}
-{{- if .Values.sharding.enabled }}true{{ end }}
+{{- if or .Values.sharding.enabled .Values.storage.enabled }}true{{ end }}
+{{- end }}
+
+{{- /* Pods of the StatefulSet. */}}
+{{- define "aws-transfer-exporter.pods" -}}
+{{- ternary .Values.sharding.shards .Values.replicas .Values.sharding.enabled }}
 {{- end }}
 
 {{- /* At most 52 characters: Kubernetes adds a hash of ten to a StatefulSet's name, and makes a label of it. */}}
@@ -99,6 +104,14 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 {{- if and (include "aws-transfer-exporter.ownsConfig" .) (not .Values.config.transfers) }}
 {{- fail "no configuration: set `config.transfers`, `existingConfigMap`, `existingSecret` or `demo: true`" }}
+{{- end }}
+{{- if .Values.storage.enabled }}
+{{- if .Values.demo }}
+{{- fail "`storage` is set together with `demo`, which keeps nothing" }}
+{{- end }}
+{{- if and .Values.storage.existingClaim (gt (int (include "aws-transfer-exporter.pods" .)) 1) }}
+{{- fail "`storage.existingClaim` is set together with several pods: each needs a volume of its own" }}
+{{- end }}
 {{- end }}
 {{- if .Values.sharding.enabled }}
 {{- if .Values.demo }}

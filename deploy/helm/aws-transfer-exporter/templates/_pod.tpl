@@ -48,6 +48,9 @@ spec:
         - --shard.index=from-hostname
         - --shard.total={{ .Values.sharding.shards }}
         {{- end }}
+        {{- if .Values.storage.enabled }}
+        - --storage.path=/var/lib/aws-transfer-exporter
+        {{- end }}
         {{- with .Values.extraArgs }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -86,6 +89,10 @@ spec:
           mountPath: /etc/aws-transfer-exporter
           readOnly: true
         {{- end }}
+        {{- if .Values.storage.enabled }}
+        - name: storage
+          mountPath: /var/lib/aws-transfer-exporter
+        {{- end }}
         {{- with .Values.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -110,6 +117,11 @@ spec:
       configMap:
         name: {{ include "aws-transfer-exporter.fullname" . }}
       {{- end }}
+    {{- end }}
+    {{- if and .Values.storage.enabled .Values.storage.existingClaim }}
+    - name: storage
+      persistentVolumeClaim:
+        claimName: {{ .Values.storage.existingClaim }}
     {{- end }}
     {{- with .Values.extraVolumes }}
     {{- toYaml . | nindent 4 }}
