@@ -209,7 +209,7 @@
             named('connector:aws_transfer_connector_results_age_seconds:min > %s' % (c.staleMinutes * 60)),
             'What is known of {{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }} is old',
             'The stalest answer for the unfinished transfers of connector %s is {{ $value | humanizeDuration }} old.' % where,
-            comment='An unfinished transfer is due at each scrape: its answer is old only when looks fail or do not get their turn.',
+            comment='No unfinished transfer is left alone for longer than `max_refresh_interval`: its answer is older only when looks fail or do not get their turn.',
             wait='5m',
             keep='10m'
           ),

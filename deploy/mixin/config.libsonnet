@@ -40,7 +40,8 @@
     // Connectors that the alert above is for.
     noFileCompletedSelector: 'connector_id=~".+"',
 
-    // Above `collector.min_refresh_interval` and several scrape intervals.
+    // Above `collector.max_refresh_interval` and several scrape intervals: an answer that does not change is let grow as
+    // old as that.
     staleMinutes: 15,
     // Above `collector.gone_after`, within which an unknown transfer is still asked again.
     unreadableFor: '20m',
