@@ -194,7 +194,8 @@
             comment=|||
               `aws_transfer_connector_last_completed_timestamp_seconds` would be absent after each restart until a file
               completes; the counter is not. Files that had completed by the first look move only the gauge, so its rise
-              counts too. The last two terms: the connector was watched that long ago, and has transfers now.
+              counts too. The last two terms: the connector was watched that long ago, and has transfers now. A greatest
+              increase of 0 is 0 over all shards.
             |||,
             wait='10m'
           ),
@@ -208,7 +209,7 @@
             named('connector:aws_transfer_connector_results_age_seconds:min > %s' % (c.staleMinutes * 60)),
             'What is known of {{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }} is old',
             'The stalest answer for the unfinished transfers of connector %s is {{ $value | humanizeDuration }} old.' % where,
-            comment='An unfinished transfer is due at each scrape: its answer is old only when looks fail or do not get their turn.',
+            comment='No unfinished transfer is left alone for longer than `max_refresh_interval`: its answer is older only when looks fail or do not get their turn.',
             wait='5m',
             keep='10m'
           ),
@@ -261,6 +262,39 @@
             'Prometheus could not scrape {{ $labels.instance }} (job {{ $labels.job }}) for 5 minutes.',
             comment='Of one replica a warning; that the last one is gone is AwsTransferExporterAbsent.',
             wait='5m'
+          ),
+          alert(
+            'AwsTransferExporterShardMissing', 'critical',
+            |||
+              count by (%(shardSet)s, shards) (
+                group by (%(shardSet)s, shard, shards) (last_over_time(aws_transfer_exporter_shard_info[%(lookback)s]))
+              )
+              unless on (%(shardSet)s, shards)
+              count_values by (%(shardSet)s) ("shards",
+                count by (%(shardSet)s, shards) (
+                  group by (%(shardSet)s, shard, shards) (last_over_time(aws_transfer_exporter_shard_info[%(lookback)s]))
+                )
+              )
+            ||| % c,
+            'Shards of the AWS Transfer exporter are missing',
+            'Only {{ $value }} of {{ $labels.shards }} shards of job {{ $labels.job }} answer Prometheus: the transfers of the others are not watched, and what is told of connectors lacks them.',
+            comment=|||
+              How many shards there should be is told by a label, and how many are seen is a number: `count_values` makes a
+              label of the number, so that the two can be compared. What is no total of itself is left.
+            |||,
+            wait='5m'
+          ),
+          alert(
+            'AwsTransferExporterShardsDisagree', 'warning',
+            |||
+              count by (%(shardSet)s) (
+                group by (%(shardSet)s, shards) (last_over_time(aws_transfer_exporter_shard_info{shards!="1"}[%(lookback)s]))
+              ) > 1
+            ||| % c,
+            'Shards of the AWS Transfer exporter disagree about how many there are',
+            'The exporters of job {{ $labels.job }} are started with {{ $value }} different totals of shards: some transfers are asked for twice, or by nobody.',
+            comment='While shards are added or taken away it is so for a moment. An exporter that is not sharded may stand beside shards.',
+            wait='15m'
           ),
           alert(
             'AwsTransferSweepIncomplete', 'warning',

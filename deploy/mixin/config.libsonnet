@@ -4,6 +4,10 @@
     // Selects the exporter's targets: `up` has no other mark of theirs.
     exporterSelector: 'job="aws-transfer-exporter"',
 
+    // Target labels that the shards of one set have in common, and other sets have not: what is missing or disagrees is
+    // told for each set. A label that there is not does no harm.
+    shardSet: 'job, namespace, cluster',
+
     // Where the runbooks are read; the heading's anchor is appended.
     runbookURLBase: 'https://github.com/aws-transfer-exporter/aws-transfer-exporter/blob/main/docs/runbooks.md',
 
@@ -36,7 +40,8 @@
     // Connectors that the alert above is for.
     noFileCompletedSelector: 'connector_id=~".+"',
 
-    // Above `collector.min_refresh_interval` and several scrape intervals.
+    // Above `collector.max_refresh_interval` and several scrape intervals: an answer that does not change is let grow as
+    // old as that.
     staleMinutes: 15,
     // Above `collector.gone_after`, within which an unknown transfer is still asked again.
     unreadableFor: '20m',

@@ -12,9 +12,10 @@ local header(what) = |||
   'recording.rules.yml': yaml(
     header('Recording rules for aws-transfer-exporter. alerting.rules.yml reads them: load both.\n' +
            '#\n' +
-           '# Two exporters that watch the same transfers (replicas) tell the same numbers twice. Each rule takes the maximum, or\n' +
-           '# of a start the minimum, over what differs between them, so nothing is doubled. `last_over_time` bridges a missing\n' +
-           '# scrape, which ends all series of a target at once, and a restart.\n#'),
+           '# Exporters of one shard (replicas) tell the same numbers twice: of them the maximum is taken, of a start the minimum,\n' +
+           '# so nothing is doubled. Shards tell a part each, and are added up among those that agree about the total. Of several\n' +
+           '# totals the maximum is taken: each is a whole, and they meet only while one follows the other. `last_over_time`\n' +
+           '# bridges a missing scrape, which ends all series of a target at once, and a restart.\n#'),
     mixin.prometheusRules.groups
   ),
   'alerting.rules.yml': yaml(

@@ -132,8 +132,15 @@ def the(kind, objects):
     return found[0]
 
 
+def workload(objects):
+    """The Deployment or the StatefulSet, of which there is one."""
+    found = of_kind("Deployment", objects) + of_kind("StatefulSet", objects)
+    assert len(found) == 1, [item["kind"] for item in found]
+    return found[0]
+
+
 def pod(objects):
-    return the("Deployment", objects)["spec"]["template"]
+    return workload(objects)["spec"]["template"]
 
 
 def container(objects):
@@ -242,6 +249,12 @@ def running(objects, folder):
             port = int(argument.rsplit(":", 1)[1])
             ports[port] = free_port()
             argument = f"--web.listen-address=127.0.0.1:{ports[port]}"
+        elif argument == "--shard.index=from-hostname":
+            # Of a pod's name this would be the end; this machine's has none.
+            argument = "--shard.index=0"
+        elif argument.startswith("--storage.path="):
+            (folder / "storage").mkdir()
+            argument = f"--storage.path={folder / 'storage'}"
         arguments.append(argument)
     named = next(item["containerPort"] for item in container(objects)["ports"] if item["name"] == "http")
     text = (configuration(objects) or ("", ""))[1]

@@ -90,6 +90,7 @@ def test_without_one_configuration_it_says_what_to_set(values, told):
     ({"config": {"discovry": []}}, "discovry"),
     ({"config": {"collector": {"concurency": 4}}}, "concurency"),
     ({"config": {"collector": {"timeout": 10}}}, "/config/collector/timeout"),
+    ({"config": {"collector": {"max_refresh_interval": "5 minutes"}}}, "/config/collector/max_refresh_interval"),
     ({"config": {"transfers": [{"connector_id": "c-0123", "transfer_id": "a"}]}}, "/config/transfers/0/connector_id"),
     ({"config": {"transfers": [PAIR | {"transfer_ids": ["a"]}]}}, "/config/transfers/0"),
     ({"config": {"transfers": [PAIR], "accounts": []}}, "/config/accounts"),
@@ -131,6 +132,7 @@ def test_the_full_set_changes_every_value():
               if any(one == path or one.startswith(path + ".") or path.startswith(one + ".") for one in given)}
     elsewhere = {
         "demo", "configInSecret", "existingConfigMap", "existingSecret", "configKey",  # sets of their own
+        "sharding.enabled", "sharding.shards", "storage.enabled", "storage.size", "storage.storageClass", "storage.existingClaim",
         "podDisruptionBudget.maxUnavailable",  # left out where minAvailable is there
     }
     same_in_all = {path for path in leaves(VALUES) if path.split(".")[0] in {
@@ -422,6 +424,206 @@ def test_a_probe_can_be_changed_and_left_out():
     assert "livenessProbe" not in m.container(objects)
     assert m.container(objects)["readinessProbe"]["periodSeconds"] == 30
     assert m.container(objects)["readinessProbe"]["httpGet"]["path"] == "/-/ready"
+
+
+# Shards
+
+SHARDED = m.CHART / "ci/sharded-values.yaml"
+
+
+def sharded(shards=3, **values):
+    return MINIMAL | {"sharding": {"enabled": True, "shards": shards}} | values
+
+
+def test_shards_are_the_pods_of_a_stateful_set():
+    objects = m.rendered(SHARDED)
+    assert m.of_kind("Deployment", objects) == []
+    spec = m.the("StatefulSet", objects)["spec"]
+    assert spec["replicas"] == 3
+    assert spec["podManagementPolicy"] == "Parallel"
+    assert "volumeClaimTemplates" not in spec
+    args = m.container(objects)["args"]
+    assert args[-2:] == ["--shard.index=from-hostname", "--shard.total=3"]
+
+
+def test_without_sharding_there_is_no_flag_of_it():
+    for values in (MINIMAL, MINIMAL | {"sharding": {"enabled": False, "shards": 5}}):
+        objects = m.render(values)
+        assert m.of_kind("StatefulSet", objects) == []
+        assert not [argument for argument in m.container(objects)["args"] if "shard" in argument]
+
+
+@pytest.mark.parametrize("shards", [1, 4])
+def test_the_total_is_the_number_of_pods(shards):
+    objects = m.render(sharded(shards))
+    assert m.workload(objects)["spec"]["replicas"] == shards
+    assert f"--shard.total={shards}" in m.container(objects)["args"]
+
+
+def test_flags_of_the_user_come_last():
+    args = m.container(m.render(sharded(extraArgs=["--log.level=debug"])))["args"]
+    assert args[-2:] == ["--shard.total=3", "--log.level=debug"]
+
+
+def test_the_service_of_shards_picks_none_and_has_a_name_of_its_own():
+    plain, objects = m.the("Service", m.render(MINIMAL)), m.rendered(SHARDED)
+    service = m.the("Service", objects)
+    assert service["spec"]["clusterIP"] == "None"
+    assert m.the("StatefulSet", objects)["spec"]["serviceName"] == service["metadata"]["name"]
+    # The address of a Service cannot be taken away: an upgrade has to make another one.
+    assert "clusterIP" not in plain["spec"] and plain["metadata"]["name"] != service["metadata"]["name"]
+
+
+def test_each_shard_is_one_target_of_the_job():
+    """One Service that the ServiceMonitor selects: with two, each pod would be scraped twice."""
+    objects = m.rendered(SHARDED)
+    selector = m.the("ServiceMonitor", objects)["spec"]["selector"]["matchLabels"]
+    found = [item for item in m.of_kind("Service", objects) if selector.items() <= item["metadata"]["labels"].items()]
+    assert len(found) == 1
+    plain = m.render(MINIMAL | {"serviceMonitor": {"enabled": True}})
+    assert m.the("ServiceMonitor", objects)["spec"] == m.the("ServiceMonitor", plain)["spec"]
+
+
+@pytest.mark.parametrize("values, spec", [
+    ({}, {"maxUnavailable": 1}), ({"enabled": False}, {"maxUnavailable": 1}), ({"minAvailable": "50%"}, {"minAvailable": "50%"}),
+])
+def test_one_shard_at_a_time_may_be_evicted(values, spec):
+    budget = m.the("PodDisruptionBudget", m.render(sharded(podDisruptionBudget=values)))
+    assert budget["spec"].pop("selector")["matchLabels"].items() <= m.pod(m.render(sharded()))["metadata"]["labels"].items()
+    assert budget["spec"] == spec
+
+
+def test_a_change_of_the_configuration_rolls_the_shards():
+    changed = {"config": MINIMAL["config"] | {"collector": {"concurrency": 4}}}
+    assert checksum(sharded()) == checksum(MINIMAL) != checksum(sharded() | changed)
+
+
+def test_the_pod_of_a_shard_is_the_deployments_but_for_its_flags():
+    plain, shard = m.pod(m.render(MINIMAL)), m.pod(m.render(sharded()))
+    shard["spec"]["containers"][0]["args"] = shard["spec"]["containers"][0]["args"][:-2]
+    assert shard == plain
+
+
+@pytest.mark.parametrize("values, told", [
+    ({"sharding": {"enabled": True}, "demo": True}, "`sharding` is set together with `demo`"),
+    (sharded(replicas=2), "`replicas` is set together with `sharding`"),
+    (sharded(service={"type": "NodePort"}), "`service.type` is NodePort together with `sharding`"),
+])
+def test_what_shards_cannot_be_is_refused(values, told):
+    done = m.template(values)
+    assert done.returncode != 0 and told in done.stderr
+
+
+@pytest.mark.parametrize("sharding, told", [
+    ({"enabled": True, "shards": 0}, "/sharding/shards"), ({"shards": "3"}, "/sharding/shards"),
+    ({"enable": True}, "enable"), ({"enabled": "yes"}, "/sharding/enabled"),
+])
+def test_the_schema_refuses_what_is_no_number_of_shards(sharding, told):
+    done = m.template(MINIMAL | {"sharding": sharding})
+    assert done.returncode != 0 and "don't meet the specifications of the schema" in done.stderr and told in done.stderr
+
+
+def test_a_long_release_name_leaves_room_for_what_kubernetes_adds():
+    for item in m.render(sharded(1000), release="r" * 53):
+        assert len(item["metadata"]["name"]) <= 63 and not item["metadata"]["name"].endswith("-")
+        if item["kind"] == "StatefulSet":
+            # The labels controller-revision-hash, with a hash of ten, and statefulset.kubernetes.io/pod-name.
+            assert len(item["metadata"]["name"] + "-0123456789") <= 63
+
+
+def test_the_notes_of_shards_show_one_pod_and_all_logs(notes):
+    text = notes(SHARDED)
+    assert "See the metrics of one of 3 shards:" in text
+    assert "port-forward statefulset/aws-transfer-exporter 10922:10922\n" in text
+    assert "logs --prefix --selector app.kubernetes.io/instance=aws-transfer-exporter\n" in text
+    assert "WARNING" not in text
+    assert "rollout restart statefulset/aws-transfer-exporter\n" in notes(
+        {"existingConfigMap": "mine", "sharding": {"enabled": True}})
+
+
+# Storage
+
+PATH = "/var/lib/aws-transfer-exporter"
+
+
+def stored(**storage):
+    return MINIMAL | {"storage": {"enabled": True} | storage}
+
+
+def mounted(objects):
+    """Where the container has the volume that outlives it, and whether it may write."""
+    (mount,) = [item for item in m.container(objects)["volumeMounts"] if item["name"] == "storage"]
+    return mount["mountPath"], not mount.get("readOnly", False)
+
+
+def claims(objects):
+    return m.the("StatefulSet", objects)["spec"].get("volumeClaimTemplates", [])
+
+
+@pytest.mark.parametrize("name, pods", [("storage", 1), ("existing-claim", 1), ("sharded-storage", 2)])
+def test_the_path_is_the_mount_of_a_volume_that_stays(name, pods):
+    objects = m.rendered(m.CHART / f"ci/{name}-values.yaml")
+    assert m.of_kind("Deployment", objects) == []
+    assert m.workload(objects)["spec"]["replicas"] == pods
+    assert mounted(objects) == (PATH, True)
+    assert f"--storage.path={PATH}" in m.container(objects)["args"]
+    # Else the volume would be root's.
+    assert m.pod(objects)["spec"]["securityContext"]["fsGroup"] == 65532
+    volumes = {item["name"]: item for item in m.pod(objects)["spec"]["volumes"]}
+    made = [claim["metadata"]["name"] for claim in claims(objects)]
+    assert ("storage" in volumes) != (made == ["storage"]), "the one or the other"
+
+
+def test_without_storage_there_is_no_trace_of_it():
+    for objects in (m.render(MINIMAL), m.rendered(SHARDED)):
+        assert not [argument for argument in m.container(objects)["args"] if "storage" in argument]
+        assert not [item for item in m.container(objects)["volumeMounts"] if item["name"] == "storage"]
+        assert "volumeClaimTemplates" not in m.workload(objects)["spec"]
+
+
+def test_the_claim_is_of_the_size_and_class_asked_for():
+    (claim,) = claims(m.rendered(m.CHART / "ci/storage-values.yaml"))
+    assert claim["spec"] == {"accessModes": ["ReadWriteOnce"], "storageClassName": "gp3", "resources": {"requests": {"storage": "2Gi"}}}
+    (claim,) = claims(m.render(stored()))
+    assert "storageClassName" not in claim["spec"], "an empty class is none, and not the cluster's default"
+
+
+def test_a_claim_of_somebody_else_is_used():
+    objects = m.rendered(m.CHART / "ci/existing-claim-values.yaml")
+    volumes = {item["name"]: item for item in m.pod(objects)["spec"]["volumes"]}
+    assert volumes["storage"]["persistentVolumeClaim"] == {"claimName": "of-somebody-else"}
+
+
+def test_one_pod_with_storage_keeps_its_service_and_has_no_flags_of_shards():
+    plain, objects = m.render(MINIMAL), m.render(stored())
+    assert m.the("Service", objects) == m.the("Service", plain)
+    assert m.the("StatefulSet", objects)["spec"]["serviceName"] == m.the("Service", plain)["metadata"]["name"]
+    assert not [argument for argument in m.container(objects)["args"] if "shard" in argument]
+    assert m.of_kind("PodDisruptionBudget", objects) == []
+
+
+def test_shards_with_storage_have_the_flags_of_both():
+    args = m.container(m.rendered(m.CHART / "ci/sharded-storage-values.yaml"))["args"]
+    assert args[-3:] == ["--shard.index=from-hostname", "--shard.total=2", f"--storage.path={PATH}"]
+
+
+def test_replicas_with_storage_have_a_volume_each():
+    objects = m.render(stored() | {"replicas": 2})
+    assert m.workload(objects)["spec"]["replicas"] == 2 and len(claims(objects)) == 1
+
+
+@pytest.mark.parametrize("values, told", [
+    ({"demo": True, "storage": {"enabled": True}}, "`storage` is set together with `demo`"),
+    (stored(existingClaim="a") | {"replicas": 2}, "`storage.existingClaim` is set together with several pods"),
+    (stored(existingClaim="a") | {"sharding": {"enabled": True}}, "`storage.existingClaim` is set together with several pods"),
+    (stored(size="much"), "/storage/size"),
+    (stored(size=""), "/storage/size"),
+    (stored(existingClaim="A_B"), "/storage/existingClaim"),
+    (stored(path="/data"), "path"),
+])
+def test_what_storage_cannot_be_is_refused(values, told):
+    done = m.template(values)
+    assert done.returncode != 0 and told in done.stderr
 
 
 # Rules and dashboards

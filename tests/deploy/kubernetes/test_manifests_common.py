@@ -48,8 +48,8 @@ def test_the_container_asks_for_resources(objects):
 
 def test_the_selectors_find_the_pod_and_the_service(objects):
     labels = m.pod(objects)["metadata"]["labels"]
-    deployment, service = m.the("Deployment", objects), m.the("Service", objects)
-    selectors = [deployment["spec"]["selector"]["matchLabels"], service["spec"]["selector"]]
+    workload, service = m.workload(objects), m.the("Service", objects)
+    selectors = [workload["spec"]["selector"]["matchLabels"], service["spec"]["selector"]]
     selectors += [item["spec"]["podSelector"]["matchLabels"] for item in m.of_kind("NetworkPolicy", objects)]
     selectors += [item["spec"]["selector"]["matchLabels"] for item in m.of_kind("PodDisruptionBudget", objects)]
     for selector in selectors:

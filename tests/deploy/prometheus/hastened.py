@@ -9,7 +9,8 @@ import copy
 import re
 
 UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-RANGE = re.compile(r"\[(\d+)(ms|s|m|h|d)\]|offset (\d+)(ms|s|m|h|d)\b")
+DURATION = r"(\d+(?:ms|s|m|h|d))"
+RANGE = re.compile(rf"\[{DURATION}(?::{DURATION})?\]|offset {DURATION}\b")
 
 
 def duration(text, factor):
@@ -19,9 +20,10 @@ def duration(text, factor):
 
 def expression(text, factor):
     def faster(found):
-        if found[1]:
-            return f"[{duration(found[1] + found[2], factor)}]"
-        return f"offset {duration(found[3] + found[4], factor)}"
+        length, step, offset = (text and duration(text, factor) for text in found.groups())
+        if offset:
+            return f"offset {offset}"
+        return f"[{length}:{step}]" if step else f"[{length}]"
 
     return RANGE.sub(faster, text)
 

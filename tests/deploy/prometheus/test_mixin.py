@@ -32,6 +32,7 @@ def test_the_runbooks_base_is_set_in_one_place():
 
 CHANGED = {
     "exporterSelector": 'job="transfer"',
+    "shardSet": "job, namespace, service",
     "runbookURLBase": "https://wiki.example/r",
     "lookback": "10m",
     "newFailureWindow": "30m",
@@ -79,7 +80,7 @@ def test_the_mixin_carries_every_dashboard_under_dashboards():
 
 
 def test_hastening_divides_durations_and_nothing_else():
-    rule = {"expr": "max_over_time(a_5m[5m] offset 2h) > 60", "for": "5m", "keep_firing_for": "1h", "alert": "A5m"}
+    rule = {"expr": "max_over_time(a_5m[5m] offset 2h) > 60 + max_over_time(timestamp(b)[1h:1m])", "for": "5m", "keep_firing_for": "1h", "alert": "A5m"}
     assert hastened.rules([{"rules": [rule]}], 60)["groups"][0]["rules"] == [
-        {"expr": "max_over_time(a_5m[5000ms] offset 120000ms) > 60", "for": "5000ms", "keep_firing_for": "60000ms", "alert": "A5m"}
+        {"expr": "max_over_time(a_5m[5000ms] offset 120000ms) > 60 + max_over_time(timestamp(b)[60000ms:1000ms])", "for": "5000ms", "keep_firing_for": "60000ms", "alert": "A5m"}
     ]

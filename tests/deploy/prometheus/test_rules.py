@@ -6,7 +6,8 @@ import pytest
 
 from conftest import RUNBOOKS, SHIPPED, alerts, metrics, records, run
 
-TARGET_LABELS = {"job", "instance"}
+# `namespace` and `cluster` are there where targets are found in Kubernetes, or by several Prometheus.
+TARGET_LABELS = {"job", "instance", "namespace", "cluster"}
 OWN_NAMES = {"up"}
 
 
@@ -73,7 +74,7 @@ def test_no_runbook_is_of_an_alert_that_is_not():
 def selectors(expression):
     """Names of series with the labels that their matchers use."""
     found = {}
-    bare = re.sub(r"\b(?:by|on|without|ignoring|group_left|group_right) ?\([^)]*\)", " ", expression)
+    bare = re.sub(r"\b(?:by|on|without|ignoring|group_left|group_right) ?\([^)]*\)|\[[^]]*\]", " ", expression)
     for name, matchers in re.findall(r"([a-zA-Z_:][\w:]*)(\{[^}]*\})?(?!\w*\s*\()", re.sub(r'"[^"]*"', '""', bare)):
         found.setdefault(name, set()).update(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", matchers))
     # What is left in braces are labels; words of the language are no series.
@@ -88,9 +89,15 @@ def grouping(expression):
     return {label.strip() for text in lists for label in text.split(",") if label.strip()}
 
 
+def ignored(expression):
+    lists = re.findall(r"\bignoring ?\(([^)]*)\)", expression)
+    return {label.strip() for text in lists for label in text.split(",") if label.strip()}
+
+
 def test_the_reader_of_expressions_finds_names_and_labels():
     found = selectors('sum by (a) (x_total{l="v",m=~"w"}) > 0 and on (b) max_over_time(r:y:z[5m] offset 2h)')
     assert found == {"x_total": {"l", "m"}, "r:y:z": set()}
+    assert selectors("topk without (a) (1, max_over_time(timestamp(x)[1h:1m])) or ignoring (b) y") == {"x": set(), "y": set()}
     assert grouping("sum by (a, b) (x) and on (c) y * on (d) group_left (e) z") == {"a", "b", "c", "d", "e"}
 
 
@@ -110,6 +117,23 @@ def test_every_series_and_label_is_documented(rule):
         else:
             assert name in known, f"{name} is not in METRICS.md"
             assert labels <= known[name], f"labels of {name}"
-    assert grouping(rule["expr"]) <= everything
+    assert grouping(rule["expr"]) <= everything | TARGET_LABELS
+    assert ignored(rule["expr"]) <= everything
     texts = " ".join(rule.get("annotations", {}).values())
     assert set(re.findall(r"\$labels\.(\w+)", texts)) <= everything | TARGET_LABELS
+
+
+SUMMED = ["aws_transfer_connector_files", "aws_transfer_connector_transfers", "aws_transfer_connector_files_finished_total"]
+
+
+@every_rule
+def test_what_shards_tell_in_parts_is_read_by_shard(rule):
+    """Of several shards the greatest part is not the whole. Only whether there is anything at all is the same of both."""
+    read = {name for name in selectors(rule["expr"]) if name in SUMMED}
+    if rule.get("alert") == "AwsTransferNoFileCompleted":
+        assert read == {"aws_transfer_connector_files_finished_total"}
+        return
+    if read:
+        assert "instance_shard:aws_transfer_exporter_shard_info:newest1h" in selectors(rule["expr"])
+        labels = set().union(*(metrics()[name] for name in read))
+        assert ignored(rule["expr"]) == labels | {"shard", "shards"}, "a label that is left makes the join fail in silence"

@@ -16,6 +16,39 @@
 {{- end }}
 {{- end }}
 
+{{- /* "true" if the pods have names and places that stay. */}}
+{{- define "aws-transfer-exporter.stateful" -}}
+{{- if or .Values.sharding.enabled .Values.storage.enabled }}true{{ end }}
+{{- end }}
+
+{{- /* Pods of the StatefulSet. */}}
+{{- define "aws-transfer-exporter.pods" -}}
+{{- ternary .Values.sharding.shards .Values.replicas .Values.sharding.enabled }}
+{{- end }}
+
+{{- /* At most 52 characters: Kubernetes adds a hash of ten to a StatefulSet's name, and makes a label of it. */}}
+{{- define "aws-transfer-exporter.statefulName" -}}
+{{- include "aws-transfer-exporter.fullname" . | trunc 52 | trimSuffix "-" }}
+{{- end }}
+
+{{- /* With shards another name: a Service with an address cannot be made one without. */}}
+{{- define "aws-transfer-exporter.serviceName" -}}
+{{- if .Values.sharding.enabled }}
+{{- printf "%s-headless" (include "aws-transfer-exporter.fullname" . | trunc 54 | trimSuffix "-") }}
+{{- else }}
+{{- include "aws-transfer-exporter.fullname" . }}
+{{- end }}
+{{- end }}
+
+{{- /* Of a pod, for kubectl. */}}
+{{- define "aws-transfer-exporter.workload" -}}
+{{- if include "aws-transfer-exporter.stateful" . }}
+{{- printf "statefulset/%s" (include "aws-transfer-exporter.statefulName" .) }}
+{{- else }}
+{{- printf "deployment/%s" (include "aws-transfer-exporter.fullname" .) }}
+{{- end }}
+{{- end }}
+
 {{- define "aws-transfer-exporter.namespace" -}}
 {{- default .Release.Namespace .Values.namespaceOverride }}
 {{- end }}
@@ -71,5 +104,24 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 {{- if and (include "aws-transfer-exporter.ownsConfig" .) (not .Values.config.transfers) }}
 {{- fail "no configuration: set `config.transfers`, `existingConfigMap`, `existingSecret` or `demo: true`" }}
+{{- end }}
+{{- if .Values.storage.enabled }}
+{{- if .Values.demo }}
+{{- fail "`storage` is set together with `demo`, which keeps nothing" }}
+{{- end }}
+{{- if and .Values.storage.existingClaim (gt (int (include "aws-transfer-exporter.pods" .)) 1) }}
+{{- fail "`storage.existingClaim` is set together with several pods: each needs a volume of its own" }}
+{{- end }}
+{{- end }}
+{{- if .Values.sharding.enabled }}
+{{- if .Values.demo }}
+{{- fail "`sharding` is set together with `demo`, which is one pod" }}
+{{- end }}
+{{- if ne (int .Values.replicas) 1 }}
+{{- fail "`replicas` is set together with `sharding`: there is one pod for each of `sharding.shards`; for two of each, install a second release" }}
+{{- end }}
+{{- if ne .Values.service.type "ClusterIP" }}
+{{- fail (printf "`service.type` is %s together with `sharding`: a Service that picks a pod would show one shard's part" .Values.service.type) }}
+{{- end }}
 {{- end }}
 {{- end }}

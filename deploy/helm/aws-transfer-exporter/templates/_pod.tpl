@@ -1,0 +1,152 @@
+{{- /* The pod, of the Deployment or the StatefulSet. */}}
+{{- define "aws-transfer-exporter.pod" -}}
+metadata:
+  labels:
+    {{- include "aws-transfer-exporter.podLabels" . | nindent 4 }}
+  {{- $annotations := deepCopy .Values.podAnnotations }}
+  {{- if include "aws-transfer-exporter.ownsConfig" . }}
+  {{- $_ := set $annotations "checksum/config" (toYaml .Values.config | sha256sum) }}
+  {{- end }}
+  {{- with $annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  serviceAccountName: {{ include "aws-transfer-exporter.serviceAccountName" . }}
+  automountServiceAccountToken: {{ .Values.serviceAccount.automountServiceAccountToken }}
+  enableServiceLinks: false
+  {{- if .Values.shareProcessNamespace }}
+  shareProcessNamespace: true
+  {{- end }}
+  terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
+  {{- with .Values.imagePullSecrets }}
+  imagePullSecrets:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.priorityClassName }}
+  priorityClassName: {{ . }}
+  {{- end }}
+  {{- with .Values.podSecurityContext }}
+  securityContext:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  containers:
+    - name: aws-transfer-exporter
+      image: {{ include "aws-transfer-exporter.image" . | quote }}
+      imagePullPolicy: {{ .Values.image.pullPolicy }}
+      args:
+        {{- if .Values.demo }}
+        - demo
+        {{- else }}
+        - {{ printf "--config.file=/etc/aws-transfer-exporter/%s" .Values.configKey | quote }}
+        {{- end }}
+        - --web.listen-address=:{{ .Values.containerPort }}
+        - {{ printf "--web.telemetry-path=%s" .Values.telemetryPath | quote }}
+        - --log.level={{ .Values.logLevel }}
+        - --log.format={{ .Values.logFormat }}
+        {{- if .Values.sharding.enabled }}
+        - --shard.index=from-hostname
+        - --shard.total={{ .Values.sharding.shards }}
+        {{- end }}
+        {{- if .Values.storage.enabled }}
+        - --storage.path=/var/lib/aws-transfer-exporter
+        {{- end }}
+        {{- with .Values.extraArgs }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      {{- with .Values.extraEnv }}
+      env:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with .Values.envFrom }}
+      envFrom:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      ports:
+        - name: http
+          containerPort: {{ .Values.containerPort }}
+          protocol: TCP
+      {{- with .Values.livenessProbe }}
+      livenessProbe:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with .Values.readinessProbe }}
+      readinessProbe:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with .Values.resources }}
+      resources:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with .Values.securityContext }}
+      securityContext:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- if or (not .Values.demo) .Values.extraVolumeMounts }}
+      volumeMounts:
+        {{- if not .Values.demo }}
+        - name: config
+          mountPath: /etc/aws-transfer-exporter
+          readOnly: true
+        {{- end }}
+        {{- if .Values.storage.enabled }}
+        - name: storage
+          mountPath: /var/lib/aws-transfer-exporter
+        {{- end }}
+        {{- with .Values.extraVolumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      {{- end }}
+    {{- with .Values.extraContainers }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- if or (not .Values.demo) .Values.extraVolumes }}
+  volumes:
+    {{- if not .Values.demo }}
+    - name: config
+      {{- if .Values.existingSecret }}
+      secret:
+        secretName: {{ .Values.existingSecret }}
+      {{- else if .Values.existingConfigMap }}
+      configMap:
+        name: {{ .Values.existingConfigMap }}
+      {{- else if .Values.configInSecret }}
+      secret:
+        secretName: {{ include "aws-transfer-exporter.fullname" . }}
+      {{- else }}
+      configMap:
+        name: {{ include "aws-transfer-exporter.fullname" . }}
+      {{- end }}
+    {{- end }}
+    {{- if and .Values.storage.enabled .Values.storage.existingClaim }}
+    - name: storage
+      persistentVolumeClaim:
+        claimName: {{ .Values.storage.existingClaim }}
+    {{- end }}
+    {{- with .Values.extraVolumes }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- end }}
+  {{- with .Values.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.affinity }}
+  affinity:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.topologySpreadConstraints }}
+  topologySpreadConstraints:
+    {{- range . }}
+    {{- $constraint := deepCopy . }}
+    {{- if not (hasKey $constraint "labelSelector") }}
+    {{- $_ := set $constraint "labelSelector" (dict "matchLabels" (include "aws-transfer-exporter.selectorLabels" $ | fromYaml)) }}
+    {{- end }}
+    - {{- toYaml $constraint | nindent 6 }}
+    {{- end }}
+  {{- end }}
+{{- end }}
