@@ -14,6 +14,7 @@ mod program;
 mod prometheus;
 mod rig;
 mod sharding;
+mod storage;
 mod support;
 mod sweep;
 mod transfer_errors;
