@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::collector::budget::Budget;
 use crate::collector::{AccountApi, Collected, Collector, Targets};
@@ -23,13 +24,19 @@ use crate::model::{
     Account, AccountName, Clock, ConnectorId, ConnectorKey, ConnectorTitle, FileResult, Now, Origin, Shard, TransferId,
     TransferKey, TransferState,
 };
+use crate::store::file::FileStore;
+use crate::store::{Store, StoreError};
 use crate::tracker::Settings;
+use crate::tracker::record::Saved;
 use crate::transfer::limited::{Limited, Limits};
 use crate::transfer::measured::Measured;
 use crate::transfer::sdk::SdkTransfer;
 use crate::transfer::session::{Sessions, StaticCredentials, TimeOuts};
 use crate::transfer::{ErrorKind, TransferError, all_file_results};
 use crate::web;
+
+/// At the stop, the last write is waited for no longer.
+const LAST_WRITE: Duration = Duration::from_secs(5);
 
 /// The clocks of the machine.
 pub fn system_clock() -> Arc<dyn Clock> {
@@ -43,6 +50,8 @@ pub struct Options {
     pub credentials: Option<StaticCredentials>,
     /// Which part of the transfers it tracks. Default all.
     pub shard: Shard,
+    /// The folder of what outlives the process. Default none: memory alone.
+    pub storage: Option<PathBuf>,
 }
 
 /// Everything that runs.
@@ -59,16 +68,24 @@ pub struct App {
 }
 
 impl App {
-    /// An exporter of `plan`. Makes no AWS call.
+    /// An exporter of `plan`, which goes on from what its storage holds. Makes no AWS call.
     ///
     /// # Errors
-    /// An account without a Region.
+    /// An account without a Region; a storage that cannot be opened or is refused.
     pub async fn new(plan: Plan, options: Options, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<Self>> {
         let started = clock.now().wall;
         let own = Arc::new(OwnMetrics::new()?);
         own.set_shard(options.shard);
+        let settings = settings(&plan, options.shard);
+        let collector = match &options.storage {
+            None => Collector::new(Arc::clone(&own), Arc::clone(&clock), settings),
+            Some(folder) => {
+                let (store, saved) = open_storage(folder).await?;
+                Collector::with_store(Arc::clone(&own), Arc::clone(&clock), settings, store, saved)
+            }
+        };
         let app = Self {
-            collector: Collector::new(Arc::clone(&own), Arc::clone(&clock), settings(&plan, options.shard)),
+            collector,
             own,
             clock,
             options,
@@ -170,7 +187,18 @@ impl App {
             app.ready.store(false, Ordering::Relaxed);
             app.collector.stop();
         };
+        let collector = self.collector.clone();
+        let flushing = {
+            let collector = collector.clone();
+            tokio::spawn(async move { collector.keep_flushed().await })
+        };
         web::run(listeners, self, telemetry_path.into(), stopping).await;
+        flushing.abort();
+        match tokio::time::timeout(LAST_WRITE, collector.persist()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(reason = %error, "what was learned last is lost"),
+            Err(_) => warn!(reason = "the storage is slow", "what was learned last may be lost"),
+        }
         info!("stopped");
     }
 
@@ -229,6 +257,25 @@ impl web::Exporter for App {
     fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed)
     }
+}
+
+/// Opens the storage and reads it, on a thread that may wait.
+async fn open_storage(folder: &Path) -> anyhow::Result<(Arc<dyn Store>, Saved)> {
+    let path = folder.to_owned();
+    let opened = tokio::task::spawn_blocking(move || -> Result<_, StoreError> {
+        let store = FileStore::open(&path)?;
+        let saved = store.load()?;
+        Ok((store, saved))
+    });
+    let (store, saved) = opened.await.context("the storage could not be opened")??;
+    info!(
+        path = %folder.display(),
+        bytes = store.size(),
+        connectors = saved.connectors.len(),
+        transfers = saved.transfers.len(),
+        "storage opened"
+    );
+    Ok((Arc::new(store), saved))
 }
 
 /// Where the listening sockets come from.

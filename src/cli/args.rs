@@ -22,6 +22,9 @@ pub struct Cli {
     /// Server.
     #[command(flatten)]
     pub web: WebFlags,
+    /// Storage.
+    #[command(flatten)]
+    pub storage: StorageFlags,
     /// Shards.
     #[command(flatten)]
     pub shard: ShardFlags,
@@ -60,6 +63,15 @@ impl WebFlags {
     pub(super) fn listen(&self) -> Listen<'_> {
         if self.systemd_socket { Listen::Systemd } else { Listen::Addresses(&self.listen_address) }
     }
+}
+
+/// What outlives the process.
+#[derive(Debug, Args)]
+pub struct StorageFlags {
+    /// Folder for what has to outlive the process: known transfers, results, counters. Made if it is missing. Left out,
+    /// all of it is in memory alone.
+    #[arg(long = "storage.path", value_name = "FOLDER", global = true)]
+    pub path: Option<PathBuf>,
 }
 
 /// Which part of the transfers this exporter tracks.

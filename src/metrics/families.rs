@@ -133,6 +133,14 @@ families! {
         "API requests per second that are allowed now. Falls when AWS throttles, and climbs back.";
     SWEEP_DURATION = "aws_transfer_exporter_sweep_duration_seconds", Gauge, Own, &[],
         "Duration of the last sweep that has ended.";
+    STORAGE_UP = "aws_transfer_exporter_storage_up", Gauge, Own, &[],
+        "1 if the newest write of what is known succeeded, 0 if it failed or takes too long: then the exporter goes on in memory. Absent without --storage.path.";
+    STORAGE_SIZE = "aws_transfer_exporter_storage_size_bytes", Gauge, Own, &[],
+        "Size of the file below --storage.path. Absent without it.";
+    STORAGE_WRITE_DURATION = "aws_transfer_exporter_storage_write_duration_seconds", Histogram, Own, &[],
+        "Duration of writes that succeeded. Absent without --storage.path.";
+    STORAGE_WRITE_ERRORS = "aws_transfer_exporter_storage_write_errors_total", Counter, Own, &[],
+        "Writes that failed; what they held is written later. Absent without --storage.path.";
     CONFIG_RELOAD_OK = "aws_transfer_exporter_config_last_reload_successful", Gauge, Own, &[],
         "1 if the last attempt to load the configuration succeeded.";
     CONFIG_RELOAD_AT = "aws_transfer_exporter_config_last_reload_success_timestamp_seconds", Gauge, Own, &[],

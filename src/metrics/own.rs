@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
-use prometheus::{CounterVec, Gauge, GaugeVec, HistogramOpts, HistogramVec, Opts, Registry};
+use prometheus::{Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, Opts, Registry};
 
 use super::encoder::Encoder;
 use super::families::{self, Family, Kind};
@@ -22,6 +22,7 @@ pub struct OwnMetrics {
     sweep: Gauge,
     reload_ok: Gauge,
     reload_at: Gauge,
+    storage: Storage,
     shard: GaugeVec,
     discovery: DiscoveryMetrics,
 }
@@ -33,6 +34,14 @@ struct DiscoveryMetrics {
     duration: GaugeVec,
     transfers: CounterVec,
     messages: CounterVec,
+}
+
+/// Shown once there is a storage.
+struct Storage {
+    up: Gauge,
+    size: Gauge,
+    writes: Histogram,
+    errors: Counter,
 }
 
 /// A descriptor that `prometheus` refuses.
@@ -65,6 +74,14 @@ impl OwnMetrics {
                 duration: gauges(&families::DISCOVERY_DURATION)?,
                 transfers: counters(&families::DISCOVERY_TRANSFERS)?,
                 messages: counters(&families::DISCOVERY_MESSAGES)?,
+            },
+            storage: Storage {
+                up: gauge(&families::STORAGE_UP)?,
+                size: gauge(&families::STORAGE_SIZE)?,
+                writes: Histogram::with_opts(
+                    HistogramOpts::from(opts(&families::STORAGE_WRITE_DURATION)).buckets(BUCKETS.to_vec()),
+                )?,
+                errors: Counter::with_opts(opts(&families::STORAGE_WRITE_ERRORS))?,
             },
             registry,
         };
@@ -160,6 +177,38 @@ impl OwnMetrics {
         if loaded {
             self.reload_at.set(now.unix_seconds());
         }
+    }
+
+    /// Shows the storage's families from here on.
+    pub fn start_storage(&self) {
+        let Storage { up, size, writes, errors } = &self.storage;
+        let collectors: [Box<dyn Collector>; 4] =
+            [Box::new(up.clone()), Box::new(size.clone()), Box::new(writes.clone()), Box::new(errors.clone())];
+        for collector in collectors {
+            // Those that are shown already are refused, and stay.
+            let _ = self.registry.register(collector);
+        }
+    }
+
+    /// Notes whether the newest write succeeded.
+    pub fn note_storage(&self, up: bool) {
+        self.storage.up.set(f64::from(u8::from(up)));
+    }
+
+    /// Notes the size of the storage, in bytes.
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    pub fn set_storage_size(&self, bytes: u64) {
+        self.storage.size.set(bytes as f64);
+    }
+
+    /// Notes how long a write took that succeeded.
+    pub fn observe_storage_write(&self, duration: Duration) {
+        self.storage.writes.observe(duration.as_secs_f64());
+    }
+
+    /// Counts a write that failed.
+    pub fn count_storage_error(&self) {
+        self.storage.errors.inc();
     }
 
     /// The present values.

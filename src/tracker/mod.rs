@@ -251,6 +251,8 @@ impl Tracker {
                     let tally = &mut self.connectors[number].tally;
                     newly.finished.iter().for_each(|end| tally.count(end, &key.transfer, now.wall));
                     self.touch(number);
+                    // With the tally goes what it was counted from, also where the counts are those of before.
+                    self.journal_transfer(slot);
                 }
                 let settled = !self.transfers[slot].state().is_unfinished();
                 Applied { failed: newly.failed, settled, gone: false }

@@ -16,6 +16,7 @@ mod prometheus;
 mod readers;
 mod rig;
 mod sharding;
+mod storage;
 mod support;
 mod sweep;
 mod throttled;
