@@ -1,11 +1,13 @@
-//! Floor 4: wiring. A plan becomes accounts, a collector and a server.
+//! Floor 4: wiring. A plan becomes accounts, a collector, sources and a server.
+
+mod sources;
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
@@ -16,6 +18,7 @@ use tracing::{error, info, warn};
 use crate::collector::budget::Budget;
 use crate::collector::{AccountApi, Collected, Collector, Targets};
 use crate::config::{AccountPlan, Plan};
+use crate::discovery::files::Files;
 use crate::metrics::cache::Cache;
 use crate::metrics::exposition::{Body, exposition};
 use crate::metrics::own::OwnMetrics;
@@ -34,6 +37,7 @@ use crate::transfer::sdk::SdkTransfer;
 use crate::transfer::session::{Sessions, StaticCredentials, TimeOuts};
 use crate::transfer::{ErrorKind, TransferError, all_file_results};
 use crate::web;
+use sources::{Sources, Surroundings};
 
 /// At the stop, the last write is waited for no longer.
 const LAST_WRITE: Duration = Duration::from_secs(5);
@@ -65,6 +69,15 @@ pub struct App {
     started: SystemTime,
     pieces: Mutex<Cache>,
     ready: AtomicBool,
+    sources: Mutex<Discovery>,
+}
+
+/// What is made of the plan's discovery.
+#[derive(Default)]
+struct Discovery {
+    files: Option<Arc<Files>>,
+    /// `None` before the exporter serves: until then nothing runs by itself.
+    running: Option<Sources>,
 }
 
 impl App {
@@ -94,6 +107,7 @@ impl App {
             started,
             pieces: Mutex::default(),
             ready: AtomicBool::new(true),
+            sources: Mutex::default(),
         };
         app.apply(plan).await?;
         Ok(Arc::new(app))
@@ -112,7 +126,7 @@ impl App {
             let kept = same.then(|| self.account(&wanted.name)).flatten();
             accounts.push(match kept {
                 Some(kept) => kept,
-                None => self.open(&sessions, wanted, &plan).await?,
+                None => Box::pin(self.open(&sessions, wanted, &plan)).await?,
             });
         }
         let targets = Targets {
@@ -123,9 +137,28 @@ impl App {
         };
         *self.accounts.lock().unwrap_or_else(PoisonError::into_inner) = accounts;
         self.collector.configure(targets);
+        self.discover(&plan).await;
         self.plan.store(Arc::new(plan));
         self.own.note_reload(true, self.clock.now());
         Ok(())
+    }
+
+    /// Takes up the plan's discovery in place of the one before.
+    async fn discover(&self, plan: &Plan) {
+        let serving = self.sources().running.take().is_some();
+        self.own.forget_discovery();
+        let surroundings = self.surroundings();
+        let files = surroundings.files(plan).await;
+        let running = serving.then(|| surroundings.start(files.clone()));
+        *self.sources() = Discovery { files, running };
+    }
+
+    fn surroundings(&self) -> Surroundings {
+        Surroundings { collector: self.collector.clone(), own: Arc::clone(&self.own), clock: Arc::clone(&self.clock) }
+    }
+
+    fn sources(&self) -> MutexGuard<'_, Discovery> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that a new configuration could not be taken.
@@ -187,6 +220,10 @@ impl App {
             app.ready.store(false, Ordering::Relaxed);
             app.collector.stop();
         };
+        {
+            let mut sources = self.sources();
+            sources.running = Some(self.surroundings().start(sources.files.clone()));
+        }
         let collector = self.collector.clone();
         let flushing = {
             let collector = collector.clone();
@@ -315,7 +352,7 @@ fn settings(plan: &Plan, shard: Shard) -> Settings {
         gone_after: plan.collector.gone_after,
         keep_settled: plan.metrics.keep_settled,
         shard,
-        events: false,
+        events: !plan.discovery.events.is_empty(),
         shown: if plan.metrics.per_transfer { plan.metrics.max_transfers } else { 0 },
     }
 }

@@ -151,12 +151,22 @@ impl Collector {
         self.inner.tracker().track(key, origin, started_at, now);
     }
 
-    /// Takes in what sources have told; what comes back says for each fact what became of it. It is durable once
+    /// Takes in what a source has told; what comes back says for each fact what became of it. It is durable once
     /// [`Collector::persist`] has returned.
-    pub fn learn(&self, facts: &[(Fact, Origin)]) -> Vec<Learned> {
+    pub fn learn(&self, facts: &[Fact], origin: Origin) -> Vec<Learned> {
         let now = self.inner.clock.now();
         let mut tracker = self.inner.tracker();
-        facts.iter().map(|(fact, origin)| tracker.learn(fact, *origin, now)).collect()
+        facts.iter().map(|fact| tracker.learn(fact, origin, now)).collect()
+    }
+
+    /// Has the transfers of `origin` be these and no others.
+    pub fn replace(&self, origin: Origin, transfers: &std::collections::BTreeSet<TransferKey>) {
+        let now = self.inner.clock.now();
+        let mut tracker = self.inner.tracker();
+        tracker.retain_origin(origin, &|key| transfers.contains(key));
+        for key in transfers {
+            tracker.track(key.clone(), origin, None, now);
+        }
     }
 
     /// Takes `origin` from a transfer, which is no longer tracked if it was the last; true if it was tracked.

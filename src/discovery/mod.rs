@@ -61,11 +61,6 @@ impl Report {
     pub fn failed(&self, duration: Duration) {
         self.own.note_discovery(self.source, &self.target, None, duration);
     }
-
-    /// The source is configured no more.
-    pub fn forget(&self) {
-        self.own.forget_discovery(self.source, &self.target);
-    }
 }
 
 /// Whether a connector's id is wanted: any if there are no globs.

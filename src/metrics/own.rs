@@ -158,11 +158,10 @@ impl OwnMetrics {
         self.discovery.messages.with_label_values(&[target, outcome]).inc_by(f64::from(messages));
     }
 
-    /// Forgets a source that is configured no more.
-    pub fn forget_discovery(&self, source: &str, target: &str) {
+    /// Forgets how all sources did: those that are still configured tell it anew.
+    pub fn forget_discovery(&self) {
         for gauge in [&self.discovery.up, &self.discovery.last_success, &self.discovery.duration] {
-            // It may have had none.
-            let _ = gauge.remove_label_values(&[source, target]);
+            gauge.reset();
         }
     }
 

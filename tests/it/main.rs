@@ -19,6 +19,7 @@ mod sharding;
 mod storage;
 mod support;
 mod sweep;
+mod target_files;
 mod throttled;
 mod transfer_errors;
 mod web;

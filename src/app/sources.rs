@@ -1,0 +1,69 @@
+//! The sources of a plan, running.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use crate::collector::Collector;
+use crate::config::Plan;
+use crate::discovery::files::Files;
+use crate::discovery::{NotDurable, Sink};
+use crate::metrics::own::OwnMetrics;
+use crate::model::{Clock, Fact, Origin, TransferKey};
+use crate::tracker::Learned;
+
+impl Sink for Collector {
+    fn learn(&self, facts: &[Fact], origin: Origin) -> Vec<Learned> {
+        Self::learn(self, facts, origin)
+    }
+
+    fn replace(&self, origin: Origin, transfers: BTreeSet<TransferKey>) {
+        Self::replace(self, origin, &transfers);
+    }
+
+    fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), NotDurable>> + Send + '_>> {
+        Box::pin(async { Self::persist(self).await.map_err(|_| NotDurable) })
+    }
+}
+
+/// The sources of one plan. They end when this is dropped.
+pub(super) struct Sources {
+    _tasks: JoinSet<()>,
+}
+
+/// What sources are made with.
+#[derive(Clone)]
+pub(super) struct Surroundings {
+    pub(super) collector: Collector,
+    pub(super) own: Arc<OwnMetrics>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl Surroundings {
+    /// The files of a plan, read once: what they list is known before anything else is done.
+    pub(super) async fn files(&self, plan: &Plan) -> Option<Arc<Files>> {
+        let files = &plan.discovery.files;
+        if files.is_empty() {
+            self.collector.replace(Origin::Files, &BTreeSet::new());
+            return None;
+        }
+        let sink = Arc::new(self.collector.clone());
+        let files = Arc::new(Files::new(files, &plan.accounts, sink, &self.own, Arc::clone(&self.clock)));
+        let look = Arc::clone(&files);
+        // A panic in reading a file is said by the runtime, and must not keep the exporter from its other sources.
+        let _: Result<(), _> = tokio::task::spawn_blocking(move || look.look()).await;
+        Some(files)
+    }
+
+    /// Starts the sources of a plan.
+    pub(super) fn start(&self, files: Option<Arc<Files>>) -> Sources {
+        let mut tasks = JoinSet::new();
+        if let Some(files) = files {
+            tasks.spawn(files.run());
+        }
+        Sources { _tasks: tasks }
+    }
+}
