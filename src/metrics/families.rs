@@ -97,6 +97,15 @@ families! {
     FILES_FINISHED = "aws_transfer_connector_files_finished_total", Counter, Sweep,
         &["aws_account", "aws_region", "connector_id", "status", "failure_code"],
         "Files seen to reach COMPLETED or FAILED, each counted once. What had finished before this exporter could watch is not counted.";
+    BYTES = "aws_transfer_connector_bytes_total", Counter, Sweep,
+        &["aws_account", "aws_region", "connector_id", "operation"],
+        "Bytes of the files that were sent or retrieved, as events tell. Absent without a queue of events.";
+    FILE_DURATION = "aws_transfer_connector_file_duration_seconds", Histogram, Sweep,
+        &["aws_account", "aws_region", "connector_id", "operation"],
+        "Time from the start of a file to its end, as events tell. Absent without a queue of events.";
+    OPERATIONS = "aws_transfer_connector_operations_total", Counter, Sweep,
+        &["aws_account", "aws_region", "connector_id", "operation", "status", "failure_code"],
+        "Directory listings (LIST), remote moves (MOVE) and remote deletes (DELETE) by how they ended, as events tell: no API call reveals it. Absent without a queue of events.";
     OLDEST_UNFINISHED = "aws_transfer_connector_oldest_unfinished_timestamp_seconds", Gauge, Sweep, CONNECTOR,
         "Start (first sight where no source tells the start) of the oldest unfinished transfer, in seconds since the epoch. Absent when none is unfinished.";
     LAST_COMPLETED = "aws_transfer_connector_last_completed_timestamp_seconds", Gauge, Sweep, CONNECTOR,

@@ -41,6 +41,9 @@ impl Tracker {
             connector.known_since = time(record.known_since);
             connector.discovered = record.discovered;
             connector.tally = Tally::from(&record);
+            if self.settings.events {
+                connector.tally.expect_events();
+            }
             for end in connector.tally.finished.keys() {
                 if let Finished::Failed(Some(code)) = end {
                     self.codes.admit_code(code);

@@ -154,7 +154,12 @@ impl Tracker {
             connector.declared = false;
             connector.title = None;
             match self.accounts.get(&connector.key.account) {
-                Some(account) if *account == connector.labels.account => self.connectors.touch(number),
+                Some(account) if *account == connector.labels.account => {
+                    if settings.events {
+                        connector.tally.expect_events();
+                    }
+                    self.connectors.touch(number);
+                }
                 // Another Region: the labels of all its series change, and what was known is of another connector.
                 _ => self.drop_connector(number),
             }
@@ -168,7 +173,8 @@ impl Tracker {
     /// until the next [`Tracker::configure`].
     pub fn know_connector(&mut self, key: ConnectorKey, title: Option<ConnectorTitle>, now: Now) {
         let Some(account) = self.accounts.get(&key.account) else { return };
-        let number = self.connectors.number_of(key, account, now);
+        let account = Arc::clone(account);
+        let number = self.number_of(key, &account, now);
         let connector = &mut self.connectors[number];
         connector.declared = true;
         connector.title = title.map(Arc::new);
@@ -183,7 +189,8 @@ impl Tracker {
             return;
         }
         let Some(account) = self.accounts.get(&key.account) else { return };
-        let number = self.connectors.number_of(key.connector_key(), account, now);
+        let account = Arc::clone(account);
+        let number = self.number_of(key.connector_key(), &account, now);
         self.connectors[number].discovered |= origin != Origin::Config;
         if let Some(slot) = self.transfers.find(number, &key.transfer) {
             self.change(slot, |transfer, _| transfer.learn(origin, started_at));
@@ -311,6 +318,15 @@ impl Tracker {
         let transfer = &self.transfers[slot];
         let ConnectorKey { account, id } = self.connectors[transfer.connector()].key.clone();
         TransferKey { account, connector: id, transfer: transfer.id().clone() }
+    }
+
+    /// The number of a connector, which is made known if it is not.
+    fn number_of(&mut self, key: ConnectorKey, account: &Arc<Account>, now: Now) -> u32 {
+        let number = self.connectors.number_of(key, account, now);
+        if self.settings.events {
+            self.connectors[number].tally.expect_events();
+        }
+        number
     }
 
     /// Changes a transfer, and whatever follows from it.
