@@ -5,7 +5,10 @@ use redb::{Database, ReadableTableMetadata, TableDefinition};
 
 use super::file::{FILE_NAME, FileStore};
 use super::*;
-use crate::model::{Account, AccountName, FailureCode, FileResult, FileStatus, Now, Origin, Shard, TransferKey};
+use crate::model::{
+    Account, AccountName, ConnectorKey, FailureCode, FileResult, FileStatus, Now, Origin, Shard, TransferKey,
+};
+use crate::tracker::record::ConnectorRecord;
 use crate::tracker::{Answer, Settings, Tracker};
 
 const SETTINGS: Settings = Settings {
@@ -258,4 +261,25 @@ fn the_size_is_bounded_by_what_is_kept() {
     assert!(store.load().unwrap().retired.len() < 4_000);
     let (early, last) = (sizes[10], sizes[39]);
     assert!(last <= early, "{sizes:?}");
+}
+
+#[test]
+fn a_file_that_is_mostly_empty_is_compacted_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = |n: usize| ConnectorKey { account: AccountName::new("prod"), id: format!("c-{n:017x}").parse().unwrap() };
+    let large = ConnectorRecord { region: "x".repeat(300_000), ..ConnectorRecord::default() };
+    let store = FileStore::open(folder.path()).unwrap();
+    fill(&store, 0, 300, now());
+    let before = told(&store.load().unwrap());
+    let put = |record: Option<ConnectorRecord>| {
+        let connectors = (100..180).map(|n| (key(n), record.clone())).collect();
+        store.save(&Changes { connectors, ..Changes::default() }).unwrap();
+    };
+    put(Some(large));
+    put(None);
+    let large = store.size();
+    drop(store);
+    let store = FileStore::open(folder.path()).unwrap();
+    assert!(store.size() < large / 4, "{large} bytes, then {}", store.size());
+    assert_eq!(told(&store.load().unwrap()), before);
 }
