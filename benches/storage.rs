@@ -44,8 +44,9 @@ fn main() {
 
     let config = folder.path().join("exporter.yml");
     // Nothing answers there, and nothing is asked: no scrape comes for what is swept.
-    fs::write(&config, "accounts:\n  - {name: bench, region: eu-central-1, endpoint_url: 'http://127.0.0.1:9'}\n")
-        .unwrap();
+    let text = "accounts:\n  - {name: bench, region: eu-central-1, endpoint_url: 'http://127.0.0.1:9'}\n\
+                transfers:\n  - {connector_id: c-00000000000000001, transfer_id: one}\n";
+    fs::write(&config, text).unwrap();
     let flags = [
         format!("--config.file={}", config.display()),
         format!("--storage.path={}", storage.display()),

@@ -170,7 +170,9 @@ impl Inner {
             return;
         }
         let now = self.clock.now();
-        let resting = turn.failed.as_ref().filter(|(retry_at, _)| now.instant < *retry_at);
+        // At the stop there is no later.
+        let stopping = *self.stopping.borrow();
+        let resting = turn.failed.as_ref().filter(|(retry_at, _)| now.instant < *retry_at && !stopping);
         let resting = resting.map(|(_, reason)| reason.clone());
         let (changes, snapshot) = {
             let mut tracker = self.tracker();

@@ -249,6 +249,19 @@ async fn a_store_that_fails_is_tried_again_and_then_has_everything() {
     assert_eq!((rig.store.settled("a"), rig.store.settled("b")), (None, Some(true)));
 }
 
+#[tokio::test(start_paused = true)]
+async fn at_the_stop_a_store_that_failed_is_tried_at_once() {
+    let rig = rig();
+    rig.track("a");
+    rig.store.be(Behaviour::Failing);
+    rig.collector.persist().await.unwrap_err();
+    rig.store.be(Behaviour::Good);
+    rig.collector.persist().await.unwrap_err();
+    rig.collector.stop();
+    rig.collector.persist().await.unwrap();
+    assert_eq!(rig.store.settled("a"), Some(false));
+}
+
 #[tokio::test]
 async fn a_store_that_was_made_anew_gets_everything_again() {
     let rig = rig();

@@ -32,9 +32,17 @@ pub(super) fn connector_key((account, connector): (&str, &str)) -> Result<Connec
     Ok(ConnectorKey { account: AccountName::new(account), id: connector_id(connector)? })
 }
 
-pub(super) fn transfer_key((account, connector, transfer): (&str, &str, &str)) -> Result<TransferKey, Unreadable> {
+/// The key after `before`: keys come sorted, and a hundred thousand transfers are of few connectors, so that these share
+/// their names.
+pub(super) fn transfer_key(
+    (account, connector, transfer): (&str, &str, &str),
+    before: Option<&TransferKey>,
+) -> Result<TransferKey, Unreadable> {
     let transfer =
         transfer.parse().map_err(|error| Unreadable { what: "a transfer's id", detail: format!("{error}") })?;
+    if let Some(before) = before.filter(|key| key.account.as_str() == account && key.connector.as_str() == connector) {
+        return Ok(TransferKey { transfer, ..before.clone() });
+    }
     Ok(TransferKey { account: AccountName::new(account), connector: connector_id(connector)?, transfer })
 }
 

@@ -327,7 +327,8 @@ fn read(database: &Database) -> Result<Saved, Fault> {
         saved.transfers.reserve(usize::try_from(table.len()?).unwrap_or_default());
         for row in table.iter()? {
             let (key, record) = row?;
-            saved.transfers.push((transfer_key(key.value())?, decode("a transfer", record.value())?));
+            let key = transfer_key(key.value(), saved.transfers.last().map(|(before, _)| before))?;
+            saved.transfers.push((key, decode("a transfer", record.value())?));
         }
     }
     if let Some(table) = present(transaction.open_table(RETIRED))? {

@@ -1,5 +1,5 @@
-//! Floor 2: what must outlive the process. A port in words of the tracker's records; [`file`] keeps it in one file below
-//! `--storage.path`.
+//! Floor 2: what must outlive the process. A port in words of the tracker's records; [`mod@file`] keeps it in one file
+//! below `--storage.path`.
 
 mod codec;
 pub mod file;

@@ -230,6 +230,28 @@ async fn a_second_process_and_a_damaged_file_are_refused() {
     place.start().terminate();
 }
 
+/// `once` for cron: with storage a run knows what the one before has counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_of_once_go_on_from_each_other() {
+    let (simulator, url) = simulator(Settings::default()).await;
+    let place = Place::new(&url, &pairs(1));
+    let put = |completed: usize| {
+        let life = |file: usize| if file < completed { LifeScript::completed() } else { LifeScript::stuck_queued() };
+        simulator.put_transfer(&connector(0), &transfer(0), files((0..8).map(life)), SystemTime::now());
+    };
+    // 2 are the base.
+    for (completed, counted) in [(2, 0.0), (5, 3.0), (5, 3.0), (8, 6.0)] {
+        put(completed);
+        let flags = place.flags();
+        let ended = output(signing_program().arg("once").args([&flags[0], &flags[2]]));
+        assert_eq!(ended.status.code(), Some(0), "{}", text(&ended.stderr));
+        assert_eq!(Exposition::parse(&text(&ended.stdout)).sum(FINISHED, &[]), counted);
+    }
+    simulator.reset_calls();
+    output(signing_program().arg("once").args([&place.flags()[0], &place.flags()[2]]));
+    assert_eq!(calls(&simulator), 0, "it has settled");
+}
+
 /// The command as a user to whom permissions apply.
 fn unprivileged(command: &Command) -> Command {
     let mut shell = Command::new("setpriv");
