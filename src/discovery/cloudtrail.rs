@@ -131,7 +131,6 @@ impl Looks {
 
     /// Looks at the interval, and after a failure sooner. Never ends.
     pub async fn run(mut self) {
-        let _forget = Forget(self.report.clone());
         let (mut backoff, mut fault) = (Backoff::default(), None);
         loop {
             // A mistake in the reading must not end it.
@@ -256,15 +255,6 @@ impl Looks {
             tokio::time::sleep(REQUEST_INTERVAL.saturating_sub(self.clock.now().since(last))).await;
         }
         self.last_request = Some(self.clock.now().instant);
-    }
-}
-
-/// Forgets the source when the looking ends.
-struct Forget(Report);
-
-impl Drop for Forget {
-    fn drop(&mut self) {
-        self.0.forget();
     }
 }
 

@@ -61,7 +61,6 @@ pub async fn run_with(
     }
     own.count_messages(&target, FAILED, 0);
     let report = Report::new(Arc::clone(&own), "events", &target);
-    let _forget = Forget { report: report.clone(), own: Arc::clone(&own), target: Arc::clone(&target) };
     let depth = tell_depth(Arc::clone(&queue), Arc::clone(&target), Arc::clone(&own));
     let include = Include::new(&plan.include);
     let mut reader = Reader {
@@ -91,19 +90,6 @@ pub async fn run_with(
 /// The queue's name: the last part of its URL. The label `target`.
 pub fn queue_name(url: &str) -> &str {
     url.trim_end_matches('/').rsplit('/').next().unwrap_or(url)
-}
-
-struct Forget {
-    report: Report,
-    own: Arc<OwnMetrics>,
-    target: Arc<str>,
-}
-
-impl Drop for Forget {
-    fn drop(&mut self) {
-        self.report.forget();
-        self.own.set_queue_messages(&self.target, None);
-    }
 }
 
 struct Reader {

@@ -174,7 +174,8 @@ impl OwnMetrics {
 
     /// Forgets how all sources did: those that are still configured tell it anew.
     pub fn forget_discovery(&self) {
-        for gauge in [&self.discovery.up, &self.discovery.last_success, &self.discovery.duration] {
+        let DiscoveryMetrics { up, last_success, duration, queue_messages, .. } = &self.discovery;
+        for gauge in [up, last_success, duration, queue_messages] {
             gauge.reset();
         }
     }
