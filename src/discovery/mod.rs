@@ -4,8 +4,15 @@
 //! | source | sees | how |
 //! | --- | --- | --- |
 //! | [`files`] | whatever the files list | read again at an interval, taken up when their content changes |
+//! | [`events`] | ends of files and operations, and what callers or CloudTrail tell of starts | a queue of SQS, emptied |
+//! | [`cloudtrail`] | starts | the event history, looked up at an interval |
 
+mod backoff;
+pub mod body;
+pub mod cloudtrail;
+pub mod events;
 pub mod files;
+mod outcome;
 
 use std::collections::BTreeSet;
 use std::future::Future;

@@ -34,6 +34,7 @@ struct DiscoveryMetrics {
     duration: GaugeVec,
     transfers: CounterVec,
     messages: CounterVec,
+    queue_messages: GaugeVec,
 }
 
 /// Shown once there is a storage.
@@ -74,6 +75,7 @@ impl OwnMetrics {
                 duration: gauges(&families::DISCOVERY_DURATION)?,
                 transfers: counters(&families::DISCOVERY_TRANSFERS)?,
                 messages: counters(&families::DISCOVERY_MESSAGES)?,
+                queue_messages: gauges(&families::DISCOVERY_QUEUE_MESSAGES)?,
             },
             storage: Storage {
                 up: gauge(&families::STORAGE_UP)?,
@@ -87,12 +89,13 @@ impl OwnMetrics {
         };
         let build = GaugeVec::new(opts(&families::BUILD_INFO), families::BUILD_INFO.labels)?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION"), env!("RUSTC_VERSION")]).set(1.0);
-        let collectors: [Box<dyn Collector>; 13] = [
+        let collectors: [Box<dyn Collector>; 14] = [
             Box::new(own.discovery.up.clone()),
             Box::new(own.discovery.last_success.clone()),
             Box::new(own.discovery.duration.clone()),
             Box::new(own.discovery.transfers.clone()),
             Box::new(own.discovery.messages.clone()),
+            Box::new(own.discovery.queue_messages.clone()),
             Box::new(own.requests.clone()),
             Box::new(own.durations.clone()),
             Box::new(own.rate_limit.clone()),
@@ -153,14 +156,26 @@ impl OwnMetrics {
         self.discovery.transfers.with_label_values(&[source, target]).inc_by(transfers as f64);
     }
 
-    /// Counts messages of a queue; 0 makes the series stand.
+    /// Tells how many messages a queue holds; `None` where nobody knows.
+    pub fn set_queue_messages(&self, target: &str, messages: Option<u64>) {
+        let gauge = &self.discovery.queue_messages;
+        #[expect(clippy::cast_precision_loss, reason = "a count of messages is far below 2^53")]
+        match messages {
+            Some(messages) => gauge.with_label_values(&[target]).set(messages as f64),
+            // It may have had none.
+            None => drop(gauge.remove_label_values(&[target])),
+        }
+    }
+
+    /// Counts messages of a queue, or records of CloudTrail; 0 makes the series stand.
     pub fn count_messages(&self, target: &str, outcome: &str, messages: u32) {
         self.discovery.messages.with_label_values(&[target, outcome]).inc_by(f64::from(messages));
     }
 
     /// Forgets how all sources did: those that are still configured tell it anew.
     pub fn forget_discovery(&self) {
-        for gauge in [&self.discovery.up, &self.discovery.last_success, &self.discovery.duration] {
+        let DiscoveryMetrics { up, last_success, duration, queue_messages, .. } = &self.discovery;
+        for gauge in [up, last_success, duration, queue_messages] {
             gauge.reset();
         }
     }

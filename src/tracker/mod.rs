@@ -5,6 +5,7 @@ mod codes;
 mod connector;
 mod connectors;
 mod events;
+mod failed;
 #[cfg(test)]
 mod interleaved;
 mod journal;

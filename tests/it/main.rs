@@ -8,6 +8,7 @@
 mod architecture;
 mod boto3;
 mod commands;
+mod discovery;
 mod documents;
 mod faults;
 mod formats;
