@@ -34,7 +34,7 @@ use crate::tracker::record::Saved;
 use crate::transfer::limited::{Limited, Limits};
 use crate::transfer::measured::Measured;
 use crate::transfer::sdk::SdkTransfer;
-use crate::transfer::session::{Sessions, StaticCredentials, TimeOuts};
+use crate::transfer::session::{ClientBase, Sessions, StaticCredentials, TimeOuts};
 use crate::transfer::{ErrorKind, TransferError, all_file_results};
 use crate::web;
 use sources::{Sources, Surroundings};
@@ -65,11 +65,18 @@ pub struct App {
     clock: Arc<dyn Clock>,
     options: Options,
     plan: ArcSwap<Plan>,
-    accounts: Mutex<Vec<AccountApi>>,
+    accounts: Mutex<Vec<Opened>>,
     started: SystemTime,
     pieces: Mutex<Cache>,
     ready: AtomicBool,
     sources: Mutex<Discovery>,
+}
+
+/// One account's client, and what others are made from.
+#[derive(Clone)]
+struct Opened {
+    api: AccountApi,
+    base: ClientBase,
 }
 
 /// What is made of the plan's discovery.
@@ -123,7 +130,7 @@ impl App {
         let mut accounts = Vec::with_capacity(plan.accounts.len());
         for wanted in &plan.accounts {
             let same = before.collector == plan.collector && before.accounts.contains(wanted);
-            let kept = same.then(|| self.account(&wanted.name)).flatten();
+            let kept = same.then(|| self.opened(&wanted.name)).flatten();
             accounts.push(match kept {
                 Some(kept) => kept,
                 None => Box::pin(self.open(&sessions, wanted, &plan)).await?,
@@ -133,7 +140,7 @@ impl App {
             transfers: plan.transfers.clone(),
             connectors: known_connectors(&plan),
             settings: settings(&plan, self.options.shard),
-            accounts: accounts.clone(),
+            accounts: accounts.iter().map(|opened: &Opened| opened.api.clone()).collect(),
         };
         *self.accounts.lock().unwrap_or_else(PoisonError::into_inner) = accounts;
         self.collector.configure(targets);
@@ -149,8 +156,19 @@ impl App {
         self.own.forget_discovery();
         let surroundings = self.surroundings();
         let files = surroundings.files(plan).await;
-        let running = serving.then(|| surroundings.start(files.clone()));
+        let running = serving.then(|| surroundings.start(files.clone(), plan, &|name| self.base(name)));
         *self.sources() = Discovery { files, running };
+    }
+
+    /// Looks once at what a source can tell at any time, for a program that ends then: files have been read by now, and a
+    /// queue of events is left alone, since its messages are for the exporter that stays.
+    pub async fn discover_once(&self) {
+        let plan = self.plan.load_full();
+        self.surroundings().look_once(&plan, &|name| self.base(name)).await;
+    }
+
+    fn base(&self, name: &AccountName) -> Option<ClientBase> {
+        self.opened(name).map(|opened| opened.base)
     }
 
     fn surroundings(&self) -> Surroundings {
@@ -222,7 +240,8 @@ impl App {
         };
         {
             let mut sources = self.sources();
-            sources.running = Some(self.surroundings().start(sources.files.clone()));
+            let (files, plan) = (sources.files.clone(), self.plan.load());
+            sources.running = Some(self.surroundings().start(files, &plan, &|name| self.base(name)));
         }
         let collector = self.collector.clone();
         let flushing = {
@@ -240,11 +259,15 @@ impl App {
     }
 
     fn account(&self, name: &AccountName) -> Option<AccountApi> {
-        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        accounts.iter().find(|api| api.account.name == *name).cloned()
+        self.opened(name).map(|opened| opened.api)
     }
 
-    async fn open(&self, sessions: &Sessions, wanted: &AccountPlan, plan: &Plan) -> anyhow::Result<AccountApi> {
+    fn opened(&self, name: &AccountName) -> Option<Opened> {
+        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.iter().find(|opened| opened.api.account.name == *name).cloned()
+    }
+
+    async fn open(&self, sessions: &Sessions, wanted: &AccountPlan, plan: &Plan) -> anyhow::Result<Opened> {
         let session = sessions.open(wanted).await?;
         let account = Account { name: wanted.name.clone(), region: session.region.into() };
         let concurrency = plan.collector.concurrency;
@@ -252,7 +275,7 @@ impl App {
         let measured = Measured::new(account.clone(), Arc::clone(&self.own), Arc::clone(&limits));
         let sdk = SdkTransfer::new(session.config, Arc::new(measured), Arc::clone(&self.clock));
         let api = Arc::new(Limited::new(sdk, Arc::clone(&limits)));
-        Ok(AccountApi { account, api, limits, concurrency })
+        Ok(Opened { api: AccountApi { account, api, limits, concurrency }, base: session.base })
     }
 }
 

@@ -6,14 +6,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
+use tracing::error;
 
 use crate::collector::Collector;
 use crate::config::Plan;
 use crate::discovery::files::Files;
-use crate::discovery::{NotDurable, Sink};
+use crate::discovery::{NotDurable, Sink, cloudtrail, events};
 use crate::metrics::own::OwnMetrics;
-use crate::model::{Clock, Fact, Origin, TransferKey};
+use crate::model::{AccountName, Clock, Fact, Origin, TransferKey};
 use crate::tracker::Learned;
+use crate::transfer::session::ClientBase;
 
 impl Sink for Collector {
     fn learn(&self, facts: &[Fact], origin: Origin) -> Vec<Learned> {
@@ -33,6 +35,9 @@ impl Sink for Collector {
 pub(super) struct Sources {
     _tasks: JoinSet<()>,
 }
+
+/// What clients of an account are made from, by its name.
+pub(super) type Bases<'a> = &'a (dyn Fn(&AccountName) -> Option<ClientBase> + Sync);
 
 /// What sources are made with.
 #[derive(Clone)]
@@ -59,11 +64,45 @@ impl Surroundings {
     }
 
     /// Starts the sources of a plan.
-    pub(super) fn start(&self, files: Option<Arc<Files>>) -> Sources {
+    pub(super) fn start(&self, files: Option<Arc<Files>>, plan: &Plan, base: Bases<'_>) -> Sources {
         let mut tasks = JoinSet::new();
         if let Some(files) = files {
             tasks.spawn(files.run());
         }
+        // A plan names no account that it does not have.
+        for source in &plan.discovery.events {
+            if let Some(base) = base(&source.account) {
+                tasks.spawn(events::run(source.clone(), base, self.sink(), self.own(), self.clock()));
+            }
+        }
+        for source in &plan.discovery.cloudtrail {
+            if let Some(base) = base(&source.account) {
+                tasks.spawn(cloudtrail::run(source.clone(), base, self.sink(), self.own(), self.clock()));
+            }
+        }
         Sources { _tasks: tasks }
+    }
+
+    /// Looks once at CloudTrail.
+    pub(super) async fn look_once(&self, plan: &Plan, base: Bases<'_>) {
+        for source in &plan.discovery.cloudtrail {
+            let Some(base) = base(&source.account) else { continue };
+            let look = cloudtrail::look_once(source, &base, self.sink(), self.own(), self.clock());
+            if let Err(error) = look.await {
+                error!(aws_account = %source.account, %error, "CloudTrail could not be read: transfers may be missing");
+            }
+        }
+    }
+
+    fn sink(&self) -> Arc<dyn Sink> {
+        Arc::new(self.collector.clone())
+    }
+
+    fn own(&self) -> Arc<OwnMetrics> {
+        Arc::clone(&self.own)
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
     }
 }
