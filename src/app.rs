@@ -3,7 +3,7 @@
 mod sources;
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,19 +24,19 @@ use crate::metrics::exposition::{Body, exposition};
 use crate::metrics::own::OwnMetrics;
 use crate::metrics::{Scrape, Wanted};
 use crate::model::{
-    Account, AccountName, Clock, ConnectorId, ConnectorKey, ConnectorTitle, FileResult, Now, Origin, Shard, TransferId,
-    TransferKey, TransferState,
+    Account, AccountName, Clock, ConnectorId, ConnectorKey, ConnectorTitle, Fact, FileResult, Now, Origin, Shard,
+    StartedTransfer, TransferId, TransferKey, TransferState,
 };
 use crate::store::file::FileStore;
 use crate::store::{Store, StoreError};
-use crate::tracker::Settings;
 use crate::tracker::record::Saved;
+use crate::tracker::{Learned, Settings};
 use crate::transfer::limited::{Limited, Limits};
 use crate::transfer::measured::Measured;
 use crate::transfer::sdk::SdkTransfer;
 use crate::transfer::session::{ClientBase, Sessions, StaticCredentials, TimeOuts};
 use crate::transfer::{ErrorKind, TransferError, all_file_results};
-use crate::web;
+use crate::web::{self, Refusal, Write};
 use sources::{Sources, Surroundings};
 
 /// At the stop, the last write is waited for no longer.
@@ -54,6 +54,8 @@ pub struct Options {
     pub credentials: Option<StaticCredentials>,
     /// Which part of the transfers it tracks. Default all.
     pub shard: Shard,
+    /// Whether the write API is on. Default off.
+    pub write_api: bool,
     /// The folder of what outlives the process. Default none: memory alone.
     pub storage: Option<PathBuf>,
 }
@@ -300,6 +302,35 @@ impl web::Exporter for App {
                 .flatten()
                 .inspect_err(|error| error!(%error, "the exposition could not be made"))
                 .ok()
+        })
+    }
+
+    fn write(self: Arc<Self>, write: Write) -> Pin<Box<dyn Future<Output = Result<bool, Refusal>> + Send>> {
+        Box::pin(async move {
+            if !self.options.write_api {
+                return Err(Refusal::Disabled);
+            }
+            let plan = self.plan.load_full();
+            let account = match (&write.account, plan.accounts.as_slice()) {
+                (None, [only]) => Some(&only.name),
+                (named, accounts) => {
+                    accounts.iter().map(|a| &a.name).find(|name| named.as_deref() == Some(name.as_str()))
+                }
+            };
+            let account = account.ok_or(Refusal::Account)?.clone();
+            let key = TransferKey { account, connector: write.connector, transfer: write.transfer };
+            let changed = if write.track {
+                let start = Fact::Started(StartedTransfer { key, started_at: write.started_at });
+                match self.collector.learn(&[start], Origin::Api).first() {
+                    Some(Learned::News { .. }) => true,
+                    Some(Learned::Duplicate) => false,
+                    Some(Learned::Foreign) | None => return Err(Refusal::Shard(self.options.shard)),
+                }
+            } else {
+                self.collector.untrack(&key, Origin::Api)
+            };
+            self.collector.persist().await.map_err(|_| Refusal::NotDurable)?;
+            Ok(changed)
         })
     }
 

@@ -1,6 +1,6 @@
 //! The sources of a plan, running.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use tracing::error;
 use crate::collector::Collector;
 use crate::config::Plan;
 use crate::discovery::files::Files;
-use crate::discovery::{NotDurable, Sink, cloudtrail, events};
+use crate::discovery::{NotDurable, Sink, cloudtrail, connectors, events};
 use crate::metrics::own::OwnMetrics;
-use crate::model::{AccountName, Clock, Fact, Origin, TransferKey};
+use crate::model::{AccountName, Clock, ConnectorDetails, ConnectorId, Fact, Origin, TransferKey};
 use crate::tracker::Learned;
 use crate::transfer::session::ClientBase;
 
@@ -24,6 +24,10 @@ impl Sink for Collector {
 
     fn replace(&self, origin: Origin, transfers: BTreeSet<TransferKey>) {
         Self::replace(self, origin, &transfers);
+    }
+
+    fn connectors(&self, account: &AccountName, listed: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>) {
+        self.know_connectors(account, listed);
     }
 
     fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), NotDurable>> + Send + '_>> {
@@ -78,6 +82,13 @@ impl Surroundings {
         for source in &plan.discovery.cloudtrail {
             if let Some(base) = base(&source.account) {
                 tasks.spawn(cloudtrail::run(source.clone(), base, self.sink(), self.own(), self.clock()));
+            }
+        }
+        for source in &plan.discovery.connectors {
+            let account = plan.accounts.iter().find(|account| account.name == source.account);
+            if let Some((base, account)) = base(&source.account).zip(account) {
+                let (url, sink) = (account.endpoint_url.clone(), self.sink());
+                tasks.spawn(connectors::run(source.clone(), base, url, sink, self.own(), self.clock()));
             }
         }
         Sources { _tasks: tasks }

@@ -53,6 +53,9 @@ pub struct WebFlags {
     /// Take the listening sockets from systemd in place of --web.listen-address.
     #[arg(long = "web.systemd-socket", global = true)]
     pub systemd_socket: bool,
+    /// Take PUT and DELETE of /api/v1/transfers/CONNECTOR_ID/TRANSFER_ID.
+    #[arg(long = "web.enable-write-api", global = true)]
+    pub enable_write_api: bool,
     /// Path of the metrics.
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", global = true, value_parser = telemetry_path)]
     pub telemetry_path: String,

@@ -49,17 +49,32 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let storage = cli.storage.path;
     match cli.command {
         None => {
-            let options = Options { shard: cli.shard.shard()?, storage, ..Options::default() };
+            let options = Options {
+                shard: cli.shard.shard()?,
+                storage,
+                write_api: cli.web.enable_write_api,
+                ..Options::default()
+            };
             serve::run(&cli.config.file, &cli.web, options).await
         }
         Some(Command::Demo) => {
-            let options = Options { shard: cli.shard.shard()?, storage, ..Options::default() };
+            let options = Options {
+                shard: cli.shard.shard()?,
+                storage,
+                write_api: cli.web.enable_write_api,
+                ..Options::default()
+            };
             demo::run(&cli.web, options).await
         }
         Some(Command::Simulate(args)) => simulate::run(args).await,
         Some(Command::Check) => check::run(&cli.config.file),
         Some(Command::Once(args)) => {
-            let options = Options { shard: cli.shard.shard()?, storage, ..Options::default() };
+            let options = Options {
+                shard: cli.shard.shard()?,
+                storage,
+                write_api: cli.web.enable_write_api,
+                ..Options::default()
+            };
             once::run(&cli.config.file, args, options).await
         }
         Some(Command::Results(args)) => results::run(&cli.config.file, args).await,

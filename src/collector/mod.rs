@@ -18,7 +18,8 @@ use tokio::sync::watch;
 
 use crate::metrics::own::OwnMetrics;
 use crate::model::{
-    Account, AccountName, Clock, ConnectorKey, ConnectorTitle, Fact, Now, Origin, Snapshot, TransferKey,
+    Account, AccountName, Clock, ConnectorDetails, ConnectorId, ConnectorKey, ConnectorTitle, Fact, Now, Origin,
+    Snapshot, TransferKey,
 };
 use crate::store::Store;
 use crate::tracker::record::Saved;
@@ -167,6 +168,12 @@ impl Collector {
         for key in transfers {
             tracker.track(key.clone(), origin, None, now);
         }
+    }
+
+    /// Takes in which connectors an account has.
+    pub fn know_connectors(&self, account: &AccountName, listed: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>) {
+        let now = self.inner.clock.now();
+        self.inner.tracker().know_connectors(account, listed, now);
     }
 
     /// Takes `origin` from a transfer, which is no longer tracked if it was the last; true if it was tracked.

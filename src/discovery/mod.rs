@@ -10,18 +10,19 @@
 mod backoff;
 pub mod body;
 pub mod cloudtrail;
+pub mod connectors;
 pub mod events;
 pub mod files;
 mod outcome;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::metrics::own::OwnMetrics;
-use crate::model::{Fact, Now, Origin, TransferKey};
+use crate::model::{AccountName, ConnectorDetails, ConnectorId, Fact, Now, Origin, TransferKey};
 use crate::tracker::Learned;
 
 /// What was learned is in memory alone: the store does not take it.
@@ -37,6 +38,9 @@ pub trait Sink: Send + Sync + 'static {
     /// Has a source's transfers be these and no others: those that it told before and that are not among them lose this
     /// origin.
     fn replace(&self, origin: Origin, transfers: BTreeSet<TransferKey>);
+
+    /// Takes in which connectors an account has now, and what AWS tells of them.
+    fn connectors(&self, account: &AccountName, listed: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>);
 
     /// Ends when all that was learned before is durable. At once where there is no store.
     fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), NotDurable>> + Send + '_>>;

@@ -109,6 +109,11 @@ impl Row for ConnectorView {
                 out.connector_row(&connector.labels);
                 let title = connector.title.as_deref();
                 out.label("name", title.map_or(connector.labels.id.as_str(), |title| &title.name));
+                if let Some(details) = &connector.details {
+                    out.label("url", &details.url);
+                    out.label("egress_type", &details.egress_type);
+                    out.label("status", &details.status);
+                }
                 for (name, value) in title.into_iter().flat_map(|title| &title.labels) {
                     out.label(name, value);
                 }

@@ -27,8 +27,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::model::{
-    Account, AccountName, ConnectorKey, ConnectorTitle, FailureCode, FileResult, Now, Origin, Shard, Snapshot,
-    TransferKey, TransferView, stable_hash,
+    Account, AccountName, ConnectorDetails, ConnectorId, ConnectorKey, ConnectorTitle, FailureCode, FileResult, Now,
+    Origin, Shard, Snapshot, TransferKey, TransferView, stable_hash,
 };
 use codes::CodeBook;
 use connectors::Connectors;
@@ -180,6 +180,34 @@ impl Tracker {
         connector.declared = true;
         connector.title = title.map(Arc::new);
         self.connectors.touch(number);
+    }
+
+    /// Takes in which connectors an account has, and what AWS tells of them. One that is no longer among them, and that
+    /// nothing else knows, goes.
+    pub fn know_connectors(
+        &mut self,
+        account: &AccountName,
+        listed: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
+        now: Now,
+    ) {
+        let Some(known) = self.accounts.get(account).map(Arc::clone) else { return };
+        for id in listed.keys() {
+            self.number_of(ConnectorKey { account: account.clone(), id: id.clone() }, &known, now);
+        }
+        for number in self.connectors.numbers() {
+            let connector = &mut self.connectors[number];
+            if connector.key.account != *account {
+                continue;
+            }
+            let details = listed.get(&connector.key.id);
+            if connector.details.as_ref() != details {
+                connector.details = details.cloned();
+                self.touch(number);
+            }
+            if self.connectors[number].is_unknown() {
+                self.remove_connector(number);
+            }
+        }
     }
 
     /// Starts to track a transfer, or adds an origin to one that is tracked. `started_at` is its start where the source

@@ -1,5 +1,5 @@
 //! Floor 2: AWS behind a trait. [`TransferApi`] speaks domain types; [`sdk`] is the adapter, the only place that names
-//! `aws_*` with its neighbours [`queue`] and [`trail`], which tell of transfers; [`limited`] and [`measured`] are
+//! `aws_*` with its neighbours [`queue`], [`trail`] and [`inventory`], which tell of transfers and connectors; [`limited`] and [`measured`] are
 //! decorators around it; [`all_file_results`] reads all pages.
 //!
 //! **Retries** are the SDK's, with three attempts a call, and its quota of retries bounds them; [`session`] says how.
@@ -7,6 +7,7 @@
 mod classify;
 mod counted;
 mod error;
+pub mod inventory;
 pub mod limited;
 pub mod measured;
 pub mod queue;

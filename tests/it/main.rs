@@ -24,3 +24,4 @@ mod target_files;
 mod throttled;
 mod transfer_errors;
 mod web;
+mod write_api;

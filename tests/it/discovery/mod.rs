@@ -4,7 +4,7 @@ mod history;
 mod queue;
 mod wire;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,8 @@ use aws_transfer_exporter::metrics::exposition::exposition;
 use aws_transfer_exporter::metrics::own::OwnMetrics;
 use aws_transfer_exporter::metrics::{Scrape, Wanted};
 use aws_transfer_exporter::model::{
-    Account, AccountName, Clock, Fact, Now, Origin, Shard, Snapshot, TransferKey, TransferState,
+    Account, AccountName, Clock, ConnectorDetails, ConnectorId, Fact, Now, Origin, Shard, Snapshot, TransferKey,
+    TransferState,
 };
 use aws_transfer_exporter::tracker::{Learned, Settings, Tracker};
 use aws_transfer_exporter::transfer::{ErrorKind, TransferError};
@@ -120,6 +121,8 @@ impl Sink for Learner {
     fn replace(&self, _: Origin, _: BTreeSet<TransferKey>) {
         panic!("these sources add, they do not replace");
     }
+
+    fn connectors(&self, _: &AccountName, _: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>) {}
 
     fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), NotDurable>> + Send + '_>> {
         Box::pin(async {
