@@ -132,7 +132,7 @@ class Exporter:
         )
         for line in self.process.stderr:
             self.log.append(line)
-            if found := re.search(r"message=listening.*127\.0\.0\.1:(\d+)", line):
+            if "listening" in line and (found := re.search(r"127\.0\.0\.1:(\d+)", line)):
                 self.port = int(found[1])
                 break
         else:

@@ -1,16 +1,18 @@
 """Events that come twice and in any order, and an exporter that is killed again and again, make exact counters."""
 
 import collections
+import os
 import random
 import threading
 import time
 
 from conftest import wait_until
 
-EVENTS = 10_000
-KILLS = 50
+# What a loaded machine does in a minute; more by the environment: moto gets slow with what a queue holds.
+EVENTS = int(os.environ.get("EVENTS", "600"))
+KILLS = int(os.environ.get("KILLS", "12"))
 # So many come through EventBridge's rule, the others straight into the queue: moto takes a quarter of a second each.
-BY_RULE = 100
+BY_RULE = 50
 # Nothing above takes longer than this.
 PATIENCE = 200
 
@@ -36,17 +38,17 @@ def file_event(dice, transfer, file):
 
 
 def shuffled_with_duplicates(dice, unique):
-    events = unique + dice.choices(unique, k=EVENTS - len(unique))
+    events = unique + dice.choices(unique, k=max(0, EVENTS - len(unique)))
     dice.shuffle(events)
     return events
 
 
-def test_10000_events_and_50_kills_make_exact_counters(aws, exporter):
+def test_events_and_kills_make_exact_counters(aws, exporter):
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
     dice = random.Random(seed)
     unique = [file_event(dice, transfer, file) for transfer in range(800) for file in range(dice.randrange(5, 16))]
-    unique = unique[:8_000]
+    unique = unique[: EVENTS * 4 // 5]
     events = shuffled_with_duplicates(dice, unique)
     assert len(events) == EVENTS
 
