@@ -1,6 +1,7 @@
 //! Sources of transfers against queues and histories that misbehave, and against the wire.
 
 mod history;
+mod peer;
 mod queue;
 mod wire;
 
