@@ -15,6 +15,7 @@ Simulator of the endpoints of AWS Transfer Family, of CloudTrail's event history
 POST /                                               the three APIs, told apart by X-Amz-Target: set this server's
                                                      address as `endpoint_url` of each
 GET    /_simulator/queue                             the URL of the queue, for `queue_url`
+DELETE /_simulator/queue                             empty it; what is not over yet tells no event either
 GET    /_simulator/calls                             what was asked so far
 DELETE /_simulator/calls                             count from zero
 GET    /_simulator/faults                            the faults
@@ -48,6 +49,10 @@ pub(super) fn answer(simulator: &Simulator, asked: &Asked<'_>, body: &[u8]) -> P
     match (method.as_str(), path) {
         ("GET", "") => Page::text(StatusCode::OK, HELP),
         ("GET", "queue") => Page::text(StatusCode::OK, simulator.queue_url(&format!("http://{host}")) + "\n"),
+        ("DELETE", "queue") => {
+            simulator.state().purge();
+            done(Ok(()))
+        }
         ("GET", "calls") => Page::json(&simulator.calls().to_json()),
         ("DELETE", "calls") => {
             simulator.reset_calls();

@@ -39,6 +39,10 @@ impl Feed {
         self.insert((run.ended_at, run.serial), Source::Remote(Arc::new(run)));
     }
 
+    pub(super) fn purge(&mut self) {
+        self.due.clear();
+    }
+
     /// When the next thing ends.
     pub(super) fn next(&self) -> Option<SystemTime> {
         self.due.first_key_value().map(|((at, _), _)| *at)

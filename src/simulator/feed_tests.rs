@@ -200,3 +200,14 @@ fn listings_moves_and_deletes_end_with_an_event_of_their_kind() {
         }
     }
 }
+
+#[test]
+fn a_queue_that_is_emptied_has_neither_what_was_sent_nor_what_was_to_come() {
+    let simulator = simulator(Settings::default());
+    put(&simulator, "t", numbered(5));
+    simulator.send("a");
+    simulator.state().advance(now().wall + seconds(2), &Faults::default());
+    simulator.state().purge();
+    put(&simulator, "u", vec![FileScript::new("/bucket/new", LifeScript::completed())]);
+    assert_eq!(paths(&events(&simulator, seconds(60), &Faults::default())), ["/bucket/new"]);
+}

@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | `POST /` | the APIs: [`Operation::ALL`] of Transfer Family, CloudTrail and SQS, by their `X-Amz-Target` |
 //! | `GET /_simulator/` | these routes as plain text |
-//! | `GET /_simulator/queue` | the queue's URL |
+//! | `GET`, `DELETE /_simulator/queue` | the queue's URL; empty it, of events to come too |
 //! | `GET`, `DELETE /_simulator/calls` | what was asked so far; count from zero |
 //! | `GET`, `PUT /_simulator/faults` | the [`Faults`] |
 //! | `PUT /_simulator/connectors/{connector}` | a [`ConnectorSpec`] |

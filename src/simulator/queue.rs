@@ -101,6 +101,12 @@ impl Queue {
         }
     }
 
+    /// Deletes every message; none that comes later gets the number of one before.
+    pub(super) fn purge(&mut self) {
+        self.messages.clear();
+        self.order.clear();
+    }
+
     pub(super) fn depth(&self, now: SystemTime) -> Depth {
         let mut depth = Depth::default();
         for message in self.messages.values() {

@@ -217,6 +217,12 @@ impl State {
         self.feed.advance(now, faults, &mut self.queue);
     }
 
+    /// Empties the queue, and forgets what would send it events.
+    pub(super) fn purge(&mut self) {
+        self.queue.purge();
+        self.feed.purge();
+    }
+
     /// When the next message can be received, as far as it is known by now.
     pub(super) fn next_message(&self) -> Option<SystemTime> {
         [self.feed.next(), self.queue.next()].into_iter().flatten().min()

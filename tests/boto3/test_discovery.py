@@ -17,12 +17,10 @@ UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
 @pytest.fixture(autouse=True)
-def healthy(sqs, queue):
+def healthy():
     """Each test begins without faults and with an empty queue, and leaves no fault behind."""
     judge.set_faults()
-    while messages := receive(sqs, queue, MaxNumberOfMessages=10):
-        for message in messages:
-            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    judge.control("DELETE", "queue")
     judge.control("DELETE", "calls")
     yield
     judge.set_faults()
