@@ -1,4 +1,4 @@
-//! `simulate`: the endpoint of Transfer Family alone.
+//! `simulate`: the endpoints of Transfer Family, CloudTrail and SQS alone.
 
 use tokio::sync::mpsc;
 use tracing::info;
@@ -27,10 +27,12 @@ pub(super) async fn run(args: SimulateArgs) -> anyhow::Result<Exit> {
     }
     for listener in listeners {
         let address = listener.local_addr()?;
-        output::print(
-            format!("Transfer Family simulator on http://{address}; control: http://{address}/_simulator/\n")
-                .as_bytes(),
-        )?;
+        let endpoint_url = format!("http://{address}");
+        let queue_url = simulator.queue_url(&endpoint_url);
+        output::print(format!(
+            "Transfer Family simulator on {endpoint_url}; control: {endpoint_url}/_simulator/\nCloudTrail: the same address; \
+             queue of events: {queue_url}\n"
+        ).as_bytes())?;
         served.spawn(simulator.clone().serve(listener, std::future::pending()));
     }
     shutdown.await;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::wire::Operation;
+use super::service::Operation;
 use crate::model::{ConnectorId, TransferId};
 
 /// Transfers whose pages are counted one by one; past this many, only the totals rise.

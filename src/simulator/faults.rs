@@ -5,8 +5,13 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::random::SplitMix64;
-use super::wire::Operation;
+use super::service::{Operation, Service};
 use super::{Expiry, span};
+
+/// EventBridge gives up on an event after a day.
+const MAX_EVENT_DELAY: Duration = Duration::from_hours(24);
+/// Calls of `LookupEvents` per second, account and Region.
+const CLOUDTRAIL_CEILING: f64 = 2.0;
 
 /// The names under which AWS services throttle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +54,7 @@ pub struct Faults {
     pub unavailable_rate: f64,
     /// Throttled at random.
     pub throttle_rate: f64,
-    /// Throttled above this many calls per second.
+    /// Calls of Transfer Family are throttled above this many per second.
     pub requests_per_second: Option<f64>,
     /// Calls that may come at once under `requests_per_second`; left out: one second's worth.
     pub burst: Option<u32>,
@@ -73,16 +78,30 @@ pub struct Faults {
     pub expired_token: bool,
     /// In place of [`Settings::expiry`](super::Settings::expiry).
     pub expiry: Option<Expiry>,
+    /// `LookupEvents` is throttled above two calls per second, as AWS does.
+    pub cloudtrail_quota: bool,
+    /// Events that come twice.
+    pub event_duplicate_rate: f64,
+    /// Events that never come.
+    pub event_loss_rate: f64,
+    /// Each event, and each copy of one, comes up to this much later, so that their order is lost.
+    #[serde(with = "span")]
+    pub event_delay: Duration,
 }
 
 impl Faults {
     /// Reads JSON; an unknown member, a rate outside `0.0 ..= 1.0` or a ceiling that is not positive is an error.
     pub fn from_json(json: &[u8]) -> Result<Self, String> {
         let faults: Self = serde_json::from_slice(json).map_err(|error| error.to_string())?;
-        for (name, rate) in faults.rates() {
+        let of_events =
+            [("event_duplicate_rate", faults.event_duplicate_rate), ("event_loss_rate", faults.event_loss_rate)];
+        for (name, rate) in faults.rates().into_iter().chain(of_events) {
             if !(0.0..=1.0).contains(&rate) {
                 return Err(format!("`{name}`: {rate} is not between 0 and 1"));
             }
+        }
+        if faults.event_delay > MAX_EVENT_DELAY {
+            return Err(format!("`event_delay`: longer than {} s", MAX_EVENT_DELAY.as_secs()));
         }
         match faults.requests_per_second {
             Some(ceiling) if ceiling <= 0.0 => Err(format!("`requests_per_second`: {ceiling} is not positive")),
@@ -127,18 +146,19 @@ pub(super) enum Disruption {
 /// Decides what each call suffers.
 pub(super) struct Dice {
     random: SplitMix64,
-    tokens: f64,
-    refilled: Option<Instant>,
+    transfer: Bucket,
+    cloudtrail: Bucket,
 }
 
 impl Dice {
     pub(super) fn new(faults: &Faults) -> Self {
-        Self { random: SplitMix64::new(faults.seed), tokens: burst(faults), refilled: None }
+        let random = SplitMix64::new(faults.seed);
+        Self { random, transfer: Bucket::full(burst(faults)), cloudtrail: Bucket::full(CLOUDTRAIL_CEILING) }
     }
 
     /// The lot of the next call. Each call draws the same number of times, so that one rate does not move another's
     /// hits.
-    pub(super) fn roll(&mut self, faults: &Faults, now: Instant) -> Option<Disruption> {
+    pub(super) fn roll(&mut self, faults: &Faults, service: Service, now: Instant) -> Option<Disruption> {
         let hits = faults.rates().map(|(_, rate)| self.random.chance(rate));
         let is_bad_gateway = self.random.chance(0.5);
         let lots = [
@@ -152,20 +172,38 @@ impl Dice {
             Disruption::Mistype,
         ];
         let lot = lots.into_iter().zip(hits).find_map(|(lot, hit)| hit.then_some(lot));
-        if matches!(lot, None | Some(Disruption::Mistype)) && !self.has_token(faults, now) {
+        if matches!(lot, None | Some(Disruption::Mistype)) && !self.has_token(faults, service, now) {
             return Some(Disruption::Throttle);
         }
         lot
     }
 
-    /// The token bucket under `requests_per_second`.
-    fn has_token(&mut self, faults: &Faults, now: Instant) -> bool {
-        let Some(ceiling) = faults.requests_per_second else {
-            return true;
-        };
+    fn has_token(&mut self, faults: &Faults, service: Service, now: Instant) -> bool {
+        match (service, faults.requests_per_second) {
+            (Service::Transfer, Some(ceiling)) => self.transfer.take(ceiling, burst(faults), now),
+            (Service::CloudTrail, _) if faults.cloudtrail_quota => {
+                self.cloudtrail.take(CLOUDTRAIL_CEILING, CLOUDTRAIL_CEILING, now)
+            }
+            (Service::Transfer | Service::CloudTrail | Service::Sqs, _) => true,
+        }
+    }
+}
+
+/// A token bucket.
+struct Bucket {
+    tokens: f64,
+    refilled: Option<Instant>,
+}
+
+impl Bucket {
+    fn full(burst: f64) -> Self {
+        Self { tokens: burst, refilled: None }
+    }
+
+    fn take(&mut self, ceiling: f64, burst: f64, now: Instant) -> bool {
         let idle = self.refilled.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
         self.refilled = Some(now);
-        self.tokens = idle.as_secs_f64().mul_add(ceiling, self.tokens).min(burst(faults));
+        self.tokens = idle.as_secs_f64().mul_add(ceiling, self.tokens).min(burst);
         let has_token = self.tokens >= 1.0;
         if has_token {
             self.tokens -= 1.0;
@@ -185,7 +223,7 @@ mod tests {
 
     fn lots(faults: &Faults, calls: usize) -> Vec<Option<Disruption>> {
         let mut dice = Dice::new(faults);
-        (0..calls).map(|_| dice.roll(faults, now().instant)).collect()
+        (0..calls).map(|_| dice.roll(faults, Service::Transfer, now().instant)).collect()
     }
 
     #[test]
@@ -218,11 +256,22 @@ mod tests {
         let faults = Faults { requests_per_second: Some(2.0), burst: Some(3), ..Faults::default() };
         let mut dice = Dice::new(&faults);
         let start = now();
-        let mut passes = |after: Duration| dice.roll(&faults, start.after(after).instant).is_none();
+        let mut passes = |after: Duration| dice.roll(&faults, Service::Transfer, start.after(after).instant).is_none();
         assert_eq!([0; 4].map(|_| passes(Duration::ZERO)), [true, true, true, false]);
         let half = Duration::from_millis(500);
         assert_eq!([half, half].map(&mut passes), [true, false]);
         assert_eq!([0; 4].map(|_| passes(Duration::from_mins(1))), [true, true, true, false]);
+    }
+
+    #[test]
+    fn cloudtrail_has_a_quota_of_its_own() {
+        let faults = Faults { cloudtrail_quota: true, requests_per_second: Some(1.0), ..Faults::default() };
+        let mut dice = Dice::new(&faults);
+        let mut lots = |service| [(); 3].map(|()| dice.roll(&faults, service, now().instant));
+        let throttled = Some(Disruption::Throttle);
+        assert_eq!(lots(Service::CloudTrail), [None, None, throttled]);
+        assert_eq!(lots(Service::Transfer), [None, throttled, throttled]);
+        assert_eq!(lots(Service::Sqs), [None; 3]);
     }
 
     #[test]
@@ -237,6 +286,8 @@ mod tests {
             r#"{"stall_rate": 1.5}"#,
             r#"{"reset_rate": -0.1}"#,
             r#"{"requests_per_second": 0}"#,
+            r#"{"event_loss_rate": 2}"#,
+            r#"{"event_delay": "forever"}"#,
             r#"{"throttle_error": "Slow"}"#,
             r#"{"access_denied_operations": ["CreateServer"]}"#,
             "[]x",

@@ -10,6 +10,7 @@ use super::Simulator;
 use super::life::FileScript;
 use super::partners::{PARTNERS, Partner};
 use super::random::SplitMix64;
+use super::remote::RemoteKind;
 use crate::model::{ConnectorId, TransferId};
 
 /// A transfer that the fleet has started.
@@ -58,8 +59,9 @@ impl Fleet {
     }
 
     /// Adds the connectors and starts transfers, a first batch at once and then one every 1 to 3 seconds, until
-    /// `shutdown` completes or the receiver is gone. The first batch has one transfer that the simulator does not
-    /// know, as AWS would not after 7 days.
+    /// `shutdown` completes or the receiver is gone. The first batch has one transfer that stands in CloudTrail's history
+    /// and that the simulator does not know. Beside every other transfer a directory is listed, or a file moved or
+    /// deleted.
     pub async fn run(
         mut self,
         simulator: Simulator,
@@ -69,7 +71,10 @@ impl Fleet {
         Self::install(&simulator);
         let work = async {
             let mut started: Vec<Started> = self.first().into_iter().map(|batch| batch.start(&simulator)).collect();
-            started.push(expired(&simulator));
+            started.push(lost(&simulator));
+            for partner in &PARTNERS {
+                self.operate(partner, &simulator);
+            }
             loop {
                 for transfer in started.drain(..) {
                     if sender.send(transfer).await.is_err() {
@@ -77,7 +82,11 @@ impl Fleet {
                     }
                 }
                 tokio::time::sleep(self.pause()).await;
-                started.push(self.next().start(&simulator));
+                let batch = self.next();
+                if self.random.chance(0.5) {
+                    self.operate(batch.partner, &simulator);
+                }
+                started.push(batch.start(&simulator));
             }
         };
         let (mut work, mut shutdown) = (pin!(work), pin!(shutdown));
@@ -90,6 +99,19 @@ impl Fleet {
     /// The time until the next transfer.
     fn pause(&mut self) -> Duration {
         Duration::from_secs(1) + Duration::from_secs(2).mul_f64(self.random.unit())
+    }
+
+    /// Starts what a partner's connector does beside moving files.
+    fn operate(&mut self, partner: &Partner, simulator: &Simulator) {
+        let path = partner.path(self.files);
+        let directory = path.rsplit_once('/').map_or("/", |(directory, _)| directory).to_owned();
+        let kind = match self.random.below(3) {
+            0 => RemoteKind::List { directory, output: "/transfer-inbound/listings".to_owned(), max_items: 1000 },
+            1 => RemoteKind::Move { target: format!("{directory}/done"), source: path },
+            _ => RemoteKind::Delete { path },
+        };
+        // The connector is there: the fleet has installed it.
+        let _ = simulator.start_operation(&partner.connector(), kind, simulator.now().wall);
     }
 
     /// The next transfer of any partner.
@@ -181,7 +203,7 @@ impl Batch {
     fn start(self, simulator: &Simulator) -> Started {
         let started_at = simulator.now().wall - self.age;
         let (connector, transfer) = (self.partner.connector(), simulator.unknown_transfer());
-        simulator.put_transfer(&connector, &transfer, self.files, started_at);
+        simulator.put_transfer_of(self.partner.direction, &connector, &transfer, self.files, started_at);
         Started { connector, transfer, started_at }
     }
 }
@@ -197,14 +219,13 @@ fn next_number(files: &mut usize) -> usize {
     *files
 }
 
-/// A transfer of 8 days ago, of which nothing is known any more.
-fn expired(simulator: &Simulator) -> Started {
+/// A transfer of which nothing but its start is known.
+fn lost(simulator: &Simulator) -> Started {
     let [.., tailspin] = &PARTNERS;
-    Started {
-        connector: tailspin.connector(),
-        transfer: simulator.unknown_transfer(),
-        started_at: simulator.now().wall - Duration::from_hours(8 * 24),
-    }
+    let (connector, started_at) = (tailspin.connector(), simulator.now().wall - Duration::from_mins(4));
+    let files = vec![tailspin.completing(0, Duration::ZERO, Duration::ZERO)];
+    let transfer = simulator.put_lost(&connector, files, started_at);
+    Started { connector, transfer, started_at }
 }
 
 #[cfg(test)]

@@ -93,6 +93,55 @@ impl Input {
         Ok(usize::try_from(number).unwrap_or(default))
     }
 
+    /// A number that may not be below 1, or nothing where it is left out or null.
+    pub(super) fn at_least_one(&mut self, name: &str) -> Result<Option<u64>, ApiError> {
+        let Some(number) = self.integer(name)? else { return Ok(None) };
+        if number < 1 {
+            let must = "Member must have value greater than or equal to 1";
+            self.violate_quoted(&number.to_string(), &camel(name), must);
+        }
+        Ok(u64::try_from(number).ok())
+    }
+
+    /// True if there is such a member.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.members.get(name).is_some_and(|value| !value.is_null())
+    }
+
+    /// A text of any form, or nothing where it is left out or null.
+    pub(super) fn string(&mut self, name: &str) -> Result<Option<String>, ApiError> {
+        match self.taken(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(mismatch(&other, "String")),
+        }
+    }
+
+    /// A whole number of any size, or nothing where it is left out or null.
+    pub(super) fn integer(&mut self, name: &str) -> Result<Option<i64>, ApiError> {
+        let Some(value) = self.taken(name) else { return Ok(None) };
+        value.as_i64().map(Some).ok_or_else(|| mismatch(&value, "Integer"))
+    }
+
+    /// A number, or nothing where it is left out or null.
+    pub(super) fn number(&mut self, name: &str) -> Result<Option<f64>, ApiError> {
+        let Some(value) = self.taken(name) else { return Ok(None) };
+        value.as_f64().map(Some).ok_or_else(|| mismatch(&value, "Timestamp"))
+    }
+
+    /// A list of anything, or nothing where it is left out or null.
+    pub(super) fn list(&mut self, name: &str) -> Result<Option<Vec<Value>>, ApiError> {
+        match self.taken(name) {
+            None => Ok(None),
+            Some(Value::Array(values)) => Ok(Some(values)),
+            Some(other) => Err(mismatch(&other, "List")),
+        }
+    }
+
+    fn taken(&mut self, name: &str) -> Option<Value> {
+        self.members.remove(name).filter(|value| !value.is_null())
+    }
+
     /// A list of file paths, or nothing where it is left out or null.
     pub(super) fn paths(&mut self, name: &str) -> Result<Option<Vec<String>>, ApiError> {
         let values = match self.members.remove(name) {

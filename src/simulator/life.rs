@@ -77,6 +77,12 @@ impl LifeScript {
         Self { queued_for: Duration::ZERO, in_progress_for: Duration::ZERO, end }
     }
 
+    /// When it is COMPLETED or FAILED, from the start of the transfer; nothing where it never is.
+    pub(super) fn finished_after(&self) -> Option<Duration> {
+        let after = self.queued_for.saturating_add(self.in_progress_for);
+        (after < Duration::MAX && self.status_at(after).is_finished()).then_some(after)
+    }
+
     /// The status this long after the start.
     pub fn status_at(&self, elapsed: Duration) -> FileStatus {
         if elapsed < self.queued_for {
@@ -102,12 +108,20 @@ pub struct FileScript {
     pub path: String,
     /// What happens to it.
     pub life: LifeScript,
+    /// Its size in bytes; none: drawn from the seed. Only an event tells it, and only of a completed file.
+    pub bytes: Option<u64>,
 }
 
 impl FileScript {
     /// One file.
     pub fn new(path: impl Into<String>, life: LifeScript) -> Self {
-        Self { path: path.into(), life }
+        Self { path: path.into(), life, bytes: None }
+    }
+
+    /// The same file of this many bytes.
+    #[must_use]
+    pub fn sized(self, bytes: u64) -> Self {
+        Self { bytes: Some(bytes), ..self }
     }
 
     /// The row of `ListFileTransferResults` this long after the start.
@@ -134,6 +148,8 @@ struct FileScriptJson {
     in_progress_for: Duration,
     #[serde(default = "completed")]
     end: End,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
 }
 
 fn completed() -> End {
@@ -142,15 +158,15 @@ fn completed() -> End {
 
 impl From<FileScriptJson> for FileScript {
     fn from(json: FileScriptJson) -> Self {
-        let FileScriptJson { path, queued_for, in_progress_for, end } = json;
-        Self { path, life: LifeScript { queued_for, in_progress_for, end } }
+        let FileScriptJson { path, queued_for, in_progress_for, end, bytes } = json;
+        Self { path, life: LifeScript { queued_for, in_progress_for, end }, bytes }
     }
 }
 
 impl From<FileScript> for FileScriptJson {
     fn from(file: FileScript) -> Self {
         let LifeScript { queued_for, in_progress_for, end } = file.life;
-        Self { path: file.path, queued_for, in_progress_for, end }
+        Self { path: file.path, queued_for, in_progress_for, end, bytes: file.bytes }
     }
 }
 
@@ -273,6 +289,10 @@ mod tests {
         assert_eq!(LifeScript::stuck_queued().status_at(year), FileStatus::Queued);
         assert_eq!(LifeScript::stuck_in_progress().status_at(year), FileStatus::InProgress);
         assert_eq!(LifeScript::status("PAUSED").status_at(year).as_str(), "PAUSED");
+        let stuck = [LifeScript::stuck_queued(), LifeScript::stuck_in_progress(), LifeScript::status("PAUSED")];
+        assert!(stuck.iter().all(|life| life.finished_after().is_none()));
+        let five = Duration::from_secs(5);
+        assert_eq!(LifeScript::completed().after(five, five).finished_after(), Some(2 * five));
     }
 
     #[test]

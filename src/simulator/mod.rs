@@ -1,35 +1,45 @@
-//! The built-in Transfer Family endpoint: connectors, transfers whose files live by a script, faults on request, and
-//! the AWS JSON 1.1 wire with its Signature Version 4 check. It knows [`model`](crate::model) and nothing else of the
+//! The built-in AWS: connectors and transfers whose files live by a script, CloudTrail's history of what was started, an
+//! SQS queue with the events of what has ended, faults on request, and the AWS JSON wire with its Signature Version 4
+//! check. It knows [`model`](crate::model) and nothing else of the
 //! exporter; an exporter meets it over HTTP alone.
 //!
 //! | route | answer |
 //! | --- | --- |
-//! | `POST /` | the API: `X-Amz-Target: TransferService.<Operation>` of [`Operation::ALL`] |
+//! | `POST /` | the APIs: [`Operation::ALL`] of Transfer Family, CloudTrail and SQS, by their `X-Amz-Target` |
 //! | `GET /_simulator/` | these routes as plain text |
+//! | `GET`, `DELETE /_simulator/queue` | the queue's URL; empty it, of events to come too |
 //! | `GET`, `DELETE /_simulator/calls` | what was asked so far; count from zero |
 //! | `GET`, `PUT /_simulator/faults` | the [`Faults`] |
 //! | `PUT /_simulator/connectors/{connector}` | a [`ConnectorSpec`] |
-//! | `PUT /_simulator/transfers/{connector}/{transfer}` | a list of [`FileScript`]s; `?age=8d` backdates the start |
+//! | `PUT /_simulator/transfers/{connector}/{transfer}` | a list of [`FileScript`]s; `?age=8d` backdates the start, `?direction=send` |
 //!
 //! What AWS answers for an unknown or expired transfer is not documented: [`Expiry`] has both variants.
 
 mod answer;
+mod begun;
 mod calls;
 mod control;
+mod event;
 mod faults;
+mod feed;
 mod fleet;
 mod input;
 mod life;
 mod operations;
 mod partners;
 mod punctual;
+mod queue;
 mod random;
+mod remote;
 mod serve;
+mod service;
 mod sigv4;
 mod span;
+mod sqs;
 mod state;
 #[cfg(test)]
 mod testing;
+mod trail;
 mod wire;
 
 use std::future::Future;
@@ -38,17 +48,19 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 pub use calls::Calls;
 pub use faults::{Faults, ThrottleError};
 pub use fleet::{Fleet, Started};
 pub use life::{End, FileScript, LifeScript, Profile, failure_message};
 pub use random::SplitMix64;
+pub use service::Operation;
 pub use sigv4::{AccessKeys, DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY};
 pub use state::{ConnectorSpec, Egress, Protocol, UnknownConnector};
-pub use wire::Operation;
 
-use crate::model::{Clock, ConnectorId, Now, TransferId};
+use crate::model::{Clock, ConnectorId, Direction, Now, TransferId};
+use begun::Start;
 use faults::Dice;
 use state::State;
 
@@ -80,6 +92,8 @@ pub struct Settings {
     pub account_id: String,
     /// Decides ids and random lives.
     pub seed: u64,
+    /// How long after its start a transfer is not in CloudTrail's history yet; AWS needs minutes.
+    pub cloudtrail_delay: Duration,
 }
 
 impl Default for Settings {
@@ -92,6 +106,7 @@ impl Default for Settings {
             max_transfers: 20_000,
             account_id: "123456789012".to_owned(),
             seed: 0,
+            cloudtrail_delay: Duration::ZERO,
         }
     }
 }
@@ -107,6 +122,8 @@ struct Inner {
     faults: Mutex<(Arc<Faults>, Dice)>,
     calls: Mutex<Calls>,
     request_ids: Mutex<SplitMix64>,
+    /// Told whenever a message may come sooner than was known.
+    arrivals: Notify,
 }
 
 impl Simulator {
@@ -120,6 +137,7 @@ impl Simulator {
             faults: Mutex::new((faults, dice)),
             calls: Mutex::default(),
             request_ids: Mutex::new(SplitMix64::new(!settings.seed)),
+            arrivals: Notify::new(),
             settings,
         }))
     }
@@ -129,8 +147,8 @@ impl Simulator {
         self.state().add_connector(id, spec);
     }
 
-    /// Puts a transfer of any number of files, in place of one with the same id. A connector that is new is added
-    /// with the default spec.
+    /// Puts a transfer of any number of files, in place of one with the same id; they are retrieved. A connector that is
+    /// new is added with the default spec.
     pub fn put_transfer(
         &self,
         connector: &ConnectorId,
@@ -138,23 +156,68 @@ impl Simulator {
         files: Vec<FileScript>,
         started_at: SystemTime,
     ) {
-        let now = self.now().wall;
-        self.state().put(connector, transfer, files, started_at, now);
+        self.put_transfer_of(Direction::Retrieve, connector, transfer, files, started_at);
     }
 
-    /// Starts a transfer now; its files live by the connector's profile, as under `StartFileTransfer`.
+    /// The same for files that go in `direction`.
+    pub fn put_transfer_of(
+        &self,
+        direction: Direction,
+        connector: &ConnectorId,
+        transfer: &TransferId,
+        files: Vec<FileScript>,
+        started_at: SystemTime,
+    ) {
+        let now = self.now().wall;
+        self.state().put(Start { connector, transfer, direction, files, started_at }, now);
+        self.0.arrivals.notify_waiters();
+    }
+
+    /// Puts into CloudTrail's history a transfer of which the endpoint knows nothing. A connector that is new is added
+    /// with the default spec.
+    pub fn put_lost(&self, connector: &ConnectorId, files: Vec<FileScript>, started_at: SystemTime) -> TransferId {
+        let mut state = self.state();
+        let transfer = state.new_transfer_id();
+        let start = Start { connector, transfer: &transfer, direction: Direction::Send, files, started_at };
+        state.put_lost(start);
+        transfer
+    }
+
+    /// Starts a transfer that sends files now; they live by the connector's profile, as under `StartFileTransfer`.
     pub fn start(&self, connector: &ConnectorId, paths: Vec<String>) -> Result<TransferId, UnknownConnector> {
         let now = self.now().wall;
-        self.state().start(connector, paths, now)
+        self.start_at(connector, Direction::Send, paths, now)
+    }
+
+    fn start_at(
+        &self,
+        connector: &ConnectorId,
+        direction: Direction,
+        paths: Vec<String>,
+        now: SystemTime,
+    ) -> Result<TransferId, UnknownConnector> {
+        let started = self.state().start(connector, direction, paths, now);
+        self.0.arrivals.notify_waiters();
+        started
     }
 
     /// Starts a transfer now by a script. A connector that is new is added with the default spec.
     pub fn start_scripted(&self, connector: &ConnectorId, files: Vec<FileScript>) -> TransferId {
         let now = self.now().wall;
-        let mut state = self.state();
-        let transfer = state.new_transfer_id();
-        state.put(connector, &transfer, files, now, now);
+        let transfer = self.unknown_transfer();
+        self.put_transfer(connector, &transfer, files, now);
         transfer
+    }
+
+    /// The URL of the queue of events, at the simulator's own address, for example `http://127.0.0.1:4777`.
+    pub fn queue_url(&self, endpoint_url: &str) -> String {
+        format!("{}{}", endpoint_url.trim_end_matches('/'), self.queue_path())
+    }
+
+    /// Puts a message with any body into the queue.
+    pub fn send(&self, body: impl Into<String>) {
+        let now = self.now().wall;
+        self.put_message(body.into(), now);
     }
 
     /// An id of the form that `StartFileTransfer` answers, for a transfer that the endpoint does not know.

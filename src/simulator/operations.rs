@@ -5,10 +5,11 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use super::input::{CONNECTOR_ID, FILE_PATH, Input, NEXT_TOKEN, TRANSFER_ID};
+use super::service::{Operation, Service};
 use super::state::{ConnectorSpec, Egress, Lookup, Protocol};
-use super::wire::{self, ApiError, Operation};
-use super::{Expiry, Simulator, lock, sigv4};
-use crate::model::{ConnectorId, TransferId};
+use super::wire::{self, ApiError};
+use super::{Expiry, Faults, Simulator, lock, sigv4};
+use crate::model::{ConnectorId, Direction, TransferId};
 
 /// The most rows on a page of `ListFileTransferResults`, whatever `MaxResults` says.
 const PAGE: usize = 10;
@@ -20,6 +21,9 @@ pub(super) struct Call<'a> {
     pub(super) operation: Operation,
     pub(super) body: &'a [u8],
     pub(super) region: &'a str,
+    /// The host that the client asked for.
+    pub(super) host: &'a str,
+    pub(super) faults: &'a Faults,
     pub(super) expiry: Expiry,
     pub(super) now: SystemTime,
 }
@@ -29,6 +33,16 @@ impl Simulator {
     pub(super) fn perform(&self, call: &Call<'_>) -> Result<Value, ApiError> {
         let input = Input::parse(call.body)?;
         match call.operation {
+            Operation::DeleteMessage => self.delete_message(input),
+            Operation::DeleteMessageBatch => self.delete_message_batch(input),
+            Operation::GetQueueAttributes => self.get_queue_attributes(call, input),
+            Operation::GetQueueUrl => self.get_queue_url(call, input),
+            Operation::LookupEvents => self.lookup_events(call, input),
+            Operation::ReceiveMessage => self.receive_message(call, input),
+            Operation::SendMessage => self.send_message(call, input),
+            Operation::StartDirectoryListing => self.start_directory_listing(call, input),
+            Operation::StartRemoteDelete => self.start_remote_delete(call, input),
+            Operation::StartRemoteMove => self.start_remote_move(call, input),
             Operation::DescribeConnector => self.describe_connector(call, input),
             Operation::ListConnectors => self.list_connectors(call, input),
             Operation::ListFileTransferResults => self.list_file_transfer_results(call, input),
@@ -40,9 +54,10 @@ impl Simulator {
     /// The error for a call that the account may not make.
     pub(super) fn denied(&self, call: &Call<'_>) -> ApiError {
         let body: Value = serde_json::from_slice(call.body).unwrap_or_default();
-        let resource = match body["ConnectorId"].as_str() {
-            Some(id) => self.arn(call.region, id),
-            None => "*".to_owned(),
+        let resource = match (call.operation.service(), body["ConnectorId"].as_str()) {
+            (Service::Transfer, Some(id)) => self.arn(call.region, id),
+            (Service::Sqs, _) => self.queue_arn(call.region),
+            (Service::Transfer | Service::CloudTrail, _) => "*".to_owned(),
         };
         ApiError::access_denied(call.operation, &resource, &self.0.settings.account_id)
     }
@@ -124,12 +139,17 @@ impl Simulator {
         input.text("LocalDirectoryPath", &FILE_PATH)?;
         input.text("RemoteDirectoryPath", &FILE_PATH)?;
         input.finish()?;
-        let ((Some(paths), None) | (None, Some(paths))) = (send, retrieve) else {
-            let message = "Exactly one of SendFilePaths and RetrieveFilePaths must be given.";
-            return Err(ApiError::invalid_request(message));
+        let (direction, paths) = match (send, retrieve) {
+            (Some(paths), None) => (Direction::Send, paths),
+            (None, Some(paths)) => (Direction::Retrieve, paths),
+            (Some(_), Some(_)) | (None, None) => {
+                let message = "Exactly one of SendFilePaths and RetrieveFilePaths must be given.";
+                return Err(ApiError::invalid_request(message));
+            }
         };
         let id = connector_id(&id)?;
-        let transfer = self.state().start(&id, paths, call.now).map_err(|_| unknown_connector(&id))?;
+        let started = self.start_at(&id, direction, paths, call.now);
+        let transfer = started.map_err(|_| unknown_connector(&id))?;
         Ok(json!({ "TransferId": transfer.as_str() }))
     }
 
@@ -224,7 +244,7 @@ fn add_url(connector: &mut Value, spec: &ConnectorSpec) {
     connector["Url"] = format!("{scheme}://{}", spec.host).into();
 }
 
-fn connector_id(text: &str) -> Result<ConnectorId, ApiError> {
+pub(super) fn connector_id(text: &str) -> Result<ConnectorId, ApiError> {
     text.parse().map_err(|_| ApiError::internal())
 }
 

@@ -9,8 +9,9 @@ const CONNECTOR: &str = "c-0123456789abcdef0";
 /// Performs one call at `now`, against a simulator that answers unknown transfers by `expiry`.
 fn perform_as(simulator: &Simulator, operation: Operation, body: &Value, expiry: Expiry) -> Result<Value, ApiError> {
     let body = body.to_string();
-    let call = Call { operation, body: body.as_bytes(), region: "eu-central-1", expiry, now: now().wall };
-    simulator.perform(&call)
+    let faults = Faults::default();
+    let (body, host) = (body.as_bytes(), "127.0.0.1:4777");
+    simulator.perform(&Call { operation, body, region: "eu-central-1", host, faults: &faults, expiry, now: now().wall })
 }
 
 fn perform(simulator: &Simulator, operation: Operation, body: &Value) -> Result<Value, ApiError> {
@@ -140,8 +141,13 @@ fn connectors_are_listed_by_pages_and_refuse_a_foreign_token() {
 #[test]
 fn an_unknown_connector_is_not_found_by_any_operation() {
     let simulator = with_files(1);
-    let body = json!({ "ConnectorId": "c-fffffffffffffffff", "TransferId": "t", "SendFilePaths": ["/a"] });
-    for operation in Operation::ALL.into_iter().filter(|operation| *operation != Operation::ListConnectors) {
+    let mut body = json!({ "ConnectorId": "c-fffffffffffffffff", "TransferId": "t", "SendFilePaths": ["/a"] });
+    for path in ["RemoteDirectoryPath", "OutputDirectoryPath", "SourcePath", "TargetPath", "DeletePath"] {
+        body[path] = "/a".into();
+    }
+    let of_connectors =
+        |operation: &&Operation| operation.service() == Service::Transfer && **operation != Operation::ListConnectors;
+    for &operation in Operation::ALL.iter().filter(of_connectors) {
         let error = perform_as(&simulator, operation, &body, Expiry::EmptyList).unwrap_err();
         assert_eq!(error.body()["Resource"], "c-fffffffffffffffff");
         assert_eq!(error.kind, "ResourceNotFoundException", "{operation:?}");

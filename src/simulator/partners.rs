@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::life::{FileScript, LifeScript, Profile, failure_message};
 use super::random::SplitMix64;
 use super::state::ConnectorSpec;
+use crate::model::Direction;
 
 /// One connector of the fleet.
 pub(super) struct Partner {
@@ -12,7 +13,9 @@ pub(super) struct Partner {
     pub(super) name: &'static str,
     pub(super) label: &'static str,
     pub(super) host: &'static str,
-    /// Directory and stem of its files.
+    /// Which way its files go.
+    pub(super) direction: Direction,
+    /// Directory and stem of its files; of those that are sent, the directory is a bucket.
     stem: &'static str,
     mean_queued: Duration,
     mean_in_progress: Duration,
@@ -33,6 +36,7 @@ const HEALTHY: Partner = Partner {
     name: "acme-inbound",
     label: "acme",
     host: "sftp.acme.example",
+    direction: Direction::Retrieve,
     stem: "/outbound/orders",
     mean_queued: SECOND,
     mean_in_progress: Duration::from_secs(4),
@@ -51,6 +55,7 @@ pub(super) const PARTNERS: [Partner; 6] = [
         name: "globex-orders",
         label: "globex",
         host: "files.globex.example",
+        direction: Direction::Send,
         stem: "/partner-orders/purchase-order",
         mean_in_progress: Duration::from_secs(6),
         failure_share: 0.45,
@@ -76,6 +81,7 @@ pub(super) const PARTNERS: [Partner; 6] = [
         name: "northwind-stock",
         label: "northwind",
         host: "transfer.northwind.example",
+        direction: Direction::Send,
         stem: "/stock/levels",
         mean_queued: Duration::from_secs(8),
         stuck_queued_share: 0.15,
@@ -96,6 +102,7 @@ pub(super) const PARTNERS: [Partner; 6] = [
         name: "tailspin-payroll",
         label: "tailspin",
         host: "secure.tailspin.example",
+        direction: Direction::Send,
         stem: "/payroll/run",
         mean_in_progress: Duration::from_secs(8),
         failure_share: 0.15,
@@ -127,7 +134,7 @@ impl Partner {
     }
 
     /// The path of its file number `number`.
-    fn path(&self, number: usize) -> String {
+    pub(super) fn path(&self, number: usize) -> String {
         format!("{}-{number:06}.csv", self.stem)
     }
 
@@ -135,7 +142,7 @@ impl Partner {
     pub(super) fn failing(&self, number: usize, code: &str, after: Duration) -> FileScript {
         let path = self.path(number);
         let life = LifeScript::failed(code, &failure_message(code, self.host, &path)).after(SECOND, after);
-        FileScript { path, life }
+        FileScript::new(path, life)
     }
 
     /// A file that completes after these spans.
@@ -155,6 +162,6 @@ impl Partner {
         } else if hangs {
             life.in_progress_for = minutes;
         }
-        FileScript { path, life }
+        FileScript::new(path, life)
     }
 }

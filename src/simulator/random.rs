@@ -12,6 +12,15 @@ impl SplitMix64 {
         Self(seed)
     }
 
+    /// The stream that belongs to a text and a number under one seed, whenever it is asked for.
+    pub(super) fn keyed(seed: u64, text: &str, number: u64) -> Self {
+        // FNV-1a folds the text in; one draw spreads neighbours apart.
+        let folded = text.bytes().fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        Self(Self(folded).bits() ^ Self(number).bits())
+    }
+
     /// The next 64 bits.
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -72,6 +81,14 @@ mod tests {
         let mut random = SplitMix64::new(1_234_567);
         let first = [random.bits(), random.bits(), random.bits()];
         assert_eq!(first, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
+    }
+
+    #[test]
+    fn a_keyed_stream_belongs_to_its_seed_its_text_and_its_number() {
+        let first = |seed, text, number| SplitMix64::keyed(seed, text, number).bits();
+        assert_eq!(first(1, "a", 2), first(1, "a", 2));
+        let others = [first(2, "a", 2), first(1, "b", 2), first(1, "a", 3)];
+        assert!(!others.contains(&first(1, "a", 2)), "{others:?}");
     }
 
     #[test]

@@ -135,6 +135,9 @@ fn response(simulator: &Simulator, page: Page, body: impl FnOnce(Bytes) -> Respo
     if let Ok(id) = HeaderValue::try_from(simulator.request_id()) {
         headers.insert(HeaderName::from_static("x-amzn-requestid"), id);
     }
+    if let Some(Ok(error)) = page.query_error.map(|error| HeaderValue::try_from(format!("{error};Sender"))) {
+        headers.insert(HeaderName::from_static("x-amzn-query-error"), error);
+    }
     if let Some(error) = page.error {
         headers.insert(HeaderName::from_static("x-amzn-errortype"), HeaderValue::from_static(error));
     }

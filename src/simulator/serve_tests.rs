@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use hyper::HeaderMap;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
@@ -5,8 +7,11 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::simulator::testing::simulator;
-use crate::simulator::{DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, Faults, Operation, Settings, ThrottleError, sigv4};
+use crate::simulator::testing::{now, simulator};
+use crate::simulator::{
+    DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, Faults, FileScript, LifeScript, Operation, Settings, ThrottleError,
+    sigv4,
+};
 
 /// A simulator that serves, and the socket to it.
 struct Served {
@@ -17,7 +22,10 @@ struct Served {
 }
 
 async fn served() -> Served {
-    let simulator = simulator(Settings::default());
+    serve_as(simulator(Settings::default())).await
+}
+
+async fn serve_as(simulator: Simulator) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -25,25 +33,37 @@ async fn served() -> Served {
     Served { simulator, stream: TcpStream::connect(address).await.unwrap(), stop, task }
 }
 
-/// The bytes of a signed `ListConnectors`.
-fn call() -> Vec<u8> {
+/// The bytes of a signed call.
+fn signed(target: &str, service: &str, media_type: &str, body: &str) -> Vec<u8> {
     let mut headers = HeaderMap::new();
     for (name, value) in [
-        ("content-type", "application/x-amz-json-1.1"),
+        ("content-type", media_type),
         ("host", "localhost"),
         ("x-amz-date", "20260101T000000Z"),
-        ("x-amz-target", "TransferService.ListConnectors"),
+        ("x-amz-target", target),
     ] {
-        headers.insert(name, HeaderValue::from_static(value));
+        headers.insert(name, HeaderValue::try_from(value).unwrap());
     }
-    let scope = ("eu-central-1", "transfer");
-    let authorization = sigv4::authorize(DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, scope, &headers, b"{}");
+    let scope = ("eu-central-1", service);
+    let authorization = sigv4::authorize(DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, scope, &headers, body.as_bytes());
     headers.insert("authorization", authorization.try_into().unwrap());
-    let mut text = "POST / HTTP/1.1\r\ncontent-length: 2\r\n".to_owned();
+    let mut text = format!("POST / HTTP/1.1\r\ncontent-length: {}\r\n", body.len());
     for (name, value) in &headers {
         text.extend([name.as_str(), ": ", value.to_str().unwrap(), "\r\n"]);
     }
-    (text + "\r\n{}").into_bytes()
+    (text + "\r\n" + body).into_bytes()
+}
+
+/// The bytes of a signed `ListConnectors`.
+fn call() -> Vec<u8> {
+    signed("TransferService.ListConnectors", "transfer", "application/x-amz-json-1.1", "{}")
+}
+
+/// The bytes of a signed `ReceiveMessage` that waits this long.
+fn receive(seconds: u64) -> Vec<u8> {
+    let url = "http://localhost/123456789012/transfer-events";
+    let body = json!({ "QueueUrl": url, "WaitTimeSeconds": seconds }).to_string();
+    signed("AmazonSQS.ReceiveMessage", "sqs", "application/x-amz-json-1.0", &body)
 }
 
 impl Served {
@@ -218,4 +238,71 @@ async fn control_is_answered_on_the_same_port() {
     let (head, body) = served.answer().await;
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     assert_eq!(body["in_flight"], 0);
+}
+
+#[tokio::test]
+async fn a_long_poll_ends_with_the_message_that_comes() {
+    let mut served = served().await;
+    let begin = Instant::now();
+    served.send(&receive(20)).await;
+    while served.simulator.calls().in_flight == 0 {
+        tokio::task::yield_now().await;
+    }
+    served.simulator.send("late");
+    let (head, body) = served.answer().await;
+    assert!(head.contains("content-type: application/x-amz-json-1.0"), "{head}");
+    assert_eq!(body["Messages"][0]["Body"], "late");
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    assert_eq!(served.simulator.calls().outcome("ok"), 1);
+}
+
+#[tokio::test]
+async fn a_long_poll_ends_when_a_file_does() {
+    let start = Instant::now();
+    let clock = move || now().after(start.elapsed());
+    let simulator = Simulator::new(Settings::default(), Arc::new(clock));
+    let life = LifeScript::completed().after(Duration::from_millis(100), Duration::from_millis(200));
+    simulator.start_scripted(&"c-0123456789abcdef0".parse().unwrap(), vec![FileScript::new("/a", life)]);
+    let mut served = serve_as(simulator).await;
+    served.send(&receive(20)).await;
+    let (_, body) = served.answer().await;
+    let event: Value = serde_json::from_str(body["Messages"][0]["Body"].as_str().unwrap()).unwrap();
+    assert_eq!(event["detail-type"], "SFTP Connector File Retrieve Completed");
+    assert!((Duration::from_millis(300)..Duration::from_secs(10)).contains(&start.elapsed()));
+}
+
+#[tokio::test]
+async fn a_long_poll_without_a_message_takes_its_time() {
+    let mut served = served().await;
+    let begin = Instant::now();
+    served.send(&receive(1)).await;
+    assert_eq!(served.answer().await.1, json!({}));
+    assert!(begin.elapsed() >= Duration::from_secs(1));
+    served.send(&receive(0)).await;
+    assert_eq!(served.answer().await.1, json!({}));
+}
+
+#[tokio::test]
+async fn a_long_poll_ends_when_the_simulator_stops() {
+    let mut served = served().await;
+    served.send(&receive(20)).await;
+    while served.simulator.calls().in_flight == 0 {
+        tokio::task::yield_now().await;
+    }
+    served.stop.send(()).unwrap();
+    let mut text = String::new();
+    served.stream.read_to_string(&mut text).await.unwrap();
+    assert!(text.starts_with("HTTP/1.1 200 ") && text.ends_with("{}"), "{text}");
+    served.task.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_error_of_sqs_has_its_older_name_too() {
+    let mut served = served().await;
+    let body = json!({ "QueueUrl": "http://localhost/123456789012/other" }).to_string();
+    served.send(&signed("AmazonSQS.ReceiveMessage", "sqs", "application/x-amz-json-1.0", &body)).await;
+    let (head, body) = served.answer().await;
+    assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
+    assert!(head.contains("x-amzn-query-error: AWS.SimpleQueueService.NonExistentQueue;Sender"), "{head}");
+    assert_eq!(body["__type"], "com.amazonaws.sqs#QueueDoesNotExist");
 }

@@ -8,6 +8,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use hyper::HeaderMap;
 use sha2::{Digest, Sha256};
 
+use super::service::Service;
 use super::wire::ApiError;
 
 /// An access key id that every simulator knows unless its settings say otherwise. Public: it opens nothing.
@@ -16,7 +17,6 @@ pub const DEMO_ACCESS_KEY_ID: &str = "AKIASIMULATOR0000000";
 pub const DEMO_SECRET_ACCESS_KEY: &str = "simulator-secret-for-the-loopback-only";
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-const SERVICE: &str = "transfer";
 const MAX_SKEW: Duration = Duration::from_mins(5);
 
 /// Who may sign.
@@ -59,8 +59,13 @@ struct Authorization<'a> {
     signature: &'a str,
 }
 
-/// Checks the signature; the answer is the Region of the credential scope.
-pub(super) fn verify<'a>(request: &Signed<'a>, keys: &AccessKeys, now: SystemTime) -> Result<&'a str, ApiError> {
+/// Checks the signature for a service; the answer is the Region of the credential scope.
+pub(super) fn verify<'a>(
+    request: &Signed<'a>,
+    service: Service,
+    keys: &AccessKeys,
+    now: SystemTime,
+) -> Result<&'a str, ApiError> {
     let header = header(request.headers, "authorization")
         .ok_or_else(|| ApiError::front("MissingAuthenticationTokenException", "Missing Authentication Token"))?;
     let authorization = parse(header)?;
@@ -68,7 +73,7 @@ pub(super) fn verify<'a>(request: &Signed<'a>, keys: &AccessKeys, now: SystemTim
         incomplete("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
     })?;
     let signed_at = parse_stamp(stamp).ok_or_else(|| incomplete("Date must be in ISO-8601 'basic format'."))?;
-    check_scope(&authorization.scope, stamp)?;
+    check_scope(&authorization.scope, service.signing_name(), stamp)?;
     check_age(signed_at, stamp, now)?;
     check_signed_headers(&authorization.signed_headers, request.headers)?;
 
@@ -107,7 +112,7 @@ fn parse(header: &str) -> Result<Authorization<'_>, ApiError> {
     let parts: Vec<&str> = credential.split('/').collect();
     let [access_key_id, date, region, service, "aws4_request"] = parts[..] else {
         return Err(incomplete(
-            "Credential must be of the form <access key id>/<date>/<region>/transfer/aws4_request.",
+            "Credential must be of the form <access key id>/<date>/<region>/<service>/aws4_request.",
         ));
     };
     if access_key_id.is_empty() || decode_hex(signature).is_none_or(|bytes| bytes.len() != 32) {
@@ -117,9 +122,9 @@ fn parse(header: &str) -> Result<Authorization<'_>, ApiError> {
     Ok(Authorization { access_key_id, scope, signed_headers: signed.split(';').collect(), signature })
 }
 
-fn check_scope(scope: &Scope<'_>, stamp: &str) -> Result<(), ApiError> {
-    if scope.service != SERVICE {
-        return Err(invalid("Credential should be scoped to correct service: 'transfer'."));
+fn check_scope(scope: &Scope<'_>, service: &str, stamp: &str) -> Result<(), ApiError> {
+    if scope.service != service {
+        return Err(invalid(&format!("Credential should be scoped to correct service: '{service}'.")));
     }
     let plausible = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     if scope.region.is_empty() || !scope.region.bytes().all(plausible) {
@@ -221,7 +226,7 @@ pub(super) fn hex_of(mac: Hmac<Sha256>) -> String {
     encode_hex(&mac.finalize().into_bytes())
 }
 
-fn encode_hex(bytes: &[u8]) -> String {
+pub(super) fn encode_hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

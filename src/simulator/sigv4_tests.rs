@@ -3,6 +3,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use super::*;
 
 const EXAMPLE_SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+const SERVICE: &str = "transfer";
 const STAMP: &str = "20150830T123600Z";
 
 fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
@@ -28,7 +29,7 @@ fn verdict(spoil: impl FnOnce(&mut HeaderMap)) -> Result<String, ApiError> {
 
 fn check(headers: &HeaderMap, keys: &AccessKeys) -> Result<String, ApiError> {
     let request = Signed { method: "POST", path: "/", query: "", headers, body: b"{}" };
-    verify(&request, keys, parse_stamp(STAMP).unwrap()).map(str::to_owned)
+    verify(&request, Service::Transfer, keys, parse_stamp(STAMP).unwrap()).map(str::to_owned)
 }
 
 fn edit(headers: &mut HeaderMap, from: &str, to: &str) {

@@ -6,9 +6,15 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use super::begun::{Begun, Start};
+use super::faults::Faults;
+use super::feed::Feed;
 use super::life::{FileScript, Profile};
+use super::queue::Queue;
 use super::random::SplitMix64;
-use crate::model::{ConnectorId, TransferId};
+use super::remote::{RemoteKind, RemoteRun};
+use super::trail::History;
+use crate::model::{ConnectorId, Direction, TransferId};
 
 /// What a connector speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,17 +82,14 @@ pub(super) enum Lookup {
 
 struct Connector {
     spec: Arc<ConnectorSpec>,
-    transfers: HashMap<TransferId, Transfer>,
+    transfers: HashMap<TransferId, Arc<Begun>>,
 }
 
-struct Transfer {
-    serial: u64,
-    started_at: SystemTime,
-    files: Arc<[FileScript]>,
-}
-
-/// Connectors and transfers.
+/// Connectors and transfers, and what else tells of them.
 pub(super) struct State {
+    pub(super) history: History,
+    pub(super) queue: Queue,
+    feed: Feed,
     connectors: BTreeMap<ConnectorId, Connector>,
     /// Transfers in the order they were put, so that the oldest can be forgotten.
     order: VecDeque<(ConnectorId, TransferId, u64)>,
@@ -99,6 +102,9 @@ pub(super) struct State {
 impl State {
     pub(super) fn new(seed: u64, retention: Duration, max_transfers: usize) -> Self {
         Self {
+            history: History::new(max_transfers),
+            queue: Queue::default(),
+            feed: Feed::new(max_transfers),
             connectors: BTreeMap::new(),
             order: VecDeque::new(),
             serial: 0,
@@ -144,28 +150,37 @@ impl State {
     }
 
     /// Puts a transfer, in place of one with the same id; the connector is added if it is new.
-    pub(super) fn put(
-        &mut self,
-        connector: &ConnectorId,
-        transfer: &TransferId,
-        files: Vec<FileScript>,
-        started_at: SystemTime,
-        now: SystemTime,
-    ) {
-        self.ensure_connector(connector);
-        self.serial += 1;
-        let serial = self.serial;
-        if let Some(known) = self.connectors.get_mut(connector) {
-            known.transfers.insert(transfer.clone(), Transfer { serial, started_at, files: files.into() });
-            self.order.push_back((connector.clone(), transfer.clone(), serial));
+    pub(super) fn put(&mut self, start: Start<'_>, now: SystemTime) {
+        let begun = self.begun(start);
+        self.feed.add_transfer(&begun);
+        if let Some(known) = self.connectors.get_mut(&begun.connector) {
+            self.order.push_back((begun.connector.clone(), begun.transfer.clone(), begun.serial));
+            if let Some(before) = known.transfers.insert(begun.transfer.clone(), begun) {
+                before.replace();
+            }
         }
         self.forget(now);
+    }
+
+    /// Notes the start of a transfer of which nothing else is known.
+    pub(super) fn put_lost(&mut self, start: Start<'_>) {
+        self.begun(start);
+    }
+
+    fn begun(&mut self, start: Start<'_>) -> Arc<Begun> {
+        self.ensure_connector(start.connector);
+        self.serial += 1;
+        let spec = self.connector(start.connector).unwrap_or_default();
+        let begun = Arc::new(Begun::new(self.serial, spec, start));
+        self.history.add(Arc::clone(&begun));
+        begun
     }
 
     /// Starts a transfer with lives of the connector's profile.
     pub(super) fn start(
         &mut self,
         connector: &ConnectorId,
+        direction: Direction,
         paths: Vec<String>,
         now: SystemTime,
     ) -> Result<TransferId, UnknownConnector> {
@@ -174,12 +189,43 @@ impl State {
             .into_iter()
             .map(|path| {
                 let life = spec.profile.draw(&mut self.random, &spec.host, &path);
-                FileScript { path, life }
+                FileScript::new(path, life)
             })
             .collect();
         let transfer = self.new_transfer_id();
-        self.put(connector, &transfer, files, now, now);
+        self.put(Start { connector, transfer: &transfer, direction, files, started_at: now }, now);
         Ok(transfer)
+    }
+
+    /// Starts a listing, move or delete; the answer is its id.
+    pub(super) fn start_remote(
+        &mut self,
+        connector: &ConnectorId,
+        kind: RemoteKind,
+        now: SystemTime,
+    ) -> Result<String, UnknownConnector> {
+        let spec = self.connector(connector).ok_or(UnknownConnector)?;
+        self.serial += 1;
+        let run = RemoteRun::draw(self.serial, connector, spec, kind, now, &mut self.random);
+        let id = run.id.clone();
+        self.feed.add_remote(run);
+        Ok(id)
+    }
+
+    /// Has the events of all that has ended by now in the queue.
+    pub(super) fn advance(&mut self, now: SystemTime, faults: &Faults) {
+        self.feed.advance(now, faults, &mut self.queue);
+    }
+
+    /// Empties the queue, and forgets what would send it events.
+    pub(super) fn purge(&mut self) {
+        self.queue.purge();
+        self.feed.purge();
+    }
+
+    /// When the next message can be received, as far as it is known by now.
+    pub(super) fn next_message(&self) -> Option<SystemTime> {
+        [self.feed.next(), self.queue.next()].into_iter().flatten().min()
     }
 
     /// An id that no transfer has.
@@ -206,7 +252,7 @@ impl State {
         self.connectors.values().map(|connector| connector.transfers.len()).sum()
     }
 
-    fn is_expired(&self, transfer: &Transfer, now: SystemTime) -> bool {
+    fn is_expired(&self, transfer: &Begun, now: SystemTime) -> bool {
         now.duration_since(transfer.started_at).is_ok_and(|age| age >= self.retention)
     }
 
@@ -253,7 +299,8 @@ mod tests {
 
     fn put(state: &mut State, name: &str, at: SystemTime) {
         let files = vec![FileScript::new("/a", LifeScript::completed())];
-        state.put(&connector(), &transfer(name), files, at, at);
+        let (connector, transfer) = (&connector(), &transfer(name));
+        state.put(Start { connector, transfer, direction: Direction::Send, files, started_at: at }, at);
     }
 
     #[test]
@@ -273,7 +320,10 @@ mod tests {
         assert_eq!(state.lookup(&connector(), &transfer("t"), UNIX_EPOCH), Lookup::NoConnector);
         state.ensure_connector(&connector());
         assert_eq!(state.lookup(&connector(), &transfer("t"), UNIX_EPOCH), Lookup::NoTransfer);
-        assert_eq!(state.start(&"c-00000000000000000".parse().unwrap(), vec![], UNIX_EPOCH), Err(UnknownConnector));
+        assert_eq!(
+            state.start(&"c-00000000000000000".parse().unwrap(), Direction::Send, vec![], UNIX_EPOCH),
+            Err(UnknownConnector)
+        );
     }
 
     #[test]
@@ -302,7 +352,8 @@ mod tests {
         let start = || {
             let mut state = state(10);
             state.ensure_connector(&connector());
-            let id = state.start(&connector(), vec!["/a".to_owned(), "/b".to_owned()], UNIX_EPOCH).unwrap();
+            let paths = vec!["/a".to_owned(), "/b".to_owned()];
+            let id = state.start(&connector(), Direction::Send, paths, UNIX_EPOCH).unwrap();
             let Lookup::Found { files, .. } = state.lookup(&connector(), &id, UNIX_EPOCH + DAY) else { panic!() };
             (id, files)
         };

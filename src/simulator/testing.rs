@@ -1,9 +1,13 @@
 //! What the simulator's tests share.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::{Settings, Simulator};
+use serde_json::Value;
+
+use super::operations::Call;
+use super::wire::ApiError;
+use super::{Expiry, Faults, Operation, Settings, Simulator};
 use crate::model::Now;
 
 /// 2026-01-01T00:00:00Z, on both clocks.
@@ -16,4 +20,18 @@ pub(super) fn now() -> Now {
 /// A simulator at [`now`].
 pub(super) fn simulator(settings: Settings) -> Simulator {
     Simulator::new(settings, Arc::new(now))
+}
+
+/// Performs one call at a moment and under faults, past the gates.
+pub(super) fn perform_at(
+    simulator: &Simulator,
+    operation: Operation,
+    body: &Value,
+    now: SystemTime,
+    faults: &Faults,
+) -> Result<Value, ApiError> {
+    let (body, host) = (body.to_string(), "127.0.0.1:4777");
+    let expiry = Expiry::NotFound;
+    let call = Call { operation, body: body.as_bytes(), region: "eu-central-1", host, faults, expiry, now };
+    simulator.perform(&call)
 }

@@ -1,68 +1,24 @@
-//! The words of AWS JSON 1.1: operations, errors, rows.
+//! The words of AWS JSON: errors, rows.
 
 use hyper::StatusCode;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::service::Operation;
 use crate::model::FileResult;
-
-/// The media type of requests and answers.
-pub(super) const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
-
-/// What the simulator can be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Operation {
-    /// `DescribeConnector`.
-    DescribeConnector,
-    /// `ListConnectors`.
-    ListConnectors,
-    /// `ListFileTransferResults`.
-    ListFileTransferResults,
-    /// `StartFileTransfer`.
-    StartFileTransfer,
-    /// `TestConnection`.
-    TestConnection,
-}
-
-impl Operation {
-    /// Every operation.
-    pub const ALL: [Self; 5] = [
-        Self::DescribeConnector,
-        Self::ListConnectors,
-        Self::ListFileTransferResults,
-        Self::StartFileTransfer,
-        Self::TestConnection,
-    ];
-
-    /// Its name in the API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::DescribeConnector => "DescribeConnector",
-            Self::ListConnectors => "ListConnectors",
-            Self::ListFileTransferResults => "ListFileTransferResults",
-            Self::StartFileTransfer => "StartFileTransfer",
-            Self::TestConnection => "TestConnection",
-        }
-    }
-
-    /// Reads the value of `X-Amz-Target`.
-    pub(super) fn from_target(target: &str) -> Option<Self> {
-        let name = target.strip_prefix("TransferService.")?;
-        Self::ALL.into_iter().find(|operation| operation.as_str() == name)
-    }
-}
 
 /// An answer that is an error: its HTTP status, its name and its members.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ApiError {
     pub(super) status: StatusCode,
     pub(super) kind: &'static str,
+    /// The name that SQS had for it in its query protocol; SDKs still tell it by that.
+    pub(super) query_error: Option<&'static str>,
     members: Map<String, Value>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, kind: &'static str, members: &Value) -> Self {
-        Self { status, kind, members: members.as_object().cloned().unwrap_or_default() }
+        Self { status, kind, query_error: None, members: members.as_object().cloned().unwrap_or_default() }
     }
 
     /// An error of the service's model: `Message` with a capital letter.
@@ -73,6 +29,11 @@ impl ApiError {
     /// An error of the front end that all of AWS's JSON services share: `message` in lower case.
     pub(super) fn front(kind: &'static str, message: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, kind, &json!({ "message": message }))
+    }
+
+    /// An error of SQS, with the name that its query protocol has for it.
+    pub(super) fn of_sqs(kind: &'static str, query_error: &'static str, message: &str) -> Self {
+        Self { query_error: Some(query_error), ..Self::front(kind, message) }
     }
 
     pub(super) fn invalid_request(message: &str) -> Self {
@@ -89,10 +50,10 @@ impl ApiError {
     }
 
     pub(super) fn access_denied(operation: Operation, resource: &str, account_id: &str) -> Self {
-        let name = operation.as_str();
+        let action = format!("{}:{}", operation.service().signing_name(), operation.as_str());
         let message = format!(
-            "User: arn:aws:iam::{account_id}:user/simulator is not authorized to perform: transfer:{name} on resource: \
-             {resource} because no identity-based policy allows the transfer:{name} action"
+            "User: arn:aws:iam::{account_id}:user/simulator is not authorized to perform: {action} on resource: \
+             {resource} because no identity-based policy allows the {action} action"
         );
         Self::modelled("AccessDeniedException", &message)
     }
@@ -119,7 +80,11 @@ impl ApiError {
     /// The body.
     pub(super) fn body(&self) -> Value {
         let mut body = self.members.clone();
-        body.insert("__type".to_owned(), self.kind.into());
+        let kind = match self.query_error {
+            Some(_) => format!("com.amazonaws.sqs#{}", self.kind),
+            None => self.kind.to_owned(),
+        };
+        body.insert("__type".to_owned(), kind.into());
         body.into()
     }
 }
@@ -143,6 +108,16 @@ pub(super) fn mistyped(operation: Operation) -> Value {
         Operation::ListConnectors => json!({ "Connectors": 7 }),
         Operation::ListFileTransferResults => json!({ "FileTransferResults": 7 }),
         Operation::StartFileTransfer => json!({ "TransferId": ["a"] }),
+        Operation::StartDirectoryListing => json!({ "ListingId": ["a"] }),
+        Operation::StartRemoteDelete => json!({ "DeleteId": ["a"] }),
+        Operation::StartRemoteMove => json!({ "MoveId": ["a"] }),
+        Operation::LookupEvents => json!({ "Events": 7 }),
+        Operation::ReceiveMessage => json!({ "Messages": 7 }),
+        Operation::DeleteMessage => json!(7),
+        Operation::DeleteMessageBatch => json!({ "Successful": 7 }),
+        Operation::SendMessage => json!({ "MessageId": ["a"] }),
+        Operation::GetQueueAttributes => json!({ "Attributes": 7 }),
+        Operation::GetQueueUrl => json!({ "QueueUrl": ["a"] }),
         Operation::TestConnection => json!({ "Status": { "Code": 7 } }),
     }
 }
@@ -150,17 +125,6 @@ pub(super) fn mistyped(operation: Operation) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_target_names_the_service_and_one_of_its_operations() {
-        for operation in Operation::ALL {
-            let target = format!("TransferService.{}", operation.as_str());
-            assert_eq!(Operation::from_target(&target), Some(operation));
-        }
-        for bad in ["", "ListConnectors", "TransferService.", "TransferService.CreateServer", "Other.ListConnectors"] {
-            assert_eq!(Operation::from_target(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn an_error_names_its_type_beside_its_members() {
@@ -173,5 +137,7 @@ mod tests {
         });
         assert_eq!(body, expected);
         assert_eq!(ApiError::front("X", "y").body(), json!({ "__type": "X", "message": "y" }));
+        let of_sqs = ApiError::of_sqs("X", "Y", "z");
+        assert_eq!(of_sqs.body(), json!({ "__type": "com.amazonaws.sqs#X", "message": "z" }));
     }
 }

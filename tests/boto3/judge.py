@@ -29,7 +29,14 @@ def endpoint():
     return address.rstrip("/")
 
 
-def client(access_key_id=ACCESS_KEY_ID, secret_access_key=SECRET_ACCESS_KEY, token=None, attempts=1, **config):
+def client(
+    access_key_id=ACCESS_KEY_ID,
+    secret_access_key=SECRET_ACCESS_KEY,
+    token=None,
+    attempts=1,
+    service="transfer",
+    **config,
+):
     """A client that does not check parameters itself, so that the simulator has to."""
     settings = {
         "parameter_validation": False,
@@ -39,7 +46,7 @@ def client(access_key_id=ACCESS_KEY_ID, secret_access_key=SECRET_ACCESS_KEY, tok
         "proxies": {},
     }
     return boto3.client(
-        "transfer",
+        service,
         endpoint_url=endpoint(),
         region_name=REGION,
         aws_access_key_id=access_key_id,

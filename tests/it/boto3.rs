@@ -10,7 +10,7 @@ fn boto3_takes_the_simulator_for_the_endpoint() {
     let python = peer("TEST_PYTHON", "python3");
     let simulator = simulate();
     let judged = Command::new(python)
-        .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "test_simulator.py"])
+        .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "test_simulator.py", "test_discovery.py"])
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/boto3"))
         .env("SIMULATOR_ENDPOINT", format!("http://{}", simulator.address))
         .env("PYTHONDONTWRITEBYTECODE", "1")
