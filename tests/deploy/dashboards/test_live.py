@@ -8,15 +8,13 @@ import pytest
 from . import live, sources
 
 WITHIN = 75
-# The demo has no queue, keeps nothing, and lists no connectors. test_shards.py has these with numbers.
+# The demo has no queue, and lists no connectors. test_shards.py has these with numbers.
 NOT_OF_THE_DEMO = {
     "aws_transfer_connector_bytes_total", "aws_transfer_connector_file_duration_seconds_bucket",
     "aws_transfer_connector_operations_total", "aws_transfer_exporter_discovery_up",
     "aws_transfer_exporter_discovery_last_success_timestamp_seconds", "aws_transfer_exporter_discovery_duration_seconds",
     "aws_transfer_exporter_discovery_transfers_total", "aws_transfer_exporter_discovery_messages_total",
-    "aws_transfer_exporter_discovery_queue_messages", "aws_transfer_exporter_storage_up",
-    "aws_transfer_exporter_storage_size_bytes", "aws_transfer_exporter_storage_write_errors_total",
-    "aws_transfer_exporter_storage_write_duration_seconds_bucket",
+    "aws_transfer_exporter_discovery_queue_messages",
 }
 KNOWN_BY_LISTING = {"url", "egress_type", "status"}
 
