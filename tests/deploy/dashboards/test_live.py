@@ -16,7 +16,6 @@ NOT_OF_THE_DEMO = {
     "aws_transfer_exporter_discovery_transfers_total", "aws_transfer_exporter_discovery_messages_total",
     "aws_transfer_exporter_discovery_queue_messages",
 }
-KNOWN_BY_LISTING = {"url", "egress_type", "status"}
 
 
 def of_the_demo(target):
@@ -69,7 +68,7 @@ def test_the_query_brings_data(prometheus, file, panel_id, ref):
     labels = set().union(*(series["metric"] for series in found))
     assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= labels
     if panel["type"] == "table" and target["refId"] == "A":
-        assert {label for label in columns(panel) if not label.startswith("Value")} - KNOWN_BY_LISTING <= labels
+        assert {label for label in columns(panel) if not label.startswith("Value")} - sources.KNOWN_BY_LISTING <= labels
     for url in re.findall(r"/d/[^\"]+", str(panel)):
         linked = set(re.findall(r"__data\.fields\.(\w+)|__field\.labels\.(\w+)", url))
         assert {name for pair in linked for name in pair if name} <= labels
