@@ -199,6 +199,34 @@
             |||,
             wait='10m'
           ),
+          alert(
+            'AwsTransferRemoteOperationsFailed', 'warning',
+            named(
+              |||
+                sum by (aws_account, aws_region, connector_id, operation, failure_code) (
+                  connector_operation_status_code:aws_transfer_connector_operations:new%(newFailureWindow)s{status="FAILED"}
+                ) > 0
+              ||| % c,
+              connector + ['operation', 'failure_code']
+            ),
+            '{{ $labels.operation }} failed on {{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }}{{ with $labels.failure_code }}: {{ . }}{{ end }}',
+            |||
+              {{ $value | printf "%%.0f" }} remote operation(s) {{ $labels.operation }} of connector %s failed within %s, with {{ with $labels.failure_code }}failure code {{ . }}{{ else }}no failure code{{ end }}.
+            ||| % [where, c.newFailureWindow],
+            comment='An event, as AwsTransferFilesFailed is. Known by events alone: AWS lists no operations.'
+          ),
+          alert(
+            'AwsTransferConnectorErrored', 'critical',
+            named(|||
+              max by (aws_account, aws_region, connector_id) (
+                last_over_time(aws_transfer_connector_info{status="ERRORED"}[%(lookback)s])
+              )
+            ||| % c),
+            'AWS cannot run the connector {{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }}',
+            'Connector %s has the status ERRORED: nothing is transferred by it until it is mended.' % where,
+            comment='Told where `discovery.connectors` lists the account. A status that has changed stands for as long as a missing scrape may.',
+            wait='5m'
+          ),
         ],
       },
       {
@@ -352,6 +380,75 @@
             'max_over_time(aws_transfer_exporter_config_last_reload_successful[%(lookback)s]) == 0' % c,
             'The AWS Transfer exporter {{ $labels.instance }} could not load its configuration',
             'The last reload on {{ $labels.instance }} failed. It goes on with the configuration before; transfers added since are not watched.',
+            wait='5m'
+          ),
+          alert(
+            'AwsTransferDiscoveryFailing', 'warning',
+            'max_over_time(aws_transfer_exporter_discovery_up[%(lookback)s]) == 0' % c,
+            'The AWS Transfer exporter {{ $labels.instance }} cannot read {{ $labels.target }}',
+            'Looks at the source of transfers {{ $labels.source }}, {{ $labels.target }} on {{ $labels.instance }} have failed for more than %s: transfers that it alone tells are not watched.' % c.discoveryFailingFor,
+            comment='For each exporter by itself: each reads its own sources. A look that succeeds now and then is good enough.',
+            wait=c.discoveryFailingFor
+          ),
+          alert(
+            'AwsTransferDiscoveryStale', 'warning',
+            |||
+              time() - max by (job, instance, source, target) (
+                last_over_time(aws_transfer_exporter_discovery_last_success_timestamp_seconds[%(lookback)s])
+              ) > %(seconds)s
+            ||| % (c { seconds: c.discoveryStaleMinutes * 60 }),
+            'What {{ $labels.target }} tells the AWS Transfer exporter {{ $labels.instance }} is old',
+            'The source of transfers {{ $labels.source }}, {{ $labels.target }} was last read on {{ $labels.instance }} {{ $value | humanizeDuration }} ago.',
+            comment='Looks that neither fail nor end, or come too seldom. Where they fail it is AwsTransferDiscoveryFailing sooner.',
+            wait='5m'
+          ),
+          alert(
+            'AwsTransferQueueNotDraining', 'warning',
+            |||
+              (
+                min_over_time(target:aws_transfer_exporter_discovery_queue_messages:max[15m]) > %(queueMessages)s
+                and
+                min_over_time(target:aws_transfer_exporter_discovery_queue_messages:max[10m])
+                >=
+                min_over_time(target:aws_transfer_exporter_discovery_queue_messages:max[10m] offset 20m)
+              )
+              or
+              (
+                sum by (%(shardSet)s, target) (
+                  increase(aws_transfer_exporter_discovery_messages_total{outcome="failed"}[%(failureMemory)s])
+                ) > 0
+                and on (%(shardSet)s, target)
+                max by (%(shardSet)s, target) (
+                  max_over_time(aws_transfer_exporter_discovery_up{source="events"}[%(lookback)s])
+                ) == 0
+              )
+            ||| % c,
+            'The queue {{ $labels.target }} is not emptied',
+            '{{ $value | printf "%.0f" }} message(s) of the queue {{ $labels.target }} wait and do not become fewer, or were understood and could not be kept.',
+            comment=|||
+              Many, and no fewer than 20 minutes ago: a backlog that is worked off is none. Or messages that were understood
+              and could not be written to the storage, which therefore stay: they count once, and nothing is received until
+              the storage takes them.
+            |||,
+            wait='10m'
+          ),
+          alert(
+            'AwsTransferMessagesNotUnderstood', 'warning',
+            |||
+              sum by (%(shardSet)s, target) (
+                increase(aws_transfer_exporter_discovery_messages_total{outcome="unknown"}[%(newFailureWindow)s])
+              ) > 0
+            ||| % c,
+            'Messages from {{ $labels.target }} are not understood',
+            'Within %s messages came from {{ $labels.target }} {{ $value | printf "%%.0f" }} time(s) that the exporter does not understand.' % c.newFailureWindow,
+            comment='An event. A message that is left in a queue counts each time it is received, until the redrive policy takes it out.'
+          ),
+          alert(
+            'AwsTransferStorageFailing', 'warning',
+            'max_over_time(aws_transfer_exporter_storage_up[%(lookback)s]) == 0' % c,
+            'The AWS Transfer exporter {{ $labels.instance }} cannot write to its storage',
+            'Writes below --storage.path fail on {{ $labels.instance }}. It goes on in memory, and what it learns now is lost if it ends.',
+            comment='Absent without --storage.path. One slow write is none: it is done or tried again within seconds.',
             wait='5m'
           ),
         ],

@@ -46,6 +46,13 @@
     // Above `collector.gone_after`, within which an unknown transfer is still asked again.
     unreadableFor: '20m',
 
+    // How long a source of transfers may fail.
+    discoveryFailingFor: '15m',
+    // Above the longest `refresh_interval` in `discovery`, and above what a first look back at CloudTrail takes.
+    discoveryStaleMinutes: 60,
+    // Messages in a queue that are more than a moment's.
+    queueMessages: 100,
+
     // Complete ones in percent of the last 30 minutes' scrapes.
     completePercent: 50,
     // Throttled attempts in percent of those within `lookback`.

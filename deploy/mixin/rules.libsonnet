@@ -204,6 +204,50 @@
           |||, connector),
         },
         {
+          comment:: 'Listings, moves and deletes at partners that have ended, since the counters began.',
+          record: 'connector_operation_status_code:aws_transfer_connector_operations:max',
+          expr: overShards(
+            'last_over_time(aws_transfer_connector_operations_total[%(lookback)s])' % c,
+            connector + ['operation', 'status', 'failure_code']
+          ),
+        },
+        {
+          comment:: |||
+            Those that ended within the window. A connector may first be heard of by the failure itself, and `increase` does
+            not see the step at which a series appears: what was not there within the day before is new as a whole. A counter
+            that comes back after a restart or an outage was there, and is not.
+          |||,
+          record: 'connector_operation_status_code:aws_transfer_connector_operations:new%(newFailureWindow)s' % c,
+          expr: |||
+            max by (aws_account, aws_region, connector_id, operation, status, failure_code) (
+              label_replace(
+            %(increase)s,
+                "source", "increase", "", ""
+              )
+              or
+              label_replace(
+                connector_operation_status_code:aws_transfer_connector_operations:max
+                unless
+                max_over_time(connector_operation_status_code:aws_transfer_connector_operations:max[%(failureMemory)s] offset %(newFailureWindow)s),
+                "source", "first", "", ""
+              )
+            ) > 0
+          ||| % (c {
+                   increase: indent(std.rstripChars(overShards(
+                     'increase(aws_transfer_connector_operations_total[%(newFailureWindow)s])' % c,
+                     connector + ['operation', 'status', 'failure_code']
+                   ), '\n'), '    '),
+                 }),
+        },
+        {
+          comment:: |||
+            Messages in a queue. Over all exporters of a set, so that a pod with another name goes on where the one before it
+            stood.
+          |||,
+          record: 'target:aws_transfer_exporter_discovery_queue_messages:max',
+          expr: 'max by (%(shardSet)s, target) (last_over_time(aws_transfer_exporter_discovery_queue_messages[%(lookback)s]))' % c,
+        },
+        {
           comment:: 'Attempts at AWS requests. The sum: each exporter asks AWS for itself, and AWS counts them all.',
           record: 'account_outcome:aws_transfer_exporter_api_requests:increase%(lookback)s' % c,
           expr: |||

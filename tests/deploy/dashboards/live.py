@@ -138,7 +138,7 @@ def demo(folder):
     }
     (folder / "prometheus.yml").write_text(json.dumps(config), encoding="utf-8")
     with (
-        running([program, "demo", *listen], folder / "exporter.log") as process,
+        running([program, "demo", f"--storage.path={folder}/storage", *listen], folder / "exporter.log") as process,
         running([prometheus, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
                  f"--web.listen-address=127.0.0.1:{api}"], folder / "prometheus.log"),
     ):

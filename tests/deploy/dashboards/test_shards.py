@@ -23,7 +23,11 @@ RESULTS_AGE = (10, 40, 20)
 # Transfers, of which each is in one shard.
 READ = {"t-0": (0, 1), "t-1": (1, 0), "t-2": (2, 1)}
 FAILED = {"t-0": (0, 2), "t-1": (1, 3), "t-2": (2, 4)}
-CONNECTOR_FAMILIES = {name for name, family in sources.families().items() if "connector_id" in family.labels}
+CONNECTOR_FAMILIES = {name for family in sources.families().values() if "connector_id" in family.labels for name in family.series}
+# In each step: bytes, and files by the upper bound of their duration.
+BYTES = {"SEND": (1000, 2000, 3000), "RETRIEVE": (0, 500, 0)}
+DURATIONS = {"SEND": {"0.5": (1, 1, 0), "30": (1, 2, 3), "+Inf": (1, 2, 4)}, "RETRIEVE": {"0.5": (0, 1, 0), "30": (0, 1, 0), "+Inf": (0, 1, 0)}}
+OPERATIONS = {("LIST", "COMPLETED", ""): (1, 2, 3), ("MOVE", "FAILED", "RENAME_ERROR"): (0, 1, 1), ("DELETE", "FAILED", ""): (1, 0, 0)}
 
 
 def series(shards, end, lag=0):
@@ -36,11 +40,22 @@ def series(shards, end, lag=0):
     for (status, code), parts in PACE.items():
         labels = {"status": status, "failure_code": code}
         yield "aws_transfer_connector_files_finished_total", labels, lambda n, v=total(parts): v * n // (lag + 1)
+    for operation, parts in BYTES.items():
+        yield "aws_transfer_connector_bytes_total", {"operation": operation}, lambda n, v=total(parts): v * n // (lag + 1)
+    for operation, buckets in DURATIONS.items():
+        for le, parts in buckets.items():
+            labels = {"operation": operation, "le": le}
+            yield "aws_transfer_connector_file_duration_seconds_bucket", labels, lambda n, v=total(parts): v * n // (lag + 1)
+    for (operation, status, code), parts in OPERATIONS.items():
+        labels = {"operation": operation, "status": status, "failure_code": code}
+        yield "aws_transfer_connector_operations_total", labels, lambda n, v=total(parts): v * n // (lag + 1)
     for name, ago in AGES.items():
         pick = max if "oldest" in name else min
         yield name, {}, lambda _, v=end - pick(ago[shard] for shard in shards): v
     yield "aws_transfer_connector_results_age_seconds", {}, lambda _: max(RESULTS_AGE[shard] for shard in shards)
-    yield "aws_transfer_connector_info", {"name": "acme-inbound"}, lambda _: 1
+    # Only who lists the connectors knows more of one than its name.
+    known = {"url": "sftp://sftp.acme.example", "egress_type": "SERVICE_MANAGED", "status": "ACTIVE"} if not lag else {}
+    yield "aws_transfer_connector_info", {"name": "acme-inbound"} | known, lambda _: 1
     for transfer, (shard, up) in READ.items():
         if shard in shards:
             yield "aws_transfer_results_up", {"transfer_id": transfer}, lambda _, v=up: v
@@ -48,6 +63,23 @@ def series(shards, end, lag=0):
         if shard in shards:
             labels = {"transfer_id": transfer, "status": "FAILED", "failure_code": "CONNECTION_ERROR"}
             yield "aws_transfer_files", labels, lambda _, v=count: v
+
+
+def of_the_exporter(end, lag):
+    """What an exporter tells of its sources and its storage; the one that is behind cannot write."""
+    source = {"source": "events", "target": "transfer-events"}
+    yield "aws_transfer_exporter_discovery_up", source, lambda _: 1 - lag
+    yield "aws_transfer_exporter_discovery_last_success_timestamp_seconds", source, lambda _: end - 20 - 100 * lag
+    yield "aws_transfer_exporter_discovery_duration_seconds", source, lambda _: 0.25
+    yield "aws_transfer_exporter_discovery_transfers_total", source, lambda n: 2 * n
+    for outcome, pace in (("understood", 6), ("duplicate", 3), ("foreign", 0), ("unknown", 1), ("failed", lag)):
+        yield "aws_transfer_exporter_discovery_messages_total", {"target": source["target"], "outcome": outcome}, lambda n, v=pace: v * n
+    yield "aws_transfer_exporter_discovery_queue_messages", {"target": source["target"]}, lambda _: 40
+    yield "aws_transfer_exporter_storage_up", {}, lambda _: 1 - lag
+    yield "aws_transfer_exporter_storage_size_bytes", {}, lambda _: 1_000_000
+    yield "aws_transfer_exporter_storage_write_errors_total", {}, lambda n: lag * n
+    for le, pace in (("0.01", 3), ("0.1", 4), ("+Inf", 4)):
+        yield "aws_transfer_exporter_storage_write_duration_seconds_bucket", {"le": le}, lambda n, v=pace: v * n
 
 
 def exporters():
@@ -68,6 +100,7 @@ def exposition(end):
         own = [("aws_transfer_exporter_build_info", {}, lambda _: 1), ("aws_transfer_exporter_transfers", {"origin": "config"}, lambda _: 5)]
         if shard:
             own.append(("aws_transfer_exporter_shard_info", {"shard": str(shard[0]), "shards": str(shard[1])}, lambda _: 1))
+        own += list(of_the_exporter(end, lag))
         state = [(name, ACCOUNT | labels, value) for name, labels, value in series(shards, end, lag)]
         for name, labels, value in own + state:
             text = ",".join(f"{key}={json.dumps(label)}" for key, label in (target | labels).items() if label)
@@ -146,3 +179,55 @@ def test_the_exporter_dashboard_counts_shards(past):
     assert ask(past, seen, "whole") == {frozenset({("shards", "1")}): 1}
     tracked = ask(past, the("exporter", "Tracked transfers by shard"), "shards")
     assert tracked == {frozenset({("shard", str(index)), ("shards", "3")}): 5 for index in range(3)}
+
+
+def labelled(**labels):
+    return frozenset(labels.items())
+
+
+def test_bytes_durations_and_operations_are_those_of_all_shards(past):
+    assert ask(past, the("connector", "Bytes per second"), "shards") == {
+        labelled(operation="SEND"): 6000 / STEP, labelled(operation="RETRIEVE"): 500 / STEP}
+    # Of 7 files sent in a step 2 took up to 0.5 s and 6 up to 30 s: the middle one is 1.5 of 4 on the way between.
+    median = ask(past, the("connector", "Duration of files"), "shards")
+    assert median[labelled(operation="SEND")] == 0.5 + 29.5 * 1.5 / 4
+    assert ask(past, the("connector", "Duration of files", "B"), "shards")[labelled(operation="SEND")] == 30
+    assert ask(past, the("fleet-overview", "Duration of files"), "shards") == median
+    ended = ask(past, the("connector", "Remote operations"), "shards")
+    steps = 300 // STEP
+    assert ended == {labelled(operation="LIST", status="COMPLETED"): 6 * steps, labelled(operation="MOVE", status="FAILED"): 2 * steps,
+                     labelled(operation="DELETE", status="FAILED"): steps}
+    failed = ask(past, the("connector", "Failed remote operations by code"), "shards")
+    assert set(failed) == {labelled(operation="MOVE", failure_code="RENAME_ERROR"), labelled(operation="DELETE", failure_code="no code")}
+
+
+def test_the_connector_is_shown_once_and_as_the_exporter_that_lists_it_knows_it(past):
+    known = {"name": "acme-inbound", "url": "sftp://sftp.acme.example", "egress_type": "SERVICE_MANAGED", "status": "ACTIVE"}
+    assert set(ask(past, the("connector", "As AWS has it"), "shards|whole")) == {labelled(**ACCOUNT, **known)}
+
+
+def told(past, title, ref="A", instance="whole"):
+    prometheus, end = past
+    expr = sources.with_durations(the("exporter", title, ref))
+    found = prometheus.instant(live.interpolate(expr, {"job": "whole", "instance": instance}), end)
+    return [(series["metric"], float(series["value"][1])) for series in found]
+
+
+def test_the_exporter_dashboard_tells_of_sources_and_storage(past):
+    source = {"job": "whole", "source": "events", "target": "transfer-events"}
+    read, behind = source | {"instance": "whole"}, source | {"instance": "replica"}
+    both = lambda title, ref="A": sorted(told(past, title, ref, "whole|replica"), key=lambda one: one[0].get("instance"), reverse=True)
+    assert both("Sources") == [(read, 1), (behind, 0)]
+    assert both("Sources", "B") == [(read, 20), (behind, 120)] == both("Since each source was last read")
+    assert both("Sources", "C") == [(read, 0.25), (behind, 0.25)]
+    steps = 300 / STEP
+    assert told(past, "Transfers told") == [({"source": "events", "target": "transfer-events"}, pytest.approx(2 * steps))]
+    rates = {metric["outcome"]: value * STEP for metric, value in told(past, "Messages by outcome", instance="whole|replica")}
+    assert rates == pytest.approx({"understood": 12, "duplicate": 6, "foreign": 0, "unknown": 2, "failed": 1})
+    assert told(past, "Messages in the queue", instance="whole|replica") == [({"job": "whole", "target": "transfer-events"}, 40)]
+    assert [value for _, value in both("Storage")] == [1, 0]
+    assert [value for _, value in both("Size of the storage")] == [1_000_000, 1_000_000]
+    assert [value for _, value in both("Failed writes")] == pytest.approx([0, steps])
+    # Of 4 writes in a step 3 took up to 10 ms.
+    assert told(past, "Duration of writes")[0][1] == pytest.approx(0.01 * 2 / 3)
+    assert told(past, "Duration of writes", "B")[0][1] == pytest.approx(0.01 + 0.09 * 0.8)

@@ -66,7 +66,8 @@ def test_lint_finds_nothing(values):
 
 
 @pytest.mark.parametrize("values, told", [
-    ({}, "set `config.transfers`, `existingConfigMap`, `existingSecret` or `demo: true`"),
+    ({}, "set `config.transfers`, `config.discovery`, `existingConfigMap`, `existingSecret` or `demo: true`"),
+    ({"config": {"discovery": {}}}, "/config/discovery"),
     ({"config": {"collector": {"concurrency": 4}}}, "set `config.transfers`"),
     ({"existingConfigMap": "a", "existingSecret": "b"}, "`existingConfigMap` and `existingSecret` are both set"),
     (MINIMAL | {"existingSecret": "b"}, "`config` is set together with"),
@@ -94,6 +95,14 @@ def test_without_one_configuration_it_says_what_to_set(values, told):
     ({"config": {"transfers": [{"connector_id": "c-0123", "transfer_id": "a"}]}}, "/config/transfers/0/connector_id"),
     ({"config": {"transfers": [PAIR | {"transfer_ids": ["a"]}]}}, "/config/transfers/0"),
     ({"config": {"transfers": [PAIR], "accounts": []}}, "/config/accounts"),
+    ({"config": {"discovery": {"sqs": []}}}, "sqs"),
+    ({"config": {"discovery": {"connectors": []}}}, "/config/discovery/connectors"),
+    ({"config": {"discovery": {"files": [{"refresh_interval": "1m"}]}}}, "paths"),
+    ({"config": {"discovery": {"files": [{"paths": []}]}}}, "/config/discovery/files/0/paths"),
+    ({"config": {"discovery": {"events": [{"account": "prod"}]}}}, "queue_url"),
+    ({"config": {"discovery": {"events": [{"queue_url": "transfer-events"}]}}}, "/config/discovery/events/0/queue_url"),
+    ({"config": {"discovery": {"cloudtrail": [{"lookback": 7}]}}}, "/config/discovery/cloudtrail/0/lookback"),
+    ({"config": {"discovery": {"cloudtrail": [{"refresh_intervall": "1m"}]}}}, "refresh_intervall"),
 ])
 def test_the_schema_refuses_and_names(values, told):
     done = m.template(MINIMAL | values)
@@ -201,10 +210,14 @@ def test_the_schema_has_the_keys_of_the_document():
     keys = CONFIGURATION["properties"]
     account = keys["accounts"]["items"]["properties"]
     named = [account, account["assume_role"]["properties"], keys["transfers"]["items"]["properties"],
-             keys["connectors"]["items"]["properties"], keys["collector"]["properties"], keys["metrics"]["properties"]]
+             keys["connectors"]["items"]["properties"],
+             *(source["items"]["properties"] for source in keys["discovery"]["properties"].values()),
+             keys["collector"]["properties"], keys["metrics"]["properties"]]
     assert documented == [set(properties) for properties in named]
     headings = re.findall(r"^## `(\w+)`$", (m.ROOT / "CONFIGURATION.md").read_text(), re.MULTILINE)
     assert headings == list(keys)
+    sources = re.findall(r"^### `discovery\.(\w+)`$", (m.ROOT / "CONFIGURATION.md").read_text(), re.MULTILINE)
+    assert sources == list(keys["discovery"]["properties"])
 
 
 def test_the_schema_has_the_bounds_of_the_document():
@@ -560,7 +573,7 @@ def claims(objects):
     return m.the("StatefulSet", objects)["spec"].get("volumeClaimTemplates", [])
 
 
-@pytest.mark.parametrize("name, pods", [("storage", 1), ("existing-claim", 1), ("sharded-storage", 2)])
+@pytest.mark.parametrize("name, pods", [("storage", 1), ("existing-claim", 1), ("sharded-storage", 2), ("discovery", 1), ("sharded-discovery", 2)])
 def test_the_path_is_the_mount_of_a_volume_that_stays(name, pods):
     objects = m.rendered(m.CHART / f"ci/{name}-values.yaml")
     assert m.of_kind("Deployment", objects) == []
@@ -624,6 +637,55 @@ def test_replicas_with_storage_have_a_volume_each():
 def test_what_storage_cannot_be_is_refused(values, told):
     done = m.template(values)
     assert done.returncode != 0 and told in done.stderr
+
+
+# Discovery
+
+QUEUE = {"queue_url": "https://sqs.eu-central-1.amazonaws.com/123456789012/transfer-events"}
+
+
+def discovering(**sources):
+    return {"config": {"accounts": [{"name": "prod", "region": "eu-central-1"}], "discovery": sources}}
+
+
+@pytest.mark.parametrize("sources", [
+    {"files": [{"paths": ["/etc/transfers/*.yml"]}]}, {"events": [QUEUE]}, {"cloudtrail": [{"account": "prod"}]},
+    {"connectors": [{"include": ["c-0*"]}]},
+], ids=lambda sources: next(iter(sources)))
+def test_one_source_is_enough_and_no_transfer_need_be_listed(sources, tmp_path):
+    objects = m.render(discovering(**sources))
+    assert yaml.safe_load(m.configuration(objects)[1])["discovery"] == sources
+    done = m.check(objects, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("values", [
+    {"replicas": 2}, {"sharding": {"enabled": True, "shards": 2}}, {"replicas": 2, "storage": {"enabled": True}},
+])
+def test_one_queue_for_several_pods_is_refused(values):
+    done = m.template(discovering(connectors=[{}], events=[QUEUE]) | values)
+    assert done.returncode != 0 and "`config.discovery.events[0].queue_url` is one queue for several pods" in done.stderr
+    for url in (QUEUE["queue_url"] + "-${SHARD}", "${QUEUE_URL}"):
+        assert m.render(discovering(events=[{"queue_url": url}]) | values)
+
+
+def test_one_queue_for_one_pod_is_taken_with_and_without_shards():
+    for values in ({}, {"sharding": {"enabled": True, "shards": 1}}, {"storage": {"enabled": True}}):
+        assert m.render(discovering(events=[QUEUE]) | values)
+
+
+def test_each_shard_knows_its_number_for_the_name_of_its_queue():
+    (variable,) = m.container(m.rendered(m.CHART / "ci/sharded-discovery-values.yaml"))["env"]
+    assert variable["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.labels['apps.kubernetes.io/pod-index']"
+
+
+def test_the_notes_of_a_queue_say_what_a_restart_forgets(notes):
+    lost = "What the queue told is forgotten when the pod goes"
+    assert lost in notes(discovering(events=[QUEUE]))
+    assert lost not in notes(discovering(events=[QUEUE]) | {"storage": {"enabled": True}})
+    assert lost not in notes(discovering(events=[QUEUE], cloudtrail=[{}]))
+    assert lost not in notes(MINIMAL)
+    assert "discovery_up" in notes(discovering(connectors=[{}])) and "discovery_up" not in notes(MINIMAL)
 
 
 # Rules and dashboards

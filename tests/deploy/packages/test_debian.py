@@ -155,6 +155,13 @@ def test_the_whole_life_in_a_booted_debian(machine, simulator):
     machine.run("systemctl", "restart", UNIT)
     eventually("it answers with those", lambda: UP in metrics(machine))
 
+    # With what is known kept where the unit lets it write: by its own user, and for nobody else.
+    machine.write(ENVIRONMENT, "ARGS=--storage.path=/var/lib/aws-transfer-exporter\nAWS_CONFIG_FILE=/etc/aws-transfer-exporter/aws-config\n", "600")
+    machine.run("systemctl", "restart", UNIT)
+    eventually("it answers with a storage", lambda: "\naws_transfer_exporter_storage_up 1\n" in metrics(machine))
+    kept = machine.run("stat", "--format=%U %a", "/var/lib/aws-transfer-exporter", "/var/lib/aws-transfer-exporter/state.redb").stdout
+    assert kept.splitlines() == ["aws-transfer-exporter 700", "aws-transfer-exporter 600"]
+
     # Stopped, cleanly.
     machine.run("systemctl", "stop", UNIT)
     assert machine.show(UNIT, "Result", "ExecMainStatus") == {"Result": "success", "ExecMainStatus": "0"}
@@ -164,6 +171,7 @@ def test_the_whole_life_in_a_booted_debian(machine, simulator):
     machine.run("dpkg", "--remove", "aws-transfer-exporter")
     assert machine.get("http://127.0.0.1:10922/-/healthy") is None
     assert "acme-inbound" in machine.run("cat", CONFIG).stdout
+    assert machine.run("ls", "/var/lib/aws-transfer-exporter/state.redb")
 
     # Purged: nothing is left but what the user put there.
     machine.run("rm", "/etc/aws-transfer-exporter/aws-config")

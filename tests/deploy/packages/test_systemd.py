@@ -41,6 +41,14 @@ def test_its_exposure_is_low_and_told(tmp_path):
         assert figure == told
 
 
+def test_the_folder_that_the_defaults_name_is_the_units():
+    unit = dict(re.findall(r"^(\w+)=(.*)$", UNIT.read_text(), re.MULTILINE))
+    assert (unit["StateDirectory"], unit["StateDirectoryMode"]) == ("aws-transfer-exporter", "0700")
+    path = f"--storage.path=/var/lib/{unit['StateDirectory']}"
+    defaults = REPOSITORY / "deploy/debian/aws-transfer-exporter.default"
+    assert f"#ARGS={path}\n" in defaults.read_text() and path in README.read_text()
+
+
 def test_the_installation_by_hand_works(static_exporter, tmp_path, processes):
     commands = re.search(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)[1]
     assert len(commands.splitlines()) <= 5

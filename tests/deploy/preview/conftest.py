@@ -23,7 +23,7 @@ def prometheus(tmp_path_factory):
         f"    static_configs: [{{targets: ['127.0.0.1:{demo}']}}]\n"
     )
     commands = [
-        [exporter, "demo", f"--web.listen-address=127.0.0.1:{demo}"],
+        [exporter, "demo", f"--storage.path={folder}/storage", f"--web.listen-address=127.0.0.1:{demo}"],
         [
             tool("prometheus"),
             f"--config.file={folder}/prometheus.yml",

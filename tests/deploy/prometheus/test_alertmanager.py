@@ -63,6 +63,9 @@ INHIBITED = [
     ("credentials, and failed files", alert("AwsTransferCredentialsFailing", aws_account="prod", aws_region="eu-central-1"), alert("AwsTransferFilesFailed", **CONNECTOR), False),
     ("unreadable", alert("AwsTransferResultsUnreadable", **CONNECTOR), alert("AwsTransferResultsStale", **CONNECTOR), True),
     ("past the limit", alert("AwsTransferUnfinishedPastAwsLimit", **CONNECTOR), alert("AwsTransferStuckQueued", **CONNECTOR), True),
+    ("a disk of a replica that is down", alert("AwsTransferExporterDown", job="j", instance="a"), alert("AwsTransferStorageFailing", job="j", instance="a"), True),
+    ("a source that cannot be read", alert("AwsTransferDiscoveryFailing", job="j", instance="a", source="events", target="q"), alert("AwsTransferDiscoveryStale", job="j", instance="a", source="events", target="q"), True),
+    ("another source", alert("AwsTransferDiscoveryFailing", job="j", instance="a", source="events", target="q"), alert("AwsTransferDiscoveryStale", job="j", instance="a", source="cloudtrail", target="prod"), False),
     ("past the limit, of another", alert("AwsTransferUnfinishedPastAwsLimit", **CONNECTOR), alert("AwsTransferStuckQueued", **CONNECTOR | {"connector_id": "c-1"}), False),
 ]
 

@@ -6,6 +6,12 @@ import hastened
 import yaml
 from conftest import SHIPPED, exporter, fetch, free_port, groups, query, records, wait_for
 
+# The demo moves files and reads no queue. deploy/prometheus/tests tells these by value.
+NOT_OF_THE_DEMO = {
+    "connector_operation_status_code:aws_transfer_connector_operations:max",
+    "connector_operation_status_code:aws_transfer_connector_operations:new15m",
+    "target:aws_transfer_exporter_discovery_queue_messages:max",
+}
 # Looks 10 minutes back, which the demo has not lived for: seen with time run faster alone.
 NEEDS_HISTORY = "connector:aws_transfer_files_completed:rise10m"
 
@@ -42,6 +48,8 @@ def test_every_rule_evaluates_and_recording_rules_have_data(processes):
 
         wait_for(f"{name}: every rule was evaluated", evaluated)
         for rule in records():
+            if rule["record"] in NOT_OF_THE_DEMO:
+                continue
             if name == "shipped" and rule["record"] == NEEDS_HISTORY:
                 continue
             wait_for(f"{name}: {rule['record']} has data", lambda: query(server, rule["record"]), 45)

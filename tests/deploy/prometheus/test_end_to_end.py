@@ -163,3 +163,34 @@ def test_a_failed_file_is_told_and_resolves(processes, receiver):
     running.send_signal(signal.SIGHUP)
     wait_for("it resolves", lambda: told("AwsTransferFailedTransfersTracked", "resolved", "/tickets", at_removal))
     assert not told("AwsTransferFilesFailed", "firing", "/chat", before)
+
+
+def test_a_source_that_cannot_be_read_is_told_and_resolves(processes, receiver):
+    address, received = receiver
+    folder, port = processes.folder, free_port()
+    good = f"- connector_id: {CONNECTOR}\n  transfer_id: {HEALTHY}\n"
+    (folder / "targets.yml").write_text(good)
+    (folder / "exporter.yml").write_text(yaml.safe_dump({
+        # Nobody answers there: what is told is another matter than whether it can be read.
+        "accounts": [{"name": "prod", "region": "eu-central-1", "endpoint_url": f"http://127.0.0.1:{free_port()}"}],
+        "discovery": {"files": [{"paths": ["targets.yml"], "refresh_interval": "1s"}]},
+    }))
+    processes.start("exporter", exporter(), "--config.file=exporter.yml", f"--web.listen-address=127.0.0.1:{port}", env=SIMULATOR_KEY)
+    prometheus = shipped_stand(processes, address, port)
+
+    def told(status):
+        """The first such alert that the receiver was sent."""
+        alerts = [alert for to, body in list(received) if to == "/chat" for alert in body["alerts"]]
+        return next((alert for alert in alerts if (alert["labels"]["alertname"], alert["status"]) == ("AwsTransferDiscoveryFailing", status)), None)
+
+    up = "aws_transfer_exporter_discovery_up"
+    wait_for("the file is read", lambda: query(prometheus, f"{up} == 1"))
+    assert query(prometheus, 'aws_transfer_exporter_transfers{origin="files"} == 1')
+    (folder / "targets.yml").write_text(good + "- connector_id: c-0123\n")
+    alert = wait_for("the fault is told", lambda: told("firing"), 60)
+    labels = alert["labels"]
+    assert (labels["source"], labels["target"], labels["severity"]) == ("files", "targets.yml", "warning")
+    assert "targets.yml" in alert["annotations"]["summary"]
+    assert not told("resolved")
+    (folder / "targets.yml").write_text(good)
+    wait_for("it resolves", lambda: told("resolved"), 60)

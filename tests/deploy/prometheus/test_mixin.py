@@ -47,6 +47,9 @@ CHANGED = {
     "noFileCompletedSelector": 'connector_id!="c-0123456789abcdef0"',
     "staleMinutes": 31,
     "unreadableFor": "40m",
+    "discoveryFailingFor": "20m",
+    "discoveryStaleMinutes": 90,
+    "queueMessages": 5000,
     "completePercent": 80,
     "throttledPercent": 11,
 }

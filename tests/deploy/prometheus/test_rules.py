@@ -47,7 +47,7 @@ def test_an_alert_about_a_connector_names_it_and_fires_without_the_name(rule):
     found = re.fullmatch(
         r"\(\n(?P<expr>.*)\n\)\n\* on \(aws_account, aws_region, connector_id\) group_left \(name\)\n"
         r"  connector_name:aws_transfer_connector_info:max\n"
-        r"or on \(aws_account, aws_region, connector_id(, failure_code)?\)\n\(\n(?P<bare>.*)\n\)\n?",
+        r"or on \(aws_account, aws_region, connector_id(?:, \w+)*\)\n\(\n(?P<bare>.*)\n\)\n?",
         rule["expr"],
         re.S,
     )
@@ -123,7 +123,8 @@ def test_every_series_and_label_is_documented(rule):
     assert set(re.findall(r"\$labels\.(\w+)", texts)) <= everything | TARGET_LABELS
 
 
-SUMMED = ["aws_transfer_connector_files", "aws_transfer_connector_transfers", "aws_transfer_connector_files_finished_total"]
+SUMMED = ["aws_transfer_connector_files", "aws_transfer_connector_transfers", "aws_transfer_connector_files_finished_total",
+          "aws_transfer_connector_bytes_total", "aws_transfer_connector_operations_total"]
 
 
 @every_rule

@@ -102,8 +102,15 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- if and .Values.config (or .Values.existingConfigMap .Values.existingSecret) }}
 {{- fail "`config` is set together with `existingConfigMap` or `existingSecret`: one of them holds the configuration" }}
 {{- end }}
-{{- if and (include "aws-transfer-exporter.ownsConfig" .) (not .Values.config.transfers) }}
-{{- fail "no configuration: set `config.transfers`, `existingConfigMap`, `existingSecret` or `demo: true`" }}
+{{- if and (include "aws-transfer-exporter.ownsConfig" .) (not .Values.config.transfers) (not .Values.config.discovery) }}
+{{- fail "no configuration: set `config.transfers`, `config.discovery`, `existingConfigMap`, `existingSecret` or `demo: true`" }}
+{{- end }}
+{{- if and (include "aws-transfer-exporter.ownsConfig" .) (gt (int (include "aws-transfer-exporter.pods" .)) 1) }}
+{{- range $index, $queue := (default dict .Values.config.discovery).events }}
+{{- if not (contains "${" $queue.queue_url) }}
+{{- fail (printf "`config.discovery.events[%d].queue_url` is one queue for several pods, and each would get a part of its messages: give each pod a queue of its own, with `${NAME}` in the URL" $index) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if .Values.storage.enabled }}
 {{- if .Values.demo }}
