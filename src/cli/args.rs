@@ -53,7 +53,7 @@ pub struct WebFlags {
     /// Take the listening sockets from systemd in place of --web.listen-address.
     #[arg(long = "web.systemd-socket", global = true)]
     pub systemd_socket: bool,
-    /// Take PUT and DELETE of /api/v1/transfers/CONNECTOR_ID/TRANSFER_ID.
+    /// Let clients start and stop the tracking of single transfers, by PUT and DELETE.
     #[arg(long = "web.enable-write-api", global = true)]
     pub enable_write_api: bool,
     /// Path of the metrics.

@@ -116,7 +116,7 @@ families! {
         "Age of the stalest answer among the unfinished transfers. Absent when none of them has been answered.";
     CONNECTOR_INFO = "aws_transfer_connector_info", Gauge, Sweep,
         &["aws_account", "aws_region", "connector_id", "name"],
-        "Always 1. What people call the connector (its id where no name is configured), its url, egress_type and status where its connectors are looked at, and the labels configured for it.";
+        "Always 1. What people call the connector (its id where no name is configured), its URL, egress type and status where connectors are looked at, and the labels configured for it.";
     TRANSFERS = "aws_transfer_exporter_transfers", Gauge, Sweep, &["origin"],
         "Tracked transfers by where they were learned from.";
     SCRAPE_COMPLETE = "aws_transfer_exporter_scrape_complete", Gauge, Sweep, &[],
