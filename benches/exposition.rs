@@ -232,6 +232,7 @@ fn connector(labels: &Arc<ConnectorLabels>, rows: &[TransferView], at: SystemTim
     ConnectorView {
         labels: Arc::clone(labels),
         title: None,
+        details: None,
         known_since: at,
         files: Some(files),
         states,

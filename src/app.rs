@@ -1,35 +1,46 @@
-//! Floor 4: wiring. A plan becomes accounts, a collector and a server.
+//! Floor 4: wiring. A plan becomes accounts, a collector, sources and a server.
+
+mod sources;
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::collector::budget::Budget;
 use crate::collector::{AccountApi, Collected, Collector, Targets};
 use crate::config::{AccountPlan, Plan};
+use crate::discovery::files::Files;
 use crate::metrics::cache::Cache;
 use crate::metrics::exposition::{Body, exposition};
 use crate::metrics::own::OwnMetrics;
 use crate::metrics::{Scrape, Wanted};
 use crate::model::{
-    Account, AccountName, Clock, ConnectorId, ConnectorKey, ConnectorTitle, FileResult, Now, Origin, Shard, TransferId,
-    TransferKey, TransferState,
+    Account, AccountName, Clock, ConnectorId, ConnectorKey, ConnectorTitle, Fact, FileResult, Now, Origin, Shard,
+    StartedTransfer, TransferId, TransferKey, TransferState,
 };
-use crate::tracker::Settings;
+use crate::store::file::FileStore;
+use crate::store::{Store, StoreError};
+use crate::tracker::record::Saved;
+use crate::tracker::{Learned, Settings};
 use crate::transfer::limited::{Limited, Limits};
 use crate::transfer::measured::Measured;
 use crate::transfer::sdk::SdkTransfer;
-use crate::transfer::session::{Sessions, StaticCredentials, TimeOuts};
+use crate::transfer::session::{ClientBase, Sessions, StaticCredentials, TimeOuts};
 use crate::transfer::{ErrorKind, TransferError, all_file_results};
-use crate::web;
+use crate::web::{self, Refusal, Write};
+use sources::{Sources, Surroundings};
+
+/// At the stop, the last write is waited for no longer.
+const LAST_WRITE: Duration = Duration::from_secs(5);
 
 /// The clocks of the machine.
 pub fn system_clock() -> Arc<dyn Clock> {
@@ -43,6 +54,10 @@ pub struct Options {
     pub credentials: Option<StaticCredentials>,
     /// Which part of the transfers it tracks. Default all.
     pub shard: Shard,
+    /// Whether the write API is on. Default off.
+    pub write_api: bool,
+    /// The folder of what outlives the process. Default none: memory alone.
+    pub storage: Option<PathBuf>,
 }
 
 /// Everything that runs.
@@ -52,23 +67,47 @@ pub struct App {
     clock: Arc<dyn Clock>,
     options: Options,
     plan: ArcSwap<Plan>,
-    accounts: Mutex<Vec<AccountApi>>,
+    accounts: Mutex<Vec<Opened>>,
     started: SystemTime,
     pieces: Mutex<Cache>,
     ready: AtomicBool,
+    sources: Mutex<Discovery>,
+}
+
+/// One account's client, and what others are made from.
+#[derive(Clone)]
+struct Opened {
+    api: AccountApi,
+    base: ClientBase,
+}
+
+/// What is made of the plan's discovery.
+#[derive(Default)]
+struct Discovery {
+    files: Option<Arc<Files>>,
+    /// `None` before the exporter serves: until then nothing runs by itself.
+    running: Option<Sources>,
 }
 
 impl App {
-    /// An exporter of `plan`. Makes no AWS call.
+    /// An exporter of `plan`, which goes on from what its storage holds. Makes no AWS call.
     ///
     /// # Errors
-    /// An account without a Region.
+    /// An account without a Region; a storage that cannot be opened or is refused.
     pub async fn new(plan: Plan, options: Options, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<Self>> {
         let started = clock.now().wall;
         let own = Arc::new(OwnMetrics::new()?);
         own.set_shard(options.shard);
+        let settings = settings(&plan, options.shard);
+        let collector = match &options.storage {
+            None => Collector::new(Arc::clone(&own), Arc::clone(&clock), settings),
+            Some(folder) => {
+                let (store, saved) = open_storage(folder).await?;
+                Collector::with_store(Arc::clone(&own), Arc::clone(&clock), settings, store, saved)
+            }
+        };
         let app = Self {
-            collector: Collector::new(Arc::clone(&own), Arc::clone(&clock), settings(&plan, options.shard)),
+            collector,
             own,
             clock,
             options,
@@ -77,6 +116,7 @@ impl App {
             started,
             pieces: Mutex::default(),
             ready: AtomicBool::new(true),
+            sources: Mutex::default(),
         };
         app.apply(plan).await?;
         Ok(Arc::new(app))
@@ -92,23 +132,53 @@ impl App {
         let mut accounts = Vec::with_capacity(plan.accounts.len());
         for wanted in &plan.accounts {
             let same = before.collector == plan.collector && before.accounts.contains(wanted);
-            let kept = same.then(|| self.account(&wanted.name)).flatten();
+            let kept = same.then(|| self.opened(&wanted.name)).flatten();
             accounts.push(match kept {
                 Some(kept) => kept,
-                None => self.open(&sessions, wanted, &plan).await?,
+                None => Box::pin(self.open(&sessions, wanted, &plan)).await?,
             });
         }
         let targets = Targets {
             transfers: plan.transfers.clone(),
             connectors: known_connectors(&plan),
             settings: settings(&plan, self.options.shard),
-            accounts: accounts.clone(),
+            accounts: accounts.iter().map(|opened: &Opened| opened.api.clone()).collect(),
         };
         *self.accounts.lock().unwrap_or_else(PoisonError::into_inner) = accounts;
         self.collector.configure(targets);
+        self.discover(&plan).await;
         self.plan.store(Arc::new(plan));
         self.own.note_reload(true, self.clock.now());
         Ok(())
+    }
+
+    /// Takes up the plan's discovery in place of the one before.
+    async fn discover(&self, plan: &Plan) {
+        let serving = self.sources().running.take().is_some();
+        self.own.forget_discovery();
+        let surroundings = self.surroundings();
+        let files = surroundings.files(plan).await;
+        let running = serving.then(|| surroundings.start(files.clone(), plan, &|name| self.base(name)));
+        *self.sources() = Discovery { files, running };
+    }
+
+    /// Looks once at what a source can tell at any time, for a program that ends then: files have been read by now, and a
+    /// queue of events is left alone, since its messages are for the exporter that stays.
+    pub async fn discover_once(&self) {
+        let plan = self.plan.load_full();
+        self.surroundings().look_once(&plan, &|name| self.base(name)).await;
+    }
+
+    fn base(&self, name: &AccountName) -> Option<ClientBase> {
+        self.opened(name).map(|opened| opened.base)
+    }
+
+    fn surroundings(&self) -> Surroundings {
+        Surroundings { collector: self.collector.clone(), own: Arc::clone(&self.own), clock: Arc::clone(&self.clock) }
+    }
+
+    fn sources(&self) -> MutexGuard<'_, Discovery> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that a new configuration could not be taken.
@@ -170,16 +240,36 @@ impl App {
             app.ready.store(false, Ordering::Relaxed);
             app.collector.stop();
         };
+        {
+            let mut sources = self.sources();
+            let (files, plan) = (sources.files.clone(), self.plan.load());
+            sources.running = Some(self.surroundings().start(files, &plan, &|name| self.base(name)));
+        }
+        let collector = self.collector.clone();
+        let flushing = {
+            let collector = collector.clone();
+            tokio::spawn(async move { collector.keep_flushed().await })
+        };
         web::run(listeners, self, telemetry_path.into(), stopping).await;
+        flushing.abort();
+        match tokio::time::timeout(LAST_WRITE, collector.persist()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(reason = %error, "what was learned last is lost"),
+            Err(_) => warn!(reason = "the storage is slow", "what was learned last may be lost"),
+        }
         info!("stopped");
     }
 
     fn account(&self, name: &AccountName) -> Option<AccountApi> {
-        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        accounts.iter().find(|api| api.account.name == *name).cloned()
+        self.opened(name).map(|opened| opened.api)
     }
 
-    async fn open(&self, sessions: &Sessions, wanted: &AccountPlan, plan: &Plan) -> anyhow::Result<AccountApi> {
+    fn opened(&self, name: &AccountName) -> Option<Opened> {
+        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.iter().find(|opened| opened.api.account.name == *name).cloned()
+    }
+
+    async fn open(&self, sessions: &Sessions, wanted: &AccountPlan, plan: &Plan) -> anyhow::Result<Opened> {
         let session = sessions.open(wanted).await?;
         let account = Account { name: wanted.name.clone(), region: session.region.into() };
         let concurrency = plan.collector.concurrency;
@@ -187,7 +277,7 @@ impl App {
         let measured = Measured::new(account.clone(), Arc::clone(&self.own), Arc::clone(&limits));
         let sdk = SdkTransfer::new(session.config, Arc::new(measured), Arc::clone(&self.clock));
         let api = Arc::new(Limited::new(sdk, Arc::clone(&limits)));
-        Ok(AccountApi { account, api, limits, concurrency })
+        Ok(Opened { api: AccountApi { account, api, limits, concurrency }, base: session.base })
     }
 }
 
@@ -215,6 +305,35 @@ impl web::Exporter for App {
         })
     }
 
+    fn write(self: Arc<Self>, write: Write) -> Pin<Box<dyn Future<Output = Result<bool, Refusal>> + Send>> {
+        Box::pin(async move {
+            if !self.options.write_api {
+                return Err(Refusal::Disabled);
+            }
+            let plan = self.plan.load_full();
+            let account = match (&write.account, plan.accounts.as_slice()) {
+                (None, [only]) => Some(&only.name),
+                (named, accounts) => {
+                    accounts.iter().map(|a| &a.name).find(|name| named.as_deref() == Some(name.as_str()))
+                }
+            };
+            let account = account.ok_or(Refusal::Account)?.clone();
+            let key = TransferKey { account, connector: write.connector, transfer: write.transfer };
+            let changed = if write.track {
+                let start = Fact::Started(StartedTransfer { key, started_at: write.started_at });
+                match self.collector.learn(&[start], Origin::Api).first() {
+                    Some(Learned::News { .. }) => true,
+                    Some(Learned::Duplicate) => false,
+                    Some(Learned::Foreign) | None => return Err(Refusal::Shard(self.options.shard)),
+                }
+            } else {
+                self.collector.untrack(&key, Origin::Api)
+            };
+            self.collector.persist().await.map_err(|_| Refusal::NotDurable)?;
+            Ok(changed)
+        })
+    }
+
     fn state_line(&self) -> String {
         let collected = self.collector.known();
         let snapshot = &collected.snapshot;
@@ -229,6 +348,25 @@ impl web::Exporter for App {
     fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed)
     }
+}
+
+/// Opens the storage and reads it, on a thread that may wait.
+async fn open_storage(folder: &Path) -> anyhow::Result<(Arc<dyn Store>, Saved)> {
+    let path = folder.to_owned();
+    let opened = tokio::task::spawn_blocking(move || -> Result<_, StoreError> {
+        let store = FileStore::open(&path)?;
+        let saved = store.load()?;
+        Ok((store, saved))
+    });
+    let (store, saved) = opened.await.context("the storage could not be opened")??;
+    info!(
+        path = %folder.display(),
+        bytes = store.size(),
+        connectors = saved.connectors.len(),
+        transfers = saved.transfers.len(),
+        "storage opened"
+    );
+    Ok((Arc::new(store), saved))
 }
 
 /// Where the listening sockets come from.
@@ -268,7 +406,7 @@ fn settings(plan: &Plan, shard: Shard) -> Settings {
         gone_after: plan.collector.gone_after,
         keep_settled: plan.metrics.keep_settled,
         shard,
-        events: false,
+        events: !plan.discovery.events.is_empty(),
         shown: if plan.metrics.per_transfer { plan.metrics.max_transfers } else { 0 },
     }
 }

@@ -11,6 +11,7 @@ pub mod model;
 pub mod reload;
 pub mod shutdown;
 pub mod simulator;
+pub mod store;
 pub mod telemetry;
 pub mod tracker;
 pub mod transfer;

@@ -22,6 +22,9 @@ pub struct Cli {
     /// Server.
     #[command(flatten)]
     pub web: WebFlags,
+    /// Storage.
+    #[command(flatten)]
+    pub storage: StorageFlags,
     /// Shards.
     #[command(flatten)]
     pub shard: ShardFlags,
@@ -50,6 +53,9 @@ pub struct WebFlags {
     /// Take the listening sockets from systemd in place of --web.listen-address.
     #[arg(long = "web.systemd-socket", global = true)]
     pub systemd_socket: bool,
+    /// Take PUT and DELETE of /api/v1/transfers/CONNECTOR_ID/TRANSFER_ID.
+    #[arg(long = "web.enable-write-api", global = true)]
+    pub enable_write_api: bool,
     /// Path of the metrics.
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", global = true, value_parser = telemetry_path)]
     pub telemetry_path: String,
@@ -60,6 +66,15 @@ impl WebFlags {
     pub(super) fn listen(&self) -> Listen<'_> {
         if self.systemd_socket { Listen::Systemd } else { Listen::Addresses(&self.listen_address) }
     }
+}
+
+/// What outlives the process.
+#[derive(Debug, Args)]
+pub struct StorageFlags {
+    /// Folder for what has to outlive the process: known transfers, results, counters. Made if it is missing. Left out,
+    /// all of it is in memory alone.
+    #[arg(long = "storage.path", value_name = "FOLDER", global = true)]
+    pub path: Option<PathBuf>,
 }
 
 /// Which part of the transfers this exporter tracks.

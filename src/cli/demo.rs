@@ -12,7 +12,7 @@ use super::args::WebFlags;
 use super::{Exit, output};
 use crate::app::{self, App, Options};
 use crate::config::{AccountPlan, CollectorPlan, MetricsPlan, Plan};
-use crate::model::{AccountName, ConnectorTitle, Shard, TransferKey};
+use crate::model::{AccountName, ConnectorTitle, TransferKey};
 use crate::shutdown;
 use crate::simulator::{DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, Faults, Fleet, Settings, Simulator};
 use crate::transfer::session::StaticCredentials;
@@ -21,7 +21,7 @@ const SEED: u64 = 1;
 const ACCOUNT: &str = "demo";
 const REGION: &str = "eu-central-1";
 
-pub(super) async fn run(web: &WebFlags, shard: Shard) -> anyhow::Result<Exit> {
+pub(super) async fn run(web: &WebFlags, options: Options) -> anyhow::Result<Exit> {
     let shutdown = shutdown::requested()?;
     let listeners = app::listen(web.listen()).await?;
     let endpoint = TcpListener::bind("127.0.0.1:0").await?;
@@ -32,7 +32,8 @@ pub(super) async fn run(web: &WebFlags, shard: Shard) -> anyhow::Result<Exit> {
     simulator.set_faults(faults());
     let credentials =
         StaticCredentials { access_key_id: DEMO_ACCESS_KEY_ID, secret_access_key: DEMO_SECRET_ACCESS_KEY };
-    let options = Options { credentials: Some(credentials), shard };
+    super::tell_storage(&options);
+    let options = Options { credentials: Some(credentials), ..options };
     let app = App::new(plan(endpoint_url.clone()), options, clock).await?;
 
     let (sender, mut started) = mpsc::channel(64);

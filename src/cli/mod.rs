@@ -14,6 +14,7 @@ use std::path::Path;
 
 pub use args::{Cli, Command};
 
+use crate::app::Options;
 use crate::config::{self, Plan, Problems};
 use crate::telemetry;
 
@@ -45,14 +46,46 @@ impl Exit {
 /// What kept the command from its work, for people.
 pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     telemetry::init(cli.log.level, cli.log.format)?;
+    let storage = cli.storage.path;
     match cli.command {
-        None => serve::run(&cli.config.file, &cli.web, cli.shard.shard()?).await,
-        Some(Command::Demo) => demo::run(&cli.web, cli.shard.shard()?).await,
+        None => {
+            let options = Options {
+                shard: cli.shard.shard()?,
+                storage,
+                write_api: cli.web.enable_write_api,
+                ..Options::default()
+            };
+            serve::run(&cli.config.file, &cli.web, options).await
+        }
+        Some(Command::Demo) => {
+            let options = Options {
+                shard: cli.shard.shard()?,
+                storage,
+                write_api: cli.web.enable_write_api,
+                ..Options::default()
+            };
+            demo::run(&cli.web, options).await
+        }
         Some(Command::Simulate(args)) => simulate::run(args).await,
         Some(Command::Check) => check::run(&cli.config.file),
-        Some(Command::Once(args)) => once::run(&cli.config.file, args, cli.shard.shard()?).await,
+        Some(Command::Once(args)) => {
+            let options = Options {
+                shard: cli.shard.shard()?,
+                storage,
+                write_api: cli.web.enable_write_api,
+                ..Options::default()
+            };
+            once::run(&cli.config.file, args, options).await
+        }
         Some(Command::Results(args)) => results::run(&cli.config.file, args).await,
         Some(Command::Healthcheck) => healthcheck::run(&cli.web).await,
+    }
+}
+
+/// Said once, so that nobody expects more.
+fn tell_storage(options: &Options) {
+    if options.storage.is_none() {
+        tracing::info!("no --storage.path: what is known is in memory alone, and is learned anew after a restart");
     }
 }
 

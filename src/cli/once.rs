@@ -8,10 +8,11 @@ use super::args::OnceArgs;
 use super::{Exit, output};
 use crate::app::{self, App, Options};
 use crate::metrics::Wanted;
-use crate::model::{FileCounts, Shard};
+use crate::model::FileCounts;
 
-pub(super) async fn run(file: &Path, args: OnceArgs, shard: Shard) -> anyhow::Result<Exit> {
-    let app = App::new(super::load(file)?, Options { shard, ..Options::default() }, app::system_clock()).await?;
+pub(super) async fn run(file: &Path, args: OnceArgs, options: Options) -> anyhow::Result<Exit> {
+    let app = App::new(super::load(file)?, options, app::system_clock()).await?;
+    app.discover_once().await;
     let collected = app.sweep().await;
     // node_exporter has `process_*` of its own.
     let text: Vec<u8> = app.exposition(&collected, &Wanted::everything(), false)?.into_pieces().flatten().collect();

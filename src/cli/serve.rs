@@ -8,10 +8,9 @@ use tracing::info;
 use super::Exit;
 use super::args::WebFlags;
 use crate::app::{self, App, Options};
-use crate::model::Shard;
 use crate::{reload, shutdown};
 
-pub(super) async fn run(file: &Path, web: &WebFlags, shard: Shard) -> anyhow::Result<Exit> {
+pub(super) async fn run(file: &Path, web: &WebFlags, options: Options) -> anyhow::Result<Exit> {
     // Before anything else, so that no signal finds the default in place.
     let shutdown = shutdown::requested()?;
     let hangups = reload::hangups()?;
@@ -20,10 +19,11 @@ pub(super) async fn run(file: &Path, web: &WebFlags, shard: Shard) -> anyhow::Re
         version = env!("CARGO_PKG_VERSION"),
         accounts = plan.accounts.len(),
         transfers = plan.transfers.len(),
-        shard = %shard,
+        shard = %options.shard,
         "starting"
     );
-    let app = App::new(plan, Options { shard, ..Options::default() }, app::system_clock()).await?;
+    super::tell_storage(&options);
+    let app = App::new(plan, options, app::system_clock()).await?;
     let listeners = app::listen(web.listen()).await?;
     let file = file.to_owned();
     let reloads = tokio::spawn(reload::run(Arc::clone(&app), hangups, move || super::load(&file)));

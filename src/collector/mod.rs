@@ -3,6 +3,9 @@
 //! no AWS calls.
 
 pub mod budget;
+mod persist;
+#[cfg(test)]
+mod persist_tests;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -14,11 +17,19 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 
 use crate::metrics::own::OwnMetrics;
-use crate::model::{Account, AccountName, Clock, ConnectorKey, ConnectorTitle, Now, Origin, Snapshot, TransferKey};
-use crate::tracker::{Settings, Tracker};
+use crate::model::{
+    Account, AccountName, Clock, ConnectorDetails, ConnectorId, ConnectorKey, ConnectorTitle, Fact, Now, Origin,
+    Snapshot, TransferKey,
+};
+use crate::store::Store;
+use crate::tracker::record::Saved;
+use crate::tracker::{Learned, Settings, Tracker};
 use crate::transfer::TransferApi;
 use crate::transfer::limited::Limits;
+use persist::Persister;
 use sweep::{SweepEnd, Sweeps};
+
+pub use persist::NotDurable;
 
 /// How one account is called.
 #[derive(Clone)]
@@ -66,20 +77,40 @@ struct Inner {
     tracker: Mutex<Tracker>,
     accounts: Mutex<Arc<BTreeMap<AccountName, AccountApi>>>,
     sweeps: Sweeps,
+    /// `None` where nothing outlives the process.
+    persister: Option<Persister>,
     stopping: watch::Sender<bool>,
     own: Arc<OwnMetrics>,
     clock: Arc<dyn Clock>,
 }
 
 impl Collector {
-    /// A collector that knows no target yet. Transfers that began before this moment have a base that is not counted.
+    /// A collector that knows no target yet, and keeps what it learns in memory alone. Transfers that began before this
+    /// moment have a base that is not counted.
     pub fn new(own: Arc<OwnMetrics>, clock: Arc<dyn Clock>, settings: Settings) -> Self {
+        Self::with(own, clock, settings, None)
+    }
+
+    /// One that goes on from `saved`, as `store` has loaded it, and keeps what it learns in `store`.
+    pub fn with_store(
+        own: Arc<OwnMetrics>,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+        store: Arc<dyn Store>,
+        saved: Saved,
+    ) -> Self {
+        let persister = Persister::new(store, saved, Arc::clone(&own));
+        Self::with(own, clock, settings, Some(persister))
+    }
+
+    fn with(own: Arc<OwnMetrics>, clock: Arc<dyn Clock>, settings: Settings, persister: Option<Persister>) -> Self {
         let tracker = Tracker::new(settings, clock.now().wall);
         Self {
             inner: Arc::new(Inner {
                 tracker: Mutex::new(tracker),
                 accounts: Mutex::default(),
                 sweeps: Sweeps::default(),
+                persister,
                 stopping: watch::Sender::new(false),
                 own,
                 clock,
@@ -92,6 +123,10 @@ impl Collector {
         let now = self.inner.clock.now();
         let mut tracker = self.inner.tracker();
         tracker.configure(targets.settings, targets.accounts.iter().map(|api| api.account.clone()));
+        // Before any transfer of the configuration is taken for a new one.
+        if let Some(saved) = self.inner.persister.as_ref().and_then(Persister::take_saved) {
+            tracker.restore(saved, now);
+        }
         for (key, title) in targets.connectors {
             tracker.know_connector(key, title, now);
         }
@@ -117,27 +152,73 @@ impl Collector {
         self.inner.tracker().track(key, origin, started_at, now);
     }
 
+    /// Takes in what a source has told; what comes back says for each fact what became of it. It is durable once
+    /// [`Collector::persist`] has returned.
+    pub fn learn(&self, facts: &[Fact], origin: Origin) -> Vec<Learned> {
+        let now = self.inner.clock.now();
+        let mut tracker = self.inner.tracker();
+        facts.iter().map(|fact| tracker.learn(fact, origin, now)).collect()
+    }
+
+    /// Has the transfers of `origin` be these and no others.
+    pub fn replace(&self, origin: Origin, transfers: &std::collections::BTreeSet<TransferKey>) {
+        let now = self.inner.clock.now();
+        let mut tracker = self.inner.tracker();
+        tracker.retain_origin(origin, &|key| transfers.contains(key));
+        for key in transfers {
+            tracker.track(key.clone(), origin, None, now);
+        }
+    }
+
+    /// Takes in which connectors an account has.
+    pub fn know_connectors(&self, account: &AccountName, listed: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>) {
+        let now = self.inner.clock.now();
+        self.inner.tracker().know_connectors(account, listed, now);
+    }
+
+    /// Takes `origin` from a transfer, which is no longer tracked if it was the last; true if it was tracked.
+    pub fn untrack(&self, key: &TransferKey, origin: Origin) -> bool {
+        let now = self.inner.clock.now();
+        self.inner.tracker().untrack(key, origin, now)
+    }
+
+    /// Returns when everything that was learned before the call is durable; at once where nothing outlives the process.
+    ///
+    /// # Errors
+    /// It could not be written. It is known all the same, and written as soon as that can be done.
+    pub async fn persist(&self) -> Result<(), NotDurable> {
+        self.inner.persist().await
+    }
+
+    /// Writes what has changed every second, for ever. Ends at once where nothing outlives the process.
+    pub async fn keep_flushed(&self) {
+        self.inner.keep_flushed().await;
+    }
+
     /// Starts a sweep or joins the running one, and waits until it ends, `budget` is over or the collector is stopped.
+    /// What is told then has been written, if there is a store and it is neither failing nor too slow for the budget.
     pub async fn collect(&self, budget: Duration) -> Collected {
+        let start = tokio::time::Instant::now();
         let mut sweep = self.inner.sweeps.start_or_join(&self.inner);
         let mut stopping = self.inner.stopping.subscribe();
+        let sweeping = self.inner.persister.as_ref().map_or(budget, |_| persist::less_a_write(budget));
         // A sweep whose task died drops its sender: the scrape is answered with what is known.
         let complete = tokio::select! {
             end = sweep.wait_for(Option::is_some) => end.is_ok_and(|end| end.is_some_and(SweepEnd::is_complete)),
-            () = tokio::time::sleep(budget) => false,
+            () = tokio::time::sleep(sweeping) => false,
             _ = stopping.wait_for(|stopping| *stopping) => false,
         };
-        self.answer(complete)
+        self.answer_durably(complete, budget.saturating_sub(start.elapsed())).await
     }
 
     /// Sweeps until the end, however long it takes, and answers.
     pub async fn collect_whole(&self) -> Collected {
         let mut sweep = self.inner.sweeps.start_or_join(&self.inner);
         let complete = sweep.wait_for(Option::is_some).await.is_ok_and(|end| end.is_some_and(SweepEnd::is_complete));
-        self.answer(complete)
+        self.answer_durably(complete, Duration::MAX).await
     }
 
-    /// What is known, without any call.
+    /// What is known, without any call, and whether it is durable or not: no counter may be told from it.
     pub fn known(&self) -> Collected {
         let nothing_due = self.inner.tracker().due(self.inner.clock.now()).is_empty();
         self.answer(nothing_due)
@@ -148,13 +229,28 @@ impl Collector {
         self.inner.stopping.send_replace(true);
     }
 
-    fn answer(&self, complete: bool) -> Collected {
-        for api in self.inner.accounts().values() {
-            self.inner.own.set_rate_limit(&api.account, api.limits.rate());
+    /// What is known, once it is written: a value that a crash could take back would be a counter that falls.
+    async fn answer_durably(&self, complete: bool, left: Duration) -> Collected {
+        match self.inner.written(left).await {
+            Some((snapshot, now)) => {
+                self.tell_rates();
+                Collected { snapshot, complete, now }
+            }
+            None => self.answer(complete),
         }
+    }
+
+    fn answer(&self, complete: bool) -> Collected {
+        self.tell_rates();
         let now = self.inner.clock.now();
         let snapshot = Arc::new(self.inner.tracker().snapshot(now));
         Collected { snapshot, complete, now }
+    }
+
+    fn tell_rates(&self) {
+        for api in self.inner.accounts().values() {
+            self.inner.own.set_rate_limit(&api.account, api.limits.rate());
+        }
     }
 }
 

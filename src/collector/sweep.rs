@@ -251,15 +251,7 @@ async fn work(
 /// One record for each file that fails, once.
 fn report(key: &TransferKey, applied: &Applied) {
     for file in &applied.failed {
-        warn!(
-            aws_account = %key.account,
-            connector_id = %key.connector,
-            transfer_id = %key.transfer,
-            file_path = file.path,
-            failure_code = file.code.as_ref().map_or("", |code| code.as_str()),
-            failure_message = file.message.as_deref().unwrap_or_default(),
-            "file failed"
-        );
+        file.log(key);
     }
     if applied.gone {
         warn!(

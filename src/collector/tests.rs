@@ -6,8 +6,8 @@ use super::*;
 use crate::model::{ConnectorId, FileResult, FileStatus, Shard, TransferId, TransferState};
 use crate::transfer::{ApiFuture, ErrorKind, ResultsPage, TransferError};
 
-const SECOND: Duration = Duration::from_secs(1);
-const SETTINGS: Settings = Settings {
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(super) const SETTINGS: Settings = Settings {
     min_refresh_interval: Duration::from_secs(10),
     max_refresh_interval: Duration::from_mins(5),
     gone_after: Duration::from_mins(1),
@@ -18,7 +18,7 @@ const SETTINGS: Settings = Settings {
 };
 
 /// A clock that follows tokio's, which the tests pause.
-fn clock() -> Arc<dyn Clock> {
+pub(super) fn clock() -> Arc<dyn Clock> {
     let (base, wall) = (tokio::time::Instant::now(), UNIX_EPOCH + Duration::from_hours(500_000));
     let instant = Instant::now() + Duration::from_secs(1_000);
     Arc::new(move || Now { instant, wall }.after(base.elapsed()))
@@ -69,7 +69,7 @@ impl<F: Fn(&str) -> Result<&'static str, ErrorKind> + Send + Sync + 'static> Tra
     }
 }
 
-fn key(account: &str, transfer: &str) -> TransferKey {
+pub(super) fn key(account: &str, transfer: &str) -> TransferKey {
     TransferKey {
         account: AccountName::new(account),
         connector: "c-0123456789abcdef0".parse().unwrap(),

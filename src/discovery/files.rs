@@ -178,9 +178,3 @@ fn text(path: &Path) -> io::Result<String> {
     }
     String::from_utf8(bytes).map_err(|_| io::Error::other("not UTF-8"))
 }
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        self.sources.iter().for_each(|source| source.report.forget());
-    }
-}

@@ -4,17 +4,25 @@
 //! | source | sees | how |
 //! | --- | --- | --- |
 //! | [`files`] | whatever the files list | read again at an interval, taken up when their content changes |
+//! | [`events`] | ends of files and operations, and what callers or CloudTrail tell of starts | a queue of SQS, emptied |
+//! | [`cloudtrail`] | starts | the event history, looked up at an interval |
 
+mod backoff;
+pub mod body;
+pub mod cloudtrail;
+pub mod connectors;
+pub mod events;
 pub mod files;
+mod outcome;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::metrics::own::OwnMetrics;
-use crate::model::{Fact, Now, Origin, TransferKey};
+use crate::model::{AccountName, ConnectorDetails, ConnectorId, Fact, Now, Origin, TransferKey};
 use crate::tracker::Learned;
 
 /// What was learned is in memory alone: the store does not take it.
@@ -30,6 +38,9 @@ pub trait Sink: Send + Sync + 'static {
     /// Has a source's transfers be these and no others: those that it told before and that are not among them lose this
     /// origin.
     fn replace(&self, origin: Origin, transfers: BTreeSet<TransferKey>);
+
+    /// Takes in which connectors an account has now, and what AWS tells of them.
+    fn connectors(&self, account: &AccountName, listed: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>);
 
     /// Ends when all that was learned before is durable. At once where there is no store.
     fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), NotDurable>> + Send + '_>>;
@@ -60,11 +71,6 @@ impl Report {
     /// A look has failed.
     pub fn failed(&self, duration: Duration) {
         self.own.note_discovery(self.source, &self.target, None, duration);
-    }
-
-    /// The source is configured no more.
-    pub fn forget(&self) {
-        self.own.forget_discovery(self.source, &self.target);
     }
 }
 

@@ -7,7 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::families::Family;
 use super::format::Dialect;
 use super::{protobuf, text};
-use crate::model::{ConnectorLabels, DOCUMENTED_FAILURE_CODES, FileStatus, TransferId, TransferState};
+use crate::model::{
+    ConnectorLabels, DOCUMENTED_FAILURE_CODES, DURATION_BOUNDS, Durations, FileStatus, TransferId, TransferState,
+};
 
 /// An exemplar's label names and values together have at most this many characters
 /// (<https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md#exemplars>).
@@ -304,6 +306,21 @@ impl Encoder {
         if self.dialect == Dialect::OpenMetrics {
             self.line("_created", none, unix_seconds(created));
         }
+    }
+
+    /// All samples of durations: in classic buckets, and in the exponential ones where the format has them.
+    pub(super) fn durations(&mut self, durations: &Durations, created: SystemTime) {
+        let mut cumulative = 0;
+        let classic = durations.classic.iter().zip(DURATION_BOUNDS).map(|(count, bound)| {
+            cumulative += count;
+            (cumulative, bound)
+        });
+        let classic: Vec<_> = classic.collect();
+        if self.dialect == Dialect::Protobuf {
+            let histogram = protobuf::native_histogram(durations, classic.into_iter(), created);
+            return protobuf::metric(&mut self.out, &self.row, &[], &histogram);
+        }
+        self.histogram(durations.count(), durations.sum, &classic, created);
     }
 
     /// A whole line of the text formats, whose name is the family's with a suffix.

@@ -97,6 +97,15 @@ families! {
     FILES_FINISHED = "aws_transfer_connector_files_finished_total", Counter, Sweep,
         &["aws_account", "aws_region", "connector_id", "status", "failure_code"],
         "Files seen to reach COMPLETED or FAILED, each counted once. What had finished before this exporter could watch is not counted.";
+    BYTES = "aws_transfer_connector_bytes_total", Counter, Sweep,
+        &["aws_account", "aws_region", "connector_id", "operation"],
+        "Bytes of the files that were sent or retrieved, as events tell. Absent without a queue of events.";
+    FILE_DURATION = "aws_transfer_connector_file_duration_seconds", Histogram, Sweep,
+        &["aws_account", "aws_region", "connector_id", "operation"],
+        "Time from the start of a file to its end, as events tell. Absent without a queue of events.";
+    OPERATIONS = "aws_transfer_connector_operations_total", Counter, Sweep,
+        &["aws_account", "aws_region", "connector_id", "operation", "status", "failure_code"],
+        "Directory listings (LIST), remote moves (MOVE) and remote deletes (DELETE) by how they ended, as events tell: no API call reveals it. Absent without a queue of events.";
     OLDEST_UNFINISHED = "aws_transfer_connector_oldest_unfinished_timestamp_seconds", Gauge, Sweep, CONNECTOR,
         "Start (first sight where no source tells the start) of the oldest unfinished transfer, in seconds since the epoch. Absent when none is unfinished.";
     LAST_COMPLETED = "aws_transfer_connector_last_completed_timestamp_seconds", Gauge, Sweep, CONNECTOR,
@@ -107,7 +116,7 @@ families! {
         "Age of the stalest answer among the unfinished transfers. Absent when none of them has been answered.";
     CONNECTOR_INFO = "aws_transfer_connector_info", Gauge, Sweep,
         &["aws_account", "aws_region", "connector_id", "name"],
-        "Always 1. What people call the connector (its id where no name is configured), and the labels configured for it.";
+        "Always 1. What people call the connector (its id where no name is configured), its url, egress_type and status where its connectors are looked at, and the labels configured for it.";
     TRANSFERS = "aws_transfer_exporter_transfers", Gauge, Sweep, &["origin"],
         "Tracked transfers by where they were learned from.";
     SCRAPE_COMPLETE = "aws_transfer_exporter_scrape_complete", Gauge, Sweep, &[],
@@ -123,7 +132,9 @@ families! {
     DISCOVERY_TRANSFERS = "aws_transfer_exporter_discovery_transfers_total", Counter, Own, &["source", "target"],
         "Transfers, and connectors, that a source has told and that were not known from it before.";
     DISCOVERY_MESSAGES = "aws_transfer_exporter_discovery_messages_total", Counter, Own, &["target", "outcome"],
-        "Messages received from a queue, by outcome: understood, duplicate (told before), foreign (of another account, connector or shard), unknown (nobody understands the body: it is left to the queue's redrive policy), failed (understood, and not durable yet: it comes again).";
+        "Messages received from a queue, and records of CloudTrail, by outcome: understood, duplicate (told before), foreign (of another account, connector or shard), unknown (nobody understands the body: it is left to the queue's redrive policy), failed (understood, and not durable yet: it stays in the queue until it is).";
+    DISCOVERY_QUEUE_MESSAGES = "aws_transfer_exporter_discovery_queue_messages", Gauge, Own, &["target"],
+        "Messages in a queue, those that are received and not deleted yet included, as SQS counts them: approximate, and asked for once a minute. Absent where SQS does not tell it.";
     API_REQUESTS = "aws_transfer_exporter_api_requests_total", Counter, Own,
         &["aws_account", "aws_region", "operation", "outcome"],
         "Attempts at AWS API requests, retries included, by outcome. Denied includes attempts for which no valid credentials could be had.";
@@ -133,6 +144,14 @@ families! {
         "API requests per second that are allowed now. Falls when AWS throttles, and climbs back.";
     SWEEP_DURATION = "aws_transfer_exporter_sweep_duration_seconds", Gauge, Own, &[],
         "Duration of the last sweep that has ended.";
+    STORAGE_UP = "aws_transfer_exporter_storage_up", Gauge, Own, &[],
+        "1 if the newest write of what is known succeeded, 0 if it failed or takes too long: then the exporter goes on in memory. Absent without --storage.path.";
+    STORAGE_SIZE = "aws_transfer_exporter_storage_size_bytes", Gauge, Own, &[],
+        "Size of the file below --storage.path. Absent without it.";
+    STORAGE_WRITE_DURATION = "aws_transfer_exporter_storage_write_duration_seconds", Histogram, Own, &[],
+        "Duration of writes that succeeded. Absent without --storage.path.";
+    STORAGE_WRITE_ERRORS = "aws_transfer_exporter_storage_write_errors_total", Counter, Own, &[],
+        "Writes that failed; what they held is written later. Absent without --storage.path.";
     CONFIG_RELOAD_OK = "aws_transfer_exporter_config_last_reload_successful", Gauge, Own, &[],
         "1 if the last attempt to load the configuration succeeded.";
     CONFIG_RELOAD_AT = "aws_transfer_exporter_config_last_reload_success_timestamp_seconds", Gauge, Own, &[],

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
-use prometheus::{CounterVec, Gauge, GaugeVec, HistogramOpts, HistogramVec, Opts, Registry};
+use prometheus::{Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, Opts, Registry};
 
 use super::encoder::Encoder;
 use super::families::{self, Family, Kind};
@@ -22,6 +22,7 @@ pub struct OwnMetrics {
     sweep: Gauge,
     reload_ok: Gauge,
     reload_at: Gauge,
+    storage: Storage,
     shard: GaugeVec,
     discovery: DiscoveryMetrics,
 }
@@ -33,6 +34,15 @@ struct DiscoveryMetrics {
     duration: GaugeVec,
     transfers: CounterVec,
     messages: CounterVec,
+    queue_messages: GaugeVec,
+}
+
+/// Shown once there is a storage.
+struct Storage {
+    up: Gauge,
+    size: Gauge,
+    writes: Histogram,
+    errors: Counter,
 }
 
 /// A descriptor that `prometheus` refuses.
@@ -65,17 +75,27 @@ impl OwnMetrics {
                 duration: gauges(&families::DISCOVERY_DURATION)?,
                 transfers: counters(&families::DISCOVERY_TRANSFERS)?,
                 messages: counters(&families::DISCOVERY_MESSAGES)?,
+                queue_messages: gauges(&families::DISCOVERY_QUEUE_MESSAGES)?,
+            },
+            storage: Storage {
+                up: gauge(&families::STORAGE_UP)?,
+                size: gauge(&families::STORAGE_SIZE)?,
+                writes: Histogram::with_opts(
+                    HistogramOpts::from(opts(&families::STORAGE_WRITE_DURATION)).buckets(BUCKETS.to_vec()),
+                )?,
+                errors: Counter::with_opts(opts(&families::STORAGE_WRITE_ERRORS))?,
             },
             registry,
         };
         let build = GaugeVec::new(opts(&families::BUILD_INFO), families::BUILD_INFO.labels)?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION"), env!("RUSTC_VERSION")]).set(1.0);
-        let collectors: [Box<dyn Collector>; 13] = [
+        let collectors: [Box<dyn Collector>; 14] = [
             Box::new(own.discovery.up.clone()),
             Box::new(own.discovery.last_success.clone()),
             Box::new(own.discovery.duration.clone()),
             Box::new(own.discovery.transfers.clone()),
             Box::new(own.discovery.messages.clone()),
+            Box::new(own.discovery.queue_messages.clone()),
             Box::new(own.requests.clone()),
             Box::new(own.durations.clone()),
             Box::new(own.rate_limit.clone()),
@@ -136,16 +156,27 @@ impl OwnMetrics {
         self.discovery.transfers.with_label_values(&[source, target]).inc_by(transfers as f64);
     }
 
-    /// Counts messages of a queue; 0 makes the series stand.
+    /// Tells how many messages a queue holds; `None` where nobody knows.
+    pub fn set_queue_messages(&self, target: &str, messages: Option<u64>) {
+        let gauge = &self.discovery.queue_messages;
+        #[expect(clippy::cast_precision_loss, reason = "a count of messages is far below 2^53")]
+        match messages {
+            Some(messages) => gauge.with_label_values(&[target]).set(messages as f64),
+            // It may have had none.
+            None => drop(gauge.remove_label_values(&[target])),
+        }
+    }
+
+    /// Counts messages of a queue, or records of CloudTrail; 0 makes the series stand.
     pub fn count_messages(&self, target: &str, outcome: &str, messages: u32) {
         self.discovery.messages.with_label_values(&[target, outcome]).inc_by(f64::from(messages));
     }
 
-    /// Forgets a source that is configured no more.
-    pub fn forget_discovery(&self, source: &str, target: &str) {
-        for gauge in [&self.discovery.up, &self.discovery.last_success, &self.discovery.duration] {
-            // It may have had none.
-            let _ = gauge.remove_label_values(&[source, target]);
+    /// Forgets how all sources did: those that are still configured tell it anew.
+    pub fn forget_discovery(&self) {
+        let DiscoveryMetrics { up, last_success, duration, queue_messages, .. } = &self.discovery;
+        for gauge in [up, last_success, duration, queue_messages] {
+            gauge.reset();
         }
     }
 
@@ -160,6 +191,38 @@ impl OwnMetrics {
         if loaded {
             self.reload_at.set(now.unix_seconds());
         }
+    }
+
+    /// Shows the storage's families from here on.
+    pub fn start_storage(&self) {
+        let Storage { up, size, writes, errors } = &self.storage;
+        let collectors: [Box<dyn Collector>; 4] =
+            [Box::new(up.clone()), Box::new(size.clone()), Box::new(writes.clone()), Box::new(errors.clone())];
+        for collector in collectors {
+            // Those that are shown already are refused, and stay.
+            let _ = self.registry.register(collector);
+        }
+    }
+
+    /// Notes whether the newest write succeeded.
+    pub fn note_storage(&self, up: bool) {
+        self.storage.up.set(f64::from(u8::from(up)));
+    }
+
+    /// Notes the size of the storage, in bytes.
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    pub fn set_storage_size(&self, bytes: u64) {
+        self.storage.size.set(bytes as f64);
+    }
+
+    /// Notes how long a write took that succeeded.
+    pub fn observe_storage_write(&self, duration: Duration) {
+        self.storage.writes.observe(duration.as_secs_f64());
+    }
+
+    /// Counts a write that failed.
+    pub fn count_storage_error(&self) {
+        self.storage.errors.inc();
     }
 
     /// The present values.

@@ -5,6 +5,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::families::{Family, Kind};
+use crate::model::{DURATION_SCHEMA, Durations};
 
 const LEN: u8 = 2;
 const VARINT: u8 = 0;
@@ -97,6 +98,12 @@ pub(super) fn histogram(
     buckets: impl Iterator<Item = (u64, f64)>,
     created: SystemTime,
 ) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512);
+    bytes(&mut out, METRIC_HISTOGRAM, &classic_fields(count, sum, buckets, created));
+    out
+}
+
+fn classic_fields(count: u64, sum: f64, buckets: impl Iterator<Item = (u64, f64)>, created: SystemTime) -> Vec<u8> {
     let mut histogram = Vec::with_capacity(512);
     histogram.push(tag(1, VARINT));
     varint(&mut histogram, count);
@@ -108,9 +115,60 @@ pub(super) fn histogram(
         bytes(&mut histogram, tag(3, LEN), &bucket);
     }
     bytes(&mut histogram, tag(15, LEN), &timestamp(created));
-    let mut out = Vec::with_capacity(histogram.len() + 3);
-    bytes(&mut out, METRIC_HISTOGRAM, &histogram);
+    histogram
+}
+
+/// `Metric.histogram` with both kinds of buckets: beside the classic ones a native histogram of `schema`, the zero bucket
+/// and spans of positive buckets, each bucket told by how it differs from the one before.
+pub(super) fn native_histogram(
+    durations: &Durations,
+    classic: impl Iterator<Item = (u64, f64)>,
+    created: SystemTime,
+) -> Vec<u8> {
+    let mut fields = classic_fields(durations.count(), durations.sum, classic, created);
+    fields.push(tag(5, VARINT));
+    varint(&mut fields, zigzag(DURATION_SCHEMA.into()));
+    // A threshold of 0: the bucket of what took no time at all. Without it, an empty histogram is taken for a classic one.
+    double(&mut fields, 6, 0.0);
+    fields.push(tag(7, VARINT));
+    varint(&mut fields, durations.zeros);
+    let mut spans: Vec<(i32, u32)> = Vec::new();
+    let (mut next, mut before) = (0, 0);
+    let mut deltas = Vec::new();
+    for (index, count) in &durations.exponential {
+        match spans.last_mut() {
+            Some((_, length)) if *index == next => *length += 1,
+            _ => spans.push((index - next, 1)),
+        }
+        next = index + 1;
+        let count = i64::try_from(*count).unwrap_or(i64::MAX);
+        deltas.push(count - before);
+        before = count;
+    }
+    if spans.is_empty() {
+        // A span of no buckets says that the histogram is a native one.
+        spans.push((0, 0));
+    }
+    for (offset, length) in spans {
+        let mut span = vec![tag(1, VARINT)];
+        varint(&mut span, zigzag(offset.into()));
+        span.push(tag(2, VARINT));
+        varint(&mut span, length.into());
+        bytes(&mut fields, tag(12, LEN), &span);
+    }
+    for delta in deltas {
+        fields.push(tag(13, VARINT));
+        varint(&mut fields, zigzag(delta));
+    }
+    let mut out = Vec::with_capacity(fields.len() + 3);
+    bytes(&mut out, METRIC_HISTOGRAM, &fields);
     out
+}
+
+/// A signed number as a varint has it: small where its amount is.
+#[expect(clippy::cast_sign_loss, reason = "the bits are what is wanted")]
+fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
 }
 
 /// `google.protobuf.Timestamp`.
@@ -139,4 +197,41 @@ pub(super) fn head(out: &mut Vec<u8>, family: &Family, metrics: usize) {
     }
     varint(out, (fields.len() + metrics) as u64);
     out.extend_from_slice(&fields);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_native_histogram_has_its_buckets_in_spans_and_differences() {
+        let mut durations = Durations::default();
+        // 1 s is in bucket 0, 2 s in bucket 8, 2.125 s in bucket 9.
+        for millis in [0, 1_000, 1_000, 2_000, 2_125, 2_125, 2_125] {
+            durations.observe(Duration::from_millis(millis));
+        }
+        let told = native_histogram(&durations, std::iter::empty(), UNIX_EPOCH);
+        let expected = [
+            &[METRIC_HISTOGRAM, 48][..],
+            &[tag(1, VARINT), 7, tag(2, FIXED64)],
+            &10.375_f64.to_le_bytes(),
+            &[tag(15, LEN), 4, 8, 0, 16, 0],
+            &[tag(5, VARINT), 6, tag(6, FIXED64)],
+            &0.0_f64.to_le_bytes(),
+            &[tag(7, VARINT), 1],
+            // From bucket 0 on one bucket; after a gap of 7, two.
+            &[tag(12, LEN), 4, 8, 0, 16, 1],
+            &[tag(12, LEN), 4, 8, 14, 16, 2],
+            &[tag(13, VARINT), 4, tag(13, VARINT), 1, tag(13, VARINT), 4],
+        ];
+        assert_eq!(told, expected.concat());
+    }
+
+    #[test]
+    fn an_empty_native_histogram_still_says_that_it_is_one() {
+        let told = native_histogram(&Durations::default(), std::iter::empty(), UNIX_EPOCH);
+        assert!(told.ends_with(&[tag(7, VARINT), 0, tag(12, LEN), 4, 8, 0, 16, 0]), "{told:?}");
+    }
 }

@@ -72,6 +72,26 @@ impl Row for ConnectorView {
         },
         PagedFamily { descriptor: &families::FILES_FINISHED, write: write_finished },
         PagedFamily {
+            descriptor: &families::BYTES,
+            write: |connector, out| {
+                for (direction, moved) in &connector.moved {
+                    out.connector_row(&connector.labels);
+                    out.counter_with(&[("operation", direction.as_str())], moved.bytes, connector.known_since, None);
+                }
+            },
+        },
+        PagedFamily {
+            descriptor: &families::FILE_DURATION,
+            write: |connector, out| {
+                for (direction, moved) in &connector.moved {
+                    out.connector_row(&connector.labels);
+                    out.label("operation", direction.as_str());
+                    out.durations(&moved.durations, connector.known_since);
+                }
+            },
+        },
+        PagedFamily { descriptor: &families::OPERATIONS, write: write_operations },
+        PagedFamily {
             descriptor: &families::OLDEST_UNFINISHED,
             write: |connector, out| write_time(connector, connector.oldest_unfinished, out),
         },
@@ -89,6 +109,11 @@ impl Row for ConnectorView {
                 out.connector_row(&connector.labels);
                 let title = connector.title.as_deref();
                 out.label("name", title.map_or(connector.labels.id.as_str(), |title| &title.name));
+                if let Some(details) = &connector.details {
+                    out.label("url", &details.url);
+                    out.label("egress_type", &details.egress_type);
+                    out.label("status", &details.status);
+                }
                 for (name, value) in title.into_iter().flat_map(|title| &title.labels) {
                     out.label(name, value);
                 }
@@ -160,6 +185,18 @@ fn write_finished(connector: &ConnectorView, out: &mut Encoder) {
     for (code, seen) in coded().filter(|(code, _)| !code.is_documented()) {
         let labels = [("status", FileStatus::Failed.as_str()), ("failure_code", code.as_str())];
         out.counter_with(&labels, seen.files, since, seen.newest.as_ref());
+    }
+}
+
+fn write_operations(connector: &ConnectorView, out: &mut Encoder) {
+    for ((operation, end), count) in &connector.operations {
+        let (status, code) = match end {
+            Finished::Completed => (FileStatus::Completed, ""),
+            Finished::Failed(code) => (FileStatus::Failed, code.as_ref().map_or("", |code| code.as_str())),
+        };
+        let labels = [("operation", operation.as_str()), ("status", status.as_str()), ("failure_code", code)];
+        out.connector_row(&connector.labels);
+        out.counter_with(&labels, *count, connector.known_since, None);
     }
 }
 

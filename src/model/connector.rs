@@ -23,6 +23,17 @@ pub struct ConnectorKey {
     pub id: ConnectorId,
 }
 
+/// What AWS tells of an SFTP connector beside its transfers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectorDetails {
+    /// Where it connects to; empty for one through a VPC.
+    pub url: Arc<str>,
+    /// `SERVICE_MANAGED` or `VPC_LATTICE`.
+    pub egress_type: Arc<str>,
+    /// `ACTIVE`, `ERRORED` or `PENDING`.
+    pub status: Arc<str>,
+}
+
 /// What people call a connector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectorTitle {

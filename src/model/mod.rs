@@ -12,7 +12,7 @@ mod snapshot;
 mod transfer;
 
 pub use clock::{Clock, Now};
-pub use connector::{Account, ConnectorKey, ConnectorNames, ConnectorTitle};
+pub use connector::{Account, ConnectorDetails, ConnectorKey, ConnectorNames, ConnectorTitle};
 pub use event::{Direction, Fact, FileEnd, OperationEnd, RemoteOperation, StartedTransfer};
 pub use hash::stable_hash;
 pub use histogram::{DURATION_BOUNDS, DURATION_SCHEMA, Durations};

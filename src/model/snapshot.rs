@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::{
-    Account, ConnectorId, ConnectorTitle, Direction, Durations, FailureCode, FileCounts, Origin, RemoteOperation,
-    TransferId, TransferState,
+    Account, ConnectorDetails, ConnectorId, ConnectorTitle, Direction, Durations, FailureCode, FileCounts, Origin,
+    RemoteOperation, TransferId, TransferState,
 };
 
 /// Rows that are told together. The same `Arc` as long as no row of it has changed, so that what was made of a page
@@ -84,6 +84,8 @@ pub struct ConnectorView {
     pub labels: Arc<ConnectorLabels>,
     /// What people call it, where that is configured.
     pub title: Option<Arc<ConnectorTitle>>,
+    /// What AWS tells of it, where that is asked.
+    pub details: Option<Arc<ConnectorDetails>>,
     /// When it became known: the moment from which its counters count.
     pub known_since: SystemTime,
     /// The sum over its transfers; `None` until one of them has been read.

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 use super::tally::Tally;
 use super::transfer::Transfer;
 use crate::model::{
-    Account, ConnectorKey, ConnectorLabels, ConnectorTitle, ConnectorView, FileCounts, Now, StateCounts,
+    Account, ConnectorDetails, ConnectorKey, ConnectorLabels, ConnectorTitle, ConnectorView, FileCounts, Now,
+    StateCounts,
 };
 
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(super) struct Connector {
     /// A source other than the configuration has told a transfer of it.
     pub(super) discovered: bool,
     pub(super) title: Option<Arc<ConnectorTitle>>,
+    /// AWS lists it now, and tells this of it.
+    pub(super) details: Option<Arc<ConnectorDetails>>,
     pub(super) tally: Tally,
     sums: Sums,
 }
@@ -47,6 +50,7 @@ impl Connector {
             declared: false,
             discovered: false,
             title: None,
+            details: None,
             tally: Tally::default(),
             sums: Sums::default(),
         }
@@ -54,7 +58,7 @@ impl Connector {
 
     /// Nothing knows it: no transfer, no configuration, and no source has told of it.
     pub(super) fn is_unknown(&self) -> bool {
-        !self.declared && !self.discovered && self.sums.states.total() == 0
+        !self.declared && !self.discovered && self.details.is_none() && self.sums.states.total() == 0
     }
 
     /// Adds a transfer to the sums.
@@ -97,6 +101,7 @@ impl Connector {
         ConnectorView {
             labels: Arc::clone(&self.labels),
             title: self.title.clone(),
+            details: self.details.clone(),
             known_since: self.known_since,
             files: (self.sums.known > 0).then(|| self.sums.files.clone()),
             states: self.sums.states,

@@ -1,5 +1,7 @@
 //! What sources other than the API tell.
 
+use std::sync::Arc;
+
 use super::ledger::Told;
 use super::{FailedFile, Tracker, retired_hash};
 use crate::model::{Fact, FileEnd, Finished, Now, OperationEnd, Origin, Shard, TransferKey, stable_hash};
@@ -93,7 +95,8 @@ impl Tracker {
         if self.operations.contains(hash) {
             return Learned::Duplicate;
         }
-        let number = self.connectors.number_of(connector.clone(), account, now);
+        let account = Arc::clone(account);
+        let number = self.number_of(connector.clone(), &account, now);
         self.operations.insert(hash, now.wall + REMEMBERED, ());
         if let Some(journal) = &mut self.journal {
             journal.operations.insert(hash);

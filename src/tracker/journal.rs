@@ -41,6 +41,9 @@ impl Tracker {
             connector.known_since = time(record.known_since);
             connector.discovered = record.discovered;
             connector.tally = Tally::from(&record);
+            if self.settings.events {
+                connector.tally.expect_events();
+            }
             for end in connector.tally.finished.keys() {
                 if let Finished::Failed(Some(code)) = end {
                     self.codes.admit_code(code);
@@ -65,6 +68,10 @@ impl Tracker {
         }
         for (hash, until) in saved.operations {
             self.operations.insert(hash, time(until), ());
+        }
+        // Taking a transfer up touches its connector, of which nothing has changed.
+        if let Some(journal) = &mut self.journal {
+            journal.connectors.clear();
         }
     }
 
@@ -123,7 +130,28 @@ impl Tracker {
         changes
     }
 
-    /// Marks everything as changed: what was taken could not be written.
+    /// Marks again what was taken and could not be written. What is written next time are the values of then.
+    pub fn put_back(&mut self, changes: &Changes) {
+        let Some(mut journal) = self.journal.take() else { return };
+        for (key, _) in &changes.transfers {
+            match self.slot(key) {
+                Some(slot) => journal.transfers.insert(slot),
+                None => journal.dropped.insert(key.clone()),
+            };
+        }
+        for (key, _) in &changes.connectors {
+            match self.connectors.find(key) {
+                Some(number) => journal.connectors.insert(number),
+                None => journal.dropped_connectors.insert(key.clone()),
+            };
+        }
+        journal.retired.extend(changes.retired.iter().map(|(hash, _)| *hash));
+        journal.operations.extend(changes.operations.iter().map(|(hash, _)| *hash));
+        journal.meta = Meta::default();
+        self.journal = Some(journal);
+    }
+
+    /// Marks everything as changed: nothing of what was written is there any more.
     pub fn mark_all(&mut self) {
         let Some(journal) = &mut self.journal else { return };
         journal.transfers.extend(self.transfers.slots());

@@ -5,6 +5,7 @@ mod codes;
 mod connector;
 mod connectors;
 mod events;
+mod failed;
 #[cfg(test)]
 mod interleaved;
 mod journal;
@@ -26,8 +27,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::model::{
-    Account, AccountName, ConnectorKey, ConnectorTitle, FailureCode, FileResult, Now, Origin, Shard, Snapshot,
-    TransferKey, TransferView, stable_hash,
+    Account, AccountName, ConnectorDetails, ConnectorId, ConnectorKey, ConnectorTitle, FailureCode, FileResult, Now,
+    Origin, Shard, Snapshot, TransferKey, TransferView, stable_hash,
 };
 use codes::CodeBook;
 use connectors::Connectors;
@@ -154,7 +155,12 @@ impl Tracker {
             connector.declared = false;
             connector.title = None;
             match self.accounts.get(&connector.key.account) {
-                Some(account) if *account == connector.labels.account => self.connectors.touch(number),
+                Some(account) if *account == connector.labels.account => {
+                    if settings.events {
+                        connector.tally.expect_events();
+                    }
+                    self.connectors.touch(number);
+                }
                 // Another Region: the labels of all its series change, and what was known is of another connector.
                 _ => self.drop_connector(number),
             }
@@ -168,11 +174,40 @@ impl Tracker {
     /// until the next [`Tracker::configure`].
     pub fn know_connector(&mut self, key: ConnectorKey, title: Option<ConnectorTitle>, now: Now) {
         let Some(account) = self.accounts.get(&key.account) else { return };
-        let number = self.connectors.number_of(key, account, now);
+        let account = Arc::clone(account);
+        let number = self.number_of(key, &account, now);
         let connector = &mut self.connectors[number];
         connector.declared = true;
         connector.title = title.map(Arc::new);
         self.connectors.touch(number);
+    }
+
+    /// Takes in which connectors an account has, and what AWS tells of them. One that is no longer among them, and that
+    /// nothing else knows, goes.
+    pub fn know_connectors(
+        &mut self,
+        account: &AccountName,
+        listed: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
+        now: Now,
+    ) {
+        let Some(known) = self.accounts.get(account).map(Arc::clone) else { return };
+        for id in listed.keys() {
+            self.number_of(ConnectorKey { account: account.clone(), id: id.clone() }, &known, now);
+        }
+        for number in self.connectors.numbers() {
+            let connector = &mut self.connectors[number];
+            if connector.key.account != *account {
+                continue;
+            }
+            let details = listed.get(&connector.key.id);
+            if connector.details.as_ref() != details {
+                connector.details = details.cloned();
+                self.touch(number);
+            }
+            if self.connectors[number].is_unknown() {
+                self.remove_connector(number);
+            }
+        }
     }
 
     /// Starts to track a transfer, or adds an origin to one that is tracked. `started_at` is its start where the source
@@ -183,7 +218,8 @@ impl Tracker {
             return;
         }
         let Some(account) = self.accounts.get(&key.account) else { return };
-        let number = self.connectors.number_of(key.connector_key(), account, now);
+        let account = Arc::clone(account);
+        let number = self.number_of(key.connector_key(), &account, now);
         self.connectors[number].discovered |= origin != Origin::Config;
         if let Some(slot) = self.transfers.find(number, &key.transfer) {
             self.change(slot, |transfer, _| transfer.learn(origin, started_at));
@@ -251,6 +287,8 @@ impl Tracker {
                     let tally = &mut self.connectors[number].tally;
                     newly.finished.iter().for_each(|end| tally.count(end, &key.transfer, now.wall));
                     self.touch(number);
+                    // With the tally goes what it was counted from, also where the counts are those of before.
+                    self.journal_transfer(slot);
                 }
                 let settled = !self.transfers[slot].state().is_unfinished();
                 Applied { failed: newly.failed, settled, gone: false }
@@ -309,6 +347,15 @@ impl Tracker {
         let transfer = &self.transfers[slot];
         let ConnectorKey { account, id } = self.connectors[transfer.connector()].key.clone();
         TransferKey { account, connector: id, transfer: transfer.id().clone() }
+    }
+
+    /// The number of a connector, which is made known if it is not.
+    fn number_of(&mut self, key: ConnectorKey, account: &Arc<Account>, now: Now) -> u32 {
+        let number = self.connectors.number_of(key, account, now);
+        if self.settings.events {
+            self.connectors[number].tally.expect_events();
+        }
+        number
     }
 
     /// Changes a transfer, and whatever follows from it.

@@ -16,6 +16,17 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// Has the counters that events move stand at 0, so that `increase()` sees the first of each.
+    pub(super) fn expect_events(&mut self) {
+        for direction in Direction::ALL {
+            self.moved.entry(direction).or_default();
+        }
+        for operation in RemoteOperation::ALL {
+            self.operations.entry((operation, Finished::Completed)).or_default();
+            self.operations.entry((operation, Finished::Failed(None))).or_default();
+        }
+    }
+
     /// Counts one file of `transfer` that ended at `at`.
     pub(super) fn count(&mut self, end: &Finished, transfer: &TransferId, at: SystemTime) {
         let entry = self.finished.entry(end.clone()).or_insert(FinishedFiles { files: 0, newest: None });

@@ -3,6 +3,10 @@
 use std::error::Error as StdError;
 
 use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_cloudtrail::operation::lookup_events::LookupEventsError;
+use aws_sdk_sqs::operation::delete_message_batch::DeleteMessageBatchError;
+use aws_sdk_sqs::operation::get_queue_attributes::GetQueueAttributesError;
+use aws_sdk_sqs::operation::receive_message::ReceiveMessageError;
 use aws_sdk_transfer::config::http::HttpResponse;
 use aws_sdk_transfer::error::{ConnectorError, ProvideErrorMetadata, SdkError};
 use aws_sdk_transfer::operation::list_file_transfer_results::ListFileTransferResultsError;
@@ -39,7 +43,14 @@ pub(super) fn attempt(error: &OrchestratorError<AnyError>, response: Option<&Htt
 
 /// What is told of an operation's error, whose type an interceptor does not know: a line for each operation.
 fn metadata(error: &AnyError) -> Option<&ErrorMetadata> {
-    error.downcast_ref::<ListFileTransferResultsError>().map(ProvideErrorMetadata::meta)
+    fn of<E: ProvideErrorMetadata + StdError + Send + Sync + 'static>(error: &AnyError) -> Option<&ErrorMetadata> {
+        error.downcast_ref::<E>().map(ProvideErrorMetadata::meta)
+    }
+    of::<ListFileTransferResultsError>(error)
+        .or_else(|| of::<ReceiveMessageError>(error))
+        .or_else(|| of::<DeleteMessageBatchError>(error))
+        .or_else(|| of::<GetQueueAttributesError>(error))
+        .or_else(|| of::<LookupEventsError>(error))
 }
 
 /// What a call of any operation failed with, retries included.
@@ -149,10 +160,15 @@ fn by_code(code: &str) -> Option<ErrorKind> {
         | "LimitExceededException"
         | "ProvisionedThroughputExceededException"
         | "PriorRequestNotComplete"
+        | "OverLimit"
+        | "KmsThrottled"
         | "SlowDown" => ErrorKind::Throttled,
-        "AccessDeniedException" | "AccessDenied" | "NotAuthorized" | "UnauthorizedOperation" | "OptInRequired" => {
-            ErrorKind::AccessDenied
-        }
+        "AccessDeniedException"
+        | "AccessDenied"
+        | "NotAuthorized"
+        | "UnauthorizedOperation"
+        | "OptInRequired"
+        | "KmsAccessDenied" => ErrorKind::AccessDenied,
         "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired" => {
             ErrorKind::CredentialsExpired
         }

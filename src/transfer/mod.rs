@@ -1,12 +1,16 @@
 //! Floor 2: AWS behind a trait. [`TransferApi`] speaks domain types; [`sdk`] is the adapter, the only place that names
-//! `aws_*`; [`limited`] and [`measured`] are decorators around it; [`all_file_results`] reads all pages.
+//! `aws_*` with its neighbours [`queue`], [`trail`] and [`inventory`], which tell of transfers and connectors; [`limited`] and [`measured`] are
+//! decorators around it; [`all_file_results`] reads all pages.
 //!
 //! **Retries** are the SDK's, with three attempts a call, and its quota of retries bounds them; [`session`] says how.
 
 mod classify;
+mod counted;
 mod error;
+pub mod inventory;
 pub mod limited;
 pub mod measured;
+pub mod queue;
 pub mod rate;
 mod results;
 mod retry_after;
@@ -14,6 +18,7 @@ pub mod sdk;
 pub mod session;
 #[cfg(test)]
 mod settling_tests;
+pub mod trail;
 
 use std::pin::Pin;
 use std::time::Duration;

@@ -7,17 +7,20 @@
 //! wanted, it stands where the attempts are made, and a test counts them: so there is no loop of our own around the
 //! SDK's.
 
+use std::fmt;
 use std::time::Duration;
 
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, ConfigLoader, Region};
+use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_transfer::config::retry::{RetryConfig, RetryPartition};
 use aws_sdk_transfer::config::{Credentials, SharedHttpClient, StalledStreamProtectionConfig};
 
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 
 use crate::config::AccountPlan;
+use crate::model::Account;
 
 /// Attempts at one call, the first included.
 const MAX_ATTEMPTS: u32 = 3;
@@ -72,6 +75,24 @@ pub struct Session {
     pub region: String,
     /// What [`super::sdk::SdkTransfer::new`] takes.
     pub config: aws_sdk_transfer::config::Builder,
+    /// What the account's clients of other services are made from.
+    pub base: ClientBase,
+}
+
+/// Credentials, Region, time-outs and retries of one account, for clients of any service. The endpoint of the Transfer
+/// API is no part of it.
+#[derive(Clone)]
+pub struct ClientBase {
+    /// The account and its Region.
+    pub account: Account,
+    pub(super) sdk: SdkConfig,
+    pub(super) attempt: Duration,
+}
+
+impl fmt::Debug for ClientBase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBase").field("account", &self.account).finish_non_exhaustive()
+    }
 }
 
 /// Makes the sessions of all accounts.
@@ -103,10 +124,18 @@ impl Sessions {
     /// # Errors
     /// [`SessionError::NoRegion`].
     pub async fn open(&self, account: &AccountPlan) -> Result<Session, SessionError> {
-        let base = self.loader(account).load().await;
+        let mut base = self.loader(account).load().await;
         let Some(region) = base.region().map(ToString::to_string) else {
             return Err(SessionError::NoRegion { account: account.name.to_string() });
         };
+        if let Some(role) = &account.assume_role {
+            let mut provider = AssumeRoleProvider::builder(&role.role_arn).session_name(&role.session_name);
+            if let Some(external_id) = &role.external_id {
+                provider = provider.external_id(external_id.expose());
+            }
+            let provider = SharedCredentialsProvider::new(provider.configure(&base).build().await);
+            base = base.into_builder().credentials_provider(provider).build();
+        }
         // A quota of retries of its own: one account that fails leaves the retries of the others alone.
         let retries = RetryPartition::custom(account.name.to_string()).build();
         let mut config = aws_sdk_transfer::config::Builder::from(&base).retry_partition(retries);
@@ -114,14 +143,9 @@ impl Sessions {
         if let Some(url) = &account.endpoint_url {
             config = config.endpoint_url(url);
         }
-        if let Some(role) = &account.assume_role {
-            let mut provider = AssumeRoleProvider::builder(&role.role_arn).session_name(&role.session_name);
-            if let Some(external_id) = &role.external_id {
-                provider = provider.external_id(external_id.expose());
-            }
-            config = config.credentials_provider(provider.configure(&base).build().await);
-        }
-        Ok(Session { region, config })
+        let labels = Account { name: account.name.clone(), region: region.as_str().into() };
+        let base = ClientBase { account: labels, sdk: base, attempt: self.time_outs.attempt };
+        Ok(Session { region, config, base })
     }
 
     fn loader(&self, account: &AccountPlan) -> ConfigLoader {

@@ -10,11 +10,12 @@ use hyper::header::{
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::body::Body;
-use super::route::{Route, route};
-use super::{Exporter, page};
+use super::route::{Route, TRANSFERS, route};
+use super::{Exporter, page, write};
 use crate::metrics::{NameFilter, Wanted, negotiate};
 
 const PLAIN: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
 /// Set by Prometheus: the scrape's time-out in seconds
 /// (<https://prometheus.io/docs/prometheus/latest/configuration/configuration/#scrape_config>).
@@ -39,6 +40,12 @@ pub(super) async fn answer<B>(
         Route::Healthy => text(StatusCode::OK, PLAIN, "aws-transfer-exporter is healthy.\n"),
         Route::Ready if exporter.is_ready() => text(StatusCode::OK, PLAIN, "aws-transfer-exporter is ready.\n"),
         Route::Ready => text(StatusCode::SERVICE_UNAVAILABLE, PLAIN, "aws-transfer-exporter is stopping.\n"),
+        Route::Write => {
+            let path = path.strip_prefix(TRANSFERS).unwrap_or_default();
+            let query = request.uri().query().unwrap_or_default();
+            let (status, body) = write::answer(request.method(), path, query, request.headers(), exporter).await;
+            text(status, JSON, body)
+        }
         Route::NotFound => text(StatusCode::NOT_FOUND, PLAIN, "404 page not found\n"),
         Route::MethodNotAllowed(allow) => {
             let mut response = text(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "405 method not allowed\n");

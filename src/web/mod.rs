@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `GET /` | landing page: version, links, a line of state |
 //! | `GET /metrics` (`--web.telemetry-path`) | the exposition, in the format and encoding that the client prefers; `?name[]=` filters families |
+//! | `PUT`, `DELETE /api/v1/transfers/{connector_id}/{transfer_id}` | starts or stops to track one (`--web.enable-write-api`), durably |
 //! | `GET /-/healthy` | 200 while the process is up |
 //! | `GET /-/ready` | 200 while it can answer a scrape, else 503 |
 //!
@@ -18,16 +19,51 @@ mod page;
 mod route;
 mod serve;
 mod stream;
+mod write;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::metrics::Wanted;
 use crate::metrics::exposition::Body as Exposition;
+use crate::model::{ConnectorId, Shard, TransferId};
 
 pub use connections::MAX_CONNECTIONS;
 pub use serve::{Bounds, run, run_within};
+
+/// What the write API was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// The configured account; may be left out where there is one.
+    pub account: Option<String>,
+    /// The connector.
+    pub connector: ConnectorId,
+    /// The transfer.
+    pub transfer: TransferId,
+    /// When it started, where the caller tells it.
+    pub started_at: Option<SystemTime>,
+    /// True to track it, false to stop.
+    pub track: bool,
+}
+
+/// Why a write is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The write API is off.
+    #[error("the write API is off: start the exporter with --web.enable-write-api")]
+    Disabled,
+    /// No account of this name, or none named where there are several.
+    #[error("`account` names no configured account, or is missing where there are several")]
+    Account,
+    /// The transfer is another shard's.
+    #[error("the transfer is of another shard than this one, which is {0}")]
+    Shard(Shard),
+    /// It is known, and the store does not take it.
+    #[error("the storage does not take it: try again")]
+    NotDurable,
+}
 
 /// What the server answers from.
 pub trait Exporter: Send + Sync + 'static {
@@ -39,6 +75,10 @@ pub trait Exporter: Send + Sync + 'static {
         timeout_header: Option<String>,
         sweep: bool,
     ) -> Pin<Box<dyn Future<Output = Option<Exposition>> + Send>>;
+
+    /// Starts or stops to track a transfer; true if it was not tracked before from here, or was until now. What has been
+    /// answered is durable.
+    fn write(self: Arc<Self>, write: Write) -> Pin<Box<dyn Future<Output = Result<bool, Refusal>> + Send>>;
 
     /// One line for people: what is tracked, and how it stands.
     fn state_line(&self) -> String;

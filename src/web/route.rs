@@ -7,10 +7,15 @@ pub(super) enum Route {
     Metrics,
     Healthy,
     Ready,
+    /// What follows `/api/v1/transfers/`.
+    Write,
     NotFound,
     /// The path is known, and not by this method; with the methods for `Allow`.
     MethodNotAllowed(&'static str),
 }
+
+/// Where single transfers are.
+pub(super) const TRANSFERS: &str = "/api/v1/transfers/";
 
 /// `method` and `path` to a route. HEAD goes wherever GET goes.
 pub(super) fn route(method: &str, path: &str, telemetry_path: &str) -> Route {
@@ -19,6 +24,12 @@ pub(super) fn route(method: &str, path: &str, telemetry_path: &str) -> Route {
         "/" => Route::Landing,
         "/-/healthy" => Route::Healthy,
         "/-/ready" => Route::Ready,
+        path if path.starts_with(TRANSFERS) => {
+            return match method {
+                "PUT" | "DELETE" => Route::Write,
+                _ => Route::MethodNotAllowed("PUT, DELETE"),
+            };
+        }
         _ => return Route::NotFound,
     };
     match method {
@@ -53,6 +64,18 @@ mod tests {
             assert_eq!(route("GET", path, "/metrics"), Route::NotFound, "{path}");
             assert_eq!(route("POST", path, "/metrics"), Route::NotFound, "{path}");
         }
+    }
+
+    #[test]
+    fn single_transfers_are_put_and_deleted() {
+        let path = "/api/v1/transfers/c-0123456789abcdef0/a/b";
+        for method in ["PUT", "DELETE"] {
+            assert_eq!(route(method, path, "/metrics"), Route::Write);
+        }
+        for method in ["GET", "POST", "PATCH"] {
+            assert_eq!(route(method, path, "/metrics"), Route::MethodNotAllowed("PUT, DELETE"), "{method}");
+        }
+        assert_eq!(route("PUT", "/api/v1/transfers", "/metrics"), Route::NotFound);
     }
 
     #[test]

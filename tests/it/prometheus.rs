@@ -228,6 +228,68 @@ async fn prometheus_3_tells_the_exact_counts() {
     tells_the_exact_counts(&peer("PROMETHEUS_3", "prometheus3")).await;
 }
 
+/// The first so many of a transfer's files have completed, the rest wait.
+fn put_completed(simulator: &Simulator, completed: usize) {
+    let life = |file: usize| if file < completed { LifeScript::completed() } else { LifeScript::stuck_queued() };
+    simulator.put_transfer(&connector(1), &transfer(1), files((0..24).map(life)), SystemTime::now());
+}
+
+/// 12 files complete, the exporter is killed, 6 complete while it is away, and 6 after it has come back. With storage all
+/// of them are an increase, without it those of the time away are the base; in neither case is any counted twice.
+async fn tells_the_increase_over_a_kill(binary: &Path, storage: bool) {
+    let sum = |labels: &str| format!("sum(aws_transfer_connector_files_finished_total{labels})");
+    let (simulator, url) = simulator(Settings::default()).await;
+    put_completed(&simulator, 0);
+    let (folder, file) = config(&config_text(&url, &[(connector(1).to_string(), transfer(1).to_string())]));
+    let start = |address: &str| {
+        let mut command = signing_program();
+        command.arg(format!("--config.file={}", file.display())).arg(format!("--web.listen-address={address}"));
+        if storage {
+            command.arg(format!("--storage.path={}", folder.path().join("state").display()));
+        }
+        Running::start(&mut command)
+    };
+    let mut exporter = start("127.0.0.1:0");
+    let prometheus = Prometheus::start(binary, exporter.address).await;
+    prometheus.wait_for(&format!("{} == 0", sum(""))).await;
+    put_completed(&simulator, 12);
+    prometheus.wait_for(&format!("{} == 12", sum(""))).await;
+
+    exporter.signal("KILL");
+    exporter.wait();
+    prometheus.wait_for("up == 0").await;
+    put_completed(&simulator, 18);
+    let exporter = start(&exporter.address.to_string());
+    let (after, at_the_end, real) = if storage { (18, 24, 24.0) } else { (0, 6, 18.0) };
+    prometheus.wait_for("up == 1").await;
+    prometheus.wait_for(&format!("{} == {after}", sum(""))).await;
+    put_completed(&simulator, 24);
+    prometheus.wait_for(&format!("{} == {at_the_end}", sum(""))).await;
+    // Prometheus extrapolates by up to a scrape interval at the end: a longer time before makes that small.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+
+    let value = async |query: &str| prometheus.query(query).await.into_values().next().unwrap();
+    let resets = value("max(resets(aws_transfer_connector_files_finished_total[5m]))").await;
+    assert_eq!(resets, if storage { 0.0 } else { 1.0 });
+    let increase = value("sum(increase(aws_transfer_connector_files_finished_total[5m]))").await;
+    assert!((real..real * 1.15).contains(&increase), "{increase} where {real} files have finished");
+    let failed = value("sum(increase(aws_transfer_connector_files_finished_total{status=\"FAILED\"}[5m]))").await;
+    assert_eq!(failed, 0.0);
+    exporter.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Prometheus 2; tests/run brings it"]
+async fn prometheus_2_tells_the_increase_over_a_kill_with_storage() {
+    tells_the_increase_over_a_kill(&peer("PROMETHEUS_2", "prometheus"), true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Prometheus 2; tests/run brings it"]
+async fn prometheus_2_tells_the_increase_over_a_kill_without_storage() {
+    tells_the_increase_over_a_kill(&peer("PROMETHEUS_2", "prometheus"), false).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Prometheus 2; tests/run brings it"]
 async fn prometheus_2_reads_open_metrics_and_protobuf() {

@@ -130,6 +130,17 @@ pub(crate) async fn get(address: SocketAddr, path: &str, headers: &str) -> (u16,
     (status, head.to_owned(), body.to_owned())
 }
 
+/// One request without a body, on a connection of its own: status and body.
+pub(crate) async fn ask(address: SocketAddr, method: &str, path: &str, headers: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("{method} {path} HTTP/1.0\r\nHost: localhost\r\n{headers}\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
 /// Series, as they stand in the exposition, with their values.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Exposition(pub(crate) BTreeMap<String, f64>);

@@ -10,7 +10,8 @@ use crate::config::reader::Given;
 use crate::model::{ConnectorId, ConnectorNames, ConnectorTitle};
 
 /// Names of `aws_transfer_connector_info`'s own labels, and of target labels.
-const TAKEN_LABELS: [&str; 6] = ["aws_account", "aws_region", "connector_id", "name", "job", "instance"];
+const TAKEN_LABELS: [&str; 9] =
+    ["aws_account", "aws_region", "connector_id", "name", "url", "egress_type", "status", "job", "instance"];
 
 impl Resolver {
     pub(super) fn connectors(&mut self, entries: &[Option<ConnectorEntry>]) -> ConnectorNames {

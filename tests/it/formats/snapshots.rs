@@ -67,6 +67,7 @@ fn view(labels: Arc<ConnectorLabels>) -> impl Strategy<Value = ConnectorView> {
             ConnectorView {
                 labels: Arc::clone(&labels),
                 title,
+                details: None,
                 known_since,
                 files,
                 states,
@@ -132,6 +133,7 @@ pub(super) fn with_newest(id: &str, at: SystemTime) -> Arc<Snapshot> {
     let view = ConnectorView {
         labels: labels(0, "default"),
         title: None,
+        details: None,
         known_since: UNIX_EPOCH + Duration::from_secs(1_000),
         files: None,
         states: StateCounts::default(),

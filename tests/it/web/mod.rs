@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use aws_transfer_exporter::metrics::Wanted;
 use aws_transfer_exporter::metrics::exposition::Body;
-use aws_transfer_exporter::web::{self, Bounds, Exporter, listen};
+use aws_transfer_exporter::web::{self, Bounds, Exporter, Refusal, Write, listen};
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -112,6 +112,10 @@ impl Exporter for Fake {
                 Some(times) => Body::Streamed(Box::new(std::iter::repeat_n(body, times))),
             })
         })
+    }
+
+    fn write(self: Arc<Self>, _: Write) -> Pin<Box<dyn Future<Output = Result<bool, Refusal>> + Send>> {
+        Box::pin(async { Err(Refusal::Disabled) })
     }
 
     fn state_line(&self) -> String {

@@ -1,0 +1,199 @@
+//! A start at size: 100,000 transfers, of which one in a hundred is unfinished, in the file of `--storage.path`. Once after
+//! a clean stop, once after a kill. Linux only: it reads `/proc`.
+//!
+//! `cargo bench --bench storage` prints the figures.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and fails by panicking")]
+#![expect(clippy::cast_precision_loss, reason = "small numbers")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use aws_transfer_exporter::model::{
+    Account, AccountName, FailureCode, FileResult, FileStatus, Now, Origin, Shard, TransferKey,
+};
+use aws_transfer_exporter::store::Store;
+use aws_transfer_exporter::store::file::FileStore;
+use aws_transfer_exporter::tracker::record::Saved;
+use aws_transfer_exporter::tracker::{Answer, Settings, Tracker};
+
+const TRANSFERS: usize = 100_000;
+const FILES: usize = 10;
+const STARTS: usize = 5;
+const SETTINGS: Settings = Settings {
+    min_refresh_interval: Duration::from_secs(10),
+    max_refresh_interval: Duration::from_mins(5),
+    gone_after: Duration::from_mins(15),
+    keep_settled: Duration::from_hours(24),
+    shown: 10_000,
+    shard: Shard::ONLY,
+    events: false,
+};
+
+fn main() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = folder.path().join("state");
+    fill(&storage);
+    let file = storage.join("state.redb");
+    println!("{TRANSFERS} transfers of {FILES} files, on {} connectors", 20);
+    println!("file: {:.1} MB", fs::metadata(&file).unwrap().len() as f64 / 1e6);
+
+    let config = folder.path().join("exporter.yml");
+    // Nothing answers there, and nothing is asked: no scrape comes for what is swept.
+    let text = "accounts:\n  - {name: bench, region: eu-central-1, endpoint_url: 'http://127.0.0.1:9'}\n\
+                transfers:\n  - {connector_id: c-00000000000000001, transfer_id: one}\n";
+    fs::write(&config, text).unwrap();
+    let flags = [
+        format!("--config.file={}", config.display()),
+        format!("--storage.path={}", storage.display()),
+        "--web.listen-address=127.0.0.1:0".to_owned(),
+    ];
+    for (how, signal) in [("a clean stop", "TERM"), ("a kill", "KILL")] {
+        println!("start after {how}:  ready s   resident MB   peak MB");
+        Running::start(&flags).end(signal);
+        for _ in 0..STARTS {
+            let running = Running::start(&flags);
+            println!(
+                "{:>27.3}   {:>11.1}   {:>7.1}",
+                running.ready.as_secs_f64(),
+                running.megabytes("VmRSS"),
+                running.megabytes("VmHWM")
+            );
+            running.end(signal);
+        }
+    }
+    println!("file now: {:.1} MB", fs::metadata(&file).unwrap().len() as f64 / 1e6);
+    writes(&storage);
+}
+
+/// What the tracker would have written: through it, so that the records are its own.
+fn fill(storage: &Path) {
+    let now = Now { instant: Instant::now() + Duration::from_hours(100), wall: SystemTime::now() };
+    let mut tracker = tracker(Saved::default(), now);
+    for n in 0..TRANSFERS {
+        tracker.track(key(n), Origin::Demo, Some(now.wall), now);
+        tracker.apply(&key(n), &answer(n), now);
+    }
+    let store = FileStore::open(storage).unwrap();
+    let changes = tracker.take_changes(now);
+    let start = Instant::now();
+    store.save(&changes).unwrap();
+    println!("all of it written at once: {:.3} s", start.elapsed().as_secs_f64());
+}
+
+/// One transfer changes, as with each flush of a calm exporter; and a thousand, as with a busy sweep.
+fn writes(storage: &Path) {
+    let now = Now { instant: Instant::now() + Duration::from_hours(100), wall: SystemTime::now() };
+    let store = FileStore::open(storage).unwrap();
+    let mut tracker = tracker(store.load().unwrap(), now);
+    for changed in [1, 1_000] {
+        let mut took: Vec<f64> = (0..20)
+            .map(|round| {
+                for n in 0..changed {
+                    tracker.track(key(TRANSFERS + round * 1_000 + n), Origin::Demo, Some(now.wall), now);
+                }
+                let changes = tracker.take_changes(now);
+                let start = Instant::now();
+                store.save(&changes).unwrap();
+                start.elapsed().as_secs_f64() * 1e3
+            })
+            .collect();
+        took.sort_by(f64::total_cmp);
+        println!("write of {changed} changed: median {:.1} ms, worst {:.1} ms", took[10], took[19]);
+    }
+}
+
+fn tracker(saved: Saved, now: Now) -> Tracker {
+    let mut tracker = Tracker::new(SETTINGS, now.wall);
+    tracker.configure(SETTINGS, [Account { name: AccountName::new("bench"), region: "eu-central-1".into() }]);
+    tracker.restore(saved, now);
+    tracker
+}
+
+fn key(n: usize) -> TransferKey {
+    TransferKey {
+        account: AccountName::new("bench"),
+        connector: format!("c-{:017x}", n % 20).parse().unwrap(),
+        transfer: format!("4b1a8c1e-0000-4000-8000-{n:012x}").parse().unwrap(),
+    }
+}
+
+fn answer(n: usize) -> Answer {
+    let file = |at: usize| {
+        let status = if n.is_multiple_of(100) && at == 0 {
+            "QUEUED"
+        } else if (n + at).is_multiple_of(50) {
+            "FAILED"
+        } else {
+            "COMPLETED"
+        };
+        FileResult {
+            path: format!("/outbox/{n}/{at}.csv"),
+            status: FileStatus::from_wire(status),
+            failure_code: FailureCode::new("TIMEOUT_ERROR").filter(|_| status == "FAILED"),
+            failure_message: None,
+        }
+    };
+    Answer::Files((0..FILES).map(file).collect())
+}
+
+/// The exporter as a process; it is killed when dropped.
+struct Running {
+    child: Child,
+    /// From the start until `/-/ready` answers 200.
+    ready: Duration,
+}
+
+impl Running {
+    fn start(flags: &[String]) -> Self {
+        let start = Instant::now();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_aws-transfer-exporter"))
+            .args(flags)
+            .env("AWS_ACCESS_KEY_ID", "none")
+            .env("AWS_SECRET_ACCESS_KEY", "none")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut seen = Vec::new();
+        let line = log.find_map(|line| {
+            let line = line.ok()?;
+            seen.push(line.clone());
+            line.contains("message=listening").then_some(line)
+        });
+        let line = line.unwrap_or_else(|| panic!("{seen:?}"));
+        let port: u16 = line.rsplit(':').next().unwrap().trim().parse().unwrap();
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.write_all(b"GET /-/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        std::thread::spawn(move || log.for_each(drop));
+        Self { child, ready: start.elapsed() }
+    }
+
+    fn megabytes(&self, key: &str) -> f64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(key)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() * 1.024 / 1_000.0
+    }
+
+    fn end(mut self, signal: &str) {
+        assert!(Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status().unwrap().success());
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,195 @@
+//! An SQS queue behind a trait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::Region;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::Builder;
+use aws_sdk_sqs::config::retry::RetryPartition;
+use aws_sdk_sqs::config::timeout::TimeoutConfig;
+use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, QueueAttributeName};
+
+use super::counted::Counted;
+use super::session::ClientBase;
+use super::{ApiFuture, ErrorKind, TransferError, classify};
+use crate::metrics::own::OwnMetrics;
+use crate::model::{Account, Clock};
+
+/// Messages of one answer, and of one batch of deletions
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>).
+pub const BATCH: usize = 10;
+
+/// How long a receive waits for a message: the longest that SQS allows.
+const LONG_POLL: Duration = Duration::from_secs(20);
+
+/// A message in hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The same at each receive.
+    pub id: String,
+    /// Stands for this receive; deletes the message.
+    pub receipt: String,
+    /// What was sent.
+    pub body: String,
+}
+
+/// A message that a batch did not delete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undeleted {
+    /// Its receipt.
+    pub receipt: String,
+    /// True if another try may help: the fault is on AWS's side.
+    pub again: bool,
+    /// AWS's code.
+    pub code: String,
+}
+
+/// The operations on a queue that the exporter calls.
+pub trait QueueApi: Send + Sync + 'static {
+    /// `ReceiveMessage`: up to [`BATCH`] messages, none after a long poll in which none came.
+    fn receive(&self) -> ApiFuture<'_, Vec<Message>>;
+
+    /// `DeleteMessageBatch` of at most [`BATCH`] receipts. Answers those that are not deleted.
+    fn delete<'a>(&'a self, receipts: &'a [String]) -> ApiFuture<'a, Vec<Undeleted>>;
+
+    /// `GetQueueAttributes`: how many messages there are, those in somebody's hands included. Approximate.
+    fn depth(&self) -> ApiFuture<'_, u64>;
+}
+
+/// The SDK's client of one queue.
+pub struct SqsQueue {
+    client: Client,
+    url: String,
+    time_outs: TimeoutConfig,
+}
+
+impl SqsQueue {
+    /// The queue at `url`, read with the credentials of `base`, in the Region that the URL's host names, else the
+    /// account's. Makes no call.
+    pub fn new(
+        base: &ClientBase,
+        url: &str,
+        endpoint_url: Option<&str>,
+        own: Arc<OwnMetrics>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let region = region_of(url).map_or_else(|| base.account.region.to_string(), ToOwned::to_owned);
+        let account = Account { name: base.account.name.clone(), region: region.as_str().into() };
+        let operations = ["ReceiveMessage", "DeleteMessageBatch", "GetQueueAttributes"];
+        let mut config = Builder::from(&base.sdk)
+            .region(Region::new(region))
+            .retry_partition(RetryPartition::custom(format!("{} {url}", base.account.name)).build())
+            .interceptor(Counted::new(account, own, clock, &operations));
+        if let Some(endpoint_url) = endpoint_url {
+            config = config.endpoint_url(endpoint_url).use_fips(false).use_dual_stack(false);
+        }
+        let attempt = LONG_POLL + base.attempt;
+        let time_outs = TimeoutConfig::builder()
+            .read_timeout(attempt)
+            .operation_attempt_timeout(attempt)
+            .operation_timeout(2 * attempt)
+            .build();
+        Self { client: Client::from_conf(config.build()), url: url.into(), time_outs }
+    }
+}
+
+impl QueueApi for SqsQueue {
+    fn receive(&self) -> ApiFuture<'_, Vec<Message>> {
+        Box::pin(async {
+            let wait = i32::try_from(LONG_POLL.as_secs()).unwrap_or(0);
+            let batch = i32::try_from(BATCH).unwrap_or(1);
+            let call = self.client.receive_message().queue_url(&self.url);
+            let call = call.wait_time_seconds(wait).max_number_of_messages(batch).customize();
+            let call = call.config_override(Builder::default().timeout_config(self.time_outs.clone()));
+            let answer = call.send().await.map_err(|error| classify::call(&error))?;
+            let messages = answer.messages.unwrap_or_default().into_iter();
+            let message = |message: aws_sdk_sqs::types::Message| Message {
+                id: message.message_id.unwrap_or_default(),
+                receipt: message.receipt_handle.unwrap_or_default(),
+                body: message.body.unwrap_or_default(),
+            };
+            Ok(messages.map(message).collect())
+        })
+    }
+
+    fn delete<'a>(&'a self, receipts: &'a [String]) -> ApiFuture<'a, Vec<Undeleted>> {
+        Box::pin(async move {
+            let entry = |(id, receipt): (usize, &String)| {
+                let entry =
+                    DeleteMessageBatchRequestEntry::builder().id(id.to_string()).receipt_handle(receipt).build();
+                entry.map_err(|error| TransferError::new(ErrorKind::InvalidRequest, error))
+            };
+            let entries = receipts.iter().enumerate().map(entry).collect::<Result<Vec<_>, _>>()?;
+            let call = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries));
+            let answer = call.send().await.map_err(|error| classify::call(&error))?;
+            let undeleted = answer.failed.into_iter().filter_map(|failed| {
+                let receipt = receipts.get(failed.id.parse::<usize>().ok()?)?.clone();
+                Some(Undeleted { receipt, again: !failed.sender_fault, code: failed.code })
+            });
+            Ok(undeleted.collect())
+        })
+    }
+
+    fn depth(&self) -> ApiFuture<'_, u64> {
+        Box::pin(async {
+            let wanted = [
+                QueueAttributeName::ApproximateNumberOfMessages,
+                QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+            ];
+            let call = self.client.get_queue_attributes().queue_url(&self.url);
+            let call = call.set_attribute_names(Some(wanted.to_vec()));
+            let answer = call.send().await.map_err(|error| classify::call(&error))?;
+            let attributes = answer.attributes.unwrap_or_default();
+            let count = |name| attributes.get(name).and_then(|count| count.parse::<u64>().ok());
+            let counts: Option<Vec<_>> = wanted.iter().map(count).collect();
+            let counts = counts.ok_or_else(|| TransferError::new(ErrorKind::Mistyped, "no number of messages"))?;
+            Ok(counts.into_iter().fold(0, u64::saturating_add))
+        })
+    }
+}
+
+/// The Region that the host of a queue's URL names: `sqs.<region>.amazonaws.com`, its FIPS, dual-stack and VPC forms,
+/// and the older `<region>.queue.amazonaws.com`
+/// (<https://docs.aws.amazon.com/general/latest/gr/sqs-service.html>).
+fn region_of(url: &str) -> Option<&str> {
+    let host = url.split_once("://")?.1.split(['/', ':']).next()?;
+    let labels: Vec<_> = host.split('.').collect();
+    let pairs = labels.windows(2);
+    let found = pairs.filter_map(|pair| match pair {
+        ["sqs" | "sqs-fips", region] | [region, "queue"] => Some(*region),
+        _ => None,
+    });
+    found.into_iter().find(|region| is_region(region))
+}
+
+/// `eu-central-1`, `us-gov-west-1`.
+fn is_region(text: &str) -> bool {
+    let parts: Vec<_> = text.split('-').collect();
+    let Some((number, words)) = parts.split_last() else { return false };
+    let is_word = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    words.len() >= 2 && words.iter().all(is_word) && number.parse::<u8>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_region_is_that_of_the_host_where_it_names_one() {
+        for (url, region) in [
+            ("https://sqs.eu-central-1.amazonaws.com/123456789012/q", Some("eu-central-1")),
+            ("https://sqs.cn-north-1.amazonaws.com.cn/123456789012/q", Some("cn-north-1")),
+            ("https://sqs-fips.us-gov-west-1.amazonaws.com/123456789012/q", Some("us-gov-west-1")),
+            ("https://sqs.eu-west-1.api.aws/123456789012/q", Some("eu-west-1")),
+            ("https://vpce-0a1b-2c.sqs.us-east-1.vpce.amazonaws.com/123456789012/q", Some("us-east-1")),
+            ("https://us-west-2.queue.amazonaws.com/123456789012/q", Some("us-west-2")),
+            ("https://queue.amazonaws.com/123456789012/q", None),
+            ("http://localhost:4566/000000000000/q", None),
+            ("http://sqs.internal.example/1/q", None),
+            ("http://127.0.0.1:5000/123456789012/sqs.eu-central-1.q", None),
+        ] {
+            assert_eq!(region_of(url), region, "{url}");
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! CloudTrail's history in memory, in paused time.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use aws_transfer_exporter::config::CloudtrailPlan;
+use aws_transfer_exporter::discovery::cloudtrail::Looks;
+use aws_transfer_exporter::metrics::own::OwnMetrics;
+use aws_transfer_exporter::model::{AccountName, Clock, Fact};
+use aws_transfer_exporter::transfer::trail::{TrailApi, TrailEvent, TrailPage};
+use aws_transfer_exporter::transfer::{ApiFuture, ErrorKind};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use super::{CONNECTOR, Learner, account, discovered, error, messages, paused_clock, up};
+
+const PAGE: usize = 50;
+
+/// The events, and the calls: where each began, which token, when.
+#[derive(Default)]
+struct Trail {
+    events: Mutex<Vec<TrailEvent>>,
+    calls: Mutex<Vec<(SystemTime, Option<String>, Instant)>>,
+    /// The calls with these numbers fail.
+    faults: Mutex<Vec<(usize, ErrorKind)>>,
+}
+
+impl TrailApi for Trail {
+    fn page<'a>(&'a self, from: SystemTime, token: Option<&'a str>) -> ApiFuture<'a, TrailPage> {
+        Box::pin(async move {
+            let call = {
+                let mut calls = self.calls.lock().unwrap();
+                calls.push((from, token.map(Into::into), Instant::now()));
+                calls.len() - 1
+            };
+            if let Some((_, kind)) = self.faults.lock().unwrap().iter().find(|(at, _)| *at == call) {
+                return Err(error(*kind));
+            }
+            let mut events = self.events.lock().unwrap().clone();
+            events.retain(|event| event.at.is_none_or(|at| at >= from));
+            events.sort_by_key(|event| std::cmp::Reverse(event.at));
+            let start: usize = token.map_or(0, |token| token.parse().unwrap());
+            let end = (start + PAGE).min(events.len());
+            let next_token = (end < events.len()).then(|| end.to_string());
+            Ok(TrailPage { events: events[start..end].to_vec(), next_token })
+        })
+    }
+}
+
+struct Rig {
+    trail: Arc<Trail>,
+    learner: Arc<Learner>,
+    own: Arc<OwnMetrics>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let clock = paused_clock();
+        let own = Arc::new(OwnMetrics::new().unwrap());
+        Self { trail: Arc::default(), learner: Learner::new(&clock), own, clock }
+    }
+
+    fn looks(&self) -> Looks {
+        let plan = CloudtrailPlan {
+            account: AccountName::new("prod"),
+            lookback: Duration::from_hours(7 * 24),
+            refresh_interval: Duration::from_mins(1),
+            endpoint_url: None,
+            include: Vec::new(),
+        };
+        let (trail, learner, own) = (Arc::clone(&self.trail), Arc::clone(&self.learner), Arc::clone(&self.own));
+        Looks::new(trail, &plan, account(), learner, own, Arc::clone(&self.clock))
+    }
+
+    /// An event of so long ago.
+    fn put(&self, n: usize, ago: Duration) {
+        let at = self.clock.now().wall - ago;
+        let event = TrailEvent { id: format!("e-{n}"), at: Some(at), record: record(&format!("t-{n}")) };
+        self.trail.events.lock().unwrap().push(event);
+    }
+
+    fn calls(&self) -> usize {
+        self.trail.calls.lock().unwrap().len()
+    }
+}
+
+fn record(transfer: &str) -> String {
+    json!({"eventSource": "transfer.amazonaws.com", "eventName": "StartFileTransfer", "awsRegion": "eu-central-1",
+        "requestParameters": {"connectorId": CONNECTOR}, "responseElements": {"transferId": transfer}})
+    .to_string()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_reads_all_pages_at_one_request_a_second() {
+    let rig = Rig::new();
+    (0..201).for_each(|n| rig.put(n, Duration::from_mins(40 * u64::try_from(n).unwrap())));
+    let start = Instant::now();
+    assert_eq!(rig.looks().look().await, Ok(201));
+    assert_eq!((rig.calls(), start.elapsed().as_secs(), rig.learner.transfers()), (5, 4, 201));
+    assert_eq!(
+        (up(&rig.own, "cloudtrail", "prod"), discovered(&rig.own, "cloudtrail", "prod")),
+        (Some(1.0), Some(201.0))
+    );
+    let from = rig.trail.calls.lock().unwrap()[0].0;
+    assert_eq!(rig.clock.now().wall.duration_since(from).unwrap(), Duration::from_hours(7 * 24) + start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn later_looks_begin_a_little_before_the_newest_event_and_take_what_comes_late() {
+    let rig = Rig::new();
+    let mut looks = rig.looks();
+    rig.put(1, Duration::from_hours(2));
+    rig.put(2, Duration::from_hours(1));
+    let newest = rig.clock.now().wall - Duration::from_hours(1);
+    assert_eq!(looks.look().await, Ok(2));
+    // Ten minutes before the newest, and told after it.
+    rig.put(3, Duration::from_mins(70));
+    assert_eq!(looks.look().await, Ok(1));
+    assert_eq!(rig.trail.calls.lock().unwrap()[1].0, newest - Duration::from_mins(15));
+    assert_eq!(looks.look().await, Ok(0));
+    // The same event is not told twice.
+    assert_eq!((rig.learner.learned.lock().unwrap().len(), rig.learner.transfers()), (3, 3));
+    assert_eq!(messages(&rig.own, "prod")[..4], [3.0, 0.0, 0.0, 0.0]);
+    let told = rig.learner.learned.lock().unwrap().clone();
+    assert!(told.iter().any(|fact| matches!(fact, Fact::Started(start) if start.started_at == Some(newest))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_fails_half_way_goes_on_there_and_loses_nothing() {
+    let rig = Rig::new();
+    (0..400).for_each(|n| rig.put(n, Duration::from_mins(10 * u64::try_from(n).unwrap())));
+    *rig.trail.faults.lock().unwrap() = vec![(3, ErrorKind::Throttled), (4, ErrorKind::Timeout)];
+    let task = tokio::spawn(rig.looks().run());
+    sleep(Duration::from_millis(3_100)).await;
+    assert_eq!((up(&rig.own, "cloudtrail", "prod"), rig.learner.transfers()), (Some(0.0), 150));
+    // What comes meanwhile is newer than all that the look has seen.
+    rig.put(400, Duration::ZERO);
+    sleep(Duration::from_secs(90)).await;
+    assert_eq!((up(&rig.own, "cloudtrail", "prod"), rig.learner.transfers()), (Some(1.0), 401));
+    let calls = rig.trail.calls.lock().unwrap().clone();
+    let tokens: Vec<_> = calls[..7].iter().map(|(_, token, _)| token.as_deref().unwrap_or("")).collect();
+    assert_eq!(tokens, ["", "50", "100", "150", "150", "150", "200"]);
+    assert!(calls.windows(2).all(|pair| pair[1].2 - pair[0].2 >= Duration::from_secs(1)), "one a second at most");
+    assert!(!task.is_finished());
+    task.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_no_longer_valid_makes_the_look_begin_anew() {
+    let rig = Rig::new();
+    (0..120).for_each(|n| rig.put(n, Duration::from_mins(u64::try_from(n).unwrap())));
+    *rig.trail.faults.lock().unwrap() = vec![(1, ErrorKind::InvalidRequest)];
+    let mut looks = rig.looks();
+    assert_eq!(looks.look().await.unwrap_err().kind, ErrorKind::InvalidRequest);
+    assert_eq!(looks.look().await, Ok(70));
+    assert_eq!((rig.learner.transfers(), rig.learner.learned.lock().unwrap().len()), (120, 120));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_kind_of_error_is_outlived() {
+    let rig = Rig::new();
+    rig.put(1, Duration::from_mins(1));
+    *rig.trail.faults.lock().unwrap() = ErrorKind::ALL.iter().copied().enumerate().collect();
+    let task = tokio::spawn(rig.looks().run());
+    sleep(Duration::from_mins(25)).await;
+    assert!(!task.is_finished());
+    assert_eq!((rig.learner.transfers(), up(&rig.own, "cloudtrail", "prod")), (1, Some(1.0)));
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_is_counted_and_the_rest_is_learned() {
+    let rig = Rig::new();
+    let mut refused: serde_json::Value = serde_json::from_str(&record("t-9")).unwrap();
+    refused["errorCode"] = json!("AccessDenied");
+    let records = ["", "{", "[]", "{}", r#"{"eventName": "StartFileTransfer"}"#].map(ToOwned::to_owned);
+    let now = rig.clock.now().wall;
+    for (n, record) in records.into_iter().chain([refused.to_string()]).enumerate() {
+        rig.trail.events.lock().unwrap().push(TrailEvent { id: format!("x-{n}"), at: Some(now), record });
+    }
+    // Without an id and a time it is told again, which changes nothing.
+    rig.trail.events.lock().unwrap().push(TrailEvent { id: String::new(), at: None, record: record("t-1") });
+    rig.put(2, Duration::ZERO);
+    let mut looks = rig.looks();
+    assert_eq!(looks.look().await, Ok(2));
+    assert_eq!(looks.look().await, Ok(0));
+    assert_eq!(messages(&rig.own, "prod")[..4], [3.0, 1.0, 0.0, 5.0]);
+    assert_eq!(up(&rig.own, "cloudtrail", "prod"), Some(1.0));
+}
+
+/// Answers the same page for ever.
+struct Endless;
+
+impl TrailApi for Endless {
+    fn page<'a>(&'a self, _: SystemTime, _: Option<&'a str>) -> ApiFuture<'a, TrailPage> {
+        Box::pin(async { Ok(TrailPage { events: Vec::new(), next_token: Some("again".into()) }) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeated_token_is_an_error_and_not_a_loop() {
+    let rig = Rig::new();
+    let plan = CloudtrailPlan {
+        account: AccountName::new("prod"),
+        lookback: Duration::from_hours(1),
+        refresh_interval: Duration::from_mins(1),
+        endpoint_url: None,
+        include: Vec::new(),
+    };
+    let (learner, own) = (Arc::clone(&rig.learner), Arc::clone(&rig.own));
+    let mut looks = Looks::new(Arc::new(Endless), &plan, account(), learner, own, Arc::clone(&rig.clock));
+    assert_eq!(looks.look().await.unwrap_err().kind, ErrorKind::RepeatedToken);
+}

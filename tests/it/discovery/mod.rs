@@ -1,0 +1,167 @@
+//! Sources of transfers against queues and histories that misbehave, and against the wire.
+
+mod history;
+mod peer;
+mod queue;
+mod wire;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use aws_transfer_exporter::discovery::{NotDurable, Sink};
+use aws_transfer_exporter::metrics::exposition::exposition;
+use aws_transfer_exporter::metrics::own::OwnMetrics;
+use aws_transfer_exporter::metrics::{Scrape, Wanted};
+use aws_transfer_exporter::model::{
+    Account, AccountName, Clock, ConnectorDetails, ConnectorId, Fact, Now, Origin, Shard, Snapshot, TransferKey,
+    TransferState,
+};
+use aws_transfer_exporter::tracker::{Learned, Settings, Tracker};
+use aws_transfer_exporter::transfer::{ErrorKind, TransferError};
+
+pub(super) const CONNECTOR: &str = "c-0123456789abcdef0";
+
+/// 2026-01-01T00:00:00Z on the wall, and a monotonic clock that follows tokio's, which the tests pause.
+pub(super) fn paused_clock() -> Arc<dyn Clock> {
+    let (base, wall) = (tokio::time::Instant::now(), UNIX_EPOCH + Duration::from_hours(24 * 20_454));
+    let instant = Instant::now() + Duration::from_secs(1_000);
+    Arc::new(move || Now { instant, wall }.after(base.elapsed()))
+}
+
+pub(super) fn account() -> Account {
+    Account { name: AccountName::new("prod"), region: "eu-central-1".into() }
+}
+
+pub(super) fn error(kind: ErrorKind) -> TransferError {
+    TransferError::new(kind, "scripted")
+}
+
+/// A tracker behind a store that takes what it likes.
+pub(super) struct Learner {
+    tracker: Mutex<Tracker>,
+    /// What `persist` answers next; true once there is nothing left.
+    durable: Mutex<VecDeque<bool>>,
+    /// `persist` never ends.
+    pub(super) hangs: Mutex<bool>,
+    /// The next so many calls of `learn` panic.
+    pub(super) panics: Mutex<usize>,
+    /// Facts that `learn` was given.
+    pub(super) learned: Mutex<Vec<Fact>>,
+    /// What happened, in its order: also of queues that share it.
+    pub(super) log: Arc<Mutex<Vec<String>>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Learner {
+    pub(super) fn new(clock: &Arc<dyn Clock>) -> Arc<Self> {
+        let settings = Settings {
+            min_refresh_interval: Duration::from_secs(10),
+            max_refresh_interval: Duration::from_mins(5),
+            gone_after: Duration::from_mins(15),
+            shown: 100_000,
+            shard: Shard::ONLY,
+            events: true,
+            keep_settled: Duration::from_hours(24),
+        };
+        // What the tests tell happened before this moment too.
+        let mut tracker = Tracker::new(settings, UNIX_EPOCH);
+        tracker.configure(settings, [account()]);
+        Arc::new(Self {
+            tracker: Mutex::new(tracker),
+            durable: Mutex::default(),
+            hangs: Mutex::default(),
+            panics: Mutex::default(),
+            learned: Mutex::default(),
+            log: Arc::default(),
+            clock: Arc::clone(clock),
+        })
+    }
+
+    pub(super) fn persists(&self, answers: impl IntoIterator<Item = bool>) {
+        self.durable.lock().unwrap().extend(answers);
+    }
+
+    pub(super) fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        self.tracker.lock().unwrap().snapshot(self.clock.now())
+    }
+
+    /// Tracked transfers.
+    pub(super) fn transfers(&self) -> u64 {
+        let snapshot = self.snapshot();
+        snapshot
+            .connectors()
+            .map(|connector| TransferState::ALL.map(|state| connector.states.of(state)))
+            .flat_map(IntoIterator::into_iter)
+            .sum()
+    }
+}
+
+impl Sink for Learner {
+    fn learn(&self, facts: &[Fact], origin: Origin) -> Vec<Learned> {
+        {
+            let mut panics = self.panics.lock().unwrap();
+            if *panics > 0 {
+                *panics -= 1;
+                drop(panics);
+                panic!("a mistake, on purpose");
+            }
+        }
+        self.log.lock().unwrap().push("learn".into());
+        self.learned.lock().unwrap().extend_from_slice(facts);
+        let mut tracker = self.tracker.lock().unwrap();
+        facts.iter().map(|fact| tracker.learn(fact, origin, self.clock.now())).collect()
+    }
+
+    fn replace(&self, _: Origin, _: BTreeSet<TransferKey>) {
+        panic!("these sources add, they do not replace");
+    }
+
+    fn connectors(&self, _: &AccountName, _: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>) {}
+
+    fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), NotDurable>> + Send + '_>> {
+        Box::pin(async {
+            if *self.hangs.lock().unwrap() {
+                std::future::pending::<()>().await;
+            }
+            let durable = self.durable.lock().unwrap().pop_front().unwrap_or(true);
+            self.log.lock().unwrap().push(if durable { "durable" } else { "not durable" }.into());
+            if durable { Ok(()) } else { Err(NotDurable) }
+        })
+    }
+}
+
+/// A sample of the exporter's own families; `None` where there is no such series.
+pub(super) fn sample(own: &OwnMetrics, series: &str) -> Option<f64> {
+    let scrape =
+        Scrape { snapshot: Arc::default(), complete: true, own, started: SystemTime::UNIX_EPOCH, process: false };
+    let body = exposition(&scrape, &Wanted::everything(), &Mutex::default()).unwrap();
+    let bytes: Vec<u8> = body.into_pieces().flatten().collect();
+    let text = String::from_utf8(bytes).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
+    Some(line.parse().unwrap())
+}
+
+pub(super) fn messages(own: &OwnMetrics, target: &str) -> [f64; 5] {
+    ["understood", "duplicate", "foreign", "unknown", "failed"].map(|outcome| {
+        let series =
+            format!("aws_transfer_exporter_discovery_messages_total{{target=\"{target}\",outcome=\"{outcome}\"}}");
+        let other =
+            format!("aws_transfer_exporter_discovery_messages_total{{outcome=\"{outcome}\",target=\"{target}\"}}");
+        sample(own, &series).or_else(|| sample(own, &other)).unwrap_or(-1.0)
+    })
+}
+
+pub(super) fn up(own: &OwnMetrics, source: &str, target: &str) -> Option<f64> {
+    sample(own, &format!("aws_transfer_exporter_discovery_up{{source=\"{source}\",target=\"{target}\"}}"))
+}
+
+pub(super) fn discovered(own: &OwnMetrics, source: &str, target: &str) -> Option<f64> {
+    sample(own, &format!("aws_transfer_exporter_discovery_transfers_total{{source=\"{source}\",target=\"{target}\"}}"))
+}

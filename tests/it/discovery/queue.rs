@@ -1,0 +1,330 @@
+//! A queue with SQS's habits in memory, in paused time.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_transfer_exporter::config::EventsPlan;
+use aws_transfer_exporter::discovery::events;
+use aws_transfer_exporter::metrics::own::OwnMetrics;
+use aws_transfer_exporter::model::AccountName;
+use aws_transfer_exporter::transfer::queue::{BATCH, Message, QueueApi, Undeleted};
+use aws_transfer_exporter::transfer::{ApiFuture, ErrorKind};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use super::{CONNECTOR, Learner, account, discovered, error, messages, paused_clock, sample, up};
+
+const VISIBILITY: Duration = Duration::from_mins(1);
+
+struct Held {
+    id: String,
+    body: String,
+    visible: Instant,
+    receives: usize,
+}
+
+/// At least once, a visibility timeout of a minute, and faults on request.
+#[derive(Default)]
+struct Queue {
+    held: Mutex<Vec<Held>>,
+    log: Arc<Mutex<Vec<String>>>,
+    receives: Mutex<Vec<Instant>>,
+    faults: Mutex<Vec<ErrorKind>>,
+    delete_faults: Mutex<Vec<Vec<Undeleted>>>,
+    delete_denied: Mutex<bool>,
+    depth_denied: bool,
+    /// Answers at once where there is no message.
+    hasty: bool,
+    deletes: Mutex<usize>,
+}
+
+impl Queue {
+    fn put(&self, body: &serde_json::Value) {
+        let mut held = self.held.lock().unwrap();
+        let id = format!("m-{}", held.len());
+        held.push(Held { id, body: body.to_string(), visible: Instant::now(), receives: 0 });
+    }
+
+    fn left(&self) -> usize {
+        self.held.lock().unwrap().len()
+    }
+}
+
+impl QueueApi for Queue {
+    fn receive(&self) -> ApiFuture<'_, Vec<Message>> {
+        Box::pin(async {
+            self.receives.lock().unwrap().push(Instant::now());
+            let fault = self.faults.lock().unwrap().pop();
+            if let Some(kind) = fault {
+                sleep(Duration::from_millis(10)).await;
+                return Err(error(kind));
+            }
+            let now = Instant::now();
+            let mut messages = Vec::new();
+            for held in self.held.lock().unwrap().iter_mut().filter(|held| held.visible <= now).take(BATCH) {
+                held.receives += 1;
+                held.visible = now + VISIBILITY;
+                let receipt = format!("{}/{}", held.id, held.receives);
+                messages.push(Message { id: held.id.clone(), receipt, body: held.body.clone() });
+            }
+            if messages.is_empty() && !self.hasty {
+                sleep(Duration::from_secs(20)).await;
+            }
+            self.log.lock().unwrap().push(format!("receive {}", messages.len()));
+            Ok(messages)
+        })
+    }
+
+    fn delete<'a>(&'a self, receipts: &'a [String]) -> ApiFuture<'a, Vec<Undeleted>> {
+        Box::pin(async move {
+            *self.deletes.lock().unwrap() += 1;
+            if *self.delete_denied.lock().unwrap() {
+                return Err(error(ErrorKind::AccessDenied));
+            }
+            assert!((1..=BATCH).contains(&receipts.len()));
+            let undeleted = self.delete_faults.lock().unwrap().pop().unwrap_or_default();
+            let kept = |receipt: &str| undeleted.iter().any(|message| message.receipt == receipt);
+            let mut deleted = 0;
+            for receipt in receipts.iter().filter(|receipt| !kept(receipt)) {
+                let id = receipt.split('/').next().unwrap();
+                self.held.lock().unwrap().retain(|held| held.id != id);
+                deleted += 1;
+            }
+            self.log.lock().unwrap().push(format!("delete {deleted}"));
+            Ok(undeleted)
+        })
+    }
+
+    fn depth(&self) -> ApiFuture<'_, u64> {
+        Box::pin(async { if self.depth_denied { Err(error(ErrorKind::AccessDenied)) } else { Ok(self.left() as u64) } })
+    }
+}
+
+/// A source that reads a queue.
+struct Rig {
+    queue: Arc<Queue>,
+    learner: Arc<Learner>,
+    own: Arc<OwnMetrics>,
+    task: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Rig {
+    fn new(queue: Queue) -> Self {
+        let clock = paused_clock();
+        let learner = Learner::new(&clock);
+        let queue = Queue { log: Arc::clone(&learner.log), ..queue };
+        Self { queue: Arc::new(queue), learner, own: Arc::new(OwnMetrics::new().unwrap()), task: None }
+    }
+
+    fn start(&mut self) {
+        let plan = EventsPlan {
+            account: AccountName::new("prod"),
+            queue_url: "https://sqs.eu-central-1.amazonaws.com/123456789012/q".into(),
+            endpoint_url: None,
+            include: vec!["c-0*".into()],
+        };
+        let (queue, learner, own) = (Arc::clone(&self.queue), Arc::clone(&self.learner), Arc::clone(&self.own));
+        let clock = paused_clock();
+        self.task = Some(tokio::spawn(async move {
+            events::run_with(queue, &plan, account(), learner, own, clock).await;
+        }));
+    }
+
+    async fn running(queue: Queue, bodies: impl IntoIterator<Item = serde_json::Value>) -> Self {
+        let mut rig = Self::new(queue);
+        bodies.into_iter().for_each(|body| rig.queue.put(&body));
+        rig.start();
+        sleep(Duration::from_secs(1)).await;
+        rig
+    }
+
+    fn messages(&self) -> [f64; 5] {
+        messages(&self.own, "q")
+    }
+
+    async fn stop(&mut self) {
+        let task = self.task.take().unwrap();
+        assert!(!task.is_finished(), "the source ended by itself");
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+    }
+}
+
+fn plain(n: usize) -> serde_json::Value {
+    json!({"ConnectorId": CONNECTOR, "TransferId": format!("t-{n}")})
+}
+
+fn ended(n: usize) -> serde_json::Value {
+    json!({"source": "aws.transfer", "detail-type": "SFTP Connector File Send Completed", "id": n.to_string(),
+        "detail": {"connector-id": CONNECTOR, "transfer-id": format!("t-{n}"), "file-transfer-id": format!("t-{n}/f"),
+            "file-path": "/b/k", "bytes": 7, "status-code": "COMPLETED"}})
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_deleted_after_what_it_told_is_durable() {
+    let mut rig = Rig::running(Queue::default(), [plain(1), ended(2)]).await;
+    sleep(Duration::from_mins(1)).await;
+    assert_eq!(rig.learner.log()[..5], ["receive 2", "learn", "learn", "durable", "delete 2"]);
+    assert_eq!((rig.queue.left(), rig.learner.transfers()), (0, 2));
+    assert_eq!(rig.messages(), [2.0, 0.0, 0.0, 0.0, 0.0]);
+    assert_eq!((up(&rig.own, "events", "q"), discovered(&rig.own, "events", "q")), (Some(1.0), Some(2.0)));
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_store_takes_nothing_nothing_is_received() {
+    let mut rig = Rig::new(Queue::default());
+    rig.learner.persists([false; 9]);
+    (0..25).for_each(|n| rig.queue.put(&plain(n)));
+    rig.start();
+    sleep(Duration::from_secs(100)).await;
+    assert_eq!((rig.queue.left(), rig.queue.receives.lock().unwrap().len()), (25, 1));
+    assert_eq!(rig.messages(), [0.0, 0.0, 0.0, 0.0, 10.0]);
+    assert_eq!(up(&rig.own, "events", "q"), Some(0.0));
+    let failures = rig.learner.log().iter().filter(|line| *line == "not durable").count();
+    assert!((5..9).contains(&failures), "the pauses grow: {failures}");
+    sleep(Duration::from_mins(5)).await;
+    assert_eq!((rig.queue.left(), rig.learner.transfers()), (0, 25));
+    // Those that were not durable were deleted once they were, and did not come again.
+    assert_eq!(rig.messages(), [15.0, 0.0, 0.0, 0.0, 10.0]);
+    assert_eq!(up(&rig.own, "events", "q"), Some(1.0));
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_understands_is_left_to_the_redrive_policy() {
+    let mut rig = Rig::running(Queue::default(), [json!({"hello": 1}), plain(1)]).await;
+    sleep(Duration::from_mins(4)).await;
+    let receives = rig.queue.held.lock().unwrap()[0].receives;
+    assert!((4..6).contains(&receives) && rig.queue.left() == 1, "{receives}");
+    #[expect(clippy::cast_precision_loss, reason = "a handful")]
+    let unknown = receives as f64;
+    assert_eq!(rig.messages(), [1.0, 0.0, 0.0, unknown, 0.0]);
+    assert_eq!(up(&rig.own, "events", "q"), Some(1.0), "a body is no outage");
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn foreign_messages_are_deleted_and_need_no_store() {
+    let mut rig = Rig::new(Queue::default());
+    rig.learner.persists([false; 100]);
+    rig.queue.put(&json!({"ConnectorId": "c-99999999999999999", "TransferId": "t"}));
+    rig.queue.put(&json!({"source": "aws.s3", "detail-type": "Object Created", "detail": {}}));
+    rig.start();
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!((rig.queue.left(), rig.messages()), (0, [0.0, 0.0, 2.0, 0.0, 0.0]));
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn duplicates_are_told_apart_and_wait_for_the_store_too() {
+    let mut rig = Rig::running(Queue::default(), [ended(1), ended(1), plain(1), ended(2)]).await;
+    assert_eq!((rig.queue.left(), rig.messages()), (0, [2.0, 2.0, 0.0, 0.0, 0.0]));
+    assert_eq!(discovered(&rig.own, "events", "q"), Some(2.0));
+    rig.learner.persists([false, true]);
+    rig.queue.put(&ended(1));
+    // The long poll that runs ends 20 s after the start.
+    sleep(Duration::from_millis(19_500)).await;
+    assert_eq!((rig.queue.left(), rig.messages()), (1, [2.0, 2.0, 0.0, 0.0, 1.0]), "known from memory alone");
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(rig.queue.left(), 0);
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_kind_of_error_is_outlived() {
+    let queue = Queue { faults: Mutex::new(ErrorKind::ALL.to_vec()), ..Queue::default() };
+    let mut rig = Rig::running(queue, [plain(1)]).await;
+    assert_eq!(up(&rig.own, "events", "q"), Some(0.0));
+    sleep(Duration::from_mins(25)).await;
+    let receives = rig.queue.receives.lock().unwrap().clone();
+    let pauses: Vec<_> = receives.windows(2).take(ErrorKind::ALL.len()).map(|pair| pair[1] - pair[0]).collect();
+    assert!(pauses[0] < Duration::from_millis(1_100) && pauses.iter().all(|pause| *pause < Duration::from_secs(61)));
+    assert!(pauses[6..].iter().all(|pause| *pause > Duration::from_secs(29)), "{pauses:?}");
+    assert_eq!((rig.queue.left(), rig.learner.transfers()), (0, 1));
+    assert_eq!(up(&rig.own, "events", "q"), Some(1.0));
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mistake_of_the_exporter_is_outlived() {
+    let mut rig = Rig::new(Queue::default());
+    *rig.learner.panics.lock().unwrap() = 2;
+    rig.queue.put(&plain(1));
+    rig.start();
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!((rig.queue.left(), up(&rig.own, "events", "q")), (1, Some(0.0)));
+    sleep(Duration::from_mins(5)).await;
+    assert_eq!((rig.queue.left(), rig.learner.transfers(), up(&rig.own, "events", "q")), (0, 1, Some(1.0)));
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_batch_did_not_delete_is_tried_again_where_that_may_help() {
+    let undeleted = |receipt: &str, again| Undeleted { receipt: receipt.into(), again, code: "X".into() };
+    let queue = Queue::default();
+    *queue.delete_faults.lock().unwrap() =
+        vec![vec![undeleted("m-0/1", true)], vec![undeleted("m-0/1", true), undeleted("m-1/1", false)]];
+    let mut rig = Rig::running(queue, [plain(0), plain(1), plain(2)]).await;
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!((rig.queue.left(), *rig.queue.deletes.lock().unwrap()), (1, 3));
+    assert_eq!(up(&rig.own, "events", "q"), Some(1.0));
+    sleep(Duration::from_mins(2)).await;
+    assert_eq!((rig.queue.left(), rig.messages()), (0, [3.0, 1.0, 0.0, 0.0, 0.0]), "it came again");
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_that_may_not_be_deleted_are_an_outage_and_still_learned() {
+    let queue = Queue { delete_denied: Mutex::new(true), ..Queue::default() };
+    let mut rig = Rig::running(queue, (0..25).map(plain)).await;
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!((rig.queue.left(), rig.learner.transfers()), (25, 25));
+    assert_eq!((up(&rig.own, "events", "q"), discovered(&rig.own, "events", "q")), (Some(0.0), Some(25.0)));
+    *rig.queue.delete_denied.lock().unwrap() = false;
+    sleep(Duration::from_mins(5)).await;
+    assert_eq!((rig.queue.left(), up(&rig.own, "events", "q")), (0, Some(1.0)));
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_in_hand_when_the_source_ends_is_not_deleted() {
+    let mut rig = Rig::new(Queue::default());
+    *rig.learner.hangs.lock().unwrap() = true;
+    rig.queue.put(&plain(1));
+    rig.start();
+    sleep(Duration::from_secs(5)).await;
+    rig.stop().await;
+    assert_eq!((rig.queue.left(), *rig.queue.deletes.lock().unwrap()), (1, 0));
+    *rig.learner.hangs.lock().unwrap() = false;
+    rig.start();
+    sleep(Duration::from_mins(2)).await;
+    assert_eq!((rig.queue.left(), rig.learner.transfers()), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_does_not_wait_is_asked_once_a_second() {
+    let mut rig = Rig::running(Queue { hasty: true, ..Queue::default() }, []).await;
+    sleep(Duration::from_secs(59)).await;
+    let receives = rig.queue.receives.lock().unwrap().len();
+    assert!((58..63).contains(&receives), "{receives}");
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_depth_is_told_and_its_denial_is_no_outage() {
+    const DEPTH: &str = "aws_transfer_exporter_discovery_queue_messages{target=\"q\"}";
+    let mut rig = Rig::running(Queue::default(), (0..3).map(|_| json!("unknown"))).await;
+    assert_eq!(sample(&rig.own, DEPTH), Some(3.0));
+    rig.queue.held.lock().unwrap().clear();
+    sleep(Duration::from_mins(1)).await;
+    assert_eq!(sample(&rig.own, DEPTH), Some(0.0));
+    rig.stop().await;
+    rig.own.forget_discovery();
+    assert_eq!(sample(&rig.own, DEPTH), None);
+
+    let mut rig = Rig::running(Queue { depth_denied: true, ..Queue::default() }, [plain(1)]).await;
+    sleep(Duration::from_mins(1)).await;
+    assert_eq!((sample(&rig.own, DEPTH), up(&rig.own, "events", "q")), (None, Some(1.0)));
+    rig.stop().await;
+}

@@ -1,0 +1,109 @@
+//! Transfers listed in files: taken up when the content changes.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use aws_transfer_exporter::config::{DiscoveryPlan, FilesPlan, Plan};
+use aws_transfer_exporter::model::AccountName;
+use aws_transfer_exporter::simulator::{LifeScript, Settings};
+
+use crate::rig::{Exporter, Exposition, account, connector, files, plan, simulator, transfer};
+
+fn discovering(url: &str, path: &Path) -> Plan {
+    let source = FilesPlan {
+        account: Some(AccountName::new("prod")),
+        paths: vec![path.join("*.yml").display().to_string(), path.join("*.json").display().to_string()],
+        refresh_interval: Duration::from_millis(50),
+    };
+    let discovery = DiscoveryPlan { files: vec![source], ..DiscoveryPlan::default() };
+    Plan { discovery, ..plan(vec![account("prod", url)], Vec::new()) }
+}
+
+fn listed(numbers: &[usize]) -> String {
+    let ids: Vec<_> = numbers.iter().map(|n| transfer(*n).to_string()).collect();
+    format!("- connector_id: {}\n  transfer_ids: [{}]\n", connector(1), ids.join(", "))
+}
+
+fn tracked(scrape: &Exposition) -> f64 {
+    scrape.sum("aws_transfer_exporter_transfers", &["origin=\"files\""])
+}
+
+/// Scrapes until so many transfers are tracked through files.
+async fn until(exporter: &Exporter, transfers: f64) -> Exposition {
+    for _ in 0..200 {
+        let scrape = exporter.scrape().await;
+        if (tracked(&scrape) - transfers).abs() < 0.1 {
+            return scrape;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("not {transfers} transfers after 5 s, but {}", tracked(&exporter.scrape().await));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_are_taken_up_as_they_change_and_a_bad_one_keeps_what_it_listed() {
+    let (simulator, url) = simulator(Settings::default()).await;
+    for n in 0..10 {
+        simulator.put_transfer(&connector(1), &transfer(n), files([LifeScript::completed()]), SystemTime::now());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("a.yml"), listed(&[0, 1, 2])).unwrap();
+    let exporter = Exporter::start(discovering(&url, folder.path())).await;
+
+    let first = exporter.scrape().await;
+    assert_eq!(tracked(&first), 3.0, "read before the first scrape is answered");
+    assert_eq!(first.sum("aws_transfer_connector_files", &["status=\"COMPLETED\""]), 3.0);
+    let up = |scrape: &Exposition| scrape.sum("aws_transfer_exporter_discovery_up", &["source=\"files\""]);
+    assert_eq!(up(&first), 1.0);
+    assert_eq!(first.sum("aws_transfer_exporter_discovery_transfers_total", &["source=\"files\""]), 3.0);
+
+    let json = format!("[{{\"connector_id\": \"{}\", \"transfer_id\": \"{}\"}}]", connector(1), transfer(3));
+    fs::write(at("b.json"), json).unwrap();
+    until(&exporter, 4.0).await;
+
+    fs::write(at("a.yml"), "- connector_id: c-1\n").unwrap();
+    let mut bad = exporter.scrape().await;
+    for _ in 0..100 {
+        if up(&bad) < 1.0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+        bad = exporter.scrape().await;
+    }
+    assert_eq!((up(&bad), tracked(&bad)), (0.0, 4.0), "what it last listed is kept");
+
+    fs::write(at("a.yml"), listed(&[2, 4, 5, 6])).unwrap();
+    let mended = until(&exporter, 5.0).await;
+    assert_eq!(up(&mended), 1.0);
+    fs::remove_file(at("b.json")).unwrap();
+    until(&exporter, 4.0).await;
+    exporter.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_swap_of_a_mounted_config_map_is_seen() {
+    let (simulator, url) = simulator(Settings::default()).await;
+    for n in 0..3 {
+        simulator.put_transfer(&connector(1), &transfer(n), files([LifeScript::stuck_queued()]), SystemTime::now());
+    }
+    // As Kubernetes mounts one: `targets.yml` -> `..data/targets.yml`, `..data` -> a folder with the time in its name.
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let write = |version: &str, numbers: &[usize]| {
+        fs::create_dir(at(version)).unwrap();
+        fs::write(at(version).join("targets.yml"), listed(numbers)).unwrap();
+        symlink(version, at("..data_tmp")).unwrap();
+        fs::rename(at("..data_tmp"), at("..data")).unwrap();
+    };
+    write("..2026_01_01", &[0]);
+    symlink("..data/targets.yml", at("targets.yml")).unwrap();
+    let exporter = Exporter::start(discovering(&url, folder.path())).await;
+    assert_eq!(tracked(&exporter.scrape().await), 1.0);
+    write("..2026_01_02", &[0, 1, 2]);
+    fs::remove_dir_all(at("..2026_01_01")).unwrap();
+    until(&exporter, 3.0).await;
+    exporter.stop().await;
+}
