@@ -13,12 +13,13 @@ pub(super) enum Service {
 impl Service {
     const ALL: [Self; 3] = [Self::Transfer, Self::CloudTrail, Self::Sqs];
 
-    /// What stands before the operation in `X-Amz-Target`.
-    fn target_prefix(self) -> &'static str {
+    /// What may stand before the operation in `X-Amz-Target`. For CloudTrail some SDKs write the namespace and others,
+    /// as that for Rust, the service's name alone.
+    fn target_prefixes(self) -> &'static [&'static str] {
         match self {
-            Self::Transfer => "TransferService.",
-            Self::CloudTrail => "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.",
-            Self::Sqs => "AmazonSQS.",
+            Self::Transfer => &["TransferService."],
+            Self::CloudTrail => &["com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.", "CloudTrail_20131101."],
+            Self::Sqs => &["AmazonSQS."],
         }
     }
 
@@ -82,7 +83,7 @@ impl Operation {
     /// Reads the value of `X-Amz-Target`.
     pub(super) fn from_target(target: &str) -> Option<Self> {
         Service::ALL.into_iter().find_map(|service| {
-            let name = target.strip_prefix(service.target_prefix())?;
+            let name = service.target_prefixes().iter().find_map(|prefix| target.strip_prefix(prefix))?;
             Self::ALL.iter().copied().find(|operation| operation.service() == service && operation.as_str() == name)
         })
     }
@@ -95,8 +96,9 @@ mod tests {
     #[test]
     fn a_target_names_the_service_and_one_of_its_operations() {
         for &operation in Operation::ALL {
-            let target = operation.service().target_prefix().to_owned() + operation.as_str();
-            assert_eq!(Operation::from_target(&target), Some(operation));
+            for prefix in operation.service().target_prefixes() {
+                assert_eq!(Operation::from_target(&format!("{prefix}{}", operation.as_str())), Some(operation));
+            }
         }
         for bad in [
             "",
