@@ -1,5 +1,6 @@
 //! `demo`: the whole path with no AWS account. The simulator listens on a loopback port, and the exporter reads it
-//! through the real SDK over HTTP, as it would read AWS.
+//! through the real SDK over HTTP, as it would read AWS: transfers are learned from CloudTrail's history, ends of files
+//! from a queue of events.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,8 +12,8 @@ use tokio::sync::mpsc;
 use super::args::WebFlags;
 use super::{Exit, output};
 use crate::app::{self, App, Options};
-use crate::config::{AccountPlan, CollectorPlan, MetricsPlan, Plan};
-use crate::model::{AccountName, ConnectorTitle, TransferKey};
+use crate::config::{AccountPlan, CloudtrailPlan, CollectorPlan, DiscoveryPlan, EventsPlan, MetricsPlan, Plan};
+use crate::model::{AccountName, ConnectorTitle};
 use crate::shutdown;
 use crate::simulator::{DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, Faults, Fleet, Settings, Simulator};
 use crate::transfer::session::StaticCredentials;
@@ -28,26 +29,22 @@ pub(super) async fn run(web: &WebFlags, options: Options) -> anyhow::Result<Exit
     let endpoint_url = format!("http://{}", endpoint.local_addr()?);
 
     let clock = app::system_clock();
-    let simulator = Simulator::new(Settings { seed: SEED, ..Settings::default() }, Arc::clone(&clock));
+    let settings = Settings { seed: SEED, cloudtrail_delay: Duration::from_secs(1), ..Settings::default() };
+    let simulator = Simulator::new(settings, Arc::clone(&clock));
+    let queue_url = simulator.queue_url(&endpoint_url);
     simulator.set_faults(faults());
     let credentials =
         StaticCredentials { access_key_id: DEMO_ACCESS_KEY_ID, secret_access_key: DEMO_SECRET_ACCESS_KEY };
     super::tell_storage(&options);
     let options = Options { credentials: Some(credentials), ..options };
-    let app = App::new(plan(endpoint_url.clone()), options, clock).await?;
+    let app = App::new(plan(&endpoint_url, queue_url), options, clock).await?;
 
     let (sender, mut started) = mpsc::channel(64);
     let mut background = tokio::task::JoinSet::new();
     background.spawn(simulator.clone().serve(endpoint, std::future::pending()));
     background.spawn(Fleet::new(SEED).run(simulator, sender, std::future::pending()));
-    let tracking = Arc::clone(&app);
-    background.spawn(async move {
-        while let Some(transfer) = started.recv().await {
-            let account = AccountName::new(ACCOUNT);
-            let key = TransferKey { account, connector: transfer.connector, transfer: transfer.transfer };
-            tracking.track_demo(key, transfer.started_at);
-        }
-    });
+    // The exporter learns of transfers by its own ways; the fleet rests once nobody listens.
+    background.spawn(async move { while started.recv().await.is_some() {} });
 
     if let Some(listener) = listeners.first() {
         let port = listener.local_addr()?.port();
@@ -78,12 +75,15 @@ fn faults() -> Faults {
         throttle_rate: 0.01,
         // Not retried: such a transfer waits for the next scrape, and the scrape says that it is not complete.
         mistyped_rate: 0.01,
+        // Events come at least once, and in no order.
+        event_duplicate_rate: 0.05,
+        event_delay: Duration::from_secs(1),
         ..Faults::default()
     }
 }
 
 /// Everything quicker than in earnest: the fleet lives in seconds where AWS's transfers take minutes and hours.
-fn plan(endpoint_url: String) -> Plan {
+fn plan(endpoint_url: &str, queue_url: String) -> Plan {
     let titles = Fleet::connectors().into_iter().map(|(id, name, partner)| {
         let labels = BTreeMap::from([("partner".to_owned(), partner.to_owned())]);
         (id, ConnectorTitle { name: name.into(), labels })
@@ -92,10 +92,26 @@ fn plan(endpoint_url: String) -> Plan {
         accounts: vec![AccountPlan {
             name: AccountName::new(ACCOUNT),
             region: Some(REGION.to_owned()),
-            endpoint_url: Some(endpoint_url),
+            endpoint_url: Some(endpoint_url.to_owned()),
             ..AccountPlan::default()
         }],
         connectors: titles.collect(),
+        discovery: DiscoveryPlan {
+            events: vec![EventsPlan {
+                account: AccountName::new(ACCOUNT),
+                queue_url,
+                endpoint_url: Some(endpoint_url.to_owned()),
+                include: Vec::new(),
+            }],
+            cloudtrail: vec![CloudtrailPlan {
+                account: AccountName::new(ACCOUNT),
+                lookback: Duration::from_hours(1),
+                refresh_interval: Duration::from_secs(1),
+                endpoint_url: Some(endpoint_url.to_owned()),
+                include: Vec::new(),
+            }],
+            ..DiscoveryPlan::default()
+        },
         collector: CollectorPlan {
             requests_per_second: 100.0,
             min_refresh_interval: Duration::from_secs(1),
