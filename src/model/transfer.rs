@@ -195,6 +195,12 @@ impl FileCounts {
         }
     }
 
+    /// Gives back the room for further codes and statuses.
+    pub fn shrink(&mut self) {
+        self.failed.shrink_to_fit();
+        self.other.shrink_to_fit();
+    }
+
     /// Adds another transfer's counts.
     pub fn add(&mut self, more: &Self) {
         self.queued += more.queued;

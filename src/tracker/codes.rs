@@ -10,9 +10,11 @@ const MAX_UNLISTED_CODES: usize = 100;
 /// Statuses outside the API's model that pass through; later ones count as `OTHER`.
 const MAX_UNLISTED_STATUSES: usize = 20;
 
-/// The unlisted names that have been seen.
+/// The names that have been seen.
 #[derive(Debug, Default)]
 pub(super) struct CodeBook {
+    /// The listed ones that have been seen: each transfer holds the same text.
+    listed: BTreeSet<FailureCode>,
     codes: BTreeSet<FailureCode>,
     statuses: BTreeSet<Arc<str>>,
     folded: u64,
@@ -21,8 +23,10 @@ pub(super) struct CodeBook {
 impl CodeBook {
     /// The code to count under. Listed codes and the first 100 unlisted ones pass through.
     pub(super) fn admit_code(&mut self, code: &FailureCode) -> FailureCode {
-        if code.is_documented() || admit(&mut self.codes, code, MAX_UNLISTED_CODES) {
-            return code.clone();
+        let listed = code.is_documented();
+        let (seen, bound) = if listed { (&mut self.listed, usize::MAX) } else { (&mut self.codes, MAX_UNLISTED_CODES) };
+        if admit(seen, code, bound) {
+            return seen.get(code).unwrap_or(code).clone();
         }
         FailureCode::new(FailureCode::OTHER).unwrap_or_else(|| code.clone())
     }

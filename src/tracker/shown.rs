@@ -1,14 +1,25 @@
 //! Which transfers have series of their own: the newest, as many as the limit says.
 
 use std::collections::BTreeSet;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Every transfer by its start and slot, on either side of the limit.
 #[derive(Debug)]
 pub(super) struct Shown {
     limit: usize,
-    newest: BTreeSet<(SystemTime, u32)>,
-    older: BTreeSet<(SystemTime, u32)>,
+    newest: BTreeSet<(Nanos, u32)>,
+    older: BTreeSet<(Nanos, u32)>,
+}
+
+/// Nanoseconds since the epoch, for 292 years on either side of it: half as long as a `SystemTime`, and each node of
+/// the sets is half empty.
+type Nanos = i64;
+
+fn nanos(at: SystemTime) -> Nanos {
+    match at.duration_since(UNIX_EPOCH) {
+        Ok(after) => Nanos::try_from(after.as_nanos()).unwrap_or(Nanos::MAX),
+        Err(before) => Nanos::try_from(before.duration().as_nanos()).map_or(Nanos::MIN, |nanos| -nanos),
+    }
 }
 
 impl Shown {
@@ -17,18 +28,19 @@ impl Shown {
     }
 
     pub(super) fn contains(&self, since: SystemTime, slot: u32) -> bool {
-        self.newest.contains(&(since, slot))
+        self.newest.contains(&(nanos(since), slot))
     }
 
     /// What comes back, here and below, are the slots that changed sides.
     pub(super) fn insert(&mut self, since: SystemTime, slot: u32) -> Vec<u32> {
-        self.newest.insert((since, slot));
+        self.newest.insert((nanos(since), slot));
         self.balance()
     }
 
     pub(super) fn remove(&mut self, since: SystemTime, slot: u32) -> Vec<u32> {
-        if !self.newest.remove(&(since, slot)) {
-            self.older.remove(&(since, slot));
+        let at = (nanos(since), slot);
+        if !self.newest.remove(&at) {
+            self.older.remove(&at);
         }
         self.balance()
     }

@@ -193,6 +193,8 @@ impl Transfer {
             });
         }
 
+        counts.shrink();
+
         let mut newly = Newly::default();
         let base = self.has_base(watching_since);
         let (Some(open), Some(ledger)) = (&mut self.open, &mut self.ledger) else { return newly };
