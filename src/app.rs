@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::num::NonZero;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +11,7 @@ use std::time::{Instant, SystemTime};
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tracing::{error, info};
 
 use crate::collector::budget::Budget;
@@ -55,6 +57,8 @@ pub struct App {
     accounts: Mutex<Vec<AccountApi>>,
     started: SystemTime,
     pieces: Mutex<Cache>,
+    /// For each core one: more expositions at once take no less time, and each holds a compressor's memory.
+    makers: Semaphore,
     ready: AtomicBool,
 }
 
@@ -76,9 +80,11 @@ impl App {
             accounts: Mutex::default(),
             started,
             pieces: Mutex::default(),
+            makers: Semaphore::new(std::thread::available_parallelism().map_or(1, NonZero::get)),
             ready: AtomicBool::new(true),
         };
-        app.apply(plan).await?;
+        // Boxed: whoever starts an exporter holds this future.
+        Box::pin(app.apply(plan)).await?;
         Ok(Arc::new(app))
     }
 
@@ -206,8 +212,10 @@ impl web::Exporter for App {
             } else {
                 self.collector.known()
             };
+            let app = Arc::clone(&self);
+            let _turn = self.makers.acquire().await;
             // To compress changed pages takes its time, and other scrapes want the threads that answer.
-            let body = tokio::task::spawn_blocking(move || self.exposition(&collected, &wanted, true)).await;
+            let body = tokio::task::spawn_blocking(move || app.exposition(&collected, &wanted, true)).await;
             body.map_err(Into::into)
                 .flatten()
                 .inspect_err(|error| error!(%error, "the exposition could not be made"))
