@@ -15,6 +15,7 @@ mod program;
 mod prometheus;
 mod readers;
 mod rig;
+mod scale;
 mod sharding;
 mod support;
 mod sweep;
