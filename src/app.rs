@@ -4,6 +4,7 @@ mod sources;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tracing::{error, info, warn};
 
 use crate::collector::budget::Budget;
@@ -70,6 +72,8 @@ pub struct App {
     accounts: Mutex<Vec<Opened>>,
     started: SystemTime,
     pieces: Mutex<Cache>,
+    /// For each core one: more expositions at once take no less time, and each holds a compressor's memory.
+    makers: Semaphore,
     ready: AtomicBool,
     sources: Mutex<Discovery>,
 }
@@ -115,10 +119,12 @@ impl App {
             accounts: Mutex::default(),
             started,
             pieces: Mutex::default(),
+            makers: Semaphore::new(std::thread::available_parallelism().map_or(1, NonZero::get)),
             ready: AtomicBool::new(true),
             sources: Mutex::default(),
         };
-        app.apply(plan).await?;
+        // Boxed: whoever starts an exporter holds this future.
+        Box::pin(app.apply(plan)).await?;
         Ok(Arc::new(app))
     }
 
@@ -296,8 +302,10 @@ impl web::Exporter for App {
             } else {
                 self.collector.known()
             };
+            let app = Arc::clone(&self);
+            let _turn = self.makers.acquire().await;
             // To compress changed pages takes its time, and other scrapes want the threads that answer.
-            let body = tokio::task::spawn_blocking(move || self.exposition(&collected, &wanted, true)).await;
+            let body = tokio::task::spawn_blocking(move || app.exposition(&collected, &wanted, true)).await;
             body.map_err(Into::into)
                 .flatten()
                 .inspect_err(|error| error!(%error, "the exposition could not be made"))

@@ -16,6 +16,7 @@ mod program;
 mod prometheus;
 mod readers;
 mod rig;
+mod scale;
 mod sharding;
 mod storage;
 mod support;

@@ -33,7 +33,7 @@ fn put_transfers(simulator: &Simulator) -> Vec<(String, String)> {
     (0..7).map(|n| (connector(n % 2 * usize::from(n < 6)).to_string(), transfer(n).to_string())).collect()
 }
 
-struct Prometheus {
+pub(crate) struct Prometheus {
     child: Child,
     address: SocketAddr,
     _folder: tempfile::TempDir,
@@ -45,7 +45,7 @@ impl Prometheus {
     }
 
     /// With a job for each name and further lines of its configuration.
-    async fn start_with(binary: &Path, target: SocketAddr, jobs: &[(&str, &str)], flags: &[&str]) -> Self {
+    pub(crate) async fn start_with(binary: &Path, target: SocketAddr, jobs: &[(&str, &str)], flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("prometheus.yml");
         let mut text = "global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\nscrape_configs:\n".to_owned();
@@ -83,7 +83,7 @@ impl Prometheus {
     }
 
     /// An instant query: the labels but `instance` and `job`, and the value.
-    async fn query(&self, expression: &str) -> BTreeMap<String, f64> {
+    pub(crate) async fn query(&self, expression: &str) -> BTreeMap<String, f64> {
         let query = form_urlencoded::Serializer::new(String::new()).append_pair("query", expression).finish();
         let answer = self.api(&format!("/api/v1/query?{query}")).await;
         let result = answer["data"]["result"].as_array().unwrap();
@@ -97,7 +97,7 @@ impl Prometheus {
     }
 
     /// Waits until a query has any result.
-    async fn wait_for(&self, expression: &str) -> BTreeMap<String, f64> {
+    pub(crate) async fn wait_for(&self, expression: &str) -> BTreeMap<String, f64> {
         for _ in 0..300 {
             let result = self.query(expression).await;
             if !result.is_empty() {
