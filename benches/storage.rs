@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and fails by panicking")]
 #![expect(clippy::cast_precision_loss, reason = "small numbers")]
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -68,6 +69,49 @@ fn main() {
     }
     println!("file now: {:.1} MB", fs::metadata(&file).unwrap().len() as f64 / 1e6);
     writes(&storage);
+    files(folder.path());
+}
+
+/// As many transfers learned through files, in ten of them: by a first start, which has all to learn and to store, and by
+/// later ones.
+fn files(folder: &Path) {
+    let targets = folder.join("targets");
+    fs::create_dir(&targets).unwrap();
+    for file in 0..10 {
+        let mut text = String::new();
+        for n in (file..TRANSFERS).step_by(10) {
+            let key = key(n);
+            let _ = writeln!(text, "- {{connector_id: {}, transfer_id: {}}}", key.connector, key.transfer);
+        }
+        fs::write(targets.join(format!("{file}.yml")), text).unwrap();
+    }
+    let config = folder.join("files.yml");
+    let text = format!(
+        "accounts:\n  - {{name: bench, region: eu-central-1, endpoint_url: 'http://127.0.0.1:9'}}\n\
+         discovery:\n  files:\n    - paths: ['{}/*.yml']\n",
+        targets.display()
+    );
+    fs::write(&config, text).unwrap();
+    let storage = folder.join("files-state");
+    let flags = [
+        format!("--config.file={}", config.display()),
+        format!("--storage.path={}", storage.display()),
+        "--web.listen-address=127.0.0.1:0".to_owned(),
+    ];
+    println!("start with {TRANSFERS} in files:  ready s   resident MB   peak MB   file MB");
+    for _ in 0..3 {
+        let running = Running::start(&flags);
+        // The first flush follows within a second.
+        std::thread::sleep(Duration::from_secs(3));
+        let size = fs::metadata(storage.join("state.redb")).unwrap().len() as f64 / 1e6;
+        println!(
+            "{:>31.3}   {:>11.1}   {:>7.1}   {size:>7.1}",
+            running.ready.as_secs_f64(),
+            running.megabytes("VmRSS"),
+            running.megabytes("VmHWM")
+        );
+        running.end("TERM");
+    }
 }
 
 /// What the tracker would have written: through it, so that the records are its own.

@@ -12,7 +12,9 @@ use tokio::sync::mpsc;
 use super::args::WebFlags;
 use super::{Exit, output};
 use crate::app::{self, App, Options};
-use crate::config::{AccountPlan, CloudtrailPlan, CollectorPlan, DiscoveryPlan, EventsPlan, MetricsPlan, Plan};
+use crate::config::{
+    AccountPlan, CloudtrailPlan, CollectorPlan, ConnectorsPlan, DiscoveryPlan, EventsPlan, MetricsPlan, Plan,
+};
 use crate::model::{AccountName, ConnectorTitle};
 use crate::shutdown;
 use crate::simulator::{DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, Faults, Fleet, Settings, Simulator};
@@ -108,6 +110,11 @@ fn plan(endpoint_url: &str, queue_url: String) -> Plan {
                 lookback: Duration::from_hours(1),
                 refresh_interval: Duration::from_secs(1),
                 endpoint_url: Some(endpoint_url.to_owned()),
+                include: Vec::new(),
+            }],
+            connectors: vec![ConnectorsPlan {
+                account: AccountName::new(ACCOUNT),
+                refresh_interval: Duration::from_secs(30),
                 include: Vec::new(),
             }],
             ..DiscoveryPlan::default()

@@ -82,7 +82,16 @@ impl Exporter {
 
     pub(crate) async fn start_with(plan: Plan, options: Options) -> Self {
         let options = Options { credentials: Some(CREDENTIALS), ..options };
-        let app = Box::pin(App::new(plan, options, app::system_clock())).await.unwrap();
+        let mut opened = Box::pin(App::new(plan.clone(), options.clone(), app::system_clock())).await;
+        for _ in 0..100 {
+            if opened.is_ok() || options.storage.is_none() {
+                break;
+            }
+            // The exporter before it, in this same process, may not have let go of the file.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            opened = Box::pin(App::new(plan.clone(), options.clone(), app::system_clock())).await;
+        }
+        let app = opened.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
