@@ -6,6 +6,10 @@ use std::process::ExitCode;
 use aws_transfer_exporter::cli::{self, Cli, Exit};
 use clap::Parser;
 
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let ended = tokio::runtime::Builder::new_multi_thread()

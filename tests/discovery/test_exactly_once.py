@@ -14,7 +14,7 @@ KILLS = int(os.environ.get("KILLS", "12"))
 # So many come through EventBridge's rule, the others straight into the queue: moto takes a quarter of a second each.
 BY_RULE = 50
 # Nothing above takes longer than this.
-PATIENCE = 200
+PATIENCE = int(os.environ.get("PATIENCE", "200"))
 
 CONNECTORS = [f"c-{number:017x}" for number in range(3)]
 CODES = ["", "CONNECTION_ERROR", "SEND_FILE_NOT_FOUND", "TIMEOUT_ERROR"]
