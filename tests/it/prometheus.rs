@@ -349,6 +349,40 @@ async fn prometheus_3_knows_which_transfer_finished_last() {
     demo.terminate();
 }
 
+/// What events alone tell, in classic buckets and, where the format has them, in native ones.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Prometheus 3; tests/run brings it"]
+async fn prometheus_3_reads_durations_as_native_histograms() {
+    let (simulator, url) = simulator(Settings::default()).await;
+    let lives = |_| LifeScript::completed().after(Duration::ZERO, Duration::from_secs(2));
+    let start = SystemTime::now() - Duration::from_mins(1);
+    simulator.put_transfer(&connector(1), &transfer(1), files((0..12).map(lives)), start);
+    let text = format!(
+        "accounts:\n  - {{name: prod, region: eu-central-1, endpoint_url: '{url}'}}\n\
+         discovery:\n  events:\n    - {{queue_url: '{}', endpoint_url: '{url}'}}\n",
+        simulator.queue_url(&url)
+    );
+    let (_folder, file) = config(&text);
+    let flag = format!("--config.file={}", file.display());
+    let exporter = Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
+    let jobs = [
+        ("classic", "    scrape_protocols: [OpenMetricsText1.0.0]\n"),
+        ("native", "    scrape_protocols: [PrometheusProto]\n    scrape_native_histograms: true\n"),
+    ];
+    let prometheus = Prometheus::start_with(&peer("PROMETHEUS_3", "prometheus3"), exporter.address, &jobs, &[]).await;
+    let family = "aws_transfer_connector_file_duration_seconds";
+    prometheus.wait_for(&format!("sum({family}_count{{job=\"classic\"}}) == 12")).await;
+    prometheus.wait_for(&format!("histogram_count(sum({family}{{job=\"native\"}})) == 12")).await;
+    let one = |told: BTreeMap<String, f64>| told.into_values().next().unwrap();
+    let sums = format!("sum({family}_sum{{job=\"classic\"}}) - histogram_sum(sum({family}{{job=\"native\"}}))");
+    assert!(one(prometheus.query(&sums).await).abs() < 1e-6);
+    let median = format!("histogram_quantile(0.5, sum({family}{{job=\"native\"}}))");
+    let median = one(prometheus.query(&median).await);
+    assert!((1.8..=2.2).contains(&median), "each took 2 s: {median}");
+    assert_eq!(one(prometheus.query("sum(aws_transfer_connector_files_finished_total{job=\"classic\"})").await), 12.0);
+    exporter.terminate();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs promtool; tests/run brings it"]
 async fn promtool_has_nothing_to_say() {
