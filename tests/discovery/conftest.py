@@ -50,7 +50,7 @@ class Aws:
         self.url = url
         self.sqs, self.events = self.client("sqs"), self.client("events")
         self.dead = self.sqs.create_queue(QueueName="transfer-events-dlq")["QueueUrl"]
-        redrive = {"deadLetterTargetArn": self.arn("transfer-events-dlq"), "maxReceiveCount": 20}
+        redrive = {"deadLetterTargetArn": self.arn("transfer-events-dlq"), "maxReceiveCount": 200}
         attributes = {"VisibilityTimeout": "2", "RedrivePolicy": json.dumps(redrive)}
         self.queue = self.sqs.create_queue(QueueName="transfer-events", Attributes=attributes)["QueueUrl"]
         self.events.put_rule(Name="transfer-events", EventPattern=json.dumps(RULE))
