@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-use aws_transfer_exporter::metrics::families::{self, Source};
+use aws_transfer_exporter::metrics::families::{self, Kind, Source};
 use aws_transfer_exporter::simulator::{Faults, FileScript, LifeScript, Operation, Settings};
 use tokio::task::spawn_blocking;
 
@@ -270,7 +270,9 @@ async fn every_family_of_the_demo_moves_within_a_minute() {
     for _ in 0..55 {
         let exposition = Exposition::parse(&get(demo.address, "/metrics", "").await.2);
         for family in families::ALL.iter().filter(|family| family.source == Source::Sweep) {
-            let series = format!("{:?}", exposition.family(family.name));
+            let samples =
+                if family.kind == Kind::Histogram { format!("{}_count", family.name) } else { family.name.into() };
+            let series = format!("{:?}", exposition.family(&samples));
             seen.entry(family.name.to_owned()).or_default().insert(series);
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
