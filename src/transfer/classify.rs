@@ -9,6 +9,8 @@ use aws_sdk_sqs::operation::get_queue_attributes::GetQueueAttributesError;
 use aws_sdk_sqs::operation::receive_message::ReceiveMessageError;
 use aws_sdk_transfer::config::http::HttpResponse;
 use aws_sdk_transfer::error::{ConnectorError, ProvideErrorMetadata, SdkError};
+use aws_sdk_transfer::operation::describe_connector::DescribeConnectorError;
+use aws_sdk_transfer::operation::list_connectors::ListConnectorsError;
 use aws_sdk_transfer::operation::list_file_transfer_results::ListFileTransferResultsError;
 use aws_smithy_runtime_api::client::interceptors::context::Error as AnyError;
 use aws_smithy_runtime_api::client::orchestrator::OrchestratorError;
@@ -51,6 +53,8 @@ fn metadata(error: &AnyError) -> Option<&ErrorMetadata> {
         .or_else(|| of::<DeleteMessageBatchError>(error))
         .or_else(|| of::<GetQueueAttributesError>(error))
         .or_else(|| of::<LookupEventsError>(error))
+        .or_else(|| of::<ListConnectorsError>(error))
+        .or_else(|| of::<DescribeConnectorError>(error))
 }
 
 /// What a call of any operation failed with, retries included.

@@ -1,0 +1,39 @@
+//! The connectors of an account, over the wire.
+
+use std::time::{Duration, SystemTime};
+
+use aws_transfer_exporter::config::{ConnectorsPlan, DiscoveryPlan, Plan};
+use aws_transfer_exporter::model::AccountName;
+use aws_transfer_exporter::simulator::{Faults, LifeScript, Settings};
+
+use crate::rig::{Exporter, account, connector, files, plan, simulator, transfer};
+
+/// An attempt that fails is told by why it failed, for both operations.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connectors_are_told_and_a_failed_attempt_by_its_reason() {
+    let (simulator, url) = simulator(Settings::default()).await;
+    simulator.put_transfer(&connector(1), &transfer(1), files([LifeScript::completed()]), SystemTime::now());
+    simulator.set_faults(Faults { throttle_rate: 0.4, ..Faults::default() });
+    let source = ConnectorsPlan {
+        account: AccountName::new("prod"),
+        refresh_interval: Duration::from_millis(10),
+        include: Vec::new(),
+    };
+    let discovery = DiscoveryPlan { connectors: vec![source], ..DiscoveryPlan::default() };
+    let exporter = Exporter::start(Plan { discovery, ..plan(vec![account("prod", &url)], Vec::new()) }).await;
+    let attempts = "aws_transfer_exporter_api_requests_total";
+    let mut last = exporter.scrape().await;
+    for _ in 0..120 {
+        let throttled = |operation: &str| {
+            let operation = format!("operation=\"{operation}\"");
+            last.sum(attempts, &[&operation, "outcome=\"throttled\""])
+        };
+        let info = last.sum("aws_transfer_connector_info", &["status=\"ACTIVE\"", "url=\"sftp://"]);
+        if info > 0.0 && throttled("ListConnectors") > 0.0 && throttled("DescribeConnector") > 0.0 {
+            return exporter.stop().await;
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        last = exporter.scrape().await;
+    }
+    panic!("not seen: {:#?}", last.family(attempts));
+}
