@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use aws_transfer_exporter::cli::{self, Cli, Exit};
 use clap::Parser;
 
-#[cfg(feature = "jemalloc")]
+/// The memory of transfers that have left goes back to the system; with glibc's allocator it would stay.
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -229,6 +229,9 @@ async fn work(
     let mut failures = Failures::new();
     while inner.sweeps.is_wanted(&sender, inner.clock.now().instant) {
         let Some(key) = queue.next() else { break };
+        if !inner.tracker().is_unfinished(&key) {
+            continue;
+        }
         let result = all_file_results(api.api.as_ref(), &key.connector, &key.transfer).await;
         queue.note(result.as_ref().err().map(|error| error.kind));
         let answer = match result {

@@ -266,6 +266,20 @@ async fn a_new_configuration_keeps_what_is_known_of_transfers_that_stay() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_sweep_asks_for_nothing_that_has_settled_or_left_since_it_began() {
+    let api = Fake::new(SECOND, |_| Ok("QUEUED"));
+    let collector = collector(&[("prod", api.clone())], pairs(&["a", "b", "c"]), 1);
+    let running = tokio::spawn({
+        let collector = collector.clone();
+        async move { collector.collect(SECOND * 10).await }
+    });
+    tokio::time::sleep(SECOND / 2).await;
+    assert!(collector.untrack(&key("prod", "b"), Origin::Config));
+    assert!(running.await.unwrap().complete);
+    assert_eq!(api.take_asked(), ["a", "c"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_sweep_that_no_scrape_wants_ends_and_the_next_goes_on_where_it_stopped() {
     let api = Fake::new(10 * SECOND, |_| Ok("QUEUED"));
     let ids: Vec<_> = (0..30).map(|n| format!("{n:02}")).collect();

@@ -22,6 +22,13 @@ pub enum Learned {
 }
 
 impl Tracker {
+    /// True while the transfer is tracked and unfinished. One that was due may have settled since by events, or have left.
+    pub fn is_unfinished(&self, key: &TransferKey) -> bool {
+        let connector = self.connectors.find(&key.connector_key());
+        let slot = connector.and_then(|connector| self.transfers.find(connector, &key.transfer));
+        slot.is_some_and(|slot| self.transfers[slot].state().is_unfinished())
+    }
+
     /// Takes in what a source has told.
     pub fn learn(&mut self, fact: &Fact, origin: Origin, now: Now) -> Learned {
         match fact {

@@ -3,7 +3,7 @@
 #![expect(clippy::print_stdout, reason = "figures, for who reads the log of tests/run")]
 
 use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_transfer_exporter::simulator::{LifeScript, Settings};
 
@@ -34,6 +34,35 @@ fn resident_kib(exporter: &Running) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", exporter.child.id())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_falls_back_when_transfers_leave() {
+    // Nothing answers there, and nothing asks: memory is what 50,000 tracked transfers take.
+    let list = |count: usize| {
+        let pairs: Vec<_> =
+            (0..count).map(|n| (connector(n % 100).to_string(), format!("00000000-0000-4000-8000-{n:012}"))).collect();
+        config_text("http://127.0.0.1:1", &pairs)
+    };
+    let (_folder, file) = config(&list(50_000));
+    let flag = format!("--config.file={}", file.display());
+    let exporter = Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
+    let all = resident_kib(&exporter);
+    std::fs::write(&file, list(1)).unwrap();
+    exporter.signal("HUP");
+    let patience = Instant::now() + Duration::from_mins(1);
+    loop {
+        // Scrapes of the own families alone: the allocator works when it is asked.
+        get(exporter.address, "/metrics?name[]=aws_transfer_exporter_build_info", "").await;
+        let one = resident_kib(&exporter);
+        if one < all * 6 / 10 {
+            println!("resident memory {all} KiB with all, {one} KiB with one");
+            break;
+        }
+        assert!(Instant::now() < patience, "{all} KiB with all, {one} KiB with one");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    exporter.terminate();
 }
 
 #[tokio::test(flavor = "multi_thread")]
