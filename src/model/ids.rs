@@ -1,6 +1,11 @@
 //! Validated names. A value of these types has passed the pattern that AWS documents for it.
 
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Why a string is not an id. The text never repeats the string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,9 +62,82 @@ name! {
     ConnectorId
 }
 
-name! {
-    /// 1 to 512 of `[0-9a-zA-Z./-]` (`TransferId` of the Transfer API).
-    TransferId
+/// 1 to 512 of `[0-9a-zA-Z./-]` (`TransferId` of the Transfer API).
+///
+/// AWS makes them UUIDs. One of up to 38 characters stands where the value stands, so that who goes through many of them
+/// meets no other memory.
+#[derive(Clone)]
+pub struct TransferId(Text);
+
+const INLINE: usize = 38;
+
+#[derive(Clone)]
+enum Text {
+    Inline { length: u8, bytes: [u8; INLINE] },
+    Shared(Arc<str>),
+}
+
+impl TransferId {
+    /// The text itself.
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            // All of it is ASCII, so it is never the default.
+            Text::Inline { length, bytes } => str::from_utf8(&bytes[..usize::from(*length)]).unwrap_or_default(),
+            Text::Shared(text) => text,
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Text::Inline { length, bytes } => &bytes[..usize::from(*length)],
+            Text::Shared(text) => text.as_bytes(),
+        }
+    }
+}
+
+impl PartialEq for TransferId {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for TransferId {}
+
+impl PartialOrd for TransferId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for TransferId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_bytes().cmp(other.as_bytes())
+    }
+}
+
+/// As `str` does it, for [`Borrow`].
+impl Hash for TransferId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl Borrow<str> for TransferId {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Display for TransferId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for TransferId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
 }
 
 impl AccountName {
@@ -86,16 +164,24 @@ impl FromStr for TransferId {
 
     fn from_str(text: &str) -> Result<Self, IdError> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'/' | b'-');
-        if (1..=512).contains(&text.len()) && text.bytes().all(allowed) {
-            Ok(Self(text.into()))
-        } else {
-            Err(IdError::Transfer)
+        if !(1..=512).contains(&text.len()) || !text.bytes().all(allowed) {
+            return Err(IdError::Transfer);
         }
+        let mut bytes = [0; INLINE];
+        Ok(Self(match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
+            (Some(room), Ok(length)) => {
+                room.copy_from_slice(text.as_bytes());
+                Text::Inline { length, bytes }
+            }
+            _ => Text::Shared(text.into()),
+        }))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::hash::DefaultHasher;
+
     use super::*;
 
     #[test]
@@ -113,6 +199,33 @@ mod tests {
         ] {
             assert_eq!(bad.parse::<ConnectorId>(), Err(IdError::Connector), "{bad}");
         }
+    }
+
+    #[test]
+    fn transfer_ids_of_every_length_compare_and_hash_as_their_texts() {
+        let hash = |value: &dyn Fn(&mut DefaultHasher)| {
+            let mut hasher = DefaultHasher::new();
+            value(&mut hasher);
+            hasher.finish()
+        };
+        let texts: Vec<String> = ["a", "b", "a-"]
+            .iter()
+            .flat_map(|text| [1, 2, 36, 37, 38, 39, 40, 200].map(|length| text.repeat(length)))
+            .collect();
+        for one in &texts {
+            let id: TransferId = one.parse().unwrap();
+            assert_eq!(
+                (id.as_str(), id.to_string(), format!("{id:?}")),
+                (one.as_str(), one.clone(), format!("{one:?}"))
+            );
+            assert_eq!(hash(&|h| id.hash(h)), hash(&|h| one.as_str().hash(h)), "{one}");
+            for other in &texts {
+                let other_id: TransferId = other.parse().unwrap();
+                assert_eq!(id.cmp(&other_id), one.cmp(other), "{one} {other}");
+                assert_eq!(id == other_id, one == other, "{one} {other}");
+            }
+        }
+        assert_eq!(size_of::<TransferId>(), 40);
     }
 
     #[test]
