@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info};
 
-use crate::app::App;
+use crate::app::{App, notify};
 use crate::config::{Plan, Problems};
 
 /// The stream of SIGHUPs.
@@ -20,7 +20,8 @@ pub fn hangups() -> io::Result<Signal> {
 /// Loads and applies the configuration at each SIGHUP, for ever.
 pub async fn run(app: Arc<App>, mut hangups: Signal, load: impl Fn() -> Result<Plan, Problems>) {
     while hangups.recv().await.is_some() {
-        let taken = match load() {
+        let _reloading = notify::Reloading::new();
+        let taken = match app.reload_web().await.and_then(|()| load()) {
             Ok(plan) => app.apply(plan).await,
             Err(problems) => Err(problems.into()),
         };
