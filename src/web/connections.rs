@@ -166,7 +166,8 @@ impl Place {
         Sending(Arc::clone(self))
     }
 
-    /// Ends when no piece of an answer that is on its way has moved for `stall`, or no request has come for `idle`.
+    /// Ends when no piece of an answer that is on its way has moved for `stall`, or no request has come for `idle`; that
+    /// is seen within another `stall`.
     pub(super) async fn has_stopped(&self, stall: Duration, idle: Duration) {
         loop {
             let until = {
@@ -177,10 +178,12 @@ impl Place {
                     _ => Instant::now() + stall,
                 }
             };
-            if until <= Instant::now() {
+            let now = Instant::now();
+            if until <= now {
                 return;
             }
-            tokio::time::sleep_until(until).await;
+            // An answer may begin meanwhile, and has less time.
+            tokio::time::sleep_until(until.min(now + stall)).await;
         }
     }
 

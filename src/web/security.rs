@@ -97,7 +97,9 @@ impl Security {
     pub async fn reload(self: &Arc<Self>, own: &Arc<OwnMetrics>) -> Result<(), Problems> {
         let (security, metrics) = (Arc::clone(self), Arc::clone(own));
         let reload = move || {
-            let staged = security.stage().inspect_err(|_| metrics.web().note_web_config(false))?;
+            let staged = security.stage().inspect_err(|problems| {
+                security.failed(problems.to_string(), Some(&metrics));
+            })?;
             security.take(staged, Some(&metrics));
             Ok(())
         };
@@ -145,16 +147,20 @@ impl Security {
             Ok(None) => {}
             Err(problems) => {
                 let reasons = problems.to_string();
-                let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
-                if fault.as_ref() != Some(&reasons) {
+                if self.failed(reasons.clone(), own) {
                     error!(%reasons, "the web configuration was not taken up, the one before stays");
-                    *fault = Some(reasons);
-                    if let Some(own) = own {
-                        own.web().note_web_config(false);
-                    }
                 }
             }
         }
+    }
+
+    /// Keeps why files could not be taken up; whether that is news.
+    fn failed(&self, reasons: String, own: Option<&OwnMetrics>) -> bool {
+        if let Some(own) = own {
+            own.web().note_web_config(false);
+        }
+        let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        fault.replace(reasons.clone()) != Some(reasons)
     }
 
     pub(super) fn active(&self) -> Arc<Active> {

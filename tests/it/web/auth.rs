@@ -8,13 +8,15 @@ use aws_transfer_exporter::web::{self, Bounds, Exporter as _, Security, healthch
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio_rustls::rustls;
 
 use super::pki::{Authority, Dialer, Folder, Pair, TLS12, TLS13};
-use super::{BODY, Client, Fake, HEALTHY, METRICS, Server, get, within};
+use super::{BODY, Client, Fake, HEALTHY, LARGE, METRICS, Server, get, within};
 
 /// bcrypt of `open sesame` at the lowest cost.
 fn hash() -> String {
@@ -180,11 +182,7 @@ async fn http_2_is_answered_with_passwords_headers_and_several_requests_at_once(
     let folder = Folder::with(&ca.server(), "", &format!("{TLS}{}{headers}", users()));
     let fake = Fake::closed();
     let server = secured(&fake, Bounds::default(), &folder.security()).await;
-    let dialer = Dialer { protocols: vec![b"h2".to_vec()], ..Dialer::trusting(&ca) };
-    let stream = within("a handshake", dialer.dial(server.address)).await.unwrap();
-    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
-    let (sender, connection) = within("HTTP/2", handshake).await.unwrap();
-    let connection = tokio::spawn(connection);
+    let (sender, connection) = http_2(&ca, server.address).await;
     let ask = |credentials: Option<&str>| {
         let mut request = hyper::Request::builder().uri("https://localhost/metrics");
         if let Some(credentials) = credentials {
@@ -208,7 +206,62 @@ async fn http_2_is_answered_with_passwords_headers_and_several_requests_at_once(
     }
     drop(sender);
     server.stop().await;
-    let _ = within("the connection ends", connection).await;
+    within("the connection ends", connection).await.unwrap();
+}
+
+/// HTTP/2 with a server, and its connection.
+async fn http_2(ca: &Authority, address: SocketAddr) -> (SendRequest<Empty<bytes::Bytes>>, JoinHandle<()>) {
+    let dialer = Dialer { protocols: vec![b"h2".to_vec()], ..Dialer::trusting(ca) };
+    let stream = within("a handshake", dialer.dial(address)).await.unwrap();
+    let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let (sender, connection) = within("HTTP/2", handshake).await.unwrap();
+    let connection = tokio::spawn(async move {
+        // However it ends.
+        let _ = connection.await;
+    });
+    (sender, connection)
+}
+
+fn metrics() -> hyper::Request<Empty<bytes::Bytes>> {
+    hyper::Request::builder().uri("https://localhost/metrics").body(Empty::new()).unwrap()
+}
+
+#[tokio::test]
+async fn on_http_2_too_a_client_that_asks_or_takes_nothing_is_given_up() {
+    let ca = Authority::new("ours");
+    let folder = Folder::with(&ca.server(), "", TLS);
+    let short = Duration::from_millis(300);
+    for (bounds, asks) in
+        [(Bounds { header: short, ..Bounds::default() }, false), (Bounds { stall: short, ..Bounds::default() }, true)]
+    {
+        let fake = Fake::answering(Some(vec![b'x'; LARGE / 512].into()), Some(512), 1);
+        let server = secured(&fake, bounds, &folder.security()).await;
+        let (mut sender, connection) = http_2(&ca, server.address).await;
+        // The answer is held, and nothing of it is read.
+        let held = if asks { Some(within("an answer", sender.send_request(metrics())).await.unwrap()) } else { None };
+        within("the connection is closed", connection).await.unwrap();
+        drop(held);
+    }
+}
+
+#[tokio::test]
+async fn a_stop_answers_what_waits_on_http_2_and_on_tls() {
+    let ca = Authority::new("ours");
+    let folder = Folder::with(&ca.server(), "", TLS);
+    let fake = Fake::closed();
+    let server = secured(&fake, Bounds::default(), &folder.security()).await;
+    let (mut sender, connection) = http_2(&ca, server.address).await;
+    let second = tokio::spawn(async move { sender.send_request(metrics()).await.unwrap() });
+    let mut first = Client::over(Dialer::trusting(&ca).dial(server.address).await.unwrap());
+    first.send(METRICS).await;
+    fake.has_begun(2).await;
+    let stopping = tokio::spawn(server.stop());
+    fake.open.add_permits(2);
+    assert_eq!(first.answer(false).await.text(), BODY);
+    let answer = within("an answer", second).await.unwrap();
+    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), BODY);
+    within("the server stops", stopping).await.unwrap();
+    within("the connection ends", connection).await.unwrap();
 }
 
 #[tokio::test]
@@ -304,14 +357,15 @@ async fn certificates_are_renewed_while_connections_go_on_and_a_broken_pair_chan
     let ca = Authority::new("ours");
     let (first, second) = (ca.server(), ca.server());
     let folder = Folder::with(&first, "", TLS);
-    let server = secured(&Fake::new(), Bounds::default(), &folder.security()).await;
+    let security = folder.security();
+    let server = secured(&Fake::new(), Bounds::default(), &security).await;
     let dialer = Dialer::trusting(&ca);
     let before = certificate(&dialer, server.address).await;
     let mut kept = Client::over(dialer.dial(server.address).await.unwrap());
     assert_eq!(kept.ask(METRICS).await.status, 200);
     // The new certificate without its key yet.
     folder.write("server.crt", &second.cert);
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert!(security.stage().is_err());
     assert_eq!(certificate(&dialer, server.address).await, before, "a certificate and the key of another");
     folder.write("server.key", &second.key);
     until("the new pair", async || certificate(&dialer, server.address).await != before).await;
@@ -328,7 +382,6 @@ async fn a_changed_file_counts_at_the_next_request_and_a_broken_one_changes_noth
     assert_eq!(kept.ask(&request).await.status, 200);
     folder.write("web.yml", "basic_auth_users:\n  prometheus: nonsense\n");
     assert!(security.stage().is_err());
-    tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(kept.ask(&request).await.status, 200);
     folder.write("web.yml", &users().replace("prometheus", "grafana"));
     until("the user is gone", async || kept.ask(&request).await.status == 401).await;

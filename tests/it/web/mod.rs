@@ -4,7 +4,9 @@
 
 mod auth;
 mod bounds;
-pub(crate) mod pki;
+mod peers;
+mod pki;
+mod program;
 mod routes;
 mod stop;
 

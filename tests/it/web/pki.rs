@@ -16,28 +16,28 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore, SupportedProtocolVersion};
 
-pub(crate) static TLS12: &[&SupportedProtocolVersion] = &[&rustls::version::TLS12];
-pub(crate) static TLS13: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
+pub(super) static TLS12: &[&SupportedProtocolVersion] = &[&rustls::version::TLS12];
+pub(super) static TLS13: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
 
 /// A certificate and its key, as PEM.
 #[derive(Clone)]
-pub(crate) struct Pair {
-    pub(crate) cert: String,
-    pub(crate) key: String,
+pub(super) struct Pair {
+    pub(super) cert: String,
+    pub(super) key: String,
 }
 
 /// A certificate authority.
-pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    pub(crate) fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    pub(crate) fn pem(&self) -> String {
+    pub(super) fn pem(&self) -> String {
         self.0.pem()
     }
 
@@ -47,7 +47,7 @@ impl Authority {
     }
 
     /// For `localhost` and the loopback, until the first of January of `year`.
-    pub(crate) fn server_until(&self, year: i32) -> Pair {
+    pub(super) fn server_until(&self, year: i32) -> Pair {
         let mut params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, "server");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -55,15 +55,15 @@ impl Authority {
         self.sign(&params)
     }
 
-    pub(crate) fn server(&self) -> Pair {
+    pub(super) fn server(&self) -> Pair {
         self.server_until(2124)
     }
 
-    pub(crate) fn client(&self, name: &str) -> Pair {
+    pub(super) fn client(&self, name: &str) -> Pair {
         self.sign(&client_params(name))
     }
 
-    pub(crate) fn expired_client(&self, name: &str) -> Pair {
+    pub(super) fn expired_client(&self, name: &str) -> Pair {
         let mut params = client_params(name);
         params.not_before = date_time_ymd(2001, 1, 1);
         params.not_after = date_time_ymd(2002, 1, 1);
@@ -71,7 +71,7 @@ impl Authority {
     }
 
     /// What `openssl req -x509` makes: its own CA.
-    pub(crate) fn self_signed(name: &str) -> Pair {
+    pub(super) fn self_signed(name: &str) -> Pair {
         let mut params = client_params(name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -87,15 +87,15 @@ fn client_params(name: &str) -> CertificateParams {
 }
 
 /// A folder with a web configuration file and what it names.
-pub(crate) struct Folder(tempfile::TempDir);
+pub(super) struct Folder(tempfile::TempDir);
 
 impl Folder {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
     /// With `server.crt` and `server.key`, `ca.crt`, and this configuration.
-    pub(crate) fn with(server: &Pair, ca: &str, config: &str) -> Self {
+    pub(super) fn with(server: &Pair, ca: &str, config: &str) -> Self {
         let folder = Self::new();
         folder.write("server.crt", &server.cert);
         folder.write("server.key", &server.key);
@@ -104,36 +104,36 @@ impl Folder {
         folder
     }
 
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
     /// Whole or not at all, as who renews certificates does.
-    pub(crate) fn write(&self, name: &str, text: &str) {
+    pub(super) fn write(&self, name: &str, text: &str) {
         let next = self.path("next");
         std::fs::write(&next, text).unwrap();
         std::fs::rename(next, self.path(name)).unwrap();
     }
 
-    pub(crate) fn security(&self) -> Arc<Security> {
+    pub(super) fn security(&self) -> Arc<Security> {
         Security::load(&self.path("web.yml")).unwrap_or_else(|problems| panic!("{problems}"))
     }
 }
 
 /// How a client makes itself known.
-pub(crate) struct Dialer {
-    pub(crate) roots: String,
-    pub(crate) shown: Option<Pair>,
-    pub(crate) versions: &'static [&'static SupportedProtocolVersion],
-    pub(crate) protocols: Vec<Vec<u8>>,
+pub(super) struct Dialer {
+    pub(super) roots: String,
+    pub(super) shown: Option<Pair>,
+    pub(super) versions: &'static [&'static SupportedProtocolVersion],
+    pub(super) protocols: Vec<Vec<u8>>,
 }
 
 impl Dialer {
-    pub(crate) fn trusting(authority: &Authority) -> Self {
+    pub(super) fn trusting(authority: &Authority) -> Self {
         Self { roots: authority.pem(), shown: None, versions: rustls::ALL_VERSIONS, protocols: Vec::new() }
     }
 
-    pub(crate) async fn dial(&self, address: SocketAddr) -> std::io::Result<TlsStream<TcpStream>> {
+    pub(super) async fn dial(&self, address: SocketAddr) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.roots.as_bytes()).unwrap()).unwrap();
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
