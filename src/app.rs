@@ -236,15 +236,19 @@ impl App {
         exposition(&scrape, wanted, &self.pieces)
     }
 
-    /// Takes up the web configuration file and the certificates as they are now.
+    /// Reads the web configuration file and the certificates as they are now; what comes back puts them in force, and
+    /// cannot fail. May wait for the files.
     ///
     /// # Errors
     /// What is wrong with them; those before stay in force.
-    pub async fn reload_web(&self) -> Result<(), Problems> {
-        match &self.options.security {
-            Some(security) => security.reload(&self.own).await,
-            None => Ok(()),
-        }
+    pub fn stage_web(&self) -> Result<impl FnOnce() + Send + use<>, Problems> {
+        let security = self.options.security.as_ref();
+        let commit = security.map(|security| security.reload(&self.own)).transpose()?;
+        Ok(move || {
+            if let Some(commit) = commit {
+                commit();
+            }
+        })
     }
 
     /// Serves on `listeners` until `shutdown` ends. Scrapes that wait then are answered with what is known.

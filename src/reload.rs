@@ -21,8 +21,10 @@ pub fn hangups() -> io::Result<Signal> {
 pub async fn run(app: Arc<App>, mut hangups: Signal, load: impl Fn() -> Result<Plan, Problems>) {
     while hangups.recv().await.is_some() {
         let _reloading = notify::Reloading::new();
-        let taken = match app.reload_web().await.and_then(|()| load()) {
-            Ok(plan) => app.apply(plan).await,
+        // Both files are read before anything is taken.
+        let read = app.stage_web().and_then(|take_web| Ok((take_web, load()?)));
+        let taken = match read {
+            Ok((take_web, plan)) => app.apply(plan).await.map(|()| take_web()),
             Err(problems) => Err(problems.into()),
         };
         match taken {

@@ -90,21 +90,16 @@ impl Security {
         }
     }
 
-    /// Reads all files anew and puts them in force, on a thread that may wait.
+    /// Reads all files anew; what comes back puts them in force, and cannot fail. May wait for the files.
     ///
     /// # Errors
     /// As of [`Self::load`]; what is in force stays, and the metrics show it.
-    pub async fn reload(self: &Arc<Self>, own: &Arc<OwnMetrics>) -> Result<(), Problems> {
-        let (security, metrics) = (Arc::clone(self), Arc::clone(own));
-        let reload = move || {
-            let staged = security.stage().inspect_err(|problems| {
-                security.failed(problems.to_string(), Some(&metrics));
-            })?;
-            security.take(staged, Some(&metrics));
-            Ok(())
-        };
-        // A look that panics has changed nothing.
-        tokio::task::spawn_blocking(reload).await.unwrap_or(Ok(()))
+    pub fn reload(self: &Arc<Self>, own: &Arc<OwnMetrics>) -> Result<impl FnOnce() + Send + use<>, Problems> {
+        let staged = self.stage().inspect_err(|problems| {
+            self.failed(problems.to_string(), Some(own));
+        })?;
+        let (security, own) = (Arc::clone(self), Arc::clone(own));
+        Ok(move || security.take(staged, Some(&own)))
     }
 
     /// Tells what is in force.
