@@ -22,6 +22,8 @@ use crate::config::User;
 const KEPT: usize = 256;
 /// Verifications that may wait for each that runs.
 const WAITING: usize = 8;
+/// Verifications that run or wait, however many cores there are.
+const QUEUE: usize = 64;
 
 /// What became of a request's credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +59,7 @@ impl Verifier {
     pub(super) fn new() -> Arc<Self> {
         // One core is left for those who are known.
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        Self::running(cores.saturating_sub(1).max(1))
+        Self::running(cores.saturating_sub(1).clamp(1, QUEUE))
     }
 
     fn running(at_once: usize) -> Arc<Self> {
@@ -67,7 +69,7 @@ impl Verifier {
         Arc::new(Self {
             key,
             running: Arc::new(Semaphore::new(at_once)),
-            queue: Arc::new(Semaphore::new(at_once * (1 + WAITING))),
+            queue: Arc::new(Semaphore::new((at_once * (1 + WAITING)).min(QUEUE))),
             known: Mutex::default(),
             #[cfg(test)]
             verified: std::sync::atomic::AtomicUsize::new(0),

@@ -96,8 +96,8 @@ impl Front {
             }
             Verdict::Busy => {
                 self.count(Refused::Busy);
-                let body = "503 too many passwords wait to be verified\n";
-                Some(again(text(StatusCode::SERVICE_UNAVAILABLE, PLAIN, body)))
+                let body = "429 too many passwords wait to be verified\n";
+                Some(again(text(StatusCode::TOO_MANY_REQUESTS, PLAIN, body)))
             }
         }
     }
