@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aws_transfer_exporter::app::Options;
+use aws_transfer_exporter::simulator::Settings;
 use aws_transfer_exporter::web::{self, Bounds, Exporter as _, Security, healthcheck, listen};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,6 +16,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_rustls::rustls;
+
+use crate::rig::{Exporter, account, plan, simulator};
 
 use super::pki::{Authority, Dialer, Folder, Pair, TLS12, TLS13};
 use super::{BODY, Client, Fake, HEALTHY, LARGE, METRICS, Server, get, within};
@@ -370,6 +374,30 @@ async fn certificates_are_renewed_while_connections_go_on_and_a_broken_pair_chan
     folder.write("server.key", &second.key);
     until("the new pair", async || certificate(&dialer, server.address).await != before).await;
     assert_eq!(kept.ask(METRICS).await.status, 200, "the connection of before");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_the_certificate_in_force_is_told() {
+    let ca = Authority::new("ours");
+    let folder = Folder::with(&ca.server_until(2100), "", TLS);
+    let (_simulator, url) = simulator(Settings::default()).await;
+    let options = Options { security: Some(folder.security()), ..Options::default() };
+    let exporter = Exporter::start_with(plan(vec![account("prod", &url)], Vec::new()), options).await;
+    let name = "aws_transfer_exporter_certificate_not_after_timestamp_seconds";
+    let told = async || {
+        let mut client = Client::over(Dialer::trusting(&ca).dial(exporter.address).await.unwrap());
+        let answer = client.ask(&get(&format!("/metrics?name[]={name}"))).await;
+        let line =
+            answer.text().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).unwrap().to_owned();
+        line.parse::<f64>().unwrap()
+    };
+    // The first of January 2100 and 2101, by `date -u -d 2100-01-01 +%s`.
+    assert_eq!(told().await, 4_102_444_800.0);
+    let renewed = ca.server_until(2101);
+    folder.write("server.crt", &renewed.cert);
+    folder.write("server.key", &renewed.key);
+    until("the end of the renewed one", async || told().await == 4_133_980_800.0).await;
+    exporter.stop().await;
 }
 
 #[tokio::test]
