@@ -1,5 +1,6 @@
 //! Floor 4: wiring. A plan becomes accounts, a collector, sources and a server.
 
+pub mod notify;
 mod sources;
 
 use std::collections::BTreeSet;
@@ -19,7 +20,7 @@ use tracing::{error, info, warn};
 
 use crate::collector::budget::Budget;
 use crate::collector::{AccountApi, Collected, Collector, Targets};
-use crate::config::{AccountPlan, Plan};
+use crate::config::{AccountPlan, Plan, Problems};
 use crate::discovery::files::Files;
 use crate::metrics::cache::Cache;
 use crate::metrics::exposition::{Body, exposition};
@@ -38,7 +39,7 @@ use crate::transfer::measured::Measured;
 use crate::transfer::sdk::SdkTransfer;
 use crate::transfer::session::{ClientBase, Sessions, StaticCredentials, TimeOuts};
 use crate::transfer::{ErrorKind, TransferError, all_file_results};
-use crate::web::{self, Refusal, Write};
+use crate::web::{self, Refusal, Security, Write};
 use sources::{Sources, Surroundings};
 
 /// At the stop, the last write is waited for no longer.
@@ -60,6 +61,8 @@ pub struct Options {
     pub write_api: bool,
     /// The folder of what outlives the process. Default none: memory alone.
     pub storage: Option<PathBuf>,
+    /// How its server protects itself. Default not at all.
+    pub security: Option<Arc<Security>>,
 }
 
 /// Everything that runs.
@@ -233,16 +236,32 @@ impl App {
         exposition(&scrape, wanted, &self.pieces)
     }
 
+    /// Reads the web configuration file and the certificates as they are now; what comes back puts them in force, and
+    /// cannot fail. May wait for the files.
+    ///
+    /// # Errors
+    /// What is wrong with them; those before stay in force.
+    pub fn stage_web(&self) -> Result<impl FnOnce() + Send + use<>, Problems> {
+        let security = self.options.security.as_ref();
+        let commit = security.map(|security| security.reload(&self.own)).transpose()?;
+        Ok(move || {
+            if let Some(commit) = commit {
+                commit();
+            }
+        })
+    }
+
     /// Serves on `listeners` until `shutdown` ends. Scrapes that wait then are answered with what is known.
     pub async fn serve(
         self: Arc<Self>,
-        listeners: Vec<TcpListener>,
+        listeners: impl Into<Listeners>,
         telemetry_path: &str,
         shutdown: impl Future<Output = ()>,
     ) {
         let app = Arc::clone(&self);
         let stopping = async move {
             shutdown.await;
+            notify::stopping();
             app.ready.store(false, Ordering::Relaxed);
             app.collector.stop();
         };
@@ -256,8 +275,17 @@ impl App {
             let collector = collector.clone();
             tokio::spawn(async move { collector.keep_flushed().await })
         };
-        web::run(listeners, self, telemetry_path.into(), stopping).await;
+        let Listeners { all, health } = listeners.into();
+        let mut server = web::Server { own: Some(Arc::clone(&self.own)), health, ..web::Server::default() };
+        if let Some(security) = &self.options.security {
+            server.security = Arc::clone(security);
+        }
+        let watchdog = tokio::spawn(notify::keep_alive());
+        // They are listened on: a client that connects now is answered.
+        notify::ready();
+        server.run(all, self, telemetry_path.into(), stopping).await;
         flushing.abort();
+        watchdog.abort();
         match tokio::time::timeout(LAST_WRITE, collector.persist()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => warn!(reason = %error, "what was learned last is lost"),
@@ -375,6 +403,21 @@ async fn open_storage(folder: &Path) -> anyhow::Result<(Arc<dyn Store>, Saved)> 
         "storage opened"
     );
     Ok((Arc::new(store), saved))
+}
+
+/// Sockets that are listened on.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// For everything.
+    pub all: Vec<TcpListener>,
+    /// For `/-/healthy` and `/-/ready` alone, in plain HTTP for everybody.
+    pub health: Vec<TcpListener>,
+}
+
+impl From<Vec<TcpListener>> for Listeners {
+    fn from(all: Vec<TcpListener>) -> Self {
+        Self { all, health: Vec::new() }
+    }
 }
 
 /// Where the listening sockets come from.

@@ -1,13 +1,16 @@
 //! Flags and commands.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::app::Listen;
+use crate::app::{self, Listen, Listeners};
+use crate::config::Problems;
 use crate::model::{ConnectorId, Shard, TransferId};
 use crate::simulator::Expiry;
 use crate::telemetry::{LogFormat, LogLevel};
+use crate::web::Security;
 
 /// The configuration file where none is named.
 pub(super) const DEFAULT_CONFIG: &str = "aws-transfer-exporter.yml";
@@ -50,6 +53,13 @@ pub struct WebFlags {
     /// Address to listen on; may be repeated.
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":10922", global = true)]
     pub listen_address: Vec<String>,
+    /// File with TLS, users, headers and the rate limit, in the format of the Prometheus exporter-toolkit.
+    #[arg(long = "web.config.file", value_name = "FILE", global = true)]
+    pub config_file: Option<PathBuf>,
+    /// Address that has /-/healthy and /-/ready alone, in plain HTTP and for everybody, whatever --web.config.file says;
+    /// may be repeated.
+    #[arg(long = "web.health-listen-address", value_name = "ADDRESS", global = true)]
+    pub health_listen_address: Vec<String>,
     /// Take the listening sockets from systemd in place of --web.listen-address.
     #[arg(long = "web.systemd-socket", global = true)]
     pub systemd_socket: bool,
@@ -65,6 +75,24 @@ impl WebFlags {
     /// Where the listening sockets come from.
     pub(super) fn listen(&self) -> Listen<'_> {
         if self.systemd_socket { Listen::Systemd } else { Listen::Addresses(&self.listen_address) }
+    }
+
+    /// Listens wherever the flags say.
+    ///
+    /// # Errors
+    /// As of [`app::listen`].
+    pub(super) async fn listeners(&self) -> anyhow::Result<Listeners> {
+        let all = app::listen(self.listen()).await?;
+        let health = app::listen(Listen::Addresses(&self.health_listen_address)).await?;
+        Ok(Listeners { all, health })
+    }
+
+    /// What --web.config.file says; `None` without one.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub(super) fn security(&self) -> Result<Option<Arc<Security>>, Problems> {
+        self.config_file.as_deref().map(Security::load).transpose()
     }
 }
 
@@ -164,7 +192,7 @@ pub enum Command {
     Once(OnceArgs),
     /// One look at one transfer.
     Results(ResultsArgs),
-    /// Ask a running exporter on --web.listen-address whether it is healthy.
+    /// Ask a running exporter on --web.health-listen-address, or else on --web.listen-address, whether it is healthy.
     Healthcheck,
 }
 

@@ -24,9 +24,10 @@ const SEED: u64 = 1;
 const ACCOUNT: &str = "demo";
 const REGION: &str = "eu-central-1";
 
-pub(super) async fn run(web: &WebFlags, options: Options) -> anyhow::Result<Exit> {
+pub(super) async fn run(web: &WebFlags, mut options: Options) -> anyhow::Result<Exit> {
     let shutdown = shutdown::requested()?;
-    let listeners = app::listen(web.listen()).await?;
+    options.security = web.security()?;
+    let listeners = web.listeners().await?;
     let endpoint = TcpListener::bind("127.0.0.1:0").await?;
     let endpoint_url = format!("http://{}", endpoint.local_addr()?);
 
@@ -48,7 +49,7 @@ pub(super) async fn run(web: &WebFlags, options: Options) -> anyhow::Result<Exit
     // The exporter learns of transfers by its own ways; the fleet rests once nobody listens.
     background.spawn(async move { while started.recv().await.is_some() {} });
 
-    if let Some(listener) = listeners.first() {
+    if let Some(listener) = listeners.all.first() {
         let port = listener.local_addr()?.port();
         output::print(welcome(port, &web.telemetry_path, &endpoint_url).as_bytes())?;
     }

@@ -10,11 +10,12 @@ use super::args::WebFlags;
 use crate::app::{self, App, Options};
 use crate::{reload, shutdown};
 
-pub(super) async fn run(file: &Path, web: &WebFlags, options: Options) -> anyhow::Result<Exit> {
+pub(super) async fn run(file: &Path, web: &WebFlags, mut options: Options) -> anyhow::Result<Exit> {
     // Before anything else, so that no signal finds the default in place.
     let shutdown = shutdown::requested()?;
     let hangups = reload::hangups()?;
     let plan = super::load(file)?;
+    options.security = web.security()?;
     info!(
         version = env!("CARGO_PKG_VERSION"),
         accounts = plan.accounts.len(),
@@ -24,7 +25,7 @@ pub(super) async fn run(file: &Path, web: &WebFlags, options: Options) -> anyhow
     );
     super::tell_storage(&options);
     let app = App::new(plan, options, app::system_clock()).await?;
-    let listeners = app::listen(web.listen()).await?;
+    let listeners = web.listeners().await?;
     let file = file.to_owned();
     let reloads = tokio::spawn(reload::run(Arc::clone(&app), hangups, move || super::load(&file)));
     app.serve(listeners, &web.telemetry_path, shutdown).await;

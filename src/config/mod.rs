@@ -20,15 +20,19 @@ mod reader;
 mod resolve;
 mod spot;
 mod value;
+mod web;
 
 #[cfg(test)]
 mod tests;
 
 pub use error::{Problem, Problems};
 pub use file::ConfigFile;
-pub use load::load;
+pub use load::{load, load_web};
 pub use plan::{
     AccountPlan, AssumeRole, CloudtrailPlan, CollectorPlan, ConnectorsPlan, DiscoveryPlan, EventsPlan, FilesPlan,
     MetricsPlan, Plan, Secret,
 };
 pub use resolve::targets;
+pub use web::{
+    CURVES, ClientAuth, HIGHEST_COST, Pem, PemSource, RateLimit, SUITES, TlsPlan, TlsVersion, User, WebPlan,
+};

@@ -156,6 +156,14 @@ families! {
         "1 if the last attempt to load the configuration succeeded.";
     CONFIG_RELOAD_AT = "aws_transfer_exporter_config_last_reload_success_timestamp_seconds", Gauge, Own, &[],
         "When the configuration was last loaded with success, in seconds since the epoch.";
+    HTTP_REQUESTS = "aws_transfer_exporter_http_requests_total", Counter, Own, &["handler", "code"],
+        "Answered HTTP requests by handler and status.";
+    HTTP_REFUSED = "aws_transfer_exporter_http_refused_total", Counter, Own, &["reason"],
+        "HTTP requests and connections that were not served: over the rate limit, without good credentials, while too many passwords waited to be verified, while every connection was being answered, or without a TLS handshake.";
+    CERTIFICATE_NOT_AFTER = "aws_transfer_exporter_certificate_not_after_timestamp_seconds", Gauge, Own, &[],
+        "When the certificate ends that the server shows, in seconds since the epoch. Absent without TLS.";
+    WEB_CONFIG_RELOAD_OK = "aws_transfer_exporter_web_config_last_reload_successful", Gauge, Own, &[],
+        "1 if the web configuration file and the certificates that it names are in force as they are now, 0 if those before them are. Absent without --web.config.file.";
     SHARD_INFO = "aws_transfer_exporter_shard_info", Gauge, Own, &["shard", "shards"],
         "Always 1. Which of how many exporters this is that share the transfers: 0 of 1 where it has them all.";
     BUILD_INFO = "aws_transfer_exporter_build_info", Gauge, Own, &["version", "rust_version"],

@@ -1,5 +1,7 @@
 //! The exporter's own instruments. The only place that names `prometheus`.
 
+mod web;
+
 use std::time::{Duration, SystemTime};
 
 use prometheus::core::Collector;
@@ -9,6 +11,8 @@ use prometheus::{Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts,
 use super::encoder::Encoder;
 use super::families::{self, Family, Kind};
 use crate::model::{Account, Now, Shard};
+
+pub use web::{Refused, WebMetrics};
 
 /// Buckets of the request duration, in seconds: a few milliseconds to the longest time-out.
 const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -25,6 +29,7 @@ pub struct OwnMetrics {
     storage: Storage,
     shard: GaugeVec,
     discovery: DiscoveryMetrics,
+    web: WebMetrics,
 }
 
 /// How the sources of transfers do.
@@ -85,6 +90,7 @@ impl OwnMetrics {
                 )?,
                 errors: Counter::with_opts(opts(&families::STORAGE_WRITE_ERRORS))?,
             },
+            web: WebMetrics::new(&registry)?,
             registry,
         };
         let build = GaugeVec::new(opts(&families::BUILD_INFO), families::BUILD_INFO.labels)?;
@@ -111,6 +117,11 @@ impl OwnMetrics {
         #[cfg(target_os = "linux")]
         own.registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         Ok(own)
+    }
+
+    /// How the server does.
+    pub fn web(&self) -> &WebMetrics {
+        &self.web
     }
 
     /// Counts attempts; 0 makes the series stand.

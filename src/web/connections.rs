@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -26,6 +27,8 @@ struct Open {
 
 struct Entry {
     state: State,
+    /// Requests that are being answered; HTTP/2 has several at once.
+    answering: usize,
     evict: Arc<Notify>,
 }
 
@@ -55,8 +58,10 @@ impl Connections {
         let id = open.next;
         open.next += 1;
         let evict = Arc::new(Notify::new());
-        open.entries.insert(id, Entry { state: State::Idle(Instant::now()), evict: Arc::clone(&evict) });
-        Some(Place { connections: Arc::clone(self), id, evict })
+        let now = Instant::now();
+        open.entries.insert(id, Entry { state: State::Idle(now), answering: 0, evict: Arc::clone(&evict) });
+        let pulse = Mutex::new(Pulse { answering: 0, sending: 0, last: now });
+        Some(Place { connections: Arc::clone(self), id, evict, pulse })
     }
 
     /// Lowers the limit below what is open now, and closes what is above it: the process has no resource for more. What
@@ -90,9 +95,9 @@ impl Connections {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, id: u64, change: impl FnOnce(State) -> State) {
+    fn change(&self, id: u64, change: impl FnOnce(&mut Entry)) {
         if let Some(entry) = self.open().entries.get_mut(&id) {
-            entry.state = change(entry.state);
+            change(entry);
         }
     }
 }
@@ -113,6 +118,16 @@ pub(super) struct Place {
     connections: Arc<Connections>,
     id: u64,
     evict: Arc<Notify>,
+    pulse: Mutex<Pulse>,
+}
+
+/// What goes on on a connection.
+struct Pulse {
+    answering: usize,
+    /// Answers that have not been handed over whole.
+    sending: usize,
+    /// When a request or a piece of an answer last moved.
+    last: Instant,
 }
 
 impl Place {
@@ -123,16 +138,63 @@ impl Place {
 
     /// Marks the connection as being answered until the guard is dropped; then its answer is being written.
     pub(super) fn answering(self: &Arc<Self>) -> Answering {
-        self.connections.change(self.id, |_| State::Answering);
+        self.connections.change(self.id, |entry| {
+            entry.answering += 1;
+            entry.state = State::Answering;
+        });
+        self.moved(|pulse| pulse.answering += 1);
         Answering(Arc::clone(self))
     }
 
     /// Notes that all that was written has left.
     pub(super) fn flushed(&self) {
-        self.connections.change(self.id, |state| match state {
-            State::Writing(_) => State::Idle(Instant::now()),
-            other => other,
+        self.connections.change(self.id, |entry| {
+            if let State::Writing(_) = entry.state {
+                entry.state = State::Idle(Instant::now());
+            }
         });
+    }
+
+    /// Notes that a request has come.
+    pub(super) fn touched(&self) {
+        self.moved(|_| {});
+    }
+
+    /// An answer is on its way until the guard is dropped.
+    pub(super) fn sending(self: &Arc<Self>) -> Sending {
+        self.moved(|pulse| pulse.sending += 1);
+        Sending(Arc::clone(self))
+    }
+
+    /// Ends when no piece of an answer that is on its way has moved for `stall`, or no request has come for `idle`; that
+    /// is seen within another `stall`.
+    pub(super) async fn has_stopped(&self, stall: Duration, idle: Duration) {
+        loop {
+            let until = {
+                let pulse = self.pulse();
+                match (pulse.answering, pulse.sending) {
+                    (0, 0) => pulse.last + idle,
+                    (0, _) => pulse.last + stall,
+                    _ => Instant::now() + stall,
+                }
+            };
+            let now = Instant::now();
+            if until <= now {
+                return;
+            }
+            // An answer may begin meanwhile, and has less time.
+            tokio::time::sleep_until(until.min(now + stall)).await;
+        }
+    }
+
+    fn moved(&self, change: impl FnOnce(&mut Pulse)) {
+        let mut pulse = self.pulse();
+        change(&mut pulse);
+        pulse.last = Instant::now();
+    }
+
+    fn pulse(&self) -> MutexGuard<'_, Pulse> {
+        self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -147,7 +209,29 @@ pub(super) struct Answering(Arc<Place>);
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.0.connections.change(self.0.id, |_| State::Writing(Instant::now()));
+        self.0.connections.change(self.0.id, |entry| {
+            entry.answering -= 1;
+            if entry.answering == 0 {
+                entry.state = State::Writing(Instant::now());
+            }
+        });
+        self.0.moved(|pulse| pulse.answering -= 1);
+    }
+}
+
+/// An answer is on its way on this connection.
+pub(super) struct Sending(Arc<Place>);
+
+impl Sending {
+    /// Notes that a piece of it has moved.
+    pub(super) fn progressed(&self) {
+        self.0.touched();
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.0.moved(|pulse| pulse.sending -= 1);
     }
 }
 
@@ -222,6 +306,40 @@ mod tests {
         connections.close_all();
         busy.evicted().await;
         drop(answering);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_two_requests_on_one_connection_the_last_ends_the_answering() {
+        let connections = Connections::new(1);
+        let place = Arc::new(connections.enter().unwrap());
+        let (first, second) = (place.answering(), place.answering());
+        drop(first);
+        place.flushed();
+        assert!(connections.enter().is_none());
+        drop(second);
+        assert!(connections.enter().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_stops_is_seen_and_what_is_being_answered_never_stops() {
+        let (stall, idle) = (Duration::from_secs(10), Duration::from_secs(30));
+        let place = Arc::new(Connections::new(1).enter().unwrap());
+        let seconds = |from: Instant| from.elapsed().as_secs();
+        let start = Instant::now();
+        place.has_stopped(stall, idle).await;
+        assert_eq!(seconds(start), 30);
+        let answering = place.answering();
+        let stopped = tokio::time::timeout(Duration::from_hours(1), place.has_stopped(stall, idle)).await;
+        assert!(stopped.is_err());
+        drop(answering);
+        let sending = place.sending();
+        let start = Instant::now();
+        place.has_stopped(stall, idle).await;
+        assert_eq!(seconds(start), 10);
+        sending.progressed();
+        let start = Instant::now();
+        place.has_stopped(stall, idle).await;
+        assert_eq!(seconds(start), 10);
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ use super::route::{Route, TRANSFERS, route};
 use super::{Exporter, page, write};
 use crate::metrics::{NameFilter, Wanted, negotiate};
 
-const PLAIN: &str = "text/plain; charset=utf-8";
+pub(super) const PLAIN: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
 /// Set by Prometheus: the scrape's time-out in seconds
@@ -84,7 +84,7 @@ fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     (!values.is_empty()).then(|| values.join(","))
 }
 
-fn text(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Body> {
+pub(super) fn text(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Body> {
     respond(status, HeaderValue::from_static(content_type), body.into())
 }
 

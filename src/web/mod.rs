@@ -8,17 +8,28 @@
 //! | `GET /-/healthy` | 200 while the process is up |
 //! | `GET /-/ready` | 200 while it can answer a scrape, else 503 |
 //!
+//! `--web.health-listen-address` has the last two alone, in plain HTTP for everybody. On the other addresses each request
+//! passes the rate limit and the authentication of the web configuration file before it has a handler.
+//!
 //! HEAD is answered as GET without a body, and starts no sweep. Any other path is 404, any other method 405.
 
+mod auth;
 mod body;
+mod client_certificate;
+mod connection;
 mod connections;
+mod front;
 mod handlers;
 pub mod healthcheck;
+mod limit;
 pub mod listen;
 mod page;
 mod route;
+mod security;
+mod sent;
 mod serve;
 mod stream;
+mod tls;
 mod write;
 
 use std::future::Future;
@@ -31,7 +42,8 @@ use crate::metrics::exposition::Body as Exposition;
 use crate::model::{ConnectorId, Shard, TransferId};
 
 pub use connections::MAX_CONNECTIONS;
-pub use serve::{Bounds, run, run_within};
+pub use security::{Active, Security};
+pub use serve::{Bounds, Server, run};
 
 /// What the write API was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,6 +14,21 @@ pub(super) enum Route {
     MethodNotAllowed(&'static str),
 }
 
+impl Route {
+    /// What metrics and logs call it.
+    pub(super) fn handler(self) -> &'static str {
+        match self {
+            Self::Landing => "landing",
+            Self::Metrics => "metrics",
+            Self::Healthy => "healthy",
+            Self::Ready => "ready",
+            Self::Write => "transfer",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed(_) => "method_not_allowed",
+        }
+    }
+}
+
 /// Where single transfers are.
 pub(super) const TRANSFERS: &str = "/api/v1/transfers/";
 

@@ -1,28 +1,25 @@
 //! Sockets to requests, within bounds.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
-use super::connections::{Connections, MAX_CONNECTIONS, Place};
-use super::stream::Watched;
-use super::{Exporter, handlers};
+use super::Exporter;
+use super::connection::Connection;
+use super::connections::{Connections, MAX_CONNECTIONS};
+use super::front::Front;
+use super::security::Security;
+use crate::metrics::own::{OwnMetrics, Refused};
 
-/// Bytes of a request's head, and of what is buffered of it.
-const MAX_HEADER_BYTES: usize = 16 * 1024;
-/// Headers of a request.
-const MAX_HEADERS: usize = 64;
+/// Connections at once on the addresses for health alone.
+const MAX_HEALTH_CONNECTIONS: usize = 32;
 /// Once the server stops, a request whose head has begun may still come whole within this time.
 const LAST_HEADS: Duration = Duration::from_millis(500);
 /// The pause after an accept that failed for want of a resource.
@@ -33,6 +30,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Bounds {
     /// Connections at once. Default [`MAX_CONNECTIONS`].
     pub connections: usize,
+    /// A TLS handshake must be done within this time. Default 10 s.
+    pub handshake: Duration,
     /// A whole request head must arrive within this time, from the first byte on or from the answer before it; so this
     /// is the keep-alive time as well. Default 30 s.
     pub header: Duration,
@@ -46,6 +45,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             connections: MAX_CONNECTIONS,
+            handshake: Duration::from_secs(10),
             header: Duration::from_secs(30),
             stall: Duration::from_secs(10),
             grace: Duration::from_secs(10),
@@ -53,47 +53,85 @@ impl Default for Bounds {
     }
 }
 
-/// [`run_within`] the default bounds.
+/// [`Server::run`] under the default bounds, in plain HTTP for everybody.
 pub async fn run(
     listeners: Vec<TcpListener>,
     exporter: Arc<dyn Exporter>,
     telemetry_path: Arc<str>,
     shutdown: impl Future<Output = ()>,
 ) {
-    run_within(Bounds::default(), listeners, exporter, telemetry_path, shutdown).await;
+    Server::default().run(listeners, exporter, telemetry_path, shutdown).await;
 }
 
-/// Serves `listeners` until `shutdown` ends; then no connection is accepted, requests in flight are answered, and it
-/// returns when they are or when the grace is over, and what is left then is closed.
-pub async fn run_within(
-    bounds: Bounds,
-    listeners: Vec<TcpListener>,
-    exporter: Arc<dyn Exporter>,
-    telemetry_path: Arc<str>,
-    shutdown: impl Future<Output = ()>,
-) {
-    let connections = Connections::new(bounds.connections);
-    let (stop, stopped) = watch::channel(());
-    let mut acceptors = tokio::task::JoinSet::new();
-    for listener in listeners {
-        let acceptor = Acceptor {
-            bounds,
-            exporter: Arc::clone(&exporter),
-            telemetry_path: Arc::clone(&telemetry_path),
-            connections: Arc::clone(&connections),
-            graceful: GracefulShutdown::new(),
-        };
-        acceptors.spawn(acceptor.run(listener, stopped.clone()));
+/// What a server has beside its listeners.
+pub struct Server {
+    /// What clients may ask of it.
+    pub bounds: Bounds,
+    /// TLS, users, headers and the rate limit.
+    pub security: Arc<Security>,
+    /// Where requests are counted; `None` nowhere.
+    pub own: Option<Arc<OwnMetrics>>,
+    /// Listeners that have `/-/healthy` and `/-/ready` alone, in plain HTTP for everybody.
+    pub health: Vec<TcpListener>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { bounds: Bounds::default(), security: Security::none(), own: None, health: Vec::new() }
     }
-    shutdown.await;
-    drop(stop);
+}
+
+impl Server {
+    /// Serves `listeners` until `shutdown` ends; then no connection is accepted, requests in flight are answered, and it
+    /// returns when they are or when the grace is over, and what is left then is closed.
+    pub async fn run(
+        self,
+        listeners: Vec<TcpListener>,
+        exporter: Arc<dyn Exporter>,
+        telemetry_path: Arc<str>,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        let Self { bounds, security, own, health } = self;
+        if let Some(own) = &own {
+            security.show(own);
+        }
+        let watching = tokio::spawn(Arc::clone(&security).watch(own.clone()));
+        let front = |security, health_alone| {
+            let (exporter, telemetry_path, own) = (Arc::clone(&exporter), Arc::clone(&telemetry_path), own.clone());
+            Arc::new(Front { exporter, telemetry_path, security, own, health_alone })
+        };
+        // A flood on the one cannot take the other's places.
+        let pools = [Connections::new(bounds.connections), Connections::new(MAX_HEALTH_CONNECTIONS)];
+        let (main, apart) = (front(security, false), front(Security::none(), true));
+        let (stop, stopped) = watch::channel(());
+        let mut acceptors = tokio::task::JoinSet::new();
+        let listeners = listeners.into_iter().map(|listener| (listener, &main, &pools[0]));
+        for (listener, front, pool) in listeners.chain(health.into_iter().map(|one| (one, &apart, &pools[1]))) {
+            let acceptor = Acceptor {
+                bounds,
+                front: Arc::clone(front),
+                connections: Arc::clone(pool),
+                graceful: GracefulShutdown::new(),
+            };
+            acceptors.spawn(acceptor.run(listener, stopped.clone()));
+        }
+        shutdown.await;
+        drop(stop);
+        watching.abort();
+        drain(bounds.grace, acceptors, &pools).await;
+    }
+}
+
+async fn drain(grace: Duration, acceptors: tokio::task::JoinSet<GracefulShutdown>, pools: &[Arc<Connections>]) {
     let drained = async move {
         let draining = acceptors.join_all().await.into_iter().map(GracefulShutdown::shutdown);
         futures_util::future::join_all(draining).await;
     };
     let heads = async {
         tokio::time::sleep(LAST_HEADS).await;
-        connections.close_idle();
+        for pool in pools {
+            pool.close_idle();
+        }
         std::future::pending::<()>().await;
     };
     let drained = async {
@@ -102,16 +140,17 @@ pub async fn run_within(
             () = heads => {}
         }
     };
-    if tokio::time::timeout(bounds.grace, drained).await.is_err() {
-        warn!(seconds = bounds.grace.as_secs_f64(), "requests were still in flight when the grace ended");
-        connections.close_all();
+    if tokio::time::timeout(grace, drained).await.is_err() {
+        warn!(seconds = grace.as_secs_f64(), "requests were still in flight when the grace ended");
+        for pool in pools {
+            pool.close_all();
+        }
     }
 }
 
 struct Acceptor {
     bounds: Bounds,
-    exporter: Arc<dyn Exporter>,
-    telemetry_path: Arc<str>,
+    front: Arc<Front>,
     connections: Arc<Connections>,
     graceful: GracefulShutdown,
 }
@@ -127,8 +166,18 @@ impl Acceptor {
             match accepted {
                 Ok((stream, peer)) => {
                     if let Some(place) = self.connections.enter() {
-                        self.serve(stream, place);
+                        // Without it an answer may wait for the client's delayed acknowledgement.
+                        let _ = stream.set_nodelay(true);
+                        let connection = Connection {
+                            peer,
+                            place: Arc::new(place),
+                            front: Arc::clone(&self.front),
+                            bounds: self.bounds,
+                            watcher: self.graceful.watcher(),
+                        };
+                        tokio::spawn(connection.serve(stream));
                     } else {
+                        self.front.count(Refused::Connections);
                         debug!(%peer, "refused: every connection is being answered");
                     }
                 }
@@ -141,43 +190,6 @@ impl Acceptor {
                 }
             }
         }
-    }
-
-    fn serve(&self, stream: TcpStream, place: Place) {
-        // Without it an answer may wait for the client's delayed acknowledgement.
-        let _ = stream.set_nodelay(true);
-        let place = Arc::new(place);
-        let service = {
-            let exporter = Arc::clone(&self.exporter);
-            let telemetry_path = Arc::clone(&self.telemetry_path);
-            let place = Arc::clone(&place);
-            service_fn(move |request| {
-                let exporter = Arc::clone(&exporter);
-                let telemetry_path = Arc::clone(&telemetry_path);
-                let answering = place.answering();
-                async move {
-                    let response = handlers::answer(request, exporter, &telemetry_path).await;
-                    drop(answering);
-                    Ok::<_, Infallible>(response)
-                }
-            })
-        };
-        let stream = Watched::new(stream, Arc::clone(&place), self.bounds.stall);
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.bounds.header)
-            .max_buf_size(MAX_HEADER_BYTES)
-            .max_headers(MAX_HEADERS)
-            .serve_connection(TokioIo::new(stream), service);
-        let connection = self.graceful.watch(connection);
-        tokio::spawn(async move {
-            tokio::select! {
-                ended = connection => if let Err(error) = ended {
-                    debug!(%error, "connection");
-                },
-                () = place.evicted() => debug!("an idle connection made room"),
-            }
-        });
     }
 }
 

@@ -26,7 +26,7 @@ impl<S> Watched<S> {
         Self { inner, place, limit, waiting: None }
     }
 
-    fn within_limit(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn within_limit<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.waiting = None;
             return written;
@@ -67,10 +67,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         if flushed.is_ready() {
             self.place.flushed();
         }
-        flushed
+        // With TLS the last of an answer waits here.
+        self.within_limit(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        let ended = Pin::new(&mut self.inner).poll_shutdown(cx);
+        self.within_limit(cx, ended)
     }
 }

@@ -2,7 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+mod auth;
 mod bounds;
+mod peers;
+mod pki;
+mod program;
 mod routes;
 mod stop;
 
@@ -17,7 +21,7 @@ use aws_transfer_exporter::metrics::Wanted;
 use aws_transfer_exporter::metrics::exposition::Body;
 use aws_transfer_exporter::web::{self, Bounds, Exporter, Refusal, Write, listen};
 use bytes::Bytes;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
@@ -139,11 +143,15 @@ impl Server {
     }
 
     async fn at(address: &str, fake: &Arc<Fake>, bounds: Bounds) -> Self {
+        Self::of(address, fake, web::Server { bounds, ..web::Server::default() }).await
+    }
+
+    async fn of(address: &str, fake: &Arc<Fake>, server: web::Server) -> Self {
         let listener = listen::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let exporter: Arc<dyn Exporter> = fake.clone();
-        let ended = tokio::spawn(web::run_within(bounds, vec![listener], exporter, "/metrics".into(), async {
+        let ended = tokio::spawn(server.run(vec![listener], exporter, "/metrics".into(), async {
             let _ = stopped.await;
         }));
         Self { address, stop, ended }
@@ -188,14 +196,19 @@ impl Answer {
     }
 }
 
-pub(super) struct Client {
-    stream: TcpStream,
+pub(super) struct Client<S = TcpStream> {
+    stream: S,
     bytes: Vec<u8>,
 }
 
 impl Client {
     async fn connect(address: SocketAddr) -> Self {
-        let stream = within("a connection", TcpStream::connect(address)).await.unwrap();
+        Self::over(within("a connection", TcpStream::connect(address)).await.unwrap())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    fn over(stream: S) -> Self {
         Self { stream, bytes: Vec::new() }
     }
 

@@ -1,0 +1,222 @@
+//! What the web configuration file asks for, as it is now. The file and the certificates that it names are looked at
+//! again while the server runs, and what has changed is taken up whole; what cannot be is told, and the one before stays.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use tokio_rustls::rustls::ServerConfig;
+use tracing::{error, info, warn};
+
+use super::auth::Verifier;
+use super::limit::Limiter;
+use super::tls::{Material, Served};
+use crate::config::{Problems, RateLimit, WebPlan, load_web};
+use crate::metrics::own::OwnMetrics;
+
+/// How often files are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// A certificate that ends so soon is warned of when it is taken up.
+const SOON: Duration = Duration::from_hours(7 * 24);
+
+/// TLS, users, headers and the rate limit of a server.
+pub struct Security {
+    path: Option<PathBuf>,
+    active: ArcSwap<Active>,
+    verifier: Arc<Verifier>,
+    /// What the last look failed with; told once.
+    fault: Mutex<Option<String>>,
+}
+
+/// What has been read and is in force, or will be.
+pub struct Active {
+    plan: WebPlan,
+    digest: Option<[u8; 32]>,
+    tls: Option<Served>,
+    headers: HeaderMap,
+    limiter: Option<(RateLimit, Arc<Limiter>)>,
+}
+
+impl Security {
+    /// Plain HTTP for everybody.
+    pub fn none() -> Arc<Self> {
+        let none =
+            Active { plan: WebPlan::default(), digest: None, tls: None, headers: HeaderMap::new(), limiter: None };
+        Self::of(None, none)
+    }
+
+    /// As the file at `path` says. Reads files, and may wait for them.
+    ///
+    /// # Errors
+    /// All that is wrong with the file, or the first that is wrong with what it names.
+    pub fn load(path: &Path) -> Result<Arc<Self>, Problems> {
+        Ok(Self::of(Some(path.to_owned()), read(path, None)?))
+    }
+
+    fn of(path: Option<PathBuf>, active: Active) -> Arc<Self> {
+        let active = ArcSwap::from_pointee(active);
+        Arc::new(Self { path, active, verifier: Verifier::new(), fault: Mutex::default() })
+    }
+
+    /// Whether connections are TLS.
+    pub fn has_tls(&self) -> bool {
+        self.active.load().tls.is_some()
+    }
+
+    /// How many users there are; without any, everybody may ask.
+    pub fn users(&self) -> usize {
+        self.active.load().plan.users.len()
+    }
+
+    /// Reads all files anew, for [`Self::take`]; `None` where there is no web configuration file. May wait for them.
+    ///
+    /// # Errors
+    /// As of [`Self::load`]; what is in force stays.
+    pub fn stage(&self) -> Result<Option<Active>, Problems> {
+        let Some(path) = &self.path else { return Ok(None) };
+        read(path, Some(&self.active.load())).map(Some)
+    }
+
+    /// Puts what has been read in force: for new connections its TLS, for each request all else.
+    pub fn take(&self, staged: Option<Active>, own: Option<&OwnMetrics>) {
+        if let Some(staged) = staged {
+            self.active.store(Arc::new(staged));
+            self.fault.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+        if let Some(own) = own {
+            self.show(own);
+        }
+    }
+
+    /// Reads all files anew; what comes back puts them in force, and cannot fail. May wait for the files.
+    ///
+    /// # Errors
+    /// As of [`Self::load`]; what is in force stays, and the metrics show it.
+    pub fn reload(self: &Arc<Self>, own: &Arc<OwnMetrics>) -> Result<impl FnOnce() + Send + use<>, Problems> {
+        let staged = self.stage().inspect_err(|problems| {
+            self.failed(problems.to_string(), Some(own));
+        })?;
+        let (security, own) = (Arc::clone(self), Arc::clone(own));
+        Ok(move || security.take(staged, Some(&own)))
+    }
+
+    /// Tells what is in force.
+    pub(super) fn show(&self, own: &OwnMetrics) {
+        if self.path.is_some() {
+            own.web().note_web_config(true);
+        }
+        own.web().set_not_after(self.active.load().tls.as_ref().map(|tls| tls.not_after));
+    }
+
+    /// Looks again and again, for ever.
+    pub(super) async fn watch(self: Arc<Self>, own: Option<Arc<OwnMetrics>>) {
+        if self.path.is_none() {
+            return;
+        }
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let (security, own) = (Arc::clone(&self), own.clone());
+            // One that panics is as good as none.
+            let _ = tokio::task::spawn_blocking(move || security.look(own.as_deref())).await;
+        }
+    }
+
+    fn look(&self, own: Option<&OwnMetrics>) {
+        match self.stage() {
+            Ok(Some(staged)) => {
+                let before = self.active.load();
+                let failed = self.fault.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+                if staged.plan == before.plan && staged.digest == before.digest {
+                    if failed {
+                        info!("the web configuration is again the one in force");
+                        self.take(Some(staged), own);
+                    }
+                } else {
+                    staged.warn_of_the_end();
+                    self.take(Some(staged), own);
+                    info!("web configuration and certificates taken up");
+                }
+            }
+            Ok(None) => {}
+            Err(problems) => {
+                let reasons = problems.to_string();
+                if self.failed(reasons.clone(), own) {
+                    error!(%reasons, "the web configuration was not taken up, the one before stays");
+                }
+            }
+        }
+    }
+
+    /// Keeps why files could not be taken up; whether that is news.
+    fn failed(&self, reasons: String, own: Option<&OwnMetrics>) -> bool {
+        if let Some(own) = own {
+            own.web().note_web_config(false);
+        }
+        let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        fault.replace(reasons.clone()) != Some(reasons)
+    }
+
+    pub(super) fn active(&self) -> Arc<Active> {
+        self.active.load_full()
+    }
+
+    pub(super) fn verifier(&self) -> &Arc<Verifier> {
+        &self.verifier
+    }
+}
+
+impl Active {
+    /// What new connections are served with; `None` for plain HTTP.
+    pub(super) fn tls(&self) -> Option<Arc<ServerConfig>> {
+        self.tls.as_ref().map(|tls| Arc::clone(&tls.config))
+    }
+
+    pub(super) fn plan(&self) -> &WebPlan {
+        &self.plan
+    }
+
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// Whether the rate limit lets a request through now.
+    pub(super) fn allows(&self) -> bool {
+        self.limiter.as_ref().is_none_or(|(_, limiter)| limiter.allows())
+    }
+
+    fn warn_of_the_end(&self) {
+        let Some(tls) = &self.tls else { return };
+        let left = tls.not_after.duration_since(SystemTime::now()).unwrap_or_default();
+        if left < SOON {
+            warn!(seconds_left = left.as_secs(), "the server's certificate ends soon, or has ended");
+        }
+    }
+}
+
+/// Reads everything; a rate limit that stays the same goes on from where it is.
+fn read(path: &Path, before: Option<&Active>) -> Result<Active, Problems> {
+    let plan = load_web(path)?;
+    let (tls, digest) = match &plan.tls {
+        None => (None, None),
+        Some(tls) => {
+            let material = Material::read(&plan, tls)?;
+            (Some(material.build(&plan, tls)?), Some(material.digest()))
+        }
+    };
+    let limiter = plan.rate_limit.map(|limit| match before.and_then(|before| before.limiter.as_ref()) {
+        Some((same, limiter)) if *same == limit => (limit, Arc::clone(limiter)),
+        _ => (limit, Arc::new(Limiter::new(limit))),
+    });
+    let header = |(name, value): &(&'static str, String)| {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        Some((name, HeaderValue::try_from(value).ok()?))
+    };
+    let headers = plan.headers.iter().filter_map(header).collect();
+    let active = Active { plan, digest, tls, headers, limiter };
+    if before.is_none() {
+        active.warn_of_the_end();
+    }
+    Ok(active)
+}

@@ -1,0 +1,94 @@
+//! An answer on its way: when it has gone, or has been given up, the request is one record of the log.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
+use hyper::{Method, StatusCode};
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use super::body::Body;
+use super::connections::Sending;
+
+/// What is logged of a request. No path, no query and no header: they may hold what is not for a log.
+pub(super) struct Record {
+    pub(super) method: &'static str,
+    pub(super) handler: &'static str,
+    pub(super) status: StatusCode,
+    pub(super) peer: SocketAddr,
+    pub(super) begun: Instant,
+}
+
+/// A body that is watched.
+pub(super) struct Sent {
+    body: Body,
+    bytes: usize,
+    sending: Sending,
+    record: Record,
+}
+
+impl Sent {
+    pub(super) fn new(body: Body, sending: Sending, record: Record) -> Self {
+        Self { body, bytes: 0, sending, record }
+    }
+}
+
+impl HttpBody for Sent {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let sent = self.get_mut();
+        let polled = Pin::new(&mut sent.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            sent.bytes += frame.data_ref().map_or(0, Bytes::len);
+            sent.sending.progressed();
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        let Record { method, handler, status, peer, begun } = self.record;
+        let (status, bytes, duration_seconds) = (status.as_u16(), self.bytes, begun.elapsed().as_secs_f64());
+        macro_rules! request {
+            ($level:ident) => {
+                $level!(method, handler, status, duration_seconds, bytes, %peer, "request")
+            };
+        }
+        match status {
+            500.. => request!(warn),
+            400.. => request!(info),
+            _ => request!(debug),
+        }
+    }
+}
+
+/// The method's name; one that HTTP does not know is a client's text, and not shown.
+pub(super) fn method_name(method: &Method) -> &'static str {
+    const KNOWN: [Method; 9] = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::OPTIONS,
+        Method::PATCH,
+        Method::TRACE,
+        Method::CONNECT,
+    ];
+    const NAMES: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"];
+    KNOWN.iter().position(|known| known == method).map_or("OTHER", |at| NAMES[at])
+}

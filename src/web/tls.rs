@@ -1,0 +1,215 @@
+//! TLS, made from the plan and the bytes of the files that it names.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use sha2::{Digest, Sha256};
+use tokio_rustls::rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
+use tokio_rustls::rustls::server::NoServerSessionStorage;
+use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::{self, InconsistentKeys, ServerConfig, SupportedCipherSuite, version};
+use x509_parser::parse_x509_certificate;
+
+use super::client_certificate;
+use crate::config::{ClientAuth, Pem, PemSource, Problem, TlsPlan, TlsVersion, WebPlan};
+
+/// No PEM file is larger, in bytes.
+const LARGEST: u64 = 1 << 20;
+
+const KEY_HINT: &str = "a PEM file with an unencrypted `PRIVATE KEY` (PKCS #8, PKCS #1 or SEC 1) is wanted";
+
+/// The bytes of what a plan names, as they were at one moment.
+pub(super) struct Material {
+    cert: Vec<u8>,
+    key: Vec<u8>,
+    client_ca: Option<Vec<u8>>,
+}
+
+/// What connections are served with.
+pub(super) struct Served {
+    pub(super) config: Arc<ServerConfig>,
+    /// When the server's certificate ends.
+    pub(super) not_after: SystemTime,
+}
+
+impl Material {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// The first that cannot be read.
+    pub(super) fn read(web: &WebPlan, tls: &TlsPlan) -> Result<Self, Problem> {
+        let bytes = |pem| bytes(web, pem);
+        let client_ca = tls.client_ca.as_ref().map(bytes).transpose()?;
+        Ok(Self { cert: bytes(&tls.cert)?, key: bytes(&tls.key)?, client_ca })
+    }
+
+    /// The same for the same bytes. What is kept for comparison is no key.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        for bytes in [&self.cert, &self.key].into_iter().chain(&self.client_ca) {
+            digest.update((bytes.len() as u64).to_be_bytes());
+            digest.update(bytes);
+        }
+        digest.finalize().into()
+    }
+
+    /// What connections are to be served with.
+    ///
+    /// # Errors
+    /// What is wrong with a certificate or key.
+    pub(super) fn build(&self, web: &WebPlan, tls: &TlsPlan) -> Result<Served, Problem> {
+        let provider = Arc::new(provider(tls));
+        let chain = certificates(web, &tls.cert, &self.cert)?;
+        let not_after = not_after(&chain).ok_or_else(|| {
+            web.problem(&tls.cert, "not an X.509 certificate", "write the server's certificate first")
+        })?;
+        let key = PrivateKeyDer::from_pem_slice(&self.key)
+            .map_err(|_| web.problem(&tls.key, "no private key in it", KEY_HINT))?;
+        let certified = CertifiedKey::from_der(chain, key, &provider).map_err(|error| match error {
+            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                let hint = "take both from the same request to the CA";
+                web.problem(&tls.key, "not the key of the certificate", hint)
+            }
+            error => web.problem(&tls.key, format!("not usable: {error}"), KEY_HINT),
+        })?;
+        let roots = match (&tls.client_ca, &self.client_ca) {
+            (Some(pem), Some(bytes)) => Some((pem, certificates(web, pem, bytes)?)),
+            _ => None,
+        };
+        let unusable = |error: rustls::Error| {
+            web.problem(&tls.cert, format!("TLS cannot be served: {error}"), "look at the versions, suites and curves")
+        };
+        let versions: Vec<_> = [(TlsVersion::Tls12, &version::TLS12), (TlsVersion::Tls13, &version::TLS13)]
+            .into_iter()
+            .filter_map(|(own, theirs)| (tls.min_version..=tls.max_version).contains(&own).then_some(theirs))
+            .collect();
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&versions)
+            .map_err(unusable)?;
+        let builder = match (tls.client_auth, roots) {
+            (ClientAuth::None, _) => builder.with_no_client_auth(),
+            (auth, None) => builder.with_client_cert_verifier(client_certificate::any(auth.is_mandatory(), &provider)),
+            (auth, Some((pem, roots))) => {
+                let verifier = client_certificate::verified(
+                    roots,
+                    auth.is_mandatory(),
+                    tls.client_allowed_sans.clone(),
+                    &provider,
+                );
+                builder.with_client_cert_verifier(verifier.map_err(|error| {
+                    web.problem(pem, format!("not usable: {error}"), "write the CA's certificates as PEM")
+                })?)
+            }
+        };
+        let mut config = builder.with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)));
+        config.ignore_client_order = tls.prefer_server_cipher_suites;
+        if tls.client_auth != ClientAuth::None {
+            // A client is asked for its certificate at each connection: what has expired is not taken up again.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
+        config.alpn_protocols =
+            if web.http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"http/1.1".to_vec()] };
+        Ok(Served { config: Arc::new(config), not_after })
+    }
+}
+
+fn bytes(web: &WebPlan, pem: &Pem) -> Result<Vec<u8>, Problem> {
+    let path = match &pem.source {
+        PemSource::Inline(text) => return Ok(text.expose().as_bytes().to_vec()),
+        PemSource::File(path) => path,
+    };
+    read(path).map_err(|error| {
+        let path = path.display();
+        let (message, hint) = match error.kind() {
+            ErrorKind::NotFound => {
+                (format!("no such file: {path}"), "a relative path starts at the folder of this file")
+            }
+            ErrorKind::PermissionDenied => {
+                (format!("no permission to read {path}"), "let the exporter's user read the file")
+            }
+            ErrorKind::FileTooLarge => (format!("more than 1 MiB: {path}"), "name a PEM file"),
+            _ => (format!("{path} cannot be read: {error}"), "name a readable PEM file"),
+        };
+        web.problem(pem, message, hint)
+    })
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    if file.metadata()?.is_dir() {
+        return Err(ErrorKind::IsADirectory.into());
+    }
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST { Err(ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+}
+
+fn certificates(web: &WebPlan, pem: &Pem, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, Problem> {
+    const HINT: &str = "a PEM file with `CERTIFICATE` in it is wanted, the server's own first";
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
+    match found {
+        Ok(found) if found.is_empty() => Err(web.problem(pem, "no certificate in it", HINT)),
+        Ok(found) => Ok(found),
+        Err(_) => Err(web.problem(pem, "not PEM", HINT)),
+    }
+}
+
+/// The end of the first certificate's validity.
+fn not_after(chain: &[CertificateDer<'_>]) -> Option<SystemTime> {
+    let (_, first) = parse_x509_certificate(chain.first()?).ok()?;
+    let seconds = u64::try_from(first.validity().not_after.timestamp()).unwrap_or(0);
+    Some(UNIX_EPOCH + Duration::from_secs(seconds))
+}
+
+fn provider(tls: &TlsPlan) -> CryptoProvider {
+    let mut provider = aws_lc_rs::default_provider();
+    if !tls.cipher_suites.is_empty() {
+        let mut suites: Vec<_> = tls.cipher_suites.iter().filter_map(|name| suite(name)).collect();
+        let is_13 = |suite: &SupportedCipherSuite| suite.tls13().is_some();
+        if !suites.iter().any(is_13) {
+            // As in the toolkit: the list is of TLS 1.2.
+            suites.extend(provider.cipher_suites.iter().copied().filter(is_13));
+        }
+        provider.cipher_suites = suites;
+    }
+    if !tls.curve_preferences.is_empty() {
+        provider.kx_groups = tls.curve_preferences.iter().filter_map(|name| curve(name)).collect();
+    }
+    provider
+}
+
+fn suite(name: &str) -> Option<SupportedCipherSuite> {
+    // TLS 1.3's go by another name there.
+    let spelled = if name.contains("_WITH_") { name.to_owned() } else { name.replacen("TLS_", "TLS13_", 1) };
+    aws_lc_rs::ALL_CIPHER_SUITES.iter().find(|suite| format!("{:?}", suite.suite()) == spelled).copied()
+}
+
+fn curve(name: &str) -> Option<&'static dyn SupportedKxGroup> {
+    match name {
+        "X25519" => Some(aws_lc_rs::kx_group::X25519),
+        "CurveP256" => Some(aws_lc_rs::kx_group::SECP256R1),
+        "CurveP384" => Some(aws_lc_rs::kx_group::SECP384R1),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_name_that_a_configuration_may_have_is_known_to_the_library() {
+        for name in crate::config::SUITES {
+            assert!(suite(name).is_some(), "{name}");
+        }
+        for name in crate::config::CURVES {
+            assert!(curve(name).is_some(), "{name}");
+        }
+    }
+}
