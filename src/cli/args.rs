@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use super::manual;
 use crate::app::{self, Listen, Listeners};
 use crate::config::Problems;
 use crate::model::{ConnectorId, Shard, TransferId};
@@ -17,7 +18,7 @@ pub(super) const DEFAULT_CONFIG: &str = "aws-transfer-exporter.yml";
 
 /// Prometheus exporter for AWS Transfer Family SFTP connectors. Without a command, it serves what --config.file names.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 120)]
+#[command(version, max_term_width = 120, after_help = manual::AFTER_HELP, subcommand_help_heading = "Commands")]
 pub struct Cli {
     /// Configuration.
     #[command(flatten)]
@@ -41,6 +42,7 @@ pub struct Cli {
 
 /// Where the configuration is.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Configuration")]
 pub struct ConfigFlag {
     /// The configuration file.
     #[arg(long = "config.file", value_name = "FILE", default_value = DEFAULT_CONFIG, global = true)]
@@ -49,6 +51,7 @@ pub struct ConfigFlag {
 
 /// Where the server listens.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Web")]
 pub struct WebFlags {
     /// Address to listen on; may be repeated.
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":10922", global = true)]
@@ -98,6 +101,7 @@ impl WebFlags {
 
 /// What outlives the process.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Storage")]
 pub struct StorageFlags {
     /// Folder for what has to outlive the process: known transfers, results, counters. Made if it is missing. Left out,
     /// all of it is in memory alone.
@@ -107,6 +111,7 @@ pub struct StorageFlags {
 
 /// Which part of the transfers this exporter tracks.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Sharding")]
 pub struct ShardFlags {
     /// Which of --shard.total exporters this is, from 0; `from-hostname` takes the number that the host name ends with,
     /// for the pods of a stateful set.
@@ -170,6 +175,7 @@ fn ordinal(hostname: &str) -> Option<u32> {
 
 /// How logs are written.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Logs")]
 pub struct LogFlags {
     /// Least level of log records.
     #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", global = true)]
@@ -194,10 +200,15 @@ pub enum Command {
     Results(ResultsArgs),
     /// Ask a running exporter on --web.health-listen-address, or else on --web.listen-address, whether it is healthy.
     Healthcheck,
+    /// Print the completions of a shell.
+    Completions(CompletionsArgs),
+    /// Print the manual page, for man(1).
+    Man,
 }
 
 /// Flags of `simulate`.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Simulator")]
 pub struct SimulateArgs {
     /// Address that the simulator listens on.
     #[arg(long = "simulator.listen-address", value_name = "ADDRESS", default_value = "127.0.0.1:4777")]
@@ -236,6 +247,7 @@ impl From<ExpiryFlag> for Expiry {
 
 /// Flags of `once`.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
 pub struct OnceArgs {
     /// Write here in place of standard output, whole or not at all; for node_exporter's textfile collector.
     #[arg(long = "output.file", value_name = "FILE")]
@@ -255,6 +267,13 @@ pub struct ResultsArgs {
     /// Form of the answer.
     #[arg(long, value_name = "FORM", default_value = "table")]
     pub output: OutputForm,
+}
+
+/// Flags of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    pub shell: clap_complete::Shell,
 }
 
 /// Form of the answer of `results`.

@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod demo;
 mod healthcheck;
+mod manual;
 mod once;
 mod output;
 mod results;
@@ -78,6 +79,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
             once::run(&cli.config.file, args, options).await
         }
         Some(Command::Results(args)) => results::run(&cli.config.file, args).await,
+        Some(Command::Completions(args)) => manual::completions(args.shell),
+        Some(Command::Man) => manual::page(),
         Some(Command::Healthcheck) => healthcheck::run(&cli.web).await,
     }
 }

@@ -9,6 +9,7 @@ use aws_transfer_exporter::app::Options;
 use aws_transfer_exporter::metrics::{families, reference};
 use aws_transfer_exporter::simulator::{LifeScript, Settings};
 
+use crate::program::{output, program, text as utf8};
 use crate::rig::{Exporter, account, connector, files, get, key, plan, simulator, transfer};
 
 fn path(name: &str) -> PathBuf {
@@ -110,5 +111,95 @@ async fn the_exposition_has_every_family_of_the_table_in_its_order_with_its_type
         });
         let wanted = family.labels.iter().map(ToString::to_string).collect();
         assert_eq!(labels(sample.unwrap()), wanted, "{}", family.name);
+    }
+}
+
+/// Each file that packages carry, and the command that prints it.
+const PRINTED: [(&str, &[&str]); 4] = [
+    ("deploy/man/aws-transfer-exporter.1", &["man"]),
+    ("deploy/completions/aws-transfer-exporter.bash", &["completions", "bash"]),
+    ("deploy/completions/aws-transfer-exporter.fish", &["completions", "fish"]),
+    ("deploy/completions/_aws-transfer-exporter", &["completions", "zsh"]),
+];
+
+#[test]
+fn the_manual_page_and_the_completions_are_what_the_program_prints() {
+    for (file, command) in PRINTED {
+        let printed = output(program().args(command));
+        assert_eq!(printed.status.code(), Some(0), "{command:?}");
+        let printed = utf8(&printed.stdout);
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(path(file), &printed).unwrap();
+        }
+        assert!(text(file) == printed, "{file}: `UPDATE_GOLDEN=1 cargo test` writes it anew");
+    }
+}
+
+#[test]
+fn the_help_is_in_groups_and_tells_the_exit_codes() {
+    let help = utf8(&output(program().arg("--help")).stdout);
+    let mut rest = help.as_str();
+    for heading in ["Commands:", "Configuration:", "Web:", "Storage:", "Sharding:", "Logs:", "Examples:", "Exit codes:"]
+    {
+        let at = rest.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no `{heading}` in its place: {help}"));
+        rest = &rest[at + 1..];
+    }
+    let readme = text("README.md");
+    for code in ["0", "1", "2", "3"] {
+        assert!(rest.contains(&format!("\n  {code}  ")), "--help lacks exit code {code}");
+        assert!(readme.contains(&format!("\n| {code} | ")), "README.md lacks exit code {code}");
+    }
+}
+
+#[test]
+fn the_list_of_licenses_has_every_locked_package_and_no_other() {
+    let locked: BTreeSet<_> = text("Cargo.lock")
+        .split("[[package]]")
+        .skip(1)
+        .filter(|package| package.contains("\nsource = "))
+        .map(|package| {
+            let value = |key: &str| {
+                let line = package.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+                line.trim_matches([' ', '=', '"']).to_owned()
+            };
+            format!("{} {}", value("name"), value("version"))
+        })
+        .collect();
+    let list = text("deploy/licenses/THIRD-PARTY.txt");
+    let (table, _) = list.split_once("\n====").unwrap();
+    let listed: BTreeSet<_> = table
+        .lines()
+        .filter(|line| line.starts_with("- "))
+        .map(|line| line[2..].split(": ").next().unwrap().to_owned())
+        .collect();
+    let differ: Vec<_> = locked.symmetric_difference(&listed).collect();
+    assert!(differ.is_empty(), "`deploy/licenses/generate` writes it anew: {differ:?}");
+    assert!(locked.len() > 100, "only {} packages were found", locked.len());
+    assert!(!table.contains(": unknown"), "a package names no licence");
+}
+
+/// Documents whose metrics, links and tests have to be there.
+const OPERATED: [&str; 3] = ["docs/security.md", "docs/troubleshooting.md", "SECURITY.md"];
+
+#[test]
+fn the_documents_for_operators_name_files_and_metrics_that_exist() {
+    for document in OPERATED {
+        let content = text(document);
+        let folder = path(document).parent().unwrap().to_owned();
+        for target in content.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            let local = !target.is_empty() && !target.contains("://");
+            assert!(!local || folder.join(target).exists(), "{document}: {target} is not there");
+        }
+        for word in content.split(|c: char| !(c.is_ascii_alphanumeric() || "_./-".contains(c))) {
+            let word = word.trim_end_matches(['.', '-']);
+            if word.starts_with("tests/") || word.starts_with("src/") {
+                assert!(path(word).exists(), "{document}: {word} is not there");
+            }
+            let is_metric = word.starts_with("aws_transfer_") && word != "aws_transfer_exporter";
+            let known = families::ALL.iter().any(|family| {
+                word.strip_prefix(family.name).is_some_and(|rest| ["", "_bucket", "_sum", "_count"].contains(&rest))
+            });
+            assert!(!is_metric || known, "{document}: `{word}` is no family");
+        }
     }
 }

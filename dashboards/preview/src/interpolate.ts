@@ -83,6 +83,7 @@ function byFormat(variable: Selected, format: string): string {
   switch (format) {
     case 'raw':
     case 'csv':
+    case 'raw':
       return values.join(',');
     case 'pipe':
       return values.join('|');

@@ -227,7 +227,8 @@ def test_an_archive_holds_the_program_and_its_documents(tmp_path):
     with tarfile.open(tmp_path / "dist" / f"{name}.tar.gz") as archive:
         archive.extractall(tmp_path, filter="data")
     files = {path.name for path in (tmp_path / name).iterdir()}
-    documents = {"README.md", "CONFIGURATION.md", "METRICS.md", "CHANGELOG.md", "LICENSE", "example.yml"}
+    documents = {"README.md", "CONFIGURATION.md", "METRICS.md", "CHANGELOG.md", "LICENSE", "THIRD-PARTY.txt",
+                 "aws-transfer-exporter.1", "example.yml"}
     assert files == {"aws-transfer-exporter"} | documents
     done = subprocess.run([tmp_path / name / "aws-transfer-exporter", "--version"], capture_output=True, text=True, timeout=30)
     assert done.stdout.startswith("aws-transfer-exporter ")

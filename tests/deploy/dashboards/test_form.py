@@ -101,7 +101,8 @@ def test_it_has_the_classic_schema(file):
 @dashboards
 def test_it_has_the_variables_and_uses_each(file):
     dashboard = sources.load(file)
-    assert list(sources.variables(dashboard)) == VARIABLES
+    boxes = ["exporter_url"] if file.stem == "connector" else []
+    assert list(sources.variables(dashboard)) == VARIABLES + boxes
     exprs = "\n".join(target["expr"] for _, target in sources.targets(dashboard))
     for name in VARIABLES[1:]:
         assert f'{name}=~"${name}"' in exprs, name
@@ -157,7 +158,8 @@ def test_it_links_to_the_others_and_keeps_the_choices(file):
 
 @dashboards
 def test_links_of_data_lead_to_a_dashboard_of_ours_and_set_its_variables(file):
-    ours = {d["uid"]: set(sources.variables(d)) for d in map(sources.load, sources.FILES)}
+    # Whoever needs another URL of the exporter saves it with the dashboard.
+    ours = {d["uid"]: set(sources.variables(d)) - {"exporter_url"} for d in map(sources.load, sources.FILES)}
     for url in links(sources.load(file)):
         uid, query = re.fullmatch(r"/d/([\w-]+)\?(.+)", url).groups()
         given = set(re.findall(r"var-(\w+)=", query)) | set(re.findall(r"\$\{(\w+):queryparam\}", query))
@@ -169,6 +171,17 @@ def test_rows_of_connectors_lead_to_the_connector():
     fleet = sources.load(sources.FOLDER / "fleet-overview.json")
     (table,) = [panel for panel in sources.panels(fleet) if panel["title"] == "Connectors"]
     assert any("aws-transfer-connector" in url and "${__data.fields.connector_id}" in url for url in links(table))
+
+
+def test_failed_transfers_lead_to_their_files_and_messages_at_the_exporter():
+    connector = sources.load(sources.FOLDER / "connector.json")
+    (table,) = [panel for panel in sources.panels(connector) if panel["title"] == "Failed transfers"]
+    urls = [node["url"] for node in everything(table) if "url" in node]
+    assert urls == ["${exporter_url:raw}/transfers?connector_id=${connector_id:percentencode}&state=failed"]
+    variable = sources.variables(connector)["exporter_url"]
+    assert (variable["type"], variable["query"]) == ("textbox", "http://localhost:10922")
+    # `${connector_id}` in the link is one connector.
+    assert sources.variables(connector)["connector_id"]["multi"] is False
 
 
 @dashboards

@@ -1,5 +1,6 @@
 """The Helm chart: its values, what they do, and that it agrees with the program and with the project's documents."""
 
+import base64
 import json
 import re
 import shutil
@@ -142,6 +143,8 @@ def test_the_full_set_changes_every_value():
     elsewhere = {
         "demo", "configInSecret", "existingConfigMap", "existingSecret", "configKey",  # sets of their own
         "sharding.enabled", "sharding.shards", "storage.enabled", "storage.size", "storage.storageClass", "storage.existingClaim",
+        *(path for path in leaves(VALUES) if path.startswith("web.")), "autoReloadInterval",  # tests of their own
+        "serviceMonitor.scheme", "serviceMonitor.tlsConfig", "serviceMonitor.basicAuth",
         "podDisruptionBudget.maxUnavailable",  # left out where minAvailable is there
     }
     same_in_all = {path for path in leaves(VALUES) if path.split(".")[0] in {
@@ -810,3 +813,99 @@ def test_the_notes_name_the_service_the_port_and_the_path(notes):
 ])
 def test_the_notes_tell_where_the_configuration_is(notes, values, told):
     assert told in notes(values)
+
+
+# TLS, users, reload
+
+WEB = {"tls_server_config": {"cert_file": "/etc/aws-transfer-exporter-tls/tls.crt",
+                             "key_file": "/etc/aws-transfer-exporter-tls/tls.key"},
+       "basic_auth_users": {"prometheus": "$2y$10$abcdefghijklmnopqrstuuJ0q1kC7Zl3Z9mCqkB1qZ5bV8yT0e1yK"}}
+
+
+def secured(**web):
+    return MINIMAL | {"web": {"config": WEB, "tlsSecret": "certificate"} | web, "serviceMonitor": {"enabled": True}}
+
+
+def probe_ports(objects):
+    return [m.container(objects)[name]["httpGet"]["port"] for name in ("livenessProbe", "readinessProbe")]
+
+
+def test_without_a_web_configuration_nothing_of_it_is_there():
+    objects = m.render(MINIMAL | {"serviceMonitor": {"enabled": True}})
+    assert not [flag for flag in m.container(objects)["args"] if "health" in flag or "web.config" in flag or "reload" in flag]
+    assert probe_ports(objects) == ["http", "http"]
+    assert [port["name"] for port in m.container(objects)["ports"]] == ["http"]
+    assert "scheme" not in m.the("ServiceMonitor", objects)["spec"]["endpoints"][0]
+
+
+def test_the_web_configuration_is_a_secret_that_the_flag_names():
+    objects = m.render(secured())
+    args = m.container(objects)["args"]
+    assert "--web.config.file=/etc/aws-transfer-exporter-web/web.yml" in args
+    mounts = {item["mountPath"]: item["name"] for item in m.container(objects)["volumeMounts"]}
+    volumes = {item["name"]: item for item in m.pod(objects)["spec"]["volumes"]}
+    secret = m.the("Secret", objects)
+    assert volumes[mounts["/etc/aws-transfer-exporter-web"]]["secret"]["secretName"] == secret["metadata"]["name"]
+    assert volumes[mounts["/etc/aws-transfer-exporter-tls"]]["secret"]["secretName"] == "certificate"
+    assert yaml.safe_load(base64.b64decode(secret["data"]["web.yml"])) == WEB
+    for item in objects:
+        for version in m.KUBERNETES_VERSIONS:
+            m.validate(item, version)
+
+
+def test_a_secret_of_the_user_holds_the_web_configuration():
+    objects = m.render(MINIMAL | {"web": {"existingSecret": "mine", "configKey": "a.yml"}})
+    assert m.of_kind("Secret", objects) == []
+    assert "--web.config.file=/etc/aws-transfer-exporter-web/a.yml" in m.container(objects)["args"]
+    assert {"name": "web", "secret": {"secretName": "mine"}} in m.pod(objects)["spec"]["volumes"]
+
+
+def test_the_probes_ask_a_port_that_wants_no_password():
+    objects = m.render(secured(healthPort=9999))
+    assert "--web.health-listen-address=:9999" in m.container(objects)["args"]
+    assert probe_ports(objects) == ["health", "health"]
+    assert {"name": "health", "containerPort": 9999, "protocol": "TCP"} in m.container(objects)["ports"]
+    assert [port["name"] for port in m.the("Service", objects)["spec"]["ports"]] == ["http"]
+
+
+def test_a_change_of_the_web_configuration_rolls_the_pod():
+    def of(values):
+        return m.pod(m.render(values))["metadata"]["annotations"].get("checksum/web-config")
+    other = secured(config={"basic_auth_users": {"other": "$2y$10$x"}})
+    assert of(MINIMAL) is None and of(secured()) and of(secured()) != of(other)
+
+
+def test_prometheus_is_told_scheme_certificates_and_user():
+    values = secured()
+    values["serviceMonitor"] |= {"tlsConfig": {"serverName": "exporter", "ca": {"secret": {"name": "certificate", "key": "ca.crt"}}},
+                                 "basicAuth": {"username": {"name": "user", "key": "name"}, "password": {"name": "user", "key": "password"}}}
+    monitor = m.the("ServiceMonitor", m.render(values))
+    m.validate(monitor, m.KUBERNETES_VERSIONS[-1])
+    endpoint = monitor["spec"]["endpoints"][0]
+    assert endpoint["scheme"] == "https"
+    assert {key: endpoint[key] for key in ("tlsConfig", "basicAuth")} == {
+        key: values["serviceMonitor"][key] for key in ("tlsConfig", "basicAuth")}
+
+
+@pytest.mark.parametrize("values, flag", [
+    ({"web": {"enableLifecycle": True}}, "--web.enable-lifecycle"),
+    ({"web": {"enableWriteApi": True}}, "--web.enable-write-api"),
+    ({"autoReloadInterval": "1m"}, "--config.auto-reload-interval=1m"),
+    ({"autoReloadInterval": "0s"}, "--config.auto-reload-interval=0s"),
+])
+def test_a_value_becomes_its_flag(values, flag):
+    assert flag in m.container(m.render(MINIMAL | values))["args"]
+    assert flag not in m.container(m.render(MINIMAL))["args"]
+
+
+@pytest.mark.parametrize("values, told", [
+    ({"web": {"config": WEB, "existingSecret": "a"}}, "`web.config` and `web.existingSecret` are both set"),
+    ({"web": {"config": WEB, "healthPort": 10922}}, "`web.healthPort` is `containerPort`"),
+    ({"web": {"tlsSecret": "a"}}, "`web.tlsSecret` without"),
+    ({"web": {"config": {"basic_auth_user": {}}}}, "basic_auth_user"),
+    ({"web": {"healthPort": 0}}, "/web/healthPort"),
+    ({"autoReloadInterval": "30"}, "/autoReloadInterval"),
+])
+def test_a_web_configuration_that_cannot_work_is_refused(values, told):
+    done = m.template(MINIMAL | values)
+    assert done.returncode != 0 and told in done.stderr

@@ -26,7 +26,7 @@ class Image:
         """Builds the shipped Dockerfile; `binary` is what its stage `prebuilt` takes."""
         architecture = {"x86_64": "amd64", "aarch64": "arm64"}[run("uname", "-m").stdout.strip()]
         context = self.folder / "context"
-        for name in [".dockerignore", "LICENSE", "deploy/docker/Dockerfile"]:
+        for name in [".dockerignore", "LICENSE", "deploy/licenses/THIRD-PARTY.txt", "deploy/docker/Dockerfile"]:
             (context / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(REPOSITORY / name, context / name)
         for source, place in [(binary, "usr/bin/aws-transfer-exporter"), (SYSTEM_BUNDLE, SYSTEM_BUNDLE.relative_to("/"))]:

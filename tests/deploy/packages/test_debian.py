@@ -63,13 +63,18 @@ def test_the_package_holds_program_unit_configuration_and_documents(package):
     listing = run(tool("dpkg-deb"), "--contents", package).stdout.splitlines()
     modes = {line.split()[-1].removeprefix("."): line.split()[0] for line in listing}
     files = {path: mode for path, mode in modes.items() if not path.endswith("/")}
-    documents = ["CONFIGURATION.md", "METRICS.md", "README.md", "CHANGELOG.md", "copyright", "example.yml"]
+    documents = ["CONFIGURATION.md", "METRICS.md", "README.md", "CHANGELOG.md", "copyright", "example.yml",
+                 "THIRD-PARTY.txt"]
     assert files == {
         "/usr/bin/aws-transfer-exporter": "-rwxr-xr-x",
         "/usr/lib/systemd/system/aws-transfer-exporter.service": "-rw-r--r--",
         "/usr/lib/systemd/system/aws-transfer-exporter.socket": "-rw-r--r--",
         CONFIG: "-rw-r--r--",
         ENVIRONMENT: "-rw-------",
+        "/usr/share/man/man1/aws-transfer-exporter.1.gz": "-rw-r--r--",
+        "/usr/share/bash-completion/completions/aws-transfer-exporter": "-rw-r--r--",
+        "/usr/share/fish/vendor_completions.d/aws-transfer-exporter.fish": "-rw-r--r--",
+        "/usr/share/zsh/vendor-completions/_aws-transfer-exporter": "-rw-r--r--",
         **{f"/usr/share/doc/aws-transfer-exporter/{name}": "-rw-r--r--" for name in documents},
     }
     assert run(tool("dpkg-deb"), "--info", package, "conffiles").stdout.split() == [CONFIG, ENVIRONMENT]

@@ -98,9 +98,11 @@ def test_the_build_context_holds_what_cargo_needs_and_no_more(by_stage, tmp_path
                       "--tag=context", f"--file={recipe}", REPOSITORY)
         context = image.buildah("mount", image.buildah("from", "localhost/context"))
         names = set(run("ls", "-A", context).stdout.split()) - {"dist"}
-        assert names == {"Cargo.toml", "Cargo.lock", "LICENSE", "benches", "src"}
+        assert names == {"Cargo.toml", "Cargo.lock", "LICENSE", "benches", "deploy", "src"}
         copied = {word for instruction, rest in by_stage["build"] if instruction == "COPY" for word in rest.split()[:-1]}
-        assert copied | {"LICENSE"} == names
+        assert copied | {"LICENSE", "deploy"} == names
+        shipped = run("find", f"{context}/deploy", "-type", "f", "-printf", "%P\\n").stdout.split()
+        assert shipped == ["licenses/THIRD-PARTY.txt"]
         sources = tmp_path / "sources"
         sources.mkdir()
         run("cp", "-r", *(f"{context}/{name}" for name in copied), sources)

@@ -56,11 +56,12 @@ def authority(tmp_path_factory):
     return folder
 
 
-def test_nothing_is_in_it_but_the_program_the_certificates_and_the_licence(image):
+def test_nothing_is_in_it_but_the_program_the_certificates_and_the_licences(image):
     assert image.files() == {
         "/usr/bin/aws-transfer-exporter",
         "/etc/ssl/certs/ca-certificates.crt",
         "/usr/share/doc/aws-transfer-exporter/LICENSE",
+        "/usr/share/doc/aws-transfer-exporter/THIRD-PARTY.txt",
     }
 
 

@@ -94,8 +94,37 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- if not (or .Values.demo .Values.existingConfigMap .Values.existingSecret) }}true{{ end }}
 {{- end }}
 
+{{- /* "true" if the server has TLS, users or other things of a web configuration. */}}
+{{- define "aws-transfer-exporter.secured" -}}
+{{- if or .Values.web.config .Values.web.existingSecret }}true{{ end }}
+{{- end }}
+
+{{- define "aws-transfer-exporter.webSecretName" -}}
+{{- default (printf "%s-web" (include "aws-transfer-exporter.fullname" . | trunc 59 | trimSuffix "-")) .Values.web.existingSecret }}
+{{- end }}
+
+{{- /* A probe; with a web configuration it asks the port that wants neither. Takes (list context probe). */}}
+{{- define "aws-transfer-exporter.probe" -}}
+{{- $probe := deepCopy (index . 1) }}
+{{- if and (include "aws-transfer-exporter.secured" (index . 0)) $probe.httpGet }}
+{{- if eq (toString $probe.httpGet.port) "http" }}
+{{- $_ := set $probe.httpGet "port" "health" }}
+{{- end }}
+{{- end }}
+{{- toYaml $probe }}
+{{- end }}
+
 {{- /* Values that the schema lets through and that cannot work. */}}
 {{- define "aws-transfer-exporter.validate" -}}
+{{- if and .Values.web.config .Values.web.existingSecret }}
+{{- fail "`web.config` and `web.existingSecret` are both set: one of them holds the web configuration" }}
+{{- end }}
+{{- if and (include "aws-transfer-exporter.secured" .) (eq (int .Values.web.healthPort) (int .Values.containerPort)) }}
+{{- fail "`web.healthPort` is `containerPort`: the probes need a port of their own" }}
+{{- end }}
+{{- if and .Values.web.tlsSecret (not (include "aws-transfer-exporter.secured" .)) }}
+{{- fail "`web.tlsSecret` without `web.config` or `web.existingSecret`: `tls_server_config` has to name its files" }}
+{{- end }}
 {{- if and .Values.existingConfigMap .Values.existingSecret }}
 {{- fail "`existingConfigMap` and `existingSecret` are both set: one of them holds the configuration" }}
 {{- end }}

@@ -7,6 +7,9 @@ metadata:
   {{- if include "aws-transfer-exporter.ownsConfig" . }}
   {{- $_ := set $annotations "checksum/config" (toYaml .Values.config | sha256sum) }}
   {{- end }}
+  {{- if .Values.web.config }}
+  {{- $_ := set $annotations "checksum/web-config" (toYaml .Values.web.config | sha256sum) }}
+  {{- end }}
   {{- with $annotations }}
   annotations:
     {{- toYaml . | nindent 4 }}
@@ -51,6 +54,19 @@ spec:
         {{- if .Values.storage.enabled }}
         - --storage.path=/var/lib/aws-transfer-exporter
         {{- end }}
+        {{- if include "aws-transfer-exporter.secured" . }}
+        - {{ printf "--web.config.file=/etc/aws-transfer-exporter-web/%s" .Values.web.configKey | quote }}
+        - --web.health-listen-address=:{{ .Values.web.healthPort }}
+        {{- end }}
+        {{- if .Values.web.enableLifecycle }}
+        - --web.enable-lifecycle
+        {{- end }}
+        {{- if .Values.web.enableWriteApi }}
+        - --web.enable-write-api
+        {{- end }}
+        {{- with .Values.autoReloadInterval }}
+        - --config.auto-reload-interval={{ . }}
+        {{- end }}
         {{- with .Values.extraArgs }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -66,13 +82,18 @@ spec:
         - name: http
           containerPort: {{ .Values.containerPort }}
           protocol: TCP
+        {{- if include "aws-transfer-exporter.secured" . }}
+        - name: health
+          containerPort: {{ .Values.web.healthPort }}
+          protocol: TCP
+        {{- end }}
       {{- with .Values.livenessProbe }}
       livenessProbe:
-        {{- toYaml . | nindent 8 }}
+        {{- include "aws-transfer-exporter.probe" (list $ .) | nindent 8 }}
       {{- end }}
       {{- with .Values.readinessProbe }}
       readinessProbe:
-        {{- toYaml . | nindent 8 }}
+        {{- include "aws-transfer-exporter.probe" (list $ .) | nindent 8 }}
       {{- end }}
       {{- with .Values.resources }}
       resources:
@@ -82,7 +103,8 @@ spec:
       securityContext:
         {{- toYaml . | nindent 8 }}
       {{- end }}
-      {{- if or (not .Values.demo) .Values.extraVolumeMounts }}
+      {{- $secured := include "aws-transfer-exporter.secured" . }}
+      {{- if or (not .Values.demo) $secured .Values.extraVolumeMounts }}
       volumeMounts:
         {{- if not .Values.demo }}
         - name: config
@@ -93,6 +115,16 @@ spec:
         - name: storage
           mountPath: /var/lib/aws-transfer-exporter
         {{- end }}
+        {{- if $secured }}
+        - name: web
+          mountPath: /etc/aws-transfer-exporter-web
+          readOnly: true
+        {{- end }}
+        {{- if .Values.web.tlsSecret }}
+        - name: tls
+          mountPath: /etc/aws-transfer-exporter-tls
+          readOnly: true
+        {{- end }}
         {{- with .Values.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -100,7 +132,7 @@ spec:
     {{- with .Values.extraContainers }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
-  {{- if or (not .Values.demo) .Values.extraVolumes }}
+  {{- if or (not .Values.demo) $secured .Values.extraVolumes }}
   volumes:
     {{- if not .Values.demo }}
     - name: config
@@ -122,6 +154,16 @@ spec:
     - name: storage
       persistentVolumeClaim:
         claimName: {{ .Values.storage.existingClaim }}
+    {{- end }}
+    {{- if $secured }}
+    - name: web
+      secret:
+        secretName: {{ include "aws-transfer-exporter.webSecretName" . }}
+    {{- end }}
+    {{- with .Values.web.tlsSecret }}
+    - name: tls
+      secret:
+        secretName: {{ . }}
     {{- end }}
     {{- with .Values.extraVolumes }}
     {{- toYaml . | nindent 4 }}
