@@ -12,6 +12,8 @@
 
 mod body;
 mod connections;
+#[doc(hidden)]
+pub mod fuzzing;
 mod handlers;
 pub mod healthcheck;
 pub mod listen;
