@@ -8,8 +8,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::serve::{MAX_HEADER_BYTES, MAX_HEADERS};
 use super::{Exporter, handlers};
+
+/// As the server has them.
+const MAX_HEADER_BYTES: usize = 16 * 1024;
+const MAX_HEADERS: usize = 64;
 
 /// Serves `stream` until it ends, as a connection that was accepted is served, but without its time-outs.
 pub async fn serve_connection<S>(stream: S, exporter: Arc<dyn Exporter>, telemetry_path: &str)

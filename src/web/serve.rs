@@ -20,9 +20,9 @@ use super::stream::Watched;
 use super::{Exporter, handlers};
 
 /// Bytes of a request's head, and of what is buffered of it.
-pub(super) const MAX_HEADER_BYTES: usize = 16 * 1024;
+const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// Headers of a request.
-pub(super) const MAX_HEADERS: usize = 64;
+const MAX_HEADERS: usize = 64;
 /// Once the server stops, a request whose head has begun may still come whole within this time.
 const LAST_HEADS: Duration = Duration::from_millis(500);
 /// The pause after an accept that failed for want of a resource.
