@@ -51,9 +51,11 @@ impl From<LogLevel> for LevelFilter {
 /// # Errors
 /// Logging has been started before.
 pub fn init(level: LogLevel, format: LogFormat) -> Result<(), TryInitError> {
-    // Other crates' debug records may hold requests with their signatures: they stay out at every level.
+    // Other crates' debug records may hold requests with their signatures: they stay out at every level. The SDK's
+    // warnings repeat what a server said, and that may be all that it was sent; what failed is told by our own records.
     let targets = Targets::new()
         .with_default(LevelFilter::from(level).min(LevelFilter::from_level(Level::WARN)))
+        .with_target("aws_", LevelFilter::OFF)
         .with_target("aws_transfer_exporter", LevelFilter::from(level));
     let layer = match format {
         LogFormat::Logfmt => tracing_logfmt::builder().layer().with_writer(io::stderr).boxed(),

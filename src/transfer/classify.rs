@@ -117,10 +117,10 @@ fn status(response: &HttpResponse) -> String {
     format!("HTTP status {}", response.status().as_u16())
 }
 
-/// Headers that are secret: a proxy may repeat them under any code.
+/// Headers that are secret, and the external id in a request to STS: a proxy may repeat them under any code.
 fn repeats_what_was_signed(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
-    ["aws4-hmac-sha256", "signature=", "x-amz-security-token"].iter().any(|part| message.contains(part))
+    ["aws4-hmac-sha256", "signature=", "x-amz-security-token", "externalid="].iter().any(|part| message.contains(part))
 }
 
 fn by_response(response: &HttpResponse) -> ErrorKind {

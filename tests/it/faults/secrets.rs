@@ -25,7 +25,8 @@ const SECRETS: [(&str, &str); 5] = [
     ("a value of the environment", "canary-environment-0123456789"),
 ];
 
-fn with_secrets(mut command: Command) -> Command {
+fn with_secrets(mut command: Command, sts: &Endpoint) -> Command {
+    command.env("AWS_ENDPOINT_URL_STS", &sts.url);
     command.env("AWS_ACCESS_KEY_ID", "AKIDCANARY").env("AWS_SECRET_ACCESS_KEY", SECRETS[0].1);
     command.env("AWS_SESSION_TOKEN", SECRETS[1].1).env("CANARY", SECRETS[4].1).env("EXTERNAL_ID", SECRETS[2].1);
     command
@@ -53,6 +54,19 @@ async fn echo() -> Endpoint {
     .await
 }
 
+/// The same as STS: it refuses the role, and repeats all of the request.
+async fn echoing_sts() -> Endpoint {
+    Endpoint::answering(|_, seen: &Seen| {
+        let repeated = format!("{} | {}", seen.head, seen.body).replace('&', "&amp;").replace('<', "&lt;");
+        let body = format!(
+            "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type>\
+             <Code>AccessDenied</Code><Message>no: {repeated}</Message></Error></ErrorResponse>"
+        );
+        Step::Answer(http(403, "content-type: text/xml\r\n", body))
+    })
+    .await
+}
+
 async fn answer(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -63,7 +77,7 @@ async fn answer(address: SocketAddr, request: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_is_told_by_any_command_route_or_log() {
-    let endpoint = echo().await;
+    let (endpoint, sts) = (echo().await, echoing_sts().await);
     let url = &endpoint.url;
     let good = format!(
         "accounts:\n  - name: plain\n    region: eu-central-1\n    endpoint_url: {url}\n  - name: role\n    region: \
@@ -102,13 +116,13 @@ async fn no_secret_is_told_by_any_command_route_or_log() {
             ("results", &file, vec!["results", connector(1).as_str(), "t-1", "--account=plain"]),
             ("results of a role", &file, vec!["results", connector(1).as_str(), "t-1", "--account=role"]),
         ] {
-            let ended = output(with_secrets(program()).args(arguments).args(flags(file)));
+            let ended = output(with_secrets(program(), &sts).args(arguments).args(flags(file)));
             let said = text(&ended.stdout) + &text(&ended.stderr);
             assert!(!said.is_empty() && (name == "check" || ended.status.code() == Some(1)), "{name}: {said}");
             is_silent(name, &said);
         }
         let exporter = Running::start(
-            with_secrets(program())
+            with_secrets(program(), &sts)
                 .args(flags(&file))
                 .args(["--web.listen-address=127.0.0.1:0", "--web.enable-write-api"]),
         );
@@ -147,6 +161,7 @@ async fn no_secret_is_told_by_any_command_route_or_log() {
     }
     let signed = endpoint.seen();
     assert!(signed.iter().any(|seen| seen.head.contains(SECRETS[1].1)), "the token was sent");
+    assert!(sts.seen().iter().any(|seen| seen.body.contains(SECRETS[2].1)), "the external id was sent");
     drop(folder);
 }
 
