@@ -16,6 +16,7 @@
 //! | a name that does not resolve | configuration | `outcome="network"` or `"timeout"`, `results_up` 0 | the configuration names a host that is there |
 //! | expired credentials, none to be had | simulator, `credential_process` | `outcome="denied"`, `results_up` 0 | there are good ones |
 //! | the wall clock jumps, both ways | a clock of the test's own, in process | in nothing: ages come from the monotonic clock | at once |
+//! | the machine's clock jumps | libfaketime, a peer | `outcome="denied"` | the clock is right |
 //! | a full disk | a limit on file sizes | `storage_up` 0, `storage_write_errors_total` | there is room |
 //! | file descriptors run out | a limit, and 200 clients that hold theirs | `process_open_fds` at `process_max_fds` | they leave |
 //! | 5,000 slow clients | the test | `process_open_fds`, bounded | they leave, or are closed |

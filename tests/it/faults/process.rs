@@ -13,7 +13,7 @@ use aws_transfer_exporter::simulator::Faults;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::stage::{COMPLETE, Reach, Signs, Stage, ask};
+use super::stage::{COMPLETE, Reach, Signs, Stage, ask, outcome};
 use crate::rig::{CREDENTIALS, Exposition};
 
 impl Stage {
@@ -62,6 +62,35 @@ async fn the_wall_clock_jumps() {
     }
     ahead.store(0, Ordering::Relaxed);
     stage.is_whole_again().await;
+}
+
+/// The same to the program as a process, whose every reading of the wall clock is forged: AWS refuses what is signed two
+/// hours early or late.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs libfaketime; tests/run brings it"]
+async fn the_machines_clock_jumps() {
+    let library = std::env::var("LIBFAKETIME").expect("`LIBFAKETIME` names libfaketimeMT.so.1; `tests/run` brings it");
+    for jump in ["+2h", "-2h"] {
+        let mut stage = Stage::empty(Signs::Environment).await;
+        let file = stage.folder.path().join("faketime");
+        fs::write(&file, "+0\n").unwrap();
+        let prelude = format!(
+            "export LD_PRELOAD={library} FAKETIME_TIMESTAMP_FILE={} FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1",
+            file.display()
+        );
+        stage.start(&prelude, &[]);
+        stage.learn().await;
+        fs::write(&file, format!("{jump}\n")).unwrap();
+        let denied = outcome(&["denied"]);
+        let shows = |before: &Exposition, now: &Exposition| {
+            let ages = now.family("aws_transfer_connector_results_age_seconds");
+            assert!(ages.values().all(|age| (0.0..60.0).contains(age)), "{ages:?}");
+            denied(before, now)
+        };
+        stage.endures(Reach::All, shows).await;
+        fs::write(&file, "+0\n").unwrap();
+        stage.heals().await;
+    }
 }
 
 /// A limit on the size of files stands in for the disk: every write past it fails.
