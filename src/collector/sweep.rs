@@ -211,6 +211,7 @@ fn is_of_the_whole_account(kind: ErrorKind) -> bool {
         | ErrorKind::Throttled
         | ErrorKind::AccessDenied
         | ErrorKind::Truncated
+        | ErrorKind::Oversized
         | ErrorKind::Mistyped
         | ErrorKind::RepeatedToken
         | ErrorKind::TooManyPages => false,

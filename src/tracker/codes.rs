@@ -9,6 +9,8 @@ use crate::model::{FailureCode, FileStatus};
 const MAX_UNLISTED_CODES: usize = 100;
 /// Statuses outside the API's model that pass through; later ones count as `OTHER`.
 const MAX_UNLISTED_STATUSES: usize = 20;
+/// Bytes of a name that passes through; the longest that AWS lists has 33. A longer one counts as `OTHER`.
+const LONGEST_NAME: usize = 128;
 
 /// The names that have been seen.
 #[derive(Debug, Default)]
@@ -25,7 +27,7 @@ impl CodeBook {
     pub(super) fn admit_code(&mut self, code: &FailureCode) -> FailureCode {
         let listed = code.is_documented();
         let (seen, bound) = if listed { (&mut self.listed, usize::MAX) } else { (&mut self.codes, MAX_UNLISTED_CODES) };
-        if admit(seen, code, bound) {
+        if code.as_str().len() <= LONGEST_NAME && admit(seen, code, bound) {
             return seen.get(code).unwrap_or(code).clone();
         }
         FailureCode::new(FailureCode::OTHER).unwrap_or_else(|| code.clone())
@@ -34,7 +36,9 @@ impl CodeBook {
     /// The status to count under.
     pub(super) fn admit_status(&mut self, status: &FileStatus) -> FileStatus {
         match status {
-            FileStatus::Other(name) if !admit(&mut self.statuses, name, MAX_UNLISTED_STATUSES) => {
+            FileStatus::Other(name)
+                if name.len() > LONGEST_NAME || !admit(&mut self.statuses, name, MAX_UNLISTED_STATUSES) =>
+            {
                 FileStatus::Other(FailureCode::OTHER.into())
             }
             known => known.clone(),
@@ -59,4 +63,22 @@ impl CodeBook {
 
 fn admit<T: Ord + Clone>(seen: &mut BTreeSet<T>, name: &T, bound: usize) -> bool {
     seen.contains(name) || (seen.len() < bound && seen.insert(name.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::DOCUMENTED_FAILURE_CODES;
+
+    #[test]
+    fn a_name_that_is_too_long_for_a_label_counts_as_other() {
+        let mut book = CodeBook::default();
+        for (length, passes) in [(LONGEST_NAME, true), (LONGEST_NAME + 1, false), (1 << 20, false)] {
+            let name = "X".repeat(length);
+            let expected = if passes { name.as_str() } else { FailureCode::OTHER };
+            assert_eq!(book.admit_code(&FailureCode::new(&name).unwrap()).as_str(), expected);
+            assert_eq!(book.admit_status(&FileStatus::from_wire(&name)).as_str(), expected);
+        }
+        assert!(DOCUMENTED_FAILURE_CODES.iter().all(|code| code.len() <= LONGEST_NAME));
+    }
 }

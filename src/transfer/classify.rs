@@ -15,6 +15,7 @@ use aws_sdk_transfer::operation::list_file_transfer_results::ListFileTransferRes
 use aws_smithy_runtime_api::client::interceptors::context::Error as AnyError;
 use aws_smithy_runtime_api::client::orchestrator::OrchestratorError;
 use aws_smithy_types::error::ErrorMetadata;
+use http_body_util::LengthLimitError;
 
 use super::{ErrorKind, TransferError};
 
@@ -105,11 +106,10 @@ fn by_connector(error: &ConnectorError) -> ErrorKind {
 
 /// Kinds that a source tells wherever it stands in the chain.
 fn by_source(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
-    chain(error).find_map(|source| {
-        source.downcast_ref::<CredentialsError>().map(|error| match error {
-            CredentialsError::CredentialsNotLoaded(_) => ErrorKind::CredentialsMissing,
-            _ => ErrorKind::CredentialsUnavailable,
-        })
+    chain(error).find_map(|source| match source.downcast_ref::<CredentialsError>() {
+        Some(CredentialsError::CredentialsNotLoaded(_)) => Some(ErrorKind::CredentialsMissing),
+        Some(_) => Some(ErrorKind::CredentialsUnavailable),
+        None => source.is::<LengthLimitError>().then_some(ErrorKind::Oversized),
     })
 }
 
@@ -117,10 +117,10 @@ fn status(response: &HttpResponse) -> String {
     format!("HTTP status {}", response.status().as_u16())
 }
 
-/// Headers that are secret: a proxy may repeat them under any code.
+/// Headers that are secret, and the external id in a request to STS: a proxy may repeat them under any code.
 fn repeats_what_was_signed(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
-    ["aws4-hmac-sha256", "signature=", "x-amz-security-token"].iter().any(|part| message.contains(part))
+    ["aws4-hmac-sha256", "signature=", "x-amz-security-token", "externalid="].iter().any(|part| message.contains(part))
 }
 
 fn by_response(response: &HttpResponse) -> ErrorKind {

@@ -100,6 +100,8 @@ kinds! {
     Network, "network", Network, "the connection failed";
     /// The connection ended within an answer.
     Truncated, "truncated", Malformed, "the answer was cut short";
+    /// The answer is larger than any that the operation has.
+    Oversized, "oversized", Malformed, "the answer is too large";
     /// The answer is not what the operation answers.
     Mistyped, "mistyped", Malformed, "the answer is not of the documented shape";
     /// A page for people, as proxies and load balancers answer it.

@@ -4,6 +4,7 @@
 //!
 //! **Retries** are the SDK's, with three attempts a call, and its quota of retries bounds them; [`session`] says how.
 
+mod bounded;
 mod classify;
 mod counted;
 mod error;

@@ -19,6 +19,7 @@ use aws_sdk_transfer::config::{Credentials, SharedHttpClient, StalledStreamProte
 
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 
+use super::bounded;
 use crate::config::AccountPlan;
 use crate::model::Account;
 
@@ -110,13 +111,13 @@ impl Sessions {
         Self::with_http_client(http_client, time_outs, credentials)
     }
 
-    /// The same over another HTTP client.
+    /// The same over another HTTP client. No answer of it is read past the largest that the API has.
     pub fn with_http_client(
         http_client: SharedHttpClient,
         time_outs: TimeOuts,
         credentials: Option<StaticCredentials>,
     ) -> Self {
-        Self { http_client, time_outs, credentials }
+        Self { http_client: bounded::bounded(http_client), time_outs, credentials }
     }
 
     /// The session of one account. Calls no AWS service but, where no Region is set, the instance's metadata.

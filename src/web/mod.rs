@@ -19,6 +19,8 @@ mod client_certificate;
 mod connection;
 mod connections;
 mod front;
+#[doc(hidden)]
+pub mod fuzzing;
 mod handlers;
 pub mod healthcheck;
 mod limit;

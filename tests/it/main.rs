@@ -12,6 +12,7 @@ mod discovery;
 mod documents;
 mod faults;
 mod formats;
+mod fuzzed;
 mod inventory;
 mod program;
 mod prometheus;

@@ -40,6 +40,20 @@ async fn a_broken_connection_is_told_by_where_it_broke() {
     assert_eq!(page_of(Step::Answer(whole_chunked)).await, Ok(ResultsPage::default()));
 }
 
+#[tokio::test]
+async fn an_answer_is_read_up_to_four_mebibytes() {
+    let file = r#"{"FilePath": "/a", "StatusCode": "QUEUED"}"#;
+    let of = |files: usize| {
+        let body = format!(r#"{{"FileTransferResults": [{}{file}]}}"#, format!("{file},").repeat(files - 1));
+        Step::Answer(http(200, JSON, body))
+    };
+    let largest = (4 << 20) / (file.len() + 1) - 1;
+    assert_eq!(page_of(of(largest)).await.map(|page| page.files.len()), Ok(largest));
+    let (error, outcomes) = failure("oversized", [of(largest + 1_000)]).await;
+    assert_eq!(error.kind, ErrorKind::Oversized, "{error}");
+    assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Malformed), "{outcomes:?}");
+}
+
 async fn page_of(step: Step) -> Result<ResultsPage, TransferError> {
     let endpoint = Endpoint::scripted([step]).await;
     Account::open(&sessions(), &plan("page of", &endpoint.url)).await.page().await

@@ -1,0 +1,249 @@
+//! What the machine, its clock and its operator do to the process.
+
+use std::fs;
+use std::process::Command;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use aws_transfer_exporter::app::{App, Options};
+use aws_transfer_exporter::config;
+use aws_transfer_exporter::model::{Clock, Now};
+use aws_transfer_exporter::simulator::Faults;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::stage::{COMPLETE, Reach, Signs, Stage, ask, outcome};
+use crate::rig::{CREDENTIALS, Exposition};
+
+impl Stage {
+    /// Sends SIGHUP, and waits for what the log says then.
+    pub(crate) fn reload(&self, says: &str) {
+        let exporter = self.exporter.as_ref().unwrap();
+        exporter.signal("HUP");
+        exporter.wait_for(says, says);
+    }
+
+    fn limit(&self, limit: &str) {
+        let pid = self.exporter.as_ref().unwrap().child.id().to_string();
+        assert!(Command::new("prlimit").args(["--pid", &pid, limit]).status().unwrap().success());
+    }
+}
+
+/// By hours and by a year, forth and back. AWS is not asked with the wrong time, since the SDK reads its own clock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_wall_clock_jumps() {
+    let ahead = Arc::new(AtomicI64::new(0));
+    let clock: Arc<dyn Clock> = {
+        let ahead = Arc::clone(&ahead);
+        Arc::new(move || {
+            let jump = ahead.load(Ordering::Relaxed);
+            let by = Duration::from_secs(jump.unsigned_abs());
+            let now = SystemTime::now();
+            Now { instant: Instant::now(), wall: if jump < 0 { now - by } else { now + by } }
+        })
+    };
+    let mut stage = Stage::empty(Signs::Environment).await;
+    let plan = config::load(&stage.config(), &|_| None).unwrap();
+    let options = Options { credentials: Some(CREDENTIALS), ..Options::default() };
+    let app = Box::pin(App::new(plan, options, clock)).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    stage.address = listener.local_addr().unwrap();
+    tokio::spawn(app.serve(vec![listener], "/metrics", std::future::pending()));
+    stage.learn().await;
+    let is_sane = |_: &Exposition, now: &Exposition| {
+        let ages = now.family("aws_transfer_connector_results_age_seconds");
+        assert!(ages.values().all(|age| (0.0..60.0).contains(age)), "{ages:?}");
+        now.sum("aws_transfer_connector_transfers", &["state=\"gone\""]) == 0.0
+    };
+    for hours in [2, -2, 366 * 24, -366 * 24] {
+        ahead.store(hours * 3_600, Ordering::Relaxed);
+        stage.endures(Reach::OneAccount, is_sane).await;
+    }
+    ahead.store(0, Ordering::Relaxed);
+    stage.is_whole_again().await;
+}
+
+/// The same to the program as a process, whose every reading of the wall clock is forged: AWS refuses what is signed two
+/// hours early or late.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs libfaketime; tests/run brings it"]
+async fn the_machines_clock_jumps() {
+    let library = std::env::var("LIBFAKETIME").expect("`LIBFAKETIME` names libfaketimeMT.so.1; `tests/run` brings it");
+    for jump in ["+2h", "-2h"] {
+        let mut stage = Stage::empty(Signs::Environment).await;
+        let file = stage.folder.path().join("faketime");
+        fs::write(&file, "+0\n").unwrap();
+        let prelude = format!(
+            "export LD_PRELOAD={library} FAKETIME_TIMESTAMP_FILE={} FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1",
+            file.display()
+        );
+        stage.start(&prelude, &[]);
+        stage.learn().await;
+        fs::write(&file, format!("{jump}\n")).unwrap();
+        let denied = outcome(&["denied"]);
+        let shows = |before: &Exposition, now: &Exposition| {
+            let ages = now.family("aws_transfer_connector_results_age_seconds");
+            assert!(ages.values().all(|age| (0.0..60.0).contains(age)), "{ages:?}");
+            denied(before, now)
+        };
+        stage.endures(Reach::All, shows).await;
+        fs::write(&file, "+0\n").unwrap();
+        stage.heals().await;
+    }
+}
+
+/// A limit on the size of files stands in for the disk: every write past it fails.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_disk_is_full() {
+    let mut stage = Stage::set_with("trap '' XFSZ", &["--storage.path=STORAGE"]).await;
+    stage.limit("--fsize=512:unlimited");
+    let shows = |before: &Exposition, now: &Exposition| {
+        let errors = "aws_transfer_exporter_storage_write_errors_total";
+        now.sum("aws_transfer_exporter_storage_up", &[]) == 0.0 && now.sum(errors, &[]) > before.sum(errors, &[])
+    };
+    stage.endures(Reach::OneAccount, shows).await;
+    stage.limit("--fsize=unlimited:unlimited");
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while stage.scrape().await.sum("aws_transfer_exporter_storage_up", &[]) == 0.0 {
+        assert!(Instant::now() < deadline, "the storage takes no writes again");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    // What was learned while it was full is durable: killed and started again, it is told without a call.
+    stage.is_whole_again().await;
+    let mut killed = stage.exporter.take().unwrap();
+    killed.signal("KILL");
+    killed.wait();
+    let calls = stage.calls();
+    stage.start("true", &["--storage.path=STORAGE"]);
+    stage.is_whole_again().await;
+    assert_eq!(stage.calls(), calls, "all had settled");
+}
+
+/// 64 descriptors, and 200 clients that ask for nothing and stay.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn file_descriptors_run_out() {
+    let mut stage = Stage::set_with("ulimit -n 64", &[]).await;
+    let (address, held) = (stage.address, Arc::new(Mutex::new(Vec::new())));
+    let most = Arc::new(Mutex::new(0.0_f64));
+    let clients = tokio::spawn({
+        let held = Arc::clone(&held);
+        async move {
+            loop {
+                for _ in 0..200 {
+                    if let Ok(Ok(stream)) =
+                        tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(address)).await
+                    {
+                        held.lock().unwrap().push(stream);
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                held.lock().unwrap().clear();
+            }
+        }
+    });
+    let shows = |_: &Exposition, now: &Exposition| {
+        let (open, max) = (now.sum("process_open_fds", &[]), now.sum("process_max_fds", &[]));
+        assert!(open <= max && max == 64.0, "{open} of {max}");
+        let mut most = most.lock().unwrap();
+        *most = most.max(open);
+        *most >= 40.0
+    };
+    stage.endures(Reach::All, shows).await;
+    clients.abort();
+    let _ = clients.await;
+    held.lock().unwrap().clear();
+    let log = stage.exporter.as_ref().unwrap().drain_log();
+    assert!(log.iter().any(|line| line.contains("no connection can be accepted")), "{log:#?}");
+    stage.heals().await;
+}
+
+/// Each sends a part of a request and no more. What the exporter keeps of them is bounded.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_thousand_clients_are_slow() {
+    const CLIENTS: usize = 5_000;
+    let own = std::process::id().to_string();
+    let raised = Command::new("prlimit").args(["--pid", &own, "--nofile=8192:"]).status().unwrap();
+    assert!(raised.success(), "this test holds 5,000 sockets, and the hard limit on open files does not let it");
+    let mut stage = Stage::set().await;
+    let memory = stage.peak_memory();
+    let mut clients = Vec::with_capacity(CLIENTS);
+    let mut most = 0.0_f64;
+    for batch in 0..10 {
+        for n in 0..CLIENTS / 10 {
+            let mut client = TcpStream::connect(stage.address).await.unwrap();
+            let part = &b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: "[..10 + n % 30];
+            // It may have had to make room at once.
+            let _ = client.write_all(part).await;
+            clients.push(client);
+        }
+        let scraped = stage.scrape().await;
+        most = most.max(scraped.sum("process_open_fds", &[]));
+        // Some send one more byte, some have been closed by now.
+        for client in clients.iter_mut().skip(batch).step_by(10) {
+            let _ = client.write_all(b"y").await;
+        }
+    }
+    assert!((400.0..1_000.0).contains(&most), "{most} descriptors, of 5,000 connections that were opened");
+    stage.endures(Reach::OneAccount, |_, now| now.sum("process_open_fds", &[]) > 400.0).await;
+    let grown = stage.peak_memory() - memory;
+    assert!(grown < 100, "{grown} MB for 512 connections");
+    drop(clients);
+    let healed = stage.is_whole_again().await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let mut open = healed.sum("process_open_fds", &[]);
+    while open > 100.0 {
+        assert!(Instant::now() < deadline, "{open} descriptors are open after all have left");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        open = stage.scrape().await.sum("process_open_fds", &[]);
+    }
+    stage.heals().await;
+}
+
+/// The scrape that waits is answered with what is known, and the process ends cleanly; the next one goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_comes_within_a_sweep() {
+    let mut stage = Stage::set_with("true", &["--storage.path=STORAGE"]).await;
+    stage.struck.set_faults(Faults { stall_rate: 1.0, ..Faults::default() });
+    let (calls, address) = (stage.calls(), stage.address);
+    let waiting = tokio::spawn(async move { ask(address).await });
+    stage.is_asked_since(calls).await;
+    let start = Instant::now();
+    let mut exporter = stage.exporter.take().unwrap();
+    exporter.signal("TERM");
+    let answered = waiting.await.unwrap();
+    assert_eq!(answered.sum(COMPLETE, &[]), 0.0);
+    assert_eq!(answered.sum("aws_transfer_files", &["aws_account=\"struck\""]), 48.0, "what is known is told");
+    assert_eq!(exporter.wait().code(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+    stage.struck.set_faults(Faults::default());
+    stage.start("true", &["--storage.path=STORAGE"]);
+    stage.heals().await;
+}
+
+/// One reload is refused, and the configuration before stays in force.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reloads_come_within_a_sweep() {
+    let mut stage = Stage::set().await;
+    stage.struck.set_faults(Faults { stall_rate: 1.0, ..Faults::default() });
+    let good = fs::read_to_string(stage.config()).unwrap();
+    let bad = format!("{good}colector: {{}}\n");
+    for (text, says) in [(&good, "configuration reloaded"), (&bad, "was not reloaded")] {
+        let (calls, address) = (stage.calls(), stage.address);
+        let waiting = tokio::spawn(async move { ask(address).await });
+        stage.is_asked_since(calls).await;
+        fs::write(stage.config(), text).unwrap();
+        stage.reload(says);
+        let answered = waiting.await.unwrap();
+        assert_eq!(answered.sum("aws_transfer_files", &["aws_account=\"struck\""]), 48.0, "what is known is told");
+    }
+    let refused =
+        |_: &Exposition, now: &Exposition| now.sum("aws_transfer_exporter_config_last_reload_successful", &[]) == 0.0;
+    stage.endures(Reach::OneAccount, refused).await;
+    fs::write(stage.config(), good).unwrap();
+    stage.struck.set_faults(Faults::default());
+    stage.reload("configuration reloaded");
+    let healed = stage.is_whole_again().await;
+    assert_eq!(healed.sum("aws_transfer_exporter_config_last_reload_successful", &[]), 1.0);
+    stage.heals().await;
+}
