@@ -2,8 +2,18 @@
 
 use tracing::warn;
 
-use super::FailedFile;
-use crate::model::TransferKey;
+use crate::model::{FailureCode, TransferKey};
+
+/// A file that was seen FAILED for the first time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedFile {
+    /// Its path, as AWS tells it.
+    pub path: String,
+    /// Why, where AWS gave a code; not folded.
+    pub code: Option<FailureCode>,
+    /// The same for people.
+    pub message: Option<String>,
+}
 
 impl FailedFile {
     /// Writes the one record that there is of a failed file of the transfer `key`.

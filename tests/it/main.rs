@@ -13,6 +13,7 @@ mod documents;
 mod faults;
 mod formats;
 mod inventory;
+mod pages;
 mod program;
 mod prometheus;
 mod readers;
