@@ -1,10 +1,11 @@
 //! Floor 4: wiring. A plan becomes accounts, a collector, sources and a server.
 
 pub mod notify;
+mod pages;
+mod probe;
 mod sources;
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -28,18 +29,21 @@ use crate::metrics::own::OwnMetrics;
 use crate::metrics::{Scrape, Wanted};
 use crate::model::{
     Account, AccountName, Clock, ConnectorId, ConnectorKey, ConnectorTitle, Fact, FileResult, Now, Origin, Shard,
-    StartedTransfer, TransferId, TransferKey, TransferState,
+    StartedTransfer, TransferId, TransferKey,
 };
 use crate::store::file::FileStore;
 use crate::store::{Store, StoreError};
+use crate::tracker::failures::KeptFailure;
 use crate::tracker::record::Saved;
+use crate::tracker::select::{Query, Selection};
 use crate::tracker::{Learned, Settings};
 use crate::transfer::limited::{Limited, Limits};
 use crate::transfer::measured::Measured;
 use crate::transfer::sdk::SdkTransfer;
 use crate::transfer::session::{ClientBase, Sessions, StaticCredentials, TimeOuts};
 use crate::transfer::{ErrorKind, TransferError, all_file_results};
-use crate::web::{self, Refusal, Security, Write};
+use crate::web::{self, Overview, Probe, ProbeRefusal, Refusal, Security, Write};
+use probe::Probes;
 use sources::{Sources, Surroundings};
 
 /// At the stop, the last write is waited for no longer.
@@ -79,6 +83,7 @@ pub struct App {
     makers: Semaphore,
     ready: AtomicBool,
     sources: Mutex<Discovery>,
+    probes: Arc<Probes>,
 }
 
 /// One account's client, and what others are made from.
@@ -125,6 +130,7 @@ impl App {
             makers: Semaphore::new(std::thread::available_parallelism().map_or(1, NonZero::get)),
             ready: AtomicBool::new(true),
             sources: Mutex::default(),
+            probes: Arc::default(),
         };
         // Boxed: whoever starts an exporter holds this future.
         Box::pin(app.apply(plan)).await?;
@@ -346,14 +352,7 @@ impl web::Exporter for App {
             if !self.options.write_api {
                 return Err(Refusal::Disabled);
             }
-            let plan = self.plan.load_full();
-            let account = match (&write.account, plan.accounts.as_slice()) {
-                (None, [only]) => Some(&only.name),
-                (named, accounts) => {
-                    accounts.iter().map(|a| &a.name).find(|name| named.as_deref() == Some(name.as_str()))
-                }
-            };
-            let account = account.ok_or(Refusal::Account)?.clone();
+            let account = self.account_named(write.account.as_deref()).ok_or(Refusal::Account)?;
             let key = TransferKey { account, connector: write.connector, transfer: write.transfer };
             let changed = if write.track {
                 let start = Fact::Started(StartedTransfer { key, started_at: write.started_at });
@@ -370,15 +369,25 @@ impl web::Exporter for App {
         })
     }
 
-    fn state_line(&self) -> String {
-        let collected = self.collector.known();
-        let snapshot = &collected.snapshot;
-        let mut line = format!("{} connectors", snapshot.connectors().count());
-        for state in TransferState::ALL {
-            let transfers: u64 = snapshot.connectors().map(|connector| connector.states.of(state)).sum();
-            let _ = write!(line, ", {transfers} {}", state.as_label());
-        }
-        line + " transfers."
+    fn overview(&self) -> Overview {
+        self.at_a_glance()
+    }
+
+    fn select(&self, query: &Query) -> Selection {
+        self.collector.select(query)
+    }
+
+    fn failures(&self) -> Vec<Arc<KeptFailure>> {
+        self.collector.failures()
+    }
+
+    fn probe(
+        self: Arc<Self>,
+        probe: Probe,
+        wanted: Wanted,
+        timeout_header: Option<String>,
+    ) -> Pin<Box<dyn Future<Output = Result<Body, ProbeRefusal>> + Send>> {
+        Box::pin(async move { self.probe_one(probe, &wanted, timeout_header.as_deref()).await })
     }
 
     fn is_ready(&self) -> bool {

@@ -3,6 +3,7 @@
 //! no AWS calls.
 
 pub mod budget;
+mod people;
 mod persist;
 #[cfg(test)]
 mod persist_tests;
@@ -18,8 +19,8 @@ use tokio::sync::watch;
 
 use crate::metrics::own::OwnMetrics;
 use crate::model::{
-    Account, AccountName, Clock, ConnectorDetails, ConnectorId, ConnectorKey, ConnectorTitle, Fact, Now, Origin,
-    Snapshot, TransferKey,
+    Account, AccountName, Clock, ConnectorDetails, ConnectorId, ConnectorKey, ConnectorTitle, Fact, LastSweep, Now,
+    Origin, Snapshot, TransferKey,
 };
 use crate::store::Store;
 use crate::tracker::record::Saved;
@@ -29,6 +30,7 @@ use crate::transfer::limited::Limits;
 use persist::Persister;
 use sweep::{SweepEnd, Sweeps};
 
+pub use people::Overview;
 pub use persist::NotDurable;
 
 /// How one account is called.
@@ -77,6 +79,7 @@ struct Inner {
     tracker: Mutex<Tracker>,
     accounts: Mutex<Arc<BTreeMap<AccountName, AccountApi>>>,
     sweeps: Sweeps,
+    last_sweep: Mutex<Option<LastSweep>>,
     /// `None` where nothing outlives the process.
     persister: Option<Persister>,
     stopping: watch::Sender<bool>,
@@ -110,6 +113,7 @@ impl Collector {
                 tracker: Mutex::new(tracker),
                 accounts: Mutex::default(),
                 sweeps: Sweeps::default(),
+                last_sweep: Mutex::default(),
                 persister,
                 stopping: watch::Sender::new(false),
                 own,

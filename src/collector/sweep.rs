@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 use super::{AccountApi, Inner, lock};
-use crate::model::{AccountName, TransferKey};
+use crate::model::{AccountName, LastSweep, TransferKey};
 use crate::tracker::{Answer, Applied};
 use crate::transfer::{ErrorKind, TransferError, all_file_results};
 
@@ -140,7 +140,9 @@ async fn run(inner: &Arc<Inner>, due: Vec<TransferKey>, sender: &Arc<watch::Send
             warn!(aws_account = %account, transfers = left, "no scrape wants the sweep any more: the rest waits for the next");
         }
     }
-    let duration = inner.clock.now().since(start.instant);
+    let now = inner.clock.now();
+    let duration = now.since(start.instant);
+    *lock(&inner.last_sweep) = Some(LastSweep { ended: now.wall, duration, complete: end.is_complete() });
     inner.own.set_sweep_duration(duration);
     debug!(seconds = duration.as_secs_f64(), failed = end.failed, left = end.left, "sweep ended");
     end

@@ -87,6 +87,7 @@ fn parts(scrape: &Scrape<'_>, wanted: &Wanted) -> Vec<Part> {
         let mut encoder = Encoder::new(dialect, family);
         match family.source {
             Source::Sweep => state::write(scrape, family, &mut encoder),
+            Source::Probe => continue,
             Source::Process if !scrape.process => continue,
             Source::Own | Source::Process => gathered.write(family, scrape.started, &mut encoder),
         }

@@ -31,6 +31,8 @@ pub enum Source {
     Own,
     /// The operating system's view of the process.
     Process,
+    /// How a look at one transfer went that `/probe` was asked for; nowhere else.
+    Probe,
 }
 
 /// One family.
@@ -182,4 +184,8 @@ families! {
         "Start time of the process since unix epoch in seconds.";
     PROCESS_THREADS = "process_threads", Gauge, Process, &[],
         "Number of OS threads in the process.";
+    PROBE_SUCCESS = "probe_success", Gauge, Probe, &[],
+        "1 if the look told the transfer's files, 0 if it failed, took too long, or AWS does not know the transfer.";
+    PROBE_DURATION = "probe_duration_seconds", Gauge, Probe, &[],
+        "Time from the request to the answer.";
 }

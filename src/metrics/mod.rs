@@ -2,7 +2,7 @@
 //! client takes, a [`format`](mod@format) and an encoding of it; `state` tells what each row of a snapshot says, [`own`]
 //! holds the exporter's own instruments; `encoder` writes samples with the pieces of `text` and `protobuf`;
 //! [`exposition`](mod@exposition) puts the families in their order, and streams them or joins compressed pieces, which
-//! [`cache`] keeps for as long as their page stays; [`mod@reference`] writes METRICS.md.
+//! [`cache`] keeps for as long as their page stays; [`probe`] tells one transfer; [`mod@reference`] writes METRICS.md.
 
 pub mod cache;
 mod compress;
@@ -12,6 +12,7 @@ pub mod families;
 pub mod format;
 pub mod negotiate;
 pub mod own;
+pub mod probe;
 mod protobuf;
 pub mod reference;
 mod state;

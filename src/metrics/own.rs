@@ -183,6 +183,24 @@ impl OwnMetrics {
         self.discovery.messages.with_label_values(&[target, outcome]).inc_by(f64::from(messages));
     }
 
+    /// How the sources of transfers do: source, target, and whether the newest look succeeded.
+    pub fn discovery_health(&self) -> Vec<(String, String, bool)> {
+        let health = |metric: &prometheus::proto::Metric| {
+            let label = |name: &str| {
+                let found = metric.get_label().iter().find(|label| label.name() == name);
+                found.map_or_else(String::new, |label| label.value().to_owned())
+            };
+            (label("source"), label("target"), metric.get_gauge().get_value() > 0.0)
+        };
+        let gathered = self.discovery.up.collect();
+        gathered.iter().flat_map(MetricFamily::get_metric).map(health).collect()
+    }
+
+    /// Whether the newest write succeeded; `true` too where there is no storage.
+    pub fn is_storage_up(&self) -> bool {
+        self.storage.up.get() > 0.0
+    }
+
     /// Forgets how all sources did: those that are still configured tell it anew.
     pub fn forget_discovery(&self) {
         let DiscoveryMetrics { up, last_success, duration, queue_messages, .. } = &self.discovery;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::families::{self, Family, Source};
 
-const SECTIONS: [(Source, &str, &str); 3] = [
+const SECTIONS: [(Source, &str, &str); 4] = [
     (
         Source::Sweep,
         "What sweeps learn",
@@ -13,6 +13,11 @@ const SECTIONS: [(Source, &str, &str); 3] = [
     ),
     (Source::Own, "The exporter's own", "These cost no AWS call."),
     (Source::Process, "The process", "On Linux. `once` leaves them out."),
+    (
+        Source::Probe,
+        "One probe",
+        "On `/probe` alone, beside `aws_transfer_files` and `aws_transfer_results_up` of the transfer that it was asked for.",
+    ),
 ];
 
 /// The text of METRICS.md.

@@ -125,6 +125,17 @@ pub struct TransferView {
     pub files: Option<FileCounts>,
 }
 
+/// How the last sweep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastSweep {
+    /// When.
+    pub ended: SystemTime,
+    /// How long it took.
+    pub duration: Duration,
+    /// Everything that was due had been fetched.
+    pub complete: bool,
+}
+
 /// Transfers by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StateCounts([u64; 5]);

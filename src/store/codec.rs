@@ -7,7 +7,10 @@ use crate::model::{AccountName, ConnectorId, ConnectorKey, TransferKey};
 
 /// What the bytes of a file mean. A change of any record, of a key or of a table needs the next number here, and a reader
 /// for the number before: the encoding tells no field by its name.
-pub(super) const FORMAT: u32 = 1;
+///
+/// 2 has the table of failed files beside all that 1 has, so a file of 1 is read as it is: nothing is known of its
+/// failed files.
+pub(super) const FORMAT: u32 = 2;
 
 /// Bytes that are no record.
 #[derive(Debug, thiserror::Error)]

@@ -35,6 +35,7 @@ const FORMATS: TableDefinition<'_, &str, u32> = TableDefinition::new("format");
 const METAS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const CONNECTORS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("connectors");
 const TRANSFERS: TableDefinition<'_, (&str, &str, &str), &[u8]> = TableDefinition::new("transfers");
+const FAILURES: TableDefinition<'_, (&str, &str, &str), &[u8]> = TableDefinition::new("failures");
 const RETIRED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("retired");
 const OPERATIONS: TableDefinition<'_, u64, u64> = TableDefinition::new("operations");
 /// The one key of [`FORMATS`] and [`METAS`].
@@ -195,6 +196,10 @@ fn open_or_make(path: &Path) -> Result<(Opened, bool), StoreError> {
     if found > FORMAT {
         return Err(StoreError::Newer { path: path.to_owned(), found, known: FORMAT });
     }
+    if found < FORMAT {
+        let raised = guarded(path, || note_format(&database))?;
+        raised.map_err(|fault| StoreError::Write { path: path.to_owned(), detail: fault.to_string() })?;
+    }
     let identity = identity(path).map_err(|error| cannot_open(path, &error))?;
     Ok((Opened { database, identity }, made))
 }
@@ -207,14 +212,16 @@ fn make(path: &Path) -> Result<(), StoreError> {
     private().create(true).truncate(true).open(&new).map_err(unusable)?;
     let mut builder = Builder::new();
     let database = builder.set_cache_size(CACHE_BYTES).create(&new).map_err(|error| refused(&new, error))?;
-    let formatted = || -> Result<(), Fault> {
-        let transaction = begin(&database)?;
-        transaction.open_table(FORMATS)?.insert(ONLY, FORMAT)?;
-        Ok(transaction.commit()?)
-    };
-    formatted().map_err(|fault| StoreError::Write { path: new.clone(), detail: fault.to_string() })?;
+    note_format(&database).map_err(|fault| StoreError::Write { path: new.clone(), detail: fault.to_string() })?;
     drop(database);
     fs::rename(&new, path).and_then(|()| File::open(folder)?.sync_all()).map_err(unusable)
+}
+
+/// Says that what is written from here on is of this format: an older program would not know what to drop.
+fn note_format(database: &Database) -> Result<(), Fault> {
+    let transaction = begin(database)?;
+    transaction.open_table(FORMATS)?.insert(ONLY, FORMAT)?;
+    Ok(transaction.commit()?)
 }
 
 /// Not `redb`'s file, or shorter than it says.
@@ -280,6 +287,14 @@ fn write(database: &Database, changes: &Changes) -> Result<(), Fault> {
                 None => transfers.remove(key)?,
             };
         }
+        let mut failures = transaction.open_table(FAILURES)?;
+        for (key, records) in &changes.failures {
+            let key = (key.account.as_str(), key.connector.as_str(), key.transfer.as_str());
+            match records.as_slice() {
+                [] => failures.remove(key)?,
+                records => failures.insert(key, encode(&records)?.as_slice())?,
+            };
+        }
         let mut connectors = transaction.open_table(CONNECTORS)?;
         for (key, record) in &changes.connectors {
             let key = (key.account.as_str(), key.id.as_str());
@@ -329,6 +344,13 @@ fn read(database: &Database) -> Result<Saved, Fault> {
             let (key, record) = row?;
             let key = transfer_key(key.value(), saved.transfers.last().map(|(before, _)| before))?;
             saved.transfers.push((key, decode("a transfer", record.value())?));
+        }
+    }
+    if let Some(table) = present(transaction.open_table(FAILURES))? {
+        for row in table.iter()? {
+            let (key, records) = row?;
+            let key = transfer_key(key.value(), saved.failures.last().map(|(before, _)| before))?;
+            saved.failures.push((key, decode("failed files", records.value())?));
         }
     }
     if let Some(table) = present(transaction.open_table(RETIRED))? {

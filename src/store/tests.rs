@@ -124,7 +124,7 @@ fn a_newer_format_is_refused_and_left() {
     }
     for _ in 0..2 {
         let refused = FileStore::open(folder.path()).unwrap_err();
-        assert!(matches!(refused, StoreError::Newer { found: 7, known: 1, .. }), "{refused}");
+        assert!(matches!(refused, StoreError::Newer { found: 7, known: 2, .. }), "{refused}");
         assert!(refused.to_string().contains(file.to_str().unwrap()), "{refused}");
     }
     let database = Database::open(&file).unwrap();
@@ -284,7 +284,7 @@ fn a_file_that_is_mostly_empty_is_compacted_at_the_start() {
     assert_eq!(told(&store.load().unwrap()), before);
 }
 
-/// The bytes of format 1. Where this fails, a file of today would be misread: the records need a new number in
+/// The bytes of formats 1 and 2. Where this fails, a file of today would be misread: the records need a new number in
 /// `codec::FORMAT`, and a reader for this one.
 #[test]
 fn the_bytes_of_a_format_do_not_change() {
@@ -314,6 +314,9 @@ fn the_bytes_of_a_format_do_not_change() {
     let (_, transfer) = &changes.transfers[0];
     let (_, connector) = &changes.connectors[0];
     let transfer = hex(codec::encode(transfer.as_ref().unwrap()).unwrap());
+    // Of format 2 alone: path, code, no message, when.
+    let failures = hex(codec::encode(&changes.failures[0].1).unwrap());
+    assert_eq!(failures, "01022f610d54494d454f55545f4552524f520080a0f1c2b134");
     let connector = hex(codec::encode(connector.as_ref().unwrap()).unwrap());
     assert_eq!(
         transfer,
@@ -325,5 +328,44 @@ fn the_bytes_of_a_format_do_not_change() {
              2d3180a0f1c2b134000180a0f1c2b1340200ac020d00000001000000000000000000011a01000000\
              00000000084001000d00000000000000000000000000000000000000000000000600000000010000\
              0100000101000002000002010000"
+    );
+}
+
+/// A file of format 1, as the release before would have left it: no table of failed files, and the number 1.
+#[test]
+fn a_file_of_format_1_is_read_and_raised() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = now();
+    let before = {
+        let store = FileStore::open(folder.path()).unwrap();
+        fill(&store, 0, 30, now);
+        store.load().unwrap()
+    };
+    assert_eq!(before.failures.len(), 10);
+    let formats: TableDefinition<'_, &str, u32> = TableDefinition::new("format");
+    let failures: TableDefinition<'_, (&str, &str, &str), &[u8]> = TableDefinition::new("failures");
+    let file = folder.path().join(FILE_NAME);
+    {
+        let database = Database::open(&file).unwrap();
+        let transaction = database.begin_write().unwrap();
+        transaction.delete_table(failures).unwrap();
+        transaction.open_table(formats).unwrap().insert("tracker", 1).unwrap();
+        transaction.commit().unwrap();
+    }
+    let store = FileStore::open(folder.path()).unwrap();
+    let saved = store.load().unwrap();
+    assert!(saved.failures.is_empty());
+    assert_eq!(told(&saved), told(&Saved { failures: Vec::new(), ..before }), "all else is as it was");
+    let mut again = tracker(saved, now);
+    again.track(key(77), Origin::Demo, Some(now.wall), now);
+    again.apply(&key(77), &answer("FAILED", "TIMEOUT_ERROR"), now);
+    store.save(&again.take_changes(now)).unwrap();
+    assert_eq!(store.load().unwrap().failures.len(), 1);
+    drop(store);
+    let database = Database::open(&file).unwrap();
+    let transaction = redb::ReadableDatabase::begin_read(&database).unwrap();
+    assert_eq!(
+        redb::ReadableTable::get(&transaction.open_table(formats).unwrap(), "tracker").unwrap().unwrap().value(),
+        2
     );
 }

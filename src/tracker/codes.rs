@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::model::{FailureCode, FileStatus};
+use crate::model::{FailureCode, FileCounts, FileResult, FileStatus};
 
 /// Unlisted failure codes that pass through; later ones count as `OTHER`.
 const MAX_UNLISTED_CODES: usize = 100;
@@ -43,6 +43,17 @@ impl CodeBook {
             }
             known => known.clone(),
         }
+    }
+
+    /// Files of a transfer that is not tracked, counted under the names of those that are.
+    pub(super) fn count(&mut self, files: &[FileResult]) -> FileCounts {
+        let mut counts = FileCounts::default();
+        for file in files {
+            let code = file.failure_code.as_ref().filter(|_| file.status == FileStatus::Failed);
+            let code = code.map(|code| self.admit_code(code));
+            counts.add_file(&self.admit_status(&file.status), code.as_ref());
+        }
+        counts
     }
 
     /// Notes that one file's code was folded.

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::recent::{Recent, RecentFiles};
 use super::tally::Tally;
 use super::transfer::Transfer;
 use crate::model::{
-    Account, ConnectorDetails, ConnectorKey, ConnectorLabels, ConnectorTitle, ConnectorView, FileCounts, Now,
+    Account, ConnectorDetails, ConnectorKey, ConnectorLabels, ConnectorTitle, ConnectorView, FileCounts, Finished, Now,
     StateCounts,
 };
 
@@ -24,6 +25,8 @@ pub(super) struct Connector {
     /// AWS lists it now, and tells this of it.
     pub(super) details: Option<Arc<ConnectorDetails>>,
     pub(super) tally: Tally,
+    /// Made when a file ends that counts.
+    recent: Option<Box<Recent>>,
     sums: Sums,
 }
 
@@ -52,6 +55,7 @@ impl Connector {
             title: None,
             details: None,
             tally: Tally::default(),
+            recent: None,
             sums: Sums::default(),
         }
     }
@@ -59,6 +63,15 @@ impl Connector {
     /// Nothing knows it: no transfer, no configuration, and no source has told of it.
     pub(super) fn is_unknown(&self) -> bool {
         !self.declared && !self.discovered && self.details.is_none() && self.sums.states.total() == 0
+    }
+
+    /// Counts a file in the last hour that ended at `at`.
+    pub(super) fn count_recent(&mut self, end: &Finished, at: SystemTime, now: SystemTime) {
+        self.recent.get_or_insert_default().count(end, at, now);
+    }
+
+    pub(super) fn recent(&self, now: SystemTime) -> RecentFiles {
+        self.recent.as_ref().map_or_else(RecentFiles::default, |recent| recent.view(now))
     }
 
     /// Adds a transfer to the sums.

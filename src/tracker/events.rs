@@ -69,10 +69,12 @@ impl Tracker {
             return Learned::Duplicate;
         }
         let Some(number) = self.connectors.find(&file.key.connector_key()) else { return Learned::Foreign };
-        let tally = &mut self.connectors[number].tally;
+        let connector = &mut self.connectors[number];
+        let tally = &mut connector.tally;
         tally.moved(file);
-        if told == Told::Counts {
+        if matches!(told, Told::Counts | Told::CountsAtLast) {
             tally.count(&end, &file.key.transfer, file.ended_at);
+            connector.count_recent(&end, file.ended_at, now.wall);
             if end != file.end {
                 self.codes.note_folded();
             }
@@ -81,12 +83,15 @@ impl Tracker {
         }
         self.touch(number);
         let failed = match &file.end {
-            // One that an answer has counted was reported with it.
+            // One that an answer has told was reported with it.
             Finished::Failed(code) if told == Told::Counts => {
                 Some(FailedFile { path: file.path.clone(), code: code.clone(), message: file.message.clone() })
             }
             _ => None,
         };
+        if let (Some(failed), Some(slot)) = (&failed, self.slot(&file.key)) {
+            self.keep_failure(slot, failed, file.ended_at);
+        }
         Learned::News { failed }
     }
 

@@ -4,8 +4,18 @@ use std::borrow::Cow;
 
 use tracing::warn;
 
-use super::FailedFile;
-use crate::model::TransferKey;
+use crate::model::{FailureCode, TransferKey};
+
+/// A file that was seen FAILED for the first time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedFile {
+    /// Its path, as AWS tells it.
+    pub path: String,
+    /// Why, where AWS gave a code; not folded.
+    pub code: Option<FailureCode>,
+    /// The same for people.
+    pub message: Option<String>,
+}
 
 /// Characters of a path, a code or a message that are written.
 const LONGEST_TEXT: usize = 1_024;

@@ -10,7 +10,9 @@ use super::events::Learned;
 use super::record::{Changes, Saved};
 use super::tests::{account, file, key, start, tracker};
 use super::*;
-use crate::model::{Direction, Fact, FileEnd, Finished, OperationEnd, RemoteOperation, StartedTransfer, TransferState};
+use crate::model::{
+    Direction, Fact, FailureCode, FileEnd, Finished, OperationEnd, RemoteOperation, StartedTransfer, TransferState,
+};
 
 /// A store as a map: what it holds is what was written.
 #[derive(Default)]

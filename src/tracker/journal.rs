@@ -14,6 +14,8 @@ use crate::model::{ConnectorKey, Finished, Now, Origin, TransferKey};
 pub(super) struct Journal {
     pub(super) transfers: BTreeSet<u32>,
     pub(super) dropped: BTreeSet<TransferKey>,
+    /// Transfers whose failed files have changed.
+    pub(super) failures: BTreeSet<u32>,
     pub(super) connectors: BTreeSet<u32>,
     pub(super) dropped_connectors: BTreeSet<ConnectorKey>,
     pub(super) retired: BTreeSet<u64>,
@@ -62,6 +64,12 @@ impl Tracker {
                 self.restore_transfer(key, number, &record, now);
             }
         }
+        for (key, records) in saved.failures {
+            match self.slot(&key) {
+                Some(slot) => self.restore_failures(slot, records),
+                None => self.note_dropped_failures(key),
+            }
+        }
         for (hash, record) in saved.retired {
             let ledger = record.ledger.as_ref().map(|ledger| Box::new(ledger.into()));
             self.retired.insert(hash, time(record.until), ledger);
@@ -85,6 +93,13 @@ impl Tracker {
         self.attach(slot, true);
     }
 
+    /// Its transfer is not there: what was written of it goes.
+    fn note_dropped_failures(&mut self, key: TransferKey) {
+        if let Some(journal) = &mut self.journal {
+            journal.dropped.insert(key);
+        }
+    }
+
     fn note_dropped_connector(&mut self, key: ConnectorKey) {
         if let Some(journal) = &mut self.journal {
             journal.dropped_connectors.insert(key);
@@ -100,7 +115,10 @@ impl Tracker {
         let (transfers, retired, operations) = (&self.transfers, &self.retired, &self.operations);
         let mut changes = Changes::default();
         // What was dropped and has come again is written after.
+        changes.failures.extend(marks.dropped.iter().map(|key| (key.clone(), Vec::new())));
         changes.transfers.extend(marks.dropped.into_iter().map(|key| (key, None)));
+        let failures = |slot: u32| transfers.get(slot).map(|_| (self.key(slot), self.failures.records(slot)));
+        changes.failures.extend(marks.failures.into_iter().filter_map(failures));
         let known = |slot: u32| transfers.get(slot).map(|transfer| (self.key(slot), Some(transfer.record(now))));
         changes.transfers.extend(marks.transfers.into_iter().filter_map(known));
         changes.connectors.extend(marks.dropped_connectors.into_iter().map(|key| (key, None)));
@@ -139,6 +157,7 @@ impl Tracker {
                 None => journal.dropped.insert(key.clone()),
             };
         }
+        journal.failures.extend(changes.failures.iter().filter_map(|(key, _)| self.slot(key)));
         for (key, _) in &changes.connectors {
             match self.connectors.find(key) {
                 Some(number) => journal.connectors.insert(number),
@@ -155,6 +174,7 @@ impl Tracker {
     pub fn mark_all(&mut self) {
         let Some(journal) = &mut self.journal else { return };
         journal.transfers.extend(self.transfers.slots());
+        journal.failures.extend(self.failures.slots());
         journal.connectors.extend(self.connectors.numbers());
         journal.retired.extend(self.retired.hashes());
         journal.operations.extend(self.operations.hashes());

@@ -44,7 +44,9 @@ pub(super) enum Told {
     Again,
     /// The file had been counted already, by an answer.
     Counted,
-    /// The file counts now.
+    /// The file counts now, and an answer had told it as one of the base.
+    CountsAtLast,
+    /// The file counts now, and nobody had told it.
     Counts,
 }
 
@@ -107,7 +109,7 @@ impl Ledger {
         match matched.map(|at| &mut self.entries[at]) {
             Some(entry) => {
                 entry.told = Some(id);
-                if std::mem::replace(&mut entry.counted, true) { Told::Counted } else { Told::Counts }
+                if std::mem::replace(&mut entry.counted, true) { Told::Counted } else { Told::CountsAtLast }
             }
             // Every file is known, and an event has told each: one more cannot be a file.
             None if settled => Told::Again,
@@ -208,7 +210,7 @@ mod tests {
     fn a_file_of_the_base_counts_when_an_event_tells_it() {
         let mut ledger = Ledger::default();
         assert_eq!(answer(&mut ledger, &[("/a", Some(DONE)), ("/b", None)], true), [0]);
-        assert_eq!(ledger.event("t/1", "/a", &DONE, false), Told::Counts);
+        assert_eq!(ledger.event("t/1", "/a", &DONE, false), Told::CountsAtLast);
         assert_eq!(ledger.event("t/1", "/a", &DONE, false), Told::Again);
     }
 

@@ -1,11 +1,15 @@
 //! Floor 1: the pure state machine. Known transfers, answers and `now` go in; what is due, what is settled, what has
 //! expired and which counters move come out. No clock, no I/O.
 
+mod answer;
 mod codes;
 mod connector;
 mod connectors;
 mod events;
 mod failed;
+pub mod failures;
+#[cfg(test)]
+mod failures_tests;
 #[cfg(test)]
 mod interleaved;
 mod journal;
@@ -13,8 +17,12 @@ mod ledger;
 mod pages;
 #[cfg(test)]
 mod properties;
+pub mod recent;
 pub mod record;
 mod remembered;
+pub mod select;
+#[cfg(test)]
+mod select_tests;
 mod shown;
 mod tally;
 #[cfg(test)]
@@ -27,11 +35,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::model::{
-    Account, AccountName, ConnectorDetails, ConnectorId, ConnectorKey, ConnectorTitle, FailureCode, FileResult, Now,
+    Account, AccountName, ConnectorDetails, ConnectorId, ConnectorKey, ConnectorTitle, FileCounts, FileResult, Now,
     Origin, Shard, Snapshot, TransferKey, TransferView, stable_hash,
 };
 use codes::CodeBook;
 use connectors::Connectors;
+use failures::Failures;
 use journal::Journal;
 use ledger::Ledger;
 use pages::{Pages, Tier};
@@ -40,7 +49,9 @@ use shown::Shown;
 use transfer::Transfer;
 use transfers::Transfers;
 
+pub use answer::{Answer, Applied};
 pub use events::Learned;
+pub use failed::FailedFile;
 
 /// What the tracker goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,40 +70,6 @@ pub struct Settings {
     pub shard: Shard,
     /// Events are listened to: one may tell of a file after its transfer has ended.
     pub events: bool,
-}
-
-/// What one look at a transfer came back with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// All its files. An empty list is the same as [`Answer::Unknown`]: which of the two AWS answers for an unknown or
-    /// expired transfer has no documented source.
-    Files(Vec<FileResult>),
-    /// AWS does not know it.
-    Unknown,
-    /// The look failed; nothing was learned.
-    Failed,
-}
-
-/// A file that was seen FAILED for the first time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FailedFile {
-    /// Its path, as AWS tells it.
-    pub path: String,
-    /// Why, where AWS gave a code; not folded.
-    pub code: Option<FailureCode>,
-    /// The same for people.
-    pub message: Option<String>,
-}
-
-/// What an answer changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Applied {
-    /// Files seen FAILED for the first time, in the answer's order.
-    pub failed: Vec<FailedFile>,
-    /// The answer settled the transfer.
-    pub settled: bool,
-    /// The answer was the last that the transfer was given: AWS no longer knows it.
-    pub gone: bool,
 }
 
 /// All transfers, and what is known of them.
@@ -114,6 +91,7 @@ pub struct Tracker {
     shown: Shown,
     pages: Pages<TransferView>,
     codes: CodeBook,
+    failures: Failures,
     /// Transfers that are no longer tracked, with their ledgers while any file may still count.
     retired: Remembered<Option<Box<Ledger>>>,
     operations: Remembered<()>,
@@ -135,6 +113,7 @@ impl Tracker {
             shown: Shown::new(settings.shown),
             pages: Pages::default(),
             codes: CodeBook::default(),
+            failures: Failures::default(),
             retired: Remembered::default(),
             operations: Remembered::default(),
             journal: None,
@@ -284,12 +263,16 @@ impl Tracker {
                 let since = self.watching_since;
                 let newly = self.change(slot, |transfer, codes| transfer.read(files, since, codes, now));
                 if !newly.finished.is_empty() {
-                    let tally = &mut self.connectors[number].tally;
-                    newly.finished.iter().for_each(|end| tally.count(end, &key.transfer, now.wall));
+                    let connector = &mut self.connectors[number];
+                    for end in &newly.finished {
+                        connector.tally.count(end, &key.transfer, now.wall);
+                        connector.count_recent(end, now.wall, now.wall);
+                    }
                     self.touch(number);
                     // With the tally goes what it was counted from, also where the counts are those of before.
                     self.journal_transfer(slot);
                 }
+                newly.failed.iter().for_each(|file| self.keep_failure(slot, file, now.wall));
                 let settled = !self.transfers[slot].state().is_unfinished();
                 Applied { failed: newly.failed, settled, gone: false }
             }
@@ -336,6 +319,11 @@ impl Tracker {
             folded_failure_codes: self.codes.folded(),
             connectors: self.connectors.pages(),
         }
+    }
+
+    /// Counts the files of a transfer that is not tracked, within the same bound on codes and statuses.
+    pub fn count(&mut self, files: &[FileResult]) -> FileCounts {
+        self.codes.count(files)
     }
 
     fn origins(&self) -> BTreeMap<Origin, u64> {
@@ -430,6 +418,7 @@ impl Tracker {
     fn drop_transfer(&mut self, slot: u32, now: Option<Now>) {
         let key = self.key(slot);
         self.detach(slot);
+        self.failures.drop_of(slot);
         let transfer = self.transfers.remove(slot);
         self.touch(transfer.connector());
         self.pages.put(slot, None, true);
@@ -443,6 +432,7 @@ impl Tracker {
         }
         if let Some(journal) = &mut self.journal {
             journal.transfers.remove(&slot);
+            journal.failures.remove(&slot);
             journal.dropped.insert(key);
         }
     }

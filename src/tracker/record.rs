@@ -16,6 +16,8 @@ pub type Millis = u64;
 pub struct Changes {
     /// Transfers.
     pub transfers: Vec<(TransferKey, Option<TransferRecord>)>,
+    /// The failed files that are kept of a transfer, all of them; none for one that has none any more.
+    pub failures: Vec<(TransferKey, Vec<FailureRecord>)>,
     /// Connectors, with their counters.
     pub connectors: Vec<(ConnectorKey, Option<ConnectorRecord>)>,
     /// Transfers that are no longer tracked, by hash.
@@ -30,6 +32,7 @@ impl Changes {
     /// True if there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.transfers.is_empty()
+            && self.failures.is_empty()
             && self.connectors.is_empty()
             && self.retired.is_empty()
             && self.operations.is_empty()
@@ -42,6 +45,8 @@ impl Changes {
 pub struct Saved {
     /// Transfers.
     pub transfers: Vec<(TransferKey, TransferRecord)>,
+    /// Failed files by transfer.
+    pub failures: Vec<(TransferKey, Vec<FailureRecord>)>,
     /// Connectors.
     pub connectors: Vec<(ConnectorKey, ConnectorRecord)>,
     /// Transfers that are no longer tracked.
@@ -85,6 +90,9 @@ pub struct TransferRecord {
     /// Since when AWS does not know it.
     pub unknown_since: Option<Millis>,
 }
+
+/// A failed file: its path, its code or an empty text, its message, and when.
+pub type FailureRecord = (String, String, Option<String>, Millis);
 
 /// Files of one status and code: the names as on the wire; no code is an empty one.
 pub type CountRecord = (String, String, u32);

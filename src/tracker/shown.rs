@@ -13,9 +13,9 @@ pub(super) struct Shown {
 
 /// Nanoseconds since the epoch, for 292 years on either side of it: half as long as a `SystemTime`, and each node of
 /// the sets is half empty.
-type Nanos = i64;
+pub(super) type Nanos = i64;
 
-fn nanos(at: SystemTime) -> Nanos {
+pub(super) fn nanos(at: SystemTime) -> Nanos {
     match at.duration_since(UNIX_EPOCH) {
         Ok(after) => Nanos::try_from(after.as_nanos()).unwrap_or(Nanos::MAX),
         Err(before) => Nanos::try_from(before.duration().as_nanos()).map_or(Nanos::MIN, |nanos| -nanos),

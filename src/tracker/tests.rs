@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::*;
-use crate::model::{ConnectorView, FileStatus, Finished, Page, TransferState, TransferView};
+use crate::model::{ConnectorView, FailureCode, FileStatus, Finished, Page, TransferState, TransferView};
 
 const SECOND: Duration = Duration::from_secs(1);
 const SETTINGS: Settings = Settings {

@@ -126,6 +126,16 @@ impl Transfer {
         self.since
     }
 
+    /// True if a source told its start.
+    pub(super) fn is_started(&self) -> bool {
+        self.started
+    }
+
+    /// When an answer last differed from the one before, until it has ended.
+    pub(super) fn changed(&self) -> Option<Instant> {
+        self.open.as_ref().map(|open| open.changed)
+    }
+
     pub(super) fn answered(&self) -> Option<Instant> {
         self.open.as_ref()?.answered
     }

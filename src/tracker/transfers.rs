@@ -51,6 +51,11 @@ impl Transfers {
         transfer
     }
 
+    /// Slots are below this.
+    pub(super) fn bound(&self) -> usize {
+        self.known.iter().next_back().map_or(0, |(slot, _)| slot + 1)
+    }
+
     pub(super) fn slots(&self) -> Vec<u32> {
         self.known.iter().map(|(slot, _)| number(slot)).collect()
     }

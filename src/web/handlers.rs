@@ -4,19 +4,20 @@ use std::sync::Arc;
 
 use hyper::body::Bytes;
 use hyper::header::{
-    ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName,
-    HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::body::Body;
 use super::route::{Route, TRANSFERS, route};
-use super::{Exporter, page, write};
+use super::{Exporter, pages, write};
+use crate::metrics::exposition::Body as Exposition;
 use crate::metrics::{NameFilter, Wanted, negotiate};
 
 pub(super) const PLAIN: &str = "text/plain; charset=utf-8";
-const JSON: &str = "application/json";
-const HTML: &str = "text/html; charset=utf-8";
+pub(super) const JSON: &str = "application/json";
+pub(super) const HTML: &str = "text/html; charset=utf-8";
 /// Set by Prometheus: the scrape's time-out in seconds
 /// (<https://prometheus.io/docs/prometheus/latest/configuration/configuration/#scrape_config>).
 const SCRAPE_TIMEOUT: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
@@ -30,13 +31,7 @@ pub(super) async fn answer<B>(
     let path = request.uri().path();
     match route(request.method().as_str(), path, telemetry_path) {
         Route::Metrics => scrape(&request, exporter).await,
-        Route::Landing => {
-            let page = page::landing(telemetry_path, &exporter.state_line());
-            let mut response = text(StatusCode::OK, HTML, page);
-            let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
-            response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
-            response
-        }
+        Route::Page(page) => pages::answer(page, &request, exporter, telemetry_path).await,
         Route::Healthy => text(StatusCode::OK, PLAIN, "aws-transfer-exporter is healthy.\n"),
         Route::Ready if exporter.is_ready() => text(StatusCode::OK, PLAIN, "aws-transfer-exporter is ready.\n"),
         Route::Ready => text(StatusCode::SERVICE_UNAVAILABLE, PLAIN, "aws-transfer-exporter is stopping.\n"),
@@ -56,18 +51,29 @@ pub(super) async fn answer<B>(
 }
 
 async fn scrape<B>(request: &Request<B>, exporter: Arc<dyn Exporter>) -> Response<Body> {
+    let (wanted, timeout) = wanted(request);
+    let sweep = request.method() != Method::HEAD && wanted.filter.admits_state();
+    let formats = wanted.clone();
+    let Some(body) = exporter.scrape(wanted, timeout, sweep).await else {
+        return text(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "the exposition could not be made\n");
+    };
+    exposition(&formats, body)
+}
+
+/// What a scrape or a probe wants, and the value of its time-out header.
+pub(super) fn wanted<B>(request: &Request<B>) -> (Wanted, Option<String>) {
     let headers = request.headers();
     let wanted = Wanted {
         filter: NameFilter::from_query(request.uri().query().unwrap_or_default()),
         format: negotiate::format(header(headers, &ACCEPT).as_deref()),
         encoding: negotiate::encoding(header(headers, &ACCEPT_ENCODING).as_deref()),
     };
-    let sweep = request.method() != Method::HEAD && wanted.filter.admits_state();
-    let timeout = header(headers, &SCRAPE_TIMEOUT);
+    (wanted, header(headers, &SCRAPE_TIMEOUT))
+}
+
+/// An exposition as it was wanted.
+pub(super) fn exposition(wanted: &Wanted, exposition: Exposition) -> Response<Body> {
     let (format, encoding) = (wanted.format, wanted.encoding);
-    let Some(exposition) = exporter.scrape(wanted, timeout, sweep).await else {
-        return text(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "the exposition could not be made\n");
-    };
     let content_type = HeaderValue::try_from(format.to_string());
     let content_type = content_type.unwrap_or(HeaderValue::from_static(PLAIN));
     let mut response = respond(StatusCode::OK, content_type, exposition);

@@ -2,8 +2,13 @@
 //!
 //! | route | answer |
 //! | --- | --- |
-//! | `GET /` | landing page: version, links, a line of state |
+//! | `GET /` | landing page: version, state at a glance, links |
 //! | `GET /metrics` (`--web.telemetry-path`) | the exposition, in the format and encoding that the client prefers; `?name[]=` filters families |
+//! | `GET /transfers` | connectors, transfers and failed files for people, to be filtered and searched |
+//! | `GET /api/v1/transfers` | the same as JSON, by the same parameters |
+//! | `GET /api/v1/targets` | unfinished transfers as targets for `/probe`, in the form of Prometheus' `http_sd` |
+//! | `GET /api/v1/openapi.json` | the description of these routes |
+//! | `GET /probe?connector_id=&transfer_id=[&account=]` | looks at one transfer now, and tells its families alone |
 //! | `PUT`, `DELETE /api/v1/transfers/{connector_id}/{transfer_id}` | starts or stops to track one (`--web.enable-write-api`), durably |
 //! | `GET /-/healthy` | 200 while the process is up |
 //! | `GET /-/ready` | 200 while it can answer a scrape, else 503 |
@@ -11,7 +16,7 @@
 //! `--web.health-listen-address` has the last two alone, in plain HTTP for everybody. On the other addresses each request
 //! passes the rate limit and the authentication of the web configuration file before it has a handler.
 //!
-//! HEAD is answered as GET without a body, and starts no sweep. Any other path is 404, any other method 405.
+//! HEAD is answered as GET without a body, and starts no sweep and no look. Any other path is 404, any other method 405.
 
 mod auth;
 mod body;
@@ -25,7 +30,7 @@ mod handlers;
 pub mod healthcheck;
 mod limit;
 pub mod listen;
-mod page;
+mod pages;
 mod route;
 mod security;
 mod sent;
@@ -42,8 +47,11 @@ use std::time::SystemTime;
 use crate::metrics::Wanted;
 use crate::metrics::exposition::Body as Exposition;
 use crate::model::{ConnectorId, Shard, TransferId};
+use crate::tracker::failures::KeptFailure;
+use crate::tracker::select::{Query, Selection};
 
 pub use connections::MAX_CONNECTIONS;
+pub use pages::{Overview, Probe, ProbeRefusal};
 pub use security::{Active, Security};
 pub use serve::{Bounds, Server, run};
 
@@ -94,8 +102,22 @@ pub trait Exporter: Send + Sync + 'static {
     /// answered is durable.
     fn write(self: Arc<Self>, write: Write) -> Pin<Box<dyn Future<Output = Result<bool, Refusal>> + Send>>;
 
-    /// One line for people: what is tracked, and how it stands.
-    fn state_line(&self) -> String;
+    /// The whole at a glance.
+    fn overview(&self) -> Overview;
+
+    /// The transfers that `query` takes. May take a tenth of a second where there are very many.
+    fn select(&self, query: &Query) -> Selection;
+
+    /// The failed files that are kept, the newest first.
+    fn failures(&self) -> Vec<Arc<KeptFailure>>;
+
+    /// Looks at one transfer, and tells its families in the format and the encoding that they are wanted in.
+    fn probe(
+        self: Arc<Self>,
+        probe: Probe,
+        wanted: Wanted,
+        timeout_header: Option<String>,
+    ) -> Pin<Box<dyn Future<Output = Result<Exposition, ProbeRefusal>> + Send>>;
 
     /// True while a scrape can be answered.
     fn is_ready(&self) -> bool;

@@ -1,9 +1,11 @@
 //! Which handler answers, pure.
 
+use super::pages::Page;
+
 /// A request's destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route {
-    Landing,
+    Page(Page),
     Metrics,
     Healthy,
     Ready,
@@ -18,7 +20,12 @@ impl Route {
     /// What metrics and logs call it.
     pub(super) fn handler(self) -> &'static str {
         match self {
-            Self::Landing => "landing",
+            Self::Page(Page::Landing) => "landing",
+            Self::Page(Page::Transfers) => "transfers",
+            Self::Page(Page::TransfersJson) => "transfers_json",
+            Self::Page(Page::OpenApi) => "openapi",
+            Self::Page(Page::Targets) => "targets",
+            Self::Page(Page::Probe) => "probe",
             Self::Metrics => "metrics",
             Self::Healthy => "healthy",
             Self::Ready => "ready",
@@ -36,7 +43,6 @@ pub(super) const TRANSFERS: &str = "/api/v1/transfers/";
 pub(super) fn route(method: &str, path: &str, telemetry_path: &str) -> Route {
     let found = match path {
         path if path == telemetry_path => Route::Metrics,
-        "/" => Route::Landing,
         "/-/healthy" => Route::Healthy,
         "/-/ready" => Route::Ready,
         path if path.starts_with(TRANSFERS) => {
@@ -45,7 +51,10 @@ pub(super) fn route(method: &str, path: &str, telemetry_path: &str) -> Route {
                 _ => Route::MethodNotAllowed("PUT, DELETE"),
             };
         }
-        _ => return Route::NotFound,
+        path => match Page::at(path) {
+            Some(page) => Route::Page(page),
+            None => return Route::NotFound,
+        },
     };
     match method {
         "GET" | "HEAD" => found,
@@ -60,7 +69,12 @@ mod tests {
     #[test]
     fn known_paths_answer_get_and_head() {
         for (path, expected) in [
-            ("/", Route::Landing),
+            ("/", Route::Page(Page::Landing)),
+            ("/transfers", Route::Page(Page::Transfers)),
+            ("/api/v1/transfers", Route::Page(Page::TransfersJson)),
+            ("/api/v1/targets", Route::Page(Page::Targets)),
+            ("/api/v1/openapi.json", Route::Page(Page::OpenApi)),
+            ("/probe", Route::Page(Page::Probe)),
             ("/metrics", Route::Metrics),
             ("/-/healthy", Route::Healthy),
             ("/-/ready", Route::Ready),
@@ -90,7 +104,7 @@ mod tests {
         for method in ["GET", "POST", "PATCH"] {
             assert_eq!(route(method, path, "/metrics"), Route::MethodNotAllowed("PUT, DELETE"), "{method}");
         }
-        assert_eq!(route("PUT", "/api/v1/transfers", "/metrics"), Route::NotFound);
+        assert_eq!(route("PUT", "/api/v1/transfers", "/metrics"), Route::MethodNotAllowed("GET, HEAD"));
     }
 
     #[test]

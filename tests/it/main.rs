@@ -14,6 +14,7 @@ mod faults;
 mod formats;
 mod fuzzed;
 mod inventory;
+mod pages;
 mod program;
 mod prometheus;
 mod readers;

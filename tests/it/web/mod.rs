@@ -15,11 +15,13 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use aws_transfer_exporter::metrics::Wanted;
 use aws_transfer_exporter::metrics::exposition::Body;
-use aws_transfer_exporter::web::{self, Bounds, Exporter, Refusal, Write, listen};
+use aws_transfer_exporter::tracker::failures::KeptFailure;
+use aws_transfer_exporter::tracker::select::{Query, Selection};
+use aws_transfer_exporter::web::{self, Bounds, Exporter, Overview, Probe, ProbeRefusal, Refusal, Write, listen};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -122,8 +124,34 @@ impl Exporter for Fake {
         Box::pin(async { Err(Refusal::Disabled) })
     }
 
-    fn state_line(&self) -> String {
-        "3 transfers <running>".into()
+    fn overview(&self) -> Overview {
+        Overview {
+            now: UNIX_EPOCH + Duration::from_hours(500_000),
+            started: UNIX_EPOCH,
+            connectors: Vec::new(),
+            recent: Vec::new(),
+            accounts: Vec::new(),
+            last_sweep: None,
+            sources: vec![("files".into(), "<b>".into(), false)],
+            storage_up: true,
+        }
+    }
+
+    fn select(&self, _: &Query) -> Selection {
+        Selection::default()
+    }
+
+    fn failures(&self) -> Vec<Arc<KeptFailure>> {
+        Vec::new()
+    }
+
+    fn probe(
+        self: Arc<Self>,
+        _: Probe,
+        _: Wanted,
+        _: Option<String>,
+    ) -> Pin<Box<dyn Future<Output = Result<Body, ProbeRefusal>> + Send>> {
+        Box::pin(async { Err(ProbeRefusal::Account) })
     }
 
     fn is_ready(&self) -> bool {

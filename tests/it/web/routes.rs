@@ -11,7 +11,11 @@ use super::{BODY, Fake, HEALTHY, METRICS, Server, get, started};
 async fn every_route_answers_with_its_type() {
     let (_, server) = started().await;
     for (path, kind, text) in [
-        ("/", "text/html; charset=utf-8", "<p>3 transfers &lt;running&gt;</p>"),
+        ("/", "text/html; charset=utf-8", "<code>&lt;b&gt;</code>"),
+        ("/transfers", "text/html; charset=utf-8", "<h1>Transfers</h1>"),
+        ("/api/v1/transfers", "application/json", "\"transfers\":[]"),
+        ("/api/v1/targets", "application/json", "[]"),
+        ("/api/v1/openapi.json", "application/json", "\"openapi\""),
         ("/metrics", "text/plain; version=0.0.4; charset=utf-8", BODY),
         ("/-/healthy", "text/plain; charset=utf-8", "healthy"),
         ("/-/ready", "text/plain; charset=utf-8", "ready"),
@@ -27,13 +31,13 @@ async fn every_route_answers_with_its_type() {
 #[tokio::test]
 async fn an_unknown_path_is_404_and_a_wrong_method_405_with_allow() {
     let (fake, server) = started().await;
-    for path in ["/metric", "/metrics/", "/-/reload", "/probe", "/favicon.ico", "/%6detrics"] {
+    for path in ["/metric", "/metrics/", "/-/reload", "/probe/", "/favicon.ico", "/%6detrics"] {
         for method in ["GET", "HEAD", "POST"] {
             let answer = server.ask(&format!("{method} {path} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
             assert_eq!((answer.status, answer.header("allow")), (404, None), "{method} {path}");
         }
     }
-    for path in ["/", "/metrics", "/-/healthy", "/-/ready"] {
+    for path in ["/", "/transfers", "/api/v1/transfers", "/probe", "/metrics", "/-/healthy", "/-/ready"] {
         for method in ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"] {
             let answer =
                 server.ask(&format!("{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{{}}")).await;

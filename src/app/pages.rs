@@ -1,0 +1,32 @@
+//! What pages are made of, out of the collector and the exporter's own instruments.
+
+use super::App;
+use crate::model::AccountName;
+use crate::web::Overview;
+
+impl App {
+    pub(super) fn at_a_glance(&self) -> Overview {
+        let collected = self.collector.overview();
+        Overview {
+            now: collected.now.wall,
+            started: self.started,
+            connectors: collected.connectors,
+            recent: collected.recent,
+            accounts: collected.rates,
+            last_sweep: collected.last_sweep,
+            sources: self.own.discovery_health(),
+            storage_up: self.options.storage.is_none() || self.own.is_storage_up(),
+        }
+    }
+
+    /// The account that a request names, or the only one.
+    pub(super) fn account_named(&self, named: Option<&str>) -> Option<AccountName> {
+        let plan = self.plan.load();
+        let configured = || plan.accounts.iter().map(|account| &account.name);
+        match named {
+            None if plan.accounts.len() == 1 => configured().next().cloned(),
+            None => None,
+            Some(named) => configured().find(|name| name.as_str() == named).cloned(),
+        }
+    }
+}

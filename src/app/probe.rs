@@ -1,0 +1,123 @@
+//! `/probe`: one look at one transfer, now. It goes by the account's rate and concurrency as all looks do, and the
+//! transfer is not tracked by it. Two probes of the same at once share a look. A look is made each time, however young the
+//! last one is: who probes asks for now, and paces it by the scrape interval. A look that nobody waits for any more ends.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tracing::debug;
+
+use super::App;
+use crate::collector::AccountApi;
+use crate::collector::budget::Budget;
+use crate::metrics::probe::{Probed, exposition};
+use crate::metrics::{Wanted, exposition::Body};
+use crate::model::{ConnectorLabels, FileResult, TransferKey};
+use crate::transfer::all_file_results;
+use crate::web::{Probe, ProbeRefusal};
+
+/// What a look told: the files, or nothing.
+type Told = Option<Arc<Vec<FileResult>>>;
+
+/// `None` while it runs.
+type Look = watch::Sender<Option<Told>>;
+
+/// The looks that are under way.
+#[derive(Default)]
+pub(super) struct Probes(Mutex<HashMap<TransferKey, Look>>);
+
+impl Probes {
+    /// The running look at a transfer, or a new one.
+    fn start_or_join(self: &Arc<Self>, key: &TransferKey, api: AccountApi) -> watch::Receiver<Option<Told>> {
+        let mut running = self.running();
+        if let Some(look) = running.get(key) {
+            return look.subscribe();
+        }
+        let (look, told) = watch::channel(None);
+        running.insert(key.clone(), look.clone());
+        // Dropped where the look panics as well: the next probe starts anew.
+        let mut place = Place { probes: Arc::clone(self), key: Some(key.clone()) };
+        let (key, probes) = (key.clone(), Arc::clone(self));
+        tokio::spawn(async move {
+            let all = all_file_results(api.api.as_ref(), &key.connector, &key.transfer);
+            tokio::pin!(all);
+            let files = loop {
+                tokio::select! {
+                    files = &mut all => break files,
+                    () = look.closed() => {
+                        let mut running = probes.running();
+                        if look.receiver_count() == 0 {
+                            running.remove(&key);
+                            place.has_left();
+                            return;
+                        }
+                    }
+                }
+            };
+            let files = files.inspect_err(|error| {
+                debug!(connector_id = %key.connector, transfer_id = %key.transfer, %error, "the probe failed");
+            });
+            let told = files.ok().filter(|files| !files.is_empty()).map(Arc::new);
+            drop(place);
+            look.send_replace(Some(told));
+        });
+        told
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<TransferKey, Look>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Place {
+    probes: Arc<Probes>,
+    /// `None` once it has left: another look may stand there.
+    key: Option<TransferKey>,
+}
+
+impl Place {
+    fn has_left(&mut self) {
+        self.key = None;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(key) = &self.key {
+            self.probes.running().remove(key);
+        }
+    }
+}
+
+impl App {
+    pub(super) async fn probe_one(
+        &self,
+        probe: Probe,
+        wanted: &Wanted,
+        timeout_header: Option<&str>,
+    ) -> Result<Body, ProbeRefusal> {
+        let start = tokio::time::Instant::now();
+        let account = self.account_named(probe.account.as_deref()).ok_or(ProbeRefusal::Account)?;
+        let api = self.account(&account).ok_or(ProbeRefusal::Account)?;
+        let connector =
+            Arc::new(ConnectorLabels { account: Arc::new(api.account.clone()), id: probe.connector.clone() });
+        let key = TransferKey { account, connector: probe.connector, transfer: probe.transfer };
+        let told = self.wait_for(&key, api, self.probe_budget(timeout_header)).await;
+        let files = told.map(|files| self.collector.count(&files));
+        let probed = Probed { connector, transfer: key.transfer, files, duration: start.elapsed() };
+        exposition(&probed, wanted).map_err(|_| ProbeRefusal::Exposition)
+    }
+
+    fn probe_budget(&self, timeout_header: Option<&str>) -> Duration {
+        let plan = self.plan.load();
+        Budget { timeout: plan.collector.timeout, offset: plan.collector.timeout_offset }.of(timeout_header)
+    }
+
+    async fn wait_for(&self, key: &TransferKey, api: AccountApi, budget: Duration) -> Told {
+        let mut look = self.probes.start_or_join(key, api);
+        let told = tokio::time::timeout(budget, look.wait_for(Option::is_some)).await;
+        told.ok()?.ok()?.clone().flatten()
+    }
+}

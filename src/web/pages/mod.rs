@@ -1,0 +1,151 @@
+//! Pages for people, and their twins for programs. None of them calls AWS, but for `/probe`.
+
+mod html;
+mod json;
+mod landing;
+mod query;
+mod shell;
+mod spark;
+mod transfers;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Request, Response, StatusCode};
+
+use super::Exporter;
+use super::body::Body;
+use super::handlers::{self, HTML, JSON, PLAIN};
+use crate::model::{Account, ConnectorView, LastSweep, Page as Rows};
+use crate::tracker::recent::RecentFiles;
+use query::BadParameter;
+pub use query::Probe;
+
+/// Why a probe is not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProbeRefusal {
+    /// No account of this name, or none named where there are several.
+    #[error("`account`: names no configured account, or is missing where there are several")]
+    Account,
+    /// The exposition could not be made.
+    #[error("the exposition could not be made")]
+    Exposition,
+}
+
+/// The whole at a glance.
+#[derive(Clone, Debug)]
+pub struct Overview {
+    /// The moment.
+    pub now: SystemTime,
+    /// When the process started.
+    pub started: SystemTime,
+    /// The connectors, by account and id.
+    pub connectors: Vec<Rows<ConnectorView>>,
+    /// The last hour of each, in the same order.
+    pub recent: Vec<RecentFiles>,
+    /// The accounts, each with the requests a second that are allowed now.
+    pub accounts: Vec<(Account, f64)>,
+    /// `None` before the first.
+    pub last_sweep: Option<LastSweep>,
+    /// The sources of transfers that have been looked at: source, target, and whether the newest look succeeded.
+    pub sources: Vec<(String, String, bool)>,
+    /// False where there is a storage whose newest write failed.
+    pub storage_up: bool,
+}
+
+impl Overview {
+    /// Every connector with its last hour.
+    pub(super) fn connectors(&self) -> impl Iterator<Item = (&ConnectorView, &RecentFiles)> {
+        self.connectors.iter().flat_map(|page| page.iter()).zip(&self.recent)
+    }
+}
+
+/// What is answered here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Page {
+    Landing,
+    Transfers,
+    TransfersJson,
+    Targets,
+    OpenApi,
+    Probe,
+}
+
+impl Page {
+    pub(super) fn at(path: &str) -> Option<Self> {
+        Some(match path {
+            "/" => Self::Landing,
+            "/transfers" => Self::Transfers,
+            "/api/v1/transfers" => Self::TransfersJson,
+            "/api/v1/targets" => Self::Targets,
+            "/api/v1/openapi.json" => Self::OpenApi,
+            "/probe" => Self::Probe,
+            _ => return None,
+        })
+    }
+}
+
+/// The description of the routes below `/api/v1`, and of `/probe`.
+const OPENAPI: &str = include_str!("openapi.json");
+
+/// Answers a request for a page.
+pub(super) async fn answer<B>(
+    page: Page,
+    request: &Request<B>,
+    exporter: Arc<dyn Exporter>,
+    telemetry_path: &str,
+) -> Response<Body> {
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    match page {
+        Page::Probe => probe(request, &query, exporter).await,
+        Page::OpenApi => finish(handlers::text(StatusCode::OK, JSON, OPENAPI)),
+        Page::Landing | Page::Transfers | Page::TransfersJson | Page::Targets => {
+            let telemetry_path = telemetry_path.to_owned();
+            // To look through a hundred thousand transfers takes its time.
+            let made = tokio::task::spawn_blocking(move || match page {
+                Page::Landing => (StatusCode::OK, HTML, landing::page(exporter.as_ref(), &telemetry_path)),
+                Page::Transfers => transfers::page(exporter.as_ref(), &query, &telemetry_path),
+                Page::Targets => json::targets(exporter.as_ref(), &query),
+                _ => json::transfers(exporter.as_ref(), &query),
+            });
+            let (status, kind, text) = made.await.unwrap_or_else(|_| {
+                (StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "the page could not be made\n".to_owned())
+            });
+            finish(handlers::text(status, kind, text))
+        }
+    }
+}
+
+async fn probe<B>(request: &Request<B>, query: &str, exporter: Arc<dyn Exporter>) -> Response<Body> {
+    let probe = match query::probe(query) {
+        Ok(probe) => probe,
+        Err(error) => return finish(handlers::text(StatusCode::BAD_REQUEST, JSON, json::error(&error))),
+    };
+    let (wanted, timeout) = handlers::wanted(request);
+    let formats = wanted.clone();
+    if request.method() == hyper::Method::HEAD {
+        return handlers::exposition(&formats, crate::metrics::exposition::Body::Whole(Vec::new()));
+    }
+    match exporter.probe(probe, wanted, timeout).await {
+        Ok(exposition) => finish(handlers::exposition(&formats, exposition)),
+        Err(refusal @ ProbeRefusal::Account) => {
+            let error = BadParameter { parameter: "account".into(), message: refusal.to_string() };
+            finish(handlers::text(StatusCode::BAD_REQUEST, JSON, json::error(&error)))
+        }
+        Err(refusal @ ProbeRefusal::Exposition) => {
+            finish(handlers::text(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, format!("{refusal}\n")))
+        }
+    }
+}
+
+/// What holds for all of these: nothing is kept, and a page loads nothing and runs nothing.
+fn finish(mut response: Response<Body>) -> Response<Body> {
+    let headers: &mut HeaderMap = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("no-referrer"));
+    if let Ok(policy) = HeaderValue::from_str(shell::policy()) {
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}

@@ -1,0 +1,172 @@
+//! What a query string asks for.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+
+use crate::model::{ConnectorId, IdError, TransferId};
+use crate::tracker::select::{CursorError, Query, StateFilter};
+
+/// Most transfers of one answer.
+pub(super) const MAX_LIMIT: usize = 1_000;
+/// Most targets of one answer: Prometheus wants all of them at once.
+pub(super) const MAX_TARGETS: usize = 10_000;
+/// Characters of a search.
+const MAX_SEARCH: usize = 200;
+
+/// A parameter that cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{parameter}`: {message}")]
+pub(super) struct BadParameter {
+    pub(super) parameter: String,
+    pub(super) message: String,
+}
+
+fn bad(parameter: &str, message: &dyn Display) -> BadParameter {
+    BadParameter { parameter: parameter.to_owned(), message: message.to_string() }
+}
+
+/// The parameters by name. An empty one counts as left out, for a form sends all of its fields.
+fn pairs(query: &str, known: &[&str]) -> Result<Vec<(String, String)>, BadParameter> {
+    let mut seen = BTreeSet::new();
+    let mut pairs = Vec::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if !known.contains(&name.as_ref()) {
+            // Told back no longer than it has to be.
+            let name: String = name.chars().take(40).collect();
+            return Err(bad(&name, &format_args!("is no parameter; there are {}", known.join(", "))));
+        }
+        if !seen.insert(name.clone()) {
+            return Err(bad(&name, &"is given twice"));
+        }
+        if !value.is_empty() {
+            pairs.push((name.into_owned(), value.into_owned()));
+        }
+    }
+    Ok(pairs)
+}
+
+/// Parameters of `/transfers` and `/api/v1/transfers`.
+pub(super) const TRANSFERS: [&str; 6] = ["account", "connector_id", "state", "search", "limit", "cursor"];
+/// Parameters of `/api/v1/targets`.
+pub(super) const TARGETS: [&str; 4] = ["account", "connector_id", "state", "limit"];
+/// Parameters of `/probe`.
+pub(super) const PROBE: [&str; 3] = ["account", "connector_id", "transfer_id"];
+
+/// Reads those of `known`; `limit` and `most` are what holds where none is given, and the bound.
+pub(super) fn transfers(query: &str, known: &[&str], limit: usize, most: usize) -> Result<Query, BadParameter> {
+    let mut asked = Query { limit, ..Query::default() };
+    for (name, value) in pairs(query, known)? {
+        match name.as_str() {
+            "account" => asked.account = Some(value),
+            "connector_id" => asked.connector = Some(value.parse().map_err(|error: IdError| bad(&name, &error))?),
+            "state" => {
+                let state = StateFilter::ALL.into_iter().find(|state| state.as_str() == value);
+                asked.state = Some(state.ok_or_else(|| {
+                    let known: Vec<_> = StateFilter::ALL.iter().map(|state| state.as_str()).collect();
+                    bad(&name, &format_args!("is one of {}", known.join(", ")))
+                })?);
+            }
+            "search" if value.chars().count() > MAX_SEARCH => {
+                return Err(bad(&name, &format_args!("has at most {MAX_SEARCH} characters")));
+            }
+            "search" => asked.search = Some(value),
+            "limit" => {
+                let limit = value.parse().ok().filter(|limit| (1..=most).contains(limit));
+                asked.limit = limit.ok_or_else(|| bad(&name, &format_args!("is a whole number from 1 to {most}")))?;
+            }
+            _ => asked.after = Some(value.parse().map_err(|error: CursorError| bad(&name, &error))?),
+        }
+    }
+    Ok(asked)
+}
+
+/// What `/probe` is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// The configured account; may be left out where there is one.
+    pub account: Option<String>,
+    /// The connector.
+    pub connector: ConnectorId,
+    /// The transfer.
+    pub transfer: TransferId,
+}
+
+pub(super) fn probe(query: &str) -> Result<Probe, BadParameter> {
+    let (mut account, mut connector, mut transfer) = (None, None, None);
+    for (name, value) in pairs(query, &PROBE)? {
+        match name.as_str() {
+            "account" => account = Some(value),
+            "connector_id" => connector = Some(value.parse().map_err(|error: IdError| bad(&name, &error))?),
+            _ => transfer = Some(value.parse().map_err(|error: IdError| bad(&name, &error))?),
+        }
+    }
+    let missing = |name| bad(name, &"is missing");
+    Ok(Probe {
+        account,
+        connector: connector.ok_or_else(|| missing("connector_id"))?,
+        transfer: transfer.ok_or_else(|| missing("transfer_id"))?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::TransferState;
+
+    #[test]
+    fn what_is_asked_for_is_read_and_empty_fields_of_a_form_are_left_out() {
+        let read = |query: &str| transfers(query, &TRANSFERS, 50, MAX_LIMIT).unwrap();
+        assert_eq!(read(""), Query { limit: 50, ..Query::default() });
+        assert_eq!(read("search=&state=&account=&connector_id=&limit=&cursor="), read(""));
+        let asked = read("account=a+b&connector_id=c-0123456789abcdef0&state=failed&search=%3Cb%3E&limit=7");
+        assert_eq!(
+            asked,
+            Query {
+                account: Some("a b".into()),
+                connector: Some("c-0123456789abcdef0".parse().unwrap()),
+                state: Some(StateFilter::Is(TransferState::Failed)),
+                search: Some("<b>".into()),
+                after: None,
+                limit: 7,
+            }
+        );
+    }
+
+    #[test]
+    fn a_parameter_that_cannot_be_taken_is_named() {
+        for (query, parameter) in [
+            ("limit=0", "limit"),
+            ("limit=1001", "limit"),
+            ("limit=-1", "limit"),
+            ("limit=ten", "limit"),
+            ("state=FAILED", "state"),
+            ("connector_id=c-1", "connector_id"),
+            ("cursor=xyz", "cursor"),
+            ("cursor=3132", "cursor"),
+            ("cursor=%F0%9F%9A%80", "cursor"),
+            ("search=a&search=b", "search"),
+            ("serach=a", "serach"),
+            ("=a", ""),
+        ] {
+            let error = transfers(query, &TRANSFERS, 50, MAX_LIMIT).unwrap_err();
+            assert_eq!(error.parameter, parameter, "{query}");
+        }
+        let long = format!("search={}", "x".repeat(201));
+        assert_eq!(transfers(&long, &TRANSFERS, 50, MAX_LIMIT).unwrap_err().parameter, "search");
+    }
+
+    #[test]
+    fn a_probe_names_a_connector_and_a_transfer() {
+        let probed = probe("connector_id=c-0123456789abcdef0&transfer_id=a%2Fb").unwrap();
+        assert_eq!((probed.transfer.as_str(), probed.account), ("a/b", None));
+        for (query, parameter) in [
+            ("", "connector_id"),
+            ("connector_id=c-0123456789abcdef0", "transfer_id"),
+            ("connector_id=c-0123456789abcdef0&transfer_id=a%20b", "transfer_id"),
+            ("connector_id=c-0123456789abcdef0&transfer_id=a&module=x", "module"),
+            ("target=x", "target"),
+        ] {
+            assert_eq!(probe(query).unwrap_err().parameter, parameter, "{query}");
+        }
+    }
+}
