@@ -77,7 +77,7 @@ _aws__transfer__exporter() {
 
     case "${cmd}" in
         aws__transfer__exporter)
-            opts="-h -V --config.file --web.listen-address --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help --version demo simulate check once results healthcheck completions man help"
+            opts="-h -V --config.file --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help --version demo simulate check once results healthcheck completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -88,6 +88,14 @@ _aws__transfer__exporter() {
                     return 0
                     ;;
                 --web.listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.health-listen-address)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -123,7 +131,7 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__check)
-            opts="-h --config.file --web.listen-address --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
+            opts="-h --config.file --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -134,6 +142,14 @@ _aws__transfer__exporter() {
                     return 0
                     ;;
                 --web.listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.health-listen-address)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -169,7 +185,7 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__completions)
-            opts="-h --config.file --web.listen-address --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help bash elvish fish powershell zsh"
+            opts="-h --config.file --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -180,6 +196,14 @@ _aws__transfer__exporter() {
                     return 0
                     ;;
                 --web.listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.health-listen-address)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -215,7 +239,7 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__demo)
-            opts="-h --config.file --web.listen-address --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
+            opts="-h --config.file --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -226,6 +250,14 @@ _aws__transfer__exporter() {
                     return 0
                     ;;
                 --web.listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.health-listen-address)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -261,7 +293,7 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__healthcheck)
-            opts="-h --config.file --web.listen-address --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
+            opts="-h --config.file --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -272,6 +304,14 @@ _aws__transfer__exporter() {
                     return 0
                     ;;
                 --web.listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.health-listen-address)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -447,7 +487,7 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__man)
-            opts="-h --config.file --web.listen-address --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
+            opts="-h --config.file --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -458,6 +498,14 @@ _aws__transfer__exporter() {
                     return 0
                     ;;
                 --web.listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.health-listen-address)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -493,7 +541,7 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__once)
-            opts="-h --output.file --config.file --web.listen-address --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
+            opts="-h --output.file --config.file --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -508,6 +556,14 @@ _aws__transfer__exporter() {
                     return 0
                     ;;
                 --web.listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.health-listen-address)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -543,7 +599,7 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__results)
-            opts="-h --account --output --config.file --web.listen-address --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
+            opts="-h --account --output --config.file --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -562,6 +618,14 @@ _aws__transfer__exporter() {
                     return 0
                     ;;
                 --web.listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.health-listen-address)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -597,7 +661,7 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__simulate)
-            opts="-h --simulator.listen-address --simulator.seed --simulator.expiry --simulator.fleet --simulator.accept-any-access-key --config.file --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
+            opts="-h --simulator.listen-address --simulator.seed --simulator.expiry --simulator.fleet --simulator.accept-any-access-key --config.file --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -616,6 +680,14 @@ _aws__transfer__exporter() {
                     return 0
                     ;;
                 --config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.health-listen-address)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_aws_transfer_exporter_global_optspecs
-    string join \n config.file= web.listen-address= web.systemd-socket web.enable-write-api web.telemetry-path= storage.path= shard.index= shard.total= log.level= log.format= h/help V/version
+    string join \n config.file= web.listen-address= web.config.file= web.health-listen-address= web.systemd-socket web.enable-write-api web.telemetry-path= storage.path= shard.index= shard.total= log.level= log.format= h/help V/version
 end
 
 function __fish_aws_transfer_exporter_needs_command
@@ -26,6 +26,8 @@ end
 
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -l config.file -d 'The configuration file' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -l web.listen-address -d 'Address to listen on; may be repeated' -r
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -l web.config.file -d 'File with TLS, users, headers and the rate limit, in the format of the Prometheus exporter-toolkit' -r -F
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -l web.health-listen-address -d 'Address that has /-/healthy and /-/ready alone, in plain HTTP and for everybody, whatever --web.config.file says; may be repeated' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -l web.telemetry-path -d 'Path of the metrics' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -l storage.path -d 'Folder for what has to outlive the process: known transfers, results, counters. Made if it is missing. Left out, all of it is in memory alone' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -l shard.index -d 'Which of --shard.total exporters this is, from 0; `from-hostname` takes the number that the host name ends with, for the pods of a stateful set' -r
@@ -45,12 +47,14 @@ complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -f -a "check" -d 'Read the configuration and print every problem'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -f -a "once" -d 'One sweep, the exposition on standard output. Exits 3 if a file FAILED'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -f -a "results" -d 'One look at one transfer'
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -f -a "healthcheck" -d 'Ask a running exporter on --web.listen-address whether it is healthy'
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -f -a "healthcheck" -d 'Ask a running exporter on --web.health-listen-address, or else on --web.listen-address, whether it is healthy'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -f -a "completions" -d 'Print the completions of a shell'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -f -a "man" -d 'Print the manual page, for man(1)'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand demo" -l config.file -d 'The configuration file' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand demo" -l web.listen-address -d 'Address to listen on; may be repeated' -r
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand demo" -l web.config.file -d 'File with TLS, users, headers and the rate limit, in the format of the Prometheus exporter-toolkit' -r -F
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand demo" -l web.health-listen-address -d 'Address that has /-/healthy and /-/ready alone, in plain HTTP and for everybody, whatever --web.config.file says; may be repeated' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand demo" -l web.telemetry-path -d 'Path of the metrics' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand demo" -l storage.path -d 'Folder for what has to outlive the process: known transfers, results, counters. Made if it is missing. Left out, all of it is in memory alone' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand demo" -l shard.index -d 'Which of --shard.total exporters this is, from 0; `from-hostname` takes the number that the host name ends with, for the pods of a stateful set' -r
@@ -69,6 +73,8 @@ complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcomm
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l simulator.expiry -d 'What is answered for an unknown or expired transfer' -r -f -a "not-found\t'`ResourceNotFoundException`'
 empty-list\t'An empty list'"
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l config.file -d 'The configuration file' -r -F
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l web.config.file -d 'File with TLS, users, headers and the rate limit, in the format of the Prometheus exporter-toolkit' -r -F
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l web.health-listen-address -d 'Address that has /-/healthy and /-/ready alone, in plain HTTP and for everybody, whatever --web.config.file says; may be repeated' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l web.telemetry-path -d 'Path of the metrics' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l storage.path -d 'Folder for what has to outlive the process: known transfers, results, counters. Made if it is missing. Left out, all of it is in memory alone' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l shard.index -d 'Which of --shard.total exporters this is, from 0; `from-hostname` takes the number that the host name ends with, for the pods of a stateful set' -r
@@ -86,6 +92,8 @@ complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcomm
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand check" -l config.file -d 'The configuration file' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand check" -l web.listen-address -d 'Address to listen on; may be repeated' -r
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand check" -l web.config.file -d 'File with TLS, users, headers and the rate limit, in the format of the Prometheus exporter-toolkit' -r -F
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand check" -l web.health-listen-address -d 'Address that has /-/healthy and /-/ready alone, in plain HTTP and for everybody, whatever --web.config.file says; may be repeated' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand check" -l web.telemetry-path -d 'Path of the metrics' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand check" -l storage.path -d 'Folder for what has to outlive the process: known transfers, results, counters. Made if it is missing. Left out, all of it is in memory alone' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand check" -l shard.index -d 'Which of --shard.total exporters this is, from 0; `from-hostname` takes the number that the host name ends with, for the pods of a stateful set' -r
@@ -102,6 +110,8 @@ complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcomm
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l output.file -d 'Write here in place of standard output, whole or not at all; for node_exporter\'s textfile collector' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l config.file -d 'The configuration file' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l web.listen-address -d 'Address to listen on; may be repeated' -r
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l web.config.file -d 'File with TLS, users, headers and the rate limit, in the format of the Prometheus exporter-toolkit' -r -F
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l web.health-listen-address -d 'Address that has /-/healthy and /-/ready alone, in plain HTTP and for everybody, whatever --web.config.file says; may be repeated' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l web.telemetry-path -d 'Path of the metrics' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l storage.path -d 'Folder for what has to outlive the process: known transfers, results, counters. Made if it is missing. Left out, all of it is in memory alone' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l shard.index -d 'Which of --shard.total exporters this is, from 0; `from-hostname` takes the number that the host name ends with, for the pods of a stateful set' -r
@@ -120,6 +130,8 @@ complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcomm
 json\t'For scripts'"
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -l config.file -d 'The configuration file' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -l web.listen-address -d 'Address to listen on; may be repeated' -r
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -l web.config.file -d 'File with TLS, users, headers and the rate limit, in the format of the Prometheus exporter-toolkit' -r -F
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -l web.health-listen-address -d 'Address that has /-/healthy and /-/ready alone, in plain HTTP and for everybody, whatever --web.config.file says; may be repeated' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -l web.telemetry-path -d 'Path of the metrics' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -l storage.path -d 'Folder for what has to outlive the process: known transfers, results, counters. Made if it is missing. Left out, all of it is in memory alone' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -l shard.index -d 'Which of --shard.total exporters this is, from 0; `from-hostname` takes the number that the host name ends with, for the pods of a stateful set' -r
@@ -135,6 +147,8 @@ complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcomm
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -l config.file -d 'The configuration file' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -l web.listen-address -d 'Address to listen on; may be repeated' -r
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -l web.config.file -d 'File with TLS, users, headers and the rate limit, in the format of the Prometheus exporter-toolkit' -r -F
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -l web.health-listen-address -d 'Address that has /-/healthy and /-/ready alone, in plain HTTP and for everybody, whatever --web.config.file says; may be repeated' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -l web.telemetry-path -d 'Path of the metrics' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -l storage.path -d 'Folder for what has to outlive the process: known transfers, results, counters. Made if it is missing. Left out, all of it is in memory alone' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -l shard.index -d 'Which of --shard.total exporters this is, from 0; `from-hostname` takes the number that the host name ends with, for the pods of a stateful set' -r
@@ -150,6 +164,8 @@ complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcomm
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand completions" -l config.file -d 'The configuration file' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand completions" -l web.listen-address -d 'Address to listen on; may be repeated' -r
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand completions" -l web.config.file -d 'File with TLS, users, headers and the rate limit, in the format of the Prometheus exporter-toolkit' -r -F
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand completions" -l web.health-listen-address -d 'Address that has /-/healthy and /-/ready alone, in plain HTTP and for everybody, whatever --web.config.file says; may be repeated' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand completions" -l web.telemetry-path -d 'Path of the metrics' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand completions" -l storage.path -d 'Folder for what has to outlive the process: known transfers, results, counters. Made if it is missing. Left out, all of it is in memory alone' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand completions" -l shard.index -d 'Which of --shard.total exporters this is, from 0; `from-hostname` takes the number that the host name ends with, for the pods of a stateful set' -r
@@ -165,6 +181,8 @@ complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcomm
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand man" -l config.file -d 'The configuration file' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand man" -l web.listen-address -d 'Address to listen on; may be repeated' -r
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand man" -l web.config.file -d 'File with TLS, users, headers and the rate limit, in the format of the Prometheus exporter-toolkit' -r -F
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand man" -l web.health-listen-address -d 'Address that has /-/healthy and /-/ready alone, in plain HTTP and for everybody, whatever --web.config.file says; may be repeated' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand man" -l web.telemetry-path -d 'Path of the metrics' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand man" -l storage.path -d 'Folder for what has to outlive the process: known transfers, results, counters. Made if it is missing. Left out, all of it is in memory alone' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand man" -l shard.index -d 'Which of --shard.total exporters this is, from 0; `from-hostname` takes the number that the host name ends with, for the pods of a stateful set' -r
@@ -183,7 +201,7 @@ complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcomm
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand help; and not __fish_seen_subcommand_from demo simulate check once results healthcheck completions man help" -f -a "check" -d 'Read the configuration and print every problem'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand help; and not __fish_seen_subcommand_from demo simulate check once results healthcheck completions man help" -f -a "once" -d 'One sweep, the exposition on standard output. Exits 3 if a file FAILED'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand help; and not __fish_seen_subcommand_from demo simulate check once results healthcheck completions man help" -f -a "results" -d 'One look at one transfer'
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand help; and not __fish_seen_subcommand_from demo simulate check once results healthcheck completions man help" -f -a "healthcheck" -d 'Ask a running exporter on --web.listen-address whether it is healthy'
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand help; and not __fish_seen_subcommand_from demo simulate check once results healthcheck completions man help" -f -a "healthcheck" -d 'Ask a running exporter on --web.health-listen-address, or else on --web.listen-address, whether it is healthy'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand help; and not __fish_seen_subcommand_from demo simulate check once results healthcheck completions man help" -f -a "completions" -d 'Print the completions of a shell'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand help; and not __fish_seen_subcommand_from demo simulate check once results healthcheck completions man help" -f -a "man" -d 'Print the manual page, for man(1)'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand help; and not __fish_seen_subcommand_from demo simulate check once results healthcheck completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
