@@ -128,6 +128,8 @@ impl Acceptor {
                 Ok((stream, peer)) => {
                     if let Some(place) = self.connections.enter() {
                         self.serve(stream, place);
+                        // Its request may be here already. In a burst, others must not push it out before it is read.
+                        tokio::task::yield_now().await;
                     } else {
                         debug!(%peer, "refused: every connection is being answered");
                     }
