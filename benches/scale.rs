@@ -2,11 +2,13 @@
 //!
 //! `cargo bench --bench scale` prints sizes, shares and retirement; `-- sizes 1000 10000`, `-- shares` and `-- retire`
 //! each alone. `-- soak 300` has a Prometheus (`$PROMETHEUS`, else `prometheus`) scrape 100,000 transfers so many
-//! seconds, `-- load 30` has `wrk` scrape 1,000 of them from 64 connections.
+//! seconds, `-- faults 600` has faults on as long, `-- load 30` has `wrk` scrape 1,000 of them from 64 connections.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and fails by panicking")]
 #![expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 
+#[path = "scale/faults.rs"]
+mod faults;
 #[path = "scale/process.rs"]
 mod process;
 #[path = "scale/text_encoder.rs"]
@@ -34,8 +36,9 @@ fn main() {
         Some("shares") => shares(),
         Some("retire") => retire(),
         Some("soak") => watch::soak(number(1, 300)),
+        Some("faults") => faults::faults(number(1, 600)),
         Some("load") => watch::load(number(1, 30)),
-        Some(other) => panic!("`{other}` is none of sizes, shares, retire, soak, load"),
+        Some(other) => panic!("`{other}` is none of sizes, shares, retire, soak, faults, load"),
         None => {
             [1_000, 10_000, 100_000, 220_000].into_iter().for_each(sizes);
             shares();

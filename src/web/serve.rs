@@ -176,6 +176,8 @@ impl Acceptor {
                             watcher: self.graceful.watcher(),
                         };
                         tokio::spawn(connection.serve(stream));
+                        // Its request may be here already. In a burst, others must not push it out before it is read.
+                        tokio::task::yield_now().await;
                     } else {
                         self.front.count(Refused::Connections);
                         debug!(%peer, "refused: every connection is being answered");

@@ -18,7 +18,7 @@
 //! | the wall clock jumps, both ways | a clock of the test's own, in process | in nothing: ages come from the monotonic clock | at once |
 //! | the machine's clock jumps | libfaketime, a peer | `outcome="denied"` | the clock is right |
 //! | a full disk | a limit on file sizes | `storage_up` 0, `storage_write_errors_total` | there is room |
-//! | file descriptors run out | a limit, and 200 clients that hold theirs | `process_open_fds` at `process_max_fds` | they leave |
+//! | file descriptors run out | a limit, and 200 clients that hold theirs | `process_open_fds` near `process_max_fds`, or both absent | they leave |
 //! | 5,000 slow clients | the test | `process_open_fds`, bounded | they leave, or are closed |
 //! | SIGTERM within a sweep | a signal | `scrape_complete` 0 in the last answer | the next start, with its storage |
 //! | reloads within a sweep, one of them refused | signals | `config_last_reload_successful` 0 | the file is mended |
