@@ -1,10 +1,12 @@
 //! Flags and commands.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::app::Listen;
+use crate::config;
 use crate::model::{ConnectorId, Shard, TransferId};
 use crate::simulator::Expiry;
 use crate::telemetry::{LogFormat, LogLevel};
@@ -42,6 +44,14 @@ pub struct ConfigFlag {
     /// The configuration file.
     #[arg(long = "config.file", value_name = "FILE", default_value = DEFAULT_CONFIG, global = true)]
     pub file: PathBuf,
+    /// How often the file is read to see whether its content has changed, which reloads it; 0s: never.
+    #[arg(long = "config.auto-reload-interval", value_name = "DURATION", default_value = "30s", global = true, value_parser = auto_reload_interval)]
+    pub auto_reload_interval: Duration,
+}
+
+fn auto_reload_interval(text: &str) -> Result<Duration, String> {
+    let read = config::duration(text).filter(|interval| interval.is_zero() || *interval >= Duration::from_secs(1));
+    read.ok_or_else(|| "`0s`, or a duration of a second at least, such as `30s` or `5m`".to_owned())
 }
 
 /// Where the server listens.
@@ -56,6 +66,9 @@ pub struct WebFlags {
     /// Let clients start and stop the tracking of single transfers, by PUT and DELETE.
     #[arg(long = "web.enable-write-api", global = true)]
     pub enable_write_api: bool,
+    /// Let clients reload the configuration, by POST /-/reload.
+    #[arg(long = "web.enable-lifecycle", global = true)]
+    pub enable_lifecycle: bool,
     /// Path of the metrics.
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", global = true, value_parser = telemetry_path)]
     pub telemetry_path: String,
@@ -274,6 +287,16 @@ mod tests {
         let flags = |index, total| ShardFlags { index: ShardIndex::Number(index), total }.shard();
         assert_eq!(flags(1, 2).unwrap(), Shard::new(1, 2).unwrap());
         assert_eq!(flags(2, 2).unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn the_file_is_read_every_second_at_most_or_never() {
+        for (text, seconds) in [("0s", 0), ("1s", 1), ("1m30s", 90)] {
+            assert_eq!(auto_reload_interval(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for bad in ["", "30", "999ms", "-1s", "soon"] {
+            assert!(auto_reload_interval(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

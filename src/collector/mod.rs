@@ -6,6 +6,7 @@ pub mod budget;
 mod persist;
 #[cfg(test)]
 mod persist_tests;
+mod refused;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use crate::tracker::{Learned, Settings, Tracker};
 use crate::transfer::TransferApi;
 use crate::transfer::limited::Limits;
 use persist::Persister;
+use refused::Refused;
 use sweep::{SweepEnd, Sweeps};
 
 pub use persist::NotDurable;
@@ -77,6 +79,7 @@ struct Inner {
     tracker: Mutex<Tracker>,
     accounts: Mutex<Arc<BTreeMap<AccountName, AccountApi>>>,
     sweeps: Sweeps,
+    refused: Mutex<Refused>,
     /// `None` where nothing outlives the process.
     persister: Option<Persister>,
     stopping: watch::Sender<bool>,
@@ -110,6 +113,7 @@ impl Collector {
                 tracker: Mutex::new(tracker),
                 accounts: Mutex::default(),
                 sweeps: Sweeps::default(),
+                refused: Mutex::default(),
                 persister,
                 stopping: watch::Sender::new(false),
                 own,

@@ -24,9 +24,14 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+/// Reads a duration as the configuration has it: `500ms`, `10s`, `1h30m`.
+pub fn duration(text: &str) -> Option<std::time::Duration> {
+    duration::parse(text).ok()
+}
+
 pub use error::{Problem, Problems};
 pub use file::ConfigFile;
-pub use load::load;
+pub use load::{ConfigText, Digest, load, read};
 pub use plan::{
     AccountPlan, AssumeRole, CloudtrailPlan, CollectorPlan, ConnectorsPlan, DiscoveryPlan, EventsPlan, FilesPlan,
     MetricsPlan, Plan, Secret,

@@ -18,6 +18,7 @@ pub mod sdk;
 pub mod session;
 #[cfg(test)]
 mod settling_tests;
+mod steady;
 pub mod trail;
 
 use std::pin::Pin;

@@ -11,7 +11,7 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use super::body::Body;
 use super::route::{Route, TRANSFERS, route};
-use super::{Exporter, page, write};
+use super::{Exporter, page, reload, write};
 use crate::metrics::{NameFilter, Wanted, negotiate};
 
 const PLAIN: &str = "text/plain; charset=utf-8";
@@ -45,6 +45,10 @@ pub(super) async fn answer<B>(
             let query = request.uri().query().unwrap_or_default();
             let (status, body) = write::answer(request.method(), path, query, request.headers(), exporter).await;
             text(status, JSON, body)
+        }
+        Route::Reload => {
+            let (status, body) = reload::answer(request.headers(), exporter).await;
+            text(status, PLAIN, body)
         }
         Route::NotFound => text(StatusCode::NOT_FOUND, PLAIN, "404 page not found\n"),
         Route::MethodNotAllowed(allow) => {

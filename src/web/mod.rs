@@ -5,6 +5,7 @@
 //! | `GET /` | landing page: version, links, a line of state |
 //! | `GET /metrics` (`--web.telemetry-path`) | the exposition, in the format and encoding that the client prefers; `?name[]=` filters families |
 //! | `PUT`, `DELETE /api/v1/transfers/{connector_id}/{transfer_id}` | starts or stops to track one (`--web.enable-write-api`), durably |
+//! | `POST /-/reload` | reloads (`--web.enable-lifecycle`): 200 once the new configuration is in force, or 500 with the reasons |
 //! | `GET /-/healthy` | 200 while the process is up |
 //! | `GET /-/ready` | 200 while it can answer a scrape, else 503 |
 //!
@@ -16,6 +17,7 @@ mod handlers;
 pub mod healthcheck;
 pub mod listen;
 mod page;
+mod reload;
 mod route;
 mod serve;
 mod stream;
@@ -65,6 +67,20 @@ pub enum Refusal {
     NotDurable,
 }
 
+/// Why there was no reload.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotReloaded {
+    /// Reloads over HTTP are off.
+    #[error("reloads over HTTP are off: start the exporter with --web.enable-lifecycle, or send it SIGHUP")]
+    Disabled,
+    /// There is nothing to reload.
+    #[error("the exporter was started without a configuration file")]
+    NoFile,
+    /// The new configuration is not sound, or could not be put into force.
+    #[error("the configuration was not reloaded, the one before stays:\n{0}")]
+    Refused(String),
+}
+
 /// What the server answers from.
 pub trait Exporter: Send + Sync + 'static {
     /// The exposition for one scrape, in the format and the encoding that it is wanted in; `None` if it could not be
@@ -79,6 +95,11 @@ pub trait Exporter: Send + Sync + 'static {
     /// Starts or stops to track a transfer; true if it was not tracked before from here, or was until now. What has been
     /// answered is durable.
     fn write(self: Arc<Self>, write: Write) -> Pin<Box<dyn Future<Output = Result<bool, Refusal>> + Send>>;
+
+    /// Reloads the configuration; done once the new one is in force.
+    fn reload(self: Arc<Self>) -> Pin<Box<dyn Future<Output = Result<(), NotReloaded>> + Send>> {
+        Box::pin(async { Err(NotReloaded::NoFile) })
+    }
 
     /// One line for people: what is tracked, and how it stands.
     fn state_line(&self) -> String;

@@ -7,6 +7,7 @@ pub(super) enum Route {
     Metrics,
     Healthy,
     Ready,
+    Reload,
     /// What follows `/api/v1/transfers/`.
     Write,
     NotFound,
@@ -24,6 +25,12 @@ pub(super) fn route(method: &str, path: &str, telemetry_path: &str) -> Route {
         "/" => Route::Landing,
         "/-/healthy" => Route::Healthy,
         "/-/ready" => Route::Ready,
+        "/-/reload" => {
+            return match method {
+                "POST" => Route::Reload,
+                _ => Route::MethodNotAllowed("POST"),
+            };
+        }
         path if path.starts_with(TRANSFERS) => {
             return match method {
                 "PUT" | "DELETE" => Route::Write,
@@ -76,6 +83,14 @@ mod tests {
             assert_eq!(route(method, path, "/metrics"), Route::MethodNotAllowed("PUT, DELETE"), "{method}");
         }
         assert_eq!(route("PUT", "/api/v1/transfers", "/metrics"), Route::NotFound);
+    }
+
+    #[test]
+    fn a_reload_is_posted() {
+        assert_eq!(route("POST", "/-/reload", "/metrics"), Route::Reload);
+        for method in ["GET", "HEAD", "PUT", "DELETE", "post"] {
+            assert_eq!(route(method, "/-/reload", "/metrics"), Route::MethodNotAllowed("POST"), "{method}");
+        }
     }
 
     #[test]

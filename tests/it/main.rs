@@ -16,6 +16,7 @@ mod inventory;
 mod program;
 mod prometheus;
 mod readers;
+mod reload;
 mod rig;
 mod scale;
 mod sharding;
