@@ -171,8 +171,8 @@ pub enum Command {
     Demo,
     /// Run the simulator of the Transfer Family endpoint alone.
     Simulate(SimulateArgs),
-    /// Read the configuration and print every problem.
-    Check,
+    /// Read the configuration and print every problem. Exits 1 if there is one.
+    Check(CheckArgs),
     /// One sweep, the exposition on standard output. Exits 3 if a file FAILED.
     Once(OnceArgs),
     /// One look at one transfer.
@@ -217,6 +217,14 @@ impl From<ExpiryFlag> for Expiry {
             ExpiryFlag::EmptyList => Self::EmptyList,
         }
     }
+}
+
+/// Flags of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Ask AWS too, for each account: who the credentials are, which connectors there are, which permission is missing.
+    #[arg(long)]
+    pub live: bool,
 }
 
 /// Flags of `once`.

@@ -69,7 +69,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
             demo::run(&cli.web, options).await
         }
         Some(Command::Simulate(args)) => simulate::run(args).await,
-        Some(Command::Check) => check::run(&cli.config.file),
+        Some(Command::Check(args)) => check::run(&cli.config.file, &args).await,
         Some(Command::Once(args)) => {
             let options = Options {
                 shard: cli.shard.shard()?,

@@ -90,7 +90,7 @@ impl Limits {
         });
     }
 
-    async fn wait_for_rate(&self) {
+    pub(super) async fn wait_for_rate(&self) {
         let _turn = self.turn.lock().await;
         while let Err(wait) = self.with_rate(|rate, now| rate.take(now).map_err(|at| at.saturating_duration_since(now)))
         {

@@ -7,8 +7,10 @@
 mod classify;
 mod counted;
 mod error;
+pub mod identity;
 pub mod inventory;
 pub mod limited;
+pub mod live;
 pub mod measured;
 pub mod queue;
 pub mod rate;

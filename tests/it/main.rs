@@ -7,6 +7,7 @@
 
 mod architecture;
 mod boto3;
+mod check_live;
 mod commands;
 mod discovery;
 mod documents;
