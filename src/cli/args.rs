@@ -173,6 +173,8 @@ pub enum Command {
     Simulate(SimulateArgs),
     /// Read the configuration and print every problem. Exits 1 if there is one.
     Check(CheckArgs),
+    /// What the configuration will come to: series, calls, the time of a sweep, and the least IAM policy. Calls nothing.
+    Plan(PlanArgs),
     /// One sweep, the exposition on standard output. Exits 3 if a file FAILED.
     Once(OnceArgs),
     /// One look at one transfer.
@@ -225,6 +227,31 @@ pub struct CheckArgs {
     /// Ask AWS too, for each account: who the credentials are, which connectors there are, which permission is missing.
     #[arg(long)]
     pub live: bool,
+}
+
+/// Flags of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Print the least IAM policy as JSON; where there are several, by who is to have them.
+    #[arg(long)]
+    pub iam_policy: bool,
+    /// Time between two scrapes.
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = some_time)]
+    pub scrape_interval: Duration,
+    /// Time from a call to its answer.
+    #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = some_time)]
+    pub latency: Duration,
+    /// Files of each transfer.
+    #[arg(long, value_name = "NUMBER", default_value_t = 10)]
+    pub files: u64,
+    /// Form of the answer.
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    pub output: OutputForm,
+}
+
+fn some_time(text: &str) -> Result<Duration, String> {
+    let read = config::duration(text).filter(|time| !time.is_zero());
+    read.ok_or_else(|| "a duration such as `100ms` or `1m`".to_owned())
 }
 
 /// Flags of `once`.

@@ -6,6 +6,7 @@ mod demo;
 mod healthcheck;
 mod once;
 mod output;
+mod plan;
 mod results;
 mod serve;
 mod simulate;
@@ -70,6 +71,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         }
         Some(Command::Simulate(args)) => simulate::run(args).await,
         Some(Command::Check(args)) => check::run(&cli.config.file, &args).await,
+        Some(Command::Plan(args)) => plan::run(&cli.config.file, &args),
         Some(Command::Once(args)) => {
             let options = Options {
                 shard: cli.shard.shard()?,

@@ -5,6 +5,7 @@
 #![expect(clippy::float_cmp, reason = "the exposition's counts are whole numbers")]
 #![expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 
+mod accounts;
 mod architecture;
 mod boto3;
 mod check_live;
@@ -14,6 +15,7 @@ mod documents;
 mod faults;
 mod formats;
 mod inventory;
+mod plan;
 mod program;
 mod prometheus;
 mod readers;
