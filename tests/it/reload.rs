@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use aws_transfer_exporter::config::CloudtrailPlan;
 use aws_transfer_exporter::simulator::{
     DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, Faults, LifeScript, Operation, Settings, Simulator,
 };
@@ -345,5 +346,39 @@ async fn a_sweep_goes_on_when_its_account_is_taken_out_and_its_answers_are_dropp
         assert_eq!(told.sum(name, &["aws_account=\"b\""]), 0.0, "{name}");
     }
     assert_eq!(told.sum("aws_transfer_results_up", &["aws_account=\"a\""]), 3.0);
+    exporter.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_stays_the_same_runs_on_and_another_begins_anew() {
+    let (simulator, url) = four_transfers().await;
+    let looks = || simulator.calls().of(Operation::LookupEvents);
+    let mut wanted = plan(vec![account("a", &url)], Vec::new());
+    wanted.discovery.cloudtrail = vec![CloudtrailPlan {
+        account: wanted.accounts[0].name.clone(),
+        lookback: Duration::from_hours(1),
+        refresh_interval: Duration::from_hours(1),
+        endpoint_url: Some(url.clone()),
+        include: Vec::new(),
+    }];
+    let exporter = Exporter::start(wanted.clone()).await;
+    let up = "aws_transfer_exporter_discovery_up";
+    until(exporter.address, "the history is read", |told| told.sum(up, &["source=\"cloudtrail\""]) == 1.0).await;
+    let first = looks();
+
+    wanted.transfers.push(key("a", &connector(1), &transfer(2)));
+    wanted.collector.requests_per_second = 500.0;
+    exporter.app.apply(wanted.clone()).await.unwrap();
+    let told = exporter.scrape().await;
+    assert_eq!(told.sum(up, &["source=\"cloudtrail\""]), 1.0, "its state stays");
+    assert_eq!(looks(), first, "it is not read from the start");
+
+    wanted.discovery.cloudtrail[0].lookback = Duration::from_hours(2);
+    exporter.app.apply(wanted.clone()).await.unwrap();
+    until(exporter.address, "the other one is read", |_| looks() > first).await;
+
+    wanted.discovery.cloudtrail.clear();
+    exporter.app.apply(wanted).await.unwrap();
+    assert_eq!(exporter.scrape().await.family(up).len(), 0, "one that is taken out is forgotten");
     exporter.stop().await;
 }
