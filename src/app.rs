@@ -1,5 +1,8 @@
 //! Floor 4: wiring. A plan becomes accounts, a collector, sources and a server.
 
+mod apply;
+pub mod changes;
+mod figures;
 pub mod notify;
 mod pages;
 mod probe;
@@ -10,7 +13,7 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
@@ -20,29 +23,27 @@ use tokio::sync::Semaphore;
 use tracing::{error, info, warn};
 
 use crate::collector::budget::Budget;
-use crate::collector::{AccountApi, Collected, Collector, Targets};
-use crate::config::{AccountPlan, Plan, Problems};
+use crate::collector::{AccountApi, Collected, Collector};
+use crate::config::{Digest, Plan, Problems};
 use crate::discovery::files::Files;
 use crate::metrics::cache::Cache;
 use crate::metrics::exposition::{Body, exposition};
 use crate::metrics::own::OwnMetrics;
 use crate::metrics::{Scrape, Wanted};
 use crate::model::{
-    Account, AccountName, Clock, ConnectorId, ConnectorKey, ConnectorTitle, Fact, FileResult, Now, Origin, Shard,
+    AccountName, Clock, ConnectorId, ConnectorKey, ConnectorTitle, Fact, FileResult, Now, Origin, Shard,
     StartedTransfer, TransferId, TransferKey,
 };
+use crate::reload::{Cause, Reloads};
 use crate::store::file::FileStore;
 use crate::store::{Store, StoreError};
 use crate::tracker::failures::KeptFailure;
 use crate::tracker::record::Saved;
 use crate::tracker::select::{Query, Selection};
 use crate::tracker::{Learned, Settings};
-use crate::transfer::limited::{Limited, Limits};
-use crate::transfer::measured::Measured;
-use crate::transfer::sdk::SdkTransfer;
-use crate::transfer::session::{ClientBase, Sessions, StaticCredentials, TimeOuts};
+use crate::transfer::session::{ClientBase, Identity, StaticCredentials};
 use crate::transfer::{ErrorKind, TransferError, all_file_results};
-use crate::web::{self, Overview, Probe, ProbeRefusal, Refusal, Security, Write};
+use crate::web::{self, NotReloaded, Overview, Probe, ProbeRefusal, Refusal, Security, Write};
 use probe::Probes;
 use sources::{Sources, Surroundings};
 
@@ -63,6 +64,8 @@ pub struct Options {
     pub shard: Shard,
     /// Whether the write API is on. Default off.
     pub write_api: bool,
+    /// Whether a reload may be asked for over HTTP. Default off.
+    pub lifecycle: bool,
     /// The folder of what outlives the process. Default none: memory alone.
     pub storage: Option<PathBuf>,
     /// How its server protects itself. Default not at all.
@@ -84,6 +87,7 @@ pub struct App {
     ready: AtomicBool,
     sources: Mutex<Discovery>,
     probes: Arc<Probes>,
+    reloads: OnceLock<Reloads>,
 }
 
 /// One account's client, and what others are made from.
@@ -91,14 +95,16 @@ pub struct App {
 struct Opened {
     api: AccountApi,
     base: ClientBase,
+    identity: Identity,
 }
 
 /// What is made of the plan's discovery.
 #[derive(Default)]
 struct Discovery {
     files: Option<Arc<Files>>,
-    /// `None` before the exporter serves: until then nothing runs by itself.
-    running: Option<Sources>,
+    /// Before the exporter serves nothing runs by itself.
+    serving: bool,
+    running: Sources,
 }
 
 impl App {
@@ -131,50 +137,12 @@ impl App {
             ready: AtomicBool::new(true),
             sources: Mutex::default(),
             probes: Arc::default(),
+            reloads: OnceLock::new(),
         };
         // Boxed: whoever starts an exporter holds this future.
-        Box::pin(app.apply(plan)).await?;
+        let prepared = Box::pin(app.prepare(plan)).await?;
+        app.commit(prepared).await;
         Ok(Arc::new(app))
-    }
-
-    /// Replaces the plan, whole or not at all. Accounts that stay as they were keep their clients and their rate.
-    ///
-    /// # Errors
-    /// An account without a Region; the plan before stays in force.
-    pub async fn apply(&self, plan: Plan) -> anyhow::Result<()> {
-        let before = self.plan.load_full();
-        let sessions = Sessions::new(TimeOuts::within(plan.collector.timeout), self.options.credentials);
-        let mut accounts = Vec::with_capacity(plan.accounts.len());
-        for wanted in &plan.accounts {
-            let same = before.collector == plan.collector && before.accounts.contains(wanted);
-            let kept = same.then(|| self.opened(&wanted.name)).flatten();
-            accounts.push(match kept {
-                Some(kept) => kept,
-                None => Box::pin(self.open(&sessions, wanted, &plan)).await?,
-            });
-        }
-        let targets = Targets {
-            transfers: plan.transfers.clone(),
-            connectors: known_connectors(&plan),
-            settings: settings(&plan, self.options.shard),
-            accounts: accounts.iter().map(|opened: &Opened| opened.api.clone()).collect(),
-        };
-        *self.accounts.lock().unwrap_or_else(PoisonError::into_inner) = accounts;
-        self.collector.configure(targets);
-        self.discover(&plan).await;
-        self.plan.store(Arc::new(plan));
-        self.own.note_reload(true, self.clock.now());
-        Ok(())
-    }
-
-    /// Takes up the plan's discovery in place of the one before.
-    async fn discover(&self, plan: &Plan) {
-        let serving = self.sources().running.take().is_some();
-        self.own.forget_discovery();
-        let surroundings = self.surroundings();
-        let files = surroundings.files(plan).await;
-        let running = serving.then(|| surroundings.start(files.clone(), plan, &|name| self.base(name)));
-        *self.sources() = Discovery { files, running };
     }
 
     /// Looks once at what a source can tell at any time, for a program that ends then: files have been read by now, and a
@@ -194,6 +162,17 @@ impl App {
 
     fn sources(&self) -> MutexGuard<'_, Discovery> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells which configuration is in force, by its digest.
+    pub fn tell_configuration(&self, digest: Digest) {
+        self.own.set_config_hash(digest.as_gauge());
+    }
+
+    /// Has reloads that are asked for over HTTP go to `reloads`. Only the first call does.
+    pub fn reload_by(&self, reloads: Reloads) {
+        // A second one would be a mistake of this program, and the first goes on.
+        let _ = self.reloads.set(reloads);
     }
 
     /// Notes that a new configuration could not be taken.
@@ -232,6 +211,7 @@ impl App {
     /// # Errors
     /// No memory for the compression.
     pub fn exposition(&self, collected: &Collected, wanted: &Wanted, process: bool) -> std::io::Result<Body> {
+        self.tell_runtime();
         let scrape = Scrape {
             snapshot: Arc::clone(&collected.snapshot),
             complete: collected.complete,
@@ -271,11 +251,7 @@ impl App {
             app.ready.store(false, Ordering::Relaxed);
             app.collector.stop();
         };
-        {
-            let mut sources = self.sources();
-            let (files, plan) = (sources.files.clone(), self.plan.load());
-            sources.running = Some(self.surroundings().start(files, &plan, &|name| self.base(name)));
-        }
+        self.start_sources();
         let collector = self.collector.clone();
         let flushing = {
             let collector = collector.clone();
@@ -307,17 +283,6 @@ impl App {
     fn opened(&self, name: &AccountName) -> Option<Opened> {
         let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         accounts.iter().find(|opened| opened.api.account.name == *name).cloned()
-    }
-
-    async fn open(&self, sessions: &Sessions, wanted: &AccountPlan, plan: &Plan) -> anyhow::Result<Opened> {
-        let session = sessions.open(wanted).await?;
-        let account = Account { name: wanted.name.clone(), region: session.region.into() };
-        let concurrency = plan.collector.concurrency;
-        let limits = Limits::new(concurrency, plan.collector.requests_per_second, Arc::clone(&self.clock));
-        let measured = Measured::new(account.clone(), Arc::clone(&self.own), Arc::clone(&limits));
-        let sdk = SdkTransfer::new(session.config, Arc::new(measured), Arc::clone(&self.clock));
-        let api = Arc::new(Limited::new(sdk, Arc::clone(&limits)));
-        Ok(Opened { api: AccountApi { account, api, limits, concurrency }, base: session.base })
     }
 }
 
@@ -388,6 +353,16 @@ impl web::Exporter for App {
         timeout_header: Option<String>,
     ) -> Pin<Box<dyn Future<Output = Result<Body, ProbeRefusal>> + Send>> {
         Box::pin(async move { self.probe_one(probe, &wanted, timeout_header.as_deref()).await })
+    }
+
+    fn reload(self: Arc<Self>) -> Pin<Box<dyn Future<Output = Result<(), NotReloaded>> + Send>> {
+        Box::pin(async move {
+            if !self.options.lifecycle {
+                return Err(NotReloaded::Disabled);
+            }
+            let reloads = self.reloads.get().ok_or(NotReloaded::NoFile)?;
+            reloads.request(Cause::Http).await.map_err(NotReloaded::Refused)
+        })
     }
 
     fn is_ready(&self) -> bool {

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use super::manual;
 use crate::app::{self, Listen, Listeners};
-use crate::config::Problems;
+use crate::config::{self, Problems};
 use crate::model::{ConnectorId, Shard, TransferId};
 use crate::simulator::Expiry;
 use crate::telemetry::{LogFormat, LogLevel};
@@ -47,6 +48,14 @@ pub struct ConfigFlag {
     /// The configuration file.
     #[arg(long = "config.file", value_name = "FILE", default_value = DEFAULT_CONFIG, global = true)]
     pub file: PathBuf,
+    /// How often the file is read to see whether its content has changed, which reloads it; 0s: never.
+    #[arg(long = "config.auto-reload-interval", value_name = "DURATION", default_value = "30s", global = true, value_parser = auto_reload_interval)]
+    pub auto_reload_interval: Duration,
+}
+
+fn auto_reload_interval(text: &str) -> Result<Duration, String> {
+    let read = config::duration(text).filter(|interval| interval.is_zero() || *interval >= Duration::from_secs(1));
+    read.ok_or_else(|| "`0s`, or a duration of a second at least, such as `30s` or `5m`".to_owned())
 }
 
 /// Where the server listens.
@@ -69,6 +78,9 @@ pub struct WebFlags {
     /// Let clients start and stop the tracking of single transfers, by PUT and DELETE.
     #[arg(long = "web.enable-write-api", global = true)]
     pub enable_write_api: bool,
+    /// Let clients reload the configuration, by POST /-/reload.
+    #[arg(long = "web.enable-lifecycle", global = true)]
+    pub enable_lifecycle: bool,
     /// Path of the metrics.
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", global = true, value_parser = telemetry_path)]
     pub telemetry_path: String,
@@ -192,8 +204,10 @@ pub enum Command {
     Demo,
     /// Run the simulator of the Transfer Family endpoint alone.
     Simulate(SimulateArgs),
-    /// Read the configuration and print every problem.
-    Check,
+    /// Read the configuration and print every problem. Exits 1 if there is one.
+    Check(CheckArgs),
+    /// What the configuration will come to: series, calls, the time of a sweep, and the least IAM policy. Calls nothing.
+    Plan(PlanArgs),
     /// One sweep, the exposition on standard output. Exits 3 if a file FAILED.
     Once(OnceArgs),
     /// One look at one transfer.
@@ -243,6 +257,39 @@ impl From<ExpiryFlag> for Expiry {
             ExpiryFlag::EmptyList => Self::EmptyList,
         }
     }
+}
+
+/// Flags of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Ask AWS too, for each account: who the credentials are, which connectors there are, which permission is missing.
+    #[arg(long)]
+    pub live: bool,
+}
+
+/// Flags of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Print the least IAM policy as JSON; where there are several, by who is to have them.
+    #[arg(long)]
+    pub iam_policy: bool,
+    /// Time between two scrapes.
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = some_time)]
+    pub scrape_interval: Duration,
+    /// Time from a call to its answer.
+    #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = some_time)]
+    pub latency: Duration,
+    /// Files of each transfer.
+    #[arg(long, value_name = "NUMBER", default_value_t = 10)]
+    pub files: u64,
+    /// Form of the answer.
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    pub output: OutputForm,
+}
+
+fn some_time(text: &str) -> Result<Duration, String> {
+    let read = config::duration(text).filter(|time| !time.is_zero());
+    read.ok_or_else(|| "a duration such as `100ms` or `1m`".to_owned())
 }
 
 /// Flags of `once`.
@@ -321,6 +368,16 @@ mod tests {
         let flags = |index, total| ShardFlags { index: ShardIndex::Number(index), total }.shard();
         assert_eq!(flags(1, 2).unwrap(), Shard::new(1, 2).unwrap());
         assert_eq!(flags(2, 2).unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn the_file_is_read_every_second_at_most_or_never() {
+        for (text, seconds) in [("0s", 0), ("1s", 1), ("1m30s", 90)] {
+            assert_eq!(auto_reload_interval(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for bad in ["", "30", "999ms", "-1s", "soon"] {
+            assert!(auto_reload_interval(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

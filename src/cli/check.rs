@@ -1,29 +1,62 @@
-//! `check`: every problem of the configuration.
+//! `check`: every problem of the configuration; with `--live`, of what it names in AWS too.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use super::args::WebFlags;
+use super::args::{CheckArgs, WebFlags};
 use super::{Exit, output};
+use crate::app;
+use crate::config::Plan;
+use crate::metrics::own::OwnMetrics;
+use crate::transfer::live::{Finding, Live, Verdict};
+use crate::transfer::session::{Sessions, TimeOuts};
 
-pub(super) fn run(file: &Path, web: &WebFlags) -> anyhow::Result<Exit> {
+pub(super) async fn run(file: &Path, web: &WebFlags, args: &CheckArgs) -> anyhow::Result<Exit> {
     let secured = self::web(web)?;
-    match super::load(file) {
-        Ok(plan) => {
-            let text = format!(
-                "{}: good; accounts: {}, transfers: {}, named connectors: {}\n",
-                file.display(),
-                plan.accounts.len(),
-                plan.transfers.len(),
-                plan.connectors.len()
-            );
-            output::print(text.as_bytes())?;
-            Ok(if secured { Exit::Done } else { Exit::Failed })
-        }
+    let plan = match super::load(file) {
+        Ok(plan) => plan,
         Err(problems) => {
             output::print(format!("{problems}\n").as_bytes())?;
-            Ok(Exit::Failed)
+            return Ok(Exit::Failed);
         }
+    };
+    let text = format!(
+        "{}: good; accounts: {}, transfers: {}, named connectors: {}\n",
+        file.display(),
+        plan.accounts.len(),
+        plan.transfers.len(),
+        plan.connectors.len()
+    );
+    output::print(text.as_bytes())?;
+    let lives = if args.live { live(&plan).await? } else { Exit::Done };
+    Ok(if secured { lives } else { Exit::Failed })
+}
+
+/// Every account, whatever came of those before.
+async fn live(plan: &Plan) -> anyhow::Result<Exit> {
+    let sessions = Sessions::new(TimeOuts::within(plan.collector.timeout), None);
+    let checks = Live::new(plan, &sessions, Arc::new(OwnMetrics::new()?), app::system_clock());
+    let mut bad = 0;
+    for account in &plan.accounts {
+        let findings = checks.account(account).await;
+        bad += findings.iter().filter(|finding| finding.verdict.is_bad()).count();
+        output::print(format!("account {}\n{}", account.name, lines(&findings)).as_bytes())?;
     }
+    let said = if bad == 0 { "AWS: good\n".to_owned() } else { format!("AWS: {bad} missing or wrong\n") };
+    output::print(said.as_bytes())?;
+    Ok(if bad == 0 { Exit::Done } else { Exit::Failed })
+}
+
+fn lines(findings: &[Finding]) -> String {
+    let widest = findings.iter().map(|finding| finding.what.len()).max().unwrap_or_default();
+    let line = |finding: &Finding| {
+        let Finding { verdict, what, detail } = finding;
+        let verdict = Verdict::as_str(*verdict);
+        // What AWS says comes from elsewhere: no control character of it reaches the terminal.
+        let detail: String = detail.chars().filter(|c| !c.is_control()).collect();
+        format!("  {verdict:7}  {what:widest$}  {detail}\n")
+    };
+    findings.iter().map(line).collect()
 }
 
 /// Prints what is wrong with the web configuration file and the certificates that it names; false if anything is.

@@ -7,6 +7,7 @@ mod healthcheck;
 mod manual;
 mod once;
 mod output;
+mod plan;
 mod results;
 mod serve;
 mod simulate;
@@ -16,7 +17,7 @@ use std::path::Path;
 pub use args::{Cli, Command};
 
 use crate::app::Options;
-use crate::config::{self, Plan, Problems};
+use crate::config::{self, ConfigText, Plan, Problems};
 use crate::telemetry;
 
 /// How a command ended.
@@ -54,21 +55,24 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
                 shard: cli.shard.shard()?,
                 storage,
                 write_api: cli.web.enable_write_api,
+                lifecycle: cli.web.enable_lifecycle,
                 ..Options::default()
             };
-            serve::run(&cli.config.file, &cli.web, options).await
+            serve::run(&cli.config, &cli.web, options).await
         }
         Some(Command::Demo) => {
             let options = Options {
                 shard: cli.shard.shard()?,
                 storage,
                 write_api: cli.web.enable_write_api,
+                lifecycle: cli.web.enable_lifecycle,
                 ..Options::default()
             };
             demo::run(&cli.web, options).await
         }
         Some(Command::Simulate(args)) => simulate::run(args).await,
-        Some(Command::Check) => check::run(&cli.config.file, &cli.web),
+        Some(Command::Check(args)) => check::run(&cli.config.file, &cli.web, &args).await,
+        Some(Command::Plan(args)) => plan::run(&cli.config.file, &args),
         Some(Command::Once(args)) => {
             let options = Options {
                 shard: cli.shard.shard()?,
@@ -94,5 +98,10 @@ fn tell_storage(options: &Options) {
 
 /// Reads the configuration with the process's environment.
 fn load(file: &Path) -> Result<Plan, Problems> {
-    config::load(file, &|name| std::env::var(name).ok())
+    resolve(&config::read(file)?)
+}
+
+/// The same of a text that has been read.
+fn resolve(text: &ConfigText) -> Result<Plan, Problems> {
+    text.resolve(&|name| std::env::var(name).ok())
 }

@@ -1,20 +1,21 @@
 //! The exporter.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use tracing::info;
 
 use super::Exit;
-use super::args::WebFlags;
+use super::args::{ConfigFlag, WebFlags};
 use crate::app::{self, App, Options};
-use crate::{reload, shutdown};
+use crate::reload::{self, Reloader};
+use crate::{config, shutdown};
 
-pub(super) async fn run(file: &Path, web: &WebFlags, mut options: Options) -> anyhow::Result<Exit> {
+pub(super) async fn run(flags: &ConfigFlag, web: &WebFlags, mut options: Options) -> anyhow::Result<Exit> {
     // Before anything else, so that no signal finds the default in place.
     let shutdown = shutdown::requested()?;
     let hangups = reload::hangups()?;
-    let plan = super::load(file)?;
+    let text = config::read(&flags.file)?;
+    let plan = super::resolve(&text)?;
     options.security = web.security()?;
     info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -26,8 +27,12 @@ pub(super) async fn run(file: &Path, web: &WebFlags, mut options: Options) -> an
     super::tell_storage(&options);
     let app = App::new(plan, options, app::system_clock()).await?;
     let listeners = web.listeners().await?;
-    let file = file.to_owned();
-    let reloads = tokio::spawn(reload::run(Arc::clone(&app), hangups, move || super::load(&file)));
+    let staging = Arc::clone(&app);
+    let reloader = Reloader::new(Arc::clone(&app), flags.file.clone(), &text)
+        .with(Box::new(move || Ok(Box::new(staging.stage_web()?) as reload::Commit)));
+    // It is compared by its digest from here on.
+    drop(text);
+    let reloads = tokio::spawn(reloader.run(hangups, flags.auto_reload_interval));
     app.serve(listeners, &web.telemetry_path, shutdown).await;
     reloads.abort();
     Ok(Exit::Done)

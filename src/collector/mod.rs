@@ -7,6 +7,7 @@ mod people;
 mod persist;
 #[cfg(test)]
 mod persist_tests;
+mod refused;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use crate::tracker::{Learned, Settings, Tracker};
 use crate::transfer::TransferApi;
 use crate::transfer::limited::Limits;
 use persist::Persister;
+use refused::Refused;
 use sweep::{SweepEnd, Sweeps};
 
 pub use people::Overview;
@@ -80,6 +82,7 @@ struct Inner {
     accounts: Mutex<Arc<BTreeMap<AccountName, AccountApi>>>,
     sweeps: Sweeps,
     last_sweep: Mutex<Option<LastSweep>>,
+    refused: Mutex<Refused>,
     /// `None` where nothing outlives the process.
     persister: Option<Persister>,
     stopping: watch::Sender<bool>,
@@ -114,6 +117,7 @@ impl Collector {
                 accounts: Mutex::default(),
                 sweeps: Sweeps::default(),
                 last_sweep: Mutex::default(),
+                refused: Mutex::default(),
                 persister,
                 stopping: watch::Sender::new(false),
                 own,

@@ -12,7 +12,7 @@ use std::vec;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::{AccountApi, Inner, lock};
 use crate::model::{AccountName, LastSweep, TransferKey};
@@ -128,13 +128,25 @@ async fn run(inner: &Arc<Inner>, due: Vec<TransferKey>, sender: &Arc<watch::Send
             }
         }
     }
+    let looked_at: Vec<_> = queues.iter().map(|(account, _)| account).collect();
+    let told = failures.iter().map(|((account, _), (_, example))| (account, example.kind));
+    let refused = lock(&inner.refused).note(&looked_at, told);
+    for account in &refused.healed {
+        info!(aws_account = %account, "the account's credentials are good again");
+    }
     for ((account, kind), (count, example)) in failures {
+        if refused.known.contains(&(account.clone(), kind)) {
+            debug!(aws_account = %account, kind, transfers = count, "results still cannot be read");
+            continue;
+        }
         warn!(aws_account = %account, kind, transfers = count, example = %example, "results could not be read");
     }
     for (account, queue) in queues {
         let left = queue.left();
         end.left += left;
-        if left > 0 && queue.is_broken() {
+        if left > 0 && queue.is_broken() && refused.known.iter().any(|(known, _)| *known == account) {
+            debug!(aws_account = %account, transfers = left, "the account still answers nothing");
+        } else if left > 0 && queue.is_broken() {
             warn!(aws_account = %account, transfers = left, "the account answers nothing: the rest waits for the next sweep");
         } else if left > 0 {
             warn!(aws_account = %account, transfers = left, "no scrape wants the sweep any more: the rest waits for the next");

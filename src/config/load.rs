@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
+use sha2::{Digest as _, Sha256};
+
 use super::error::shown;
 use super::{ConfigFile, Plan, Problem, Problems, WebPlan};
 
@@ -22,9 +24,14 @@ const WEB_CONFIG: Named = Named { flag: "--web.config.file", example: "docs/web-
 /// Loads the configuration at `path`; `env` answers an environment variable. The errors are all problems of the file,
 /// or the one that kept it from being read: not there, a directory, not readable, not UTF-8, more than 64 MiB.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Plan, Problems> {
+    read(path)?.resolve(env)
+}
+
+/// Reads the configuration at `path`, whatever it says. The error is the one problem that kept it from being read.
+pub fn read(path: &Path) -> Result<ConfigText, Problems> {
     let file = shown_path(path);
     match text(path, &CONFIG) {
-        Ok(text) => Plan::resolve(ConfigFile::read(&file, &text, env)),
+        Ok(text) => Ok(ConfigText { file, text }),
         Err(refusal) => Err(refusal.of(&file)),
     }
 }
@@ -35,6 +42,38 @@ pub fn load_web(path: &Path) -> Result<WebPlan, Problems> {
     match text(path, &WEB_CONFIG) {
         Ok(text) => WebPlan::read(&file, path.parent().unwrap_or(Path::new("")), &text),
         Err(refusal) => Err(refusal.of(&file)),
+    }
+}
+
+/// The text of a configuration file.
+pub struct ConfigText {
+    file: String,
+    text: String,
+}
+
+impl ConfigText {
+    /// What will be done; `env` answers an environment variable.
+    ///
+    /// # Errors
+    /// All problems of the text.
+    pub fn resolve(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Plan, Problems> {
+        Plan::resolve(ConfigFile::read(&self.file, &self.text, env))
+    }
+
+    /// Tells this content from others.
+    pub fn digest(&self) -> Digest {
+        Digest(Sha256::digest(&self.text).into())
+    }
+}
+
+/// The SHA-256 of a configuration file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The first 48 bits as a number, which a gauge can hold without loss.
+    pub fn as_gauge(self) -> f64 {
+        self.0.iter().take(6).fold(0.0, |number, byte| number * 256.0 + f64::from(*byte))
     }
 }
 
@@ -92,4 +131,17 @@ fn refused(error: &io::Error, Named { flag, example }: &Named) -> Refusal {
         _ => (format!("cannot be read: {error}"), format!("name a readable file by `{flag}`")),
     };
     Refusal { line: None, message, hint }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_is_the_head_of_sha_256() {
+        let digest = |text: &str| ConfigText { file: String::new(), text: text.to_owned() }.digest().as_gauge();
+        // As `sha256sum` has it: ba7816bf8f01...
+        assert!((digest("abc") - f64::from(0xba78_16bf_u32) * 65_536.0 - f64::from(0x8f01)).abs() < 0.5);
+        assert!((digest("abc") - digest("abd")).abs() > 0.5);
+    }
 }

@@ -12,10 +12,12 @@ mod duration;
 mod env;
 mod error;
 mod file;
+pub mod forecast;
 mod load;
 mod near;
 mod node;
 mod plan;
+pub mod policy;
 mod reader;
 mod resolve;
 mod spot;
@@ -25,9 +27,14 @@ mod web;
 #[cfg(test)]
 mod tests;
 
+/// Reads a duration as the configuration has it: `500ms`, `10s`, `1h30m`.
+pub fn duration(text: &str) -> Option<std::time::Duration> {
+    duration::parse(text).ok()
+}
+
 pub use error::{Problem, Problems};
 pub use file::ConfigFile;
-pub use load::{load, load_web};
+pub use load::{ConfigText, Digest, load, load_web, read};
 pub use plan::{
     AccountPlan, AssumeRole, CloudtrailPlan, CollectorPlan, ConnectorsPlan, DiscoveryPlan, EventsPlan, FilesPlan,
     MetricsPlan, Plan, Secret,

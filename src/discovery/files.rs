@@ -69,6 +69,11 @@ impl Files {
         }
     }
 
+    /// The label `target` of each entry.
+    pub fn targets(&self) -> impl Iterator<Item = &str> {
+        self.sources.iter().map(Source::target)
+    }
+
     /// Reads every file once.
     pub fn look(&self) {
         (0..self.sources.len()).for_each(|source| self.look_at(source));
@@ -163,6 +168,10 @@ struct ReadFile {
 }
 
 impl Source {
+    fn target(&self) -> &str {
+        self.paths.first().map_or("", |path| path)
+    }
+
     /// The files that the globs find, each once.
     fn found(&self) -> BTreeSet<PathBuf> {
         let found = self.paths.iter().filter_map(|path| glob::glob(path).ok()).flatten();

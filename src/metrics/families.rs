@@ -166,6 +166,18 @@ families! {
         "When the certificate ends that the server shows, in seconds since the epoch. Absent without TLS.";
     WEB_CONFIG_RELOAD_OK = "aws_transfer_exporter_web_config_last_reload_successful", Gauge, Own, &[],
         "1 if the web configuration file and the certificates that it names are in force as they are now, 0 if those before them are. Absent without --web.config.file.";
+    CONFIG_HASH = "aws_transfer_exporter_config_hash", Gauge, Own, &[],
+        "The first 48 bits of the SHA-256 of the configuration file in force, as a number. The same file gives the same number in every exporter. 0 without a file.";
+    ACCOUNT_UP = "aws_transfer_exporter_account_up", Gauge, Own, &["aws_account", "aws_region"],
+        "1 if AWS answered the account's newest attempt at ListFileTransferResults and did not refuse the credentials or what they may do (whatever else it answered), 0 if it did, if no credentials could be had, or if no answer came that could be read. Absent before the first attempt.";
+    TOKIO_WORKERS = "aws_transfer_exporter_tokio_workers", Gauge, Own, &[],
+        "Threads of the asynchronous runtime that run tasks.";
+    TOKIO_ALIVE_TASKS = "aws_transfer_exporter_tokio_alive_tasks", Gauge, Own, &[],
+        "Tasks of the asynchronous runtime that have not ended.";
+    TOKIO_QUEUE_DEPTH = "aws_transfer_exporter_tokio_global_queue_depth", Gauge, Own, &[],
+        "Tasks that wait in the queue that all threads of the asynchronous runtime share.";
+    TOKIO_BUSY = "aws_transfer_exporter_tokio_worker_busy_seconds_total", Counter, Own, &[],
+        "Time that the threads of the asynchronous runtime have spent on tasks, all threads together.";
     SHARD_INFO = "aws_transfer_exporter_shard_info", Gauge, Own, &["shard", "shards"],
         "Always 1. Which of how many exporters this is that share the transfers: 0 of 1 where it has them all.";
     BUILD_INFO = "aws_transfer_exporter_build_info", Gauge, Own, &["version", "rust_version"],

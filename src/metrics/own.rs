@@ -2,6 +2,7 @@
 
 mod web;
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use prometheus::core::Collector;
@@ -30,6 +31,30 @@ pub struct OwnMetrics {
     shard: GaugeVec,
     discovery: DiscoveryMetrics,
     web: WebMetrics,
+    account_up: GaugeVec,
+    config_hash: Gauge,
+    runtime: Runtime,
+    busy_told: Mutex<Duration>,
+}
+
+/// How the runtime does, at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RuntimeFigures {
+    /// Its threads that run tasks.
+    pub workers: usize,
+    /// Tasks that have not ended.
+    pub alive_tasks: usize,
+    /// Tasks that wait in the queue that all workers share.
+    pub global_queue_depth: usize,
+    /// Time that its workers have spent on tasks, all together, since the start.
+    pub busy: Duration,
+}
+
+struct Runtime {
+    workers: Gauge,
+    tasks: Gauge,
+    queue: Gauge,
+    busy: Counter,
 }
 
 /// How the sources of transfers do.
@@ -74,6 +99,15 @@ impl OwnMetrics {
             reload_ok: gauge(&families::CONFIG_RELOAD_OK)?,
             reload_at: gauge(&families::CONFIG_RELOAD_AT)?,
             shard: gauges(&families::SHARD_INFO)?,
+            account_up: gauges(&families::ACCOUNT_UP)?,
+            config_hash: gauge(&families::CONFIG_HASH)?,
+            runtime: Runtime {
+                workers: gauge(&families::TOKIO_WORKERS)?,
+                tasks: gauge(&families::TOKIO_ALIVE_TASKS)?,
+                queue: gauge(&families::TOKIO_QUEUE_DEPTH)?,
+                busy: Counter::with_opts(opts(&families::TOKIO_BUSY))?,
+            },
+            busy_told: Mutex::default(),
             discovery: DiscoveryMetrics {
                 up: gauges(&families::DISCOVERY_UP)?,
                 last_success: gauges(&families::DISCOVERY_LAST_SUCCESS)?,
@@ -95,7 +129,7 @@ impl OwnMetrics {
         };
         let build = GaugeVec::new(opts(&families::BUILD_INFO), families::BUILD_INFO.labels)?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION"), env!("RUSTC_VERSION")]).set(1.0);
-        let collectors: [Box<dyn Collector>; 14] = [
+        let collectors: [Box<dyn Collector>; 20] = [
             Box::new(own.discovery.up.clone()),
             Box::new(own.discovery.last_success.clone()),
             Box::new(own.discovery.duration.clone()),
@@ -110,6 +144,12 @@ impl OwnMetrics {
             Box::new(own.reload_at.clone()),
             Box::new(build),
             Box::new(own.shard.clone()),
+            Box::new(own.account_up.clone()),
+            Box::new(own.config_hash.clone()),
+            Box::new(own.runtime.workers.clone()),
+            Box::new(own.runtime.tasks.clone()),
+            Box::new(own.runtime.queue.clone()),
+            Box::new(own.runtime.busy.clone()),
         ];
         for collector in collectors {
             own.registry.register(collector)?;
@@ -140,10 +180,16 @@ impl OwnMetrics {
         self.rate_limit.with_label_values(&[account.name.as_str(), &account.region]).set(rate);
     }
 
-    /// Forgets the rate of an account that is configured no more.
+    /// Tells whether AWS answered the newest attempt of an account, and let it be made.
+    pub fn set_account_up(&self, account: &Account, up: bool) {
+        self.account_up.with_label_values(&[account.name.as_str(), &account.region]).set(f64::from(u8::from(up)));
+    }
+
+    /// Forgets the rate of an account that is configured no more, and how it is.
     pub fn forget_rate_limit(&self, account: &Account) {
         // It may have had none.
         let _ = self.rate_limit.remove_label_values(&[account.name.as_str(), &account.region]);
+        let _ = self.account_up.remove_label_values(&[account.name.as_str(), &account.region]);
     }
 
     /// Tells which of how many exporters this is.
@@ -201,6 +247,18 @@ impl OwnMetrics {
         self.storage.up.get() > 0.0
     }
 
+    /// Forgets how a source did that is configured no more.
+    pub fn forget_source(&self, source: &str, target: &str) {
+        let DiscoveryMetrics { up, last_success, duration, queue_messages, .. } = &self.discovery;
+        for gauge in [up, last_success, duration] {
+            // It may have had none.
+            let _ = gauge.remove_label_values(&[source, target]);
+        }
+        if source == "events" {
+            let _ = queue_messages.remove_label_values(&[target]);
+        }
+    }
+
     /// Forgets how all sources did: those that are still configured tell it anew.
     pub fn forget_discovery(&self) {
         let DiscoveryMetrics { up, last_success, duration, queue_messages, .. } = &self.discovery;
@@ -219,6 +277,26 @@ impl OwnMetrics {
         self.reload_ok.set(f64::from(u8::from(loaded)));
         if loaded {
             self.reload_at.set(now.unix_seconds());
+        }
+    }
+
+    /// Tells which configuration is in force: a number that another content would most likely not have.
+    pub fn set_config_hash(&self, hash: f64) {
+        self.config_hash.set(hash);
+    }
+
+    /// Tells how the runtime does.
+    #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
+    pub fn set_runtime(&self, figures: RuntimeFigures) {
+        let Runtime { workers, tasks, queue, busy } = &self.runtime;
+        workers.set(figures.workers as f64);
+        tasks.set(figures.alive_tasks as f64);
+        queue.set(figures.global_queue_depth as f64);
+        // Two that tell at once: the later one may have read before.
+        let mut told = self.busy_told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(more) = figures.busy.checked_sub(*told) {
+            busy.inc_by(more.as_secs_f64());
+            *told = figures.busy;
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex as Lock, PoisonError};
 use std::time::Instant;
 
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 use super::rate::RateLimit;
 use super::{ApiFuture, Attempt, ErrorKind, ResultsPage, TransferApi, TransferError};
@@ -12,6 +12,7 @@ use crate::model::{Clock, ConnectorId, TransferId};
 /// The limits of one account in its Region, shared by everything that calls AWS for it.
 pub struct Limits {
     in_flight: Semaphore,
+    places: Lock<Places>,
     /// Held by the call whose turn it is to wait for the rate; the others queue. So a rate that falls or a pause that
     /// begins holds for all that have not gone yet.
     turn: Mutex<()>,
@@ -19,11 +20,57 @@ pub struct Limits {
     clock: Arc<dyn Clock>,
 }
 
+/// How many calls may be in flight.
+struct Places {
+    wanted: usize,
+    /// Those that are to go as soon as their calls have ended.
+    surplus: usize,
+}
+
+/// A call in flight.
+struct Place<'a> {
+    limits: &'a Limits,
+    permit: Option<SemaphorePermit<'a>>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut places = self.limits.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if places.surplus > 0 {
+            places.surplus -= 1;
+            self.permit.take().into_iter().for_each(SemaphorePermit::forget);
+        }
+    }
+}
+
 impl Limits {
     /// At most `concurrency` calls in flight and `requests_per_second` requests.
     pub fn new(concurrency: usize, requests_per_second: f64, clock: Arc<dyn Clock>) -> Arc<Self> {
         let rate = RateLimit::new(requests_per_second, clock.now().instant);
-        Arc::new(Self { in_flight: Semaphore::new(concurrency), turn: Mutex::new(()), rate: Lock::new(rate), clock })
+        Arc::new(Self {
+            in_flight: Semaphore::new(concurrency),
+            places: Lock::new(Places { wanted: concurrency, surplus: 0 }),
+            turn: Mutex::new(()),
+            rate: Lock::new(rate),
+            clock,
+        })
+    }
+
+    /// Has other limits from now on. Calls in flight go on; where there are more than `concurrency`, none begins until
+    /// enough of them have ended. What is remembered of throttling stays.
+    pub fn change(&self, concurrency: usize, requests_per_second: f64) {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(more) = concurrency.checked_sub(places.wanted) {
+            let kept = more.min(places.surplus);
+            places.surplus -= kept;
+            self.in_flight.add_permits(more - kept);
+        } else {
+            let fewer = places.wanted - concurrency;
+            places.surplus += fewer - self.in_flight.forget_permits(fewer);
+        }
+        places.wanted = concurrency;
+        drop(places);
+        self.with_rate(|rate, now| rate.set_ceiling(requests_per_second, now));
     }
 
     /// Requests per second that are allowed now.
@@ -43,7 +90,7 @@ impl Limits {
         });
     }
 
-    async fn wait_for_rate(&self) {
+    pub(super) async fn wait_for_rate(&self) {
         let _turn = self.turn.lock().await;
         while let Err(wait) = self.with_rate(|rate, now| rate.take(now).map_err(|at| at.saturating_duration_since(now)))
         {
@@ -79,7 +126,8 @@ impl<A: TransferApi> TransferApi for Limited<A> {
     ) -> ApiFuture<'a, ResultsPage> {
         Box::pin(async move {
             let closed = |_| TransferError::new(ErrorKind::Network, "the limit was closed");
-            let _in_flight = self.limits.in_flight.acquire().await.map_err(closed)?;
+            let permit = Some(self.limits.in_flight.acquire().await.map_err(closed)?);
+            let _place = Place { limits: &self.limits, permit };
             self.limits.wait_for_rate().await;
             self.inner.file_results_page(connector, transfer, next_token).await
         })
@@ -164,6 +212,25 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn calls_wait_for_one_another() {
         assert_eq!(begin(6, limits(2, 100.0)).await, (vec![0, 0, 1, 1, 2, 2], 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fewer_places_hold_as_soon_as_the_calls_in_flight_have_ended_and_more_at_once() {
+        let limits = limits(4, 1000.0);
+        let running = tokio::spawn(begin(4, Arc::clone(&limits)));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        limits.change(1, 1000.0);
+        let fewer = begin(2, Arc::clone(&limits)).await;
+        assert_eq!(running.await.unwrap(), (vec![0; 4], 4));
+        assert_eq!(fewer.1, 1, "one after the other");
+        limits.change(3, 1000.0);
+        assert_eq!(begin(6, Arc::clone(&limits)).await, (vec![0, 0, 0, 1, 1, 1], 3));
+        let running = tokio::spawn(begin(3, Arc::clone(&limits)));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        limits.change(1, 1000.0);
+        limits.change(2, 1000.0);
+        running.await.unwrap();
+        assert_eq!(begin(4, Arc::clone(&limits)).await, (vec![0, 0, 1, 1], 2), "down and up within a call");
     }
 
     #[tokio::test(start_paused = true)]

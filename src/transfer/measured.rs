@@ -41,6 +41,15 @@ impl AttemptObserver for Measured {
             self.limits.throttled(&attempt);
         }
         self.own.count_requests(&self.account, operation.as_label(), outcome.as_label(), 1);
+        self.own.set_account_up(&self.account, is_up(outcome));
         self.own.observe_duration(operation.as_label(), duration);
+    }
+}
+
+/// True if AWS answered, and refused neither the credentials nor what they may do.
+fn is_up(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Ok | Outcome::Throttled | Outcome::NotFound | Outcome::Invalid | Outcome::ServerError => true,
+        Outcome::Denied | Outcome::Timeout | Outcome::Network | Outcome::Malformed => false,
     }
 }

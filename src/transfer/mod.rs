@@ -8,8 +8,10 @@ mod bounded;
 mod classify;
 mod counted;
 mod error;
+pub mod identity;
 pub mod inventory;
 pub mod limited;
+pub mod live;
 pub mod measured;
 pub mod queue;
 pub mod rate;
@@ -19,6 +21,7 @@ pub mod sdk;
 pub mod session;
 #[cfg(test)]
 mod settling_tests;
+mod steady;
 pub mod trail;
 
 use std::pin::Pin;

@@ -137,6 +137,22 @@ impl RateLimit {
         self.refilled = resume;
     }
 
+    /// Has another ceiling from `now` on. What is remembered of throttling stays, as far as it lies below.
+    pub fn set_ceiling(&mut self, ceiling: f64, now: Instant) {
+        self.refill(now);
+        // Requests that might have gone at once before a raise may go now: the window below bounds them.
+        let raised = places(ceiling) - places(self.ceiling);
+        self.tokens += raised.max(0.0);
+        self.tokens = self.tokens.min(places(ceiling));
+        self.ceiling = ceiling;
+        if let Some(throttling) = &mut self.throttling {
+            throttling.peak = throttling.peak.min(ceiling);
+            throttling.start = throttling.start.min(ceiling);
+            self.tokens = self.tokens.min(2.0);
+        }
+        self.forget_sent();
+    }
+
     fn refill(&mut self, now: Instant) {
         if self.throttling.is_some_and(|throttling| now.saturating_duration_since(throttling.at) > MEMORY) {
             self.throttling = None;
@@ -161,7 +177,11 @@ impl RateLimit {
     fn spend(&mut self, now: Instant) {
         self.tokens -= 1.0;
         self.sent.push_back(now);
-        if self.sent.len() > whole_places(self.ceiling) {
+        self.forget_sent();
+    }
+
+    fn forget_sent(&mut self) {
+        while self.sent.len() > whole_places(self.ceiling) {
             self.sent.pop_front();
         }
     }
@@ -211,6 +231,22 @@ mod tests {
         assert_eq!(granted[..10], [Duration::ZERO; 10]);
         assert_eq!(granted[10..20], [seconds(1.0); 10]);
         assert_eq!(granted[20..], [seconds(2.0); 5]);
+    }
+
+    #[test]
+    fn another_ceiling_holds_at_once_and_no_second_exceeds_it() {
+        let start = Instant::now();
+        let mut limit = RateLimit::new(10.0, start);
+        assert_eq!(grants(&mut limit, start, 10), [Duration::ZERO; 10]);
+        limit.set_ceiling(2.0, start);
+        assert_eq!(grants(&mut limit, start, 4), [1.0, 1.0, 2.0, 2.0].map(seconds), "lowered: two a second");
+        let later = start + seconds(10.0);
+        limit.set_ceiling(10.0, later);
+        let granted = grants(&mut limit, later, 20);
+        assert_eq!((granted[9], granted[10]), (Duration::ZERO, seconds(1.0)), "raised: ten a second");
+        limit.throttled(later, Some(later), None);
+        limit.set_ceiling(1.0, later);
+        assert!(limit.rate(later) <= 1.0 && limit.rate(later + seconds(30.0)) <= 1.0);
     }
 
     #[test]

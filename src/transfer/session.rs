@@ -8,6 +8,7 @@
 //! SDK's.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::sts::AssumeRoleProvider;
@@ -20,6 +21,7 @@ use aws_sdk_transfer::config::{Credentials, SharedHttpClient, StalledStreamProte
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 
 use super::bounded;
+use super::steady::Steady;
 use crate::config::AccountPlan;
 use crate::model::Account;
 
@@ -68,6 +70,22 @@ pub enum SessionError {
         /// The account.
         account: String,
     },
+}
+
+/// Credentials and Region of one account, as they were found. Clients that are made from it anew share its credentials,
+/// and what is cached of them.
+#[derive(Clone)]
+pub struct Identity {
+    account: AccountPlan,
+    region: String,
+    sdk: SdkConfig,
+}
+
+impl Identity {
+    /// The entry that it was made for.
+    pub fn account(&self) -> &AccountPlan {
+        &self.account
+    }
 }
 
 /// A session: the account's Region and the SDK's configuration.
@@ -125,6 +143,14 @@ impl Sessions {
     /// # Errors
     /// [`SessionError::NoRegion`].
     pub async fn open(&self, account: &AccountPlan) -> Result<Session, SessionError> {
+        Ok(self.session(&self.identity(account).await?))
+    }
+
+    /// Credentials and Region of one account. Calls what [`Sessions::open`] calls.
+    ///
+    /// # Errors
+    /// [`SessionError::NoRegion`].
+    pub async fn identity(&self, account: &AccountPlan) -> Result<Identity, SessionError> {
         let mut base = self.loader(account).load().await;
         let Some(region) = base.region().map(ToString::to_string) else {
             return Err(SessionError::NoRegion { account: account.name.to_string() });
@@ -137,32 +163,46 @@ impl Sessions {
             let provider = SharedCredentialsProvider::new(provider.configure(&base).build().await);
             base = base.into_builder().credentials_provider(provider).build();
         }
+        if let Some((provider, clock)) = base.credentials_provider().zip(base.time_source()) {
+            let steady = SharedCredentialsProvider::new(Steady::new(provider, Arc::new(move || clock.now())));
+            base = base.into_builder().credentials_provider(steady).build();
+        }
+        Ok(Identity { account: account.clone(), region, sdk: base })
+    }
+
+    /// A session with credentials that are there already. Calls nothing.
+    pub fn session(&self, identity: &Identity) -> Session {
+        let Identity { account, region, sdk } = identity;
+        let sdk = sdk.clone().into_builder().timeout_config(self.timeouts()).build();
         // A quota of retries of its own: one account that fails leaves the retries of the others alone.
         let retries = RetryPartition::custom(account.name.to_string()).build();
-        let mut config = aws_sdk_transfer::config::Builder::from(&base).retry_partition(retries);
+        let mut config = aws_sdk_transfer::config::Builder::from(&sdk).retry_partition(retries);
         // Set here, not on the loader: a role is assumed at STS, not at this endpoint.
         if let Some(url) = &account.endpoint_url {
             config = config.endpoint_url(url);
         }
         let labels = Account { name: account.name.clone(), region: region.as_str().into() };
-        let base = ClientBase { account: labels, sdk: base, attempt: self.time_outs.attempt };
-        Ok(Session { region, config, base })
+        let base = ClientBase { account: labels, sdk, attempt: self.time_outs.attempt };
+        Session { region: region.clone(), config, base }
     }
 
-    fn loader(&self, account: &AccountPlan) -> ConfigLoader {
+    fn timeouts(&self) -> TimeoutConfig {
         // No time-out of its own for reading: the attempt's covers it, and each one is a timer a call.
-        let time_outs = TimeoutConfig::builder()
+        TimeoutConfig::builder()
             .connect_timeout(self.time_outs.connect)
             .operation_attempt_timeout(self.time_outs.attempt)
             .operation_timeout(self.time_outs.operation)
-            .build();
+            .build()
+    }
+
+    fn loader(&self, account: &AccountPlan) -> ConfigLoader {
         let retries = RetryConfig::standard()
             .with_max_attempts(MAX_ATTEMPTS)
             .with_initial_backoff(Duration::from_millis(200))
             .with_max_backoff(MAX_BACKOFF);
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(self.http_client.clone())
-            .timeout_config(time_outs)
+            .timeout_config(self.timeouts())
             .retry_config(retries)
             // The attempt's time-out covers the body: results are small and read whole.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())

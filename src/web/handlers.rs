@@ -11,7 +11,7 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use super::body::Body;
 use super::route::{Route, TRANSFERS, route};
-use super::{Exporter, pages, write};
+use super::{Exporter, pages, reload, write};
 use crate::metrics::exposition::Body as Exposition;
 use crate::metrics::{NameFilter, Wanted, negotiate};
 
@@ -40,6 +40,10 @@ pub(super) async fn answer<B>(
             let query = request.uri().query().unwrap_or_default();
             let (status, body) = write::answer(request.method(), path, query, request.headers(), exporter).await;
             text(status, JSON, body)
+        }
+        Route::Reload => {
+            let (status, body) = reload::answer(request.headers(), exporter).await;
+            text(status, PLAIN, body)
         }
         Route::NotFound => text(StatusCode::NOT_FOUND, PLAIN, "404 page not found\n"),
         Route::MethodNotAllowed(allow) => {

@@ -10,6 +10,7 @@
 //! | `GET /api/v1/openapi.json` | the description of these routes |
 //! | `GET /probe?connector_id=&transfer_id=[&account=]` | looks at one transfer now, and tells its families alone |
 //! | `PUT`, `DELETE /api/v1/transfers/{connector_id}/{transfer_id}` | starts or stops to track one (`--web.enable-write-api`), durably |
+//! | `POST /-/reload` | reloads (`--web.enable-lifecycle`): 200 once the new configuration is in force, or 500 with the reasons |
 //! | `GET /-/healthy` | 200 while the process is up |
 //! | `GET /-/ready` | 200 while it can answer a scrape, else 503 |
 //!
@@ -31,6 +32,7 @@ pub mod healthcheck;
 mod limit;
 pub mod listen;
 mod pages;
+mod reload;
 mod route;
 mod security;
 mod sent;
@@ -87,6 +89,20 @@ pub enum Refusal {
     NotDurable,
 }
 
+/// Why there was no reload.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotReloaded {
+    /// Reloads over HTTP are off.
+    #[error("reloads over HTTP are off: start the exporter with --web.enable-lifecycle, or send it SIGHUP")]
+    Disabled,
+    /// There is nothing to reload.
+    #[error("the exporter was started without a configuration file")]
+    NoFile,
+    /// The new configuration is not sound, or could not be put into force.
+    #[error("the configuration was not reloaded, the one before stays:\n{0}")]
+    Refused(String),
+}
+
 /// What the server answers from.
 pub trait Exporter: Send + Sync + 'static {
     /// The exposition for one scrape, in the format and the encoding that it is wanted in; `None` if it could not be
@@ -118,6 +134,11 @@ pub trait Exporter: Send + Sync + 'static {
         wanted: Wanted,
         timeout_header: Option<String>,
     ) -> Pin<Box<dyn Future<Output = Result<Exposition, ProbeRefusal>> + Send>>;
+
+    /// Reloads the configuration; done once the new one is in force.
+    fn reload(self: Arc<Self>) -> Pin<Box<dyn Future<Output = Result<(), NotReloaded>> + Send>> {
+        Box::pin(async { Err(NotReloaded::NoFile) })
+    }
 
     /// True while a scrape can be answered.
     fn is_ready(&self) -> bool;

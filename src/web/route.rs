@@ -9,6 +9,7 @@ pub(super) enum Route {
     Metrics,
     Healthy,
     Ready,
+    Reload,
     /// What follows `/api/v1/transfers/`.
     Write,
     NotFound,
@@ -27,6 +28,7 @@ impl Route {
             Self::Page(Page::Targets) => "targets",
             Self::Page(Page::Probe) => "probe",
             Self::Metrics => "metrics",
+            Self::Reload => "reload",
             Self::Healthy => "healthy",
             Self::Ready => "ready",
             Self::Write => "transfer",
@@ -45,6 +47,12 @@ pub(super) fn route(method: &str, path: &str, telemetry_path: &str) -> Route {
         path if path == telemetry_path => Route::Metrics,
         "/-/healthy" => Route::Healthy,
         "/-/ready" => Route::Ready,
+        "/-/reload" => {
+            return match method {
+                "POST" => Route::Reload,
+                _ => Route::MethodNotAllowed("POST"),
+            };
+        }
         path if path.starts_with(TRANSFERS) => {
             return match method {
                 "PUT" | "DELETE" => Route::Write,
@@ -105,6 +113,14 @@ mod tests {
             assert_eq!(route(method, path, "/metrics"), Route::MethodNotAllowed("PUT, DELETE"), "{method}");
         }
         assert_eq!(route("PUT", "/api/v1/transfers", "/metrics"), Route::MethodNotAllowed("GET, HEAD"));
+    }
+
+    #[test]
+    fn a_reload_is_posted() {
+        assert_eq!(route("POST", "/-/reload", "/metrics"), Route::Reload);
+        for method in ["GET", "HEAD", "PUT", "DELETE", "post"] {
+            assert_eq!(route(method, "/-/reload", "/metrics"), Route::MethodNotAllowed("POST"), "{method}");
+        }
     }
 
     #[test]

@@ -80,7 +80,7 @@ fn time(text: &str) -> Option<SystemTime> {
 }
 
 /// A browser says where a request comes from; other clients say nothing, and are not what this is about.
-fn is_cross_site(headers: &HeaderMap) -> bool {
+pub(super) fn is_cross_site(headers: &HeaderMap) -> bool {
     let text = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let site = text(&SEC_FETCH_SITE).is_some_and(|site| !matches!(site, "same-origin" | "none"));
     let origin = text(&ORIGIN).is_some_and(|origin| {

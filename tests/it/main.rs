@@ -5,8 +5,10 @@
 #![expect(clippy::float_cmp, reason = "the exposition's counts are whole numbers")]
 #![expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 
+mod accounts;
 mod architecture;
 mod boto3;
+mod check_live;
 mod commands;
 mod discovery;
 mod documents;
@@ -15,9 +17,11 @@ mod formats;
 mod fuzzed;
 mod inventory;
 mod pages;
+mod plan;
 mod program;
 mod prometheus;
 mod readers;
+mod reload;
 mod rig;
 mod scale;
 mod sharding;

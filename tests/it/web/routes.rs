@@ -31,7 +31,7 @@ async fn every_route_answers_with_its_type() {
 #[tokio::test]
 async fn an_unknown_path_is_404_and_a_wrong_method_405_with_allow() {
     let (fake, server) = started().await;
-    for path in ["/metric", "/metrics/", "/-/reload", "/probe/", "/favicon.ico", "/%6detrics"] {
+    for path in ["/metric", "/metrics/", "/-/reload/", "/probe/", "/favicon.ico", "/%6detrics"] {
         for method in ["GET", "HEAD", "POST"] {
             let answer = server.ask(&format!("{method} {path} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
             assert_eq!((answer.status, answer.header("allow")), (404, None), "{method} {path}");

@@ -1,0 +1,123 @@
+//! What a reload changes, for the log: names and numbers, never a value, which may be secret.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::config::Plan;
+use crate::model::AccountName;
+
+/// The difference of two plans.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Accounts that are new.
+    pub accounts_added: Vec<AccountName>,
+    /// Accounts that are there no more.
+    pub accounts_removed: Vec<AccountName>,
+    /// Accounts whose entries differ; all others keep their credentials.
+    pub accounts_changed: Vec<AccountName>,
+    /// Configured transfers that are new.
+    pub transfers_added: usize,
+    /// Configured transfers that are there no more.
+    pub transfers_removed: usize,
+    /// Sections that differ, beside accounts and transfers.
+    pub sections: Vec<&'static str>,
+}
+
+impl Changes {
+    /// From one plan to another.
+    pub fn between(before: &Plan, after: &Plan) -> Self {
+        let entries = |plan: &Plan| -> BTreeMap<AccountName, _> {
+            plan.accounts.iter().map(|account| (account.name.clone(), account.clone())).collect()
+        };
+        let (old, new) = (entries(before), entries(after));
+        let missing_in = |names: &BTreeMap<AccountName, _>, other: &BTreeMap<AccountName, _>| {
+            other.keys().filter(|name| !names.contains_key(*name)).cloned().collect()
+        };
+        let transfers = |plan: &Plan| plan.transfers.iter().cloned().collect::<BTreeSet<_>>();
+        let (listed, wanted) = (transfers(before), transfers(after));
+        let sections = [
+            ("connectors", before.connectors != after.connectors),
+            ("discovery", before.discovery != after.discovery),
+            ("collector", before.collector != after.collector),
+            ("metrics", before.metrics != after.metrics),
+        ];
+        Self {
+            accounts_added: missing_in(&old, &new),
+            accounts_removed: missing_in(&new, &old),
+            accounts_changed: new
+                .iter()
+                .filter(|(name, entry)| old.get(*name).is_some_and(|old| old != *entry))
+                .map(|(name, _)| name.clone())
+                .collect(),
+            transfers_added: wanted.difference(&listed).count(),
+            transfers_removed: listed.difference(&wanted).count(),
+            sections: sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect(),
+        }
+    }
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut said = Vec::new();
+        for (names, what) in [
+            (&self.accounts_added, "accounts added"),
+            (&self.accounts_removed, "accounts removed"),
+            (&self.accounts_changed, "accounts changed"),
+        ] {
+            if !names.is_empty() {
+                let names: Vec<_> = names.iter().map(AccountName::as_str).collect();
+                said.push(format!("{what}: {}", names.join(", ")));
+            }
+        }
+        if self.transfers_added + self.transfers_removed > 0 {
+            said.push(format!("transfers: +{} -{}", self.transfers_added, self.transfers_removed));
+        }
+        if !self.sections.is_empty() {
+            said.push(format!("sections: {}", self.sections.join(", ")));
+        }
+        f.write_str(if said.is_empty() { "nothing" } else { "" })?;
+        f.write_str(&said.join("; "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{AccountPlan, AssumeRole, Secret};
+    use crate::model::TransferKey;
+
+    #[test]
+    fn names_and_numbers_are_told_and_no_secret() {
+        let account = |name: &str, external_id: &str| AccountPlan {
+            name: AccountName::new(name),
+            assume_role: Some(AssumeRole {
+                role_arn: "arn:aws:iam::123456789012:role/r".into(),
+                external_id: Some(Secret::new(external_id)),
+                session_name: "s".into(),
+            }),
+            ..AccountPlan::default()
+        };
+        let key = |transfer: &str| TransferKey {
+            account: AccountName::new("a"),
+            connector: "c-0123456789abcdef0".parse().unwrap(),
+            transfer: transfer.parse().unwrap(),
+        };
+        let before = Plan {
+            accounts: vec![account("a", "hush-one"), account("b", "x"), account("c", "x")],
+            transfers: vec![key("1"), key("2")],
+            ..Plan::default()
+        };
+        let mut after = Plan {
+            accounts: vec![account("c", "x"), account("a", "hush-two"), account("d", "x")],
+            transfers: vec![key("2"), key("3"), key("4")],
+            ..Plan::default()
+        };
+        after.metrics.per_transfer = false;
+        let told = Changes::between(&before, &after).to_string();
+        assert_eq!(
+            told,
+            "accounts added: d; accounts removed: b; accounts changed: a; transfers: +2 -1; sections: metrics"
+        );
+        assert_eq!(Changes::between(&before, &before).to_string(), "nothing");
+    }
+}

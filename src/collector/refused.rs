@@ -1,0 +1,93 @@
+//! Accounts whose credentials are not good: said once for each account and kind, and again when they are good.
+
+use std::collections::BTreeSet;
+
+use crate::model::AccountName;
+use crate::transfer::{ErrorKind, Outcome};
+
+/// An account, and the label of what is wrong with its credentials.
+type Fault = (AccountName, &'static str);
+
+/// What has been said.
+#[derive(Default)]
+pub(super) struct Refused(BTreeSet<Fault>);
+
+/// What a sweep makes of it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Noted {
+    /// Has been said before.
+    pub(super) known: BTreeSet<Fault>,
+    /// Is over.
+    pub(super) healed: BTreeSet<AccountName>,
+}
+
+impl Refused {
+    /// Notes what failed in a sweep that looked at these accounts.
+    pub(super) fn note<'a>(
+        &mut self,
+        looked_at: &[&AccountName],
+        failures: impl Iterator<Item = (&'a AccountName, ErrorKind)>,
+    ) -> Noted {
+        let failures: Vec<_> = failures.collect();
+        // Where nothing was answered, nothing is known of the credentials.
+        let silent: BTreeSet<_> =
+            failures.iter().filter(|(_, kind)| !is_answer(*kind)).map(|(account, _)| *account).collect();
+        let now: BTreeSet<Fault> = failures
+            .iter()
+            .filter(|(_, kind)| is_of_credentials(*kind))
+            .map(|(account, kind)| ((*account).clone(), kind.as_label()))
+            .collect();
+        let known = now.intersection(&self.0).cloned().collect();
+        let bad = |account: &AccountName| silent.contains(account) || now.iter().any(|(bad, _)| bad == account);
+        let healed: BTreeSet<_> = self
+            .0
+            .iter()
+            .map(|(account, _)| account)
+            .filter(|account| looked_at.contains(account) && !bad(account))
+            .cloned()
+            .collect();
+        self.0.retain(|(account, _)| !healed.contains(account));
+        self.0.extend(now);
+        Noted { known, healed }
+    }
+}
+
+fn is_answer(kind: ErrorKind) -> bool {
+    !matches!(kind.outcome(), Outcome::Timeout | Outcome::Network | Outcome::ServerError | Outcome::Malformed)
+}
+
+fn is_of_credentials(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::CredentialsExpired
+            | ErrorKind::CredentialsRejected
+            | ErrorKind::CredentialsMissing
+            | ErrorKind::CredentialsUnavailable
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_account_and_kind_is_said_once_until_it_heals() {
+        use ErrorKind::{AccessDenied, CredentialsExpired, CredentialsMissing, Timeout};
+        let (a, b) = (AccountName::new("a"), AccountName::new("b"));
+        let mut refused = Refused::default();
+        for (looked_at, failures, known, healed, why) in [
+            (vec![&a, &b], vec![(&a, CredentialsExpired)], vec![], vec![], "new"),
+            (vec![&a, &b], vec![(&a, CredentialsExpired), (&b, AccessDenied)], vec!["a"], vec![], "said before"),
+            (vec![&b], vec![(&b, AccessDenied)], vec![], vec![], "not looked at: nothing is known of it"),
+            (vec![&a], vec![(&a, Timeout)], vec![], vec![], "no answer: nothing is known of it"),
+            (vec![&a], vec![(&a, CredentialsMissing)], vec![], vec![], "another kind"),
+            (vec![&a, &b], vec![(&b, CredentialsExpired)], vec![], vec!["a"], "one heals, the other falls"),
+            (vec![&a], vec![(&a, CredentialsExpired)], vec![], vec![], "the next time is new again"),
+        ] {
+            let noted = refused.note(&looked_at, failures.into_iter());
+            let names: Vec<_> = noted.known.iter().map(|(account, _)| account.as_str()).collect();
+            assert_eq!(names, known, "{why}");
+            assert_eq!(noted.healed.iter().map(AccountName::as_str).collect::<Vec<_>>(), healed, "{why}");
+        }
+    }
+}

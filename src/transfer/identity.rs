@@ -1,0 +1,130 @@
+//! Who an account's credentials are, and what AWS's clock says.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_sts::Client;
+use aws_sdk_sts::config::Builder;
+use aws_sdk_transfer::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_transfer::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_transfer::error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+
+use super::classify;
+use super::error::TransferError;
+use super::session::ClientBase;
+use crate::model::Clock;
+
+/// The principal that signs an account's requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Its ARN: of a user, or of a role's session.
+    pub arn: String,
+    /// The number of the AWS account.
+    pub account_id: String,
+}
+
+/// How far the local clock is from AWS's, by the header `Date` of the newest answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Skew {
+    /// How far; to a second, as the header has it.
+    pub by: Duration,
+    /// True where the local clock is ahead.
+    pub ahead: bool,
+}
+
+/// The SDK's client of STS for one account.
+pub struct Identity {
+    client: Client,
+    clock: AwsClock,
+}
+
+impl Identity {
+    /// Of the account and Region of `base`. Makes no call.
+    pub fn new(base: &ClientBase, clock: Arc<dyn Clock>) -> Self {
+        let clock = AwsClock { clock, skew: Arc::default() };
+        let config = Builder::from(&base.sdk).interceptor(clock.clone());
+        Self { client: Client::from_conf(config.build()), clock }
+    }
+
+    /// `GetCallerIdentity`, which needs no permission
+    /// (<https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>).
+    ///
+    /// # Errors
+    /// What the call failed with.
+    pub async fn caller(&self) -> Result<Caller, TransferError> {
+        let answer = self.client.get_caller_identity().send().await.map_err(|error| classify::call(&error))?;
+        Ok(Caller { arn: answer.arn.unwrap_or_default(), account_id: answer.account.unwrap_or_default() })
+    }
+
+    /// The skew, once there was an answer, be it an error.
+    pub fn skew(&self) -> Option<Skew> {
+        *self.clock.skew.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads the clock of each answer.
+#[derive(Clone)]
+struct AwsClock {
+    clock: Arc<dyn Clock>,
+    skew: Arc<Mutex<Option<Skew>>>,
+}
+
+impl fmt::Debug for AwsClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AwsClock")
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for AwsClock {
+    fn name(&self) -> &'static str {
+        "AwsClock"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let told = context.response().headers().get("date").and_then(|date| skew(date, self.clock.now().wall));
+        if told.is_some() {
+            *self.skew.lock().unwrap_or_else(PoisonError::into_inner) = told;
+        }
+        Ok(())
+    }
+}
+
+fn skew(date: &str, local: SystemTime) -> Option<Skew> {
+    let aws = SystemTime::try_from(DateTime::from_str(date, Format::HttpDate).ok()?).ok()?;
+    Some(match local.duration_since(aws) {
+        // The header leaves out what is less than a second.
+        Ok(by) => Skew { by: by.saturating_sub(Duration::from_secs(1)), ahead: true },
+        Err(earlier) => Skew { by: earlier.duration(), ahead: false },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    #[test]
+    fn the_skew_is_that_of_the_date_header() {
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        let date = "Sat, 31 Jan 2026 12:00:00 GMT";
+        for (local, by, ahead) in
+            [(at(1_769_860_800), 0, true), (at(1_769_860_861), 60, true), (at(1_769_860_500), 300, false)]
+        {
+            assert_eq!(skew(date, local), Some(Skew { by: Duration::from_secs(by), ahead }));
+        }
+        for bad in ["", "yesterday", "2026-01-31T12:00:00Z"] {
+            assert_eq!(skew(bad, at(0)), None, "{bad}");
+        }
+    }
+}
