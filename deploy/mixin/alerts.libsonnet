@@ -383,6 +383,35 @@
             wait='5m'
           ),
           alert(
+            'AwsTransferAccountDown', 'critical',
+            'max_over_time(aws_transfer_exporter_account_up[%(lookback)s]) == 0' % c,
+            'The AWS Transfer exporter {{ $labels.instance }} cannot work with the account %s' % account,
+            'AWS refuses the account %s on {{ $labels.instance }}, or does not answer for it: none of its transfers is read.' % account,
+            wait='5m'
+          ),
+          alert(
+            'AwsTransferCertificateExpiresSoon', 'warning',
+            |||
+              max by (job, instance) (
+                last_over_time(aws_transfer_exporter_certificate_not_after_timestamp_seconds[%(lookback)s])
+              ) - time() < %(seconds)s
+            ||| % (c { seconds: c.certificateDays * 86400 }),
+            'The certificate of the AWS Transfer exporter {{ $labels.instance }} ends soon',
+            'The certificate that {{ $labels.instance }} serves ends in {{ $value | humanizeDuration }}. Then Prometheus does not scrape it any more.',
+            wait='5m'
+          ),
+          alert(
+            'AwsTransferRequestsRefused', 'warning',
+            |||
+              sum by (job, instance, reason) (
+                increase(aws_transfer_exporter_http_refused_total[15m])
+              ) > %(refusedRequests)s
+            ||| % c,
+            'The AWS Transfer exporter {{ $labels.instance }} refuses requests',
+            '{{ $labels.instance }} refused {{ $value | printf "%.0f" }} requests within 15 minutes, reason: {{ $labels.reason }}.',
+            wait='5m'
+          ),
+          alert(
             'AwsTransferDiscoveryFailing', 'warning',
             'max_over_time(aws_transfer_exporter_discovery_up[%(lookback)s]) == 0' % c,
             'The AWS Transfer exporter {{ $labels.instance }} cannot read {{ $labels.target }}',

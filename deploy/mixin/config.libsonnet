@@ -46,6 +46,11 @@
     // Above `collector.gone_after`, within which an unknown transfer is still asked again.
     unreadableFor: '20m',
 
+    // Days before its end in which a certificate of the server is to be renewed. Below what renews it by itself.
+    certificateDays: 14,
+    // Refused requests within 15 minutes that are more than a mistyped password.
+    refusedRequests: 20,
+
     // How long a source of transfers may fail.
     discoveryFailingFor: '15m',
     // Above the longest `refresh_interval` in `discovery`, and above what a first look back at CloudTrail takes.

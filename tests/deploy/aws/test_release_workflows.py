@@ -281,3 +281,12 @@ def test_the_checksums_are_of_what_is_published(tmp_path):
     lines = (tmp_path / "SHA256SUMS").read_text().splitlines()
     assert [line.split("  ")[1] for line in lines] == ["a.tar.gz", "b.cdx.json"]
     subprocess.run(["sha256sum", "--check", "--ignore-missing", "../SHA256SUMS"], cwd=tmp_path / "dist", check=True, stdout=subprocess.DEVNULL)
+
+
+def test_the_bill_of_materials_is_made_by_hand_as_by_the_release():
+    script = (ROOT / "deploy/sbom").read_text()
+    release = (ROOT / ".github/workflows/release.yml").read_text()
+    assert re.findall(r"^version=(\S+)$", script, re.MULTILINE) == re.findall(r"CARGO_CYCLONEDX_VERSION: (\S+)", release)
+    command = r"cargo cyclonedx --format json.*"
+    assert [line.replace("$target", "$TARGET") for line in re.findall(command, script)] == re.findall(command, release)
+    assert "`deploy/sbom`" in (ROOT / "RELEASING.md").read_text()

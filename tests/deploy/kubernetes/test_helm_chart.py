@@ -909,3 +909,12 @@ def test_a_value_becomes_its_flag(values, flag):
 def test_a_web_configuration_that_cannot_work_is_refused(values, told):
     done = m.template(MINIMAL | values)
     assert done.returncode != 0 and told in done.stderr
+
+
+def test_the_program_has_every_flag_that_the_chart_gives():
+    text = subprocess.run([m.exporter(), "--help"], capture_output=True, text=True, timeout=10).stdout
+    known = set(re.findall(r"(--[a-z]+\.[a-z-]+(?:\.[a-z]+)?)", text))
+    values = secured(enableLifecycle=True, enableWriteApi=True) | {"autoReloadInterval": "1m"}
+    given = {flag.split("=")[0] for flag in m.container(m.render(values))["args"]}
+    assert len(given) > 8
+    assert given <= known, given - known

@@ -122,3 +122,26 @@ def test_prometheus_scrapes_the_demo_and_loads_the_rules(services, prometheus_fo
     groups = json.loads(get(f"http://127.0.0.1:{own}/api/v1/rules"))["data"]["groups"]
     kinds = {rule["type"] for group in groups for rule in group["rules"]}
     assert kinds == {"alerting", "recording"}
+
+
+def test_with_tls_prometheus_and_the_exporter_fit_each_other(services, tmp_path):
+    over = yaml.safe_load(COMPOSE.with_name("compose.tls.yml").read_text())["services"]
+    assert set(over) <= set(services)
+    made = COMPOSE.parent / "tls/made"
+    sources = {target: source for service in over.values() for source, target in mounts(service)}
+    assert sources["/etc/aws-transfer-exporter/web"] == made
+    script = (made.parent / "make").read_text()
+    for source in sources.values():
+        # What is not made is there; what is made is what the script makes.
+        assert source == made or source.exists() or (source.parent == made and source.name in script), source
+    flags = dict(flag.split("=", 1) for flag in over["exporter"]["command"][1:])
+    assert flags["--web.config.file"] == "/etc/aws-transfer-exporter/web/web.yml" and "> web.yml" in script
+    # The probe goes where no password is wanted.
+    assert over["exporter"]["healthcheck"]["test"][-1] == f"--web.listen-address={flags['--web.health-listen-address']}"
+    plain, tls = (yaml.safe_load(COMPOSE.with_name(f"prometheus{kind}.yml").read_text()) for kind in ("", ".tls"))
+    [scrape] = tls["scrape_configs"]
+    used = [scrape.pop("tls_config")["ca_file"], scrape["basic_auth"]["password_file"]]
+    assert all(f"/etc/prometheus/{path}" in sources for path in used)
+    assert scrape.pop("scheme") == "https" and scrape.pop("basic_auth")["username"] == "prometheus"
+    # All else is as without.
+    assert tls == plain

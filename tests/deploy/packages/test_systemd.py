@@ -49,6 +49,14 @@ def test_the_folder_that_the_defaults_name_is_the_units():
     assert f"#ARGS={path}\n" in defaults.read_text() and path in README.read_text()
 
 
+def test_it_can_tell_systemd_what_it_waits_for():
+    unit = dict(re.findall(r"^(\w+)=(.*)$", UNIT.read_text(), re.MULTILINE))
+    # systemd 252 knows no notify-reload.
+    assert (unit["Type"], unit["NotifyAccess"]) == ("notify", "main")
+    assert "AF_UNIX" in unit["RestrictAddressFamilies"].split(), "the notification goes through a socket of this family"
+    assert unit["WatchdogSec"] == "60s" and "60 seconds (`WatchdogSec`)" in README.read_text()
+
+
 def test_the_installation_by_hand_works(static_exporter, tmp_path, processes):
     commands = re.search(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)[1]
     assert len(commands.splitlines()) <= 5

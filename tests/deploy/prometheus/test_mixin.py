@@ -47,6 +47,8 @@ CHANGED = {
     "noFileCompletedSelector": 'connector_id!="c-0123456789abcdef0"',
     "staleMinutes": 31,
     "unreadableFor": "40m",
+    "certificateDays": 30,
+    "refusedRequests": 50,
     "discoveryFailingFor": "20m",
     "discoveryStaleMinutes": 90,
     "queueMessages": 5000,
