@@ -37,6 +37,9 @@ _aws__transfer__exporter() {
             aws__transfer__exporter,once)
                 cmd="aws__transfer__exporter__subcmd__once"
                 ;;
+            aws__transfer__exporter,plan)
+                cmd="aws__transfer__exporter__subcmd__plan"
+                ;;
             aws__transfer__exporter,results)
                 cmd="aws__transfer__exporter__subcmd__results"
                 ;;
@@ -64,6 +67,9 @@ _aws__transfer__exporter() {
             aws__transfer__exporter__subcmd__help,once)
                 cmd="aws__transfer__exporter__subcmd__help__subcmd__once"
                 ;;
+            aws__transfer__exporter__subcmd__help,plan)
+                cmd="aws__transfer__exporter__subcmd__help__subcmd__plan"
+                ;;
             aws__transfer__exporter__subcmd__help,results)
                 cmd="aws__transfer__exporter__subcmd__help__subcmd__results"
                 ;;
@@ -77,13 +83,17 @@ _aws__transfer__exporter() {
 
     case "${cmd}" in
         aws__transfer__exporter)
-            opts="-h -V --config.file --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help --version demo simulate check once results healthcheck completions man help"
+            opts="-h -V --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help --version demo simulate check plan once results healthcheck completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config.auto-reload-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -131,13 +141,17 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__check)
-            opts="-h --config.file --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
+            opts="-h --live --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config.auto-reload-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -185,13 +199,17 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__completions)
-            opts="-h --config.file --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help bash elvish fish powershell zsh"
+            opts="-h --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config.auto-reload-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -239,13 +257,17 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__demo)
-            opts="-h --config.file --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
+            opts="-h --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config.auto-reload-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -293,13 +315,17 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__healthcheck)
-            opts="-h --config.file --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
+            opts="-h --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config.auto-reload-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -347,7 +373,7 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__help)
-            opts="demo simulate check once results healthcheck completions man help"
+            opts="demo simulate check plan once results healthcheck completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -458,6 +484,20 @@ _aws__transfer__exporter() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        aws__subcmd__transfer__subcmd__exporter__subcmd__help__subcmd__plan)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__help__subcmd__results)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -487,13 +527,17 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__man)
-            opts="-h --config.file --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
+            opts="-h --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config.auto-reload-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -541,7 +585,7 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__once)
-            opts="-h --output.file --config.file --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
+            opts="-h --output.file --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -552,6 +596,84 @@ _aws__transfer__exporter() {
                     return 0
                     ;;
                 --config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config.auto-reload-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.health-listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.telemetry-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --storage.path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shard.index)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shard.total)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log.level)
+                    COMPREPLY=($(compgen -W "debug info warn error" -- "${cur}"))
+                    return 0
+                    ;;
+                --log.format)
+                    COMPREPLY=($(compgen -W "logfmt json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aws__subcmd__transfer__subcmd__exporter__subcmd__plan)
+            opts="-h --iam-policy --scrape-interval --latency --files --output --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --scrape-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --latency)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --files)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json" -- "${cur}"))
+                    return 0
+                    ;;
+                --config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config.auto-reload-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -599,7 +721,7 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__results)
-            opts="-h --account --output --config.file --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
+            opts="-h --account --output --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -614,6 +736,10 @@ _aws__transfer__exporter() {
                     return 0
                     ;;
                 --config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config.auto-reload-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -661,7 +787,7 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__simulate)
-            opts="-h --simulator.listen-address --simulator.seed --simulator.expiry --simulator.fleet --simulator.accept-any-access-key --config.file --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
+            opts="-h --simulator.listen-address --simulator.seed --simulator.expiry --simulator.fleet --simulator.accept-any-access-key --config.file --config.auto-reload-interval --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -680,6 +806,10 @@ _aws__transfer__exporter() {
                     return 0
                     ;;
                 --config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config.auto-reload-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
