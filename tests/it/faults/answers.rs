@@ -162,6 +162,8 @@ async fn no_credentials_are_to_be_had() {
     fs::write(&profiles, text).unwrap();
     let mut stage = Stage::set_with_profiles(profiles).await;
     fs::write(&out_of_order, "").unwrap();
+    // What was given last serves until it expires.
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let shows = outcome(&["denied"]);
     stage.endures(Reach::OneAccount, |before, now| shows(before, now) && is_down(before, now)).await;
     fs::remove_file(&out_of_order).unwrap();
