@@ -27,6 +27,7 @@ const REGION: &str = "eu-central-1";
 pub(super) async fn run(web: &WebFlags, mut options: Options) -> anyhow::Result<Exit> {
     let shutdown = shutdown::requested()?;
     options.security = web.security()?;
+    let scheme = if options.security.as_ref().is_some_and(|security| security.has_tls()) { "https" } else { "http" };
     let listeners = web.listeners().await?;
     let endpoint = TcpListener::bind("127.0.0.1:0").await?;
     let endpoint_url = format!("http://{}", endpoint.local_addr()?);
@@ -50,21 +51,22 @@ pub(super) async fn run(web: &WebFlags, mut options: Options) -> anyhow::Result<
     background.spawn(async move { while started.recv().await.is_some() {} });
 
     if let Some(listener) = listeners.all.first() {
-        let port = listener.local_addr()?.port();
-        output::print(welcome(port, &web.telemetry_path, &endpoint_url).as_bytes())?;
+        let base = format!("{scheme}://localhost:{}", listener.local_addr()?.port());
+        output::print(welcome(&base, &web.telemetry_path, &endpoint_url).as_bytes())?;
     }
     app.serve(listeners, &web.telemetry_path, shutdown).await;
     background.shutdown().await;
     Ok(Exit::Done)
 }
 
-fn welcome(port: u16, telemetry_path: &str, endpoint_url: &str) -> String {
+fn welcome(base: &str, telemetry_path: &str, endpoint_url: &str) -> String {
     format!(
         "\nA simulated fleet of six connectors is transferring files; no AWS account is used.\n\n  \
-         metrics    http://localhost:{port}{telemetry_path}\n  \
-         page       http://localhost:{port}/\n  \
+         metrics    {base}{telemetry_path}\n  \
+         transfers  {base}/transfers\n  \
+         overview   {base}/\n  \
          simulator  {endpoint_url}/_simulator/\n\n  \
-         What has failed, and why:\n    curl -s localhost:{port}{telemetry_path} | grep 'status=\"FAILED\"' | grep -v ' 0$'\n\n\
+         What has failed, and why:\n    curl -s {base}{telemetry_path} | grep 'status=\"FAILED\"' | grep -v ' 0$'\n\n\
          Each look at the metrics is a scrape. Stop with Ctrl-C.\n\n"
     )
 }
