@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use aws_transfer_exporter::simulator::{DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, LifeScript, Settings};
 use tokio::task::spawn_blocking;
 
-use crate::program::{Running, config, output, peer, program, text};
+use crate::program::{Running, config, output, program, pytest, text};
 use crate::rig::{Exposition, connector, files, get, simulator, transfer};
 use crate::support::{Endpoint, Step, http};
 
@@ -279,16 +279,5 @@ async fn one_accounts_credentials_are_a_metric_and_one_record_and_heal_by_themse
 #[test]
 #[ignore = "needs moto; tests/run brings it"]
 fn moto_gives_the_role_and_tells_the_caller() {
-    let python = peer("TEST_PYTHON", "python3");
-    let judged = Command::new(python)
-        .args(["-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "."])
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/accounts"))
-        .env("EXPORTER", env!("CARGO_BIN_EXE_aws-transfer-exporter"))
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&judged.stdout);
-    assert!(judged.status.success(), "{said}\n{}", String::from_utf8_lossy(&judged.stderr));
-    let last = said.lines().last().unwrap_or_default();
-    assert!(last.contains(" passed") && !last.contains("skipped"), "{last}");
+    pytest("accounts", &["."], ("EXPORTER", env!("CARGO_BIN_EXE_aws-transfer-exporter")));
 }

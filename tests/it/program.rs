@@ -33,6 +33,22 @@ pub(crate) fn signing_program() -> Command {
     command
 }
 
+/// Has pytest run `tests` of this folder below tests/, and prints what it says; every one must pass, and none be skipped.
+pub(crate) fn pytest(folder: &str, tests: &[&str], variable: (&str, &str)) {
+    let judged = Command::new(peer("TEST_PYTHON", "python3"))
+        .args(["-m", "pytest", "-q", "-s", "-p", "no:cacheprovider"])
+        .args(tests)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests").to_owned() + "/" + folder)
+        .env(variable.0, variable.1)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&judged.stdout);
+    assert!(judged.status.success(), "{said}\n{}", String::from_utf8_lossy(&judged.stderr));
+    let last = said.lines().last().unwrap_or_default();
+    assert!(last.contains(" passed") && !last.contains("skipped"), "{last}");
+}
+
 pub(crate) fn output(command: &mut Command) -> Output {
     command.output().unwrap()
 }
