@@ -18,10 +18,10 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
+use super::bounds::Bounds;
 use super::connections::Place;
 use super::front::Front;
 use super::sent::Sent;
-use super::serve::Bounds;
 use super::stream::Watched;
 use crate::metrics::own::Refused;
 

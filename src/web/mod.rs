@@ -21,6 +21,7 @@
 
 mod auth;
 mod body;
+mod bounds;
 mod client_certificate;
 mod connection;
 mod connections;
@@ -33,6 +34,7 @@ mod limit;
 pub mod listen;
 mod pages;
 mod reload;
+mod response;
 mod route;
 mod security;
 mod sent;
@@ -52,10 +54,11 @@ use crate::model::{ConnectorId, Shard, TransferId};
 use crate::tracker::failures::KeptFailure;
 use crate::tracker::select::{Query, Selection};
 
+pub use bounds::Bounds;
 pub use connections::MAX_CONNECTIONS;
 pub use pages::{Overview, Probe, ProbeRefusal};
 pub use security::{Active, Security};
-pub use serve::{Bounds, Server, run};
+pub use serve::{Server, run};
 
 /// What the write API was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

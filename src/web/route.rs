@@ -1,7 +1,5 @@
 //! Which handler answers, pure.
 
-use super::pages::Page;
-
 /// A request's destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route {
@@ -35,6 +33,31 @@ impl Route {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed(_) => "method_not_allowed",
         }
+    }
+}
+
+/// What `pages` answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Page {
+    Landing,
+    Transfers,
+    TransfersJson,
+    Targets,
+    OpenApi,
+    Probe,
+}
+
+impl Page {
+    pub(super) fn at(path: &str) -> Option<Self> {
+        Some(match path {
+            "/" => Self::Landing,
+            "/transfers" => Self::Transfers,
+            "/api/v1/transfers" => Self::TransfersJson,
+            "/api/v1/targets" => Self::Targets,
+            "/api/v1/openapi.json" => Self::OpenApi,
+            "/probe" => Self::Probe,
+            _ => return None,
+        })
     }
 }
 

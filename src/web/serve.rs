@@ -12,8 +12,9 @@ use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use super::Exporter;
+use super::bounds::Bounds;
 use super::connection::Connection;
-use super::connections::{Connections, MAX_CONNECTIONS};
+use super::connections::Connections;
 use super::front::Front;
 use super::security::Security;
 use crate::metrics::own::{OwnMetrics, Refused};
@@ -24,34 +25,6 @@ const MAX_HEALTH_CONNECTIONS: usize = 32;
 const LAST_HEADS: Duration = Duration::from_millis(500);
 /// The pause after an accept that failed for want of a resource.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// What clients may ask of the server in connections and time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
-    /// Connections at once. Default [`MAX_CONNECTIONS`].
-    pub connections: usize,
-    /// A TLS handshake must be done within this time. Default 10 s.
-    pub handshake: Duration,
-    /// A whole request head must arrive within this time, from the first byte on or from the answer before it; so this
-    /// is the keep-alive time as well. Default 30 s.
-    pub header: Duration,
-    /// A client that takes nothing of its answer for this long is given up. Default 10 s.
-    pub stall: Duration,
-    /// Requests in flight are answered for at most this long once the server stops. Default 10 s.
-    pub grace: Duration,
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
-        Self {
-            connections: MAX_CONNECTIONS,
-            handshake: Duration::from_secs(10),
-            header: Duration::from_secs(30),
-            stall: Duration::from_secs(10),
-            grace: Duration::from_secs(10),
-        }
-    }
-}
 
 /// [`Server::run`] under the default bounds, in plain HTTP for everybody.
 pub async fn run(

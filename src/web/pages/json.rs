@@ -13,7 +13,7 @@ use crate::tracker::failures::KeptFailure;
 use crate::tracker::recent::RecentFiles;
 use crate::tracker::select::{Listed, STUCK_AFTER, StateFilter};
 use crate::web::Exporter;
-use crate::web::handlers::JSON;
+use crate::web::response::JSON;
 
 /// Transfers of an answer where the query names no limit.
 const LIMIT: usize = 100;

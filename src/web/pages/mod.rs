@@ -16,7 +16,8 @@ use hyper::{Request, Response, StatusCode};
 
 use super::Exporter;
 use super::body::Body;
-use super::handlers::{self, HTML, JSON, PLAIN};
+use super::response::{self, HTML, JSON, PLAIN};
+use super::route::Page;
 use crate::model::{Account, ConnectorView, LastSweep, Page as Rows};
 use crate::tracker::recent::RecentFiles;
 use query::BadParameter;
@@ -61,31 +62,6 @@ impl Overview {
     }
 }
 
-/// What is answered here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Page {
-    Landing,
-    Transfers,
-    TransfersJson,
-    Targets,
-    OpenApi,
-    Probe,
-}
-
-impl Page {
-    pub(super) fn at(path: &str) -> Option<Self> {
-        Some(match path {
-            "/" => Self::Landing,
-            "/transfers" => Self::Transfers,
-            "/api/v1/transfers" => Self::TransfersJson,
-            "/api/v1/targets" => Self::Targets,
-            "/api/v1/openapi.json" => Self::OpenApi,
-            "/probe" => Self::Probe,
-            _ => return None,
-        })
-    }
-}
-
 /// The description of the routes below `/api/v1`, and of `/probe`.
 const OPENAPI: &str = include_str!("openapi.json");
 
@@ -99,7 +75,7 @@ pub(super) async fn answer<B>(
     let query = request.uri().query().unwrap_or_default().to_owned();
     match page {
         Page::Probe => probe(request, &query, exporter).await,
-        Page::OpenApi => finish(handlers::text(StatusCode::OK, JSON, OPENAPI)),
+        Page::OpenApi => finish(response::text(StatusCode::OK, JSON, OPENAPI)),
         Page::Landing | Page::Transfers | Page::TransfersJson | Page::Targets => {
             let telemetry_path = telemetry_path.to_owned();
             // To look through a hundred thousand transfers takes its time.
@@ -112,7 +88,7 @@ pub(super) async fn answer<B>(
             let (status, kind, text) = made.await.unwrap_or_else(|_| {
                 (StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "the page could not be made\n".to_owned())
             });
-            finish(handlers::text(status, kind, text))
+            finish(response::text(status, kind, text))
         }
     }
 }
@@ -120,21 +96,21 @@ pub(super) async fn answer<B>(
 async fn probe<B>(request: &Request<B>, query: &str, exporter: Arc<dyn Exporter>) -> Response<Body> {
     let probe = match query::probe(query) {
         Ok(probe) => probe,
-        Err(error) => return finish(handlers::text(StatusCode::BAD_REQUEST, JSON, json::error(&error))),
+        Err(error) => return finish(response::text(StatusCode::BAD_REQUEST, JSON, json::error(&error))),
     };
-    let (wanted, timeout) = handlers::wanted(request);
+    let (wanted, timeout) = response::wanted(request);
     let formats = wanted.clone();
     if request.method() == hyper::Method::HEAD {
-        return handlers::exposition(&formats, crate::metrics::exposition::Body::Whole(Vec::new()));
+        return response::exposition(&formats, crate::metrics::exposition::Body::Whole(Vec::new()));
     }
     match exporter.probe(probe, wanted, timeout).await {
-        Ok(exposition) => finish(handlers::exposition(&formats, exposition)),
+        Ok(exposition) => finish(response::exposition(&formats, exposition)),
         Err(refusal @ ProbeRefusal::Account) => {
             let error = BadParameter { parameter: "account".into(), message: refusal.to_string() };
-            finish(handlers::text(StatusCode::BAD_REQUEST, JSON, json::error(&error)))
+            finish(response::text(StatusCode::BAD_REQUEST, JSON, json::error(&error)))
         }
         Err(refusal @ ProbeRefusal::Exposition) => {
-            finish(handlers::text(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, format!("{refusal}\n")))
+            finish(response::text(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, format!("{refusal}\n")))
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::tracker::failures::{KeptFailure, MAX_FAILURES};
 use crate::tracker::recent::RecentFiles;
 use crate::tracker::select::{Listed, Query, STUCK_AFTER, StateFilter};
 use crate::web::Exporter;
-use crate::web::handlers::HTML;
+use crate::web::response::HTML;
 
 /// Rows of a table where the query names no limit.
 const ROWS: usize = 25;
