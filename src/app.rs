@@ -6,6 +6,7 @@ mod figures;
 pub mod notify;
 mod pages;
 mod probe;
+pub mod reloads;
 mod sources;
 
 use std::collections::BTreeSet;
@@ -34,7 +35,6 @@ use crate::model::{
     AccountName, Clock, ConnectorId, ConnectorKey, ConnectorTitle, Fact, FileResult, Now, Origin, Shard,
     StartedTransfer, TransferId, TransferKey,
 };
-use crate::reload::{Cause, Reloads};
 use crate::store::file::FileStore;
 use crate::store::{Store, StoreError};
 use crate::tracker::failures::KeptFailure;
@@ -45,6 +45,7 @@ use crate::transfer::session::{ClientBase, Identity, StaticCredentials};
 use crate::transfer::{ErrorKind, TransferError, all_file_results};
 use crate::web::{self, NotReloaded, Overview, Probe, ProbeRefusal, Refusal, Security, Write};
 use probe::Probes;
+use reloads::Reloads;
 use sources::{Sources, Surroundings};
 
 /// At the stop, the last write is waited for no longer.
@@ -361,7 +362,7 @@ impl web::Exporter for App {
                 return Err(NotReloaded::Disabled);
             }
             let reloads = self.reloads.get().ok_or(NotReloaded::NoFile)?;
-            reloads.request(Cause::Http).await.map_err(NotReloaded::Refused)
+            reloads.request().await.map_err(NotReloaded::Refused)
         })
     }
 

@@ -10,17 +10,16 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, error, info};
 
+use crate::app::reloads::{Reloads, Request};
 use crate::app::{App, notify};
 use crate::config::{self, ConfigText, Digest, Problems};
 
 /// A file that differs is read again after this time: one that is still being written is not taken.
 const SETTLED: Duration = Duration::from_secs(1);
-/// Requests that may wait for one that is being done.
-const WAITING: usize = 16;
 
 /// The stream of SIGHUPs.
 ///
@@ -32,7 +31,7 @@ pub fn hangups() -> io::Result<Signal> {
 
 /// Who asks for a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
+enum Cause {
     /// SIGHUP.
     Signal,
     /// `POST /-/reload`.
@@ -48,28 +47,6 @@ impl Cause {
             Self::Http => "POST /-/reload",
             Self::Content => "the content changed",
         }
-    }
-}
-
-/// Asks for reloads.
-#[derive(Clone)]
-pub struct Reloads(mpsc::Sender<Request>);
-
-struct Request {
-    cause: Cause,
-    answer: oneshot::Sender<Result<(), String>>,
-}
-
-impl Reloads {
-    /// Reloads, and returns once the new configuration is in force.
-    ///
-    /// # Errors
-    /// Why it is not: then the one before is. No reason holds a secret.
-    pub async fn request(&self, cause: Cause) -> Result<(), String> {
-        let stopping = || "the exporter is stopping".to_owned();
-        let (answer, answered) = oneshot::channel();
-        self.0.send(Request { cause, answer }).await.map_err(|_| stopping())?;
-        answered.await.map_err(|_| stopping())?
     }
 }
 
@@ -101,9 +78,9 @@ pub struct Reloader {
 impl Reloader {
     /// Of `app`, whose configuration is `text`, as `file` had it.
     pub fn new(app: Arc<App>, file: PathBuf, text: &ConfigText) -> Self {
-        let (sender, requests) = mpsc::channel(WAITING);
+        let (reloads, requests) = Reloads::new();
         app.tell_configuration(text.digest());
-        app.reload_by(Reloads(sender));
+        app.reload_by(reloads);
         Self { app, file, parts: Vec::new(), requests, tried: Content::Text(text.digest()) }
     }
 
@@ -134,10 +111,9 @@ impl Reloader {
                     // It has been logged.
                     let _ = self.reload(Cause::Signal).await;
                 }
-                Some(Request { cause, answer }) = self.requests.recv() => {
-                    let reloaded = self.reload(cause).await;
-                    // Who asked may have gone.
-                    let _ = answer.send(reloaded);
+                Some(request) = self.requests.recv() => {
+                    let reloaded = self.reload(Cause::Http).await;
+                    request.answer(reloaded);
                 }
                 _ = look => self.look().await,
             }
