@@ -207,8 +207,12 @@ def test_the_versions_are_the_programs():
 
 # The configuration
 
+# That of the exporter; the web configuration is another file.
+DOCUMENT = (m.ROOT / "CONFIGURATION.md").read_text().split("\n## Web configuration")[0]
+
+
 def test_the_schema_has_the_keys_of_the_document():
-    tables = re.findall(r"^\| key \|.*\n\|[-| ]+\|\n((?:\|.*\n)+)", (m.ROOT / "CONFIGURATION.md").read_text(), re.MULTILINE)
+    tables = re.findall(r"^\| key \|.*\n\|[-| ]+\|\n((?:\|.*\n)+)", DOCUMENT, re.MULTILINE)
     documented = [set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) for table in tables]
     keys = CONFIGURATION["properties"]
     account = keys["accounts"]["items"]["properties"]
@@ -217,15 +221,14 @@ def test_the_schema_has_the_keys_of_the_document():
              *(source["items"]["properties"] for source in keys["discovery"]["properties"].values()),
              keys["collector"]["properties"], keys["metrics"]["properties"]]
     assert documented == [set(properties) for properties in named]
-    headings = re.findall(r"^## `(\w+)`$", (m.ROOT / "CONFIGURATION.md").read_text(), re.MULTILINE)
+    headings = re.findall(r"^## `(\w+)`$", DOCUMENT, re.MULTILINE)
     assert headings == list(keys)
-    sources = re.findall(r"^### `discovery\.(\w+)`$", (m.ROOT / "CONFIGURATION.md").read_text(), re.MULTILINE)
+    sources = re.findall(r"^### `discovery\.(\w+)`$", DOCUMENT, re.MULTILINE)
     assert sources == list(keys["discovery"]["properties"])
 
 
 def test_the_schema_has_the_bounds_of_the_document():
-    rows = re.findall(r"^\| `(\w+)` \| (?:whole )?number, ([\d.]+) to ([\d.]+) \|",
-                      (m.ROOT / "CONFIGURATION.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| (?:whole )?number, ([\d.]+) to ([\d.]+) \|", DOCUMENT, re.MULTILINE)
     assert rows
     keys = CONFIGURATION["properties"]["collector"]["properties"] | CONFIGURATION["properties"]["metrics"]["properties"]
     for key, low, high in rows:
@@ -278,7 +281,7 @@ def test_there_is_no_checksum_of_what_the_chart_does_not_hold(values):
 
 def test_the_defaults_are_the_programs():
     text = subprocess.run([m.exporter(), "--help"], capture_output=True, text=True, timeout=10).stdout
-    default = dict(re.findall(r"(--[a-z.-]+) <.*?\[default: (\S+)\]", text, re.DOTALL))
+    default = dict(re.findall(r"(--[a-z.-]+) <(?:(?!\n +--).)*?\[default: (\S+)\]", text, re.DOTALL))
     assert default["--web.listen-address"] == f":{VALUES['containerPort']}"
     assert VALUES["service"]["port"] == VALUES["containerPort"]
     assert default["--web.telemetry-path"] == VALUES["telemetryPath"]

@@ -107,8 +107,8 @@ def test_the_whole_life_in_a_booted_debian(machine, simulator):
     assert machine.show(UNIT, "ActiveState")["ActiveState"] == "inactive"
     assert machine.run("getent", "passwd", "aws-transfer-exporter").stdout.endswith(":/nonexistent:/usr/sbin/nologin\n")
 
-    # Started without a transfer: it says so, and gives up.
-    machine.run("systemctl", "start", UNIT)
+    # Started without a transfer: the start fails, since it was never ready; it says why, and gives up.
+    assert machine.run("systemctl", "start", UNIT, check=False).returncode == 1
     eventually("it has failed", lambda: machine.show(UNIT, "NRestarts")["NRestarts"] != "0")
     assert "`transfers`" in machine.journal(UNIT)
     machine.run("systemctl", "stop", UNIT)
@@ -119,8 +119,10 @@ def test_the_whole_life_in_a_booted_debian(machine, simulator):
     machine.write(ENVIRONMENT, "ARGS=--log.format=json --log.level=debug\n" + keys, "600")
     machine.run("aws-transfer-exporter", "check", f"--config.file={CONFIG}")
     machine.run("systemctl", "enable", "--now", UNIT)
-    text = eventually("it answers", lambda: metrics(machine))
+    # The start has waited until it answers.
+    text = metrics(machine)
     assert UP in text
+    assert machine.show(UNIT, "Type", "NotifyAccess") == {"Type": "notify", "NotifyAccess": "main"}
     assert '"message":"starting"' in machine.journal(UNIT)
     machine.run("aws-transfer-exporter", "healthcheck")
     # The hardening hides nothing that the exporter tells of itself.

@@ -66,7 +66,7 @@ def test_nothing_is_in_it_but_the_program_the_certificates_and_the_licences(imag
 
 
 def test_it_is_small(image):
-    assert image.size() < 25_000_000
+    assert image.size() < 30_000_000
 
 
 def test_it_says_what_it_is_and_how_it_runs(image):
