@@ -124,25 +124,34 @@ def answers(url):
 
 @contextlib.contextmanager
 def demo(folder):
-    """The Prometheus, scraping the demo each second under two instances, each of them scraped already."""
+    """The Prometheus, scraping the demo each second under two instances, each of them scraped already.
+
+    The demo keeps what it knows and speaks TLS, so that every family of the exporter is there."""
     folder = Path(folder)
+    names = ",".join(f"IP:{host}" for host in HOSTS)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-days", "30", "-subj", "/CN=demo", "-addext", f"subjectAltName={names}",
+                    "-keyout", folder / "key.pem", "-out", folder / "cert.pem"], check=True, capture_output=True)
+    (folder / "web.yml").write_text("tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n", encoding="utf-8")
     program, prometheus = exporter(), tool("prometheus")
-    port, api = free_port(), free_port()
+    port, api, health = free_port(), free_port(), free_port()
     listen = [f"--web.listen-address={host}:{port}" for host in HOSTS]
     config = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
         "scrape_configs": [
-            {"job_name": JOB, "static_configs": [{"targets": [f"{host}:{port}" for host in HOSTS]}]},
+            {"job_name": JOB, "scheme": "https", "tls_config": {"ca_file": str(folder / "cert.pem")},
+             "static_configs": [{"targets": [f"{host}:{port}" for host in HOSTS]}]},
             {"job_name": "prometheus", "static_configs": [{"targets": [f"127.0.0.1:{api}"]}]},
         ],
     }
     (folder / "prometheus.yml").write_text(json.dumps(config), encoding="utf-8")
     with (
-        running([program, "demo", f"--storage.path={folder}/storage", *listen], folder / "exporter.log") as process,
+        running([program, "demo", f"--storage.path={folder}/storage", f"--web.config.file={folder}/web.yml",
+                 f"--web.health-listen-address=127.0.0.1:{health}", *listen], folder / "exporter.log") as process,
         running([prometheus, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
                  f"--web.listen-address=127.0.0.1:{api}"], folder / "prometheus.log"),
     ):
-        wait_until(answers(f"http://127.0.0.1:{port}/-/healthy"), 20, "the demo does not answer")
+        wait_until(answers(f"http://127.0.0.1:{health}/-/healthy"), 20, "the demo does not answer")
         wait_until(answers(f"http://127.0.0.1:{api}/-/ready"), 30, "Prometheus is not ready")
         found = Prometheus(f"http://127.0.0.1:{api}", process)
         scraped = f'count(up{{job="{JOB}"}} == 1) == {len(HOSTS)}'

@@ -16,14 +16,29 @@ def prometheus(tmp_path_factory):
         pytest.fail("EXPORTER is not set: it names the exporter's binary")
     folder = tmp_path_factory.mktemp("prometheus")
     demo, port = free_port(), free_port()
+    # With TLS and a storage every family of the exporter is there.
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+         "-subj", "/CN=demo", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
+        check=True, capture_output=True,
+    )
+    (folder / "web.yml").write_text("tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n")
     (folder / "prometheus.yml").write_text(
         "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
         "scrape_configs:\n"
         "  - job_name: aws-transfer-exporter\n"
+        "    scheme: https\n"
+        f"    tls_config: {{ca_file: {folder}/cert.pem}}\n"
         f"    static_configs: [{{targets: ['127.0.0.1:{demo}']}}]\n"
     )
     commands = [
-        [exporter, "demo", f"--storage.path={folder}/storage", f"--web.listen-address=127.0.0.1:{demo}"],
+        [
+            exporter,
+            "demo",
+            f"--storage.path={folder}/storage",
+            f"--web.config.file={folder}/web.yml",
+            f"--web.listen-address=127.0.0.1:{demo}",
+        ],
         [
             tool("prometheus"),
             f"--config.file={folder}/prometheus.yml",
