@@ -4,13 +4,14 @@
 #![allow(dead_code, unreachable_pub, clippy::allow_attributes, reason = "a fuzz target uses one of the functions")]
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_smithy_http_client::test_util::infallible_client_fn;
 use aws_smithy_types::body::SdkBody;
 use aws_transfer_exporter::app::{App, Options, system_clock};
-use aws_transfer_exporter::config::{AccountPlan, CollectorPlan, ConfigFile, Plan, targets as read_targets};
+use aws_transfer_exporter::config::{AccountPlan, CollectorPlan, ConfigFile, Plan, WebPlan, targets as read_targets};
 use aws_transfer_exporter::discovery::Include;
 use aws_transfer_exporter::discovery::body::{self, Body, Wanted};
 use aws_transfer_exporter::metrics::negotiate;
@@ -204,4 +205,25 @@ pub fn request_head(bytes: &[u8]) {
         assert!(answer.is_empty() || answer.starts_with(b"HTTP/1."), "{}", String::from_utf8_lossy(&answer));
         assert!(!answer.windows(SECRET.len()).any(|window| window == SECRET.as_bytes()), "a secret is shown");
     });
+}
+
+/// A web configuration: a plan, or problems each with a line that the text has. No hash of a password is told.
+pub fn web_config(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let breaks = text.matches(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).count();
+    match WebPlan::read("w", Path::new("/folder"), text) {
+        Ok(plan) => {
+            assert!(plan.rate_limit.is_none_or(|limit| !limit.interval.is_zero() && limit.burst > 0));
+            for (name, value) in &plan.headers {
+                assert!(value.bytes().all(|b| (0x20..0x7f).contains(&b)), "{name}: {value:?}");
+            }
+        }
+        Err(problems) => {
+            assert!(problems.count() > 0);
+            for problem in &problems {
+                assert!(problem.line.is_none_or(|line| (1..=breaks + 2).contains(&line)), "{problem}");
+                assert!(!problem.message.chars().any(char::is_control), "{problem:?}");
+            }
+        }
+    }
 }

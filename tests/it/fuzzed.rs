@@ -46,3 +46,8 @@ fn no_message_tells_of_what_cannot_be() {
 fn whatever_a_client_sends_the_answer_is_http() {
     replay("request_head", targets::request_head);
 }
+
+#[test]
+fn every_web_configuration_becomes_a_plan_or_problems_with_their_lines() {
+    replay("web_config", targets::web_config);
+}
