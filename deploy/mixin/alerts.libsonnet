@@ -377,9 +377,13 @@
           ),
           alert(
             'AwsTransferConfigReloadFailed', 'warning',
-            'max_over_time(aws_transfer_exporter_config_last_reload_successful[%(lookback)s]) == 0' % c,
+            |||
+              max_over_time(aws_transfer_exporter_config_last_reload_successful[%(lookback)s]) == 0
+              or
+              max_over_time(aws_transfer_exporter_web_config_last_reload_successful[%(lookback)s]) == 0
+            ||| % c,
             'The AWS Transfer exporter {{ $labels.instance }} could not load its configuration',
-            'The last reload on {{ $labels.instance }} failed. It goes on with the configuration before; transfers added since are not watched.',
+            'The last reload on {{ $labels.instance }} failed. It goes on with the configuration, the web configuration and the certificates before; what has been changed since is not in force.',
             wait='5m'
           ),
           alert(
