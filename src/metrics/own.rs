@@ -180,7 +180,7 @@ impl OwnMetrics {
         self.rate_limit.with_label_values(&[account.name.as_str(), &account.region]).set(rate);
     }
 
-    /// Tells whether AWS answered the newest attempt of an account, and let it be made.
+    /// Tells whether AWS answered the newest attempt of an account, and took the credentials.
     pub fn set_account_up(&self, account: &Account, up: bool) {
         self.account_up.with_label_values(&[account.name.as_str(), &account.region]).set(f64::from(u8::from(up)));
     }
