@@ -23,6 +23,7 @@ impl Measured {
                 own.count_requests(&account, operation.as_label(), outcome.as_label(), 0);
             }
         }
+        own.know_account(&account);
         own.set_rate_limit(&account, limits.rate());
         Self { account, own, limits }
     }

@@ -262,7 +262,7 @@ async fn probes_of_the_same_at_once_share_a_look_and_keep_to_their_time() {
 async fn a_flood_of_probes_is_bounded_and_scrapes_are_answered_meanwhile() {
     let (simulator, url) = simulator(Settings::default()).await;
     let exporter = exporter(&url, 0, Options::default()).await;
-    simulator.set_faults(Faults { latency: Duration::from_secs(60), ..Faults::default() });
+    simulator.set_faults(Faults { latency: Duration::from_mins(1), ..Faults::default() });
     let before = simulator.calls().of(Operation::ListFileTransferResults);
     let (looks, places, refused) = (32 / 4, 32 / 4 + 64, 25);
     let mut probes: FuturesUnordered<_> = (0..places + refused)

@@ -120,7 +120,7 @@ pub(super) async fn answer<B>(
         Page::OpenApi => finish(handlers::text(StatusCode::OK, JSON, OPENAPI)),
         Page::Landing | Page::Transfers | Page::TransfersJson | Page::Targets => {
             let telemetry_path = telemetry_path.to_owned();
-            let Some(place) = turns.place() else { return busy("429 too many pages wait already".to_owned()) };
+            let Some(place) = turns.place() else { return busy("429 too many pages wait already") };
             let turn = turns.turn().await;
             // To look through a hundred thousand transfers takes its time.
             let made = tokio::task::spawn_blocking(move || {
@@ -157,7 +157,7 @@ async fn probe<B>(request: &Request<B>, query: &str, exporter: Arc<dyn Exporter>
             let error = BadParameter { parameter: "account".into(), message: refusal.to_string() };
             finish(handlers::text(StatusCode::BAD_REQUEST, JSON, json::error(&error)))
         }
-        Err(refusal @ ProbeRefusal::Busy) => busy(refusal.to_string()),
+        Err(refusal @ ProbeRefusal::Busy) => busy(&refusal.to_string()),
         Err(refusal @ ProbeRefusal::Exposition) => {
             finish(handlers::text(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, format!("{refusal}\n")))
         }
@@ -165,7 +165,7 @@ async fn probe<B>(request: &Request<B>, query: &str, exporter: Arc<dyn Exporter>
 }
 
 /// As the rate limit answers.
-fn busy(text: String) -> Response<Body> {
+fn busy(text: &str) -> Response<Body> {
     let mut response = finish(handlers::text(StatusCode::TOO_MANY_REQUESTS, PLAIN, format!("{text}\n")));
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
