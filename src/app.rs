@@ -84,7 +84,7 @@ pub struct App {
     started: SystemTime,
     pieces: Mutex<Cache>,
     /// For each core one: more expositions at once take no less time, and each holds a compressor's memory.
-    makers: Semaphore,
+    makers: Arc<Semaphore>,
     ready: AtomicBool,
     sources: Mutex<Discovery>,
     probes: Arc<Probes>,
@@ -134,7 +134,7 @@ impl App {
             accounts: Mutex::default(),
             started,
             pieces: Mutex::default(),
-            makers: Semaphore::new(std::thread::available_parallelism().map_or(1, NonZero::get)),
+            makers: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, NonZero::get))),
             ready: AtomicBool::new(true),
             sources: Mutex::default(),
             probes: Arc::default(),
@@ -303,9 +303,14 @@ impl web::Exporter for App {
                 self.collector.known()
             };
             let app = Arc::clone(&self);
-            let _turn = self.makers.acquire().await;
+            let turn = Arc::clone(&self.makers).acquire_owned().await;
             // To compress changed pages takes its time, and other scrapes want the threads that answer.
-            let body = tokio::task::spawn_blocking(move || app.exposition(&collected, &wanted, true)).await;
+            let body = tokio::task::spawn_blocking(move || {
+                // Held until it is made: a client that has gone does not end it.
+                let _turn = turn;
+                app.exposition(&collected, &wanted, true)
+            })
+            .await;
             body.map_err(Into::into)
                 .flatten()
                 .inspect_err(|error| error!(%error, "the exposition could not be made"))

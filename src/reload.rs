@@ -69,7 +69,7 @@ enum Content {
 pub struct Reloader {
     app: Arc<App>,
     file: PathBuf,
-    parts: Vec<Part>,
+    parts: Vec<Arc<dyn Fn() -> anyhow::Result<Commit> + Send + Sync>>,
     requests: mpsc::Receiver<Request>,
     /// What was taken or refused last.
     tried: Content,
@@ -87,7 +87,7 @@ impl Reloader {
     /// The same with `part`, which takes effect with the plan or not at all.
     #[must_use]
     pub fn with(mut self, part: Part) -> Self {
-        self.parts.push(part);
+        self.parts.push(part.into());
         self
     }
 
@@ -165,7 +165,12 @@ impl Reloader {
         let resolved = tokio::task::spawn_blocking(move || text.resolve(&|name| std::env::var(name).ok()));
         let plan = resolved.await.context("the configuration could not be read")??;
         let prepared = Box::pin(self.app.prepare(plan)).await?;
-        let commits = self.parts.iter().map(|part| part()).collect::<anyhow::Result<Vec<_>>>()?;
+        let mut commits = Vec::with_capacity(self.parts.len());
+        for part in &self.parts {
+            let part = Arc::clone(part);
+            // It may wait for files.
+            commits.push(tokio::task::spawn_blocking(move || part()).await.context("a part of it panicked")??);
+        }
         let changes = self.app.commit(prepared).await;
         for commit in commits {
             commit();

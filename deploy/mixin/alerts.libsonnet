@@ -390,7 +390,7 @@
             'AwsTransferAccountDown', 'critical',
             'max_over_time(aws_transfer_exporter_account_up[%(lookback)s]) == 0' % c,
             'The AWS Transfer exporter {{ $labels.instance }} cannot work with the account %s' % account,
-            'AWS refuses the account %s on {{ $labels.instance }}, or does not answer for it: none of its transfers is read.' % account,
+            'AWS refuses the credentials of the account %s on {{ $labels.instance }}, there are none, or no answer comes: none of its transfers is read.' % account,
             wait='5m'
           ),
           alert(

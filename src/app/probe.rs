@@ -1,6 +1,9 @@
 //! `/probe`: one look at one transfer, now. It goes by the account's rate and concurrency as all looks do, and the
 //! transfer is not tracked by it. Two probes of the same at once share a look. A look is made each time, however young the
 //! last one is: who probes asks for now, and paces it by the scrape interval. A look that nobody waits for any more ends.
+//!
+//! Anybody may make up ids, and each costs a call. So probes have a quarter of the account's concurrency at most, which
+//! leaves the sweeps the rest of it and of the rate; some more wait, within their time, and others are refused at once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,9 +17,9 @@ use crate::collector::AccountApi;
 use crate::collector::budget::Budget;
 use crate::metrics::probe::{Probed, exposition};
 use crate::metrics::{Wanted, exposition::Body};
-use crate::model::{ConnectorLabels, FileResult, TransferKey};
+use crate::model::{AccountName, ConnectorLabels, FileResult, TransferKey};
 use crate::transfer::all_file_results;
-use crate::web::{Probe, ProbeRefusal};
+use crate::web::{Probe, ProbeRefusal, Turns};
 
 /// What a look told: the files, or nothing.
 type Told = Option<Arc<Vec<FileResult>>>;
@@ -24,13 +27,27 @@ type Told = Option<Arc<Vec<FileResult>>>;
 /// `None` while it runs.
 type Look = watch::Sender<Option<Told>>;
 
+/// One part in so many of an account's concurrency.
+const PART: usize = 4;
+/// Probes of an account that wait beside those whose looks run: a look takes a tenth of a second, a scrape waits for ten.
+const WAITING: usize = 64;
+
 /// The looks that are under way.
 #[derive(Default)]
-pub(super) struct Probes(Mutex<HashMap<TransferKey, Look>>);
+pub(super) struct Probes {
+    running: Mutex<HashMap<TransferKey, Look>>,
+    /// By account, with the looks at once.
+    turns: Mutex<HashMap<AccountName, (usize, Turns)>>,
+}
 
 impl Probes {
     /// The running look at a transfer, or a new one.
-    fn start_or_join(self: &Arc<Self>, key: &TransferKey, api: AccountApi) -> watch::Receiver<Option<Told>> {
+    fn start_or_join(
+        self: &Arc<Self>,
+        key: &TransferKey,
+        api: AccountApi,
+        turns: Turns,
+    ) -> watch::Receiver<Option<Told>> {
         let mut running = self.running();
         if let Some(look) = running.get(key) {
             return look.subscribe();
@@ -41,7 +58,10 @@ impl Probes {
         let mut place = Place { probes: Arc::clone(self), key: Some(key.clone()) };
         let (key, probes) = (key.clone(), Arc::clone(self));
         tokio::spawn(async move {
-            let all = all_file_results(api.api.as_ref(), &key.connector, &key.transfer);
+            let all = async {
+                let _turn = turns.turn().await;
+                all_file_results(api.api.as_ref(), &key.connector, &key.transfer).await
+            };
             tokio::pin!(all);
             let files = loop {
                 tokio::select! {
@@ -67,7 +87,18 @@ impl Probes {
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<TransferKey, Look>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The account's turns, by its concurrency as it is now.
+    fn turns(&self, api: &AccountApi) -> Turns {
+        let at_once = (api.concurrency / PART).max(1);
+        let mut all = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let turns = all.entry(api.account.name.clone()).or_insert_with(|| (at_once, Turns::new(at_once, WAITING)));
+        if turns.0 != at_once {
+            *turns = (at_once, Turns::new(at_once, WAITING));
+        }
+        turns.1.clone()
     }
 }
 
@@ -104,7 +135,9 @@ impl App {
         let connector =
             Arc::new(ConnectorLabels { account: Arc::new(api.account.clone()), id: probe.connector.clone() });
         let key = TransferKey { account, connector: probe.connector, transfer: probe.transfer };
-        let told = self.wait_for(&key, api, self.probe_budget(timeout_header)).await;
+        let turns = self.probes.turns(&api);
+        let _place = turns.place().ok_or(ProbeRefusal::Busy)?;
+        let told = self.wait_for(&key, api, turns, self.probe_budget(timeout_header)).await;
         let files = told.map(|files| self.collector.count(&files));
         let probed = Probed { connector, transfer: key.transfer, files, duration: start.elapsed() };
         exposition(&probed, wanted).map_err(|_| ProbeRefusal::Exposition)
@@ -115,8 +148,8 @@ impl App {
         Budget { timeout: plan.collector.timeout, offset: plan.collector.timeout_offset }.of(timeout_header)
     }
 
-    async fn wait_for(&self, key: &TransferKey, api: AccountApi, budget: Duration) -> Told {
-        let mut look = self.probes.start_or_join(key, api);
+    async fn wait_for(&self, key: &TransferKey, api: AccountApi, turns: Turns, budget: Duration) -> Told {
+        let mut look = self.probes.start_or_join(key, api, turns);
         let told = tokio::time::timeout(budget, look.wait_for(Option::is_some)).await;
         told.ok()?.ok()?.clone().flatten()
     }

@@ -169,7 +169,7 @@ families! {
     CONFIG_HASH = "aws_transfer_exporter_config_hash", Gauge, Own, &[],
         "The first 48 bits of the SHA-256 of the configuration file in force, as a number. The same file gives the same number in every exporter. 0 without a file.";
     ACCOUNT_UP = "aws_transfer_exporter_account_up", Gauge, Own, &["aws_account", "aws_region"],
-        "1 if AWS answered the account's newest attempt at ListFileTransferResults and did not refuse the credentials or what they may do (whatever else it answered), 0 if it did, if no credentials could be had, or if no answer came that could be read. Absent before the first attempt.";
+        "1 if AWS answered the account's newest attempt at ListFileTransferResults and took the credentials (whatever else it answered, be it that they may not read a connector), 0 if it refused them, if none could be had, or if no answer came that could be read. Absent before the first attempt.";
     TOKIO_WORKERS = "aws_transfer_exporter_tokio_workers", Gauge, Own, &[],
         "Threads of the asynchronous runtime that run tasks.";
     TOKIO_ALIVE_TASKS = "aws_transfer_exporter_tokio_alive_tasks", Gauge, Own, &[],

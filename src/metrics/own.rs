@@ -2,7 +2,8 @@
 
 mod web;
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use prometheus::core::Collector;
@@ -32,6 +33,8 @@ pub struct OwnMetrics {
     discovery: DiscoveryMetrics,
     web: WebMetrics,
     account_up: GaugeVec,
+    /// Those that are configured: an attempt may end after its account has gone.
+    accounts: Mutex<BTreeSet<Account>>,
     config_hash: Gauge,
     runtime: Runtime,
     busy_told: Mutex<Duration>,
@@ -100,6 +103,7 @@ impl OwnMetrics {
             reload_at: gauge(&families::CONFIG_RELOAD_AT)?,
             shard: gauges(&families::SHARD_INFO)?,
             account_up: gauges(&families::ACCOUNT_UP)?,
+            accounts: Mutex::default(),
             config_hash: gauge(&families::CONFIG_HASH)?,
             runtime: Runtime {
                 workers: gauge(&families::TOKIO_WORKERS)?,
@@ -180,13 +184,29 @@ impl OwnMetrics {
         self.rate_limit.with_label_values(&[account.name.as_str(), &account.region]).set(rate);
     }
 
-    /// Tells whether AWS answered the newest attempt of an account, and let it be made.
+    /// An account is configured from here on.
+    pub fn know_account(&self, account: &Account) {
+        self.accounts().insert(account.clone());
+    }
+
+    fn accounts(&self) -> MutexGuard<'_, BTreeSet<Account>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells whether AWS answered the newest attempt of an account, and took the credentials. Of one that is configured no
+    /// more nothing is told.
     pub fn set_account_up(&self, account: &Account, up: bool) {
+        let accounts = self.accounts();
+        if !accounts.contains(account) {
+            return;
+        }
         self.account_up.with_label_values(&[account.name.as_str(), &account.region]).set(f64::from(u8::from(up)));
     }
 
     /// Forgets the rate of an account that is configured no more, and how it is.
     pub fn forget_rate_limit(&self, account: &Account) {
+        let mut accounts = self.accounts();
+        accounts.remove(account);
         // It may have had none.
         let _ = self.rate_limit.remove_label_values(&[account.name.as_str(), &account.region]);
         let _ = self.account_up.remove_label_values(&[account.name.as_str(), &account.region]);
@@ -394,6 +414,20 @@ mod tests {
         }
         own.set_sweep_duration(Duration::from_micros(1_234_567));
         own
+    }
+
+    #[test]
+    fn an_attempt_that_ends_after_its_account_has_gone_tells_nothing() {
+        let own = OwnMetrics::new().unwrap();
+        let account = Account { name: AccountName::new("prod"), region: "eu-central-1".into() };
+        let told =
+            || written(&own, Dialect::Text, &families::ACCOUNT_UP).lines().filter(|l| !l.starts_with('#')).count();
+        own.know_account(&account);
+        own.set_account_up(&account, false);
+        assert_eq!(told(), 1);
+        own.forget_rate_limit(&account);
+        own.set_account_up(&account, false);
+        assert_eq!(told(), 0);
     }
 
     fn written(own: &OwnMetrics, dialect: Dialect, family: &'static Family) -> String {

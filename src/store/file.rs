@@ -55,6 +55,9 @@ struct Opened {
     database: Database,
     /// Device and number of the file: another one may take its place while this one is open.
     identity: (u64, u64),
+    /// True until the first write, which says what it is of. So a file that is refused stays of the format it was, and one
+    /// on a full disk is read all the same.
+    is_older: bool,
 }
 
 impl FileStore {
@@ -116,13 +119,14 @@ impl Store for FileStore {
     fn save(&self, changes: &Changes) -> Result<(), StoreError> {
         let mut opened = self.opened();
         self.reopen(&mut opened)?;
-        let Some(file) = opened.as_ref() else { return Ok(()) };
-        let written = guarded(&self.path, || write(&file.database, changes));
+        let Some(file) = opened.as_mut() else { return Ok(()) };
+        let written = guarded(&self.path, || write(&file.database, changes, file.is_older));
         let written = written.and_then(|written| {
             written.map_err(|fault| StoreError::Write { path: self.path.clone(), detail: fault.to_string() })
         });
-        if written.is_err() {
-            *opened = None;
+        match &written {
+            Ok(()) => file.is_older = false,
+            Err(_) => *opened = None,
         }
         written
     }
@@ -196,12 +200,8 @@ fn open_or_make(path: &Path) -> Result<(Opened, bool), StoreError> {
     if found > FORMAT {
         return Err(StoreError::Newer { path: path.to_owned(), found, known: FORMAT });
     }
-    if found < FORMAT {
-        let raised = guarded(path, || note_format(&database))?;
-        raised.map_err(|fault| StoreError::Write { path: path.to_owned(), detail: fault.to_string() })?;
-    }
     let identity = identity(path).map_err(|error| cannot_open(path, &error))?;
-    Ok((Opened { database, identity }, made))
+    Ok((Opened { database, identity, is_older: found < FORMAT }, made))
 }
 
 /// Makes an empty file. It is given its name when it is whole: one that is not was damaged later.
@@ -217,7 +217,7 @@ fn make(path: &Path) -> Result<(), StoreError> {
     fs::rename(&new, path).and_then(|()| File::open(folder)?.sync_all()).map_err(unusable)
 }
 
-/// Says that what is written from here on is of this format: an older program would not know what to drop.
+/// Says of an empty file what format it is of.
 fn note_format(database: &Database) -> Result<(), Fault> {
     let transaction = begin(database)?;
     transaction.open_table(FORMATS)?.insert(ONLY, FORMAT)?;
@@ -276,9 +276,13 @@ fn begin(database: &Database) -> Result<WriteTransaction, Fault> {
     Ok(transaction)
 }
 
-fn write(database: &Database, changes: &Changes) -> Result<(), Fault> {
+/// With the first write to a file of an older format, `raise` it: the program before would not know what to drop.
+fn write(database: &Database, changes: &Changes, raise: bool) -> Result<(), Fault> {
     let transaction = begin(database)?;
     {
+        if raise {
+            transaction.open_table(FORMATS)?.insert(ONLY, FORMAT)?;
+        }
         let mut transfers = transaction.open_table(TRANSFERS)?;
         for (key, record) in &changes.transfers {
             let key = (key.account.as_str(), key.connector.as_str(), key.transfer.as_str());

@@ -352,6 +352,13 @@ fn a_file_of_format_1_is_read_and_raised() {
         transaction.open_table(formats).unwrap().insert("tracker", 1).unwrap();
         transaction.commit().unwrap();
     }
+    let format = || {
+        let database = Database::open(&file).unwrap();
+        let transaction = redb::ReadableDatabase::begin_read(&database).unwrap();
+        redb::ReadableTable::get(&transaction.open_table(formats).unwrap(), "tracker").unwrap().unwrap().value()
+    };
+    drop(FileStore::open(folder.path()).unwrap());
+    assert_eq!(format(), 1, "what nothing was written to, the release before still reads");
     let store = FileStore::open(folder.path()).unwrap();
     let saved = store.load().unwrap();
     assert!(saved.failures.is_empty());
@@ -362,10 +369,5 @@ fn a_file_of_format_1_is_read_and_raised() {
     store.save(&again.take_changes(now)).unwrap();
     assert_eq!(store.load().unwrap().failures.len(), 1);
     drop(store);
-    let database = Database::open(&file).unwrap();
-    let transaction = redb::ReadableDatabase::begin_read(&database).unwrap();
-    assert_eq!(
-        redb::ReadableTable::get(&transaction.open_table(formats).unwrap(), "tracker").unwrap().unwrap().value(),
-        2
-    );
+    assert_eq!(format(), 2);
 }

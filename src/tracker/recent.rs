@@ -77,7 +77,11 @@ impl Recent {
             files.copy_within(passed.., 0);
             files[MINUTES - passed..].fill(0);
         }
-        self.minute = self.minute.max(now);
+        // A clock that was set back changes nothing about how long ago files ended. A minute is no sign of one: who waited
+        // for the tracker brings the time from before.
+        if now > self.minute || now + 1 < self.minute {
+            self.minute = now;
+        }
     }
 }
 
@@ -111,5 +115,20 @@ mod tests {
         recent.count(&Finished::Completed, at(2), at(60));
         assert_eq!(recent.view(at(60)).completed[1], 1);
         assert_eq!(recent.view(at(100_000)), RecentFiles::default());
+    }
+
+    #[test]
+    fn an_hour_goes_on_after_a_clock_was_far_ahead() {
+        let start = UNIX_EPOCH + Duration::from_hours(500_000);
+        let at = |minutes: u64| start + Duration::from_mins(minutes);
+        let mut recent = Recent::default();
+        recent.count(&Finished::Completed, at(100_000), at(100_000));
+        recent.count(&Finished::Completed, at(10), at(10));
+        assert_eq!(recent.view(at(10)).completed[59], 2, "what ended just before the clock was set back is of now");
+        assert_eq!(recent.view(at(11)).completed[58], 2);
+        recent.count(&Finished::Completed, at(12), at(12));
+        recent.count(&Finished::Completed, at(11), at(11));
+        let told = recent.view(at(12));
+        assert_eq!((told.completed[57], told.completed[58], told.completed[59]), (2, 1, 1), "late by a moment");
     }
 }

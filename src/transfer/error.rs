@@ -112,6 +112,28 @@ kinds! {
     TooManyPages, "too_many_pages", Malformed, "there are too many pages";
 }
 
+impl ErrorKind {
+    /// False if the account's credentials could not be had or were refused, or if no answer came that could be read. What
+    /// AWS denies to good credentials is of one resource: others may be allowed.
+    pub fn leaves_account_up(self) -> bool {
+        match self {
+            Self::CredentialsExpired
+            | Self::CredentialsRejected
+            | Self::CredentialsMissing
+            | Self::CredentialsUnavailable => false,
+            other => match other.outcome() {
+                Outcome::Timeout | Outcome::Network | Outcome::Malformed => false,
+                Outcome::Ok
+                | Outcome::Throttled
+                | Outcome::Denied
+                | Outcome::NotFound
+                | Outcome::Invalid
+                | Outcome::ServerError => true,
+            },
+        }
+    }
+}
+
 /// How an attempt ended; the label `outcome` of `aws_transfer_exporter_api_requests_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -162,5 +184,34 @@ impl Outcome {
             Self::Network => "network",
             Self::Malformed => "malformed",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_of_one_resource_leaves_the_account_up() {
+        use ErrorKind as Kind;
+        let down: Vec<_> = Kind::ALL.iter().copied().filter(|kind| !kind.leaves_account_up()).collect();
+        let credentials = [
+            Kind::CredentialsExpired,
+            Kind::CredentialsRejected,
+            Kind::CredentialsMissing,
+            Kind::CredentialsUnavailable,
+        ];
+        let no_answer = [
+            Kind::ConnectTimeout,
+            Kind::Timeout,
+            Kind::Network,
+            Kind::Truncated,
+            Kind::Oversized,
+            Kind::Mistyped,
+            Kind::HtmlPage,
+            Kind::RepeatedToken,
+            Kind::TooManyPages,
+        ];
+        assert_eq!(down, [&credentials[..], &no_answer[..]].concat());
     }
 }

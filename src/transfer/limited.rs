@@ -182,6 +182,7 @@ mod tests {
             operation: Operation::ListFileTransferResults,
             retry: false,
             outcome: Outcome::Throttled,
+            account_up: Some(true),
             duration: Duration::from_millis(duration_ms),
             retry_after: Some(Duration::from_secs(retry_after_seconds)),
         }

@@ -23,6 +23,7 @@ impl Measured {
                 own.count_requests(&account, operation.as_label(), outcome.as_label(), 0);
             }
         }
+        own.know_account(&account);
         own.set_rate_limit(&account, limits.rate());
         Self { account, own, limits }
     }
@@ -36,20 +37,14 @@ impl AttemptObserver for Measured {
     }
 
     fn attempt_ended(&self, attempt: Attempt) {
-        let Attempt { operation, outcome, duration, .. } = attempt;
+        let Attempt { operation, outcome, account_up, duration, .. } = attempt;
         if outcome == Outcome::Throttled {
             self.limits.throttled(&attempt);
         }
         self.own.count_requests(&self.account, operation.as_label(), outcome.as_label(), 1);
-        self.own.set_account_up(&self.account, is_up(outcome));
+        if let Some(up) = account_up {
+            self.own.set_account_up(&self.account, up);
+        }
         self.own.observe_duration(operation.as_label(), duration);
-    }
-}
-
-/// True if AWS answered, and refused neither the credentials nor what they may do.
-fn is_up(outcome: Outcome) -> bool {
-    match outcome {
-        Outcome::Ok | Outcome::Throttled | Outcome::NotFound | Outcome::Invalid | Outcome::ServerError => true,
-        Outcome::Denied | Outcome::Timeout | Outcome::Network | Outcome::Malformed => false,
     }
 }

@@ -89,6 +89,8 @@ pub struct Attempt {
     pub retry: bool,
     /// How it ended.
     pub outcome: Outcome,
+    /// Whether AWS answered and took the credentials; `None` of an attempt that was given up before it told.
+    pub account_up: Option<bool>,
     /// How long it took.
     pub duration: Duration,
     /// How long AWS wants no further request; of throttled attempts alone.

@@ -20,7 +20,7 @@ use serde::Deserialize;
 
 use super::classify::{self, NotTheShape};
 use super::retry_after::{self, RetryAfter};
-use super::{ApiFuture, Attempt, AttemptObserver, Operation, Outcome, ResultsPage, TransferApi};
+use super::{ApiFuture, Attempt, AttemptObserver, ErrorKind, Operation, Outcome, ResultsPage, TransferApi};
 use crate::model::{Clock, ConnectorId, FailureCode, FileResult, FileStatus, TransferId};
 
 /// The SDK's client of one account.
@@ -92,18 +92,19 @@ struct Running {
 }
 
 impl Running {
-    fn end(&self, outcome: Outcome, retry_after: Option<Duration>) {
+    fn end(&self, outcome: Outcome, account_up: Option<bool>, retry_after: Option<Duration>) {
         if !self.ended.swap(true, Ordering::Relaxed) {
             let duration = self.attempts.clock.now().since(self.start);
             let Self { operation, retry, .. } = *self;
-            self.attempts.observer.attempt_ended(Attempt { operation, retry, outcome, duration, retry_after });
+            let attempt = Attempt { operation, retry, outcome, account_up, duration, retry_after };
+            self.attempts.observer.attempt_ended(attempt);
         }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.end(Outcome::Timeout, None);
+        self.end(Outcome::Timeout, None, None);
     }
 }
 
@@ -150,13 +151,15 @@ impl Intercept for Attempts {
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let Some(running) = cfg.load::<Running>() else { return Ok(()) };
-        let outcome = match context.output_or_error() {
-            Some(Ok(_)) => Outcome::Ok,
-            Some(Err(error)) => classify::attempt(error, context.response()).outcome(),
-            None => Outcome::Network,
+        let failed = match context.output_or_error() {
+            Some(Ok(_)) => None,
+            Some(Err(error)) => Some(classify::attempt(error, context.response())),
+            None => Some(ErrorKind::Network),
         };
+        let outcome = failed.map_or(Outcome::Ok, ErrorKind::outcome);
         let response = context.response().filter(|_| outcome == Outcome::Throttled);
-        running.end(outcome, response.and_then(retry_after::of));
+        let account_up = failed.is_none_or(ErrorKind::leaves_account_up);
+        running.end(outcome, Some(account_up), response.and_then(retry_after::of));
         Ok(())
     }
 }

@@ -90,6 +90,7 @@ impl Service {
                 operation: Operation::ListFileTransferResults,
                 retry,
                 outcome: Outcome::Throttled,
+                account_up: Some(true),
                 duration: start.elapsed(),
                 retry_after: self.retry_after,
             });

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -13,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::Watcher;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
@@ -21,6 +23,7 @@ use tracing::debug;
 use super::bounds::Bounds;
 use super::connections::Place;
 use super::front::Front;
+use super::security::{Security, Trust};
 use super::sent::Sent;
 use super::stream::Watched;
 use crate::metrics::own::Refused;
@@ -33,6 +36,8 @@ const MAX_HEADERS: usize = 64;
 const MAX_STREAMS: u32 = 16;
 /// Bytes of an answer that HTTP/2 holds for a client that takes none.
 const MAX_STREAM_BYTES: usize = 64 * 1024;
+/// How often a connection that is to end is looked at.
+const A_MOMENT: Duration = Duration::from_millis(20);
 /// The first byte of TLS (RFC 8446, section 5.1): a record of a handshake.
 const HANDSHAKE: u8 = 22;
 const PLAIN_TO_TLS: &[u8] = b"HTTP/1.0 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\r\n400 this port speaks HTTPS\n";
@@ -49,15 +54,20 @@ pub(super) struct Connection {
 impl Connection {
     /// Serves it until it ends, or has to make room.
     pub(super) async fn serve(self, stream: TcpStream) {
-        let place = Arc::clone(&self.place);
+        let (place, security, grace) = (Arc::clone(&self.place), Arc::clone(&self.front.security), self.bounds.grace);
+        let (trust, config) = {
+            let active = security.active();
+            (active.trust(), active.tls())
+        };
         tokio::select! {
-            () = self.run(stream) => {}
+            () = self.run(stream, config) => {}
             () = place.evicted() => debug!("an idle connection made room"),
+            () = is_over(&security, trust, &place, grace) => debug!("clients are let in by other rules now"),
         }
     }
 
-    async fn run(self, stream: TcpStream) {
-        let Some(config) = self.front.security.active().tls() else { return self.http1(stream).await };
+    async fn run(self, stream: TcpStream, config: Option<Arc<ServerConfig>>) {
+        let Some(config) = config else { return self.http1(stream).await };
         let peer = self.peer;
         match tokio::time::timeout(self.bounds.handshake, handshake(stream, config)).await {
             Ok(Ok(Some(stream))) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => self.http2(stream).await,
@@ -105,6 +115,16 @@ impl Connection {
             // HTTP/2 has no time-out of its own for what a client does not send or take.
             () = self.place.has_stopped(stall, header) => debug!(%peer, "a connection on which nothing moves is closed"),
         }
+    }
+}
+
+/// Ends when the connection was let in by rules that are in force no more, and nothing of an answer is on its way, or the
+/// grace for it is over: else a client whose certificate is trusted no more would go on for as long as it asks.
+async fn is_over(security: &Security, trust: Trust, place: &Place, grace: Duration) {
+    security.distrusts(trust).await;
+    let end = Instant::now() + grace;
+    while !place.is_idle() && Instant::now() < end {
+        tokio::time::sleep(A_MOMENT).await;
     }
 }
 

@@ -155,6 +155,12 @@ impl Place {
         });
     }
 
+    /// True while no whole request has come that is not answered whole.
+    pub(super) fn is_idle(&self) -> bool {
+        let open = self.connections.open();
+        open.entries.get(&self.id).is_none_or(|entry| matches!(entry.state, State::Idle(_)))
+    }
+
     /// Notes that a request has come.
     pub(super) fn touched(&self) {
         self.moved(|_| {});

@@ -7,7 +7,6 @@ use hyper::header::{AUTHORIZATION, HOST, HeaderValue, RETRY_AFTER, WWW_AUTHENTIC
 use hyper::{Request, Response, StatusCode};
 use tokio::time::Instant;
 
-use super::Exporter;
 use super::auth::Verdict;
 use super::body::Body;
 use super::connections::Place;
@@ -16,6 +15,7 @@ use super::response::{PLAIN, text};
 use super::route::{Route, route};
 use super::security::{Active, Security};
 use super::sent::{Record, Sent, method_name};
+use super::{Exporter, Turns};
 use crate::metrics::own::{OwnMetrics, Refused};
 
 /// One way in.
@@ -24,6 +24,8 @@ pub(super) struct Front {
     pub(super) telemetry_path: Arc<str>,
     pub(super) security: Arc<Security>,
     pub(super) own: Option<Arc<OwnMetrics>>,
+    /// For pages.
+    pub(super) turns: Turns,
     /// `/-/healthy` and `/-/ready` are all that is here.
     pub(super) health_alone: bool,
 }
@@ -44,7 +46,8 @@ impl Front {
             None => {
                 // A request that waits for its password to be verified holds no place that others need.
                 let _answering = place.answering();
-                handlers::answer(with_host(request), Arc::clone(&self.exporter), &self.telemetry_path).await
+                let exporter = Arc::clone(&self.exporter);
+                handlers::answer(with_host(request), exporter, &self.telemetry_path, &self.turns).await
             }
         };
         for (name, value) in active.headers() {

@@ -8,7 +8,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Exporter, handlers};
+use super::{Exporter, handlers, pages};
 
 /// As the server has them.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
@@ -19,9 +19,10 @@ pub async fn serve_connection<S>(stream: S, exporter: Arc<dyn Exporter>, telemet
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let turns = pages::turns();
     let service = service_fn(|request| {
-        let exporter = Arc::clone(&exporter);
-        async move { Ok::<_, Infallible>(handlers::answer(request, exporter, telemetry_path).await) }
+        let (exporter, turns) = (Arc::clone(&exporter), turns.clone());
+        async move { Ok::<_, Infallible>(handlers::answer(request, exporter, telemetry_path, &turns).await) }
     });
     let connection = http1::Builder::new()
         .max_buf_size(MAX_HEADER_BYTES)

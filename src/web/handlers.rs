@@ -8,18 +8,19 @@ use hyper::{Method, Request, Response, StatusCode};
 use super::body::Body;
 use super::response::{JSON, PLAIN, exposition, text, wanted};
 use super::route::{Route, TRANSFERS, route};
-use super::{Exporter, pages, reload, write};
+use super::{Exporter, Turns, pages, reload, write};
 
 /// Answers one request.
 pub(super) async fn answer<B>(
     request: Request<B>,
     exporter: Arc<dyn Exporter>,
     telemetry_path: &str,
+    turns: &Turns,
 ) -> Response<Body> {
     let path = request.uri().path();
     match route(request.method().as_str(), path, telemetry_path) {
         Route::Metrics => scrape(&request, exporter).await,
-        Route::Page(page) => pages::answer(page, &request, exporter, telemetry_path).await,
+        Route::Page(page) => pages::answer(page, &request, exporter, telemetry_path, turns).await,
         Route::Healthy => text(StatusCode::OK, PLAIN, "aws-transfer-exporter is healthy.\n"),
         Route::Ready if exporter.is_ready() => text(StatusCode::OK, PLAIN, "aws-transfer-exporter is ready.\n"),
         Route::Ready => text(StatusCode::SERVICE_UNAVAILABLE, PLAIN, "aws-transfer-exporter is stopping.\n"),

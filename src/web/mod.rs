@@ -41,6 +41,7 @@ mod sent;
 mod serve;
 mod stream;
 mod tls;
+mod turns;
 mod write;
 
 use std::future::Future;
@@ -59,6 +60,7 @@ pub use connections::MAX_CONNECTIONS;
 pub use pages::{Overview, Probe, ProbeRefusal};
 pub use security::{Active, Security};
 pub use serve::{Server, run};
+pub use turns::Turns;
 
 /// What the write API was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

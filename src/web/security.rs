@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use tokio::sync::watch;
 use tokio_rustls::rustls::ServerConfig;
 use tracing::{error, info, warn};
 
@@ -25,16 +26,22 @@ const SOON: Duration = Duration::from_hours(7 * 24);
 pub struct Security {
     path: Option<PathBuf>,
     active: ArcSwap<Active>,
+    /// Of what is in force.
+    trust: watch::Sender<Trust>,
     verifier: Arc<Verifier>,
     /// What the last look failed with; told once.
     fault: Mutex<Option<String>>,
 }
+
+/// Tells apart which clients' certificates are let in; `None` for plain HTTP.
+pub(super) type Trust = Option<[u8; 32]>;
 
 /// What has been read and is in force, or will be.
 pub struct Active {
     plan: WebPlan,
     digest: Option<[u8; 32]>,
     tls: Option<Served>,
+    trust: Trust,
     headers: HeaderMap,
     limiter: Option<(RateLimit, Arc<Limiter>)>,
 }
@@ -42,8 +49,14 @@ pub struct Active {
 impl Security {
     /// Plain HTTP for everybody.
     pub fn none() -> Arc<Self> {
-        let none =
-            Active { plan: WebPlan::default(), digest: None, tls: None, headers: HeaderMap::new(), limiter: None };
+        let none = Active {
+            plan: WebPlan::default(),
+            digest: None,
+            tls: None,
+            trust: None,
+            headers: HeaderMap::new(),
+            limiter: None,
+        };
         Self::of(None, none)
     }
 
@@ -56,8 +69,9 @@ impl Security {
     }
 
     fn of(path: Option<PathBuf>, active: Active) -> Arc<Self> {
+        let trust = watch::Sender::new(active.trust);
         let active = ArcSwap::from_pointee(active);
-        Arc::new(Self { path, active, verifier: Verifier::new(), fault: Mutex::default() })
+        Arc::new(Self { path, active, trust, verifier: Verifier::new(), fault: Mutex::default() })
     }
 
     /// Whether connections are TLS.
@@ -79,9 +93,12 @@ impl Security {
         read(path, Some(&self.active.load())).map(Some)
     }
 
-    /// Puts what has been read in force: for new connections its TLS, for each request all else.
+    /// Puts what has been read in force: for new connections its TLS, for each request all else. Connections of clients
+    /// that were let in by other rules come to their end.
     pub fn take(&self, staged: Option<Active>, own: Option<&OwnMetrics>) {
         if let Some(staged) = staged {
+            // First, so that who is let in by the new rules is never taken for one of the old.
+            self.trust.send_replace(staged.trust);
             self.active.store(Arc::new(staged));
             self.fault.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
@@ -158,6 +175,12 @@ impl Security {
         fault.replace(reasons.clone()) != Some(reasons)
     }
 
+    /// Ends when a connection that was let in by `trust` would have to be let in anew.
+    pub(super) async fn distrusts(&self, trust: Trust) {
+        // It ends with the sender, which is this one's.
+        let _ = self.trust.subscribe().wait_for(|now| *now != trust).await;
+    }
+
     pub(super) fn active(&self) -> Arc<Active> {
         self.active.load_full()
     }
@@ -171,6 +194,10 @@ impl Active {
     /// What new connections are served with; `None` for plain HTTP.
     pub(super) fn tls(&self) -> Option<Arc<ServerConfig>> {
         self.tls.as_ref().map(|tls| Arc::clone(&tls.config))
+    }
+
+    pub(super) fn trust(&self) -> Trust {
+        self.trust
     }
 
     pub(super) fn plan(&self) -> &WebPlan {
@@ -198,11 +225,11 @@ impl Active {
 /// Reads everything; a rate limit that stays the same goes on from where it is.
 fn read(path: &Path, before: Option<&Active>) -> Result<Active, Problems> {
     let plan = load_web(path)?;
-    let (tls, digest) = match &plan.tls {
-        None => (None, None),
+    let (tls, digest, trust) = match &plan.tls {
+        None => (None, None, None),
         Some(tls) => {
             let material = Material::read(&plan, tls)?;
-            (Some(material.build(&plan, tls)?), Some(material.digest()))
+            (Some(material.build(&plan, tls)?), Some(material.digest()), Some(material.trust(tls)))
         }
     };
     let limiter = plan.rate_limit.map(|limit| match before.and_then(|before| before.limiter.as_ref()) {
@@ -214,7 +241,7 @@ fn read(path: &Path, before: Option<&Active>) -> Result<Active, Problems> {
         Some((name, HeaderValue::try_from(value).ok()?))
     };
     let headers = plan.headers.iter().filter_map(header).collect();
-    let active = Active { plan, digest, tls, headers, limiter };
+    let active = Active { plan, digest, tls, trust, headers, limiter };
     if before.is_none() {
         active.warn_of_the_end();
     }

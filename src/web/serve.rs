@@ -16,6 +16,7 @@ use super::bounds::Bounds;
 use super::connection::Connection;
 use super::connections::Connections;
 use super::front::Front;
+use super::pages;
 use super::security::Security;
 use crate::metrics::own::{OwnMetrics, Refused};
 
@@ -71,7 +72,7 @@ impl Server {
         let watching = tokio::spawn(Arc::clone(&security).watch(own.clone()));
         let front = |security, health_alone| {
             let (exporter, telemetry_path, own) = (Arc::clone(&exporter), Arc::clone(&telemetry_path), own.clone());
-            Arc::new(Front { exporter, telemetry_path, security, own, health_alone })
+            Arc::new(Front { exporter, telemetry_path, security, own, turns: pages::turns(), health_alone })
         };
         // A flood on the one cannot take the other's places.
         let pools = [Connections::new(bounds.connections), Connections::new(MAX_HEALTH_CONNECTIONS)];

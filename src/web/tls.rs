@@ -58,6 +58,18 @@ impl Material {
         digest.finalize().into()
     }
 
+    /// The same where the same clients are let in.
+    pub(super) fn trust(&self, tls: &TlsPlan) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        let kind = [u8::from(tls.client_auth.verifies()), u8::from(tls.client_auth.is_mandatory())];
+        let names = tls.client_allowed_sans.iter().map(String::as_bytes);
+        for bytes in [&kind[..]].into_iter().chain(self.client_ca.as_deref()).chain(names) {
+            digest.update((bytes.len() as u64).to_be_bytes());
+            digest.update(bytes);
+        }
+        digest.finalize().into()
+    }
+
     /// What connections are to be served with.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
-use aws_transfer_exporter::simulator::{DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, LifeScript, Settings};
+use aws_transfer_exporter::simulator::{DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, Faults, LifeScript, Settings};
 use tokio::task::spawn_blocking;
 
 use crate::program::{Running, config, output, program, pytest, text};
@@ -273,6 +273,25 @@ async fn one_accounts_credentials_are_a_metric_and_one_record_and_heal_by_themse
     assert_eq!((up(&told, "bad"), up(&told, "good")), (1.0, 1.0), "healed at the next scrape");
     let healed = exporter.wait_for("credentials are good again", "credentials are good again");
     assert!(healed.contains("aws_account=bad"), "{healed}");
+    exporter.terminate();
+}
+
+/// The credentials are good: what they may not read is told transfer by transfer.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_aws_denies_to_good_credentials_leaves_the_account_up() {
+    let (simulator, url) = simulator(Settings::default()).await;
+    simulator.put_transfer(&connector(1), &transfer(1), files([LifeScript::stuck_queued()]), SystemTime::now());
+    simulator.set_faults(Faults { access_denied: true, ..Faults::default() });
+    let home = tempfile::tempdir().unwrap();
+    write_process(home.path(), 3_600);
+    let (_folder, file) = config(&several(&url, &[("one", "eu-west-1", "keys")]));
+    let flag = format!("--config.file={}", file.display());
+    let exporter =
+        Running::start(at_home(home.path(), "http://127.0.0.1:1").args([&flag, "--web.listen-address=127.0.0.1:0"]));
+    let told = scrape(&exporter).await;
+    assert_eq!(told.sum("aws_transfer_exporter_api_requests_total", &["outcome=\"denied\""]), 1.0);
+    assert_eq!(told.sum("aws_transfer_results_up", &[]), 0.0);
+    assert_eq!(told.sum("aws_transfer_exporter_account_up", &[]), 1.0);
     exporter.terminate();
 }
 

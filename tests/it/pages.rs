@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use aws_transfer_exporter::app::Options;
 use aws_transfer_exporter::simulator::{Faults, FileScript, LifeScript, Operation, Settings, Simulator};
 use aws_transfer_exporter::tracker::select::STUCK_AFTER;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::Value;
 
 use crate::program::{Running, config, config_text, peer, signing_program};
@@ -254,6 +255,29 @@ async fn probes_of_the_same_at_once_share_a_look_and_keep_to_their_time() {
     let (status, _, body) = get(exporter.address, &path, "X-Prometheus-Scrape-Timeout-Seconds: 0.6\r\n").await;
     let late = Exposition::parse(&body);
     assert_eq!((status, late.sum("probe_success", &[])), (200, 0.0), "{body}");
+}
+
+/// Each made-up id costs a call: a quarter of the concurrency is all that they have.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_probes_is_bounded_and_scrapes_are_answered_meanwhile() {
+    let (simulator, url) = simulator(Settings::default()).await;
+    let exporter = exporter(&url, 0, Options::default()).await;
+    simulator.set_faults(Faults { latency: Duration::from_mins(1), ..Faults::default() });
+    let before = simulator.calls().of(Operation::ListFileTransferResults);
+    let (looks, places, refused) = (32 / 4, 32 / 4 + 64, 25);
+    let mut probes: FuturesUnordered<_> = (0..places + refused)
+        .map(|n| {
+            let path = format!("/probe?connector_id={}&transfer_id=made-up-{n}", connector(1));
+            let address = exporter.address;
+            async move { get(address, &path, "").await }
+        })
+        .collect();
+    for _ in 0..refused {
+        let (status, head, _) = probes.next().await.unwrap();
+        assert!(status == 429 && head.contains("retry-after: 1"), "{status} {head}");
+    }
+    exporter.scrape().await;
+    assert_eq!(simulator.calls().of(Operation::ListFileTransferResults) - before, looks);
 }
 
 #[tokio::test(flavor = "multi_thread")]

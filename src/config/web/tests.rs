@@ -122,6 +122,7 @@ fn each_other_fault_is_told_at_its_place() {
             ":3: `http_server_config.headers.X-XSS-Protection`: not a text",
         ),
         ("basic_auth_users:\n  a: secret", ":2: `basic_auth_users.a`: not a bcrypt hash"),
+        ("basic_auth_users:\n  <HASH>: a", ":2: `basic_auth_users`: a hash in place of a name"),
         ("basic_auth_users:\n  'a:b': <HASH>", ":2: `basic_auth_users.a:b`: no client can send this name"),
         ("basic_auth_users:\n  a: <HASH>\n  a: <HASH>", ":3: `basic_auth_users.a`: duplicate key"),
         ("basic_auth_users:\n  a: <COST18>", ":2: `basic_auth_users.a`: a cost of 18"),

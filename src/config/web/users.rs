@@ -27,6 +27,11 @@ const MAKE: &str = "make one by `htpasswd -nBC 10 \"\" | tr -d ':\\n'`";
 pub(super) fn read(reader: &mut Reader<'_>, node: &Node, path: &Path<'_>) -> Vec<User> {
     let mut users = Vec::new();
     for (name, line, value) in reader.entries(node, path).unwrap_or_default() {
+        if cost(name).is_some() {
+            let hint = Some("write the name first: `prometheus: $2y$10$...`".to_owned());
+            reader.fault(line, path, "a hash in place of a name", hint);
+            continue;
+        }
         let path = path.key(name);
         if name.is_empty() || name.contains(':') {
             let hint = Some("a name has one character at least and no colon".to_owned());

@@ -8,16 +8,17 @@ mod shell;
 mod spark;
 mod transfers;
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Request, Response, StatusCode};
 
-use super::Exporter;
 use super::body::Body;
 use super::response::{self, HTML, JSON, PLAIN};
 use super::route::Page;
+use super::{Exporter, Turns};
 use crate::model::{Account, ConnectorView, LastSweep, Page as Rows};
 use crate::tracker::recent::RecentFiles;
 use query::BadParameter;
@@ -29,6 +30,9 @@ pub enum ProbeRefusal {
     /// No account of this name, or none named where there are several.
     #[error("`account`: names no configured account, or is missing where there are several")]
     Account,
+    /// So many wait already that this one is not made.
+    #[error("429 too many probes of this account wait already")]
+    Busy,
     /// The exposition could not be made.
     #[error("the exposition could not be made")]
     Exposition,
@@ -62,6 +66,19 @@ impl Overview {
     }
 }
 
+/// Pages that wait for each that is made.
+const WAITING: usize = 16;
+
+/// Pages at once, however many cores there are.
+const MOST_AT_ONCE: usize = 8;
+
+/// Turns for pages. Half of the cores are left for scrapes.
+pub(super) fn turns() -> Turns {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let at_once = (cores / 2).clamp(1, MOST_AT_ONCE);
+    Turns::new(at_once, at_once * WAITING)
+}
+
 /// The description of the routes below `/api/v1`, and of `/probe`.
 const OPENAPI: &str = include_str!("openapi.json");
 
@@ -71,6 +88,7 @@ pub(super) async fn answer<B>(
     request: &Request<B>,
     exporter: Arc<dyn Exporter>,
     telemetry_path: &str,
+    turns: &Turns,
 ) -> Response<Body> {
     let query = request.uri().query().unwrap_or_default().to_owned();
     match page {
@@ -78,12 +96,18 @@ pub(super) async fn answer<B>(
         Page::OpenApi => finish(response::text(StatusCode::OK, JSON, OPENAPI)),
         Page::Landing | Page::Transfers | Page::TransfersJson | Page::Targets => {
             let telemetry_path = telemetry_path.to_owned();
+            let Some(place) = turns.place() else { return busy("429 too many pages wait already") };
+            let turn = turns.turn().await;
             // To look through a hundred thousand transfers takes its time.
-            let made = tokio::task::spawn_blocking(move || match page {
-                Page::Landing => (StatusCode::OK, HTML, landing::page(exporter.as_ref(), &telemetry_path)),
-                Page::Transfers => transfers::page(exporter.as_ref(), &query, &telemetry_path),
-                Page::Targets => json::targets(exporter.as_ref(), &query),
-                _ => json::transfers(exporter.as_ref(), &query),
+            let made = tokio::task::spawn_blocking(move || {
+                // Held until it is made, even where the client has gone.
+                let _held = (place, turn);
+                match page {
+                    Page::Landing => (StatusCode::OK, HTML, landing::page(exporter.as_ref(), &telemetry_path)),
+                    Page::Transfers => transfers::page(exporter.as_ref(), &query, &telemetry_path),
+                    Page::Targets => json::targets(exporter.as_ref(), &query),
+                    _ => json::transfers(exporter.as_ref(), &query),
+                }
             });
             let (status, kind, text) = made.await.unwrap_or_else(|_| {
                 (StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "the page could not be made\n".to_owned())
@@ -109,10 +133,18 @@ async fn probe<B>(request: &Request<B>, query: &str, exporter: Arc<dyn Exporter>
             let error = BadParameter { parameter: "account".into(), message: refusal.to_string() };
             finish(response::text(StatusCode::BAD_REQUEST, JSON, json::error(&error)))
         }
+        Err(refusal @ ProbeRefusal::Busy) => busy(&refusal.to_string()),
         Err(refusal @ ProbeRefusal::Exposition) => {
             finish(response::text(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, format!("{refusal}\n")))
         }
     }
+}
+
+/// As the rate limit answers.
+fn busy(text: &str) -> Response<Body> {
+    let mut response = finish(response::text(StatusCode::TOO_MANY_REQUESTS, PLAIN, format!("{text}\n")));
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 /// What holds for all of these: nothing is kept, and a page loads nothing and runs nothing.

@@ -376,6 +376,36 @@ async fn certificates_are_renewed_while_connections_go_on_and_a_broken_pair_chan
     assert_eq!(kept.ask(METRICS).await.status, 200, "the connection of before");
 }
 
+#[tokio::test]
+async fn a_client_whose_authority_is_trusted_no_more_keeps_no_connection() {
+    let (ca, next) = (Authority::new("ours"), Authority::new("next"));
+    let config = format!("{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n");
+    let folder = Folder::with(&ca.server(), &ca.pem(), &config);
+    let (fake, security) = (Fake::new(), folder.security());
+    let server = secured(&fake, Bounds::default(), &security).await;
+    for versions in [TLS12, TLS13] {
+        folder.write("ca.crt", &ca.pem());
+        security.take(security.stage().unwrap(), None);
+        let dialer = Dialer { shown: Some(ca.client("prometheus")), versions, ..Dialer::trusting(&ca) };
+        let mut kept = Client::over(dialer.dial(server.address).await.unwrap());
+        assert_eq!(kept.ask(METRICS).await.status, 200);
+        folder.write("web.yml", &format!("{config}http_server_config:\n  http2: false\n"));
+        security.take(security.stage().unwrap(), None);
+        assert_eq!(kept.ask(METRICS).await.status, 200, "nothing has changed for it");
+        folder.write("ca.crt", &next.pem());
+        security.take(security.stage().unwrap(), None);
+        kept.is_closed().await;
+        assert_eq!(asked(&dialer, server.address, METRICS).await, None);
+    }
+    folder.write("web.yml", TLS);
+    security.take(security.stage().unwrap(), None);
+    let mut anybody = Client::over(Dialer::trusting(&ca).dial(server.address).await.unwrap());
+    assert_eq!(anybody.ask(METRICS).await.status, 200);
+    folder.write("web.yml", &config);
+    security.take(security.stage().unwrap(), None);
+    anybody.is_closed().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_the_certificate_in_force_is_told() {
     let ca = Authority::new("ours");

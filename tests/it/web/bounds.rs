@@ -1,9 +1,11 @@
 //! Connections, heads and time, within bounds.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::support::{in_bounded_process, is_in_process, report};
 use aws_transfer_exporter::web::{Bounds, MAX_CONNECTIONS};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -223,4 +225,27 @@ async fn a_slow_client_gets_all_of_a_large_answer_while_others_come() {
     }
     others[0].is_closed().await;
     assert_eq!(slow.answer(false).await.body.len(), LARGE);
+}
+
+/// To make a page takes a tenth of a second where there are very many transfers.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_pages_is_bounded_and_scrapes_are_answered_meanwhile() {
+    let (fake, server) = started().await;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let places = 17 * (cores / 2).clamp(1, 8);
+    fake.held.store(true, Ordering::Relaxed);
+    let mut asked = Vec::new();
+    for path in ["/", "/transfers", "/api/v1/transfers", "/api/v1/targets"].iter().cycle().take(places + 9) {
+        let mut client = server.client().await;
+        client.send(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
+        asked.push(client);
+    }
+    let mut answers: FuturesUnordered<_> =
+        asked.iter_mut().map(|client| async { client.answer(false).await.status }).collect();
+    for _ in 0..9 {
+        assert_eq!(within("a refusal", answers.next()).await, Some(429));
+    }
+    assert_eq!(server.ask(METRICS).await.text(), BODY);
+    fake.held.store(false, Ordering::Relaxed);
+    assert_eq!(answers.collect::<Vec<_>>().await, vec![200; places]);
 }

@@ -47,6 +47,8 @@ pub(super) struct Fake {
     streamed: Option<usize>,
     ready: AtomicBool,
     open: Semaphore,
+    /// While true, no page is done.
+    held: AtomicBool,
     /// One permit for each scrape that has begun.
     begun: Semaphore,
     /// One permit for each scrape that was given up.
@@ -65,6 +67,7 @@ impl Fake {
             streamed,
             ready: AtomicBool::new(true),
             open: Semaphore::new(permits),
+            held: AtomicBool::new(false),
             begun: Semaphore::new(0),
             dropped: Arc::new(Semaphore::new(0)),
             scrapes: Mutex::default(),
@@ -138,6 +141,11 @@ impl Exporter for Fake {
     }
 
     fn select(&self, _: &Query) -> Selection {
+        let begun = std::time::Instant::now();
+        // Not for ever: a test that fails would not end.
+        while self.held.load(Ordering::Relaxed) && begun.elapsed() < 2 * LIMIT {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         Selection::default()
     }
 

@@ -195,3 +195,31 @@ async fn pipelined_requests_are_answered_in_their_order() {
     }
     assert_eq!(statuses, [200, 404, 200, 200]);
 }
+
+/// No route reads a body, so none may be taken for the next request.
+#[tokio::test]
+async fn a_body_that_nobody_reads_is_no_request() {
+    let (_, server) = started().await;
+    let hidden = "GET /-/ready HTTP/1.1\r\nhost: x\r\n\r\n";
+    let length = hidden.len();
+    let head = "POST /-/reload HTTP/1.1\r\nhost: x\r\n";
+    for (what, request, goes_on) in [
+        ("a body", format!("{head}content-length: {length}\r\n\r\n{hidden}"), true),
+        ("chunks", format!("{head}transfer-encoding: chunked\r\n\r\n{length:x}\r\n{hidden}\r\n0\r\n\r\n"), true),
+        ("a huge body that does not come", format!("{head}content-length: 1000000000000\r\n\r\n{hidden}"), false),
+        ("endless chunks", format!("{head}transfer-encoding: chunked\r\n\r\nffffffff\r\n{hidden}"), false),
+    ] {
+        let mut client = server.client().await;
+        assert_eq!(client.ask(&request).await.status, 500, "{what}: there is nothing to reload");
+        if goes_on {
+            assert_eq!(client.ask(METRICS).await.text(), BODY, "{what}");
+        } else {
+            client.is_closed().await;
+        }
+    }
+    let both = format!("{head}content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{hidden}");
+    let mut client = server.client().await;
+    client.ask(&both).await;
+    while client.more().await {}
+    assert!(!String::from_utf8_lossy(&client.bytes).contains("is ready"), "two lengths");
+}
