@@ -92,3 +92,49 @@ pub(super) fn method_name(method: &Method) -> &'static str {
     const NAMES: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"];
     KNOWN.iter().position(|known| known == method).map_or("OTHER", |at| NAMES[at])
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use super::super::connections::Connections;
+    use super::*;
+
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_level_of_a_request_follows_its_status() {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let writer = Arc::clone(&log);
+        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+        let subscriber = subscriber.with_writer(move || Log(Arc::clone(&writer))).finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let place = Arc::new(Connections::new(1).enter().unwrap());
+        for (status, level) in
+            [(200, "DEBUG"), (304, "DEBUG"), (400, "INFO"), (429, "INFO"), (499, "INFO"), (500, "WARN"), (503, "WARN")]
+        {
+            let record = Record {
+                method: "GET",
+                handler: "metrics",
+                status: StatusCode::from_u16(status).unwrap(),
+                peer: ([127, 0, 0, 1], 9).into(),
+                begun: Instant::now(),
+            };
+            drop(Sent::new(Bytes::new().into(), place.sending(), record));
+            let said = String::from_utf8(std::mem::take(&mut *log.lock().unwrap())).unwrap();
+            assert_eq!(said.lines().count(), 1, "{status}: {said}");
+            assert!(said.contains(&format!(" {level} ")) && said.contains(&format!("status={status} ")), "{said}");
+        }
+    }
+}
