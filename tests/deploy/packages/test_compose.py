@@ -137,7 +137,7 @@ def test_with_tls_prometheus_and_the_exporter_fit_each_other(services, tmp_path)
     flags = dict(flag.split("=", 1) for flag in over["exporter"]["command"][1:])
     assert flags["--web.config.file"] == "/etc/aws-transfer-exporter/web/web.yml" and "> web.yml" in script
     # The probe goes where no password is wanted.
-    assert over["exporter"]["healthcheck"]["test"][-1] == f"--web.listen-address={flags['--web.health-listen-address']}"
+    assert over["exporter"]["healthcheck"]["test"][-1] == f"--web.health-listen-address={flags['--web.health-listen-address']}"
     plain, tls = (yaml.safe_load(COMPOSE.with_name(f"prometheus{kind}.yml").read_text()) for kind in ("", ".tls"))
     [scrape] = tls["scrape_configs"]
     used = [scrape.pop("tls_config")["ca_file"], scrape["basic_auth"]["password_file"]]
