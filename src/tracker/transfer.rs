@@ -1,7 +1,7 @@
 //! One transfer's life: pending, running, then completed, failed or gone.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::codes::CodeBook;
 use super::ledger::{Ledger, Told};
@@ -36,13 +36,28 @@ pub(super) struct Transfer {
     state: TransferState,
     up: Option<bool>,
     /// Start where a source tells it, else first sight.
-    since: SystemTime,
+    since: Nanos,
     started: bool,
     files: Option<FileCounts>,
     /// While any of its files may still count: until it has ended, and with events until they have told all.
     ledger: Option<Box<Ledger>>,
     open: Option<Box<Open>>,
     ended: Option<Instant>,
+}
+
+/// Nanoseconds from the epoch on, in half the room of a `SystemTime`. Until 2554; what is earlier or later is cut.
+#[derive(Clone, Copy, Debug)]
+struct Nanos(u64);
+
+impl Nanos {
+    fn of(time: SystemTime) -> Self {
+        let nanos = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        Self(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    fn time(self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_nanos(self.0)
+    }
 }
 
 /// What is known only until the transfer ends: nothing is asked after that.
@@ -74,7 +89,7 @@ impl Transfer {
             origins: 0,
             state: TransferState::Pending,
             up: None,
-            since: now.wall,
+            since: Nanos::of(now.wall),
             started: false,
             files: None,
             ledger: Some(Box::default()),
@@ -92,7 +107,7 @@ impl Transfer {
     pub(super) fn learn(&mut self, origin: Origin, started_at: Option<SystemTime>) {
         self.origins |= 1 << origin as u8;
         if let Some(start) = started_at.filter(|_| !self.started) {
-            self.since = start;
+            self.since = Nanos::of(start);
             self.started = true;
         }
     }
@@ -123,7 +138,7 @@ impl Transfer {
 
     /// Start where a source tells it, else first sight.
     pub(super) fn since(&self) -> SystemTime {
-        self.since
+        self.since.time()
     }
 
     /// True if a source told its start.
@@ -156,7 +171,7 @@ impl Transfer {
     /// True at the first reading of a transfer that began before `watching_since`, or whose start no source told: what
     /// has finished by then was not watched.
     fn has_base(&self, watching_since: SystemTime) -> bool {
-        !self.ledger.as_ref().is_some_and(|ledger| ledger.answered) && (!self.started || self.since < watching_since)
+        !self.ledger.as_ref().is_some_and(|ledger| ledger.answered) && (!self.started || self.since() < watching_since)
     }
 
     /// When an open transfer is to be looked at again: at once if it was never answered, else after a twentieth of the
@@ -176,7 +191,7 @@ impl Transfer {
     }
 
     pub(super) fn face(&self) -> Face {
-        Face { origins: self.origins, state: self.state, up: self.up, since: self.since, files: self.files.clone() }
+        Face { origins: self.origins, state: self.state, up: self.up, since: self.since(), files: self.files.clone() }
     }
 
     pub(super) fn read(
@@ -246,7 +261,7 @@ impl Transfer {
     pub(super) fn unknown(&mut self, gone_after: Duration, now: Now) -> bool {
         let Some(open) = &mut self.open else { return false };
         let since = *open.unknown_since.get_or_insert(now.instant);
-        let expired = self.started && now.wall.duration_since(self.since).is_ok_and(|age| age >= RESULTS_KEPT);
+        let expired = self.started && now.wall.duration_since(self.since()).is_ok_and(|age| age >= RESULTS_KEPT);
         let gone = expired || now.since(since) >= gone_after;
         self.note_answer(false, now);
         if gone {
@@ -267,7 +282,7 @@ impl Transfer {
         TransferView {
             connector: Arc::clone(connector),
             id: self.id.clone(),
-            since: self.since,
+            since: self.since(),
             state: self.state,
             up: self.up,
             files: self.files.clone(),
@@ -323,7 +338,7 @@ impl Transfer {
         let open = self.open.as_ref();
         TransferRecord {
             origins: self.origins,
-            since: millis(self.since),
+            since: millis(self.since()),
             started: self.started,
             state: self.state as u8,
             up: self.up,
@@ -356,7 +371,7 @@ impl Transfer {
             origins: record.origins,
             state,
             up: record.up,
-            since: time(record.since),
+            since: Nanos::of(time(record.since)),
             started: record.started,
             files: record.files.as_deref().map(counts),
             ledger: record.ledger.as_ref().map(|ledger| Box::new(ledger.into())),
@@ -372,7 +387,7 @@ mod tests {
 
     #[test]
     fn a_hundred_thousand_of_them_fit() {
-        assert!(size_of::<Transfer>() <= 128, "{}", size_of::<Transfer>());
+        assert!(size_of::<Transfer>() <= 120, "{}", size_of::<Transfer>());
         assert!(size_of::<TransferView>() <= 112, "{}", size_of::<TransferView>());
     }
 }
