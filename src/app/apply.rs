@@ -6,7 +6,7 @@ use super::changes::Changes;
 use super::sources::files_key;
 use super::{App, Discovery, Opened, known_connectors, settings};
 use crate::collector::{AccountApi, Targets};
-use crate::config::{AccountPlan, Plan};
+use crate::config::Plan;
 use crate::model::Account;
 use crate::transfer::limited::{Limited, Limits};
 use crate::transfer::measured::Measured;
@@ -16,6 +16,7 @@ use crate::transfer::session::{Identity, Sessions, TimeOuts};
 /// A plan whose clients are made. Dropped, it leaves no trace.
 pub struct Prepared {
     plan: Plan,
+    sessions: Sessions,
     accounts: Vec<Ready>,
 }
 
@@ -44,32 +45,23 @@ impl App {
     /// An account without a Region.
     pub async fn prepare(&self, plan: Plan) -> anyhow::Result<Prepared> {
         let before = self.plan.load_full();
-        let sessions = self.sessions(&plan);
+        let sessions = Sessions::new(TimeOuts::within(plan.collector.timeout), self.options.credentials);
         let mut accounts = Vec::with_capacity(plan.accounts.len());
         for wanted in &plan.accounts {
             let known = self.opened(&wanted.name).filter(|opened| opened.identity.account() == wanted);
             accounts.push(match known {
                 Some(known) if before.collector.timeout == plan.collector.timeout => Ready::Kept(Box::new(known)),
                 Some(known) => Ready::Anew(Box::new(known.identity), Some(known.api.limits)),
-                None => Ready::Anew(Box::new(Box::pin(self.identify(&sessions, wanted)).await?), None),
+                None => Ready::Anew(Box::new(Box::pin(sessions.identity(wanted)).await?), None),
             });
         }
-        Ok(Prepared { plan, accounts })
-    }
-
-    async fn identify(&self, sessions: &Sessions, wanted: &AccountPlan) -> anyhow::Result<Identity> {
-        Ok(sessions.identity(wanted).await?)
-    }
-
-    fn sessions(&self, plan: &Plan) -> Sessions {
-        Sessions::new(TimeOuts::within(plan.collector.timeout), self.options.credentials)
+        Ok(Prepared { plan, sessions, accounts })
     }
 
     /// Puts a prepared plan into force. A sweep that runs goes on with what it began with.
     pub async fn commit(&self, prepared: Prepared) -> Changes {
-        let Prepared { plan, accounts } = prepared;
+        let Prepared { plan, sessions, accounts } = prepared;
         let changes = Changes::between(&self.plan.load(), &plan);
-        let sessions = self.sessions(&plan);
         let accounts: Vec<_> = accounts.into_iter().map(|ready| self.take_up(ready, &sessions, &plan)).collect();
         let targets = Targets {
             transfers: plan.transfers.clone(),

@@ -34,7 +34,7 @@ impl Refused {
             failures.iter().filter(|(_, kind)| !is_answer(*kind)).map(|(account, _)| *account).collect();
         let now: BTreeSet<Fault> = failures
             .iter()
-            .filter(|(_, kind)| is_of_credentials(*kind))
+            .filter(|(_, kind)| kind.is_of_credentials())
             .map(|(account, kind)| ((*account).clone(), kind.as_label()))
             .collect();
         let known = now.intersection(&self.0).cloned().collect();
@@ -54,16 +54,6 @@ impl Refused {
 
 fn is_answer(kind: ErrorKind) -> bool {
     !matches!(kind.outcome(), Outcome::Timeout | Outcome::Network | Outcome::ServerError | Outcome::Malformed)
-}
-
-fn is_of_credentials(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::CredentialsExpired
-            | ErrorKind::CredentialsRejected
-            | ErrorKind::CredentialsMissing
-            | ErrorKind::CredentialsUnavailable
-    )
 }
 
 #[cfg(test)]

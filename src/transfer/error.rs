@@ -116,21 +116,27 @@ impl ErrorKind {
     /// False if the account's credentials could not be had or were refused, or if no answer came that could be read. What
     /// AWS denies to good credentials is of one resource: others may be allowed.
     pub fn leaves_account_up(self) -> bool {
-        match self {
-            Self::CredentialsExpired
-            | Self::CredentialsRejected
-            | Self::CredentialsMissing
-            | Self::CredentialsUnavailable => false,
-            other => match other.outcome() {
-                Outcome::Timeout | Outcome::Network | Outcome::Malformed => false,
-                Outcome::Ok
-                | Outcome::Throttled
-                | Outcome::Denied
-                | Outcome::NotFound
-                | Outcome::Invalid
-                | Outcome::ServerError => true,
-            },
+        match self.outcome() {
+            _ if self.is_of_credentials() => false,
+            Outcome::Timeout | Outcome::Network | Outcome::Malformed => false,
+            Outcome::Ok
+            | Outcome::Throttled
+            | Outcome::Denied
+            | Outcome::NotFound
+            | Outcome::Invalid
+            | Outcome::ServerError => true,
         }
+    }
+
+    /// True if the credentials could not be had, or were refused.
+    pub fn is_of_credentials(self) -> bool {
+        matches!(
+            self,
+            Self::CredentialsExpired
+                | Self::CredentialsRejected
+                | Self::CredentialsMissing
+                | Self::CredentialsUnavailable
+        )
     }
 }
 
