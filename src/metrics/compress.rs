@@ -17,7 +17,7 @@ use super::format::Encoding;
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 /// A last block of fixed codes with nothing but its end.
 const EMPTY_LAST_BLOCK: [u8; 2] = [3, 0];
-/// Paid once for each page, and sent with each scrape; docs/performance.md has what the levels cost and bring.
+/// Paid once for each page, and sent with each scrape; docs/contribute/performance.md has what the levels cost and bring.
 const GZIP_LEVEL: Compression = Compression::new(1);
 const ZSTD_LEVEL: i32 = 1;
 

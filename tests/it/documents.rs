@@ -181,7 +181,7 @@ fn the_list_of_licenses_has_every_locked_package_and_no_other() {
 }
 
 /// Documents whose metrics, links and tests have to be there.
-const OPERATED: [&str; 3] = ["docs/security.md", "docs/troubleshooting.md", "SECURITY.md"];
+const OPERATED: [&str; 3] = ["docs/operate/security.md", "docs/operate/troubleshooting.md", "SECURITY.md"];
 
 #[test]
 fn the_documents_for_operators_name_files_and_metrics_that_exist() {

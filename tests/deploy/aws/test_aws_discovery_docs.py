@@ -1,4 +1,4 @@
-"""docs/discovery.md: its commands are run against moto's server, its code is run, its names are compared."""
+"""docs/operate/discovery.md: its commands are run against moto's server, its code is run, its names are compared."""
 
 import json
 import pathlib
@@ -17,7 +17,7 @@ from moto.server import ThreadedMotoServer
 from terraform_helpers import evaluate, without_provider
 from test_aws_discovery import DETAIL, FILES, OTHERS
 
-TEXT = (ROOT / "docs/discovery.md").read_text()
+TEXT = (ROOT / "docs/operate/discovery.md").read_text()
 CONNECTOR, TRANSFER = "c-0123456789abcdef0", "4b1a8c1e-0000-4000-8000-000000000001"
 
 
@@ -131,7 +131,7 @@ def test_the_function_tells_a_transfer(account, monkeypatch):
     asked = []
     transfer = types.SimpleNamespace(start_file_transfer=lambda **given: asked.append(given) or {"TransferId": TRANSFER})
     names = {}
-    exec(compile(block, "docs/discovery.md", "exec"), names)  # noqa: S102
+    exec(compile(block, "docs/operate/discovery.md", "exec"), names)  # noqa: S102
     names["boto3"] = types.SimpleNamespace(client=lambda service: {"transfer": transfer, "sqs": account.sqs}[service])
     assert names["handler"]({"connector_id": CONNECTOR, "paths": ["/bucket/a"]}, None) == {"transfer_id": TRANSFER}
     assert asked == [{"ConnectorId": CONNECTOR, "SendFilePaths": ["/bucket/a"]}]
@@ -204,7 +204,7 @@ def test_links_lead_somewhere():
             slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", TEXT, re.MULTILINE)}
             assert target[1:] in slugs, target
         elif not target.startswith("https://"):
-            assert (ROOT / "docs" / target).resolve().exists(), target
+            assert (ROOT / "docs/operate" / target).resolve().exists(), target
 
 
 def test_the_metrics_are_the_exporters():
