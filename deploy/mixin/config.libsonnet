@@ -9,7 +9,7 @@
     shardSet: 'job, namespace, cluster',
 
     // Where the runbooks are read; the heading's anchor is appended.
-    runbookURLBase: 'https://github.com/aws-transfer-exporter/aws-transfer-exporter/blob/main/docs/runbooks.md',
+    runbookURLBase: 'https://github.com/aws-transfer-exporter/aws-transfer-exporter/blob/main/docs/operate/runbooks.md',
 
     // How long the last value of a series stands in when a scrape is missing or the exporter restarts. At least four
     // scrape intervals. Also how late a transfer that left the configuration leaves the recorded series, and the window

@@ -19,7 +19,7 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 SHIPPED = ROOT / "deploy" / "prometheus"
 MIXIN = ROOT / "deploy" / "mixin"
-RUNBOOKS = ROOT / "docs" / "runbooks.md"
+RUNBOOKS = ROOT / "docs" / "operate" / "runbooks.md"
 
 # The access key of the built-in simulator. It is public and opens nothing.
 SIMULATOR_KEY = {

@@ -84,7 +84,7 @@ def test_the_demos_failures_are_told_and_resolve(processes, receiver):
     assert labels["name"] == names[labels["connector_id"]]
     assert (labels["aws_account"], labels["aws_region"], labels["severity"]) == ("demo", "eu-central-1", "warning")
     assert query(prometheus, f'aws_transfer_connector_files{{connector_id="{labels["connector_id"]}",failure_code="{labels["failure_code"]}"}}')
-    anchor = alert["annotations"]["runbook_url"].partition("docs/runbooks.md#")[2]
+    anchor = alert["annotations"]["runbook_url"].partition("docs/operate/runbooks.md#")[2]
     assert anchor in [heading.lower() for heading in re.findall(r"^## (\w+)$", RUNBOOKS.read_text(), re.M)]
     # Connectors of the demo fail now and then with each code: some alert that was told resolves in between.
     resolved = wait_for("one of them resolves", lambda: first("resolved"), 120)
@@ -137,7 +137,7 @@ def test_a_failed_file_is_told_and_resolves(processes, receiver):
     annotations = alert["annotations"]
     assert annotations["summary"] == "Files failed on acme-inbound: CONNECTION_ERROR"
     assert annotations["description"].startswith(f"1 file(s) of connector acme-inbound ({CONNECTOR}) in prod, eu-central-1 failed")
-    anchor = annotations["runbook_url"].partition("docs/runbooks.md#")[2]
+    anchor = annotations["runbook_url"].partition("docs/operate/runbooks.md#")[2]
     assert anchor in [heading.lower() for heading in re.findall(r"^## (\w+)$", RUNBOOKS.read_text(), re.M)]
 
     # An event ends by itself; that the failed transfer is still listed is told next.

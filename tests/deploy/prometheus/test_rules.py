@@ -58,7 +58,7 @@ def test_an_alert_about_a_connector_names_it_and_fires_without_the_name(rule):
 @every_alert
 def test_the_runbook_is_a_heading_with_four_parts(rule):
     base, anchor = rule["annotations"]["runbook_url"].split("#")
-    assert base == "https://github.com/aws-transfer-exporter/aws-transfer-exporter/blob/main/docs/runbooks.md"
+    assert base == "https://github.com/aws-transfer-exporter/aws-transfer-exporter/blob/main/docs/operate/runbooks.md"
     assert anchor == rule["alert"].lower()
     sections = re.split(r"^## ", RUNBOOKS.read_text(), flags=re.M)
     (section,) = [s for s in sections if s.splitlines()[0].lower() == anchor]
