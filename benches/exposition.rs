@@ -4,7 +4,11 @@
 //!
 //! `cargo bench --bench exposition` prints the tables.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark prints, and fails by panicking"
+)]
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -17,12 +21,12 @@ use aws_transfer_exporter::metrics::exposition::exposition;
 use aws_transfer_exporter::metrics::format::{Encoding, Format, FormatKind};
 use aws_transfer_exporter::metrics::own::OwnMetrics;
 use aws_transfer_exporter::metrics::{NameFilter, Scrape, Wanted};
-use aws_transfer_exporter::model::{
-    Account, AccountName, ConnectorId, ConnectorLabels, ConnectorView, FailureCode, FileCounts, Finished,
-    FinishedFiles, Snapshot, StateCounts, TransferState, TransferView,
-};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use model::{
+    Account, AccountName, ConnectorId, ConnectorLabels, ConnectorView, FailureCode, FileCounts,
+    Finished, FinishedFiles, Snapshot, StateCounts, TransferState, TransferView,
+};
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Encoder, TextEncoder};
 
@@ -32,8 +36,11 @@ const FORMATS: [(&str, FormatKind); 3] = [
     ("OpenMetrics 1.0.0", FormatKind::OpenMetrics1_0_0),
     ("protobuf", FormatKind::Protobuf),
 ];
-const ENCODINGS: [(&str, Encoding); 3] =
-    [("identity", Encoding::Identity), ("gzip", Encoding::Gzip), ("zstd", Encoding::Zstd)];
+const ENCODINGS: [(&str, Encoding); 3] = [
+    ("identity", Encoding::Identity),
+    ("gzip", Encoding::Gzip),
+    ("zstd", Encoding::Zstd),
+];
 
 fn main() {
     for transfers in [1_000, 10_000, 100_000] {
@@ -47,7 +54,10 @@ fn table(transfers: usize) {
     let snapshot = Arc::new(snapshot(transfers));
     let own = OwnMetrics::new().unwrap();
     let families = families(&snapshot);
-    let series: usize = families.iter().map(|family| family.get_metric().len()).sum();
+    let series: usize = families
+        .iter()
+        .map(|family| family.get_metric().len())
+        .sum();
     let runs = if transfers > 150_000 { 1 } else { 3 };
     let (encoder_ms, text) = best(runs, || {
         let mut text = Vec::new();
@@ -64,16 +74,34 @@ fn table(transfers: usize) {
     drop((families, text, gzip));
     println!("\n{transfers} settled transfers, {series} series");
     println!("prometheus::TextEncoder    {encoder_ms:>9.2} ms {text_len:>11} bytes");
-    println!("flate2, level 1, after it  {gzip_ms:>9.2} ms {gzip_len:>11} bytes   together {whole:.2} ms");
-    println!("format             encoding    cold ms   warm ms       bytes   together / cold   together / warm");
-    let scrape =
-        Scrape { snapshot: Arc::clone(&snapshot), complete: true, own: &own, started: UNIX_EPOCH, process: true };
+    println!(
+        "flate2, level 1, after it  {gzip_ms:>9.2} ms {gzip_len:>11} bytes   together {whole:.2} ms"
+    );
+    println!(
+        "format             encoding    cold ms   warm ms       bytes   together / cold   together / warm"
+    );
+    let scrape = Scrape {
+        snapshot: Arc::clone(&snapshot),
+        complete: true,
+        own: &own,
+        started: UNIX_EPOCH,
+        process: true,
+    };
     for (format_name, kind) in FORMATS {
         for (encoding_name, encoding) in ENCODINGS {
-            let wanted = Wanted { filter: NameFilter::default(), format: Format { kind, escaping: None }, encoding };
+            let wanted = Wanted {
+                filter: NameFilter::default(),
+                format: Format {
+                    kind,
+                    escaping: None,
+                },
+                encoding,
+            };
             let answer = |cache: &Mutex<Cache>| {
                 let body = exposition(&scrape, &wanted, cache).unwrap();
-                body.into_pieces().map(|piece| black_box(piece).len()).sum::<usize>()
+                body.into_pieces()
+                    .map(|piece| black_box(piece).len())
+                    .sum::<usize>()
             };
             let (cold, _) = best(runs, || answer(&Mutex::default()));
             let cache = Mutex::default();
@@ -96,8 +124,14 @@ fn table(transfers: usize) {
 /// Two other ways to a plain body: to hold the text, and to decompress what is kept.
 fn alternatives(scrape: &Scrape<'_>) {
     let answer = |encoding, cache: &Mutex<Cache>| {
-        let wanted = Wanted { encoding, ..Wanted::everything() };
-        exposition(scrape, &wanted, cache).unwrap().into_pieces().collect::<Vec<_>>()
+        let wanted = Wanted {
+            encoding,
+            ..Wanted::everything()
+        };
+        exposition(scrape, &wanted, cache)
+            .unwrap()
+            .into_pieces()
+            .collect::<Vec<_>>()
     };
     let cache = Mutex::default();
     let plain = answer(Encoding::Identity, &cache).concat();
@@ -118,7 +152,12 @@ fn alternatives(scrape: &Scrape<'_>) {
         length
     });
     assert_eq!(length, plain.len());
-    let (copied, _) = best(3, || plain.chunks(64 * 1024).map(|piece| black_box(piece.to_vec()).len()).sum::<usize>());
+    let (copied, _) = best(3, || {
+        plain
+            .chunks(64 * 1024)
+            .map(|piece| black_box(piece.to_vec()).len())
+            .sum::<usize>()
+    });
     if plain.len() < 10_000_000 {
         levels(&plain);
     }
@@ -134,7 +173,8 @@ fn levels(plain: &[u8]) {
         let (ms, bytes) = best(3, || {
             let mut bytes = 0;
             for piece in plain.chunks(400_000) {
-                let mut deflate = flate2::write::DeflateEncoder::new(Vec::new(), Compression::new(level));
+                let mut deflate =
+                    flate2::write::DeflateEncoder::new(Vec::new(), Compression::new(level));
                 deflate.write_all(piece).unwrap();
                 bytes += deflate.finish().unwrap().len();
             }
@@ -145,7 +185,10 @@ fn levels(plain: &[u8]) {
     for level in [-1, 1, 2, 3, 5, 7] {
         let (ms, bytes) = best(3, || {
             let mut zstd = zstd::bulk::Compressor::new(level).unwrap();
-            plain.chunks(400_000).map(|piece| zstd.compress(piece).unwrap().len()).sum::<usize>()
+            plain
+                .chunks(400_000)
+                .map(|piece| zstd.compress(piece).unwrap().len())
+                .sum::<usize>()
         });
         println!("zstd level {level} {ms:>9.2} ms {bytes:>9} bytes");
     }
@@ -174,26 +217,45 @@ fn cpu_ms() -> f64 {
 
 /// Settled transfers of connectors with 1,000 each: 9 of 10 all COMPLETED, one with failed files of one code.
 fn snapshot(transfers: usize) -> Snapshot {
-    let account = Arc::new(Account { name: AccountName::new("production"), region: "eu-central-1".into() });
+    let account = Arc::new(Account {
+        name: AccountName::new("production"),
+        region: "eu-central-1".into(),
+    });
     let at = UNIX_EPOCH + Duration::from_millis(1_790_000_000_123);
-    let code = |n: usize| FailureCode::new(["CONNECTION_ERROR", "TIMEOUT_ERROR", "FILE_NOT_FOUND"][n % 3]).unwrap();
+    let code = |n: usize| {
+        FailureCode::new(["CONNECTION_ERROR", "TIMEOUT_ERROR", "FILE_NOT_FOUND"][n % 3]).unwrap()
+    };
     let mut seed = 7_u64;
     let mut random = || {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         seed >> 16
     };
     let connectors: Vec<_> = (0..transfers.div_ceil(TRANSFERS_OF_CONNECTOR))
         .map(|_| {
             let id: ConnectorId = format!("c-{:017x}", random()).parse().unwrap();
-            Arc::new(ConnectorLabels { account: Arc::clone(&account), id })
+            Arc::new(ConnectorLabels {
+                account: Arc::clone(&account),
+                id,
+            })
         })
         .collect();
     let rows: Vec<_> = (0..transfers)
         .map(|n| {
             let (a, b) = (random(), random());
             let failed = n % 10 == 0;
-            let id = format!("{:08x}-{:04x}-4{:03x}-8{:03x}-{a:012x}", b & 0xffff_ffff, a & 0xffff, b % 4096, a % 4096);
-            let mut files = FileCounts { completed: u32::try_from(a % 50).unwrap() + 1, ..FileCounts::default() };
+            let id = format!(
+                "{:08x}-{:04x}-4{:03x}-8{:03x}-{a:012x}",
+                b & 0xffff_ffff,
+                a & 0xffff,
+                b % 4096,
+                a % 4096
+            );
+            let mut files = FileCounts {
+                completed: u32::try_from(a % 50).unwrap() + 1,
+                ..FileCounts::default()
+            };
             if failed {
                 files.failed.push((code(n / 10), 1));
             }
@@ -201,13 +263,20 @@ fn snapshot(transfers: usize) -> Snapshot {
                 connector: Arc::clone(&connectors[n / TRANSFERS_OF_CONNECTOR]),
                 id: id.parse().unwrap(),
                 since: at,
-                state: if failed { TransferState::Failed } else { TransferState::Completed },
+                state: if failed {
+                    TransferState::Failed
+                } else {
+                    TransferState::Completed
+                },
                 up: (n % 5 != 0).then_some(true),
                 files: Some(files).filter(|_| n % 10 != 5),
             }
         })
         .collect();
-    let views: Vec<_> = connectors.iter().map(|labels| connector(labels, &rows, at)).collect();
+    let views: Vec<_> = connectors
+        .iter()
+        .map(|labels| connector(labels, &rows, at))
+        .collect();
     Snapshot {
         connectors: views.chunks(32).map(Arc::from).collect(),
         transfers: rows.chunks(512).map(Arc::from).collect(),
@@ -215,18 +284,31 @@ fn snapshot(transfers: usize) -> Snapshot {
     }
 }
 
-fn connector(labels: &Arc<ConnectorLabels>, rows: &[TransferView], at: SystemTime) -> ConnectorView {
+fn connector(
+    labels: &Arc<ConnectorLabels>,
+    rows: &[TransferView],
+    at: SystemTime,
+) -> ConnectorView {
     let mut files = FileCounts::default();
     let mut states = StateCounts::default();
-    for row in rows.iter().filter(|row| Arc::ptr_eq(&row.connector, labels)) {
+    for row in rows
+        .iter()
+        .filter(|row| Arc::ptr_eq(&row.connector, labels))
+    {
         states.add(row.state);
         files.add(row.files.as_ref().unwrap_or(&FileCounts::default()));
     }
     let newest = || Some((rows[0].id.clone(), at));
-    let completed = FinishedFiles { files: files.completed.into(), newest: newest() };
+    let completed = FinishedFiles {
+        files: files.completed.into(),
+        newest: newest(),
+    };
     let mut finished = BTreeMap::from([(Finished::Completed, completed)]);
     for (code, n) in &files.failed {
-        let seen = FinishedFiles { files: (*n).into(), newest: newest() };
+        let seen = FinishedFiles {
+            files: (*n).into(),
+            newest: newest(),
+        };
         finished.insert(Finished::Failed(Some(code.clone())), seen);
     }
     ConnectorView {
@@ -249,8 +331,13 @@ fn connector(labels: &Arc<ConnectorLabels>, rows: &[TransferView], at: SystemTim
 /// The same series as `prometheus` holds them, read off our own text; but for the exporter's own.
 fn families(snapshot: &Arc<Snapshot>) -> Vec<MetricFamily> {
     let own = OwnMetrics::new().unwrap();
-    let scrape =
-        Scrape { snapshot: Arc::clone(snapshot), complete: true, own: &own, started: UNIX_EPOCH, process: false };
+    let scrape = Scrape {
+        snapshot: Arc::clone(snapshot),
+        complete: true,
+        own: &own,
+        started: UNIX_EPOCH,
+        process: false,
+    };
     let body = exposition(&scrape, &Wanted::everything(), &Mutex::default()).unwrap();
     let text = String::from_utf8(body.into_pieces().flatten().collect()).unwrap();
     let mut families: Vec<MetricFamily> = Vec::new();
@@ -266,19 +353,28 @@ fn families(snapshot: &Arc<Snapshot>) -> Vec<MetricFamily> {
         let family = families.last_mut().unwrap();
         if line.starts_with("# TYPE ") {
             let counter = line.ends_with(" counter");
-            family.set_field_type(if counter { MetricType::COUNTER } else { MetricType::GAUGE });
+            family.set_field_type(if counter {
+                MetricType::COUNTER
+            } else {
+                MetricType::GAUGE
+            });
             continue;
         }
         let (series, value) = line.rsplit_once(' ').unwrap();
-        let labels = series.split_once('{').map_or("", |(_, labels)| labels.trim_end_matches('}'));
+        let labels = series
+            .split_once('{')
+            .map_or("", |(_, labels)| labels.trim_end_matches('}'));
         // No label value here holds a comma.
-        let pairs = labels.split(',').filter(|pair| !pair.is_empty()).map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap();
-            let mut pair = LabelPair::default();
-            pair.set_name(name.into());
-            pair.set_value(value.trim_matches('"').into());
-            pair
-        });
+        let pairs = labels
+            .split(',')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| {
+                let (name, value) = pair.split_once('=').unwrap();
+                let mut pair = LabelPair::default();
+                pair.set_name(name.into());
+                pair.set_value(value.trim_matches('"').into());
+                pair
+            });
         let mut metric = Metric::from_label(pairs.collect());
         let value = value.parse().unwrap();
         if family.get_field_type() == MetricType::COUNTER {

@@ -4,7 +4,11 @@
 //! each alone. `-- soak 300` has a Prometheus (`$PROMETHEUS`, else `prometheus`) scrape 100,000 transfers so many
 //! seconds, `-- faults 600` has faults on as long, `-- load 30` has `wrk` scrape 1,000 of them from 64 connections.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark prints, and fails by panicking"
+)]
 #![expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 
 #[path = "scale/faults.rs"]
@@ -23,16 +27,28 @@ use process::{CONCURRENCY, LATENCY, Process, configuration, get, simulate};
 
 const FORMATS: [(&str, &str); 3] = [
     ("text 0.0.4", "text/plain;version=0.0.4"),
-    ("OpenMetrics 1.0.0", "application/openmetrics-text;version=1.0.0"),
-    ("protobuf", "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"),
+    (
+        "OpenMetrics 1.0.0",
+        "application/openmetrics-text;version=1.0.0",
+    ),
+    (
+        "protobuf",
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+    ),
 ];
 
 fn main() {
-    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    let number = |at: usize, default: usize| args.get(at).map_or(default, |arg| arg.parse().unwrap());
+    let args: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| arg != "--bench")
+        .collect();
+    let number =
+        |at: usize, default: usize| args.get(at).map_or(default, |arg| arg.parse().unwrap());
     match args.first().map(String::as_str) {
         Some("simulator") => simulate(number(1, 0), number(2, 0)),
-        Some("sizes") => args[1..].iter().for_each(|size| sizes(size.parse().unwrap())),
+        Some("sizes") => args[1..]
+            .iter()
+            .for_each(|size| sizes(size.parse().unwrap())),
         Some("shares") => shares(),
         Some("retire") => retire(),
         Some("soak") => watch::soak(number(1, 300)),
@@ -40,7 +56,9 @@ fn main() {
         Some("load") => watch::load(number(1, 30)),
         Some(other) => panic!("`{other}` is none of sizes, shares, retire, soak, faults, load"),
         None => {
-            [1_000, 10_000, 100_000, 220_000].into_iter().for_each(sizes);
+            [1_000, 10_000, 100_000, 220_000]
+                .into_iter()
+                .for_each(sizes);
             shares();
             retire();
         }
@@ -60,7 +78,11 @@ impl Pair {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("exporter.yml");
         fs::write(&file, configuration(simulator.port, transfers)).unwrap();
-        Self { exporter: Process::exporter(&file), simulator, folder }
+        Self {
+            exporter: Process::exporter(&file),
+            simulator,
+            folder,
+        }
     }
 }
 
@@ -94,7 +116,9 @@ fn sizes(transfers: usize) {
     println!(
         "{series} series; prometheus::TextEncoder {encode:.2} ms, flate2 level 1 {compress:.2} ms: {together:.2} ms"
     );
-    println!("format             encoding      wall ms   user ms    sys ms    CPU ms       bytes   together / CPU");
+    println!(
+        "format             encoding      wall ms   user ms    sys ms    CPU ms       bytes   together / CPU"
+    );
     for (name, accept) in FORMATS {
         for encoding in ["identity", "gzip", "zstd"] {
             let headers = format!("Accept: {accept}\r\nAccept-Encoding: {encoding}\r\n");
@@ -113,7 +137,9 @@ fn sizes(transfers: usize) {
                     .collect();
                 (exporter.cpu().since(cpu).per(runs), median(&mut walls))
             });
-            let (cpu, wall) = batches.min_by(|a, b| a.0.total().total_cmp(&b.0.total())).unwrap();
+            let (cpu, wall) = batches
+                .min_by(|a, b| a.0.total().total_cmp(&b.0.total()))
+                .unwrap();
             println!(
                 "{name:<18} {encoding:<9} {wall:>11.2} {:>9.2} {:>9.2} {:>9.2} {bytes:>11}   {:>14.1}",
                 cpu.user,
@@ -161,7 +187,10 @@ fn shares() {
         println!("{running:>7} {calls:>8.1} {cpu:>8.2} {:>12.2}", cpu - least);
         beyond.push(cpu - least);
     }
-    println!("1 % running costs {:.2} % of what all running costs", beyond[1] / beyond[2] * 100.0);
+    println!(
+        "1 % running costs {:.2} % of what all running costs",
+        beyond[1] / beyond[2] * 100.0
+    );
 }
 
 /// Resident memory when 100,000 settled transfers leave.
@@ -174,10 +203,19 @@ fn retire() {
     get(exporter.port, "/metrics", "Accept-Encoding: gzip\r\n");
     let (now, peak) = exporter.resident();
     println!("all tracked          {now:>7.1} MB, peak {peak:.1} MB");
-    fs::write(pair.folder.path().join("exporter.yml"), configuration(pair.simulator.port, 1)).unwrap();
+    fs::write(
+        pair.folder.path().join("exporter.yml"),
+        configuration(pair.simulator.port, 1),
+    )
+    .unwrap();
     exporter.reload();
     let patience = Instant::now() + Duration::from_mins(1);
-    while exporter.text("/metrics").matches("\naws_transfer_results_up{").count() > 1 {
+    while exporter
+        .text("/metrics")
+        .matches("\naws_transfer_results_up{")
+        .count()
+        > 1
+    {
         assert!(Instant::now() < patience, "the configuration is not taken");
         std::thread::sleep(Duration::from_millis(100));
     }

@@ -3,7 +3,11 @@
 //!
 //! `cargo bench --bench storage` prints the figures.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark prints, and fails by panicking"
+)]
 #![expect(clippy::cast_precision_loss, reason = "small numbers")]
 
 use std::fmt::Write as _;
@@ -14,13 +18,13 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use aws_transfer_exporter::model::{
-    Account, AccountName, FailureCode, FileResult, FileStatus, Now, Origin, Shard, TransferKey,
-};
 use aws_transfer_exporter::store::Store;
 use aws_transfer_exporter::store::file::FileStore;
 use aws_transfer_exporter::tracker::record::Saved;
 use aws_transfer_exporter::tracker::{Answer, Settings, Tracker};
+use model::{
+    Account, AccountName, FailureCode, FileResult, FileStatus, Now, Origin, Shard, TransferKey,
+};
 
 const TRANSFERS: usize = 100_000;
 const FILES: usize = 10;
@@ -40,8 +44,14 @@ fn main() {
     let storage = folder.path().join("state");
     fill(&storage);
     let file = storage.join("state.redb");
-    println!("{TRANSFERS} transfers of {FILES} files, on {} connectors", 20);
-    println!("file: {:.1} MB", fs::metadata(&file).unwrap().len() as f64 / 1e6);
+    println!(
+        "{TRANSFERS} transfers of {FILES} files, on {} connectors",
+        20
+    );
+    println!(
+        "file: {:.1} MB",
+        fs::metadata(&file).unwrap().len() as f64 / 1e6
+    );
 
     let config = folder.path().join("exporter.yml");
     // Nothing answers there, and nothing is asked: no scrape comes for what is swept.
@@ -67,7 +77,10 @@ fn main() {
             running.end(signal);
         }
     }
-    println!("file now: {:.1} MB", fs::metadata(&file).unwrap().len() as f64 / 1e6);
+    println!(
+        "file now: {:.1} MB",
+        fs::metadata(&file).unwrap().len() as f64 / 1e6
+    );
     writes(&storage);
     files(folder.path());
 }
@@ -81,7 +94,11 @@ fn files(folder: &Path) {
         let mut text = String::new();
         for n in (file..TRANSFERS).step_by(10) {
             let key = key(n);
-            let _ = writeln!(text, "- {{connector_id: {}, transfer_id: {}}}", key.connector, key.transfer);
+            let _ = writeln!(
+                text,
+                "- {{connector_id: {}, transfer_id: {}}}",
+                key.connector, key.transfer
+            );
         }
         fs::write(targets.join(format!("{file}.yml")), text).unwrap();
     }
@@ -116,7 +133,10 @@ fn files(folder: &Path) {
 
 /// What the tracker would have written: through it, so that the records are its own.
 fn fill(storage: &Path) {
-    let now = Now { instant: Instant::now() + Duration::from_hours(100), wall: SystemTime::now() };
+    let now = Now {
+        instant: Instant::now() + Duration::from_hours(100),
+        wall: SystemTime::now(),
+    };
     let mut tracker = tracker(Saved::default(), now);
     for n in 0..TRANSFERS {
         tracker.track(key(n), Origin::Demo, Some(now.wall), now);
@@ -126,19 +146,30 @@ fn fill(storage: &Path) {
     let changes = tracker.take_changes(now);
     let start = Instant::now();
     store.save(&changes).unwrap();
-    println!("all of it written at once: {:.3} s", start.elapsed().as_secs_f64());
+    println!(
+        "all of it written at once: {:.3} s",
+        start.elapsed().as_secs_f64()
+    );
 }
 
 /// One transfer changes, as with each flush of a calm exporter; and a thousand, as with a busy sweep.
 fn writes(storage: &Path) {
-    let now = Now { instant: Instant::now() + Duration::from_hours(100), wall: SystemTime::now() };
+    let now = Now {
+        instant: Instant::now() + Duration::from_hours(100),
+        wall: SystemTime::now(),
+    };
     let store = FileStore::open(storage).unwrap();
     let mut tracker = tracker(store.load().unwrap(), now);
     for changed in [1, 1_000] {
         let mut took: Vec<f64> = (0..20)
             .map(|round| {
                 for n in 0..changed {
-                    tracker.track(key(TRANSFERS + round * 1_000 + n), Origin::Demo, Some(now.wall), now);
+                    tracker.track(
+                        key(TRANSFERS + round * 1_000 + n),
+                        Origin::Demo,
+                        Some(now.wall),
+                        now,
+                    );
                 }
                 let changes = tracker.take_changes(now);
                 let start = Instant::now();
@@ -147,13 +178,22 @@ fn writes(storage: &Path) {
             })
             .collect();
         took.sort_by(f64::total_cmp);
-        println!("write of {changed} changed: median {:.1} ms, worst {:.1} ms", took[10], took[19]);
+        println!(
+            "write of {changed} changed: median {:.1} ms, worst {:.1} ms",
+            took[10], took[19]
+        );
     }
 }
 
 fn tracker(saved: Saved, now: Now) -> Tracker {
     let mut tracker = Tracker::new(SETTINGS, now.wall);
-    tracker.configure(SETTINGS, [Account { name: AccountName::new("bench"), region: "eu-central-1".into() }]);
+    tracker.configure(
+        SETTINGS,
+        [Account {
+            name: AccountName::new("bench"),
+            region: "eu-central-1".into(),
+        }],
+    );
     tracker.restore(saved, now);
     tracker
 }
@@ -214,22 +254,39 @@ impl Running {
         let line = line.unwrap_or_else(|| panic!("{seen:?}"));
         let port: u16 = line.rsplit(':').next().unwrap().trim().parse().unwrap();
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream.write_all(b"GET /-/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        stream
+            .write_all(b"GET /-/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         std::thread::spawn(move || log.for_each(drop));
-        Self { child, ready: start.elapsed() }
+        Self {
+            child,
+            ready: start.elapsed(),
+        }
     }
 
     fn megabytes(&self, key: &str) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with(key)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() * 1.024 / 1_000.0
+        line.split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<f64>()
+            .unwrap()
+            * 1.024
+            / 1_000.0
     }
 
     fn end(mut self, signal: &str) {
-        assert!(Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-s", signal, &self.child.id().to_string()])
+                .status()
+                .unwrap()
+                .success()
+        );
         self.child.wait().unwrap();
     }
 }

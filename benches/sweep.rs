@@ -3,7 +3,11 @@
 //!
 //! `cargo bench --bench sweep` prints them.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark prints, and fails by panicking"
+)]
 #![expect(clippy::cast_precision_loss, reason = "small numbers")]
 
 use std::fmt::Write as _;
@@ -13,7 +17,7 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use aws_transfer_exporter::simulator::{DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY};
+use simulator::{DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY};
 
 const TRANSFERS: usize = 1_000;
 const CONCURRENCY: usize = 32;
@@ -23,7 +27,8 @@ const SWEEPS: usize = 7;
 fn main() {
     let simulator = Process::start(&["simulate", "--simulator.listen-address=127.0.0.1:0"]);
     for n in 0..TRANSFERS {
-        let stuck = r#"[{"path": "/a", "queued_for": "forever", "in_progress_for": 0, "end": "never"}]"#;
+        let stuck =
+            r#"[{"path": "/a", "queued_for": "forever", "in_progress_for": 0, "end": "never"}]"#;
         let path = format!("/_simulator/transfers/{}/t-{n}", connector(n));
         request(simulator.port, "PUT", &path, stuck);
     }
@@ -38,7 +43,10 @@ fn main() {
     let resident_before = exporter.status_kib("VmRSS");
 
     let ideal = LATENCY.as_secs_f64() * TRANSFERS as f64 / CONCURRENCY as f64;
-    println!("{TRANSFERS} transfers, {} ms a call, {CONCURRENCY} at once: ideal {ideal:.4} s", LATENCY.as_millis());
+    println!(
+        "{TRANSFERS} transfers, {} ms a call, {CONCURRENCY} at once: ideal {ideal:.4} s",
+        LATENCY.as_millis()
+    );
     let latency = true_latency(simulator.port);
     let rounds = TRANSFERS.div_ceil(CONCURRENCY);
     println!(
@@ -55,7 +63,10 @@ fn main() {
         let wall = start.elapsed().as_secs_f64();
         let cpu = exporter.cpu_seconds() - cpu_before;
         let calls = exporter.calls() - calls_before;
-        assert!(exposition.contains("\naws_transfer_exporter_scrape_complete 1\n"), "the sweep was not complete");
+        assert!(
+            exposition.contains("\naws_transfer_exporter_scrape_complete 1\n"),
+            "the sweep was not complete"
+        );
         assert!((calls - TRANSFERS as f64).abs() < 0.5, "{calls} calls");
         let (ratio, cost) = (wall / ideal, cpu * 1_000.0 / calls);
         println!("{sweep:>5}  {wall:>8.3}   {ratio:>10.3}   {calls:>5}   {cost:>11.3}");
@@ -64,7 +75,10 @@ fn main() {
         std::thread::sleep(Duration::from_millis(50));
     }
     let ratio = median(&mut ratios);
-    println!("over ideal: median {ratio:.3}, worst {:.3} (at most 1.05 wanted)", ratios[SWEEPS - 1]);
+    println!(
+        "over ideal: median {ratio:.3}, worst {:.3} (at most 1.05 wanted)",
+        ratios[SWEEPS - 1]
+    );
     println!(
         "over what is ideal for calls that take so long: {:.3}",
         ratio * LATENCY.as_secs_f64() / latency.as_secs_f64()
@@ -110,7 +124,11 @@ fn configuration(port: u16) -> String {
          transfers:\n"
     );
     for n in 0..TRANSFERS {
-        let _ = writeln!(text, "  - connector_id: {}\n    transfer_id: t-{n}", connector(n));
+        let _ = writeln!(
+            text,
+            "  - connector_id: {}\n    transfer_id: t-{n}",
+            connector(n)
+        );
     }
     text
 }
@@ -138,7 +156,9 @@ impl Process {
             .spawn()
             .unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let line = log.find_map(|line| line.ok().filter(|line| line.contains("message=listening"))).unwrap();
+        let line = log
+            .find_map(|line| line.ok().filter(|line| line.contains("message=listening")))
+            .unwrap();
         let port = line.rsplit(':').next().unwrap().trim().parse().unwrap();
         std::thread::spawn(move || log.for_each(drop));
         Self { child, port }
@@ -147,7 +167,12 @@ impl Process {
     /// User and system time of the process (`/proc/PID/stat`, fields 14 and 15, in hundredths of a second).
     fn cpu_seconds(&self) -> f64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let fields: Vec<_> = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
         (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
     }
 
@@ -159,7 +184,12 @@ impl Process {
 
     /// Attempts so far; asking starts no sweep.
     fn calls(&self) -> f64 {
-        let text = request(self.port, "GET", "/metrics?name[]=aws_transfer_exporter_api_requests_total", "");
+        let text = request(
+            self.port,
+            "GET",
+            "/metrics?name[]=aws_transfer_exporter_api_requests_total",
+            "",
+        );
         text.lines()
             .filter(|line| line.starts_with("aws_"))
             .map(|l| l.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
@@ -185,6 +215,10 @@ fn request(port: u16, method: &str, path: &str, body: &str) -> String {
     stream.write_all((head + body).as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.0 20"), "{method} {path}: {}", answer.lines().next().unwrap_or_default());
+    assert!(
+        answer.starts_with("HTTP/1.0 20"),
+        "{method} {path}: {}",
+        answer.lines().next().unwrap_or_default()
+    );
     answer
 }

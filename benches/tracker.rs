@@ -3,19 +3,23 @@
 //!
 //! `cargo bench --bench tracker` prints the tables.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark prints, and fails by panicking"
+)]
 #![expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 
 use std::alloc::System;
 use std::hint::black_box;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use aws_transfer_exporter::model::{
-    Account, AccountName, ConnectorId, Fact, FailureCode, FileResult, FileStatus, Now, Origin, Shard, StartedTransfer,
-    TransferKey,
-};
-use aws_transfer_exporter::simulator::SplitMix64;
 use aws_transfer_exporter::tracker::{Answer, Settings, Tracker};
+use model::{
+    Account, AccountName, ConnectorId, Fact, FailureCode, FileResult, FileStatus, Now, Origin,
+    Shard, StartedTransfer, TransferKey,
+};
+use simulator::SplitMix64;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -30,15 +34,21 @@ fn main() {
     println!("µs a transfer, least of {RUNS}");
     println!("transfers   learn     due  settle  expire  not news");
     [1_000, 10_000, 100_000].into_iter().for_each(operations);
-    println!("\na snapshot, ms, least of {RUNS}: by how many transfers have changed since the one before");
+    println!(
+        "\na snapshot, ms, least of {RUNS}: by how many transfers have changed since the one before"
+    );
     println!("transfers   first       0     1 %     all   1 % of an all-running one");
     [1_000, 10_000, 100_000].into_iter().for_each(snapshots);
     println!("\nbytes allocated for a settled transfer, its row of the snapshot included");
     println!("transfers  configured  discovered");
     for transfers in [1_000, 10_000, 100_000] {
-        let [configured, discovered] = [Origin::Config, Origin::Files].map(|origin| bytes(transfers, origin));
+        let [configured, discovered] =
+            [Origin::Config, Origin::Files].map(|origin| bytes(transfers, origin));
         println!("{transfers:>9} {configured:>11.1} {discovered:>11.1}");
-        assert!(transfers < 10_000 || configured.max(discovered) <= MOST_BYTES, "more than {MOST_BYTES}");
+        assert!(
+            transfers < 10_000 || configured.max(discovered) <= MOST_BYTES,
+            "more than {MOST_BYTES}"
+        );
     }
 }
 
@@ -54,7 +64,13 @@ fn operations(transfers: usize) {
         let again = cpu_ms(|| world.answer_all(&mut tracker, false, 60));
         let settle = cpu_ms(|| world.answer_all(&mut tracker, true, 120));
         let expire = cpu_ms(|| tracker.expire(world.at(10_000)));
-        assert!(tracker.snapshot(world.at(10_001)).transfers().next().is_none());
+        assert!(
+            tracker
+                .snapshot(world.at(10_001))
+                .transfers()
+                .next()
+                .is_none()
+        );
         for (least, ms) in least.iter_mut().zip([learn, due, settle, expire, again]) {
             *least = least.min(ms * 1_000.0 / transfers as f64);
         }
@@ -69,7 +85,8 @@ fn snapshots(transfers: usize) {
         let world = World::new(transfers);
         let mut tracker = world.tracker();
         world.learn(&mut tracker, Origin::Config);
-        let snapshot = |tracker: &mut Tracker| cpu_ms(|| drop(black_box(tracker.snapshot(world.at(1)))));
+        let snapshot =
+            |tracker: &mut Tracker| cpu_ms(|| drop(black_box(tracker.snapshot(world.at(1)))));
         // One in a hundred runs, the others have ended.
         for (n, key) in world.keys.iter().enumerate() {
             tracker.apply(key, &world.answer(n, n % 100 != 0), world.at(2));
@@ -124,16 +141,31 @@ impl World {
         let mut random = SplitMix64::new(7);
         let account = AccountName::new("bench");
         let key = |n: usize| {
-            let connector: ConnectorId = format!("c-{:017x}", n / TRANSFERS_OF_CONNECTOR).parse().unwrap();
-            TransferKey { account: account.clone(), connector, transfer: random.uuid().parse().unwrap() }
+            let connector: ConnectorId = format!("c-{:017x}", n / TRANSFERS_OF_CONNECTOR)
+                .parse()
+                .unwrap();
+            TransferKey {
+                account: account.clone(),
+                connector,
+                transfer: random.uuid().parse().unwrap(),
+            }
         };
-        let start = Now { instant: Instant::now(), wall: UNIX_EPOCH + Duration::from_secs(1_790_000_000) };
-        Self { keys: (0..transfers).map(key).collect(), start }
+        let start = Now {
+            instant: Instant::now(),
+            wall: UNIX_EPOCH + Duration::from_secs(1_790_000_000),
+        };
+        Self {
+            keys: (0..transfers).map(key).collect(),
+            start,
+        }
     }
 
     fn at(&self, seconds: u64) -> Now {
         let later = Duration::from_secs(seconds);
-        Now { instant: self.start.instant + later, wall: self.start.wall + later }
+        Now {
+            instant: self.start.instant + later,
+            wall: self.start.wall + later,
+        }
     }
 
     fn tracker(&self) -> Tracker {
@@ -147,7 +179,10 @@ impl World {
             events: false,
         };
         let mut tracker = Tracker::new(settings, self.start.wall);
-        let account = Account { name: AccountName::new("bench"), region: "eu-central-1".into() };
+        let account = Account {
+            name: AccountName::new("bench"),
+            region: "eu-central-1".into(),
+        };
         tracker.configure(settings, [account]);
         tracker
     }
@@ -155,7 +190,13 @@ impl World {
     fn learn(&self, tracker: &mut Tracker, origin: Origin) {
         for key in &self.keys {
             let transfer = key.transfer.as_str().parse().unwrap();
-            let start = StartedTransfer { key: TransferKey { transfer, ..key.clone() }, started_at: None };
+            let start = StartedTransfer {
+                key: TransferKey {
+                    transfer,
+                    ..key.clone()
+                },
+                started_at: None,
+            };
             tracker.learn(&Fact::Started(start), origin, self.at(0));
         }
     }
@@ -175,20 +216,31 @@ impl World {
             failure_code: None,
             failure_message: None,
         };
-        let mut files = vec![file("/file-0", FileStatus::Completed), file("/file-1", FileStatus::Completed)];
+        let mut files = vec![
+            file("/file-0", FileStatus::Completed),
+            file("/file-1", FileStatus::Completed),
+        ];
         if !settled {
             files.push(file("/file-2", FileStatus::InProgress));
         } else if n.is_multiple_of(10) {
             let code = ["CONNECTION_ERROR", "TIMEOUT_ERROR", "FILE_NOT_FOUND"][n / 10 % 3];
-            files.push(FileResult { failure_code: FailureCode::new(code), ..file("/file-2", FileStatus::Failed) });
+            files.push(FileResult {
+                failure_code: FailureCode::new(code),
+                ..file("/file-2", FileStatus::Failed)
+            });
         }
         Answer::Files(files)
     }
 
     /// Runs still, and has a file more.
     fn more(&self, n: usize) -> Answer {
-        let Answer::Files(mut files) = self.answer(n, false) else { unreachable!() };
-        files.push(FileResult { path: "/file-3".to_owned(), ..files[0].clone() });
+        let Answer::Files(mut files) = self.answer(n, false) else {
+            unreachable!()
+        };
+        files.push(FileResult {
+            path: "/file-3".to_owned(),
+            ..files[0].clone()
+        });
         Answer::Files(files)
     }
 }

@@ -1,7 +1,12 @@
 //! What is fuzzed: each function takes any bytes, and panics if what follows from them is wrong. `cargo fuzz` feeds them
 //! with bytes of its own making, `cargo test` with the seeds that are committed (`tests/it/fuzzed.rs`).
 
-#![allow(dead_code, unreachable_pub, clippy::allow_attributes, reason = "a fuzz target uses one of the functions")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::allow_attributes,
+    reason = "a fuzz target uses one of the functions"
+)]
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -11,15 +16,19 @@ use std::time::{Duration, Instant, SystemTime};
 use aws_smithy_http_client::test_util::infallible_client_fn;
 use aws_smithy_types::body::SdkBody;
 use aws_transfer_exporter::app::{App, Options, system_clock};
-use aws_transfer_exporter::config::{AccountPlan, CollectorPlan, ConfigFile, Plan, WebPlan, targets as read_targets};
+use aws_transfer_exporter::config::{
+    AccountPlan, CollectorPlan, ConfigFile, Plan, WebPlan, targets as read_targets,
+};
 use aws_transfer_exporter::discovery::Include;
 use aws_transfer_exporter::discovery::body::{self, Body, Wanted};
 use aws_transfer_exporter::metrics::negotiate;
-use aws_transfer_exporter::model::{Account, AccountName, Fact, Finished, Now};
 use aws_transfer_exporter::transfer::sdk::SdkTransfer;
 use aws_transfer_exporter::transfer::session::{Sessions, StaticCredentials, TimeOuts};
-use aws_transfer_exporter::transfer::{Attempt, AttemptObserver, Operation, TransferApi, all_file_results};
+use aws_transfer_exporter::transfer::{
+    Attempt, AttemptObserver, Operation, TransferApi, all_file_results,
+};
 use aws_transfer_exporter::web::fuzzing::serve_connection;
+use model::{Account, AccountName, Fact, Finished, Now};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, Runtime};
 
@@ -29,7 +38,9 @@ const SECRET: &str = "canary-0d9f2a";
 /// A configuration, and a file of targets: read to a plan or to problems, each with a line that the text has and
 /// without the value of a variable.
 pub fn config(bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
     let env = |name: &str| (name == "SECRET").then(|| SECRET.to_owned());
     let lines = text.split('\n').count()
         + text.matches('\r').count()
@@ -37,18 +48,37 @@ pub fn config(bytes: &[u8]) {
     let accounts = match Plan::resolve(ConfigFile::read("f", text, &env)) {
         Ok(plan) => {
             for key in &plan.transfers {
-                assert!(plan.accounts.iter().any(|account| account.name == key.account), "{key:?} is of no account");
+                assert!(
+                    plan.accounts
+                        .iter()
+                        .any(|account| account.name == key.account),
+                    "{key:?} is of no account"
+                );
             }
-            assert!(!format!("{plan:?}").contains(SECRET) || !text.contains("external_id"), "a secret is shown");
+            assert!(
+                !format!("{plan:?}").contains(SECRET) || !text.contains("external_id"),
+                "a secret is shown"
+            );
             plan.accounts
         }
         Err(problems) => {
             assert!(problems.count() > 0);
             for problem in &problems {
-                assert!(problem.line.is_none_or(|line| (1..=lines + 1).contains(&line)), "{problem} of {lines} lines");
-                assert!(!problem.message.chars().any(char::is_control), "{problem:?}");
+                assert!(
+                    problem
+                        .line
+                        .is_none_or(|line| (1..=lines + 1).contains(&line)),
+                    "{problem} of {lines} lines"
+                );
+                assert!(
+                    !problem.message.chars().any(char::is_control),
+                    "{problem:?}"
+                );
             }
-            assert!(!problems.to_string().contains(SECRET), "a secret is shown: {problems}");
+            assert!(
+                !problems.to_string().contains(SECRET),
+                "a secret is shown: {problems}"
+            );
             Vec::new()
         }
     };
@@ -57,18 +87,34 @@ pub fn config(bytes: &[u8]) {
 
 /// The body of a message or of a record of CloudTrail.
 pub fn event(bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let account = Account { name: AccountName::new("prod"), region: "us-east-1".into() };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let account = Account {
+        name: AccountName::new("prod"),
+        region: "us-east-1".into(),
+    };
     let include = Include::new(&["c-*".to_owned()]);
-    let wanted = Wanted { account: &account, include: &include };
+    let wanted = Wanted {
+        account: &account,
+        include: &include,
+    };
     let now = SystemTime::UNIX_EPOCH + Duration::from_hours(500_000);
-    for read in [body::read(text, wanted, now), body::read_record(text, wanted, None)] {
-        let Ok(Body::Facts(facts)) = read else { continue };
+    for read in [
+        body::read(text, wanted, now),
+        body::read_record(text, wanted, None),
+    ] {
+        let Ok(Body::Facts(facts)) = read else {
+            continue;
+        };
         for fact in facts {
             match fact {
                 Fact::Started(start) => assert_eq!(start.key.account.as_str(), "prod"),
                 Fact::FileEnded(file) => {
-                    assert!(!file.file_transfer_id.is_empty() && file.ended_at <= now, "{file:?}");
+                    assert!(
+                        !file.file_transfer_id.is_empty() && file.ended_at <= now,
+                        "{file:?}"
+                    );
                     let is_without_code = matches!(&file.end, Finished::Failed(Some(code)) if code.as_str().is_empty());
                     assert!(!is_without_code, "{file:?}");
                 }
@@ -80,17 +126,31 @@ pub fn event(bytes: &[u8]) {
 
 /// `Accept` before the first line end, `Accept-Encoding` behind it. What is chosen must have been offered.
 pub fn accept(bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
     let (accept, encoding) = text.split_once('\n').unwrap_or((text, text));
     let format = negotiate::format(Some(accept)).to_string();
     let offered = accept.to_ascii_lowercase();
-    for kind in ["application/openmetrics-text", "application/vnd.google.protobuf"] {
-        assert!(!format.starts_with(kind) || offered.contains(kind), "{format} for {accept:?}");
+    for kind in [
+        "application/openmetrics-text",
+        "application/vnd.google.protobuf",
+    ] {
+        assert!(
+            !format.starts_with(kind) || offered.contains(kind),
+            "{format} for {accept:?}"
+        );
     }
-    assert!(format.is_ascii() && !format.contains(['\r', '\n']), "{format:?}");
+    assert!(
+        format.is_ascii() && !format.contains(['\r', '\n']),
+        "{format:?}"
+    );
     if let Some(chosen) = negotiate::encoding(Some(encoding)).as_header() {
         let offered = encoding.to_ascii_lowercase();
-        assert!(offered.contains(chosen) || offered.contains('*'), "{chosen} for {encoding:?}");
+        assert!(
+            offered.contains(chosen) || offered.contains('*'),
+            "{chosen} for {encoding:?}"
+        );
     }
 }
 
@@ -114,20 +174,43 @@ struct Client {
 
 impl Client {
     fn new() -> Self {
-        let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap();
         let answer = Answer::default();
         let given = Arc::clone(&answer);
         let http_client = infallible_client_fn(move |_| {
             let (status, body) = given.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            hyper::Response::builder().status(status).body(SdkBody::from(body)).unwrap()
+            hyper::Response::builder()
+                .status(status)
+                .body(SdkBody::from(body))
+                .unwrap()
         });
-        let credentials = StaticCredentials { access_key_id: "AKIDFUZZ", secret_access_key: SECRET };
-        let sessions =
-            Sessions::with_http_client(http_client, TimeOuts::within(Duration::from_secs(10)), Some(credentials));
-        let account = AccountPlan { region: Some("eu-central-1".into()), ..AccountPlan::default() };
+        let credentials = StaticCredentials {
+            access_key_id: "AKIDFUZZ",
+            secret_access_key: SECRET,
+        };
+        let sessions = Sessions::with_http_client(
+            http_client,
+            TimeOuts::within(Duration::from_secs(10)),
+            Some(credentials),
+        );
+        let account = AccountPlan {
+            region: Some("eu-central-1".into()),
+            ..AccountPlan::default()
+        };
         let session = runtime.block_on(sessions.open(&account)).unwrap();
-        let clock = Arc::new(|| Now { instant: Instant::now(), wall: SystemTime::now() });
-        Self { runtime, api: SdkTransfer::new(session.config, Arc::new(Silent), clock), answer }
+        let clock = Arc::new(|| Now {
+            instant: Instant::now(),
+            wall: SystemTime::now(),
+        });
+        Self {
+            runtime,
+            api: SdkTransfer::new(session.config, Arc::new(Silent), clock),
+            answer,
+        }
     }
 }
 
@@ -138,31 +221,48 @@ thread_local! {
 
 /// An answer to `ListFileTransferResults`: the first byte chooses the status, the rest is the body.
 pub fn api_answer(bytes: &[u8]) {
-    let Some((choice, body)) = bytes.split_first() else { return };
+    let Some((choice, body)) = bytes.split_first() else {
+        return;
+    };
     let status = [200, 400, 403, 404, 429, 500, 503, 302][usize::from(choice % 8)];
     CLIENT.with_borrow_mut(|client| {
         let client = client.get_or_insert_with(Client::new);
         *client.answer.lock().unwrap_or_else(PoisonError::into_inner) = (status, body.to_vec());
-        let (connector, transfer) = ("c-0123456789abcdef0".parse().unwrap(), "t-1".parse().unwrap());
+        let (connector, transfer) = (
+            "c-0123456789abcdef0".parse().unwrap(),
+            "t-1".parse().unwrap(),
+        );
         let (page, all) = client.runtime.block_on(async {
-            let page = client.api.file_results_page(&connector, &transfer, None).await;
+            let page = client
+                .api
+                .file_results_page(&connector, &transfer, None)
+                .await;
             // The same page over and over: a token in it repeats.
-            let all =
-                if page.is_ok() { Some(all_file_results(&client.api, &connector, &transfer).await) } else { None };
+            let all = if page.is_ok() {
+                Some(all_file_results(&client.api, &connector, &transfer).await)
+            } else {
+                None
+            };
             (page, all)
         });
         match page {
             Ok(page) => {
                 assert_eq!(status, 200);
                 for file in &page.files {
-                    assert!(!file.path.is_empty() && !file.status.as_str().is_empty(), "{file:?}");
+                    assert!(
+                        !file.path.is_empty() && !file.status.as_str().is_empty(),
+                        "{file:?}"
+                    );
                 }
                 assert_eq!(all.map(|all| all.is_ok()), Some(page.next_token.is_none()));
                 assert!(page.next_token.is_none_or(|token| !token.is_empty()));
             }
             Err(error) => {
                 assert!(error.detail.chars().count() <= 303, "{error}");
-                assert!(!error.detail.contains(['\r', '\n']) && !error.detail.contains(SECRET), "{error}");
+                assert!(
+                    !error.detail.contains(['\r', '\n']) && !error.detail.contains(SECRET),
+                    "{error}"
+                );
             }
         }
     });
@@ -177,11 +277,26 @@ fn server() -> (Runtime, Arc<App>) {
         endpoint_url: Some("http://127.0.0.1:9".into()),
         ..AccountPlan::default()
     };
-    let collector = CollectorPlan { timeout: Duration::from_millis(1), ..CollectorPlan::default() };
-    let plan = Plan { accounts: vec![account], collector, ..Plan::default() };
-    let credentials = Some(StaticCredentials { access_key_id: "AKIDFUZZ", secret_access_key: SECRET });
-    let options = Options { credentials, ..Options::default() };
-    let app = runtime.block_on(Box::pin(App::new(plan, options, system_clock()))).unwrap();
+    let collector = CollectorPlan {
+        timeout: Duration::from_millis(1),
+        ..CollectorPlan::default()
+    };
+    let plan = Plan {
+        accounts: vec![account],
+        collector,
+        ..Plan::default()
+    };
+    let credentials = Some(StaticCredentials {
+        access_key_id: "AKIDFUZZ",
+        secret_access_key: SECRET,
+    });
+    let options = Options {
+        credentials,
+        ..Options::default()
+    };
+    let app = runtime
+        .block_on(Box::pin(App::new(plan, options, system_clock())))
+        .unwrap();
     (runtime, app)
 }
 
@@ -202,27 +317,54 @@ pub fn request_head(bytes: &[u8]) {
             };
             tokio::join!(served, asked).1
         });
-        assert!(answer.is_empty() || answer.starts_with(b"HTTP/1."), "{}", String::from_utf8_lossy(&answer));
-        assert!(!answer.windows(SECRET.len()).any(|window| window == SECRET.as_bytes()), "a secret is shown");
+        assert!(
+            answer.is_empty() || answer.starts_with(b"HTTP/1."),
+            "{}",
+            String::from_utf8_lossy(&answer)
+        );
+        assert!(
+            !answer
+                .windows(SECRET.len())
+                .any(|window| window == SECRET.as_bytes()),
+            "a secret is shown"
+        );
     });
 }
 
 /// A web configuration: a plan, or problems each with a line that the text has. No hash of a password is told.
 pub fn web_config(bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let breaks = text.matches(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).count();
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let breaks = text
+        .matches(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'])
+        .count();
     match WebPlan::read("w", Path::new("/folder"), text) {
         Ok(plan) => {
-            assert!(plan.rate_limit.is_none_or(|limit| !limit.interval.is_zero() && limit.burst > 0));
+            assert!(
+                plan.rate_limit
+                    .is_none_or(|limit| !limit.interval.is_zero() && limit.burst > 0)
+            );
             for (name, value) in &plan.headers {
-                assert!(value.bytes().all(|b| (0x20..0x7f).contains(&b)), "{name}: {value:?}");
+                assert!(
+                    value.bytes().all(|b| (0x20..0x7f).contains(&b)),
+                    "{name}: {value:?}"
+                );
             }
         }
         Err(problems) => {
             assert!(problems.count() > 0);
             for problem in &problems {
-                assert!(problem.line.is_none_or(|line| (1..=breaks + 2).contains(&line)), "{problem}");
-                assert!(!problem.message.chars().any(char::is_control), "{problem:?}");
+                assert!(
+                    problem
+                        .line
+                        .is_none_or(|line| (1..=breaks + 2).contains(&line)),
+                    "{problem}"
+                );
+                assert!(
+                    !problem.message.chars().any(char::is_control),
+                    "{problem:?}"
+                );
             }
         }
     }

@@ -31,10 +31,6 @@ use crate::metrics::cache::Cache;
 use crate::metrics::exposition::{Body, exposition};
 use crate::metrics::own::OwnMetrics;
 use crate::metrics::{Scrape, Wanted};
-use crate::model::{
-    AccountName, Clock, ConnectorId, ConnectorKey, ConnectorTitle, Fact, FileResult, Now, Origin, Shard,
-    StartedTransfer, TransferId, TransferKey,
-};
 use crate::store::file::FileStore;
 use crate::store::{Store, StoreError};
 use crate::tracker::failures::KeptFailure;
@@ -44,6 +40,10 @@ use crate::tracker::{Learned, Settings};
 use crate::transfer::session::{ClientBase, Identity, StaticCredentials};
 use crate::transfer::{ErrorKind, TransferError, all_file_results};
 use crate::web::{self, NotReloaded, Overview, Probe, ProbeRefusal, Refusal, Security, Write};
+use model::{
+    AccountName, Clock, ConnectorId, ConnectorKey, ConnectorTitle, Fact, FileResult, Now, Origin,
+    Shard, StartedTransfer, TransferId, TransferKey,
+};
 use probe::Probes;
 use reloads::Reloads;
 use sources::{Sources, Surroundings};
@@ -53,7 +53,10 @@ const LAST_WRITE: Duration = Duration::from_secs(5);
 
 /// The clocks of the machine.
 pub fn system_clock() -> Arc<dyn Clock> {
-    Arc::new(|| Now { instant: Instant::now(), wall: SystemTime::now() })
+    Arc::new(|| Now {
+        instant: Instant::now(),
+        wall: SystemTime::now(),
+    })
 }
 
 /// What the command line says of an exporter, beside its plan.
@@ -113,7 +116,11 @@ impl App {
     ///
     /// # Errors
     /// An account without a Region; a storage that cannot be opened or is refused.
-    pub async fn new(plan: Plan, options: Options, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<Self>> {
+    pub async fn new(
+        plan: Plan,
+        options: Options,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Arc<Self>> {
         let started = clock.now().wall;
         let own = Arc::new(OwnMetrics::new()?);
         own.set_shard(options.shard);
@@ -134,7 +141,9 @@ impl App {
             accounts: Mutex::default(),
             started,
             pieces: Mutex::default(),
-            makers: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, NonZero::get))),
+            makers: Arc::new(Semaphore::new(
+                std::thread::available_parallelism().map_or(1, NonZero::get),
+            )),
             ready: AtomicBool::new(true),
             sources: Mutex::default(),
             probes: Arc::default(),
@@ -150,7 +159,9 @@ impl App {
     /// queue of events is left alone, since its messages are for the exporter that stays.
     pub async fn discover_once(&self) {
         let plan = self.plan.load_full();
-        self.surroundings().look_once(&plan, &|name| self.base(name)).await;
+        self.surroundings()
+            .look_once(&plan, &|name| self.base(name))
+            .await;
     }
 
     fn base(&self, name: &AccountName) -> Option<ClientBase> {
@@ -158,7 +169,11 @@ impl App {
     }
 
     fn surroundings(&self) -> Surroundings {
-        Surroundings { collector: self.collector.clone(), own: Arc::clone(&self.own), clock: Arc::clone(&self.clock) }
+        Surroundings {
+            collector: self.collector.clone(),
+            own: Arc::clone(&self.own),
+            clock: Arc::clone(&self.clock),
+        }
     }
 
     fn sources(&self) -> MutexGuard<'_, Discovery> {
@@ -202,7 +217,10 @@ impl App {
         transfer: &TransferId,
     ) -> Result<Vec<FileResult>, TransferError> {
         let api = self.account(account).ok_or_else(|| {
-            TransferError::new(ErrorKind::InvalidRequest, format_args!("account `{account}` is not configured"))
+            TransferError::new(
+                ErrorKind::InvalidRequest,
+                format_args!("account `{account}` is not configured"),
+            )
         })?;
         all_file_results(api.api.as_ref(), connector, transfer).await
     }
@@ -211,7 +229,12 @@ impl App {
     ///
     /// # Errors
     /// No memory for the compression.
-    pub fn exposition(&self, collected: &Collected, wanted: &Wanted, process: bool) -> std::io::Result<Body> {
+    pub fn exposition(
+        &self,
+        collected: &Collected,
+        wanted: &Wanted,
+        process: bool,
+    ) -> std::io::Result<Body> {
         self.tell_runtime();
         let scrape = Scrape {
             snapshot: Arc::clone(&collected.snapshot),
@@ -230,7 +253,9 @@ impl App {
     /// What is wrong with them; those before stay in force.
     pub fn stage_web(&self) -> Result<impl FnOnce() + Send + use<>, Problems> {
         let security = self.options.security.as_ref();
-        let commit = security.map(|security| security.reload(&self.own)).transpose()?;
+        let commit = security
+            .map(|security| security.reload(&self.own))
+            .transpose()?;
         Ok(move || {
             if let Some(commit) = commit {
                 commit();
@@ -259,7 +284,11 @@ impl App {
             tokio::spawn(async move { collector.keep_flushed().await })
         };
         let Listeners { all, health } = listeners.into();
-        let mut server = web::Server { own: Some(Arc::clone(&self.own)), health, ..web::Server::default() };
+        let mut server = web::Server {
+            own: Some(Arc::clone(&self.own)),
+            health,
+            ..web::Server::default()
+        };
         if let Some(security) = &self.options.security {
             server.security = Arc::clone(security);
         }
@@ -272,7 +301,10 @@ impl App {
         match tokio::time::timeout(LAST_WRITE, collector.persist()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => warn!(reason = %error, "what was learned last is lost"),
-            Err(_) => warn!(reason = "the storage is slow", "what was learned last may be lost"),
+            Err(_) => warn!(
+                reason = "the storage is slow",
+                "what was learned last may be lost"
+            ),
         }
         info!("stopped");
     }
@@ -283,7 +315,10 @@ impl App {
 
     fn opened(&self, name: &AccountName) -> Option<Opened> {
         let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        accounts.iter().find(|opened| opened.api.account.name == *name).cloned()
+        accounts
+            .iter()
+            .find(|opened| opened.api.account.name == *name)
+            .cloned()
     }
 }
 
@@ -297,8 +332,13 @@ impl web::Exporter for App {
         Box::pin(async move {
             let collected = if sweep {
                 let plan = self.plan.load().collector.clone();
-                let budget = Budget { timeout: plan.timeout, offset: plan.timeout_offset };
-                self.collector.collect(budget.of(timeout_header.as_deref())).await
+                let budget = Budget {
+                    timeout: plan.timeout,
+                    offset: plan.timeout_offset,
+                };
+                self.collector
+                    .collect(budget.of(timeout_header.as_deref()))
+                    .await
             } else {
                 self.collector.known()
             };
@@ -318,24 +358,41 @@ impl web::Exporter for App {
         })
     }
 
-    fn write(self: Arc<Self>, write: Write) -> Pin<Box<dyn Future<Output = Result<bool, Refusal>> + Send>> {
+    fn write(
+        self: Arc<Self>,
+        write: Write,
+    ) -> Pin<Box<dyn Future<Output = Result<bool, Refusal>> + Send>> {
         Box::pin(async move {
             if !self.options.write_api {
                 return Err(Refusal::Disabled);
             }
-            let account = self.account_named(write.account.as_deref()).ok_or(Refusal::Account)?;
-            let key = TransferKey { account, connector: write.connector, transfer: write.transfer };
+            let account = self
+                .account_named(write.account.as_deref())
+                .ok_or(Refusal::Account)?;
+            let key = TransferKey {
+                account,
+                connector: write.connector,
+                transfer: write.transfer,
+            };
             let changed = if write.track {
-                let start = Fact::Started(StartedTransfer { key, started_at: write.started_at });
+                let start = Fact::Started(StartedTransfer {
+                    key,
+                    started_at: write.started_at,
+                });
                 match self.collector.learn(&[start], Origin::Api).first() {
                     Some(Learned::News { .. }) => true,
                     Some(Learned::Duplicate) => false,
-                    Some(Learned::Foreign) | None => return Err(Refusal::Shard(self.options.shard)),
+                    Some(Learned::Foreign) | None => {
+                        return Err(Refusal::Shard(self.options.shard));
+                    }
                 }
             } else {
                 self.collector.untrack(&key, Origin::Api)
             };
-            self.collector.persist().await.map_err(|_| Refusal::NotDurable)?;
+            self.collector
+                .persist()
+                .await
+                .map_err(|_| Refusal::NotDurable)?;
             Ok(changed)
         })
     }
@@ -358,7 +415,10 @@ impl web::Exporter for App {
         wanted: Wanted,
         timeout_header: Option<String>,
     ) -> Pin<Box<dyn Future<Output = Result<Body, ProbeRefusal>> + Send>> {
-        Box::pin(async move { self.probe_one(probe, &wanted, timeout_header.as_deref()).await })
+        Box::pin(async move {
+            self.probe_one(probe, &wanted, timeout_header.as_deref())
+                .await
+        })
     }
 
     fn reload(self: Arc<Self>) -> Pin<Box<dyn Future<Output = Result<(), NotReloaded>> + Send>> {
@@ -406,7 +466,10 @@ pub struct Listeners {
 
 impl From<Vec<TcpListener>> for Listeners {
     fn from(all: Vec<TcpListener>) -> Self {
-        Self { all, health: Vec::new() }
+        Self {
+            all,
+            health: Vec::new(),
+        }
     }
 }
 
@@ -434,7 +497,9 @@ pub async fn listen(on: Listen<'_>) -> anyhow::Result<Vec<TcpListener>> {
         Listen::Systemd => listeners.extend(web::listen::inherited()?),
     }
     for listener in &listeners {
-        let local = listener.local_addr().context("the listener has no address")?;
+        let local = listener
+            .local_addr()
+            .context("the listener has no address")?;
         info!(address = %local, "listening");
     }
     Ok(listeners)
@@ -448,16 +513,27 @@ fn settings(plan: &Plan, shard: Shard) -> Settings {
         keep_settled: plan.metrics.keep_settled,
         shard,
         events: !plan.discovery.events.is_empty(),
-        shown: if plan.metrics.per_transfer { plan.metrics.max_transfers } else { 0 },
+        shown: if plan.metrics.per_transfer {
+            plan.metrics.max_transfers
+        } else {
+            0
+        },
     }
 }
 
 /// Connectors of the configured transfers, and the named ones. A named connector that no transfer places belongs to the
 /// only account; where there are several it is known as soon as a transfer of it is.
 fn known_connectors(plan: &Plan) -> Vec<(ConnectorKey, Option<ConnectorTitle>)> {
-    let mut keys: BTreeSet<ConnectorKey> = plan.transfers.iter().map(TransferKey::connector_key).collect();
+    let mut keys: BTreeSet<ConnectorKey> = plan
+        .transfers
+        .iter()
+        .map(TransferKey::connector_key)
+        .collect();
     if let [only] = plan.accounts.as_slice() {
-        keys.extend(plan.connectors.keys().map(|id| ConnectorKey { account: only.name.clone(), id: id.clone() }));
+        keys.extend(plan.connectors.keys().map(|id| ConnectorKey {
+            account: only.name.clone(),
+            id: id.clone(),
+        }));
     }
     keys.into_iter()
         .map(|key| {

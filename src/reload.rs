@@ -81,7 +81,13 @@ impl Reloader {
         let (reloads, requests) = Reloads::new();
         app.tell_configuration(text.digest());
         app.reload_by(reloads);
-        Self { app, file, parts: Vec::new(), requests, tried: Content::Text(text.digest()) }
+        Self {
+            app,
+            file,
+            parts: Vec::new(),
+            requests,
+            tried: Content::Text(text.digest()),
+        }
     }
 
     /// The same with `part`, which takes effect with the plan or not at all.
@@ -95,7 +101,8 @@ impl Reloader {
     /// `interval`; zero: never. Does not end.
     pub async fn run(mut self, mut hangups: Signal, interval: Duration) {
         let mut looks = (!interval.is_zero()).then(|| {
-            let mut looks = tokio::time::interval_at(tokio::time::Instant::now() + interval, interval);
+            let mut looks =
+                tokio::time::interval_at(tokio::time::Instant::now() + interval, interval);
             looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             looks
         });
@@ -140,7 +147,12 @@ impl Reloader {
         self.take(cause, content, text).await
     }
 
-    async fn take(&mut self, cause: Cause, content: Content, text: Result<ConfigText, Problems>) -> Result<(), String> {
+    async fn take(
+        &mut self,
+        cause: Cause,
+        content: Content,
+        text: Result<ConfigText, Problems>,
+    ) -> Result<(), String> {
         let _reloading = notify::Reloading::new();
         self.tried = content;
         let cause = cause.as_str();
@@ -152,7 +164,10 @@ impl Reloader {
             Err(reasons) => {
                 let reasons = format!("{reasons:#}");
                 self.app.note_failed_reload();
-                error!(cause, reasons, "the configuration was not reloaded, the one before stays");
+                error!(
+                    cause,
+                    reasons, "the configuration was not reloaded, the one before stays"
+                );
                 Err(reasons)
             }
         }
@@ -162,14 +177,21 @@ impl Reloader {
     async fn apply(&self, text: Result<ConfigText, Problems>) -> anyhow::Result<String> {
         let text = text?;
         let digest = text.digest();
-        let resolved = tokio::task::spawn_blocking(move || text.resolve(&|name| std::env::var(name).ok()));
-        let plan = resolved.await.context("the configuration could not be read")??;
+        let resolved =
+            tokio::task::spawn_blocking(move || text.resolve(&|name| std::env::var(name).ok()));
+        let plan = resolved
+            .await
+            .context("the configuration could not be read")??;
         let prepared = Box::pin(self.app.prepare(plan)).await?;
         let mut commits = Vec::with_capacity(self.parts.len());
         for part in &self.parts {
             let part = Arc::clone(part);
             // It may wait for files.
-            commits.push(tokio::task::spawn_blocking(move || part()).await.context("a part of it panicked")??);
+            commits.push(
+                tokio::task::spawn_blocking(move || part())
+                    .await
+                    .context("a part of it panicked")??,
+            );
         }
         let changes = self.app.commit(prepared).await;
         for commit in commits {

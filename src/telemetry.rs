@@ -58,12 +58,19 @@ pub fn init(level: LogLevel, format: LogFormat) -> Result<(), TryInitError> {
         .with_target("aws_", LevelFilter::OFF)
         .with_target("aws_transfer_exporter", LevelFilter::from(level));
     let layer = match format {
-        LogFormat::Logfmt => tracing_logfmt::builder().layer().with_writer(io::stderr).boxed(),
-        LogFormat::Json => {
-            tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(|| Escaped(io::stderr())).boxed()
-        }
+        LogFormat::Logfmt => tracing_logfmt::builder()
+            .layer()
+            .with_writer(io::stderr)
+            .boxed(),
+        LogFormat::Json => tracing_subscriber::fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_writer(|| Escaped(io::stderr()))
+            .boxed(),
     };
-    tracing_subscriber::registry().with(layer.with_filter(targets)).try_init()
+    tracing_subscriber::registry()
+        .with(layer.with_filter(targets))
+        .try_init()
 }
 
 /// Writes records of JSON. It escapes what JSON itself lets stand in a text: controls that a terminal obeys, and
@@ -113,6 +120,9 @@ mod tests {
         Escaped(&mut written).write_all(record.as_bytes()).unwrap();
         let written = String::from_utf8(written).unwrap();
         assert!(!written.contains(is_odd), "{written}");
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&written).unwrap()["failure_message"], text);
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&written).unwrap()["failure_message"],
+            text
+        );
     }
 }

@@ -25,19 +25,30 @@ pub(crate) fn faults(seconds: usize) {
     let exporter = &pair.exporter;
     exporter.learn_all();
     control(pair.simulator.port, FAULTS);
-    let (cpu, calls, start) = (exporter.cpu(), outcomes(&exporter.text(REQUESTS)), Instant::now());
+    let (cpu, calls, start) = (
+        exporter.cpu(),
+        outcomes(&exporter.text(REQUESTS)),
+        Instant::now(),
+    );
     let end = start + Duration::from_secs(seconds as u64);
     let (mut scrapes, mut incomplete, mut missed, mut slowest) = (0, 0, Vec::new(), Duration::ZERO);
     let (mut minutes, mut memory) = (0, Vec::new());
-    println!("\n{TRANSFERS} transfers, half of them running, a scrape each {} s, faults: {FAULTS}", INTERVAL.as_secs());
+    println!(
+        "\n{TRANSFERS} transfers, half of them running, a scrape each {} s, faults: {FAULTS}",
+        INTERVAL.as_secs()
+    );
     while Instant::now() < end {
         let began = Instant::now();
         scrapes += 1;
         match scrape(exporter.port) {
             Ok(text) if began.elapsed() <= TIMEOUT && is_right(&text) => {
-                incomplete += usize::from(text.contains("\naws_transfer_exporter_scrape_complete 0\n"));
+                incomplete +=
+                    usize::from(text.contains("\naws_transfer_exporter_scrape_complete 0\n"));
             }
-            Ok(_) => missed.push(format!("scrape {scrapes} is late or wrong after {:?}", began.elapsed())),
+            Ok(_) => missed.push(format!(
+                "scrape {scrapes} is late or wrong after {:?}",
+                began.elapsed()
+            )),
             Err(error) => missed.push(format!("scrape {scrapes}: {error}")),
         }
         slowest = slowest.max(began.elapsed());
@@ -52,15 +63,28 @@ pub(crate) fn faults(seconds: usize) {
     let (cpu, wall) = (exporter.cpu().since(cpu), start.elapsed().as_secs_f64());
     let (now, peak) = exporter.resident();
     println!("after {wall:.0} s: resident memory {now:.1} MB, peak {peak:.1} MB");
-    println!("scrapes {scrapes}, missed {}, the slowest {slowest:.2?}; {incomplete} were not complete", missed.len());
-    println!("CPU {:.1} ms a scrape, {:.2} % of a core", cpu.total() / f64::from(scrapes), cpu.total() / wall / 10.0);
+    println!(
+        "scrapes {scrapes}, missed {}, the slowest {slowest:.2?}; {incomplete} were not complete",
+        missed.len()
+    );
+    println!(
+        "CPU {:.1} ms a scrape, {:.2} % of a core",
+        cpu.total() / f64::from(scrapes),
+        cpu.total() / wall / 10.0
+    );
     for (outcome, count) in outcomes(&exporter.text(REQUESTS)) {
-        println!("attempts {outcome:<14} {}", count - calls.get(&outcome).copied().unwrap_or_default());
+        println!(
+            "attempts {outcome:<14} {}",
+            count - calls.get(&outcome).copied().unwrap_or_default()
+        );
     }
     control(pair.simulator.port, "{}");
     let lifted = Instant::now();
     exporter.learn_all();
-    println!("complete again {:.1} s after the faults were lifted", lifted.elapsed().as_secs_f64());
+    println!(
+        "complete again {:.1} s after the faults were lifted",
+        lifted.elapsed().as_secs_f64()
+    );
     assert!(is_right(&exporter.text("/metrics")));
     assert!(missed.is_empty(), "{missed:#?}");
     // The first minute fills what is kept.
@@ -73,26 +97,50 @@ const REQUESTS: &str = "/metrics?name[]=aws_transfer_exporter_api_requests_total
 /// Every transfer is told, with the files that it has.
 fn is_right(text: &str) -> bool {
     let sum = |status: &str| {
-        let samples = text.lines().filter(|line| line.starts_with("aws_transfer_files{") && line.contains(status));
-        samples.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum::<f64>()
+        let samples = text
+            .lines()
+            .filter(|line| line.starts_with("aws_transfer_files{") && line.contains(status));
+        samples
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+            .sum::<f64>()
     };
     let transfers = TRANSFERS as f64;
-    let all = [sum("\"COMPLETED\""), sum("\"IN_PROGRESS\""), sum("\"FAILED\""), sum("\"QUEUED\"")];
-    all.iter().zip([2.0 * transfers, transfers / 2.0, 0.0, 0.0]).all(|(told, truth)| (told - truth).abs() < 0.5)
+    let all = [
+        sum("\"COMPLETED\""),
+        sum("\"IN_PROGRESS\""),
+        sum("\"FAILED\""),
+        sum("\"QUEUED\""),
+    ];
+    all.iter()
+        .zip([2.0 * transfers, transfers / 2.0, 0.0, 0.0])
+        .all(|(told, truth)| (told - truth).abs() < 0.5)
 }
 
 fn outcomes(text: &str) -> BTreeMap<String, f64> {
-    let samples = text.lines().filter(|line| line.starts_with("aws_transfer_exporter_api_requests_total{"));
-    let outcome = |line: &str| Some(line.split_once("outcome=\"")?.1.split_once('"')?.0.to_owned());
-    samples.filter_map(|line| Some((outcome(line)?, line.rsplit(' ').next()?.parse().ok()?))).collect()
+    let samples = text
+        .lines()
+        .filter(|line| line.starts_with("aws_transfer_exporter_api_requests_total{"));
+    let outcome = |line: &str| {
+        Some(
+            line.split_once("outcome=\"")?
+                .1
+                .split_once('"')?
+                .0
+                .to_owned(),
+        )
+    };
+    samples
+        .filter_map(|line| Some((outcome(line)?, line.rsplit(' ').next()?.parse().ok()?)))
+        .collect()
 }
 
 /// Sets the simulator's faults.
 fn control(port: u16, faults: &str) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let length = faults.len();
-    let head =
-        format!("PUT /_simulator/faults HTTP/1.0\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{faults}");
+    let head = format!(
+        "PUT /_simulator/faults HTTP/1.0\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{faults}"
+    );
     stream.write_all(head.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -111,9 +159,14 @@ fn scrape(port: u16) -> io::Result<String> {
     stream.write_all(head.as_bytes())?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
-    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+    let end = answer
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .ok_or(io::ErrorKind::UnexpectedEof)?;
     if !answer.starts_with(b"HTTP/1.0 200") {
-        return Err(io::Error::other(String::from_utf8_lossy(&answer[..end]).into_owned()));
+        return Err(io::Error::other(
+            String::from_utf8_lossy(&answer[..end]).into_owned(),
+        ));
     }
     let mut text = String::new();
     GzDecoder::new(&answer[end + 4..]).read_to_string(&mut text)?;

@@ -9,9 +9,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_transfer_exporter::app::system_clock;
-use aws_transfer_exporter::model::ConnectorId;
-use aws_transfer_exporter::simulator::{
-    DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, Faults, FileScript, LifeScript, Settings, Simulator, SplitMix64,
+use model::ConnectorId;
+use simulator::{
+    DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, Faults, FileScript, LifeScript, Settings,
+    Simulator, SplitMix64,
 };
 
 const TRANSFERS_OF_CONNECTOR: usize = 1_000;
@@ -39,12 +40,18 @@ impl Cpu {
     }
 
     pub(crate) fn since(self, before: Self) -> Self {
-        Self { user: self.user - before.user, system: self.system - before.system }
+        Self {
+            user: self.user - before.user,
+            system: self.system - before.system,
+        }
     }
 
     pub(crate) fn per(self, n: usize) -> Self {
         let n = n as f64;
-        Self { user: self.user / n, system: self.system / n }
+        Self {
+            user: self.user / n,
+            system: self.system / n,
+        }
     }
 }
 
@@ -53,11 +60,24 @@ impl Process {
     /// it is 1.
     pub(crate) fn simulator(transfers: usize, running_each: usize) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["simulator", &transfers.to_string(), &running_each.to_string()]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        command.args([
+            "simulator",
+            &transfers.to_string(),
+            &running_each.to_string(),
+        ]);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Self { child, port: line.trim().parse().unwrap() }
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        Self {
+            child,
+            port: line.trim().parse().unwrap(),
+        }
     }
 
     pub(crate) fn exporter(file: &Path) -> Self {
@@ -72,7 +92,9 @@ impl Process {
             .spawn()
             .unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let line = log.find_map(|line| line.ok().filter(|line| line.contains("message=listening"))).unwrap();
+        let line = log
+            .find_map(|line| line.ok().filter(|line| line.contains("message=listening")))
+            .unwrap();
         let port = line.rsplit(':').next().unwrap().trim().parse().unwrap();
         std::thread::spawn(move || log.for_each(drop));
         Self { child, port }
@@ -81,8 +103,16 @@ impl Process {
     /// Fields 14 and 15 of `/proc/PID/stat`, in hundredths of a second.
     pub(crate) fn cpu(&self) -> Cpu {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-        Cpu { user: fields[11].parse::<f64>().unwrap() * 10.0, system: fields[12].parse::<f64>().unwrap() * 10.0 }
+        let fields: Vec<_> = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
+        Cpu {
+            user: fields[11].parse::<f64>().unwrap() * 10.0,
+            system: fields[12].parse::<f64>().unwrap() * 10.0,
+        }
     }
 
     /// Resident memory in MB: now, and at the peak.
@@ -90,7 +120,13 @@ impl Process {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let of = |key: &str| {
             let line = status.lines().find(|line| line.starts_with(key)).unwrap();
-            line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() * 1.024 / 1_000.0
+            line.split_whitespace()
+                .nth(1)
+                .unwrap()
+                .parse::<f64>()
+                .unwrap()
+                * 1.024
+                / 1_000.0
         };
         (of("VmRSS"), of("VmHWM"))
     }
@@ -99,7 +135,9 @@ impl Process {
     pub(crate) fn calls(&self) -> f64 {
         let text = self.text("/metrics?name[]=aws_transfer_exporter_api_requests_total");
         let samples = text.lines().filter(|line| line.starts_with("aws_"));
-        samples.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+        samples
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+            .sum()
     }
 
     pub(crate) fn text(&self, path: &str) -> String {
@@ -109,14 +147,23 @@ impl Process {
     /// Scrapes until all is known.
     pub(crate) fn learn_all(&self) {
         let patience = Instant::now() + Duration::from_mins(20);
-        while !self.text("/metrics").contains("\naws_transfer_exporter_scrape_complete 1\n") {
+        while !self
+            .text("/metrics")
+            .contains("\naws_transfer_exporter_scrape_complete 1\n")
+        {
             assert!(Instant::now() < patience, "the sweep does not end");
         }
     }
 
     pub(crate) fn reload(&self) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", "HUP", &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-s", "HUP", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 }
 
@@ -131,26 +178,44 @@ impl Drop for Process {
 /// The body of an answer.
 pub(crate) fn get(port: u16, path: &str, headers: &str) -> Vec<u8> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    let head =
-        format!("GET {path} HTTP/1.0\r\nHost: localhost\r\nX-Prometheus-Scrape-Timeout-Seconds: 600\r\n{headers}\r\n");
+    let head = format!(
+        "GET {path} HTTP/1.0\r\nHost: localhost\r\nX-Prometheus-Scrape-Timeout-Seconds: 600\r\n{headers}\r\n"
+    );
     stream.write_all(head.as_bytes()).unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
-    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
-    assert!(answer.starts_with(b"HTTP/1.0 200"), "{path}: {}", String::from_utf8_lossy(&answer[..end]));
+    let end = answer
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .unwrap();
+    assert!(
+        answer.starts_with(b"HTTP/1.0 200"),
+        "{path}: {}",
+        String::from_utf8_lossy(&answer[..end])
+    );
     answer.split_off(end + 4)
 }
 
 /// Connector and id of each transfer: UUIDs, as AWS has them.
 fn pairs(transfers: usize) -> impl Iterator<Item = (ConnectorId, String)> {
     let mut random = SplitMix64::new(7);
-    (0..transfers).map(move |n| (format!("c-{:017x}", n / TRANSFERS_OF_CONNECTOR).parse().unwrap(), random.uuid()))
+    (0..transfers).map(move |n| {
+        (
+            format!("c-{:017x}", n / TRANSFERS_OF_CONNECTOR)
+                .parse()
+                .unwrap(),
+            random.uuid(),
+        )
+    })
 }
 
 /// Serves until its standard input ends, which is when its parent does. Of ten settled transfers nine have COMPLETED
 /// files alone, and one a failed one too.
 pub(crate) fn simulate(transfers: usize, running_each: usize) {
-    let settings = Settings { max_transfers: transfers.max(1), ..Settings::default() };
+    let settings = Settings {
+        max_transfers: transfers.max(1),
+        ..Settings::default()
+    };
     let simulator = Simulator::new(settings, system_clock());
     for (n, (connector, id)) in pairs(transfers).enumerate() {
         let mut lives = vec![LifeScript::completed(); 2];
@@ -160,12 +225,21 @@ pub(crate) fn simulate(transfers: usize, running_each: usize) {
             let code = ["CONNECTION_ERROR", "TIMEOUT_ERROR", "FILE_NOT_FOUND"][n / 10 % 3];
             lives.push(LifeScript::failed(code, "no route to host"));
         }
-        let files =
-            lives.into_iter().enumerate().map(|(n, life)| FileScript::new(format!("/file-{n}"), life)).collect();
+        let files = lives
+            .into_iter()
+            .enumerate()
+            .map(|(n, life)| FileScript::new(format!("/file-{n}"), life))
+            .collect();
         simulator.put_transfer(&connector, &id.parse().unwrap(), files, SystemTime::now());
     }
-    simulator.set_faults(Faults { latency: LATENCY, ..Faults::default() });
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    simulator.set_faults(Faults {
+        latency: LATENCY,
+        ..Faults::default()
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         println!("{}", listener.local_addr().unwrap().port());

@@ -47,18 +47,27 @@ fn families(text: &str) -> Vec<MetricFamily> {
         let family = families.last_mut().unwrap();
         if line.starts_with("# TYPE ") {
             let counter = line.ends_with(" counter");
-            family.set_field_type(if counter { MetricType::COUNTER } else { MetricType::GAUGE });
+            family.set_field_type(if counter {
+                MetricType::COUNTER
+            } else {
+                MetricType::GAUGE
+            });
             continue;
         }
         let (series, value) = line.rsplit_once(' ').unwrap();
-        let labels = series.split_once('{').map_or("", |(_, labels)| labels.trim_end_matches('}'));
-        let pairs = labels.split(',').filter(|pair| !pair.is_empty()).map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap();
-            let mut pair = LabelPair::default();
-            pair.set_name(name.into());
-            pair.set_value(value.trim_matches('"').into());
-            pair
-        });
+        let labels = series
+            .split_once('{')
+            .map_or("", |(_, labels)| labels.trim_end_matches('}'));
+        let pairs = labels
+            .split(',')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| {
+                let (name, value) = pair.split_once('=').unwrap();
+                let mut pair = LabelPair::default();
+                pair.set_name(name.into());
+                pair.set_value(value.trim_matches('"').into());
+                pair
+            });
         let mut metric = Metric::from_label(pairs.collect());
         let value = value.parse().unwrap();
         if family.get_field_type() == MetricType::COUNTER {

@@ -28,24 +28,39 @@ pub(crate) fn soak(seconds: usize) {
         interval = INTERVAL.as_secs()
     );
     fs::write(&file, text).unwrap();
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let binary = std::env::var_os("PROMETHEUS").unwrap_or_else(|| "prometheus".into());
     let mut prometheus = Command::new(&binary)
         .arg(format!("--config.file={}", file.display()))
-        .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+        .arg(format!(
+            "--storage.tsdb.path={}",
+            folder.path().join("data").display()
+        ))
         .arg(format!("--web.listen-address={address}"))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let query = |expression: &str| {
-        let query = form_urlencoded::Serializer::new(String::new()).append_pair("query", expression).finish();
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("query", expression)
+            .finish();
         let mut stream = TcpStream::connect(address).ok()?;
-        stream.write_all(format!("GET /api/v1/query?{query} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes()).ok()?;
+        stream
+            .write_all(
+                format!("GET /api/v1/query?{query} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes(),
+            )
+            .ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
         let answer: Value = serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()?;
-        answer["data"]["result"][0]["value"][1].as_str()?.parse::<f64>().ok()
+        answer["data"]["result"][0]["value"][1]
+            .as_str()?
+            .parse::<f64>()
+            .ok()
     };
     let patience = Instant::now() + Duration::from_mins(1);
     while query("up").is_none() {
@@ -59,17 +74,33 @@ pub(crate) fn soak(seconds: usize) {
     let ask = |expression: &str| query(&expression.replace("[w]", &window)).unwrap_or(f64::NAN);
     let scrapes = ask("count_over_time(up[w])");
     let (now, peak) = exporter.resident();
-    println!("\n{TRANSFERS} transfers scraped each {} s for {wall:.0} s", INTERVAL.as_secs());
-    println!("scrapes {scrapes}, failed {}", scrapes - ask("sum_over_time(up[w])"));
+    println!(
+        "\n{TRANSFERS} transfers scraped each {} s for {wall:.0} s",
+        INTERVAL.as_secs()
+    );
+    println!(
+        "scrapes {scrapes}, failed {}",
+        scrapes - ask("sum_over_time(up[w])")
+    );
     println!("samples of a scrape {}", ask("scrape_samples_scraped"));
     println!(
         "scrape_duration_seconds: mean {:.3}, most {:.3}",
         ask("avg_over_time(scrape_duration_seconds[w])"),
         ask("max_over_time(scrape_duration_seconds[w])")
     );
-    println!("exporter: CPU {:.2} ms a scrape, {:.4} % of a core", cpu.total() / scrapes, cpu.total() / wall / 10.0);
-    println!("exporter: resident memory {now:.1} MB, peak {peak:.1} MB, {} AWS calls", exporter.calls() - calls);
-    assert!((ask("min_over_time(up[w])") - 1.0).abs() < 0.5, "a scrape failed");
+    println!(
+        "exporter: CPU {:.2} ms a scrape, {:.4} % of a core",
+        cpu.total() / scrapes,
+        cpu.total() / wall / 10.0
+    );
+    println!(
+        "exporter: resident memory {now:.1} MB, peak {peak:.1} MB, {} AWS calls",
+        exporter.calls() - calls
+    );
+    assert!(
+        (ask("min_over_time(up[w])") - 1.0).abs() < 0.5,
+        "a scrape failed"
+    );
     let expected = (wall / INTERVAL.as_secs_f64()).floor();
     assert!(scrapes >= expected, "{scrapes} scrapes of {expected}");
     // Prometheus ends by itself at SIGTERM; its data goes with the folder.
@@ -87,14 +118,25 @@ pub(crate) fn load(seconds: usize) {
         let before = exporter.resident().0;
         let cpu = exporter.cpu();
         let ended = Command::new("wrk")
-            .args(["--threads", "2", "--connections", "64", "--latency", "--duration", &format!("{seconds}s")])
+            .args([
+                "--threads",
+                "2",
+                "--connections",
+                "64",
+                "--latency",
+                "--duration",
+                &format!("{seconds}s"),
+            ])
             .args(["--header", &format!("Accept-Encoding: {encoding}")])
             .arg(format!("http://127.0.0.1:{}/metrics", exporter.port))
             .stdin(Stdio::null())
             .output()
             .unwrap();
         let said = String::from_utf8(ended.stdout).unwrap();
-        let requests = said.split_once(" requests in ").and_then(|(text, _)| text.rsplit('\n').next()).unwrap();
+        let requests = said
+            .split_once(" requests in ")
+            .and_then(|(text, _)| text.rsplit('\n').next())
+            .unwrap();
         let requests: f64 = requests.trim().parse().unwrap();
         let cpu = exporter.cpu().since(cpu);
         let (now, peak) = exporter.resident();
@@ -106,6 +148,9 @@ pub(crate) fn load(seconds: usize) {
             cpu.user / requests
         );
         assert!(ended.status.success());
-        assert!(!said.contains("Socket errors") && !said.contains("Non-2xx"), "errors");
+        assert!(
+            !said.contains("Socket errors") && !said.contains("Non-2xx"),
+            "errors"
+        );
     }
 }

@@ -7,11 +7,11 @@ use super::sources::files_key;
 use super::{App, Discovery, Opened, known_connectors, settings};
 use crate::collector::{AccountApi, Targets};
 use crate::config::Plan;
-use crate::model::Account;
 use crate::transfer::limited::{Limited, Limits};
 use crate::transfer::measured::Measured;
 use crate::transfer::sdk::SdkTransfer;
 use crate::transfer::session::{Identity, Sessions, TimeOuts};
+use model::Account;
 
 /// A plan whose clients are made. Dropped, it leaves no trace.
 pub struct Prepared {
@@ -45,24 +45,42 @@ impl App {
     /// An account without a Region.
     pub async fn prepare(&self, plan: Plan) -> anyhow::Result<Prepared> {
         let before = self.plan.load_full();
-        let sessions = Sessions::new(TimeOuts::within(plan.collector.timeout), self.options.credentials);
+        let sessions = Sessions::new(
+            TimeOuts::within(plan.collector.timeout),
+            self.options.credentials,
+        );
         let mut accounts = Vec::with_capacity(plan.accounts.len());
         for wanted in &plan.accounts {
-            let known = self.opened(&wanted.name).filter(|opened| opened.identity.account() == wanted);
+            let known = self
+                .opened(&wanted.name)
+                .filter(|opened| opened.identity.account() == wanted);
             accounts.push(match known {
-                Some(known) if before.collector.timeout == plan.collector.timeout => Ready::Kept(Box::new(known)),
+                Some(known) if before.collector.timeout == plan.collector.timeout => {
+                    Ready::Kept(Box::new(known))
+                }
                 Some(known) => Ready::Anew(Box::new(known.identity), Some(known.api.limits)),
                 None => Ready::Anew(Box::new(Box::pin(sessions.identity(wanted)).await?), None),
             });
         }
-        Ok(Prepared { plan, sessions, accounts })
+        Ok(Prepared {
+            plan,
+            sessions,
+            accounts,
+        })
     }
 
     /// Puts a prepared plan into force. A sweep that runs goes on with what it began with.
     pub async fn commit(&self, prepared: Prepared) -> Changes {
-        let Prepared { plan, sessions, accounts } = prepared;
+        let Prepared {
+            plan,
+            sessions,
+            accounts,
+        } = prepared;
         let changes = Changes::between(&self.plan.load(), &plan);
-        let accounts: Vec<_> = accounts.into_iter().map(|ready| self.take_up(ready, &sessions, &plan)).collect();
+        let accounts: Vec<_> = accounts
+            .into_iter()
+            .map(|ready| self.take_up(ready, &sessions, &plan))
+            .collect();
         let targets = Targets {
             transfers: plan.transfers.clone(),
             connectors: known_connectors(&plan),
@@ -78,7 +96,10 @@ impl App {
     }
 
     fn take_up(&self, ready: Ready, sessions: &Sessions, plan: &Plan) -> Opened {
-        let (concurrency, rate) = (plan.collector.concurrency, plan.collector.requests_per_second);
+        let (concurrency, rate) = (
+            plan.collector.concurrency,
+            plan.collector.requests_per_second,
+        );
         match ready {
             Ready::Kept(mut opened) => {
                 opened.api.limits.change(concurrency, rate);
@@ -87,14 +108,25 @@ impl App {
             }
             Ready::Anew(identity, limits) => {
                 let session = sessions.session(&identity);
-                let account = Account { name: identity.account().name.clone(), region: session.region.as_str().into() };
+                let account = Account {
+                    name: identity.account().name.clone(),
+                    region: session.region.as_str().into(),
+                };
                 let limits = limits.inspect(|limits| limits.change(concurrency, rate));
-                let limits = limits.unwrap_or_else(|| Limits::new(concurrency, rate, Arc::clone(&self.clock)));
-                let measured = Measured::new(account.clone(), Arc::clone(&self.own), Arc::clone(&limits));
-                let sdk = SdkTransfer::new(session.config, Arc::new(measured), Arc::clone(&self.clock));
+                let limits = limits
+                    .unwrap_or_else(|| Limits::new(concurrency, rate, Arc::clone(&self.clock)));
+                let measured =
+                    Measured::new(account.clone(), Arc::clone(&self.own), Arc::clone(&limits));
+                let sdk =
+                    SdkTransfer::new(session.config, Arc::new(measured), Arc::clone(&self.clock));
                 let api = Arc::new(Limited::new(sdk, Arc::clone(&limits)));
                 Opened {
-                    api: AccountApi { account, api, limits, concurrency },
+                    api: AccountApi {
+                        account,
+                        api,
+                        limits,
+                        concurrency,
+                    },
                     base: session.base,
                     identity: *identity,
                 }
@@ -119,16 +151,29 @@ impl App {
         };
         let mut sources = self.sources();
         if serving {
-            surroundings.start(&mut sources.running, files.as_ref(), plan, &|name| self.opened(name));
+            surroundings.start(&mut sources.running, files.as_ref(), plan, &|name| {
+                self.opened(name)
+            });
         }
-        *sources = Discovery { files, serving, running: std::mem::take(&mut sources.running) };
+        *sources = Discovery {
+            files,
+            serving,
+            running: std::mem::take(&mut sources.running),
+        };
     }
 
     /// Starts the sources of the plan in force.
     pub(super) fn start_sources(&self) {
         let mut sources = self.sources();
-        let Discovery { files, serving, running } = &mut *sources;
+        let Discovery {
+            files,
+            serving,
+            running,
+        } = &mut *sources;
         *serving = true;
-        self.surroundings().start(running, files.as_ref(), &self.plan.load(), &|name| self.opened(name));
+        self.surroundings()
+            .start(running, files.as_ref(), &self.plan.load(), &|name| {
+                self.opened(name)
+            });
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::config::Plan;
-use crate::model::AccountName;
+use model::AccountName;
 
 /// The difference of two plans.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,11 +27,18 @@ impl Changes {
     /// From one plan to another.
     pub fn between(before: &Plan, after: &Plan) -> Self {
         let entries = |plan: &Plan| -> BTreeMap<AccountName, _> {
-            plan.accounts.iter().map(|account| (account.name.clone(), account.clone())).collect()
+            plan.accounts
+                .iter()
+                .map(|account| (account.name.clone(), account.clone()))
+                .collect()
         };
         let (old, new) = (entries(before), entries(after));
         let missing_in = |names: &BTreeMap<AccountName, _>, other: &BTreeMap<AccountName, _>| {
-            other.keys().filter(|name| !names.contains_key(*name)).cloned().collect()
+            other
+                .keys()
+                .filter(|name| !names.contains_key(*name))
+                .cloned()
+                .collect()
         };
         let transfers = |plan: &Plan| plan.transfers.iter().cloned().collect::<BTreeSet<_>>();
         let (listed, wanted) = (transfers(before), transfers(after));
@@ -51,7 +58,11 @@ impl Changes {
                 .collect(),
             transfers_added: wanted.difference(&listed).count(),
             transfers_removed: listed.difference(&wanted).count(),
-            sections: sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect(),
+            sections: sections
+                .into_iter()
+                .filter(|(_, differs)| *differs)
+                .map(|(name, _)| name)
+                .collect(),
         }
     }
 }
@@ -70,7 +81,10 @@ impl fmt::Display for Changes {
             }
         }
         if self.transfers_added + self.transfers_removed > 0 {
-            said.push(format!("transfers: +{} -{}", self.transfers_added, self.transfers_removed));
+            said.push(format!(
+                "transfers: +{} -{}",
+                self.transfers_added, self.transfers_removed
+            ));
         }
         if !self.sections.is_empty() {
             said.push(format!("sections: {}", self.sections.join(", ")));
@@ -84,7 +98,7 @@ impl fmt::Display for Changes {
 mod tests {
     use super::*;
     use crate::config::{AccountPlan, AssumeRole, Secret};
-    use crate::model::TransferKey;
+    use model::TransferKey;
 
     #[test]
     fn names_and_numbers_are_told_and_no_secret() {
@@ -103,12 +117,20 @@ mod tests {
             transfer: transfer.parse().unwrap(),
         };
         let before = Plan {
-            accounts: vec![account("a", "hush-one"), account("b", "x"), account("c", "x")],
+            accounts: vec![
+                account("a", "hush-one"),
+                account("b", "x"),
+                account("c", "x"),
+            ],
             transfers: vec![key("1"), key("2")],
             ..Plan::default()
         };
         let mut after = Plan {
-            accounts: vec![account("c", "x"), account("a", "hush-two"), account("d", "x")],
+            accounts: vec![
+                account("c", "x"),
+                account("a", "hush-two"),
+                account("d", "x"),
+            ],
             transfers: vec![key("2"), key("3"), key("4")],
             ..Plan::default()
         };

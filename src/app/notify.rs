@@ -38,7 +38,9 @@ impl Drop for Reloading {
 
 /// Tells, as often as `WatchdogSec=` asks, that the runtime still runs tasks; ends at once where it does not ask.
 pub async fn keep_alive() {
-    let Some(limit) = sd_notify::watchdog_enabled().filter(|limit| *limit > Duration::ZERO) else { return };
+    let Some(limit) = sd_notify::watchdog_enabled().filter(|limit| *limit > Duration::ZERO) else {
+        return;
+    };
     let mut ticks = tokio::time::interval(limit / 2);
     loop {
         ticks.tick().await;

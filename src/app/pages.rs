@@ -1,8 +1,8 @@
 //! What pages are made of, out of the collector and the exporter's own instruments.
 
 use super::App;
-use crate::model::AccountName;
 use crate::web::Overview;
+use model::AccountName;
 
 impl App {
     pub(super) fn at_a_glance(&self) -> Overview {

@@ -17,9 +17,9 @@ use crate::collector::AccountApi;
 use crate::collector::budget::Budget;
 use crate::metrics::probe::{Probed, exposition};
 use crate::metrics::{Wanted, exposition::Body};
-use crate::model::{AccountName, ConnectorLabels, FileResult, TransferKey};
 use crate::transfer::all_file_results;
 use crate::web::{Probe, ProbeRefusal, Turns};
+use model::{AccountName, ConnectorLabels, FileResult, TransferKey};
 
 /// What a look told: the files, or nothing.
 type Told = Option<Arc<Vec<FileResult>>>;
@@ -55,7 +55,10 @@ impl Probes {
         let (look, told) = watch::channel(None);
         running.insert(key.clone(), look.clone());
         // Dropped where the look panics as well: the next probe starts anew.
-        let mut place = Place { probes: Arc::clone(self), key: Some(key.clone()) };
+        let mut place = Place {
+            probes: Arc::clone(self),
+            key: Some(key.clone()),
+        };
         let (key, probes) = (key.clone(), Arc::clone(self));
         tokio::spawn(async move {
             let all = async {
@@ -94,7 +97,9 @@ impl Probes {
     fn turns(&self, api: &AccountApi) -> Turns {
         let at_once = (api.concurrency / PART).max(1);
         let mut all = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        let turns = all.entry(api.account.name.clone()).or_insert_with(|| (at_once, Turns::new(at_once, WAITING)));
+        let turns = all
+            .entry(api.account.name.clone())
+            .or_insert_with(|| (at_once, Turns::new(at_once, WAITING)));
         if turns.0 != at_once {
             *turns = (at_once, Turns::new(at_once, WAITING));
         }
@@ -130,25 +135,50 @@ impl App {
         timeout_header: Option<&str>,
     ) -> Result<Body, ProbeRefusal> {
         let start = tokio::time::Instant::now();
-        let account = self.account_named(probe.account.as_deref()).ok_or(ProbeRefusal::Account)?;
+        let account = self
+            .account_named(probe.account.as_deref())
+            .ok_or(ProbeRefusal::Account)?;
         let api = self.account(&account).ok_or(ProbeRefusal::Account)?;
-        let connector =
-            Arc::new(ConnectorLabels { account: Arc::new(api.account.clone()), id: probe.connector.clone() });
-        let key = TransferKey { account, connector: probe.connector, transfer: probe.transfer };
+        let connector = Arc::new(ConnectorLabels {
+            account: Arc::new(api.account.clone()),
+            id: probe.connector.clone(),
+        });
+        let key = TransferKey {
+            account,
+            connector: probe.connector,
+            transfer: probe.transfer,
+        };
         let turns = self.probes.turns(&api);
         let _place = turns.place().ok_or(ProbeRefusal::Busy)?;
-        let told = self.wait_for(&key, api, turns, self.probe_budget(timeout_header)).await;
+        let told = self
+            .wait_for(&key, api, turns, self.probe_budget(timeout_header))
+            .await;
         let files = told.map(|files| self.collector.count(&files));
-        let probed = Probed { connector, transfer: key.transfer, files, duration: start.elapsed() };
+        let probed = Probed {
+            connector,
+            transfer: key.transfer,
+            files,
+            duration: start.elapsed(),
+        };
         exposition(&probed, wanted).map_err(|_| ProbeRefusal::Exposition)
     }
 
     fn probe_budget(&self, timeout_header: Option<&str>) -> Duration {
         let plan = self.plan.load();
-        Budget { timeout: plan.collector.timeout, offset: plan.collector.timeout_offset }.of(timeout_header)
+        Budget {
+            timeout: plan.collector.timeout,
+            offset: plan.collector.timeout_offset,
+        }
+        .of(timeout_header)
     }
 
-    async fn wait_for(&self, key: &TransferKey, api: AccountApi, turns: Turns, budget: Duration) -> Told {
+    async fn wait_for(
+        &self,
+        key: &TransferKey,
+        api: AccountApi,
+        turns: Turns,
+        budget: Duration,
+    ) -> Told {
         let mut look = self.probes.start_or_join(key, api, turns);
         let told = tokio::time::timeout(budget, look.wait_for(Option::is_some)).await;
         told.ok()?.ok()?.clone().flatten()

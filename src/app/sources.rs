@@ -13,10 +13,10 @@ use crate::config::{CloudtrailPlan, ConnectorsPlan, EventsPlan, FilesPlan, Plan}
 use crate::discovery::files::Files;
 use crate::discovery::{NotDurable, Sink, cloudtrail, connectors, events};
 use crate::metrics::own::OwnMetrics;
-use crate::model::{AccountName, Clock, ConnectorDetails, ConnectorId, Fact, Origin, TransferKey};
 use crate::tracker::Learned;
 use crate::transfer::TransferApi;
 use crate::transfer::session::ClientBase;
+use model::{AccountName, Clock, ConnectorDetails, ConnectorId, Fact, Origin, TransferKey};
 
 impl Sink for Collector {
     fn learn(&self, facts: &[Fact], origin: Origin) -> Vec<Learned> {
@@ -27,7 +27,11 @@ impl Sink for Collector {
         Self::replace(self, origin, &transfers);
     }
 
-    fn connectors(&self, account: &AccountName, listed: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>) {
+    fn connectors(
+        &self,
+        account: &AccountName,
+        listed: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
+    ) {
         self.know_connectors(account, listed);
     }
 
@@ -55,9 +59,15 @@ impl PartialEq for Key {
         match (self, other) {
             (Self::Files(one), Self::Files(other)) => Arc::ptr_eq(one, other),
             // An account's client stands for its credentials, its endpoint and its time-outs.
-            (Self::Events(one, api), Self::Events(other, of)) => one == other && Arc::ptr_eq(api, of),
-            (Self::Cloudtrail(one, api), Self::Cloudtrail(other, of)) => one == other && Arc::ptr_eq(api, of),
-            (Self::Connectors(one, api), Self::Connectors(other, of)) => one == other && Arc::ptr_eq(api, of),
+            (Self::Events(one, api), Self::Events(other, of)) => {
+                one == other && Arc::ptr_eq(api, of)
+            }
+            (Self::Cloudtrail(one, api), Self::Cloudtrail(other, of)) => {
+                one == other && Arc::ptr_eq(api, of)
+            }
+            (Self::Connectors(one, api), Self::Connectors(other, of)) => {
+                one == other && Arc::ptr_eq(api, of)
+            }
             _ => false,
         }
     }
@@ -86,7 +96,10 @@ impl Drop for Task {
 
 /// What files are read by: sources of files of the same go on.
 pub(super) fn files_key(plan: &Plan) -> (&[FilesPlan], Vec<&AccountName>) {
-    (&plan.discovery.files, plan.accounts.iter().map(|account| &account.name).collect())
+    (
+        &plan.discovery.files,
+        plan.accounts.iter().map(|account| &account.name).collect(),
+    )
 }
 
 /// What clients of an account are made from, by its name.
@@ -112,7 +125,13 @@ impl Surroundings {
             return None;
         }
         let sink = Arc::new(self.collector.clone());
-        let files = Arc::new(Files::new(files, &plan.accounts, sink, &self.own, Arc::clone(&self.clock)));
+        let files = Arc::new(Files::new(
+            files,
+            &plan.accounts,
+            sink,
+            &self.own,
+            Arc::clone(&self.clock),
+        ));
         self.look(&files).await;
         Some(files)
     }
@@ -125,21 +144,30 @@ impl Surroundings {
     }
 
     /// Has the sources of a plan run, and no others.
-    pub(super) fn start(&self, sources: &mut Sources, files: Option<&Arc<Files>>, plan: &Plan, account: Accounts<'_>) {
+    pub(super) fn start(
+        &self,
+        sources: &mut Sources,
+        files: Option<&Arc<Files>>,
+        plan: &Plan,
+        account: Accounts<'_>,
+    ) {
         let mut wanted: Vec<(Key, Option<ClientBase>)> = Vec::new();
         wanted.extend(files.map(|files| (Key::Files(Arc::clone(files)), None)));
         // A plan names no account that it does not have.
         let discovery = &plan.discovery;
         for source in &discovery.events {
-            let made = account(&source.account).map(|o| (Key::Events(source.clone(), o.api.api), Some(o.base)));
+            let made = account(&source.account)
+                .map(|o| (Key::Events(source.clone(), o.api.api), Some(o.base)));
             wanted.extend(made);
         }
         for source in &discovery.cloudtrail {
-            let made = account(&source.account).map(|o| (Key::Cloudtrail(source.clone(), o.api.api), Some(o.base)));
+            let made = account(&source.account)
+                .map(|o| (Key::Cloudtrail(source.clone(), o.api.api), Some(o.base)));
             wanted.extend(made);
         }
         for source in &discovery.connectors {
-            let made = account(&source.account).map(|o| (Key::Connectors(source.clone(), o.api.api), Some(o.base)));
+            let made = account(&source.account)
+                .map(|o| (Key::Connectors(source.clone(), o.api.api), Some(o.base)));
             wanted.extend(made);
         }
         let mut before = std::mem::take(&mut sources.running);
@@ -166,19 +194,39 @@ impl Surroundings {
     fn spawn(&self, key: &Key, base: Option<ClientBase>, plan: &Plan) -> tokio::task::AbortHandle {
         let task = match (key, base) {
             (Key::Files(files), _) => tokio::spawn(Arc::clone(files).run()),
-            (Key::Events(source, _), Some(base)) => {
-                tokio::spawn(events::run(source.clone(), base, self.sink(), self.own(), self.clock()))
-            }
-            (Key::Cloudtrail(source, _), Some(base)) => {
-                tokio::spawn(cloudtrail::run(source.clone(), base, self.sink(), self.own(), self.clock()))
-            }
+            (Key::Events(source, _), Some(base)) => tokio::spawn(events::run(
+                source.clone(),
+                base,
+                self.sink(),
+                self.own(),
+                self.clock(),
+            )),
+            (Key::Cloudtrail(source, _), Some(base)) => tokio::spawn(cloudtrail::run(
+                source.clone(),
+                base,
+                self.sink(),
+                self.own(),
+                self.clock(),
+            )),
             (Key::Connectors(source, _), Some(base)) => {
-                let account = plan.accounts.iter().find(|account| account.name == source.account);
+                let account = plan
+                    .accounts
+                    .iter()
+                    .find(|account| account.name == source.account);
                 let url = account.and_then(|account| account.endpoint_url.clone());
-                tokio::spawn(connectors::run(source.clone(), base, url, self.sink(), self.own(), self.clock()))
+                tokio::spawn(connectors::run(
+                    source.clone(),
+                    base,
+                    url,
+                    self.sink(),
+                    self.own(),
+                    self.clock(),
+                ))
             }
             // Each of these is made with a base.
-            (Key::Events(..) | Key::Cloudtrail(..) | Key::Connectors(..), None) => tokio::spawn(async {}),
+            (Key::Events(..) | Key::Cloudtrail(..) | Key::Connectors(..), None) => {
+                tokio::spawn(async {})
+            }
         };
         task.abort_handle()
     }
@@ -186,7 +234,9 @@ impl Surroundings {
     /// Looks once at CloudTrail.
     pub(super) async fn look_once(&self, plan: &Plan, base: Bases<'_>) {
         for source in &plan.discovery.cloudtrail {
-            let Some(base) = base(&source.account) else { continue };
+            let Some(base) = base(&source.account) else {
+                continue;
+            };
             let look = cloudtrail::look_once(source, &base, self.sink(), self.own(), self.clock());
             if let Err(error) = look.await {
                 error!(aws_account = %source.account, %error, "CloudTrail could not be read: transfers may be missing");

@@ -9,10 +9,11 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use super::manual;
 use crate::app::{self, Listen, Listeners};
 use crate::config::{self, Problems};
-use crate::model::{ConnectorId, Shard, TransferId};
-use crate::simulator::Expiry;
 use crate::telemetry::{LogFormat, LogLevel};
 use crate::web::Security;
+use model::{ConnectorId, Shard, TransferId};
+#[cfg(feature = "demo")]
+use simulator::Expiry;
 
 /// The configuration file where none is named.
 pub(super) const DEFAULT_CONFIG: &str = "aws-transfer-exporter.yml";
@@ -54,7 +55,8 @@ pub struct ConfigFlag {
 }
 
 fn auto_reload_interval(text: &str) -> Result<Duration, String> {
-    let read = config::duration(text).filter(|interval| interval.is_zero() || *interval >= Duration::from_secs(1));
+    let read = config::duration(text)
+        .filter(|interval| interval.is_zero() || *interval >= Duration::from_secs(1));
     read.ok_or_else(|| "`0s`, or a duration of a second at least, such as `30s` or `5m`".to_owned())
 }
 
@@ -63,14 +65,23 @@ fn auto_reload_interval(text: &str) -> Result<Duration, String> {
 #[command(next_help_heading = "Web")]
 pub struct WebFlags {
     /// Address to listen on; may be repeated.
-    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":10922", global = true)]
+    #[arg(
+        long = "web.listen-address",
+        value_name = "ADDRESS",
+        default_value = ":10922",
+        global = true
+    )]
     pub listen_address: Vec<String>,
     /// File with TLS, users, headers and the rate limit, in the format of the Prometheus exporter-toolkit.
     #[arg(long = "web.config.file", value_name = "FILE", global = true)]
     pub config_file: Option<PathBuf>,
     /// Address that has /-/healthy and /-/ready alone, in plain HTTP and for everybody, whatever --web.config.file says;
     /// may be repeated.
-    #[arg(long = "web.health-listen-address", value_name = "ADDRESS", global = true)]
+    #[arg(
+        long = "web.health-listen-address",
+        value_name = "ADDRESS",
+        global = true
+    )]
     pub health_listen_address: Vec<String>,
     /// Take the listening sockets from systemd in place of --web.listen-address.
     #[arg(long = "web.systemd-socket", global = true)]
@@ -89,7 +100,11 @@ pub struct WebFlags {
 impl WebFlags {
     /// Where the listening sockets come from.
     pub(super) fn listen(&self) -> Listen<'_> {
-        if self.systemd_socket { Listen::Systemd } else { Listen::Addresses(&self.listen_address) }
+        if self.systemd_socket {
+            Listen::Systemd
+        } else {
+            Listen::Addresses(&self.listen_address)
+        }
     }
 
     /// Listens wherever the flags say.
@@ -149,7 +164,9 @@ impl ShardFlags {
     /// # Errors
     /// An index that is not below the total; a host name that ends with no number. Both are bad usage.
     pub(super) fn shard(&self) -> Result<Shard, clap::Error> {
-        let usage = |message: String| Cli::command().error(clap::error::ErrorKind::ValueValidation, message);
+        let usage = |message: String| {
+            Cli::command().error(clap::error::ErrorKind::ValueValidation, message)
+        };
         let index = match self.index {
             ShardIndex::Number(index) => index,
             ShardIndex::FromHostname => {
@@ -161,8 +178,12 @@ impl ShardFlags {
                 })?
             }
         };
-        Shard::new(index, self.total)
-            .map_err(|error| usage(format!("--shard.index={index} --shard.total={}: {error}", self.total)))
+        Shard::new(index, self.total).map_err(|error| {
+            usage(format!(
+                "--shard.index={index} --shard.total={}: {error}",
+                self.total
+            ))
+        })
     }
 }
 
@@ -170,19 +191,28 @@ fn shard_index(text: &str) -> Result<ShardIndex, String> {
     if text == "from-hostname" {
         return Ok(ShardIndex::FromHostname);
     }
-    text.parse().map(ShardIndex::Number).map_err(|_| "a number from 0, or `from-hostname`".to_owned())
+    text.parse()
+        .map(ShardIndex::Number)
+        .map_err(|_| "a number from 0, or `from-hostname`".to_owned())
 }
 
 /// The kernel's name of this machine; in a pod, the pod's name.
 fn hostname() -> String {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
-    kernel.or_else(|| std::env::var("HOSTNAME").ok()).unwrap_or_default().trim().to_owned()
+    kernel
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 /// The number after the last `-`, as a stateful set names its pods.
 fn ordinal(hostname: &str) -> Option<u32> {
     let (_, ordinal) = hostname.split('.').next()?.rsplit_once('-')?;
-    ordinal.parse().ok().filter(|_| ordinal.bytes().all(|b| b.is_ascii_digit()))
+    ordinal
+        .parse()
+        .ok()
+        .filter(|_| ordinal.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// How logs are written.
@@ -190,10 +220,20 @@ fn ordinal(hostname: &str) -> Option<u32> {
 #[command(next_help_heading = "Logs")]
 pub struct LogFlags {
     /// Least level of log records.
-    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", global = true)]
+    #[arg(
+        long = "log.level",
+        value_name = "LEVEL",
+        default_value = "info",
+        global = true
+    )]
     pub level: LogLevel,
     /// Format of log records.
-    #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt", global = true)]
+    #[arg(
+        long = "log.format",
+        value_name = "FORMAT",
+        default_value = "logfmt",
+        global = true
+    )]
     pub format: LogFormat,
 }
 
@@ -201,8 +241,10 @@ pub struct LogFlags {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve with no AWS account and no configuration, from the built-in simulator.
+    #[cfg(feature = "demo")]
     Demo,
     /// Run the simulator of the Transfer Family endpoint alone.
+    #[cfg(feature = "demo")]
     Simulate(SimulateArgs),
     /// Read the configuration and print every problem. Exits 1 if there is one.
     Check(CheckArgs),
@@ -221,17 +263,26 @@ pub enum Command {
 }
 
 /// Flags of `simulate`.
+#[cfg(feature = "demo")]
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Simulator")]
 pub struct SimulateArgs {
     /// Address that the simulator listens on.
-    #[arg(long = "simulator.listen-address", value_name = "ADDRESS", default_value = "127.0.0.1:4777")]
+    #[arg(
+        long = "simulator.listen-address",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:4777"
+    )]
     pub listen_address: String,
     /// Seed of everything that is random.
     #[arg(long = "simulator.seed", value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
     /// What is answered for an unknown or expired transfer.
-    #[arg(long = "simulator.expiry", value_name = "VARIANT", default_value = "not-found")]
+    #[arg(
+        long = "simulator.expiry",
+        value_name = "VARIANT",
+        default_value = "not-found"
+    )]
     pub expiry: ExpiryFlag,
     /// Run the demo's fleet: connectors on which transfers start all the time.
     #[arg(long = "simulator.fleet")]
@@ -242,6 +293,7 @@ pub struct SimulateArgs {
 }
 
 /// [`Expiry`] as a flag's value.
+#[cfg(feature = "demo")]
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum ExpiryFlag {
     /// `ResourceNotFoundException`.
@@ -250,6 +302,7 @@ pub enum ExpiryFlag {
     EmptyList,
 }
 
+#[cfg(feature = "demo")]
 impl From<ExpiryFlag> for Expiry {
     fn from(flag: ExpiryFlag) -> Self {
         match flag {
@@ -333,7 +386,9 @@ pub enum OutputForm {
 }
 
 fn telemetry_path(path: &str) -> Result<String, String> {
-    let visible = path.bytes().all(|b| b.is_ascii_graphic() && !b"?#\"<>\\^`{|}".contains(&b));
+    let visible = path
+        .bytes()
+        .all(|b| b.is_ascii_graphic() && !b"?#\"<>\\^`{|}".contains(&b));
     if path.starts_with('/') && visible && !path.starts_with("/-/") {
         Ok(path.to_owned())
     } else {
@@ -357,15 +412,30 @@ mod tests {
         for bad in ["", "-1", "1.5", "x", "hostname"] {
             assert!(shard_index(bad).is_err(), "{bad}");
         }
-        for (name, expected) in
-            [("exporter-0", Some(0)), ("aws-transfer-exporter-12", Some(12)), ("a-3.headless.ns.svc", Some(3))]
-        {
+        for (name, expected) in [
+            ("exporter-0", Some(0)),
+            ("aws-transfer-exporter-12", Some(12)),
+            ("a-3.headless.ns.svc", Some(3)),
+        ] {
             assert_eq!(ordinal(name), expected, "{name}");
         }
-        for bad in ["", "exporter", "exporter-", "exporter-1a", "exporter-+1", "exporter0"] {
+        for bad in [
+            "",
+            "exporter",
+            "exporter-",
+            "exporter-1a",
+            "exporter-+1",
+            "exporter0",
+        ] {
             assert_eq!(ordinal(bad), None, "{bad}");
         }
-        let flags = |index, total| ShardFlags { index: ShardIndex::Number(index), total }.shard();
+        let flags = |index, total| {
+            ShardFlags {
+                index: ShardIndex::Number(index),
+                total,
+            }
+            .shard()
+        };
         assert_eq!(flags(1, 2).unwrap(), Shard::new(1, 2).unwrap());
         assert_eq!(flags(2, 2).unwrap_err().exit_code(), 2);
     }
@@ -373,7 +443,11 @@ mod tests {
     #[test]
     fn the_file_is_read_every_second_at_most_or_never() {
         for (text, seconds) in [("0s", 0), ("1s", 1), ("1m30s", 90)] {
-            assert_eq!(auto_reload_interval(text), Ok(Duration::from_secs(seconds)), "{text}");
+            assert_eq!(
+                auto_reload_interval(text),
+                Ok(Duration::from_secs(seconds)),
+                "{text}"
+            );
         }
         for bad in ["", "30", "999ms", "-1s", "soon"] {
             assert!(auto_reload_interval(bad).is_err(), "{bad}");

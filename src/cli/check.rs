@@ -28,29 +28,53 @@ pub(super) async fn run(file: &Path, web: &WebFlags, args: &CheckArgs) -> anyhow
         plan.connectors.len()
     );
     output::print(text.as_bytes())?;
-    let lives = if args.live { live(&plan).await? } else { Exit::Done };
+    let lives = if args.live {
+        live(&plan).await?
+    } else {
+        Exit::Done
+    };
     Ok(if secured { lives } else { Exit::Failed })
 }
 
 /// Every account, whatever came of those before.
 async fn live(plan: &Plan) -> anyhow::Result<Exit> {
     let sessions = Sessions::new(TimeOuts::within(plan.collector.timeout), None);
-    let checks = Live::new(plan, &sessions, Arc::new(OwnMetrics::new()?), app::system_clock());
+    let checks = Live::new(
+        plan,
+        &sessions,
+        Arc::new(OwnMetrics::new()?),
+        app::system_clock(),
+    );
     let mut bad = 0;
     for account in &plan.accounts {
         let findings = checks.account(account).await;
-        bad += findings.iter().filter(|finding| finding.verdict.is_bad()).count();
+        bad += findings
+            .iter()
+            .filter(|finding| finding.verdict.is_bad())
+            .count();
         output::print(format!("account {}\n{}", account.name, lines(&findings)).as_bytes())?;
     }
-    let said = if bad == 0 { "AWS: good\n".to_owned() } else { format!("AWS: {bad} missing or wrong\n") };
+    let said = if bad == 0 {
+        "AWS: good\n".to_owned()
+    } else {
+        format!("AWS: {bad} missing or wrong\n")
+    };
     output::print(said.as_bytes())?;
     Ok(if bad == 0 { Exit::Done } else { Exit::Failed })
 }
 
 fn lines(findings: &[Finding]) -> String {
-    let widest = findings.iter().map(|finding| finding.what.len()).max().unwrap_or_default();
+    let widest = findings
+        .iter()
+        .map(|finding| finding.what.len())
+        .max()
+        .unwrap_or_default();
     let line = |finding: &Finding| {
-        let Finding { verdict, what, detail } = finding;
+        let Finding {
+            verdict,
+            what,
+            detail,
+        } = finding;
         let verdict = Verdict::as_str(*verdict);
         // What AWS says comes from elsewhere: no control character of it reaches the terminal.
         let detail: String = detail.chars().filter(|c| !c.is_control()).collect();
@@ -61,12 +85,21 @@ fn lines(findings: &[Finding]) -> String {
 
 /// Prints what is wrong with the web configuration file and the certificates that it names; false if anything is.
 fn web(flags: &WebFlags) -> anyhow::Result<bool> {
-    let Some(file) = &flags.config_file else { return Ok(true) };
+    let Some(file) = &flags.config_file else {
+        return Ok(true);
+    };
     let (text, good) = match flags.security() {
         Ok(security) => {
-            let tls = if security.as_ref().is_some_and(|security| security.has_tls()) { "HTTPS" } else { "HTTP" };
+            let tls = if security.as_ref().is_some_and(|security| security.has_tls()) {
+                "HTTPS"
+            } else {
+                "HTTP"
+            };
             let users = security.map_or(0, |security| security.users());
-            (format!("{}: good; {tls}, users: {users}\n", file.display()), true)
+            (
+                format!("{}: good; {tls}, users: {users}\n", file.display()),
+                true,
+            )
         }
         Err(problems) => (format!("{problems}\n"), false),
     };

@@ -13,12 +13,13 @@ use super::args::WebFlags;
 use super::{Exit, output};
 use crate::app::{self, App, Options};
 use crate::config::{
-    AccountPlan, CloudtrailPlan, CollectorPlan, ConnectorsPlan, DiscoveryPlan, EventsPlan, MetricsPlan, Plan,
+    AccountPlan, CloudtrailPlan, CollectorPlan, ConnectorsPlan, DiscoveryPlan, EventsPlan,
+    MetricsPlan, Plan,
 };
-use crate::model::{AccountName, ConnectorTitle};
 use crate::shutdown;
-use crate::simulator::{DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, Faults, Fleet, Settings, Simulator};
 use crate::transfer::session::StaticCredentials;
+use model::{AccountName, ConnectorTitle};
+use simulator::{DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, Faults, Fleet, Settings, Simulator};
 
 const SEED: u64 = 1;
 const ACCOUNT: &str = "demo";
@@ -27,20 +28,37 @@ const REGION: &str = "eu-central-1";
 pub(super) async fn run(web: &WebFlags, mut options: Options) -> anyhow::Result<Exit> {
     let shutdown = shutdown::requested()?;
     options.security = web.security()?;
-    let scheme = if options.security.as_ref().is_some_and(|security| security.has_tls()) { "https" } else { "http" };
+    let scheme = if options
+        .security
+        .as_ref()
+        .is_some_and(|security| security.has_tls())
+    {
+        "https"
+    } else {
+        "http"
+    };
     let listeners = web.listeners().await?;
     let endpoint = TcpListener::bind("127.0.0.1:0").await?;
     let endpoint_url = format!("http://{}", endpoint.local_addr()?);
 
     let clock = app::system_clock();
-    let settings = Settings { seed: SEED, cloudtrail_delay: Duration::from_secs(1), ..Settings::default() };
+    let settings = Settings {
+        seed: SEED,
+        cloudtrail_delay: Duration::from_secs(1),
+        ..Settings::default()
+    };
     let simulator = Simulator::new(settings, Arc::clone(&clock));
     let queue_url = simulator.queue_url(&endpoint_url);
     simulator.set_faults(faults());
-    let credentials =
-        StaticCredentials { access_key_id: DEMO_ACCESS_KEY_ID, secret_access_key: DEMO_SECRET_ACCESS_KEY };
+    let credentials = StaticCredentials {
+        access_key_id: DEMO_ACCESS_KEY_ID,
+        secret_access_key: DEMO_SECRET_ACCESS_KEY,
+    };
     super::tell_storage(&options);
-    let options = Options { credentials: Some(credentials), ..options };
+    let options = Options {
+        credentials: Some(credentials),
+        ..options
+    };
     let app = App::new(plan(&endpoint_url, queue_url), options, clock).await?;
 
     let (sender, mut started) = mpsc::channel(64);
@@ -91,7 +109,13 @@ fn faults() -> Faults {
 fn plan(endpoint_url: &str, queue_url: String) -> Plan {
     let titles = Fleet::connectors().into_iter().map(|(id, name, partner)| {
         let labels = BTreeMap::from([("partner".to_owned(), partner.to_owned())]);
-        (id, ConnectorTitle { name: name.into(), labels })
+        (
+            id,
+            ConnectorTitle {
+                name: name.into(),
+                labels,
+            },
+        )
     });
     Plan {
         accounts: vec![AccountPlan {
@@ -128,7 +152,10 @@ fn plan(endpoint_url: &str, queue_url: String) -> Plan {
             gone_after: Duration::from_secs(30),
             ..CollectorPlan::default()
         },
-        metrics: MetricsPlan { keep_settled: Duration::from_mins(10), ..MetricsPlan::default() },
+        metrics: MetricsPlan {
+            keep_settled: Duration::from_mins(10),
+            ..MetricsPlan::default()
+        },
         ..Plan::default()
     }
 }

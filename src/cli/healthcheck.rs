@@ -10,7 +10,11 @@ use crate::web::healthcheck;
 pub(super) async fn run(web: &WebFlags) -> anyhow::Result<Exit> {
     let addresses = if web.health_listen_address.is_empty() {
         // It has no client certificate and no password to show, and its own could be wrong ones.
-        let plan = web.config_file.as_deref().map(config::load_web).transpose()?;
+        let plan = web
+            .config_file
+            .as_deref()
+            .map(config::load_web)
+            .transpose()?;
         if plan.is_some_and(|plan| plan.tls.is_some() || !plan.users.is_empty()) {
             bail!(
                 "`healthcheck` asks in plain HTTP and without a password, and `--web.config.file` has TLS or users\n  \

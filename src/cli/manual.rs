@@ -55,7 +55,14 @@ pub(super) fn page() -> anyhow::Result<Exit> {
 fn synopsis() -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["SYNOPSIS"]);
-    roff.text([bold(NAME), roman(" ["), italic("FLAG"), roman("]... ["), italic("COMMAND"), roman("]")]);
+    roff.text([
+        bold(NAME),
+        roman(" ["),
+        italic("FLAG"),
+        roman("]... ["),
+        italic("COMMAND"),
+        roman("]"),
+    ]);
     roff
 }
 
@@ -64,10 +71,18 @@ fn sections(command: &Command) -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["COMMANDS"]);
     roff.text([roman("The flags above stand before or after a command.")]);
-    for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+    for sub in command
+        .get_subcommands()
+        .filter(|sub| sub.get_name() != "help")
+    {
         roff.control("SS", [usage(sub).as_str()]);
-        roff.text([roman(sub.get_about().map(ToString::to_string).unwrap_or_default())]);
-        for arg in sub.get_arguments().filter(|arg| !arg.is_global_set() && arg.get_id() != "help") {
+        roff.text([roman(
+            sub.get_about().map(ToString::to_string).unwrap_or_default(),
+        )]);
+        for arg in sub
+            .get_arguments()
+            .filter(|arg| !arg.is_global_set() && arg.get_id() != "help")
+        {
             roff.control("TP", []);
             roff.text(heading(arg));
             roff.text([roman(explanation(arg))]);
@@ -79,7 +94,14 @@ fn sections(command: &Command) -> Roff {
     list(&mut roff, "FILES", FILES);
     list(&mut roff, "EXAMPLES", EXAMPLES);
     roff.control("SH", ["SEE ALSO"]);
-    roff.text([bold("prometheus"), roman("(1), "), bold("promtool"), roman("(1), "), bold("systemctl"), roman("(1)")]);
+    roff.text([
+        bold("prometheus"),
+        roman("(1), "),
+        bold("promtool"),
+        roman("(1), "),
+        bold("systemctl"),
+        roman("(1)"),
+    ]);
     roff
 }
 
@@ -98,7 +120,10 @@ const SIGNALS: &[(&str, &str)] = &[
         "SIGHUP",
         "Reloads the configuration, whole or not at all. The log and the metric aws_transfer_exporter_config_last_reload_successful tell which.",
     ),
-    ("SIGTERM, SIGINT", "Stop the server; scrapes that wait are answered first."),
+    (
+        "SIGTERM, SIGINT",
+        "Stop the server; scrapes that wait are answered first.",
+    ),
 ];
 
 const ENVIRONMENT: &[(&str, &str)] = &[
@@ -106,23 +131,44 @@ const ENVIRONMENT: &[(&str, &str)] = &[
         "AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID and so on",
         "Read as every AWS SDK does, for an account that configures none of its own.",
     ),
-    ("Any name", "${NAME} in a value of the configuration takes the environment variable NAME."),
-    ("SSL_CERT_FILE, SSL_CERT_DIR", "Certificates of the authorities that are trusted for connections to AWS."),
+    (
+        "Any name",
+        "${NAME} in a value of the configuration takes the environment variable NAME.",
+    ),
+    (
+        "SSL_CERT_FILE, SSL_CERT_DIR",
+        "Certificates of the authorities that are trusted for connections to AWS.",
+    ),
 ];
 
 const FILES: &[(&str, &str)] = &[
-    ("aws-transfer-exporter.yml", "The configuration, in the working folder, where --config.file names no other."),
-    ("/etc/aws-transfer-exporter/aws-transfer-exporter.yml", "The configuration, where a package started the program."),
-    ("~/.aws/config, ~/.aws/credentials", "Profiles of the AWS SDK."),
+    (
+        "aws-transfer-exporter.yml",
+        "The configuration, in the working folder, where --config.file names no other.",
+    ),
+    (
+        "/etc/aws-transfer-exporter/aws-transfer-exporter.yml",
+        "The configuration, where a package started the program.",
+    ),
+    (
+        "~/.aws/config, ~/.aws/credentials",
+        "Profiles of the AWS SDK.",
+    ),
 ];
 
 const EXAMPLES: &[(&str, &str)] = &[
-    ("aws-transfer-exporter demo", "Serve with no AWS account, from the simulator."),
+    (
+        "aws-transfer-exporter demo",
+        "Serve with no AWS account, from the simulator.",
+    ),
     (
         "aws-transfer-exporter check --config.file=a.yml",
         "Print every problem of a configuration with file, line and key.",
     ),
-    ("aws-transfer-exporter --config.file=a.yml --web.listen-address=127.0.0.1:10922", "Serve on the loopback alone."),
+    (
+        "aws-transfer-exporter --config.file=a.yml --web.listen-address=127.0.0.1:10922",
+        "Serve on the loopback alone.",
+    ),
     (
         "aws-transfer-exporter once --config.file=a.yml --output.file=aws_transfer.prom",
         "One sweep, for the textfile collector of node_exporter.",
@@ -141,13 +187,21 @@ fn list(roff: &mut Roff, title: &str, rows: &[(&str, &str)]) {
 
 /// The command with the values that it takes by place: `results CONNECTOR_ID TRANSFER_ID`.
 fn usage(command: &Command) -> String {
-    let values = command.get_positionals().map(|arg| arg.get_id().as_str().to_uppercase());
-    std::iter::once(command.get_name().to_owned()).chain(values).collect::<Vec<_>>().join(" ")
+    let values = command
+        .get_positionals()
+        .map(|arg| arg.get_id().as_str().to_uppercase());
+    std::iter::once(command.get_name().to_owned())
+        .chain(values)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// `--flag=VALUE`, or the name of a value.
 fn heading(arg: &Arg) -> Vec<Inline> {
-    let value = arg.get_value_names().and_then(<[_]>::first).map(ToString::to_string);
+    let value = arg
+        .get_value_names()
+        .and_then(<[_]>::first)
+        .map(ToString::to_string);
     let value = value.unwrap_or_else(|| arg.get_id().as_str().to_uppercase());
     match arg.get_long() {
         Some(long) if arg.get_action().takes_values() => {
@@ -168,11 +222,19 @@ fn explanation(arg: &Arg) -> String {
         return text;
     }
     let values = arg.get_possible_values();
-    let values: Vec<_> = values.iter().filter(|value| !value.is_hide_set()).map(PossibleValue::get_name).collect();
+    let values: Vec<_> = values
+        .iter()
+        .filter(|value| !value.is_hide_set())
+        .map(PossibleValue::get_name)
+        .collect();
     if !values.is_empty() {
         let _ = write!(text, " One of {}.", values.join(", "));
     }
-    let defaults: Vec<_> = arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+    let defaults: Vec<_> = arg
+        .get_default_values()
+        .iter()
+        .map(|value| value.to_string_lossy())
+        .collect();
     if !defaults.is_empty() {
         let _ = write!(text, " Default: {}.", defaults.join(", "));
     }

@@ -2,6 +2,7 @@
 
 mod args;
 mod check;
+#[cfg(feature = "demo")]
 mod demo;
 mod healthcheck;
 mod manual;
@@ -10,6 +11,7 @@ mod output;
 mod plan;
 mod results;
 mod serve;
+#[cfg(feature = "demo")]
 mod simulate;
 
 use std::path::Path;
@@ -60,6 +62,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
             };
             serve::run(&cli.config, &cli.web, options).await
         }
+        #[cfg(feature = "demo")]
         Some(Command::Demo) => {
             let options = Options {
                 shard: cli.shard.shard()?,
@@ -70,6 +73,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
             };
             demo::run(&cli.web, options).await
         }
+        #[cfg(feature = "demo")]
         Some(Command::Simulate(args)) => simulate::run(args).await,
         Some(Command::Check(args)) => check::run(&cli.config.file, &cli.web, &args).await,
         Some(Command::Plan(args)) => plan::run(&cli.config.file, &args),
@@ -92,7 +96,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
 /// Said once, so that nobody expects more.
 fn tell_storage(options: &Options) {
     if options.storage.is_none() {
-        tracing::info!("no --storage.path: what is known is in memory alone, and is learned anew after a restart");
+        tracing::info!(
+            "no --storage.path: what is known is in memory alone, and is learned anew after a restart"
+        );
     }
 }
 

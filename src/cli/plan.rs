@@ -22,11 +22,18 @@ pub(super) fn run(file: &Path, args: &PlanArgs) -> anyhow::Result<Exit> {
         output::print(text.as_bytes())?;
         return Ok(Exit::Done);
     }
-    let assumed = Assumed { scrape_interval: args.scrape_interval, latency: args.latency, files: args.files };
+    let assumed = Assumed {
+        scrape_interval: args.scrape_interval,
+        latency: args.latency,
+        files: args.files,
+    };
     let told = forecast(&plan, assumed);
     let text = match args.output {
         OutputForm::Table => table(&told, args),
-        OutputForm::Json => format!("{:#}\n", json!({ "forecast": told, "iam_policies": policies })),
+        OutputForm::Json => format!(
+            "{:#}\n",
+            json!({ "forecast": told, "iam_policies": policies })
+        ),
     };
     output::print(text.as_bytes())?;
     Ok(Exit::Done)
@@ -49,12 +56,19 @@ fn table(told: &Forecast, args: &PlanArgs) -> String {
 
 fn account(out: &mut String, of: &AccountForecast) {
     // A text takes whatever is written to it.
-    let _ = writeln!(out, "\naccount {}: {} transfers on {} connectors", of.account, of.transfers, of.connectors);
+    let _ = writeln!(
+        out,
+        "\naccount {}: {} transfers on {} connectors",
+        of.account, of.transfers, of.connectors
+    );
     for (what, calls) in [
         ("calls of the first scrape", of.calls_first_scrape),
         ("calls of a later scrape, at most", of.calls_scrape_at_most),
         ("calls a day, everything changing", of.calls_day_at_most),
-        ("calls a day, nothing finished and nothing changing", of.calls_day_quiet),
+        (
+            "calls a day, nothing finished and nothing changing",
+            of.calls_day_quiet,
+        ),
         ("calls a day, everything finished", of.calls_finished),
         ("SQS requests a day, no event coming", of.sqs_calls_day),
         ("CloudTrail lookups a day", of.cloudtrail_calls_day),
@@ -62,5 +76,9 @@ fn account(out: &mut String, of: &AccountForecast) {
     ] {
         let _ = writeln!(out, "  {what:50}  {calls:>10}");
     }
-    let _ = writeln!(out, "  {:50}  {:>10.1}", "seconds of a sweep of everything", of.sweep_seconds);
+    let _ = writeln!(
+        out,
+        "  {:50}  {:>10.1}",
+        "seconds of a sweep of everything", of.sweep_seconds
+    );
 }

@@ -10,14 +10,20 @@ use super::args::{DEFAULT_CONFIG, OutputForm, ResultsArgs};
 use super::{Exit, output};
 use crate::app::{self, App, Options};
 use crate::config::Plan;
-use crate::model::{AccountName, ConnectorId, FailureCode, FileResult};
+use model::{AccountName, ConnectorId, FailureCode, FileResult};
 
 pub(super) async fn run(file: &Path, args: ResultsArgs) -> anyhow::Result<Exit> {
     // Without the default file, the default account does; a file that was asked for has to be there.
-    let plan = if file == Path::new(DEFAULT_CONFIG) && !file.exists() { Plan::default() } else { super::load(file)? };
+    let plan = if file == Path::new(DEFAULT_CONFIG) && !file.exists() {
+        Plan::default()
+    } else {
+        super::load(file)?
+    };
     let account = choose_account(&plan, args.account.as_deref(), &args.connector_id)?;
     let app = App::new(plan, Options::default(), app::system_clock()).await?;
-    let files = app.look(&account, &args.connector_id, &args.transfer_id).await?;
+    let files = app
+        .look(&account, &args.connector_id, &args.transfer_id)
+        .await?;
     if files.is_empty() {
         bail!(
             "AWS knows no files of transfer `{}` on connector `{}`\n  hint: results are kept for 7 days; \
@@ -54,21 +60,44 @@ pub(super) async fn run(file: &Path, args: ResultsArgs) -> anyhow::Result<Exit> 
 }
 
 /// The account that is named, or the only one, or the only one that the configuration has this connector in.
-fn choose_account(plan: &Plan, named: Option<&str>, connector: &ConnectorId) -> anyhow::Result<AccountName> {
-    let known = || plan.accounts.iter().map(|account| format!("`{}`", account.name)).collect::<Vec<_>>().join(", ");
+fn choose_account(
+    plan: &Plan,
+    named: Option<&str>,
+    connector: &ConnectorId,
+) -> anyhow::Result<AccountName> {
+    let known = || {
+        plan.accounts
+            .iter()
+            .map(|account| format!("`{}`", account.name))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     if let Some(named) = named {
-        let found = plan.accounts.iter().find(|account| account.name.as_str() == named);
-        return found
-            .map(|account| account.name.clone())
-            .with_context(|| format!("`--account`: no account `{named}`\n  hint: the configuration has {}", known()));
+        let found = plan
+            .accounts
+            .iter()
+            .find(|account| account.name.as_str() == named);
+        return found.map(|account| account.name.clone()).with_context(|| {
+            format!(
+                "`--account`: no account `{named}`\n  hint: the configuration has {}",
+                known()
+            )
+        });
     }
     if let [only] = plan.accounts.as_slice() {
         return Ok(only.name.clone());
     }
-    let mut holders = plan.transfers.iter().filter(|key| key.connector == *connector).map(|key| &key.account);
+    let mut holders = plan
+        .transfers
+        .iter()
+        .filter(|key| key.connector == *connector)
+        .map(|key| &key.account);
     match holders.next() {
         Some(first) if holders.all(|other| other == first) => Ok(first.clone()),
-        _ => bail!("which account?\n  hint: name one of {} by `--account`", known()),
+        _ => bail!(
+            "which account?\n  hint: name one of {} by `--account`",
+            known()
+        ),
     }
 }
 
@@ -83,7 +112,12 @@ fn table(files: &[FileResult]) -> String {
         ]
     });
     let rows: Vec<_> = std::iter::once(header).chain(rows).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or_default()
+    };
     let widths = [width(0), width(1), width(2)];
     let mut out = String::new();
     for [status, code, path, message] in &rows {
@@ -96,13 +130,21 @@ fn table(files: &[FileResult]) -> String {
 
 /// Paths and messages come from elsewhere: no control character of theirs reaches the terminal.
 fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    text.chars()
+        .flat_map(|c| {
+            if c.is_control() {
+                c.escape_default().collect()
+            } else {
+                vec![c]
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::FileStatus;
+    use model::FileStatus;
 
     #[test]
     fn columns_stand_below_each_other_and_control_characters_are_shown() {
@@ -114,7 +156,12 @@ mod tests {
         };
         let text = table(&[
             file("/b/long name.csv", FileStatus::Completed, None, None),
-            file("/b/\u{1b}[31mé", FileStatus::Failed, Some("CONNECTION_ERROR"), Some("no\nroute")),
+            file(
+                "/b/\u{1b}[31mé",
+                FileStatus::Failed,
+                Some("CONNECTION_ERROR"),
+                Some("no\nroute"),
+            ),
         ]);
         assert_eq!(
             text,

@@ -10,7 +10,11 @@ use crate::app::{self, App, Options};
 use crate::reload::{self, Reloader};
 use crate::{config, shutdown};
 
-pub(super) async fn run(flags: &ConfigFlag, web: &WebFlags, mut options: Options) -> anyhow::Result<Exit> {
+pub(super) async fn run(
+    flags: &ConfigFlag,
+    web: &WebFlags,
+    mut options: Options,
+) -> anyhow::Result<Exit> {
     // Before anything else, so that no signal finds the default in place.
     let shutdown = shutdown::requested()?;
     let hangups = reload::hangups()?;
@@ -28,8 +32,10 @@ pub(super) async fn run(flags: &ConfigFlag, web: &WebFlags, mut options: Options
     let app = App::new(plan, options, app::system_clock()).await?;
     let listeners = web.listeners().await?;
     let staging = Arc::clone(&app);
-    let reloader = Reloader::new(Arc::clone(&app), flags.file.clone(), &text)
-        .with(Box::new(move || Ok(Box::new(staging.stage_web()?) as reload::Commit)));
+    let reloader =
+        Reloader::new(Arc::clone(&app), flags.file.clone(), &text).with(Box::new(move || {
+            Ok(Box::new(staging.stage_web()?) as reload::Commit)
+        }));
     // It is compared by its digest from here on.
     drop(text);
     let reloads = tokio::spawn(reloader.run(hangups, flags.auto_reload_interval));

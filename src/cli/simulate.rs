@@ -7,14 +7,25 @@ use super::args::SimulateArgs;
 use super::{Exit, output};
 use crate::app::{self, Listen};
 use crate::shutdown;
-use crate::simulator::{AccessKeys, Fleet, Settings, Simulator};
+use simulator::{AccessKeys, Fleet, Settings, Simulator};
 
 pub(super) async fn run(args: SimulateArgs) -> anyhow::Result<Exit> {
     let shutdown = shutdown::requested()?;
-    let keys = AccessKeys { accept_any: args.accept_any_access_key, ..AccessKeys::default() };
-    let settings = Settings { seed: args.seed, expiry: args.expiry.into(), keys, ..Settings::default() };
+    let keys = AccessKeys {
+        accept_any: args.accept_any_access_key,
+        ..AccessKeys::default()
+    };
+    let settings = Settings {
+        seed: args.seed,
+        expiry: args.expiry.into(),
+        keys,
+        ..Settings::default()
+    };
     let simulator = Simulator::new(settings, app::system_clock());
-    let listeners = app::listen(Listen::Addresses(std::slice::from_ref(&args.listen_address))).await?;
+    let listeners = app::listen(Listen::Addresses(std::slice::from_ref(
+        &args.listen_address,
+    )))
+    .await?;
     let mut served = tokio::task::JoinSet::new();
     if args.fleet {
         let (sender, mut started) = mpsc::channel(64);

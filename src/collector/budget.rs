@@ -37,7 +37,10 @@ mod tests {
 
     use super::*;
 
-    const BUDGET: Budget = Budget { timeout: Duration::from_secs(10), offset: Duration::from_millis(500) };
+    const BUDGET: Budget = Budget {
+        timeout: Duration::from_secs(10),
+        offset: Duration::from_millis(500),
+    };
 
     #[test]
     fn the_header_less_the_offset() {
@@ -48,10 +51,22 @@ mod tests {
 
     #[test]
     fn an_unusable_header_counts_as_absent() {
-        for header in
-            [None, Some(""), Some("0"), Some("-1"), Some("-0"), Some("ten"), Some("NaN"), Some("inf"), Some("1e300")]
-        {
-            assert_eq!(BUDGET.of(header), Duration::from_millis(9_500), "{header:?}");
+        for header in [
+            None,
+            Some(""),
+            Some("0"),
+            Some("-1"),
+            Some("-0"),
+            Some("ten"),
+            Some("NaN"),
+            Some("inf"),
+            Some("1e300"),
+        ] {
+            assert_eq!(
+                BUDGET.of(header),
+                Duration::from_millis(9_500),
+                "{header:?}"
+            );
         }
     }
 

@@ -19,15 +19,15 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 
 use crate::metrics::own::OwnMetrics;
-use crate::model::{
-    Account, AccountName, Clock, ConnectorDetails, ConnectorId, ConnectorKey, ConnectorTitle, Fact, LastSweep, Now,
-    Origin, Snapshot, TransferKey,
-};
 use crate::store::Store;
 use crate::tracker::record::Saved;
 use crate::tracker::{Learned, Settings, Tracker};
 use crate::transfer::TransferApi;
 use crate::transfer::limited::Limits;
+use model::{
+    Account, AccountName, Clock, ConnectorDetails, ConnectorId, ConnectorKey, ConnectorTitle, Fact,
+    LastSweep, Now, Origin, Snapshot, TransferKey,
+};
 use persist::Persister;
 use refused::Refused;
 use sweep::{SweepEnd, Sweeps};
@@ -109,7 +109,12 @@ impl Collector {
         Self::with(own, clock, settings, Some(persister))
     }
 
-    fn with(own: Arc<OwnMetrics>, clock: Arc<dyn Clock>, settings: Settings, persister: Option<Persister>) -> Self {
+    fn with(
+        own: Arc<OwnMetrics>,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+        persister: Option<Persister>,
+    ) -> Self {
         let tracker = Tracker::new(settings, clock.now().wall);
         Self {
             inner: Arc::new(Inner {
@@ -130,9 +135,17 @@ impl Collector {
     pub fn configure(&self, targets: Targets) {
         let now = self.inner.clock.now();
         let mut tracker = self.inner.tracker();
-        tracker.configure(targets.settings, targets.accounts.iter().map(|api| api.account.clone()));
+        tracker.configure(
+            targets.settings,
+            targets.accounts.iter().map(|api| api.account.clone()),
+        );
         // Before any transfer of the configuration is taken for a new one.
-        if let Some(saved) = self.inner.persister.as_ref().and_then(Persister::take_saved) {
+        if let Some(saved) = self
+            .inner
+            .persister
+            .as_ref()
+            .and_then(Persister::take_saved)
+        {
             tracker.restore(saved, now);
         }
         for (key, title) in targets.connectors {
@@ -144,11 +157,19 @@ impl Collector {
             tracker.track(key.clone(), Origin::Config, None, now);
         }
         drop(tracker);
-        let accounts: BTreeMap<_, _> =
-            targets.accounts.into_iter().map(|api| (api.account.name.clone(), api)).collect();
+        let accounts: BTreeMap<_, _> = targets
+            .accounts
+            .into_iter()
+            .map(|api| (api.account.name.clone(), api))
+            .collect();
         let before = std::mem::replace(&mut *lock(&self.inner.accounts), Arc::new(accounts));
         for old in before.values() {
-            if self.inner.accounts().get(&old.account.name).is_none_or(|new| new.account != old.account) {
+            if self
+                .inner
+                .accounts()
+                .get(&old.account.name)
+                .is_none_or(|new| new.account != old.account)
+            {
                 self.inner.own.forget_rate_limit(&old.account);
             }
         }
@@ -165,7 +186,10 @@ impl Collector {
     pub fn learn(&self, facts: &[Fact], origin: Origin) -> Vec<Learned> {
         let now = self.inner.clock.now();
         let mut tracker = self.inner.tracker();
-        facts.iter().map(|fact| tracker.learn(fact, origin, now)).collect()
+        facts
+            .iter()
+            .map(|fact| tracker.learn(fact, origin, now))
+            .collect()
     }
 
     /// Has the transfers of `origin` be these and no others.
@@ -179,7 +203,11 @@ impl Collector {
     }
 
     /// Takes in which connectors an account has.
-    pub fn know_connectors(&self, account: &AccountName, listed: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>) {
+    pub fn know_connectors(
+        &self,
+        account: &AccountName,
+        listed: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
+    ) {
         let now = self.inner.clock.now();
         self.inner.tracker().know_connectors(account, listed, now);
     }
@@ -209,20 +237,28 @@ impl Collector {
         let start = tokio::time::Instant::now();
         let mut sweep = self.inner.sweeps.start_or_join(&self.inner);
         let mut stopping = self.inner.stopping.subscribe();
-        let sweeping = self.inner.persister.as_ref().map_or(budget, |_| persist::less_a_write(budget));
+        let sweeping = self
+            .inner
+            .persister
+            .as_ref()
+            .map_or(budget, |_| persist::less_a_write(budget));
         // A sweep whose task died drops its sender: the scrape is answered with what is known.
         let complete = tokio::select! {
             end = sweep.wait_for(Option::is_some) => end.is_ok_and(|end| end.is_some_and(SweepEnd::is_complete)),
             () = tokio::time::sleep(sweeping) => false,
             _ = stopping.wait_for(|stopping| *stopping) => false,
         };
-        self.answer_durably(complete, budget.saturating_sub(start.elapsed())).await
+        self.answer_durably(complete, budget.saturating_sub(start.elapsed()))
+            .await
     }
 
     /// Sweeps until the end, however long it takes, and answers.
     pub async fn collect_whole(&self) -> Collected {
         let mut sweep = self.inner.sweeps.start_or_join(&self.inner);
-        let complete = sweep.wait_for(Option::is_some).await.is_ok_and(|end| end.is_some_and(SweepEnd::is_complete));
+        let complete = sweep
+            .wait_for(Option::is_some)
+            .await
+            .is_ok_and(|end| end.is_some_and(SweepEnd::is_complete));
         self.answer_durably(complete, Duration::MAX).await
     }
 
@@ -242,7 +278,11 @@ impl Collector {
         match self.inner.written(left).await {
             Some((snapshot, now)) => {
                 self.tell_rates();
-                Collected { snapshot, complete, now }
+                Collected {
+                    snapshot,
+                    complete,
+                    now,
+                }
             }
             None => self.answer(complete),
         }
@@ -252,12 +292,18 @@ impl Collector {
         self.tell_rates();
         let now = self.inner.clock.now();
         let snapshot = Arc::new(self.inner.tracker().snapshot(now));
-        Collected { snapshot, complete, now }
+        Collected {
+            snapshot,
+            complete,
+            now,
+        }
     }
 
     fn tell_rates(&self) {
         for api in self.inner.accounts().values() {
-            self.inner.own.set_rate_limit(&api.account, api.limits.rate());
+            self.inner
+                .own
+                .set_rate_limit(&api.account, api.limits.rate());
         }
     }
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{AccountApi, Collector, lock};
-use crate::model::{Account, ConnectorView, FileCounts, FileResult, LastSweep, Now, Page};
 use crate::tracker::failures::KeptFailure;
 use crate::tracker::recent::RecentFiles;
 use crate::tracker::select::{Query, Selecting, Selection};
+use model::{Account, ConnectorView, FileCounts, FileResult, LastSweep, Now, Page};
 
 /// The whole at a glance.
 #[derive(Clone, Debug)]
@@ -26,7 +26,10 @@ pub struct Overview {
 impl Overview {
     /// Every connector with its last hour.
     pub fn connectors(&self) -> impl Iterator<Item = (&ConnectorView, &RecentFiles)> {
-        self.connectors.iter().flat_map(|page| page.iter()).zip(&self.recent)
+        self.connectors
+            .iter()
+            .flat_map(|page| page.iter())
+            .zip(&self.recent)
     }
 }
 
@@ -37,7 +40,13 @@ impl Collector {
         let (connectors, recent) = self.inner.tracker().connectors_of_the_hour(now);
         let rate = |api: &AccountApi| (api.account.clone(), api.limits.rate());
         let rates = self.inner.accounts().values().map(rate).collect();
-        Overview { now, connectors, recent, rates, last_sweep: *lock(&self.inner.last_sweep) }
+        Overview {
+            now,
+            connectors,
+            recent,
+            rates,
+            last_sweep: *lock(&self.inner.last_sweep),
+        }
     }
 
     /// The transfers that `query` takes. The tracker is held for a stretch at a time.

@@ -10,9 +10,9 @@ use tracing::{error, info, warn};
 
 use super::{Inner, lock};
 use crate::metrics::own::OwnMetrics;
-use crate::model::{Now, Snapshot};
 use crate::store::{Store, StoreError};
 use crate::tracker::record::{Changes, Saved};
+use model::{Now, Snapshot};
 
 /// Between two writes that no scrape asks for.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
@@ -93,7 +93,9 @@ impl Persister {
             return;
         }
         match health {
-            Health::Good => info!("the storage takes writes again: everything that is known is durable"),
+            Health::Good => {
+                info!("the storage takes writes again: everything that is known is durable")
+            }
             Health::Slow => {
                 warn!(reason = %reason, "the storage is slow: scrapes are answered before their values are durable");
             }
@@ -111,7 +113,10 @@ impl Persister {
             Ok(saved) => saved,
             Err(panic) => {
                 let detail = panic.to_string();
-                Err(StoreError::Write { path: "--storage.path".into(), detail })
+                Err(StoreError::Write {
+                    path: "--storage.path".into(),
+                    detail,
+                })
             }
         }
     }
@@ -127,7 +132,10 @@ impl Inner {
             Ok(written) => written.ok()?,
             // It may have ended this moment.
             Err(_) => write.try_recv().ok().or_else(|| {
-                persister.note(Health::Slow, &format_args!("a write takes more than {patience:?}"));
+                persister.note(
+                    Health::Slow,
+                    &format_args!("a write takes more than {patience:?}"),
+                );
                 None
             })?,
         };
@@ -140,7 +148,9 @@ impl Inner {
         }
         match self.start_write(false).await {
             Ok(written) => written.durable,
-            Err(_) => Err(NotDurable { reason: "the write ended early".into() }),
+            Err(_) => Err(NotDurable {
+                reason: "the write ended early".into(),
+            }),
         }
     }
 
@@ -164,7 +174,9 @@ impl Inner {
     }
 
     async fn write(&self, waiting: oneshot::Sender<Written>, snapshot: bool) {
-        let Some(persister) = &self.persister else { return };
+        let Some(persister) = &self.persister else {
+            return;
+        };
         let mut turn = persister.turn.lock().await;
         if waiting.is_closed() {
             return;
@@ -172,12 +184,19 @@ impl Inner {
         let now = self.clock.now();
         // At the stop there is no later.
         let stopping = *self.stopping.borrow();
-        let resting = turn.failed.as_ref().filter(|(retry_at, _)| now.instant < *retry_at && !stopping);
+        let resting = turn
+            .failed
+            .as_ref()
+            .filter(|(retry_at, _)| now.instant < *retry_at && !stopping);
         let resting = resting.map(|(_, reason)| reason.clone());
         let (changes, snapshot) = {
             let mut tracker = self.tracker();
             // A resting store's changes stay marked.
-            let changes = if resting.is_some() { Changes::default() } else { tracker.take_changes(now) };
+            let changes = if resting.is_some() {
+                Changes::default()
+            } else {
+                tracker.take_changes(now)
+            };
             (changes, snapshot.then(|| Arc::new(tracker.snapshot(now))))
         };
         let durable = match resting {
@@ -185,20 +204,35 @@ impl Inner {
             None => self.save(persister, &mut turn, changes).await,
         };
         // Nobody waits any more, perhaps.
-        let _ = waiting.send(Written { snapshot, now, durable });
+        let _ = waiting.send(Written {
+            snapshot,
+            now,
+            durable,
+        });
     }
 
-    async fn save(&self, persister: &Persister, turn: &mut Turn, changes: Changes) -> Result<(), NotDurable> {
+    async fn save(
+        &self,
+        persister: &Persister,
+        turn: &mut Turn,
+        changes: Changes,
+    ) -> Result<(), NotDurable> {
         let mut changes = Arc::new(changes);
         let mut made_anew = false;
         loop {
             let start = self.clock.now();
-            let saved = if changes.is_empty() { Ok(()) } else { persister.save(Arc::clone(&changes)).await };
+            let saved = if changes.is_empty() {
+                Ok(())
+            } else {
+                persister.save(Arc::clone(&changes)).await
+            };
             let end = self.clock.now();
             let error = match saved {
                 Ok(()) => {
                     if !changes.is_empty() {
-                        persister.own.observe_storage_write(end.since(start.instant));
+                        persister
+                            .own
+                            .observe_storage_write(end.since(start.instant));
                         persister.own.set_storage_size(persister.store.size());
                     }
                     turn.failed = None;
@@ -224,7 +258,9 @@ impl Inner {
             persister.own.count_storage_error();
             persister.own.set_storage_size(persister.store.size());
             persister.note(Health::Failing, &error);
-            let reason = NotDurable { reason: error.to_string().into() };
+            let reason = NotDurable {
+                reason: error.to_string().into(),
+            };
             turn.failed = Some((end.instant + RETRY_AFTER, reason.clone()));
             return Err(reason);
         }

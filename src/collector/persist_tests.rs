@@ -3,11 +3,11 @@ use std::time::Instant;
 
 use super::tests::{SECOND, SETTINGS, clock, key};
 use super::*;
-use crate::model::{ConnectorId, FileResult, FileStatus, TransferId, TransferState};
 use crate::store::{StoreError, file::FileStore};
 use crate::tracker::record::Changes;
 use crate::transfer::limited::Limits;
 use crate::transfer::{ApiFuture, ResultsPage};
+use model::{ConnectorId, FileResult, FileStatus, TransferId, TransferState};
 
 /// A store that does as it is told: takes its time, fails, loses everything.
 #[derive(Default)]
@@ -52,11 +52,18 @@ impl Store for Fickle {
         }
         let behaviour = *lock(&self.behaviour);
         match behaviour {
-            Behaviour::Failing => return Err(StoreError::Write { path: "/full".into(), detail: "no room".into() }),
+            Behaviour::Failing => {
+                return Err(StoreError::Write {
+                    path: "/full".into(),
+                    detail: "no room".into(),
+                });
+            }
             Behaviour::MadeAnew => {
                 self.be(Behaviour::Good);
                 lock(&self.written).0.clear();
-                return Err(StoreError::MadeAnew { path: "/gone".into() });
+                return Err(StoreError::MadeAnew {
+                    path: "/gone".into(),
+                });
             }
             Behaviour::Good | Behaviour::Hanging => {}
         }
@@ -64,7 +71,9 @@ impl Store for Fickle {
         written.1 += 1;
         for (key, record) in &changes.transfers {
             match record {
-                Some(record) => written.0.insert(key.transfer.to_string(), record.ended.is_some()),
+                Some(record) => written
+                    .0
+                    .insert(key.transfer.to_string(), record.ended.is_some()),
                 None => written.0.remove(key.transfer.as_str()),
             };
         }
@@ -93,7 +102,10 @@ impl TransferApi for Completed {
                 failure_code: None,
                 failure_message: None,
             };
-            Ok(ResultsPage { files: vec![file], next_token: None })
+            Ok(ResultsPage {
+                files: vec![file],
+                next_token: None,
+            })
         })
     }
 }
@@ -107,22 +119,40 @@ struct Rig {
 fn rig() -> Rig {
     let (store, clock) = (Arc::new(Fickle::default()), clock());
     let own = Arc::new(OwnMetrics::new().unwrap());
-    let collector =
-        Collector::with_store(Arc::clone(&own), Arc::clone(&clock), SETTINGS, store.clone(), store.load().unwrap());
-    let account = Account { name: AccountName::new("prod"), region: "eu-central-1".into() };
+    let collector = Collector::with_store(
+        Arc::clone(&own),
+        Arc::clone(&clock),
+        SETTINGS,
+        store.clone(),
+        store.load().unwrap(),
+    );
+    let account = Account {
+        name: AccountName::new("prod"),
+        region: "eu-central-1".into(),
+    };
     let limits = Limits::new(4, 1_000.0, clock);
     collector.configure(Targets {
-        accounts: vec![AccountApi { account, api: Arc::new(Completed), limits, concurrency: 4 }],
+        accounts: vec![AccountApi {
+            account,
+            api: Arc::new(Completed),
+            limits,
+            concurrency: 4,
+        }],
         transfers: Vec::new(),
         connectors: Vec::new(),
         settings: SETTINGS,
     });
-    Rig { store, collector, own }
+    Rig {
+        store,
+        collector,
+        own,
+    }
 }
 
 impl Rig {
     fn track(&self, transfer: &str) {
-        self.collector.track(key("prod", transfer), Origin::Demo, None);
+        self.collector
+            .track(key("prod", transfer), Origin::Demo, None);
     }
 
     /// The storage's series without their bucket lines.
@@ -131,11 +161,32 @@ impl Rig {
         use crate::metrics::{NameFilter, Scrape, Wanted};
         let started = std::time::SystemTime::UNIX_EPOCH;
         let snapshot = Arc::new(Snapshot::default());
-        let scrape = Scrape { snapshot, complete: true, own: &self.own, process: false, started };
-        let filter = NameFilter::from_query(&format!("name[]=aws_transfer_exporter_storage_{name}"));
-        let body = exposition(&scrape, &Wanted { filter, ..Wanted::everything() }, &Mutex::default()).unwrap();
+        let scrape = Scrape {
+            snapshot,
+            complete: true,
+            own: &self.own,
+            process: false,
+            started,
+        };
+        let filter =
+            NameFilter::from_query(&format!("name[]=aws_transfer_exporter_storage_{name}"));
+        let body = exposition(
+            &scrape,
+            &Wanted {
+                filter,
+                ..Wanted::everything()
+            },
+            &Mutex::default(),
+        )
+        .unwrap();
         let text = String::from_utf8(body.into_pieces().flatten().collect()).unwrap();
-        text.lines().last().unwrap().rsplit(' ').next().unwrap().to_owned()
+        text.lines()
+            .last()
+            .unwrap()
+            .rsplit(' ')
+            .next()
+            .unwrap()
+            .to_owned()
     }
 
     fn up(&self) -> String {
@@ -144,7 +195,11 @@ impl Rig {
 }
 
 fn finished(collected: &Collected) -> u64 {
-    collected.snapshot.connectors().map(|connector| connector.states.of(TransferState::Completed)).sum()
+    collected
+        .snapshot
+        .connectors()
+        .map(|connector| connector.states.of(TransferState::Completed))
+        .sum()
 }
 
 #[tokio::test]
@@ -182,14 +237,28 @@ async fn a_persist_with_nothing_of_its_own_waits_for_the_write_before() {
         let collector = rig.collector.clone();
         async move { collector.persist().await }
     });
-    while rig.collector.inner.persister.as_ref().unwrap().turn.try_lock().is_ok() {
+    while rig
+        .collector
+        .inner
+        .persister
+        .as_ref()
+        .unwrap()
+        .turn
+        .try_lock()
+        .is_ok()
+    {
         tokio::task::yield_now().await;
     }
     let mut second = tokio::spawn({
         let collector = rig.collector.clone();
         async move { collector.persist().await }
     });
-    assert!(tokio::time::timeout(Duration::from_millis(100), &mut second).await.is_err(), "it did not wait");
+    assert!(
+        tokio::time::timeout(Duration::from_millis(100), &mut second)
+            .await
+            .is_err(),
+        "it did not wait"
+    );
     rig.store.be(Behaviour::Good);
     first.await.unwrap().unwrap();
     second.await.unwrap().unwrap();
@@ -201,7 +270,11 @@ async fn who_goes_away_takes_nothing_along() {
     let rig = rig();
     rig.track("a");
     rig.store.be(Behaviour::Hanging);
-    assert!(tokio::time::timeout(Duration::from_millis(50), rig.collector.persist()).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_millis(50), rig.collector.persist())
+            .await
+            .is_err()
+    );
     rig.store.be(Behaviour::Good);
     rig.collector.persist().await.unwrap();
     assert_eq!(rig.store.settled("a"), Some(false));
@@ -219,7 +292,10 @@ async fn a_slow_store_keeps_no_scrape_waiting_past_its_budget() {
     assert_eq!(rig.up(), "0");
     rig.store.be(Behaviour::Good);
     rig.collector.persist().await.unwrap();
-    assert_eq!((rig.up().as_str(), rig.store.settled("a")), ("1", Some(true)));
+    assert_eq!(
+        (rig.up().as_str(), rig.store.settled("a")),
+        ("1", Some(true))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -231,12 +307,19 @@ async fn a_store_that_fails_is_tried_again_and_then_has_everything() {
     rig.track("b");
     let failed = rig.collector.persist().await.unwrap_err();
     assert!(failed.to_string().contains("/full: no room"), "{failed}");
-    assert_eq!((rig.up().as_str(), rig.series("write_errors_total").as_str()), ("0", "1"));
+    assert_eq!(
+        (rig.up().as_str(), rig.series("write_errors_total").as_str()),
+        ("0", "1")
+    );
     rig.collector.untrack(&key("prod", "a"), Origin::Demo);
     let told = rig.collector.collect(10 * SECOND).await;
     assert_eq!(finished(&told), 1, "the scrape is answered from memory");
     rig.collector.persist().await.unwrap_err();
-    assert_eq!(rig.series("write_errors_total"), "1", "it is left alone for a while");
+    assert_eq!(
+        rig.series("write_errors_total"),
+        "1",
+        "it is left alone for a while"
+    );
     tokio::time::sleep(11 * SECOND).await;
     rig.collector.persist().await.unwrap_err();
     assert_eq!(rig.series("write_errors_total"), "2");
@@ -246,7 +329,10 @@ async fn a_store_that_fails_is_tried_again_and_then_has_everything() {
     tokio::time::sleep(2 * SECOND).await;
     rig.collector.persist().await.unwrap();
     assert_eq!(rig.up(), "1");
-    assert_eq!((rig.store.settled("a"), rig.store.settled("b")), (None, Some(true)));
+    assert_eq!(
+        (rig.store.settled("a"), rig.store.settled("b")),
+        (None, Some(true))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -270,7 +356,10 @@ async fn a_store_that_was_made_anew_gets_everything_again() {
     rig.store.be(Behaviour::MadeAnew);
     rig.track("b");
     rig.collector.persist().await.unwrap();
-    assert_eq!((rig.store.settled("a"), rig.store.settled("b")), (Some(false), Some(false)));
+    assert_eq!(
+        (rig.store.settled("a"), rig.store.settled("b")),
+        (Some(false), Some(false))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -303,17 +392,33 @@ async fn a_scrape_during_many_writes_never_tells_what_the_file_does_not_hold() {
     let own = Arc::new(OwnMetrics::new().unwrap());
     let clock = clock();
     let open = || Arc::new(FileStore::open(folder.path()).unwrap());
-    let account = Account { name: AccountName::new("prod"), region: "eu-central-1".into() };
+    let account = Account {
+        name: AccountName::new("prod"),
+        region: "eu-central-1".into(),
+    };
     let mut told_before = 0;
     for round in 0..5 {
         let store = open();
         let saved = store.load().unwrap();
-        let held: u64 = saved.transfers.iter().filter(|(_, record)| record.ended.is_some()).count() as u64;
-        assert!(held >= told_before, "{told_before} had been told, {held} are there");
-        let collector = Collector::with_store(Arc::clone(&own), Arc::clone(&clock), SETTINGS, store, saved);
+        let held: u64 = saved
+            .transfers
+            .iter()
+            .filter(|(_, record)| record.ended.is_some())
+            .count() as u64;
+        assert!(
+            held >= told_before,
+            "{told_before} had been told, {held} are there"
+        );
+        let collector =
+            Collector::with_store(Arc::clone(&own), Arc::clone(&clock), SETTINGS, store, saved);
         let limits = Limits::new(4, 1_000.0, Arc::clone(&clock));
         collector.configure(Targets {
-            accounts: vec![AccountApi { account: account.clone(), api: Arc::new(Completed), limits, concurrency: 4 }],
+            accounts: vec![AccountApi {
+                account: account.clone(),
+                api: Arc::new(Completed),
+                limits,
+                concurrency: 4,
+            }],
             transfers: Vec::new(),
             connectors: Vec::new(),
             settings: SETTINGS,

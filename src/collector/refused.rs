@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::AccountName;
 use crate::transfer::{ErrorKind, Outcome};
+use model::AccountName;
 
 /// An account, and the label of what is wrong with its credentials.
 type Fault = (AccountName, &'static str);
@@ -30,15 +30,20 @@ impl Refused {
     ) -> Noted {
         let failures: Vec<_> = failures.collect();
         // Where nothing was answered, nothing is known of the credentials.
-        let silent: BTreeSet<_> =
-            failures.iter().filter(|(_, kind)| !is_answer(*kind)).map(|(account, _)| *account).collect();
+        let silent: BTreeSet<_> = failures
+            .iter()
+            .filter(|(_, kind)| !is_answer(*kind))
+            .map(|(account, _)| *account)
+            .collect();
         let now: BTreeSet<Fault> = failures
             .iter()
             .filter(|(_, kind)| kind.is_of_credentials())
             .map(|(account, kind)| ((*account).clone(), kind.as_label()))
             .collect();
         let known = now.intersection(&self.0).cloned().collect();
-        let bad = |account: &AccountName| silent.contains(account) || now.iter().any(|(bad, _)| bad == account);
+        let bad = |account: &AccountName| {
+            silent.contains(account) || now.iter().any(|(bad, _)| bad == account)
+        };
         let healed: BTreeSet<_> = self
             .0
             .iter()
@@ -53,7 +58,10 @@ impl Refused {
 }
 
 fn is_answer(kind: ErrorKind) -> bool {
-    !matches!(kind.outcome(), Outcome::Timeout | Outcome::Network | Outcome::ServerError | Outcome::Malformed)
+    !matches!(
+        kind.outcome(),
+        Outcome::Timeout | Outcome::Network | Outcome::ServerError | Outcome::Malformed
+    )
 }
 
 #[cfg(test)]
@@ -66,18 +74,72 @@ mod tests {
         let (a, b) = (AccountName::new("a"), AccountName::new("b"));
         let mut refused = Refused::default();
         for (looked_at, failures, known, healed, why) in [
-            (vec![&a, &b], vec![(&a, CredentialsExpired)], vec![], vec![], "new"),
-            (vec![&a, &b], vec![(&a, CredentialsExpired), (&b, AccessDenied)], vec!["a"], vec![], "said before"),
-            (vec![&b], vec![(&b, AccessDenied)], vec![], vec![], "not looked at: nothing is known of it"),
-            (vec![&a], vec![(&a, Timeout)], vec![], vec![], "no answer: nothing is known of it"),
-            (vec![&a], vec![(&a, CredentialsMissing)], vec![], vec![], "another kind"),
-            (vec![&a, &b], vec![(&b, CredentialsExpired)], vec![], vec!["a"], "one heals, the other falls"),
-            (vec![&a], vec![(&a, CredentialsExpired)], vec![], vec![], "the next time is new again"),
+            (
+                vec![&a, &b],
+                vec![(&a, CredentialsExpired)],
+                vec![],
+                vec![],
+                "new",
+            ),
+            (
+                vec![&a, &b],
+                vec![(&a, CredentialsExpired), (&b, AccessDenied)],
+                vec!["a"],
+                vec![],
+                "said before",
+            ),
+            (
+                vec![&b],
+                vec![(&b, AccessDenied)],
+                vec![],
+                vec![],
+                "not looked at: nothing is known of it",
+            ),
+            (
+                vec![&a],
+                vec![(&a, Timeout)],
+                vec![],
+                vec![],
+                "no answer: nothing is known of it",
+            ),
+            (
+                vec![&a],
+                vec![(&a, CredentialsMissing)],
+                vec![],
+                vec![],
+                "another kind",
+            ),
+            (
+                vec![&a, &b],
+                vec![(&b, CredentialsExpired)],
+                vec![],
+                vec!["a"],
+                "one heals, the other falls",
+            ),
+            (
+                vec![&a],
+                vec![(&a, CredentialsExpired)],
+                vec![],
+                vec![],
+                "the next time is new again",
+            ),
         ] {
             let noted = refused.note(&looked_at, failures.into_iter());
-            let names: Vec<_> = noted.known.iter().map(|(account, _)| account.as_str()).collect();
+            let names: Vec<_> = noted
+                .known
+                .iter()
+                .map(|(account, _)| account.as_str())
+                .collect();
             assert_eq!(names, known, "{why}");
-            assert_eq!(noted.healed.iter().map(AccountName::as_str).collect::<Vec<_>>(), healed, "{why}");
+            assert_eq!(
+                noted
+                    .healed
+                    .iter()
+                    .map(AccountName::as_str)
+                    .collect::<Vec<_>>(),
+                healed,
+                "{why}"
+            );
         }
     }
 }

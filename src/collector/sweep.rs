@@ -15,9 +15,9 @@ use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
 use super::{AccountApi, Inner, lock};
-use crate::model::{AccountName, LastSweep, TransferKey};
 use crate::tracker::{Answer, Applied};
 use crate::transfer::{ErrorKind, TransferError, all_file_results};
+use model::{AccountName, LastSweep, TransferKey};
 
 /// A sweep that no scrape wanted for this long takes no new look: twice the default scrape interval of Prometheus, one
 /// minute, so one scrape that is lost does not end it.
@@ -89,12 +89,18 @@ impl Sweeps {
     fn is_wanted(&self, sender: &watch::Sender<Option<SweepEnd>>, now: Instant) -> bool {
         // One receiver is the one that is kept here.
         sender.receiver_count() > 1
-            || lock(&self.0).wanted.is_some_and(|at| now.saturating_duration_since(at) < ABANDONED)
+            || lock(&self.0)
+                .wanted
+                .is_some_and(|at| now.saturating_duration_since(at) < ABANDONED)
     }
 }
 
 /// Fetches everything in `due`, in its order within each account, the accounts side by side.
-async fn run(inner: &Arc<Inner>, due: Vec<TransferKey>, sender: &Arc<watch::Sender<Option<SweepEnd>>>) -> SweepEnd {
+async fn run(
+    inner: &Arc<Inner>,
+    due: Vec<TransferKey>,
+    sender: &Arc<watch::Sender<Option<SweepEnd>>>,
+) -> SweepEnd {
     let start = inner.clock.now();
     let accounts = inner.accounts();
     let mut by_account: BTreeMap<AccountName, Vec<TransferKey>> = BTreeMap::new();
@@ -104,11 +110,18 @@ async fn run(inner: &Arc<Inner>, due: Vec<TransferKey>, sender: &Arc<watch::Send
     let mut looks = JoinSet::new();
     let mut queues = Vec::new();
     for (name, keys) in by_account {
-        let Some(api) = accounts.get(&name) else { continue };
+        let Some(api) = accounts.get(&name) else {
+            continue;
+        };
         let workers = api.concurrency.clamp(1, keys.len());
         let queue = Arc::new(Queue::new(keys, api.concurrency));
         for _ in 0..workers {
-            looks.spawn(work(Arc::clone(inner), api.clone(), Arc::clone(&queue), Arc::clone(sender)));
+            looks.spawn(work(
+                Arc::clone(inner),
+                api.clone(),
+                Arc::clone(&queue),
+                Arc::clone(sender),
+            ));
         }
         queues.push((name, queue));
     }
@@ -129,7 +142,9 @@ async fn run(inner: &Arc<Inner>, due: Vec<TransferKey>, sender: &Arc<watch::Send
         }
     }
     let looked_at: Vec<_> = queues.iter().map(|(account, _)| account).collect();
-    let told = failures.iter().map(|((account, _), (_, example))| (account, example.kind));
+    let told = failures
+        .iter()
+        .map(|((account, _), (_, example))| (account, example.kind));
     let refused = lock(&inner.refused).note(&looked_at, told);
     for account in &refused.healed {
         info!(aws_account = %account, "the account's credentials are good again");
@@ -144,7 +159,8 @@ async fn run(inner: &Arc<Inner>, due: Vec<TransferKey>, sender: &Arc<watch::Send
     for (account, queue) in queues {
         let left = queue.left();
         end.left += left;
-        if left > 0 && queue.is_broken() && refused.known.iter().any(|(known, _)| *known == account) {
+        if left > 0 && queue.is_broken() && refused.known.iter().any(|(known, _)| *known == account)
+        {
             debug!(aws_account = %account, transfers = left, "the account still answers nothing");
         } else if left > 0 && queue.is_broken() {
             warn!(aws_account = %account, transfers = left, "the account answers nothing: the rest waits for the next sweep");
@@ -154,9 +170,18 @@ async fn run(inner: &Arc<Inner>, due: Vec<TransferKey>, sender: &Arc<watch::Send
     }
     let now = inner.clock.now();
     let duration = now.since(start.instant);
-    *lock(&inner.last_sweep) = Some(LastSweep { ended: now.wall, duration, complete: end.is_complete() });
+    *lock(&inner.last_sweep) = Some(LastSweep {
+        ended: now.wall,
+        duration,
+        complete: end.is_complete(),
+    });
     inner.own.set_sweep_duration(duration);
-    debug!(seconds = duration.as_secs_f64(), failed = end.failed, left = end.left, "sweep ended");
+    debug!(
+        seconds = duration.as_secs_f64(),
+        failed = end.failed,
+        left = end.left,
+        "sweep ended"
+    );
     end
 }
 
@@ -172,13 +197,21 @@ struct Waiting {
 impl Queue {
     fn new(keys: Vec<TransferKey>, concurrency: usize) -> Self {
         let keys = keys.into_iter();
-        Self(Mutex::new(Waiting { keys, failed_in_a_row: 0, broken_at: concurrency.max(BROKEN) }))
+        Self(Mutex::new(Waiting {
+            keys,
+            failed_in_a_row: 0,
+            broken_at: concurrency.max(BROKEN),
+        }))
     }
 
     /// The next one; `None` at the end, or where the account is broken.
     fn next(&self) -> Option<TransferKey> {
         let mut waiting = lock(&self.0);
-        if waiting.is_broken() { None } else { waiting.keys.next() }
+        if waiting.is_broken() {
+            None
+        } else {
+            waiting.keys.next()
+        }
     }
 
     fn note(&self, failed: Option<ErrorKind>) {
@@ -255,7 +288,10 @@ async fn work(
             Err(error) => {
                 debug!(connector_id = %key.connector, transfer_id = %key.transfer, %error, "results could not be read");
                 let kind = error.kind.as_label();
-                failures.entry((key.account.clone(), kind)).or_insert((0, error)).0 += 1;
+                failures
+                    .entry((key.account.clone(), kind))
+                    .or_insert((0, error))
+                    .0 += 1;
                 Answer::Failed
             }
         };

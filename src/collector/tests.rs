@@ -3,8 +3,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Instant, UNIX_EPOCH};
 
 use super::*;
-use crate::model::{ConnectorId, FileResult, FileStatus, Shard, TransferId, TransferState};
 use crate::transfer::{ApiFuture, ErrorKind, ResultsPage, TransferError};
+use model::{ConnectorId, FileResult, FileStatus, Shard, TransferId, TransferState};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const SETTINGS: Settings = Settings {
@@ -19,7 +19,10 @@ pub(super) const SETTINGS: Settings = Settings {
 
 /// A clock that follows tokio's, which the tests pause.
 pub(super) fn clock() -> Arc<dyn Clock> {
-    let (base, wall) = (tokio::time::Instant::now(), UNIX_EPOCH + Duration::from_hours(500_000));
+    let (base, wall) = (
+        tokio::time::Instant::now(),
+        UNIX_EPOCH + Duration::from_hours(500_000),
+    );
     let instant = Instant::now() + Duration::from_secs(1_000);
     Arc::new(move || Now { instant, wall }.after(base.elapsed()))
 }
@@ -36,7 +39,13 @@ struct Fake<F> {
 impl<F: Fn(&str) -> Result<&'static str, ErrorKind> + Send + Sync + 'static> Fake<F> {
     fn new(delay: Duration, answer: F) -> Arc<Self> {
         let (in_flight, peak) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Arc::new(Self { delay, answer, asked: Mutex::default(), in_flight, peak })
+        Arc::new(Self {
+            delay,
+            answer,
+            asked: Mutex::default(),
+            in_flight,
+            peak,
+        })
     }
 
     fn take_asked(&self) -> Vec<String> {
@@ -44,7 +53,9 @@ impl<F: Fn(&str) -> Result<&'static str, ErrorKind> + Send + Sync + 'static> Fak
     }
 }
 
-impl<F: Fn(&str) -> Result<&'static str, ErrorKind> + Send + Sync + 'static> TransferApi for Fake<F> {
+impl<F: Fn(&str) -> Result<&'static str, ErrorKind> + Send + Sync + 'static> TransferApi
+    for Fake<F>
+{
     fn file_results_page<'a>(
         &'a self,
         _: &'a ConnectorId,
@@ -57,14 +68,18 @@ impl<F: Fn(&str) -> Result<&'static str, ErrorKind> + Send + Sync + 'static> Tra
             self.peak.fetch_max(in_flight, Ordering::Relaxed);
             tokio::time::sleep(self.delay).await;
             self.in_flight.fetch_sub(1, Ordering::Relaxed);
-            let status = (self.answer)(transfer.as_str()).map_err(|kind| TransferError::new(kind, ""))?;
+            let status =
+                (self.answer)(transfer.as_str()).map_err(|kind| TransferError::new(kind, ""))?;
             let file = FileResult {
                 path: "/f".into(),
                 status: FileStatus::from_wire(status),
                 failure_code: None,
                 failure_message: None,
             };
-            Ok(ResultsPage { files: vec![file], next_token: None })
+            Ok(ResultsPage {
+                files: vec![file],
+                next_token: None,
+            })
         })
     }
 }
@@ -77,17 +92,29 @@ pub(super) fn key(account: &str, transfer: &str) -> TransferKey {
     }
 }
 
-fn collector(accounts: &[(&str, Arc<dyn TransferApi>)], transfers: Vec<TransferKey>, concurrency: usize) -> Collector {
+fn collector(
+    accounts: &[(&str, Arc<dyn TransferApi>)],
+    transfers: Vec<TransferKey>,
+    concurrency: usize,
+) -> Collector {
     let clock = clock();
     let own = Arc::new(OwnMetrics::new().unwrap());
     let collector = Collector::new(own, Arc::clone(&clock), SETTINGS);
     let accounts = accounts.iter().map(|(name, api)| AccountApi {
-        account: Account { name: AccountName::new(name), region: "eu-central-1".into() },
+        account: Account {
+            name: AccountName::new(name),
+            region: "eu-central-1".into(),
+        },
         api: Arc::clone(api),
         limits: Limits::new(concurrency, 1_000.0, Arc::clone(&clock)),
         concurrency,
     });
-    let targets = Targets { accounts: accounts.collect(), transfers, connectors: Vec::new(), settings: SETTINGS };
+    let targets = Targets {
+        accounts: accounts.collect(),
+        transfers,
+        connectors: Vec::new(),
+        settings: SETTINGS,
+    };
     collector.configure(targets);
     collector
 }
@@ -97,8 +124,12 @@ fn pairs(ids: &[&str]) -> Vec<TransferKey> {
 }
 
 fn states(collected: &Collected) -> BTreeMap<String, TransferState> {
-    let name = |t: &crate::model::TransferView| format!("{}/{}", t.connector.account.name, t.id);
-    collected.snapshot.transfers().map(|t| (name(t), t.state)).collect()
+    let name = |t: &model::TransferView| format!("{}/{}", t.connector.account.name, t.id);
+    collected
+        .snapshot
+        .transfers()
+        .map(|t| (name(t), t.state))
+        .collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,7 +158,11 @@ async fn scrapes_at_once_share_one_sweep() {
     assert_eq!(api.take_asked().len(), 3);
     for collected in [a, b, c, d] {
         assert!(collected.complete);
-        assert!(states(&collected).values().all(|state| *state == TransferState::Running));
+        assert!(
+            states(&collected)
+                .values()
+                .all(|state| *state == TransferState::Running)
+        );
     }
 }
 
@@ -139,11 +174,18 @@ async fn a_scrape_answers_at_its_deadline_and_the_sweep_goes_on_behind_it() {
     let first = collector.collect(Duration::from_millis(2_500)).await;
     assert_eq!(start.elapsed(), Duration::from_millis(2_500));
     assert!(!first.complete);
-    let running = states(&first).values().filter(|state| **state == TransferState::Running).count();
+    let running = states(&first)
+        .values()
+        .filter(|state| **state == TransferState::Running)
+        .count();
     assert_eq!(running, 2);
     tokio::time::sleep(10 * SECOND).await;
     let known = collector.known();
-    assert!(states(&known).values().all(|state| *state == TransferState::Running));
+    assert!(
+        states(&known)
+            .values()
+            .all(|state| *state == TransferState::Running)
+    );
     assert_eq!(api.take_asked(), ["a", "b", "c", "d"]);
 }
 
@@ -158,7 +200,9 @@ async fn a_second_scrape_joins_the_sweep_that_the_first_left_running() {
 
 #[tokio::test(start_paused = true)]
 async fn only_unfinished_transfers_with_old_answers_are_fetched_again() {
-    let api = Fake::new(SECOND, |id| Ok(if id == "done" { "COMPLETED" } else { "QUEUED" }));
+    let api = Fake::new(SECOND, |id| {
+        Ok(if id == "done" { "COMPLETED" } else { "QUEUED" })
+    });
     let collector = collector(&[("prod", api.clone())], pairs(&["done", "open"]), 1);
     assert!(collector.collect_whole().await.complete);
     api.take_asked();
@@ -184,28 +228,51 @@ async fn never_fetched_ones_come_first_and_then_the_stalest() {
 
 #[tokio::test(start_paused = true)]
 async fn one_transfers_failure_touches_that_transfer_alone() {
-    let api = Fake::new(SECOND, |id| if id == "bad" { Err(ErrorKind::AccessDenied) } else { Ok("COMPLETED") });
+    let api = Fake::new(SECOND, |id| {
+        if id == "bad" {
+            Err(ErrorKind::AccessDenied)
+        } else {
+            Ok("COMPLETED")
+        }
+    });
     let collector = collector(&[("prod", api.clone())], pairs(&["a", "bad", "c"]), 2);
     let collected = collector.collect(10 * SECOND).await;
-    assert!(!collected.complete, "a failed fetch is something that is missing");
+    assert!(
+        !collected.complete,
+        "a failed fetch is something that is missing"
+    );
     let expected = [
         ("prod/a", TransferState::Completed),
         ("prod/bad", TransferState::Pending),
         ("prod/c", TransferState::Completed),
     ];
-    assert_eq!(states(&collected), expected.map(|(id, state)| (id.to_owned(), state)).into());
+    assert_eq!(
+        states(&collected),
+        expected.map(|(id, state)| (id.to_owned(), state)).into()
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_account_does_not_hold_up_another() {
     let slow = Fake::new(100 * SECOND, |_| Err(ErrorKind::Timeout));
     let quick = Fake::new(SECOND, |_| Ok("COMPLETED"));
-    let transfers = vec![key("slow", "a"), key("quick", "b"), key("slow", "c"), key("quick", "d")];
+    let transfers = vec![
+        key("slow", "a"),
+        key("quick", "b"),
+        key("slow", "c"),
+        key("quick", "d"),
+    ];
     let collector = collector(&[("slow", slow), ("quick", quick)], transfers, 1);
     let collected = collector.collect(3 * SECOND).await;
     let known = states(&collected);
-    assert_eq!((known["quick/b"], known["quick/d"]), (TransferState::Completed, TransferState::Completed));
-    assert_eq!((known["slow/a"], known["slow/c"]), (TransferState::Pending, TransferState::Pending));
+    assert_eq!(
+        (known["quick/b"], known["quick/d"]),
+        (TransferState::Completed, TransferState::Completed)
+    );
+    assert_eq!(
+        (known["slow/a"], known["slow/c"]),
+        (TransferState::Pending, TransferState::Pending)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -254,15 +321,38 @@ async fn a_stop_answers_waiting_scrapes_with_what_is_known() {
 #[tokio::test(start_paused = true)]
 async fn a_new_configuration_keeps_what_is_known_of_transfers_that_stay() {
     let api: Arc<dyn TransferApi> = Fake::new(SECOND, |_| Ok("COMPLETED"));
-    let collector = collector(&[("prod", Arc::clone(&api))], pairs(&["leaves", "stays"]), 2);
+    let collector = collector(
+        &[("prod", Arc::clone(&api))],
+        pairs(&["leaves", "stays"]),
+        2,
+    );
     collector.collect_whole().await;
-    let account = Account { name: AccountName::new("prod"), region: "eu-central-1".into() };
+    let account = Account {
+        name: AccountName::new("prod"),
+        region: "eu-central-1".into(),
+    };
     let limits = Limits::new(2, 1_000.0, clock());
-    let accounts = vec![AccountApi { account, api, limits, concurrency: 2 }];
+    let accounts = vec![AccountApi {
+        account,
+        api,
+        limits,
+        concurrency: 2,
+    }];
     let transfers = pairs(&["stays", "comes"]);
-    collector.configure(Targets { accounts, transfers, connectors: Vec::new(), settings: SETTINGS });
-    let expected = [("prod/comes", TransferState::Pending), ("prod/stays", TransferState::Completed)];
-    assert_eq!(states(&collector.known()), expected.map(|(id, state)| (id.to_owned(), state)).into());
+    collector.configure(Targets {
+        accounts,
+        transfers,
+        connectors: Vec::new(),
+        settings: SETTINGS,
+    });
+    let expected = [
+        ("prod/comes", TransferState::Pending),
+        ("prod/stays", TransferState::Completed),
+    ];
+    assert_eq!(
+        states(&collector.known()),
+        expected.map(|(id, state)| (id.to_owned(), state)).into()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -283,13 +373,20 @@ async fn a_sweep_asks_for_nothing_that_has_settled_or_left_since_it_began() {
 async fn a_sweep_that_no_scrape_wants_ends_and_the_next_goes_on_where_it_stopped() {
     let api = Fake::new(10 * SECOND, |_| Ok("QUEUED"));
     let ids: Vec<_> = (0..30).map(|n| format!("{n:02}")).collect();
-    let collector = collector(&[("prod", api.clone())], ids.iter().map(|id| key("prod", id)).collect(), 1);
+    let collector = collector(
+        &[("prod", api.clone())],
+        ids.iter().map(|id| key("prod", id)).collect(),
+        1,
+    );
     assert!(!collector.collect(SECOND).await.complete);
     tokio::time::sleep(Duration::from_hours(10)).await;
     // A look every ten seconds for two minutes.
     assert_eq!(api.take_asked(), ids[..12]);
 
-    assert!(!collector.collect(SECOND).await.complete, "what was left is missing");
+    assert!(
+        !collector.collect(SECOND).await.complete,
+        "what was left is missing"
+    );
     tokio::time::sleep(100 * SECOND).await;
     // The second joins: two minutes more from there.
     assert!(!collector.collect(SECOND).await.complete);
@@ -302,7 +399,11 @@ async fn a_sweep_that_no_scrape_wants_ends_and_the_next_goes_on_where_it_stopped
 async fn a_sweep_that_someone_waits_for_goes_on_however_long_it_takes() {
     let api = Fake::new(100 * SECOND, |_| Ok("COMPLETED"));
     let ids: Vec<_> = (0..20).map(|n| n.to_string()).collect();
-    let collector = collector(&[("prod", api.clone())], ids.iter().map(|id| key("prod", id)).collect(), 2);
+    let collector = collector(
+        &[("prod", api.clone())],
+        ids.iter().map(|id| key("prod", id)).collect(),
+        2,
+    );
     assert!(collector.collect_whole().await.complete);
     assert_eq!(api.take_asked().len(), 20);
 }
@@ -311,13 +412,13 @@ async fn a_sweep_that_someone_waits_for_goes_on_however_long_it_takes() {
 async fn an_account_that_answers_nothing_is_left_until_the_next_sweep_and_then_goes_on() {
     let works = Arc::new(AtomicUsize::new(0));
     let up = Arc::clone(&works);
-    let api =
-        Fake::new(
-            3 * SECOND,
-            move |_| {
-                if up.load(Ordering::Relaxed) == 0 { Err(ErrorKind::Timeout) } else { Ok("COMPLETED") }
-            },
-        );
+    let api = Fake::new(3 * SECOND, move |_| {
+        if up.load(Ordering::Relaxed) == 0 {
+            Err(ErrorKind::Timeout)
+        } else {
+            Ok("COMPLETED")
+        }
+    });
     let ids: Vec<_> = (0..100).map(|n| format!("{n:02}")).collect();
     let transfers = ids.iter().map(|id| key("prod", id)).collect();
     let collector = collector(&[("prod", api.clone())], transfers, 4);
@@ -329,7 +430,11 @@ async fn an_account_that_answers_nothing_is_left_until_the_next_sweep_and_then_g
     assert_eq!(api.take_asked().len(), 11);
     works.store(1, Ordering::Relaxed);
     assert!(collector.collect_whole().await.complete);
-    assert!(states(&collector.known()).values().all(|state| *state == TransferState::Completed));
+    assert!(
+        states(&collector.known())
+            .values()
+            .all(|state| *state == TransferState::Completed)
+    );
 }
 
 #[tokio::test(start_paused = true)]

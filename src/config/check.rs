@@ -28,7 +28,9 @@ pub(super) fn region(text: &str) -> bool {
 /// `arn:<partition>:iam::<12 digits>:role/<path and name>`.
 pub(super) fn role_arn(text: &str) -> bool {
     let parts: Vec<&str> = text.splitn(6, ':').collect();
-    let ["arn", partition, "iam", "", account, resource] = parts.as_slice() else { return false };
+    let ["arn", partition, "iam", "", account, resource] = parts.as_slice() else {
+        return false;
+    };
     let partition_ok = partition.split('-').all(lower);
     let name = resource.strip_prefix("role/").unwrap_or_default();
     partition_ok
@@ -54,7 +56,11 @@ pub(super) fn session_name(text: &str) -> bool {
 /// Why a text is not an endpoint.
 pub(super) fn endpoint_url(text: &str) -> Result<(), &'static str> {
     let rest = match text.split_once("://") {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") => rest,
+        Some((scheme, rest))
+            if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") =>
+        {
+            rest
+        }
         _ => return Err("not an `http://` or `https://` URL"),
     };
     if !rest.bytes().all(|b| b.is_ascii_graphic()) {
@@ -73,12 +79,17 @@ pub(super) fn endpoint_url(text: &str) -> Result<(), &'static str> {
             Some((address, port)) => (address, Some(port.strip_prefix(':').unwrap_or("none"))),
             None => return Err("a URL without a sound host"),
         },
-        None => authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port))),
+        None => authority
+            .split_once(':')
+            .map_or((authority, None), |(host, port)| (host, Some(port))),
     };
     let host_ok = if authority.starts_with('[') {
         host.parse::<std::net::Ipv6Addr>().is_ok()
     } else {
-        !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+        !host.is_empty()
+            && host
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
     };
     if !host_ok {
         return Err("a URL without a sound host");
@@ -93,13 +104,18 @@ pub(super) fn endpoint_url(text: &str) -> Result<(), &'static str> {
 
 /// The URL of an SQS queue: scheme, host, and a path of the account and the queue's name.
 pub(super) fn queue_url(text: &str) -> bool {
-    let path = text.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
-    endpoint_url(text).is_ok() && path.is_some_and(|(_, path)| path.split('/').all(|part| !part.is_empty()))
+    let path = text
+        .split_once("://")
+        .and_then(|(_, rest)| rest.split_once('/'));
+    endpoint_url(text).is_ok()
+        && path.is_some_and(|(_, path)| path.split('/').all(|part| !part.is_empty()))
 }
 
 /// 1 to `longest` characters, none of them a control character, and one at least that can be seen.
 pub(super) fn printable(text: &str, longest: usize) -> bool {
-    !text.trim().is_empty() && text.chars().count() <= longest && !text.chars().any(char::is_control)
+    !text.trim().is_empty()
+        && text.chars().count() <= longest
+        && !text.chars().any(char::is_control)
 }
 
 /// `[a-zA-Z_][a-zA-Z0-9_]*`.
@@ -115,7 +131,13 @@ mod tests {
 
     #[test]
     fn regions_have_letters_and_a_number() {
-        for good in ["eu-central-1", "us-gov-west-1", "ap-southeast-10", "us-iso-east-1", "eusc-de-east-1"] {
+        for good in [
+            "eu-central-1",
+            "us-gov-west-1",
+            "ap-southeast-10",
+            "us-iso-east-1",
+            "eusc-de-east-1",
+        ] {
             assert!(region(good), "{good}");
         }
         for bad in [
@@ -201,6 +223,11 @@ mod tests {
         assert!(external_id("ab") && external_id(&"a".repeat(1224)) && external_id("a:b/c"));
         assert!(!external_id("a") && !external_id(&"a".repeat(1225)) && !external_id("a b"));
         assert!(label_name("_a1") && !label_name("1a") && !label_name("") && !label_name("a-b"));
-        assert!(printable("Größe 1", 256) && !printable("", 9) && !printable("  ", 9) && !printable("a\tb", 9));
+        assert!(
+            printable("Größe 1", 256)
+                && !printable("", 9)
+                && !printable("  ", 9)
+                && !printable("a\tb", 9)
+        );
     }
 }

@@ -8,7 +8,13 @@ use super::reader::{At, Given, Path, Reader, Section};
 pub(super) const DISCOVERY_KEYS: &[&str] = &["files", "events", "cloudtrail", "connectors"];
 pub(super) const FILES_KEYS: &[&str] = &["account", "paths", "refresh_interval"];
 pub(super) const EVENTS_KEYS: &[&str] = &["account", "queue_url", "endpoint_url", "include"];
-pub(super) const CLOUDTRAIL_KEYS: &[&str] = &["account", "lookback", "refresh_interval", "endpoint_url", "include"];
+pub(super) const CLOUDTRAIL_KEYS: &[&str] = &[
+    "account",
+    "lookback",
+    "refresh_interval",
+    "endpoint_url",
+    "include",
+];
 pub(super) const CONNECTORS_KEYS: &[&str] = &["account", "refresh_interval", "include"];
 
 /// What stands under `discovery`.
@@ -23,7 +29,10 @@ pub(super) struct DiscoverySection {
 impl DiscoverySection {
     /// True where any source is listed.
     pub(super) fn is_given(&self) -> bool {
-        !(self.files.is_empty() && self.events.is_empty() && self.cloudtrail.is_empty() && self.connectors.is_empty())
+        !(self.files.is_empty()
+            && self.events.is_empty()
+            && self.cloudtrail.is_empty()
+            && self.connectors.is_empty())
     }
 }
 
@@ -64,7 +73,8 @@ pub(super) struct ConnectorsEntry {
 
 impl DiscoverySection {
     pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>, path: &Path<'_>) -> Self {
-        let Some((section, path)) = reader.subsection(root, path, "discovery", DISCOVERY_KEYS) else {
+        let Some((section, path)) = reader.subsection(root, path, "discovery", DISCOVERY_KEYS)
+        else {
             return Self::default();
         };
         Self {
@@ -86,7 +96,12 @@ fn listed<T>(
     match reader.entries_of(section, path, key, read) {
         Given::Value(At { value, line, .. }) => {
             if value.is_empty() {
-                reader.fault(line, &path.key(key), "an empty list", Some("leave the key out".to_owned()));
+                reader.fault(
+                    line,
+                    &path.key(key),
+                    "an empty list",
+                    Some("leave the key out".to_owned()),
+                );
             }
             value
         }

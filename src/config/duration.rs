@@ -4,8 +4,14 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 /// Unit and its milliseconds, the largest first.
-const UNITS: [(&str, u64); 6] =
-    [("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+const UNITS: [(&str, u64); 6] = [
+    ("w", 604_800_000),
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1000),
+    ("ms", 1),
+];
 
 /// Why a text is not a duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,12 +47,21 @@ pub(super) fn parse(text: &str) -> Result<Duration, DurationFault> {
         if number.is_empty() {
             return Err(DurationFault::Malformed);
         }
-        let (_, factor) = units.find(|(name, _)| *name == unit).ok_or(DurationFault::Malformed)?;
+        let (_, factor) = units
+            .find(|(name, _)| *name == unit)
+            .ok_or(DurationFault::Malformed)?;
         let number: u64 = number.parse().map_err(|_| DurationFault::TooLong)?;
-        millis = number.checked_mul(*factor).and_then(|add| millis.checked_add(add)).ok_or(DurationFault::TooLong)?;
+        millis = number
+            .checked_mul(*factor)
+            .and_then(|add| millis.checked_add(add))
+            .ok_or(DurationFault::TooLong)?;
         rest = tail;
     }
-    if text.is_empty() { Err(DurationFault::Malformed) } else { Ok(Duration::from_millis(millis)) }
+    if text.is_empty() {
+        Err(DurationFault::Malformed)
+    } else {
+        Ok(Duration::from_millis(millis))
+    }
 }
 
 /// The shortest text that [`parse`] reads as `duration`, which is whole milliseconds.
@@ -74,9 +89,14 @@ mod tests {
 
     #[test]
     fn durations_are_read_with_their_units() {
-        for (text, millis) in
-            [("500ms", 500), ("10s", 10_000), ("1h30m", 5_400_000), ("7d", 604_800_000), ("1w", 604_800_000), ("0s", 0)]
-        {
+        for (text, millis) in [
+            ("500ms", 500),
+            ("10s", 10_000),
+            ("1h30m", 5_400_000),
+            ("7d", 604_800_000),
+            ("1w", 604_800_000),
+            ("0s", 0),
+        ] {
             assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text}");
         }
         for (text, fault) in [
@@ -101,7 +121,9 @@ mod tests {
 
     #[test]
     fn a_shown_duration_reads_back() {
-        for text in ["0s", "1ms", "100ms", "10m", "24h", "2d", "14d", "365d", "1h30m", "1s500ms"] {
+        for text in [
+            "0s", "1ms", "100ms", "10m", "24h", "2d", "14d", "365d", "1h30m", "1s500ms",
+        ] {
             assert_eq!(parse(text).map(show).as_deref(), Ok(text));
         }
     }

@@ -31,7 +31,10 @@ pub(super) fn expand<'t>(
             continue;
         }
         out.push_str(before);
-        let (name, tail) = after.split_once('}').filter(|(name, _)| is_name(name)).ok_or(EnvFault::Malformed)?;
+        let (name, tail) = after
+            .split_once('}')
+            .filter(|(name, _)| is_name(name))
+            .ok_or(EnvFault::Malformed)?;
         out.push_str(&env(name).ok_or_else(|| EnvFault::Unset(name.to_owned()))?);
         from_env = true;
         rest = tail;

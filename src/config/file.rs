@@ -8,11 +8,26 @@ use super::node::{self, Node};
 use super::reader::{At, Given, Path, Reader, Section};
 use super::{Problem, Secret};
 
-pub(super) const ROOT_KEYS: &[&str] = &["accounts", "transfers", "connectors", "discovery", "collector", "metrics"];
-pub(super) const ACCOUNT_KEYS: &[&str] =
-    &["name", "region", "profile", "assume_role", "endpoint_url", "fips", "dual_stack"];
+pub(super) const ROOT_KEYS: &[&str] = &[
+    "accounts",
+    "transfers",
+    "connectors",
+    "discovery",
+    "collector",
+    "metrics",
+];
+pub(super) const ACCOUNT_KEYS: &[&str] = &[
+    "name",
+    "region",
+    "profile",
+    "assume_role",
+    "endpoint_url",
+    "fips",
+    "dual_stack",
+];
 pub(super) const ASSUME_ROLE_KEYS: &[&str] = &["role_arn", "external_id", "session_name"];
-pub(super) const TRANSFER_KEYS: &[&str] = &["account", "connector_id", "transfer_id", "transfer_ids"];
+pub(super) const TRANSFER_KEYS: &[&str] =
+    &["account", "connector_id", "transfer_id", "transfer_ids"];
 pub(super) const CONNECTOR_KEYS: &[&str] = &["id", "name", "labels"];
 pub(super) const COLLECTOR_KEYS: &[&str] = &[
     "concurrency",
@@ -97,7 +112,11 @@ impl ConfigFile {
     /// Reads the YAML document `text`. `file` is its name in messages, `env` answers an environment variable. Never
     /// fails: what is wrong is kept, and [`Plan::resolve`](super::Plan::resolve) tells it with what it finds itself.
     pub fn read(file: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Self {
-        let mut reader = Reader { file: file.into(), env, problems: Vec::new() };
+        let mut reader = Reader {
+            file: file.into(),
+            env,
+            problems: Vec::new(),
+        };
         let mut read = Self {
             file: reader.file.clone(),
             problems: Vec::new(),
@@ -112,7 +131,12 @@ impl ConfigFile {
             Ok(root) => read.fill(&root, &mut reader),
             Err(error) => {
                 read.transfers = Given::Faulty;
-                reader.fault(error.line, &Path::ROOT, error.message, error.hint.map(str::to_owned));
+                reader.fault(
+                    error.line,
+                    &Path::ROOT,
+                    error.message,
+                    error.hint.map(str::to_owned),
+                );
             }
         }
         read.problems = reader.problems;
@@ -122,18 +146,29 @@ impl ConfigFile {
     fn fill(&mut self, root: &Node, reader: &mut Reader<'_>) {
         self.transfers = Given::Faulty;
         if matches!(root.value, node::Value::Null) {
-            reader.fault(root.line, &Path::ROOT, "the document is empty", Some("`transfers` is needed".to_owned()));
+            reader.fault(
+                root.line,
+                &Path::ROOT,
+                "the document is empty",
+                Some("`transfers` is needed".to_owned()),
+            );
             return;
         }
         let path = Path::ROOT;
-        let Some(section) = reader.section(root, &path, ROOT_KEYS) else { return };
+        let Some(section) = reader.section(root, &path, ROOT_KEYS) else {
+            return;
+        };
         self.accounts = reader.entries_of(&section, &path, "accounts", account);
         self.transfers = reader.entries_of(&section, &path, "transfers", transfer);
-        if let Given::Value(connectors) = reader.entries_of(&section, &path, "connectors", connector) {
+        if let Given::Value(connectors) =
+            reader.entries_of(&section, &path, "connectors", connector)
+        {
             self.connectors = connectors.value;
         }
         self.discovery = DiscoverySection::read(reader, &section, &path);
-        if let Some((section, path)) = reader.subsection(&section, &path, "collector", COLLECTOR_KEYS) {
+        if let Some((section, path)) =
+            reader.subsection(&section, &path, "collector", COLLECTOR_KEYS)
+        {
             self.collector = CollectorSection {
                 concurrency: reader.take(&section, &path, "concurrency"),
                 requests_per_second: reader.take(&section, &path, "requests_per_second"),
@@ -157,21 +192,39 @@ impl ConfigFile {
 /// What a file of `discovery.files` lists, and the problems met in reading it.
 pub(super) fn targets(file: &str, text: &str) -> (Given<Vec<Option<TransferEntry>>>, Vec<Problem>) {
     // Whoever writes such a file need not be whoever sets the exporter's environment.
-    let mut reader = Reader { file: file.into(), env: &|_| None, problems: Vec::new() };
+    let mut reader = Reader {
+        file: file.into(),
+        env: &|_| None,
+        problems: Vec::new(),
+    };
     let path = Path::ROOT;
     let given = match node::parse(text) {
-        Ok(root) if matches!(root.value, node::Value::Null) => {
-            Given::Value(At { value: Vec::new(), line: 1, hidden: false })
-        }
+        Ok(root) if matches!(root.value, node::Value::Null) => Given::Value(At {
+            value: Vec::new(),
+            line: 1,
+            hidden: false,
+        }),
         Ok(root) => match reader.list(&root, &path) {
             Some(items) => {
-                let value = items.iter().enumerate().map(|(i, item)| transfer(&mut reader, item, &path.index(i)));
-                Given::Value(At { value: value.collect(), line: root.line, hidden: false })
+                let value = items
+                    .iter()
+                    .enumerate()
+                    .map(|(i, item)| transfer(&mut reader, item, &path.index(i)));
+                Given::Value(At {
+                    value: value.collect(),
+                    line: root.line,
+                    hidden: false,
+                })
             }
             None => Given::Faulty,
         },
         Err(error) => {
-            reader.fault(error.line, &path, error.message, error.hint.map(str::to_owned));
+            reader.fault(
+                error.line,
+                &path,
+                error.message,
+                error.hint.map(str::to_owned),
+            );
             Given::Faulty
         }
     };
@@ -189,20 +242,49 @@ impl Reader<'_> {
         key: &str,
         read: ReadEntry<T>,
     ) -> Given<Vec<Option<T>>> {
-        let Some(node) = section.get(key) else { return Given::Absent };
+        let Some(node) = section.get(key) else {
+            return Given::Absent;
+        };
         let path = path.key(key);
-        let Some(items) = self.list(node, &path) else { return Given::Faulty };
-        let value = items.iter().enumerate().map(|(index, item)| read(self, item, &path.index(index))).collect();
-        Given::Value(At { value, line: node.line, hidden: false })
+        let Some(items) = self.list(node, &path) else {
+            return Given::Faulty;
+        };
+        let value = items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| read(self, item, &path.index(index)))
+            .collect();
+        Given::Value(At {
+            value,
+            line: node.line,
+            hidden: false,
+        })
     }
 
     /// The list of texts under `key`.
-    pub(super) fn texts(&mut self, section: &Section<'_>, path: &Path<'_>, key: &str) -> Given<Vec<Given<String>>> {
-        let Some(node) = section.get(key) else { return Given::Absent };
+    pub(super) fn texts(
+        &mut self,
+        section: &Section<'_>,
+        path: &Path<'_>,
+        key: &str,
+    ) -> Given<Vec<Given<String>>> {
+        let Some(node) = section.get(key) else {
+            return Given::Absent;
+        };
         let path = path.key(key);
-        let Some(items) = self.list(node, &path) else { return Given::Faulty };
-        let value = items.iter().enumerate().map(|(i, item)| self.scalar(item, &path.index(i))).collect();
-        Given::Value(At { value, line: node.line, hidden: false })
+        let Some(items) = self.list(node, &path) else {
+            return Given::Faulty;
+        };
+        let value = items
+            .iter()
+            .enumerate()
+            .map(|(i, item)| self.scalar(item, &path.index(i)))
+            .collect();
+        Given::Value(At {
+            value,
+            line: node.line,
+            hidden: false,
+        })
     }
 
     pub(super) fn subsection<'n, 'p>(
@@ -214,7 +296,8 @@ impl Reader<'_> {
     ) -> Option<(Section<'n>, Path<'p>)> {
         let path = path.key(key);
         let node = section.get(key)?;
-        self.section(node, &path, known).map(|section| (section, path))
+        self.section(node, &path, known)
+            .map(|section| (section, path))
     }
 }
 
@@ -232,11 +315,16 @@ fn account(reader: &mut Reader<'_>, node: &Node, path: &Path<'_>) -> Option<Acco
     })
 }
 
-fn assume_role(reader: &mut Reader<'_>, account: &Section<'_>, path: &Path<'_>) -> Given<AssumeRoleEntry> {
+fn assume_role(
+    reader: &mut Reader<'_>,
+    account: &Section<'_>,
+    path: &Path<'_>,
+) -> Given<AssumeRoleEntry> {
     if account.get("assume_role").is_none() {
         return Given::Absent;
     }
-    let Some((section, path)) = reader.subsection(account, path, "assume_role", ASSUME_ROLE_KEYS) else {
+    let Some((section, path)) = reader.subsection(account, path, "assume_role", ASSUME_ROLE_KEYS)
+    else {
         return Given::Faulty;
     };
     let value = AssumeRoleEntry {
@@ -244,7 +332,11 @@ fn assume_role(reader: &mut Reader<'_>, account: &Section<'_>, path: &Path<'_>) 
         external_id: reader.take(&section, &path, "external_id"),
         session_name: reader.take(&section, &path, "session_name"),
     };
-    Given::Value(At { value, line: section.line, hidden: false })
+    Given::Value(At {
+        value,
+        line: section.line,
+        hidden: false,
+    })
 }
 
 fn transfer(reader: &mut Reader<'_>, node: &Node, path: &Path<'_>) -> Option<TransferEntry> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::plan::{AccountPlan, Plan};
-use crate::model::{ConnectorKey, DOCUMENTED_FAILURE_CODES, TransferKey, TransferState};
+use model::{ConnectorKey, DOCUMENTED_FAILURE_CODES, TransferKey, TransferState};
 
 /// Files on a page of `ListFileTransferResults`, at most.
 const PAGE: u64 = 10;
@@ -73,15 +73,34 @@ pub struct AccountForecast {
 
 /// What `plan` comes to.
 pub fn forecast(plan: &Plan, assumed: Assumed) -> Forecast {
-    let accounts: Vec<_> = plan.accounts.iter().map(|account| of_account(plan, account, assumed)).collect();
-    let shown = if plan.metrics.per_transfer { plan.metrics.max_transfers } else { 0 };
+    let accounts: Vec<_> = plan
+        .accounts
+        .iter()
+        .map(|account| of_account(plan, account, assumed))
+        .collect();
+    let shown = if plan.metrics.per_transfer {
+        plan.metrics.max_transfers
+    } else {
+        0
+    };
     let transfers = count(plan.transfers.len().min(shown));
-    let mut known: Vec<_> = plan.transfers.iter().map(TransferKey::connector_key).collect();
+    let mut known: Vec<_> = plan
+        .transfers
+        .iter()
+        .map(TransferKey::connector_key)
+        .collect();
     if let [only] = plan.accounts.as_slice() {
-        let named = plan.connectors.keys().map(|id| ConnectorKey { account: only.name.clone(), id: id.clone() });
+        let named = plan.connectors.keys().map(|id| ConnectorKey {
+            account: only.name.clone(),
+            id: id.clone(),
+        });
         known.extend(named);
     }
-    let used: BTreeSet<_> = plan.transfers.iter().map(TransferKey::connector_key).collect();
+    let used: BTreeSet<_> = plan
+        .transfers
+        .iter()
+        .map(TransferKey::connector_key)
+        .collect();
     known.sort();
     known.dedup();
     let (used, known) = (count(used.len()), count(known.len()));
@@ -95,27 +114,57 @@ pub fn forecast(plan: &Plan, assumed: Assumed) -> Forecast {
     let of_transfers = transfers * (STATUSES + 1);
     let series = always + read + of_transfers;
     // When one last completed, and failed.
-    Forecast { series, series_at_most: series + 2 * used, accounts }
+    Forecast {
+        series,
+        series_at_most: series + 2 * used,
+        accounts,
+    }
 }
 
 fn of_account(plan: &Plan, account: &AccountPlan, assumed: Assumed) -> AccountForecast {
     let collector = &plan.collector;
-    let mine = || plan.transfers.iter().filter(|key| key.account == account.name);
+    let mine = || {
+        plan.transfers
+            .iter()
+            .filter(|key| key.account == account.name)
+    };
     let transfers = count(mine().count());
-    let connectors = count(mine().map(|key| &key.connector).collect::<BTreeSet<_>>().len());
+    let connectors = count(
+        mine()
+            .map(|key| &key.connector)
+            .collect::<BTreeSet<_>>()
+            .len(),
+    );
     let pages = assumed.files.div_ceil(PAGE).max(1);
     let calls = transfers * pages;
     let looks = |least: Duration| {
         // A look comes with a scrape: the first one that is `least` after the one before.
-        let scrapes = least.as_millis().div_ceil(assumed.scrape_interval.as_millis().max(1)).max(1);
+        let scrapes = least
+            .as_millis()
+            .div_ceil(assumed.scrape_interval.as_millis().max(1))
+            .max(1);
         let period = assumed.scrape_interval.as_millis() * scrapes;
         u64::try_from(DAY.as_millis() / period.max(1)).unwrap_or(u64::MAX)
     };
-    let each = |interval: Duration| u64::try_from(DAY.as_millis() / interval.as_millis().max(1)).unwrap_or(u64::MAX);
+    let each = |interval: Duration| {
+        u64::try_from(DAY.as_millis() / interval.as_millis().max(1)).unwrap_or(u64::MAX)
+    };
     let discovery = &plan.discovery;
-    let queues = count(discovery.events.iter().filter(|source| source.account == account.name).count());
-    let trails = discovery.cloudtrail.iter().filter(|source| source.account == account.name);
-    let lists = discovery.connectors.iter().filter(|source| source.account == account.name);
+    let queues = count(
+        discovery
+            .events
+            .iter()
+            .filter(|source| source.account == account.name)
+            .count(),
+    );
+    let trails = discovery
+        .cloudtrail
+        .iter()
+        .filter(|source| source.account == account.name);
+    let lists = discovery
+        .connectors
+        .iter()
+        .filter(|source| source.account == account.name);
     AccountForecast {
         account: account.name.to_string(),
         transfers,
@@ -126,10 +175,18 @@ fn of_account(plan: &Plan, account: &AccountPlan, assumed: Assumed) -> AccountFo
         calls_day_at_most: calls * looks(collector.min_refresh_interval),
         calls_day_quiet: calls * looks(collector.max_refresh_interval),
         calls_finished: 0,
-        sweep_seconds: sweep(transfers, pages, collector.concurrency, collector.requests_per_second, assumed.latency),
+        sweep_seconds: sweep(
+            transfers,
+            pages,
+            collector.concurrency,
+            collector.requests_per_second,
+            assumed.latency,
+        ),
         sqs_calls_day: queues * (each(LONG_POLL) + each(DEPTH)),
         cloudtrail_calls_day: trails.map(|source| each(source.refresh_interval)).sum(),
-        connector_calls_day: lists.map(|source| each(source.refresh_interval) * (1 + connectors)).sum(),
+        connector_calls_day: lists
+            .map(|source| each(source.refresh_interval) * (1 + connectors))
+            .sum(),
     }
 }
 
@@ -166,15 +223,33 @@ mod tests {
                     'https://sqs.eu-west-1.amazonaws.com/123456789012/q'}\n  cloudtrail:\n    - {account: a}\n  connectors:\n    - \
                     {account: b, refresh_interval: 1h}\n";
         let plan = Plan::resolve(ConfigFile::read("t.yml", text, &|_| None)).unwrap();
-        let assumed =
-            Assumed { scrape_interval: Duration::from_mins(1), latency: Duration::from_millis(100), files: 25 };
+        let assumed = Assumed {
+            scrape_interval: Duration::from_mins(1),
+            latency: Duration::from_millis(100),
+            files: 25,
+        };
         let told = forecast(&plan, assumed);
         let a = &told.accounts[0];
-        assert_eq!((a.transfers, a.pages, a.calls_first_scrape), (3, 3, 9), "25 files are three pages");
-        assert_eq!(a.calls_day_at_most, 9 * 720, "after 90 s comes the second scrape of a minute: 720 looks a day");
+        assert_eq!(
+            (a.transfers, a.pages, a.calls_first_scrape),
+            (3, 3, 9),
+            "25 files are three pages"
+        );
+        assert_eq!(
+            a.calls_day_at_most,
+            9 * 720,
+            "after 90 s comes the second scrape of a minute: 720 looks a day"
+        );
         assert_eq!(a.calls_day_quiet, 9 * 144, "every ten minutes");
-        assert!((a.sweep_seconds - 4.1).abs() < 1e-9, "nine calls, two a second: {}", a.sweep_seconds);
-        assert_eq!((a.sqs_calls_day, a.cloudtrail_calls_day), (4320 + 1440, 1440));
+        assert!(
+            (a.sweep_seconds - 4.1).abs() < 1e-9,
+            "nine calls, two a second: {}",
+            a.sweep_seconds
+        );
+        assert_eq!(
+            (a.sqs_calls_day, a.cloudtrail_calls_day),
+            (4320 + 1440, 1440)
+        );
         assert_eq!(told.accounts[1].connector_calls_day, 24 * 2);
     }
 }

@@ -18,8 +18,14 @@ struct Named {
     example: &'static str,
 }
 
-const CONFIG: Named = Named { flag: "--config.file", example: "example.yml" };
-const WEB_CONFIG: Named = Named { flag: "--web.config.file", example: "docs/web-config.yml" };
+const CONFIG: Named = Named {
+    flag: "--config.file",
+    example: "example.yml",
+};
+const WEB_CONFIG: Named = Named {
+    flag: "--web.config.file",
+    example: "docs/web-config.yml",
+};
 
 /// Loads the configuration at `path`; `env` answers an environment variable. The errors are all problems of the file,
 /// or the one that kept it from being read: not there, a directory, not readable, not UTF-8, more than 64 MiB.
@@ -73,14 +79,21 @@ pub struct Digest([u8; 32]);
 impl Digest {
     /// The first 48 bits as a number, which a gauge can hold without loss.
     pub fn as_gauge(self) -> f64 {
-        self.0.iter().take(6).fold(0.0, |number, byte| number * 256.0 + f64::from(*byte))
+        self.0
+            .iter()
+            .take(6)
+            .fold(0.0, |number, byte| number * 256.0 + f64::from(*byte))
     }
 }
 
 /// The path as messages show it: whole, control characters escaped.
 fn shown_path(path: &Path) -> String {
     let text = path.display().to_string();
-    if text.chars().any(char::is_control) { shown(&text) } else { text }
+    if text.chars().any(char::is_control) {
+        shown(&text)
+    } else {
+        text
+    }
 }
 
 struct Refusal {
@@ -91,8 +104,19 @@ struct Refusal {
 
 impl Refusal {
     fn of(self, file: &str) -> Problems {
-        let Self { line, message, hint } = self;
-        Problem { file: file.into(), line, key: String::new(), message, hint: Some(hint) }.into()
+        let Self {
+            line,
+            message,
+            hint,
+        } = self;
+        Problem {
+            file: file.into(),
+            line,
+            key: String::new(),
+            message,
+            hint: Some(hint),
+        }
+        .into()
     }
 }
 
@@ -100,12 +124,22 @@ fn text(path: &Path, named: &Named) -> Result<String, Refusal> {
     let bytes = bytes(path).map_err(|error| refused(&error, named))?;
     if bytes.len() as u64 > LARGEST {
         let message = "more than 64 MiB".to_owned();
-        return Err(Refusal { line: None, message, hint: format!("name the configuration by `{}`", named.flag) });
+        return Err(Refusal {
+            line: None,
+            message,
+            hint: format!("name the configuration by `{}`", named.flag),
+        });
     }
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..valid].split(|byte| *byte == b'\n').count();
-        Refusal { line: Some(line), message: "not UTF-8".to_owned(), hint: "save the file as UTF-8".to_owned() }
+        let line = error.as_bytes()[..valid]
+            .split(|byte| *byte == b'\n')
+            .count();
+        Refusal {
+            line: Some(line),
+            message: "not UTF-8".to_owned(),
+            hint: "save the file as UTF-8".to_owned(),
+        }
     })
 }
 
@@ -121,16 +155,28 @@ fn bytes(path: &Path) -> io::Result<Vec<u8>> {
 
 fn refused(error: &io::Error, Named { flag, example }: &Named) -> Refusal {
     let (message, hint) = match error.kind() {
-        ErrorKind::NotFound => {
-            ("no such file".to_owned(), format!("write one after `{example}`, or name another by `{flag}`"))
-        }
-        ErrorKind::PermissionDenied => {
-            ("no permission to read it".to_owned(), "let the exporter's user read the file".to_owned())
-        }
-        ErrorKind::IsADirectory => ("a directory, not a file".to_owned(), format!("name the file in it by `{flag}`")),
-        _ => (format!("cannot be read: {error}"), format!("name a readable file by `{flag}`")),
+        ErrorKind::NotFound => (
+            "no such file".to_owned(),
+            format!("write one after `{example}`, or name another by `{flag}`"),
+        ),
+        ErrorKind::PermissionDenied => (
+            "no permission to read it".to_owned(),
+            "let the exporter's user read the file".to_owned(),
+        ),
+        ErrorKind::IsADirectory => (
+            "a directory, not a file".to_owned(),
+            format!("name the file in it by `{flag}`"),
+        ),
+        _ => (
+            format!("cannot be read: {error}"),
+            format!("name a readable file by `{flag}`"),
+        ),
     };
-    Refusal { line: None, message, hint }
+    Refusal {
+        line: None,
+        message,
+        hint,
+    }
 }
 
 #[cfg(test)]
@@ -139,9 +185,18 @@ mod tests {
 
     #[test]
     fn the_digest_is_the_head_of_sha_256() {
-        let digest = |text: &str| ConfigText { file: String::new(), text: text.to_owned() }.digest().as_gauge();
+        let digest = |text: &str| {
+            ConfigText {
+                file: String::new(),
+                text: text.to_owned(),
+            }
+            .digest()
+            .as_gauge()
+        };
         // As `sha256sum` has it: ba7816bf8f01...
-        assert!((digest("abc") - f64::from(0xba78_16bf_u32) * 65_536.0 - f64::from(0x8f01)).abs() < 0.5);
+        assert!(
+            (digest("abc") - f64::from(0xba78_16bf_u32) * 65_536.0 - f64::from(0x8f01)).abs() < 0.5
+        );
         assert!((digest("abc") - digest("abd")).abs() > 0.5);
     }
 }

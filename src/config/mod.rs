@@ -36,10 +36,11 @@ pub use error::{Problem, Problems};
 pub use file::ConfigFile;
 pub use load::{ConfigText, Digest, load, load_web, read};
 pub use plan::{
-    AccountPlan, AssumeRole, CloudtrailPlan, CollectorPlan, ConnectorsPlan, DiscoveryPlan, EventsPlan, FilesPlan,
-    MetricsPlan, Plan, Secret,
+    AccountPlan, AssumeRole, CloudtrailPlan, CollectorPlan, ConnectorsPlan, DiscoveryPlan,
+    EventsPlan, FilesPlan, MetricsPlan, Plan, Secret,
 };
 pub use resolve::targets;
 pub use web::{
-    CURVES, ClientAuth, HIGHEST_COST, Pem, PemSource, RateLimit, SUITES, TlsPlan, TlsVersion, User, WebPlan,
+    CURVES, ClientAuth, HIGHEST_COST, Pem, PemSource, RateLimit, SUITES, TlsPlan, TlsVersion, User,
+    WebPlan,
 };

@@ -1,14 +1,22 @@
 //! The name that a misspelt one probably meant.
 
 /// The candidate that `word` is one or two slips away from (a letter wrong, missing, added, or two swapped).
-pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+pub(super) fn nearest<'c>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'c str>,
+) -> Option<&'c str> {
     let folded = word.to_lowercase().replace('-', "_");
     if folded.chars().count() > 40 {
         return None;
     }
     candidates
         .into_iter()
-        .map(|candidate| (distance(&folded, &candidate.to_lowercase().replace('-', "_")), candidate))
+        .map(|candidate| {
+            (
+                distance(&folded, &candidate.to_lowercase().replace('-', "_")),
+                candidate,
+            )
+        })
         .filter(|(slips, candidate)| *slips <= 2 && *slips * 3 <= candidate.chars().count())
         .min_by_key(|(slips, _)| *slips)
         .map(|(_, candidate)| candidate)

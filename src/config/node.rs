@@ -88,8 +88,16 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
     if let Some(line) = spots.second_document {
         return Err(several(line));
     }
-    let budget = Budget { nodes: Cell::new(0), text: Cell::new(0), stop: Cell::new(None) };
-    let read = Seed { budget: &budget, depth: 0 }.deserialize(serde_yaml::Deserializer::from_str(text));
+    let budget = Budget {
+        nodes: Cell::new(0),
+        text: Cell::new(0),
+        stop: Cell::new(None),
+    };
+    let read = Seed {
+        budget: &budget,
+        depth: 0,
+    }
+    .deserialize(serde_yaml::Deserializer::from_str(text));
     match read {
         Ok(mut node) => {
             place(&mut node, &spots, spots.root(), 1);
@@ -108,10 +116,20 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
 fn stopped(stop: Stop, line: usize) -> SyntaxError {
     let (message, hint) = match stop {
         Stop::Depth => ("lists and mappings nest deeper than 64 levels", None),
-        Stop::Size => ("more than 6,000,000 keys and values or 256 MiB of text, aliases expanded", None),
-        Stop::Tag => ("a YAML tag is not supported", Some("put a text that starts with `!` in quotes")),
+        Stop::Size => (
+            "more than 6,000,000 keys and values or 256 MiB of text, aliases expanded",
+            None,
+        ),
+        Stop::Tag => (
+            "a YAML tag is not supported",
+            Some("put a text that starts with `!` in quotes"),
+        ),
     };
-    SyntaxError { line, message, hint }
+    SyntaxError {
+        line,
+        message,
+        hint,
+    }
 }
 
 fn several(line: usize) -> SyntaxError {
@@ -125,34 +143,103 @@ fn several(line: usize) -> SyntaxError {
 /// The parser's complaints that users meet, in words that help. The parser's own text is not passed on: of some
 /// complaints it repeats the document.
 fn explained(complaint: &str, line: usize) -> SyntaxError {
-    const INDENT: &str = "look at the indentation of this line and the one above: spaces, the same for each sibling";
+    const INDENT: &str =
+        "look at the indentation of this line and the one above: spaces, the same for each sibling";
     const QUOTES: &str = "put the value in quotes";
     const CLOSE: &str = "close each `[`, `{` and quote";
     const KNOWN: &[(&str, &str, &str)] = &[
-        ("more than one document", "a second YAML document starts", "a configuration is one document"),
-        ("repetition limit", "aliases repeat too much", "write the values out"),
-        ("recursion limit", "lists and mappings nest too deep", "take levels away"),
-        ("unknown anchor", "an alias without its anchor", "put a text that starts with `*` in quotes"),
-        ("mapping values are not allowed", "a `:` where no key can stand", QUOTES),
+        (
+            "more than one document",
+            "a second YAML document starts",
+            "a configuration is one document",
+        ),
+        (
+            "repetition limit",
+            "aliases repeat too much",
+            "write the values out",
+        ),
+        (
+            "recursion limit",
+            "lists and mappings nest too deep",
+            "take levels away",
+        ),
+        (
+            "unknown anchor",
+            "an alias without its anchor",
+            "put a text that starts with `*` in quotes",
+        ),
+        (
+            "mapping values are not allowed",
+            "a `:` where no key can stand",
+            QUOTES,
+        ),
         (
             "cannot start any token",
             "a character that no value can start with",
             "indent with spaces, not tabs; quote a text that starts with `@`, `%` or a backtick",
         ),
-        ("found a tab character", "a tab in the indentation", "indent with spaces"),
-        ("unknown escape character", "an unknown escape in double quotes", "write `\\\\`, or use single quotes"),
-        ("unexpected end of stream", "the document ends inside quotes", CLOSE),
-        ("did not find expected ',' or", "a list or mapping in brackets is not closed", CLOSE),
-        ("did not find expected key", "a key is expected here", INDENT),
-        ("did not find expected '-' indicator", "a list item is expected here", INDENT),
-        ("could not find expected ':'", "a key without its `:`", "write `key: value`"),
-        ("block sequence entries are not allowed", "a list cannot start here", INDENT),
-        ("control characters are not allowed", "a control character", "take it away, or escape it in double quotes"),
-        ("did not find expected node content", "a value is expected here", QUOTES),
+        (
+            "found a tab character",
+            "a tab in the indentation",
+            "indent with spaces",
+        ),
+        (
+            "unknown escape character",
+            "an unknown escape in double quotes",
+            "write `\\\\`, or use single quotes",
+        ),
+        (
+            "unexpected end of stream",
+            "the document ends inside quotes",
+            CLOSE,
+        ),
+        (
+            "did not find expected ',' or",
+            "a list or mapping in brackets is not closed",
+            CLOSE,
+        ),
+        (
+            "did not find expected key",
+            "a key is expected here",
+            INDENT,
+        ),
+        (
+            "did not find expected '-' indicator",
+            "a list item is expected here",
+            INDENT,
+        ),
+        (
+            "could not find expected ':'",
+            "a key without its `:`",
+            "write `key: value`",
+        ),
+        (
+            "block sequence entries are not allowed",
+            "a list cannot start here",
+            INDENT,
+        ),
+        (
+            "control characters are not allowed",
+            "a control character",
+            "take it away, or escape it in double quotes",
+        ),
+        (
+            "did not find expected node content",
+            "a value is expected here",
+            QUOTES,
+        ),
     ];
     match KNOWN.iter().find(|(needle, ..)| complaint.contains(needle)) {
-        Some((_, message, hint)) => SyntaxError { line, message, hint: Some(hint) },
-        None => SyntaxError { line, message: "not valid YAML", hint: Some(INDENT) },
+        Some((_, message, hint)) => SyntaxError {
+            line,
+            message,
+            hint: Some(hint),
+        },
+        None => SyntaxError {
+            line,
+            message: "not valid YAML",
+            hint: Some(INDENT),
+        },
     }
 }
 
@@ -161,7 +248,11 @@ fn place(node: &mut Node, spots: &Spots, spot: Option<SpotId>, parent_line: usiz
     let own = spot.map_or(parent_line, |spot| spots.line(spot));
     let anchored = spot.map(|spot| spots.anchored(spot));
     node.line = own;
-    let children = |wanted: usize| anchored.map(|spot| spots.children(spot, wanted)).unwrap_or_default();
+    let children = |wanted: usize| {
+        anchored
+            .map(|spot| spots.children(spot, wanted))
+            .unwrap_or_default()
+    };
     match &mut node.value {
         Value::List(items) => {
             let children = children(items.len());
@@ -173,8 +264,16 @@ fn place(node: &mut Node, spots: &Spots, spot: Option<SpotId>, parent_line: usiz
             let children = children(2 * entries.len());
             for (index, entry) in entries.iter_mut().enumerate() {
                 place(&mut entry.key, spots, children.get(2 * index).copied(), own);
-                place(&mut entry.value, spots, children.get(2 * index + 1).copied(), entry.key.line);
-                if matches!(entry.value.value, Value::Null | Value::List(_) | Value::Map(_)) {
+                place(
+                    &mut entry.value,
+                    spots,
+                    children.get(2 * index + 1).copied(),
+                    entry.key.line,
+                );
+                if matches!(
+                    entry.value.value,
+                    Value::Null | Value::List(_) | Value::Map(_)
+                ) {
                     entry.value.line = entry.key.line;
                 }
             }
@@ -216,7 +315,10 @@ impl Seed<'_> {
         if self.depth == MAX_DEPTH {
             return self.budget.stop(Stop::Depth);
         }
-        Ok(Self { depth: self.depth + 1, ..self })
+        Ok(Self {
+            depth: self.depth + 1,
+            ..self
+        })
     }
 }
 
@@ -256,7 +358,11 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_i128<E: serde::de::Error>(self, v: i128) -> Result<Node, E> {
-        self.node(Value::Int(i64::try_from(v).unwrap_or(if v < 0 { i64::MIN } else { i64::MAX })))
+        self.node(Value::Int(i64::try_from(v).unwrap_or(if v < 0 {
+            i64::MIN
+        } else {
+            i64::MAX
+        })))
     }
 
     fn visit_u128<E: serde::de::Error>(self, v: u128) -> Result<Node, E> {
@@ -289,7 +395,10 @@ impl<'de> Visitor<'de> for Seed<'_> {
         let below = self.below()?;
         let mut entries = Vec::new();
         while let Some(key) = access.next_key_seed(below)? {
-            entries.push(Entry { key, value: access.next_value_seed(below)? });
+            entries.push(Entry {
+                key,
+                value: access.next_value_seed(below)?,
+            });
         }
         self.node(Value::Map(entries))
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{AccountName, ConnectorNames, TransferKey};
+use model::{AccountName, ConnectorNames, TransferKey};
 
 /// The name of the account where none is configured.
 pub(super) const DEFAULT_ACCOUNT: &str = "default";
@@ -211,7 +211,11 @@ pub struct MetricsPlan {
 
 impl Default for MetricsPlan {
     fn default() -> Self {
-        Self { per_transfer: true, keep_settled: Duration::from_hours(24), max_transfers: 10_000 }
+        Self {
+            per_transfer: true,
+            keep_settled: Duration::from_hours(24),
+            max_transfers: 10_000,
+        }
     }
 }
 

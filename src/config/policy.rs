@@ -19,8 +19,15 @@ pub fn policies(plan: &Plan) -> BTreeMap<String, Value> {
             all.insert(account.name.to_string(), document(&statements));
         }
         if let Some(role) = &account.assume_role {
-            let statement = statement("AssumeTransferReadRoles", &json!("sts:AssumeRole"), [role.role_arn.clone()]);
-            all.insert(format!("{} (assumes the role)", account.name), document(&[statement]));
+            let statement = statement(
+                "AssumeTransferReadRoles",
+                &json!("sts:AssumeRole"),
+                [role.role_arn.clone()],
+            );
+            all.insert(
+                format!("{} (assumes the role)", account.name),
+                document(&[statement]),
+            );
         }
     }
     all
@@ -46,21 +53,59 @@ impl Statements<'_> {
         let mut all = Vec::new();
         let read = self.read();
         if !read.is_empty() {
-            all.push(statement("ReadFileTransferResults", &json!("transfer:ListFileTransferResults"), read));
+            all.push(statement(
+                "ReadFileTransferResults",
+                &json!("transfer:ListFileTransferResults"),
+                read,
+            ));
         }
-        let listed: Vec<_> = discovery.connectors.iter().filter(|of| of.account == self.account.name).collect();
+        let listed: Vec<_> = discovery
+            .connectors
+            .iter()
+            .filter(|of| of.account == self.account.name)
+            .collect();
         if !listed.is_empty() {
-            all.push(statement("ListConnectors", &json!("transfer:ListConnectors"), ["*".to_owned()]));
-            let described = listed.iter().flat_map(|source| self.included(&source.include));
-            all.push(statement("DescribeConnectors", &json!("transfer:DescribeConnector"), described));
+            all.push(statement(
+                "ListConnectors",
+                &json!("transfer:ListConnectors"),
+                ["*".to_owned()],
+            ));
+            let described = listed
+                .iter()
+                .flat_map(|source| self.included(&source.include));
+            all.push(statement(
+                "DescribeConnectors",
+                &json!("transfer:DescribeConnector"),
+                described,
+            ));
         }
-        if discovery.cloudtrail.iter().any(|source| source.account == self.account.name) {
-            all.push(statement("LookUpStartedTransfers", &json!("cloudtrail:LookupEvents"), ["*".to_owned()]));
+        if discovery
+            .cloudtrail
+            .iter()
+            .any(|source| source.account == self.account.name)
+        {
+            all.push(statement(
+                "LookUpStartedTransfers",
+                &json!("cloudtrail:LookupEvents"),
+                ["*".to_owned()],
+            ));
         }
-        let queues: Vec<_> = discovery.events.iter().filter(|of| of.account == self.account.name).collect();
+        let queues: Vec<_> = discovery
+            .events
+            .iter()
+            .filter(|of| of.account == self.account.name)
+            .collect();
         if !queues.is_empty() {
-            let actions = json!(["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]);
-            all.push(statement("ReceiveTransferEvents", &actions, queues.iter().map(|queue| self.queue(queue))));
+            let actions = json!([
+                "sqs:ReceiveMessage",
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes"
+            ]);
+            all.push(statement(
+                "ReceiveTransferEvents",
+                &actions,
+                queues.iter().map(|queue| self.queue(queue)),
+            ));
         }
         all
     }
@@ -68,7 +113,7 @@ impl Statements<'_> {
     /// The connectors whose results may be read.
     fn read(&self) -> BTreeSet<String> {
         let discovery = &self.plan.discovery;
-        let mine = |account: &crate::model::AccountName| *account == self.account.name;
+        let mine = |account: &model::AccountName| *account == self.account.name;
         let mut read: BTreeSet<String> = self
             .plan
             .transfers
@@ -82,20 +127,38 @@ impl Statements<'_> {
             .iter()
             .filter(|source| mine(&source.account))
             .map(|source| &source.include)
-            .chain(discovery.cloudtrail.iter().filter(|source| mine(&source.account)).map(|source| &source.include))
+            .chain(
+                discovery
+                    .cloudtrail
+                    .iter()
+                    .filter(|source| mine(&source.account))
+                    .map(|source| &source.include),
+            )
         {
             read.extend(self.included(include));
         }
-        if discovery.files.iter().any(|files| files.account.as_ref().is_none_or(mine)) {
+        if discovery
+            .files
+            .iter()
+            .any(|files| files.account.as_ref().is_none_or(mine))
+        {
             read.insert(self.connector("*"));
         }
         let all = self.connector("*");
-        if read.contains(&all) { BTreeSet::from([all]) } else { read }
+        if read.contains(&all) {
+            BTreeSet::from([all])
+        } else {
+            read
+        }
     }
 
     /// IAM knows `*` and `?`, and no `[...]`.
     fn included(&self, globs: &[String]) -> BTreeSet<String> {
-        if globs.is_empty() || globs.iter().any(|glob| glob.contains(['[', ']']) || glob == "*" || glob == "c-*") {
+        if globs.is_empty()
+            || globs
+                .iter()
+                .any(|glob| glob.contains(['[', ']']) || glob == "*" || glob == "c-*")
+        {
             return BTreeSet::from([self.connector("*")]);
         }
         globs.iter().map(|glob| self.connector(glob)).collect()
@@ -103,25 +166,41 @@ impl Statements<'_> {
 
     fn connector(&self, id: &str) -> String {
         let region = self.account.region.as_deref().unwrap_or("*");
-        format!("arn:{}:transfer:{region}:{}:connector/{id}", self.partition(), self.number())
+        format!(
+            "arn:{}:transfer:{region}:{}:connector/{id}",
+            self.partition(),
+            self.number()
+        )
     }
 
     fn queue(&self, source: &EventsPlan) -> String {
-        let rest = source.queue_url.split_once("://").map_or("", |(_, rest)| rest);
+        let rest = source
+            .queue_url
+            .split_once("://")
+            .map_or("", |(_, rest)| rest);
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         let labels: Vec<_> = host.split(['.', ':']).collect();
         let named = labels.windows(2).find_map(|pair| match pair {
-            ["sqs" | "sqs-fips", region] | [region, "queue"] if region.contains('-') => Some(*region),
+            ["sqs" | "sqs-fips", region] | [region, "queue"] if region.contains('-') => {
+                Some(*region)
+            }
             _ => None,
         });
         let region = named.or(self.account.region.as_deref()).unwrap_or("*");
-        let (number, name) = path.trim_end_matches('/').split_once('/').unwrap_or(("*", path));
+        let (number, name) = path
+            .trim_end_matches('/')
+            .split_once('/')
+            .unwrap_or(("*", path));
         format!("arn:{}:sqs:{region}:{number}:{name}", self.partition())
     }
 
     /// From the Region (<https://docs.aws.amazon.com/general/latest/gr/aws-arns-and-namespaces.html>), else the role.
     fn partition(&self) -> &str {
-        let role = self.account.assume_role.as_ref().and_then(|role| role.role_arn.split(':').nth(1));
+        let role = self
+            .account
+            .assume_role
+            .as_ref()
+            .and_then(|role| role.role_arn.split(':').nth(1));
         match self.account.region.as_deref() {
             Some(region) if region.starts_with("cn-") => "aws-cn",
             Some(region) if region.starts_with("us-gov-") => "aws-us-gov",
@@ -131,11 +210,22 @@ impl Statements<'_> {
 
     /// The AWS account's number, where the role or a queue tells it.
     fn number(&self) -> &str {
-        let role = self.account.assume_role.as_ref().and_then(|role| role.role_arn.split(':').nth(4));
-        let queues = self.plan.discovery.events.iter().filter(|source| source.account == self.account.name);
+        let role = self
+            .account
+            .assume_role
+            .as_ref()
+            .and_then(|role| role.role_arn.split(':').nth(4));
+        let queues = self
+            .plan
+            .discovery
+            .events
+            .iter()
+            .filter(|source| source.account == self.account.name);
         let queue = queues.filter_map(|source| {
             let path = source.queue_url.split_once("://")?.1.split_once('/')?.1;
-            path.split('/').next().filter(|number| number.len() == 12 && number.bytes().all(|b| b.is_ascii_digit()))
+            path.split('/')
+                .next()
+                .filter(|number| number.len() == 12 && number.bytes().all(|b| b.is_ascii_digit()))
         });
         role.or_else(|| queue.into_iter().next()).unwrap_or("*")
     }
@@ -164,16 +254,30 @@ mod tests {
     fn the_policies_are_those_of_deploy_aws() {
         let made = of(&format!("{ROLE}{TRANSFERS}"));
         assert_eq!(made["prod"], file("policy.json"));
-        assert_eq!(made["prod (assumes the role)"], file("policy-assume-role.json"));
+        assert_eq!(
+            made["prod (assumes the role)"],
+            file("policy-assume-role.json")
+        );
         let made = of(&format!(
             "{ROLE}discovery:\n  cloudtrail:\n    - {{}}\n  connectors:\n    - include: [c-0123456789abcdef0, \
              c-0123456789abcdef1]\n  events:\n    - queue_url: \
              https://sqs.eu-central-1.amazonaws.com/123456789012/transfer-events\n"
         ));
-        let statements: Vec<_> = made["prod"]["Statement"].as_array().unwrap().iter().skip(1).cloned().collect();
+        let statements: Vec<_> = made["prod"]["Statement"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .skip(1)
+            .cloned()
+            .collect();
         let expected = ["connectors", "cloudtrail", "queue"]
             .into_iter()
-            .flat_map(|name| file(&format!("policy-discovery-{name}.json"))["Statement"].as_array().unwrap().clone());
+            .flat_map(|name| {
+                file(&format!("policy-discovery-{name}.json"))["Statement"]
+                    .as_array()
+                    .unwrap()
+                    .clone()
+            });
         assert_eq!(statements, expected.collect::<Vec<_>>());
     }
 
@@ -186,7 +290,11 @@ mod tests {
                 format!("accounts:\n  - name: a\n    region: us-gov-west-1\n{TRANSFERS}"),
                 "arn:aws-us-gov:transfer:us-gov-west-1:*:connector/c-0123456789abcdef0",
             ),
-            ("Nothing tells the Region.", TRANSFERS.to_owned(), "arn:aws:transfer:*:*:connector/c-0123456789abcdef0"),
+            (
+                "Nothing tells the Region.",
+                TRANSFERS.to_owned(),
+                "arn:aws:transfer:*:*:connector/c-0123456789abcdef0",
+            ),
             (
                 "The queue tells the number, and events any connector.",
                 format!("accounts:\n  - name: a\n    region: cn-north-1\n{TRANSFERS}{queue}"),

@@ -33,7 +33,11 @@ impl At<String> {
 impl<T: fmt::Debug> fmt::Debug for At<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.line)?;
-        if self.hidden { f.write_str("(from the environment)") } else { self.value.fmt(f) }
+        if self.hidden {
+            f.write_str("(from the environment)")
+        } else {
+            self.value.fmt(f)
+        }
     }
 }
 
@@ -77,14 +81,23 @@ enum Step<'a> {
 }
 
 impl<'a> Path<'a> {
-    pub(super) const ROOT: Path<'static> = Path { parent: None, step: Step::Root };
+    pub(super) const ROOT: Path<'static> = Path {
+        parent: None,
+        step: Step::Root,
+    };
 
     pub(super) fn key(&'a self, key: &'a str) -> Self {
-        Self { parent: Some(self), step: Step::Key(key) }
+        Self {
+            parent: Some(self),
+            step: Step::Key(key),
+        }
     }
 
     pub(super) fn index(&'a self, index: usize) -> Self {
-        Self { parent: Some(self), step: Step::Index(index) }
+        Self {
+            parent: Some(self),
+            step: Step::Index(index),
+        }
     }
 }
 
@@ -96,7 +109,9 @@ impl fmt::Display for Path<'_> {
         match self.step {
             Step::Root => Ok(()),
             Step::Key(key) => {
-                let dot = self.parent.is_some_and(|parent| !matches!(parent.step, Step::Root));
+                let dot = self
+                    .parent
+                    .is_some_and(|parent| !matches!(parent.step, Step::Root));
                 write!(f, "{}{}", if dot { "." } else { "" }, shown(key))
             }
             Step::Index(index) => write!(f, "[{index}]"),
@@ -112,7 +127,10 @@ pub(super) struct Section<'n> {
 
 impl<'n> Section<'n> {
     pub(super) fn get(&self, key: &str) -> Option<&'n Node> {
-        self.found.iter().find(|(name, _)| *name == key).map(|(_, node)| *node)
+        self.found
+            .iter()
+            .find(|(name, _)| *name == key)
+            .map(|(_, node)| *node)
     }
 }
 
@@ -124,9 +142,20 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    pub(super) fn fault(&mut self, line: usize, path: &Path<'_>, message: impl Into<String>, hint: Option<String>) {
-        let problem =
-            Problem { file: self.file.clone(), line: Some(line), key: path.to_string(), message: message.into(), hint };
+    pub(super) fn fault(
+        &mut self,
+        line: usize,
+        path: &Path<'_>,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
+        let problem = Problem {
+            file: self.file.clone(),
+            line: Some(line),
+            key: path.to_string(),
+            message: message.into(),
+            hint,
+        };
         self.problems.push(problem);
     }
 
@@ -144,11 +173,20 @@ impl Reader<'_> {
                 None => self.unknown(key, line, path, known),
             }
         }
-        Some(Section { line: node.line, found })
+        Some(Section {
+            line: node.line,
+            found,
+        })
     }
 
     fn unknown(&mut self, key: &str, line: usize, path: &Path<'_>, known: &[&str]) {
-        let listed = || known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let listed = || {
+            known
+                .iter()
+                .map(|name| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         let hint = match key {
             "<<" => "merge keys are not supported; write the keys out".to_owned(),
             _ => match nearest(key, known.iter().copied()) {
@@ -160,7 +198,11 @@ impl Reader<'_> {
     }
 
     /// Key, line and value of each entry of a mapping with free keys, the first of duplicates.
-    pub(super) fn entries<'n>(&mut self, node: &'n Node, path: &Path<'_>) -> Option<Vec<(&'n str, usize, &'n Node)>> {
+    pub(super) fn entries<'n>(
+        &mut self,
+        node: &'n Node,
+        path: &Path<'_>,
+    ) -> Option<Vec<(&'n str, usize, &'n Node)>> {
         let Value::Map(entries) = &node.value else {
             self.wrong_kind(node, path, "a mapping");
             return None;
@@ -171,12 +213,22 @@ impl Reader<'_> {
             let line = entry.key.line;
             let Value::Text(key) = &entry.key.value else {
                 let message = format!("a key is text, this is {}", entry.key.value.kind());
-                self.fault(line, path, message, Some("put the key in quotes".to_owned()));
+                self.fault(
+                    line,
+                    path,
+                    message,
+                    Some("put the key in quotes".to_owned()),
+                );
                 continue;
             };
             if let Some(earlier) = first.get(key.as_str()) {
                 let message = format!("duplicate key, first given in line {earlier}");
-                self.fault(line, &path.key(key), message, Some("keep one of the two".to_owned()));
+                self.fault(
+                    line,
+                    &path.key(key),
+                    message,
+                    Some("keep one of the two".to_owned()),
+                );
             } else {
                 first.insert(key, line);
                 found.push((key.as_str(), line, &entry.value));
@@ -198,15 +250,20 @@ impl Reader<'_> {
         let (message, hint) = match (&node.value, wanted) {
             (Value::Null, _) => {
                 let item = matches!(path.step, Step::Index(_));
-                let hint =
-                    if item { "take the item away or write it out" } else { "leave the key out or give it a value" };
+                let hint = if item {
+                    "take the item away or write it out"
+                } else {
+                    "leave the key out or give it a value"
+                };
                 ("no value".to_owned(), Some(hint))
             }
-            (kind, "a list") => {
-                (format!("a list is wanted, this is {}", kind.kind()), Some("start each item with `- `"))
-            }
+            (kind, "a list") => (
+                format!("a list is wanted, this is {}", kind.kind()),
+                Some("start each item with `- `"),
+            ),
             (kind, _) => {
-                let hint = matches!(path.step, Step::Root).then_some("a configuration starts with a key: `transfers:`");
+                let hint = matches!(path.step, Step::Root)
+                    .then_some("a configuration starts with a key: `transfers:`");
                 (format!("{wanted} is wanted, this is {}", kind.kind()), hint)
             }
         };
@@ -214,7 +271,12 @@ impl Reader<'_> {
     }
 
     /// The value under `key` of a section.
-    pub(super) fn take<T: FromScalar>(&mut self, section: &Section<'_>, path: &Path<'_>, key: &str) -> Given<T> {
+    pub(super) fn take<T: FromScalar>(
+        &mut self,
+        section: &Section<'_>,
+        path: &Path<'_>,
+        key: &str,
+    ) -> Given<T> {
         match section.get(key) {
             Some(node) => self.scalar(node, &path.key(key)),
             None => Given::Absent,
@@ -223,9 +285,15 @@ impl Reader<'_> {
 
     /// The scalar as a `T`.
     pub(super) fn scalar<T: FromScalar>(&mut self, node: &Node, path: &Path<'_>) -> Given<T> {
-        let Some(scalar) = self.expanded(node, path) else { return Given::Faulty };
+        let Some(scalar) = self.expanded(node, path) else {
+            return Given::Faulty;
+        };
         match T::from_scalar(&scalar) {
-            Ok(value) => Given::Value(At { value, line: node.line, hidden: scalar.holds_env() }),
+            Ok(value) => Given::Value(At {
+                value,
+                line: node.line,
+                hidden: scalar.holds_env(),
+            }),
             Err(fault) => {
                 let message = match fault.shown.filter(|_| !scalar.holds_env()) {
                     Some(shown) => format!("{}: {shown}", fault.message),
@@ -252,12 +320,22 @@ impl Reader<'_> {
             Ok((text, from_env)) => Some(Scalar::Text { text, from_env }),
             Err(EnvFault::Unset(name)) => {
                 let message = format!("the environment variable `{}` is not set", shown(&name));
-                self.fault(node.line, path, message, Some("set it, or write `$${` for a literal `${`".to_owned()));
+                self.fault(
+                    node.line,
+                    path,
+                    message,
+                    Some("set it, or write `$${` for a literal `${`".to_owned()),
+                );
                 None
             }
             Err(EnvFault::Malformed) => {
                 let hint = "a variable is `${NAME}`, the name of letters, digits and `_`; a literal `${` is `$${`";
-                self.fault(node.line, path, "a `${` without a variable's name and `}`", Some(hint.to_owned()));
+                self.fault(
+                    node.line,
+                    path,
+                    "a `${` without a variable's name and `}`",
+                    Some(hint.to_owned()),
+                );
                 None
             }
         }

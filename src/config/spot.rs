@@ -36,7 +36,11 @@ impl Spots {
     pub(super) fn of(text: &str) -> Self {
         let mut found = Self::default();
         // This parser refuses tabs that the other takes; a space stands in the same place.
-        let spaced = if text.contains('\t') { Cow::Owned(text.replace('\t', " ")) } else { Cow::Borrowed(text) };
+        let spaced = if text.contains('\t') {
+            Cow::Owned(text.replace('\t', " "))
+        } else {
+            Cow::Borrowed(text)
+        };
         let mut parser = Parser::new_from_str(&spaced);
         let mut anchors: HashMap<usize, SpotId> = HashMap::new();
         let mut open: Vec<SpotId> = Vec::new();
@@ -84,9 +88,19 @@ impl Spots {
         found
     }
 
-    fn add(&mut self, line: usize, open: &[SpotId], anchor: usize, anchors: &mut HashMap<usize, SpotId>) -> SpotId {
+    fn add(
+        &mut self,
+        line: usize,
+        open: &[SpotId],
+        anchor: usize,
+        anchors: &mut HashMap<usize, SpotId>,
+    ) -> SpotId {
         let id = self.nodes.len();
-        self.nodes.push(Spot { line, children: Vec::new(), target: None });
+        self.nodes.push(Spot {
+            line,
+            children: Vec::new(),
+            target: None,
+        });
         if let Some(parent) = open.last() {
             self.nodes[*parent].children.push(id);
         }
@@ -115,6 +129,10 @@ impl Spots {
     /// the shape is another.
     pub(super) fn children(&self, id: SpotId, wanted: usize) -> &[SpotId] {
         let found = &self.nodes[id].children;
-        if found.len() == wanted || (self.incomplete && found.len() < wanted) { found } else { &[] }
+        if found.len() == wanted || (self.incomplete && found.len() < wanted) {
+            found
+        } else {
+            &[]
+        }
     }
 }

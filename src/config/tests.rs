@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{AccountPlan, ConfigFile, Plan, load};
-use crate::model::{AccountName, TransferKey};
+use model::{AccountName, TransferKey};
 
 mod docs;
 mod limits;
@@ -86,8 +86,18 @@ fn each_bad_file_gives_its_problems() {
 fn the_problems_stand_in_the_order_of_their_lines_with_all_their_parts() {
     let text = "metrics: {max_transfers: 0}\ncollector:\n  timeout: 10\n";
     let problems = Plan::resolve(ConfigFile::read("x.yml", text, &env)).unwrap_err();
-    let places: Vec<_> = problems.iter().map(|problem| (problem.line, problem.key.as_str())).collect();
-    assert_eq!(places, [(Some(1), "transfers"), (Some(1), "metrics.max_transfers"), (Some(3), "collector.timeout")]);
+    let places: Vec<_> = problems
+        .iter()
+        .map(|problem| (problem.line, problem.key.as_str()))
+        .collect();
+    assert_eq!(
+        places,
+        [
+            (Some(1), "transfers"),
+            (Some(1), "metrics.max_transfers"),
+            (Some(3), "collector.timeout")
+        ]
+    );
     assert_eq!(problems.count(), 3);
     assert_eq!((&problems).into_iter().count(), 3);
 }
@@ -109,29 +119,70 @@ fn line_numbers_hold_whatever_the_style() {
         ("", 3),
         ("# a comment\n\n", 5),
         ("---\n", 4),
-        ("connectors:\n- id: c-0123456789abcdef1\n  labels:\n    x: |-\n      a\n", 8),
-        ("connectors:\n- id: c-0123456789abcdef1\n  name: >-\n    a\n    b\n", 8),
-        ("connectors:\n- id: c-0123456789abcdef1\n  name: \"a\n    b\"\n", 7),
-        ("connectors:\n- id: c-0123456789abcdef1\n  name: a\n    b\n", 7),
-        ("connectors: [\n  {id: c-0123456789abcdef1,\n   name: x}\n]\n", 7),
+        (
+            "connectors:\n- id: c-0123456789abcdef1\n  labels:\n    x: |-\n      a\n",
+            8,
+        ),
+        (
+            "connectors:\n- id: c-0123456789abcdef1\n  name: >-\n    a\n    b\n",
+            8,
+        ),
+        (
+            "connectors:\n- id: c-0123456789abcdef1\n  name: \"a\n    b\"\n",
+            7,
+        ),
+        (
+            "connectors:\n- id: c-0123456789abcdef1\n  name: a\n    b\n",
+            7,
+        ),
+        (
+            "connectors: [\n  {id: c-0123456789abcdef1,\n   name: x}\n]\n",
+            7,
+        ),
         ("connectors:\n- &c\n  id: c-0123456789abcdef1\n", 6),
         ("collector: {timeout: 10s, # why\n  concurrency: 3}\n", 5),
         ("collector: {\n  timeout: 10s,\n  concurrency: 3,\n}\n", 7),
         ("connectors:\n- id:\tc-0123456789abcdef1\t# a tab\n", 5),
-        ("connectors:\n-   id: c-0123456789abcdef1\n    name: 'it''s\n      50% \"x\"'\n", 7),
-        ("\"connectors\":\n  -\n    ? id\n    : c-0123456789abcdef1\n", 7),
-        ("connectors:\n- {id: c-0123456789abcdef1, labels: {\n  a: http://x:1/y#z,\n  b: x}}\n", 7),
-        ("connectors:\n- id: c-0123456789abcdef1\n  labels: {\"a\":\"b\"}\n\n\n  # c\n", 9),
+        (
+            "connectors:\n-   id: c-0123456789abcdef1\n    name: 'it''s\n      50% \"x\"'\n",
+            7,
+        ),
+        (
+            "\"connectors\":\n  -\n    ? id\n    : c-0123456789abcdef1\n",
+            7,
+        ),
+        (
+            "connectors:\n- {id: c-0123456789abcdef1, labels: {\n  a: http://x:1/y#z,\n  b: x}}\n",
+            7,
+        ),
+        (
+            "connectors:\n- id: c-0123456789abcdef1\n  labels: {\"a\":\"b\"}\n\n\n  # c\n",
+            9,
+        ),
         ("connectors: !!seq\n- id: !!str c-0123456789abcdef1\n", 5),
-        ("connectors: [{id: c-0123456789abcdef1, name: \"\\u00e9 \\x41 \\\n  b\"}]\n", 5),
-        ("connectors:\n- name: h\u{f6}\u{1f600}\n  id: c-0123456789abcdef1\n", 6),
+        (
+            "connectors: [{id: c-0123456789abcdef1, name: \"\\u00e9 \\x41 \\\n  b\"}]\n",
+            5,
+        ),
+        (
+            "connectors:\n- name: h\u{f6}\u{1f600}\n  id: c-0123456789abcdef1\n",
+            6,
+        ),
         ("%YAML 1.2\n---\n", 5),
     ] {
         let plain = format!("{head}{PAIR}metrics:\n  max_transfers: 0\n");
         let windows = plain.replace('\n', "\r\n");
-        for text in [&plain, &windows, &format!("\u{feff}{plain}"), &format!("\u{feff}{windows}")] {
+        for text in [
+            &plain,
+            &windows,
+            &format!("\u{feff}{plain}"),
+            &format!("\u{feff}{windows}"),
+        ] {
             let problems = faults(text);
-            assert!(problems.starts_with(&format!("x.yml:{line}: `metrics.max_transfers`")), "{head}: {problems}");
+            assert!(
+                problems.starts_with(&format!("x.yml:{line}: `metrics.max_transfers`")),
+                "{head}: {problems}"
+            );
             assert_eq!(problems.matches("x.yml:").count(), 1, "{head}: {problems}");
         }
     }
@@ -141,11 +192,15 @@ fn line_numbers_hold_whatever_the_style() {
 #[test]
 fn where_the_second_parser_gives_up_the_lines_before_hold_and_the_keys_all() {
     let head = "\ncollector:\n  timeout: 10\n  concurrency: 0\n";
-    let problems =
-        faults(&format!("{head}connectors:\n- id: x\n  name: \"a\nb\"\n{PAIR}metrics: {{max_transfers: 0}}\n"));
-    for place in
-        [":3: `collector.timeout`", ":4: `collector.concurrency`", ":6: `connectors[0].id`", "`metrics.max_transfers`"]
-    {
+    let problems = faults(&format!(
+        "{head}connectors:\n- id: x\n  name: \"a\nb\"\n{PAIR}metrics: {{max_transfers: 0}}\n"
+    ));
+    for place in [
+        ":3: `collector.timeout`",
+        ":4: `collector.concurrency`",
+        ":6: `connectors[0].id`",
+        "`metrics.max_transfers`",
+    ] {
         assert!(problems.contains(place), "{place}: {problems}");
     }
 }
@@ -155,13 +210,28 @@ fn a_file_that_cannot_be_read_says_why() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     fs::write(at("latin1.yml"), b"# fine\ntransfers: \xe9\n").unwrap();
-    fs::File::create(at("large.yml")).unwrap().set_len((64 << 20) + 1).unwrap();
+    fs::File::create(at("large.yml"))
+        .unwrap()
+        .set_len((64 << 20) + 1)
+        .unwrap();
     fs::write(at("good.yml"), PAIR).unwrap();
     for (path, expected) in [
-        (at("none.yml"), ": no such file\n  hint: write one after `example.yml`, or name another by `--config.file`"),
-        (at(""), ": a directory, not a file\n  hint: name the file in it by `--config.file`"),
-        (at("latin1.yml"), ":2: not UTF-8\n  hint: save the file as UTF-8"),
-        (at("large.yml"), ": more than 64 MiB\n  hint: name the configuration by `--config.file`"),
+        (
+            at("none.yml"),
+            ": no such file\n  hint: write one after `example.yml`, or name another by `--config.file`",
+        ),
+        (
+            at(""),
+            ": a directory, not a file\n  hint: name the file in it by `--config.file`",
+        ),
+        (
+            at("latin1.yml"),
+            ":2: not UTF-8\n  hint: save the file as UTF-8",
+        ),
+        (
+            at("large.yml"),
+            ": more than 64 MiB\n  hint: name the configuration by `--config.file`",
+        ),
     ] {
         let problems = load(&path, &env).unwrap_err().to_string();
         assert_eq!(problems, format!("{}{expected}", path.display()));
@@ -184,24 +254,65 @@ fn bounds_are_inclusive() {
             &["0.01", "10000", "1", "2.5"],
             &["0", "0.009", "10000.1", "-1", ".nan", ".inf"],
         ),
-        ("collector", "timeout_offset", &["0s", "9999ms"], &["10s", "11s", "-1s", "0"]),
-        ("collector", "min_refresh_interval", &["1ms", "24h", "1d"], &["0s", "24h1ms"]),
-        ("collector", "max_refresh_interval", &["10s", "24h", "5m"], &["0s", "9s", "24h1ms"]),
-        ("collector", "gone_after", &["1s", "14d", "2w"], &["999ms", "14d1s"]),
+        (
+            "collector",
+            "timeout_offset",
+            &["0s", "9999ms"],
+            &["10s", "11s", "-1s", "0"],
+        ),
+        (
+            "collector",
+            "min_refresh_interval",
+            &["1ms", "24h", "1d"],
+            &["0s", "24h1ms"],
+        ),
+        (
+            "collector",
+            "max_refresh_interval",
+            &["10s", "24h", "5m"],
+            &["0s", "9s", "24h1ms"],
+        ),
+        (
+            "collector",
+            "gone_after",
+            &["1s", "14d", "2w"],
+            &["999ms", "14d1s"],
+        ),
         ("metrics", "keep_settled", &["1m", "365d"], &["59s", "366d"]),
-        ("metrics", "max_transfers", &["1", "10000000"], &["0", "10000001"]),
-        ("metrics", "per_transfer", &["true", "false"], &["yes", "1", "'true'", "no"]),
+        (
+            "metrics",
+            "max_transfers",
+            &["1", "10000000"],
+            &["0", "10000001"],
+        ),
+        (
+            "metrics",
+            "per_transfer",
+            &["true", "false"],
+            &["yes", "1", "'true'", "no"],
+        ),
     ] {
         for value in good {
-            assert!(read(&format!("{section}: {{{key}: {value}}}\n{PAIR}")).is_ok(), "{key}: {value}");
+            assert!(
+                read(&format!("{section}: {{{key}: {value}}}\n{PAIR}")).is_ok(),
+                "{key}: {value}"
+            );
         }
         for value in bad {
             let problems = faults(&format!("{section}: {{{key}: {value}}}\n{PAIR}"));
-            assert!(problems.starts_with(&format!("x.yml:1: `{section}.{key}`: ")), "{problems}");
+            assert!(
+                problems.starts_with(&format!("x.yml:1: `{section}.{key}`: ")),
+                "{problems}"
+            );
             assert_eq!(problems.matches("x.yml:").count(), 1, "{problems}");
         }
     }
-    for (timeout, good) in [("100ms", true), ("10m", true), ("99ms", false), ("601s", false)] {
+    for (timeout, good) in [
+        ("100ms", true),
+        ("10m", true),
+        ("99ms", false),
+        ("601s", false),
+    ] {
         let text = format!("collector: {{timeout: {timeout}, timeout_offset: 10ms}}\n{PAIR}");
         assert_eq!(read(&text).is_ok(), good, "{timeout}");
     }
@@ -209,9 +320,14 @@ fn bounds_are_inclusive() {
 
 #[test]
 fn targets_are_lists_shaped_like_transfers_in_yaml_or_json() {
-    let accounts = ["prod", "lab"].map(|name| AccountPlan { name: AccountName::new(name), ..AccountPlan::default() });
+    let accounts = ["prod", "lab"].map(|name| AccountPlan {
+        name: AccountName::new(name),
+        ..AccountPlan::default()
+    });
     let prod = AccountName::new("prod");
-    let read = |text: &str| super::targets("t.yml", text, &accounts, Some(&prod)).map_err(|e| e.to_string());
+    let read = |text: &str| {
+        super::targets("t.yml", text, &accounts, Some(&prod)).map_err(|e| e.to_string())
+    };
     for text in ["", "[]", "# none\n", "---\n"] {
         assert_eq!(read(text), Ok(Vec::new()), "{text:?}");
     }
@@ -219,12 +335,16 @@ fn targets_are_lists_shaped_like_transfers_in_yaml_or_json() {
                 - {account: lab, connector_id: c-0123456789abcdef0, transfer_id: a}\n";
     let json = r#"[{"connector_id": "c-0123456789abcdef0", "transfer_ids": ["a", "b"]},
                    {"account": "lab", "connector_id": "c-0123456789abcdef0", "transfer_id": "a"}]"#;
-    let named =
-        |keys: Vec<TransferKey>| keys.iter().map(|k| format!("{}/{}", k.account, k.transfer)).collect::<Vec<_>>();
+    let named = |keys: Vec<TransferKey>| {
+        keys.iter()
+            .map(|k| format!("{}/{}", k.account, k.transfer))
+            .collect::<Vec<_>>()
+    };
     assert_eq!(named(read(yaml).unwrap()), ["prod/a", "prod/b", "lab/a"]);
     assert_eq!(read(yaml), read(json));
     assert_eq!(
-        read("- {connector_id: c-1, transfer_id: a, account: prot}\n- transfer: ${HOME}\n").unwrap_err(),
+        read("- {connector_id: c-1, transfer_id: a, account: prot}\n- transfer: ${HOME}\n")
+            .unwrap_err(),
         "t.yml:1: `[0].account`: no account has this name: prot\n  hint: did you mean `prod`?\n\
          t.yml:1: `[0].connector_id`: not a connector id: c-1\n  \
          hint: a connector id is `c-` and 17 of `0-9a-f`, 19 characters in all\n\
@@ -233,7 +353,15 @@ fn targets_are_lists_shaped_like_transfers_in_yaml_or_json() {
          t.yml:2: `[1].connector_id`: missing\n  hint: a connector id is `c-` and 17 of `0-9a-f`, 19 characters in all\n\
          t.yml:2: `[1].transfer_id`: missing\n  hint: an entry has `transfer_id` for one or `transfer_ids` for a list"
     );
-    assert!(read("- {connector_id: c-0123456789abcdef0, transfer_id: '${HOME}'}").unwrap_err().contains("is not set"));
-    assert!(read("transfers: []").unwrap_err().contains("a list is wanted"));
+    assert!(
+        read("- {connector_id: c-0123456789abcdef0, transfer_id: '${HOME}'}")
+            .unwrap_err()
+            .contains("is not set")
+    );
+    assert!(
+        read("transfers: []")
+            .unwrap_err()
+            .contains("a list is wanted")
+    );
     assert!(read("- [").is_err());
 }

@@ -41,7 +41,10 @@ impl Scalar<'_> {
     /// The text that a variable gave: read as any type.
     fn env_text(&self) -> Option<&str> {
         match self {
-            Self::Text { text, from_env: true } => Some(text.trim()),
+            Self::Text {
+                text,
+                from_env: true,
+            } => Some(text.trim()),
             _ => None,
         }
     }
@@ -57,13 +60,21 @@ impl Scalar<'_> {
     }
 
     fn fault(&self, message: &'static str, hint: &'static str) -> Fault {
-        Fault { message, shown: self.plain(), hint: Some(hint) }
+        Fault {
+            message,
+            shown: self.plain(),
+            hint: Some(hint),
+        }
     }
 }
 
 impl FromScalar for String {
     fn from_scalar(scalar: &Scalar<'_>) -> Result<Self, Fault> {
-        let fault = |message| Fault { message, shown: None, hint: Some("put the value in quotes") };
+        let fault = |message| Fault {
+            message,
+            shown: None,
+            hint: Some("put the value in quotes"),
+        };
         match scalar {
             Scalar::Text { text, .. } => Ok(text.clone().into_owned()),
             Scalar::Bool(_) => Err(fault("text is wanted, this is a boolean")),
@@ -84,7 +95,10 @@ impl FromScalar for bool {
             (Scalar::Bool(value), _) => Ok(*value),
             (_, Some("true")) => Ok(true),
             (_, Some("false")) => Ok(false),
-            _ => Err(scalar.fault("neither `true` nor `false`", "write `true` or `false`, without quotes")),
+            _ => Err(scalar.fault(
+                "neither `true` nor `false`",
+                "write `true` or `false`, without quotes",
+            )),
         }
     }
 }
@@ -95,19 +109,32 @@ impl FromScalar for i64 {
             Scalar::Int(value) => Some(*value),
             _ => scalar.env_text().and_then(|text| text.parse().ok()),
         };
-        number.ok_or_else(|| scalar.fault("not a whole number", "write digits alone, without quotes or a fraction"))
+        number.ok_or_else(|| {
+            scalar.fault(
+                "not a whole number",
+                "write digits alone, without quotes or a fraction",
+            )
+        })
     }
 }
 
 impl FromScalar for f64 {
     fn from_scalar(scalar: &Scalar<'_>) -> Result<Self, Fault> {
         let number = match scalar {
-            #[expect(clippy::cast_precision_loss, reason = "no bound of the schema is near 2^53")]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "no bound of the schema is near 2^53"
+            )]
             Scalar::Int(value) => Some(*value as Self),
             Scalar::Float(value) => Some(*value),
             _ => scalar.env_text().and_then(|text| text.parse().ok()),
         };
-        number.ok_or_else(|| scalar.fault("not a number", "write digits and perhaps a fraction, without quotes"))
+        number.ok_or_else(|| {
+            scalar.fault(
+                "not a number",
+                "write digits and perhaps a fraction, without quotes",
+            )
+        })
     }
 }
 
@@ -118,23 +145,45 @@ impl FromScalar for Duration {
             Scalar::Int(value) if *value < 0 => Err(DurationFault::Negative),
             Scalar::Float(value) if *value < 0.0 => Err(DurationFault::Negative),
             Scalar::Int(_) | Scalar::Float(_) => Err(DurationFault::NoUnit),
-            Scalar::Text { text, from_env: true } => duration::parse(text.trim()),
-            Scalar::Text { text, from_env: false } => duration::parse(text),
+            Scalar::Text {
+                text,
+                from_env: true,
+            } => duration::parse(text.trim()),
+            Scalar::Text {
+                text,
+                from_env: false,
+            } => duration::parse(text),
         };
         read.map_err(|fault| {
             let (message, hint) = match fault {
-                DurationFault::NoUnit => ("a duration without a unit", "add one of `ms`, `s`, `m`, `h`, `d`: `10s`"),
-                DurationFault::Negative => ("a duration below zero", "write a length of time: `10s`"),
-                DurationFault::TooLong => ("a duration past all bounds", "write a length of time: `10s`"),
-                DurationFault::Malformed => {
-                    ("not a duration", "write whole numbers with `ms`, `s`, `m`, `h`, `d`: `500ms`, `10s`, `1h30m`")
+                DurationFault::NoUnit => (
+                    "a duration without a unit",
+                    "add one of `ms`, `s`, `m`, `h`, `d`: `10s`",
+                ),
+                DurationFault::Negative => {
+                    ("a duration below zero", "write a length of time: `10s`")
                 }
+                DurationFault::TooLong => (
+                    "a duration past all bounds",
+                    "write a length of time: `10s`",
+                ),
+                DurationFault::Malformed => (
+                    "not a duration",
+                    "write whole numbers with `ms`, `s`, `m`, `h`, `d`: `500ms`, `10s`, `1h30m`",
+                ),
             };
             let shown = match scalar {
-                Scalar::Text { text, from_env: false } => (!text.is_empty()).then(|| shown(text)),
+                Scalar::Text {
+                    text,
+                    from_env: false,
+                } => (!text.is_empty()).then(|| shown(text)),
                 _ => scalar.plain(),
             };
-            Fault { message, shown, hint: Some(hint) }
+            Fault {
+                message,
+                shown,
+                hint: Some(hint),
+            }
         })
     }
 }

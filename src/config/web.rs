@@ -18,7 +18,12 @@ use super::reader::{At, Given, Path, Reader, Section};
 use super::value::{Fault, FromScalar, Scalar};
 use super::{Problem, Problems};
 
-pub(super) const ROOT_KEYS: &[&str] = &["tls_server_config", "http_server_config", "basic_auth_users", "rate_limit"];
+pub(super) const ROOT_KEYS: &[&str] = &[
+    "tls_server_config",
+    "http_server_config",
+    "basic_auth_users",
+    "rate_limit",
+];
 pub(super) const HTTP_KEYS: &[&str] = &["http2", "headers"];
 pub(super) const RATE_KEYS: &[&str] = &["interval", "burst"];
 
@@ -63,7 +68,14 @@ pub struct RateLimit {
 impl Default for WebPlan {
     /// Plain HTTP, open to everybody.
     fn default() -> Self {
-        Self { file: "".into(), tls: None, http2: true, headers: Vec::new(), users: Vec::new(), rate_limit: None }
+        Self {
+            file: "".into(),
+            tls: None,
+            http2: true,
+            headers: Vec::new(),
+            users: Vec::new(),
+            rate_limit: None,
+        }
     }
 }
 
@@ -75,12 +87,24 @@ impl WebPlan {
     /// All that is wrong with it.
     pub fn read(file: &str, folder: &FilePath, text: &str) -> Result<Self, Problems> {
         let literal = |name: &str| Some(format!("${{{name}}}"));
-        let mut reader = Reader { file: file.into(), env: &literal, problems: Vec::new() };
-        let mut plan = Self { file: file.into(), ..Self::default() };
+        let mut reader = Reader {
+            file: file.into(),
+            env: &literal,
+            problems: Vec::new(),
+        };
+        let mut plan = Self {
+            file: file.into(),
+            ..Self::default()
+        };
         match node::parse(text) {
             Ok(root) if matches!(root.value, Value::Null) => {}
             Ok(root) => plan.fill(&root, folder, &mut reader),
-            Err(error) => reader.fault(error.line, &Path::ROOT, error.message, error.hint.map(str::to_owned)),
+            Err(error) => reader.fault(
+                error.line,
+                &Path::ROOT,
+                error.message,
+                error.hint.map(str::to_owned),
+            ),
         }
         Problems::none(reader.problems).map(|()| plan)
     }
@@ -98,12 +122,19 @@ impl WebPlan {
 
     fn fill(&mut self, root: &Node, folder: &FilePath, reader: &mut Reader<'_>) {
         let path = Path::ROOT;
-        let Some(section) = reader.section(root, &path, ROOT_KEYS) else { return };
+        let Some(section) = reader.section(root, &path, ROOT_KEYS) else {
+            return;
+        };
         if section.get("tls_server_config").is_some() {
             self.tls = tls::read(reader, &section, &path, folder);
         }
-        if let Some((http, path)) = reader.subsection(&section, &path, "http_server_config", HTTP_KEYS) {
-            self.http2 = reader.take(&http, &path, "http2").value().is_none_or(|at: &At<bool>| at.value);
+        if let Some((http, path)) =
+            reader.subsection(&section, &path, "http_server_config", HTTP_KEYS)
+        {
+            self.http2 = reader
+                .take(&http, &path, "http2")
+                .value()
+                .is_none_or(|at: &At<bool>| at.value);
             self.headers = headers(reader, &http, &path);
         }
         if let Some(node) = section.get("basic_auth_users") {
@@ -115,26 +146,47 @@ impl WebPlan {
     }
 }
 
-fn headers(reader: &mut Reader<'_>, section: &Section<'_>, path: &Path<'_>) -> Vec<(&'static str, String)> {
-    let Some(node) = section.get("headers") else { return Vec::new() };
+fn headers(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    path: &Path<'_>,
+) -> Vec<(&'static str, String)> {
+    let Some(node) = section.get("headers") else {
+        return Vec::new();
+    };
     let path = path.key("headers");
     let mut found = Vec::new();
     for (name, line, value) in reader.entries(node, &path).unwrap_or_default() {
         let path = path.key(name);
         let Some((name, allowed)) = HEADERS.iter().find(|(known, _)| *known == name) else {
-            let known: Vec<_> = HEADERS.iter().map(|(name, _)| format!("`{name}`")).collect();
+            let known: Vec<_> = HEADERS
+                .iter()
+                .map(|(name, _)| format!("`{name}`"))
+                .collect();
             let hint = format!("spelled like this, these can: {}", known.join(", "));
             reader.fault(line, &path, "this header cannot be set", Some(hint));
             continue;
         };
-        let Given::Value(value) = reader.scalar::<HeaderText>(value, &path) else { continue };
+        let Given::Value(value) = reader.scalar::<HeaderText>(value, &path) else {
+            continue;
+        };
         let text = value.value.0;
         if !allowed.is_empty() && !allowed.contains(&text.as_str()) {
             let hint = format!("one of: {}", allowed.join(", "));
-            reader.fault(value.line, &path, format!("not a value of this header: {}", shown(&text)), Some(hint));
+            reader.fault(
+                value.line,
+                &path,
+                format!("not a value of this header: {}", shown(&text)),
+                Some(hint),
+            );
         } else if text.is_empty() || !text.bytes().all(|b| (0x20..0x7f).contains(&b)) {
             let hint = "write visible ASCII and spaces".to_owned();
-            reader.fault(value.line, &path, "not a text that a header can carry", Some(hint));
+            reader.fault(
+                value.line,
+                &path,
+                "not a text that a header can carry",
+                Some(hint),
+            );
         } else {
             found.push((*name, text));
         }
@@ -154,7 +206,11 @@ impl FromScalar for HeaderText {
     }
 }
 
-fn rate_limit(reader: &mut Reader<'_>, section: &Section<'_>, path: &Path<'_>) -> Option<RateLimit> {
+fn rate_limit(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    path: &Path<'_>,
+) -> Option<RateLimit> {
     let interval = reader.take::<GoDuration>(section, path, "interval");
     let burst = reader.take::<i64>(section, path, "burst");
     let interval = match interval {
@@ -165,8 +221,15 @@ fn rate_limit(reader: &mut Reader<'_>, section: &Section<'_>, path: &Path<'_>) -
     if interval.is_zero() {
         // As in the toolkit, an interval of zero is no limit.
         if let Some(burst) = burst.value().filter(|burst| burst.value > 0) {
-            let hint = Some("add the time in which the bucket gains one request: `interval: 100ms`".to_owned());
-            reader.fault(burst.line, &path.key("burst"), "a burst without an `interval` limits nothing", hint);
+            let hint = Some(
+                "add the time in which the bucket gains one request: `interval: 100ms`".to_owned(),
+            );
+            reader.fault(
+                burst.line,
+                &path.key("burst"),
+                "a burst without an `interval` limits nothing",
+                hint,
+            );
         }
         return None;
     }
@@ -174,13 +237,25 @@ fn rate_limit(reader: &mut Reader<'_>, section: &Section<'_>, path: &Path<'_>) -
     match &burst {
         Given::Faulty => None,
         Given::Absent => {
-            reader.fault(section.line, &path.key("burst"), "missing: no request would be answered", hint());
+            reader.fault(
+                section.line,
+                &path.key("burst"),
+                "missing: no request would be answered",
+                hint(),
+            );
             None
         }
         Given::Value(at) => {
-            let burst = u32::try_from(at.value).ok().filter(|_| (1..=LARGEST_BURST).contains(&at.value));
+            let burst = u32::try_from(at.value)
+                .ok()
+                .filter(|_| (1..=LARGEST_BURST).contains(&at.value));
             if burst.is_none() {
-                reader.fault(at.line, &path.key("burst"), format!("not within 1 to 1,000,000: {}", at.value), hint());
+                reader.fault(
+                    at.line,
+                    &path.key("burst"),
+                    format!("not within 1 to 1,000,000: {}", at.value),
+                    hint(),
+                );
             }
             burst.map(|burst| RateLimit { interval, burst })
         }
@@ -203,15 +278,24 @@ impl FromScalar for GoDuration {
         match scalar {
             Scalar::Int(0) => Ok(Self(Duration::ZERO)),
             Scalar::Int(_) | Scalar::Float(_) => Err(fault("a duration without a unit")),
-            Scalar::Text { text, .. } => go_duration(text).map(Self).ok_or_else(|| fault("not a duration")),
+            Scalar::Text { text, .. } => go_duration(text)
+                .map(Self)
+                .ok_or_else(|| fault("not a duration")),
             Scalar::Bool(_) => Err(fault("not a duration")),
         }
     }
 }
 
 /// Units in nanoseconds.
-const GO_UNITS: &[(&str, f64)] =
-    &[("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9)];
+const GO_UNITS: &[(&str, f64)] = &[
+    ("ns", 1.0),
+    ("us", 1e3),
+    ("µs", 1e3),
+    ("ms", 1e6),
+    ("s", 1e9),
+    ("m", 60e9),
+    ("h", 3600e9),
+];
 
 fn go_duration(text: &str) -> Option<Duration> {
     if text == "0" {
@@ -222,7 +306,9 @@ fn go_duration(text: &str) -> Option<Duration> {
     while !rest.is_empty() {
         let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let (number, tail) = rest.split_at(number);
-        let unit = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
+        let unit = tail
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(unit);
         let (_, factor) = GO_UNITS.iter().find(|(name, _)| *name == unit)?;
         nanos += number.parse::<f64>().ok()? * factor;

@@ -31,7 +31,9 @@ impl Backoff {
     }
 
     fn pause(failures: u32, random: u64) -> Duration {
-        let most = FIRST.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST);
+        let most = FIRST
+            .saturating_mul(2_u32.saturating_pow(failures))
+            .min(LONGEST);
         let half = most / 2;
         let share = u32::try_from(random % 1_001).unwrap_or(0);
         (half + half * share / 1_000).max(FIRST)
@@ -44,7 +46,12 @@ mod tests {
 
     #[test]
     fn pauses_grow_from_a_second_to_a_minute() {
-        let bounds = |failures| (Backoff::pause(failures, 0).as_millis(), Backoff::pause(failures, 1_000).as_millis());
+        let bounds = |failures| {
+            (
+                Backoff::pause(failures, 0).as_millis(),
+                Backoff::pause(failures, 1_000).as_millis(),
+            )
+        };
         assert_eq!(bounds(0), (1_000, 1_000));
         assert_eq!(bounds(1), (1_000, 2_000));
         assert_eq!(bounds(2), (2_000, 4_000));
@@ -52,7 +59,10 @@ mod tests {
         assert_eq!(bounds(u32::MAX), (30_000, 60_000));
         let mut backoff = Backoff::default();
         let pauses: Vec<_> = (0..20).map(|_| backoff.failed()).collect();
-        assert!(pauses.iter().all(|pause| (FIRST..=LONGEST).contains(pause)) && pauses[19] >= LONGEST / 2);
+        assert!(
+            pauses.iter().all(|pause| (FIRST..=LONGEST).contains(pause))
+                && pauses[19] >= LONGEST / 2
+        );
         backoff.reset();
         assert_eq!(backoff.failed(), FIRST);
     }

@@ -17,9 +17,9 @@ use std::time::SystemTime;
 use serde_json::{Map, Value};
 
 use super::Include;
-use crate::model::{
-    Account, ConnectorId, ConnectorKey, Direction, Fact, FileEnd, Finished, OperationEnd, RemoteOperation,
-    StartedTransfer, TransferId, TransferKey,
+use model::{
+    Account, ConnectorId, ConnectorKey, Direction, Fact, FileEnd, Finished, OperationEnd,
+    RemoteOperation, StartedTransfer, TransferId, TransferKey,
 };
 
 /// Of every event of Transfer Family, those that CloudTrail sends included.
@@ -80,7 +80,10 @@ pub fn read(text: &str, wanted: Wanted<'_>, now: SystemTime) -> Result<Body, Unk
     let body = json(text)?;
     match body.get("Type").and_then(Value::as_str) {
         Some("Notification") => {
-            let message = body.get("Message").and_then(Value::as_str).ok_or(Unknown::Lacks("Message"))?;
+            let message = body
+                .get("Message")
+                .and_then(Value::as_str)
+                .ok_or(Unknown::Lacks("Message"))?;
             unwrapped(&json(message)?, wanted, now)
         }
         _ => unwrapped(&body, wanted, now),
@@ -91,7 +94,11 @@ pub fn read(text: &str, wanted: Wanted<'_>, now: SystemTime) -> Result<Body, Unk
 ///
 /// # Errors
 /// [`Unknown`].
-pub fn read_record(text: &str, wanted: Wanted<'_>, at: Option<SystemTime>) -> Result<Body, Unknown> {
+pub fn read_record(
+    text: &str,
+    wanted: Wanted<'_>,
+    at: Option<SystemTime>,
+) -> Result<Body, Unknown> {
     record(&json(text)?, wanted, at)
 }
 
@@ -102,10 +109,18 @@ fn json(text: &str) -> Result<Value, Unknown> {
 fn unwrapped(body: &Value, wanted: Wanted<'_>, now: SystemTime) -> Result<Body, Unknown> {
     match body {
         Value::Array(entries) => {
-            let facts = entries.iter().map(|entry| plain(entry, wanted)).collect::<Result<Vec<_>, _>>()?;
-            Ok(left(facts.into_iter().flatten().collect(), entries.is_empty()))
+            let facts = entries
+                .iter()
+                .map(|entry| plain(entry, wanted))
+                .collect::<Result<Vec<_>, _>>()?;
+            Ok(left(
+                facts.into_iter().flatten().collect(),
+                entries.is_empty(),
+            ))
         }
-        Value::Object(event) if event.contains_key("detail-type") => eventbridge(event, wanted, now),
+        Value::Object(event) if event.contains_key("detail-type") => {
+            eventbridge(event, wanted, now)
+        }
         other => Ok(left(plain(other, wanted)?.into_iter().collect(), false)),
     }
 }
@@ -116,28 +131,45 @@ fn plain(entry: &Value, wanted: Wanted<'_>) -> Result<Option<Fact>, Unknown> {
     if !has("ConnectorId") && !has("TransferId") {
         return Err(Unknown::NoKind);
     }
-    let connector = text(entry, "ConnectorId").parse().map_err(|_| Unknown::Lacks("ConnectorId"))?;
-    let transfer = text(entry, "TransferId").parse().map_err(|_| Unknown::Lacks("TransferId"))?;
+    let connector = text(entry, "ConnectorId")
+        .parse()
+        .map_err(|_| Unknown::Lacks("ConnectorId"))?;
+    let transfer = text(entry, "TransferId")
+        .parse()
+        .map_err(|_| Unknown::Lacks("TransferId"))?;
     Ok(wanted.started(connector, transfer, time(entry, "StartedAt")))
 }
 
-fn eventbridge(event: &Map<String, Value>, wanted: Wanted<'_>, now: SystemTime) -> Result<Body, Unknown> {
+fn eventbridge(
+    event: &Map<String, Value>,
+    wanted: Wanted<'_>,
+    now: SystemTime,
+) -> Result<Body, Unknown> {
     let of = |key: &str| event.get(key).and_then(Value::as_str);
-    let (Some(source), Some(detail_type)) = (of("source"), of("detail-type")) else { return Err(Unknown::NoKind) };
-    let detail = event.get("detail").filter(|detail| detail.is_object()).ok_or(Unknown::Lacks("detail"))?;
+    let (Some(source), Some(detail_type)) = (of("source"), of("detail-type")) else {
+        return Err(Unknown::NoKind);
+    };
+    let detail = event
+        .get("detail")
+        .filter(|detail| detail.is_object())
+        .ok_or(Unknown::Lacks("detail"))?;
     if source != SOURCE || of("region").is_some_and(|region| region != &*wanted.account.region) {
         return Ok(Body::Foreign);
     }
     if detail_type == API_CALL {
         return record(detail, wanted, of("time").and_then(timestamp));
     }
-    let Some((kind, completed)) = Kind::of(detail_type) else { return Ok(Body::Foreign) };
+    let Some((kind, completed)) = Kind::of(detail_type) else {
+        return Ok(Body::Foreign);
+    };
     let event = Event {
         detail,
         id: of("id").unwrap_or_default(),
         at: of("time").and_then(timestamp),
         completed,
-        connector: text(detail, "connector-id").parse().map_err(|_| Unknown::Lacks("detail.connector-id"))?,
+        connector: text(detail, "connector-id")
+            .parse()
+            .map_err(|_| Unknown::Lacks("detail.connector-id"))?,
     };
     if !wanted.include.takes(event.connector.as_str()) {
         return Ok(Body::Foreign);
@@ -152,9 +184,15 @@ fn record(record: &Value, wanted: Wanted<'_>, at: Option<SystemTime>) -> Result<
     if !record.is_object() {
         return Err(Unknown::NoKind);
     }
-    let name = record.get("eventName").and_then(Value::as_str).ok_or(Unknown::Lacks("eventName"))?;
+    let name = record
+        .get("eventName")
+        .and_then(Value::as_str)
+        .ok_or(Unknown::Lacks("eventName"))?;
     let of_here = |key: &str, here: &str| text(record, key).is_empty() || text(record, key) == here;
-    if name != START || !of_here("eventSource", EVENT_SOURCE) || !of_here("awsRegion", &wanted.account.region) {
+    if name != START
+        || !of_here("eventSource", EVENT_SOURCE)
+        || !of_here("awsRegion", &wanted.account.region)
+    {
         return Ok(Body::Foreign);
     }
     // A call that was refused has started nothing.
@@ -171,19 +209,37 @@ fn record(record: &Value, wanted: Wanted<'_>, at: Option<SystemTime>) -> Result<
 }
 
 impl Wanted<'_> {
-    fn started(&self, connector: ConnectorId, transfer: TransferId, started_at: Option<SystemTime>) -> Option<Fact> {
+    fn started(
+        &self,
+        connector: ConnectorId,
+        transfer: TransferId,
+        started_at: Option<SystemTime>,
+    ) -> Option<Fact> {
         let wanted = self.include.takes(connector.as_str());
-        wanted.then(|| Fact::Started(StartedTransfer { key: self.key(connector, transfer), started_at }))
+        wanted.then(|| {
+            Fact::Started(StartedTransfer {
+                key: self.key(connector, transfer),
+                started_at,
+            })
+        })
     }
 
     fn key(&self, connector: ConnectorId, transfer: TransferId) -> TransferKey {
-        TransferKey { account: self.account.name.clone(), connector, transfer }
+        TransferKey {
+            account: self.account.name.clone(),
+            connector,
+            transfer,
+        }
     }
 }
 
 /// What is left where [`Include`] has taken its own.
 fn left(facts: Vec<Fact>, told_none: bool) -> Body {
-    if facts.is_empty() && !told_none { Body::Foreign } else { Body::Facts(facts) }
+    if facts.is_empty() && !told_none {
+        Body::Foreign
+    } else {
+        Body::Facts(facts)
+    }
 }
 
 /// What a type of event is about.
@@ -196,7 +252,9 @@ enum Kind {
 impl Kind {
     /// With true for `Completed`; `None` for what is none of the ten types.
     fn of(detail_type: &str) -> Option<(Self, bool)> {
-        let (kind, end) = detail_type.strip_prefix("SFTP Connector ")?.rsplit_once(' ')?;
+        let (kind, end) = detail_type
+            .strip_prefix("SFTP Connector ")?
+            .rsplit_once(' ')?;
         let completed = match end {
             "Completed" => true,
             "Failed" => false,
@@ -225,9 +283,19 @@ struct Event<'a> {
 
 impl Event<'_> {
     /// That there is the transfer, and that its file has ended.
-    fn file(self, direction: Direction, wanted: Wanted<'_>, now: SystemTime) -> Result<Vec<Fact>, Unknown> {
-        let transfer = text(self.detail, "transfer-id").parse().map_err(|_| Unknown::Lacks("detail.transfer-id"))?;
-        let (start, end) = (time(self.detail, "start-timestamp"), time(self.detail, "end-timestamp"));
+    fn file(
+        self,
+        direction: Direction,
+        wanted: Wanted<'_>,
+        now: SystemTime,
+    ) -> Result<Vec<Fact>, Unknown> {
+        let transfer = text(self.detail, "transfer-id")
+            .parse()
+            .map_err(|_| Unknown::Lacks("detail.transfer-id"))?;
+        let (start, end) = (
+            time(self.detail, "start-timestamp"),
+            time(self.detail, "end-timestamp"),
+        );
         let end_of = self.end();
         let message = self.message();
         let file_transfer_id = self.file_transfer_id();
@@ -240,11 +308,19 @@ impl Event<'_> {
             end: end_of,
             message,
             bytes: self.detail.get("bytes").map_or(0, whole),
-            duration: start.zip(end).and_then(|(start, end)| end.duration_since(start).ok()),
+            duration: start
+                .zip(end)
+                .and_then(|(start, end)| end.duration_since(start).ok()),
             // No file ends in the future: a time that says so would stand as the newest for long.
             ended_at: end.or(self.at).map_or(now, |at| at.min(now)),
         };
-        Ok(vec![Fact::Started(StartedTransfer { key, started_at: None }), Fact::FileEnded(file)])
+        Ok(vec![
+            Fact::Started(StartedTransfer {
+                key,
+                started_at: None,
+            }),
+            Fact::FileEnded(file),
+        ])
     }
 
     fn operation(self, operation: RemoteOperation, wanted: Wanted<'_>) -> Result<Fact, Unknown> {
@@ -254,19 +330,35 @@ impl Event<'_> {
             RemoteOperation::Delete => "delete-id",
         };
         // Copies of an event have its id in common.
-        let id = [text(self.detail, name), self.id].into_iter().find(|id| !id.is_empty());
+        let id = [text(self.detail, name), self.id]
+            .into_iter()
+            .find(|id| !id.is_empty());
         let id = id.ok_or(Unknown::Lacks("id"))?.to_owned();
         let (end, message) = (self.end(), self.message());
-        let connector = ConnectorKey { account: wanted.account.name.clone(), id: self.connector };
-        Ok(Fact::OperationEnded(OperationEnd { connector, operation, id, end, message }))
+        let connector = ConnectorKey {
+            account: wanted.account.name.clone(),
+            id: self.connector,
+        };
+        Ok(Fact::OperationEnded(OperationEnd {
+            connector,
+            operation,
+            id,
+            end,
+            message,
+        }))
     }
 
     /// What `status-code` says, else the type.
     fn end(&self) -> Finished {
         let code = text(self.detail, "failure-code");
-        let status = if self.completed { "COMPLETED" } else { "FAILED" };
+        let status = if self.completed {
+            "COMPLETED"
+        } else {
+            "FAILED"
+        };
         let told = Finished::from_wire(text(self.detail, "status-code"), Some(code));
-        told.or_else(|| Finished::from_wire(status, Some(code))).unwrap_or(Finished::Completed)
+        told.or_else(|| Finished::from_wire(status, Some(code)))
+            .unwrap_or(Finished::Completed)
     }
 
     fn message(&self) -> Option<String> {
@@ -283,7 +375,11 @@ impl Event<'_> {
         }
         let path = text(self.detail, "file-path");
         // No `file-transfer-id` holds a line break.
-        format!("{}\n{}", text(self.detail, "transfer-id"), if path.is_empty() { self.id } else { path })
+        format!(
+            "{}\n{}",
+            text(self.detail, "transfer-id"),
+            if path.is_empty() { self.id } else { path }
+        )
     }
 }
 

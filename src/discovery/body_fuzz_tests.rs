@@ -112,10 +112,17 @@ fn damaged() -> impl Strategy<Value = String> {
         .prop_map(|(text, member, value, cut, is_cut)| {
             let mut body: Value = serde_json::from_str(&text).unwrap();
             let detail = body["detail"].as_object_mut().unwrap();
-            let name = detail.keys().nth(member.index(detail.len())).unwrap().clone();
+            let name = detail
+                .keys()
+                .nth(member.index(detail.len()))
+                .unwrap()
+                .clone();
             detail.insert(name, value);
             let text = body.to_string();
-            let end = (0..=cut.index(text.len() + 1)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            let end = (0..=cut.index(text.len() + 1))
+                .rev()
+                .find(|at| text.is_char_boundary(*at))
+                .unwrap_or(0);
             if is_cut { text[..end].to_owned() } else { text }
         })
 }
@@ -126,13 +133,17 @@ fn some_body() -> impl Strategy<Value = String> {
 
 /// No panic, and what is understood is of the account and has whole ids.
 fn check(text: &str) -> Result<(), TestCaseError> {
-    let Ok(Body::Facts(facts)) = read_with(text, &[]) else { return Ok(()) };
+    let Ok(Body::Facts(facts)) = read_with(text, &[]) else {
+        return Ok(());
+    };
     for fact in facts {
         match fact {
             Fact::Started(start) => prop_assert_eq!(start.key.account.as_str(), "prod"),
             Fact::FileEnded(file) => {
                 prop_assert!(!file.file_transfer_id.is_empty() && file.ended_at <= now());
-                prop_assert!(!matches!(&file.end, Finished::Failed(Some(code)) if code.as_str().is_empty()));
+                prop_assert!(
+                    !matches!(&file.end, Finished::Failed(Some(code)) if code.as_str().is_empty())
+                );
             }
             Fact::OperationEnded(end) => prop_assert!(!end.id.is_empty()),
         }

@@ -3,7 +3,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::json;
 
 use super::*;
-use crate::model::{AccountName, FailureCode};
+use model::{AccountName, FailureCode};
 
 /// Verbatim from the documentation, the connector's id apart: there it has a digit too many to be one.
 pub(super) const SEND_FAILED: &str = r#"{
@@ -115,9 +115,19 @@ fn at(text: &str) -> SystemTime {
 }
 
 pub(super) fn read_with(text: &str, globs: &[&str]) -> Result<Body, Unknown> {
-    let account = Account { name: AccountName::new("prod"), region: "us-east-1".into() };
+    let account = Account {
+        name: AccountName::new("prod"),
+        region: "us-east-1".into(),
+    };
     let include = Include::new(&globs.iter().map(ToString::to_string).collect::<Vec<_>>());
-    read(text, Wanted { account: &account, include: &include }, now())
+    read(
+        text,
+        Wanted {
+            account: &account,
+            include: &include,
+        },
+        now(),
+    )
 }
 
 fn facts(body: &Value) -> Vec<Fact> {
@@ -129,11 +139,18 @@ fn facts(body: &Value) -> Vec<Fact> {
 
 fn key(connector: &str, transfer: &str) -> TransferKey {
     let (connector, transfer) = (connector.parse().unwrap(), transfer.parse().unwrap());
-    TransferKey { account: AccountName::new("prod"), connector, transfer }
+    TransferKey {
+        account: AccountName::new("prod"),
+        connector,
+        transfer,
+    }
 }
 
 fn started(transfer: &str, started_at: Option<SystemTime>) -> Fact {
-    Fact::Started(StartedTransfer { key: key(CONNECTOR, transfer), started_at })
+    Fact::Started(StartedTransfer {
+        key: key(CONNECTOR, transfer),
+        started_at,
+    })
 }
 
 fn failed(code: &str) -> Finished {
@@ -176,7 +193,10 @@ fn the_documented_failed_file_is_read_whole() {
 fn an_event_whose_connector_has_no_id_is_not_understood() {
     // As it is printed in the documentation.
     let text = SEND_FAILED.replace("c-f1111aaaa2222bbbb\"", "c-f1111aaaa2222bbbb3\"");
-    assert_eq!(read_with(&text, &[]), Err(Unknown::Lacks("detail.connector-id")));
+    assert_eq!(
+        read_with(&text, &[]),
+        Err(Unknown::Lacks("detail.connector-id"))
+    );
 }
 
 #[test]
@@ -198,7 +218,10 @@ fn the_documented_completed_file_is_read_whole() {
 
 #[test]
 fn the_documented_listing_is_an_operation() {
-    let connector = ConnectorKey { account: AccountName::new("prod"), id: "c-fc68000012345aa18".parse().unwrap() };
+    let connector = ConnectorKey {
+        account: AccountName::new("prod"),
+        id: "c-fc68000012345aa18".parse().unwrap(),
+    };
     let expected = OperationEnd {
         connector,
         operation: RemoteOperation::List,
@@ -206,7 +229,10 @@ fn the_documented_listing_is_an_operation() {
         end: Finished::Completed,
         message: None,
     };
-    assert_eq!(facts(&serde_json::from_str(LISTING_COMPLETED).unwrap()), [Fact::OperationEnded(expected)]);
+    assert_eq!(
+        facts(&serde_json::from_str(LISTING_COMPLETED).unwrap()),
+        [Fact::OperationEnded(expected)]
+    );
 }
 
 #[test]
@@ -224,14 +250,38 @@ fn every_type_of_event_is_read() {
     };
     let cases = [("Send", Direction::Send), ("Retrieve", Direction::Retrieve)];
     for (name, direction) in cases {
-        for (end, status, finished) in
-            [("Completed", "COMPLETED", Finished::Completed), ("Failed", "FAILED", failed("TIMEOUT_ERROR"))]
-        {
-            let read = file(facts(&event(&format!("SFTP Connector File {name} {end}"), of_file(status))));
+        for (end, status, finished) in [
+            ("Completed", "COMPLETED", Finished::Completed),
+            ("Failed", "FAILED", failed("TIMEOUT_ERROR")),
+        ] {
+            let read = file(facts(&event(
+                &format!("SFTP Connector File {name} {end}"),
+                of_file(status),
+            )));
             let message = (status == "FAILED").then(|| "too late".to_owned());
-            let told = (read.direction, read.end, read.message, read.bytes, read.duration, read.path.as_str());
-            assert_eq!(told, (direction, finished, message, 275, Some(Duration::from_millis(2_500)), "/b/k"));
-            assert_eq!((read.key, read.file_transfer_id.as_str()), (key(CONNECTOR, "t-1"), "t-1/f-1"));
+            let told = (
+                read.direction,
+                read.end,
+                read.message,
+                read.bytes,
+                read.duration,
+                read.path.as_str(),
+            );
+            assert_eq!(
+                told,
+                (
+                    direction,
+                    finished,
+                    message,
+                    275,
+                    Some(Duration::from_millis(2_500)),
+                    "/b/k"
+                )
+            );
+            assert_eq!(
+                (read.key, read.file_transfer_id.as_str()),
+                (key(CONNECTOR, "t-1"), "t-1/f-1")
+            );
         }
     }
     let operations = [
@@ -278,11 +328,24 @@ fn every_type_of_event_is_read() {
 
 #[test]
 fn what_is_optional_may_be_missing_or_odd() {
-    let bare = event("SFTP Connector File Send Failed", json!({"transfer-id": "t-1"}));
+    let bare = event(
+        "SFTP Connector File Send Failed",
+        json!({"transfer-id": "t-1"}),
+    );
     let read = file(facts(&bare));
-    assert_eq!((read.end, read.message, read.bytes, read.duration), (failed(""), None, 0, None));
-    assert_eq!((read.path.as_str(), read.file_transfer_id.as_str()), ("", "t-1\ne-1"));
-    assert_eq!(read.ended_at, at("2025-12-31T10:00:00Z"), "the event's time");
+    assert_eq!(
+        (read.end, read.message, read.bytes, read.duration),
+        (failed(""), None, 0, None)
+    );
+    assert_eq!(
+        (read.path.as_str(), read.file_transfer_id.as_str()),
+        ("", "t-1\ne-1")
+    );
+    assert_eq!(
+        read.ended_at,
+        at("2025-12-31T10:00:00Z"),
+        "the event's time"
+    );
 
     let odd = json!({"transfer-id": "t-1", "file-transfer-id": 7, "file-path": "/p", "status-code": "PAUSED",
         "failure-code": null, "failure-message": "", "bytes": "12", "start-timestamp": "yesterday", "end-timestamp": 5});
@@ -291,20 +354,33 @@ fn what_is_optional_may_be_missing_or_odd() {
         odd.as_object_mut().unwrap().remove(key);
     }
     let read = file(facts(&odd));
-    assert_eq!((read.end, read.message, read.bytes, read.duration), (Finished::Completed, None, 12, None));
-    assert_eq!(read.file_transfer_id, "t-1\n/p", "the same in every copy of the event");
+    assert_eq!(
+        (read.end, read.message, read.bytes, read.duration),
+        (Finished::Completed, None, 12, None)
+    );
+    assert_eq!(
+        read.file_transfer_id, "t-1\n/p",
+        "the same in every copy of the event"
+    );
     assert_eq!(read.ended_at, now());
 
-    for (bytes, read_as) in [(json!(-1), 0), (json!(2.75e2), 275), (json!(1e300), u64::MAX), (json!([]), 0)] {
-        let read = event("SFTP Connector File Send Completed", json!({"transfer-id": "t-1", "bytes": bytes}));
+    for (bytes, read_as) in [
+        (json!(-1), 0),
+        (json!(2.75e2), 275),
+        (json!(1e300), u64::MAX),
+        (json!([]), 0),
+    ] {
+        let read = event(
+            "SFTP Connector File Send Completed",
+            json!({"transfer-id": "t-1", "bytes": bytes}),
+        );
         assert_eq!(file(facts(&read)).bytes, read_as);
     }
 }
 
 #[test]
 fn no_file_ends_in_the_future_nor_before_it_began() {
-    let times =
-        json!({"transfer-id": "t", "start-timestamp": "2031-01-01T00:00:01Z", "end-timestamp": "2031-01-01T00:00:00Z"});
+    let times = json!({"transfer-id": "t", "start-timestamp": "2031-01-01T00:00:01Z", "end-timestamp": "2031-01-01T00:00:00Z"});
     let read = file(facts(&event("SFTP Connector File Send Completed", times)));
     assert_eq!((read.ended_at, read.duration), (now(), None));
 }
@@ -323,10 +399,16 @@ pub(super) fn record(transfer: &Value) -> Value {
 #[test]
 fn a_call_that_started_a_transfer_tells_it() {
     let start = Some(at("2025-12-31T10:00:00Z"));
-    assert_eq!(facts(&api_call(&record(&json!("t-1")))), [started("t-1", start)]);
+    assert_eq!(
+        facts(&api_call(&record(&json!("t-1")))),
+        [started("t-1", start)]
+    );
     let mut without_time = record(&json!("t-1"));
     without_time["eventTime"] = json!(null);
-    assert_eq!(facts(&api_call(&without_time)), [started("t-1", Some(at("2025-12-31T10:00:05Z")))]);
+    assert_eq!(
+        facts(&api_call(&without_time)),
+        [started("t-1", Some(at("2025-12-31T10:00:05Z")))]
+    );
 }
 
 #[test]
@@ -339,14 +421,25 @@ fn a_call_that_was_refused_tells_nothing() {
 
 #[test]
 fn a_call_without_its_ids_is_not_understood() {
-    for (section, member) in [("responseElements", "transferId"), ("requestParameters", "connectorId")] {
-        for value in
-            [Value::Null, json!({}), json!({member: null}), json!({member: "not an id"}), json!([1]), json!("x")]
-        {
+    for (section, member) in [
+        ("responseElements", "transferId"),
+        ("requestParameters", "connectorId"),
+    ] {
+        for value in [
+            Value::Null,
+            json!({}),
+            json!({member: null}),
+            json!({member: "not an id"}),
+            json!([1]),
+            json!("x"),
+        ] {
             let mut lacking = record(&json!("t-1"));
             lacking[section] = value;
             let read = read_with(&api_call(&lacking).to_string(), &[]);
-            assert!(matches!(read, Err(Unknown::Lacks(field)) if field.ends_with(member)), "{read:?}");
+            assert!(
+                matches!(read, Err(Unknown::Lacks(field)) if field.ends_with(member)),
+                "{read:?}"
+            );
         }
     }
 }
@@ -354,13 +447,19 @@ fn a_call_without_its_ids_is_not_understood() {
 #[test]
 fn plain_messages_are_one_or_a_list() {
     let one = json!({"ConnectorId": CONNECTOR, "TransferId": "t-1"});
-    let two =
-        json!({"ConnectorId": CONNECTOR, "TransferId": "t-2", "StartedAt": "2025-12-31T10:00:00+00:00", "More": {}});
+    let two = json!({"ConnectorId": CONNECTOR, "TransferId": "t-2", "StartedAt": "2025-12-31T10:00:00+00:00", "More": {}});
     let start = Some(at("2025-12-31T10:00:00Z"));
     assert_eq!(facts(&one), [started("t-1", None)]);
-    assert_eq!(facts(&json!([one, two])), [started("t-1", None), started("t-2", start)]);
+    assert_eq!(
+        facts(&json!([one, two])),
+        [started("t-1", None), started("t-2", start)]
+    );
     assert_eq!(facts(&json!([])), []);
-    for bad in [json!([one, {}]), json!([one, {"ConnectorId": CONNECTOR, "TransferId": 7}]), json!([[one]])] {
+    for bad in [
+        json!([one, {}]),
+        json!([one, {"ConnectorId": CONNECTOR, "TransferId": 7}]),
+        json!([[one]]),
+    ] {
         assert!(read_with(&bad.to_string(), &[]).is_err(), "{bad}");
     }
 }
@@ -378,15 +477,24 @@ fn sns_may_wrap_each_kind() {
         let wrapped = json!({"Type": "Notification", "MessageId": "m", "TopicArn": "arn", "Message": body.to_string(), "Timestamp": "t"});
         assert_eq!(facts(&wrapped), facts(&body));
     }
-    let confirmation =
-        json!({"Type": "SubscriptionConfirmation", "Message": "You have chosen", "SubscribeURL": "https://x"});
-    assert_eq!(read_with(&confirmation.to_string(), &[]), Err(Unknown::NoKind), "somebody has to confirm it");
-    assert_eq!(read_with(r#"{"Type": "Notification", "Message": "hello"}"#, &[]), Err(Unknown::NotJson));
+    let confirmation = json!({"Type": "SubscriptionConfirmation", "Message": "You have chosen", "SubscribeURL": "https://x"});
+    assert_eq!(
+        read_with(&confirmation.to_string(), &[]),
+        Err(Unknown::NoKind),
+        "somebody has to confirm it"
+    );
+    assert_eq!(
+        read_with(r#"{"Type": "Notification", "Message": "hello"}"#, &[]),
+        Err(Unknown::NotJson)
+    );
 }
 
 #[test]
 fn other_events_are_foreign() {
-    let mut other_region = event("SFTP Connector File Send Completed", json!({"transfer-id": "t-1"}));
+    let mut other_region = event(
+        "SFTP Connector File Send Completed",
+        json!({"transfer-id": "t-1"}),
+    );
     other_region["region"] = json!("eu-west-1");
     let mut other_call = record(&json!("t-1"));
     other_call["eventName"] = json!("CreateServer");
@@ -402,7 +510,11 @@ fn other_events_are_foreign() {
         api_call(&other_call),
         api_call(&other_record_region),
     ] {
-        assert_eq!(read_with(&foreign.to_string(), &[]), Ok(Body::Foreign), "{foreign}");
+        assert_eq!(
+            read_with(&foreign.to_string(), &[]),
+            Ok(Body::Foreign),
+            "{foreign}"
+        );
     }
 }
 
@@ -414,22 +526,43 @@ fn unwanted_connectors_are_foreign() {
         plain.clone(),
         json!([plain]),
         api_call(&record(&json!("t-1"))),
-        event("SFTP Connector File Send Completed", json!({"transfer-id": "t-1"})),
+        event(
+            "SFTP Connector File Send Completed",
+            json!({"transfer-id": "t-1"}),
+        ),
         event("SFTP Connector Remote Move Failed", json!({"move-id": "m"})),
     ];
     for body in bodies {
-        assert_eq!(read_with(&body.to_string(), &["c-9*"]), Ok(Body::Foreign), "{body}");
-        assert!(matches!(read_with(&body.to_string(), &["c-0*"]), Ok(Body::Facts(facts)) if !facts.is_empty()));
+        assert_eq!(
+            read_with(&body.to_string(), &["c-9*"]),
+            Ok(Body::Foreign),
+            "{body}"
+        );
+        assert!(
+            matches!(read_with(&body.to_string(), &["c-0*"]), Ok(Body::Facts(facts)) if !facts.is_empty())
+        );
     }
-    let Ok(Body::Facts(kept)) = read_with(&json!([plain, other]).to_string(), &["c-9*"]) else { panic!() };
+    let Ok(Body::Facts(kept)) = read_with(&json!([plain, other]).to_string(), &["c-9*"]) else {
+        panic!()
+    };
     assert_eq!(kept.len(), 1);
 }
 
 #[test]
 fn anything_else_is_not_understood() {
-    for text in
-        ["", "not JSON", "{", "null", "7", "\"x\"", "{}", "[7]", "[null]", r#"{"detail-type": 7}"#, "{\"a\": \u{0}}"]
-    {
+    for text in [
+        "",
+        "not JSON",
+        "{",
+        "null",
+        "7",
+        "\"x\"",
+        "{}",
+        "[7]",
+        "[null]",
+        r#"{"detail-type": 7}"#,
+        "{\"a\": \u{0}}",
+    ] {
         assert!(read_with(text, &[]).is_err(), "{text}");
     }
     let deep = "[".repeat(100_000);
@@ -439,7 +572,10 @@ fn anything_else_is_not_understood() {
         json!({"source": "aws.transfer", "detail-type": "SFTP Connector File Send Completed", "detail": []}),
         json!({"source": "aws.transfer", "detail-type": "SFTP Connector File Send Completed", "detail": {}}),
         event("SFTP Connector File Send Completed", json!({})),
-        event("SFTP Connector File Send Completed", json!({"transfer-id": "a b"})),
+        event(
+            "SFTP Connector File Send Completed",
+            json!({"transfer-id": "a b"}),
+        ),
     ] {
         assert!(read_with(&lacking.to_string(), &[]).is_err(), "{lacking}");
     }

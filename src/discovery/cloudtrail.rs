@@ -17,10 +17,10 @@ use super::outcome::{Outcome, learn};
 use super::{Include, Report, Sink};
 use crate::config::CloudtrailPlan;
 use crate::metrics::own::OwnMetrics;
-use crate::model::{Account, Clock, Origin};
 use crate::transfer::session::ClientBase;
 use crate::transfer::trail::{CloudTrail, TrailApi, TrailEvent};
 use crate::transfer::{ErrorKind, Outcome as Attempt, TransferError};
+use model::{Account, Clock, Origin};
 
 /// How far a look reaches behind the newest event: CloudTrail is typically some minutes late.
 const OVERLAP: Duration = Duration::from_mins(15);
@@ -39,8 +39,15 @@ pub async fn run(
     own: Arc<OwnMetrics>,
     clock: Arc<dyn Clock>,
 ) {
-    let trail = CloudTrail::new(&base, plan.endpoint_url.as_deref(), Arc::clone(&own), Arc::clone(&clock));
-    Looks::new(Arc::new(trail), &plan, base.account, sink, own, clock).run().await;
+    let trail = CloudTrail::new(
+        &base,
+        plan.endpoint_url.as_deref(),
+        Arc::clone(&own),
+        Arc::clone(&clock),
+    );
+    Looks::new(Arc::new(trail), &plan, base.account, sink, own, clock)
+        .run()
+        .await;
 }
 
 /// One look over the whole `lookback`, for a program that ends then. Answers how many transfers it told that were not
@@ -55,13 +62,27 @@ pub async fn look_once(
     own: Arc<OwnMetrics>,
     clock: Arc<dyn Clock>,
 ) -> Result<usize, TransferError> {
-    let trail = CloudTrail::new(base, plan.endpoint_url.as_deref(), Arc::clone(&own), Arc::clone(&clock));
-    let mut looks = Looks::new(Arc::new(trail), plan, base.account.clone(), sink, own, clock);
+    let trail = CloudTrail::new(
+        base,
+        plan.endpoint_url.as_deref(),
+        Arc::clone(&own),
+        Arc::clone(&clock),
+    );
+    let mut looks = Looks::new(
+        Arc::new(trail),
+        plan,
+        base.account.clone(),
+        sink,
+        own,
+        clock,
+    );
     let (mut backoff, mut tries) = (Backoff::default(), 1);
     loop {
         match looks.look().await {
             Ok(transfers) => return Ok(transfers),
-            Err(error) if tries == TRIES || error.kind.outcome() == Attempt::Denied => return Err(error),
+            Err(error) if tries == TRIES || error.kind.outcome() == Attempt::Denied => {
+                return Err(error);
+            }
             Err(error) => debug!(%error, "CloudTrail did not answer"),
         }
         tries += 1;
@@ -201,29 +222,40 @@ impl Looks {
             }
         }
         // A clock that is ahead somewhere must not hide what comes.
-        self.newest = self.newest.max(begun.newest.map(|at| at.min(self.clock.now().wall)));
+        self.newest = self
+            .newest
+            .max(begun.newest.map(|at| at.min(self.clock.now().wall)));
         let from = self.from();
         self.seen.retain(|_, at| *at >= from);
         Ok(begun.transfers)
     }
 
     fn begin(&self) -> Begun {
-        Begun { from: self.from(), token: None, newest: None, transfers: 0 }
+        Begun {
+            from: self.from(),
+            token: None,
+            newest: None,
+            transfers: 0,
+        }
     }
 
     /// Where a look begins.
     fn from(&self) -> SystemTime {
         let earliest = before(self.clock.now().wall, self.lookback);
-        self.newest.map_or(earliest, |newest| before(newest, OVERLAP).max(earliest))
+        self.newest
+            .map_or(earliest, |newest| before(newest, OVERLAP).max(earliest))
     }
 
     /// Takes one event in.
     fn told(&mut self, event: &TrailEvent) -> usize {
-        let id = (!event.id.is_empty()).then(|| crate::model::stable_hash(&event.id));
+        let id = (!event.id.is_empty()).then(|| model::stable_hash(&event.id));
         if id.is_some_and(|id| self.seen.contains_key(&id)) {
             return 0;
         }
-        let wanted = Wanted { account: &self.account, include: &self.include };
+        let wanted = Wanted {
+            account: &self.account,
+            include: &self.include,
+        };
         let (outcome, transfers) = match body::read_record(&event.record, wanted, event.at) {
             Ok(body) => learn(self.sink.as_ref(), &body, Origin::Cloudtrail),
             Err(unknown) => {

@@ -13,10 +13,10 @@ use super::backoff::Backoff;
 use super::{Include, Report, Sink};
 use crate::config::ConnectorsPlan;
 use crate::metrics::own::OwnMetrics;
-use crate::model::{AccountName, Clock, ConnectorDetails, ConnectorId};
 use crate::transfer::inventory::{Inventory, InventoryApi};
 use crate::transfer::session::ClientBase;
 use crate::transfer::{ErrorKind, TransferError};
+use model::{AccountName, Clock, ConnectorDetails, ConnectorId};
 
 /// Between two calls: the sweeps' calls to the same service go first.
 const PACE: Duration = Duration::from_millis(200);
@@ -32,8 +32,15 @@ pub async fn run(
     own: Arc<OwnMetrics>,
     clock: Arc<dyn Clock>,
 ) {
-    let api = Inventory::new(&base, endpoint_url.as_deref(), Arc::clone(&own), Arc::clone(&clock));
-    Looks::new(Arc::new(api), &plan, sink, own, clock).run().await;
+    let api = Inventory::new(
+        &base,
+        endpoint_url.as_deref(),
+        Arc::clone(&own),
+        Arc::clone(&clock),
+    );
+    Looks::new(Arc::new(api), &plan, sink, own, clock)
+        .run()
+        .await;
 }
 
 /// Looks at one account's connectors.
@@ -128,7 +135,10 @@ impl Looks {
                 }
             }
         }
-        let new = listed.keys().filter(|id| !self.known.contains_key(*id)).count();
+        let new = listed
+            .keys()
+            .filter(|id| !self.known.contains_key(*id))
+            .count();
         self.sink.connectors(&self.account, &listed);
         self.known = listed;
         failure.map_or(Ok(new), Err)
@@ -146,7 +156,10 @@ impl Looks {
             page = self.api.page(Some(&token)).await?;
             ids.append(&mut page.ids);
         }
-        Err(TransferError::new(ErrorKind::TooManyPages, format_args!("stopped after {MOST_PAGES}")))
+        Err(TransferError::new(
+            ErrorKind::TooManyPages,
+            format_args!("stopped after {MOST_PAGES}"),
+        ))
     }
 }
 
@@ -159,10 +172,10 @@ mod tests {
 
     use super::*;
     use crate::discovery::NotDurable;
-    use crate::model::{Fact, Now, Origin, TransferKey};
     use crate::tracker::Learned;
     use crate::transfer::ApiFuture;
     use crate::transfer::inventory::ConnectorsPage;
+    use model::{Fact, Now, Origin, TransferKey};
 
     /// Connector `n` is described by the letter at `n`: `s` SFTP, `a` AS2, `g` gone, `f` fails.
     struct Fake(Mutex<&'static str>);
@@ -181,7 +194,10 @@ mod tests {
             Box::pin(async move { Ok(ConnectorsPage { ids, next_token }) })
         }
 
-        fn describe<'a>(&'a self, connector: &'a ConnectorId) -> ApiFuture<'a, Option<ConnectorDetails>> {
+        fn describe<'a>(
+            &'a self,
+            connector: &'a ConnectorId,
+        ) -> ApiFuture<'a, Option<ConnectorDetails>> {
             let n = usize::from_str_radix(&connector.as_str()[2..], 16).unwrap();
             let kind = self.0.lock().unwrap().as_bytes()[n];
             let details = ConnectorDetails {
@@ -210,8 +226,15 @@ mod tests {
 
         fn replace(&self, _: Origin, _: BTreeSet<TransferKey>) {}
 
-        fn connectors(&self, _: &AccountName, listed: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>) {
-            self.0.lock().unwrap().push(listed.keys().cloned().collect());
+        fn connectors(
+            &self,
+            _: &AccountName,
+            listed: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
+        ) {
+            self.0
+                .lock()
+                .unwrap()
+                .push(listed.keys().cloned().collect());
         }
 
         fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), NotDurable>> + Send + '_>> {
@@ -236,10 +259,16 @@ mod tests {
         let mut looks = Looks::new(api.clone(), &plan, told.clone(), own, clock);
         looks.look().await.unwrap();
         *api.0.lock().unwrap() = "fasfs";
-        assert_eq!(looks.look().await.unwrap_err().kind, ErrorKind::AccessDenied);
+        assert_eq!(
+            looks.look().await.unwrap_err().kind,
+            ErrorKind::AccessDenied
+        );
         *api.0.lock().unwrap() = "ss";
         looks.look().await.unwrap();
         let told = told.0.lock().unwrap().clone();
-        assert_eq!(told, [vec![id(0), id(2)], vec![id(0), id(2)], vec![id(0), id(1)]]);
+        assert_eq!(
+            told,
+            [vec![id(0), id(2)], vec![id(0), id(2)], vec![id(0), id(1)]]
+        );
     }
 }

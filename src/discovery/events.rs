@@ -23,10 +23,10 @@ use super::outcome::{Outcome, learn};
 use super::{Include, Report, Sink};
 use crate::config::EventsPlan;
 use crate::metrics::own::OwnMetrics;
-use crate::model::{Account, Clock, Now, Origin};
 use crate::transfer::queue::{Message, QueueApi, SqsQueue};
 use crate::transfer::session::ClientBase;
 use crate::transfer::{ErrorKind, TransferError};
+use model::{Account, Clock, Now, Origin};
 
 /// A message that is understood, and not durable.
 const FAILED: &str = "failed";
@@ -40,9 +40,21 @@ const DELETE_TRIES: u32 = 3;
 const UNKNOWN_REMEMBERED: usize = 1_000;
 
 /// Reads the queue of `plan` with the credentials of `base`. Never ends; dropped at any moment it loses nothing.
-pub async fn run(plan: EventsPlan, base: ClientBase, sink: Arc<dyn Sink>, own: Arc<OwnMetrics>, clock: Arc<dyn Clock>) {
+pub async fn run(
+    plan: EventsPlan,
+    base: ClientBase,
+    sink: Arc<dyn Sink>,
+    own: Arc<OwnMetrics>,
+    clock: Arc<dyn Clock>,
+) {
     let endpoint_url = plan.endpoint_url.as_deref();
-    let queue = SqsQueue::new(&base, &plan.queue_url, endpoint_url, Arc::clone(&own), Arc::clone(&clock));
+    let queue = SqsQueue::new(
+        &base,
+        &plan.queue_url,
+        endpoint_url,
+        Arc::clone(&own),
+        Arc::clone(&clock),
+    );
     run_with(Arc::new(queue), &plan, base.account, sink, own, clock).await;
 }
 
@@ -147,7 +159,11 @@ impl Reader {
             self.made_durable(&told, start).await;
         }
         self.count(Outcome::Foreign.as_label(), foreign.len());
-        let receipts = told.into_iter().map(|(receipt, _)| receipt).chain(foreign).collect();
+        let receipts = told
+            .into_iter()
+            .map(|(receipt, _)| receipt)
+            .chain(foreign)
+            .collect();
         self.delete(receipts).await
     }
 
@@ -155,7 +171,10 @@ impl Reader {
         let now = self.clock.now().wall;
         let mut judged = Judged::default();
         for message in messages {
-            let wanted = Wanted { account: &self.account, include: &self.include };
+            let wanted = Wanted {
+                account: &self.account,
+                include: &self.include,
+            };
             match body::read(&message.body, wanted, now) {
                 Ok(body) => {
                     let (outcome, transfers) = learn(self.sink.as_ref(), &body, Origin::Events);
@@ -184,7 +203,10 @@ impl Reader {
     async fn made_durable(&self, told: &[(String, Outcome)], start: Now) {
         if self.sink.persist().await.is_ok() {
             for outcome in Outcome::ALL {
-                self.count(outcome.as_label(), told.iter().filter(|(_, is)| *is == outcome).count());
+                self.count(
+                    outcome.as_label(),
+                    told.iter().filter(|(_, is)| *is == outcome).count(),
+                );
             }
             return;
         }
@@ -210,7 +232,11 @@ impl Reader {
                 debug!(queue = %self.target, messages = undeleted.len(), code = first.code, "messages could not be deleted: they come again");
             }
             // What AWS faults in the request is no better the next time; it comes again and is a duplicate.
-            receipts = undeleted.into_iter().filter(|message| message.again).map(|message| message.receipt).collect();
+            receipts = undeleted
+                .into_iter()
+                .filter(|message| message.again)
+                .map(|message| message.receipt)
+                .collect();
             if !receipts.is_empty() && tries < DELETE_TRIES {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
@@ -243,7 +269,11 @@ impl Reader {
     }
 
     fn count(&self, outcome: &str, messages: usize) {
-        self.own.count_messages(&self.target, outcome, u32::try_from(messages).unwrap_or(u32::MAX));
+        self.own.count_messages(
+            &self.target,
+            outcome,
+            u32::try_from(messages).unwrap_or(u32::MAX),
+        );
     }
 }
 
@@ -274,7 +304,7 @@ struct Remembered {
 impl Remembered {
     /// True if the id is new.
     fn insert(&mut self, id: &str) -> bool {
-        let hash = crate::model::stable_hash(id);
+        let hash = model::stable_hash(id);
         if !self.ids.insert(hash) {
             return false;
         }

@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use super::{Report, Sink};
 use crate::config::{AccountPlan, FilesPlan, targets};
 use crate::metrics::own::OwnMetrics;
-use crate::model::{AccountName, Clock, Origin, TransferKey};
+use model::{AccountName, Clock, Origin, TransferKey};
 
 /// No file of targets is larger than this, in bytes.
 const LARGEST: u64 = 64 << 20;
@@ -58,7 +58,11 @@ impl Files {
             account: plan.account.clone(),
             paths: plan.paths.clone(),
             interval: plan.refresh_interval,
-            report: Report::new(Arc::clone(own), "files", plan.paths.first().map_or("", |path| path)),
+            report: Report::new(
+                Arc::clone(own),
+                "files",
+                plan.paths.first().map_or("", |path| path),
+            ),
         };
         Self {
             sources: plans.iter().map(source).collect(),
@@ -89,7 +93,8 @@ impl Files {
                     tokio::time::sleep(files.sources[source].interval).await;
                     let files = Arc::clone(&files);
                     // A panic in reading a file must not end the source.
-                    let _: Result<(), _> = tokio::task::spawn_blocking(move || files.look_at(source)).await;
+                    let _: Result<(), _> =
+                        tokio::task::spawn_blocking(move || files.look_at(source)).await;
                 }
             });
         }
@@ -102,7 +107,8 @@ impl Files {
         let paths = source.found();
         let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
         let before: BTreeMap<PathBuf, Listed> = std::mem::take(&mut listed[index]);
-        let (mut changed, mut new, mut sound) = (before.keys().any(|path| !paths.contains(path)), 0, true);
+        let (mut changed, mut new, mut sound) =
+            (before.keys().any(|path| !paths.contains(path)), 0, true);
         let mut before = before;
         for path in paths {
             let known = before.remove(&path);
@@ -113,7 +119,10 @@ impl Files {
             listed[index].insert(path, read.listed);
         }
         if changed {
-            let all = listed.iter().flat_map(BTreeMap::values).flat_map(|file| file.transfers.iter().cloned());
+            let all = listed
+                .iter()
+                .flat_map(BTreeMap::values)
+                .flat_map(|file| file.transfers.iter().cloned());
             self.sink.replace(Origin::Files, all.collect());
         }
         drop(listed);
@@ -129,33 +138,61 @@ impl Files {
     fn read(&self, path: &Path, source: &Source, known: Option<Listed>) -> ReadFile {
         let (text, content) = match text(path) {
             Ok(text) => {
-                let hash = crate::model::stable_hash(&text);
+                let hash = model::stable_hash(&text);
                 (Ok(text), hash)
             }
             Err(error) => {
                 let error = error.to_string();
-                let hash = crate::model::stable_hash(&error);
+                let hash = model::stable_hash(&error);
                 (Err(error), hash)
             }
         };
-        let before = known.as_ref().map_or_else(Arc::default, |known| Arc::clone(&known.transfers));
+        let before = known
+            .as_ref()
+            .map_or_else(Arc::default, |known| Arc::clone(&known.transfers));
         if let Some(known) = known.filter(|known| known.content == content) {
-            return ReadFile { listed: known, changed: false, new: 0 };
+            return ReadFile {
+                listed: known,
+                changed: false,
+                new: 0,
+            };
         }
         let name = path.display().to_string();
         let read = text.and_then(|text| {
-            targets(&name, &text, &self.accounts, source.account.as_ref()).map_err(|problems| problems.to_string())
+            targets(&name, &text, &self.accounts, source.account.as_ref())
+                .map_err(|problems| problems.to_string())
         });
         match read {
             Ok(transfers) => {
                 let transfers = BTreeSet::from_iter(transfers);
                 let new = transfers.difference(&before).count();
-                info!(file = name, transfers = transfers.len(), new, "targets read");
-                ReadFile { listed: Listed { content, fault: None, transfers: Arc::new(transfers) }, changed: true, new }
+                info!(
+                    file = name,
+                    transfers = transfers.len(),
+                    new,
+                    "targets read"
+                );
+                ReadFile {
+                    listed: Listed {
+                        content,
+                        fault: None,
+                        transfers: Arc::new(transfers),
+                    },
+                    changed: true,
+                    new,
+                }
             }
             Err(fault) => {
                 warn!(file = name, kept = before.len(), %fault, "targets cannot be read: what the file last listed is kept");
-                ReadFile { listed: Listed { content, fault: Some(fault), transfers: before }, changed: false, new: 0 }
+                ReadFile {
+                    listed: Listed {
+                        content,
+                        fault: Some(fault),
+                        transfers: before,
+                    },
+                    changed: false,
+                    new: 0,
+                }
             }
         }
     }
@@ -174,14 +211,23 @@ impl Source {
 
     /// The files that the globs find, each once.
     fn found(&self) -> BTreeSet<PathBuf> {
-        let found = self.paths.iter().filter_map(|path| glob::glob(path).ok()).flatten();
-        found.filter_map(Result::ok).filter(|path| path.is_file()).collect()
+        let found = self
+            .paths
+            .iter()
+            .filter_map(|path| glob::glob(path).ok())
+            .flatten();
+        found
+            .filter_map(Result::ok)
+            .filter(|path| path.is_file())
+            .collect()
     }
 }
 
 fn text(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    File::open(path)?
+        .take(LARGEST + 1)
+        .read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST {
         return Err(io::Error::other("more than 64 MiB"));
     }

@@ -22,8 +22,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::metrics::own::OwnMetrics;
-use crate::model::{AccountName, ConnectorDetails, ConnectorId, Fact, Now, Origin, TransferKey};
 use crate::tracker::Learned;
+use model::{AccountName, ConnectorDetails, ConnectorId, Fact, Now, Origin, TransferKey};
 
 /// What was learned is in memory alone: the store does not take it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,7 +40,11 @@ pub trait Sink: Send + Sync + 'static {
     fn replace(&self, origin: Origin, transfers: BTreeSet<TransferKey>);
 
     /// Takes in which connectors an account has now, and what AWS tells of them.
-    fn connectors(&self, account: &AccountName, listed: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>);
+    fn connectors(
+        &self,
+        account: &AccountName,
+        listed: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
+    );
 
     /// Ends when all that was learned before is durable. At once where there is no store.
     fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), NotDurable>> + Send + '_>>;
@@ -59,18 +63,25 @@ impl Report {
     /// others of its kind. Its counter stands at 0 from here on.
     pub fn new(own: Arc<OwnMetrics>, source: &'static str, target: &str) -> Self {
         own.count_discovered(source, target, 0);
-        Self { own, source, target: target.into() }
+        Self {
+            own,
+            source,
+            target: target.into(),
+        }
     }
 
     /// A look has ended well, and has told so many transfers that were not known.
     pub fn succeeded(&self, now: Now, duration: Duration, transfers: usize) {
-        self.own.note_discovery(self.source, &self.target, Some(now), duration);
-        self.own.count_discovered(self.source, &self.target, transfers);
+        self.own
+            .note_discovery(self.source, &self.target, Some(now), duration);
+        self.own
+            .count_discovered(self.source, &self.target, transfers);
     }
 
     /// A look has failed.
     pub fn failed(&self, duration: Duration) {
-        self.own.note_discovery(self.source, &self.target, None, duration);
+        self.own
+            .note_discovery(self.source, &self.target, None, duration);
     }
 }
 
@@ -81,7 +92,12 @@ pub struct Include(Vec<glob::Pattern>);
 impl Include {
     /// The globs of a plan, which are sound.
     pub fn new(globs: &[String]) -> Self {
-        Self(globs.iter().filter_map(|glob| glob::Pattern::new(glob).ok()).collect())
+        Self(
+            globs
+                .iter()
+                .filter_map(|glob| glob::Pattern::new(glob).ok())
+                .collect(),
+        )
     }
 
     /// True if a glob takes the id, or there is none.
@@ -96,7 +112,9 @@ mod tests {
 
     #[test]
     fn without_globs_every_connector_is_taken() {
-        let include = |globs: &[&str]| Include::new(&globs.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let include = |globs: &[&str]| {
+            Include::new(&globs.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
         assert!(include(&[]).takes("c-0123456789abcdef0"));
         assert!(include(&["c-9*", "c-0*"]).takes("c-0123456789abcdef0"));
         assert!(include(&["c-0123456789abcdef[0-9]"]).takes("c-0123456789abcdef0"));

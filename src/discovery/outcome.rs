@@ -2,8 +2,8 @@
 
 use super::Sink;
 use super::body::Body;
-use crate::model::{Fact, Origin};
 use crate::tracker::Learned;
+use model::{Fact, Origin};
 
 /// What a body turned out to be; the label `outcome` of `aws_transfer_exporter_discovery_messages_total`, which has
 /// `failed` as well.
@@ -20,7 +20,12 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    pub(super) const ALL: [Self; 4] = [Self::Understood, Self::Duplicate, Self::Foreign, Self::Unknown];
+    pub(super) const ALL: [Self; 4] = [
+        Self::Understood,
+        Self::Duplicate,
+        Self::Foreign,
+        Self::Unknown,
+    ];
 
     pub(super) fn as_label(self) -> &'static str {
         match self {
@@ -35,17 +40,28 @@ impl Outcome {
 /// Has `sink` learn what `body` says, and logs files that have failed. Answers the outcome, and how many transfers were
 /// not known from this origin before.
 pub(super) fn learn(sink: &dyn Sink, body: &Body, origin: Origin) -> (Outcome, usize) {
-    let Body::Facts(facts) = body else { return (Outcome::Foreign, 0) };
+    let Body::Facts(facts) = body else {
+        return (Outcome::Foreign, 0);
+    };
     if facts.is_empty() {
         return (Outcome::Understood, 0);
     }
     let learned = sink.learn(facts, origin);
     let is_news = |learned: &&Learned| matches!(learned, Learned::News { .. });
     let mut transfers = 0;
-    for (fact, learned) in facts.iter().zip(&learned).filter(|(_, learned)| is_news(learned)) {
+    for (fact, learned) in facts
+        .iter()
+        .zip(&learned)
+        .filter(|(_, learned)| is_news(learned))
+    {
         match (fact, learned) {
             (Fact::Started(_), _) => transfers += 1,
-            (Fact::FileEnded(file), Learned::News { failed: Some(failed) }) => failed.log(&file.key),
+            (
+                Fact::FileEnded(file),
+                Learned::News {
+                    failed: Some(failed),
+                },
+            ) => failed.log(&file.key),
             _ => {}
         }
     }

@@ -9,7 +9,7 @@ use super::encoder::Encoder;
 use super::families::Kind;
 use super::format::{Dialect, Encoding};
 use super::state::{PagedFamily, Row};
-use crate::model::{ConnectorView, Page, Snapshot, TransferView};
+use model::{ConnectorView, Page, Snapshot, TransferView};
 
 /// A piece goes when so many answers in a row had no use for it: no client asks for its format and encoding any more.
 const KEPT_FOR_ANSWERS: u64 = 100;
@@ -47,7 +47,11 @@ impl Key {
     fn new<T>(family: &PagedFamily<T>, dialect: Dialect, encoding: Encoding) -> Self {
         // The samples of a gauge are the same in both text formats.
         let same = dialect == Dialect::OpenMetrics && family.descriptor.kind == Kind::Gauge;
-        Self { family: family.descriptor.name, dialect: if same { Dialect::Text } else { dialect }, encoding }
+        Self {
+            family: family.descriptor.name,
+            dialect: if same { Dialect::Text } else { dialect },
+            encoding,
+        }
     }
 }
 
@@ -77,7 +81,11 @@ impl Cache {
     /// Bytes of all pieces.
     pub fn bytes(&self) -> usize {
         fn of<T>(pages: &Pages<T>) -> usize {
-            pages.values().flat_map(|(_, pieces)| pieces.values()).map(|kept| kept.piece.bytes.len()).sum()
+            pages
+                .values()
+                .flat_map(|(_, pieces)| pieces.values())
+                .map(|kept| kept.piece.bytes.len())
+                .sum()
         }
         of(&self.transfers) + of(&self.connectors)
     }
@@ -99,7 +107,9 @@ impl Cache {
         compressor: &mut Compressor,
     ) -> io::Result<Vec<Piece>> {
         let key = Key::new(family, dialect, compressor.encoding());
-        self.pieces(pages, family, key, dialect, |text| compressor.compress(text))
+        self.pieces(pages, family, key, dialect, |text| {
+            compressor.compress(text)
+        })
     }
 
     /// The length of the samples of one family in all pages.
@@ -111,7 +121,9 @@ impl Cache {
     ) -> usize {
         let key = Key::new(family, dialect, Encoding::Identity);
         let measure = |text: &[u8]| Ok(Piece::uncompressed(text));
-        let pieces = self.pieces(pages, family, key, dialect, measure).unwrap_or_default();
+        let pieces = self
+            .pieces(pages, family, key, dialect, measure)
+            .unwrap_or_default();
         pieces.iter().map(|piece| piece.length).sum()
     }
 
@@ -129,7 +141,9 @@ impl Cache {
         let answers = self.answers;
         let known = T::known(self);
         let pieces = pages.iter().map(|page| {
-            let (_, pieces) = known.entry(address(page)).or_insert_with(|| (Arc::clone(page), HashMap::new()));
+            let (_, pieces) = known
+                .entry(address(page))
+                .or_insert_with(|| (Arc::clone(page), HashMap::new()));
             if let Some(kept) = pieces.get_mut(&key) {
                 kept.asked = answers;
                 return Ok(kept.piece.clone());
@@ -140,7 +154,13 @@ impl Cache {
                 (family.write)(row, &mut encoder);
             }
             let piece = make(&encoder.out)?;
-            pieces.insert(key, Kept { piece: piece.clone(), asked: answers });
+            pieces.insert(
+                key,
+                Kept {
+                    piece: piece.clone(),
+                    asked: answers,
+                },
+            );
             Ok(piece)
         });
         let pieces = pieces.collect();

@@ -35,7 +35,10 @@ pub(super) struct Piece {
 impl Piece {
     /// The length alone.
     pub(super) fn uncompressed(text: &[u8]) -> Self {
-        Self { length: text.len(), ..Self::default() }
+        Self {
+            length: text.len(),
+            ..Self::default()
+        }
     }
 }
 
@@ -57,7 +60,10 @@ impl Compressor {
             Encoding::Zstd => Coder::Zstd(zstd::bulk::Compressor::new(ZSTD_LEVEL)?),
             Encoding::Gzip | Encoding::Identity => Coder::Gzip(Compress::new(GZIP_LEVEL, false)),
         };
-        Ok(Self { coder, out: Vec::new() })
+        Ok(Self {
+            coder,
+            out: Vec::new(),
+        })
     }
 
     pub(super) fn encoding(&self) -> Encoding {
@@ -78,12 +84,17 @@ impl Compressor {
                 crc32fast::hash(text)
             }
             Coder::Zstd(zstd) => {
-                self.out.reserve(zstd::zstd_safe::compress_bound(text.len()));
+                self.out
+                    .reserve(zstd::zstd_safe::compress_bound(text.len()));
                 zstd.compress_to_buffer(text, &mut self.out)?;
                 0
             }
         };
-        Ok(Piece { bytes: Bytes::copy_from_slice(&self.out), length: text.len(), crc })
+        Ok(Piece {
+            bytes: Bytes::copy_from_slice(&self.out),
+            length: text.len(),
+            crc,
+        })
     }
 }
 
@@ -118,7 +129,13 @@ impl Joined {
             Encoding::Zstd | Encoding::Identity => Vec::new(),
         };
         let compressor = Compressor::new(encoding)?;
-        Ok(Self { compressor, plain: Vec::new(), out, checksum: Hasher::new(), length: 0 })
+        Ok(Self {
+            compressor,
+            plain: Vec::new(),
+            out,
+            checksum: Hasher::new(),
+            length: 0,
+        })
     }
 
     /// What the pieces of this body are made with.
@@ -144,7 +161,8 @@ impl Joined {
     fn add(&mut self, piece: &Piece) {
         if piece.length > 0 {
             let length = piece.length as u64;
-            self.checksum.combine(&Hasher::new_with_initial_len(piece.crc, length));
+            self.checksum
+                .combine(&Hasher::new_with_initial_len(piece.crc, length));
             self.length += length;
             self.out.push(piece.bytes.clone());
         }
@@ -226,7 +244,9 @@ mod tests {
         for text in [noise, b"a".repeat(3_000_000)] {
             let (whole, body) = joined(Encoding::Gzip, &[(false, text)]);
             let mut read = Vec::new();
-            flate2::bufread::GzDecoder::new(body.as_slice()).read_to_end(&mut read).unwrap();
+            flate2::bufread::GzDecoder::new(body.as_slice())
+                .read_to_end(&mut read)
+                .unwrap();
             assert!(read == whole);
         }
     }

@@ -7,8 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::families::Family;
 use super::format::Dialect;
 use super::{protobuf, text};
-use crate::model::{
-    ConnectorLabels, DOCUMENTED_FAILURE_CODES, DURATION_BOUNDS, Durations, FileStatus, TransferId, TransferState,
+use model::{
+    ConnectorLabels, DOCUMENTED_FAILURE_CODES, DURATION_BOUNDS, Durations, FileStatus, TransferId,
+    TransferState,
 };
 
 /// An exemplar's label names and values together have at most this many characters
@@ -42,7 +43,10 @@ impl From<f64> for Value {
 }
 
 impl Value {
-    #[expect(clippy::cast_precision_loss, reason = "the formats have doubles alone; counts are far below 2^53")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "the formats have doubles alone; counts are far below 2^53"
+    )]
     fn as_f64(self) -> f64 {
         match self {
             Self::Integer(value) => value as f64,
@@ -103,20 +107,38 @@ pub(super) struct Ready {
 
 impl Ready {
     fn new(dialect: Dialect) -> Self {
-        let status = |status: FileStatus| Further::new(dialect, &[("status", status.as_str()), ("failure_code", "")]);
-        let code = |code| Further::new(dialect, &[("status", FileStatus::Failed.as_str()), ("failure_code", code)]);
+        let status = |status: FileStatus| {
+            Further::new(
+                dialect,
+                &[("status", status.as_str()), ("failure_code", "")],
+            )
+        };
+        let code = |code| {
+            Further::new(
+                dialect,
+                &[
+                    ("status", FileStatus::Failed.as_str()),
+                    ("failure_code", code),
+                ],
+            )
+        };
         Self {
             none: Further::new(dialect, &[]),
             statuses: FileStatus::MODELLED.map(status),
             codes: DOCUMENTED_FAILURE_CODES.map(code),
-            states: TransferState::ALL.map(|state| Further::new(dialect, &[("state", state.as_label())])),
+            states: TransferState::ALL
+                .map(|state| Further::new(dialect, &[("state", state.as_label())])),
         }
     }
 
     fn of(dialect: Dialect) -> &'static Self {
         static TEXT: LazyLock<Ready> = LazyLock::new(|| Ready::new(Dialect::Text));
         static PROTOBUF: LazyLock<Ready> = LazyLock::new(|| Ready::new(Dialect::Protobuf));
-        if dialect == Dialect::Protobuf { &PROTOBUF } else { &TEXT }
+        if dialect == Dialect::Protobuf {
+            &PROTOBUF
+        } else {
+            &TEXT
+        }
     }
 }
 
@@ -221,7 +243,12 @@ impl Encoder {
     pub(super) fn gauge_of(&mut self, further: &Further, value: impl Into<Value>) {
         let value = value.into();
         if self.dialect == Dialect::Protobuf {
-            return protobuf::metric(&mut self.out, &self.row, &further.0, &protobuf::gauge(value.as_f64()));
+            return protobuf::metric(
+                &mut self.out,
+                &self.row,
+                &further.0,
+                &protobuf::gauge(value.as_f64()),
+            );
         }
         self.series(further);
         value.write_line_end(&mut self.out);
@@ -252,7 +279,9 @@ impl Encoder {
         let value = value.into();
         let exemplar = exemplar
             .map(|(id, at)| (TRANSFER_ID, id.as_str(), *at))
-            .filter(|(name, id, _)| name.chars().count() + id.chars().count() <= EXEMPLAR_CHARACTERS);
+            .filter(|(name, id, _)| {
+                name.chars().count() + id.chars().count() <= EXEMPLAR_CHARACTERS
+            });
         if self.dialect == Dialect::Protobuf {
             let counter = protobuf::counter(value.as_f64(), created, exemplar);
             return protobuf::metric(&mut self.out, &self.row, &further.0, &counter);
@@ -286,19 +315,33 @@ impl Encoder {
     }
 
     /// All samples of a histogram: `buckets` are cumulative counts and upper bounds, without the infinite one.
-    pub(super) fn histogram(&mut self, count: u64, sum: f64, buckets: &[(u64, f64)], created: SystemTime) {
+    pub(super) fn histogram(
+        &mut self,
+        count: u64,
+        sum: f64,
+        buckets: &[(u64, f64)],
+        created: SystemTime,
+    ) {
         if self.dialect == Dialect::Protobuf {
             let histogram = protobuf::histogram(count, sum, buckets.iter().copied(), created);
             return protobuf::metric(&mut self.out, &self.row, &[], &histogram);
         }
         let bounds = buckets.iter().map(|(count, bound)| {
             // `OpenMetrics` has one spelling for a bound: `1.0`, where the text format has always told `1`.
-            let bound = if self.dialect == Dialect::OpenMetrics { format!("{bound:?}") } else { bound.to_string() };
+            let bound = if self.dialect == Dialect::OpenMetrics {
+                format!("{bound:?}")
+            } else {
+                bound.to_string()
+            };
             (*count, bound)
         });
         let bounds: Vec<_> = bounds.chain([(count, "+Inf".to_owned())]).collect();
         for (count, bound) in bounds {
-            self.line("_bucket", &Further::new(self.dialect, &[("le", &bound)]), count);
+            self.line(
+                "_bucket",
+                &Further::new(self.dialect, &[("le", &bound)]),
+                count,
+            );
         }
         let none = &self.ready().none;
         self.line("_sum", none, sum);
@@ -311,10 +354,14 @@ impl Encoder {
     /// All samples of durations: in classic buckets, and in the exponential ones where the format has them.
     pub(super) fn durations(&mut self, durations: &Durations, created: SystemTime) {
         let mut cumulative = 0;
-        let classic = durations.classic.iter().zip(DURATION_BOUNDS).map(|(count, bound)| {
-            cumulative += count;
-            (cumulative, bound)
-        });
+        let classic = durations
+            .classic
+            .iter()
+            .zip(DURATION_BOUNDS)
+            .map(|(count, bound)| {
+                cumulative += count;
+                (cumulative, bound)
+            });
         let classic: Vec<_> = classic.collect();
         if self.dialect == Dialect::Protobuf {
             let histogram = protobuf::native_histogram(durations, classic.into_iter(), created);
@@ -325,12 +372,17 @@ impl Encoder {
 
     /// A whole line of the text formats, whose name is the family's with a suffix.
     fn line(&mut self, suffix: &str, further: &Further, value: impl Into<Value>) {
-        self.out.extend_from_slice(self.family.base_name().as_bytes());
+        self.out
+            .extend_from_slice(self.family.base_name().as_bytes());
         self.out.extend_from_slice(suffix.as_bytes());
         let labels = &self.row[self.labels_at..];
         if labels.is_empty() {
             // Without the comma before the first of them, and without braces around none.
-            let further = if further.0.len() > 2 { &further.0[1..] } else { b" " };
+            let further = if further.0.len() > 2 {
+                &further.0[1..]
+            } else {
+                b" "
+            };
             if further.len() > 1 {
                 self.out.push(b'{');
             }
@@ -366,5 +418,7 @@ pub(super) fn head(out: &mut Vec<u8>, dialect: Dialect, family: &Family, samples
 
 /// Seconds since the Unix epoch; zero for a time before it.
 pub(super) fn unix_seconds(at: SystemTime) -> f64 {
-    at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+    at.duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64()
 }

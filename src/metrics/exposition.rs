@@ -14,7 +14,7 @@ use super::families::{self, Source};
 use super::format::{Dialect, Encoding};
 use super::state::{self, PagedFamily, Row};
 use super::{Scrape, Wanted};
-use crate::model::{ConnectorView, Snapshot, TransferView};
+use model::{ConnectorView, Snapshot, TransferView};
 
 /// A streamed piece is at least this long, but for the last; and longer by one row at most.
 const PIECE: usize = 64 * 1024;
@@ -46,7 +46,9 @@ pub fn exposition(scrape: &Scrape<'_>, wanted: &Wanted, cache: &Mutex<Cache>) ->
     let dialect = wanted.format.dialect();
     let parts = parts(scrape, wanted);
     if wanted.encoding == Encoding::Identity {
-        return Ok(Body::Streamed(Box::new(Stream::new(scrape, dialect, parts, cache))));
+        return Ok(Body::Streamed(Box::new(Stream::new(
+            scrape, dialect, parts, cache,
+        ))));
     }
     // Held while pages are compressed: a second scrape waits for the first, and finds their pieces made.
     let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,7 +77,11 @@ fn parts(scrape: &Scrape<'_>, wanted: &Wanted) -> Vec<Part> {
     let gathered = scrape.own.gather();
     let mut parts = Vec::new();
     let mut written = Vec::new();
-    for family in families::ALL.iter().copied().filter(|family| wanted.filter.admits(family.name)) {
+    for family in families::ALL
+        .iter()
+        .copied()
+        .filter(|family| wanted.filter.admits(family.name))
+    {
         let paged = None
             .or_else(|| paged(family.name, scrape).map(Part::Transfers))
             .or_else(|| paged(family.name, scrape).map(Part::Connectors));
@@ -105,9 +111,13 @@ fn parts(scrape: &Scrape<'_>, wanted: &Wanted) -> Vec<Part> {
 
 /// The family of this name if it is told by pages of `T`, and one of their rows has a sample of it.
 fn paged<T: Row>(name: &str, scrape: &Scrape<'_>) -> Option<&'static PagedFamily<T>> {
-    let paged = T::FAMILIES.iter().find(|paged| paged.descriptor.name == name)?;
+    let paged = T::FAMILIES
+        .iter()
+        .find(|paged| paged.descriptor.name == name)?;
     let mut encoder = Encoder::new(Dialect::Text, paged.descriptor);
-    let mut rows = T::pages(&scrape.snapshot).iter().flat_map(|page| page.iter());
+    let mut rows = T::pages(&scrape.snapshot)
+        .iter()
+        .flat_map(|page| page.iter());
     rows.any(|row| {
         (paged.write)(row, &mut encoder);
         !encoder.out.is_empty()
@@ -122,9 +132,19 @@ fn join<T: Cached>(
     dialect: Dialect,
     cache: &mut Cache,
 ) -> io::Result<()> {
-    let pieces = cache.compressed(T::pages(&scrape.snapshot), paged, dialect, joined.compressor())?;
+    let pieces = cache.compressed(
+        T::pages(&scrape.snapshot),
+        paged,
+        dialect,
+        joined.compressor(),
+    )?;
     let mut head = Vec::new();
-    encoder::head(&mut head, dialect, paged.descriptor, pieces.iter().map(|piece| piece.length).sum());
+    encoder::head(
+        &mut head,
+        dialect,
+        paged.descriptor,
+        pieces.iter().map(|piece| piece.length).sum(),
+    );
     joined.plain(&head);
     for piece in &pieces {
         joined.piece(piece)?;
@@ -144,7 +164,8 @@ struct Stream {
 impl Stream {
     fn new(scrape: &Scrape<'_>, dialect: Dialect, parts: Vec<Part>, cache: &Mutex<Cache>) -> Self {
         // In protobuf the head of a family tells the length of its samples.
-        let mut lengths = (dialect == Dialect::Protobuf).then(|| cache.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut lengths = (dialect == Dialect::Protobuf)
+            .then(|| cache.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(cache) = &mut lengths {
             cache.begin(&scrape.snapshot);
         }
@@ -188,8 +209,12 @@ impl Iterator for Stream {
                     self.encoder.out.append(bytes);
                     true
                 }
-                Part::Transfers(paged) => rows(&self.snapshot, paged, (page, row), &mut self.encoder),
-                Part::Connectors(paged) => rows(&self.snapshot, paged, (page, row), &mut self.encoder),
+                Part::Transfers(paged) => {
+                    rows(&self.snapshot, paged, (page, row), &mut self.encoder)
+                }
+                Part::Connectors(paged) => {
+                    rows(&self.snapshot, paged, (page, row), &mut self.encoder)
+                }
             };
             if ended {
                 self.current = None;
@@ -206,7 +231,9 @@ fn head<T: Cached>(
     paged: &'static PagedFamily<T>,
     lengths: Option<&mut Cache>,
 ) -> Part {
-    let samples = lengths.map_or(0, |cache| cache.length(T::pages(&scrape.snapshot), paged, dialect));
+    let samples = lengths.map_or(0, |cache| {
+        cache.length(T::pages(&scrape.snapshot), paged, dialect)
+    });
     let mut head = Vec::new();
     encoder::head(&mut head, dialect, paged.descriptor, samples);
     Part::Written(head)

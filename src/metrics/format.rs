@@ -57,7 +57,10 @@ impl Escaping {
 
 impl Format {
     /// The text format that everything reads.
-    pub const TEXT: Self = Self { kind: FormatKind::Text0_0_4, escaping: None };
+    pub const TEXT: Self = Self {
+        kind: FormatKind::Text0_0_4,
+        escaping: None,
+    };
 
     pub(super) fn dialect(self) -> Dialect {
         match self.kind {

@@ -21,8 +21,8 @@ mod text;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::model::Snapshot;
 use format::{Encoding, Format};
+use model::Snapshot;
 use own::OwnMetrics;
 
 /// What one scrape tells.
@@ -53,7 +53,11 @@ pub struct Wanted {
 impl Wanted {
     /// Every family as plain text 0.0.4.
     pub fn everything() -> Self {
-        Self { filter: NameFilter::default(), format: Format::TEXT, encoding: Encoding::Identity }
+        Self {
+            filter: NameFilter::default(),
+            format: Format::TEXT,
+            encoding: Encoding::Identity,
+        }
     }
 }
 
@@ -75,6 +79,8 @@ impl NameFilter {
 
     /// True if a family is wanted whose values come from AWS.
     pub fn admits_state(&self) -> bool {
-        families::ALL.iter().any(|family| family.source == families::Source::Sweep && self.admits(family.name))
+        families::ALL
+            .iter()
+            .any(|family| family.source == families::Source::Sweep && self.admits(family.name))
     }
 }

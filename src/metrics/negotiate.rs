@@ -7,7 +7,9 @@ use super::format::{Encoding, Escaping, Format, FormatKind};
 pub fn format(accept: Option<&str>) -> Format {
     let mut best = (Format::TEXT, 0);
     for element in elements(accept.unwrap_or_default(), ',') {
-        let Some((format, weight)) = media_range(element) else { continue };
+        let Some((format, weight)) = media_range(element) else {
+            continue;
+        };
         if weight > best.1 {
             best = (format, weight);
         }
@@ -22,14 +24,20 @@ fn media_range(element: &str) -> Option<(Format, u32)> {
     let (mut version, mut proto, mut encoding, mut escaping) = ("", "", "", None);
     let mut weight = WHOLE;
     for parameter in parts {
-        let Some((name, value)) = parameter.split_once('=') else { continue };
+        let Some((name, value)) = parameter.split_once('=') else {
+            continue;
+        };
         let value = value.trim().trim_matches('"');
         match name.trim().to_ascii_lowercase().as_str() {
             "q" => weight = thousandths(value)?,
             "version" => version = value,
             "proto" => proto = value,
             "encoding" => encoding = value,
-            "escaping" => escaping = Escaping::ALL.into_iter().find(|known| known.as_str() == value),
+            "escaping" => {
+                escaping = Escaping::ALL
+                    .into_iter()
+                    .find(|known| known.as_str() == value)
+            }
             _ => {}
         }
     }
@@ -47,7 +55,8 @@ fn media_range(element: &str) -> Option<(Format, u32)> {
         _ => return None,
     };
     // The older versions know nothing of it.
-    let escaping = escaping.filter(|_| !matches!(kind, FormatKind::Text0_0_4 | FormatKind::OpenMetrics0_0_1));
+    let escaping =
+        escaping.filter(|_| !matches!(kind, FormatKind::Text0_0_4 | FormatKind::OpenMetrics0_0_1));
     Some((Format { kind, escaping }, weight))
 }
 
@@ -56,13 +65,17 @@ fn media_range(element: &str) -> Option<(Format, u32)> {
 /// name it last, and among those are readers that stop after the first frame of several (dotnet/runtime#129038,
 /// seanmonstar/reqwest#2574), where a gzip body is one member and read whole by all.
 pub fn encoding(accept_encoding: Option<&str>) -> Encoding {
-    let Some(header) = accept_encoding else { return Encoding::Identity };
+    let Some(header) = accept_encoding else {
+        return Encoding::Identity;
+    };
     let (mut gzip, mut identity, mut any) = (None, None, None);
     let mut best = (0, Encoding::Identity);
     for element in header.split(',') {
         let mut parts = element.split(';');
         let coding = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
-        let Some(weight) = weight(parts) else { continue };
+        let Some(weight) = weight(parts) else {
+            continue;
+        };
         let compressed = match coding.as_str() {
             "gzip" | "x-gzip" => {
                 gzip = Some(weight);
@@ -90,7 +103,11 @@ pub fn encoding(accept_encoding: Option<&str>) -> Encoding {
     }
     // An identity that the header does not name is acceptable, and less wanted than what it does name.
     let identity = identity.or(any).unwrap_or(1);
-    if best.0 > 0 && best.0 >= identity { best.1 } else { Encoding::Identity }
+    if best.0 > 0 && best.0 >= identity {
+        best.1
+    } else {
+        Encoding::Identity
+    }
 }
 
 const WHOLE: u32 = 1_000;

@@ -73,7 +73,11 @@ const CLIENTS: [(&str, &str, &str); 19] = [
         "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8",
     ),
     // lib/promscrape/client.go of VictoriaMetrics.
-    ("vmagent", "text/plain;version=0.0.4;q=1,*/*;q=0.1", "text/plain; version=0.0.4; charset=utf-8"),
+    (
+        "vmagent",
+        "text/plain;version=0.0.4;q=1,*/*;q=0.1",
+        "text/plain; version=0.0.4; charset=utf-8",
+    ),
     // `acceptHeader` in plugins/inputs/prometheus/prometheus.go of Telegraf.
     (
         "Telegraf",
@@ -101,8 +105,16 @@ const CLIENTS: [(&str, &str, &str); 19] = [
         "text/plain; version=0.0.4; charset=utf-8",
     ),
     ("empty", "", "text/plain; version=0.0.4; charset=utf-8"),
-    ("something else", "application/json, image/*;q=0.5", "text/plain; version=0.0.4; charset=utf-8"),
-    ("nonsense", ";;,,=\";q=,text/,/;q=9, \u{fc}", "text/plain; version=0.0.4; charset=utf-8"),
+    (
+        "something else",
+        "application/json, image/*;q=0.5",
+        "text/plain; version=0.0.4; charset=utf-8",
+    ),
+    (
+        "nonsense",
+        ";;,,=\";q=,text/,/;q=9, \u{fc}",
+        "text/plain; version=0.0.4; charset=utf-8",
+    ),
 ];
 
 #[test]
@@ -120,17 +132,38 @@ fn parameters_may_be_quoted_spelt_with_capitals_and_in_any_order() {
             "Application/OpenMetrics-Text ; Q=0.9 ; Version=\"1.0.0\", text/plain;q=0.8",
             "application/openmetrics-text; version=1.0.0; charset=utf-8",
         ),
-        ("text/plain;x=\"a,b;c\";version=1.0.0", "text/plain; version=1.0.0; charset=utf-8"),
+        (
+            "text/plain;x=\"a,b;c\";version=1.0.0",
+            "text/plain; version=1.0.0; charset=utf-8",
+        ),
         (
             "application/vnd.google.protobuf;encoding=\"delimited\";escaping=values;proto=io.prometheus.client.MetricFamily",
             "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping=values",
         ),
-        ("text/plain;version=1.0.0;escaping=unheard-of", "text/plain; version=1.0.0; charset=utf-8"),
-        ("application/openmetrics-text", "application/openmetrics-text; version=0.0.1; charset=utf-8"),
-        ("application/openmetrics-text;version=1.0.0;q=0, */*", "text/plain; version=0.0.4; charset=utf-8"),
-        ("application/openmetrics-text;version=1.0.0;q=1.5", "text/plain; version=0.0.4; charset=utf-8"),
-        ("application/vnd.google.protobuf", "text/plain; version=0.0.4; charset=utf-8"),
-        ("text/plain;version=0.0.4;escaping=dots", "text/plain; version=0.0.4; charset=utf-8"),
+        (
+            "text/plain;version=1.0.0;escaping=unheard-of",
+            "text/plain; version=1.0.0; charset=utf-8",
+        ),
+        (
+            "application/openmetrics-text",
+            "application/openmetrics-text; version=0.0.1; charset=utf-8",
+        ),
+        (
+            "application/openmetrics-text;version=1.0.0;q=0, */*",
+            "text/plain; version=0.0.4; charset=utf-8",
+        ),
+        (
+            "application/openmetrics-text;version=1.0.0;q=1.5",
+            "text/plain; version=0.0.4; charset=utf-8",
+        ),
+        (
+            "application/vnd.google.protobuf",
+            "text/plain; version=0.0.4; charset=utf-8",
+        ),
+        (
+            "text/plain;version=0.0.4;escaping=dots",
+            "text/plain; version=0.0.4; charset=utf-8",
+        ),
     ] {
         assert_eq!(format(Some(accept)).to_string(), content_type, "{accept}");
     }

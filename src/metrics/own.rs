@@ -8,16 +8,20 @@ use std::time::{Duration, SystemTime};
 
 use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
-use prometheus::{Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, Opts, Registry};
+use prometheus::{
+    Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, Opts, Registry,
+};
 
 use super::encoder::Encoder;
 use super::families::{self, Family, Kind};
-use crate::model::{Account, Now, Shard};
+use model::{Account, Now, Shard};
 
 pub use web::{Refused, WebMetrics};
 
 /// Buckets of the request duration, in seconds: a few milliseconds to the longest time-out.
-const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const BUCKETS: [f64; 11] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
 
 /// Counters and gauges that live as long as the process.
 pub struct OwnMetrics {
@@ -93,11 +97,18 @@ impl OwnMetrics {
         let gauge = |family: &Family| Gauge::with_opts(opts(family));
         let gauges = |family: &Family| GaugeVec::new(opts(family), family.labels);
         let counters = |family: &Family| CounterVec::new(opts(family), family.labels);
-        let durations = HistogramOpts::from(opts(&families::API_REQUEST_DURATION)).buckets(BUCKETS.to_vec());
+        let durations =
+            HistogramOpts::from(opts(&families::API_REQUEST_DURATION)).buckets(BUCKETS.to_vec());
         let own = Self {
-            requests: CounterVec::new(opts(&families::API_REQUESTS), families::API_REQUESTS.labels)?,
+            requests: CounterVec::new(
+                opts(&families::API_REQUESTS),
+                families::API_REQUESTS.labels,
+            )?,
             durations: HistogramVec::new(durations, families::API_REQUEST_DURATION.labels)?,
-            rate_limit: GaugeVec::new(opts(&families::API_RATE_LIMIT), families::API_RATE_LIMIT.labels)?,
+            rate_limit: GaugeVec::new(
+                opts(&families::API_RATE_LIMIT),
+                families::API_RATE_LIMIT.labels,
+            )?,
             sweep: gauge(&families::SWEEP_DURATION)?,
             reload_ok: gauge(&families::CONFIG_RELOAD_OK)?,
             reload_at: gauge(&families::CONFIG_RELOAD_AT)?,
@@ -124,7 +135,8 @@ impl OwnMetrics {
                 up: gauge(&families::STORAGE_UP)?,
                 size: gauge(&families::STORAGE_SIZE)?,
                 writes: Histogram::with_opts(
-                    HistogramOpts::from(opts(&families::STORAGE_WRITE_DURATION)).buckets(BUCKETS.to_vec()),
+                    HistogramOpts::from(opts(&families::STORAGE_WRITE_DURATION))
+                        .buckets(BUCKETS.to_vec()),
                 )?,
                 errors: Counter::with_opts(opts(&families::STORAGE_WRITE_ERRORS))?,
             },
@@ -132,7 +144,9 @@ impl OwnMetrics {
             registry,
         };
         let build = GaugeVec::new(opts(&families::BUILD_INFO), families::BUILD_INFO.labels)?;
-        build.with_label_values(&[env!("CARGO_PKG_VERSION"), env!("RUSTC_VERSION")]).set(1.0);
+        build
+            .with_label_values(&[env!("CARGO_PKG_VERSION"), env!("RUSTC_VERSION")])
+            .set(1.0);
         let collectors: [Box<dyn Collector>; 20] = [
             Box::new(own.discovery.up.clone()),
             Box::new(own.discovery.last_success.clone()),
@@ -159,7 +173,9 @@ impl OwnMetrics {
             own.registry.register(collector)?;
         }
         #[cfg(target_os = "linux")]
-        own.registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        own.registry.register(Box::new(
+            prometheus::process_collector::ProcessCollector::for_self(),
+        ))?;
         Ok(own)
     }
 
@@ -171,17 +187,23 @@ impl OwnMetrics {
     /// Counts attempts; 0 makes the series stand.
     pub fn count_requests(&self, account: &Account, operation: &str, outcome: &str, attempts: u32) {
         let labels = [account.name.as_str(), &account.region, operation, outcome];
-        self.requests.with_label_values(&labels).inc_by(f64::from(attempts));
+        self.requests
+            .with_label_values(&labels)
+            .inc_by(f64::from(attempts));
     }
 
     /// Notes how long an attempt took.
     pub fn observe_duration(&self, operation: &str, duration: Duration) {
-        self.durations.with_label_values(&[operation]).observe(duration.as_secs_f64());
+        self.durations
+            .with_label_values(&[operation])
+            .observe(duration.as_secs_f64());
     }
 
     /// Tells the rate that is allowed now, in requests per second.
     pub fn set_rate_limit(&self, account: &Account, rate: f64) {
-        self.rate_limit.with_label_values(&[account.name.as_str(), &account.region]).set(rate);
+        self.rate_limit
+            .with_label_values(&[account.name.as_str(), &account.region])
+            .set(rate);
     }
 
     /// An account is configured from here on.
@@ -200,7 +222,9 @@ impl OwnMetrics {
         if !accounts.contains(account) {
             return;
         }
-        self.account_up.with_label_values(&[account.name.as_str(), &account.region]).set(f64::from(u8::from(up)));
+        self.account_up
+            .with_label_values(&[account.name.as_str(), &account.region])
+            .set(f64::from(u8::from(up)));
     }
 
     /// Forgets the rate of an account that is configured no more, and how it is.
@@ -208,35 +232,65 @@ impl OwnMetrics {
         let mut accounts = self.accounts();
         accounts.remove(account);
         // It may have had none.
-        let _ = self.rate_limit.remove_label_values(&[account.name.as_str(), &account.region]);
-        let _ = self.account_up.remove_label_values(&[account.name.as_str(), &account.region]);
+        let _ = self
+            .rate_limit
+            .remove_label_values(&[account.name.as_str(), &account.region]);
+        let _ = self
+            .account_up
+            .remove_label_values(&[account.name.as_str(), &account.region]);
     }
 
     /// Tells which of how many exporters this is.
     pub fn set_shard(&self, shard: Shard) {
-        self.shard.with_label_values(&[&shard.index().to_string(), &shard.total().to_string()]).set(1.0);
+        self.shard
+            .with_label_values(&[&shard.index().to_string(), &shard.total().to_string()])
+            .set(1.0);
     }
 
     /// Notes how a look at a source of transfers went; `succeeded` tells when it did.
-    pub fn note_discovery(&self, source: &str, target: &str, succeeded: Option<Now>, duration: Duration) {
+    pub fn note_discovery(
+        &self,
+        source: &str,
+        target: &str,
+        succeeded: Option<Now>,
+        duration: Duration,
+    ) {
         let labels = [source, target];
-        self.discovery.up.with_label_values(&labels).set(f64::from(u8::from(succeeded.is_some())));
-        self.discovery.duration.with_label_values(&labels).set(duration.as_secs_f64());
+        self.discovery
+            .up
+            .with_label_values(&labels)
+            .set(f64::from(u8::from(succeeded.is_some())));
+        self.discovery
+            .duration
+            .with_label_values(&labels)
+            .set(duration.as_secs_f64());
         if let Some(now) = succeeded {
-            self.discovery.last_success.with_label_values(&labels).set(now.unix_seconds());
+            self.discovery
+                .last_success
+                .with_label_values(&labels)
+                .set(now.unix_seconds());
         }
     }
 
     /// Counts transfers that a source has told; 0 makes the series stand.
     pub fn count_discovered(&self, source: &str, target: &str, transfers: usize) {
-        #[expect(clippy::cast_precision_loss, reason = "a count of transfers is far below 2^53")]
-        self.discovery.transfers.with_label_values(&[source, target]).inc_by(transfers as f64);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a count of transfers is far below 2^53"
+        )]
+        self.discovery
+            .transfers
+            .with_label_values(&[source, target])
+            .inc_by(transfers as f64);
     }
 
     /// Tells how many messages a queue holds; `None` where nobody knows.
     pub fn set_queue_messages(&self, target: &str, messages: Option<u64>) {
         let gauge = &self.discovery.queue_messages;
-        #[expect(clippy::cast_precision_loss, reason = "a count of messages is far below 2^53")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a count of messages is far below 2^53"
+        )]
         match messages {
             Some(messages) => gauge.with_label_values(&[target]).set(messages as f64),
             // It may have had none.
@@ -246,7 +300,10 @@ impl OwnMetrics {
 
     /// Counts messages of a queue, or records of CloudTrail; 0 makes the series stand.
     pub fn count_messages(&self, target: &str, outcome: &str, messages: u32) {
-        self.discovery.messages.with_label_values(&[target, outcome]).inc_by(f64::from(messages));
+        self.discovery
+            .messages
+            .with_label_values(&[target, outcome])
+            .inc_by(f64::from(messages));
     }
 
     /// How the sources of transfers do: source, target, and whether the newest look succeeded.
@@ -256,10 +313,18 @@ impl OwnMetrics {
                 let found = metric.get_label().iter().find(|label| label.name() == name);
                 found.map_or_else(String::new, |label| label.value().to_owned())
             };
-            (label("source"), label("target"), metric.get_gauge().get_value() > 0.0)
+            (
+                label("source"),
+                label("target"),
+                metric.get_gauge().get_value() > 0.0,
+            )
         };
         let gathered = self.discovery.up.collect();
-        gathered.iter().flat_map(MetricFamily::get_metric).map(health).collect()
+        gathered
+            .iter()
+            .flat_map(MetricFamily::get_metric)
+            .map(health)
+            .collect()
     }
 
     /// Whether the newest write succeeded; `true` too where there is no storage.
@@ -269,7 +334,13 @@ impl OwnMetrics {
 
     /// Forgets how a source did that is configured no more.
     pub fn forget_source(&self, source: &str, target: &str) {
-        let DiscoveryMetrics { up, last_success, duration, queue_messages, .. } = &self.discovery;
+        let DiscoveryMetrics {
+            up,
+            last_success,
+            duration,
+            queue_messages,
+            ..
+        } = &self.discovery;
         for gauge in [up, last_success, duration] {
             // It may have had none.
             let _ = gauge.remove_label_values(&[source, target]);
@@ -281,7 +352,13 @@ impl OwnMetrics {
 
     /// Forgets how all sources did: those that are still configured tell it anew.
     pub fn forget_discovery(&self) {
-        let DiscoveryMetrics { up, last_success, duration, queue_messages, .. } = &self.discovery;
+        let DiscoveryMetrics {
+            up,
+            last_success,
+            duration,
+            queue_messages,
+            ..
+        } = &self.discovery;
         for gauge in [up, last_success, duration, queue_messages] {
             gauge.reset();
         }
@@ -308,12 +385,20 @@ impl OwnMetrics {
     /// Tells how the runtime does.
     #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
     pub fn set_runtime(&self, figures: RuntimeFigures) {
-        let Runtime { workers, tasks, queue, busy } = &self.runtime;
+        let Runtime {
+            workers,
+            tasks,
+            queue,
+            busy,
+        } = &self.runtime;
         workers.set(figures.workers as f64);
         tasks.set(figures.alive_tasks as f64);
         queue.set(figures.global_queue_depth as f64);
         // Two that tell at once: the later one may have read before.
-        let mut told = self.busy_told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self
+            .busy_told
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(more) = figures.busy.checked_sub(*told) {
             busy.inc_by(more.as_secs_f64());
             *told = figures.busy;
@@ -322,9 +407,18 @@ impl OwnMetrics {
 
     /// Shows the storage's families from here on.
     pub fn start_storage(&self) {
-        let Storage { up, size, writes, errors } = &self.storage;
-        let collectors: [Box<dyn Collector>; 4] =
-            [Box::new(up.clone()), Box::new(size.clone()), Box::new(writes.clone()), Box::new(errors.clone())];
+        let Storage {
+            up,
+            size,
+            writes,
+            errors,
+        } = &self.storage;
+        let collectors: [Box<dyn Collector>; 4] = [
+            Box::new(up.clone()),
+            Box::new(size.clone()),
+            Box::new(writes.clone()),
+            Box::new(errors.clone()),
+        ];
         for collector in collectors {
             // Those that are shown already are refused, and stay.
             let _ = self.registry.register(collector);
@@ -376,9 +470,15 @@ impl Gathered {
                 Kind::Histogram => {
                     let histogram = metric.get_histogram();
                     let buckets = histogram.get_bucket().iter();
-                    let buckets: Vec<_> =
-                        buckets.map(|bucket| (bucket.cumulative_count(), bucket.upper_bound())).collect();
-                    out.histogram(histogram.get_sample_count(), histogram.get_sample_sum(), &buckets, started);
+                    let buckets: Vec<_> = buckets
+                        .map(|bucket| (bucket.cumulative_count(), bucket.upper_bound()))
+                        .collect();
+                    out.histogram(
+                        histogram.get_sample_count(),
+                        histogram.get_sample_sum(),
+                        &buckets,
+                        started,
+                    );
                 }
             }
         }
@@ -399,12 +499,15 @@ mod tests {
     use crate::metrics::encoder;
     use crate::metrics::families::Source;
     use crate::metrics::format::Dialect;
-    use crate::model::AccountName;
+    use model::AccountName;
 
     fn used() -> OwnMetrics {
         let own = OwnMetrics::new().unwrap();
         for name in ["prod", "a\"b\\c\nd"] {
-            let account = Account { name: AccountName::new(name), region: "eu-central-1".into() };
+            let account = Account {
+                name: AccountName::new(name),
+                region: "eu-central-1".into(),
+            };
             own.count_requests(&account, "ListFileTransferResults", "ok", 3);
             own.count_requests(&account, "ListFileTransferResults", "throttled", 0);
             own.set_rate_limit(&account, 0.1);
@@ -419,9 +522,16 @@ mod tests {
     #[test]
     fn an_attempt_that_ends_after_its_account_has_gone_tells_nothing() {
         let own = OwnMetrics::new().unwrap();
-        let account = Account { name: AccountName::new("prod"), region: "eu-central-1".into() };
-        let told =
-            || written(&own, Dialect::Text, &families::ACCOUNT_UP).lines().filter(|l| !l.starts_with('#')).count();
+        let account = Account {
+            name: AccountName::new("prod"),
+            region: "eu-central-1".into(),
+        };
+        let told = || {
+            written(&own, Dialect::Text, &families::ACCOUNT_UP)
+                .lines()
+                .filter(|l| !l.starts_with('#'))
+                .count()
+        };
         own.know_account(&account);
         own.set_account_up(&account, false);
         assert_eq!(told(), 1);
@@ -434,7 +544,11 @@ mod tests {
         let mut out = Vec::new();
         encoder::head(&mut out, dialect, family, 0);
         let mut encoder = Encoder::new(dialect, family);
-        own.gather().write(family, UNIX_EPOCH + Duration::from_millis(1_500), &mut encoder);
+        own.gather().write(
+            family,
+            UNIX_EPOCH + Duration::from_millis(1_500),
+            &mut encoder,
+        );
         out.append(&mut encoder.out);
         String::from_utf8(out).unwrap()
     }
@@ -443,19 +557,31 @@ mod tests {
     fn the_text_is_that_of_the_crate_they_come_from() {
         let own = used();
         for found in own.registry.gather() {
-            let family = *families::ALL.iter().find(|family| family.name == found.name()).unwrap();
+            let family = *families::ALL
+                .iter()
+                .find(|family| family.name == found.name())
+                .unwrap();
             // Those of the process are another value each time.
             if family.source == Source::Own {
                 let mut expected = Vec::new();
-                TextEncoder::new().encode(std::slice::from_ref(&found), &mut expected).unwrap();
-                assert_eq!(written(&own, Dialect::Text, family), String::from_utf8(expected).unwrap());
+                TextEncoder::new()
+                    .encode(std::slice::from_ref(&found), &mut expected)
+                    .unwrap();
+                assert_eq!(
+                    written(&own, Dialect::Text, family),
+                    String::from_utf8(expected).unwrap()
+                );
             }
         }
     }
 
     #[test]
     fn open_metrics_spells_bounds_one_way_and_tells_when_counting_began() {
-        let text = written(&used(), Dialect::OpenMetrics, &families::API_REQUEST_DURATION);
+        let text = written(
+            &used(),
+            Dialect::OpenMetrics,
+            &families::API_REQUEST_DURATION,
+        );
         let name = "aws_transfer_exporter_api_request_duration_seconds";
         let mut expected = format!(
             "# HELP {name} Duration of attempts at AWS API requests.\n# TYPE {name} histogram\n# UNIT {name} seconds\n"

@@ -13,7 +13,7 @@ use super::exposition::Body;
 use super::families::{self, Family};
 use super::format::{Dialect, Encoding};
 use super::state::Row;
-use crate::model::{ConnectorLabels, FileCounts, TransferId, TransferState, TransferView};
+use model::{ConnectorLabels, FileCounts, TransferId, TransferState, TransferView};
 
 /// What a probe came to.
 #[derive(Clone, Debug)]
@@ -58,8 +58,12 @@ pub fn exposition(probed: &Probed, wanted: &Wanted) -> io::Result<Body> {
         encoder.row();
         encoder.gauge(value);
     };
-    tell(&families::PROBE_SUCCESS, &|encoder| gauge(encoder, f64::from(u8::from(probed.files.is_some()))));
-    tell(&families::PROBE_DURATION, &|encoder| gauge(encoder, probed.duration.as_secs_f64()));
+    tell(&families::PROBE_SUCCESS, &|encoder| {
+        gauge(encoder, f64::from(u8::from(probed.files.is_some())))
+    });
+    tell(&families::PROBE_DURATION, &|encoder| {
+        gauge(encoder, probed.duration.as_secs_f64())
+    });
     if dialect == Dialect::OpenMetrics {
         out.extend_from_slice(b"# EOF\n");
     }
@@ -75,25 +79,35 @@ pub fn exposition(probed: &Probed, wanted: &Wanted) -> io::Result<Body> {
 mod tests {
     use super::*;
     use crate::metrics::NameFilter;
-    use crate::model::{Account, AccountName, FailureCode, FileStatus};
+    use model::{Account, AccountName, FailureCode, FileStatus};
 
     fn text(files: Option<FileCounts>, filter: &str) -> String {
-        let account = Account { name: AccountName::new("prod"), region: "eu-central-1".into() };
+        let account = Account {
+            name: AccountName::new("prod"),
+            region: "eu-central-1".into(),
+        };
         let id = "c-0123456789abcdef0".parse().unwrap();
         let probed = Probed {
-            connector: Arc::new(ConnectorLabels { account: Arc::new(account), id }),
+            connector: Arc::new(ConnectorLabels {
+                account: Arc::new(account),
+                id,
+            }),
             transfer: "t".parse().unwrap(),
             files,
             duration: Duration::from_millis(250),
         };
-        let wanted = Wanted { filter: NameFilter::from_query(filter), ..Wanted::everything() };
+        let wanted = Wanted {
+            filter: NameFilter::from_query(filter),
+            ..Wanted::everything()
+        };
         let pieces = exposition(&probed, &wanted).unwrap().into_pieces();
         let text = String::from_utf8(pieces.flatten().collect()).unwrap();
-        text.split_inclusive('\n').filter(|line| !line.starts_with('#')).collect()
+        text.split_inclusive('\n')
+            .filter(|line| !line.starts_with('#'))
+            .collect()
     }
 
-    const LABELS: &str =
-        r#"aws_account="prod",aws_region="eu-central-1",connector_id="c-0123456789abcdef0",transfer_id="t""#;
+    const LABELS: &str = r#"aws_account="prod",aws_region="eu-central-1",connector_id="c-0123456789abcdef0",transfer_id="t""#;
 
     #[test]
     fn a_probe_tells_one_transfer_and_how_it_went() {
@@ -108,10 +122,14 @@ mod tests {
             ("FAILED", "", 0),
             ("FAILED", r#"a\"b\\c\nd"#, 1),
         ] {
-            let line = format!("aws_transfer_files{{{LABELS},status=\"{status}\",failure_code=\"{code}\"}} {value}\n");
+            let line = format!(
+                "aws_transfer_files{{{LABELS},status=\"{status}\",failure_code=\"{code}\"}} {value}\n"
+            );
             expected.push_str(&line);
         }
-        let rest = format!("aws_transfer_results_up{{{LABELS}}} 1\nprobe_success 1\nprobe_duration_seconds 0.25\n");
+        let rest = format!(
+            "aws_transfer_results_up{{{LABELS}}} 1\nprobe_success 1\nprobe_duration_seconds 0.25\n"
+        );
         assert_eq!(text(Some(files), ""), expected + &rest);
     }
 
@@ -119,7 +137,9 @@ mod tests {
     fn what_told_no_files_is_a_probe_that_failed_and_has_no_counts() {
         assert_eq!(
             text(None, ""),
-            format!("aws_transfer_results_up{{{LABELS}}} 0\nprobe_success 0\nprobe_duration_seconds 0.25\n")
+            format!(
+                "aws_transfer_results_up{{{LABELS}}} 0\nprobe_success 0\nprobe_duration_seconds 0.25\n"
+            )
         );
         assert_eq!(text(None, "name[]=probe_success"), "probe_success 0\n");
     }

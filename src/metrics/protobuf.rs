@@ -5,7 +5,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::families::{Family, Kind};
-use crate::model::{DURATION_SCHEMA, Durations};
+use model::{DURATION_SCHEMA, Durations};
 
 const LEN: u8 = 2;
 const VARINT: u8 = 0;
@@ -74,7 +74,11 @@ pub(super) fn gauge(value: f64) -> [u8; 11] {
 }
 
 /// `Metric.counter`: a `Counter` of value, exemplar and `created_timestamp`.
-pub(super) fn counter(value: f64, created: SystemTime, exemplar: Option<(&str, &str, SystemTime)>) -> Vec<u8> {
+pub(super) fn counter(
+    value: f64,
+    created: SystemTime,
+    exemplar: Option<(&str, &str, SystemTime)>,
+) -> Vec<u8> {
     let mut counter = Vec::with_capacity(128);
     double(&mut counter, 1, value);
     if let Some((name, text, at)) = exemplar {
@@ -99,11 +103,20 @@ pub(super) fn histogram(
     created: SystemTime,
 ) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
-    bytes(&mut out, METRIC_HISTOGRAM, &classic_fields(count, sum, buckets, created));
+    bytes(
+        &mut out,
+        METRIC_HISTOGRAM,
+        &classic_fields(count, sum, buckets, created),
+    );
     out
 }
 
-fn classic_fields(count: u64, sum: f64, buckets: impl Iterator<Item = (u64, f64)>, created: SystemTime) -> Vec<u8> {
+fn classic_fields(
+    count: u64,
+    sum: f64,
+    buckets: impl Iterator<Item = (u64, f64)>,
+    created: SystemTime,
+) -> Vec<u8> {
     let mut histogram = Vec::with_capacity(512);
     histogram.push(tag(1, VARINT));
     varint(&mut histogram, count);
@@ -232,6 +245,9 @@ mod tests {
     #[test]
     fn an_empty_native_histogram_still_says_that_it_is_one() {
         let told = native_histogram(&Durations::default(), std::iter::empty(), UNIX_EPOCH);
-        assert!(told.ends_with(&[tag(7, VARINT), 0, tag(12, LEN), 4, 8, 0, 16, 0]), "{told:?}");
+        assert!(
+            told.ends_with(&[tag(7, VARINT), 0, tag(12, LEN), 4, 8, 0, 16, 0]),
+            "{told:?}"
+        );
     }
 }

@@ -12,7 +12,11 @@ const SECTIONS: [(Source, &str, &str); 4] = [
          these families starts a sweep.",
     ),
     (Source::Own, "The exporter's own", "These cost no AWS call."),
-    (Source::Process, "The process", "On Linux. `once` leaves them out."),
+    (
+        Source::Process,
+        "The process",
+        "On Linux. `once` leaves them out.",
+    ),
     (
         Source::Probe,
         "One probe",
@@ -27,9 +31,14 @@ pub fn reference() -> String {
          `UPDATE_GOLDEN=1 cargo test` writes it anew.\n",
     );
     for (source, title, text) in SECTIONS {
-        let _ =
-            write!(out, "\n## {title}\n\n{text}\n\n| name | type | labels | meaning |\n| --- | --- | --- | --- |\n");
-        for family in families::ALL.iter().filter(|family| family.source == source) {
+        let _ = write!(
+            out,
+            "\n## {title}\n\n{text}\n\n| name | type | labels | meaning |\n| --- | --- | --- | --- |\n"
+        );
+        for family in families::ALL
+            .iter()
+            .filter(|family| family.source == source)
+        {
             row(&mut out, family);
         }
     }
@@ -37,7 +46,11 @@ pub fn reference() -> String {
 }
 
 fn row(out: &mut String, family: &Family) {
-    let labels: Vec<_> = family.labels.iter().map(|label| format!("`{label}`")).collect();
+    let labels: Vec<_> = family
+        .labels
+        .iter()
+        .map(|label| format!("`{label}`"))
+        .collect();
     let _ = writeln!(
         out,
         "| `{}` | {} | {} | {} |",

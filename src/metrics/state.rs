@@ -4,9 +4,9 @@
 use super::Scrape;
 use super::encoder::{Encoder, unix_seconds};
 use super::families::{self, Family};
-use crate::model::{
-    ConnectorView, DOCUMENTED_FAILURE_CODES, FileCounts, FileStatus, Finished, Page, Snapshot, TransferState,
-    TransferView,
+use model::{
+    ConnectorView, DOCUMENTED_FAILURE_CODES, FileCounts, FileStatus, Finished, Page, Snapshot,
+    TransferState, TransferView,
 };
 
 /// A family whose samples come from the rows of pages, each row's by itself.
@@ -70,13 +70,21 @@ impl Row for ConnectorView {
                 }
             },
         },
-        PagedFamily { descriptor: &families::FILES_FINISHED, write: write_finished },
+        PagedFamily {
+            descriptor: &families::FILES_FINISHED,
+            write: write_finished,
+        },
         PagedFamily {
             descriptor: &families::BYTES,
             write: |connector, out| {
                 for (direction, moved) in &connector.moved {
                     out.connector_row(&connector.labels);
-                    out.counter_with(&[("operation", direction.as_str())], moved.bytes, connector.known_since, None);
+                    out.counter_with(
+                        &[("operation", direction.as_str())],
+                        moved.bytes,
+                        connector.known_since,
+                        None,
+                    );
                 }
             },
         },
@@ -90,7 +98,10 @@ impl Row for ConnectorView {
                 }
             },
         },
-        PagedFamily { descriptor: &families::OPERATIONS, write: write_operations },
+        PagedFamily {
+            descriptor: &families::OPERATIONS,
+            write: write_operations,
+        },
         PagedFamily {
             descriptor: &families::OLDEST_UNFINISHED,
             write: |connector, out| write_time(connector, connector.oldest_unfinished, out),
@@ -108,7 +119,10 @@ impl Row for ConnectorView {
             write: |connector, out| {
                 out.connector_row(&connector.labels);
                 let title = connector.title.as_deref();
-                out.label("name", title.map_or(connector.labels.id.as_str(), |title| &title.name));
+                out.label(
+                    "name",
+                    title.map_or(connector.labels.id.as_str(), |title| &title.name),
+                );
                 if let Some(details) = &connector.details {
                     out.label("url", &details.url);
                     out.label("egress_type", &details.egress_type);
@@ -149,12 +163,23 @@ pub(super) fn write(scrape: &Scrape<'_>, family: &'static Family, out: &mut Enco
 }
 
 fn write_files(files: &FileCounts, out: &mut Encoder) {
-    let of_modelled = [files.queued, files.in_progress, files.completed, files.failed_without_code];
+    let of_modelled = [
+        files.queued,
+        files.in_progress,
+        files.completed,
+        files.failed_without_code,
+    ];
     for (labels, value) in out.ready().statuses.iter().zip(of_modelled) {
         out.gauge_of(labels, value);
     }
     for (code, value) in &files.failed {
-        out.gauge_with(&[("status", FileStatus::Failed.as_str()), ("failure_code", code.as_str())], *value);
+        out.gauge_with(
+            &[
+                ("status", FileStatus::Failed.as_str()),
+                ("failure_code", code.as_str()),
+            ],
+            *value,
+        );
     }
     for (status, value) in &files.other {
         out.gauge_with(&[("status", status), ("failure_code", "")], *value);
@@ -166,24 +191,35 @@ fn write_finished(connector: &ConnectorView, out: &mut Encoder) {
     out.connector_row(&connector.labels);
     let since = connector.known_since;
     let [_, _, completed, failed] = &out.ready().statuses;
-    for (end, labels) in [(Finished::Completed, completed), (Finished::Failed(None), failed)] {
+    for (end, labels) in [
+        (Finished::Completed, completed),
+        (Finished::Failed(None), failed),
+    ] {
         let seen = connector.finished.get(&end);
         let newest = seen.and_then(|seen| seen.newest.as_ref());
         out.counter_of(labels, seen.map_or(0, |seen| seen.files), since, newest);
     }
     let coded = || {
-        connector.finished.iter().filter_map(|(end, seen)| match end {
-            Finished::Failed(Some(code)) => Some((code, seen)),
-            _ => None,
-        })
+        connector
+            .finished
+            .iter()
+            .filter_map(|(end, seen)| match end {
+                Finished::Failed(Some(code)) => Some((code, seen)),
+                _ => None,
+            })
     };
     for (listed, labels) in DOCUMENTED_FAILURE_CODES.iter().zip(&out.ready().codes) {
-        let seen = coded().find(|(code, _)| code.as_str() == *listed).map(|(_, seen)| seen);
+        let seen = coded()
+            .find(|(code, _)| code.as_str() == *listed)
+            .map(|(_, seen)| seen);
         let newest = seen.and_then(|seen| seen.newest.as_ref());
         out.counter_of(labels, seen.map_or(0, |seen| seen.files), since, newest);
     }
     for (code, seen) in coded().filter(|(code, _)| !code.is_documented()) {
-        let labels = [("status", FileStatus::Failed.as_str()), ("failure_code", code.as_str())];
+        let labels = [
+            ("status", FileStatus::Failed.as_str()),
+            ("failure_code", code.as_str()),
+        ];
         out.counter_with(&labels, seen.files, since, seen.newest.as_ref());
     }
 }
@@ -192,9 +228,16 @@ fn write_operations(connector: &ConnectorView, out: &mut Encoder) {
     for ((operation, end), count) in &connector.operations {
         let (status, code) = match end {
             Finished::Completed => (FileStatus::Completed, ""),
-            Finished::Failed(code) => (FileStatus::Failed, code.as_ref().map_or("", |code| code.as_str())),
+            Finished::Failed(code) => (
+                FileStatus::Failed,
+                code.as_ref().map_or("", |code| code.as_str()),
+            ),
         };
-        let labels = [("operation", operation.as_str()), ("status", status.as_str()), ("failure_code", code)];
+        let labels = [
+            ("operation", operation.as_str()),
+            ("status", status.as_str()),
+            ("failure_code", code),
+        ];
         out.connector_row(&connector.labels);
         out.counter_with(&labels, *count, connector.known_since, None);
     }

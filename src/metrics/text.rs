@@ -95,7 +95,10 @@ mod tests {
 
     #[test]
     fn a_quote_in_help_is_escaped_for_open_metrics_alone() {
-        let family = Family { help: "a \"b\" \\ c\nd", ..FILES_FINISHED };
+        let family = Family {
+            help: "a \"b\" \\ c\nd",
+            ..FILES_FINISHED
+        };
         assert!(written(|out| head(out, &family)).starts_with(
             "# HELP aws_transfer_connector_files_finished_total a \"b\" \\\\ c\\nd\n\
              # TYPE aws_transfer_connector_files_finished_total counter\n"
@@ -108,10 +111,21 @@ mod tests {
 
     #[test]
     fn open_metrics_has_the_unit_that_the_name_ends_in() {
-        let unit = |family| written(|out| open_metrics_head(out, family)).lines().nth(2).map(str::to_owned);
-        assert_eq!(unit(&PROCESS_CPU).as_deref(), Some("# UNIT process_cpu_seconds seconds"));
+        let unit = |family| {
+            written(|out| open_metrics_head(out, family))
+                .lines()
+                .nth(2)
+                .map(str::to_owned)
+        };
+        assert_eq!(
+            unit(&PROCESS_CPU).as_deref(),
+            Some("# UNIT process_cpu_seconds seconds")
+        );
         let name = "aws_transfer_exporter_sweep_duration_seconds";
-        assert_eq!(unit(&SWEEP_DURATION), Some(format!("# UNIT {name} seconds")));
+        assert_eq!(
+            unit(&SWEEP_DURATION),
+            Some(format!("# UNIT {name} seconds"))
+        );
         assert_eq!(unit(&FILES_FINISHED), None);
     }
 

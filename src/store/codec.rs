@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::model::{AccountName, ConnectorId, ConnectorKey, TransferKey};
+use model::{AccountName, ConnectorId, ConnectorKey, TransferKey};
 
 /// What the bytes of a file mean. A change of any record, of a key or of a table needs the next number here, and a reader
 /// for the number before: the encoding tells no field by its name.
@@ -25,14 +25,27 @@ pub(super) fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, postcard::Erro
 }
 
 /// The record, which has to take all of the bytes.
-pub(super) fn decode<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, Unreadable> {
+pub(super) fn decode<T: DeserializeOwned>(
+    what: &'static str,
+    bytes: &[u8],
+) -> Result<T, Unreadable> {
     let unreadable = |detail: String| Unreadable { what, detail };
-    let (record, rest) = postcard::take_from_bytes(bytes).map_err(|error| unreadable(error.to_string()))?;
-    if rest.is_empty() { Ok(record) } else { Err(unreadable(format!("{} bytes too many", rest.len()))) }
+    let (record, rest) =
+        postcard::take_from_bytes(bytes).map_err(|error| unreadable(error.to_string()))?;
+    if rest.is_empty() {
+        Ok(record)
+    } else {
+        Err(unreadable(format!("{} bytes too many", rest.len())))
+    }
 }
 
-pub(super) fn connector_key((account, connector): (&str, &str)) -> Result<ConnectorKey, Unreadable> {
-    Ok(ConnectorKey { account: AccountName::new(account), id: connector_id(connector)? })
+pub(super) fn connector_key(
+    (account, connector): (&str, &str),
+) -> Result<ConnectorKey, Unreadable> {
+    Ok(ConnectorKey {
+        account: AccountName::new(account),
+        id: connector_id(connector)?,
+    })
 }
 
 /// The key after `before`: keys come sorted, and a hundred thousand transfers are of few connectors, so that these share
@@ -41,14 +54,28 @@ pub(super) fn transfer_key(
     (account, connector, transfer): (&str, &str, &str),
     before: Option<&TransferKey>,
 ) -> Result<TransferKey, Unreadable> {
-    let transfer =
-        transfer.parse().map_err(|error| Unreadable { what: "a transfer's id", detail: format!("{error}") })?;
-    if let Some(before) = before.filter(|key| key.account.as_str() == account && key.connector.as_str() == connector) {
-        return Ok(TransferKey { transfer, ..before.clone() });
+    let transfer = transfer.parse().map_err(|error| Unreadable {
+        what: "a transfer's id",
+        detail: format!("{error}"),
+    })?;
+    if let Some(before) =
+        before.filter(|key| key.account.as_str() == account && key.connector.as_str() == connector)
+    {
+        return Ok(TransferKey {
+            transfer,
+            ..before.clone()
+        });
     }
-    Ok(TransferKey { account: AccountName::new(account), connector: connector_id(connector)?, transfer })
+    Ok(TransferKey {
+        account: AccountName::new(account),
+        connector: connector_id(connector)?,
+        transfer,
+    })
 }
 
 fn connector_id(text: &str) -> Result<ConnectorId, Unreadable> {
-    text.parse().map_err(|error| Unreadable { what: "a connector's id", detail: format!("{error}") })
+    text.parse().map_err(|error| Unreadable {
+        what: "a connector's id",
+        detail: format!("{error}"),
+    })
 }

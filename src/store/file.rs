@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageError,
-    TableDefinition, TableError, WriteTransaction,
+    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata,
+    StorageError, TableDefinition, TableError, WriteTransaction,
 };
 
 use super::codec::{FORMAT, Unreadable, connector_key, decode, encode, transfer_key};
@@ -68,18 +68,37 @@ impl FileStore {
     /// The folder cannot be used, another process uses it, or the file is damaged or of a newer release. A file that is
     /// refused stays what it was.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let unusable = |source| StoreError::Folder { path: folder.to_owned(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
-        let lock = private().create(true).truncate(false).open(folder.join(LOCK_NAME)).map_err(unusable)?;
+        let unusable = |source| StoreError::Folder {
+            path: folder.to_owned(),
+            source,
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(unusable)?;
+        let lock = private()
+            .create(true)
+            .truncate(false)
+            .open(folder.join(LOCK_NAME))
+            .map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path: folder.to_owned() }),
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::InUse {
+                    path: folder.to_owned(),
+                });
+            }
             Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
         let path = folder.join(FILE_NAME);
         let (mut opened, _) = open_or_make(&path)?;
         compact(&path, &mut opened.database)?;
-        Ok(Self { path, open: Mutex::new(Some(opened)), _lock: lock })
+        Ok(Self {
+            path,
+            open: Mutex::new(Some(opened)),
+            _lock: lock,
+        })
     }
 
     fn opened(&self) -> MutexGuard<'_, Option<Opened>> {
@@ -89,18 +108,27 @@ impl FileStore {
     /// Makes sure that what is open is what stands at the path.
     fn reopen(&self, opened: &mut Option<Opened>) -> Result<(), StoreError> {
         let at_path = identity(&self.path).ok();
-        if opened.as_ref().is_some_and(|opened| Some(opened.identity) != at_path) {
+        if opened
+            .as_ref()
+            .is_some_and(|opened| Some(opened.identity) != at_path)
+        {
             *opened = None;
             if at_path.is_some() {
-                let detail = "another file has taken its place: restart the exporter to read it".to_owned();
-                return Err(StoreError::Write { path: self.path.clone(), detail });
+                let detail =
+                    "another file has taken its place: restart the exporter to read it".to_owned();
+                return Err(StoreError::Write {
+                    path: self.path.clone(),
+                    detail,
+                });
             }
         }
         if opened.is_none() {
             let (database, made) = open_or_make(&self.path)?;
             *opened = Some(database);
             if made {
-                return Err(StoreError::MadeAnew { path: self.path.clone() });
+                return Err(StoreError::MadeAnew {
+                    path: self.path.clone(),
+                });
             }
         }
         Ok(())
@@ -111,18 +139,27 @@ impl Store for FileStore {
     fn load(&self) -> Result<Saved, StoreError> {
         let opened = self.opened();
         let Some(opened) = opened.as_ref() else {
-            return Err(StoreError::Open { path: self.path.clone(), detail: "it is closed".into() });
+            return Err(StoreError::Open {
+                path: self.path.clone(),
+                detail: "it is closed".into(),
+            });
         };
-        guarded(&self.path, || read(&opened.database)).and_then(|read| read.map_err(|fault| fault.on_read(&self.path)))
+        guarded(&self.path, || read(&opened.database))
+            .and_then(|read| read.map_err(|fault| fault.on_read(&self.path)))
     }
 
     fn save(&self, changes: &Changes) -> Result<(), StoreError> {
         let mut opened = self.opened();
         self.reopen(&mut opened)?;
-        let Some(file) = opened.as_mut() else { return Ok(()) };
+        let Some(file) = opened.as_mut() else {
+            return Ok(());
+        };
         let written = guarded(&self.path, || write(&file.database, changes, file.is_older));
         let written = written.and_then(|written| {
-            written.map_err(|fault| StoreError::Write { path: self.path.clone(), detail: fault.to_string() })
+            written.map_err(|fault| StoreError::Write {
+                path: self.path.clone(),
+                detail: fault.to_string(),
+            })
         });
         match &written {
             Ok(()) => file.is_older = false,
@@ -153,7 +190,9 @@ impl Fault {
     fn on_read(self, path: &Path) -> StoreError {
         let (path, detail) = (path.to_owned(), self.to_string());
         match self {
-            Self::Redb(redb::Error::Io(error)) if !tells_damage(&error) => StoreError::Open { path, detail },
+            Self::Redb(redb::Error::Io(error)) if !tells_damage(&error) => {
+                StoreError::Open { path, detail }
+            }
             _ => StoreError::Damaged { path, detail },
         }
     }
@@ -169,12 +208,20 @@ macro_rules! from_redb {
         })*
     };
 }
-from_redb!(TransactionError, TableError, StorageError, CommitError, SetDurabilityError);
+from_redb!(
+    TransactionError,
+    TableError,
+    StorageError,
+    CommitError,
+    SetDurabilityError
+);
 
 /// `redb` returns what it finds amiss; the rare file that makes it panic is damaged all the same.
 fn guarded<T>(path: &Path, work: impl FnOnce() -> T) -> Result<T, StoreError> {
-    catch_unwind(AssertUnwindSafe(work))
-        .map_err(|_| StoreError::Damaged { path: path.to_owned(), detail: "its structure makes no sense".into() })
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| StoreError::Damaged {
+        path: path.to_owned(),
+        detail: "its structure makes no sense".into(),
+    })
 }
 
 fn private() -> OpenOptions {
@@ -189,32 +236,62 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 
 /// The file at `path`; true if it was made.
 fn open_or_make(path: &Path) -> Result<(Opened, bool), StoreError> {
-    let made = !path.try_exists().map_err(|error| cannot_open(path, &error))?;
+    let made = !path
+        .try_exists()
+        .map_err(|error| cannot_open(path, &error))?;
     if made {
         make(path)?;
     }
     let mut builder = Builder::new();
-    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+    builder
+        .set_cache_size(CACHE_BYTES)
+        .set_check_integrity_on_open(true);
     let database = guarded(path, || builder.open(path))?.map_err(|error| refused(path, error))?;
     let found = guarded(path, || format(&database))?.map_err(|fault| fault.on_read(path))?;
     if found > FORMAT {
-        return Err(StoreError::Newer { path: path.to_owned(), found, known: FORMAT });
+        return Err(StoreError::Newer {
+            path: path.to_owned(),
+            found,
+            known: FORMAT,
+        });
     }
     let identity = identity(path).map_err(|error| cannot_open(path, &error))?;
-    Ok((Opened { database, identity, is_older: found < FORMAT }, made))
+    Ok((
+        Opened {
+            database,
+            identity,
+            is_older: found < FORMAT,
+        },
+        made,
+    ))
 }
 
 /// Makes an empty file. It is given its name when it is whole: one that is not was damaged later.
 fn make(path: &Path) -> Result<(), StoreError> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let unusable = |source| StoreError::Folder { path: folder.to_owned(), source };
+    let unusable = |source| StoreError::Folder {
+        path: folder.to_owned(),
+        source,
+    };
     let new = path.with_extension("new");
-    private().create(true).truncate(true).open(&new).map_err(unusable)?;
+    private()
+        .create(true)
+        .truncate(true)
+        .open(&new)
+        .map_err(unusable)?;
     let mut builder = Builder::new();
-    let database = builder.set_cache_size(CACHE_BYTES).create(&new).map_err(|error| refused(&new, error))?;
-    note_format(&database).map_err(|fault| StoreError::Write { path: new.clone(), detail: fault.to_string() })?;
+    let database = builder
+        .set_cache_size(CACHE_BYTES)
+        .create(&new)
+        .map_err(|error| refused(&new, error))?;
+    note_format(&database).map_err(|fault| StoreError::Write {
+        path: new.clone(),
+        detail: fault.to_string(),
+    })?;
     drop(database);
-    fs::rename(&new, path).and_then(|()| File::open(folder)?.sync_all()).map_err(unusable)
+    fs::rename(&new, path)
+        .and_then(|()| File::open(folder)?.sync_all())
+        .map_err(unusable)
 }
 
 /// Says of an empty file what format it is of.
@@ -226,19 +303,29 @@ fn note_format(database: &Database) -> Result<(), Fault> {
 
 /// Not `redb`'s file, or shorter than it says.
 fn tells_damage(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+    )
 }
 
 fn cannot_open(path: &Path, error: &io::Error) -> StoreError {
-    StoreError::Open { path: path.to_owned(), detail: error.to_string() }
+    StoreError::Open {
+        path: path.to_owned(),
+        detail: error.to_string(),
+    }
 }
 
 fn refused(path: &Path, error: DatabaseError) -> StoreError {
     let detail = error.to_string();
     let path = path.to_owned();
     match error {
-        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => StoreError::InUse { path },
-        DatabaseError::Storage(StorageError::Io(error)) if !tells_damage(&error) => cannot_open(&path, &error),
+        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
+            StoreError::InUse { path }
+        }
+        DatabaseError::Storage(StorageError::Io(error)) if !tells_damage(&error) => {
+            cannot_open(&path, &error)
+        }
         _ => StoreError::Damaged { path, detail },
     }
 }
@@ -285,7 +372,11 @@ fn write(database: &Database, changes: &Changes, raise: bool) -> Result<(), Faul
         }
         let mut transfers = transaction.open_table(TRANSFERS)?;
         for (key, record) in &changes.transfers {
-            let key = (key.account.as_str(), key.connector.as_str(), key.transfer.as_str());
+            let key = (
+                key.account.as_str(),
+                key.connector.as_str(),
+                key.transfer.as_str(),
+            );
             match record {
                 Some(record) => transfers.insert(key, encode(record)?.as_slice())?,
                 None => transfers.remove(key)?,
@@ -293,7 +384,11 @@ fn write(database: &Database, changes: &Changes, raise: bool) -> Result<(), Faul
         }
         let mut failures = transaction.open_table(FAILURES)?;
         for (key, records) in &changes.failures {
-            let key = (key.account.as_str(), key.connector.as_str(), key.transfer.as_str());
+            let key = (
+                key.account.as_str(),
+                key.connector.as_str(),
+                key.transfer.as_str(),
+            );
             match records.as_slice() {
                 [] => failures.remove(key)?,
                 records => failures.insert(key, encode(&records)?.as_slice())?,
@@ -322,7 +417,9 @@ fn write(database: &Database, changes: &Changes, raise: bool) -> Result<(), Faul
             };
         }
         if changes.meta != Meta::default() {
-            transaction.open_table(METAS)?.insert(ONLY, encode(&changes.meta)?.as_slice())?;
+            transaction
+                .open_table(METAS)?
+                .insert(ONLY, encode(&changes.meta)?.as_slice())?;
         }
     }
     Ok(transaction.commit()?)
@@ -339,28 +436,42 @@ fn read(database: &Database) -> Result<Saved, Fault> {
     if let Some(table) = present(transaction.open_table(CONNECTORS))? {
         for row in table.iter()? {
             let (key, record) = row?;
-            saved.connectors.push((connector_key(key.value())?, decode("a connector", record.value())?));
+            saved.connectors.push((
+                connector_key(key.value())?,
+                decode("a connector", record.value())?,
+            ));
         }
     }
     if let Some(table) = present(transaction.open_table(TRANSFERS))? {
-        saved.transfers.reserve(usize::try_from(table.len()?).unwrap_or_default());
+        saved
+            .transfers
+            .reserve(usize::try_from(table.len()?).unwrap_or_default());
         for row in table.iter()? {
             let (key, record) = row?;
-            let key = transfer_key(key.value(), saved.transfers.last().map(|(before, _)| before))?;
-            saved.transfers.push((key, decode("a transfer", record.value())?));
+            let key = transfer_key(
+                key.value(),
+                saved.transfers.last().map(|(before, _)| before),
+            )?;
+            saved
+                .transfers
+                .push((key, decode("a transfer", record.value())?));
         }
     }
     if let Some(table) = present(transaction.open_table(FAILURES))? {
         for row in table.iter()? {
             let (key, records) = row?;
             let key = transfer_key(key.value(), saved.failures.last().map(|(before, _)| before))?;
-            saved.failures.push((key, decode("failed files", records.value())?));
+            saved
+                .failures
+                .push((key, decode("failed files", records.value())?));
         }
     }
     if let Some(table) = present(transaction.open_table(RETIRED))? {
         for row in table.iter()? {
             let (hash, record) = row?;
-            saved.retired.push((hash.value(), decode("a retired transfer", record.value())?));
+            saved
+                .retired
+                .push((hash.value(), decode("a retired transfer", record.value())?));
         }
     }
     if let Some(table) = present(transaction.open_table(OPERATIONS))? {

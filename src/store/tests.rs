@@ -5,11 +5,12 @@ use redb::{Database, ReadableTableMetadata, TableDefinition};
 
 use super::file::{FILE_NAME, FileStore};
 use super::*;
-use crate::model::{
-    Account, AccountName, ConnectorKey, FailureCode, FileResult, FileStatus, Now, Origin, Shard, TransferKey,
-};
 use crate::tracker::record::ConnectorRecord;
 use crate::tracker::{Answer, Settings, Tracker};
+use model::{
+    Account, AccountName, ConnectorKey, FailureCode, FileResult, FileStatus, Now, Origin, Shard,
+    TransferKey,
+};
 
 const SETTINGS: Settings = Settings {
     min_refresh_interval: std::time::Duration::from_secs(10),
@@ -23,7 +24,10 @@ const SETTINGS: Settings = Settings {
 
 fn now() -> Now {
     let wall = std::time::UNIX_EPOCH + std::time::Duration::from_hours(500_000);
-    Now { instant: std::time::Instant::now() + std::time::Duration::from_hours(1_000), wall }
+    Now {
+        instant: std::time::Instant::now() + std::time::Duration::from_hours(1_000),
+        wall,
+    }
 }
 
 fn key(n: usize) -> TransferKey {
@@ -36,7 +40,13 @@ fn key(n: usize) -> TransferKey {
 
 fn tracker(saved: Saved, now: Now) -> Tracker {
     let mut tracker = Tracker::new(SETTINGS, now.wall);
-    tracker.configure(SETTINGS, [Account { name: AccountName::new("prod"), region: "eu-central-1".into() }]);
+    tracker.configure(
+        SETTINGS,
+        [Account {
+            name: AccountName::new("prod"),
+            region: "eu-central-1".into(),
+        }],
+    );
     tracker.restore(saved, now);
     tracker
 }
@@ -56,7 +66,11 @@ fn fill(store: &FileStore, from: usize, to: usize, now: Now) -> Tracker {
     let mut tracker = tracker(store.load().unwrap(), now);
     for n in from..to {
         tracker.track(key(n), Origin::Demo, Some(now.wall), now);
-        let (status, code) = [("QUEUED", ""), ("COMPLETED", ""), ("FAILED", "TIMEOUT_ERROR")][n % 3];
+        let (status, code) = [
+            ("QUEUED", ""),
+            ("COMPLETED", ""),
+            ("FAILED", "TIMEOUT_ERROR"),
+        ][n % 3];
         tracker.apply(&key(n), &answer(status, code), now);
     }
     store.save(&tracker.take_changes(now)).unwrap();
@@ -78,8 +92,18 @@ fn what_was_written_is_read_again() {
         store.load().unwrap()
     };
     assert_eq!((before.transfers.len(), before.connectors.len()), (300, 20));
-    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
-    assert_eq!(fs::metadata(path.join(FILE_NAME)).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
+    assert_eq!(
+        fs::metadata(path.join(FILE_NAME))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777,
+        0o600
+    );
     let store = FileStore::open(&path).unwrap();
     let after = store.load().unwrap();
     assert_eq!(told(&after), told(&before));
@@ -107,7 +131,12 @@ fn a_second_user_is_refused_and_told_the_path() {
     let _first = FileStore::open(folder.path()).unwrap();
     let refused = FileStore::open(folder.path()).unwrap_err();
     assert!(matches!(refused, StoreError::InUse { .. }), "{refused}");
-    assert!(refused.to_string().contains(folder.path().to_str().unwrap()), "{refused}");
+    assert!(
+        refused
+            .to_string()
+            .contains(folder.path().to_str().unwrap()),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -119,18 +148,39 @@ fn a_newer_format_is_refused_and_left() {
     {
         let database = Database::open(&file).unwrap();
         let transaction = database.begin_write().unwrap();
-        transaction.open_table(formats).unwrap().insert("tracker", 7).unwrap();
+        transaction
+            .open_table(formats)
+            .unwrap()
+            .insert("tracker", 7)
+            .unwrap();
         transaction.commit().unwrap();
     }
     for _ in 0..2 {
         let refused = FileStore::open(folder.path()).unwrap_err();
-        assert!(matches!(refused, StoreError::Newer { found: 7, known: 2, .. }), "{refused}");
-        assert!(refused.to_string().contains(file.to_str().unwrap()), "{refused}");
+        assert!(
+            matches!(
+                refused,
+                StoreError::Newer {
+                    found: 7,
+                    known: 2,
+                    ..
+                }
+            ),
+            "{refused}"
+        );
+        assert!(
+            refused.to_string().contains(file.to_str().unwrap()),
+            "{refused}"
+        );
     }
     let database = Database::open(&file).unwrap();
     let transaction = redb::ReadableDatabase::begin_read(&database).unwrap();
-    let transfers: TableDefinition<'_, (&str, &str, &str), &[u8]> = TableDefinition::new("transfers");
-    assert_eq!(transaction.open_table(transfers).unwrap().len().unwrap(), 30);
+    let transfers: TableDefinition<'_, (&str, &str, &str), &[u8]> =
+        TableDefinition::new("transfers");
+    assert_eq!(
+        transaction.open_table(transfers).unwrap().len().unwrap(),
+        30
+    );
 }
 
 #[test]
@@ -142,7 +192,10 @@ fn what_is_no_storage_is_refused_and_stays_as_it_is() {
         fs::write(&file, content).unwrap();
         let refused = FileStore::open(folder.path()).unwrap_err();
         assert!(matches!(refused, StoreError::Damaged { .. }), "{refused}");
-        assert!(refused.to_string().contains(file.to_str().unwrap()), "{refused}");
+        assert!(
+            refused.to_string().contains(file.to_str().unwrap()),
+            "{refused}"
+        );
         assert_eq!(fs::read(&file).unwrap(), content);
     }
 }
@@ -174,17 +227,29 @@ fn a_damaged_file_is_refused_or_tells_what_was_written() {
                 unharmed += 1;
             }
             Err(error) => {
-                assert!(matches!(error, StoreError::Damaged { .. }), "byte {at}: {error}");
-                assert!(fs::read(&file).unwrap() == bytes, "byte {at}: the file was changed: {error}");
+                assert!(
+                    matches!(error, StoreError::Damaged { .. }),
+                    "byte {at}: {error}"
+                );
+                assert!(
+                    fs::read(&file).unwrap() == bytes,
+                    "byte {at}: the file was changed: {error}"
+                );
                 refused += 1;
             }
         }
     }
-    assert!(refused > 50 && unharmed > 50, "{refused} refused, {unharmed} unharmed");
+    assert!(
+        refused > 50 && unharmed > 50,
+        "{refused} refused, {unharmed} unharmed"
+    );
     for length in [0, 100, 4_096, whole.len() / 2, whole.len() - 4_096] {
         fs::write(&file, &whole[..length]).unwrap();
         let error = FileStore::open(folder.path()).unwrap_err();
-        assert!(matches!(error, StoreError::Damaged { .. }), "{length} bytes: {error}");
+        assert!(
+            matches!(error, StoreError::Damaged { .. }),
+            "{length} bytes: {error}"
+        );
         assert_eq!(fs::read(&file).unwrap(), &whole[..length]);
     }
 }
@@ -198,11 +263,17 @@ fn a_file_that_is_taken_away_is_made_anew_and_said_to_be() {
     let before = store.load().unwrap();
     fs::remove_file(folder.path().join(FILE_NAME)).unwrap();
     tracker.mark_all();
-    assert!(matches!(store.save(&tracker.take_changes(now)), Err(StoreError::MadeAnew { .. })));
+    assert!(matches!(
+        store.save(&tracker.take_changes(now)),
+        Err(StoreError::MadeAnew { .. })
+    ));
     tracker.mark_all();
     store.save(&tracker.take_changes(now)).unwrap();
     drop(store);
-    assert_eq!(told(&FileStore::open(folder.path()).unwrap().load().unwrap()), told(&before));
+    assert_eq!(
+        told(&FileStore::open(folder.path()).unwrap().load().unwrap()),
+        told(&before)
+    );
 }
 
 #[test]
@@ -215,7 +286,10 @@ fn a_file_that_takes_its_place_is_not_written_to() {
     fs::rename(&file, folder.path().join("aside")).unwrap();
     fs::write(&file, "not ours").unwrap();
     tracker.mark_all();
-    assert!(matches!(store.save(&tracker.take_changes(now)), Err(StoreError::Write { .. })));
+    assert!(matches!(
+        store.save(&tracker.take_changes(now)),
+        Err(StoreError::Write { .. })
+    ));
     assert_eq!(fs::read(&file).unwrap(), b"not ours");
 }
 
@@ -266,21 +340,36 @@ fn the_size_is_bounded_by_what_is_kept() {
 #[test]
 fn a_file_that_is_mostly_empty_is_compacted_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
-    let key = |n: usize| ConnectorKey { account: AccountName::new("prod"), id: format!("c-{n:017x}").parse().unwrap() };
-    let large = ConnectorRecord { region: "x".repeat(300_000), ..ConnectorRecord::default() };
+    let key = |n: usize| ConnectorKey {
+        account: AccountName::new("prod"),
+        id: format!("c-{n:017x}").parse().unwrap(),
+    };
+    let large = ConnectorRecord {
+        region: "x".repeat(300_000),
+        ..ConnectorRecord::default()
+    };
     let store = FileStore::open(folder.path()).unwrap();
     fill(&store, 0, 300, now());
     let before = told(&store.load().unwrap());
     let put = |record: Option<ConnectorRecord>| {
         let connectors = (100..180).map(|n| (key(n), record.clone())).collect();
-        store.save(&Changes { connectors, ..Changes::default() }).unwrap();
+        store
+            .save(&Changes {
+                connectors,
+                ..Changes::default()
+            })
+            .unwrap();
     };
     put(Some(large));
     put(None);
     let large = store.size();
     drop(store);
     let store = FileStore::open(folder.path()).unwrap();
-    assert!(store.size() < large / 4, "{large} bytes, then {}", store.size());
+    assert!(
+        store.size() < large / 4,
+        "{large} bytes, then {}",
+        store.size()
+    );
     assert_eq!(told(&store.load().unwrap()), before);
 }
 
@@ -288,13 +377,19 @@ fn a_file_that_is_mostly_empty_is_compacted_at_the_start() {
 /// `codec::FORMAT`, and a reader for this one.
 #[test]
 fn the_bytes_of_a_format_do_not_change() {
-    use crate::model::{Direction, Fact, FileEnd, Finished};
+    use model::{Direction, Fact, FileEnd, Finished};
     let wall = std::time::UNIX_EPOCH + std::time::Duration::from_hours(500_000);
     let now = Now { wall, ..now() };
     let mut tracker = tracker(Saved::default(), now);
     tracker.configure(
-        Settings { events: true, ..SETTINGS },
-        [Account { name: AccountName::new("prod"), region: "eu-central-1".into() }],
+        Settings {
+            events: true,
+            ..SETTINGS
+        },
+        [Account {
+            name: AccountName::new("prod"),
+            region: "eu-central-1".into(),
+        }],
     );
     let told = Fact::FileEnded(FileEnd {
         key: key(1),
@@ -310,13 +405,20 @@ fn the_bytes_of_a_format_do_not_change() {
     tracker.learn(&told, Origin::Events, now);
     tracker.apply(&key(1), &answer("FAILED", "TIMEOUT_ERROR"), now);
     let changes = tracker.take_changes(now);
-    let hex = |bytes: Vec<u8>| bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    let hex = |bytes: Vec<u8>| {
+        bytes
+            .iter()
+            .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+    };
     let (_, transfer) = &changes.transfers[0];
     let (_, connector) = &changes.connectors[0];
     let transfer = hex(codec::encode(transfer.as_ref().unwrap()).unwrap());
     // Of format 2 alone: path, code, no message, when.
     let failures = hex(codec::encode(&changes.failures[0].1).unwrap());
-    assert_eq!(failures, "01022f610d54494d454f55545f4552524f520080a0f1c2b134");
+    assert_eq!(
+        failures,
+        "01022f610d54494d454f55545f4552524f520080a0f1c2b134"
+    );
     let connector = hex(codec::encode(connector.as_ref().unwrap()).unwrap());
     assert_eq!(
         transfer,
@@ -349,20 +451,38 @@ fn a_file_of_format_1_is_read_and_raised() {
         let database = Database::open(&file).unwrap();
         let transaction = database.begin_write().unwrap();
         transaction.delete_table(failures).unwrap();
-        transaction.open_table(formats).unwrap().insert("tracker", 1).unwrap();
+        transaction
+            .open_table(formats)
+            .unwrap()
+            .insert("tracker", 1)
+            .unwrap();
         transaction.commit().unwrap();
     }
     let format = || {
         let database = Database::open(&file).unwrap();
         let transaction = redb::ReadableDatabase::begin_read(&database).unwrap();
-        redb::ReadableTable::get(&transaction.open_table(formats).unwrap(), "tracker").unwrap().unwrap().value()
+        redb::ReadableTable::get(&transaction.open_table(formats).unwrap(), "tracker")
+            .unwrap()
+            .unwrap()
+            .value()
     };
     drop(FileStore::open(folder.path()).unwrap());
-    assert_eq!(format(), 1, "what nothing was written to, the release before still reads");
+    assert_eq!(
+        format(),
+        1,
+        "what nothing was written to, the release before still reads"
+    );
     let store = FileStore::open(folder.path()).unwrap();
     let saved = store.load().unwrap();
     assert!(saved.failures.is_empty());
-    assert_eq!(told(&saved), told(&Saved { failures: Vec::new(), ..before }), "all else is as it was");
+    assert_eq!(
+        told(&saved),
+        told(&Saved {
+            failures: Vec::new(),
+            ..before
+        }),
+        "all else is as it was"
+    );
     let mut again = tracker(saved, now);
     again.track(key(77), Origin::Demo, Some(now.wall), now);
     again.apply(&key(77), &answer("FAILED", "TIMEOUT_ERROR"), now);

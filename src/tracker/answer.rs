@@ -1,7 +1,7 @@
 //! What a look at a transfer came back with, and what it changed.
 
 use super::FailedFile;
-use crate::model::FileResult;
+use model::FileResult;
 
 /// What one look at a transfer came back with.
 #[derive(Clone, Debug, PartialEq, Eq)]

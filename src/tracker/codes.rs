@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::model::{FailureCode, FileCounts, FileResult, FileStatus};
+use model::{FailureCode, FileCounts, FileResult, FileStatus};
 
 /// Unlisted failure codes that pass through; later ones count as `OTHER`.
 const MAX_UNLISTED_CODES: usize = 100;
@@ -26,7 +26,11 @@ impl CodeBook {
     /// The code to count under. Listed codes and the first 100 unlisted ones pass through.
     pub(super) fn admit_code(&mut self, code: &FailureCode) -> FailureCode {
         let listed = code.is_documented();
-        let (seen, bound) = if listed { (&mut self.listed, usize::MAX) } else { (&mut self.codes, MAX_UNLISTED_CODES) };
+        let (seen, bound) = if listed {
+            (&mut self.listed, usize::MAX)
+        } else {
+            (&mut self.codes, MAX_UNLISTED_CODES)
+        };
         if code.as_str().len() <= LONGEST_NAME && admit(seen, code, bound) {
             return seen.get(code).unwrap_or(code).clone();
         }
@@ -37,7 +41,8 @@ impl CodeBook {
     pub(super) fn admit_status(&mut self, status: &FileStatus) -> FileStatus {
         match status {
             FileStatus::Other(name)
-                if name.len() > LONGEST_NAME || !admit(&mut self.statuses, name, MAX_UNLISTED_STATUSES) =>
+                if name.len() > LONGEST_NAME
+                    || !admit(&mut self.statuses, name, MAX_UNLISTED_STATUSES) =>
             {
                 FileStatus::Other(FailureCode::OTHER.into())
             }
@@ -49,7 +54,10 @@ impl CodeBook {
     pub(super) fn count(&mut self, files: &[FileResult]) -> FileCounts {
         let mut counts = FileCounts::default();
         for file in files {
-            let code = file.failure_code.as_ref().filter(|_| file.status == FileStatus::Failed);
+            let code = file
+                .failure_code
+                .as_ref()
+                .filter(|_| file.status == FileStatus::Failed);
             let code = code.map(|code| self.admit_code(code));
             counts.add_file(&self.admit_status(&file.status), code.as_ref());
         }
@@ -79,17 +87,35 @@ fn admit<T: Ord + Clone>(seen: &mut BTreeSet<T>, name: &T, bound: usize) -> bool
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::DOCUMENTED_FAILURE_CODES;
+    use model::DOCUMENTED_FAILURE_CODES;
 
     #[test]
     fn a_name_that_is_too_long_for_a_label_counts_as_other() {
         let mut book = CodeBook::default();
-        for (length, passes) in [(LONGEST_NAME, true), (LONGEST_NAME + 1, false), (1 << 20, false)] {
+        for (length, passes) in [
+            (LONGEST_NAME, true),
+            (LONGEST_NAME + 1, false),
+            (1 << 20, false),
+        ] {
             let name = "X".repeat(length);
-            let expected = if passes { name.as_str() } else { FailureCode::OTHER };
-            assert_eq!(book.admit_code(&FailureCode::new(&name).unwrap()).as_str(), expected);
-            assert_eq!(book.admit_status(&FileStatus::from_wire(&name)).as_str(), expected);
+            let expected = if passes {
+                name.as_str()
+            } else {
+                FailureCode::OTHER
+            };
+            assert_eq!(
+                book.admit_code(&FailureCode::new(&name).unwrap()).as_str(),
+                expected
+            );
+            assert_eq!(
+                book.admit_status(&FileStatus::from_wire(&name)).as_str(),
+                expected
+            );
         }
-        assert!(DOCUMENTED_FAILURE_CODES.iter().all(|code| code.len() <= LONGEST_NAME));
+        assert!(
+            DOCUMENTED_FAILURE_CODES
+                .iter()
+                .all(|code| code.len() <= LONGEST_NAME)
+        );
     }
 }

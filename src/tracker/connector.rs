@@ -7,9 +7,9 @@ use std::time::{Duration, Instant, SystemTime};
 use super::recent::{Recent, RecentFiles};
 use super::tally::Tally;
 use super::transfer::Transfer;
-use crate::model::{
-    Account, ConnectorDetails, ConnectorKey, ConnectorLabels, ConnectorTitle, ConnectorView, FileCounts, Finished, Now,
-    StateCounts,
+use model::{
+    Account, ConnectorDetails, ConnectorKey, ConnectorLabels, ConnectorTitle, ConnectorView,
+    FileCounts, Finished, Now, StateCounts,
 };
 
 #[derive(Debug)]
@@ -47,7 +47,10 @@ struct Sums {
 impl Connector {
     pub(super) fn new(key: ConnectorKey, account: &Arc<Account>, known_since: SystemTime) -> Self {
         Self {
-            labels: Arc::new(ConnectorLabels { account: Arc::clone(account), id: key.id.clone() }),
+            labels: Arc::new(ConnectorLabels {
+                account: Arc::clone(account),
+                id: key.id.clone(),
+            }),
             key,
             known_since,
             declared: false,
@@ -62,7 +65,10 @@ impl Connector {
 
     /// Nothing knows it: no transfer, no configuration, and no source has told of it.
     pub(super) fn is_unknown(&self) -> bool {
-        !self.declared && !self.discovered && self.details.is_none() && self.sums.states.total() == 0
+        !self.declared
+            && !self.discovered
+            && self.details.is_none()
+            && self.sums.states.total() == 0
     }
 
     /// Counts a file in the last hour that ended at `at`.
@@ -71,7 +77,9 @@ impl Connector {
     }
 
     pub(super) fn recent(&self, now: SystemTime) -> RecentFiles {
-        self.recent.as_ref().map_or_else(RecentFiles::default, |recent| recent.view(now))
+        self.recent
+            .as_ref()
+            .map_or_else(RecentFiles::default, |recent| recent.view(now))
     }
 
     /// Adds a transfer to the sums.
@@ -85,7 +93,8 @@ impl Connector {
         }
         if transfer.state().is_unfinished() {
             sums.unfinished.insert((transfer.since(), slot));
-            sums.answered.extend(transfer.answered().map(|at| (at, slot)));
+            sums.answered
+                .extend(transfer.answered().map(|at| (at, slot)));
         }
     }
 

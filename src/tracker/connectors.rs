@@ -9,7 +9,7 @@ use slab::Slab;
 
 use super::connector::Connector;
 use super::pages::number;
-use crate::model::{Account, ConnectorKey, ConnectorLabels, ConnectorView, Now, Page};
+use model::{Account, ConnectorKey, ConnectorLabels, ConnectorView, Now, Page};
 
 /// Connectors of a page.
 const ROWS: usize = 32;
@@ -41,7 +41,10 @@ impl Connectors {
         if let Some(number) = self.find(&key) {
             return number;
         }
-        let number = number(self.known.insert(Connector::new(key.clone(), account, now.wall)));
+        let number = number(
+            self.known
+                .insert(Connector::new(key.clone(), account, now.wall)),
+        );
         self.by_key.insert(key, number);
         self.pages.clear();
         number
@@ -60,7 +63,10 @@ impl Connectors {
 
     /// Has the connector told anew.
     pub(super) fn touch(&mut self, number: u32) {
-        let page = self.page_of.get(number as usize).and_then(|page| self.pages.get_mut(*page as usize));
+        let page = self
+            .page_of
+            .get(number as usize)
+            .and_then(|page| self.pages.get_mut(*page as usize));
         if let Some(page) = page {
             page.built = None;
         }
@@ -72,14 +78,20 @@ impl Connectors {
         }
         let known = &self.known;
         let view = |number: &u32| known[*number as usize].view();
-        let build =
-            |rows: &mut Rows| Arc::clone(rows.built.get_or_insert_with(|| rows.numbers.iter().map(view).collect()));
+        let build = |rows: &mut Rows| {
+            Arc::clone(
+                rows.built
+                    .get_or_insert_with(|| rows.numbers.iter().map(view).collect()),
+            )
+        };
         self.pages.iter_mut().map(build).collect()
     }
 
     pub(super) fn results_ages(&self, now: Now) -> Vec<(Arc<ConnectorLabels>, Duration)> {
         let connectors = self.by_key.values().map(|number| &self[*number]);
-        connectors.filter_map(|c| c.results_age(now).map(|age| (Arc::clone(&c.labels), age))).collect()
+        connectors
+            .filter_map(|c| c.results_age(now).map(|age| (Arc::clone(&c.labels), age)))
+            .collect()
     }
 
     fn lay_out(&mut self) {
@@ -89,7 +101,10 @@ impl Connectors {
             for connector in numbers {
                 self.page_of[*connector as usize] = number(page);
             }
-            self.pages.push(Rows { numbers: numbers.to_vec(), built: None });
+            self.pages.push(Rows {
+                numbers: numbers.to_vec(),
+                built: None,
+            });
         }
     }
 }

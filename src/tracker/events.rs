@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::ledger::Told;
 use super::{FailedFile, Tracker, retired_hash};
-use crate::model::{Fact, FileEnd, Finished, Now, OperationEnd, Origin, Shard, TransferKey, stable_hash};
 use crate::tracker::remembered::REMEMBERED;
+use model::{Fact, FileEnd, Finished, Now, OperationEnd, Origin, Shard, TransferKey, stable_hash};
 
 /// What became of a fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +38,11 @@ impl Tracker {
                 }
                 let known = self.is_known(&start.key, origin);
                 self.track(start.key.clone(), origin, start.started_at, now);
-                if known { Learned::Duplicate } else { Learned::News { failed: None } }
+                if known {
+                    Learned::Duplicate
+                } else {
+                    Learned::News { failed: None }
+                }
             }
             Fact::FileEnded(file) => self.file_ended(file, origin, now),
             Fact::OperationEnded(end) => self.operation_ended(end, now),
@@ -60,7 +64,9 @@ impl Tracker {
             told
         } else {
             self.track(file.key.clone(), origin, None, now);
-            let Some(slot) = self.slot(&file.key) else { return Learned::Foreign };
+            let Some(slot) = self.slot(&file.key) else {
+                return Learned::Foreign;
+            };
             let told = self.change(slot, |transfer, _| transfer.told(file, &end, now));
             self.journal_transfer(slot);
             told
@@ -68,7 +74,9 @@ impl Tracker {
         if told == Told::Again {
             return Learned::Duplicate;
         }
-        let Some(number) = self.connectors.find(&file.key.connector_key()) else { return Learned::Foreign };
+        let Some(number) = self.connectors.find(&file.key.connector_key()) else {
+            return Learned::Foreign;
+        };
         let connector = &mut self.connectors[number];
         let tally = &mut connector.tally;
         tally.moved(file);
@@ -84,9 +92,11 @@ impl Tracker {
         self.touch(number);
         let failed = match &file.end {
             // One that an answer has told was reported with it.
-            Finished::Failed(code) if told == Told::Counts => {
-                Some(FailedFile { path: file.path.clone(), code: code.clone(), message: file.message.clone() })
-            }
+            Finished::Failed(code) if told == Told::Counts => Some(FailedFile {
+                path: file.path.clone(),
+                code: code.clone(),
+                message: file.message.clone(),
+            }),
             _ => None,
         };
         if let (Some(failed), Some(slot)) = (&failed, self.slot(&file.key)) {
@@ -96,13 +106,23 @@ impl Tracker {
     }
 
     fn operation_ended(&mut self, ended: &OperationEnd, now: Now) -> Learned {
-        let Some(account) = self.accounts.get(&ended.connector.account) else { return Learned::Foreign };
+        let Some(account) = self.accounts.get(&ended.connector.account) else {
+            return Learned::Foreign;
+        };
         let (connector, operation) = (&ended.connector, ended.operation);
         // By connector and id, as a transfer's shard is by connector and transfer.
-        if self.settings.shard != Shard::ONLY && !self.settings.shard.owns_text(&connector.id, &ended.id) {
+        if self.settings.shard != Shard::ONLY
+            && !self.settings.shard.owns_text(&connector.id, &ended.id)
+        {
             return Learned::Foreign;
         }
-        let text = format!("{}/{}/{}/{}", connector.account, connector.id, operation.as_str(), ended.id);
+        let text = format!(
+            "{}/{}/{}/{}",
+            connector.account,
+            connector.id,
+            operation.as_str(),
+            ended.id
+        );
         let hash = stable_hash(&text);
         if self.operations.contains(hash) {
             return Learned::Duplicate;
@@ -129,7 +149,8 @@ impl Tracker {
     }
 
     fn is_ours(&self, key: &TransferKey) -> bool {
-        self.accounts.contains_key(&key.account) && self.settings.shard.owns(&key.connector, &key.transfer)
+        self.accounts.contains_key(&key.account)
+            && self.settings.shard.owns(&key.connector, &key.transfer)
     }
 
     fn is_known(&self, key: &TransferKey, origin: Origin) -> bool {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use tracing::warn;
 
-use crate::model::{FailureCode, TransferKey};
+use model::{FailureCode, TransferKey};
 
 /// A file that was seen FAILED for the first time.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use super::record::{FailureRecord, Millis, millis, time};
 use super::{FailedFile, Tracker};
-use crate::model::{ConnectorLabels, FailureCode, TransferId};
+use model::{ConnectorLabels, FailureCode, TransferId};
 
 /// Failed files that are kept, over all transfers: where there are more, the oldest leave.
 pub const MAX_FAILURES: usize = 10_000;
@@ -79,7 +79,9 @@ impl Failures {
 
     /// Those of a transfer, the oldest first.
     pub(super) fn kept(&self, slot: u32) -> impl DoubleEndedIterator<Item = &Arc<KeptFailure>> {
-        self.of(slot).filter_map(|at| self.by_time.get(&at)).map(|(_, failure)| failure)
+        self.of(slot)
+            .filter_map(|at| self.by_time.get(&at))
+            .map(|(_, failure)| failure)
     }
 
     /// Slots of the transfers that have any.
@@ -89,21 +91,36 @@ impl Failures {
 
     pub(super) fn records(&self, slot: u32) -> Vec<FailureRecord> {
         let record = |failure: &Arc<KeptFailure>| {
-            let code = failure.code.as_ref().map_or_else(String::new, ToString::to_string);
-            (failure.path.to_string(), code, failure.message.as_deref().map(Into::into), millis(failure.at))
+            let code = failure
+                .code
+                .as_ref()
+                .map_or_else(String::new, ToString::to_string);
+            (
+                failure.path.to_string(),
+                code,
+                failure.message.as_deref().map(Into::into),
+                millis(failure.at),
+            )
         };
         self.kept(slot).map(record).collect()
     }
 
     fn of(&self, slot: u32) -> impl DoubleEndedIterator<Item = At> + '_ {
-        self.by_slot.range((slot, (0, 0))..=(slot, (Millis::MAX, u64::MAX))).map(|(_, at)| *at)
+        self.by_slot
+            .range((slot, (0, 0))..=(slot, (Millis::MAX, u64::MAX)))
+            .map(|(_, at)| *at)
     }
 }
 
 impl Tracker {
     /// The failed files that are kept, the newest first.
     pub fn failures(&self) -> Vec<Arc<KeptFailure>> {
-        self.failures.by_time.values().rev().map(|(_, failure)| Arc::clone(failure)).collect()
+        self.failures
+            .by_time
+            .values()
+            .rev()
+            .map(|(_, failure)| Arc::clone(failure))
+            .collect()
     }
 
     pub(super) fn keep_failure(&mut self, slot: u32, file: &FailedFile, at: SystemTime) {
@@ -112,7 +129,10 @@ impl Tracker {
             connector: Arc::clone(&self.connectors[transfer.connector()].labels),
             transfer: transfer.id().clone(),
             path: cut(&file.path),
-            code: file.code.as_ref().and_then(|code| FailureCode::new(&cut(code.as_str()))),
+            code: file
+                .code
+                .as_ref()
+                .and_then(|code| FailureCode::new(&cut(code.as_str()))),
             message: file.message.as_deref().map(cut),
             at: time(millis(at)),
         };
@@ -125,7 +145,10 @@ impl Tracker {
     /// Takes up what was written of the transfer in `slot`.
     pub(super) fn restore_failures(&mut self, slot: u32, records: Vec<FailureRecord>) {
         let transfer = &self.transfers[slot];
-        let (labels, id) = (Arc::clone(&self.connectors[transfer.connector()].labels), transfer.id().clone());
+        let (labels, id) = (
+            Arc::clone(&self.connectors[transfer.connector()].labels),
+            transfer.id().clone(),
+        );
         for (path, code, message, at) in records {
             let failure = KeptFailure {
                 connector: Arc::clone(&labels),
@@ -145,13 +168,19 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
-    use crate::model::{Account, AccountName};
+    use model::{Account, AccountName};
 
     fn failure(path: &str, second: u64) -> KeptFailure {
-        let account = Account { name: AccountName::new("prod"), region: "eu-central-1".into() };
+        let account = Account {
+            name: AccountName::new("prod"),
+            region: "eu-central-1".into(),
+        };
         let id = "c-0123456789abcdef0".parse().unwrap();
         KeptFailure {
-            connector: Arc::new(ConnectorLabels { account: Arc::new(account), id }),
+            connector: Arc::new(ConnectorLabels {
+                account: Arc::new(account),
+                id,
+            }),
             transfer: "t".parse().unwrap(),
             path: path.into(),
             code: None,
@@ -163,11 +192,17 @@ mod tests {
     #[test]
     fn a_long_text_is_cut_between_characters_and_says_so() {
         assert_eq!(&*cut("/a"), "/a");
-        assert_eq!(&*cut(&"x".repeat(MAX_TEXT_BYTES)), "x".repeat(MAX_TEXT_BYTES));
+        assert_eq!(
+            &*cut(&"x".repeat(MAX_TEXT_BYTES)),
+            "x".repeat(MAX_TEXT_BYTES)
+        );
         // A character of three bytes stands across the bound.
         let long = format!("a{}", "漢".repeat(40_000));
         let short = cut(&long);
-        assert_eq!(&*short, format!("a{}… (cut: 120001 bytes in all)", "漢".repeat(341)));
+        assert_eq!(
+            &*short,
+            format!("a{}… (cut: 120001 bytes in all)", "漢".repeat(341))
+        );
     }
 
     #[test]
@@ -180,10 +215,16 @@ mod tests {
         assert_eq!(failures.keep(2, failure("/new", 999_999)), Some(0));
         assert_eq!(failures.keep(2, failure("/new", 999_999)), Some(1));
         assert_eq!(failures.keep(2, failure("/older than all", 0)), Some(2));
-        assert_eq!(failures.kept(0).count() + failures.kept(1).count(), MAX_FAILURES - 2);
+        assert_eq!(
+            failures.kept(0).count() + failures.kept(1).count(),
+            MAX_FAILURES - 2
+        );
         assert_eq!(failures.kept(2).count(), 2);
         failures.drop_of(0);
         failures.drop_of(2);
-        assert_eq!((failures.by_time.len(), failures.slots()), (MAX_FAILURES / 2 - 1, BTreeSet::from([1])));
+        assert_eq!(
+            (failures.by_time.len(), failures.slots()),
+            (MAX_FAILURES / 2 - 1, BTreeSet::from([1]))
+        );
     }
 }

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use super::tests::{account, file, key, start, tracker};
 use super::*;
-use crate::model::{Direction, Fact, FailureCode, FileEnd, Finished, Now};
 use crate::tracker::record::Saved;
+use model::{Direction, Fact, FailureCode, FileEnd, Finished, Now};
 
 fn event(id: &str, path: &str, code: &str, now: Now) -> Fact {
     Fact::FileEnded(FileEnd {
@@ -20,12 +20,22 @@ fn event(id: &str, path: &str, code: &str, now: Now) -> Fact {
 }
 
 fn paths(tracker: &Tracker) -> Vec<String> {
-    tracker.failures().iter().map(|failure| failure.path.to_string()).collect()
+    tracker
+        .failures()
+        .iter()
+        .map(|failure| failure.path.to_string())
+        .collect()
 }
 
 fn listening(now: Now) -> Tracker {
     let mut tracker = tracker(now);
-    tracker.configure(Settings { events: true, ..tracker.settings }, [account()]);
+    tracker.configure(
+        Settings {
+            events: true,
+            ..tracker.settings
+        },
+        [account()],
+    );
     tracker
 }
 
@@ -35,23 +45,54 @@ fn a_failed_file_is_kept_once_whoever_tells_it_first_and_however_often() {
     let failed = file("/x", "FAILED", "TIMEOUT_ERROR");
     let open = file("/y", "QUEUED", "");
     // (is the transfer of before the process, who tells in which order)
-    for (base, order) in [(false, "aea"), (false, "eae"), (false, "ee"), (true, "aee"), (true, "aae"), (true, "ea")] {
+    for (base, order) in [
+        (false, "aea"),
+        (false, "eae"),
+        (false, "ee"),
+        (true, "aee"),
+        (true, "aae"),
+        (true, "ea"),
+    ] {
         let mut tracker = listening(now);
-        let began = if base { now.wall - Duration::from_hours(1) } else { now.wall };
+        let began = if base {
+            now.wall - Duration::from_hours(1)
+        } else {
+            now.wall
+        };
         tracker.track(key("a"), Origin::Cloudtrail, Some(began), now);
         for teller in order.chars() {
             if teller == 'a' {
-                tracker.apply(&key("a"), &Answer::Files(vec![failed.clone(), open.clone()]), now);
+                tracker.apply(
+                    &key("a"),
+                    &Answer::Files(vec![failed.clone(), open.clone()]),
+                    now,
+                );
             } else {
-                tracker.learn(&event("f/1", "/x", "TIMEOUT_ERROR", now), Origin::Events, now);
+                tracker.learn(
+                    &event("f/1", "/x", "TIMEOUT_ERROR", now),
+                    Origin::Events,
+                    now,
+                );
             }
         }
         assert_eq!(paths(&tracker), ["/x"], "base: {base}, {order}");
         let failure = &tracker.failures()[0];
         let by_event = order.starts_with('e');
-        assert_eq!(failure.message.as_deref(), Some(if by_event { "/x told" } else { "/x broke" }), "{order}");
-        let at = if by_event { now.wall - Duration::from_secs(30) } else { now.wall };
-        assert_eq!((failure.at, failure.code.as_ref().unwrap().as_str()), (at, "TIMEOUT_ERROR"), "{order}");
+        assert_eq!(
+            failure.message.as_deref(),
+            Some(if by_event { "/x told" } else { "/x broke" }),
+            "{order}"
+        );
+        let at = if by_event {
+            now.wall - Duration::from_secs(30)
+        } else {
+            now.wall
+        };
+        assert_eq!(
+            (failure.at, failure.code.as_ref().unwrap().as_str()),
+            (at, "TIMEOUT_ERROR"),
+            "{order}"
+        );
     }
 }
 
@@ -60,12 +101,19 @@ fn failed_files_leave_with_their_transfer_and_another_in_its_place_has_none() {
     let now = start();
     let mut tracker = tracker(now);
     tracker.track(key("a"), Origin::Demo, Some(now.wall), now);
-    tracker.apply(&key("a"), &Answer::Files(vec![file("/x", "FAILED", "")]), now);
+    tracker.apply(
+        &key("a"),
+        &Answer::Files(vec![file("/x", "FAILED", "")]),
+        now,
+    );
     assert_eq!(paths(&tracker), ["/x"]);
     let later = now.after(Duration::from_hours(2));
     tracker.expire(later);
     tracker.track(key("b"), Origin::Demo, Some(later.wall), later);
-    assert_eq!((paths(&tracker).len(), tracker.transfers.slots().len()), (0, 1));
+    assert_eq!(
+        (paths(&tracker).len(), tracker.transfers.slots().len()),
+        (0, 1)
+    );
 }
 
 #[test]
@@ -76,30 +124,61 @@ fn failed_files_outlive_the_process_and_are_written_when_they_change_alone() {
     for id in ["a", "b"] {
         before.track(key(id), Origin::Demo, Some(now.wall), now);
     }
-    let failed = [file("/x", "FAILED", "RENAME_ERROR"), file("/y", "QUEUED", "")];
+    let failed = [
+        file("/x", "FAILED", "RENAME_ERROR"),
+        file("/y", "QUEUED", ""),
+    ];
     before.apply(&key("a"), &Answer::Files(failed.to_vec()), now);
     let changes = before.take_changes(now);
     assert_eq!(
         changes.failures,
-        [(key("a"), vec![("/x".into(), "RENAME_ERROR".into(), Some("/x broke".into()), 1_800_000_000_000)])]
+        [(
+            key("a"),
+            vec![(
+                "/x".into(),
+                "RENAME_ERROR".into(),
+                Some("/x broke".into()),
+                1_800_000_000_000
+            )]
+        )]
     );
     let finished = [failed[0].clone(), file("/y", "COMPLETED", "")];
     before.apply(&key("a"), &Answer::Files(finished.to_vec()), now);
     let more = before.take_changes(now);
-    assert_eq!((more.transfers.len(), more.failures.len()), (1, 0), "they are as they were");
+    assert_eq!(
+        (more.transfers.len(), more.failures.len()),
+        (1, 0),
+        "they are as they were"
+    );
     before.put_back(&changes);
     assert_eq!(before.take_changes(now).failures, changes.failures);
     before.mark_all();
     assert_eq!(before.take_changes(now).failures, changes.failures);
 
-    let transfers = more.transfers.iter().filter_map(|(key, record)| Some((key.clone(), record.clone()?))).collect();
-    let connectors = changes.connectors.iter().filter_map(|(key, record)| Some((key.clone(), record.clone()?)));
+    let transfers = more
+        .transfers
+        .iter()
+        .filter_map(|(key, record)| Some((key.clone(), record.clone()?)))
+        .collect();
+    let connectors = changes
+        .connectors
+        .iter()
+        .filter_map(|(key, record)| Some((key.clone(), record.clone()?)));
     let mut failures = changes.failures.clone();
     failures.push((key("not-there"), changes.failures[0].1.clone()));
-    let saved = Saved { transfers, failures, connectors: connectors.collect(), ..Saved::default() };
+    let saved = Saved {
+        transfers,
+        failures,
+        connectors: connectors.collect(),
+        ..Saved::default()
+    };
     let mut after = tracker(now);
     after.restore(saved, now);
     assert_eq!(after.failures(), before.failures());
     let dropped = after.take_changes(now);
-    assert_eq!(dropped.failures, [(key("not-there"), vec![])], "what has no transfer goes");
+    assert_eq!(
+        dropped.failures,
+        [(key("not-there"), vec![])],
+        "what has no transfer goes"
+    );
 }

@@ -10,8 +10,9 @@ use super::events::Learned;
 use super::record::{Changes, Saved};
 use super::tests::{account, file, key, start, tracker};
 use super::*;
-use crate::model::{
-    Direction, Fact, FailureCode, FileEnd, Finished, OperationEnd, RemoteOperation, StartedTransfer, TransferState,
+use model::{
+    Direction, Fact, FailureCode, FileEnd, Finished, OperationEnd, RemoteOperation,
+    StartedTransfer, TransferState,
 };
 
 /// A store as a map: what it holds is what was written.
@@ -39,7 +40,11 @@ impl Written {
 
 fn settings() -> Settings {
     let settings = tracker(start()).settings;
-    Settings { events: true, max_refresh_interval: settings.min_refresh_interval, ..settings }
+    Settings {
+        events: true,
+        max_refresh_interval: settings.min_refresh_interval,
+        ..settings
+    }
 }
 
 fn restarted(written: &Written, now: Now) -> Tracker {
@@ -130,10 +135,25 @@ type Counters = (BTreeMap<Finished, u64>, u64, u64, u64);
 /// Files by end, bytes, observed durations, listings.
 fn counters(tracker: &mut Tracker, now: Now) -> Counters {
     let snapshot = tracker.snapshot(now);
-    let Some(connector) = snapshot.connectors().next() else { return Counters::default() };
-    let moved = connector.moved.get(&Direction::Send).cloned().unwrap_or_default();
-    let finished = connector.finished.iter().map(|(end, seen)| (end.clone(), seen.files)).collect();
-    (finished, moved.bytes, moved.durations.count(), connector.operations.values().sum())
+    let Some(connector) = snapshot.connectors().next() else {
+        return Counters::default();
+    };
+    let moved = connector
+        .moved
+        .get(&Direction::Send)
+        .cloned()
+        .unwrap_or_default();
+    let finished = connector
+        .finished
+        .iter()
+        .map(|(end, seen)| (end.clone(), seen.files))
+        .collect();
+    (
+        finished,
+        moved.bytes,
+        moved.durations.count(),
+        connector.operations.values().sum(),
+    )
 }
 
 proptest! {

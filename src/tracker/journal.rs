@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Tracker;
-use super::record::{Changes, ConnectorRecord, Meta, RetiredRecord, Saved, TransferRecord, millis, time};
+use super::record::{
+    Changes, ConnectorRecord, Meta, RetiredRecord, Saved, TransferRecord, millis, time,
+};
 use super::tally::Tally;
 use super::transfer::Transfer;
-use crate::model::{ConnectorKey, Finished, Now, Origin, TransferKey};
+use model::{ConnectorKey, Finished, Now, Origin, TransferKey};
 
 /// Marks of what has changed; the values are read when they are asked for.
 #[derive(Debug, Default)]
@@ -29,11 +31,17 @@ impl Tracker {
     /// [`Tracker::configure`]; what belongs to an account that is no longer configured, or to another Region or shard, is
     /// left out, and marked as dropped.
     pub fn restore(&mut self, saved: Saved, now: Now) {
-        self.journal = Some(Journal { meta: saved.meta, ..Journal::default() });
+        self.journal = Some(Journal {
+            meta: saved.meta,
+            ..Journal::default()
+        });
         self.watching_since = saved.meta.watching_since.map_or(now.wall, time);
         self.codes.restore_folded(saved.meta.folded);
         for (key, record) in saved.connectors {
-            let account = self.accounts.get(&key.account).filter(|account| *account.region == *record.region);
+            let account = self
+                .accounts
+                .get(&key.account)
+                .filter(|account| *account.region == *record.region);
             let Some(account) = account.map(Arc::clone) else {
                 self.note_dropped_connector(key);
                 continue;
@@ -83,7 +91,13 @@ impl Tracker {
         }
     }
 
-    fn restore_transfer(&mut self, key: TransferKey, number: u32, record: &TransferRecord, now: Now) {
+    fn restore_transfer(
+        &mut self,
+        key: TransferKey,
+        number: u32,
+        record: &TransferRecord,
+        now: Now,
+    ) {
         let transfer = Transfer::restored(key.transfer, number, record, now);
         let since = transfer.since();
         let slot = self.transfers.insert(transfer);
@@ -108,40 +122,69 @@ impl Tracker {
 
     /// What has changed since the last time. Nothing before [`Tracker::restore`].
     pub fn take_changes(&mut self, now: Now) -> Changes {
-        let Some(journal) = &mut self.journal else { return Changes::default() };
+        let Some(journal) = &mut self.journal else {
+            return Changes::default();
+        };
         let marks = std::mem::take(journal);
-        let meta = Meta { watching_since: Some(millis(self.watching_since)), folded: self.codes.folded() };
+        let meta = Meta {
+            watching_since: Some(millis(self.watching_since)),
+            folded: self.codes.folded(),
+        };
         journal.meta = meta;
         let (transfers, retired, operations) = (&self.transfers, &self.retired, &self.operations);
         let mut changes = Changes::default();
         // What was dropped and has come again is written after.
-        changes.failures.extend(marks.dropped.iter().map(|key| (key.clone(), Vec::new())));
-        changes.transfers.extend(marks.dropped.into_iter().map(|key| (key, None)));
-        let failures = |slot: u32| transfers.get(slot).map(|_| (self.key(slot), self.failures.records(slot)));
-        changes.failures.extend(marks.failures.into_iter().filter_map(failures));
-        let known = |slot: u32| transfers.get(slot).map(|transfer| (self.key(slot), Some(transfer.record(now))));
-        changes.transfers.extend(marks.transfers.into_iter().filter_map(known));
-        changes.connectors.extend(marks.dropped_connectors.into_iter().map(|key| (key, None)));
-        changes.connectors.extend(marks.connectors.into_iter().map(|number| {
-            let connector = &self.connectors[number];
-            let mut record = ConnectorRecord {
-                region: connector.labels.account.region.to_string(),
-                known_since: millis(connector.known_since),
-                discovered: connector.discovered,
-                ..ConnectorRecord::default()
-            };
-            connector.tally.fill(&mut record);
-            (connector.key.clone(), Some(record))
-        }));
-        changes.retired.extend(marks.retired.into_iter().map(|hash| {
-            let record = retired.get(hash).map(|(until, ledger)| RetiredRecord {
-                until: millis(*until),
-                ledger: ledger.as_deref().map(Into::into),
-            });
-            (hash, record)
-        }));
+        changes
+            .failures
+            .extend(marks.dropped.iter().map(|key| (key.clone(), Vec::new())));
+        changes
+            .transfers
+            .extend(marks.dropped.into_iter().map(|key| (key, None)));
+        let failures = |slot: u32| {
+            transfers
+                .get(slot)
+                .map(|_| (self.key(slot), self.failures.records(slot)))
+        };
+        changes
+            .failures
+            .extend(marks.failures.into_iter().filter_map(failures));
+        let known = |slot: u32| {
+            transfers
+                .get(slot)
+                .map(|transfer| (self.key(slot), Some(transfer.record(now))))
+        };
+        changes
+            .transfers
+            .extend(marks.transfers.into_iter().filter_map(known));
+        changes
+            .connectors
+            .extend(marks.dropped_connectors.into_iter().map(|key| (key, None)));
+        changes
+            .connectors
+            .extend(marks.connectors.into_iter().map(|number| {
+                let connector = &self.connectors[number];
+                let mut record = ConnectorRecord {
+                    region: connector.labels.account.region.to_string(),
+                    known_since: millis(connector.known_since),
+                    discovered: connector.discovered,
+                    ..ConnectorRecord::default()
+                };
+                connector.tally.fill(&mut record);
+                (connector.key.clone(), Some(record))
+            }));
+        changes
+            .retired
+            .extend(marks.retired.into_iter().map(|hash| {
+                let record = retired.get(hash).map(|(until, ledger)| RetiredRecord {
+                    until: millis(*until),
+                    ledger: ledger.as_deref().map(Into::into),
+                });
+                (hash, record)
+            }));
         let until = |hash| (hash, operations.get(hash).map(|(until, ())| millis(*until)));
-        changes.operations.extend(marks.operations.into_iter().map(until));
+        changes
+            .operations
+            .extend(marks.operations.into_iter().map(until));
         if meta != marks.meta {
             changes.meta = meta;
         }
@@ -150,29 +193,42 @@ impl Tracker {
 
     /// Marks again what was taken and could not be written. What is written next time are the values of then.
     pub fn put_back(&mut self, changes: &Changes) {
-        let Some(mut journal) = self.journal.take() else { return };
+        let Some(mut journal) = self.journal.take() else {
+            return;
+        };
         for (key, _) in &changes.transfers {
             match self.slot(key) {
                 Some(slot) => journal.transfers.insert(slot),
                 None => journal.dropped.insert(key.clone()),
             };
         }
-        journal.failures.extend(changes.failures.iter().filter_map(|(key, _)| self.slot(key)));
+        journal.failures.extend(
+            changes
+                .failures
+                .iter()
+                .filter_map(|(key, _)| self.slot(key)),
+        );
         for (key, _) in &changes.connectors {
             match self.connectors.find(key) {
                 Some(number) => journal.connectors.insert(number),
                 None => journal.dropped_connectors.insert(key.clone()),
             };
         }
-        journal.retired.extend(changes.retired.iter().map(|(hash, _)| *hash));
-        journal.operations.extend(changes.operations.iter().map(|(hash, _)| *hash));
+        journal
+            .retired
+            .extend(changes.retired.iter().map(|(hash, _)| *hash));
+        journal
+            .operations
+            .extend(changes.operations.iter().map(|(hash, _)| *hash));
         journal.meta = Meta::default();
         self.journal = Some(journal);
     }
 
     /// Marks everything as changed: nothing of what was written is there any more.
     pub fn mark_all(&mut self) {
-        let Some(journal) = &mut self.journal else { return };
+        let Some(journal) = &mut self.journal else {
+            return;
+        };
         journal.transfers.extend(self.transfers.slots());
         journal.failures.extend(self.failures.slots());
         journal.connectors.extend(self.connectors.numbers());
@@ -183,7 +239,9 @@ impl Tracker {
 
     /// Stops to track one transfer that the write API named; true if it was tracked.
     pub fn untrack(&mut self, key: &TransferKey, origin: Origin, now: Now) -> bool {
-        let Some(slot) = self.slot(key) else { return false };
+        let Some(slot) = self.slot(key) else {
+            return false;
+        };
         self.change(slot, |transfer, _| transfer.forget(origin));
         if !self.transfers[slot].has_origin() {
             self.drop_transfer(slot, Some(now));

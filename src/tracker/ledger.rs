@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
-use crate::model::{FileResult, Finished, stable_hash};
+use model::{FileResult, Finished, stable_hash};
 
 /// The ends of one transfer's files.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -53,7 +53,12 @@ pub(super) enum Told {
 impl Ledger {
     /// Takes an answer in. `ends` holds how each of `files` ended, `base` says that what is new is not to be counted.
     /// What comes back are indices into `files` of those that nobody had told before.
-    pub(super) fn answer(&mut self, files: &[FileResult], ends: &[Option<Finished>], base: bool) -> Vec<usize> {
+    pub(super) fn answer(
+        &mut self,
+        files: &[FileResult],
+        ends: &[Option<Finished>],
+        base: bool,
+    ) -> Vec<usize> {
         self.answered = true;
         let mut told: BTreeMap<u64, Vec<(usize, &Finished)>> = BTreeMap::new();
         self.open_paths.clear();
@@ -73,16 +78,27 @@ impl Ledger {
                 }
             }
         }
-        let foreign = |entry: &Entry, open: &[u64]| !told.contains_key(&entry.path) && !open.contains(&entry.path);
+        let foreign = |entry: &Entry, open: &[u64]| {
+            !told.contains_key(&entry.path) && !open.contains(&entry.path)
+        };
         let mut new = Vec::new();
         for (path, at, end) in unmatched {
             let open = std::mem::take(&mut self.open_paths);
-            let matched = self.told_alone(|entry| foreign(entry, &open) && is_alike(&entry.end, end), end);
+            let matched = self.told_alone(
+                |entry| foreign(entry, &open) && is_alike(&entry.end, end),
+                end,
+            );
             if let Some(entry) = matched {
                 entry.answered = true;
                 entry.path = path;
             } else {
-                self.entries.push(Entry { path, end: end.clone(), answered: true, told: None, counted: !base });
+                self.entries.push(Entry {
+                    path,
+                    end: end.clone(),
+                    answered: true,
+                    told: None,
+                    counted: !base,
+                });
                 new.push(at);
             }
             self.open_paths = open;
@@ -92,13 +108,20 @@ impl Ledger {
     }
 
     /// Takes an event in. `settled` says that answers have told every file.
-    pub(super) fn event(&mut self, file_transfer_id: &str, path: &str, end: &Finished, settled: bool) -> Told {
+    pub(super) fn event(
+        &mut self,
+        file_transfer_id: &str,
+        path: &str,
+        end: &Finished,
+        settled: bool,
+    ) -> Told {
         let id = NonZeroU64::new(stable_hash(file_transfer_id)).unwrap_or(NonZeroU64::MIN);
         if self.entries.iter().any(|entry| entry.told == Some(id)) {
             return Told::Again;
         }
         let path = stable_hash(path);
-        let known = self.open_paths.contains(&path) || self.entries.iter().any(|entry| entry.path == path);
+        let known =
+            self.open_paths.contains(&path) || self.entries.iter().any(|entry| entry.path == path);
         let mut matched = self.untold(|entry| entry.path == path, end);
         if matched.is_none() && self.answered && !known {
             matched = self.untold(|entry| entry.answered && is_alike(&entry.end, end), end);
@@ -109,12 +132,22 @@ impl Ledger {
         match matched.map(|at| &mut self.entries[at]) {
             Some(entry) => {
                 entry.told = Some(id);
-                if std::mem::replace(&mut entry.counted, true) { Told::Counted } else { Told::CountsAtLast }
+                if std::mem::replace(&mut entry.counted, true) {
+                    Told::Counted
+                } else {
+                    Told::CountsAtLast
+                }
             }
             // Every file is known, and an event has told each: one more cannot be a file.
             None if settled => Told::Again,
             None => {
-                self.entries.push(Entry { path, end: end.clone(), answered: false, told: Some(id), counted: true });
+                self.entries.push(Entry {
+                    path,
+                    end: end.clone(),
+                    answered: false,
+                    told: Some(id),
+                    counted: true,
+                });
                 Told::Counts
             }
         }
@@ -127,17 +160,26 @@ impl Ledger {
 
     /// Of the ends told for a path, those that no earlier answer told: as many as there are more of them now, and not
     /// those that ended as one before.
-    fn not_answered_before<'a>(&self, path: u64, told: &[(usize, &'a Finished)]) -> Vec<(usize, &'a Finished)> {
-        let mut before: Vec<&Finished> =
-            self.entries.iter().filter(|entry| entry.answered && entry.path == path).map(|entry| &entry.end).collect();
+    fn not_answered_before<'a>(
+        &self,
+        path: u64,
+        told: &[(usize, &'a Finished)],
+    ) -> Vec<(usize, &'a Finished)> {
+        let mut before: Vec<&Finished> = self
+            .entries
+            .iter()
+            .filter(|entry| entry.answered && entry.path == path)
+            .map(|entry| &entry.end)
+            .collect();
         let room = told.len().saturating_sub(before.len());
-        let is_new = |(_, end): &(usize, &'a Finished)| match before.iter().position(|known| known == end) {
-            Some(at) => {
-                before.swap_remove(at);
-                false
-            }
-            None => true,
-        };
+        let is_new =
+            |(_, end): &(usize, &'a Finished)| match before.iter().position(|known| known == end) {
+                Some(at) => {
+                    before.swap_remove(at);
+                    false
+                }
+                None => true,
+            };
         told.iter().copied().filter(is_new).take(room).collect()
     }
 
@@ -152,7 +194,12 @@ impl Ledger {
     }
 
     fn best(&self, of: impl Fn(&Entry) -> bool, end: &Finished) -> Option<usize> {
-        let fitting = || self.entries.iter().enumerate().filter(|(_, entry)| of(entry));
+        let fitting = || {
+            self.entries
+                .iter()
+                .enumerate()
+                .filter(|(_, entry)| of(entry))
+        };
         let same = fitting().find(|(_, entry)| entry.end == *end);
         same.or_else(|| fitting().next()).map(|(at, _)| at)
     }
@@ -166,7 +213,7 @@ fn is_alike(a: &Finished, b: &Finished) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{FailureCode, FileStatus};
+    use model::{FailureCode, FileStatus};
 
     const DONE: Finished = Finished::Completed;
 
@@ -196,11 +243,26 @@ mod tests {
         let mut ledger = Ledger::default();
         assert_eq!(ledger.event("t/1", "/a", &DONE, false), Told::Counts);
         assert_eq!(ledger.event("t/1", "/a", &DONE, false), Told::Again);
-        assert_eq!(answer(&mut ledger, &[("/a", Some(DONE)), ("/b", Some(DONE)), ("/c", None)], false), [1]);
+        assert_eq!(
+            answer(
+                &mut ledger,
+                &[("/a", Some(DONE)), ("/b", Some(DONE)), ("/c", None)],
+                false
+            ),
+            [1]
+        );
         assert_eq!(ledger.event("t/2", "/b", &DONE, false), Told::Counted);
         assert_eq!(ledger.event("t/3", "/c", &failed("X"), false), Told::Counts);
         assert_eq!(
-            answer(&mut ledger, &[("/a", Some(DONE)), ("/b", Some(DONE)), ("/c", Some(failed("X")))], false),
+            answer(
+                &mut ledger,
+                &[
+                    ("/a", Some(DONE)),
+                    ("/b", Some(DONE)),
+                    ("/c", Some(failed("X")))
+                ],
+                false
+            ),
             NONE
         );
         assert!(ledger.is_told());
@@ -209,7 +271,10 @@ mod tests {
     #[test]
     fn a_file_of_the_base_counts_when_an_event_tells_it() {
         let mut ledger = Ledger::default();
-        assert_eq!(answer(&mut ledger, &[("/a", Some(DONE)), ("/b", None)], true), [0]);
+        assert_eq!(
+            answer(&mut ledger, &[("/a", Some(DONE)), ("/b", None)], true),
+            [0]
+        );
         assert_eq!(ledger.event("t/1", "/a", &DONE, false), Told::CountsAtLast);
         assert_eq!(ledger.event("t/1", "/a", &DONE, false), Told::Again);
     }
@@ -217,30 +282,73 @@ mod tests {
     #[test]
     fn paths_that_the_two_write_differently_are_matched_by_their_ends() {
         let mut ledger = Ledger::default();
-        let all = [("in/a", Some(DONE)), ("in/b", Some(failed("X"))), ("in/c", None)];
-        assert_eq!(ledger.event("t/1", "/bucket/in/a", &DONE, false), Told::Counts);
-        assert_eq!(answer(&mut ledger, &all, false), [1], "the first is the event's");
-        assert_eq!(ledger.event("t/2", "/bucket/in/b", &failed(""), false), Told::Counted, "told without its code");
-        assert_eq!(ledger.event("t/3", "/bucket/in/c", &DONE, false), Told::Counts, "the answer is older than the end");
-        assert_eq!(answer(&mut ledger, &[all[0].clone(), all[1].clone(), ("in/c", Some(DONE))], false), NONE);
+        let all = [
+            ("in/a", Some(DONE)),
+            ("in/b", Some(failed("X"))),
+            ("in/c", None),
+        ];
+        assert_eq!(
+            ledger.event("t/1", "/bucket/in/a", &DONE, false),
+            Told::Counts
+        );
+        assert_eq!(
+            answer(&mut ledger, &all, false),
+            [1],
+            "the first is the event's"
+        );
+        assert_eq!(
+            ledger.event("t/2", "/bucket/in/b", &failed(""), false),
+            Told::Counted,
+            "told without its code"
+        );
+        assert_eq!(
+            ledger.event("t/3", "/bucket/in/c", &DONE, false),
+            Told::Counts,
+            "the answer is older than the end"
+        );
+        assert_eq!(
+            answer(
+                &mut ledger,
+                &[all[0].clone(), all[1].clone(), ("in/c", Some(DONE))],
+                false
+            ),
+            NONE
+        );
         assert!(ledger.is_told());
     }
 
     #[test]
     fn equal_paths_are_as_many_files_as_are_told() {
         let mut ledger = Ledger::default();
-        assert_eq!(answer(&mut ledger, &[("/a", Some(DONE)), ("/a", Some(DONE)), ("/a", None)], false), [0, 1]);
+        assert_eq!(
+            answer(
+                &mut ledger,
+                &[("/a", Some(DONE)), ("/a", Some(DONE)), ("/a", None)],
+                false
+            ),
+            [0, 1]
+        );
         assert_eq!(ledger.event("t/1", "/a", &DONE, false), Told::Counted);
         assert_eq!(ledger.event("t/2", "/a", &DONE, false), Told::Counted);
         assert_eq!(ledger.event("t/3", "/a", &DONE, false), Told::Counts);
-        assert_eq!(answer(&mut ledger, &[("/a", Some(DONE)), ("/a", Some(DONE)), ("/a", Some(DONE))], false), NONE);
+        assert_eq!(
+            answer(
+                &mut ledger,
+                &[("/a", Some(DONE)), ("/a", Some(DONE)), ("/a", Some(DONE))],
+                false
+            ),
+            NONE
+        );
     }
 
     #[test]
     fn once_settled_no_event_makes_a_file_more() {
         let mut ledger = Ledger::default();
         answer(&mut ledger, &[("/a", Some(DONE))], false);
-        assert_eq!(ledger.event("t/1", "/elsewhere", &failed("X"), true), Told::Counted);
+        assert_eq!(
+            ledger.event("t/1", "/elsewhere", &failed("X"), true),
+            Told::Counted
+        );
         assert_eq!(ledger.event("t/2", "/a", &DONE, true), Told::Again);
     }
 }

@@ -34,15 +34,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::model::{
-    Account, AccountName, ConnectorDetails, ConnectorId, ConnectorKey, ConnectorTitle, FileCounts, FileResult, Now,
-    Origin, Shard, Snapshot, TransferKey, TransferView, stable_hash,
-};
 use codes::CodeBook;
 use connectors::Connectors;
 use failures::Failures;
 use journal::Journal;
 use ledger::Ledger;
+use model::{
+    Account, AccountName, ConnectorDetails, ConnectorId, ConnectorKey, ConnectorTitle, FileCounts,
+    FileResult, Now, Origin, Shard, Snapshot, TransferKey, TransferView, stable_hash,
+};
 use pages::{Pages, Tier};
 use remembered::{REMEMBERED, Remembered};
 use shown::Shown;
@@ -126,9 +126,16 @@ impl Tracker {
         self.settings = settings;
         // First of all: whatever leaves a queue is looked for by these settings.
         let transfers = &self.transfers;
-        let due = |(_, slot): (Instant, u32)| transfers[slot].due_at(&settings).map(|at| (at, slot));
-        self.due = std::mem::take(&mut self.due).into_iter().filter_map(due).collect();
-        self.accounts = accounts.into_iter().map(|account| (account.name.clone(), Arc::new(account))).collect();
+        let due =
+            |(_, slot): (Instant, u32)| transfers[slot].due_at(&settings).map(|at| (at, slot));
+        self.due = std::mem::take(&mut self.due)
+            .into_iter()
+            .filter_map(due)
+            .collect();
+        self.accounts = accounts
+            .into_iter()
+            .map(|account| (account.name.clone(), Arc::new(account)))
+            .collect();
         for number in self.connectors.numbers() {
             let connector = &mut self.connectors[number];
             connector.declared = false;
@@ -152,7 +159,9 @@ impl Tracker {
     /// Makes a connector of the configuration known before any transfer of it is, and says what people call it. Holds
     /// until the next [`Tracker::configure`].
     pub fn know_connector(&mut self, key: ConnectorKey, title: Option<ConnectorTitle>, now: Now) {
-        let Some(account) = self.accounts.get(&key.account) else { return };
+        let Some(account) = self.accounts.get(&key.account) else {
+            return;
+        };
         let account = Arc::clone(account);
         let number = self.number_of(key, &account, now);
         let connector = &mut self.connectors[number];
@@ -169,9 +178,18 @@ impl Tracker {
         listed: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
         now: Now,
     ) {
-        let Some(known) = self.accounts.get(account).map(Arc::clone) else { return };
+        let Some(known) = self.accounts.get(account).map(Arc::clone) else {
+            return;
+        };
         for id in listed.keys() {
-            self.number_of(ConnectorKey { account: account.clone(), id: id.clone() }, &known, now);
+            self.number_of(
+                ConnectorKey {
+                    account: account.clone(),
+                    id: id.clone(),
+                },
+                &known,
+                now,
+            );
         }
         for number in self.connectors.numbers() {
             let connector = &mut self.connectors[number];
@@ -192,11 +210,19 @@ impl Tracker {
     /// Starts to track a transfer, or adds an origin to one that is tracked. `started_at` is its start where the source
     /// tells it. Transfers of other shards, and of accounts that are not configured, are ignored; and so is one that was
     /// dropped not long ago, unless the configuration or the write API names it.
-    pub fn track(&mut self, key: TransferKey, origin: Origin, started_at: Option<SystemTime>, now: Now) {
+    pub fn track(
+        &mut self,
+        key: TransferKey,
+        origin: Origin,
+        started_at: Option<SystemTime>,
+        now: Now,
+    ) {
         if !self.settings.shard.owns(&key.connector, &key.transfer) {
             return;
         }
-        let Some(account) = self.accounts.get(&key.account) else { return };
+        let Some(account) = self.accounts.get(&key.account) else {
+            return;
+        };
         let account = Arc::clone(account);
         let number = self.number_of(key.connector_key(), &account, now);
         self.connectors[number].discovered |= origin != Origin::Config;
@@ -244,15 +270,21 @@ impl Tracker {
     /// look was. A settled or gone transfer is never among them. What the cost depends on is how many are due.
     pub fn due(&self, now: Now) -> Vec<TransferKey> {
         let due = self.due.range(..=(now.instant, u32::MAX));
-        let mut turns: Vec<_> = due.map(|(_, slot)| (self.transfers[*slot].turn(), *slot)).collect();
+        let mut turns: Vec<_> = due
+            .map(|(_, slot)| (self.transfers[*slot].turn(), *slot))
+            .collect();
         turns.sort_unstable();
         turns.into_iter().map(|(_, slot)| self.key(slot)).collect()
     }
 
     /// Takes an answer in. One for a transfer that is not tracked, settled or gone changes nothing.
     pub fn apply(&mut self, key: &TransferKey, answer: &Answer, now: Now) -> Applied {
-        let Some(number) = self.connectors.find(&key.connector_key()) else { return Applied::default() };
-        let Some(slot) = self.transfers.find(number, &key.transfer) else { return Applied::default() };
+        let Some(number) = self.connectors.find(&key.connector_key()) else {
+            return Applied::default();
+        };
+        let Some(slot) = self.transfers.find(number, &key.transfer) else {
+            return Applied::default();
+        };
         let transfer = &self.transfers[slot];
         if !transfer.state().is_unfinished() {
             return Applied::default();
@@ -261,7 +293,9 @@ impl Tracker {
         match answer {
             Answer::Files(files) if !files.is_empty() => {
                 let since = self.watching_since;
-                let newly = self.change(slot, |transfer, codes| transfer.read(files, since, codes, now));
+                let newly = self.change(slot, |transfer, codes| {
+                    transfer.read(files, since, codes, now)
+                });
                 if !newly.finished.is_empty() {
                     let connector = &mut self.connectors[number];
                     for end in &newly.finished {
@@ -272,13 +306,23 @@ impl Tracker {
                     // With the tally goes what it was counted from, also where the counts are those of before.
                     self.journal_transfer(slot);
                 }
-                newly.failed.iter().for_each(|file| self.keep_failure(slot, file, now.wall));
+                newly
+                    .failed
+                    .iter()
+                    .for_each(|file| self.keep_failure(slot, file, now.wall));
                 let settled = !self.transfers[slot].state().is_unfinished();
-                Applied { failed: newly.failed, settled, gone: false }
+                Applied {
+                    failed: newly.failed,
+                    settled,
+                    gone: false,
+                }
             }
             Answer::Files(_) | Answer::Unknown => {
                 let gone = self.change(slot, |transfer, _| transfer.unknown(gone_after, now));
-                Applied { gone, ..Applied::default() }
+                Applied {
+                    gone,
+                    ..Applied::default()
+                }
             }
             Answer::Failed => {
                 self.change(slot, |transfer, _| transfer.fail(now));
@@ -296,7 +340,10 @@ impl Tracker {
             }
             self.drop_transfer(slot, Some(now));
         }
-        let (retired, operations) = (self.retired.expire(now.wall), self.operations.expire(now.wall));
+        let (retired, operations) = (
+            self.retired.expire(now.wall),
+            self.operations.expire(now.wall),
+        );
         if let Some(journal) = &mut self.journal {
             journal.retired.extend(retired);
             journal.operations.extend(operations);
@@ -311,7 +358,8 @@ impl Tracker {
             transfer.view(&connectors[transfer.connector()].labels)
         };
         // In order for people, and because equal label values beside each other compress better.
-        let order = |a: &TransferView, b: &TransferView| (&a.connector, &a.id).cmp(&(&b.connector, &b.id));
+        let order =
+            |a: &TransferView, b: &TransferView| (&a.connector, &a.id).cmp(&(&b.connector, &b.id));
         Snapshot {
             transfers: self.pages.build(view, order),
             results_ages: connectors.results_ages(now),
@@ -328,13 +376,19 @@ impl Tracker {
 
     fn origins(&self) -> BTreeMap<Origin, u64> {
         let counts = Origin::ALL.into_iter().zip(self.origins);
-        counts.filter(|(origin, transfers)| *transfers > 0 || *origin == Origin::Config).collect()
+        counts
+            .filter(|(origin, transfers)| *transfers > 0 || *origin == Origin::Config)
+            .collect()
     }
 
     fn key(&self, slot: u32) -> TransferKey {
         let transfer = &self.transfers[slot];
         let ConnectorKey { account, id } = self.connectors[transfer.connector()].key.clone();
-        TransferKey { account, connector: id, transfer: transfer.id().clone() }
+        TransferKey {
+            account,
+            connector: id,
+            transfer: transfer.id().clone(),
+        }
     }
 
     /// The number of a connector, which is made known if it is not.
@@ -347,7 +401,11 @@ impl Tracker {
     }
 
     /// Changes a transfer, and whatever follows from it.
-    fn change<R>(&mut self, slot: u32, change: impl FnOnce(&mut Transfer, &mut CodeBook) -> R) -> R {
+    fn change<R>(
+        &mut self,
+        slot: u32,
+        change: impl FnOnce(&mut Transfer, &mut CodeBook) -> R,
+    ) -> R {
         self.detach(slot);
         let transfer = &mut self.transfers[slot];
         let before = transfer.face();
@@ -409,9 +467,19 @@ impl Tracker {
     }
 
     fn place(&mut self, slot: u32, changed: bool) {
-        let Some(transfer) = self.transfers.get(slot) else { return };
-        let tier = if transfer.state().is_unfinished() { Tier::Open } else { Tier::Ended };
-        self.pages.put(slot, self.shown.contains(transfer.since(), slot).then_some(tier), changed);
+        let Some(transfer) = self.transfers.get(slot) else {
+            return;
+        };
+        let tier = if transfer.state().is_unfinished() {
+            Tier::Open
+        } else {
+            Tier::Ended
+        };
+        self.pages.put(
+            slot,
+            self.shown.contains(transfer.since(), slot).then_some(tier),
+            changed,
+        );
     }
 
     /// No longer tracks a transfer; with `now`, it is remembered that it was.
@@ -427,7 +495,8 @@ impl Tracker {
         }
         if let Some(now) = now {
             let hash = retired_hash(&key);
-            self.retired.insert(hash, now.wall + REMEMBERED, transfer.take_ledger());
+            self.retired
+                .insert(hash, now.wall + REMEMBERED, transfer.take_ledger());
             self.journal_retired(hash);
         }
         if let Some(journal) = &mut self.journal {
@@ -482,5 +551,8 @@ impl Tracker {
 }
 
 fn retired_hash(key: &TransferKey) -> u64 {
-    stable_hash(&format!("{}/{}/{}", key.account, key.connector, key.transfer))
+    stable_hash(&format!(
+        "{}/{}/{}",
+        key.account, key.connector, key.transfer
+    ))
 }

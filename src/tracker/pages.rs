@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use slab::Slab;
 
-use crate::model::Page;
+use model::Page;
 
 /// Rows of a page of open transfers: a change has so many rows told anew.
 const OPEN_ROWS: usize = 64;
@@ -56,7 +56,12 @@ struct Rows<T> {
 
 impl<T> TierPages<T> {
     fn new(capacity: usize) -> Self {
-        Self { capacity, pages: Slab::new(), room: BTreeSet::new(), sparse: None }
+        Self {
+            capacity,
+            pages: Slab::new(),
+            room: BTreeSet::new(),
+            sparse: None,
+        }
     }
 
     fn is_sparse(&self, page: u32) -> bool {
@@ -65,7 +70,10 @@ impl<T> TierPages<T> {
 
     fn push(&mut self, slot: u32) -> (u32, u16) {
         let page = self.room.first().copied().unwrap_or_else(|| {
-            let rows = Rows { slots: Vec::with_capacity(self.capacity), built: None };
+            let rows = Rows {
+                slots: Vec::with_capacity(self.capacity),
+                built: None,
+            };
             number(self.pages.insert(rows))
         });
         self.push_to(page, slot)
@@ -84,7 +92,10 @@ impl<T> TierPages<T> {
         if self.sparse == Some(page) && !self.is_sparse(page) {
             self.sparse = None;
         }
-        #[expect(clippy::cast_possible_truncation, reason = "a page has at most 512 rows")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a page has at most 512 rows"
+        )]
         (page, row as u16)
     }
 
@@ -99,7 +110,10 @@ impl<T> TierPages<T> {
 
 impl<T> Default for Pages<T> {
     fn default() -> Self {
-        Self { tiers: [TierPages::new(OPEN_ROWS), TierPages::new(ENDED_ROWS)], places: Vec::new() }
+        Self {
+            tiers: [TierPages::new(OPEN_ROWS), TierPages::new(ENDED_ROWS)],
+            places: Vec::new(),
+        }
     }
 }
 
@@ -207,7 +221,10 @@ mod tests {
 
     use super::*;
 
-    fn build(pages: &mut Pages<(u32, u32)>, rows: &BTreeMap<u32, (Tier, u32)>) -> Vec<Page<(u32, u32)>> {
+    fn build(
+        pages: &mut Pages<(u32, u32)>,
+        rows: &BTreeMap<u32, (Tier, u32)>,
+    ) -> Vec<Page<(u32, u32)>> {
         pages.build(|slot| (slot, rows[&slot].1), Ord::cmp)
     }
 
@@ -273,10 +290,16 @@ mod tests {
             pages.put(slot, Some(tier), true);
         }
         let before = build(&mut pages, &rows);
-        assert_eq!(before.iter().map(|page| page.len()).collect::<Vec<_>>(), [512, 288, 64, 64, 64, 8]);
+        assert_eq!(
+            before.iter().map(|page| page.len()).collect::<Vec<_>>(),
+            [512, 288, 64, 64, 64, 8]
+        );
         let changed = |pages: &mut Pages<_>, rows: &_| {
             let after = build(pages, rows);
-            after.iter().filter(|page| !before.iter().any(|old| Arc::ptr_eq(old, page))).count()
+            after
+                .iter()
+                .filter(|page| !before.iter().any(|old| Arc::ptr_eq(old, page)))
+                .count()
         };
         pages.put(70, Some(Tier::Open), false);
         assert_eq!(changed(&mut pages, &rows), 0, "nothing has changed");
@@ -285,6 +308,10 @@ mod tests {
         assert_eq!(changed(&mut pages, &rows), 1);
         rows.insert(70, (Tier::Ended, 2));
         pages.put(70, Some(Tier::Ended), true);
-        assert_eq!(changed(&mut pages, &rows), 2, "the one it left, and the one it came to");
+        assert_eq!(
+            changed(&mut pages, &rows),
+            2,
+            "the one it left, and the one it came to"
+        );
     }
 }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::tests::{account, file, key, start, tracker};
 use super::*;
-use crate::model::{FileCounts, Finished, TransferState};
+use model::{FileCounts, Finished, TransferState};
 
 const STATUSES: [&str; 5] = ["QUEUED", "IN_PROGRESS", "COMPLETED", "FAILED", "PAUSED"];
 const CODES: [&str; 3] = ["", "CONNECTION_ERROR", "UNLISTED"];
@@ -37,7 +37,11 @@ struct Course {
 impl Course {
     fn at(&self, path: usize, step: usize) -> FileResult {
         let path = format!("/file{path}");
-        match (step >= self.moves, step >= self.moves + self.ends, self.failure) {
+        match (
+            step >= self.moves,
+            step >= self.moves + self.ends,
+            self.failure,
+        ) {
             (false, _, _) => file(&path, "QUEUED", ""),
             (true, false, _) => file(&path, "IN_PROGRESS", ""),
             (true, true, None) => file(&path, "COMPLETED", ""),
@@ -47,17 +51,26 @@ impl Course {
 }
 
 fn course_strategy() -> impl Strategy<Value = Course> {
-    (0..5_usize, 0..5_usize, proptest::option::of(0..CODES.len())).prop_map(|(moves, ends, failure)| Course {
-        moves,
-        ends,
-        failure,
-    })
+    (0..5_usize, 0..5_usize, proptest::option::of(0..CODES.len())).prop_map(
+        |(moves, ends, failure)| Course {
+            moves,
+            ends,
+            failure,
+        },
+    )
 }
 
 fn counted(tracker: &mut Tracker, now: Now) -> BTreeMap<Finished, u64> {
     let snapshot = tracker.snapshot(now);
-    let of_first = snapshot.connectors().next().map(|c| c.finished.clone()).unwrap_or_default();
-    of_first.into_iter().map(|(end, seen)| (end, seen.files)).collect()
+    let of_first = snapshot
+        .connectors()
+        .next()
+        .map(|c| c.finished.clone())
+        .unwrap_or_default();
+    of_first
+        .into_iter()
+        .map(|(end, seen)| (end, seen.files))
+        .collect()
 }
 
 proptest! {
@@ -141,7 +154,7 @@ proptest! {
                 for file in &files {
                     if file.status.is_finished() && seen.insert(file.path.clone()) {
                         let end = match file.status {
-                            crate::model::FileStatus::Completed => Finished::Completed,
+                            model::FileStatus::Completed => Finished::Completed,
                             _ => Finished::Failed(file.failure_code.clone()),
                         };
                         *expected.entry(end).or_default() += 1;

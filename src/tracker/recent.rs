@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::model::Finished;
+use model::Finished;
 
 /// Minutes that are told.
 pub const MINUTES: usize = 60;
@@ -18,7 +18,10 @@ pub struct RecentFiles {
 
 impl Default for RecentFiles {
     fn default() -> Self {
-        Self { completed: [0; MINUTES], failed: [0; MINUTES] }
+        Self {
+            completed: [0; MINUTES],
+            failed: [0; MINUTES],
+        }
     }
 }
 
@@ -56,7 +59,12 @@ impl Recent {
     pub(super) fn count(&mut self, end: &Finished, at: SystemTime, now: SystemTime) {
         self.advance(now);
         let ago = self.minute.saturating_sub(minute(at));
-        let Some(at) = usize::try_from(ago).ok().and_then(|ago| (MINUTES - 1).checked_sub(ago)) else { return };
+        let Some(at) = usize::try_from(ago)
+            .ok()
+            .and_then(|ago| (MINUTES - 1).checked_sub(ago))
+        else {
+            return;
+        };
         match end {
             Finished::Completed => self.files.completed[at] += 1,
             Finished::Failed(_) => self.files.failed[at] += 1,
@@ -65,14 +73,19 @@ impl Recent {
 
     /// The hour up to now.
     pub(super) fn view(&self, now: SystemTime) -> RecentFiles {
-        let mut shown = Self { minute: self.minute, files: self.files };
+        let mut shown = Self {
+            minute: self.minute,
+            files: self.files,
+        };
         shown.advance(now);
         shown.files
     }
 
     fn advance(&mut self, now: SystemTime) {
         let now = minute(now);
-        let passed = usize::try_from(now.saturating_sub(self.minute)).unwrap_or(MINUTES).min(MINUTES);
+        let passed = usize::try_from(now.saturating_sub(self.minute))
+            .unwrap_or(MINUTES)
+            .min(MINUTES);
         for files in [&mut self.files.completed, &mut self.files.failed] {
             files.copy_within(passed.., 0);
             files[MINUTES - passed..].fill(0);
@@ -86,7 +99,8 @@ impl Recent {
 }
 
 fn minute(at: SystemTime) -> u64 {
-    at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() / 60)
+    at.duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs() / 60)
 }
 
 #[cfg(test)]
@@ -104,14 +118,22 @@ mod tests {
         recent.count(&Finished::Completed, at(0) + Duration::from_secs(59), at(1));
         recent.count(&Finished::Failed(None), at(5), at(2));
         let told = recent.view(at(2));
-        assert_eq!((told.completed[57], told.failed[59]), (2, 1), "what the future tells is of now");
+        assert_eq!(
+            (told.completed[57], told.failed[59]),
+            (2, 1),
+            "what the future tells is of now"
+        );
         assert_eq!((told.all_completed(), told.all_failed()), (2, 1));
         let later = recent.view(at(59));
         assert_eq!((later.completed[0], later.failed[2]), (2, 1));
         assert_eq!(recent.view(at(61)).all_completed(), 0);
         assert_eq!(recent.view(at(62)), RecentFiles::default());
         recent.count(&Finished::Completed, at(0), at(60));
-        assert_eq!(recent.view(at(60)).all_completed(), 0, "more than an hour ago");
+        assert_eq!(
+            recent.view(at(60)).all_completed(),
+            0,
+            "more than an hour ago"
+        );
         recent.count(&Finished::Completed, at(2), at(60));
         assert_eq!(recent.view(at(60)).completed[1], 1);
         assert_eq!(recent.view(at(100_000)), RecentFiles::default());
@@ -124,11 +146,19 @@ mod tests {
         let mut recent = Recent::default();
         recent.count(&Finished::Completed, at(100_000), at(100_000));
         recent.count(&Finished::Completed, at(10), at(10));
-        assert_eq!(recent.view(at(10)).completed[59], 2, "what ended just before the clock was set back is of now");
+        assert_eq!(
+            recent.view(at(10)).completed[59],
+            2,
+            "what ended just before the clock was set back is of now"
+        );
         assert_eq!(recent.view(at(11)).completed[58], 2);
         recent.count(&Finished::Completed, at(12), at(12));
         recent.count(&Finished::Completed, at(11), at(11));
         let told = recent.view(at(12));
-        assert_eq!((told.completed[57], told.completed[58], told.completed[59]), (2, 1, 1), "late by a moment");
+        assert_eq!(
+            (told.completed[57], told.completed[58], told.completed[59]),
+            (2, 1, 1),
+            "late by a moment"
+        );
     }
 }

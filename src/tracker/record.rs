@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::ledger::{Entry, Ledger};
-use crate::model::{ConnectorKey, Durations, FailureCode, FileCounts, FileStatus, Finished, TransferKey};
+use model::{ConnectorKey, Durations, FailureCode, FileCounts, FileStatus, Finished, TransferKey};
 
 /// Milliseconds since the epoch.
 pub type Millis = u64;
@@ -69,13 +69,13 @@ pub struct Meta {
 /// One transfer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransferRecord {
-    /// A bit for each [`Origin`](crate::model::Origin).
+    /// A bit for each [`Origin`](model::Origin).
     pub origins: u8,
     /// Start, where a source told it, else first sight.
     pub since: Millis,
     /// Whether a source told the start.
     pub started: bool,
-    /// Number of the [`TransferState`](crate::model::TransferState).
+    /// Number of the [`TransferState`](model::TransferState).
     pub state: u8,
     /// Whether the newest look told its files.
     pub up: Option<bool>,
@@ -152,11 +152,15 @@ pub struct DurationsRecord {
 }
 
 pub(super) fn millis(time: SystemTime) -> Millis {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
 }
 
 pub(super) fn time(millis: Millis) -> SystemTime {
-    UNIX_EPOCH.checked_add(Duration::from_millis(millis)).unwrap_or(UNIX_EPOCH)
+    UNIX_EPOCH
+        .checked_add(Duration::from_millis(millis))
+        .unwrap_or(UNIX_EPOCH)
 }
 
 pub(super) fn end_record(end: &Finished) -> EndRecord {
@@ -174,20 +178,43 @@ pub(super) fn end(record: &EndRecord) -> Finished {
 }
 
 pub(super) fn counts_record(files: &FileCounts) -> Vec<CountRecord> {
-    let modelled = [files.queued, files.in_progress, files.completed, files.failed_without_code];
-    let modelled = FileStatus::MODELLED.iter().zip(modelled).filter(|(_, count)| *count > 0);
-    let mut record: Vec<_> =
-        modelled.map(|(status, count)| (status.as_str().to_owned(), String::new(), count)).collect();
+    let modelled = [
+        files.queued,
+        files.in_progress,
+        files.completed,
+        files.failed_without_code,
+    ];
+    let modelled = FileStatus::MODELLED
+        .iter()
+        .zip(modelled)
+        .filter(|(_, count)| *count > 0);
+    let mut record: Vec<_> = modelled
+        .map(|(status, count)| (status.as_str().to_owned(), String::new(), count))
+        .collect();
     let failed = FileStatus::Failed.as_str();
-    record.extend(files.failed.iter().map(|(code, count)| (failed.to_owned(), code.to_string(), *count)));
-    record.extend(files.other.iter().map(|(name, count)| (name.to_string(), String::new(), *count)));
+    record.extend(
+        files
+            .failed
+            .iter()
+            .map(|(code, count)| (failed.to_owned(), code.to_string(), *count)),
+    );
+    record.extend(
+        files
+            .other
+            .iter()
+            .map(|(name, count)| (name.to_string(), String::new(), *count)),
+    );
     record
 }
 
 pub(super) fn counts(record: &[CountRecord]) -> FileCounts {
     let mut files = FileCounts::default();
     for (status, code, count) in record {
-        files.add_files(&FileStatus::from_wire(status), FailureCode::new(code).as_ref(), *count);
+        files.add_files(
+            &FileStatus::from_wire(status),
+            FailureCode::new(code).as_ref(),
+            *count,
+        );
     }
     files
 }
@@ -196,7 +223,13 @@ impl From<&Ledger> for LedgerRecord {
     fn from(ledger: &Ledger) -> Self {
         let entry = |entry: &Entry| {
             let told = entry.told.map_or(0, std::num::NonZero::get);
-            (entry.path, end_record(&entry.end), entry.answered, told, entry.counted)
+            (
+                entry.path,
+                end_record(&entry.end),
+                entry.answered,
+                told,
+                entry.counted,
+            )
         };
         Self {
             entries: ledger.entries.iter().map(entry).collect(),
@@ -208,13 +241,14 @@ impl From<&Ledger> for LedgerRecord {
 
 impl From<&LedgerRecord> for Ledger {
     fn from(record: &LedgerRecord) -> Self {
-        let entry = |(path, ended, answered, told, counted): &(u64, EndRecord, bool, u64, bool)| Entry {
-            path: *path,
-            end: end(ended),
-            answered: *answered,
-            told: std::num::NonZero::new(*told),
-            counted: *counted,
-        };
+        let entry =
+            |(path, ended, answered, told, counted): &(u64, EndRecord, bool, u64, bool)| Entry {
+                path: *path,
+                end: end(ended),
+                answered: *answered,
+                told: std::num::NonZero::new(*told),
+                counted: *counted,
+            };
         Self {
             entries: record.entries.iter().map(entry).collect(),
             open_paths: record.open_paths.clone(),
@@ -236,8 +270,12 @@ impl From<&Durations> for DurationsRecord {
 
 impl From<&DurationsRecord> for Durations {
     fn from(record: &DurationsRecord) -> Self {
-        let mut durations =
-            Self { exponential: record.exponential.clone(), zeros: record.zeros, sum: record.sum, ..Self::default() };
+        let mut durations = Self {
+            exponential: record.exponential.clone(),
+            zeros: record.zeros,
+            sum: record.sum,
+            ..Self::default()
+        };
         for (bucket, count) in durations.classic.iter_mut().zip(&record.classic) {
             *bucket = *count;
         }

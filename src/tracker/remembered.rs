@@ -16,7 +16,10 @@ pub(super) struct Remembered<T> {
 
 impl<T> Default for Remembered<T> {
     fn default() -> Self {
-        Self { known: HashMap::new(), by_time: BTreeSet::new() }
+        Self {
+            known: HashMap::new(),
+            by_time: BTreeSet::new(),
+        }
     }
 }
 

@@ -13,9 +13,9 @@ use super::failures::KeptFailure;
 use super::recent::RecentFiles;
 use super::shown::nanos;
 use super::transfer::Transfer;
-use crate::model::{
-    AccountName, ConnectorId, ConnectorLabels, ConnectorTitle, ConnectorView, Now, Origin, Page, TransferId,
-    TransferState, TransferView,
+use model::{
+    AccountName, ConnectorId, ConnectorLabels, ConnectorTitle, ConnectorView, Now, Origin, Page,
+    TransferId, TransferState, TransferView,
 };
 
 /// An unfinished transfer of which nothing has changed for longer is stuck: the time after which the alerts
@@ -82,37 +82,47 @@ pub struct Query {
 impl Query {
     /// True if what stands in a connector's labels is asked for.
     pub fn admits(&self, connector: &ConnectorLabels) -> bool {
-        self.account.as_deref().is_none_or(|account| account == connector.account.name.as_str())
+        self.account
+            .as_deref()
+            .is_none_or(|account| account == connector.account.name.as_str())
             && self.connector.as_ref().is_none_or(|id| *id == connector.id)
     }
 
     /// True if a connector is what is searched for, or nothing is.
     pub fn finds_connector(&self, id: &ConnectorId, title: Option<&ConnectorTitle>) -> bool {
-        self.search
-            .as_deref()
-            .is_none_or(|part| holds(id.as_str(), part) || title.is_some_and(|title| holds(&title.name, part)))
+        self.search.as_deref().is_none_or(|part| {
+            holds(id.as_str(), part) || title.is_some_and(|title| holds(&title.name, part))
+        })
     }
 
     /// True if a failed file is asked for, by itself or as one of its transfer or connector.
     pub fn finds_failure(&self, failure: &KeptFailure, title: Option<&ConnectorTitle>) -> bool {
         self.admits(&failure.connector)
             && (self.finds_connector(&failure.connector.id, title)
-                || self
-                    .search
-                    .as_deref()
-                    .is_some_and(|part| holds(failure.transfer.as_str(), part) || tells(failure, part)))
+                || self.search.as_deref().is_some_and(|part| {
+                    holds(failure.transfer.as_str(), part) || tells(failure, part)
+                }))
     }
 }
 
 fn tells(failure: &KeptFailure, part: &str) -> bool {
     holds(&failure.path, part)
-        || failure.code.as_ref().is_some_and(|code| holds(code.as_str(), part))
-        || failure.message.as_deref().is_some_and(|message| holds(message, part))
+        || failure
+            .code
+            .as_ref()
+            .is_some_and(|code| holds(code.as_str(), part))
+        || failure
+            .message
+            .as_deref()
+            .is_some_and(|message| holds(message, part))
 }
 
 fn holds(text: &str, part: &str) -> bool {
     let (text, part) = (text.as_bytes(), part.as_bytes());
-    part.is_empty() || text.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part))
+    part.is_empty()
+        || text
+            .windows(part.len())
+            .any(|window| window.eq_ignore_ascii_case(part))
 }
 
 /// A place in the order of transfers: the newest first, then by account, connector and id. It stays one whatever comes
@@ -132,7 +142,12 @@ pub struct CursorError;
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { since: Reverse(since), account, connector, transfer } = self;
+        let Self {
+            since: Reverse(since),
+            account,
+            connector,
+            transfer,
+        } = self;
         let plain = format!("{since}\n{connector}\n{transfer}\n{account}");
         plain.bytes().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
@@ -142,12 +157,21 @@ impl FromStr for Cursor {
     type Err = CursorError;
 
     fn from_str(text: &str) -> Result<Self, CursorError> {
-        let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+        let digit = |digit: u8| {
+            char::from(digit)
+                .to_digit(16)
+                .and_then(|value| u8::try_from(value).ok())
+        };
         let byte = |pair: &[u8]| match pair {
             [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
             _ => None,
         };
-        let bytes: Vec<u8> = text.as_bytes().chunks(2).map(byte).collect::<Option<_>>().ok_or(CursorError)?;
+        let bytes: Vec<u8> = text
+            .as_bytes()
+            .chunks(2)
+            .map(byte)
+            .collect::<Option<_>>()
+            .ok_or(CursorError)?;
         let plain = String::from_utf8(bytes).map_err(|_| CursorError)?;
         let mut parts = plain.splitn(4, '\n');
         let mut part = || parts.next().ok_or(CursorError);
@@ -203,7 +227,12 @@ pub struct Selecting<'a> {
 impl<'a> Selecting<'a> {
     /// Nothing is found yet.
     pub fn new(query: &'a Query) -> Self {
-        Self { query, found: BTreeMap::new(), matching: 0, next_slot: 0 }
+        Self {
+            query,
+            found: BTreeMap::new(),
+            matching: 0,
+            next_slot: 0,
+        }
     }
 
     /// What was found.
@@ -212,8 +241,16 @@ impl<'a> Selecting<'a> {
         if more {
             self.found.pop_last();
         }
-        let next = self.found.last_key_value().filter(|_| more).map(|(cursor, _)| cursor.clone());
-        Selection { transfers: self.found.into_values().collect(), matching: self.matching, next }
+        let next = self
+            .found
+            .last_key_value()
+            .filter(|_| more)
+            .map(|(cursor, _)| cursor.clone());
+        Selection {
+            transfers: self.found.into_values().collect(),
+            matching: self.matching,
+            next,
+        }
     }
 }
 
@@ -226,7 +263,9 @@ impl Tracker {
         // What holds for a connector holds for all of its transfers.
         let mut connectors: HashMap<u32, (bool, bool)> = HashMap::new();
         for slot in (from..to).filter_map(|slot| u32::try_from(slot).ok()) {
-            let Some(transfer) = self.transfers.get(slot) else { continue };
+            let Some(transfer) = self.transfers.get(slot) else {
+                continue;
+            };
             let connector = &self.connectors[transfer.connector()];
             let (admitted, found) = *connectors.entry(transfer.connector()).or_insert_with(|| {
                 let found = query.finds_connector(&connector.labels.id, connector.title.as_deref());
@@ -236,7 +275,8 @@ impl Tracker {
                 continue;
             }
             let tells_it = |part: &str| {
-                holds(transfer.id().as_str(), part) || self.failures.kept(slot).any(|failure| tells(failure, part))
+                holds(transfer.id().as_str(), part)
+                    || self.failures.kept(slot).any(|failure| tells(failure, part))
             };
             if !found && !query.search.as_deref().is_some_and(tells_it) {
                 continue;
@@ -245,7 +285,12 @@ impl Tracker {
             let since = Reverse(nanos(transfer.since()));
             // Most are older than all that were found, and cost no more than this.
             let full = selecting.found.len() > query.limit;
-            if full && selecting.found.last_key_value().is_some_and(|(last, _)| last.since < since) {
+            if full
+                && selecting
+                    .found
+                    .last_key_value()
+                    .is_some_and(|(last, _)| last.since < since)
+            {
                 continue;
             }
             let labels = &connector.labels;
@@ -268,8 +313,15 @@ impl Tracker {
     }
 
     /// The connectors with their last hour, by account and id.
-    pub fn connectors_of_the_hour(&mut self, now: Now) -> (Vec<Page<ConnectorView>>, Vec<RecentFiles>) {
-        let recent = self.connectors.numbers().into_iter().map(|number| self.connectors[number].recent(now.wall));
+    pub fn connectors_of_the_hour(
+        &mut self,
+        now: Now,
+    ) -> (Vec<Page<ConnectorView>>, Vec<RecentFiles>) {
+        let recent = self
+            .connectors
+            .numbers()
+            .into_iter()
+            .map(|number| self.connectors[number].recent(now.wall));
         let recent = recent.collect();
         (self.connectors.pages(), recent)
     }
@@ -283,14 +335,25 @@ impl Tracker {
             started: transfer.is_started(),
             unchanged_since: transfer.changed().map(wall),
             stuck: is_stuck(transfer, now),
-            origins: Origin::ALL.into_iter().filter(|origin| transfer.is_of(*origin)).collect(),
-            failures: self.failures.kept(slot).rev().take(FAILURES_A_TRANSFER).map(Arc::clone).collect(),
+            origins: Origin::ALL
+                .into_iter()
+                .filter(|origin| transfer.is_of(*origin))
+                .collect(),
+            failures: self
+                .failures
+                .kept(slot)
+                .rev()
+                .take(FAILURES_A_TRANSFER)
+                .map(Arc::clone)
+                .collect(),
         }
     }
 }
 
 fn is_stuck(transfer: &Transfer, now: Now) -> bool {
-    transfer.changed().is_some_and(|at| now.since(at) > STUCK_AFTER)
+    transfer
+        .changed()
+        .is_some_and(|at| now.since(at) > STUCK_AFTER)
 }
 
 fn takes(state: Option<StateFilter>, transfer: &Transfer, now: Now) -> bool {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::select::{Query, STUCK_AFTER, Selecting, Selection, StateFilter};
 use super::tests::{file, key, start, tracker};
 use super::*;
-use crate::model::Now;
+use model::Now;
 
 fn select(tracker: &Tracker, query: &Query, now: Now) -> Selection {
     let mut selecting = Selecting::new(query);
@@ -13,7 +13,11 @@ fn select(tracker: &Tracker, query: &Query, now: Now) -> Selection {
 }
 
 fn ids(selection: &Selection) -> Vec<String> {
-    selection.transfers.iter().map(|listed| listed.view.id.to_string()).collect()
+    selection
+        .transfers
+        .iter()
+        .map(|listed| listed.view.id.to_string())
+        .collect()
 }
 
 /// More than are looked through at a time; many of them of one moment.
@@ -25,22 +29,44 @@ fn pages_tell_every_transfer_once_in_order_whatever_comes_and_goes_between_them(
         let since = (n % 3 > 0).then(|| now.wall - Duration::from_secs(n % 700));
         tracker.track(key(&format!("t-{n}")), Origin::Demo, since, now);
     }
-    let mut query = Query { limit: 997, ..Query::default() };
+    let mut query = Query {
+        limit: 997,
+        ..Query::default()
+    };
     let mut told = Vec::new();
     for page in 0.. {
         let selection = select(&tracker, &query, now);
-        told.extend(selection.transfers.iter().map(|t| (std::cmp::Reverse(t.view.since), t.view.id.clone())));
+        told.extend(
+            selection
+                .transfers
+                .iter()
+                .map(|t| (std::cmp::Reverse(t.view.since), t.view.id.clone())),
+        );
         // News come before what was told, and what was told leaves.
-        tracker.track(key(&format!("new-{page}")), Origin::Demo, Some(now.wall + Duration::from_secs(1)), now);
+        tracker.track(
+            key(&format!("new-{page}")),
+            Origin::Demo,
+            Some(now.wall + Duration::from_secs(1)),
+            now,
+        );
         tracker.untrack(&key(&format!("t-{}", page * 3)), Origin::Demo, now);
         let Some(next) = selection.next else { break };
         // As text, and back: it is sent so.
         query.after = Some(next.to_string().parse().unwrap());
     }
     assert!(told.is_sorted(), "the newest first, then by id");
-    assert_eq!(told.len(), told.iter().collect::<BTreeSet<_>>().len(), "none twice");
-    let missing = (0..9_000).filter(|n| !told.iter().any(|(_, id)| id.as_str() == format!("t-{n}"))).count();
-    assert!(missing <= 10, "{missing}: only what left before its page came");
+    assert_eq!(
+        told.len(),
+        told.iter().collect::<BTreeSet<_>>().len(),
+        "none twice"
+    );
+    let missing = (0..9_000)
+        .filter(|n| !told.iter().any(|(_, id)| id.as_str() == format!("t-{n}")))
+        .count();
+    assert!(
+        missing <= 10,
+        "{missing}: only what left before its page came"
+    );
 }
 
 #[test]
@@ -50,15 +76,32 @@ fn a_query_filters_by_state_and_searches_ids_paths_codes_and_messages() {
     for id in ["run", "done", "BAD", "new"] {
         tracker.track(key(id), Origin::Demo, Some(now.wall), now);
     }
-    tracker.apply(&key("run"), &Answer::Files(vec![file("/r", "IN_PROGRESS", "")]), now);
-    tracker.apply(&key("done"), &Answer::Files(vec![file("/d", "COMPLETED", "")]), now);
-    tracker.apply(&key("BAD"), &Answer::Files(vec![file("/Invoices/Übel", "FAILED", "RENAME_ERROR")]), now);
+    tracker.apply(
+        &key("run"),
+        &Answer::Files(vec![file("/r", "IN_PROGRESS", "")]),
+        now,
+    );
+    tracker.apply(
+        &key("done"),
+        &Answer::Files(vec![file("/d", "COMPLETED", "")]),
+        now,
+    );
+    tracker.apply(
+        &key("BAD"),
+        &Answer::Files(vec![file("/Invoices/Übel", "FAILED", "RENAME_ERROR")]),
+        now,
+    );
     let later = now.after(STUCK_AFTER);
     let stuck = later.after(Duration::from_secs(1));
     for (at, state, search, expected) in [
         (now, None, "", &["BAD", "done", "new", "run"][..]),
         (now, Some(StateFilter::Unfinished), "", &["new", "run"]),
-        (now, Some(StateFilter::Is(crate::model::TransferState::Failed)), "", &["BAD"]),
+        (
+            now,
+            Some(StateFilter::Is(model::TransferState::Failed)),
+            "",
+            &["BAD"],
+        ),
         (later, Some(StateFilter::Stuck), "", &[]),
         (stuck, Some(StateFilter::Stuck), "", &["new", "run"]),
         (now, None, "bad", &["BAD"]),
@@ -66,16 +109,34 @@ fn a_query_filters_by_state_and_searches_ids_paths_codes_and_messages() {
         (now, None, "\u{dc}BEL", &["BAD"]),
         (now, None, "rename_", &["BAD"]),
         (now, None, "broke", &["BAD"]),
-        (now, None, "0123456789abcdef0", &["BAD", "done", "new", "run"]),
+        (
+            now,
+            None,
+            "0123456789abcdef0",
+            &["BAD", "done", "new", "run"],
+        ),
         (now, Some(StateFilter::Unfinished), "broke", &[]),
         (now, None, "/d", &[]),
     ] {
         let search = (!search.is_empty()).then(|| search.to_owned());
-        let found = select(&tracker, &Query { state, search: search.clone(), limit: 10, ..Query::default() }, at);
+        let found = select(
+            &tracker,
+            &Query {
+                state,
+                search: search.clone(),
+                limit: 10,
+                ..Query::default()
+            },
+            at,
+        );
         assert_eq!(ids(&found), expected, "{state:?} {search:?}");
         assert_eq!(found.matching, expected.len() as u64);
     }
-    let other = Query { account: Some("other".into()), limit: 10, ..Query::default() };
+    let other = Query {
+        account: Some("other".into()),
+        limit: 10,
+        ..Query::default()
+    };
     assert_eq!(select(&tracker, &other, now).matching, 0);
     let count_alone = select(&tracker, &Query::default(), now);
     assert_eq!((count_alone.matching, count_alone.transfers.len()), (4, 0));

@@ -18,13 +18,19 @@ pub(super) type Nanos = i64;
 pub(super) fn nanos(at: SystemTime) -> Nanos {
     match at.duration_since(UNIX_EPOCH) {
         Ok(after) => Nanos::try_from(after.as_nanos()).unwrap_or(Nanos::MAX),
-        Err(before) => Nanos::try_from(before.duration().as_nanos()).map_or(Nanos::MIN, |nanos| -nanos),
+        Err(before) => {
+            Nanos::try_from(before.duration().as_nanos()).map_or(Nanos::MIN, |nanos| -nanos)
+        }
     }
 }
 
 impl Shown {
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, newest: BTreeSet::new(), older: BTreeSet::new() }
+        Self {
+            limit,
+            newest: BTreeSet::new(),
+            older: BTreeSet::new(),
+        }
     }
 
     pub(super) fn contains(&self, since: SystemTime, slot: u32) -> bool {
@@ -66,7 +72,9 @@ impl Shown {
             };
             let room = self.newest.len() < self.limit;
             if self.newest.len() > self.limit || misplaced {
-                let Some(oldest) = self.newest.pop_first() else { break };
+                let Some(oldest) = self.newest.pop_first() else {
+                    break;
+                };
                 changed.push(oldest.1);
                 self.older.insert(oldest);
             } else if room && let Some(newest) = self.older.pop_last() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use super::record::{ConnectorRecord, end, end_record, millis, time};
-use crate::model::{Direction, FileEnd, Finished, FinishedFiles, MovedFiles, RemoteOperation, TransferId};
+use model::{Direction, FileEnd, Finished, FinishedFiles, MovedFiles, RemoteOperation, TransferId};
 
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -22,16 +22,27 @@ impl Tally {
             self.moved.entry(direction).or_default();
         }
         for operation in RemoteOperation::ALL {
-            self.operations.entry((operation, Finished::Completed)).or_default();
-            self.operations.entry((operation, Finished::Failed(None))).or_default();
+            self.operations
+                .entry((operation, Finished::Completed))
+                .or_default();
+            self.operations
+                .entry((operation, Finished::Failed(None)))
+                .or_default();
         }
     }
 
     /// Counts one file of `transfer` that ended at `at`.
     pub(super) fn count(&mut self, end: &Finished, transfer: &TransferId, at: SystemTime) {
-        let entry = self.finished.entry(end.clone()).or_insert(FinishedFiles { files: 0, newest: None });
+        let entry = self.finished.entry(end.clone()).or_insert(FinishedFiles {
+            files: 0,
+            newest: None,
+        });
         entry.files += 1;
-        if entry.newest.as_ref().is_none_or(|(_, newest)| *newest <= at) {
+        if entry
+            .newest
+            .as_ref()
+            .is_none_or(|(_, newest)| *newest <= at)
+        {
             entry.newest = Some((transfer.clone(), at));
         }
         self.note(end, at);
@@ -64,17 +75,22 @@ impl Tally {
             .finished
             .iter()
             .map(|(end, seen)| {
-                let newest = seen.newest.as_ref().map(|(transfer, at)| (transfer.to_string(), millis(*at)));
+                let newest = seen
+                    .newest
+                    .as_ref()
+                    .map(|(transfer, at)| (transfer.to_string(), millis(*at)));
                 (end_record(end), seen.files, newest)
             })
             .collect();
         record.last_completed = self.last_completed.map(millis);
         record.last_failed = self.last_failed.map(millis);
-        let moved =
-            |(direction, moved): (&Direction, &MovedFiles)| (*direction as u8, moved.bytes, (&moved.durations).into());
+        let moved = |(direction, moved): (&Direction, &MovedFiles)| {
+            (*direction as u8, moved.bytes, (&moved.durations).into())
+        };
         record.moved = self.moved.iter().map(moved).collect();
-        let operation =
-            |((what, end), count): (&(RemoteOperation, Finished), &u64)| (*what as u8, end_record(end), *count);
+        let operation = |((what, end), count): (&(RemoteOperation, Finished), &u64)| {
+            (*what as u8, end_record(end), *count)
+        };
         record.operations = self.operations.iter().map(operation).collect();
     }
 }
@@ -82,17 +98,41 @@ impl Tally {
 impl From<&ConnectorRecord> for Tally {
     fn from(record: &ConnectorRecord) -> Self {
         let finished = record.finished.iter().map(|(ended, files, newest)| {
-            let newest = newest.as_ref().and_then(|(id, at)| Some((id.parse().ok()?, time(*at))));
-            (end(ended), FinishedFiles { files: *files, newest })
+            let newest = newest
+                .as_ref()
+                .and_then(|(id, at)| Some((id.parse().ok()?, time(*at))));
+            (
+                end(ended),
+                FinishedFiles {
+                    files: *files,
+                    newest,
+                },
+            )
         });
-        let moved = record.moved.iter().filter_map(|(number, bytes, durations)| {
-            let direction = Direction::ALL.into_iter().find(|direction| *direction as u8 == *number)?;
-            Some((direction, MovedFiles { bytes: *bytes, durations: durations.into() }))
-        });
-        let operations = record.operations.iter().filter_map(|(number, ended, count)| {
-            let operation = RemoteOperation::ALL.into_iter().find(|operation| *operation as u8 == *number)?;
-            Some(((operation, end(ended)), *count))
-        });
+        let moved = record
+            .moved
+            .iter()
+            .filter_map(|(number, bytes, durations)| {
+                let direction = Direction::ALL
+                    .into_iter()
+                    .find(|direction| *direction as u8 == *number)?;
+                Some((
+                    direction,
+                    MovedFiles {
+                        bytes: *bytes,
+                        durations: durations.into(),
+                    },
+                ))
+            });
+        let operations = record
+            .operations
+            .iter()
+            .filter_map(|(number, ended, count)| {
+                let operation = RemoteOperation::ALL
+                    .into_iter()
+                    .find(|operation| *operation as u8 == *number)?;
+                Some(((operation, end(ended)), *count))
+            });
         Self {
             finished: finished.collect(),
             moved: moved.collect(),

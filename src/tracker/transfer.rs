@@ -7,9 +7,9 @@ use super::codes::CodeBook;
 use super::ledger::{Ledger, Told};
 use super::record::{TransferRecord, counts, counts_record, millis, time};
 use super::{FailedFile, Settings};
-use crate::model::{
-    ConnectorLabels, FileCounts, FileEnd, FileResult, FileStatus, Finished, Now, Origin, TransferId, TransferState,
-    TransferView,
+use model::{
+    ConnectorLabels, FileCounts, FileEnd, FileResult, FileStatus, Finished, Now, Origin,
+    TransferId, TransferState, TransferView,
 };
 
 /// How long AWS keeps results: "available up to 7 days after an operation has been requested"
@@ -51,7 +51,10 @@ struct Nanos(u64);
 
 impl Nanos {
     fn of(time: SystemTime) -> Self {
-        let nanos = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let nanos = time
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_nanos();
         Self(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
@@ -171,17 +174,25 @@ impl Transfer {
     /// True at the first reading of a transfer that began before `watching_since`, or whose start no source told: what
     /// has finished by then was not watched.
     fn has_base(&self, watching_since: SystemTime) -> bool {
-        !self.ledger.as_ref().is_some_and(|ledger| ledger.answered) && (!self.started || self.since() < watching_since)
+        !self.ledger.as_ref().is_some_and(|ledger| ledger.answered)
+            && (!self.started || self.since() < watching_since)
     }
 
     /// When an open transfer is to be looked at again: at once if it was never answered, else after a twentieth of the
     /// time that it had not changed for, within the bounds.
     pub(super) fn due_at(&self, settings: &Settings) -> Option<Instant> {
         let open = self.open.as_ref()?;
-        let Some(answered) = open.answered else { return Some(open.first_seen) };
+        let Some(answered) = open.answered else {
+            return Some(open.first_seen);
+        };
         let still = answered.saturating_duration_since(open.changed);
         let least = settings.min_refresh_interval;
-        Some(answered + (still / PATIENCE).min(settings.max_refresh_interval).max(least))
+        Some(
+            answered
+                + (still / PATIENCE)
+                    .min(settings.max_refresh_interval)
+                    .max(least),
+        )
     }
 
     /// Sorts the due: never looked at first, then by how long ago the last look was, whatever it came to. So one that
@@ -191,7 +202,13 @@ impl Transfer {
     }
 
     pub(super) fn face(&self) -> Face {
-        Face { origins: self.origins, state: self.state, up: self.up, since: self.since(), files: self.files.clone() }
+        Face {
+            origins: self.origins,
+            state: self.state,
+            up: self.up,
+            since: self.since(),
+            files: self.files.clone(),
+        }
     }
 
     pub(super) fn read(
@@ -205,11 +222,15 @@ impl Transfer {
         let mut ends = Vec::with_capacity(files.len());
         let mut folded = vec![false; files.len()];
         for (file, folded) in files.iter().zip(&mut folded) {
-            let code = file.failure_code.as_ref().filter(|_| file.status == FileStatus::Failed).map(|code| {
-                let admitted = codes.admit_code(code);
-                *folded = admitted != *code;
-                admitted
-            });
+            let code = file
+                .failure_code
+                .as_ref()
+                .filter(|_| file.status == FileStatus::Failed)
+                .map(|code| {
+                    let admitted = codes.admit_code(code);
+                    *folded = admitted != *code;
+                    admitted
+                });
             counts.add_file(&codes.admit_status(&file.status), code.as_ref());
             ends.push(match file.status {
                 FileStatus::Completed => Some(Finished::Completed),
@@ -222,7 +243,9 @@ impl Transfer {
 
         let mut newly = Newly::default();
         let base = self.has_base(watching_since);
-        let (Some(open), Some(ledger)) = (&mut self.open, &mut self.ledger) else { return newly };
+        let (Some(open), Some(ledger)) = (&mut self.open, &mut self.ledger) else {
+            return newly;
+        };
         for at in ledger.answer(files, &ends, base) {
             let file = &files[at];
             if file.status == FileStatus::Failed {
@@ -259,9 +282,15 @@ impl Transfer {
 
     /// True if it is gone with this: asked for long enough, or begun so long ago that its results have expired.
     pub(super) fn unknown(&mut self, gone_after: Duration, now: Now) -> bool {
-        let Some(open) = &mut self.open else { return false };
+        let Some(open) = &mut self.open else {
+            return false;
+        };
         let since = *open.unknown_since.get_or_insert(now.instant);
-        let expired = self.started && now.wall.duration_since(self.since()).is_ok_and(|age| age >= RESULTS_KEPT);
+        let expired = self.started
+            && now
+                .wall
+                .duration_since(self.since())
+                .is_ok_and(|age| age >= RESULTS_KEPT);
         let gone = expired || now.since(since) >= gone_after;
         self.note_answer(false, now);
         if gone {
@@ -305,7 +334,9 @@ impl Transfer {
     /// Takes an event in that tells of one of its files.
     pub(super) fn told(&mut self, file: &FileEnd, end: &Finished, now: Now) -> Told {
         let settled = matches!(self.state, TransferState::Completed | TransferState::Failed);
-        let Some(ledger) = &mut self.ledger else { return Told::Again };
+        let Some(ledger) = &mut self.ledger else {
+            return Told::Again;
+        };
         let told = ledger.event(&file.file_transfer_id, &file.path, end, settled);
         if told != Told::Again
             && let Some(open) = &mut self.open
@@ -319,7 +350,12 @@ impl Transfer {
     /// Drops what nothing needs any more once it has ended: without events all of the ledger, with them when they have
     /// told every file.
     pub(super) fn close(&mut self, events: bool) {
-        if self.ended.is_some() && self.ledger.as_ref().is_some_and(|ledger| !events || ledger.is_told()) {
+        if self.ended.is_some()
+            && self
+                .ledger
+                .as_ref()
+                .is_some_and(|ledger| !events || ledger.is_told())
+        {
             self.ledger = None;
         }
     }
@@ -351,12 +387,19 @@ impl Transfer {
     }
 
     /// As it was written; ages go on as if the process had not stopped. An open one is looked at as soon as it can be.
-    pub(super) fn restored(id: TransferId, connector: u32, record: &TransferRecord, now: Now) -> Self {
+    pub(super) fn restored(
+        id: TransferId,
+        connector: u32,
+        record: &TransferRecord,
+        now: Now,
+    ) -> Self {
         let instant = |at: u64| {
             let age = now.wall.duration_since(time(at)).unwrap_or_default();
             now.instant.checked_sub(age).unwrap_or(now.instant)
         };
-        let state = TransferState::ALL.into_iter().find(|state| *state as u8 == record.state);
+        let state = TransferState::ALL
+            .into_iter()
+            .find(|state| *state as u8 == record.state);
         let state = state.unwrap_or(TransferState::Pending);
         let open = Open {
             first_seen: now.instant,
@@ -388,6 +431,10 @@ mod tests {
     #[test]
     fn a_hundred_thousand_of_them_fit() {
         assert!(size_of::<Transfer>() <= 120, "{}", size_of::<Transfer>());
-        assert!(size_of::<TransferView>() <= 112, "{}", size_of::<TransferView>());
+        assert!(
+            size_of::<TransferView>() <= 112,
+            "{}",
+            size_of::<TransferView>()
+        );
     }
 }

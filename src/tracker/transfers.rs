@@ -8,7 +8,7 @@ use slab::Slab;
 
 use super::pages::number;
 use super::transfer::Transfer;
-use crate::model::TransferId;
+use model::TransferId;
 
 /// The ids stand in the transfers alone: the index holds slots.
 #[derive(Debug, Default)]
@@ -53,7 +53,10 @@ impl Transfers {
 
     /// Slots are below this.
     pub(super) fn bound(&self) -> usize {
-        self.known.iter().next_back().map_or(0, |(slot, _)| slot + 1)
+        self.known
+            .iter()
+            .next_back()
+            .map_or(0, |(slot, _)| slot + 1)
     }
 
     pub(super) fn slots(&self) -> Vec<u32> {

@@ -26,8 +26,14 @@ pub(super) fn bounded(client: SharedHttpClient) -> SharedHttpClient {
 struct Bounded(SharedHttpClient);
 
 impl HttpClient for Bounded {
-    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(BoundedConnector(self.0.http_connector(settings, components)))
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(BoundedConnector(
+            self.0.http_connector(settings, components),
+        ))
     }
 }
 
@@ -41,8 +47,15 @@ impl fmt::Debug for BoundedConnector {
 
 impl HttpConnector for BoundedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let is_cloudtrail = request.headers().get("x-amz-target").is_some_and(|target| target.contains("CloudTrail"));
-        let largest = if is_cloudtrail { LARGEST_OF_CLOUDTRAIL } else { LARGEST };
+        let is_cloudtrail = request
+            .headers()
+            .get("x-amz-target")
+            .is_some_and(|target| target.contains("CloudTrail"));
+        let largest = if is_cloudtrail {
+            LARGEST_OF_CLOUDTRAIL
+        } else {
+            LARGEST
+        };
         let answer = self.0.call(request);
         HttpConnectorFuture::new(async move {
             let answer: HttpResponse = answer.await?;

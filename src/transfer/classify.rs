@@ -29,14 +29,20 @@ pub(super) enum NotTheShape {
 }
 
 /// What one attempt failed with.
-pub(super) fn attempt(error: &OrchestratorError<AnyError>, response: Option<&HttpResponse>) -> ErrorKind {
+pub(super) fn attempt(
+    error: &OrchestratorError<AnyError>,
+    response: Option<&HttpResponse>,
+) -> ErrorKind {
     if error.is_timeout_error() {
         return ErrorKind::Timeout;
     }
     if let Some(connector) = error.as_connector_error() {
         return by_connector(connector);
     }
-    let code = error.as_operation_error().and_then(metadata).and_then(ErrorMetadata::code);
+    let code = error
+        .as_operation_error()
+        .and_then(metadata)
+        .and_then(ErrorMetadata::code);
     if let Some(kind) = code.and_then(by_code) {
         return kind;
     }
@@ -46,7 +52,9 @@ pub(super) fn attempt(error: &OrchestratorError<AnyError>, response: Option<&Htt
 
 /// What is told of an operation's error, whose type an interceptor does not know: a line for each operation.
 fn metadata(error: &AnyError) -> Option<&ErrorMetadata> {
-    fn of<E: ProvideErrorMetadata + StdError + Send + Sync + 'static>(error: &AnyError) -> Option<&ErrorMetadata> {
+    fn of<E: ProvideErrorMetadata + StdError + Send + Sync + 'static>(
+        error: &AnyError,
+    ) -> Option<&ErrorMetadata> {
         error.downcast_ref::<E>().map(ProvideErrorMetadata::meta)
     }
     of::<ListFileTransferResultsError>(error)
@@ -59,36 +67,52 @@ fn metadata(error: &AnyError) -> Option<&ErrorMetadata> {
 }
 
 /// What a call of any operation failed with, retries included.
-pub(super) fn call<E: ProvideErrorMetadata + StdError + 'static>(error: &SdkError<E>) -> TransferError {
+pub(super) fn call<E: ProvideErrorMetadata + StdError + 'static>(
+    error: &SdkError<E>,
+) -> TransferError {
     match error {
         SdkError::TimeoutError(_) => TransferError::new(ErrorKind::Timeout, ""),
         SdkError::DispatchFailure(failure) => {
-            let kind = failure.as_connector_error().map_or(ErrorKind::Network, by_connector);
+            let kind = failure
+                .as_connector_error()
+                .map_or(ErrorKind::Network, by_connector);
             TransferError::new(kind, innermost(error))
         }
         SdkError::ServiceError(failure) => {
             let meta = failure.err().meta();
-            let kind = meta.code().and_then(by_code).unwrap_or_else(|| by_response(failure.raw()));
+            let kind = meta
+                .code()
+                .and_then(by_code)
+                .unwrap_or_else(|| by_response(failure.raw()));
             // What is said of a refused signature repeats what was signed.
             let message = meta.message().filter(|message| {
-                kind != ErrorKind::CredentialsRejected && !message.is_empty() && !repeats_what_was_signed(message)
+                kind != ErrorKind::CredentialsRejected
+                    && !message.is_empty()
+                    && !repeats_what_was_signed(message)
             });
             match (meta.code(), message) {
                 (None, _) => TransferError::new(kind, status(failure.raw())),
                 (Some(code), None) => TransferError::new(kind, code),
-                (Some(code), Some(message)) => TransferError::new(kind, format_args!("{code}: {message}")),
+                (Some(code), Some(message)) => {
+                    TransferError::new(kind, format_args!("{code}: {message}"))
+                }
             }
         }
         SdkError::ResponseError(failure) => {
             match chain(error).find_map(|source| source.downcast_ref::<NotTheShape>()) {
-                Some(not_the_shape) => TransferError::new(by_response(failure.raw()), not_the_shape),
+                Some(not_the_shape) => {
+                    TransferError::new(by_response(failure.raw()), not_the_shape)
+                }
                 None => TransferError::new(
                     by_source(error).unwrap_or_else(|| by_response(failure.raw())),
                     status(failure.raw()),
                 ),
             }
         }
-        other => TransferError::new(by_source(other).unwrap_or(ErrorKind::InvalidRequest), innermost(other)),
+        other => TransferError::new(
+            by_source(other).unwrap_or(ErrorKind::InvalidRequest),
+            innermost(other),
+        ),
     }
 }
 
@@ -99,7 +123,11 @@ fn by_connector(error: &ConnectorError) -> ErrorKind {
     if error.is_timeout() {
         // The SDK has one kind for both, and tells them apart in the text alone.
         let connecting = chain(error).any(|source| source.to_string().starts_with("HTTP connect"));
-        return if connecting { ErrorKind::ConnectTimeout } else { ErrorKind::Timeout };
+        return if connecting {
+            ErrorKind::ConnectTimeout
+        } else {
+            ErrorKind::Timeout
+        };
     }
     ErrorKind::Network
 }
@@ -109,7 +137,9 @@ fn by_source(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
     chain(error).find_map(|source| match source.downcast_ref::<CredentialsError>() {
         Some(CredentialsError::CredentialsNotLoaded(_)) => Some(ErrorKind::CredentialsMissing),
         Some(_) => Some(ErrorKind::CredentialsUnavailable),
-        None => source.is::<LengthLimitError>().then_some(ErrorKind::Oversized),
+        None => source
+            .is::<LengthLimitError>()
+            .then_some(ErrorKind::Oversized),
     })
 }
 
@@ -120,12 +150,24 @@ fn status(response: &HttpResponse) -> String {
 /// Headers that are secret, and the external id in a request to STS: a proxy may repeat them under any code.
 fn repeats_what_was_signed(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
-    ["aws4-hmac-sha256", "signature=", "x-amz-security-token", "externalid="].iter().any(|part| message.contains(part))
+    [
+        "aws4-hmac-sha256",
+        "signature=",
+        "x-amz-security-token",
+        "externalid=",
+    ]
+    .iter()
+    .any(|part| message.contains(part))
 }
 
 fn by_response(response: &HttpResponse) -> ErrorKind {
-    let Some(body) = response.body().bytes() else { return ErrorKind::Truncated };
-    let is_html = response.headers().get("content-type").is_some_and(|kind| kind.contains("text/html"))
+    let Some(body) = response.body().bytes() else {
+        return ErrorKind::Truncated;
+    };
+    let is_html = response
+        .headers()
+        .get("content-type")
+        .is_some_and(|kind| kind.contains("text/html"))
         || body.trim_ascii_start().starts_with(b"<");
     match response.status().as_u16() {
         _ if is_html => ErrorKind::HtmlPage,
@@ -190,7 +232,9 @@ fn by_code(code: &str) -> Option<ErrorKind> {
     })
 }
 
-fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+fn chain<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |error| (*error).source())
 }
 
@@ -201,10 +245,18 @@ fn innermost(error: &(dyn StdError + 'static)) -> String {
         Some(source) => match source.downcast_ref::<ErrorMetadata>() {
             // STS, when it refuses a role.
             Some(meta) => {
-                format!("{}: {}", meta.code().unwrap_or_default(), meta.message().unwrap_or_default())
+                format!(
+                    "{}: {}",
+                    meta.code().unwrap_or_default(),
+                    meta.message().unwrap_or_default()
+                )
             }
             None => source.to_string(),
         },
     };
-    if repeats_what_was_signed(&said) { String::new() } else { said }
+    if repeats_what_was_signed(&said) {
+        String::new()
+    } else {
+        said
+    }
 }

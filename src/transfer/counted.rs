@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use aws_sdk_transfer::config::interceptors::{BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef};
+use aws_sdk_transfer::config::interceptors::{
+    BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
+};
 use aws_sdk_transfer::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_transfer::error::BoxError;
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
@@ -13,7 +15,7 @@ use aws_smithy_types::config_bag::{Storable, StoreReplace};
 
 use super::{Outcome, classify};
 use crate::metrics::own::OwnMetrics;
-use crate::model::{Account, Clock};
+use model::{Account, Clock};
 
 /// Counts every attempt of a client, retries included, under the name of its operation.
 #[derive(Clone)]
@@ -25,13 +27,22 @@ pub(super) struct Counted {
 
 impl Counted {
     /// Every outcome's series of `operations` stands at 0 from here on.
-    pub(super) fn new(account: Account, own: Arc<OwnMetrics>, clock: Arc<dyn Clock>, operations: &[&str]) -> Self {
+    pub(super) fn new(
+        account: Account,
+        own: Arc<OwnMetrics>,
+        clock: Arc<dyn Clock>,
+        operations: &[&str],
+    ) -> Self {
         for operation in operations {
             for outcome in Outcome::ALL {
                 own.count_requests(&account, operation, outcome.as_label(), 0);
             }
         }
-        Self { account, own, clock }
+        Self {
+            account,
+            own,
+            clock,
+        }
     }
 }
 
@@ -52,7 +63,11 @@ struct Running {
 impl Running {
     fn end(&self, outcome: Outcome) {
         if !self.ended.swap(true, Ordering::Relaxed) {
-            let Counted { account, own, clock } = &self.counted;
+            let Counted {
+                account,
+                own,
+                clock,
+            } = &self.counted;
             own.count_requests(account, &self.operation, outcome.as_label(), 1);
             own.observe_duration(&self.operation, clock.now().since(self.start));
         }
@@ -88,7 +103,12 @@ impl Intercept for Counted {
     ) -> Result<(), BoxError> {
         let operation = cfg.load::<Metadata>().map_or("", Metadata::name).to_owned();
         let (counted, start) = (self.clone(), self.clock.now().instant);
-        cfg.interceptor_state().store_put(Running { counted, operation, start, ended: AtomicBool::new(false) });
+        cfg.interceptor_state().store_put(Running {
+            counted,
+            operation,
+            start,
+            ended: AtomicBool::new(false),
+        });
         Ok(())
     }
 
@@ -98,7 +118,9 @@ impl Intercept for Counted {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let Some(running) = cfg.load::<Running>() else { return Ok(()) };
+        let Some(running) = cfg.load::<Running>() else {
+            return Ok(());
+        };
         running.end(match context.output_or_error() {
             Some(Ok(_)) => Outcome::Ok,
             Some(Err(error)) => classify::attempt(error, context.response()).outcome(),

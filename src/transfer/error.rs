@@ -17,7 +17,11 @@ const MAX_DETAIL: usize = 300;
 impl TransferError {
     /// An error of this kind; the detail is put on one line, and cut where it is long.
     pub fn new(kind: ErrorKind, detail: impl fmt::Display) -> Self {
-        let detail = detail.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        let detail = detail
+            .to_string()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
         let detail = match detail.char_indices().nth(MAX_DETAIL) {
             Some((end, _)) => format!("{}...", &detail[..end]),
             None => detail,
@@ -29,7 +33,11 @@ impl TransferError {
 impl fmt::Display for TransferError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind.describe())?;
-        if self.detail.is_empty() { Ok(()) } else { write!(f, ": {}", self.detail) }
+        if self.detail.is_empty() {
+            Ok(())
+        } else {
+            write!(f, ": {}", self.detail)
+        }
     }
 }
 
@@ -200,7 +208,11 @@ mod tests {
     #[test]
     fn what_is_of_one_resource_leaves_the_account_up() {
         use ErrorKind as Kind;
-        let down: Vec<_> = Kind::ALL.iter().copied().filter(|kind| !kind.leaves_account_up()).collect();
+        let down: Vec<_> = Kind::ALL
+            .iter()
+            .copied()
+            .filter(|kind| !kind.leaves_account_up())
+            .collect();
         let credentials = [
             Kind::CredentialsExpired,
             Kind::CredentialsRejected,

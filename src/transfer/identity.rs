@@ -16,7 +16,7 @@ use aws_smithy_types::date_time::Format;
 use super::classify;
 use super::error::TransferError;
 use super::session::ClientBase;
-use crate::model::Clock;
+use model::Clock;
 
 /// The principal that signs an account's requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,9 +45,15 @@ pub struct Identity {
 impl Identity {
     /// Of the account and Region of `base`. Makes no call.
     pub fn new(base: &ClientBase, clock: Arc<dyn Clock>) -> Self {
-        let clock = AwsClock { clock, skew: Arc::default() };
+        let clock = AwsClock {
+            clock,
+            skew: Arc::default(),
+        };
         let config = Builder::from(&base.sdk).interceptor(clock.clone());
-        Self { client: Client::from_conf(config.build()), clock }
+        Self {
+            client: Client::from_conf(config.build()),
+            clock,
+        }
     }
 
     /// `GetCallerIdentity`, which needs no permission
@@ -56,13 +62,25 @@ impl Identity {
     /// # Errors
     /// What the call failed with.
     pub async fn caller(&self) -> Result<Caller, TransferError> {
-        let answer = self.client.get_caller_identity().send().await.map_err(|error| classify::call(&error))?;
-        Ok(Caller { arn: answer.arn.unwrap_or_default(), account_id: answer.account.unwrap_or_default() })
+        let answer = self
+            .client
+            .get_caller_identity()
+            .send()
+            .await
+            .map_err(|error| classify::call(&error))?;
+        Ok(Caller {
+            arn: answer.arn.unwrap_or_default(),
+            account_id: answer.account.unwrap_or_default(),
+        })
     }
 
     /// The skew, once there was an answer, be it an error.
     pub fn skew(&self) -> Option<Skew> {
-        *self.clock.skew.lock().unwrap_or_else(PoisonError::into_inner)
+        *self
+            .clock
+            .skew
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -91,7 +109,11 @@ impl Intercept for AwsClock {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let told = context.response().headers().get("date").and_then(|date| skew(date, self.clock.now().wall));
+        let told = context
+            .response()
+            .headers()
+            .get("date")
+            .and_then(|date| skew(date, self.clock.now().wall));
         if told.is_some() {
             *self.skew.lock().unwrap_or_else(PoisonError::into_inner) = told;
         }
@@ -103,8 +125,14 @@ fn skew(date: &str, local: SystemTime) -> Option<Skew> {
     let aws = SystemTime::try_from(DateTime::from_str(date, Format::HttpDate).ok()?).ok()?;
     Some(match local.duration_since(aws) {
         // The header leaves out what is less than a second.
-        Ok(by) => Skew { by: by.saturating_sub(Duration::from_secs(1)), ahead: true },
-        Err(earlier) => Skew { by: earlier.duration(), ahead: false },
+        Ok(by) => Skew {
+            by: by.saturating_sub(Duration::from_secs(1)),
+            ahead: true,
+        },
+        Err(earlier) => Skew {
+            by: earlier.duration(),
+            ahead: false,
+        },
     })
 }
 
@@ -118,10 +146,18 @@ mod tests {
     fn the_skew_is_that_of_the_date_header() {
         let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
         let date = "Sat, 31 Jan 2026 12:00:00 GMT";
-        for (local, by, ahead) in
-            [(at(1_769_860_800), 0, true), (at(1_769_860_861), 60, true), (at(1_769_860_500), 300, false)]
-        {
-            assert_eq!(skew(date, local), Some(Skew { by: Duration::from_secs(by), ahead }));
+        for (local, by, ahead) in [
+            (at(1_769_860_800), 0, true),
+            (at(1_769_860_861), 60, true),
+            (at(1_769_860_500), 300, false),
+        ] {
+            assert_eq!(
+                skew(date, local),
+                Some(Skew {
+                    by: Duration::from_secs(by),
+                    ahead
+                })
+            );
         }
         for bad in ["", "yesterday", "2026-01-31T12:00:00Z"] {
             assert_eq!(skew(bad, at(0)), None, "{bad}");

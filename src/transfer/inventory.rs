@@ -9,7 +9,7 @@ use super::counted::Counted;
 use super::session::ClientBase;
 use super::{ApiFuture, classify};
 use crate::metrics::own::OwnMetrics;
-use crate::model::{Clock, ConnectorDetails, ConnectorId};
+use model::{Clock, ConnectorDetails, ConnectorId};
 
 /// One page of `ListConnectors`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,7 +26,10 @@ pub trait InventoryApi: Send + Sync + 'static {
     fn page<'a>(&'a self, token: Option<&'a str>) -> ApiFuture<'a, ConnectorsPage>;
 
     /// `DescribeConnector`; `None` for one that does not speak SFTP. `ListConnectors` does not tell which does.
-    fn describe<'a>(&'a self, connector: &'a ConnectorId) -> ApiFuture<'a, Option<ConnectorDetails>>;
+    fn describe<'a>(
+        &'a self,
+        connector: &'a ConnectorId,
+    ) -> ApiFuture<'a, Option<ConnectorDetails>>;
 }
 
 /// The SDK's client of one account's connectors.
@@ -36,38 +39,66 @@ pub struct Inventory {
 
 impl Inventory {
     /// The connectors of the account and Region of `base`. Makes no call.
-    pub fn new(base: &ClientBase, endpoint_url: Option<&str>, own: Arc<OwnMetrics>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        base: &ClientBase,
+        endpoint_url: Option<&str>,
+        own: Arc<OwnMetrics>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let operations = ["ListConnectors", "DescribeConnector"];
         let counted = Counted::new(base.account.clone(), own, clock, &operations);
         let mut config = Builder::from(&base.sdk).interceptor(counted);
         if let Some(endpoint_url) = endpoint_url {
-            config = config.endpoint_url(endpoint_url).use_fips(false).use_dual_stack(false);
+            config = config
+                .endpoint_url(endpoint_url)
+                .use_fips(false)
+                .use_dual_stack(false);
         }
-        Self { client: Client::from_conf(config.build()) }
+        Self {
+            client: Client::from_conf(config.build()),
+        }
     }
 }
 
 impl InventoryApi for Inventory {
     fn page<'a>(&'a self, token: Option<&'a str>) -> ApiFuture<'a, ConnectorsPage> {
         Box::pin(async move {
-            let call = self.client.list_connectors().set_next_token(token.map(Into::into));
+            let call = self
+                .client
+                .list_connectors()
+                .set_next_token(token.map(Into::into));
             let answer = call.send().await.map_err(|error| classify::call(&error))?;
-            let ids = answer.connectors.iter().filter_map(|connector| connector.connector_id.as_deref()?.parse().ok());
+            let ids = answer
+                .connectors
+                .iter()
+                .filter_map(|connector| connector.connector_id.as_deref()?.parse().ok());
             let next_token = answer.next_token.clone().filter(|token| !token.is_empty());
-            Ok(ConnectorsPage { ids: ids.collect(), next_token })
+            Ok(ConnectorsPage {
+                ids: ids.collect(),
+                next_token,
+            })
         })
     }
 
-    fn describe<'a>(&'a self, connector: &'a ConnectorId) -> ApiFuture<'a, Option<ConnectorDetails>> {
+    fn describe<'a>(
+        &'a self,
+        connector: &'a ConnectorId,
+    ) -> ApiFuture<'a, Option<ConnectorDetails>> {
         Box::pin(async move {
-            let call = self.client.describe_connector().connector_id(connector.as_str());
+            let call = self
+                .client
+                .describe_connector()
+                .connector_id(connector.as_str());
             let answer = call.send().await.map_err(|error| classify::call(&error))?;
-            Ok(answer.connector.filter(|connector| connector.sftp_config.is_some()).map(|connector| ConnectorDetails {
-                // A connector through a VPC has none.
-                url: connector.url.unwrap_or_default().into(),
-                egress_type: connector.egress_type.as_str().into(),
-                status: connector.status.as_str().into(),
-            }))
+            Ok(answer
+                .connector
+                .filter(|connector| connector.sftp_config.is_some())
+                .map(|connector| ConnectorDetails {
+                    // A connector through a VPC has none.
+                    url: connector.url.unwrap_or_default().into(),
+                    egress_type: connector.egress_type.as_str().into(),
+                    status: connector.status.as_str().into(),
+                }))
         })
     }
 }

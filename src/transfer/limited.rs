@@ -7,7 +7,7 @@ use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 use super::rate::RateLimit;
 use super::{ApiFuture, Attempt, ErrorKind, ResultsPage, TransferApi, TransferError};
-use crate::model::{Clock, ConnectorId, TransferId};
+use model::{Clock, ConnectorId, TransferId};
 
 /// The limits of one account in its Region, shared by everything that calls AWS for it.
 pub struct Limits {
@@ -35,10 +35,17 @@ struct Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut places = self.limits.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self
+            .limits
+            .places
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if places.surplus > 0 {
             places.surplus -= 1;
-            self.permit.take().into_iter().for_each(SemaphorePermit::forget);
+            self.permit
+                .take()
+                .into_iter()
+                .for_each(SemaphorePermit::forget);
         }
     }
 }
@@ -49,7 +56,10 @@ impl Limits {
         let rate = RateLimit::new(requests_per_second, clock.now().instant);
         Arc::new(Self {
             in_flight: Semaphore::new(concurrency),
-            places: Lock::new(Places { wanted: concurrency, surplus: 0 }),
+            places: Lock::new(Places {
+                wanted: concurrency,
+                surplus: 0,
+            }),
             turn: Mutex::new(()),
             rate: Lock::new(rate),
             clock,
@@ -92,15 +102,20 @@ impl Limits {
 
     pub(super) async fn wait_for_rate(&self) {
         let _turn = self.turn.lock().await;
-        while let Err(wait) = self.with_rate(|rate, now| rate.take(now).map_err(|at| at.saturating_duration_since(now)))
-        {
+        while let Err(wait) = self.with_rate(|rate, now| {
+            rate.take(now)
+                .map_err(|at| at.saturating_duration_since(now))
+        }) {
             tokio::time::sleep(wait).await;
         }
     }
 
     fn with_rate<T>(&self, f: impl FnOnce(&mut RateLimit, Instant) -> T) -> T {
         let now = self.clock.now().instant;
-        f(&mut self.rate.lock().unwrap_or_else(PoisonError::into_inner), now)
+        f(
+            &mut self.rate.lock().unwrap_or_else(PoisonError::into_inner),
+            now,
+        )
     }
 }
 
@@ -127,9 +142,14 @@ impl<A: TransferApi> TransferApi for Limited<A> {
         Box::pin(async move {
             let closed = |_| TransferError::new(ErrorKind::Network, "the limit was closed");
             let permit = Some(self.limits.in_flight.acquire().await.map_err(closed)?);
-            let _place = Place { limits: &self.limits, permit };
+            let _place = Place {
+                limits: &self.limits,
+                permit,
+            };
             self.limits.wait_for_rate().await;
-            self.inner.file_results_page(connector, transfer, next_token).await
+            self.inner
+                .file_results_page(connector, transfer, next_token)
+                .await
         })
     }
 }
@@ -170,7 +190,7 @@ mod tests {
     }
 
     fn limits(concurrency: usize, requests_per_second: f64) -> Arc<Limits> {
-        let clock = || crate::model::Now {
+        let clock = || model::Now {
             instant: tokio::time::Instant::now().into_std(),
             wall: std::time::SystemTime::UNIX_EPOCH,
         };
@@ -195,24 +215,40 @@ mod tests {
         let start = tokio::time::Instant::now();
         let calls = (0..calls).map(|_| limited.file_results_page(&connector, &transfer, None));
         futures_util::future::join_all(calls).await;
-        let begun =
-            slow.begun.lock().unwrap().iter().map(|at| (*at - start).as_secs_f64() * 10.0).map(tenths).collect();
+        let begun = slow
+            .begun
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|at| (*at - start).as_secs_f64() * 10.0)
+            .map(tenths)
+            .collect();
         (begun, slow.in_flight.lock().unwrap().1)
     }
 
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few tenths of a second")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a few tenths of a second"
+    )]
     fn tenths(at: f64) -> u64 {
         at.round() as u64
     }
 
     #[tokio::test(start_paused = true)]
     async fn calls_wait_for_the_rate() {
-        assert_eq!(begin(7, limits(16, 3.0)).await, (vec![0, 0, 0, 10, 10, 10, 20], 3));
+        assert_eq!(
+            begin(7, limits(16, 3.0)).await,
+            (vec![0, 0, 0, 10, 10, 10, 20], 3)
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn calls_wait_for_one_another() {
-        assert_eq!(begin(6, limits(2, 100.0)).await, (vec![0, 0, 1, 1, 2, 2], 2));
+        assert_eq!(
+            begin(6, limits(2, 100.0)).await,
+            (vec![0, 0, 1, 1, 2, 2], 2)
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -225,13 +261,20 @@ mod tests {
         assert_eq!(running.await.unwrap(), (vec![0; 4], 4));
         assert_eq!(fewer.1, 1, "one after the other");
         limits.change(3, 1000.0);
-        assert_eq!(begin(6, Arc::clone(&limits)).await, (vec![0, 0, 0, 1, 1, 1], 3));
+        assert_eq!(
+            begin(6, Arc::clone(&limits)).await,
+            (vec![0, 0, 0, 1, 1, 1], 3)
+        );
         let running = tokio::spawn(begin(3, Arc::clone(&limits)));
         tokio::time::sleep(Duration::from_millis(50)).await;
         limits.change(1, 1000.0);
         limits.change(2, 1000.0);
         running.await.unwrap();
-        assert_eq!(begin(4, Arc::clone(&limits)).await, (vec![0, 0, 1, 1], 2), "down and up within a call");
+        assert_eq!(
+            begin(4, Arc::clone(&limits)).await,
+            (vec![0, 0, 1, 1], 2),
+            "down and up within a call"
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -251,6 +294,9 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(500)).await;
         limits.throttled(&throttled(400, 20));
         let begun = waiting.await.unwrap().0;
-        assert!(begun[0] == 0 && begun[1] > 205 && begun[2] > begun[1] + 10, "{begun:?}");
+        assert!(
+            begun[0] == 0 && begun[1] > 205 && begun[2] > begun[1] + 10,
+            "{begun:?}"
+        );
     }
 }

@@ -16,7 +16,7 @@ use super::trail::{CloudTrail, TrailApi};
 use super::{Attempt, AttemptObserver, ErrorKind, Operation, TransferApi, TransferError};
 use crate::config::{AccountPlan, Plan};
 use crate::metrics::own::OwnMetrics;
-use crate::model::{Clock, ConnectorId, TransferId};
+use model::{Clock, ConnectorId, TransferId};
 
 /// Worth a warning: AWS refuses a signature whose time is 5 minutes off
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html>).
@@ -68,7 +68,11 @@ pub struct Finding {
 }
 
 fn found(verdict: Verdict, what: &'static str, detail: impl fmt::Display) -> Finding {
-    Finding { verdict, what, detail: detail.to_string() }
+    Finding {
+        verdict,
+        what,
+        detail: detail.to_string(),
+    }
 }
 
 /// Checks single accounts of a plan.
@@ -81,15 +85,31 @@ pub struct Live<'a> {
 
 impl<'a> Live<'a> {
     /// Checks of `plan`, by `sessions`. What is counted goes to `own`, which nobody need read.
-    pub fn new(plan: &'a Plan, sessions: &'a Sessions, own: Arc<OwnMetrics>, clock: Arc<dyn Clock>) -> Self {
-        Self { plan, sessions, own, clock }
+    pub fn new(
+        plan: &'a Plan,
+        sessions: &'a Sessions,
+        own: Arc<OwnMetrics>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            plan,
+            sessions,
+            own,
+            clock,
+        }
     }
 
     /// All checks of one account, at most `requests_per_second`, one after the other.
     pub async fn account(&self, account: &AccountPlan) -> Vec<Finding> {
         let identity = match self.sessions.identity(account).await {
             Ok(identity) => identity,
-            Err(error) => return vec![found(Verdict::Problem, "region", error.to_string().replace('\n', ""))],
+            Err(error) => {
+                return vec![found(
+                    Verdict::Problem,
+                    "region",
+                    error.to_string().replace('\n', ""),
+                )];
+            }
         };
         let session = self.sessions.session(&identity);
         let collector = &self.plan.collector;
@@ -108,24 +128,56 @@ impl<'a> Live<'a> {
         let mut findings = Vec::new();
         let goes_on = look.caller(&mut findings).await;
         if goes_on {
-            let transfer = SdkTransfer::new(session.config, Arc::new(Unobserved), Arc::clone(&self.clock));
+            let transfer = SdkTransfer::new(
+                session.config,
+                Arc::new(Unobserved),
+                Arc::clone(&self.clock),
+            );
             look.connectors(&transfer, &mut findings).await;
             look.listing(&mut findings).await;
-            for source in self.plan.discovery.cloudtrail.iter().filter(|source| source.account == account.name) {
+            for source in self
+                .plan
+                .discovery
+                .cloudtrail
+                .iter()
+                .filter(|source| source.account == account.name)
+            {
                 let url = source.endpoint_url.as_deref();
-                let trail = CloudTrail::new(&session.base, url, Arc::clone(&self.own), Arc::clone(&self.clock));
+                let trail = CloudTrail::new(
+                    &session.base,
+                    url,
+                    Arc::clone(&self.own),
+                    Arc::clone(&self.clock),
+                );
                 look.limits.wait_for_rate().await;
-                let looked = trail.page(self.clock.now().wall - Duration::from_mins(1), None).await.map(drop);
-                findings.push(of_permission("cloudtrail:LookupEvents", session.region.as_str(), looked));
+                let looked = trail
+                    .page(self.clock.now().wall - Duration::from_mins(1), None)
+                    .await
+                    .map(drop);
+                findings.push(of_permission(
+                    "cloudtrail:LookupEvents",
+                    session.region.as_str(),
+                    looked,
+                ));
             }
-            for source in self.plan.discovery.events.iter().filter(|source| source.account == account.name) {
+            for source in self
+                .plan
+                .discovery
+                .events
+                .iter()
+                .filter(|source| source.account == account.name)
+            {
                 let url = source.endpoint_url.as_deref();
                 let (own, clock) = (Arc::clone(&self.own), Arc::clone(&self.clock));
                 let queue = SqsQueue::new(&session.base, &source.queue_url, url, own, clock);
                 look.limits.wait_for_rate().await;
                 let looked = queue.depth().await.map(drop);
                 let is_ok = looked.is_ok();
-                findings.push(of_permission("sqs:GetQueueAttributes", &source.queue_url, looked));
+                findings.push(of_permission(
+                    "sqs:GetQueueAttributes",
+                    &source.queue_url,
+                    looked,
+                ));
                 if is_ok {
                     let detail = format!(
                         "{}: sqs:ReceiveMessage and sqs:DeleteMessage are not tried, since each receive counts for \
@@ -162,17 +214,35 @@ impl Look<'_> {
             }
             Err(error) => {
                 let hopeless = is_of_credentials(error.kind);
-                let rest = if hopeless { "; nothing else is tried" } else { "" };
+                let rest = if hopeless {
+                    "; nothing else is tried"
+                } else {
+                    ""
+                };
                 // Without a way to STS the exporter works all the same, unless it assumes a role.
-                let verdict = if hopeless { Verdict::Problem } else { Verdict::Warning };
-                findings.push(found(verdict, "sts:GetCallerIdentity", format!("{error}{rest}")));
+                let verdict = if hopeless {
+                    Verdict::Problem
+                } else {
+                    Verdict::Warning
+                };
+                findings.push(found(
+                    verdict,
+                    "sts:GetCallerIdentity",
+                    format!("{error}{rest}"),
+                ));
                 !hopeless
             }
         }
     }
 
     async fn connectors(&self, transfer: &SdkTransfer, findings: &mut Vec<Finding>) {
-        let required = self.live.plan.discovery.connectors.iter().any(|source| source.account == self.account.name);
+        let required = self
+            .live
+            .plan
+            .discovery
+            .connectors
+            .iter()
+            .any(|source| source.account == self.account.name);
         for (connector, known) in connectors(self.live.plan, self.account) {
             self.limits.wait_for_rate().await;
             findings.push(match self.inventory.describe(&connector).await {
@@ -197,22 +267,53 @@ impl Look<'_> {
             let asked = known.cloned().or_else(|| NO_TRANSFER.parse().ok());
             let Some(asked) = asked else { continue };
             self.limits.wait_for_rate().await;
-            let looked = transfer.file_results_page(&connector, &asked, None).await.map(drop);
-            let looked = looked.or_else(|error| if error.kind == ErrorKind::NotFound { Ok(()) } else { Err(error) });
-            findings.push(of_permission("transfer:ListFileTransferResults", connector.as_str(), looked));
+            let looked = transfer
+                .file_results_page(&connector, &asked, None)
+                .await
+                .map(drop);
+            let looked = looked.or_else(|error| {
+                if error.kind == ErrorKind::NotFound {
+                    Ok(())
+                } else {
+                    Err(error)
+                }
+            });
+            findings.push(of_permission(
+                "transfer:ListFileTransferResults",
+                connector.as_str(),
+                looked,
+            ));
         }
     }
 
     async fn listing(&self, findings: &mut Vec<Finding>) {
-        for _ in self.live.plan.discovery.connectors.iter().filter(|source| source.account == self.account.name) {
+        for _ in self
+            .live
+            .plan
+            .discovery
+            .connectors
+            .iter()
+            .filter(|source| source.account == self.account.name)
+        {
             self.limits.wait_for_rate().await;
             let listed = self.inventory.page(None).await;
-            let first = listed.as_ref().ok().and_then(|page| page.ids.first().cloned());
-            findings.push(of_permission("transfer:ListConnectors", "*", listed.map(drop)));
+            let first = listed
+                .as_ref()
+                .ok()
+                .and_then(|page| page.ids.first().cloned());
+            findings.push(of_permission(
+                "transfer:ListConnectors",
+                "*",
+                listed.map(drop),
+            ));
             if let Some(first) = first {
                 self.limits.wait_for_rate().await;
                 let described = self.inventory.describe(&first).await.map(drop);
-                findings.push(of_permission("transfer:DescribeConnector", first.as_str(), described));
+                findings.push(of_permission(
+                    "transfer:DescribeConnector",
+                    first.as_str(),
+                    described,
+                ));
             }
         }
     }
@@ -220,7 +321,10 @@ impl Look<'_> {
 
 /// The configured connectors of an account, each with one of its configured transfers. A connector that has a name
 /// alone belongs to the only account; where there are several, nothing says to which.
-fn connectors<'a>(plan: &'a Plan, account: &AccountPlan) -> BTreeMap<ConnectorId, Option<&'a TransferId>> {
+fn connectors<'a>(
+    plan: &'a Plan,
+    account: &AccountPlan,
+) -> BTreeMap<ConnectorId, Option<&'a TransferId>> {
     let mut all: BTreeMap<_, _> = BTreeMap::new();
     if let [only] = plan.accounts.as_slice()
         && only.name == account.name
@@ -228,13 +332,21 @@ fn connectors<'a>(plan: &'a Plan, account: &AccountPlan) -> BTreeMap<ConnectorId
         let named: BTreeSet<_> = plan.connectors.keys().collect();
         all.extend(named.into_iter().map(|id| (id.clone(), None)));
     }
-    for key in plan.transfers.iter().filter(|key| key.account == account.name) {
+    for key in plan
+        .transfers
+        .iter()
+        .filter(|key| key.account == account.name)
+    {
         all.insert(key.connector.clone(), Some(&key.transfer));
     }
     all
 }
 
-fn of_permission(permission: &'static str, resource: &str, called: Result<(), TransferError>) -> Finding {
+fn of_permission(
+    permission: &'static str,
+    resource: &str,
+    called: Result<(), TransferError>,
+) -> Finding {
     match called {
         Ok(()) => found(Verdict::Ok, permission, resource),
         Err(error) if error.kind == ErrorKind::AccessDenied => {
@@ -252,13 +364,22 @@ fn of_skew(Skew { by, ahead }: Skew) -> Finding {
         by if by > SKEWED => Verdict::Warning,
         _ => Verdict::Ok,
     };
-    let hint = if verdict == Verdict::Ok { "" } else { "; AWS refuses signatures from 5 minutes on: run NTP" };
+    let hint = if verdict == Verdict::Ok {
+        ""
+    } else {
+        "; AWS refuses signatures from 5 minutes on: run NTP"
+    };
     found(verdict, "clock", format!("{seconds} s {side} AWS's{hint}"))
 }
 
 fn is_of_credentials(kind: ErrorKind) -> bool {
-    use ErrorKind::{CredentialsExpired, CredentialsMissing, CredentialsRejected, CredentialsUnavailable};
-    matches!(kind, CredentialsExpired | CredentialsMissing | CredentialsRejected | CredentialsUnavailable)
+    use ErrorKind::{
+        CredentialsExpired, CredentialsMissing, CredentialsRejected, CredentialsUnavailable,
+    };
+    matches!(
+        kind,
+        CredentialsExpired | CredentialsMissing | CredentialsRejected | CredentialsUnavailable
+    )
 }
 
 /// Nobody reads the metrics of a check.
@@ -283,7 +404,10 @@ mod tests {
             (299, Verdict::Warning),
             (300, Verdict::Problem),
         ] {
-            let finding = of_skew(Skew { by: Duration::from_secs(seconds), ahead: true });
+            let finding = of_skew(Skew {
+                by: Duration::from_secs(seconds),
+                ahead: true,
+            });
             assert_eq!(finding.verdict, verdict, "{seconds}: {}", finding.detail);
         }
     }

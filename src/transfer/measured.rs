@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::limited::Limits;
 use super::{Attempt, AttemptObserver, Operation, Outcome};
 use crate::metrics::own::OwnMetrics;
-use crate::model::Account;
+use model::Account;
 
 /// The observer of one account's attempts.
 pub struct Measured {
@@ -25,7 +25,11 @@ impl Measured {
         }
         own.know_account(&account);
         own.set_rate_limit(&account, limits.rate());
-        Self { account, own, limits }
+        Self {
+            account,
+            own,
+            limits,
+        }
     }
 }
 
@@ -37,11 +41,18 @@ impl AttemptObserver for Measured {
     }
 
     fn attempt_ended(&self, attempt: Attempt) {
-        let Attempt { operation, outcome, account_up, duration, .. } = attempt;
+        let Attempt {
+            operation,
+            outcome,
+            account_up,
+            duration,
+            ..
+        } = attempt;
         if outcome == Outcome::Throttled {
             self.limits.throttled(&attempt);
         }
-        self.own.count_requests(&self.account, operation.as_label(), outcome.as_label(), 1);
+        self.own
+            .count_requests(&self.account, operation.as_label(), outcome.as_label(), 1);
         if let Some(up) = account_up {
             self.own.set_account_up(&self.account, up);
         }

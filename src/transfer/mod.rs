@@ -27,7 +27,7 @@ pub mod trail;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::model::{ConnectorId, FileResult, TransferId};
+use model::{ConnectorId, FileResult, TransferId};
 
 pub use error::{ErrorKind, Outcome, TransferError};
 pub use results::{MAX_PAGES, all_file_results};
@@ -76,7 +76,9 @@ impl Operation {
 
     /// The operation of this name, if the exporter calls it.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|operation| operation.as_label() == name)
+        Self::ALL
+            .into_iter()
+            .find(|operation| operation.as_label() == name)
     }
 }
 

@@ -14,7 +14,7 @@ use super::counted::Counted;
 use super::session::ClientBase;
 use super::{ApiFuture, ErrorKind, TransferError, classify};
 use crate::metrics::own::OwnMetrics;
-use crate::model::{Account, Clock};
+use model::{Account, Clock};
 
 /// Messages of one answer, and of one batch of deletions
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>).
@@ -74,15 +74,22 @@ impl SqsQueue {
         own: Arc<OwnMetrics>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let region = region_of(url).map_or_else(|| base.account.region.to_string(), ToOwned::to_owned);
-        let account = Account { name: base.account.name.clone(), region: region.as_str().into() };
+        let region =
+            region_of(url).map_or_else(|| base.account.region.to_string(), ToOwned::to_owned);
+        let account = Account {
+            name: base.account.name.clone(),
+            region: region.as_str().into(),
+        };
         let operations = ["ReceiveMessage", "DeleteMessageBatch", "GetQueueAttributes"];
         let mut config = Builder::from(&base.sdk)
             .region(Region::new(region))
             .retry_partition(RetryPartition::custom(format!("{} {url}", base.account.name)).build())
             .interceptor(Counted::new(account, own, clock, &operations));
         if let Some(endpoint_url) = endpoint_url {
-            config = config.endpoint_url(endpoint_url).use_fips(false).use_dual_stack(false);
+            config = config
+                .endpoint_url(endpoint_url)
+                .use_fips(false)
+                .use_dual_stack(false);
         }
         let attempt = LONG_POLL + base.attempt;
         let time_outs = TimeoutConfig::builder()
@@ -90,7 +97,11 @@ impl SqsQueue {
             .operation_attempt_timeout(attempt)
             .operation_timeout(2 * attempt)
             .build();
-        Self { client: Client::from_conf(config.build()), url: url.into(), time_outs }
+        Self {
+            client: Client::from_conf(config.build()),
+            url: url.into(),
+            time_outs,
+        }
     }
 }
 
@@ -100,8 +111,12 @@ impl QueueApi for SqsQueue {
             let wait = i32::try_from(LONG_POLL.as_secs()).unwrap_or(0);
             let batch = i32::try_from(BATCH).unwrap_or(1);
             let call = self.client.receive_message().queue_url(&self.url);
-            let call = call.wait_time_seconds(wait).max_number_of_messages(batch).customize();
-            let call = call.config_override(Builder::default().timeout_config(self.time_outs.clone()));
+            let call = call
+                .wait_time_seconds(wait)
+                .max_number_of_messages(batch)
+                .customize();
+            let call =
+                call.config_override(Builder::default().timeout_config(self.time_outs.clone()));
             let answer = call.send().await.map_err(|error| classify::call(&error))?;
             let messages = answer.messages.unwrap_or_default().into_iter();
             let message = |message: aws_sdk_sqs::types::Message| Message {
@@ -116,16 +131,30 @@ impl QueueApi for SqsQueue {
     fn delete<'a>(&'a self, receipts: &'a [String]) -> ApiFuture<'a, Vec<Undeleted>> {
         Box::pin(async move {
             let entry = |(id, receipt): (usize, &String)| {
-                let entry =
-                    DeleteMessageBatchRequestEntry::builder().id(id.to_string()).receipt_handle(receipt).build();
+                let entry = DeleteMessageBatchRequestEntry::builder()
+                    .id(id.to_string())
+                    .receipt_handle(receipt)
+                    .build();
                 entry.map_err(|error| TransferError::new(ErrorKind::InvalidRequest, error))
             };
-            let entries = receipts.iter().enumerate().map(entry).collect::<Result<Vec<_>, _>>()?;
-            let call = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries));
+            let entries = receipts
+                .iter()
+                .enumerate()
+                .map(entry)
+                .collect::<Result<Vec<_>, _>>()?;
+            let call = self
+                .client
+                .delete_message_batch()
+                .queue_url(&self.url)
+                .set_entries(Some(entries));
             let answer = call.send().await.map_err(|error| classify::call(&error))?;
             let undeleted = answer.failed.into_iter().filter_map(|failed| {
                 let receipt = receipts.get(failed.id.parse::<usize>().ok()?)?.clone();
-                Some(Undeleted { receipt, again: !failed.sender_fault, code: failed.code })
+                Some(Undeleted {
+                    receipt,
+                    again: !failed.sender_fault,
+                    code: failed.code,
+                })
             });
             Ok(undeleted.collect())
         })
@@ -141,9 +170,14 @@ impl QueueApi for SqsQueue {
             let call = call.set_attribute_names(Some(wanted.to_vec()));
             let answer = call.send().await.map_err(|error| classify::call(&error))?;
             let attributes = answer.attributes.unwrap_or_default();
-            let count = |name| attributes.get(name).and_then(|count| count.parse::<u64>().ok());
+            let count = |name| {
+                attributes
+                    .get(name)
+                    .and_then(|count| count.parse::<u64>().ok())
+            };
             let counts: Option<Vec<_>> = wanted.iter().map(count).collect();
-            let counts = counts.ok_or_else(|| TransferError::new(ErrorKind::Mistyped, "no number of messages"))?;
+            let counts = counts
+                .ok_or_else(|| TransferError::new(ErrorKind::Mistyped, "no number of messages"))?;
             Ok(counts.into_iter().fold(0, u64::saturating_add))
         })
     }
@@ -166,8 +200,11 @@ fn region_of(url: &str) -> Option<&str> {
 /// `eu-central-1`, `us-gov-west-1`.
 fn is_region(text: &str) -> bool {
     let parts: Vec<_> = text.split('-').collect();
-    let Some((number, words)) = parts.split_last() else { return false };
-    let is_word = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let Some((number, words)) = parts.split_last() else {
+        return false;
+    };
+    let is_word =
+        |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
     words.len() >= 2 && words.iter().all(is_word) && number.parse::<u8>().is_ok()
 }
 
@@ -178,16 +215,37 @@ mod tests {
     #[test]
     fn the_region_is_that_of_the_host_where_it_names_one() {
         for (url, region) in [
-            ("https://sqs.eu-central-1.amazonaws.com/123456789012/q", Some("eu-central-1")),
-            ("https://sqs.cn-north-1.amazonaws.com.cn/123456789012/q", Some("cn-north-1")),
-            ("https://sqs-fips.us-gov-west-1.amazonaws.com/123456789012/q", Some("us-gov-west-1")),
-            ("https://sqs.eu-west-1.api.aws/123456789012/q", Some("eu-west-1")),
-            ("https://vpce-0a1b-2c.sqs.us-east-1.vpce.amazonaws.com/123456789012/q", Some("us-east-1")),
-            ("https://us-west-2.queue.amazonaws.com/123456789012/q", Some("us-west-2")),
+            (
+                "https://sqs.eu-central-1.amazonaws.com/123456789012/q",
+                Some("eu-central-1"),
+            ),
+            (
+                "https://sqs.cn-north-1.amazonaws.com.cn/123456789012/q",
+                Some("cn-north-1"),
+            ),
+            (
+                "https://sqs-fips.us-gov-west-1.amazonaws.com/123456789012/q",
+                Some("us-gov-west-1"),
+            ),
+            (
+                "https://sqs.eu-west-1.api.aws/123456789012/q",
+                Some("eu-west-1"),
+            ),
+            (
+                "https://vpce-0a1b-2c.sqs.us-east-1.vpce.amazonaws.com/123456789012/q",
+                Some("us-east-1"),
+            ),
+            (
+                "https://us-west-2.queue.amazonaws.com/123456789012/q",
+                Some("us-west-2"),
+            ),
             ("https://queue.amazonaws.com/123456789012/q", None),
             ("http://localhost:4566/000000000000/q", None),
             ("http://sqs.internal.example/1/q", None),
-            ("http://127.0.0.1:5000/123456789012/sqs.eu-central-1.q", None),
+            (
+                "http://127.0.0.1:5000/123456789012/sqs.eu-central-1.q",
+                None,
+            ),
         ] {
             assert_eq!(region_of(url), region, "{url}");
         }

@@ -79,12 +79,20 @@ impl Throttling {
 impl RateLimit {
     /// A limit of `ceiling` requests per second, which must be above zero.
     pub fn new(ceiling: f64, now: Instant) -> Self {
-        Self { ceiling, throttling: None, tokens: places(ceiling), refilled: now, sent: VecDeque::new() }
+        Self {
+            ceiling,
+            throttling: None,
+            tokens: places(ceiling),
+            refilled: now,
+            sent: VecDeque::new(),
+        }
     }
 
     /// Requests per second that are allowed now.
     pub fn rate(&self, now: Instant) -> f64 {
-        self.throttling.map_or(self.ceiling, |throttling| throttling.rate(now, self.ceiling))
+        self.throttling.map_or(self.ceiling, |throttling| {
+            throttling.rate(now, self.ceiling)
+        })
     }
 
     /// Takes a place for one request that goes now.
@@ -93,7 +101,10 @@ impl RateLimit {
     /// When to ask again: no request may go before.
     pub fn take(&mut self, now: Instant) -> Result<(), Instant> {
         self.refill(now);
-        let free = [self.throttling.map(|throttling| throttling.resume), self.window_free()];
+        let free = [
+            self.throttling.map(|throttling| throttling.resume),
+            self.window_free(),
+        ];
         if let Some(later) = free.into_iter().flatten().max().filter(|free| *free > now) {
             return Err(later);
         }
@@ -113,7 +124,12 @@ impl RateLimit {
 
     /// Notes that AWS throttled, at `now`, a request of `sent`, and for how long it wants none. `sent` is `None` for a
     /// request that went without asking: it tells nothing of the rate.
-    pub fn throttled(&mut self, now: Instant, sent: Option<Instant>, retry_after: Option<Duration>) {
+    pub fn throttled(
+        &mut self,
+        now: Instant,
+        sent: Option<Instant>,
+        retry_after: Option<Duration>,
+    ) {
         self.refill(now);
         let resume = now + retry_after.unwrap_or_default().min(LONGEST_PAUSE);
         let rate = self.rate(now);
@@ -121,18 +137,26 @@ impl RateLimit {
         let (peak, start) = match &mut self.throttling {
             // It did not go at the rate that is allowed now.
             Some(known)
-                if sent.is_none_or(|sent| sent <= known.at) || now.saturating_duration_since(known.at) < REACTION =>
+                if sent.is_none_or(|sent| sent <= known.at)
+                    || now.saturating_duration_since(known.at) < REACTION =>
             {
                 known.resume = known.resume.max(resume);
                 self.refilled = self.refilled.max(known.resume);
                 return;
             }
             // Between what was throttled before and what is now: a limit with a burst is noticed late.
-            Some(known) if rate > known.peak => (f64::midpoint(rate, known.peak), NEAR * known.peak),
+            Some(known) if rate > known.peak => {
+                (f64::midpoint(rate, known.peak), NEAR * known.peak)
+            }
             Some(known) if rate > KNOWN * known.peak => (rate, NEAR * rate),
             _ => (rate, HALF * rate),
         };
-        self.throttling = Some(Throttling { at: now, resume, peak, start: start.max(floor) });
+        self.throttling = Some(Throttling {
+            at: now,
+            resume,
+            peak,
+            start: start.max(floor),
+        });
         self.tokens = self.tokens.min(0.0);
         self.refilled = resume;
     }
@@ -154,7 +178,10 @@ impl RateLimit {
     }
 
     fn refill(&mut self, now: Instant) {
-        if self.throttling.is_some_and(|throttling| now.saturating_duration_since(throttling.at) > MEMORY) {
+        if self
+            .throttling
+            .is_some_and(|throttling| now.saturating_duration_since(throttling.at) > MEMORY)
+        {
             self.throttling = None;
         }
         let rate = self.rate(now);
@@ -192,7 +219,11 @@ fn places(ceiling: f64) -> f64 {
     ceiling.floor().max(1.0)
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the configuration bounds the ceiling")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the configuration bounds the ceiling"
+)]
 fn whole_places(ceiling: f64) -> usize {
     places(ceiling) as usize
 }
@@ -239,11 +270,19 @@ mod tests {
         let mut limit = RateLimit::new(10.0, start);
         assert_eq!(grants(&mut limit, start, 10), [Duration::ZERO; 10]);
         limit.set_ceiling(2.0, start);
-        assert_eq!(grants(&mut limit, start, 4), [1.0, 1.0, 2.0, 2.0].map(seconds), "lowered: two a second");
+        assert_eq!(
+            grants(&mut limit, start, 4),
+            [1.0, 1.0, 2.0, 2.0].map(seconds),
+            "lowered: two a second"
+        );
         let later = start + seconds(10.0);
         limit.set_ceiling(10.0, later);
         let granted = grants(&mut limit, later, 20);
-        assert_eq!((granted[9], granted[10]), (Duration::ZERO, seconds(1.0)), "raised: ten a second");
+        assert_eq!(
+            (granted[9], granted[10]),
+            (Duration::ZERO, seconds(1.0)),
+            "raised: ten a second"
+        );
         limit.throttled(later, Some(later), None);
         limit.set_ceiling(1.0, later);
         assert!(limit.rate(later) <= 1.0 && limit.rate(later + seconds(30.0)) <= 1.0);
@@ -252,7 +291,10 @@ mod tests {
     #[test]
     fn a_rate_below_one_spaces_single_requests() {
         let start = Instant::now();
-        assert_eq!(grants(&mut RateLimit::new(0.5, start), start, 3), [0.0, 2.0, 4.0].map(seconds));
+        assert_eq!(
+            grants(&mut RateLimit::new(0.5, start), start, 3),
+            [0.0, 2.0, 4.0].map(seconds)
+        );
     }
 
     #[test]
@@ -273,7 +315,10 @@ mod tests {
         let later = start + seconds(2.0);
         limit.throttled(later, Some(later), None);
         let far = limit.rate(later);
-        assert!((29.0..32.0).contains(&far), "{far}: half of what it had climbed to");
+        assert!(
+            (29.0..32.0).contains(&far),
+            "{far}: half of what it had climbed to"
+        );
         let again = later + HOLD;
         let before = limit.rate(again);
         limit.throttled(again, Some(again), None);
@@ -304,19 +349,41 @@ mod tests {
         for (at, expected) in granted.iter().zip([3.2, 3.4, 3.6]) {
             assert!((at.as_secs_f64() - expected).abs() < 0.03, "{granted:?}");
         }
-        limit.throttled(start + seconds(5.0), Some(start + seconds(4.5)), Some(seconds(9_000.0)));
-        assert_eq!(limit.take(start + seconds(6.0)), Err(start + seconds(5.0) + LONGEST_PAUSE));
+        limit.throttled(
+            start + seconds(5.0),
+            Some(start + seconds(4.5)),
+            Some(seconds(9_000.0)),
+        );
+        assert_eq!(
+            limit.take(start + seconds(6.0)),
+            Err(start + seconds(5.0) + LONGEST_PAUSE)
+        );
     }
 
     #[test]
     fn the_rate_is_flat_near_what_was_throttled_and_the_ceiling_is_back_after_two_minutes() {
         let start = Instant::now();
         let mut limit = RateLimit::new(100.0, start);
-        limit.throttling = Some(Throttling { at: start, resume: start, peak: 20.0, start: 18.0 });
+        limit.throttling = Some(Throttling {
+            at: start,
+            resume: start,
+            peak: 20.0,
+            start: 18.0,
+        });
         let rate = |s: f64| limit.rate(start + seconds(s));
         assert!(close(rate(0.0), 18.0) && close(rate(20.0), 19.4));
-        assert!(rate(10.0) > 19.2 && rate(40.0) < 19.5, "{} {}", rate(10.0), rate(40.0));
-        assert!(rate(60.0) < 21.0 && rate(100.0) > 40.0, "{} {}", rate(60.0), rate(100.0));
+        assert!(
+            rate(10.0) > 19.2 && rate(40.0) < 19.5,
+            "{} {}",
+            rate(10.0),
+            rate(40.0)
+        );
+        assert!(
+            rate(60.0) < 21.0 && rate(100.0) > 40.0,
+            "{} {}",
+            rate(60.0),
+            rate(100.0)
+        );
         assert!(close(rate(120.0), 100.0) && close(rate(1_000.0), 100.0));
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{ErrorKind, TransferApi, TransferError};
-use crate::model::{ConnectorId, FileResult, TransferId};
+use model::{ConnectorId, FileResult, TransferId};
 
 /// More pages than this is an error. A page holds at most 10 files and one `StartFileTransfer` names at most 10
 /// (<https://docs.aws.amazon.com/transfer/latest/APIReference/API_ListFileTransferResults.html>).
@@ -29,12 +29,20 @@ pub async fn all_file_results(
     let mut tokens = HashSet::new();
     while let Some(token) = page.next_token {
         if tokens.len() + 1 >= MAX_PAGES {
-            return Err(TransferError::new(ErrorKind::TooManyPages, format_args!("stopped after {MAX_PAGES}")));
+            return Err(TransferError::new(
+                ErrorKind::TooManyPages,
+                format_args!("stopped after {MAX_PAGES}"),
+            ));
         }
         if !tokens.insert(token.clone()) {
-            return Err(TransferError::new(ErrorKind::RepeatedToken, format_args!("page {}", tokens.len() + 1)));
+            return Err(TransferError::new(
+                ErrorKind::RepeatedToken,
+                format_args!("page {}", tokens.len() + 1),
+            ));
         }
-        page = api.file_results_page(connector, transfer, Some(&token)).await?;
+        page = api
+            .file_results_page(connector, transfer, Some(&token))
+            .await?;
         bytes += texts(&page.files) + token.len();
         if bytes > LARGEST {
             let detail = format_args!("stopped after {} pages", tokens.len() + 1);
@@ -47,8 +55,12 @@ pub async fn all_file_results(
 
 /// Bytes that the files take, about.
 fn texts(files: &[FileResult]) -> usize {
-    let texts = |file: &FileResult| file.path.len() + file.failure_message.as_ref().map_or(0, String::len);
-    files.iter().map(|file| size_of::<FileResult>() + texts(file)).sum()
+    let texts =
+        |file: &FileResult| file.path.len() + file.failure_message.as_ref().map_or(0, String::len);
+    files
+        .iter()
+        .map(|file| size_of::<FileResult>() + texts(file))
+        .sum()
 }
 
 #[cfg(test)]
@@ -56,8 +68,8 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::model::FileStatus;
     use crate::transfer::{ApiFuture, ResultsPage};
+    use model::FileStatus;
 
     /// Answers page `n` with one file `n`; `next` tells the token that follows a page.
     struct Book<F> {
@@ -83,12 +95,17 @@ mod tests {
                 failure_code: None,
                 failure_message: None,
             };
-            let page = ResultsPage { files: vec![file], next_token: (self.next)(page) };
+            let page = ResultsPage {
+                files: vec![file],
+                next_token: (self.next)(page),
+            };
             Box::pin(async move { Ok(page) })
         }
     }
 
-    async fn read(next: impl Fn(usize) -> Option<String> + Send + Sync + 'static) -> (Result<usize, ErrorKind>, usize) {
+    async fn read(
+        next: impl Fn(usize) -> Option<String> + Send + Sync + 'static,
+    ) -> (Result<usize, ErrorKind>, usize) {
         read_padded(0, next).await
     }
 
@@ -96,31 +113,64 @@ mod tests {
         padding: usize,
         next: impl Fn(usize) -> Option<String> + Send + Sync + 'static,
     ) -> (Result<usize, ErrorKind>, usize) {
-        let book = Book { asked: Mutex::new(0), next, padding };
-        let read = all_file_results(&book, &"c-0123456789abcdef0".parse().unwrap(), &"t".parse().unwrap()).await;
-        (read.map(|files| files.len()).map_err(|e| e.kind), book.asked.into_inner().unwrap())
+        let book = Book {
+            asked: Mutex::new(0),
+            next,
+            padding,
+        };
+        let read = all_file_results(
+            &book,
+            &"c-0123456789abcdef0".parse().unwrap(),
+            &"t".parse().unwrap(),
+        )
+        .await;
+        (
+            read.map(|files| files.len()).map_err(|e| e.kind),
+            book.asked.into_inner().unwrap(),
+        )
     }
 
     #[tokio::test]
     async fn every_page_is_read_once() {
-        assert_eq!(read(|page| (page < 3).then(|| page.to_string())).await, (Ok(3), 3));
+        assert_eq!(
+            read(|page| (page < 3).then(|| page.to_string())).await,
+            (Ok(3), 3)
+        );
     }
 
     #[tokio::test]
     async fn a_repeated_token_is_an_error_and_not_a_loop() {
-        assert_eq!(read(|_| Some("again".into())).await, (Err(ErrorKind::RepeatedToken), 2));
-        assert_eq!(read(|page| Some((page % 3).to_string())).await, (Err(ErrorKind::RepeatedToken), 4));
+        assert_eq!(
+            read(|_| Some("again".into())).await,
+            (Err(ErrorKind::RepeatedToken), 2)
+        );
+        assert_eq!(
+            read(|page| Some((page % 3).to_string())).await,
+            (Err(ErrorKind::RepeatedToken), 4)
+        );
     }
 
     #[tokio::test]
     async fn a_thousand_pages_are_read_and_one_more_is_an_error() {
-        assert_eq!(read(|page| (page < 1_000).then(|| page.to_string())).await, (Ok(1_000), 1_000));
-        assert_eq!(read(|page| Some(page.to_string())).await, (Err(ErrorKind::TooManyPages), 1_000));
+        assert_eq!(
+            read(|page| (page < 1_000).then(|| page.to_string())).await,
+            (Ok(1_000), 1_000)
+        );
+        assert_eq!(
+            read(|page| Some(page.to_string())).await,
+            (Err(ErrorKind::TooManyPages), 1_000)
+        );
     }
 
     #[tokio::test]
     async fn pages_that_are_too_large_together_are_an_error() {
-        assert_eq!(read_padded(1 << 20, |page| (page < 30).then(|| page.to_string())).await, (Ok(30), 30));
-        assert_eq!(read_padded(1 << 20, |page| Some(page.to_string())).await, (Err(ErrorKind::Oversized), 32));
+        assert_eq!(
+            read_padded(1 << 20, |page| (page < 30).then(|| page.to_string())).await,
+            (Ok(30), 30)
+        );
+        assert_eq!(
+            read_padded(1 << 20, |page| Some(page.to_string())).await,
+            (Err(ErrorKind::Oversized), 32)
+        );
     }
 }

@@ -17,7 +17,10 @@ use super::session::MAX_BACKOFF;
 /// `Retry-After` in seconds (RFC 9110, section 10.2.3). The longer one where there are both.
 pub(super) fn of(response: &HttpResponse) -> Option<Duration> {
     let header = response.headers().get("retry-after").and_then(seconds);
-    let member = response.body().bytes().and_then(|body| serde_json::from_slice::<Throttled>(body).ok());
+    let member = response
+        .body()
+        .bytes()
+        .and_then(|body| serde_json::from_slice::<Throttled>(body).ok());
     header.max(member.and_then(|body| seconds(&body.retry_after_seconds?)))
 }
 
@@ -28,7 +31,11 @@ struct Throttled {
 }
 
 fn seconds(text: &str) -> Option<Duration> {
-    let seconds = text.trim().parse::<f64>().ok().filter(|seconds| *seconds >= 0.0)?;
+    let seconds = text
+        .trim()
+        .parse::<f64>()
+        .ok()
+        .filter(|seconds| *seconds >= 0.0)?;
     Duration::try_from_secs_f64(seconds).ok()
 }
 
@@ -42,12 +49,17 @@ impl ClassifyRetry for RetryAfter {
         RetryAction::NoActionIndicated
     }
 
-    fn classify_retry_v2(&self, context: &InterceptorContext, previous: &RetryAction) -> RetryAction {
+    fn classify_retry_v2(
+        &self,
+        context: &InterceptorContext,
+        previous: &RetryAction,
+    ) -> RetryAction {
         let kind = ErrorKind::ThrottlingError;
         match (previous, context.response().and_then(of)) {
-            (RetryAction::RetryIndicated(RetryReason::RetryableError { kind: found, .. }), Some(wait))
-                if *found == kind =>
-            {
+            (
+                RetryAction::RetryIndicated(RetryReason::RetryableError { kind: found, .. }),
+                Some(wait),
+            ) if *found == kind => {
                 if wait > MAX_BACKOFF {
                     RetryAction::RetryForbidden
                 } else {
@@ -75,7 +87,8 @@ mod tests {
     use super::*;
 
     fn asked(header: Option<&'static str>, body: &'static str) -> Option<f64> {
-        let mut response = HttpResponse::new(StatusCode::try_from(400).unwrap(), SdkBody::from(body));
+        let mut response =
+            HttpResponse::new(StatusCode::try_from(400).unwrap(), SdkBody::from(body));
         if let Some(value) = header {
             response.headers_mut().insert("retry-after", value);
         }
@@ -93,10 +106,22 @@ mod tests {
 
     #[test]
     fn what_is_no_number_of_seconds_asks_for_nothing() {
-        for body in ["", "{}", r#"{"RetryAfterSeconds": null}"#, r#"{"RetryAfterSeconds": 3}"#] {
+        for body in [
+            "",
+            "{}",
+            r#"{"RetryAfterSeconds": null}"#,
+            r#"{"RetryAfterSeconds": 3}"#,
+        ] {
             assert_eq!(asked(None, body), None, "{body}");
         }
-        for text in ["-1", "NaN", "inf", "1e300", "soon", "Wed, 21 Oct 2026 07:28:00 GMT"] {
+        for text in [
+            "-1",
+            "NaN",
+            "inf",
+            "1e300",
+            "soon",
+            "Wed, 21 Oct 2026 07:28:00 GMT",
+        ] {
             assert_eq!(asked(Some(text), "{}"), None, "{text}");
         }
     }

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use aws_sdk_transfer::Client;
-use aws_sdk_transfer::config::interceptors::{BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef};
+use aws_sdk_transfer::config::interceptors::{
+    BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
+};
 use aws_sdk_transfer::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_transfer::error::BoxError;
 use aws_sdk_transfer::types::ConnectorFileTransferResult;
@@ -20,8 +22,10 @@ use serde::Deserialize;
 
 use super::classify::{self, NotTheShape};
 use super::retry_after::{self, RetryAfter};
-use super::{ApiFuture, Attempt, AttemptObserver, ErrorKind, Operation, Outcome, ResultsPage, TransferApi};
-use crate::model::{Clock, ConnectorId, FailureCode, FileResult, FileStatus, TransferId};
+use super::{
+    ApiFuture, Attempt, AttemptObserver, ErrorKind, Operation, Outcome, ResultsPage, TransferApi,
+};
+use model::{Clock, ConnectorId, FailureCode, FileResult, FileStatus, TransferId};
 
 /// The SDK's client of one account.
 pub struct SdkTransfer {
@@ -40,7 +44,9 @@ impl SdkTransfer {
         // each of the two is disabled.
         config.push_interceptor(SharedInterceptor::permanent(Attempts { observer, clock }));
         config.push_interceptor(SharedInterceptor::permanent(RequireResults));
-        Self { client: Client::from_conf(config.build()) }
+        Self {
+            client: Client::from_conf(config.build()),
+        }
     }
 }
 
@@ -58,9 +64,16 @@ impl TransferApi for SdkTransfer {
                 .connector_id(connector.as_str())
                 .transfer_id(transfer.as_str())
                 .set_next_token(next_token.map(Into::into));
-            let answer = request.send().await.map_err(|error| classify::call(&error))?;
+            let answer = request
+                .send()
+                .await
+                .map_err(|error| classify::call(&error))?;
             let next_token = answer.next_token.filter(|token| !token.is_empty());
-            let files = answer.file_transfer_results.into_iter().map(file_result).collect();
+            let files = answer
+                .file_transfer_results
+                .into_iter()
+                .map(file_result)
+                .collect();
             Ok(ResultsPage { files, next_token })
         })
     }
@@ -95,8 +108,17 @@ impl Running {
     fn end(&self, outcome: Outcome, account_up: Option<bool>, retry_after: Option<Duration>) {
         if !self.ended.swap(true, Ordering::Relaxed) {
             let duration = self.attempts.clock.now().since(self.start);
-            let Self { operation, retry, .. } = *self;
-            let attempt = Attempt { operation, retry, outcome, account_up, duration, retry_after };
+            let Self {
+                operation, retry, ..
+            } = *self;
+            let attempt = Attempt {
+                operation,
+                retry,
+                outcome,
+                account_up,
+                duration,
+                retry_after,
+            };
             self.attempts.observer.attempt_ended(attempt);
         }
     }
@@ -136,10 +158,20 @@ impl Intercept for Attempts {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let Some(operation) = operation(cfg) else { return Ok(()) };
-        let retry = cfg.load::<RequestAttempts>().is_some_and(|attempt| attempt.attempts() > 1);
+        let Some(operation) = operation(cfg) else {
+            return Ok(());
+        };
+        let retry = cfg
+            .load::<RequestAttempts>()
+            .is_some_and(|attempt| attempt.attempts() > 1);
         let (attempts, start) = (self.clone(), self.clock.now().instant);
-        cfg.interceptor_state().store_put(Running { attempts, operation, retry, start, ended: AtomicBool::new(false) });
+        cfg.interceptor_state().store_put(Running {
+            attempts,
+            operation,
+            retry,
+            start,
+            ended: AtomicBool::new(false),
+        });
         self.observer.attempt_started(operation, retry);
         Ok(())
     }
@@ -150,7 +182,9 @@ impl Intercept for Attempts {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let Some(running) = cfg.load::<Running>() else { return Ok(()) };
+        let Some(running) = cfg.load::<Running>() else {
+            return Ok(());
+        };
         let failed = match context.output_or_error() {
             Some(Ok(_)) => None,
             Some(Err(error)) => Some(classify::attempt(error, context.response())),
@@ -159,14 +193,19 @@ impl Intercept for Attempts {
         let outcome = failed.map_or(Outcome::Ok, ErrorKind::outcome);
         let response = context.response().filter(|_| outcome == Outcome::Throttled);
         let account_up = failed.is_none_or(ErrorKind::leaves_account_up);
-        running.end(outcome, Some(account_up), response.and_then(retry_after::of));
+        running.end(
+            outcome,
+            Some(account_up),
+            response.and_then(retry_after::of),
+        );
         Ok(())
     }
 }
 
 /// The operation under way. Each one that the exporter calls stands in [`Operation::ALL`].
 fn operation(cfg: &ConfigBag) -> Option<Operation> {
-    cfg.load::<Metadata>().and_then(|metadata| Operation::from_name(metadata.name()))
+    cfg.load::<Metadata>()
+        .and_then(|metadata| Operation::from_name(metadata.name()))
 }
 
 /// Refuses an answer without the list of files, or with a file that lacks its path or status. The SDK reads what is
@@ -187,7 +226,9 @@ impl Intercept for RequireResults {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if context.output_or_error().is_ok() && operation(cfg) == Some(Operation::ListFileTransferResults) {
+        if context.output_or_error().is_ok()
+            && operation(cfg) == Some(Operation::ListFileTransferResults)
+        {
             required(context.response().body().bytes().unwrap_or_default())?;
         }
         Ok(())
@@ -223,6 +264,10 @@ impl TryFrom<Cow<'_, str>> for NonEmpty {
     type Error = &'static str;
 
     fn try_from(text: Cow<'_, str>) -> Result<Self, Self::Error> {
-        if text.is_empty() { Err("an empty text") } else { Ok(Self) }
+        if text.is_empty() {
+            Err("an empty text")
+        } else {
+            Ok(Self)
+        }
     }
 }

@@ -23,7 +23,7 @@ use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use super::bounded;
 use super::steady::Steady;
 use crate::config::AccountPlan;
-use crate::model::Account;
+use model::Account;
 
 /// Attempts at one call, the first included.
 const MAX_ATTEMPTS: u32 = 3;
@@ -46,7 +46,11 @@ impl TimeOuts {
     /// The operation gets the scrape's budget, an attempt at most a third of it and 5 s, the connection at most 2 s.
     pub fn within(budget: Duration) -> Self {
         let attempt = (budget / 3).min(Duration::from_secs(5));
-        Self { connect: attempt.min(Duration::from_secs(2)), attempt, operation: budget }
+        Self {
+            connect: attempt.min(Duration::from_secs(2)),
+            attempt,
+            operation: budget,
+        }
     }
 }
 
@@ -110,7 +114,9 @@ pub struct ClientBase {
 
 impl fmt::Debug for ClientBase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientBase").field("account", &self.account).finish_non_exhaustive()
+        f.debug_struct("ClientBase")
+            .field("account", &self.account)
+            .finish_non_exhaustive()
     }
 }
 
@@ -125,7 +131,9 @@ impl Sessions {
     /// With `credentials`, nothing of the environment is asked for any.
     pub fn new(time_outs: TimeOuts, credentials: Option<StaticCredentials>) -> Self {
         let tls = tls::Provider::Rustls(CryptoMode::AwsLc);
-        let http_client = aws_smithy_http_client::Builder::new().tls_provider(tls).build_https();
+        let http_client = aws_smithy_http_client::Builder::new()
+            .tls_provider(tls)
+            .build_https();
         Self::with_http_client(http_client, time_outs, credentials)
     }
 
@@ -135,7 +143,11 @@ impl Sessions {
         time_outs: TimeOuts,
         credentials: Option<StaticCredentials>,
     ) -> Self {
-        Self { http_client: bounded::bounded(http_client), time_outs, credentials }
+        Self {
+            http_client: bounded::bounded(http_client),
+            time_outs,
+            credentials,
+        }
     }
 
     /// The session of one account. Calls no AWS service but, where no Region is set, the instance's metadata.
@@ -153,10 +165,13 @@ impl Sessions {
     pub async fn identity(&self, account: &AccountPlan) -> Result<Identity, SessionError> {
         let mut base = self.loader(account).load().await;
         let Some(region) = base.region().map(ToString::to_string) else {
-            return Err(SessionError::NoRegion { account: account.name.to_string() });
+            return Err(SessionError::NoRegion {
+                account: account.name.to_string(),
+            });
         };
         if let Some(role) = &account.assume_role {
-            let mut provider = AssumeRoleProvider::builder(&role.role_arn).session_name(&role.session_name);
+            let mut provider =
+                AssumeRoleProvider::builder(&role.role_arn).session_name(&role.session_name);
             if let Some(external_id) = &role.external_id {
                 provider = provider.external_id(external_id.expose());
             }
@@ -164,16 +179,31 @@ impl Sessions {
             base = base.into_builder().credentials_provider(provider).build();
         }
         if let Some((provider, clock)) = base.credentials_provider().zip(base.time_source()) {
-            let steady = SharedCredentialsProvider::new(Steady::new(provider, Arc::new(move || clock.now())));
+            let steady = SharedCredentialsProvider::new(Steady::new(
+                provider,
+                Arc::new(move || clock.now()),
+            ));
             base = base.into_builder().credentials_provider(steady).build();
         }
-        Ok(Identity { account: account.clone(), region, sdk: base })
+        Ok(Identity {
+            account: account.clone(),
+            region,
+            sdk: base,
+        })
     }
 
     /// A session with credentials that are there already. Calls nothing.
     pub fn session(&self, identity: &Identity) -> Session {
-        let Identity { account, region, sdk } = identity;
-        let sdk = sdk.clone().into_builder().timeout_config(self.timeouts()).build();
+        let Identity {
+            account,
+            region,
+            sdk,
+        } = identity;
+        let sdk = sdk
+            .clone()
+            .into_builder()
+            .timeout_config(self.timeouts())
+            .build();
         // A quota of retries of its own: one account that fails leaves the retries of the others alone.
         let retries = RetryPartition::custom(account.name.to_string()).build();
         let mut config = aws_sdk_transfer::config::Builder::from(&sdk).retry_partition(retries);
@@ -181,9 +211,20 @@ impl Sessions {
         if let Some(url) = &account.endpoint_url {
             config = config.endpoint_url(url);
         }
-        let labels = Account { name: account.name.clone(), region: region.as_str().into() };
-        let base = ClientBase { account: labels, sdk, attempt: self.time_outs.attempt };
-        Session { region: region.clone(), config, base }
+        let labels = Account {
+            name: account.name.clone(),
+            region: region.as_str().into(),
+        };
+        let base = ClientBase {
+            account: labels,
+            sdk,
+            attempt: self.time_outs.attempt,
+        };
+        Session {
+            region: region.clone(),
+            config,
+            base,
+        }
     }
 
     fn timeouts(&self) -> TimeoutConfig {
@@ -214,9 +255,18 @@ impl Sessions {
         if let Some(profile) = &account.profile {
             loader = loader.profile_name(profile);
         }
-        if let Some(StaticCredentials { access_key_id, secret_access_key }) = self.credentials {
-            loader =
-                loader.credentials_provider(Credentials::new(access_key_id, secret_access_key, None, None, "static"));
+        if let Some(StaticCredentials {
+            access_key_id,
+            secret_access_key,
+        }) = self.credentials
+        {
+            loader = loader.credentials_provider(Credentials::new(
+                access_key_id,
+                secret_access_key,
+                None,
+                None,
+                "static",
+            ));
         }
         loader
     }

@@ -1,7 +1,11 @@
 //! The rate limit against models of a service that throttles, in paused time: what share of the calls is throttled once
 //! settled in, and how long a round of all transfers takes.
 
-#![expect(clippy::cast_precision_loss, clippy::print_stdout, reason = "counts far below 2^52, and figures to read")]
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::print_stdout,
+    reason = "counts far below 2^52, and figures to read"
+)]
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,8 +15,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::limited::{Limited, Limits};
-use super::{ApiFuture, Attempt, ErrorKind, Operation, Outcome, ResultsPage, TransferApi, TransferError};
-use crate::model::{ConnectorId, Now, TransferId};
+use super::{
+    ApiFuture, Attempt, ErrorKind, Operation, Outcome, ResultsPage, TransferApi, TransferError,
+};
+use model::{ConnectorId, Now, TransferId};
 
 const TRANSFERS: u64 = 500;
 const LIMIT: f64 = 20.0;
@@ -74,7 +80,10 @@ impl Service {
     /// 20 to 80 ms each way.
     fn latency(&self) -> Duration {
         let mut state = self.state.lock().unwrap();
-        state.random = state.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state.random = state
+            .random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         Duration::from_millis(20 + (state.random >> 33) % 60)
     }
 
@@ -109,7 +118,11 @@ impl TransferApi for Arc<Service> {
         Box::pin(async {
             for attempt in 0..3 {
                 if attempt > 0 {
-                    tokio::time::sleep(self.retry_after.unwrap_or(Duration::from_millis(100) * attempt)).await;
+                    tokio::time::sleep(
+                        self.retry_after
+                            .unwrap_or(Duration::from_millis(100) * attempt),
+                    )
+                    .await;
                     self.limits.charge_retry();
                 }
                 if self.attempt(attempt > 0).await {
@@ -121,17 +134,34 @@ impl TransferApi for Arc<Service> {
     }
 }
 
-fn service(enforced: Enforced, ceiling: f64, retry_after: Option<Duration>, seed: u64) -> Arc<Service> {
-    let clock = || Now { instant: Instant::now().into_std(), wall: std::time::SystemTime::UNIX_EPOCH };
+fn service(
+    enforced: Enforced,
+    ceiling: f64,
+    retry_after: Option<Duration>,
+    seed: u64,
+) -> Arc<Service> {
+    let clock = || Now {
+        instant: Instant::now().into_std(),
+        wall: std::time::SystemTime::UNIX_EPOCH,
+    };
     let start = Instant::now();
-    let tokens = if let Enforced::Bucket(burst) = enforced { burst } else { 0.0 };
+    let tokens = if let Enforced::Bucket(burst) = enforced {
+        burst
+    } else {
+        0.0
+    };
     Arc::new(Service {
         enforced,
         limit: Mutex::new(LIMIT),
         retry_after,
         limits: Limits::new(16, ceiling, Arc::new(clock)),
         start,
-        state: Mutex::new(State { tokens, refilled: start, passed: VecDeque::new(), random: seed }),
+        state: Mutex::new(State {
+            tokens,
+            refilled: start,
+            passed: VecDeque::new(),
+            random: seed,
+        }),
         attempts: AtomicU64::new(0),
         throttled: AtomicU64::new(0),
     })
@@ -141,15 +171,24 @@ fn service(enforced: Enforced, ceiling: f64, retry_after: Option<Duration>, seed
 /// again in the next round. Answers the longest time between two answers for one transfer.
 async fn refresh(service: &Arc<Service>, until: Instant) -> Duration {
     let (next, now) = (Arc::new(AtomicU64::new(0)), Instant::now());
-    let answered = Arc::new(Mutex::new((vec![now; usize::try_from(TRANSFERS).unwrap()], Duration::ZERO)));
+    let answered = Arc::new(Mutex::new((
+        vec![now; usize::try_from(TRANSFERS).unwrap()],
+        Duration::ZERO,
+    )));
     let workers = (0..16).map(|_| {
         let (next, answered) = (Arc::clone(&next), Arc::clone(&answered));
         let limited = Limited::new(Arc::clone(service), Arc::clone(&service.limits));
         async move {
-            let (connector, transfer) = ("c-0123456789abcdef0".parse().unwrap(), "t".parse().unwrap());
+            let (connector, transfer) =
+                ("c-0123456789abcdef0".parse().unwrap(), "t".parse().unwrap());
             while Instant::now() < until {
-                let turn = usize::try_from(next.fetch_add(1, Ordering::Relaxed) % TRANSFERS).unwrap();
-                if limited.file_results_page(&connector, &transfer, None).await.is_ok() {
+                let turn =
+                    usize::try_from(next.fetch_add(1, Ordering::Relaxed) % TRANSFERS).unwrap();
+                if limited
+                    .file_results_page(&connector, &transfer, None)
+                    .await
+                    .is_ok()
+                {
                     let (at, longest) = &mut *answered.lock().unwrap();
                     *longest = (*longest).max(at[turn].elapsed());
                     at[turn] = Instant::now();
@@ -159,7 +198,9 @@ async fn refresh(service: &Arc<Service>, until: Instant) -> Duration {
     });
     futures_util::future::join_all(workers).await;
     let (at, longest) = &*answered.lock().unwrap();
-    at.iter().map(Instant::elapsed).fold(*longest, Duration::max)
+    at.iter()
+        .map(Instant::elapsed)
+        .fold(*longest, Duration::max)
 }
 
 /// How one model went once settled in: the share of attempts that were throttled, the longest time between two answers
@@ -167,18 +208,30 @@ async fn refresh(service: &Arc<Service>, until: Instant) -> Duration {
 async fn settled(service: &Arc<Service>) -> (f64, f64) {
     let settle = Instant::now() + Duration::from_mins(1);
     refresh(service, settle).await;
-    let (attempts, throttled) = (service.attempts.load(Ordering::Relaxed), service.throttled.load(Ordering::Relaxed));
+    let (attempts, throttled) = (
+        service.attempts.load(Ordering::Relaxed),
+        service.throttled.load(Ordering::Relaxed),
+    );
     let longest = refresh(service, Instant::now() + Duration::from_mins(10)).await;
     let attempts = service.attempts.load(Ordering::Relaxed) - attempts;
     let throttled = service.throttled.load(Ordering::Relaxed) - throttled;
-    (throttled as f64 / attempts as f64, longest.as_secs_f64() / (TRANSFERS as f64 / LIMIT))
+    (
+        throttled as f64 / attempts as f64,
+        longest.as_secs_f64() / (TRANSFERS as f64 / LIMIT),
+    )
 }
 
 #[tokio::test(start_paused = true)]
-async fn few_calls_are_throttled_and_500_transfers_are_refreshed_in_little_more_than_the_ideal_period() {
+async fn few_calls_are_throttled_and_500_transfers_are_refreshed_in_little_more_than_the_ideal_period()
+ {
     let second = Some(Duration::from_secs(1));
     let mut misses = Vec::new();
-    for enforced in [Enforced::Bucket(LIMIT), Enforced::Bucket(5.0), Enforced::Window, Enforced::Sliding] {
+    for enforced in [
+        Enforced::Bucket(LIMIT),
+        Enforced::Bucket(5.0),
+        Enforced::Window,
+        Enforced::Sliding,
+    ] {
         for ceiling in [25.0, 100.0, 2_000.0] {
             for retry_after in [None, second] {
                 for seed in [1, 2] {

@@ -19,14 +19,27 @@ pub(super) struct Steady {
 }
 
 impl Steady {
-    pub(super) fn new(inner: SharedCredentialsProvider, clock: Arc<dyn Fn() -> SystemTime + Send + Sync>) -> Self {
-        Self { inner, last: Mutex::default(), clock }
+    pub(super) fn new(
+        inner: SharedCredentialsProvider,
+        clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+    ) -> Self {
+        Self {
+            inner,
+            last: Mutex::default(),
+            clock,
+        }
     }
 
     fn still_valid(&self) -> Option<Credentials> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let last = self
+            .last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()?;
         // Those that never expire are asked for anew: their source may have been told others.
-        last.expiry().is_some_and(|expiry| expiry > (self.clock)()).then_some(last)
+        last.expiry()
+            .is_some_and(|expiry| expiry > (self.clock)())
+            .then_some(last)
     }
 }
 
@@ -49,7 +62,9 @@ impl ProvideCredentials for Steady {
                 }
                 Err(error) => match self.still_valid() {
                     Some(last) => {
-                        debug!("new credentials are not to be had, those at hand are valid for some more time");
+                        debug!(
+                            "new credentials are not to be had, those at hand are valid for some more time"
+                        );
                         Ok(last)
                     }
                     None => Err(error),
@@ -60,7 +75,8 @@ impl ProvideCredentials for Steady {
 
     /// What serves where `inner` takes too long.
     fn fallback_on_interrupt(&self) -> Option<Credentials> {
-        self.still_valid().or_else(|| self.inner.fallback_on_interrupt())
+        self.still_valid()
+            .or_else(|| self.inner.fallback_on_interrupt())
     }
 }
 
@@ -82,7 +98,9 @@ mod tests {
             Self: 'a,
         {
             let given = self.0.lock().unwrap().clone();
-            future::ProvideCredentials::ready(given.ok_or_else(|| CredentialsError::not_loaded("none")))
+            future::ProvideCredentials::ready(
+                given.ok_or_else(|| CredentialsError::not_loaded("none")),
+            )
         }
     }
 
@@ -94,17 +112,44 @@ mod tests {
         let clock = Arc::clone(&now);
         let source = SharedCredentialsProvider::new(Source(Arc::clone(&given)));
         let steady = Steady::new(source, Arc::new(move || *clock.lock().unwrap()));
-        let id = async || steady.provide_credentials().await.map(|given| given.access_key_id().to_owned()).ok();
+        let id = async || {
+            steady
+                .provide_credentials()
+                .await
+                .map(|given| given.access_key_id().to_owned())
+                .ok()
+        };
         let seconds = Duration::from_secs;
-        let credentials = |id: &str, expiry| Some(Credentials::new(id, "secret", None, expiry, "test"));
+        let credentials =
+            |id: &str, expiry| Some(Credentials::new(id, "secret", None, expiry, "test"));
         for (at, given_now, expected, why) in [
             (0, None, None, "there were none yet"),
-            (1, credentials("first", Some(start + seconds(10))), Some("first"), "the source gives them"),
-            (5, None, Some("first"), "the source fails, the last are valid"),
-            (9, credentials("second", Some(start + seconds(20))), Some("second"), "newer ones go first"),
+            (
+                1,
+                credentials("first", Some(start + seconds(10))),
+                Some("first"),
+                "the source gives them",
+            ),
+            (
+                5,
+                None,
+                Some("first"),
+                "the source fails, the last are valid",
+            ),
+            (
+                9,
+                credentials("second", Some(start + seconds(20))),
+                Some("second"),
+                "newer ones go first",
+            ),
             (20, None, None, "the last have expired"),
             (21, credentials("third", None), Some("third"), "healed"),
-            (22, None, None, "those that never expire are not taken from memory"),
+            (
+                22,
+                None,
+                None,
+                "those that never expire are not taken from memory",
+            ),
         ] {
             *now.lock().unwrap() = start + seconds(at);
             *given.lock().unwrap() = given_now;

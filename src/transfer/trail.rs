@@ -12,7 +12,7 @@ use super::counted::Counted;
 use super::session::ClientBase;
 use super::{ApiFuture, ErrorKind, TransferError, classify};
 use crate::metrics::own::OwnMetrics;
-use crate::model::Clock;
+use model::Clock;
 
 /// Events of one page: the most that CloudTrail gives
 /// (<https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html>).
@@ -54,37 +54,64 @@ pub struct CloudTrail {
 
 impl CloudTrail {
     /// The history of the account and Region of `base`. Makes no call.
-    pub fn new(base: &ClientBase, endpoint_url: Option<&str>, own: Arc<OwnMetrics>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        base: &ClientBase,
+        endpoint_url: Option<&str>,
+        own: Arc<OwnMetrics>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         // The SDK does not retry: of 2 requests a second for all who look there, each one is paced by the caller.
-        let mut config = Builder::from(&base.sdk).retry_config(RetryConfig::disabled()).interceptor(Counted::new(
-            base.account.clone(),
-            own,
-            clock,
-            &["LookupEvents"],
-        ));
+        let mut config = Builder::from(&base.sdk)
+            .retry_config(RetryConfig::disabled())
+            .interceptor(Counted::new(
+                base.account.clone(),
+                own,
+                clock,
+                &["LookupEvents"],
+            ));
         if let Some(endpoint_url) = endpoint_url {
-            config = config.endpoint_url(endpoint_url).use_fips(false).use_dual_stack(false);
+            config = config
+                .endpoint_url(endpoint_url)
+                .use_fips(false)
+                .use_dual_stack(false);
         }
-        Self { client: Client::from_conf(config.build()) }
+        Self {
+            client: Client::from_conf(config.build()),
+        }
     }
 }
 
 impl TrailApi for CloudTrail {
     fn page<'a>(&'a self, from: SystemTime, token: Option<&'a str>) -> ApiFuture<'a, TrailPage> {
         Box::pin(async move {
-            let name = LookupAttribute::builder().attribute_key(LookupAttributeKey::EventName).attribute_value(START);
-            let name = name.build().map_err(|error| TransferError::new(ErrorKind::InvalidRequest, error))?;
-            let call = self.client.lookup_events().lookup_attributes(name).max_results(PAGE);
-            let call = call.start_time(from.into()).set_next_token(token.map(Into::into));
+            let name = LookupAttribute::builder()
+                .attribute_key(LookupAttributeKey::EventName)
+                .attribute_value(START);
+            let name = name
+                .build()
+                .map_err(|error| TransferError::new(ErrorKind::InvalidRequest, error))?;
+            let call = self
+                .client
+                .lookup_events()
+                .lookup_attributes(name)
+                .max_results(PAGE);
+            let call = call
+                .start_time(from.into())
+                .set_next_token(token.map(Into::into));
             let answer = call.send().await.map_err(|error| classify::call(&error))?;
             let events = answer.events.unwrap_or_default().into_iter();
             let event = |event: aws_sdk_cloudtrail::types::Event| TrailEvent {
                 id: event.event_id.unwrap_or_default(),
-                at: event.event_time.and_then(|at| SystemTime::try_from(at).ok()),
+                at: event
+                    .event_time
+                    .and_then(|at| SystemTime::try_from(at).ok()),
                 record: event.cloud_trail_event.unwrap_or_default(),
             };
             let next_token = answer.next_token.filter(|token| !token.is_empty());
-            Ok(TrailPage { events: events.map(event).collect(), next_token })
+            Ok(TrailPage {
+                events: events.map(event).collect(),
+                next_token,
+            })
         })
     }
 }

@@ -77,8 +77,14 @@ impl Verifier {
     }
 
     /// Whether `header`, an `Authorization`, is of one of `users`.
-    pub(super) async fn verify(self: &Arc<Self>, users: &[User], header: Option<&HeaderValue>) -> Verdict {
-        let Some((name, password)) = header.and_then(credentials) else { return Verdict::Refused };
+    pub(super) async fn verify(
+        self: &Arc<Self>,
+        users: &[User],
+        header: Option<&HeaderValue>,
+    ) -> Verdict {
+        let Some((name, password)) = header.and_then(credentials) else {
+            return Verdict::Refused;
+        };
         // Every name is compared: the time does not tell which one it was.
         let mut found = None;
         for user in users {
@@ -96,8 +102,12 @@ impl Verifier {
         if let Some(verdict) = self.known(&tag) {
             return verdict;
         }
-        let Ok(place) = Arc::clone(&self.queue).try_acquire_owned() else { return Verdict::Busy };
-        let Ok(turn) = Arc::clone(&self.running).acquire_owned().await else { return Verdict::Busy };
+        let Ok(place) = Arc::clone(&self.queue).try_acquire_owned() else {
+            return Verdict::Busy;
+        };
+        let Ok(turn) = Arc::clone(&self.running).acquire_owned().await else {
+            return Verdict::Busy;
+        };
         // Another request may have brought the same meanwhile.
         if let Some(verdict) = self.known(&tag) {
             return verdict;
@@ -107,7 +117,8 @@ impl Verifier {
             // Held until it is done, even where the client has gone.
             let _held = (place, turn);
             #[cfg(test)]
-            own.verified.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            own.verified
+                .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             let good = bcrypt::verify(&password, &hash).unwrap_or(false) && known;
             own.remember(tag, good);
             good
@@ -143,7 +154,11 @@ impl Verifier {
 
     fn remember(&self, tag: Tag, good: bool) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let kind = if good { &mut known.good } else { &mut known.bad };
+        let kind = if good {
+            &mut known.good
+        } else {
+            &mut known.bad
+        };
         if kind.len() == KEPT {
             kind.pop_front();
         }
@@ -178,7 +193,9 @@ fn credentials(header: &HeaderValue) -> Option<(Vec<u8>, Vec<u8>)> {
 /// A hash for an unknown name. Which of the users' costs it has follows from the name, so that it stays the same, and
 /// unknown names are as slow as known ones, in the same proportions.
 fn dummy(name: Tag, users: &[User]) -> String {
-    let pick = u64::from_be_bytes([name[0], name[1], name[2], name[3], name[4], name[5], name[6], name[7]]);
+    let pick = u64::from_be_bytes([
+        name[0], name[1], name[2], name[3], name[4], name[5], name[6], name[7],
+    ]);
     let at = usize::try_from(pick % users.len().max(1) as u64).unwrap_or(0);
     let cost = users.get(at).map_or(10, |user| user.cost);
     format!("$2b${cost:02}${:A<21}.{:A<30}.", "", "")
@@ -195,13 +212,21 @@ mod tests {
         of.iter()
             .map(|(name, password)| {
                 let hash = Secret::new(&bcrypt::hash(password, 4).unwrap());
-                User { name: (*name).to_owned(), hash, cost: 4 }
+                User {
+                    name: (*name).to_owned(),
+                    hash,
+                    cost: 4,
+                }
             })
             .collect()
     }
 
     fn basic(name: &str, password: &str) -> HeaderValue {
-        HeaderValue::try_from(format!("Basic {}", STANDARD.encode(format!("{name}:{password}")))).unwrap()
+        HeaderValue::try_from(format!(
+            "Basic {}",
+            STANDARD.encode(format!("{name}:{password}"))
+        ))
+        .unwrap()
     }
 
     #[tokio::test]
@@ -220,10 +245,17 @@ mod tests {
                 (Some(basic("", "")), Verdict::Refused),
                 (Some(HeaderValue::from_static("Basic")), Verdict::Refused),
                 (Some(HeaderValue::from_static("Basic !")), Verdict::Refused),
-                (Some(HeaderValue::from_static("Bearer cHJvbWV0aGV1czphOmI=")), Verdict::Refused),
+                (
+                    Some(HeaderValue::from_static("Bearer cHJvbWV0aGV1czphOmI=")),
+                    Verdict::Refused,
+                ),
                 (None, Verdict::Refused),
             ] {
-                assert_eq!(verifier.verify(&users, header.as_ref()).await, expected, "{header:?}");
+                assert_eq!(
+                    verifier.verify(&users, header.as_ref()).await,
+                    expected,
+                    "{header:?}"
+                );
             }
         }
         // Each pair once, those without a name and a password not at all.
@@ -234,17 +266,40 @@ mod tests {
     async fn the_scheme_is_read_in_any_case() {
         let users = users(&[("a", "b")]);
         let header = HeaderValue::from_static("bAsIc YTpi");
-        assert_eq!(Verifier::running(1).verify(&users, Some(&header)).await, Verdict::Granted);
+        assert_eq!(
+            Verifier::running(1).verify(&users, Some(&header)).await,
+            Verdict::Granted
+        );
     }
 
     #[tokio::test]
     async fn a_changed_password_and_a_removed_user_are_seen_at_once() {
         let verifier = Verifier::running(1);
         let header = basic("a", "old");
-        assert_eq!(verifier.verify(&users(&[("a", "old")]), Some(&header)).await, Verdict::Granted);
-        assert_eq!(verifier.verify(&users(&[("a", "new")]), Some(&header)).await, Verdict::Refused);
-        assert_eq!(verifier.verify(&users(&[("b", "old")]), Some(&header)).await, Verdict::Refused);
-        assert_eq!(verifier.verify(&users(&[("a", "new")]), Some(&basic("a", "new"))).await, Verdict::Granted);
+        assert_eq!(
+            verifier
+                .verify(&users(&[("a", "old")]), Some(&header))
+                .await,
+            Verdict::Granted
+        );
+        assert_eq!(
+            verifier
+                .verify(&users(&[("a", "new")]), Some(&header))
+                .await,
+            Verdict::Refused
+        );
+        assert_eq!(
+            verifier
+                .verify(&users(&[("b", "old")]), Some(&header))
+                .await,
+            Verdict::Refused
+        );
+        assert_eq!(
+            verifier
+                .verify(&users(&[("a", "new")]), Some(&basic("a", "new")))
+                .await,
+            Verdict::Granted
+        );
     }
 
     #[tokio::test]
@@ -274,13 +329,20 @@ mod tests {
         let waiting: Vec<_> = (0..=WAITING)
             .map(|n| {
                 let (verifier, users) = (Arc::clone(&verifier), users.clone());
-                tokio::spawn(async move { verifier.verify(&users, Some(&basic("a", &n.to_string()))).await })
+                tokio::spawn(async move {
+                    verifier
+                        .verify(&users, Some(&basic("a", &n.to_string())))
+                        .await
+                })
             })
             .collect();
         while verifier.queue.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(verifier.verify(&users, Some(&basic("a", "bad"))).await, Verdict::Busy);
+        assert_eq!(
+            verifier.verify(&users, Some(&basic("a", "bad"))).await,
+            Verdict::Busy
+        );
         assert_eq!(verifier.verify(&users, Some(&good)).await, Verdict::Granted);
         drop(turn);
         for waited in waiting {

@@ -18,7 +18,10 @@ pub(super) struct Body {
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
         let left = Some(bytes.len() as u64);
-        Self { pieces: Box::new((!bytes.is_empty()).then_some(bytes).into_iter()), left }
+        Self {
+            pieces: Box::new((!bytes.is_empty()).then_some(bytes).into_iter()),
+            left,
+        }
     }
 }
 
@@ -28,7 +31,10 @@ impl From<Exposition> for Body {
             Exposition::Whole(pieces) => Some(pieces.iter().map(|piece| piece.len() as u64).sum()),
             Exposition::Streamed(_) => None,
         };
-        Self { pieces: exposition.into_pieces(), left }
+        Self {
+            pieces: exposition.into_pieces(),
+            left,
+        }
     }
 }
 
@@ -37,7 +43,10 @@ impl HttpBody for Body {
     type Error = Infallible;
 
     /// A piece that is made here takes some ten microseconds.
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let body = self.get_mut();
         let piece = body.pieces.next();
         if let (Some(left), Some(piece)) = (&mut body.left, &piece) {
@@ -51,6 +60,7 @@ impl HttpBody for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.left
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

@@ -11,7 +11,8 @@ use tokio_rustls::rustls::crypto::{
 use tokio_rustls::rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use tokio_rustls::rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use tokio_rustls::rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
+    SignatureScheme,
 };
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -40,11 +41,19 @@ pub(super) fn verified(
 ) -> Result<Arc<dyn ClientCertVerifier>, VerifierBuilderError> {
     let mut store = RootCertStore::empty();
     for root in &roots {
-        store.add(root.clone()).map_err(|_| VerifierBuilderError::NoRootAnchors)?;
+        store
+            .add(root.clone())
+            .map_err(|_| VerifierBuilderError::NoRootAnchors)?;
     }
-    let chains = WebPkiClientVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider)).build()?;
+    let chains = WebPkiClientVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider))
+        .build()?;
     let algorithms = provider.signature_verification_algorithms;
-    Ok(Arc::new(Verifier { mandatory, trust: Some(Trust { chains, roots }), names, algorithms }))
+    Ok(Arc::new(Verifier {
+        mandatory,
+        trust: Some(Trust { chains, roots }),
+        names,
+        algorithms,
+    }))
 }
 
 #[derive(Debug)]
@@ -69,10 +78,15 @@ impl Trust {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Error> {
-        match self.chains.verify_client_cert(end_entity, intermediates, now) {
+        match self
+            .chains
+            .verify_client_cert(end_entity, intermediates, now)
+        {
             Ok(_) => Ok(()),
             // A self-signed certificate in place of a CA: `openssl req -x509` makes such, and the toolkit takes them.
-            Err(_) if self.roots.iter().any(|root| root == end_entity) => self_signed(end_entity, now),
+            Err(_) if self.roots.iter().any(|root| root == end_entity) => {
+                self_signed(end_entity, now)
+            }
             Err(error) => Err(error),
         }
     }
@@ -80,11 +94,15 @@ impl Trust {
 
 fn self_signed(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
     let certificate = parsed(certificate)?;
-    let now = i64::try_from(now.as_secs()).ok().and_then(|seconds| ASN1Time::from_timestamp(seconds).ok());
+    let now = i64::try_from(now.as_secs())
+        .ok()
+        .and_then(|seconds| ASN1Time::from_timestamp(seconds).ok());
     if !now.is_some_and(|now| certificate.validity().is_valid_at(now)) {
         return Err(CertificateError::Expired.into());
     }
-    let usage = certificate.extended_key_usage().map_err(|_| CertificateError::BadEncoding)?;
+    let usage = certificate
+        .extended_key_usage()
+        .map_err(|_| CertificateError::BadEncoding)?;
     if usage.is_some_and(|usage| !usage.value.any && !usage.value.client_auth) {
         return Err(CertificateError::InvalidPurpose.into());
     }
@@ -92,13 +110,16 @@ fn self_signed(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Er
 }
 
 fn parsed<'c>(certificate: &'c CertificateDer<'_>) -> Result<X509Certificate<'c>, Error> {
-    let (_, parsed) = parse_x509_certificate(certificate).map_err(|_| CertificateError::BadEncoding)?;
+    let (_, parsed) =
+        parse_x509_certificate(certificate).map_err(|_| CertificateError::BadEncoding)?;
     Ok(parsed)
 }
 
 /// Whether the certificate has one of the names: DNS names, mail addresses, IP addresses and URIs, compared as text.
 fn has_one_of(names: &[String], certificate: &X509Certificate<'_>) -> bool {
-    let Ok(Some(extension)) = certificate.subject_alternative_name() else { return false };
+    let Ok(Some(extension)) = certificate.subject_alternative_name() else {
+        return false;
+    };
     extension.value.general_names.iter().any(|name| match name {
         GeneralName::DNSName(text) | GeneralName::RFC822Name(text) | GeneralName::URI(text) => {
             names.iter().any(|allowed| allowed == text)
@@ -122,7 +143,10 @@ impl ClientCertVerifier for Verifier {
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.trust.as_ref().map(|trust| trust.chains.root_hint_subjects()).unwrap_or_default()
+        self.trust
+            .as_ref()
+            .map(|trust| trust.chains.root_hint_subjects())
+            .unwrap_or_default()
     }
 
     fn verify_client_cert(
@@ -195,7 +219,11 @@ mod tests {
             ("2001:0db8::7", false),
             ("", false),
         ] {
-            assert_eq!(has_one_of(&["other".to_owned(), allowed.to_owned()], &certificate), expected, "{allowed}");
+            assert_eq!(
+                has_one_of(&["other".to_owned(), allowed.to_owned()], &certificate),
+                expected,
+                "{allowed}"
+            );
         }
     }
 }

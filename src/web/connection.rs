@@ -54,7 +54,11 @@ pub(super) struct Connection {
 impl Connection {
     /// Serves it until it ends, or has to make room.
     pub(super) async fn serve(self, stream: TcpStream) {
-        let (place, security, grace) = (Arc::clone(&self.place), Arc::clone(&self.front.security), self.bounds.grace);
+        let (place, security, grace) = (
+            Arc::clone(&self.place),
+            Arc::clone(&self.front.security),
+            self.bounds.grace,
+        );
         let (trust, config) = {
             let active = security.active();
             (active.trust(), active.tls())
@@ -67,10 +71,14 @@ impl Connection {
     }
 
     async fn run(self, stream: TcpStream, config: Option<Arc<ServerConfig>>) {
-        let Some(config) = config else { return self.http1(stream).await };
+        let Some(config) = config else {
+            return self.http1(stream).await;
+        };
         let peer = self.peer;
         match tokio::time::timeout(self.bounds.handshake, handshake(stream, config)).await {
-            Ok(Ok(Some(stream))) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => self.http2(stream).await,
+            Ok(Ok(Some(stream))) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+                self.http2(stream).await
+            }
             Ok(Ok(Some(stream))) => self.http1(stream).await,
             Ok(Ok(None)) => debug!(%peer, "nothing came"),
             Ok(Err(error)) => {
@@ -92,7 +100,10 @@ impl Connection {
             .header_read_timeout(self.bounds.header)
             .max_buf_size(MAX_HEADER_BYTES)
             .max_headers(MAX_HEADERS)
-            .serve_connection(TokioIo::new(stream), service_fn(move |request| answer(&front, &place, peer, request)));
+            .serve_connection(
+                TokioIo::new(stream),
+                service_fn(move |request| answer(&front, &place, peer, request)),
+            );
         if let Err(error) = self.watcher.watch(connection).await {
             debug!(%error, "connection");
         }
@@ -107,7 +118,10 @@ impl Connection {
             .max_concurrent_streams(MAX_STREAMS)
             .max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
             .max_send_buf_size(MAX_STREAM_BYTES)
-            .serve_connection(TokioIo::new(stream), service_fn(move |request| answer(&front, &place, peer, request)));
+            .serve_connection(
+                TokioIo::new(stream),
+                service_fn(move |request| answer(&front, &place, peer, request)),
+            );
         tokio::select! {
             ended = self.watcher.watch(connection) => if let Err(error) = ended {
                 debug!(%error, "connection");
@@ -139,7 +153,10 @@ fn answer(
 }
 
 /// TLS on the stream; `None` where the client went without a word.
-async fn handshake(mut stream: TcpStream, config: Arc<ServerConfig>) -> io::Result<Option<TlsStream<TcpStream>>> {
+async fn handshake(
+    mut stream: TcpStream,
+    config: Arc<ServerConfig>,
+) -> io::Result<Option<TlsStream<TcpStream>>> {
     let mut first = [0];
     if stream.peek(&mut first).await? == 0 {
         return Ok(None);

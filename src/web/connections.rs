@@ -45,7 +45,13 @@ enum State {
 
 impl Connections {
     pub(super) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { open: Mutex::new(Open { limit, next: 0, entries: BTreeMap::new() }) })
+        Arc::new(Self {
+            open: Mutex::new(Open {
+                limit,
+                next: 0,
+                entries: BTreeMap::new(),
+            }),
+        })
     }
 
     /// A place for a new connection, at the cost of the longest idle one where the limit is reached. `None` if every
@@ -59,16 +65,34 @@ impl Connections {
         open.next += 1;
         let evict = Arc::new(Notify::new());
         let now = Instant::now();
-        open.entries.insert(id, Entry { state: State::Idle(now), answering: 0, evict: Arc::clone(&evict) });
-        let pulse = Mutex::new(Pulse { answering: 0, sending: 0, last: now });
-        Some(Place { connections: Arc::clone(self), id, evict, pulse })
+        open.entries.insert(
+            id,
+            Entry {
+                state: State::Idle(now),
+                answering: 0,
+                evict: Arc::clone(&evict),
+            },
+        );
+        let pulse = Mutex::new(Pulse {
+            answering: 0,
+            sending: 0,
+            last: now,
+        });
+        Some(Place {
+            connections: Arc::clone(self),
+            id,
+            evict,
+            pulse,
+        })
     }
 
     /// Lowers the limit below what is open now, and closes what is above it: the process has no resource for more. What
     /// comes back is the new limit.
     pub(super) fn shrink(&self) -> usize {
         let mut open = self.open();
-        open.limit = (open.entries.len() * 7 / 8).max(LOWEST_LIMIT).min(open.limit);
+        open.limit = (open.entries.len() * 7 / 8)
+            .max(LOWEST_LIMIT)
+            .min(open.limit);
         while open.entries.len() > open.limit && open.make_room() {}
         open.limit
     }
@@ -104,8 +128,14 @@ impl Connections {
 
 impl Open {
     fn make_room(&mut self) -> bool {
-        let first = self.entries.iter().map(|(id, entry)| (entry.state, *id)).min();
-        let Some((State::Idle(_) | State::Writing(_), id)) = first else { return false };
+        let first = self
+            .entries
+            .iter()
+            .map(|(id, entry)| (entry.state, *id))
+            .min();
+        let Some((State::Idle(_) | State::Writing(_), id)) = first else {
+            return false;
+        };
         if let Some(entry) = self.entries.remove(&id) {
             entry.evict.notify_one();
         }
@@ -158,7 +188,9 @@ impl Place {
     /// True while no whole request has come that is not answered whole.
     pub(super) fn is_idle(&self) -> bool {
         let open = self.connections.open();
-        open.entries.get(&self.id).is_none_or(|entry| matches!(entry.state, State::Idle(_)))
+        open.entries
+            .get(&self.id)
+            .is_none_or(|entry| matches!(entry.state, State::Idle(_)))
     }
 
     /// Notes that a request has come.
@@ -298,13 +330,19 @@ mod tests {
         let one_more = connections.enter();
         assert_eq!(open(&connections).len(), 35);
         drop((places, one_more));
-        assert_eq!((connections.shrink(), connections.shrink()), (LOWEST_LIMIT, LOWEST_LIMIT));
+        assert_eq!(
+            (connections.shrink(), connections.shrink()),
+            (LOWEST_LIMIT, LOWEST_LIMIT)
+        );
     }
 
     #[tokio::test]
     async fn the_stop_closes_what_is_idle_first() {
         let connections = Connections::new(2);
-        let (idle, busy) = (connections.enter().unwrap(), Arc::new(connections.enter().unwrap()));
+        let (idle, busy) = (
+            connections.enter().unwrap(),
+            Arc::new(connections.enter().unwrap()),
+        );
         let answering = busy.answering();
         connections.close_idle();
         idle.evicted().await;
@@ -335,7 +373,8 @@ mod tests {
         place.has_stopped(stall, idle).await;
         assert_eq!(seconds(start), 30);
         let answering = place.answering();
-        let stopped = tokio::time::timeout(Duration::from_hours(1), place.has_stopped(stall, idle)).await;
+        let stopped =
+            tokio::time::timeout(Duration::from_hours(1), place.has_stopped(stall, idle)).await;
         assert!(stopped.is_err());
         drop(answering);
         let sending = place.sending();

@@ -32,7 +32,12 @@ pub(super) struct Front {
 
 impl Front {
     /// Answers one request.
-    pub(super) async fn answer<B>(&self, request: Request<B>, place: &Arc<Place>, peer: SocketAddr) -> Response<Sent> {
+    pub(super) async fn answer<B>(
+        &self,
+        request: Request<B>,
+        place: &Arc<Place>,
+        peer: SocketAddr,
+    ) -> Response<Sent> {
         let begun = Instant::now();
         place.touched();
         let method = method_name(request.method());
@@ -40,14 +45,22 @@ impl Front {
         let active = self.security.active();
         let mut response = match self.refusal(&request, &active).await {
             Some(refusal) => refusal,
-            None if self.health_alone && route == Route::NotFound => {
-                text(StatusCode::NOT_FOUND, PLAIN, "404 page not found: /-/healthy and /-/ready are here\n")
-            }
+            None if self.health_alone && route == Route::NotFound => text(
+                StatusCode::NOT_FOUND,
+                PLAIN,
+                "404 page not found: /-/healthy and /-/ready are here\n",
+            ),
             None => {
                 // A request that waits for its password to be verified holds no place that others need.
                 let _answering = place.answering();
                 let exporter = Arc::clone(&self.exporter);
-                handlers::answer(with_host(request), exporter, &self.telemetry_path, &self.turns).await
+                handlers::answer(
+                    with_host(request),
+                    exporter,
+                    &self.telemetry_path,
+                    &self.turns,
+                )
+                .await
             }
         };
         for (name, value) in active.headers() {
@@ -57,7 +70,13 @@ impl Front {
         if let Some(own) = &self.own {
             own.web().count_request(handler, status.as_str());
         }
-        let record = Record { method, handler, status, peer, begun };
+        let record = Record {
+            method,
+            handler,
+            status,
+            peer,
+            begun,
+        };
         response.map(|body| Sent::new(body, place.sending(), record))
     }
 
@@ -78,23 +97,36 @@ impl Front {
 
     async fn refusal<B>(&self, request: &Request<B>, active: &Active) -> Option<Response<Body>> {
         let again = |mut response: Response<Body>| {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
             response
         };
         if !active.allows() {
             self.count(Refused::RateLimit);
-            return Some(again(text(StatusCode::TOO_MANY_REQUESTS, PLAIN, "429 too many requests\n")));
+            return Some(again(text(
+                StatusCode::TOO_MANY_REQUESTS,
+                PLAIN,
+                "429 too many requests\n",
+            )));
         }
         let users = &active.plan().users;
         if users.is_empty() {
             return None;
         }
-        match self.security.verifier().verify(users, request.headers().get(AUTHORIZATION)).await {
+        match self
+            .security
+            .verifier()
+            .verify(users, request.headers().get(AUTHORIZATION))
+            .await
+        {
             Verdict::Granted => None,
             Verdict::Refused => {
                 self.count(Refused::Unauthorized);
                 let mut response = text(StatusCode::UNAUTHORIZED, PLAIN, "401 unauthorized\n");
-                let challenge = HeaderValue::from_static("Basic realm=\"aws-transfer-exporter\", charset=\"UTF-8\"");
+                let challenge = HeaderValue::from_static(
+                    "Basic realm=\"aws-transfer-exporter\", charset=\"UTF-8\"",
+                );
                 response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
                 Some(response)
             }
@@ -109,7 +141,10 @@ impl Front {
 
 /// HTTP/2 has the host in another place.
 fn with_host<B>(mut request: Request<B>) -> Request<B> {
-    let authority = request.uri().authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+    let authority = request
+        .uri()
+        .authority()
+        .and_then(|host| HeaderValue::from_str(host.as_str()).ok());
     if let Some(authority) = authority.filter(|_| !request.headers().contains_key(HOST)) {
         request.headers_mut().insert(HOST, authority);
     }

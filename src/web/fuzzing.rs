@@ -22,7 +22,9 @@ where
     let turns = pages::turns();
     let service = service_fn(|request| {
         let (exporter, turns) = (Arc::clone(&exporter), turns.clone());
-        async move { Ok::<_, Infallible>(handlers::answer(request, exporter, telemetry_path, &turns).await) }
+        async move {
+            Ok::<_, Infallible>(handlers::answer(request, exporter, telemetry_path, &turns).await)
+        }
     });
     let connection = http1::Builder::new()
         .max_buf_size(MAX_HEADER_BYTES)

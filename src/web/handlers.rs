@@ -22,12 +22,19 @@ pub(super) async fn answer<B>(
         Route::Metrics => scrape(&request, exporter).await,
         Route::Page(page) => pages::answer(page, &request, exporter, telemetry_path, turns).await,
         Route::Healthy => text(StatusCode::OK, PLAIN, "aws-transfer-exporter is healthy.\n"),
-        Route::Ready if exporter.is_ready() => text(StatusCode::OK, PLAIN, "aws-transfer-exporter is ready.\n"),
-        Route::Ready => text(StatusCode::SERVICE_UNAVAILABLE, PLAIN, "aws-transfer-exporter is stopping.\n"),
+        Route::Ready if exporter.is_ready() => {
+            text(StatusCode::OK, PLAIN, "aws-transfer-exporter is ready.\n")
+        }
+        Route::Ready => text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            PLAIN,
+            "aws-transfer-exporter is stopping.\n",
+        ),
         Route::Write => {
             let path = path.strip_prefix(TRANSFERS).unwrap_or_default();
             let query = request.uri().query().unwrap_or_default();
-            let (status, body) = write::answer(request.method(), path, query, request.headers(), exporter).await;
+            let (status, body) =
+                write::answer(request.method(), path, query, request.headers(), exporter).await;
             text(status, JSON, body)
         }
         Route::Reload => {
@@ -36,8 +43,14 @@ pub(super) async fn answer<B>(
         }
         Route::NotFound => text(StatusCode::NOT_FOUND, PLAIN, "404 page not found\n"),
         Route::MethodNotAllowed(allow) => {
-            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "405 method not allowed\n");
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+            let mut response = text(
+                StatusCode::METHOD_NOT_ALLOWED,
+                PLAIN,
+                "405 method not allowed\n",
+            );
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static(allow));
             response
         }
     }
@@ -48,7 +61,11 @@ async fn scrape<B>(request: &Request<B>, exporter: Arc<dyn Exporter>) -> Respons
     let sweep = request.method() != Method::HEAD && wanted.filter.admits_state();
     let formats = wanted.clone();
     let Some(body) = exporter.scrape(wanted, timeout, sweep).await else {
-        return text(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "the exposition could not be made\n");
+        return text(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            PLAIN,
+            "the exposition could not be made\n",
+        );
     };
     exposition(&formats, body)
 }

@@ -36,17 +36,23 @@ pub enum Unhealthy {
 /// [`Unhealthy`].
 pub async fn ask(address: &str) -> Result<(), Unhealthy> {
     let target = reachable(address);
-    tokio::time::timeout(TIMEOUT, get(&target)).await.unwrap_or(Err(Unhealthy::Timeout(target)))
+    tokio::time::timeout(TIMEOUT, get(&target))
+        .await
+        .unwrap_or(Err(Unhealthy::Timeout(target)))
 }
 
 async fn get(target: &str) -> Result<(), Unhealthy> {
     let http = |error| Unhealthy::Http(target.to_owned(), error);
-    let stream = TcpStream::connect(target).await.map_err(|error| Unhealthy::Connect(target.to_owned(), error))?;
+    let stream = TcpStream::connect(target)
+        .await
+        .map_err(|error| Unhealthy::Connect(target.to_owned(), error))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(http)?;
     tokio::spawn(connection);
     let mut request = Request::new(Empty::<Bytes>::new());
     *request.uri_mut() = hyper::Uri::from_static("/-/healthy");
-    request.headers_mut().insert(HOST, hyper::header::HeaderValue::from_static("localhost"));
+    request
+        .headers_mut()
+        .insert(HOST, hyper::header::HeaderValue::from_static("localhost"));
     match sender.send_request(request).await.map_err(http)?.status() {
         StatusCode::OK => Ok(()),
         status => Err(Unhealthy::Status(target.to_owned(), status)),

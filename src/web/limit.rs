@@ -19,14 +19,21 @@ struct State {
 
 impl Limiter {
     pub(super) fn new(limit: RateLimit) -> Self {
-        Self { limit, state: Mutex::new(State { tokens: f64::from(limit.burst), since: Instant::now() }) }
+        Self {
+            limit,
+            state: Mutex::new(State {
+                tokens: f64::from(limit.burst),
+                since: Instant::now(),
+            }),
+        }
     }
 
     /// Whether a request is let through now.
     pub(super) fn allows(&self) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let gained = now.duration_since(state.since).as_secs_f64() / self.limit.interval.as_secs_f64();
+        let gained =
+            now.duration_since(state.since).as_secs_f64() / self.limit.interval.as_secs_f64();
         state.tokens = (state.tokens + gained).min(f64::from(self.limit.burst));
         state.since = now;
         let allowed = state.tokens >= 1.0;
@@ -45,7 +52,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_and_then_one_for_each_interval() {
-        let limiter = Limiter::new(RateLimit { interval: Duration::from_millis(100), burst: 3 });
+        let limiter = Limiter::new(RateLimit {
+            interval: Duration::from_millis(100),
+            burst: 3,
+        });
         let allowed = |times: usize| (0..times).filter(|_| limiter.allows()).count();
         assert_eq!(allowed(10), 3);
         tokio::time::advance(Duration::from_millis(99)).await;

@@ -29,7 +29,10 @@ pub async fn bind(address: &str) -> Result<TcpListener, ListenError> {
         Some(port) => match port.parse() {
             Ok(port) => open(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)))
                 .or_else(|_| open(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))),
-            Err(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "the port is not a number up to 65535")),
+            Err(_) => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the port is not a number up to 65535",
+            )),
         },
         None => resolve(address).await.and_then(open),
     };
@@ -38,10 +41,16 @@ pub async fn bind(address: &str) -> Result<TcpListener, ListenError> {
             io::ErrorKind::AddrInUse => {
                 "another process listens there; stop it, or choose another `--web.listen-address`"
             }
-            io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose a higher one",
+            io::ErrorKind::PermissionDenied => {
+                "ports below 1024 need a privilege; choose a higher one"
+            }
             _ => "an address is `host:port`, `[ipv6]:port` or `:port`",
         };
-        ListenError { address: address.to_owned(), reason, hint }
+        ListenError {
+            address: address.to_owned(),
+            reason,
+            hint,
+        }
     })
 }
 
@@ -69,20 +78,30 @@ pub fn inherited() -> Result<Vec<TcpListener>, InheritError> {
         return Err(InheritError::None);
     }
     let mut take = |at: usize| {
-        let listener = handed.take_tcp_listener(at)?.ok_or(io::ErrorKind::InvalidInput)?;
+        let listener = handed
+            .take_tcp_listener(at)?
+            .ok_or(io::ErrorKind::InvalidInput)?;
         listener.set_nonblocking(true)?;
         TcpListener::from_std(listener)
     };
-    (0..count).map(|at| take(at).map_err(|error| InheritError::Unusable(at, error))).collect()
+    (0..count)
+        .map(|at| take(at).map_err(|error| InheritError::Unusable(at, error)))
+        .collect()
 }
 
 async fn resolve(address: &str) -> io::Result<SocketAddr> {
     let mut found = lookup_host(address).await?;
-    found.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the host has no address"))
+    found
+        .next()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the host has no address"))
 }
 
 fn open(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     if address.is_ipv6() && address.ip().is_unspecified() {
         socket.set_only_v6(false)?;
     }
@@ -101,7 +120,9 @@ mod tests {
     async fn a_bare_port_listens_on_every_address() {
         let listener = bind(":0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        tokio::net::TcpStream::connect(("127.0.0.1", port))
+            .await
+            .unwrap();
     }
 
     #[tokio::test]
@@ -110,7 +131,10 @@ mod tests {
         let listener = bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let error = bind(&address).await.unwrap_err().to_string();
-        assert!(error.contains(&address) && error.contains("another process"), "{error} {taken}");
+        assert!(
+            error.contains(&address) && error.contains("another process"),
+            "{error} {taken}"
+        );
     }
 
     #[tokio::test]

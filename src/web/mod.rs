@@ -51,9 +51,9 @@ use std::time::SystemTime;
 
 use crate::metrics::Wanted;
 use crate::metrics::exposition::Body as Exposition;
-use crate::model::{ConnectorId, Shard, TransferId};
 use crate::tracker::failures::KeptFailure;
 use crate::tracker::select::{Query, Selection};
+use model::{ConnectorId, Shard, TransferId};
 
 pub use bounds::Bounds;
 pub use connections::MAX_CONNECTIONS;
@@ -98,7 +98,9 @@ pub enum Refusal {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotReloaded {
     /// Reloads over HTTP are off.
-    #[error("reloads over HTTP are off: start the exporter with --web.enable-lifecycle, or send it SIGHUP")]
+    #[error(
+        "reloads over HTTP are off: start the exporter with --web.enable-lifecycle, or send it SIGHUP"
+    )]
     Disabled,
     /// There is nothing to reload.
     #[error("the exporter was started without a configuration file")]
@@ -121,7 +123,10 @@ pub trait Exporter: Send + Sync + 'static {
 
     /// Starts or stops to track a transfer; true if it was not tracked before from here, or was until now. What has been
     /// answered is durable.
-    fn write(self: Arc<Self>, write: Write) -> Pin<Box<dyn Future<Output = Result<bool, Refusal>> + Send>>;
+    fn write(
+        self: Arc<Self>,
+        write: Write,
+    ) -> Pin<Box<dyn Future<Output = Result<bool, Refusal>> + Send>>;
 
     /// The whole at a glance.
     fn overview(&self) -> Overview;

@@ -113,14 +113,26 @@ mod tests {
             assert_eq!(route("GET", path, "/metrics"), expected);
             assert_eq!(route("HEAD", path, "/metrics"), expected);
             for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "get"] {
-                assert_eq!(route(method, path, "/metrics"), Route::MethodNotAllowed("GET, HEAD"), "{method} {path}");
+                assert_eq!(
+                    route(method, path, "/metrics"),
+                    Route::MethodNotAllowed("GET, HEAD"),
+                    "{method} {path}"
+                );
             }
         }
     }
 
     #[test]
     fn unknown_paths_are_not_found_by_any_method() {
-        for path in ["/metric", "/metrics/", "//", "/-/", "/-/healthy/x", "/favicon.ico", "*"] {
+        for path in [
+            "/metric",
+            "/metrics/",
+            "//",
+            "/-/",
+            "/-/healthy/x",
+            "/favicon.ico",
+            "*",
+        ] {
             assert_eq!(route("GET", path, "/metrics"), Route::NotFound, "{path}");
             assert_eq!(route("POST", path, "/metrics"), Route::NotFound, "{path}");
         }
@@ -133,22 +145,36 @@ mod tests {
             assert_eq!(route(method, path, "/metrics"), Route::Write);
         }
         for method in ["GET", "POST", "PATCH"] {
-            assert_eq!(route(method, path, "/metrics"), Route::MethodNotAllowed("PUT, DELETE"), "{method}");
+            assert_eq!(
+                route(method, path, "/metrics"),
+                Route::MethodNotAllowed("PUT, DELETE"),
+                "{method}"
+            );
         }
-        assert_eq!(route("PUT", "/api/v1/transfers", "/metrics"), Route::MethodNotAllowed("GET, HEAD"));
+        assert_eq!(
+            route("PUT", "/api/v1/transfers", "/metrics"),
+            Route::MethodNotAllowed("GET, HEAD")
+        );
     }
 
     #[test]
     fn a_reload_is_posted() {
         assert_eq!(route("POST", "/-/reload", "/metrics"), Route::Reload);
         for method in ["GET", "HEAD", "PUT", "DELETE", "post"] {
-            assert_eq!(route(method, "/-/reload", "/metrics"), Route::MethodNotAllowed("POST"), "{method}");
+            assert_eq!(
+                route(method, "/-/reload", "/metrics"),
+                Route::MethodNotAllowed("POST"),
+                "{method}"
+            );
         }
     }
 
     #[test]
     fn the_telemetry_path_moves_the_metrics() {
-        assert_eq!(route("GET", "/probe/metrics", "/probe/metrics"), Route::Metrics);
+        assert_eq!(
+            route("GET", "/probe/metrics", "/probe/metrics"),
+            Route::Metrics
+        );
         assert_eq!(route("GET", "/metrics", "/probe/metrics"), Route::NotFound);
         assert_eq!(route("GET", "/", "/"), Route::Metrics);
     }

@@ -71,7 +71,13 @@ impl Security {
     fn of(path: Option<PathBuf>, active: Active) -> Arc<Self> {
         let trust = watch::Sender::new(active.trust);
         let active = ArcSwap::from_pointee(active);
-        Arc::new(Self { path, active, trust, verifier: Verifier::new(), fault: Mutex::default() })
+        Arc::new(Self {
+            path,
+            active,
+            trust,
+            verifier: Verifier::new(),
+            fault: Mutex::default(),
+        })
     }
 
     /// Whether connections are TLS.
@@ -89,7 +95,9 @@ impl Security {
     /// # Errors
     /// As of [`Self::load`]; what is in force stays.
     pub fn stage(&self) -> Result<Option<Active>, Problems> {
-        let Some(path) = &self.path else { return Ok(None) };
+        let Some(path) = &self.path else {
+            return Ok(None);
+        };
         read(path, Some(&self.active.load())).map(Some)
     }
 
@@ -100,7 +108,10 @@ impl Security {
             // First, so that who is let in by the new rules is never taken for one of the old.
             self.trust.send_replace(staged.trust);
             self.active.store(Arc::new(staged));
-            self.fault.lock().unwrap_or_else(PoisonError::into_inner).take();
+            self.fault
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
         }
         if let Some(own) = own {
             self.show(own);
@@ -111,7 +122,10 @@ impl Security {
     ///
     /// # Errors
     /// As of [`Self::load`]; what is in force stays, and the metrics show it.
-    pub fn reload(self: &Arc<Self>, own: &Arc<OwnMetrics>) -> Result<impl FnOnce() + Send + use<>, Problems> {
+    pub fn reload(
+        self: &Arc<Self>,
+        own: &Arc<OwnMetrics>,
+    ) -> Result<impl FnOnce() + Send + use<>, Problems> {
         let staged = self.stage().inspect_err(|problems| {
             self.failed(problems.to_string(), Some(own));
         })?;
@@ -124,7 +138,8 @@ impl Security {
         if self.path.is_some() {
             own.web().note_web_config(true);
         }
-        own.web().set_not_after(self.active.load().tls.as_ref().map(|tls| tls.not_after));
+        own.web()
+            .set_not_after(self.active.load().tls.as_ref().map(|tls| tls.not_after));
     }
 
     /// Looks again and again, for ever.
@@ -144,7 +159,11 @@ impl Security {
         match self.stage() {
             Ok(Some(staged)) => {
                 let before = self.active.load();
-                let failed = self.fault.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+                let failed = self
+                    .fault
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .is_some();
                 if staged.plan == before.plan && staged.digest == before.digest {
                     if failed {
                         info!("the web configuration is again the one in force");
@@ -210,14 +229,22 @@ impl Active {
 
     /// Whether the rate limit lets a request through now.
     pub(super) fn allows(&self) -> bool {
-        self.limiter.as_ref().is_none_or(|(_, limiter)| limiter.allows())
+        self.limiter
+            .as_ref()
+            .is_none_or(|(_, limiter)| limiter.allows())
     }
 
     fn warn_of_the_end(&self) {
         let Some(tls) = &self.tls else { return };
-        let left = tls.not_after.duration_since(SystemTime::now()).unwrap_or_default();
+        let left = tls
+            .not_after
+            .duration_since(SystemTime::now())
+            .unwrap_or_default();
         if left < SOON {
-            warn!(seconds_left = left.as_secs(), "the server's certificate ends soon, or has ended");
+            warn!(
+                seconds_left = left.as_secs(),
+                "the server's certificate ends soon, or has ended"
+            );
         }
     }
 }
@@ -229,19 +256,33 @@ fn read(path: &Path, before: Option<&Active>) -> Result<Active, Problems> {
         None => (None, None, None),
         Some(tls) => {
             let material = Material::read(&plan, tls)?;
-            (Some(material.build(&plan, tls)?), Some(material.digest()), Some(material.trust(tls)))
+            (
+                Some(material.build(&plan, tls)?),
+                Some(material.digest()),
+                Some(material.trust(tls)),
+            )
         }
     };
-    let limiter = plan.rate_limit.map(|limit| match before.and_then(|before| before.limiter.as_ref()) {
-        Some((same, limiter)) if *same == limit => (limit, Arc::clone(limiter)),
-        _ => (limit, Arc::new(Limiter::new(limit))),
-    });
+    let limiter =
+        plan.rate_limit.map(
+            |limit| match before.and_then(|before| before.limiter.as_ref()) {
+                Some((same, limiter)) if *same == limit => (limit, Arc::clone(limiter)),
+                _ => (limit, Arc::new(Limiter::new(limit))),
+            },
+        );
     let header = |(name, value): &(&'static str, String)| {
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
         Some((name, HeaderValue::try_from(value).ok()?))
     };
     let headers = plan.headers.iter().filter_map(header).collect();
-    let active = Active { plan, digest, tls, trust, headers, limiter };
+    let active = Active {
+        plan,
+        digest,
+        tls,
+        trust,
+        headers,
+        limiter,
+    };
     if before.is_none() {
         active.warn_of_the_end();
     }

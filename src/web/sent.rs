@@ -32,7 +32,12 @@ pub(super) struct Sent {
 
 impl Sent {
     pub(super) fn new(body: Body, sending: Sending, record: Record) -> Self {
-        Self { body, bytes: 0, sending, record }
+        Self {
+            body,
+            bytes: 0,
+            sending,
+            record,
+        }
     }
 }
 
@@ -40,7 +45,10 @@ impl HttpBody for Sent {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let sent = self.get_mut();
         let polled = Pin::new(&mut sent.body).poll_frame(cx);
         if let Poll::Ready(Some(Ok(frame))) = &polled {
@@ -61,8 +69,15 @@ impl HttpBody for Sent {
 
 impl Drop for Sent {
     fn drop(&mut self) {
-        let Record { method, handler, status, peer, begun } = self.record;
-        let (status, bytes, duration_seconds) = (status.as_u16(), self.bytes, begun.elapsed().as_secs_f64());
+        let Record {
+            method,
+            handler,
+            status,
+            peer,
+            begun,
+        } = self.record;
+        let (status, bytes, duration_seconds) =
+            (status.as_u16(), self.bytes, begun.elapsed().as_secs_f64());
         macro_rules! request {
             ($level:ident) => {
                 $level!(method, handler, status, duration_seconds, bytes, %peer, "request")
@@ -89,8 +104,13 @@ pub(super) fn method_name(method: &Method) -> &'static str {
         Method::TRACE,
         Method::CONNECT,
     ];
-    const NAMES: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"];
-    KNOWN.iter().position(|known| known == method).map_or("OTHER", |at| NAMES[at])
+    const NAMES: [&str; 9] = [
+        "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT",
+    ];
+    KNOWN
+        .iter()
+        .position(|known| known == method)
+        .map_or("OTHER", |at| NAMES[at])
 }
 
 #[cfg(test)]
@@ -117,13 +137,23 @@ mod tests {
     fn the_level_of_a_request_follows_its_status() {
         let log = Arc::new(Mutex::new(Vec::new()));
         let writer = Arc::clone(&log);
-        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
-        let subscriber = subscriber.with_writer(move || Log(Arc::clone(&writer))).finish();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false);
+        let subscriber = subscriber
+            .with_writer(move || Log(Arc::clone(&writer)))
+            .finish();
         let _guard = tracing::subscriber::set_default(subscriber);
         let place = Arc::new(Connections::new(1).enter().unwrap());
-        for (status, level) in
-            [(200, "DEBUG"), (304, "DEBUG"), (400, "INFO"), (429, "INFO"), (499, "INFO"), (500, "WARN"), (503, "WARN")]
-        {
+        for (status, level) in [
+            (200, "DEBUG"),
+            (304, "DEBUG"),
+            (400, "INFO"),
+            (429, "INFO"),
+            (499, "INFO"),
+            (500, "WARN"),
+            (503, "WARN"),
+        ] {
             let record = Record {
                 method: "GET",
                 handler: "metrics",
@@ -134,7 +164,10 @@ mod tests {
             drop(Sent::new(Bytes::new().into(), place.sending(), record));
             let said = String::from_utf8(std::mem::take(&mut *log.lock().unwrap())).unwrap();
             assert_eq!(said.lines().count(), 1, "{status}: {said}");
-            assert!(said.contains(&format!(" {level} ")) && said.contains(&format!("status={status} ")), "{said}");
+            assert!(
+                said.contains(&format!(" {level} ")) && said.contains(&format!("status={status} ")),
+                "{said}"
+            );
         }
     }
 }

@@ -34,7 +34,9 @@ pub async fn run(
     telemetry_path: Arc<str>,
     shutdown: impl Future<Output = ()>,
 ) {
-    Server::default().run(listeners, exporter, telemetry_path, shutdown).await;
+    Server::default()
+        .run(listeners, exporter, telemetry_path, shutdown)
+        .await;
 }
 
 /// What a server has beside its listeners.
@@ -51,7 +53,12 @@ pub struct Server {
 
 impl Default for Server {
     fn default() -> Self {
-        Self { bounds: Bounds::default(), security: Security::none(), own: None, health: Vec::new() }
+        Self {
+            bounds: Bounds::default(),
+            security: Security::none(),
+            own: None,
+            health: Vec::new(),
+        }
     }
 }
 
@@ -65,22 +72,45 @@ impl Server {
         telemetry_path: Arc<str>,
         shutdown: impl Future<Output = ()>,
     ) {
-        let Self { bounds, security, own, health } = self;
+        let Self {
+            bounds,
+            security,
+            own,
+            health,
+        } = self;
         if let Some(own) = &own {
             security.show(own);
         }
         let watching = tokio::spawn(Arc::clone(&security).watch(own.clone()));
         let front = |security, health_alone| {
-            let (exporter, telemetry_path, own) = (Arc::clone(&exporter), Arc::clone(&telemetry_path), own.clone());
-            Arc::new(Front { exporter, telemetry_path, security, own, turns: pages::turns(), health_alone })
+            let (exporter, telemetry_path, own) = (
+                Arc::clone(&exporter),
+                Arc::clone(&telemetry_path),
+                own.clone(),
+            );
+            Arc::new(Front {
+                exporter,
+                telemetry_path,
+                security,
+                own,
+                turns: pages::turns(),
+                health_alone,
+            })
         };
         // A flood on the one cannot take the other's places.
-        let pools = [Connections::new(bounds.connections), Connections::new(MAX_HEALTH_CONNECTIONS)];
+        let pools = [
+            Connections::new(bounds.connections),
+            Connections::new(MAX_HEALTH_CONNECTIONS),
+        ];
         let (main, apart) = (front(security, false), front(Security::none(), true));
         let (stop, stopped) = watch::channel(());
         let mut acceptors = tokio::task::JoinSet::new();
-        let listeners = listeners.into_iter().map(|listener| (listener, &main, &pools[0]));
-        for (listener, front, pool) in listeners.chain(health.into_iter().map(|one| (one, &apart, &pools[1]))) {
+        let listeners = listeners
+            .into_iter()
+            .map(|listener| (listener, &main, &pools[0]));
+        for (listener, front, pool) in
+            listeners.chain(health.into_iter().map(|one| (one, &apart, &pools[1])))
+        {
             let acceptor = Acceptor {
                 bounds,
                 front: Arc::clone(front),
@@ -96,9 +126,17 @@ impl Server {
     }
 }
 
-async fn drain(grace: Duration, acceptors: tokio::task::JoinSet<GracefulShutdown>, pools: &[Arc<Connections>]) {
+async fn drain(
+    grace: Duration,
+    acceptors: tokio::task::JoinSet<GracefulShutdown>,
+    pools: &[Arc<Connections>],
+) {
     let drained = async move {
-        let draining = acceptors.join_all().await.into_iter().map(GracefulShutdown::shutdown);
+        let draining = acceptors
+            .join_all()
+            .await
+            .into_iter()
+            .map(GracefulShutdown::shutdown);
         futures_util::future::join_all(draining).await;
     };
     let heads = async {
@@ -115,7 +153,10 @@ async fn drain(grace: Duration, acceptors: tokio::task::JoinSet<GracefulShutdown
         }
     };
     if tokio::time::timeout(grace, drained).await.is_err() {
-        warn!(seconds = grace.as_secs_f64(), "requests were still in flight when the grace ended");
+        warn!(
+            seconds = grace.as_secs_f64(),
+            "requests were still in flight when the grace ended"
+        );
         for pool in pools {
             pool.close_all();
         }
@@ -130,7 +171,11 @@ struct Acceptor {
 }
 
 impl Acceptor {
-    async fn run(self, listener: TcpListener, mut stopped: watch::Receiver<()>) -> GracefulShutdown {
+    async fn run(
+        self,
+        listener: TcpListener,
+        mut stopped: watch::Receiver<()>,
+    ) -> GracefulShutdown {
         let mut ended = pin!(async move { while stopped.changed().await.is_ok() {} });
         loop {
             let accepted = tokio::select! {
@@ -172,6 +217,8 @@ impl Acceptor {
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
     )
 }

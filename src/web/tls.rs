@@ -21,7 +21,8 @@ use crate::config::{ClientAuth, Pem, PemSource, Problem, TlsPlan, TlsVersion, We
 /// No PEM file is larger, in bytes.
 const LARGEST: u64 = 1 << 20;
 
-const KEY_HINT: &str = "a PEM file with an unencrypted `PRIVATE KEY` (PKCS #8, PKCS #1 or SEC 1) is wanted";
+const KEY_HINT: &str =
+    "a PEM file with an unencrypted `PRIVATE KEY` (PKCS #8, PKCS #1 or SEC 1) is wanted";
 
 /// The bytes of what a plan names, as they were at one moment.
 pub(super) struct Material {
@@ -45,7 +46,11 @@ impl Material {
     pub(super) fn read(web: &WebPlan, tls: &TlsPlan) -> Result<Self, Problem> {
         let bytes = |pem| bytes(web, pem);
         let client_ca = tls.client_ca.as_ref().map(bytes).transpose()?;
-        Ok(Self { cert: bytes(&tls.cert)?, key: bytes(&tls.key)?, client_ca })
+        Ok(Self {
+            cert: bytes(&tls.cert)?,
+            key: bytes(&tls.key)?,
+            client_ca,
+        })
     }
 
     /// The same for the same bytes. What is kept for comparison is no key.
@@ -61,9 +66,16 @@ impl Material {
     /// The same where the same clients are let in.
     pub(super) fn trust(&self, tls: &TlsPlan) -> [u8; 32] {
         let mut digest = Sha256::new();
-        let kind = [u8::from(tls.client_auth.verifies()), u8::from(tls.client_auth.is_mandatory())];
+        let kind = [
+            u8::from(tls.client_auth.verifies()),
+            u8::from(tls.client_auth.is_mandatory()),
+        ];
         let names = tls.client_allowed_sans.iter().map(String::as_bytes);
-        for bytes in [&kind[..]].into_iter().chain(self.client_ca.as_deref()).chain(names) {
+        for bytes in [&kind[..]]
+            .into_iter()
+            .chain(self.client_ca.as_deref())
+            .chain(names)
+        {
             digest.update((bytes.len() as u64).to_be_bytes());
             digest.update(bytes);
         }
@@ -78,34 +90,51 @@ impl Material {
         let provider = Arc::new(provider(tls));
         let chain = certificates(web, &tls.cert, &self.cert)?;
         let not_after = not_after(&chain).ok_or_else(|| {
-            web.problem(&tls.cert, "not an X.509 certificate", "write the server's certificate first")
+            web.problem(
+                &tls.cert,
+                "not an X.509 certificate",
+                "write the server's certificate first",
+            )
         })?;
         let key = PrivateKeyDer::from_pem_slice(&self.key)
             .map_err(|_| web.problem(&tls.key, "no private key in it", KEY_HINT))?;
-        let certified = CertifiedKey::from_der(chain, key, &provider).map_err(|error| match error {
-            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                let hint = "take both from the same request to the CA";
-                web.problem(&tls.key, "not the key of the certificate", hint)
-            }
-            error => web.problem(&tls.key, format!("not usable: {error}"), KEY_HINT),
-        })?;
+        let certified =
+            CertifiedKey::from_der(chain, key, &provider).map_err(|error| match error {
+                rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                    let hint = "take both from the same request to the CA";
+                    web.problem(&tls.key, "not the key of the certificate", hint)
+                }
+                error => web.problem(&tls.key, format!("not usable: {error}"), KEY_HINT),
+            })?;
         let roots = match (&tls.client_ca, &self.client_ca) {
             (Some(pem), Some(bytes)) => Some((pem, certificates(web, pem, bytes)?)),
             _ => None,
         };
         let unusable = |error: rustls::Error| {
-            web.problem(&tls.cert, format!("TLS cannot be served: {error}"), "look at the versions, suites and curves")
+            web.problem(
+                &tls.cert,
+                format!("TLS cannot be served: {error}"),
+                "look at the versions, suites and curves",
+            )
         };
-        let versions: Vec<_> = [(TlsVersion::Tls12, &version::TLS12), (TlsVersion::Tls13, &version::TLS13)]
-            .into_iter()
-            .filter_map(|(own, theirs)| (tls.min_version..=tls.max_version).contains(&own).then_some(theirs))
-            .collect();
+        let versions: Vec<_> = [
+            (TlsVersion::Tls12, &version::TLS12),
+            (TlsVersion::Tls13, &version::TLS13),
+        ]
+        .into_iter()
+        .filter_map(|(own, theirs)| {
+            (tls.min_version..=tls.max_version)
+                .contains(&own)
+                .then_some(theirs)
+        })
+        .collect();
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&versions)
             .map_err(unusable)?;
         let builder = match (tls.client_auth, roots) {
             (ClientAuth::None, _) => builder.with_no_client_auth(),
-            (auth, None) => builder.with_client_cert_verifier(client_certificate::any(auth.is_mandatory(), &provider)),
+            (auth, None) => builder
+                .with_client_cert_verifier(client_certificate::any(auth.is_mandatory(), &provider)),
             (auth, Some((pem, roots))) => {
                 let verifier = client_certificate::verified(
                     roots,
@@ -114,20 +143,31 @@ impl Material {
                     &provider,
                 );
                 builder.with_client_cert_verifier(verifier.map_err(|error| {
-                    web.problem(pem, format!("not usable: {error}"), "write the CA's certificates as PEM")
+                    web.problem(
+                        pem,
+                        format!("not usable: {error}"),
+                        "write the CA's certificates as PEM",
+                    )
                 })?)
             }
         };
-        let mut config = builder.with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)));
+        let mut config =
+            builder.with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)));
         config.ignore_client_order = tls.prefer_server_cipher_suites;
         if tls.client_auth != ClientAuth::None {
             // A client is asked for its certificate at each connection: what has expired is not taken up again.
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
         }
-        config.alpn_protocols =
-            if web.http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"http/1.1".to_vec()] };
-        Ok(Served { config: Arc::new(config), not_after })
+        config.alpn_protocols = if web.http2 {
+            vec![b"h2".to_vec(), b"http/1.1".to_vec()]
+        } else {
+            vec![b"http/1.1".to_vec()]
+        };
+        Ok(Served {
+            config: Arc::new(config),
+            not_after,
+        })
     }
 }
 
@@ -139,14 +179,19 @@ fn bytes(web: &WebPlan, pem: &Pem) -> Result<Vec<u8>, Problem> {
     read(path).map_err(|error| {
         let path = path.display();
         let (message, hint) = match error.kind() {
-            ErrorKind::NotFound => {
-                (format!("no such file: {path}"), "a relative path starts at the folder of this file")
-            }
-            ErrorKind::PermissionDenied => {
-                (format!("no permission to read {path}"), "let the exporter's user read the file")
-            }
+            ErrorKind::NotFound => (
+                format!("no such file: {path}"),
+                "a relative path starts at the folder of this file",
+            ),
+            ErrorKind::PermissionDenied => (
+                format!("no permission to read {path}"),
+                "let the exporter's user read the file",
+            ),
             ErrorKind::FileTooLarge => (format!("more than 1 MiB: {path}"), "name a PEM file"),
-            _ => (format!("{path} cannot be read: {error}"), "name a readable PEM file"),
+            _ => (
+                format!("{path} cannot be read: {error}"),
+                "name a readable PEM file",
+            ),
         };
         web.problem(pem, message, hint)
     })
@@ -159,10 +204,18 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     }
     let mut bytes = Vec::new();
     file.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST { Err(ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+    if bytes.len() as u64 > LARGEST {
+        Err(ErrorKind::FileTooLarge.into())
+    } else {
+        Ok(bytes)
+    }
 }
 
-fn certificates(web: &WebPlan, pem: &Pem, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, Problem> {
+fn certificates(
+    web: &WebPlan,
+    pem: &Pem,
+    bytes: &[u8],
+) -> Result<Vec<CertificateDer<'static>>, Problem> {
     const HINT: &str = "a PEM file with `CERTIFICATE` in it is wanted, the server's own first";
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
     match found {
@@ -182,7 +235,11 @@ fn not_after(chain: &[CertificateDer<'_>]) -> Option<SystemTime> {
 fn provider(tls: &TlsPlan) -> CryptoProvider {
     let mut provider = aws_lc_rs::default_provider();
     if !tls.cipher_suites.is_empty() {
-        let mut suites: Vec<_> = tls.cipher_suites.iter().filter_map(|name| suite(name)).collect();
+        let mut suites: Vec<_> = tls
+            .cipher_suites
+            .iter()
+            .filter_map(|name| suite(name))
+            .collect();
         let is_13 = |suite: &SupportedCipherSuite| suite.tls13().is_some();
         if !suites.iter().any(is_13) {
             // As in the toolkit: the list is of TLS 1.2.
@@ -191,15 +248,26 @@ fn provider(tls: &TlsPlan) -> CryptoProvider {
         provider.cipher_suites = suites;
     }
     if !tls.curve_preferences.is_empty() {
-        provider.kx_groups = tls.curve_preferences.iter().filter_map(|name| curve(name)).collect();
+        provider.kx_groups = tls
+            .curve_preferences
+            .iter()
+            .filter_map(|name| curve(name))
+            .collect();
     }
     provider
 }
 
 fn suite(name: &str) -> Option<SupportedCipherSuite> {
     // TLS 1.3's go by another name there.
-    let spelled = if name.contains("_WITH_") { name.to_owned() } else { name.replacen("TLS_", "TLS13_", 1) };
-    aws_lc_rs::ALL_CIPHER_SUITES.iter().find(|suite| format!("{:?}", suite.suite()) == spelled).copied()
+    let spelled = if name.contains("_WITH_") {
+        name.to_owned()
+    } else {
+        name.replacen("TLS_", "TLS13_", 1)
+    };
+    aws_lc_rs::ALL_CIPHER_SUITES
+        .iter()
+        .find(|suite| format!("{:?}", suite.suite()) == spelled)
+        .copied()
 }
 
 fn curve(name: &str) -> Option<&'static dyn SupportedKxGroup> {

@@ -14,7 +14,10 @@ pub struct Turns {
 impl Turns {
     /// `at_once` that work, and `waiting` that wait beside them.
     pub fn new(at_once: usize, waiting: usize) -> Self {
-        Self { turns: Arc::new(Semaphore::new(at_once)), places: Arc::new(Semaphore::new(at_once + waiting)) }
+        Self {
+            turns: Arc::new(Semaphore::new(at_once)),
+            places: Arc::new(Semaphore::new(at_once + waiting)),
+        }
     }
 
     /// A place until it is dropped; `None` where all are taken.

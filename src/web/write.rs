@@ -9,7 +9,7 @@ use hyper::{Method, StatusCode};
 use serde_json::json;
 
 use super::{Exporter, Refusal, Write};
-use crate::model::{ConnectorId, TransferId};
+use model::{ConnectorId, TransferId};
 
 /// Set by browsers: where a request comes from
 /// (<https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header>).
@@ -45,7 +45,11 @@ pub(super) async fn answer(
             return error(status, &refusal.to_string());
         }
     };
-    let status = if new && *method == Method::PUT { StatusCode::CREATED } else { StatusCode::OK };
+    let status = if new && *method == Method::PUT {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
     (status, format!("{told}\n").into())
 }
 
@@ -54,37 +58,64 @@ type Fault = (StatusCode, String);
 fn read(method: &Method, path: &str, query: &str, headers: &HeaderMap) -> Result<Write, Fault> {
     let bad = |message: String| (StatusCode::BAD_REQUEST, message);
     if is_cross_site(headers) {
-        return Err((StatusCode::FORBIDDEN, "a page of another site asks for this".to_owned()));
+        return Err((
+            StatusCode::FORBIDDEN,
+            "a page of another site asks for this".to_owned(),
+        ));
     }
     let (connector, transfer) = path.split_once('/').unwrap_or((path, ""));
     let connector: ConnectorId = connector.parse().map_err(|error| bad(format!("{error}")))?;
     // A transfer's id may have slashes, which a client may have escaped.
     let transfer = transfer.replace("%2F", "/").replace("%2f", "/");
     let transfer: TransferId = transfer.parse().map_err(|error| bad(format!("{error}")))?;
-    let mut write = Write { account: None, connector, transfer, started_at: None, track: *method == Method::PUT };
+    let mut write = Write {
+        account: None,
+        connector,
+        transfer,
+        started_at: None,
+        track: *method == Method::PUT,
+    };
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {
         match key.as_ref() {
             "account" => write.account = Some(value.into_owned()),
-            "started_at" => write.started_at = Some(time(&value).ok_or_else(|| bad(STARTED_AT.to_owned()))?),
-            _ => return Err(bad("the parameters are `account` and `started_at`".to_owned())),
+            "started_at" => {
+                write.started_at = Some(time(&value).ok_or_else(|| bad(STARTED_AT.to_owned()))?)
+            }
+            _ => {
+                return Err(bad(
+                    "the parameters are `account` and `started_at`".to_owned()
+                ));
+            }
         }
     }
     Ok(write)
 }
 
-const STARTED_AT: &str = "`started_at` is a time such as `2026-01-31T12:00:00Z`, or seconds since the epoch";
+const STARTED_AT: &str =
+    "`started_at` is a time such as `2026-01-31T12:00:00Z`, or seconds since the epoch";
 
 fn time(text: &str) -> Option<SystemTime> {
-    let seconds = text.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    seconds.and_then(|since| UNIX_EPOCH.checked_add(since)).or_else(|| humantime::parse_rfc3339(text).ok())
+    let seconds = text
+        .parse::<f64>()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds
+        .and_then(|since| UNIX_EPOCH.checked_add(since))
+        .or_else(|| humantime::parse_rfc3339(text).ok())
 }
 
 /// A browser says where a request comes from; other clients say nothing, and are not what this is about.
 pub(super) fn is_cross_site(headers: &HeaderMap) -> bool {
-    let text = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let text = |name: &HeaderName| {
+        headers
+            .get(name)
+            .map(|value| value.to_str().unwrap_or_default())
+    };
     let site = text(&SEC_FETCH_SITE).is_some_and(|site| !matches!(site, "same-origin" | "none"));
     let origin = text(&ORIGIN).is_some_and(|origin| {
-        origin.split_once("://").is_none_or(|(_, host)| text(&HOST).is_none_or(|own| own != host))
+        origin
+            .split_once("://")
+            .is_none_or(|(_, host)| text(&HOST).is_none_or(|own| own != host))
     });
     site || origin
 }
@@ -100,14 +131,21 @@ mod tests {
     fn reading(path: &str, query: &str, headers: &[(&str, &str)]) -> Result<Write, Fault> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
-            map.insert(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+            map.insert(
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                value.parse().unwrap(),
+            );
         }
         read(&Method::PUT, path, query, &map)
     }
 
     #[test]
     fn a_transfer_id_may_have_slashes_escaped_or_not() {
-        for path in ["c-0123456789abcdef0/a/b", "c-0123456789abcdef0/a%2Fb", "c-0123456789abcdef0/a%2fb"] {
+        for path in [
+            "c-0123456789abcdef0/a/b",
+            "c-0123456789abcdef0/a%2Fb",
+            "c-0123456789abcdef0/a%2fb",
+        ] {
             assert_eq!(reading(path, "", &[]).unwrap().transfer.as_str(), "a/b");
         }
     }
@@ -124,9 +162,18 @@ mod tests {
             ("c-0123456789abcdef0/a", "started_at=yesterday"),
             ("c-0123456789abcdef0/a", "started_at=-1"),
         ] {
-            assert_eq!(reading(path, query, &[]).unwrap_err().0, StatusCode::BAD_REQUEST, "{path}?{query}");
+            assert_eq!(
+                reading(path, query, &[]).unwrap_err().0,
+                StatusCode::BAD_REQUEST,
+                "{path}?{query}"
+            );
         }
-        let write = reading("c-0123456789abcdef0/a", "account=prod&started_at=2026-01-31T12:00:00Z", &[]).unwrap();
+        let write = reading(
+            "c-0123456789abcdef0/a",
+            "account=prod&started_at=2026-01-31T12:00:00Z",
+            &[],
+        )
+        .unwrap();
         assert_eq!(write.account.as_deref(), Some("prod"));
         assert_eq!(write.started_at, time("1769860800"));
     }
@@ -137,16 +184,26 @@ mod tests {
         for headers in [
             &[("sec-fetch-site", "cross-site")][..],
             &[("sec-fetch-site", "same-site")],
-            &[("origin", "https://evil.example"), ("host", "localhost:10922")],
+            &[
+                ("origin", "https://evil.example"),
+                ("host", "localhost:10922"),
+            ],
             &[("origin", "null"), ("host", "localhost:10922")],
         ] {
-            assert_eq!(reading(path, "", headers).unwrap_err().0, StatusCode::FORBIDDEN, "{headers:?}");
+            assert_eq!(
+                reading(path, "", headers).unwrap_err().0,
+                StatusCode::FORBIDDEN,
+                "{headers:?}"
+            );
         }
         for headers in [
             &[][..],
             &[("sec-fetch-site", "same-origin")],
             &[("sec-fetch-site", "none")],
-            &[("origin", "http://localhost:10922"), ("host", "localhost:10922")],
+            &[
+                ("origin", "http://localhost:10922"),
+                ("host", "localhost:10922"),
+            ],
         ] {
             assert!(reading(path, "", headers).is_ok(), "{headers:?}");
         }

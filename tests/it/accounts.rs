@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
-use aws_transfer_exporter::simulator::{DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, Faults, LifeScript, Settings};
+use simulator::{DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, Faults, LifeScript, Settings};
 use tokio::task::spawn_blocking;
 
 use crate::program::{Running, config, output, program, pytest, text};
@@ -69,13 +69,20 @@ fn write_home(home: &Path, url: &str) {
     // `printf corp | sha1sum` names the cached token of that session.
     let token = "{\"accessToken\":\"sso-token\",\"expiresAt\":\"2099-01-01T00:00:00Z\",\"region\":\"eu-central-1\",\
                  \"startUrl\":\"https://corp.awsapps.com/start\"}";
-    fs::write(home.join(".aws/sso/cache/ee0bfd2552fbd840c02cc48b6e823320543c450f.json"), token).unwrap();
+    fs::write(
+        home.join(".aws/sso/cache/ee0bfd2552fbd840c02cc48b6e823320543c450f.json"),
+        token,
+    )
+    .unwrap();
 }
 
 /// The program with `home`, and STS at `url`.
 fn at_home(home: &Path, url: &str) -> Command {
     let mut command = program();
-    command.env("HOME", home).env("AWS_CONFIG_FILE", home.join(".aws/config")).env("AWS_ENDPOINT_URL_STS", url);
+    command
+        .env("HOME", home)
+        .env("AWS_CONFIG_FILE", home.join(".aws/config"))
+        .env("AWS_ENDPOINT_URL_STS", url);
     command
 }
 
@@ -92,7 +99,12 @@ struct Way {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_way_to_credentials_leads_to_results() {
     let (simulator, url) = simulator(Settings::default()).await;
-    simulator.put_transfer(&connector(1), &transfer(1), files([LifeScript::completed()]), SystemTime::now());
+    simulator.put_transfer(
+        &connector(1),
+        &transfer(1),
+        files([LifeScript::completed()]),
+        SystemTime::now(),
+    );
     let issuer = issuer().await;
     let home = tempfile::tempdir().unwrap();
     write_home(home.path(), &issuer.url);
@@ -103,14 +115,39 @@ async fn each_way_to_credentials_leads_to_results() {
             ("AWS_SECRET_ACCESS_KEY", DEMO_SECRET_ACCESS_KEY.to_owned()),
         ]
     };
-    let way = |says, entry, environment, asked| Way { says, entry, environment, asked };
-    for Way { says, entry, environment, asked } in [
+    let way = |says, entry, environment, asked| Way {
+        says,
+        entry,
+        environment,
+        asked,
+    };
+    for Way {
+        says,
+        entry,
+        environment,
+        asked,
+    } in [
         way("The environment.", "", keys(), ""),
         way("A profile with keys.", "profile: keys", vec![], ""),
-        way("A profile with a role over another profile.", "profile: chained", vec![], "ExternalId=from-profile"),
+        way(
+            "A profile with a role over another profile.",
+            "profile: chained",
+            vec![],
+            "ExternalId=from-profile",
+        ),
         way("A profile with a process.", "profile: process", vec![], ""),
-        way("A profile with a web identity.", "profile: irsa", vec![], "WebIdentityToken=web-identity-token"),
-        way("A profile with SSO, whose token is cached.", "profile: sso", vec![], "x-amz-sso_bearer_token: sso-token"),
+        way(
+            "A profile with a web identity.",
+            "profile: irsa",
+            vec![],
+            "WebIdentityToken=web-identity-token",
+        ),
+        way(
+            "A profile with SSO, whose token is cached.",
+            "profile: sso",
+            vec![],
+            "x-amz-sso_bearer_token: sso-token",
+        ),
         way(
             "A web identity in the environment (IRSA).",
             "",
@@ -124,7 +161,10 @@ async fn each_way_to_credentials_leads_to_results() {
             "The container's endpoint, with a token in a file (EKS Pod Identity, ECS).",
             "",
             vec![
-                ("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/v1/credentials", issuer.url)),
+                (
+                    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+                    format!("{}/v1/credentials", issuer.url),
+                ),
                 ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", at("pod-token")),
             ],
             "authorization: pod-token",
@@ -145,14 +185,30 @@ async fn each_way_to_credentials_leads_to_results() {
         let ended = spawn_blocking(move || {
             let (_folder, file) = config(&text);
             let (connector, transfer) = (connector(1).to_string(), transfer(1).to_string());
-            output(command.args(["results", &connector, &transfer, &format!("--config.file={}", file.display())]))
+            output(command.args([
+                "results",
+                &connector,
+                &transfer,
+                &format!("--config.file={}", file.display()),
+            ]))
         })
         .await
         .unwrap();
-        assert_eq!(ended.status.code(), Some(0), "{says} {}", self::text(&ended.stderr));
-        let seen: Vec<_> = issuer.seen()[before..].iter().map(|seen| seen.head.clone() + &seen.body).collect();
+        assert_eq!(
+            ended.status.code(),
+            Some(0),
+            "{says} {}",
+            self::text(&ended.stderr)
+        );
+        let seen: Vec<_> = issuer.seen()[before..]
+            .iter()
+            .map(|seen| seen.head.clone() + &seen.body)
+            .collect();
         assert!(asked.is_empty() == seen.is_empty(), "{says} {seen:#?}");
-        assert!(seen.iter().all(|seen| seen.contains(asked)), "{says} {seen:#?}");
+        assert!(
+            seen.iter().all(|seen| seen.contains(asked)),
+            "{says} {seen:#?}"
+        );
     }
 }
 
@@ -161,9 +217,15 @@ fn several(url: &str, accounts: &[(&str, &str, &str)]) -> String {
     let mut text = "collector:\n  min_refresh_interval: 1ms\n  max_refresh_interval: 1ms\n  requests_per_second: 1000\naccounts:\n".to_owned();
     let mut transfers = "transfers:\n".to_owned();
     for (name, region, profile) in accounts {
-        let _ = writeln!(text, "  - {{name: {name}, region: {region}, profile: {profile}, endpoint_url: '{url}'}}");
+        let _ = writeln!(
+            text,
+            "  - {{name: {name}, region: {region}, profile: {profile}, endpoint_url: '{url}'}}"
+        );
         let (connector, transfer) = (connector(1), transfer(1));
-        let _ = writeln!(transfers, "  - {{account: {name}, connector_id: {connector}, transfer_id: {transfer}}}");
+        let _ = writeln!(
+            transfers,
+            "  - {{account: {name}, connector_id: {connector}, transfer_id: {transfer}}}"
+        );
     }
     text + &transfers
 }
@@ -175,7 +237,12 @@ async fn scrape(exporter: &Running) -> Exposition {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_accounts_and_regions_are_read_by_one_process() {
     let (simulator, url) = simulator(Settings::default()).await;
-    simulator.put_transfer(&connector(1), &transfer(1), files([LifeScript::stuck_queued()]), SystemTime::now());
+    simulator.put_transfer(
+        &connector(1),
+        &transfer(1),
+        files([LifeScript::stuck_queued()]),
+        SystemTime::now(),
+    );
     let issuer = issuer().await;
     let home = tempfile::tempdir().unwrap();
     write_home(home.path(), &issuer.url);
@@ -188,12 +255,21 @@ async fn many_accounts_and_regions_are_read_by_one_process() {
     ];
     let (_folder, file) = config(&several(&url, &accounts));
     let flag = format!("--config.file={}", file.display());
-    let exporter = Running::start(at_home(home.path(), &issuer.url).args([&flag, "--web.listen-address=127.0.0.1:0"]));
+    let exporter = Running::start(
+        at_home(home.path(), &issuer.url).args([&flag, "--web.listen-address=127.0.0.1:0"]),
+    );
     let told = scrape(&exporter).await;
     for (name, region, _) in accounts {
-        let labels = [format!("aws_account=\"{name}\""), format!("aws_region=\"{region}\"")];
+        let labels = [
+            format!("aws_account=\"{name}\""),
+            format!("aws_region=\"{region}\""),
+        ];
         let labels: Vec<_> = labels.iter().map(String::as_str).collect();
-        assert_eq!(told.sum("aws_transfer_exporter_account_up", &labels), 1.0, "{name}");
+        assert_eq!(
+            told.sum("aws_transfer_exporter_account_up", &labels),
+            1.0,
+            "{name}"
+        );
         assert_eq!(told.sum("aws_transfer_results_up", &labels), 1.0, "{name}");
     }
     exporter.terminate();
@@ -220,15 +296,27 @@ fn write_process(home: &Path, lifetime_seconds: u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_that_expire_within_seconds_are_refreshed_without_a_failed_look() {
     let (simulator, url) = simulator(Settings::default()).await;
-    simulator.put_transfer(&connector(1), &transfer(1), files([LifeScript::stuck_queued()]), SystemTime::now());
+    simulator.put_transfer(
+        &connector(1),
+        &transfer(1),
+        files([LifeScript::stuck_queued()]),
+        SystemTime::now(),
+    );
     let home = tempfile::tempdir().unwrap();
     // The SDK wants new ones ten seconds before: these are renewed after two.
     write_process(home.path(), 12);
     let (_folder, file) = config(&several(&url, &[("prod", "eu-central-1", "short")]));
     let flag = format!("--config.file={}", file.display());
-    let exporter =
-        Running::start(at_home(home.path(), "http://127.0.0.1:1").args([&flag, "--web.listen-address=127.0.0.1:0"]));
-    let runs = || fs::read_to_string(home.path().join("runs")).unwrap_or_default().lines().count();
+    let exporter = Running::start(
+        at_home(home.path(), "http://127.0.0.1:1")
+            .args([&flag, "--web.listen-address=127.0.0.1:0"]),
+    );
+    let runs = || {
+        fs::read_to_string(home.path().join("runs"))
+            .unwrap_or_default()
+            .lines()
+            .count()
+    };
     let deadline = Instant::now() + Duration::from_mins(1);
     while runs() < 4 {
         let told = scrape(&exporter).await;
@@ -239,38 +327,71 @@ async fn credentials_that_expire_within_seconds_are_refreshed_without_a_failed_l
     }
     let told = scrape(&exporter).await;
     let requests = "aws_transfer_exporter_api_requests_total";
-    assert_eq!(told.sum(requests, &["outcome=\"ok\""]), told.sum(requests, &[]), "no attempt failed");
+    assert_eq!(
+        told.sum(requests, &["outcome=\"ok\""]),
+        told.sum(requests, &[]),
+        "no attempt failed"
+    );
     exporter.terminate();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_accounts_credentials_are_a_metric_and_one_record_and_heal_by_themselves() {
     let (simulator, url) = simulator(Settings::default()).await;
-    simulator.put_transfer(&connector(1), &transfer(1), files([LifeScript::stuck_queued()]), SystemTime::now());
+    simulator.put_transfer(
+        &connector(1),
+        &transfer(1),
+        files([LifeScript::stuck_queued()]),
+        SystemTime::now(),
+    );
     let home = tempfile::tempdir().unwrap();
     write_process(home.path(), 1);
     fs::write(home.path().join("broken"), "").unwrap();
-    let accounts = [("bad", "eu-central-1", "short"), ("good", "eu-west-1", "keys")];
+    let accounts = [
+        ("bad", "eu-central-1", "short"),
+        ("good", "eu-west-1", "keys"),
+    ];
     let (_folder, file) = config(&several(&url, &accounts));
     let flag = format!("--config.file={}", file.display());
-    let exporter =
-        Running::start(at_home(home.path(), "http://127.0.0.1:1").args([&flag, "--web.listen-address=127.0.0.1:0"]));
+    let exporter = Running::start(
+        at_home(home.path(), "http://127.0.0.1:1")
+            .args([&flag, "--web.listen-address=127.0.0.1:0"]),
+    );
     let up = |told: &Exposition, name: &str| {
-        told.sum("aws_transfer_exporter_account_up", &[&format!("aws_account=\"{name}\"")])
+        told.sum(
+            "aws_transfer_exporter_account_up",
+            &[&format!("aws_account=\"{name}\"")],
+        )
     };
     for _ in 0..5 {
         let told = scrape(&exporter).await;
         assert_eq!((up(&told, "bad"), up(&told, "good")), (0.0, 1.0));
-        assert_eq!(told.sum("aws_transfer_results_up", &["aws_account=\"good\""]), 1.0, "the other is read");
+        assert_eq!(
+            told.sum("aws_transfer_results_up", &["aws_account=\"good\""]),
+            1.0,
+            "the other is read"
+        );
     }
     // The record is written at the end of the sweep, which may be after the scrape.
     let first = exporter.wait_for("results could not be read", "results could not be read");
-    assert!(first.contains("aws_account=bad") && first.contains("kind=credentials_unavailable"), "{first}");
+    assert!(
+        first.contains("aws_account=bad") && first.contains("kind=credentials_unavailable"),
+        "{first}"
+    );
     let again = exporter.drain_log();
-    assert!(!again.iter().any(|line| line.contains("results could not be read")), "said once: {again:#?}");
+    assert!(
+        !again
+            .iter()
+            .any(|line| line.contains("results could not be read")),
+        "said once: {again:#?}"
+    );
     fs::remove_file(home.path().join("broken")).unwrap();
     let told = scrape(&exporter).await;
-    assert_eq!((up(&told, "bad"), up(&told, "good")), (1.0, 1.0), "healed at the next scrape");
+    assert_eq!(
+        (up(&told, "bad"), up(&told, "good")),
+        (1.0, 1.0),
+        "healed at the next scrape"
+    );
     let healed = exporter.wait_for("credentials are good again", "credentials are good again");
     assert!(healed.contains("aws_account=bad"), "{healed}");
     exporter.terminate();
@@ -280,16 +401,32 @@ async fn one_accounts_credentials_are_a_metric_and_one_record_and_heal_by_themse
 #[tokio::test(flavor = "multi_thread")]
 async fn what_aws_denies_to_good_credentials_leaves_the_account_up() {
     let (simulator, url) = simulator(Settings::default()).await;
-    simulator.put_transfer(&connector(1), &transfer(1), files([LifeScript::stuck_queued()]), SystemTime::now());
-    simulator.set_faults(Faults { access_denied: true, ..Faults::default() });
+    simulator.put_transfer(
+        &connector(1),
+        &transfer(1),
+        files([LifeScript::stuck_queued()]),
+        SystemTime::now(),
+    );
+    simulator.set_faults(Faults {
+        access_denied: true,
+        ..Faults::default()
+    });
     let home = tempfile::tempdir().unwrap();
     write_process(home.path(), 3_600);
     let (_folder, file) = config(&several(&url, &[("one", "eu-west-1", "keys")]));
     let flag = format!("--config.file={}", file.display());
-    let exporter =
-        Running::start(at_home(home.path(), "http://127.0.0.1:1").args([&flag, "--web.listen-address=127.0.0.1:0"]));
+    let exporter = Running::start(
+        at_home(home.path(), "http://127.0.0.1:1")
+            .args([&flag, "--web.listen-address=127.0.0.1:0"]),
+    );
     let told = scrape(&exporter).await;
-    assert_eq!(told.sum("aws_transfer_exporter_api_requests_total", &["outcome=\"denied\""]), 1.0);
+    assert_eq!(
+        told.sum(
+            "aws_transfer_exporter_api_requests_total",
+            &["outcome=\"denied\""]
+        ),
+        1.0
+    );
     assert_eq!(told.sum("aws_transfer_results_up", &[]), 0.0);
     assert_eq!(told.sum("aws_transfer_exporter_account_up", &[]), 1.0);
     exporter.terminate();
@@ -298,5 +435,9 @@ async fn what_aws_denies_to_good_credentials_leaves_the_account_up() {
 #[test]
 #[ignore = "needs moto; tests/run brings it"]
 fn moto_gives_the_role_and_tells_the_caller() {
-    pytest("accounts", &["."], ("EXPORTER", env!("CARGO_BIN_EXE_aws-transfer-exporter")));
+    pytest(
+        "accounts",
+        &["."],
+        ("EXPORTER", env!("CARGO_BIN_EXE_aws-transfer-exporter")),
+    );
 }

@@ -1,11 +1,10 @@
-//! The import rules of ARCHITECTURE.md, read off the source.
+//! The import rules of ARCHITECTURE.md that Cargo does not enforce, read from the source.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The modules of each floor, from the lowest. A module may use floors below its own, and itself.
-const FLOORS: [&[&str]; 6] = [
-    &["model"],
+/// The modules of each floor, from the lowest. A module imports floors below its own, and itself.
+const FLOORS: [&[&str]; 5] = [
     &["config", "metrics", "tracker"],
     &["store", "transfer"],
     &["collector", "web", "discovery"],
@@ -13,15 +12,15 @@ const FLOORS: [&[&str]; 6] = [
     &["main", "lib"],
 ];
 
-/// Beside the floors: it knows the model alone.
-const SIMULATOR: &str = "simulator";
+/// The floor whose modules wire the others, and import each other.
+const WIRING: usize = 3;
 
 struct Source {
     /// The path below `src`, with slashes.
     path: String,
     module: String,
-    /// The lines without comments, the tests left out.
-    lines: Vec<String>,
+    /// The code without comments and inline tests.
+    code: String,
 }
 
 fn sources() -> Vec<Source> {
@@ -29,7 +28,11 @@ fn sources() -> Vec<Source> {
     let mut files = Vec::new();
     collect(&root, &mut files);
     let sources: Vec<_> = files.iter().map(|file| read(&root, file)).collect();
-    assert!(sources.len() > 40, "only {} files were found", sources.len());
+    assert!(
+        sources.len() > 40,
+        "only {} files were found",
+        sources.len()
+    );
     sources
 }
 
@@ -45,12 +48,26 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 fn read(root: &Path, file: &Path) -> Source {
-    let path = file.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
-    let module = path.split('/').next().unwrap().trim_end_matches(".rs").to_owned();
+    let path = file.strip_prefix(root).unwrap().to_str().unwrap();
+    let path = path.replace('\\', "/");
+    let module = path.split('/').next().unwrap().trim_end_matches(".rs");
     let text = fs::read_to_string(file).unwrap();
     let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//")).map(Into::into).collect();
-    Source { path, module, lines }
+    let lines = code
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    Source {
+        module: module.to_owned(),
+        code: lines.collect::<Vec<_>>().join("\n"),
+        path,
+    }
+}
+
+/// Sources that ship, without their tests.
+fn shipped() -> impl Iterator<Item = Source> {
+    sources()
+        .into_iter()
+        .filter(|source| !is_test(&source.path))
 }
 
 fn is_test(path: &str) -> bool {
@@ -59,39 +76,102 @@ fn is_test(path: &str) -> bool {
 }
 
 fn floor(module: &str) -> usize {
-    FLOORS.iter().position(|floor| floor.contains(&module)).unwrap_or_else(|| panic!("`{module}` stands on no floor"))
+    FLOORS
+        .iter()
+        .position(|floor| floor.contains(&module))
+        .unwrap_or_else(|| panic!("`{module}` stands on no floor"))
 }
 
-/// Modules of the crate that a line names: `crate::web::...` and `use crate::{...}` alike.
-fn named(line: &str) -> impl Iterator<Item = &str> {
-    line.split("crate::").skip(1).map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap())
+/// Modules of the crate that `code` names, by `crate::web::...` or as a member of `crate::{...}`.
+fn imports(code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for rest in code.split("crate::").skip(1) {
+        if let Some(group) = rest.strip_prefix('{') {
+            found.extend(members(group).into_iter().map(identifier));
+        } else {
+            found.push(identifier(rest));
+        }
+    }
+    found.retain(|name| !name.is_empty());
+    found
+}
+
+/// The members of a group of imports, whose opening brace `text` follows.
+fn members(text: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut found) = (0, 0, Vec::new());
+    for (at, c) in text.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => {
+                found.push(text[start..at].trim());
+                return found;
+            }
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                found.push(text[start..at].trim());
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    panic!("an import group is not closed: {text}")
+}
+
+fn identifier(text: &str) -> String {
+    text.chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect()
 }
 
 #[test]
-fn a_module_uses_only_floors_below_its_own() {
-    for source in sources().iter().filter(|source| !is_test(&source.path)) {
-        for line in &source.lines {
-            for used in named(line).filter(|used| !used.is_empty() && *used != source.module) {
-                let allowed = if source.module == SIMULATOR {
-                    used == "model"
-                } else if used == SIMULATOR {
-                    source.module == "cli"
-                } else {
-                    // The fourth floor is one: it wires, and its parts call each other.
-                    let (own, other) = (floor(&source.module), floor(used));
-                    other < own || (own == 4 && other == 4)
-                };
-                assert!(allowed, "src/{}: `{}` reaches up or sideways", source.path, line.trim());
+fn imports_are_found_in_paths_and_in_groups() {
+    let code = "use crate::web::{self, Page};\nuse crate::{\n    config::{Plan, Digest},\n    model,\n};\nlet x = crate::app::clock();";
+    assert_eq!(imports(code), ["web", "config", "model", "app"]);
+}
+
+#[test]
+fn a_module_imports_only_floors_below_its_own() {
+    for source in shipped() {
+        for used in imports(&source.code) {
+            if used == source.module || source.path == "lib.rs" {
+                continue;
             }
+            let (importer, imported) = (floor(&source.module), floor(&used));
+            assert!(
+                imported < importer || (importer == WIRING && imported == WIRING),
+                "src/{} imports `{used}`, which is not on a lower floor",
+                source.path
+            );
         }
     }
 }
 
 #[test]
-fn every_crate_group_is_named_where_it_belongs_alone() {
+fn only_the_command_line_uses_the_simulator() {
+    for source in sources().iter().filter(|source| source.module != "cli") {
+        let used = source.code.contains("simulator::");
+        assert!(
+            !used || is_test(&source.path),
+            "src/{} uses the simulator",
+            source.path
+        );
+    }
+}
+
+#[test]
+fn each_group_of_crates_is_used_by_its_module_alone() {
     let rules: [(&[&str], &[&str]); 5] = [
-        (&["aws_config", "aws_sdk", "aws_smithy", "aws_credential", "aws_types"], &["transfer"]),
-        (&["hyper::", "hyper_util"], &["web", "simulator"]),
+        (
+            &[
+                "aws_config",
+                "aws_sdk",
+                "aws_smithy",
+                "aws_credential",
+                "aws_types",
+            ],
+            &["transfer"],
+        ),
+        (&["hyper::", "hyper_util", "axum", "tower"], &["web"]),
         (&["prometheus::"], &["metrics"]),
         (&["serde_yaml", "saphyr_parser"], &["config"]),
         (&["redb::", "postcard"], &["store"]),
@@ -101,9 +181,14 @@ fn every_crate_group_is_named_where_it_belongs_alone() {
             if modules.contains(&source.module.as_str()) {
                 continue;
             }
-            for line in &source.lines {
+            for line in source.code.lines() {
                 let found = crates.iter().find(|name| line.contains(*name));
-                assert!(found.is_none(), "src/{}: `{}` names {found:?}", source.path, line.trim());
+                assert!(
+                    found.is_none(),
+                    "src/{}: `{}` names {found:?}",
+                    source.path,
+                    line.trim()
+                );
             }
         }
     }
@@ -111,34 +196,33 @@ fn every_crate_group_is_named_where_it_belongs_alone() {
 
 #[test]
 fn only_the_upper_floors_read_a_clock() {
-    for source in sources().iter().filter(|source| !is_test(&source.path)) {
-        let upper = source.module != SIMULATOR && floor(&source.module) >= 3;
-        // A timer is a clock.
-        let own = ["simulator/testing.rs", "simulator/punctual.rs"].contains(&source.path.as_str());
-        for line in source.lines.iter().filter(|_| !upper && !own) {
+    for source in shipped().filter(|source| floor(&source.module) < 2) {
+        for line in source.code.lines() {
             let reads = line.contains("Instant::now") || line.contains("SystemTime::now");
-            assert!(!reads, "src/{}: `{}` reads a clock", source.path, line.trim());
+            assert!(
+                !reads,
+                "src/{}: `{}` reads a clock",
+                source.path,
+                line.trim()
+            );
         }
     }
 }
 
 #[test]
-fn the_model_knows_no_runtime_and_the_core_is_not_async() {
-    for source in sources().iter().filter(|source| !is_test(&source.path)) {
-        for line in &source.lines {
-            if source.module == "model" {
-                assert!(!line.contains("tokio"), "src/{}: {line}", source.path);
-            }
-            if floor_or_none(&source.module).is_some_and(|floor| floor < 2) {
-                assert!(!line.contains("async ") && !line.contains(".await"), "src/{}: {line}", source.path);
-                let reads_a_file = line.contains("std::fs") && source.path != "config/load.rs";
-                let opens_a_socket = ["TcpStream", "TcpListener", "UdpSocket"].iter().any(|name| line.contains(name));
-                assert!(!reads_a_file && !opens_a_socket, "src/{}: {line}", source.path);
-            }
+fn the_core_is_not_async_and_does_no_io() {
+    for source in shipped().filter(|source| floor(&source.module) == 0) {
+        for line in source.code.lines() {
+            let waits = line.contains("async ") || line.contains(".await");
+            let reads_a_file = line.contains("std::fs") && source.path != "config/load.rs";
+            let opens_a_socket = ["TcpStream", "TcpListener", "UdpSocket"]
+                .iter()
+                .any(|name| line.contains(name));
+            assert!(
+                !waits && !reads_a_file && !opens_a_socket,
+                "src/{}: {line}",
+                source.path
+            );
         }
     }
-}
-
-fn floor_or_none(module: &str) -> Option<usize> {
-    FLOORS.iter().position(|floor| floor.contains(&module))
 }

@@ -7,5 +7,9 @@ use crate::program::{pytest, simulate};
 fn boto3_takes_the_simulator_for_the_endpoint() {
     let simulator = simulate();
     let endpoint = format!("http://{}", simulator.address);
-    pytest("boto3", &["test_simulator.py", "test_discovery.py"], ("SIMULATOR_ENDPOINT", &endpoint));
+    pytest(
+        "boto3",
+        &["test_simulator.py", "test_discovery.py"],
+        ("SIMULATOR_ENDPOINT", &endpoint),
+    );
 }

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use aws_transfer_exporter::simulator::Operation::{
-    self, DescribeConnector, GetQueueAttributes, ListConnectors, ListFileTransferResults, LookupEvents,
+use simulator::Operation::{
+    self, DescribeConnector, GetQueueAttributes, ListConnectors, ListFileTransferResults,
+    LookupEvents,
 };
-use aws_transfer_exporter::simulator::{ConnectorSpec, Faults, LifeScript, Protocol, Settings};
+use simulator::{ConnectorSpec, Faults, LifeScript, Protocol, Settings};
 use tokio::task::spawn_blocking;
 
 use crate::program::{config, output, signing_program, text};
@@ -23,10 +24,25 @@ async fn sts(seconds: u64, status: u16, body: &'static str) -> Endpoint {
     let then = SystemTime::now() - Duration::from_secs(seconds);
     let date = humantime::format_rfc3339_seconds(then).to_string();
     // `2026-01-31T12:00:00Z`; the day of the week is read and not checked.
-    let (year, month, day) = (&date[..4], date[5..7].parse::<usize>().unwrap(), &date[8..10]);
-    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let date = format!("Mon, {day} {} {year} {} GMT", months[month - 1], &date[11..19]);
-    Endpoint::scripted([Step::Answer(http(status, &format!("content-type: text/xml\r\ndate: {date}\r\n"), body))]).await
+    let (year, month, day) = (
+        &date[..4],
+        date[5..7].parse::<usize>().unwrap(),
+        &date[8..10],
+    );
+    let months = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let date = format!(
+        "Mon, {day} {} {year} {} GMT",
+        months[month - 1],
+        &date[11..19]
+    );
+    Endpoint::scripted([Step::Answer(http(
+        status,
+        &format!("content-type: text/xml\r\ndate: {date}\r\n"),
+        body,
+    ))])
+    .await
 }
 
 async fn check(text: String, sts: &Endpoint) -> (Option<i32>, String) {
@@ -34,32 +50,64 @@ async fn check(text: String, sts: &Endpoint) -> (Option<i32>, String) {
     spawn_blocking(move || {
         let (_folder, file) = config(&text);
         let flag = format!("--config.file={}", file.display());
-        let ended = output(signing_program().env("AWS_ENDPOINT_URL_STS", url).args(["check", "--live", &flag]));
-        (ended.status.code(), self::text(&ended.stdout) + &self::text(&ended.stderr))
+        let ended = output(
+            signing_program()
+                .env("AWS_ENDPOINT_URL_STS", url)
+                .args(["check", "--live", &flag]),
+        );
+        (
+            ended.status.code(),
+            self::text(&ended.stdout) + &self::text(&ended.stderr),
+        )
     })
     .await
     .unwrap()
 }
 
 fn accounts(names: &[&str], url: &str) -> String {
-    let entry = |name: &&str| format!("  - name: {name}\n    region: eu-central-1\n    endpoint_url: {url}\n");
+    let entry = |name: &&str| {
+        format!("  - name: {name}\n    region: eu-central-1\n    endpoint_url: {url}\n")
+    };
     format!("accounts:\n{}", names.iter().map(entry).collect::<String>())
 }
 
 fn denied(operations: &[Operation]) -> Faults {
-    Faults { access_denied_operations: operations.to_vec(), ..Faults::default() }
+    Faults {
+        access_denied_operations: operations.to_vec(),
+        ..Faults::default()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_check_is_a_line_and_what_is_bad_exits_1() {
     let (simulator, url) = simulator(Settings::default()).await;
     let now = SystemTime::now();
-    simulator.put_transfer(&connector(1), &transfer(1), files([LifeScript::completed()]), now);
-    simulator.add_connector(connector(2), ConnectorSpec { protocol: Protocol::As2, ..ConnectorSpec::default() });
-    let transfers =
-        |n: usize| format!("transfers:\n  - connector_id: {}\n    transfer_id: {}\n", connector(n), transfer(1));
+    simulator.put_transfer(
+        &connector(1),
+        &transfer(1),
+        files([LifeScript::completed()]),
+        now,
+    );
+    simulator.add_connector(
+        connector(2),
+        ConnectorSpec {
+            protocol: Protocol::As2,
+            ..ConnectorSpec::default()
+        },
+    );
+    let transfers = |n: usize| {
+        format!(
+            "transfers:\n  - connector_id: {}\n    transfer_id: {}\n",
+            connector(n),
+            transfer(1)
+        )
+    };
     let one = |n: usize| accounts(&["prod"], &url) + &transfers(n);
-    let named = format!("{}connectors:\n  - id: {}\n    name: acme\n", one(1), connector(3));
+    let named = format!(
+        "{}connectors:\n  - id: {}\n    name: acme\n",
+        one(1),
+        connector(3)
+    );
     let everything = format!(
         "{}discovery:\n  connectors:\n    - {{}}\n  cloudtrail:\n    - endpoint_url: {url}\n  events:\n    - queue_url: {}\n      endpoint_url: {url}\n",
         one(1),
@@ -84,7 +132,9 @@ async fn each_check_is_a_line_and_what_is_bad_exits_1() {
             one(9),
             Faults::default(),
             1,
-            &["problem  connector                         c-00000000000000009: not in this AWS account and Region"],
+            &[
+                "problem  connector                         c-00000000000000009: not in this AWS account and Region",
+            ],
         ),
         (
             "A named one that is not there.",
@@ -108,7 +158,10 @@ async fn each_check_is_a_line_and_what_is_bad_exits_1() {
             one(1),
             denied(&[ListFileTransferResults]),
             1,
-            &["missing  transfer:ListFileTransferResults  c-00000000000000001", "AWS: 1 missing or wrong"],
+            &[
+                "missing  transfer:ListFileTransferResults  c-00000000000000001",
+                "AWS: 1 missing or wrong",
+            ],
         ),
         (
             "One that only this check wants.",
@@ -132,7 +185,12 @@ async fn each_check_is_a_line_and_what_is_bad_exits_1() {
         (
             "Every source, and no permission.",
             everything,
-            denied(&[ListConnectors, DescribeConnector, GetQueueAttributes, LookupEvents]),
+            denied(&[
+                ListConnectors,
+                DescribeConnector,
+                GetQueueAttributes,
+                LookupEvents,
+            ]),
             1,
             &[
                 "missing  transfer:ListConnectors",
@@ -156,17 +214,29 @@ async fn each_check_is_a_line_and_what_is_bad_exits_1() {
 async fn a_clock_that_is_off_is_said_before_aws_refuses_it() {
     let (_simulator, url) = simulator(Settings::default()).await;
     let text = accounts(&["prod"], &url) + "discovery:\n  connectors:\n    - {}\n";
-    for (seconds, code, line) in [(10, 0, "ok       clock"), (120, 0, "warning  clock"), (600, 1, "problem  clock")] {
+    for (seconds, code, line) in [
+        (10, 0, "ok       clock"),
+        (120, 0, "warning  clock"),
+        (600, 1, "problem  clock"),
+    ] {
         let (ended, said) = check(text.clone(), &sts(seconds, 200, CALLER).await).await;
         assert_eq!(ended, Some(code), "{said}");
-        assert!(said.contains(line) && said.contains("ahead of AWS's"), "{seconds}: {said}");
+        assert!(
+            said.contains(line) && said.contains("ahead of AWS's"),
+            "{seconds}: {said}"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_account_is_checked_whatever_came_of_those_before() {
     let (simulator, url) = simulator(Settings::default()).await;
-    simulator.put_transfer(&connector(1), &transfer(1), files([LifeScript::completed()]), SystemTime::now());
+    simulator.put_transfer(
+        &connector(1),
+        &transfer(1),
+        files([LifeScript::completed()]),
+        SystemTime::now(),
+    );
     let text = format!(
         "{}  - name: lost\ntransfers:\n  - account: b\n    connector_id: {}\n    transfer_id: {}\n",
         accounts(&["a", "b"], &url),
@@ -175,7 +245,11 @@ async fn each_account_is_checked_whatever_came_of_those_before() {
     );
     // The first account's credentials have expired.
     let sts = Endpoint::answering(move |at, _| {
-        let (status, body) = if at == 0 { (403, EXPIRED) } else { (200, CALLER) };
+        let (status, body) = if at == 0 {
+            (403, EXPIRED)
+        } else {
+            (200, CALLER)
+        };
         Step::Answer(http(status, "content-type: text/xml\r\n", body))
     })
     .await;
@@ -185,8 +259,17 @@ async fn each_account_is_checked_whatever_came_of_those_before() {
         let rest = said.split_once(&format!("account {name}\n")).unwrap().1;
         rest.split("\naccount ").next().unwrap().to_owned()
     };
-    assert!(of("a").contains("problem  sts:GetCallerIdentity  the credentials have expired"), "{said}");
+    assert!(
+        of("a").contains("problem  sts:GetCallerIdentity  the credentials have expired"),
+        "{said}"
+    );
     assert!(of("a").contains("nothing else is tried"), "{said}");
-    assert!(of("b").contains("ok       transfer:ListFileTransferResults"), "{said}");
-    assert!(said.contains("problem  region  account `lost`: no Region is known"), "{said}");
+    assert!(
+        of("b").contains("ok       transfer:ListFileTransferResults"),
+        "{said}"
+    );
+    assert!(
+        said.contains("problem  region  account `lost`: no Region is known"),
+        "{said}"
+    );
 }

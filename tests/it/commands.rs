@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, SystemTime};
 
 use aws_transfer_exporter::metrics::families::{self, Kind, Source};
-use aws_transfer_exporter::simulator::{Faults, FileScript, LifeScript, Operation, Settings};
+use simulator::{Faults, FileScript, LifeScript, Operation, Settings};
 use tokio::task::spawn_blocking;
 
 use crate::program::{Running, config, config_text, output, program, signing_program, text};
@@ -17,11 +17,20 @@ fn pair(n: usize) -> (String, String) {
 #[test]
 fn version_and_help_are_there_and_bad_usage_is_2() {
     let version = output(program().arg("--version"));
-    assert_eq!(text(&version.stdout), format!("aws-transfer-exporter {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        text(&version.stdout),
+        format!("aws-transfer-exporter {}\n", env!("CARGO_PKG_VERSION"))
+    );
     let help = text(&output(program().arg("--help")).stdout);
-    for word in
-        ["--config.file", "--web.listen-address", "--web.telemetry-path", "--log.level", "--log.format", "demo", "once"]
-    {
+    for word in [
+        "--config.file",
+        "--web.listen-address",
+        "--web.telemetry-path",
+        "--log.level",
+        "--log.format",
+        "demo",
+        "once",
+    ] {
         assert!(help.contains(word), "{word}: {help}");
     }
     for bad in [
@@ -31,23 +40,36 @@ fn version_and_help_are_there_and_bad_usage_is_2() {
         &["results", "c-1", "t"],
         &["--web.telemetry-path=x"],
     ] {
-        assert_eq!(output(program().args(bad)).status.code(), Some(2), "{bad:?}");
+        assert_eq!(
+            output(program().args(bad)).status.code(),
+            Some(2),
+            "{bad:?}"
+        );
     }
 }
 
 #[test]
 fn check_prints_every_problem_and_exits_1() {
-    let (_folder, file) = config("transfers:\n  - connector_id: c-1\n    transfer_id: a b\nnonsense: 1\n");
+    let (_folder, file) =
+        config("transfers:\n  - connector_id: c-1\n    transfer_id: a b\nnonsense: 1\n");
     let flag = format!("--config.file={}", file.display());
     let checked = output(program().args(["check", &flag]));
     let printed = text(&checked.stdout);
     assert_eq!(checked.status.code(), Some(1));
-    for place in [":2: `transfers[0].connector_id`", ":3: `transfers[0].transfer_id`", ":4: `nonsense`"] {
+    for place in [
+        ":2: `transfers[0].connector_id`",
+        ":3: `transfers[0].transfer_id`",
+        ":4: `nonsense`",
+    ] {
         assert!(printed.contains(place), "{place}: {printed}");
     }
     let good = format!("--config.file={}/example.yml", env!("CARGO_MANIFEST_DIR"));
     let mut command = program();
-    for name in fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/example.yml")).unwrap().split("${").skip(1) {
+    for name in fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/example.yml"))
+        .unwrap()
+        .split("${")
+        .skip(1)
+    {
         command.env(name.split('}').next().unwrap(), "value");
     }
     let checked = output(command.args(["check", &good]));
@@ -57,10 +79,17 @@ fn check_prints_every_problem_and_exits_1() {
 #[test]
 fn a_missing_configuration_is_said_once_with_a_hint() {
     for command in [&[][..], &["once"], &["check"]] {
-        let ended = output(program().args(command).arg("--config.file=/does/not/exist.yml"));
+        let ended = output(
+            program()
+                .args(command)
+                .arg("--config.file=/does/not/exist.yml"),
+        );
         let said = text(&ended.stdout) + &text(&ended.stderr);
         assert_eq!(ended.status.code(), Some(1), "{command:?}: {said}");
-        assert!(said.contains("/does/not/exist.yml: no such file") && said.contains("hint:"), "{said}");
+        assert!(
+            said.contains("/does/not/exist.yml: no such file") && said.contains("hint:"),
+            "{said}"
+        );
     }
 }
 
@@ -72,22 +101,34 @@ fn a_port_in_use_is_said_once_with_a_hint() {
     let said = text(&ended.stderr);
     assert_eq!(ended.status.code(), Some(1));
     assert_eq!(said.matches("in use").count(), 1, "{said}");
-    assert!(said.contains(&address.to_string()) && said.contains("hint: another process"), "{said}");
+    assert!(
+        said.contains(&address.to_string()) && said.contains("hint: another process"),
+        "{said}"
+    );
 }
 
 #[test]
 fn an_account_without_a_region_says_how_to_set_one() {
-    let (_folder, file) = config("transfers:\n  - connector_id: c-0123456789abcdef0\n    transfer_id: a\n");
+    let (_folder, file) =
+        config("transfers:\n  - connector_id: c-0123456789abcdef0\n    transfer_id: a\n");
     let ended = output(program().args(["once", &format!("--config.file={}", file.display())]));
     let said = text(&ended.stderr);
     assert_eq!(ended.status.code(), Some(1));
-    assert!(said.contains("account `default`: no Region is known") && said.contains("AWS_REGION"), "{said}");
+    assert!(
+        said.contains("account `default`: no Region is known") && said.contains("AWS_REGION"),
+        "{said}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn once_exits_3_for_a_failed_file_1_for_an_unknown_or_unread_one_and_0_else() {
     let (simulator, url) = simulator(Settings::default()).await;
-    simulator.put_transfer(&connector(1), &transfer(1), files([LifeScript::completed()]), SystemTime::now());
+    simulator.put_transfer(
+        &connector(1),
+        &transfer(1),
+        files([LifeScript::completed()]),
+        SystemTime::now(),
+    );
     simulator.put_transfer(
         &connector(1),
         &transfer(2),
@@ -98,9 +139,15 @@ async fn once_exits_3_for_a_failed_file_1_for_an_unknown_or_unread_one_and_0_els
         spawn_blocking(move || {
             let (folder, file) = config(&config_text(&url, &pairs));
             let target = folder.path().join("out.prom");
-            let flags = [format!("--config.file={}", file.display()), format!("--output.file={}", target.display())];
+            let flags = [
+                format!("--config.file={}", file.display()),
+                format!("--output.file={}", target.display()),
+            ];
             let ended = output(signing_program().arg("once").args(flags));
-            let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            let left: Vec<_> = fs::read_dir(folder.path())
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name())
+                .collect();
             assert_eq!(left.len(), 2, "nothing is left beside the file: {left:?}");
             assert_eq!(text(&ended.stdout), "");
             (ended.status.code(), fs::read_to_string(target).unwrap())
@@ -110,17 +157,37 @@ async fn once_exits_3_for_a_failed_file_1_for_an_unknown_or_unread_one_and_0_els
     };
     let (code, exposition) = once(vec![pair(1)], url.clone()).await;
     assert_eq!(code, Some(0));
-    assert!(!exposition.contains("process_"), "node_exporter has these families itself");
-    assert_eq!(Exposition::parse(&exposition).sum("aws_transfer_files", &["status=\"COMPLETED\""]), 1.0);
+    assert!(
+        !exposition.contains("process_"),
+        "node_exporter has these families itself"
+    );
+    assert_eq!(
+        Exposition::parse(&exposition).sum("aws_transfer_files", &["status=\"COMPLETED\""]),
+        1.0
+    );
     let (code, exposition) = once(vec![pair(1), pair(2)], url.clone()).await;
     assert_eq!(code, Some(3));
-    assert_eq!(Exposition::parse(&exposition).sum("aws_transfer_files", &["failure_code=\"PATH_NOT_FOUND\""]), 1.0);
+    assert_eq!(
+        Exposition::parse(&exposition)
+            .sum("aws_transfer_files", &["failure_code=\"PATH_NOT_FOUND\""]),
+        1.0
+    );
     let (code, _) = once(vec![pair(1), pair(9)], url.clone()).await;
-    assert_eq!(code, Some(1), "a transfer that AWS does not know is no success");
-    simulator.set_faults(Faults { access_denied: true, ..Faults::default() });
+    assert_eq!(
+        code,
+        Some(1),
+        "a transfer that AWS does not know is no success"
+    );
+    simulator.set_faults(Faults {
+        access_denied: true,
+        ..Faults::default()
+    });
     let (code, exposition) = once(vec![pair(1)], url).await;
     assert_eq!(code, Some(1));
-    assert_eq!(Exposition::parse(&exposition).sum("aws_transfer_results_up", &[]), 0.0);
+    assert_eq!(
+        Exposition::parse(&exposition).sum("aws_transfer_results_up", &[]),
+        0.0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,7 +195,10 @@ async fn results_prints_a_table_or_json_and_says_when_there_are_none() {
     let (simulator, url) = simulator(Settings::default()).await;
     let scripts = vec![
         FileScript::new("/in/a\nb.csv", LifeScript::completed()),
-        FileScript::new("/in/é.csv", LifeScript::failed("CONNECTION_ERROR", "no \"route\"")),
+        FileScript::new(
+            "/in/é.csv",
+            LifeScript::failed("CONNECTION_ERROR", "no \"route\""),
+        ),
     ];
     simulator.put_transfer(&connector(1), &transfer(1), scripts, SystemTime::now());
     let (table, json, none) = spawn_blocking(move || {
@@ -136,7 +206,13 @@ async fn results_prints_a_table_or_json_and_says_when_there_are_none() {
         let flag = format!("--config.file={}", file.display());
         let (connector, transfer) = pair(1);
         let table = output(signing_program().args(["results", &connector, &transfer, &flag]));
-        let json = output(signing_program().args(["results", &connector, &transfer, &flag, "--output=json"]));
+        let json = output(signing_program().args([
+            "results",
+            &connector,
+            &transfer,
+            &flag,
+            "--output=json",
+        ]));
         let none = output(signing_program().args(["results", &connector, "unknown", &flag]));
         (table, json, none)
     })
@@ -144,38 +220,63 @@ async fn results_prints_a_table_or_json_and_says_when_there_are_none() {
     .unwrap();
     assert_eq!(table.status.code(), Some(0), "{}", text(&table.stderr));
     let lines = text(&table.stdout);
-    let words: Vec<Vec<_>> = lines.lines().map(|line| line.split_whitespace().collect()).collect();
+    let words: Vec<Vec<_>> = lines
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
     assert_eq!(words[1], ["COMPLETED", "/in/a\\nb.csv"]);
-    assert_eq!(words[2], ["FAILED", "CONNECTION_ERROR", "/in/é.csv", "no", "\"route\""]);
+    assert_eq!(
+        words[2],
+        ["FAILED", "CONNECTION_ERROR", "/in/é.csv", "no", "\"route\""]
+    );
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(json["files"][0]["path"], "/in/a\nb.csv");
     assert_eq!(json["files"][0]["failure_code"], serde_json::Value::Null);
     assert_eq!(json["files"][1]["failure_message"], "no \"route\"");
     assert_eq!(none.status.code(), Some(1));
-    assert!(text(&none.stderr).contains("AWS does not know the connector or the transfer"), "{}", text(&none.stderr));
+    assert!(
+        text(&none.stderr).contains("AWS does not know the connector or the transfer"),
+        "{}",
+        text(&none.stderr)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_exporter_serves_logs_each_failed_file_once_reloads_and_stops_cleanly() {
     let (simulator, url) = simulator(Settings::default()).await;
     let scripts = vec![
-        FileScript::new("/in/bad \"name\"\n.csv", LifeScript::failed("CONNECTION_ERROR", "line one\nline two")),
+        FileScript::new(
+            "/in/bad \"name\"\n.csv",
+            LifeScript::failed("CONNECTION_ERROR", "line one\nline two"),
+        ),
         FileScript::new("/in/open.csv", LifeScript::stuck_queued()),
     ];
     simulator.put_transfer(&connector(1), &transfer(1), scripts, SystemTime::now());
-    simulator.put_transfer(&connector(1), &transfer(2), files([LifeScript::completed()]), SystemTime::now());
+    simulator.put_transfer(
+        &connector(1),
+        &transfer(2),
+        files([LifeScript::completed()]),
+        SystemTime::now(),
+    );
     let (_folder, file) = config(&config_text(&url, &[pair(1)]));
     let flag = format!("--config.file={}", file.display());
-    let exporter = Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
+    let exporter =
+        Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
     let scrape = || async { Exposition::parse(&get(exporter.address, "/metrics", "").await.2) };
 
     for _ in 0..3 {
         let exposition = scrape().await;
-        assert_eq!(exposition.sum("aws_transfer_files", &["failure_code=\"CONNECTION_ERROR\""]), 1.0);
+        assert_eq!(
+            exposition.sum("aws_transfer_files", &["failure_code=\"CONNECTION_ERROR\""]),
+            1.0
+        );
         assert!(exposition.sum("process_resident_memory_bytes", &[]) > 1e6);
     }
     let log = exporter.drain_log();
-    let failed: Vec<_> = log.iter().filter(|line| line.contains("file failed")).collect();
+    let failed: Vec<_> = log
+        .iter()
+        .filter(|line| line.contains("file failed"))
+        .collect();
     assert_eq!(failed.len(), 1, "{log:#?}");
     for field in [
         "level=warn".to_owned(),
@@ -185,54 +286,102 @@ async fn the_exporter_serves_logs_each_failed_file_once_reloads_and_stops_cleanl
         "failure_code=CONNECTION_ERROR".to_owned(),
         "failure_message=\"line one\\nline two\"".to_owned(),
     ] {
-        assert!(failed[0].contains(&field), "{field} is not in {}", failed[0]);
+        assert!(
+            failed[0].contains(&field),
+            "{field} is not in {}",
+            failed[0]
+        );
     }
 
     let health = format!("--web.listen-address={}", exporter.address);
-    assert_eq!(output(program().args(["healthcheck", &health])).status.code(), Some(0));
+    assert_eq!(
+        output(program().args(["healthcheck", &health]))
+            .status
+            .code(),
+        Some(0)
+    );
 
     fs::write(&file, "nonsense: 1\n").unwrap();
     exporter.signal("HUP");
     exporter.wait_for("was not reloaded", "was not reloaded");
     let exposition = scrape().await;
-    assert_eq!(exposition.sum("aws_transfer_exporter_config_last_reload_successful", &[]), 0.0);
-    assert_eq!(exposition.sum("aws_transfer_exporter_transfers", &["origin=\"config\""]), 1.0, "the old one stays");
+    assert_eq!(
+        exposition.sum("aws_transfer_exporter_config_last_reload_successful", &[]),
+        0.0
+    );
+    assert_eq!(
+        exposition.sum("aws_transfer_exporter_transfers", &["origin=\"config\""]),
+        1.0,
+        "the old one stays"
+    );
 
     fs::write(&file, config_text(&url, &[pair(1), pair(2)])).unwrap();
     exporter.signal("HUP");
     exporter.wait_for("configuration reloaded", "configuration reloaded");
     let exposition = scrape().await;
-    assert_eq!(exposition.sum("aws_transfer_exporter_config_last_reload_successful", &[]), 1.0);
-    assert_eq!(exposition.sum("aws_transfer_files", &["status=\"COMPLETED\""]), 1.0);
-    assert_eq!(exposition.sum("aws_transfer_files", &["failure_code=\"CONNECTION_ERROR\""]), 1.0);
+    assert_eq!(
+        exposition.sum("aws_transfer_exporter_config_last_reload_successful", &[]),
+        1.0
+    );
+    assert_eq!(
+        exposition.sum("aws_transfer_files", &["status=\"COMPLETED\""]),
+        1.0
+    );
+    assert_eq!(
+        exposition.sum("aws_transfer_files", &["failure_code=\"CONNECTION_ERROR\""]),
+        1.0
+    );
 
     exporter.terminate();
-    assert_eq!(output(program().args(["healthcheck", &health])).status.code(), Some(1));
+    assert_eq!(
+        output(program().args(["healthcheck", &health]))
+            .status
+            .code(),
+        Some(1)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scrape_in_flight_is_answered_when_the_process_is_told_to_stop() {
     let (simulator, url) = simulator(Settings::default()).await;
-    simulator.put_transfer(&connector(1), &transfer(1), files([LifeScript::completed()]), SystemTime::now());
-    simulator.set_faults(Faults { stall_rate: 1.0, ..Faults::default() });
+    simulator.put_transfer(
+        &connector(1),
+        &transfer(1),
+        files([LifeScript::completed()]),
+        SystemTime::now(),
+    );
+    simulator.set_faults(Faults {
+        stall_rate: 1.0,
+        ..Faults::default()
+    });
     let (_folder, file) = config(&config_text(&url, &[pair(1)]));
     let flag = format!("--config.file={}", file.display());
-    let exporter = Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
+    let exporter =
+        Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
     let address = exporter.address;
-    let scrape =
-        tokio::spawn(async move { get(address, "/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 60\r\n").await });
+    let scrape = tokio::spawn(async move {
+        get(
+            address,
+            "/metrics",
+            "X-Prometheus-Scrape-Timeout-Seconds: 60\r\n",
+        )
+        .await
+    });
     while simulator.calls().of(Operation::ListFileTransferResults) == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     exporter.terminate();
     let (status, _, body) = scrape.await.unwrap();
     assert_eq!(status, 200);
-    assert_eq!(Exposition::parse(&body).sum("aws_transfer_exporter_scrape_complete", &[]), 0.0);
+    assert_eq!(
+        Exposition::parse(&body).sum("aws_transfer_exporter_scrape_complete", &[]),
+        0.0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn logs_are_json_by_flag_and_nothing_secret_is_in_them_at_any_level() {
-    use aws_transfer_exporter::simulator::DEMO_SECRET_ACCESS_KEY;
+    use simulator::DEMO_SECRET_ACCESS_KEY;
     let (simulator, url) = simulator(Settings::default()).await;
     simulator.put_transfer(
         &connector(1),
@@ -241,16 +390,30 @@ async fn logs_are_json_by_flag_and_nothing_secret_is_in_them_at_any_level() {
         SystemTime::now(),
     );
     let (_folder, file) = config(&config_text(&url, &[pair(1), pair(2)]));
-    let flags = [format!("--config.file={}", file.display()), "--log.format=json".into(), "--log.level=debug".into()];
-    let exporter = Running::start(signing_program().args(flags).arg("--web.listen-address=127.0.0.1:0"));
+    let flags = [
+        format!("--config.file={}", file.display()),
+        "--log.format=json".into(),
+        "--log.level=debug".into(),
+    ];
+    let exporter = Running::start(
+        signing_program()
+            .args(flags)
+            .arg("--web.listen-address=127.0.0.1:0"),
+    );
     get(exporter.address, "/metrics", "").await;
-    simulator.set_faults(Faults { expired_token: true, ..Faults::default() });
+    simulator.set_faults(Faults {
+        expired_token: true,
+        ..Faults::default()
+    });
     // Past the refresh interval of 1 ms, so that the unknown transfer is due again.
     tokio::time::sleep(Duration::from_millis(20)).await;
     get(exporter.address, "/metrics", "").await;
     let failed = exporter.wait_for("file failed", "file failed");
     let failed: serde_json::Value = serde_json::from_str(&failed).unwrap();
-    assert_eq!((&failed["level"], &failed["failure_code"]), (&"WARN".into(), &"TIMEOUT_ERROR".into()));
+    assert_eq!(
+        (&failed["level"], &failed["failure_code"]),
+        (&"WARN".into(), &"TIMEOUT_ERROR".into())
+    );
     let unread = exporter.wait_for("results could not be read", "credentials_expired");
     serde_json::from_str::<serde_json::Value>(&unread).unwrap();
     for line in exporter.drain_log().iter().chain([&unread]) {
@@ -269,31 +432,55 @@ async fn every_family_of_the_demo_moves_within_a_minute() {
         std::collections::BTreeMap::new();
     for _ in 0..55 {
         let exposition = Exposition::parse(&get(demo.address, "/metrics", "").await.2);
-        for family in families::ALL.iter().filter(|family| family.source == Source::Sweep) {
-            let samples =
-                if family.kind == Kind::Histogram { format!("{}_count", family.name) } else { family.name.into() };
+        for family in families::ALL
+            .iter()
+            .filter(|family| family.source == Source::Sweep)
+        {
+            let samples = if family.kind == Kind::Histogram {
+                format!("{}_count", family.name)
+            } else {
+                family.name.into()
+            };
             let series = format!("{:?}", exposition.family(&samples));
-            seen.entry(family.name.to_owned()).or_default().insert(series);
+            seen.entry(family.name.to_owned())
+                .or_default()
+                .insert(series);
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     // What never changes in a healthy demo: the names, and a fold that takes a hundred unlisted codes.
     let still = [families::CONNECTOR_INFO.name, families::CODES_FOLDED.name];
     for (family, states) in &seen {
-        let least = if still.contains(&family.as_str()) { 1 } else { 2 };
+        let least = if still.contains(&family.as_str()) {
+            1
+        } else {
+            2
+        };
         assert!(states.len() >= least, "{family} did not move");
-        assert!(states.iter().any(|series| series != "{}"), "{family} has no series");
+        assert!(
+            states.iter().any(|series| series != "{}"),
+            "{family} has no series"
+        );
     }
     let last = Exposition::parse(&get(demo.address, "/metrics", "").await.2);
     let names = last.family("aws_transfer_connector_info");
     assert_eq!(names.len(), 6, "six connectors with names: {names:#?}");
     let codes = last.family("aws_transfer_connector_files_finished_total");
-    let failing = codes.iter().filter(|(series, value)| series.contains("FAILED") && **value > 0.0).count();
+    let failing = codes
+        .iter()
+        .filter(|(series, value)| series.contains("FAILED") && **value > 0.0)
+        .count();
     assert!(failing >= 3, "different codes: {failing}");
     for state in ["running", "completed", "failed", "gone"] {
-        let transfers = last.sum("aws_transfer_connector_transfers", &[&format!("state=\"{state}\"")]);
+        let transfers = last.sum(
+            "aws_transfer_connector_transfers",
+            &[&format!("state=\"{state}\"")],
+        );
         assert!(transfers > 0.0, "no transfer is {state}");
     }
-    assert!(last.sum("aws_transfer_connector_files", &["status=\"QUEUED\""]) > 0.0, "some are stuck");
+    assert!(
+        last.sum("aws_transfer_connector_files", &["status=\"QUEUED\""]) > 0.0,
+        "some are stuck"
+    );
     demo.terminate();
 }

@@ -9,7 +9,9 @@ use std::path::Path;
 
 /// Each seed as it is, and cut short.
 fn replay(name: &str, target: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(name);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/seeds")
+        .join(name);
     let mut seeds = 0;
     for entry in fs::read_dir(&folder).unwrap() {
         let seed = fs::read(entry.unwrap().path()).unwrap();

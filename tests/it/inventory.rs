@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use aws_transfer_exporter::config::{ConnectorsPlan, DiscoveryPlan, Plan};
-use aws_transfer_exporter::model::AccountName;
-use aws_transfer_exporter::simulator::{Faults, LifeScript, Settings};
+use model::AccountName;
+use simulator::{Faults, LifeScript, Settings};
 
 use crate::rig::{Exporter, account, connector, files, plan, simulator, transfer};
 
@@ -12,15 +12,30 @@ use crate::rig::{Exporter, account, connector, files, plan, simulator, transfer}
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connectors_are_told_and_a_failed_attempt_by_its_reason() {
     let (simulator, url) = simulator(Settings::default()).await;
-    simulator.put_transfer(&connector(1), &transfer(1), files([LifeScript::completed()]), SystemTime::now());
-    simulator.set_faults(Faults { throttle_rate: 0.4, ..Faults::default() });
+    simulator.put_transfer(
+        &connector(1),
+        &transfer(1),
+        files([LifeScript::completed()]),
+        SystemTime::now(),
+    );
+    simulator.set_faults(Faults {
+        throttle_rate: 0.4,
+        ..Faults::default()
+    });
     let source = ConnectorsPlan {
         account: AccountName::new("prod"),
         refresh_interval: Duration::from_millis(10),
         include: Vec::new(),
     };
-    let discovery = DiscoveryPlan { connectors: vec![source], ..DiscoveryPlan::default() };
-    let exporter = Exporter::start(Plan { discovery, ..plan(vec![account("prod", &url)], Vec::new()) }).await;
+    let discovery = DiscoveryPlan {
+        connectors: vec![source],
+        ..DiscoveryPlan::default()
+    };
+    let exporter = Exporter::start(Plan {
+        discovery,
+        ..plan(vec![account("prod", &url)], Vec::new())
+    })
+    .await;
     let attempts = "aws_transfer_exporter_api_requests_total";
     let mut last = exporter.scrape().await;
     for _ in 0..120 {
@@ -28,7 +43,10 @@ async fn connectors_are_told_and_a_failed_attempt_by_its_reason() {
             let operation = format!("operation=\"{operation}\"");
             last.sum(attempts, &[&operation, "outcome=\"throttled\""])
         };
-        let info = last.sum("aws_transfer_connector_info", &["status=\"ACTIVE\"", "url=\"sftp://"]);
+        let info = last.sum(
+            "aws_transfer_connector_info",
+            &["status=\"ACTIVE\"", "url=\"sftp://"],
+        );
         if info > 0.0 && throttled("ListConnectors") > 0.0 && throttled("DescribeConnector") > 0.0 {
             return exporter.stop().await;
         }

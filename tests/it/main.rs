@@ -2,7 +2,10 @@
 //! `tests/run` brings the peers and runs them all.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![expect(clippy::float_cmp, reason = "the exposition's counts are whole numbers")]
+#![expect(
+    clippy::float_cmp,
+    reason = "the exposition's counts are whole numbers"
+)]
 #![expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 
 mod accounts;

@@ -2,8 +2,8 @@
 
 use std::time::SystemTime;
 
-use aws_transfer_exporter::simulator::{LifeScript, Operation, Settings};
 use serde_json::Value;
+use simulator::{LifeScript, Operation, Settings};
 use tokio::task::spawn_blocking;
 
 use crate::program::{Running, config, config_text, output, program, signing_program, text};
@@ -27,20 +27,40 @@ async fn the_first_scrape_makes_the_calls_and_has_the_series_that_were_predicted
         let (_folder, file) = config(&config_text(&url, &pairs));
         let flag = format!("--config.file={}", file.display());
         let planned = {
-            let args = ["plan".to_owned(), flag.clone(), "--output=json".into(), format!("--files={files_each}")];
-            spawn_blocking(move || output(program().args(args))).await.unwrap()
+            let args = [
+                "plan".to_owned(),
+                flag.clone(),
+                "--output=json".into(),
+                format!("--files={files_each}"),
+            ];
+            spawn_blocking(move || output(program().args(args)))
+                .await
+                .unwrap()
         };
         let planned: Value = serde_json::from_slice(&planned.stdout).unwrap();
         let forecast = &planned["forecast"];
-        assert_eq!(simulator.calls().of(Operation::ListFileTransferResults), 0, "{says} `plan` calls nothing");
+        assert_eq!(
+            simulator.calls().of(Operation::ListFileTransferResults),
+            0,
+            "{says} `plan` calls nothing"
+        );
 
-        let exporter = Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
+        let exporter =
+            Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
         let told = Exposition::parse(&get(exporter.address, "/metrics", "").await.2);
         let calls = simulator.calls().of(Operation::ListFileTransferResults);
-        assert_eq!(forecast["accounts"][0]["calls_first_scrape"], calls, "{says}");
-        let is_state =
-            |series: &&String| series.starts_with("aws_transfer_") && !series.starts_with("aws_transfer_exporter_");
-        assert_eq!(forecast["series"], told.0.keys().filter(is_state).count(), "{says}");
+        assert_eq!(
+            forecast["accounts"][0]["calls_first_scrape"], calls,
+            "{says}"
+        );
+        let is_state = |series: &&String| {
+            series.starts_with("aws_transfer_") && !series.starts_with("aws_transfer_exporter_")
+        };
+        assert_eq!(
+            forecast["series"],
+            told.0.keys().filter(is_state).count(),
+            "{says}"
+        );
         exporter.terminate();
     }
 }
@@ -52,9 +72,15 @@ fn the_policy_is_printed_alone_or_by_who_is_to_have_it() {
     let flag = format!("--config.file={}", file.display());
     let printed = output(program().args(["plan", "--iam-policy", &flag]));
     let policy: Value = serde_json::from_slice(&printed.stdout).unwrap();
-    assert_eq!(policy["Statement"][0]["Action"], "transfer:ListFileTransferResults");
+    assert_eq!(
+        policy["Statement"][0]["Action"],
+        "transfer:ListFileTransferResults"
+    );
     let table = text(&output(program().args(["plan", &flag])).stdout);
-    for line in ["account prod: 1 transfers on 1 connectors", "series of AWS state: 35, at most 37"] {
+    for line in [
+        "account prod: 1 transfers on 1 connectors",
+        "series of AWS state: 35, at most 37",
+    ] {
         assert!(table.contains(line), "{table}");
     }
     let bad = output(program().args(["plan", &flag, "--latency=0s"]));

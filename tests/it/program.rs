@@ -14,7 +14,9 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// The program, without an AWS environment.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_aws-transfer-exporter"));
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
+    for (name, _) in
+        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_"))
+    {
         command.env_remove(name);
     }
     command
@@ -27,9 +29,11 @@ pub(crate) fn program() -> Command {
 
 /// The program with the simulator's credentials.
 pub(crate) fn signing_program() -> Command {
-    use aws_transfer_exporter::simulator::{DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY};
+    use simulator::{DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY};
     let mut command = program();
-    command.env("AWS_ACCESS_KEY_ID", DEMO_ACCESS_KEY_ID).env("AWS_SECRET_ACCESS_KEY", DEMO_SECRET_ACCESS_KEY);
+    command
+        .env("AWS_ACCESS_KEY_ID", DEMO_ACCESS_KEY_ID)
+        .env("AWS_SECRET_ACCESS_KEY", DEMO_SECRET_ACCESS_KEY);
     command
 }
 
@@ -44,9 +48,16 @@ pub(crate) fn pytest(folder: &str, tests: &[&str], variable: (&str, &str)) {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&judged.stdout);
-    assert!(judged.status.success(), "{said}\n{}", String::from_utf8_lossy(&judged.stderr));
+    assert!(
+        judged.status.success(),
+        "{said}\n{}",
+        String::from_utf8_lossy(&judged.stderr)
+    );
     let last = said.lines().last().unwrap_or_default();
-    assert!(last.contains(" passed") && !last.contains("skipped"), "{last}");
+    assert!(
+        last.contains(" passed") && !last.contains("skipped"),
+        "{last}"
+    );
 }
 
 pub(crate) fn output(command: &mut Command) -> Output {
@@ -72,7 +83,10 @@ pub(crate) fn config_text(endpoint_url: &str, pairs: &[(String, String)]) -> Str
          collector:\n  min_refresh_interval: 1ms\n  max_refresh_interval: 1ms\n  requests_per_second: 10000\n  concurrency: 32\ntransfers:\n"
     );
     for (connector, transfer) in pairs {
-        let _ = writeln!(text, "  - connector_id: {connector}\n    transfer_id: {transfer}");
+        let _ = writeln!(
+            text,
+            "  - connector_id: {connector}\n    transfer_id: {transfer}"
+        );
     }
     text
 }
@@ -87,14 +101,37 @@ pub(crate) struct Running {
 impl Running {
     /// Starts a serving command on a free port and waits until it listens.
     pub(crate) fn start(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let (sender, log) = channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
-        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let mut running = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), log };
+        std::thread::spawn(move || {
+            stderr
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| sender.send(line))
+        });
+        let mut running = Self {
+            child,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            log,
+        };
         let line = running.wait_for("message=listening", "\"message\":\"listening\"");
-        let port: String = line.rsplit(':').next().unwrap().chars().take_while(char::is_ascii_digit).collect();
-        let port = if port.is_empty() { digits_after(&line, "127.0.0.1:") } else { port };
+        let port: String = line
+            .rsplit(':')
+            .next()
+            .unwrap()
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect();
+        let port = if port.is_empty() {
+            digits_after(&line, "127.0.0.1:")
+        } else {
+            port
+        };
         running.address.set_port(port.parse().unwrap());
         running
     }
@@ -103,7 +140,10 @@ impl Running {
     pub(crate) fn wait_for(&self, text: &str, or: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         let mut seen = Vec::new();
-        while let Ok(line) = self.log.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        while let Ok(line) = self
+            .log
+            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+        {
             if line.contains(text) || line.contains(or) {
                 return line;
             }
@@ -120,7 +160,13 @@ impl Running {
     /// Sends a signal by name.
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-s", name, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     /// Waits for the end.
@@ -163,7 +209,14 @@ pub(crate) fn simulate() -> Running {
 /// A peer that is not Rust: found, or the test fails and says how it is brought.
 pub(crate) fn peer(variable: &str, default: &str) -> PathBuf {
     let path = std::env::var_os(variable).map_or_else(|| PathBuf::from(default), PathBuf::from);
-    let answers = Command::new(&path).arg("--version").output().is_ok_and(|output| output.status.success());
-    assert!(answers, "`{}` ({variable}) does not run; `tests/run` installs it", path.display());
+    let answers = Command::new(&path)
+        .arg("--version")
+        .output()
+        .is_ok_and(|output| output.status.success());
+    assert!(
+        answers,
+        "`{}` ({variable}) does not run; `tests/run` installs it",
+        path.display()
+    );
     path
 }

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use aws_transfer_exporter::simulator::{FileScript, LifeScript, Settings, Simulator};
 use serde_json::Value;
+use simulator::{FileScript, LifeScript, Settings, Simulator};
 
 use crate::program::{Running, config, config_text, peer, program, signing_program};
 use crate::rig::{connector, files, get, simulator, transfer};
@@ -21,16 +21,35 @@ fn put_transfers(simulator: &Simulator) -> Vec<(String, String)> {
         (0..23).map(move |file| match (n + file) % 4 {
             0 => LifeScript::completed(),
             1 => LifeScript::failed("CONNECTION_ERROR", "no route"),
-            2 => LifeScript::failed(if n == 3 { ODD_CODE } else { "SEND_FILE_NOT_FOUND" }, "odd"),
+            2 => LifeScript::failed(
+                if n == 3 {
+                    ODD_CODE
+                } else {
+                    "SEND_FILE_NOT_FOUND"
+                },
+                "odd",
+            ),
             _ => LifeScript::stuck_queued(),
         })
     };
     for n in 0..6 {
-        simulator.put_transfer(&connector(n % 2), &transfer(n), files(lives(n)), SystemTime::now());
+        simulator.put_transfer(
+            &connector(n % 2),
+            &transfer(n),
+            files(lives(n)),
+            SystemTime::now(),
+        );
     }
     let paused = vec![FileScript::new("/p", LifeScript::status("PAUSED"))];
     simulator.put_transfer(&connector(0), &transfer(6), paused, SystemTime::now());
-    (0..7).map(|n| (connector(n % 2 * usize::from(n < 6)).to_string(), transfer(n).to_string())).collect()
+    (0..7)
+        .map(|n| {
+            (
+                connector(n % 2 * usize::from(n < 6)).to_string(),
+                transfer(n).to_string(),
+            )
+        })
+        .collect()
 }
 
 pub(crate) struct Prometheus {
@@ -45,29 +64,47 @@ impl Prometheus {
     }
 
     /// With a job for each name and further lines of its configuration.
-    pub(crate) async fn start_with(binary: &Path, target: SocketAddr, jobs: &[(&str, &str)], flags: &[&str]) -> Self {
+    pub(crate) async fn start_with(
+        binary: &Path,
+        target: SocketAddr,
+        jobs: &[(&str, &str)],
+        flags: &[&str],
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("prometheus.yml");
-        let mut text = "global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\nscrape_configs:\n".to_owned();
+        let mut text =
+            "global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\nscrape_configs:\n".to_owned();
         for (job, lines) in jobs {
             let target = format!("    static_configs:\n      - targets: ['{target}']\n");
             text.extend(["  - job_name: ", job, "\n", &target, lines]);
         }
         std::fs::write(&file, text).unwrap();
         // Free a moment ago; nothing else on this machine asks for it by number.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
         let child = Command::new(binary)
             .arg(format!("--config.file={}", file.display()))
-            .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+            .arg(format!(
+                "--storage.tsdb.path={}",
+                folder.path().join("data").display()
+            ))
             .arg(format!("--web.listen-address={address}"))
             .args(flags)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let prometheus = Self { child, address, _folder: folder };
+        let prometheus = Self {
+            child,
+            address,
+            _folder: folder,
+        };
         for _ in 0..200 {
-            if tokio::net::TcpStream::connect(address).await.is_ok() && get(address, "/-/ready", "").await.0 == 200 {
+            if tokio::net::TcpStream::connect(address).await.is_ok()
+                && get(address, "/-/ready", "").await.0 == 200
+            {
                 return prometheus;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -84,7 +121,9 @@ impl Prometheus {
 
     /// An instant query: the labels but `instance` and `job`, and the value.
     pub(crate) async fn query(&self, expression: &str) -> BTreeMap<String, f64> {
-        let query = form_urlencoded::Serializer::new(String::new()).append_pair("query", expression).finish();
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("query", expression)
+            .finish();
         let answer = self.api(&format!("/api/v1/query?{query}")).await;
         let result = answer["data"]["result"].as_array().unwrap();
         let sample = |sample: &Value| {
@@ -105,7 +144,10 @@ impl Prometheus {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        panic!("`{expression}` stays empty: {}", self.api("/api/v1/targets").await);
+        panic!(
+            "`{expression}` stays empty: {}",
+            self.api("/api/v1/targets").await
+        );
     }
 }
 
@@ -123,15 +165,19 @@ async fn tells_the_same_in_each(binary: &Path, jobs: &[(&str, &str)], flags: &[&
     let pairs = put_transfers(&simulator);
     let (_folder, file) = config(&config_text(&url, &pairs));
     let flag = format!("--config.file={}", file.display());
-    let exporter = Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
+    let exporter =
+        Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
     // All is known before the first job asks.
     let (_, _, text) = get(exporter.address, "/metrics", "").await;
     let prometheus = Prometheus::start_with(binary, exporter.address, jobs, flags).await;
     // Ages and times change, and `_created` is in OpenMetrics alone.
-    let names = "aws_transfer_(files|results_up|connector_(files|transfers|info|files_finished_total))";
+    let names =
+        "aws_transfer_(files|results_up|connector_(files|transfers|info|files_finished_total))";
     let mut first: Option<BTreeMap<String, f64>> = None;
     for (job, _) in jobs {
-        let told = prometheus.wait_for(&format!("{{__name__=~\"{names}\",job=\"{job}\"}}")).await;
+        let told = prometheus
+            .wait_for(&format!("{{__name__=~\"{names}\",job=\"{job}\"}}"))
+            .await;
         let written = text.lines().filter(|line| {
             let name = line.split('{').next().unwrap_or_default();
             [
@@ -147,7 +193,9 @@ async fn tells_the_same_in_each(binary: &Path, jobs: &[(&str, &str)], flags: &[&
         });
         assert_eq!(told.len(), written.count(), "{job}");
         assert_eq!(&told, first.get_or_insert_with(|| told.clone()), "{job}");
-        let up = prometheus.query(&format!("min_over_time(up{{job=\"{job}\"}}[1m])")).await;
+        let up = prometheus
+            .query(&format!("min_over_time(up{{job=\"{job}\"}}[1m])"))
+            .await;
         assert_eq!(up.into_values().collect::<Vec<_>>(), [1.0], "{job}");
     }
     let targets = prometheus.api("/api/v1/targets").await;
@@ -160,15 +208,25 @@ async fn tells_the_same_in_each(binary: &Path, jobs: &[(&str, &str)], flags: &[&
 async fn get_1_0(address: SocketAddr, path: &str) -> (u16, String, String) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes()).await.unwrap();
+    stream
+        .write_all(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), head.to_owned(), body.to_owned())
+    (
+        head.split(' ').nth(1).unwrap().parse().unwrap(),
+        head.to_owned(),
+        body.to_owned(),
+    )
 }
 
 fn labels(pairs: &[(&str, &str)]) -> String {
-    let map: serde_json::Map<_, _> = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+    let map: serde_json::Map<_, _> = pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+        .collect();
     serde_json::to_string(&map).unwrap()
 }
 
@@ -177,13 +235,24 @@ async fn tells_the_exact_counts(binary: &Path) {
     let pairs = put_transfers(&simulator);
     let (_folder, file) = config(&config_text(&url, &pairs));
     let flag = format!("--config.file={}", file.display());
-    let exporter = Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
+    let exporter =
+        Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
     let prometheus = Prometheus::start(binary, exporter.address).await;
     prometheus.wait_for("aws_transfer_files").await;
 
-    assert_eq!(prometheus.query("up").await.into_values().collect::<Vec<_>>(), [1.0]);
+    assert_eq!(
+        prometheus
+            .query("up")
+            .await
+            .into_values()
+            .collect::<Vec<_>>(),
+        [1.0]
+    );
     let targets = prometheus.api("/api/v1/targets").await;
-    assert_eq!(targets["data"]["activeTargets"][0]["lastError"], "", "{targets}");
+    assert_eq!(
+        targets["data"]["activeTargets"][0]["lastError"], "",
+        "{targets}"
+    );
     assert_eq!(targets["data"]["activeTargets"][0]["health"], "up");
 
     // 6 transfers of 23 files and one of 1, counted from the scripts.
@@ -194,7 +263,14 @@ async fn tells_the_exact_counts(binary: &Path) {
             let (status, code) = match (n + file) % 4 {
                 0 => ("COMPLETED", ""),
                 1 => ("FAILED", "CONNECTION_ERROR"),
-                2 => ("FAILED", if n == 3 { ODD_CODE } else { "SEND_FILE_NOT_FOUND" }),
+                2 => (
+                    "FAILED",
+                    if n == 3 {
+                        ODD_CODE
+                    } else {
+                        "SEND_FILE_NOT_FOUND"
+                    },
+                ),
                 _ => ("QUEUED", ""),
             };
             *by_status.entry(labels(&[("status", status)])).or_default() += 1.0;
@@ -207,11 +283,23 @@ async fn tells_the_exact_counts(binary: &Path) {
     }
     by_status.insert(labels(&[("status", "IN_PROGRESS")]), 0.0);
     by_status.insert(labels(&[("status", "PAUSED")]), 1.0);
-    assert_eq!(prometheus.query("sum by (status) (aws_transfer_files)").await, by_status);
-    assert_eq!(prometheus.query("sum by (status) (aws_transfer_connector_files)").await, by_status);
+    assert_eq!(
+        prometheus
+            .query("sum by (status) (aws_transfer_files)")
+            .await,
+        by_status
+    );
+    assert_eq!(
+        prometheus
+            .query("sum by (status) (aws_transfer_connector_files)")
+            .await,
+        by_status
+    );
     let alert = "sum by (connector_id, failure_code) (aws_transfer_files{status=\"FAILED\"}) > 0";
     assert_eq!(prometheus.query(alert).await, failed);
-    let count = prometheus.query("count(aws_transfer_results_up == 1)").await;
+    let count = prometheus
+        .query("count(aws_transfer_results_up == 1)")
+        .await;
     assert_eq!(count.into_values().collect::<Vec<_>>(), [7.0]);
     exporter.terminate();
 }
@@ -230,8 +318,19 @@ async fn prometheus_3_tells_the_exact_counts() {
 
 /// The first so many of a transfer's files have completed, the rest wait.
 fn put_completed(simulator: &Simulator, completed: usize) {
-    let life = |file: usize| if file < completed { LifeScript::completed() } else { LifeScript::stuck_queued() };
-    simulator.put_transfer(&connector(1), &transfer(1), files((0..24).map(life)), SystemTime::now());
+    let life = |file: usize| {
+        if file < completed {
+            LifeScript::completed()
+        } else {
+            LifeScript::stuck_queued()
+        }
+    };
+    simulator.put_transfer(
+        &connector(1),
+        &transfer(1),
+        files((0..24).map(life)),
+        SystemTime::now(),
+    );
 }
 
 /// 12 files complete, the exporter is killed, 6 complete while it is away, and 6 after it has come back. With storage all
@@ -240,12 +339,20 @@ async fn tells_the_increase_over_a_kill(binary: &Path, storage: bool) {
     let sum = |labels: &str| format!("sum(aws_transfer_connector_files_finished_total{labels})");
     let (simulator, url) = simulator(Settings::default()).await;
     put_completed(&simulator, 0);
-    let (folder, file) = config(&config_text(&url, &[(connector(1).to_string(), transfer(1).to_string())]));
+    let (folder, file) = config(&config_text(
+        &url,
+        &[(connector(1).to_string(), transfer(1).to_string())],
+    ));
     let start = |address: &str| {
         let mut command = signing_program();
-        command.arg(format!("--config.file={}", file.display())).arg(format!("--web.listen-address={address}"));
+        command
+            .arg(format!("--config.file={}", file.display()))
+            .arg(format!("--web.listen-address={address}"));
         if storage {
-            command.arg(format!("--storage.path={}", folder.path().join("state").display()));
+            command.arg(format!(
+                "--storage.path={}",
+                folder.path().join("state").display()
+            ));
         }
         Running::start(&mut command)
     };
@@ -260,11 +367,19 @@ async fn tells_the_increase_over_a_kill(binary: &Path, storage: bool) {
     prometheus.wait_for("up == 0").await;
     put_completed(&simulator, 18);
     let exporter = start(&exporter.address.to_string());
-    let (after, at_the_end, real) = if storage { (18, 24, 24.0) } else { (0, 6, 18.0) };
+    let (after, at_the_end, real) = if storage {
+        (18, 24, 24.0)
+    } else {
+        (0, 6, 18.0)
+    };
     prometheus.wait_for("up == 1").await;
-    prometheus.wait_for(&format!("{} == {after}", sum(""))).await;
+    prometheus
+        .wait_for(&format!("{} == {after}", sum("")))
+        .await;
     put_completed(&simulator, 24);
-    prometheus.wait_for(&format!("{} == {at_the_end}", sum(""))).await;
+    prometheus
+        .wait_for(&format!("{} == {at_the_end}", sum("")))
+        .await;
     // Prometheus extrapolates by up to a scrape interval at the end: a longer time before makes that small.
     tokio::time::sleep(Duration::from_secs(10)).await;
 
@@ -272,8 +387,13 @@ async fn tells_the_increase_over_a_kill(binary: &Path, storage: bool) {
     let resets = value("max(resets(aws_transfer_connector_files_finished_total[5m]))").await;
     assert_eq!(resets, if storage { 0.0 } else { 1.0 });
     let increase = value("sum(increase(aws_transfer_connector_files_finished_total[5m]))").await;
-    assert!((real..real * 1.15).contains(&increase), "{increase} where {real} files have finished");
-    let failed = value("sum(increase(aws_transfer_connector_files_finished_total{status=\"FAILED\"}[5m]))").await;
+    assert!(
+        (real..real * 1.15).contains(&increase),
+        "{increase} where {real} files have finished"
+    );
+    let failed =
+        value("sum(increase(aws_transfer_connector_files_finished_total{status=\"FAILED\"}[5m]))")
+            .await;
     assert_eq!(failed, 0.0);
     exporter.terminate();
 }
@@ -295,7 +415,12 @@ async fn prometheus_2_tells_the_increase_over_a_kill_without_storage() {
 async fn prometheus_2_reads_open_metrics_and_protobuf() {
     let binary = peer("PROMETHEUS_2", "prometheus");
     tells_the_same_in_each(&binary, &[("default", "")], &[]).await;
-    tells_the_same_in_each(&binary, &[("protobuf", "")], &["--enable-feature=native-histograms"]).await;
+    tells_the_same_in_each(
+        &binary,
+        &[("protobuf", "")],
+        &["--enable-feature=native-histograms"],
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -312,10 +437,16 @@ async fn prometheus_3_reads_the_same_in_each_format_and_encoding() {
     .flat_map(|format| {
         let lines = format!("    scrape_protocols: [{format}]\n");
         let plain = format!("{lines}    enable_compression: false\n");
-        [(format.to_owned(), lines), (format!("{format}-plain"), plain)]
+        [
+            (format.to_owned(), lines),
+            (format!("{format}-plain"), plain),
+        ]
     })
     .collect();
-    let jobs: Vec<_> = jobs.iter().map(|(job, lines)| (job.as_str(), lines.as_str())).collect();
+    let jobs: Vec<_> = jobs
+        .iter()
+        .map(|(job, lines)| (job.as_str(), lines.as_str()))
+        .collect();
     let binary = peer("PROMETHEUS_3", "prometheus3");
     tells_the_same_in_each(&binary, &jobs, &[]).await;
     tells_the_same_in_each(&binary, &jobs, &["--enable-feature=zstd-scrape"]).await;
@@ -340,10 +471,18 @@ async fn prometheus_3_knows_which_transfer_finished_last() {
             .append_pair("start", "0")
             .append_pair("end", "9999999999")
             .finish();
-        let answer = prometheus.api(&format!("/api/v1/query_exemplars?{query}")).await;
+        let answer = prometheus
+            .api(&format!("/api/v1/query_exemplars?{query}"))
+            .await;
         let exemplar = &answer["data"][0]["exemplars"][0];
-        let transfer = exemplar["labels"]["transfer_id"].as_str().unwrap_or_else(|| panic!("{job}: {answer}"));
-        let known = prometheus.query(&format!("aws_transfer_results_up{{transfer_id=\"{transfer}\"}}")).await;
+        let transfer = exemplar["labels"]["transfer_id"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{job}: {answer}"));
+        let known = prometheus
+            .query(&format!(
+                "aws_transfer_results_up{{transfer_id=\"{transfer}\"}}"
+            ))
+            .await;
         assert!(!known.is_empty(), "{job}: {transfer}");
     }
     demo.terminate();
@@ -356,7 +495,12 @@ async fn prometheus_3_reads_durations_as_native_histograms() {
     let (simulator, url) = simulator(Settings::default()).await;
     let lives = |_| LifeScript::completed().after(Duration::ZERO, Duration::from_secs(2));
     let start = SystemTime::now() - Duration::from_mins(1);
-    simulator.put_transfer(&connector(1), &transfer(1), files((0..12).map(lives)), start);
+    simulator.put_transfer(
+        &connector(1),
+        &transfer(1),
+        files((0..12).map(lives)),
+        start,
+    );
     let text = format!(
         "accounts:\n  - {{name: prod, region: eu-central-1, endpoint_url: '{url}'}}\n\
          discovery:\n  events:\n    - {{queue_url: '{}', endpoint_url: '{url}'}}\n",
@@ -364,22 +508,45 @@ async fn prometheus_3_reads_durations_as_native_histograms() {
     );
     let (_folder, file) = config(&text);
     let flag = format!("--config.file={}", file.display());
-    let exporter = Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
+    let exporter =
+        Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
     let jobs = [
         ("classic", "    scrape_protocols: [OpenMetricsText1.0.0]\n"),
-        ("native", "    scrape_protocols: [PrometheusProto]\n    scrape_native_histograms: true\n"),
+        (
+            "native",
+            "    scrape_protocols: [PrometheusProto]\n    scrape_native_histograms: true\n",
+        ),
     ];
-    let prometheus = Prometheus::start_with(&peer("PROMETHEUS_3", "prometheus3"), exporter.address, &jobs, &[]).await;
+    let prometheus = Prometheus::start_with(
+        &peer("PROMETHEUS_3", "prometheus3"),
+        exporter.address,
+        &jobs,
+        &[],
+    )
+    .await;
     let family = "aws_transfer_connector_file_duration_seconds";
-    prometheus.wait_for(&format!("sum({family}_count{{job=\"classic\"}}) == 12")).await;
-    prometheus.wait_for(&format!("histogram_count(sum({family}{{job=\"native\"}})) == 12")).await;
+    prometheus
+        .wait_for(&format!("sum({family}_count{{job=\"classic\"}}) == 12"))
+        .await;
+    prometheus
+        .wait_for(&format!(
+            "histogram_count(sum({family}{{job=\"native\"}})) == 12"
+        ))
+        .await;
     let one = |told: BTreeMap<String, f64>| told.into_values().next().unwrap();
-    let sums = format!("sum({family}_sum{{job=\"classic\"}}) - histogram_sum(sum({family}{{job=\"native\"}}))");
+    let sums = format!(
+        "sum({family}_sum{{job=\"classic\"}}) - histogram_sum(sum({family}{{job=\"native\"}}))"
+    );
     assert!(one(prometheus.query(&sums).await).abs() < 1e-6);
     let median = format!("histogram_quantile(0.5, sum({family}{{job=\"native\"}}))");
     let median = one(prometheus.query(&median).await);
     assert!((1.8..=2.2).contains(&median), "each took 2 s: {median}");
-    assert_eq!(one(prometheus.query("sum(aws_transfer_connector_files_finished_total{job=\"classic\"})").await), 12.0);
+    assert_eq!(
+        one(prometheus
+            .query("sum(aws_transfer_connector_files_finished_total{job=\"classic\"})")
+            .await),
+        12.0
+    );
     exporter.terminate();
 }
 
@@ -398,9 +565,15 @@ async fn promtool_has_nothing_to_say() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        check.stdin.take().unwrap().write_all(exposition.as_bytes()).unwrap();
+        check
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(exposition.as_bytes())
+            .unwrap();
         let ended = check.wait_with_output().unwrap();
-        let said = String::from_utf8_lossy(&ended.stdout).into_owned() + &String::from_utf8_lossy(&ended.stderr);
+        let said = String::from_utf8_lossy(&ended.stdout).into_owned()
+            + &String::from_utf8_lossy(&ended.stderr);
         assert!(ended.status.success() && said.is_empty(), "{said}");
     }
     demo.terminate();

@@ -4,7 +4,7 @@
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
-use aws_transfer_exporter::simulator::{LifeScript, Settings};
+use simulator::{LifeScript, Settings};
 
 use crate::program::{Running, config, config_text, peer, signing_program};
 use crate::rig::{connector, files, get, simulator, transfer};
@@ -19,19 +19,41 @@ async fn reads_the_whole_body(read: impl Fn(&str) -> Command) {
     let (simulator, url) = simulator(Settings::default()).await;
     let mut pairs = Vec::new();
     for n in 0..TRANSFERS {
-        let lives = [LifeScript::completed(), LifeScript::failed("a\"b\\c é漢🚀", "odd")];
-        simulator.put_transfer(&connector(n % 3), &transfer(n), files(lives), SystemTime::now());
+        let lives = [
+            LifeScript::completed(),
+            LifeScript::failed("a\"b\\c é漢🚀", "odd"),
+        ];
+        simulator.put_transfer(
+            &connector(n % 3),
+            &transfer(n),
+            files(lives),
+            SystemTime::now(),
+        );
         pairs.push((connector(n % 3).to_string(), transfer(n).to_string()));
     }
     let (_folder, file) = config(&config_text(&url, &pairs));
     let flag = format!("--config.file={}", file.display());
-    let exporter = Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
+    let exporter =
+        Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
     let (_, _, plain) = get(exporter.address, PATH, "").await;
-    assert!(plain.matches("\naws_transfer_files{").count() > 4 * TRANSFERS, "{}", plain.len());
+    assert!(
+        plain.matches("\naws_transfer_files{").count() > 4 * TRANSFERS,
+        "{}",
+        plain.len()
+    );
     let mut command = read(&format!("http://{}{PATH}", exporter.address));
     let ended = command.stdin(Stdio::null()).output().unwrap();
-    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
-    assert!(ended.stdout == plain.as_bytes(), "{} of {} bytes", ended.stdout.len(), plain.len());
+    assert!(
+        ended.status.success(),
+        "{}",
+        String::from_utf8_lossy(&ended.stderr)
+    );
+    assert!(
+        ended.stdout == plain.as_bytes(),
+        "{} of {} bytes",
+        ended.stdout.len(),
+        plain.len()
+    );
     exporter.terminate();
 }
 
@@ -39,7 +61,10 @@ fn curl(arguments: &'static [&'static str]) -> impl Fn(&str) -> Command {
     let curl = peer("CURL", "curl");
     move |url| {
         let mut command = Command::new(&curl);
-        command.args(["--silent", "--show-error", "--fail", "--globoff"]).args(arguments).arg(url);
+        command
+            .args(["--silent", "--show-error", "--fail", "--globoff"])
+            .args(arguments)
+            .arg(url);
         command
     }
 }
@@ -62,7 +87,12 @@ async fn python_reads_gzip() {
     let python = peer("TEST_PYTHON", "python3");
     reads_the_whole_body(|url| {
         let mut command = Command::new(&python);
-        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/readers/read.py")).arg(url);
+        command
+            .arg(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/tests/readers/read.py"
+            ))
+            .arg(url);
         command
     })
     .await;
@@ -73,7 +103,12 @@ async fn python_reads_gzip() {
 async fn go_reads_gzip() {
     reads_the_whole_body(|url| {
         let mut command = Command::new("go");
-        command.args(["run", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/readers/main.go")]).arg(url);
+        command
+            .args([
+                "run",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/tests/readers/main.go"),
+            ])
+            .arg(url);
         command
     })
     .await;

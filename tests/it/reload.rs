@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_transfer_exporter::config::CloudtrailPlan;
-use aws_transfer_exporter::simulator::{
+use simulator::{
     DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, Faults, LifeScript, Operation, Settings, Simulator,
 };
 
 use crate::program::{Running, config, config_text, program, signing_program};
-use crate::rig::{Exporter, Exposition, account, ask, connector, files, get, key, plan, simulator, transfer};
+use crate::rig::{
+    Exporter, Exposition, account, ask, connector, files, get, key, plan, simulator, transfer,
+};
 
 /// A folder with profiles `a` to `d`, whose credentials come from a process that notes each of its runs.
 pub(crate) struct Profiles {
@@ -30,7 +32,11 @@ impl Profiles {
         fs::write(&process, script).unwrap();
         let mut text = String::new();
         for name in ["a", "b", "c", "d"] {
-            let _ = writeln!(text, "[profile {name}]\ncredential_process = sh {} {name}", process.display());
+            let _ = writeln!(
+                text,
+                "[profile {name}]\ncredential_process = sh {} {name}",
+                process.display()
+            );
         }
         fs::write(folder.path().join("config"), text).unwrap();
         Self { folder }
@@ -42,14 +48,25 @@ impl Profiles {
 
     /// How often each profile's process has run: `a2 b1`.
     fn runs(&self) -> String {
-        let runs = |name: &str| fs::read_to_string(self.folder.path().join(format!("runs-{name}"))).unwrap_or_default();
+        let runs = |name: &str| {
+            fs::read_to_string(self.folder.path().join(format!("runs-{name}"))).unwrap_or_default()
+        };
         let told = ["a", "b", "c", "d"].map(|name| (name, runs(name).lines().count()));
-        told.iter().filter(|(_, n)| *n > 0).map(|(name, n)| format!("{name}{n}")).collect::<Vec<_>>().join(" ")
+        told.iter()
+            .filter(|(_, n)| *n > 0)
+            .map(|(name, n)| format!("{name}{n}"))
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 }
 
 /// A configuration in short: `(name, profile)` of accounts, `(account, transfer)`, and further lines.
-fn short(url: &str, accounts: &[(&str, &str)], transfers: &[(&str, usize)], collector: &str) -> String {
+fn short(
+    url: &str,
+    accounts: &[(&str, &str)],
+    transfers: &[(&str, usize)],
+    collector: &str,
+) -> String {
     let mut text = "accounts:\n".to_owned();
     for (name, profile) in accounts {
         let _ = writeln!(
@@ -57,8 +74,10 @@ fn short(url: &str, accounts: &[(&str, &str)], transfers: &[(&str, usize)], coll
             "  - name: {name}\n    region: eu-central-1\n    profile: {profile}\n    endpoint_url: {url}"
         );
     }
-    let _ =
-        write!(text, "collector:\n  min_refresh_interval: 1ms\n  max_refresh_interval: 1ms\n{collector}transfers:\n");
+    let _ = write!(
+        text,
+        "collector:\n  min_refresh_interval: 1ms\n  max_refresh_interval: 1ms\n{collector}transfers:\n"
+    );
     for (account, n) in transfers {
         let _ = writeln!(
             text,
@@ -76,16 +95,29 @@ async fn scrape(address: SocketAddr) -> Exposition {
 
 fn sha256_head(text: &str) -> f64 {
     use sha2::{Digest, Sha256};
-    Sha256::digest(text).iter().take(6).fold(0.0, |number, byte| number * 256.0 + f64::from(*byte))
+    Sha256::digest(text)
+        .iter()
+        .take(6)
+        .fold(0.0, |number, byte| number * 256.0 + f64::from(*byte))
 }
 
 /// Transfer 1 has completed; 2 to 4 never end, so they are asked for at each scrape.
 async fn four_transfers() -> (Simulator, String) {
     let (simulator, url) = simulator(Settings::default()).await;
     let now = SystemTime::now();
-    simulator.put_transfer(&connector(1), &transfer(1), files([LifeScript::completed()]), now);
+    simulator.put_transfer(
+        &connector(1),
+        &transfer(1),
+        files([LifeScript::completed()]),
+        now,
+    );
     for n in 2..=4 {
-        simulator.put_transfer(&connector(1), &transfer(n), files([LifeScript::stuck_queued()]), now);
+        simulator.put_transfer(
+            &connector(1),
+            &transfer(n),
+            files([LifeScript::stuck_queued()]),
+            now,
+        );
     }
     (simulator, url)
 }
@@ -112,7 +144,12 @@ struct Row {
 
 /// The configuration that the matrix starts with.
 fn first(url: &str) -> String {
-    short(url, &[("a", "a"), ("b", "b")], &[("a", 1), ("a", 2), ("b", 3)], "  requests_per_second: 50\n")
+    short(
+        url,
+        &[("a", "a"), ("b", "b")],
+        &[("a", 1), ("a", 2), ("b", 3)],
+        "  requests_per_second: 50\n",
+    )
 }
 
 fn matrix(url: &str) -> Vec<Row> {
@@ -122,8 +159,11 @@ fn matrix(url: &str) -> Vec<Row> {
     let slower = "  requests_per_second: 70\n  concurrency: 3\n  timeout: 20s\n";
     let start = first(url);
     let bad_key = start.clone() + "nonsense: 1\n";
-    let no_region =
-        short(url, &[("a", "a"), ("b", "b")], &[("a", 4)], rate_50).replacen("    region: eu-central-1\n", "", 1);
+    let no_region = short(url, &[("a", "a"), ("b", "b")], &[("a", 4)], rate_50).replacen(
+        "    region: eu-central-1\n",
+        "",
+        1,
+    );
     let row = |says, text, runs, accounts, transfers, rate, log| Row {
         says,
         text,
@@ -142,8 +182,20 @@ fn matrix(url: &str) -> Vec<Row> {
         ..row(says, text, "a1 b1", 2, 3.0, 50.0, "")
     };
     vec![
-        row("Nothing: everything stays.", start.clone(), "a1 b1", 2, 3.0, 50.0, "changes=nothing"),
-        refused("A key that is none: refused with its place.", bad_key, "exporter.yml:24: `nonsense`"),
+        row(
+            "Nothing: everything stays.",
+            start.clone(),
+            "a1 b1",
+            2,
+            3.0,
+            50.0,
+            "changes=nothing",
+        ),
+        refused(
+            "A key that is none: refused with its place.",
+            bad_key,
+            "exporter.yml:24: `nonsense`",
+        ),
         refused(
             "An account that has no Region any more: refused, and its transfers and the rate stay too.",
             no_region,
@@ -178,7 +230,12 @@ fn matrix(url: &str) -> Vec<Row> {
         ),
         row(
             "An account more: its credentials alone are asked for.",
-            short(url, &[("a", "a"), ("b", "b"), ("c", "c")], &[("a", 1), ("a", 2), ("b", 3), ("c", 4)], slower),
+            short(
+                url,
+                &[("a", "a"), ("b", "b"), ("c", "c")],
+                &[("a", 1), ("a", 2), ("b", 3), ("c", 4)],
+                slower,
+            ),
             "a1 b1 c1",
             3,
             4.0,
@@ -187,7 +244,12 @@ fn matrix(url: &str) -> Vec<Row> {
         ),
         row(
             "Another profile for one account: its credentials alone are asked for.",
-            short(url, &[("a", "a"), ("b", "d"), ("c", "c")], &[("a", 1), ("a", 2), ("b", 3), ("c", 4)], slower),
+            short(
+                url,
+                &[("a", "a"), ("b", "d"), ("c", "c")],
+                &[("a", 1), ("a", 2), ("b", 3), ("c", 4)],
+                slower,
+            ),
             "a1 b1 c1 d1",
             3,
             4.0,
@@ -222,7 +284,18 @@ async fn the_matrix_of_what_changes_and_what_is_kept() {
     let exporter = Running::start(command.args(flags).arg("--web.listen-address=127.0.0.1:0"));
     scrape(exporter.address).await;
     let mut in_force = start;
-    for Row { says, text, status, answer, log, runs, accounts, transfers, rate } in matrix(&url) {
+    for Row {
+        says,
+        text,
+        status,
+        answer,
+        log,
+        runs,
+        accounts,
+        transfers,
+        rate,
+    } in matrix(&url)
+    {
         fs::write(&file, &text).unwrap();
         let (answered, body) = ask(exporter.address, "POST", "/-/reload", "").await;
         assert_eq!(answered, status, "{says} {body}");
@@ -235,14 +308,45 @@ async fn the_matrix_of_what_changes_and_what_is_kept() {
         let told = scrape(exporter.address).await;
         let own = |name: &str| told.sum(&format!("aws_transfer_exporter_{name}"), &[]);
         assert_eq!(profiles.runs(), runs, "{says}");
-        assert_eq!(told.family("aws_transfer_exporter_account_up").len(), accounts, "{says}");
-        assert_eq!(own("account_up"), accounts as f64, "{says} every account is up");
-        assert_eq!(told.sum("aws_transfer_exporter_transfers", &["origin=\"config\""]), transfers, "{says}");
-        assert_eq!(told.sum("aws_transfer_exporter_api_rate_limit", &["aws_account=\"a\""]), rate, "{says}");
-        assert_eq!(own("config_last_reload_successful"), f64::from(u8::from(status == 200)), "{says}");
-        assert_eq!(own("config_hash"), sha256_head(&in_force), "{says} the hash is of what is in force");
+        assert_eq!(
+            told.family("aws_transfer_exporter_account_up").len(),
+            accounts,
+            "{says}"
+        );
+        assert_eq!(
+            own("account_up"),
+            accounts as f64,
+            "{says} every account is up"
+        );
+        assert_eq!(
+            told.sum("aws_transfer_exporter_transfers", &["origin=\"config\""]),
+            transfers,
+            "{says}"
+        );
+        assert_eq!(
+            told.sum(
+                "aws_transfer_exporter_api_rate_limit",
+                &["aws_account=\"a\""]
+            ),
+            rate,
+            "{says}"
+        );
+        assert_eq!(
+            own("config_last_reload_successful"),
+            f64::from(u8::from(status == 200)),
+            "{says}"
+        );
+        assert_eq!(
+            own("config_hash"),
+            sha256_head(&in_force),
+            "{says} the hash is of what is in force"
+        );
         let completed = ["aws_account=\"a\"", "status=\"COMPLETED\""];
-        assert_eq!(told.sum("aws_transfer_connector_files", &completed), 1.0, "{says} what is known stays");
+        assert_eq!(
+            told.sum("aws_transfer_connector_files", &completed),
+            1.0,
+            "{says} what is known stays"
+        );
     }
     exporter.terminate();
 }
@@ -250,17 +354,47 @@ async fn the_matrix_of_what_changes_and_what_is_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_over_http_is_off_by_default_and_refused_to_pages_of_other_sites() {
     let (_simulator, url) = four_transfers().await;
-    let (_folder, file) = config(&config_text(&url, &[(connector(1).to_string(), transfer(1).to_string())]));
+    let (_folder, file) = config(&config_text(
+        &url,
+        &[(connector(1).to_string(), transfer(1).to_string())],
+    ));
     for (flag, method, headers, status, says) in [
         (None, "POST", "", 403, "--web.enable-lifecycle"),
-        (Some("--web.enable-lifecycle"), "POST", "Sec-Fetch-Site: cross-site\r\n", 403, "another site"),
-        (Some("--web.enable-lifecycle"), "POST", "Origin: https://evil.example\r\n", 403, "another site"),
-        (Some("--web.enable-lifecycle"), "GET", "", 405, "not allowed"),
-        (Some("--web.enable-lifecycle"), "POST", "", 200, "was reloaded"),
+        (
+            Some("--web.enable-lifecycle"),
+            "POST",
+            "Sec-Fetch-Site: cross-site\r\n",
+            403,
+            "another site",
+        ),
+        (
+            Some("--web.enable-lifecycle"),
+            "POST",
+            "Origin: https://evil.example\r\n",
+            403,
+            "another site",
+        ),
+        (
+            Some("--web.enable-lifecycle"),
+            "GET",
+            "",
+            405,
+            "not allowed",
+        ),
+        (
+            Some("--web.enable-lifecycle"),
+            "POST",
+            "",
+            200,
+            "was reloaded",
+        ),
     ] {
         let exporter = Running::start(
             signing_program()
-                .args([format!("--config.file={}", file.display()), "--web.listen-address=127.0.0.1:0".into()])
+                .args([
+                    format!("--config.file={}", file.display()),
+                    "--web.listen-address=127.0.0.1:0".into(),
+                ])
                 .args(flag),
         );
         let (answered, body) = ask(exporter.address, method, "/-/reload", headers).await;
@@ -291,31 +425,67 @@ fn swap(folder: &Path, version: &str, text: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_content_is_taken_by_itself_and_a_refused_one_is_tried_once() {
     let (_simulator, url) = four_transfers().await;
-    let pairs = |n: usize| (1..=n).map(|n| (connector(1).to_string(), transfer(n).to_string())).collect::<Vec<_>>();
+    let pairs = |n: usize| {
+        (1..=n)
+            .map(|n| (connector(1).to_string(), transfer(n).to_string()))
+            .collect::<Vec<_>>()
+    };
     let folder = tempfile::tempdir().unwrap();
     swap(folder.path(), "..1", &config_text(&url, &pairs(1)));
     let file = folder.path().join("exporter.yml");
     std::os::unix::fs::symlink("..data/exporter.yml", &file).unwrap();
-    let flags = [format!("--config.file={}", file.display()), "--config.auto-reload-interval=1s".into()];
-    let exporter = Running::start(signing_program().args(flags).arg("--web.listen-address=127.0.0.1:0"));
-    let transfers = |told: &Exposition| told.sum("aws_transfer_exporter_transfers", &["origin=\"config\""]);
-    let successful = |told: &Exposition| told.sum("aws_transfer_exporter_config_last_reload_successful", &[]);
+    let flags = [
+        format!("--config.file={}", file.display()),
+        "--config.auto-reload-interval=1s".into(),
+    ];
+    let exporter = Running::start(
+        signing_program()
+            .args(flags)
+            .arg("--web.listen-address=127.0.0.1:0"),
+    );
+    let transfers =
+        |told: &Exposition| told.sum("aws_transfer_exporter_transfers", &["origin=\"config\""]);
+    let successful =
+        |told: &Exposition| told.sum("aws_transfer_exporter_config_last_reload_successful", &[]);
 
     swap(folder.path(), "..2", &config_text(&url, &pairs(2)));
-    until(exporter.address, "the second is taken", |told| transfers(told) == 2.0).await;
+    until(exporter.address, "the second is taken", |told| {
+        transfers(told) == 2.0
+    })
+    .await;
     swap(folder.path(), "..3", "nonsense: 1\n");
-    until(exporter.address, "the third is refused", |told| successful(told) == 0.0).await;
+    until(exporter.address, "the third is refused", |told| {
+        successful(told) == 0.0
+    })
+    .await;
     // Some looks later.
     tokio::time::sleep(Duration::from_secs(4)).await;
-    let refusals = |log: Vec<String>| log.iter().filter(|line| line.contains("was not reloaded")).count();
+    let refusals = |log: Vec<String>| {
+        log.iter()
+            .filter(|line| line.contains("was not reloaded"))
+            .count()
+    };
     assert_eq!(refusals(exporter.drain_log()), 1, "said once");
-    assert_eq!(transfers(&scrape(exporter.address).await), 2.0, "the second stays in force");
+    assert_eq!(
+        transfers(&scrape(exporter.address).await),
+        2.0,
+        "the second stays in force"
+    );
     swap(folder.path(), "..4", &config_text(&url, &pairs(2)));
-    until(exporter.address, "the one in force is back: all is well", |told| successful(told) == 1.0).await;
+    until(
+        exporter.address,
+        "the one in force is back: all is well",
+        |told| successful(told) == 1.0,
+    )
+    .await;
     // The same by SIGHUP, which asks whatever the content is.
     swap(folder.path(), "..5", "nonsense: 1\n");
     exporter.signal("HUP");
-    assert!(exporter.wait_for("was not reloaded", "was not reloaded").contains("cause="));
+    assert!(
+        exporter
+            .wait_for("was not reloaded", "was not reloaded")
+            .contains("cause=")
+    );
     exporter.signal("HUP");
     exporter.wait_for("was not reloaded", "was not reloaded");
     exporter.terminate();
@@ -324,9 +494,16 @@ async fn another_content_is_taken_by_itself_and_a_refused_one_is_tried_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sweep_goes_on_when_its_account_is_taken_out_and_its_answers_are_dropped() {
     let (simulator, url) = four_transfers().await;
-    simulator.set_faults(Faults { latency: Duration::from_millis(300), ..Faults::default() });
+    simulator.set_faults(Faults {
+        latency: Duration::from_millis(300),
+        ..Faults::default()
+    });
     let both = vec![account("a", &url), account("b", &url)];
-    let keys = |name: &str| (2..=4).map(|n| key(name, &connector(1), &transfer(n))).collect::<Vec<_>>();
+    let keys = |name: &str| {
+        (2..=4)
+            .map(|n| key(name, &connector(1), &transfer(n)))
+            .collect::<Vec<_>>()
+    };
     let wanted = plan(both, [keys("a"), keys("b")].concat());
     let exporter = Exporter::start(wanted.clone()).await;
     let address = exporter.address;
@@ -340,12 +517,22 @@ async fn a_sweep_goes_on_when_its_account_is_taken_out_and_its_answers_are_dropp
     let changes = exporter.app.apply(fewer).await.unwrap();
     assert_eq!(changes.to_string(), "accounts removed: b; transfers: +0 -3");
     let told = sweeping.await.unwrap();
-    assert_eq!(told.sum("aws_transfer_results_up", &["aws_account=\"a\""]), 3.0);
+    assert_eq!(
+        told.sum("aws_transfer_results_up", &["aws_account=\"a\""]),
+        3.0
+    );
     let told = exporter.scrape().await;
-    for name in ["aws_transfer_results_up", "aws_transfer_files", "aws_transfer_exporter_api_rate_limit"] {
+    for name in [
+        "aws_transfer_results_up",
+        "aws_transfer_files",
+        "aws_transfer_exporter_api_rate_limit",
+    ] {
         assert_eq!(told.sum(name, &["aws_account=\"b\""]), 0.0, "{name}");
     }
-    assert_eq!(told.sum("aws_transfer_results_up", &["aws_account=\"a\""]), 3.0);
+    assert_eq!(
+        told.sum("aws_transfer_results_up", &["aws_account=\"a\""]),
+        3.0
+    );
     exporter.stop().await;
 }
 
@@ -363,22 +550,36 @@ async fn a_source_that_stays_the_same_runs_on_and_another_begins_anew() {
     }];
     let exporter = Exporter::start(wanted.clone()).await;
     let up = "aws_transfer_exporter_discovery_up";
-    until(exporter.address, "the history is read", |told| told.sum(up, &["source=\"cloudtrail\""]) == 1.0).await;
+    until(exporter.address, "the history is read", |told| {
+        told.sum(up, &["source=\"cloudtrail\""]) == 1.0
+    })
+    .await;
     let first = looks();
 
     wanted.transfers.push(key("a", &connector(1), &transfer(2)));
     wanted.collector.requests_per_second = 500.0;
     exporter.app.apply(wanted.clone()).await.unwrap();
     let told = exporter.scrape().await;
-    assert_eq!(told.sum(up, &["source=\"cloudtrail\""]), 1.0, "its state stays");
+    assert_eq!(
+        told.sum(up, &["source=\"cloudtrail\""]),
+        1.0,
+        "its state stays"
+    );
     assert_eq!(looks(), first, "it is not read from the start");
 
     wanted.discovery.cloudtrail[0].lookback = Duration::from_hours(2);
     exporter.app.apply(wanted.clone()).await.unwrap();
-    until(exporter.address, "the other one is read", |_| looks() > first).await;
+    until(exporter.address, "the other one is read", |_| {
+        looks() > first
+    })
+    .await;
 
     wanted.discovery.cloudtrail.clear();
     exporter.app.apply(wanted).await.unwrap();
-    assert_eq!(exporter.scrape().await.family(up).len(), 0, "one that is taken out is forgotten");
+    assert_eq!(
+        exporter.scrape().await.family(up).len(),
+        0,
+        "one that is taken out is forgotten"
+    );
     exporter.stop().await;
 }

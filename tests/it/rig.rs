@@ -7,17 +7,19 @@ use std::time::Duration;
 
 use aws_transfer_exporter::app::{self, App, Options};
 use aws_transfer_exporter::config::{AccountPlan, CollectorPlan, Plan};
-use aws_transfer_exporter::model::{AccountName, ConnectorId, TransferId, TransferKey};
-use aws_transfer_exporter::simulator::{
+use aws_transfer_exporter::transfer::session::StaticCredentials;
+use model::{AccountName, ConnectorId, TransferId, TransferKey};
+use simulator::{
     DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, FileScript, LifeScript, Settings, Simulator,
 };
-use aws_transfer_exporter::transfer::session::StaticCredentials;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-pub(crate) const CREDENTIALS: StaticCredentials =
-    StaticCredentials { access_key_id: DEMO_ACCESS_KEY_ID, secret_access_key: DEMO_SECRET_ACCESS_KEY };
+pub(crate) const CREDENTIALS: StaticCredentials = StaticCredentials {
+    access_key_id: DEMO_ACCESS_KEY_ID,
+    secret_access_key: DEMO_SECRET_ACCESS_KEY,
+};
 
 /// A simulator on a loopback port; it ends with the test's runtime.
 pub(crate) async fn simulator(settings: Settings) -> (Simulator, String) {
@@ -47,7 +49,12 @@ pub(crate) fn plan(accounts: Vec<AccountPlan>, transfers: Vec<TransferKey>) -> P
         max_refresh_interval: Duration::from_millis(1),
         ..CollectorPlan::default()
     };
-    Plan { accounts, transfers, collector, ..Plan::default() }
+    Plan {
+        accounts,
+        transfers,
+        collector,
+        ..Plan::default()
+    }
 }
 
 pub(crate) fn connector(n: usize) -> ConnectorId {
@@ -59,12 +66,20 @@ pub(crate) fn transfer(n: usize) -> TransferId {
 }
 
 pub(crate) fn key(account: &str, connector: &ConnectorId, transfer: &TransferId) -> TransferKey {
-    TransferKey { account: AccountName::new(account), connector: connector.clone(), transfer: transfer.clone() }
+    TransferKey {
+        account: AccountName::new(account),
+        connector: connector.clone(),
+        transfer: transfer.clone(),
+    }
 }
 
 /// Files `/file-0`, `/file-1`, ... with these lives.
 pub(crate) fn files(lives: impl IntoIterator<Item = LifeScript>) -> Vec<FileScript> {
-    lives.into_iter().enumerate().map(|(n, life)| FileScript::new(format!("/file-{n}"), life)).collect()
+    lives
+        .into_iter()
+        .enumerate()
+        .map(|(n, life)| FileScript::new(format!("/file-{n}"), life))
+        .collect()
 }
 
 /// A running exporter.
@@ -81,8 +96,12 @@ impl Exporter {
     }
 
     pub(crate) async fn start_with(plan: Plan, options: Options) -> Self {
-        let options = Options { credentials: Some(CREDENTIALS), ..options };
-        let mut opened = Box::pin(App::new(plan.clone(), options.clone(), app::system_clock())).await;
+        let options = Options {
+            credentials: Some(CREDENTIALS),
+            ..options
+        };
+        let mut opened =
+            Box::pin(App::new(plan.clone(), options.clone(), app::system_clock())).await;
         for _ in 0..100 {
             if opened.is_ok() || options.storage.is_none() {
                 break;
@@ -102,7 +121,12 @@ impl Exporter {
             };
             serving.serve(vec![listener], "/metrics", stopped).await;
         });
-        Self { app, address, stop: Some(stop), served }
+        Self {
+            app,
+            address,
+            stop: Some(stop),
+            served,
+        }
     }
 
     pub(crate) async fn scrape(&self) -> Exposition {
@@ -140,14 +164,22 @@ pub(crate) async fn get(address: SocketAddr, path: &str, headers: &str) -> (u16,
 }
 
 /// One request without a body, on a connection of its own: status and body.
-pub(crate) async fn ask(address: SocketAddr, method: &str, path: &str, headers: &str) -> (u16, String) {
+pub(crate) async fn ask(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("{method} {path} HTTP/1.0\r\nHost: localhost\r\n{headers}\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    (
+        head.split(' ').nth(1).unwrap().parse().unwrap(),
+        body.to_owned(),
+    )
 }
 
 /// Series, as they stand in the exposition, with their values.
@@ -156,7 +188,9 @@ pub(crate) struct Exposition(pub(crate) BTreeMap<String, f64>);
 
 impl Exposition {
     pub(crate) fn parse(text: &str) -> Self {
-        let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+        let lines = text
+            .lines()
+            .filter(|line| !line.starts_with('#') && !line.is_empty());
         Self(
             lines
                 .map(|line| {
@@ -169,14 +203,25 @@ impl Exposition {
 
     /// The series of one family.
     pub(crate) fn family(&self, name: &str) -> BTreeMap<&str, f64> {
-        let of =
-            |series: &&String| series.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('{'));
-        self.0.iter().filter(|(series, _)| of(series)).map(|(series, value)| (series.as_str(), *value)).collect()
+        let of = |series: &&String| {
+            series
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('{'))
+        };
+        self.0
+            .iter()
+            .filter(|(series, _)| of(series))
+            .map(|(series, value)| (series.as_str(), *value))
+            .collect()
     }
 
     /// The sum of a family's series that hold all these label pairs, written `name="value"`.
     pub(crate) fn sum(&self, family: &str, labels: &[&str]) -> f64 {
         let holds = |series: &str| labels.iter().all(|label| series.contains(label));
-        self.family(family).into_iter().filter(|(series, _)| holds(series)).map(|(_, value)| value).sum()
+        self.family(family)
+            .into_iter()
+            .filter(|(series, _)| holds(series))
+            .map(|(_, value)| value)
+            .sum()
     }
 }

@@ -1,11 +1,14 @@
 //! Clients that are not ours, many series and many requests; what it costs is measured by `benches/scale.rs`.
 
-#![expect(clippy::print_stdout, reason = "figures, for who reads the log of tests/run")]
+#![expect(
+    clippy::print_stdout,
+    reason = "figures, for who reads the log of tests/run"
+)]
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use aws_transfer_exporter::simulator::{LifeScript, Settings};
+use simulator::{LifeScript, Settings};
 
 use crate::program::{Running, config, config_text, peer, signing_program};
 use crate::prometheus::Prometheus;
@@ -17,22 +20,34 @@ async fn settled(transfers: usize) -> (tempfile::TempDir, Running) {
     let mut pairs = Vec::with_capacity(transfers);
     for n in 0..transfers {
         let lives = [LifeScript::completed(), LifeScript::completed()];
-        simulator.put_transfer(&connector(n % 100), &transfer(n), files(lives), SystemTime::now());
+        simulator.put_transfer(
+            &connector(n % 100),
+            &transfer(n),
+            files(lives),
+            SystemTime::now(),
+        );
         pairs.push((connector(n % 100).to_string(), transfer(n).to_string()));
     }
     let (folder, file) = config(&config_text(&url, &pairs));
     let flag = format!("--config.file={}", file.display());
-    let exporter = Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
+    let exporter =
+        Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
     let budget = "X-Prometheus-Scrape-Timeout-Seconds: 300\r\n";
     let (_, _, text) = get(exporter.address, "/metrics", budget).await;
     assert!(text.contains("\naws_transfer_exporter_scrape_complete 1\n"));
-    assert_eq!(text.matches("\naws_transfer_results_up{").count(), transfers);
+    assert_eq!(
+        text.matches("\naws_transfer_results_up{").count(),
+        transfers
+    );
     (folder, exporter)
 }
 
 fn resident_kib(exporter: &Running) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", exporter.child.id())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS"))
+        .unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
@@ -40,26 +55,41 @@ fn resident_kib(exporter: &Running) -> usize {
 async fn memory_falls_back_when_transfers_leave() {
     // Nothing answers there, and nothing asks: memory is what 50,000 tracked transfers take.
     let list = |count: usize| {
-        let pairs: Vec<_> =
-            (0..count).map(|n| (connector(n % 100).to_string(), format!("00000000-0000-4000-8000-{n:012}"))).collect();
+        let pairs: Vec<_> = (0..count)
+            .map(|n| {
+                (
+                    connector(n % 100).to_string(),
+                    format!("00000000-0000-4000-8000-{n:012}"),
+                )
+            })
+            .collect();
         config_text("http://127.0.0.1:1", &pairs)
     };
     let (_folder, file) = config(&list(50_000));
     let flag = format!("--config.file={}", file.display());
-    let exporter = Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
+    let exporter =
+        Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
     let all = resident_kib(&exporter);
     std::fs::write(&file, list(1)).unwrap();
     exporter.signal("HUP");
     let patience = Instant::now() + Duration::from_mins(1);
     loop {
         // Scrapes of the own families alone: the allocator works when it is asked.
-        get(exporter.address, "/metrics?name[]=aws_transfer_exporter_build_info", "").await;
+        get(
+            exporter.address,
+            "/metrics?name[]=aws_transfer_exporter_build_info",
+            "",
+        )
+        .await;
         let one = resident_kib(&exporter);
         if one < all * 6 / 10 {
             println!("resident memory {all} KiB with all, {one} KiB with one");
             break;
         }
-        assert!(Instant::now() < patience, "{all} KiB with all, {one} KiB with one");
+        assert!(
+            Instant::now() < patience,
+            "{all} KiB with all, {one} KiB with one"
+        );
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     exporter.terminate();
@@ -76,13 +106,30 @@ async fn prometheus_2_misses_no_scrape_of_ten_thousand_transfers() {
     let prometheus = Prometheus::start_with(&binary, exporter.address, &job, &[]).await;
     prometheus.wait_for("up").await;
     tokio::time::sleep(Duration::from_secs(45)).await;
-    let one = |answer: std::collections::BTreeMap<String, f64>| answer.into_values().next().unwrap();
+    let one =
+        |answer: std::collections::BTreeMap<String, f64>| answer.into_values().next().unwrap();
     let scrapes = one(prometheus.query("count_over_time(up[1m])").await);
     assert!(scrapes >= 9.0, "{scrapes}");
-    assert_eq!(one(prometheus.query("sum_over_time(up[1m])").await), scrapes);
-    assert_eq!(one(prometheus.query("count(aws_transfer_results_up == 1)").await), 10_000.0);
-    println!("{scrapes} scrapes of {}", one(prometheus.query("scrape_samples_scraped").await));
-    println!("the longest took {} s", one(prometheus.query("max_over_time(scrape_duration_seconds[1m])").await));
+    assert_eq!(
+        one(prometheus.query("sum_over_time(up[1m])").await),
+        scrapes
+    );
+    assert_eq!(
+        one(prometheus
+            .query("count(aws_transfer_results_up == 1)")
+            .await),
+        10_000.0
+    );
+    println!(
+        "{scrapes} scrapes of {}",
+        one(prometheus.query("scrape_samples_scraped").await)
+    );
+    println!(
+        "the longest took {} s",
+        one(prometheus
+            .query("max_over_time(scrape_duration_seconds[1m])")
+            .await)
+    );
     let (_, _, after) = get(exporter.address, calls, "").await;
     assert_eq!(after, before, "settled transfers are not asked for again");
     exporter.terminate();
@@ -95,7 +142,14 @@ async fn wrk_gets_every_answer_on_64_connections() {
     let load = |seconds: usize| {
         let wrk = std::env::var_os("WRK").unwrap_or_else(|| "wrk".into());
         let ended = Command::new(wrk)
-            .args(["--threads", "2", "--connections", "64", "--duration", &format!("{seconds}s")])
+            .args([
+                "--threads",
+                "2",
+                "--connections",
+                "64",
+                "--duration",
+                &format!("{seconds}s"),
+            ])
             .args(["--timeout", "10s", "--header", "Accept-Encoding: gzip"])
             .arg(format!("http://{}/metrics", exporter.address))
             .stdin(Stdio::null())
@@ -103,8 +157,17 @@ async fn wrk_gets_every_answer_on_64_connections() {
             .unwrap();
         let said = String::from_utf8(ended.stdout).unwrap();
         assert!(ended.status.success(), "{said}");
-        assert!(!said.contains("Socket errors") && !said.contains("Non-2xx"), "{said}");
-        let requests = said.split_once(" requests in ").unwrap().0.rsplit('\n').next().unwrap();
+        assert!(
+            !said.contains("Socket errors") && !said.contains("Non-2xx"),
+            "{said}"
+        );
+        let requests = said
+            .split_once(" requests in ")
+            .unwrap()
+            .0
+            .rsplit('\n')
+            .next()
+            .unwrap();
         assert!(requests.trim().parse::<u64>().unwrap() >= 64, "{said}");
         println!("{said}");
     };
@@ -114,6 +177,9 @@ async fn wrk_gets_every_answer_on_64_connections() {
     load(5);
     let after = resident_kib(&exporter);
     println!("resident memory {before} KiB before, {after} KiB after");
-    assert!(after < before + 6_144, "{before} KiB before, {after} KiB after");
+    assert!(
+        after < before + 6_144,
+        "{before} KiB before, {after} KiB after"
+    );
     exporter.terminate();
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use aws_transfer_exporter::app::Options;
-use aws_transfer_exporter::model::Shard;
-use aws_transfer_exporter::simulator::{LifeScript, Operation, Settings};
+use model::Shard;
+use simulator::{LifeScript, Operation, Settings};
 
 use crate::program::{output, program, text};
 use crate::rig::{Exporter, account, connector, files, key, plan, simulator, transfer};
@@ -14,10 +14,21 @@ use crate::rig::{Exporter, account, connector, files, key, plan, simulator, tran
 async fn three_shards_tell_together_what_one_exporter_tells_and_cost_as_many_calls() {
     let (simulator, url) = simulator(Settings::default()).await;
     for n in 0..90 {
-        let life = if n % 5 == 0 { LifeScript::failed("TIMEOUT_ERROR", "late") } else { LifeScript::completed() };
-        simulator.put_transfer(&connector(n % 3), &transfer(n), files([life]), SystemTime::now());
+        let life = if n % 5 == 0 {
+            LifeScript::failed("TIMEOUT_ERROR", "late")
+        } else {
+            LifeScript::completed()
+        };
+        simulator.put_transfer(
+            &connector(n % 3),
+            &transfer(n),
+            files([life]),
+            SystemTime::now(),
+        );
     }
-    let pairs: Vec<_> = (0..90).map(|n| key("prod", &connector(n % 3), &transfer(n))).collect();
+    let pairs: Vec<_> = (0..90)
+        .map(|n| key("prod", &connector(n % 3), &transfer(n)))
+        .collect();
     let whole = Exporter::start(plan(vec![account("prod", &url)], pairs.clone())).await;
     let expected = whole.scrape().await;
 
@@ -25,22 +36,40 @@ async fn three_shards_tell_together_what_one_exporter_tells_and_cost_as_many_cal
     let mut files_of_all: BTreeMap<String, f64> = BTreeMap::new();
     let mut sums_of_all: BTreeMap<String, f64> = BTreeMap::new();
     for index in 0..3 {
-        let options = Options { shard: Shard::new(index, 3).unwrap(), ..Options::default() };
-        let exporter = Exporter::start_with(plan(vec![account("prod", &url)], pairs.clone()), options).await;
+        let options = Options {
+            shard: Shard::new(index, 3).unwrap(),
+            ..Options::default()
+        };
+        let exporter =
+            Exporter::start_with(plan(vec![account("prod", &url)], pairs.clone()), options).await;
         let scrape = exporter.scrape().await;
         let of_shard = scrape.family("aws_transfer_files");
         let transfers = of_shard.len() / 4;
-        assert!((15..=45).contains(&transfers), "shard {index} has {transfers} of 90");
+        assert!(
+            (15..=45).contains(&transfers),
+            "shard {index} has {transfers} of 90"
+        );
         for (series, value) in of_shard {
-            assert_eq!(files_of_all.insert(series.to_owned(), value), None, "{series} in two shards");
+            assert_eq!(
+                files_of_all.insert(series.to_owned(), value),
+                None,
+                "{series} in two shards"
+            );
         }
         for (series, value) in scrape.family("aws_transfer_connector_files") {
             *sums_of_all.entry(series.to_owned()).or_default() += value;
         }
         exporter.stop().await;
     }
-    let borrowed = |all: &BTreeMap<String, f64>| all.iter().map(|(s, v)| (s.clone(), *v)).collect::<Vec<_>>();
-    let told = |family| expected.family(family).into_iter().map(|(s, v)| (s.to_owned(), v)).collect::<Vec<_>>();
+    let borrowed =
+        |all: &BTreeMap<String, f64>| all.iter().map(|(s, v)| (s.clone(), *v)).collect::<Vec<_>>();
+    let told = |family| {
+        expected
+            .family(family)
+            .into_iter()
+            .map(|(s, v)| (s.to_owned(), v))
+            .collect::<Vec<_>>()
+    };
     assert_eq!(borrowed(&files_of_all), told("aws_transfer_files"));
     assert_eq!(borrowed(&sums_of_all), told("aws_transfer_connector_files"));
     assert_eq!(simulator.calls().of(Operation::ListFileTransferResults), 90);
@@ -50,7 +79,10 @@ async fn three_shards_tell_together_what_one_exporter_tells_and_cost_as_many_cal
 #[test]
 fn a_shard_that_cannot_be_is_bad_usage() {
     for (flags, says) in [
-        (&["--shard.index=3", "--shard.total=3"][..], "below the number of shards: 0 to 2"),
+        (
+            &["--shard.index=3", "--shard.total=3"][..],
+            "below the number of shards: 0 to 2",
+        ),
         (&["--shard.index=1"], "--shard.index=1 --shard.total=1"),
         (&["--shard.total=0"], "--shard.total"),
         (&["--shard.index=first"], "from-hostname"),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use aws_transfer_exporter::simulator::{LifeScript, Operation, Settings, Simulator};
+use simulator::{LifeScript, Operation, Settings, Simulator};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -48,7 +48,9 @@ impl Place {
 }
 
 fn pairs(transfers: usize) -> Vec<(String, String)> {
-    (0..transfers).map(|n| (connector(n % 2).to_string(), transfer(n).to_string())).collect()
+    (0..transfers)
+        .map(|n| (connector(n % 2).to_string(), transfer(n).to_string()))
+        .collect()
 }
 
 /// One whole scrape; `None` if the exporter went away.
@@ -67,7 +69,11 @@ async fn scrape(address: SocketAddr) -> Option<Exposition> {
 }
 
 fn counters(exposition: &Exposition) -> BTreeMap<String, f64> {
-    exposition.family(FINISHED).into_iter().map(|(series, value)| (series.to_owned(), value)).collect()
+    exposition
+        .family(FINISHED)
+        .into_iter()
+        .map(|(series, value)| (series.to_owned(), value))
+        .collect()
 }
 
 fn unfinished(exposition: &Exposition) -> f64 {
@@ -80,8 +86,11 @@ fn put(simulator: &Simulator, transfers: usize, of_each: u32, first: Duration, a
     let start = SystemTime::now();
     for n in 0..transfers {
         let lives = (0..of_each).map(|file| {
-            let life =
-                if file % 4 == 3 { LifeScript::failed("TIMEOUT_ERROR", "late") } else { LifeScript::completed() };
+            let life = if file % 4 == 3 {
+                LifeScript::failed("TIMEOUT_ERROR", "late")
+            } else {
+                LifeScript::completed()
+            };
             let turn = file * u32::try_from(transfers).unwrap() + u32::try_from(n).unwrap();
             life.after(first, apart * turn)
         });
@@ -103,14 +112,26 @@ async fn twenty_kills_lose_nothing_and_count_nothing_twice() {
     let place = Place::new(&url, &pairs(TRANSFERS));
     let mut exporter = place.start();
     // The first look comes before anything has finished: the base is empty.
-    put(&simulator, TRANSFERS, OF_EACH, Duration::from_secs(2), Duration::from_millis(40));
+    put(
+        &simulator,
+        TRANSFERS,
+        OF_EACH,
+        Duration::from_secs(2),
+        Duration::from_millis(40),
+    );
     let mut last = scrape(exporter.address).await.unwrap();
     assert_eq!(last.sum("aws_transfer_files", &[]), 192.0);
-    assert_eq!(last.sum("aws_transfer_files", &["status=\"QUEUED\""]), 192.0, "the machine is too slow for this test");
+    assert_eq!(
+        last.sum("aws_transfer_files", &["status=\"QUEUED\""]),
+        192.0,
+        "the machine is too slow for this test"
+    );
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
     let mut told = 0;
     for kill in 0..20 {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         let address = exporter.address;
         let scrapes = tokio::spawn(async move {
             let mut all = Vec::new();
@@ -137,7 +158,10 @@ async fn twenty_kills_lose_nothing_and_count_nothing_twice() {
         for scrape in scrapes {
             for (series, before) in counters(&last) {
                 let now = counters(&scrape).get(&series).copied();
-                assert!(now.is_some_and(|now| now >= before), "kill {kill}: {series} went from {before} to {now:?}");
+                assert!(
+                    now.is_some_and(|now| now >= before),
+                    "kill {kill}: {series} went from {before} to {now:?}"
+                );
             }
             assert_eq!(scrape.sum(UP, &[]), 1.0);
             assert_eq!(
@@ -155,7 +179,10 @@ async fn twenty_kills_lose_nothing_and_count_nothing_twice() {
         last = scrape(exporter.address).await.unwrap();
     }
     assert_eq!(last.sum(FINISHED, &["status=\"COMPLETED\""]), 144.0);
-    assert_eq!(last.sum(FINISHED, &["failure_code=\"TIMEOUT_ERROR\""]), 48.0);
+    assert_eq!(
+        last.sum(FINISHED, &["failure_code=\"TIMEOUT_ERROR\""]),
+        48.0
+    );
 
     exporter.signal("KILL");
     exporter.wait();
@@ -164,7 +191,10 @@ async fn twenty_kills_lose_nothing_and_count_nothing_twice() {
     let after = scrape(exporter.address).await.unwrap();
     assert_eq!(calls(&simulator), 0, "all have settled");
     assert_eq!(counters(&after), counters(&last));
-    assert_eq!(after.family("aws_transfer_files"), last.family("aws_transfer_files"));
+    assert_eq!(
+        after.family("aws_transfer_files"),
+        last.family("aws_transfer_files")
+    );
     exporter.terminate();
 }
 
@@ -176,7 +206,8 @@ async fn without_storage_a_restart_counts_nothing_again() {
     let (_folder, file) = config(&config_text(&url, &pairs(4)));
     let flag = format!("--config.file={}", file.display());
     for _ in 0..2 {
-        let exporter = Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
+        let exporter =
+            Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
         let told = scrape(exporter.address).await.unwrap();
         assert_eq!(told.sum("aws_transfer_files", &["status=\"FAILED\""]), 8.0);
         assert_eq!(told.family(FINISHED).len(), 36, "the series stand");
@@ -192,13 +223,30 @@ async fn it_is_said_at_the_start_what_outlives_the_process() {
     let place = Place::new(&url, &pairs(1));
     let flags = place.flags();
     let mut in_memory = signing_program();
-    let log = text(&output(in_memory.args(&flags[..1]).arg("--web.listen-address=192.0.2.1:1")).stderr);
+    let log = text(
+        &output(
+            in_memory
+                .args(&flags[..1])
+                .arg("--web.listen-address=192.0.2.1:1"),
+        )
+        .stderr,
+    );
     assert_eq!(log.matches("no --storage.path").count(), 1, "{log}");
     let exporter = place.start();
     assert!(place.storage().join(FILE).exists());
     exporter.terminate();
-    let kept = text(&output(signing_program().args(&flags).arg("--web.listen-address=192.0.2.1:1")).stderr);
-    assert!(kept.contains("storage opened") && !kept.contains("no --storage.path"), "{kept}");
+    let kept = text(
+        &output(
+            signing_program()
+                .args(&flags)
+                .arg("--web.listen-address=192.0.2.1:1"),
+        )
+        .stderr,
+    );
+    assert!(
+        kept.contains("storage opened") && !kept.contains("no --storage.path"),
+        "{kept}"
+    );
 }
 
 /// Ends at once with 1, and says all of `wanted`.
@@ -217,14 +265,24 @@ async fn a_second_process_and_a_damaged_file_are_refused() {
     let place = Place::new(&url, &pairs(2));
     let (storage, first) = (place.storage(), place.start());
     let path = storage.to_str().unwrap();
-    is_refused(signing_program().args(place.flags()), &[path, "another process", "hint:"]);
-    assert_eq!(scrape(first.address).await.unwrap().sum(UP, &[]), 1.0, "the first goes on");
+    is_refused(
+        signing_program().args(place.flags()),
+        &[path, "another process", "hint:"],
+    );
+    assert_eq!(
+        scrape(first.address).await.unwrap().sum(UP, &[]),
+        1.0,
+        "the first goes on"
+    );
     first.terminate();
     let file = storage.join(FILE);
     let whole = fs::read(&file).unwrap();
     fs::write(&file, &whole[..whole.len() / 2]).unwrap();
     let half = fs::read(&file).unwrap();
-    is_refused(signing_program().args(place.flags()), &[file.to_str().unwrap(), "damaged", "hint:"]);
+    is_refused(
+        signing_program().args(place.flags()),
+        &[file.to_str().unwrap(), "damaged", "hint:"],
+    );
     assert_eq!(fs::read(&file).unwrap(), half, "it is left as it is");
     fs::write(&file, &whole).unwrap();
     place.start().terminate();
@@ -236,8 +294,19 @@ async fn runs_of_once_go_on_from_each_other() {
     let (simulator, url) = simulator(Settings::default()).await;
     let place = Place::new(&url, &pairs(1));
     let put = |completed: usize| {
-        let life = |file: usize| if file < completed { LifeScript::completed() } else { LifeScript::stuck_queued() };
-        simulator.put_transfer(&connector(0), &transfer(0), files((0..8).map(life)), SystemTime::now());
+        let life = |file: usize| {
+            if file < completed {
+                LifeScript::completed()
+            } else {
+                LifeScript::stuck_queued()
+            }
+        };
+        simulator.put_transfer(
+            &connector(0),
+            &transfer(0),
+            files((0..8).map(life)),
+            SystemTime::now(),
+        );
     };
     // 2 are the base.
     for (completed, counted) in [(2, 0.0), (5, 3.0), (5, 3.0), (8, 6.0)] {
@@ -245,10 +314,17 @@ async fn runs_of_once_go_on_from_each_other() {
         let flags = place.flags();
         let ended = output(signing_program().arg("once").args([&flags[0], &flags[2]]));
         assert_eq!(ended.status.code(), Some(0), "{}", text(&ended.stderr));
-        assert_eq!(Exposition::parse(&text(&ended.stdout)).sum(FINISHED, &[]), counted);
+        assert_eq!(
+            Exposition::parse(&text(&ended.stdout)).sum(FINISHED, &[]),
+            counted
+        );
     }
     simulator.reset_calls();
-    output(signing_program().arg("once").args([&place.flags()[0], &place.flags()[2]]));
+    output(
+        signing_program()
+            .arg("once")
+            .args([&place.flags()[0], &place.flags()[2]]),
+    );
     assert_eq!(calls(&simulator), 0, "it has settled");
 }
 
@@ -259,7 +335,11 @@ fn unprivileged(command: &Command) -> Command {
         .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
         .arg(command.get_program())
         .args(command.get_args());
-    shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell.env_clear().envs(
+        command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
     shell
 }
 
@@ -283,11 +363,18 @@ async fn a_folder_that_cannot_be_written_to_ends_the_start() {
         let copy = place.folder.path().join("exporter");
         fs::copy(command.get_program(), &copy).unwrap();
         let mut copied = Command::new(copy);
-        copied.args(command.get_args()).envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        copied.args(command.get_args()).envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
         command = unprivileged(&copied);
     }
     let storage = place.storage();
-    is_refused(&mut command, &[storage.to_str().unwrap(), "Permission denied", "hint:"]);
+    is_refused(
+        &mut command,
+        &[storage.to_str().unwrap(), "Permission denied", "hint:"],
+    );
     assert_eq!(fs::read_dir(&storage).unwrap().count(), 0);
 }
 
@@ -296,8 +383,14 @@ fn on_a_full_disk(place: &Place, bytes: u64) -> Running {
     let program = signing_program();
     let mut shell = Command::new("/bin/sh");
     // POSIX: in units of 512 bytes. The signal that goes with it is ignored.
-    let script = format!("trap '' XFSZ; ulimit -S -f {} && exec \"$0\" \"$@\"", bytes / 512);
-    shell.args(["-c", &script]).arg(program.get_program()).args(place.flags());
+    let script = format!(
+        "trap '' XFSZ; ulimit -S -f {} && exec \"$0\" \"$@\"",
+        bytes / 512
+    );
+    shell
+        .args(["-c", &script])
+        .arg(program.get_program())
+        .args(place.flags());
     for (name, value) in program.get_envs() {
         match value {
             Some(value) => shell.env(name, value),
@@ -312,8 +405,15 @@ async fn a_full_disk_takes_nothing_from_the_scrapes_and_heals() {
     const TRANSFERS: usize = 2_000;
     let (simulator, url) = simulator(Settings::default()).await;
     let place = Place::new(&url, &pairs(TRANSFERS));
-    let lives =
-        || (0..8).map(|n| if n == 3 { LifeScript::failed("TIMEOUT_ERROR", "late") } else { LifeScript::completed() });
+    let lives = || {
+        (0..8).map(|n| {
+            if n == 3 {
+                LifeScript::failed("TIMEOUT_ERROR", "late")
+            } else {
+                LifeScript::completed()
+            }
+        })
+    };
     let start = SystemTime::now();
     for n in 0..TRANSFERS {
         simulator.put_transfer(&connector(n % 2), &transfer(n), files(lives()), start);
@@ -325,17 +425,34 @@ async fn a_full_disk_takes_nothing_from_the_scrapes_and_heals() {
     let exporter = on_a_full_disk(&place, room);
     let full = scrape(exporter.address).await.unwrap();
     assert_eq!(full.sum(UP, &[]), 0.0);
-    assert_eq!(full.sum("aws_transfer_files", &["status=\"FAILED\""]), 2_000.0, "it goes on serving");
+    assert_eq!(
+        full.sum("aws_transfer_files", &["status=\"FAILED\""]),
+        2_000.0,
+        "it goes on serving"
+    );
     assert!(full.sum("aws_transfer_exporter_storage_write_errors_total", &[]) >= 1.0);
     for _ in 0..3 {
         assert_eq!(scrape(exporter.address).await.unwrap().sum(UP, &[]), 0.0);
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    let failures: Vec<_> = exporter.drain_log().into_iter().filter(|line| line.contains("the storage fails")).collect();
-    assert!(matches!(failures.as_slice(), [only] if only.contains(file.to_str().unwrap())), "{failures:?}");
+    let failures: Vec<_> = exporter
+        .drain_log()
+        .into_iter()
+        .filter(|line| line.contains("the storage fails"))
+        .collect();
+    assert!(
+        matches!(failures.as_slice(), [only] if only.contains(file.to_str().unwrap())),
+        "{failures:?}"
+    );
 
     let pid = exporter.child.id().to_string();
-    assert!(Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited"]).status().unwrap().success());
+    assert!(
+        Command::new("prlimit")
+            .args(["--pid", &pid, "--fsize=unlimited"])
+            .status()
+            .unwrap()
+            .success()
+    );
     exporter.wait_for("takes writes again", "takes writes again");
     let healed = scrape(exporter.address).await.unwrap();
     assert_eq!(healed.sum(UP, &[]), 1.0);
@@ -347,8 +464,15 @@ async fn a_full_disk_takes_nothing_from_the_scrapes_and_heals() {
     simulator.reset_calls();
     let exporter = place.start();
     let after = scrape(exporter.address).await.unwrap();
-    assert_eq!(calls(&simulator), 0, "what was learned while the disk was full is there");
-    assert_eq!(after.family("aws_transfer_files"), healed.family("aws_transfer_files"));
+    assert_eq!(
+        calls(&simulator),
+        0,
+        "what was learned while the disk was full is there"
+    );
+    assert_eq!(
+        after.family("aws_transfer_files"),
+        healed.family("aws_transfer_files")
+    );
     exporter.terminate();
 }
 
@@ -369,7 +493,10 @@ async fn a_folder_that_is_taken_away_is_written_anew() {
     let exporter = place.start();
     let after = scrape(exporter.address).await.unwrap();
     assert_eq!(calls(&simulator), 0, "all are there");
-    assert_eq!(after.sum("aws_transfer_files", &[]), before.sum("aws_transfer_files", &[]) * 3.0 / 4.0);
+    assert_eq!(
+        after.sum("aws_transfer_files", &[]),
+        before.sum("aws_transfer_files", &[]) * 3.0 / 4.0
+    );
     exporter.terminate();
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use aws_transfer_exporter::model::DOCUMENTED_FAILURE_CODES;
-use aws_transfer_exporter::simulator::{End, Faults, LifeScript, Operation, Settings, Simulator};
+use model::DOCUMENTED_FAILURE_CODES;
+use simulator::{End, Faults, LifeScript, Operation, Settings, Simulator};
 
 use crate::rig::{Exporter, account, connector, files, key, plan, simulator, transfer};
 
@@ -20,9 +20,13 @@ fn life(pair: usize, file: usize) -> LifeScript {
         0 if unsettled => LifeScript::stuck_queued(),
         1 if unsettled => LifeScript::stuck_in_progress(),
         2 => LifeScript::failed(DOCUMENTED_FAILURE_CODES[(pair * 7 + file) % 16], "broke"),
-        3 if file.is_multiple_of(2) => {
-            LifeScript { end: End::Failed { code: None, message: None }, ..LifeScript::completed() }
-        }
+        3 if file.is_multiple_of(2) => LifeScript {
+            end: End::Failed {
+                code: None,
+                message: None,
+            },
+            ..LifeScript::completed()
+        },
         _ => LifeScript::completed(),
     }
 }
@@ -59,7 +63,12 @@ fn expected() -> BTreeMap<String, f64> {
 fn put_all(simulator: &Simulator) {
     for pair in 0..PAIRS {
         let files = files((0..FILES).map(|file| life(pair, file)));
-        simulator.put_transfer(&connector(pair % CONNECTORS), &transfer(pair), files, SystemTime::now());
+        simulator.put_transfer(
+            &connector(pair % CONNECTORS),
+            &transfer(pair),
+            files,
+            SystemTime::now(),
+        );
     }
 }
 
@@ -67,7 +76,9 @@ fn put_all(simulator: &Simulator) {
 async fn a_thousand_pairs_of_three_pages_are_exact_and_cost_one_call_a_page() {
     let (simulator, url) = simulator(Settings::default()).await;
     put_all(&simulator);
-    let pairs = (0..PAIRS).map(|pair| key("prod", &connector(pair % CONNECTORS), &transfer(pair))).collect();
+    let pairs = (0..PAIRS)
+        .map(|pair| key("prod", &connector(pair % CONNECTORS), &transfer(pair)))
+        .collect();
     let exporter = Exporter::start(plan(vec![account("prod", &url)], pairs)).await;
 
     let first = exporter.scrape_within("300").await;
@@ -77,8 +88,17 @@ async fn a_thousand_pairs_of_three_pages_are_exact_and_cost_one_call_a_page() {
     for (series, value) in &expected {
         assert_eq!(got.get(series.as_str()), Some(value), "{series}");
     }
-    assert_eq!(simulator.calls().of(Operation::ListFileTransferResults), PAIRS as u64 * PAGES);
-    assert_eq!(first.sum("aws_transfer_exporter_api_requests_total", &["outcome=\"ok\""]), 3_000.0);
+    assert_eq!(
+        simulator.calls().of(Operation::ListFileTransferResults),
+        PAIRS as u64 * PAGES
+    );
+    assert_eq!(
+        first.sum(
+            "aws_transfer_exporter_api_requests_total",
+            &["outcome=\"ok\""]
+        ),
+        3_000.0
+    );
     assert_eq!(first.sum("aws_transfer_exporter_scrape_complete", &[]), 1.0);
     assert_eq!(first.sum("aws_transfer_results_up", &[]), 1_000.0);
     assert_eq!(first.sum("aws_transfer_connector_files", &[]), 23_000.0);
@@ -87,32 +107,56 @@ async fn a_thousand_pairs_of_three_pages_are_exact_and_cost_one_call_a_page() {
         for status in ["QUEUED", "IN_PROGRESS", "COMPLETED", "FAILED"] {
             let status = format!("status=\"{status}\"");
             let labels = [of.as_str(), status.as_str()];
-            assert_eq!(first.sum("aws_transfer_connector_files", &labels), first.sum("aws_transfer_files", &labels));
+            assert_eq!(
+                first.sum("aws_transfer_connector_files", &labels),
+                first.sum("aws_transfer_files", &labels)
+            );
         }
     }
     let unsettled = (0..PAIRS).filter(|pair| pair % 3 != 0).count() as u64;
-    let state = |state: &str| first.sum("aws_transfer_connector_transfers", &[&format!("state=\"{state}\"")]);
+    let state = |state: &str| {
+        first.sum(
+            "aws_transfer_connector_transfers",
+            &[&format!("state=\"{state}\"")],
+        )
+    };
     assert_eq!(state("running"), unsettled as f64);
-    assert_eq!(state("completed") + state("failed"), (PAIRS as u64 - unsettled) as f64);
+    assert_eq!(
+        state("completed") + state("failed"),
+        (PAIRS as u64 - unsettled) as f64
+    );
 
     simulator.reset_calls();
     let second = exporter.scrape_within("300").await;
     assert_eq!(second.family("aws_transfer_files"), got);
-    assert_eq!(simulator.calls().of(Operation::ListFileTransferResults), unsettled * PAGES);
+    assert_eq!(
+        simulator.calls().of(Operation::ListFileTransferResults),
+        unsettled * PAGES
+    );
 
     simulator.reset_calls();
-    simulator.set_faults(Faults { latency: Duration::from_millis(20), ..Faults::default() });
+    simulator.set_faults(Faults {
+        latency: Duration::from_millis(20),
+        ..Faults::default()
+    });
     let four = tokio::join!(
         exporter.scrape_within("300"),
         exporter.scrape_within("300"),
         exporter.scrape_within("300"),
         exporter.scrape_within("300")
     );
-    assert_eq!(simulator.calls().of(Operation::ListFileTransferResults), unsettled * PAGES);
+    assert_eq!(
+        simulator.calls().of(Operation::ListFileTransferResults),
+        unsettled * PAGES
+    );
     for scrape in [&four.0, &four.1, &four.2, &four.3] {
         assert_eq!(scrape.family("aws_transfer_files"), got);
     }
-    assert!(simulator.calls().peak_in_flight <= 32, "{}", simulator.calls().peak_in_flight);
+    assert!(
+        simulator.calls().peak_in_flight <= 32,
+        "{}",
+        simulator.calls().peak_in_flight
+    );
     exporter.stop().await;
 }
 
@@ -122,14 +166,21 @@ async fn the_counter_counts_each_file_once_while_transfers_run() {
     let (connector, transfer) = (connector(1), transfer(1));
     let step = Duration::from_millis(150);
     let lives = (0..12).map(|n: u32| {
-        let life =
-            if n.is_multiple_of(3) { LifeScript::failed("TIMEOUT_ERROR", "late") } else { LifeScript::completed() };
+        let life = if n.is_multiple_of(3) {
+            LifeScript::failed("TIMEOUT_ERROR", "late")
+        } else {
+            LifeScript::completed()
+        };
         life.after(step * n, step)
     });
     simulator.put_transfer(&connector, &transfer, files(lives), SystemTime::now());
     let exporter = Exporter::start(plan(vec![account("prod", &url)], Vec::new())).await;
-    exporter.app.track_demo(key("default", &connector, &transfer), SystemTime::now());
-    exporter.app.track_demo(key("prod", &connector, &transfer), SystemTime::now());
+    exporter
+        .app
+        .track_demo(key("default", &connector, &transfer), SystemTime::now());
+    exporter
+        .app
+        .track_demo(key("prod", &connector, &transfer), SystemTime::now());
     let finished = "aws_transfer_connector_files_finished_total";
     let mut last = 0.0;
     for _ in 0..100 {
@@ -144,8 +195,15 @@ async fn the_counter_counts_each_file_once_while_transfers_run() {
         last = now;
         if scrape.sum("aws_transfer_connector_transfers", &["state=\"failed\""]) > 0.0 {
             assert_eq!(scrape.sum(finished, &["status=\"COMPLETED\""]), 8.0);
-            assert_eq!(scrape.sum(finished, &["failure_code=\"TIMEOUT_ERROR\""]), 4.0);
-            assert_eq!(scrape.family(finished).len(), 18, "COMPLETED, FAILED without a code, the 16 codes");
+            assert_eq!(
+                scrape.sum(finished, &["failure_code=\"TIMEOUT_ERROR\""]),
+                4.0
+            );
+            assert_eq!(
+                scrape.family(finished).len(),
+                18,
+                "COMPLETED, FAILED without a code, the 16 codes"
+            );
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -6,24 +6,37 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use aws_transfer_exporter::config::{DiscoveryPlan, FilesPlan, Plan};
-use aws_transfer_exporter::model::AccountName;
-use aws_transfer_exporter::simulator::{LifeScript, Settings};
+use model::AccountName;
+use simulator::{LifeScript, Settings};
 
 use crate::rig::{Exporter, Exposition, account, connector, files, plan, simulator, transfer};
 
 fn discovering(url: &str, path: &Path) -> Plan {
     let source = FilesPlan {
         account: Some(AccountName::new("prod")),
-        paths: vec![path.join("*.yml").display().to_string(), path.join("*.json").display().to_string()],
+        paths: vec![
+            path.join("*.yml").display().to_string(),
+            path.join("*.json").display().to_string(),
+        ],
         refresh_interval: Duration::from_millis(50),
     };
-    let discovery = DiscoveryPlan { files: vec![source], ..DiscoveryPlan::default() };
-    Plan { discovery, ..plan(vec![account("prod", url)], Vec::new()) }
+    let discovery = DiscoveryPlan {
+        files: vec![source],
+        ..DiscoveryPlan::default()
+    };
+    Plan {
+        discovery,
+        ..plan(vec![account("prod", url)], Vec::new())
+    }
 }
 
 fn listed(numbers: &[usize]) -> String {
     let ids: Vec<_> = numbers.iter().map(|n| transfer(*n).to_string()).collect();
-    format!("- connector_id: {}\n  transfer_ids: [{}]\n", connector(1), ids.join(", "))
+    format!(
+        "- connector_id: {}\n  transfer_ids: [{}]\n",
+        connector(1),
+        ids.join(", ")
+    )
 }
 
 fn tracked(scrape: &Exposition) -> f64 {
@@ -39,14 +52,22 @@ async fn until(exporter: &Exporter, transfers: f64) -> Exposition {
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
-    panic!("not {transfers} transfers after 5 s, but {}", tracked(&exporter.scrape().await));
+    panic!(
+        "not {transfers} transfers after 5 s, but {}",
+        tracked(&exporter.scrape().await)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_are_taken_up_as_they_change_and_a_bad_one_keeps_what_it_listed() {
     let (simulator, url) = simulator(Settings::default()).await;
     for n in 0..10 {
-        simulator.put_transfer(&connector(1), &transfer(n), files([LifeScript::completed()]), SystemTime::now());
+        simulator.put_transfer(
+            &connector(1),
+            &transfer(n),
+            files([LifeScript::completed()]),
+            SystemTime::now(),
+        );
     }
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
@@ -54,13 +75,32 @@ async fn files_are_taken_up_as_they_change_and_a_bad_one_keeps_what_it_listed() 
     let exporter = Exporter::start(discovering(&url, folder.path())).await;
 
     let first = exporter.scrape().await;
-    assert_eq!(tracked(&first), 3.0, "read before the first scrape is answered");
-    assert_eq!(first.sum("aws_transfer_connector_files", &["status=\"COMPLETED\""]), 3.0);
-    let up = |scrape: &Exposition| scrape.sum("aws_transfer_exporter_discovery_up", &["source=\"files\""]);
+    assert_eq!(
+        tracked(&first),
+        3.0,
+        "read before the first scrape is answered"
+    );
+    assert_eq!(
+        first.sum("aws_transfer_connector_files", &["status=\"COMPLETED\""]),
+        3.0
+    );
+    let up = |scrape: &Exposition| {
+        scrape.sum("aws_transfer_exporter_discovery_up", &["source=\"files\""])
+    };
     assert_eq!(up(&first), 1.0);
-    assert_eq!(first.sum("aws_transfer_exporter_discovery_transfers_total", &["source=\"files\""]), 3.0);
+    assert_eq!(
+        first.sum(
+            "aws_transfer_exporter_discovery_transfers_total",
+            &["source=\"files\""]
+        ),
+        3.0
+    );
 
-    let json = format!("[{{\"connector_id\": \"{}\", \"transfer_id\": \"{}\"}}]", connector(1), transfer(3));
+    let json = format!(
+        "[{{\"connector_id\": \"{}\", \"transfer_id\": \"{}\"}}]",
+        connector(1),
+        transfer(3)
+    );
     fs::write(at("b.json"), json).unwrap();
     until(&exporter, 4.0).await;
 
@@ -73,7 +113,11 @@ async fn files_are_taken_up_as_they_change_and_a_bad_one_keeps_what_it_listed() 
         tokio::time::sleep(Duration::from_millis(25)).await;
         bad = exporter.scrape().await;
     }
-    assert_eq!((up(&bad), tracked(&bad)), (0.0, 4.0), "what it last listed is kept");
+    assert_eq!(
+        (up(&bad), tracked(&bad)),
+        (0.0, 4.0),
+        "what it last listed is kept"
+    );
 
     fs::write(at("a.yml"), listed(&[2, 4, 5, 6])).unwrap();
     let mended = until(&exporter, 5.0).await;
@@ -87,7 +131,12 @@ async fn files_are_taken_up_as_they_change_and_a_bad_one_keeps_what_it_listed() 
 async fn the_swap_of_a_mounted_config_map_is_seen() {
     let (simulator, url) = simulator(Settings::default()).await;
     for n in 0..3 {
-        simulator.put_transfer(&connector(1), &transfer(n), files([LifeScript::stuck_queued()]), SystemTime::now());
+        simulator.put_transfer(
+            &connector(1),
+            &transfer(n),
+            files([LifeScript::stuck_queued()]),
+            SystemTime::now(),
+        );
     }
     // As Kubernetes mounts one: `targets.yml` -> `..data/targets.yml`, `..data` -> a folder with the time in its name.
     let folder = tempfile::tempdir().unwrap();

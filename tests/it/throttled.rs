@@ -8,13 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_transfer_exporter::app;
-use aws_transfer_exporter::simulator::{Faults, LifeScript, Operation, Settings};
 use aws_transfer_exporter::transfer::sdk::SdkTransfer;
 use aws_transfer_exporter::transfer::session::{Sessions, TimeOuts};
 use aws_transfer_exporter::transfer::{Attempt, AttemptObserver, TransferApi};
 use futures_util::future::join_all;
+use simulator::{Faults, LifeScript, Operation, Settings};
 
-use crate::rig::{CREDENTIALS, Exporter, account, connector, files, key, plan, simulator, transfer};
+use crate::rig::{
+    CREDENTIALS, Exporter, account, connector, files, key, plan, simulator, transfer,
+};
 
 const LIMIT: f64 = 100.0;
 const TRANSFERS: usize = 500;
@@ -23,17 +25,25 @@ const SETTLE: Duration = Duration::from_secs(12);
 const ROUNDS: u32 = 2;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn once_settled_in_few_calls_are_throttled_and_a_round_takes_little_more_than_the_ideal_period() {
+async fn once_settled_in_few_calls_are_throttled_and_a_round_takes_little_more_than_the_ideal_period()
+ {
     let (simulator, url) = simulator(Settings::default()).await;
     for n in 0..TRANSFERS {
-        simulator.put_transfer(&connector(n % 7), &transfer(n), files([LifeScript::stuck_queued()]), SystemTime::now());
+        simulator.put_transfer(
+            &connector(n % 7),
+            &transfer(n),
+            files([LifeScript::stuck_queued()]),
+            SystemTime::now(),
+        );
     }
     simulator.set_faults(Faults {
         requests_per_second: Some(LIMIT),
         latency: Duration::from_millis(50),
         ..Faults::default()
     });
-    let pairs = (0..TRANSFERS).map(|n| key("prod", &connector(n % 7), &transfer(n))).collect();
+    let pairs = (0..TRANSFERS)
+        .map(|n| key("prod", &connector(n % 7), &transfer(n)))
+        .collect();
     let mut plan = plan(vec![account("prod", &url)], pairs);
     plan.collector.concurrency = 16;
     plan.collector.requests_per_second = 400.0;
@@ -49,7 +59,10 @@ async fn once_settled_in_few_calls_are_throttled_and_a_round_takes_little_more_t
         let start = Instant::now();
         let scrape = exporter.scrape_within("60").await;
         longest = longest.max(start.elapsed().as_secs_f64());
-        assert_eq!(scrape.sum("aws_transfer_exporter_scrape_complete", &[]), 1.0);
+        assert_eq!(
+            scrape.sum("aws_transfer_exporter_scrape_complete", &[]),
+            1.0
+        );
         let rate = scrape.sum("aws_transfer_exporter_api_rate_limit", &[]);
         assert!((0.5 * LIMIT..2.0 * LIMIT).contains(&rate), "{rate}");
     }
@@ -82,7 +95,10 @@ impl AttemptObserver for Counted {
 async fn a_region_on_which_every_call_fails_gets_hardly_more_attempts_than_calls() {
     const CALLS: usize = 1_000;
     let (simulator, url) = simulator(Settings::default()).await;
-    simulator.set_faults(Faults { server_error_rate: 1.0, ..Faults::default() });
+    simulator.set_faults(Faults {
+        server_error_rate: 1.0,
+        ..Faults::default()
+    });
     let counted = Arc::<Counted>::default();
     let sessions = Sessions::new(TimeOuts::within(Duration::from_secs(10)), Some(CREDENTIALS));
     let session = sessions.open(&account("prod", &url)).await.unwrap();
@@ -96,14 +112,25 @@ async fn a_region_on_which_every_call_fails_gets_hardly_more_attempts_than_calls
             assert!(join_all(ten).await.iter().all(Result::is_err));
         }
         let now = counted.0.load(Ordering::Relaxed);
-        println!("quarter {quarter}: {:.3} attempts a call", (now - last) as f64 / (CALLS / 4) as f64);
+        println!(
+            "quarter {quarter}: {:.3} attempts a call",
+            (now - last) as f64 / (CALLS / 4) as f64
+        );
         if quarter > 1 {
-            assert_eq!(now - last, CALLS as u64 / 4, "the quota is used up: one attempt a call");
+            assert_eq!(
+                now - last,
+                CALLS as u64 / 4,
+                "the quota is used up: one attempt a call"
+            );
         }
         last = now;
     }
     let ratio = last as f64 / CALLS as f64;
     println!("{last} attempts, {CALLS} calls: {ratio:.3} attempts a call");
-    assert_eq!(simulator.calls().of(Operation::ListFileTransferResults), last, "what is counted is what AWS sees");
+    assert_eq!(
+        simulator.calls().of(Operation::ListFileTransferResults),
+        last,
+        "what is counted is what AWS sees"
+    );
     assert!((1.0..=1.1).contains(&ratio), "{ratio}");
 }

@@ -3,28 +3,62 @@
 use std::time::SystemTime;
 
 use aws_transfer_exporter::app::Options;
-use aws_transfer_exporter::simulator::{LifeScript, Operation, Settings};
+use simulator::{LifeScript, Operation, Settings};
 
 use crate::rig::{Exporter, account, ask, connector, files, plan, simulator, transfer};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_orchestrator_starts_and_stops_to_track_a_transfer() {
     let (simulator, url) = simulator(Settings::default()).await;
-    simulator.put_transfer(&connector(1), &transfer(1), files([LifeScript::completed()]), SystemTime::now());
-    let options = Options { write_api: true, ..Options::default() };
-    let exporter = Exporter::start_with(plan(vec![account("prod", &url)], Vec::new()), options).await;
+    simulator.put_transfer(
+        &connector(1),
+        &transfer(1),
+        files([LifeScript::completed()]),
+        SystemTime::now(),
+    );
+    let options = Options {
+        write_api: true,
+        ..Options::default()
+    };
+    let exporter =
+        Exporter::start_with(plan(vec![account("prod", &url)], Vec::new()), options).await;
     let path = format!("/api/v1/transfers/{}/{}", connector(1), transfer(1));
-    let told = format!("{{\"account\":null,\"connector_id\":\"{}\",\"transfer_id\":\"transfer-1\"}}\n", connector(1));
+    let told = format!(
+        "{{\"account\":null,\"connector_id\":\"{}\",\"transfer_id\":\"transfer-1\"}}\n",
+        connector(1)
+    );
 
-    assert_eq!(ask(exporter.address, "PUT", &path, "").await, (201, told.clone()));
-    assert_eq!(ask(exporter.address, "PUT", &path, "").await, (200, told.clone()), "a repetition changes nothing");
+    assert_eq!(
+        ask(exporter.address, "PUT", &path, "").await,
+        (201, told.clone())
+    );
+    assert_eq!(
+        ask(exporter.address, "PUT", &path, "").await,
+        (200, told.clone()),
+        "a repetition changes nothing"
+    );
     let scrape = exporter.scrape().await;
-    assert_eq!(scrape.sum("aws_transfer_exporter_transfers", &["origin=\"api\""]), 1.0);
-    assert_eq!(scrape.sum("aws_transfer_files", &["status=\"COMPLETED\""]), 1.0);
+    assert_eq!(
+        scrape.sum("aws_transfer_exporter_transfers", &["origin=\"api\""]),
+        1.0
+    );
+    assert_eq!(
+        scrape.sum("aws_transfer_files", &["status=\"COMPLETED\""]),
+        1.0
+    );
 
-    assert_eq!(ask(exporter.address, "DELETE", &path, "").await, (200, told.clone()));
+    assert_eq!(
+        ask(exporter.address, "DELETE", &path, "").await,
+        (200, told.clone())
+    );
     assert_eq!(ask(exporter.address, "DELETE", &path, "").await.0, 200);
-    assert_eq!(exporter.scrape().await.sum("aws_transfer_exporter_transfers", &["origin=\"api\""]), 0.0);
+    assert_eq!(
+        exporter
+            .scrape()
+            .await
+            .sum("aws_transfer_exporter_transfers", &["origin=\"api\""]),
+        0.0
+    );
 
     let started = format!("{path}?account=prod&started_at=2026-01-31T12:00:00Z");
     assert_eq!(ask(exporter.address, "PUT", &started, "").await.0, 201);
@@ -45,25 +79,53 @@ async fn an_orchestrator_starts_and_stops_to_track_a_transfer() {
 async fn it_is_off_unless_it_is_asked_for() {
     let (_simulator, url) = simulator(Settings::default()).await;
     let exporter = Exporter::start(plan(vec![account("prod", &url)], Vec::new())).await;
-    let (status, body) = ask(exporter.address, "PUT", &format!("/api/v1/transfers/{}/a", connector(1)), "").await;
+    let (status, body) = ask(
+        exporter.address,
+        "PUT",
+        &format!("/api/v1/transfers/{}/a", connector(1)),
+        "",
+    )
+    .await;
     assert_eq!(status, 403);
     assert!(body.contains("--web.enable-write-api"), "{body}");
-    assert_eq!(exporter.scrape().await.sum("aws_transfer_exporter_transfers", &[]), 0.0);
+    assert_eq!(
+        exporter
+            .scrape()
+            .await
+            .sum("aws_transfer_exporter_transfers", &[]),
+        0.0
+    );
     exporter.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_answered_is_known_after_a_restart() {
     let (simulator, url) = simulator(Settings::default()).await;
-    simulator.put_transfer(&connector(1), &transfer(1), files([LifeScript::stuck_queued()]), SystemTime::now());
+    simulator.put_transfer(
+        &connector(1),
+        &transfer(1),
+        files([LifeScript::stuck_queued()]),
+        SystemTime::now(),
+    );
     let folder = tempfile::tempdir().unwrap();
     let path = format!("/api/v1/transfers/{}/{}", connector(1), transfer(1));
     for expected in [0.0, 1.0] {
-        let options = Options { write_api: true, storage: Some(folder.path().to_owned()), ..Options::default() };
-        let exporter = Exporter::start_with(plan(vec![account("prod", &url)], Vec::new()), options).await;
-        let known = exporter.scrape().await.sum("aws_transfer_exporter_transfers", &["origin=\"api\""]);
+        let options = Options {
+            write_api: true,
+            storage: Some(folder.path().to_owned()),
+            ..Options::default()
+        };
+        let exporter =
+            Exporter::start_with(plan(vec![account("prod", &url)], Vec::new()), options).await;
+        let known = exporter
+            .scrape()
+            .await
+            .sum("aws_transfer_exporter_transfers", &["origin=\"api\""]);
         assert_eq!(known, expected);
-        assert!(matches!(ask(exporter.address, "PUT", &path, "").await.0, 200 | 201));
+        assert!(matches!(
+            ask(exporter.address, "PUT", &path, "").await.0,
+            200 | 201
+        ));
         exporter.stop().await;
     }
 }

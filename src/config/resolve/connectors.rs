@@ -7,11 +7,20 @@ use crate::config::check;
 use crate::config::error::shown;
 use crate::config::file::ConnectorEntry;
 use crate::config::reader::Given;
-use crate::model::{ConnectorId, ConnectorNames, ConnectorTitle};
+use model::{ConnectorId, ConnectorNames, ConnectorTitle};
 
 /// Names of `aws_transfer_connector_info`'s own labels, and of target labels.
-const TAKEN_LABELS: [&str; 9] =
-    ["aws_account", "aws_region", "connector_id", "name", "url", "egress_type", "status", "job", "instance"];
+const TAKEN_LABELS: [&str; 9] = [
+    "aws_account",
+    "aws_region",
+    "connector_id",
+    "name",
+    "url",
+    "egress_type",
+    "status",
+    "job",
+    "instance",
+];
 
 impl Resolver {
     pub(super) fn connectors(&mut self, entries: &[Option<ConnectorEntry>]) -> ConnectorNames {
@@ -38,7 +47,12 @@ impl Resolver {
                 Given::Faulty => continue,
             };
             let Ok(id) = at.value.parse::<ConnectorId>() else {
-                self.fault(at.line, key("id"), at.saying("not a connector id"), CONNECTOR_ID_HINT);
+                self.fault(
+                    at.line,
+                    key("id"),
+                    at.saying("not a connector id"),
+                    CONNECTOR_ID_HINT,
+                );
                 continue;
             };
             if let Some(earlier) = first.get(&id) {
@@ -58,9 +72,15 @@ impl Resolver {
         for (name, line, value) in &entry.labels {
             let key = || format!("connectors[{index}].labels.{}", shown(name));
             let fault = if !check::label_name(name) {
-                Some(("not a label name", "letters, digits and `_`, no digit first"))
+                Some((
+                    "not a label name",
+                    "letters, digits and `_`, no digit first",
+                ))
             } else if name.starts_with("__") {
-                Some(("a label name of Prometheus' own", "a name that does not start with `__`"))
+                Some((
+                    "a label name of Prometheus' own",
+                    "a name that does not start with `__`",
+                ))
             } else if TAKEN_LABELS.contains(&name.as_str()) {
                 Some(("a label that the series have already", "another name"))
             } else {
@@ -71,7 +91,12 @@ impl Resolver {
             }
             let Some(at) = value.value() else { continue };
             if at.value.chars().any(char::is_control) || at.value.chars().count() > 1024 {
-                self.fault(at.line, key(), "not a label's value", "1024 characters at most, none a control character");
+                self.fault(
+                    at.line,
+                    key(),
+                    "not a label's value",
+                    "1024 characters at most, none a control character",
+                );
             }
             labels.insert(name.clone(), at.value.clone());
         }

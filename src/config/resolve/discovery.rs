@@ -5,11 +5,13 @@ use std::time::Duration;
 use super::Resolver;
 use super::accounts::Accounts;
 use crate::config::check;
-use crate::config::discovery::{CloudtrailEntry, ConnectorsEntry, DiscoverySection, EventsEntry, FilesEntry};
+use crate::config::discovery::{
+    CloudtrailEntry, ConnectorsEntry, DiscoverySection, EventsEntry, FilesEntry,
+};
 use crate::config::error::shown;
 use crate::config::plan::{CloudtrailPlan, ConnectorsPlan, DiscoveryPlan, EventsPlan, FilesPlan};
 use crate::config::reader::Given;
-use crate::model::AccountName;
+use model::AccountName;
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -17,21 +19,39 @@ const ENDPOINT_HINT: &str = "scheme, host and port: `http://127.0.0.1:4777`";
 const INCLUDE_HINT: &str = "connector ids with `*`, `?` and `[...]`: `c-*`";
 
 impl Resolver {
-    pub(super) fn discovery(&mut self, given: &DiscoverySection, accounts: &Accounts) -> DiscoveryPlan {
+    pub(super) fn discovery(
+        &mut self,
+        given: &DiscoverySection,
+        accounts: &Accounts,
+    ) -> DiscoveryPlan {
         fn each<T>(entries: &[Option<T>]) -> impl Iterator<Item = (usize, &T)> {
-            entries.iter().enumerate().filter_map(|(index, entry)| Some((index, entry.as_ref()?)))
+            entries
+                .iter()
+                .enumerate()
+                .filter_map(|(index, entry)| Some((index, entry.as_ref()?)))
         }
         DiscoveryPlan {
-            files: each(&given.files).filter_map(|(i, entry)| self.files(i, entry, accounts)).collect(),
-            events: each(&given.events).filter_map(|(i, entry)| self.events(i, entry, accounts)).collect(),
-            cloudtrail: each(&given.cloudtrail).filter_map(|(i, entry)| self.cloudtrail(i, entry, accounts)).collect(),
+            files: each(&given.files)
+                .filter_map(|(i, entry)| self.files(i, entry, accounts))
+                .collect(),
+            events: each(&given.events)
+                .filter_map(|(i, entry)| self.events(i, entry, accounts))
+                .collect(),
+            cloudtrail: each(&given.cloudtrail)
+                .filter_map(|(i, entry)| self.cloudtrail(i, entry, accounts))
+                .collect(),
             connectors: each(&given.connectors)
                 .filter_map(|(i, entry)| self.connector_lists(i, entry, accounts))
                 .collect(),
         }
     }
 
-    fn files(&mut self, index: usize, entry: &FilesEntry, accounts: &Accounts) -> Option<FilesPlan> {
+    fn files(
+        &mut self,
+        index: usize,
+        entry: &FilesEntry,
+        accounts: &Accounts,
+    ) -> Option<FilesPlan> {
         let key = |name: &str| format!("discovery.files[{index}].{name}");
         // Each entry of a file may name its account.
         let account = match &entry.account {
@@ -45,35 +65,82 @@ impl Resolver {
         let paths = self.patterns(&entry.paths, &key("paths"), "not a path", hint);
         let default = FilesPlan::REFRESH_INTERVAL;
         let interval = key("refresh_interval");
-        let refresh_interval = self.length(&entry.refresh_interval, &interval, SECOND, DAY, default);
-        (!paths.is_empty()).then_some(FilesPlan { account, paths, refresh_interval })
+        let refresh_interval =
+            self.length(&entry.refresh_interval, &interval, SECOND, DAY, default);
+        (!paths.is_empty()).then_some(FilesPlan {
+            account,
+            paths,
+            refresh_interval,
+        })
     }
 
-    fn events(&mut self, index: usize, entry: &EventsEntry, accounts: &Accounts) -> Option<EventsPlan> {
+    fn events(
+        &mut self,
+        index: usize,
+        entry: &EventsEntry,
+        accounts: &Accounts,
+    ) -> Option<EventsPlan> {
         let key = |name: &str| format!("discovery.events[{index}].{name}");
         let account = self.account_of(&entry.account, entry.line, key("account"), accounts);
         let hint = "the queue's URL: `https://sqs.eu-central-1.amazonaws.com/123456789012/transfer-events`";
         if entry.queue_url.is_absent() {
             self.fault(entry.line, key("queue_url"), "missing", hint);
         }
-        let queue_url =
-            self.checked(&entry.queue_url, || key("queue_url"), check::queue_url, "not the URL of a queue", hint);
+        let queue_url = self.checked(
+            &entry.queue_url,
+            || key("queue_url"),
+            check::queue_url,
+            "not the URL of a queue",
+            hint,
+        );
         let endpoint_url = self.endpoint(&entry.endpoint_url, &key("endpoint_url"));
-        let include = self.patterns(&entry.include, &key("include"), "not a pattern", INCLUDE_HINT);
-        Some(EventsPlan { account: account?, queue_url: queue_url?, endpoint_url, include })
+        let include = self.patterns(
+            &entry.include,
+            &key("include"),
+            "not a pattern",
+            INCLUDE_HINT,
+        );
+        Some(EventsPlan {
+            account: account?,
+            queue_url: queue_url?,
+            endpoint_url,
+            include,
+        })
     }
 
-    fn cloudtrail(&mut self, index: usize, entry: &CloudtrailEntry, accounts: &Accounts) -> Option<CloudtrailPlan> {
+    fn cloudtrail(
+        &mut self,
+        index: usize,
+        entry: &CloudtrailEntry,
+        accounts: &Accounts,
+    ) -> Option<CloudtrailPlan> {
         let key = |name: &str| format!("discovery.cloudtrail[{index}].{name}");
         let account = self.account_of(&entry.account, entry.line, key("account"), accounts);
-        let lookback =
-            self.length(&entry.lookback, &key("lookback"), Duration::from_mins(1), 7 * DAY, CloudtrailPlan::LOOKBACK);
+        let lookback = self.length(
+            &entry.lookback,
+            &key("lookback"),
+            Duration::from_mins(1),
+            7 * DAY,
+            CloudtrailPlan::LOOKBACK,
+        );
         let default = CloudtrailPlan::REFRESH_INTERVAL;
         let interval = key("refresh_interval");
-        let refresh_interval = self.length(&entry.refresh_interval, &interval, SECOND, DAY, default);
+        let refresh_interval =
+            self.length(&entry.refresh_interval, &interval, SECOND, DAY, default);
         let endpoint_url = self.endpoint(&entry.endpoint_url, &key("endpoint_url"));
-        let include = self.patterns(&entry.include, &key("include"), "not a pattern", INCLUDE_HINT);
-        Some(CloudtrailPlan { account: account?, lookback, refresh_interval, endpoint_url, include })
+        let include = self.patterns(
+            &entry.include,
+            &key("include"),
+            "not a pattern",
+            INCLUDE_HINT,
+        );
+        Some(CloudtrailPlan {
+            account: account?,
+            lookback,
+            refresh_interval,
+            endpoint_url,
+            include,
+        })
     }
 
     fn connector_lists(
@@ -86,9 +153,24 @@ impl Resolver {
         let account = self.account_of(&entry.account, entry.line, key("account"), accounts);
         let default = ConnectorsPlan::REFRESH_INTERVAL;
         let interval = key("refresh_interval");
-        let refresh_interval = self.length(&entry.refresh_interval, &interval, 10 * SECOND, DAY, default);
-        let include = self.patterns(&entry.include, &key("include"), "not a pattern", INCLUDE_HINT);
-        Some(ConnectorsPlan { account: account?, refresh_interval, include })
+        let refresh_interval = self.length(
+            &entry.refresh_interval,
+            &interval,
+            10 * SECOND,
+            DAY,
+            default,
+        );
+        let include = self.patterns(
+            &entry.include,
+            &key("include"),
+            "not a pattern",
+            INCLUDE_HINT,
+        );
+        Some(ConnectorsPlan {
+            account: account?,
+            refresh_interval,
+            include,
+        })
     }
 
     fn endpoint(&mut self, given: &Given<String>, key: &str) -> Option<String> {
@@ -100,18 +182,35 @@ impl Resolver {
     }
 
     /// The sound ones of a list of globs.
-    fn patterns(&mut self, given: &Given<Vec<Given<String>>>, key: &str, message: &str, hint: &str) -> Vec<String> {
-        let Some(list) = given.value() else { return Vec::new() };
+    fn patterns(
+        &mut self,
+        given: &Given<Vec<Given<String>>>,
+        key: &str,
+        message: &str,
+        hint: &str,
+    ) -> Vec<String> {
+        let Some(list) = given.value() else {
+            return Vec::new();
+        };
         if list.value.is_empty() {
             self.fault(list.line, key, "an empty list", hint);
         }
         let mut sound = Vec::new();
-        for (index, at) in list.value.iter().enumerate().filter_map(|(i, given)| Some((i, given.value()?))) {
+        for (index, at) in list
+            .value
+            .iter()
+            .enumerate()
+            .filter_map(|(i, given)| Some((i, given.value()?)))
+        {
             match glob::Pattern::new(&at.value) {
                 Ok(_) if check::printable(&at.value, 4_096) => sound.push(at.value.clone()),
                 Ok(_) => self.fault(at.line, format!("{key}[{index}]"), message, hint),
                 Err(error) => {
-                    let why = if at.hidden { message.to_owned() } else { format!("{message}: {}", shown(error.msg)) };
+                    let why = if at.hidden {
+                        message.to_owned()
+                    } else {
+                        format!("{message}: {}", shown(error.msg))
+                    };
                     self.fault(at.line, format!("{key}[{index}]"), why, hint);
                 }
             }

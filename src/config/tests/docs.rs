@@ -34,20 +34,31 @@ fn the_example_loads_and_the_reference_knows_every_key() {
         discovery::CONNECTORS_KEYS,
     ];
     for key in keys.iter().copied().flatten() {
-        let line = |line: &str| line.trim_start_matches(['#', '-', ' ']).starts_with(&format!("{key}:"));
+        let line = |line: &str| {
+            line.trim_start_matches(['#', '-', ' '])
+                .starts_with(&format!("{key}:"))
+        };
         assert!(example.lines().any(line), "example.yml: {key}");
-        assert!(reference.contains(&format!("`{key}`")), "CONFIGURATION.md: {key}");
+        assert!(
+            reference.contains(&format!("`{key}`")),
+            "CONFIGURATION.md: {key}"
+        );
     }
 }
 
 #[test]
 fn the_examples_of_the_reference_load() {
     let reference = fs::read_to_string(Path::new(ROOT).join("CONFIGURATION.md")).unwrap();
-    let blocks: Vec<&str> =
-        reference.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect();
+    let blocks: Vec<&str> = reference
+        .split("```yaml\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap_or_default())
+        .collect();
     assert!(blocks.len() >= 3);
     for block in blocks {
-        if let Err(problems) = Plan::resolve(ConfigFile::read("x.yml", block, &|_| Some("some-value".to_owned()))) {
+        if let Err(problems) = Plan::resolve(ConfigFile::read("x.yml", block, &|_| {
+            Some("some-value".to_owned())
+        })) {
             panic!("{block}\n{problems}");
         }
     }

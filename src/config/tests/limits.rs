@@ -14,8 +14,12 @@ fn documents_that_would_exhaust_memory_are_refused() {
         let items = vec![format!("*a{}", level - 1); 9].join(", ");
         writeln!(laughs, "a{level}: &a{level} [{items}]").unwrap();
     }
-    let text =
-        format!("a: &a {:?}\nb: &b [{}]\nc: [{}]\n", "x".repeat(1 << 20), ["*a"; 60].join(","), ["*b"; 60].join(","));
+    let text = format!(
+        "a: &a {:?}\nb: &b [{}]\nc: [{}]\n",
+        "x".repeat(1 << 20),
+        ["*a"; 60].join(","),
+        ["*b"; 60].join(",")
+    );
     for (document, needle) in [
         (laughs.as_str(), "aliases"),
         (text.as_str(), "aliases expanded"),
@@ -36,7 +40,11 @@ fn documents_that_would_exhaust_memory_are_refused() {
 fn a_hundred_thousand_pairs_load() {
     let mut text = String::from("transfers:\n");
     for pair in 0..50_000 {
-        writeln!(text, "  - connector_id: c-0123456789abcdef0\n    transfer_id: one-{pair:08}").unwrap();
+        writeln!(
+            text,
+            "  - connector_id: c-0123456789abcdef0\n    transfer_id: one-{pair:08}"
+        )
+        .unwrap();
     }
     text.push_str("  - connector_id: c-0123456789abcdef0\n    transfer_ids:\n");
     for pair in 0..50_000 {
@@ -45,12 +53,17 @@ fn a_hundred_thousand_pairs_load() {
     let start = Instant::now();
     assert_eq!(read(&text).unwrap().transfers.len(), 100_000);
     // A debug build is some ten times slower than a release; what grows with the square takes minutes.
-    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 #[test]
 fn more_than_a_million_pairs_are_refused() {
-    let mut text = String::from("transfers:\n- connector_id: c-0123456789abcdef0\n  transfer_ids:\n");
+    let mut text =
+        String::from("transfers:\n- connector_id: c-0123456789abcdef0\n  transfer_ids:\n");
     for pair in 0..=1_000_000 {
         writeln!(text, "  - t{pair}").unwrap();
     }
@@ -61,7 +74,11 @@ fn more_than_a_million_pairs_are_refused() {
 fn past_a_thousand_problems_the_rest_is_counted() {
     let text = format!("transfers: [{}]\n", vec!["1"; 1003].join(", "));
     let problems = faults(&text);
-    assert!(problems.ends_with("\nand 3 more problems"), "{}", &problems[problems.len() - 100..]);
+    assert!(
+        problems.ends_with("\nand 3 more problems"),
+        "{}",
+        &problems[problems.len() - 100..]
+    );
 }
 
 proptest! {

@@ -72,10 +72,12 @@ const CONTAINERS: &[&str] = &[
 
 /// A document with `value` at `path`.
 fn with(path: &str, value: &str) -> String {
-    path.split('.').rev().fold(value.to_owned(), |inner, step| match step {
-        "-" => format!("[{inner}]"),
-        key => format!("{{{key}: {inner}}}"),
-    })
+    path.split('.')
+        .rev()
+        .fold(value.to_owned(), |inner, step| match step {
+            "-" => format!("[{inner}]"),
+            key => format!("{{{key}: {inner}}}"),
+        })
 }
 
 #[test]
@@ -93,14 +95,24 @@ fn the_list_of_scalars_is_the_schema() {
         discovery::CONNECTORS_KEYS,
     ];
     for key in keys.iter().copied().flatten() {
-        assert!(SCALARS.iter().any(|path| path.split('.').any(|step| step == *key)), "{key}");
+        assert!(
+            SCALARS
+                .iter()
+                .any(|path| path.split('.').any(|step| step == *key)),
+            "{key}"
+        );
     }
 }
 
 #[test]
 fn no_error_shows_what_a_variable_held() {
     for path in SCALARS.iter().chain(CONTAINERS) {
-        for value in ["'${SECRET}'", "'x${SECRET}'", "'${SECRET}${UNSET}'", "'${SECRET} ${'"] {
+        for value in [
+            "'${SECRET}'",
+            "'x${SECRET}'",
+            "'${SECRET}${UNSET}'",
+            "'${SECRET} ${'",
+        ] {
             let file = ConfigFile::read("x.yml", &with(path, value), &env);
             let debug = format!("{file:?}");
             assert!(!debug.contains("hunter2"), "{path}: {debug}");
@@ -119,7 +131,11 @@ fn no_error_shows_what_a_variable_held() {
 
 #[test]
 fn no_error_shows_a_literal_where_secrets_stand() {
-    for path in SCALARS.iter().filter(|path| path.starts_with("accounts")).chain(CONTAINERS) {
+    for path in SCALARS
+        .iter()
+        .filter(|path| path.starts_with("accounts"))
+        .chain(CONTAINERS)
+    {
         for value in [
             "'hunter2 \u{e9} '",
             "hunter2",
@@ -145,6 +161,12 @@ fn debug_does_not_show_the_external_id() {
     assert!(!format!("{file:?}").contains("hunter2"));
     let plan = Plan::resolve(file).unwrap();
     assert!(!format!("{plan:?}").contains("hunter2"));
-    let secret = plan.accounts[0].assume_role.as_ref().unwrap().external_id.as_ref().unwrap();
+    let secret = plan.accounts[0]
+        .assume_role
+        .as_ref()
+        .unwrap()
+        .external_id
+        .as_ref()
+        .unwrap();
     assert_eq!(secret.expose(), "hunter2");
 }

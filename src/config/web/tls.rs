@@ -136,14 +136,26 @@ pub enum PemSource {
 }
 
 /// Reads the section; `None` where something is wrong with it, which has been reported.
-pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>, path: &Path<'_>, folder: &FilePath) -> Option<TlsPlan> {
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    root: &Section<'_>,
+    path: &Path<'_>,
+    folder: &FilePath,
+) -> Option<TlsPlan> {
     let (section, path) = reader.subsection(root, path, "tls_server_config", TLS_KEYS)?;
-    let mut tls = Tls { reader, section: &section, path: &path, folder };
+    let mut tls = Tls {
+        reader,
+        section: &section,
+        path: &path,
+        folder,
+    };
     let cert = tls.needed("cert_file", "cert");
     let key = tls.needed("key_file", "key");
     let (client_auth, client_ca, client_allowed_sans) = tls.clients();
     let cipher_suites = tls.names("cipher_suites", SUITES, |name| {
-        WEAK_SUITES.contains(&name).then_some("suites with CBC are not supported; take the name away")
+        WEAK_SUITES
+            .contains(&name)
+            .then_some("suites with CBC are not supported; take the name away")
     });
     let curve_preferences = tls.names("curve_preferences", CURVES, |name| {
         (name == "CurveP521").then_some("P-521 is not supported; take the name away")
@@ -152,13 +164,25 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>, path: &Path<'_>,
     let max_version = tls.version("max_version").unwrap_or(TlsVersion::Tls13);
     let line = section.line;
     if min_version > max_version {
-        tls.fault(line, "max_version", "`max_version` is below `min_version`", "swap them, or leave one out");
+        tls.fault(
+            line,
+            "max_version",
+            "`max_version` is below `min_version`",
+            "swap them, or leave one out",
+        );
     }
     let of_13 = |name: &&str| !name.contains("_WITH_");
-    let usable = cipher_suites.is_empty() || max_version == TlsVersion::Tls13 || !cipher_suites.iter().all(of_13);
+    let usable = cipher_suites.is_empty()
+        || max_version == TlsVersion::Tls13
+        || !cipher_suites.iter().all(of_13);
     if !usable {
         let hint = "add one with `_WITH_` in its name, or allow TLS 1.3";
-        tls.fault(line, "cipher_suites", "none of these suites is of TLS 1.2, and no other version is allowed", hint);
+        tls.fault(
+            line,
+            "cipher_suites",
+            "none of these suites is of TLS 1.2, and no other version is allowed",
+            hint,
+        );
     }
     let prefer = reader.take(&section, &path, "prefer_server_cipher_suites");
     Some(TlsPlan {
@@ -184,13 +208,18 @@ struct Tls<'r, 'e, 's> {
 
 impl Tls<'_, '_, '_> {
     fn fault(&mut self, line: usize, key: &str, message: &str, hint: &str) {
-        self.reader.fault(line, &self.path.key(key), message, Some(hint.to_owned()));
+        self.reader
+            .fault(line, &self.path.key(key), message, Some(hint.to_owned()));
     }
 
     /// What `file_key` or `inline_key` names. An `Err` has been reported.
     fn pem(&mut self, file_key: &'static str, inline_key: &'static str) -> Result<Option<Pem>, ()> {
-        let file = self.reader.take::<String>(self.section, self.path, file_key);
-        let inline = self.reader.take::<String>(self.section, self.path, inline_key);
+        let file = self
+            .reader
+            .take::<String>(self.section, self.path, file_key);
+        let inline = self
+            .reader
+            .take::<String>(self.section, self.path, inline_key);
         let (file, inline) = match (file, inline) {
             (Given::Faulty, _) | (_, Given::Faulty) => return Err(()),
             (file, inline) => (file.value().map(take), inline.value().map(take)),
@@ -198,7 +227,12 @@ impl Tls<'_, '_, '_> {
         let (key, (line, text)) = match (file, inline) {
             (Some((line, _)), Some(_)) => {
                 let hint = format!("take `{inline_key}` or `{file_key}` away");
-                self.fault(line, file_key, &format!("given beside `{inline_key}`"), &hint);
+                self.fault(
+                    line,
+                    file_key,
+                    &format!("given beside `{inline_key}`"),
+                    &hint,
+                );
                 return Err(());
             }
             (Some(file), None) => (file_key, file),
@@ -206,7 +240,12 @@ impl Tls<'_, '_, '_> {
             (None, None) => return Ok(None),
         };
         if text.is_empty() {
-            self.fault(line, key, "no value", "leave the key out or give it a value");
+            self.fault(
+                line,
+                key,
+                "no value",
+                "leave the key out or give it a value",
+            );
             return Err(());
         }
         let source = if key == file_key {
@@ -227,51 +266,94 @@ impl Tls<'_, '_, '_> {
     }
 
     fn clients(&mut self) -> (ClientAuth, Option<Pem>, Vec<String>) {
-        let auth = match self.reader.take::<String>(self.section, self.path, "client_auth_type") {
+        let auth = match self
+            .reader
+            .take::<String>(self.section, self.path, "client_auth_type")
+        {
             Given::Absent => Ok(None),
             Given::Faulty => Err(()),
             Given::Value(at) => {
                 let known = ClientAuth::NAMES.iter().find(|(name, _)| *name == at.value);
                 if known.is_none() {
-                    let names: Vec<_> = ClientAuth::NAMES.iter().map(|(name, _)| format!("`{name}`")).collect();
+                    let names: Vec<_> = ClientAuth::NAMES
+                        .iter()
+                        .map(|(name, _)| format!("`{name}`"))
+                        .collect();
                     let message = at.saying("not a type of client authentication");
-                    self.fault(at.line, "client_auth_type", &message, &format!("one of: {}", names.join(", ")));
+                    self.fault(
+                        at.line,
+                        "client_auth_type",
+                        &message,
+                        &format!("one of: {}", names.join(", ")),
+                    );
                 }
                 known.map(|(_, auth)| Some((at.line, *auth))).ok_or(())
             }
         };
         let ca = self.pem("client_ca_file", "client_ca");
-        let sans_line = self.section.get("client_allowed_sans").map(|node| node.line);
+        let sans_line = self
+            .section
+            .get("client_allowed_sans")
+            .map(|node| node.line);
         let sans = self.sans();
-        let (Ok(auth), Ok(ca)) = (auth, ca) else { return Default::default() };
+        let (Ok(auth), Ok(ca)) = (auth, ca) else {
+            return Default::default();
+        };
         let (line, auth) = auth.unwrap_or((self.section.line, ClientAuth::None));
         match &ca {
             None if auth.verifies() => {
                 let hint = "name the CA that signs clients' certificates; the system's are not taken, since anybody can have a certificate of theirs";
-                self.fault(line, "client_ca_file", "missing: this `client_auth_type` verifies certificates", hint);
+                self.fault(
+                    line,
+                    "client_ca_file",
+                    "missing: this `client_auth_type` verifies certificates",
+                    hint,
+                );
             }
             Some(pem) if !auth.verifies() => {
-                let hint = "write `client_auth_type: RequireAndVerifyClientCert`, or take the CA away";
-                self.fault(pem.line, pem.key, "a CA, and a `client_auth_type` that verifies nothing", hint);
+                let hint =
+                    "write `client_auth_type: RequireAndVerifyClientCert`, or take the CA away";
+                self.fault(
+                    pem.line,
+                    pem.key,
+                    "a CA, and a `client_auth_type` that verifies nothing",
+                    hint,
+                );
             }
             _ => {}
         }
         if let Some(line) = sans_line.filter(|_| !auth.verifies()) {
             let hint = "write `client_auth_type: RequireAndVerifyClientCert`: anybody can put a name into a certificate that nobody verifies";
-            self.fault(line, "client_allowed_sans", "names, and a `client_auth_type` that verifies nothing", hint);
+            self.fault(
+                line,
+                "client_allowed_sans",
+                "names, and a `client_auth_type` that verifies nothing",
+                hint,
+            );
         }
         (auth, ca, sans)
     }
 
     fn sans(&mut self) -> Vec<String> {
-        let Given::Value(list) = self.reader.texts(self.section, self.path, "client_allowed_sans") else {
+        let Given::Value(list) = self
+            .reader
+            .texts(self.section, self.path, "client_allowed_sans")
+        else {
             return Vec::new();
         };
         if list.value.is_empty() {
             let hint = "leave the key out for any name, or list the names";
-            self.fault(list.line, "client_allowed_sans", "no name: no client would be let in", hint);
+            self.fault(
+                list.line,
+                "client_allowed_sans",
+                "no name: no client would be let in",
+                hint,
+            );
         }
-        list.value.iter().filter_map(|given| given.value().map(|at| at.value.clone())).collect()
+        list.value
+            .iter()
+            .filter_map(|given| given.value().map(|at| at.value.clone()))
+            .collect()
     }
 
     /// The list under `key`, each of `known`; `unsupported` tells what to do about one that is known and not supported.
@@ -282,7 +364,9 @@ impl Tls<'_, '_, '_> {
         unsupported: impl Fn(&str) -> Option<&'static str>,
     ) -> Vec<&'static str> {
         let mut found = Vec::new();
-        let Given::Value(list) = self.reader.texts(self.section, self.path, key) else { return found };
+        let Given::Value(list) = self.reader.texts(self.section, self.path, key) else {
+            return found;
+        };
         for at in list.value.iter().filter_map(Given::value) {
             if let Some(name) = known.iter().find(|name| **name == at.value) {
                 found.push(*name);
@@ -290,7 +374,10 @@ impl Tls<'_, '_, '_> {
             }
             let (message, hint) = match unsupported(&at.value) {
                 Some(hint) => (at.saying("not supported"), hint.to_owned()),
-                None => (at.saying("unknown name"), format!("one of: {}", known.join(", "))),
+                None => (
+                    at.saying("unknown name"),
+                    format!("one of: {}", known.join(", ")),
+                ),
             };
             self.fault(at.line, key, &message, &hint);
         }
@@ -298,7 +385,9 @@ impl Tls<'_, '_, '_> {
     }
 
     fn version(&mut self, key: &'static str) -> Option<TlsVersion> {
-        let Given::Value(at) = self.reader.take::<String>(self.section, self.path, key) else { return None };
+        let Given::Value(at) = self.reader.take::<String>(self.section, self.path, key) else {
+            return None;
+        };
         match at.value.as_str() {
             "TLS12" => return Some(TlsVersion::Tls12),
             "TLS13" => return Some(TlsVersion::Tls13),
@@ -306,7 +395,12 @@ impl Tls<'_, '_, '_> {
                 let hint = "TLS 1.0 and 1.1 are broken (RFC 8996); write `TLS12` or `TLS13`";
                 self.fault(at.line, key, &at.saying("not supported"), hint);
             }
-            _ => self.fault(at.line, key, &at.saying("not a version of TLS"), "write `TLS12` or `TLS13`"),
+            _ => self.fault(
+                at.line,
+                key,
+                &at.saying("not a version of TLS"),
+                "write `TLS12` or `TLS13`",
+            ),
         }
         None
     }

@@ -38,16 +38,34 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node, path: &Path<'_>) -> Vec
             reader.fault(line, &path, "no client can send this name", hint);
             continue;
         }
-        let Given::Value(hash) = reader.scalar::<String>(value, &path) else { continue };
+        let Given::Value(hash) = reader.scalar::<String>(value, &path) else {
+            continue;
+        };
         match cost(&hash.value) {
             Some(cost @ 4..=HIGHEST_COST) => {
-                users.push(User { name: name.to_owned(), hash: Secret::new(&hash.value), cost });
+                users.push(User {
+                    name: name.to_owned(),
+                    hash: Secret::new(&hash.value),
+                    cost,
+                });
             }
             Some(cost @ 17..=31) => {
-                let message = format!("a cost of {cost}: a scrape would be over before the password is verified");
-                reader.fault(hash.line, &path, message, Some(format!("costs are 4 to 16; {MAKE}")));
+                let message = format!(
+                    "a cost of {cost}: a scrape would be over before the password is verified"
+                );
+                reader.fault(
+                    hash.line,
+                    &path,
+                    message,
+                    Some(format!("costs are 4 to 16; {MAKE}")),
+                );
             }
-            Some(_) => reader.fault(hash.line, &path, "no cost of bcrypt", Some(format!("costs are 4 to 16; {MAKE}"))),
+            Some(_) => reader.fault(
+                hash.line,
+                &path,
+                "no cost of bcrypt",
+                Some(format!("costs are 4 to 16; {MAKE}")),
+            ),
             None => reader.fault(hash.line, &path, "not a bcrypt hash", Some(MAKE.to_owned())),
         }
     }
@@ -57,6 +75,10 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node, path: &Path<'_>) -> Vec
 /// The cost of a hash `$2y$10$` with 22 characters of salt and 31 of hash behind; `None` of anything else.
 fn cost(hash: &str) -> Option<u32> {
     // `2x` marks hashes of a program with a mistake, which no verification repeats.
-    let version = hash.get(..4).filter(|version| ["$2a$", "$2b$", "$2y$"].contains(version));
-    version.and(hash.parse::<HashParts>().ok()).map(|parts| parts.get_cost())
+    let version = hash
+        .get(..4)
+        .filter(|version| ["$2a$", "$2b$", "$2y$"].contains(version));
+    version
+        .and(hash.parse::<HashParts>().ok())
+        .map(|parts| parts.get_cost())
 }

@@ -23,7 +23,13 @@ pub enum Refused {
 }
 
 impl Refused {
-    const ALL: [Self; 5] = [Self::RateLimit, Self::Unauthorized, Self::Busy, Self::Connections, Self::Tls];
+    const ALL: [Self; 5] = [
+        Self::RateLimit,
+        Self::Unauthorized,
+        Self::Busy,
+        Self::Connections,
+        Self::Tls,
+    ];
 
     /// The label `reason`.
     pub fn as_label(self) -> &'static str {
@@ -81,7 +87,10 @@ impl WebMetrics {
     pub fn set_not_after(&self, end: Option<SystemTime>) {
         match end {
             Some(end) => {
-                let seconds = end.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+                let seconds = end
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap_or_default()
+                    .as_secs_f64();
                 self.not_after.with_label_values::<&str>(&[]).set(seconds);
             }
             None => self.not_after.reset(),
@@ -90,6 +99,8 @@ impl WebMetrics {
 
     /// Notes whether the web configuration, as it is now, could be taken up.
     pub fn note_web_config(&self, taken: bool) {
-        self.config_ok.with_label_values::<&str>(&[]).set(f64::from(u8::from(taken)));
+        self.config_ok
+            .with_label_values::<&str>(&[])
+            .set(f64::from(u8::from(taken)));
     }
 }

@@ -41,7 +41,11 @@ impl Display for Ago {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = timestamp(self.at);
         let age = self.now.duration_since(self.at).unwrap_or_default();
-        write!(f, "<time datetime=\"{at}\" title=\"{at}\">{} ago</time>", Span(age))
+        write!(
+            f,
+            "<time datetime=\"{at}\" title=\"{at}\">{} ago</time>",
+            Span(age)
+        )
     }
 }
 
@@ -92,8 +96,10 @@ pub(super) fn query(parameters: &[(&str, &str)]) -> String {
 
 /// The head of a table; roles are named, since on a narrow screen the rows are laid out as cards.
 pub(super) fn table_head(out: &mut String, caption: impl Display, columns: &[&str]) {
-    let _ =
-        write!(out, "<table role=\"table\">\n<caption>{caption}</caption>\n<thead role=\"rowgroup\"><tr role=\"row\">");
+    let _ = write!(
+        out,
+        "<table role=\"table\">\n<caption>{caption}</caption>\n<thead role=\"rowgroup\"><tr role=\"row\">"
+    );
     for column in columns {
         let _ = write!(out, "<th scope=\"col\" role=\"columnheader\">{column}</th>");
     }
@@ -105,9 +111,15 @@ pub(super) fn table_row(out: &mut String, columns: &[&str], cells: &[String]) {
     out.push_str("<tr role=\"row\">");
     for (at, (column, cell)) in columns.iter().zip(cells).enumerate() {
         let _ = if at == 0 {
-            write!(out, "<th scope=\"row\" role=\"rowheader\" data-label=\"{column}\"><div>{cell}</div></th>")
+            write!(
+                out,
+                "<th scope=\"row\" role=\"rowheader\" data-label=\"{column}\"><div>{cell}</div></th>"
+            )
         } else {
-            write!(out, "<td role=\"cell\" data-label=\"{column}\"><div>{cell}</div></td>")
+            write!(
+                out,
+                "<td role=\"cell\" data-label=\"{column}\"><div>{cell}</div></td>"
+            )
         };
     }
     out.push_str("</tr>\n");
@@ -122,10 +134,19 @@ mod tests {
     #[test]
     fn a_hostile_text_is_no_markup_and_hides_nothing() {
         for (text, shown) in [
-            ("<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;"),
+            (
+                "<script>alert(1)</script>",
+                "&lt;script&gt;alert(1)&lt;/script&gt;",
+            ),
             ("\" onload='x' &amp;", "&quot; onload=&#39;x&#39; &amp;amp;"),
-            ("a\r\nb\0c\td\u{1b}[31m", "a[U+000D][U+000A]b[U+0000]c[U+0009]d[U+001B][31m"),
-            ("exe.\u{202e}txt\u{2066}\u{200b}\u{feff}", "exe.[U+202E]txt[U+2066][U+200B][U+FEFF]"),
+            (
+                "a\r\nb\0c\td\u{1b}[31m",
+                "a[U+000D][U+000A]b[U+0000]c[U+0009]d[U+001B][31m",
+            ),
+            (
+                "exe.\u{202e}txt\u{2066}\u{200b}\u{feff}",
+                "exe.[U+202E]txt[U+2066][U+200B][U+FEFF]",
+            ),
             ("übel/漢字 🚀", "übel/漢字 🚀"),
         ] {
             assert_eq!(Text(text).to_string(), shown);
@@ -143,6 +164,9 @@ mod tests {
             [0, 999, 1_000, 1_234_567].map(|n| Number(n).to_string()),
             ["0", "999", "1\u{2009}000", "1\u{2009}234\u{2009}567"]
         );
-        assert_eq!(query(&[("a", "x&y=\""), ("b", ""), ("c", "ü")]), "?a=x%26y%3D%22&c=%C3%BC");
+        assert_eq!(
+            query(&[("a", "x&y=\""), ("b", ""), ("c", "ü")]),
+            "?a=x%26y%3D%22&c=%C3%BC"
+        );
     }
 }

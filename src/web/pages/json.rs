@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use super::html::timestamp;
 use super::query::{BadParameter, MAX_LIMIT, MAX_TARGETS, TARGETS, TRANSFERS, transfers as read};
 use super::transfers::wanted_connectors;
-use crate::model::{ConnectorView, FailureCode, FileCounts, Origin, TransferState};
 use crate::tracker::failures::KeptFailure;
 use crate::tracker::recent::RecentFiles;
 use crate::tracker::select::{Listed, STUCK_AFTER, StateFilter};
 use crate::web::Exporter;
 use crate::web::response::JSON;
+use model::{ConnectorView, FailureCode, FileCounts, Origin, TransferState};
 
 /// Transfers of an answer where the query names no limit.
 const LIMIT: usize = 100;
@@ -29,8 +29,16 @@ pub(super) fn transfers(exporter: &dyn Exporter, query: &str) -> Answer {
     let found = exporter.select(&asked);
     let connectors = wanted_connectors(&asked, &overview);
     // They are told with the first page.
-    let told = if asked.after.is_some() { 0 } else { asked.limit };
-    let shown: Vec<_> = connectors.iter().take(told).map(|(connector, recent)| tell(connector, recent)).collect();
+    let told = if asked.after.is_some() {
+        0
+    } else {
+        asked.limit
+    };
+    let shown: Vec<_> = connectors
+        .iter()
+        .take(told)
+        .map(|(connector, recent)| tell(connector, recent))
+        .collect();
     answer(&json!({
         "generated_at": timestamp(overview.now),
         "process_started_at": timestamp(overview.started),
@@ -67,7 +75,10 @@ pub(super) fn targets(exporter: &dyn Exporter, query: &str) -> Answer {
 
 /// What is wrong with a parameter.
 pub(super) fn error(fault: &BadParameter) -> String {
-    format!("{}\n", json!({ "error": fault.to_string(), "parameter": fault.parameter }))
+    format!(
+        "{}\n",
+        json!({ "error": fault.to_string(), "parameter": fault.parameter })
+    )
 }
 
 fn answer(value: &Value) -> Answer {
@@ -89,8 +100,14 @@ fn files(files: Option<&FileCounts>) -> Value {
 
 fn tell(connector: &ConnectorView, recent: &RecentFiles) -> Value {
     let states = TransferState::ALL.into_iter();
-    let states: serde_json::Map<_, _> =
-        states.map(|state| (state.as_label().to_owned(), connector.states.of(state).into())).collect();
+    let states: serde_json::Map<_, _> = states
+        .map(|state| {
+            (
+                state.as_label().to_owned(),
+                connector.states.of(state).into(),
+            )
+        })
+        .collect();
     json!({
         "account": connector.labels.account.name.as_str(),
         "region": &*connector.labels.account.region,

@@ -12,15 +12,17 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use hyper::{Request, Response, StatusCode};
 
 use super::body::Body;
 use super::response::{self, HTML, JSON, PLAIN};
 use super::route::Page;
 use super::{Exporter, Turns};
-use crate::model::{Account, ConnectorView, LastSweep, Page as Rows};
 use crate::tracker::recent::RecentFiles;
+use model::{Account, ConnectorView, LastSweep, Page as Rows};
 use query::BadParameter;
 pub use query::Probe;
 
@@ -62,7 +64,10 @@ pub struct Overview {
 impl Overview {
     /// Every connector with its last hour.
     pub(super) fn connectors(&self) -> impl Iterator<Item = (&ConnectorView, &RecentFiles)> {
-        self.connectors.iter().flat_map(|page| page.iter()).zip(&self.recent)
+        self.connectors
+            .iter()
+            .flat_map(|page| page.iter())
+            .zip(&self.recent)
     }
 }
 
@@ -96,54 +101,92 @@ pub(super) async fn answer<B>(
         Page::OpenApi => finish(response::text(StatusCode::OK, JSON, OPENAPI)),
         Page::Landing | Page::Transfers | Page::TransfersJson | Page::Targets => {
             let telemetry_path = telemetry_path.to_owned();
-            let Some(place) = turns.place() else { return busy("429 too many pages wait already") };
+            let Some(place) = turns.place() else {
+                return busy("429 too many pages wait already");
+            };
             let turn = turns.turn().await;
             // To look through a hundred thousand transfers takes its time.
             let made = tokio::task::spawn_blocking(move || {
                 // Held until it is made, even where the client has gone.
                 let _held = (place, turn);
                 match page {
-                    Page::Landing => (StatusCode::OK, HTML, landing::page(exporter.as_ref(), &telemetry_path)),
+                    Page::Landing => (
+                        StatusCode::OK,
+                        HTML,
+                        landing::page(exporter.as_ref(), &telemetry_path),
+                    ),
                     Page::Transfers => transfers::page(exporter.as_ref(), &query, &telemetry_path),
                     Page::Targets => json::targets(exporter.as_ref(), &query),
                     _ => json::transfers(exporter.as_ref(), &query),
                 }
             });
             let (status, kind, text) = made.await.unwrap_or_else(|_| {
-                (StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "the page could not be made\n".to_owned())
+                (
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    PLAIN,
+                    "the page could not be made\n".to_owned(),
+                )
             });
             finish(response::text(status, kind, text))
         }
     }
 }
 
-async fn probe<B>(request: &Request<B>, query: &str, exporter: Arc<dyn Exporter>) -> Response<Body> {
+async fn probe<B>(
+    request: &Request<B>,
+    query: &str,
+    exporter: Arc<dyn Exporter>,
+) -> Response<Body> {
     let probe = match query::probe(query) {
         Ok(probe) => probe,
-        Err(error) => return finish(response::text(StatusCode::BAD_REQUEST, JSON, json::error(&error))),
+        Err(error) => {
+            return finish(response::text(
+                StatusCode::BAD_REQUEST,
+                JSON,
+                json::error(&error),
+            ));
+        }
     };
     let (wanted, timeout) = response::wanted(request);
     let formats = wanted.clone();
     if request.method() == hyper::Method::HEAD {
-        return response::exposition(&formats, crate::metrics::exposition::Body::Whole(Vec::new()));
+        return response::exposition(
+            &formats,
+            crate::metrics::exposition::Body::Whole(Vec::new()),
+        );
     }
     match exporter.probe(probe, wanted, timeout).await {
         Ok(exposition) => finish(response::exposition(&formats, exposition)),
         Err(refusal @ ProbeRefusal::Account) => {
-            let error = BadParameter { parameter: "account".into(), message: refusal.to_string() };
-            finish(response::text(StatusCode::BAD_REQUEST, JSON, json::error(&error)))
+            let error = BadParameter {
+                parameter: "account".into(),
+                message: refusal.to_string(),
+            };
+            finish(response::text(
+                StatusCode::BAD_REQUEST,
+                JSON,
+                json::error(&error),
+            ))
         }
         Err(refusal @ ProbeRefusal::Busy) => busy(&refusal.to_string()),
-        Err(refusal @ ProbeRefusal::Exposition) => {
-            finish(response::text(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, format!("{refusal}\n")))
-        }
+        Err(refusal @ ProbeRefusal::Exposition) => finish(response::text(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            PLAIN,
+            format!("{refusal}\n"),
+        )),
     }
 }
 
 /// As the rate limit answers.
 fn busy(text: &str) -> Response<Body> {
-    let mut response = finish(response::text(StatusCode::TOO_MANY_REQUESTS, PLAIN, format!("{text}\n")));
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    let mut response = finish(response::text(
+        StatusCode::TOO_MANY_REQUESTS,
+        PLAIN,
+        format!("{text}\n"),
+    ));
+    response
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 
@@ -151,7 +194,10 @@ fn busy(text: &str) -> Response<Body> {
 fn finish(mut response: Response<Body>) -> Response<Body> {
     let headers: &mut HeaderMap = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("no-referrer"));
+    headers.insert(
+        HeaderName::from_static("referrer-policy"),
+        HeaderValue::from_static("no-referrer"),
+    );
     if let Ok(policy) = HeaderValue::from_str(shell::policy()) {
         headers.insert(CONTENT_SECURITY_POLICY, policy);
     }

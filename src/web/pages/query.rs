@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
-use crate::model::{ConnectorId, IdError, TransferId};
 use crate::tracker::select::{CursorError, Query, StateFilter};
+use model::{ConnectorId, IdError, TransferId};
 
 /// Most transfers of one answer.
 pub(super) const MAX_LIMIT: usize = 1_000;
@@ -22,7 +22,10 @@ pub(super) struct BadParameter {
 }
 
 fn bad(parameter: &str, message: &dyn Display) -> BadParameter {
-    BadParameter { parameter: parameter.to_owned(), message: message.to_string() }
+    BadParameter {
+        parameter: parameter.to_owned(),
+        message: message.to_string(),
+    }
 }
 
 /// The parameters by name. An empty one counts as left out, for a form sends all of its fields.
@@ -33,7 +36,10 @@ fn pairs(query: &str, known: &[&str]) -> Result<Vec<(String, String)>, BadParame
         if !known.contains(&name.as_ref()) {
             // Told back no longer than it has to be.
             let name: String = name.chars().take(40).collect();
-            return Err(bad(&name, &format_args!("is no parameter; there are {}", known.join(", "))));
+            return Err(bad(
+                &name,
+                &format_args!("is no parameter; there are {}", known.join(", ")),
+            ));
         }
         if !seen.insert(name.clone()) {
             return Err(bad(&name, &"is given twice"));
@@ -46,35 +52,71 @@ fn pairs(query: &str, known: &[&str]) -> Result<Vec<(String, String)>, BadParame
 }
 
 /// Parameters of `/transfers` and `/api/v1/transfers`.
-pub(super) const TRANSFERS: [&str; 6] = ["account", "connector_id", "state", "search", "limit", "cursor"];
+pub(super) const TRANSFERS: [&str; 6] = [
+    "account",
+    "connector_id",
+    "state",
+    "search",
+    "limit",
+    "cursor",
+];
 /// Parameters of `/api/v1/targets`.
 pub(super) const TARGETS: [&str; 4] = ["account", "connector_id", "state", "limit"];
 /// Parameters of `/probe`.
 pub(super) const PROBE: [&str; 3] = ["account", "connector_id", "transfer_id"];
 
 /// Reads those of `known`; `limit` and `most` are what holds where none is given, and the bound.
-pub(super) fn transfers(query: &str, known: &[&str], limit: usize, most: usize) -> Result<Query, BadParameter> {
-    let mut asked = Query { limit, ..Query::default() };
+pub(super) fn transfers(
+    query: &str,
+    known: &[&str],
+    limit: usize,
+    most: usize,
+) -> Result<Query, BadParameter> {
+    let mut asked = Query {
+        limit,
+        ..Query::default()
+    };
     for (name, value) in pairs(query, known)? {
         match name.as_str() {
             "account" => asked.account = Some(value),
-            "connector_id" => asked.connector = Some(value.parse().map_err(|error: IdError| bad(&name, &error))?),
+            "connector_id" => {
+                asked.connector = Some(value.parse().map_err(|error: IdError| bad(&name, &error))?)
+            }
             "state" => {
-                let state = StateFilter::ALL.into_iter().find(|state| state.as_str() == value);
+                let state = StateFilter::ALL
+                    .into_iter()
+                    .find(|state| state.as_str() == value);
                 asked.state = Some(state.ok_or_else(|| {
-                    let known: Vec<_> = StateFilter::ALL.iter().map(|state| state.as_str()).collect();
+                    let known: Vec<_> = StateFilter::ALL
+                        .iter()
+                        .map(|state| state.as_str())
+                        .collect();
                     bad(&name, &format_args!("is one of {}", known.join(", ")))
                 })?);
             }
             "search" if value.chars().count() > MAX_SEARCH => {
-                return Err(bad(&name, &format_args!("has at most {MAX_SEARCH} characters")));
+                return Err(bad(
+                    &name,
+                    &format_args!("has at most {MAX_SEARCH} characters"),
+                ));
             }
             "search" => asked.search = Some(value),
             "limit" => {
-                let limit = value.parse().ok().filter(|limit| (1..=most).contains(limit));
-                asked.limit = limit.ok_or_else(|| bad(&name, &format_args!("is a whole number from 1 to {most}")))?;
+                let limit = value
+                    .parse()
+                    .ok()
+                    .filter(|limit| (1..=most).contains(limit));
+                asked.limit = limit.ok_or_else(|| {
+                    bad(&name, &format_args!("is a whole number from 1 to {most}"))
+                })?;
             }
-            _ => asked.after = Some(value.parse().map_err(|error: CursorError| bad(&name, &error))?),
+            _ => {
+                asked.after = Some(
+                    value
+                        .parse()
+                        .map_err(|error: CursorError| bad(&name, &error))?,
+                )
+            }
         }
     }
     Ok(asked)
@@ -96,7 +138,9 @@ pub(super) fn probe(query: &str) -> Result<Probe, BadParameter> {
     for (name, value) in pairs(query, &PROBE)? {
         match name.as_str() {
             "account" => account = Some(value),
-            "connector_id" => connector = Some(value.parse().map_err(|error: IdError| bad(&name, &error))?),
+            "connector_id" => {
+                connector = Some(value.parse().map_err(|error: IdError| bad(&name, &error))?)
+            }
             _ => transfer = Some(value.parse().map_err(|error: IdError| bad(&name, &error))?),
         }
     }
@@ -111,14 +155,25 @@ pub(super) fn probe(query: &str) -> Result<Probe, BadParameter> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::TransferState;
+    use model::TransferState;
 
     #[test]
     fn what_is_asked_for_is_read_and_empty_fields_of_a_form_are_left_out() {
         let read = |query: &str| transfers(query, &TRANSFERS, 50, MAX_LIMIT).unwrap();
-        assert_eq!(read(""), Query { limit: 50, ..Query::default() });
-        assert_eq!(read("search=&state=&account=&connector_id=&limit=&cursor="), read(""));
-        let asked = read("account=a+b&connector_id=c-0123456789abcdef0&state=failed&search=%3Cb%3E&limit=7");
+        assert_eq!(
+            read(""),
+            Query {
+                limit: 50,
+                ..Query::default()
+            }
+        );
+        assert_eq!(
+            read("search=&state=&account=&connector_id=&limit=&cursor="),
+            read("")
+        );
+        let asked = read(
+            "account=a+b&connector_id=c-0123456789abcdef0&state=failed&search=%3Cb%3E&limit=7",
+        );
         assert_eq!(
             asked,
             Query {
@@ -152,7 +207,12 @@ mod tests {
             assert_eq!(error.parameter, parameter, "{query}");
         }
         let long = format!("search={}", "x".repeat(201));
-        assert_eq!(transfers(&long, &TRANSFERS, 50, MAX_LIMIT).unwrap_err().parameter, "search");
+        assert_eq!(
+            transfers(&long, &TRANSFERS, 50, MAX_LIMIT)
+                .unwrap_err()
+                .parameter,
+            "search"
+        );
     }
 
     #[test]
@@ -162,8 +222,14 @@ mod tests {
         for (query, parameter) in [
             ("", "connector_id"),
             ("connector_id=c-0123456789abcdef0", "transfer_id"),
-            ("connector_id=c-0123456789abcdef0&transfer_id=a%20b", "transfer_id"),
-            ("connector_id=c-0123456789abcdef0&transfer_id=a&module=x", "module"),
+            (
+                "connector_id=c-0123456789abcdef0&transfer_id=a%20b",
+                "transfer_id",
+            ),
+            (
+                "connector_id=c-0123456789abcdef0&transfer_id=a&module=x",
+                "module",
+            ),
             ("target=x", "target"),
         ] {
             assert_eq!(probe(query).unwrap_err().parameter, parameter, "{query}");

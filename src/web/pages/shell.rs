@@ -31,9 +31,21 @@ pub(super) fn start(title: &str, here: &str, telemetry_path: &str) -> String {
          <nav aria-label=\"Site\">\n<ul>\n",
         Text(title)
     );
-    for (path, name) in [("/", "Overview"), ("/transfers", "Transfers"), (telemetry_path, "Metrics")] {
-        let current = if path == here { " aria-current=\"page\"" } else { "" };
-        let _ = writeln!(out, "<li><a href=\"{}\"{current}>{name}</a></li>", Text(path));
+    for (path, name) in [
+        ("/", "Overview"),
+        ("/transfers", "Transfers"),
+        (telemetry_path, "Metrics"),
+    ] {
+        let current = if path == here {
+            " aria-current=\"page\""
+        } else {
+            ""
+        };
+        let _ = writeln!(
+            out,
+            "<li><a href=\"{}\"{current}>{name}</a></li>",
+            Text(path)
+        );
     }
     out.push_str("</ul>\n</nav>\n</header>\n<main id=\"main\" tabindex=\"-1\">\n");
     let _ = writeln!(out, "<h1>{}</h1>", Text(title));
@@ -56,10 +68,17 @@ fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::new();
     for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        let bits = chunk
+            .iter()
+            .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
+            << (8 * (3 - chunk.len()));
         for at in 0..4 {
             let digit = ALPHABET[(bits >> (18 - 6 * at) & 63) as usize];
-            out.push(if at <= chunk.len() { char::from(digit) } else { '=' });
+            out.push(if at <= chunk.len() {
+                char::from(digit)
+            } else {
+                '='
+            });
         }
     }
     out
@@ -71,7 +90,13 @@ mod tests {
 
     #[test]
     fn base64_is_that_of_the_rfc() {
-        for (plain, coded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+        for (plain, coded) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foobar", "Zm9vYmFy"),
+        ] {
             assert_eq!(base64(plain.as_bytes()), coded);
         }
     }

@@ -10,7 +10,10 @@ const STEP: usize = 2;
 
 /// An inline SVG; `id` is one of its own on the page.
 pub(super) fn sparkline(recent: &RecentFiles, id: usize) -> String {
-    let most = (0..MINUTES).map(|at| recent.completed[at] + recent.failed[at]).max().unwrap_or(0);
+    let most = (0..MINUTES)
+        .map(|at| recent.completed[at] + recent.failed[at])
+        .max()
+        .unwrap_or(0);
     let words = words(recent);
     let mut out = format!(
         "<svg class=\"spark\" role=\"img\" aria-labelledby=\"s{id}t s{id}d\" viewBox=\"0 0 {} {HEIGHT}\" \
@@ -23,7 +26,13 @@ pub(super) fn sparkline(recent: &RecentFiles, id: usize) -> String {
     let (mut completed, mut failed) = (String::new(), String::new());
     for at in 0..MINUTES {
         // Whatever there was is seen: a column is at least 2 high.
-        let height = |files: u32| if files == 0 { 0 } else { (files * (HEIGHT - 2) / most.max(1)).max(2) };
+        let height = |files: u32| {
+            if files == 0 {
+                0
+            } else {
+                (files * (HEIGHT - 2) / most.max(1)).max(2)
+            }
+        };
         let (bad, good) = (height(recent.failed[at]), height(recent.completed[at]));
         let bad_top = HEIGHT - bad;
         let good = good.min(bad_top);
@@ -45,7 +54,11 @@ pub(super) fn sparkline(recent: &RecentFiles, id: usize) -> String {
 
 /// The hour in words.
 pub(super) fn words(recent: &RecentFiles) -> String {
-    format!("{} completed, {} failed", recent.all_completed(), recent.all_failed())
+    format!(
+        "{} completed, {} failed",
+        recent.all_completed(),
+        recent.all_failed()
+    )
 }
 
 #[cfg(test)]
@@ -59,9 +72,18 @@ mod tests {
         recent.failed[59] = 1;
         recent.failed[0] = 500;
         let svg = sparkline(&recent, 7);
-        assert!(svg.contains("<path class=\"bad\" d=\"M0 24v-10h2v10zM118 24v-2h2v2z\"/>"), "{svg}");
-        assert!(svg.contains("<path class=\"good\" d=\"M118 22v-21h2v21z\"/>"), "{svg}");
-        assert!(svg.contains("1000 completed, 501 failed, by the minute; at most 1001 in one."), "{svg}");
+        assert!(
+            svg.contains("<path class=\"bad\" d=\"M0 24v-10h2v10zM118 24v-2h2v2z\"/>"),
+            "{svg}"
+        );
+        assert!(
+            svg.contains("<path class=\"good\" d=\"M118 22v-21h2v21z\"/>"),
+            "{svg}"
+        );
+        assert!(
+            svg.contains("1000 completed, 501 failed, by the minute; at most 1001 in one."),
+            "{svg}"
+        );
         assert!(!sparkline(&RecentFiles::default(), 0).contains("good"));
     }
 }

@@ -9,18 +9,22 @@ use hyper::StatusCode;
 use super::html::{Ago, Number, Span, TABLE_END, Text, query, table_head, table_row, timestamp};
 use super::query::{MAX_LIMIT, TRANSFERS, transfers as read};
 use super::{Overview, shell, spark};
-use crate::model::{ConnectorLabels, ConnectorTitle, ConnectorView, FileCounts, TransferState};
 use crate::tracker::failures::{KeptFailure, MAX_FAILURES};
 use crate::tracker::recent::RecentFiles;
 use crate::tracker::select::{Listed, Query, STUCK_AFTER, StateFilter};
 use crate::web::Exporter;
 use crate::web::response::HTML;
+use model::{ConnectorLabels, ConnectorTitle, ConnectorView, FileCounts, TransferState};
 
 /// Rows of a table where the query names no limit.
 const ROWS: usize = 25;
 const TITLE: &str = "Transfers";
 
-pub(super) fn page(exporter: &dyn Exporter, asked: &str, telemetry_path: &str) -> (StatusCode, &'static str, String) {
+pub(super) fn page(
+    exporter: &dyn Exporter,
+    asked: &str,
+    telemetry_path: &str,
+) -> (StatusCode, &'static str, String) {
     let asked = match read(asked, &TRANSFERS, ROWS, MAX_LIMIT) {
         Ok(asked) => asked,
         Err(error) => {
@@ -56,7 +60,12 @@ fn form(out: &mut String, asked: &Query, overview: &Overview) {
          <p><label for=\"state\">State</label><select id=\"state\" name=\"state\"><option value=\"\">any</option>"
     );
     for state in StateFilter::ALL {
-        option(out, state.as_str(), state.as_str(), asked.state == Some(state));
+        option(
+            out,
+            state.as_str(),
+            state.as_str(),
+            asked.state == Some(state),
+        );
     }
     out.push_str("</select></p>\n");
     if overview.accounts.len() > 1 {
@@ -80,7 +89,12 @@ fn form(out: &mut String, asked: &Query, overview: &Overview) {
 
 fn option(out: &mut String, value: &str, name: &str, chosen: bool) {
     let selected = if chosen { " selected" } else { "" };
-    let _ = write!(out, "<option value=\"{}\"{selected}>{}</option>", Text(value), Text(name));
+    let _ = write!(
+        out,
+        "<option value=\"{}\"{selected}>{}</option>",
+        Text(value),
+        Text(name)
+    );
 }
 
 /// Those that want a look first: what has failed within the hour, then what is on its way, then by name.
@@ -89,7 +103,8 @@ pub(super) fn wanted_connectors<'a>(
     overview: &'a Overview,
 ) -> Vec<(&'a ConnectorView, &'a RecentFiles)> {
     let admitted = |(connector, _): &(&ConnectorView, &RecentFiles)| {
-        asked.admits(&connector.labels) && asked.finds_connector(&connector.labels.id, connector.title.as_deref())
+        asked.admits(&connector.labels)
+            && asked.finds_connector(&connector.labels.id, connector.title.as_deref())
     };
     let mut found: Vec<_> = overview.connectors().filter(admitted).collect();
     let unfinished = |connector: &ConnectorView| {
@@ -98,7 +113,9 @@ pub(super) fn wanted_connectors<'a>(
     found.sort_by(|(a, of_a), (b, of_b)| {
         let failed = of_b.all_failed().cmp(&of_a.all_failed());
         let running = (unfinished(b) > 0).cmp(&(unfinished(a) > 0));
-        failed.then(running).then_with(|| name(a.title.as_deref(), &a.labels).cmp(name(b.title.as_deref(), &b.labels)))
+        failed.then(running).then_with(|| {
+            name(a.title.as_deref(), &a.labels).cmp(name(b.title.as_deref(), &b.labels))
+        })
     });
     found
 }
@@ -109,23 +126,38 @@ fn name<'a>(title: Option<&'a ConnectorTitle>, labels: &'a ConnectorLabels) -> &
 
 /// A connector's name and id, as a link to what is its own.
 fn connector_cell(title: Option<&ConnectorTitle>, labels: &ConnectorLabels) -> String {
-    let link = query(&[("account", labels.account.name.as_str()), ("connector_id", labels.id.as_str())]);
+    let link = query(&[
+        ("account", labels.account.name.as_str()),
+        ("connector_id", labels.id.as_str()),
+    ]);
     let id = labels.id.as_str();
     let named = title.map_or_else(String::new, |title| format!("{} ", Text(&title.name)));
-    format!("<a href=\"/transfers{}\">{named}<code>{id}</code></a>", Text(&link))
+    format!(
+        "<a href=\"/transfers{}\">{named}<code>{id}</code></a>",
+        Text(&link)
+    )
 }
 
 fn connectors(out: &mut String, asked: &Query, overview: &Overview) {
     let found = wanted_connectors(asked, overview);
-    out.push_str("<section aria-labelledby=\"connectors\">\n<h2 id=\"connectors\">Connectors</h2>\n");
+    out.push_str(
+        "<section aria-labelledby=\"connectors\">\n<h2 id=\"connectors\">Connectors</h2>\n",
+    );
     if found.is_empty() {
         out.push_str("<p>No connector has this in its id or name.</p>\n</section>\n");
         return;
     }
     let shown = found.len().min(asked.limit);
     let caption = match shown {
-        all if all == found.len() => format!("{} connectors. Those with failures come first.", Number(all as u64)),
-        some => format!("{} of {} connectors. Those with failures come first.", some, Number(found.len() as u64)),
+        all if all == found.len() => format!(
+            "{} connectors. Those with failures come first.",
+            Number(all as u64)
+        ),
+        some => format!(
+            "{} of {} connectors. Those with failures come first.",
+            some,
+            Number(found.len() as u64)
+        ),
     };
     let columns = [
         "Connector",
@@ -143,14 +175,34 @@ fn connectors(out: &mut String, asked: &Query, overview: &Overview) {
         let labels = &connector.labels;
         let mut cells = vec![
             connector_cell(connector.title.as_deref(), labels),
-            format!("{}, {}", Text(labels.account.name.as_str()), Text(&labels.account.region)),
-            format!("{}<span class=\"words\">{}</span>", spark::sparkline(recent, at + 1), spark::words(recent)),
+            format!(
+                "{}, {}",
+                Text(labels.account.name.as_str()),
+                Text(&labels.account.region)
+            ),
+            format!(
+                "{}<span class=\"words\">{}</span>",
+                spark::sparkline(recent, at + 1),
+                spark::words(recent)
+            ),
         ];
         cells.extend(TransferState::ALL.map(|state| {
-            let class = if state == TransferState::Failed && connector.states.of(state) > 0 { "bad" } else { "count" };
-            format!("<span class=\"{class}\">{}</span>", Number(connector.states.of(state)))
+            let class = if state == TransferState::Failed && connector.states.of(state) > 0 {
+                "bad"
+            } else {
+                "count"
+            };
+            format!(
+                "<span class=\"{class}\">{}</span>",
+                Number(connector.states.of(state))
+            )
         }));
-        cells.push(connector.files.as_ref().map_or_else(|| "not read yet".to_owned(), done));
+        cells.push(
+            connector
+                .files
+                .as_ref()
+                .map_or_else(|| "not read yet".to_owned(), done),
+        );
         table_row(out, &columns, &cells);
     }
     out.push_str(TABLE_END);
@@ -158,7 +210,11 @@ fn connectors(out: &mut String, asked: &Query, overview: &Overview) {
 }
 
 fn done(files: &FileCounts) -> String {
-    format!("{} of {}", Number(files.completed.into()), Number(files.total().into()))
+    format!(
+        "{} of {}",
+        Number(files.completed.into()),
+        Number(files.total().into())
+    )
 }
 
 fn transfers(out: &mut String, asked: &Query, exporter: &dyn Exporter, overview: &Overview) {
@@ -168,7 +224,11 @@ fn transfers(out: &mut String, asked: &Query, exporter: &dyn Exporter, overview:
         let _ = writeln!(
             out,
             "<p>{}</p>\n</section>",
-            if found.matching == 0 { "No transfer matches." } else { "There are no more." }
+            if found.matching == 0 {
+                "No transfer matches."
+            } else {
+                "There are no more."
+            }
         );
         return;
     }
@@ -176,9 +236,21 @@ fn transfers(out: &mut String, asked: &Query, exporter: &dyn Exporter, overview:
         "{} of {} transfers, the newest first{}.",
         Number(found.transfers.len() as u64),
         Number(found.matching),
-        if asked.after.is_some() { ", continued" } else { "" }
+        if asked.after.is_some() {
+            ", continued"
+        } else {
+            ""
+        }
     );
-    let columns = ["Transfer", "State", "Connector", "Started", "Unchanged for", "Files done", "Failed files"];
+    let columns = [
+        "Transfer",
+        "State",
+        "Connector",
+        "Started",
+        "Unchanged for",
+        "Files done",
+        "Failed files",
+    ];
     table_head(out, caption, &columns);
     for listed in &found.transfers {
         table_row(out, &columns, &transfer_cells(listed, overview));
@@ -187,11 +259,18 @@ fn transfers(out: &mut String, asked: &Query, exporter: &dyn Exporter, overview:
     if asked.after.is_some() || found.next.is_some() {
         out.push_str("<nav aria-label=\"Pages of transfers\"><ul>");
         if asked.after.is_some() {
-            let _ = write!(out, "<li><a href=\"/transfers{}#transfers\">First page</a></li>", again(asked, ""));
+            let _ = write!(
+                out,
+                "<li><a href=\"/transfers{}#transfers\">First page</a></li>",
+                again(asked, "")
+            );
         }
         if let Some(next) = &found.next {
             let link = again(asked, &next.to_string());
-            let _ = write!(out, "<li><a rel=\"next\" href=\"/transfers{link}#transfers\">Next page</a></li>");
+            let _ = write!(
+                out,
+                "<li><a rel=\"next\" href=\"/transfers{link}#transfers\">Next page</a></li>"
+            );
         }
         out.push_str("</ul></nav>\n");
     }
@@ -200,12 +279,19 @@ fn transfers(out: &mut String, asked: &Query, exporter: &dyn Exporter, overview:
 
 /// The same query with another cursor, for an attribute.
 fn again(asked: &Query, cursor: &str) -> String {
-    let limit = if asked.limit == ROWS { String::new() } else { asked.limit.to_string() };
+    let limit = if asked.limit == ROWS {
+        String::new()
+    } else {
+        asked.limit.to_string()
+    };
     let link = query(&[
         ("search", asked.search.as_deref().unwrap_or_default()),
         ("state", asked.state.map_or("", StateFilter::as_str)),
         ("account", asked.account.as_deref().unwrap_or_default()),
-        ("connector_id", asked.connector.as_ref().map_or("", |id| id.as_str())),
+        (
+            "connector_id",
+            asked.connector.as_ref().map_or("", |id| id.as_str()),
+        ),
         ("limit", &limit),
         ("cursor", cursor),
     ]);
@@ -222,25 +308,42 @@ fn transfer_cells(listed: &Listed, overview: &Overview) -> Vec<String> {
     if view.state.is_unfinished() && view.up == Some(false) {
         told.push_str(" <span class=\"words\">the newest look told no files</span>");
     }
-    let seen = if listed.started { "" } else { " <span class=\"words\">(first seen)</span>" };
-    let unchanged = listed
-        .unchanged_since
-        .map_or_else(|| "ended".to_owned(), |since| Span(now.duration_since(since).unwrap_or_default()).to_string());
+    let seen = if listed.started {
+        ""
+    } else {
+        " <span class=\"words\">(first seen)</span>"
+    };
+    let unchanged = listed.unchanged_since.map_or_else(
+        || "ended".to_owned(),
+        |since| Span(now.duration_since(since).unwrap_or_default()).to_string(),
+    );
     let failed = view.files.as_ref().map_or(0, FileCounts::failed_files);
     let failed = match failed {
         0 => "0".to_owned(),
         failed => {
             let link = query(&[("search", view.id.as_str())]);
-            format!("<a class=\"bad\" href=\"/transfers{}#failed\">{}</a>", Text(&link), Number(failed.into()))
+            format!(
+                "<a class=\"bad\" href=\"/transfers{}#failed\">{}</a>",
+                Text(&link),
+                Number(failed.into())
+            )
         }
     };
     vec![
         format!("<code>{}</code>", Text(view.id.as_str())),
         told,
         connector_cell(listed.title.as_deref(), &view.connector),
-        format!("{}{seen}", Ago { at: view.since, now }),
+        format!(
+            "{}{seen}",
+            Ago {
+                at: view.since,
+                now
+            }
+        ),
         unchanged,
-        view.files.as_ref().map_or_else(|| "not read yet".to_owned(), done),
+        view.files
+            .as_ref()
+            .map_or_else(|| "not read yet".to_owned(), done),
         failed,
     ]
 }
@@ -251,7 +354,10 @@ fn failed_files(out: &mut String, asked: &Query, kept: &[Arc<KeptFailure>], over
         .filter_map(|(connector, _)| Some((&connector.labels, connector.title.as_deref()?)))
         .collect();
     let title = |failure: &KeptFailure| titles.get(&failure.connector).copied();
-    let found: Vec<_> = kept.iter().filter(|failure| asked.finds_failure(failure, title(failure))).collect();
+    let found: Vec<_> = kept
+        .iter()
+        .filter(|failure| asked.finds_failure(failure, title(failure)))
+        .collect();
     out.push_str("<section aria-labelledby=\"failed\">\n<h2 id=\"failed\">Failed files</h2>\n");
     if found.is_empty() {
         out.push_str("<p>No failed file matches.</p>\n</section>\n");
@@ -263,12 +369,18 @@ fn failed_files(out: &mut String, asked: &Query, kept: &[Arc<KeptFailure>], over
         (false, Some(_)) => " The state filters transfers alone.",
         (false, None) => "",
     };
-    let caption =
-        format!("{} of {} failed files, the newest first.{hint}", Number(shown as u64), Number(found.len() as u64));
+    let caption = format!(
+        "{} of {} failed files, the newest first.{hint}",
+        Number(shown as u64),
+        Number(found.len() as u64)
+    );
     let columns = ["File", "Code", "Message", "When", "Connector", "Transfer"];
     table_head(out, caption, &columns);
     for failure in found.into_iter().take(asked.limit) {
-        let code = failure.code.as_ref().map_or_else(|| "none".to_owned(), |code| Text(code.as_str()).to_string());
+        let code = failure
+            .code
+            .as_ref()
+            .map_or_else(|| "none".to_owned(), |code| Text(code.as_str()).to_string());
         let link = query(&[("search", failure.transfer.as_str())]);
         table_row(
             out,
@@ -276,10 +388,21 @@ fn failed_files(out: &mut String, asked: &Query, kept: &[Arc<KeptFailure>], over
             &[
                 format!("<bdi class=\"path\">{}</bdi>", Text(&failure.path)),
                 format!("<span class=\"bad\">{code}</span>"),
-                format!("<bdi>{}</bdi>", Text(failure.message.as_deref().unwrap_or("none"))),
-                Ago { at: failure.at, now: overview.now }.to_string(),
+                format!(
+                    "<bdi>{}</bdi>",
+                    Text(failure.message.as_deref().unwrap_or("none"))
+                ),
+                Ago {
+                    at: failure.at,
+                    now: overview.now,
+                }
+                .to_string(),
                 connector_cell(title(failure), &failure.connector),
-                format!("<a href=\"/transfers{}\"><code>{}</code></a>", Text(&link), Text(failure.transfer.as_str())),
+                format!(
+                    "<a href=\"/transfers{}\"><code>{}</code></a>",
+                    Text(&link),
+                    Text(failure.transfer.as_str())
+                ),
             ],
         );
     }
@@ -288,9 +411,15 @@ fn failed_files(out: &mut String, asked: &Query, kept: &[Arc<KeptFailure>], over
 }
 
 fn notes(overview: &Overview) -> String {
-    let young = overview.now.duration_since(overview.started).unwrap_or_default();
+    let young = overview
+        .now
+        .duration_since(overview.started)
+        .unwrap_or_default();
     let hour = if young.as_secs() < 3_600 {
-        format!(" The exporter has run for {}: what ended before is not in it.", Span(young))
+        format!(
+            " The exporter has run for {}: what ended before is not in it.",
+            Span(young)
+        )
     } else {
         String::new()
     };

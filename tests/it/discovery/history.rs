@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 use aws_transfer_exporter::config::CloudtrailPlan;
 use aws_transfer_exporter::discovery::cloudtrail::Looks;
 use aws_transfer_exporter::metrics::own::OwnMetrics;
-use aws_transfer_exporter::model::{AccountName, Clock, Fact};
 use aws_transfer_exporter::transfer::trail::{TrailApi, TrailEvent, TrailPage};
 use aws_transfer_exporter::transfer::{ApiFuture, ErrorKind};
+use model::{AccountName, Clock, Fact};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -33,7 +33,13 @@ impl TrailApi for Trail {
                 calls.push((from, token.map(Into::into), Instant::now()));
                 calls.len() - 1
             };
-            if let Some((_, kind)) = self.faults.lock().unwrap().iter().find(|(at, _)| *at == call) {
+            if let Some((_, kind)) = self
+                .faults
+                .lock()
+                .unwrap()
+                .iter()
+                .find(|(at, _)| *at == call)
+            {
                 return Err(error(*kind));
             }
             let mut events = self.events.lock().unwrap().clone();
@@ -42,7 +48,10 @@ impl TrailApi for Trail {
             let start: usize = token.map_or(0, |token| token.parse().unwrap());
             let end = (start + PAGE).min(events.len());
             let next_token = (end < events.len()).then(|| end.to_string());
-            Ok(TrailPage { events: events[start..end].to_vec(), next_token })
+            Ok(TrailPage {
+                events: events[start..end].to_vec(),
+                next_token,
+            })
         })
     }
 }
@@ -58,7 +67,12 @@ impl Rig {
     fn new() -> Self {
         let clock = paused_clock();
         let own = Arc::new(OwnMetrics::new().unwrap());
-        Self { trail: Arc::default(), learner: Learner::new(&clock), own, clock }
+        Self {
+            trail: Arc::default(),
+            learner: Learner::new(&clock),
+            own,
+            clock,
+        }
     }
 
     fn looks(&self) -> Looks {
@@ -69,14 +83,29 @@ impl Rig {
             endpoint_url: None,
             include: Vec::new(),
         };
-        let (trail, learner, own) = (Arc::clone(&self.trail), Arc::clone(&self.learner), Arc::clone(&self.own));
-        Looks::new(trail, &plan, account(), learner, own, Arc::clone(&self.clock))
+        let (trail, learner, own) = (
+            Arc::clone(&self.trail),
+            Arc::clone(&self.learner),
+            Arc::clone(&self.own),
+        );
+        Looks::new(
+            trail,
+            &plan,
+            account(),
+            learner,
+            own,
+            Arc::clone(&self.clock),
+        )
     }
 
     /// An event of so long ago.
     fn put(&self, n: usize, ago: Duration) {
         let at = self.clock.now().wall - ago;
-        let event = TrailEvent { id: format!("e-{n}"), at: Some(at), record: record(&format!("t-{n}")) };
+        let event = TrailEvent {
+            id: format!("e-{n}"),
+            at: Some(at),
+            record: record(&format!("t-{n}")),
+        };
         self.trail.events.lock().unwrap().push(event);
     }
 
@@ -97,13 +126,26 @@ async fn a_look_reads_all_pages_at_one_request_a_second() {
     (0..201).for_each(|n| rig.put(n, Duration::from_mins(40 * u64::try_from(n).unwrap())));
     let start = Instant::now();
     assert_eq!(rig.looks().look().await, Ok(201));
-    assert_eq!((rig.calls(), start.elapsed().as_secs(), rig.learner.transfers()), (5, 4, 201));
     assert_eq!(
-        (up(&rig.own, "cloudtrail", "prod"), discovered(&rig.own, "cloudtrail", "prod")),
+        (
+            rig.calls(),
+            start.elapsed().as_secs(),
+            rig.learner.transfers()
+        ),
+        (5, 4, 201)
+    );
+    assert_eq!(
+        (
+            up(&rig.own, "cloudtrail", "prod"),
+            discovered(&rig.own, "cloudtrail", "prod")
+        ),
         (Some(1.0), Some(201.0))
     );
     let from = rig.trail.calls.lock().unwrap()[0].0;
-    assert_eq!(rig.clock.now().wall.duration_since(from).unwrap(), Duration::from_hours(7 * 24) + start.elapsed());
+    assert_eq!(
+        rig.clock.now().wall.duration_since(from).unwrap(),
+        Duration::from_hours(7 * 24) + start.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,13 +159,25 @@ async fn later_looks_begin_a_little_before_the_newest_event_and_take_what_comes_
     // Ten minutes before the newest, and told after it.
     rig.put(3, Duration::from_mins(70));
     assert_eq!(looks.look().await, Ok(1));
-    assert_eq!(rig.trail.calls.lock().unwrap()[1].0, newest - Duration::from_mins(15));
+    assert_eq!(
+        rig.trail.calls.lock().unwrap()[1].0,
+        newest - Duration::from_mins(15)
+    );
     assert_eq!(looks.look().await, Ok(0));
     // The same event is not told twice.
-    assert_eq!((rig.learner.learned.lock().unwrap().len(), rig.learner.transfers()), (3, 3));
+    assert_eq!(
+        (
+            rig.learner.learned.lock().unwrap().len(),
+            rig.learner.transfers()
+        ),
+        (3, 3)
+    );
     assert_eq!(messages(&rig.own, "prod")[..4], [3.0, 0.0, 0.0, 0.0]);
     let told = rig.learner.learned.lock().unwrap().clone();
-    assert!(told.iter().any(|fact| matches!(fact, Fact::Started(start) if start.started_at == Some(newest))));
+    assert!(
+        told.iter()
+            .any(|fact| matches!(fact, Fact::Started(start) if start.started_at == Some(newest)))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -133,15 +187,29 @@ async fn a_look_that_fails_half_way_goes_on_there_and_loses_nothing() {
     *rig.trail.faults.lock().unwrap() = vec![(3, ErrorKind::Throttled), (4, ErrorKind::Timeout)];
     let task = tokio::spawn(rig.looks().run());
     sleep(Duration::from_millis(3_100)).await;
-    assert_eq!((up(&rig.own, "cloudtrail", "prod"), rig.learner.transfers()), (Some(0.0), 150));
+    assert_eq!(
+        (up(&rig.own, "cloudtrail", "prod"), rig.learner.transfers()),
+        (Some(0.0), 150)
+    );
     // What comes meanwhile is newer than all that the look has seen.
     rig.put(400, Duration::ZERO);
     sleep(Duration::from_secs(90)).await;
-    assert_eq!((up(&rig.own, "cloudtrail", "prod"), rig.learner.transfers()), (Some(1.0), 401));
+    assert_eq!(
+        (up(&rig.own, "cloudtrail", "prod"), rig.learner.transfers()),
+        (Some(1.0), 401)
+    );
     let calls = rig.trail.calls.lock().unwrap().clone();
-    let tokens: Vec<_> = calls[..7].iter().map(|(_, token, _)| token.as_deref().unwrap_or("")).collect();
+    let tokens: Vec<_> = calls[..7]
+        .iter()
+        .map(|(_, token, _)| token.as_deref().unwrap_or(""))
+        .collect();
     assert_eq!(tokens, ["", "50", "100", "150", "150", "150", "200"]);
-    assert!(calls.windows(2).all(|pair| pair[1].2 - pair[0].2 >= Duration::from_secs(1)), "one a second at most");
+    assert!(
+        calls
+            .windows(2)
+            .all(|pair| pair[1].2 - pair[0].2 >= Duration::from_secs(1)),
+        "one a second at most"
+    );
     assert!(!task.is_finished());
     task.abort();
 }
@@ -152,9 +220,18 @@ async fn a_token_that_is_no_longer_valid_makes_the_look_begin_anew() {
     (0..120).for_each(|n| rig.put(n, Duration::from_mins(u64::try_from(n).unwrap())));
     *rig.trail.faults.lock().unwrap() = vec![(1, ErrorKind::InvalidRequest)];
     let mut looks = rig.looks();
-    assert_eq!(looks.look().await.unwrap_err().kind, ErrorKind::InvalidRequest);
+    assert_eq!(
+        looks.look().await.unwrap_err().kind,
+        ErrorKind::InvalidRequest
+    );
     assert_eq!(looks.look().await, Ok(70));
-    assert_eq!((rig.learner.transfers(), rig.learner.learned.lock().unwrap().len()), (120, 120));
+    assert_eq!(
+        (
+            rig.learner.transfers(),
+            rig.learner.learned.lock().unwrap().len()
+        ),
+        (120, 120)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -165,7 +242,10 @@ async fn every_kind_of_error_is_outlived() {
     let task = tokio::spawn(rig.looks().run());
     sleep(Duration::from_mins(25)).await;
     assert!(!task.is_finished());
-    assert_eq!((rig.learner.transfers(), up(&rig.own, "cloudtrail", "prod")), (1, Some(1.0)));
+    assert_eq!(
+        (rig.learner.transfers(), up(&rig.own, "cloudtrail", "prod")),
+        (1, Some(1.0))
+    );
     task.abort();
     assert!(task.await.unwrap_err().is_cancelled());
 }
@@ -175,13 +255,22 @@ async fn what_cannot_be_read_is_counted_and_the_rest_is_learned() {
     let rig = Rig::new();
     let mut refused: serde_json::Value = serde_json::from_str(&record("t-9")).unwrap();
     refused["errorCode"] = json!("AccessDenied");
-    let records = ["", "{", "[]", "{}", r#"{"eventName": "StartFileTransfer"}"#].map(ToOwned::to_owned);
+    let records =
+        ["", "{", "[]", "{}", r#"{"eventName": "StartFileTransfer"}"#].map(ToOwned::to_owned);
     let now = rig.clock.now().wall;
     for (n, record) in records.into_iter().chain([refused.to_string()]).enumerate() {
-        rig.trail.events.lock().unwrap().push(TrailEvent { id: format!("x-{n}"), at: Some(now), record });
+        rig.trail.events.lock().unwrap().push(TrailEvent {
+            id: format!("x-{n}"),
+            at: Some(now),
+            record,
+        });
     }
     // Without an id and a time it is told again, which changes nothing.
-    rig.trail.events.lock().unwrap().push(TrailEvent { id: String::new(), at: None, record: record("t-1") });
+    rig.trail.events.lock().unwrap().push(TrailEvent {
+        id: String::new(),
+        at: None,
+        record: record("t-1"),
+    });
     rig.put(2, Duration::ZERO);
     let mut looks = rig.looks();
     assert_eq!(looks.look().await, Ok(2));
@@ -195,7 +284,12 @@ struct Endless;
 
 impl TrailApi for Endless {
     fn page<'a>(&'a self, _: SystemTime, _: Option<&'a str>) -> ApiFuture<'a, TrailPage> {
-        Box::pin(async { Ok(TrailPage { events: Vec::new(), next_token: Some("again".into()) }) })
+        Box::pin(async {
+            Ok(TrailPage {
+                events: Vec::new(),
+                next_token: Some("again".into()),
+            })
+        })
     }
 }
 
@@ -210,6 +304,16 @@ async fn a_repeated_token_is_an_error_and_not_a_loop() {
         include: Vec::new(),
     };
     let (learner, own) = (Arc::clone(&rig.learner), Arc::clone(&rig.own));
-    let mut looks = Looks::new(Arc::new(Endless), &plan, account(), learner, own, Arc::clone(&rig.clock));
-    assert_eq!(looks.look().await.unwrap_err().kind, ErrorKind::RepeatedToken);
+    let mut looks = Looks::new(
+        Arc::new(Endless),
+        &plan,
+        account(),
+        learner,
+        own,
+        Arc::clone(&rig.clock),
+    );
+    assert_eq!(
+        looks.look().await.unwrap_err().kind,
+        ErrorKind::RepeatedToken
+    );
 }

@@ -15,24 +15,30 @@ use aws_transfer_exporter::discovery::{NotDurable, Sink};
 use aws_transfer_exporter::metrics::exposition::exposition;
 use aws_transfer_exporter::metrics::own::OwnMetrics;
 use aws_transfer_exporter::metrics::{Scrape, Wanted};
-use aws_transfer_exporter::model::{
-    Account, AccountName, Clock, ConnectorDetails, ConnectorId, Fact, Now, Origin, Shard, Snapshot, TransferKey,
-    TransferState,
-};
 use aws_transfer_exporter::tracker::{Learned, Settings, Tracker};
 use aws_transfer_exporter::transfer::{ErrorKind, TransferError};
+use model::{
+    Account, AccountName, Clock, ConnectorDetails, ConnectorId, Fact, Now, Origin, Shard, Snapshot,
+    TransferKey, TransferState,
+};
 
 pub(super) const CONNECTOR: &str = "c-0123456789abcdef0";
 
 /// 2026-01-01T00:00:00Z on the wall, and a monotonic clock that follows tokio's, which the tests pause.
 pub(super) fn paused_clock() -> Arc<dyn Clock> {
-    let (base, wall) = (tokio::time::Instant::now(), UNIX_EPOCH + Duration::from_hours(24 * 20_454));
+    let (base, wall) = (
+        tokio::time::Instant::now(),
+        UNIX_EPOCH + Duration::from_hours(24 * 20_454),
+    );
     let instant = Instant::now() + Duration::from_secs(1_000);
     Arc::new(move || Now { instant, wall }.after(base.elapsed()))
 }
 
 pub(super) fn account() -> Account {
-    Account { name: AccountName::new("prod"), region: "eu-central-1".into() }
+    Account {
+        name: AccountName::new("prod"),
+        region: "eu-central-1".into(),
+    }
 }
 
 pub(super) fn error(kind: ErrorKind) -> TransferError {
@@ -116,7 +122,10 @@ impl Sink for Learner {
         self.log.lock().unwrap().push("learn".into());
         self.learned.lock().unwrap().extend_from_slice(facts);
         let mut tracker = self.tracker.lock().unwrap();
-        facts.iter().map(|fact| tracker.learn(fact, origin, self.clock.now())).collect()
+        facts
+            .iter()
+            .map(|fact| tracker.learn(fact, origin, self.clock.now()))
+            .collect()
     }
 
     fn replace(&self, _: Origin, _: BTreeSet<TransferKey>) {
@@ -131,7 +140,10 @@ impl Sink for Learner {
                 std::future::pending::<()>().await;
             }
             let durable = self.durable.lock().unwrap().pop_front().unwrap_or(true);
-            self.log.lock().unwrap().push(if durable { "durable" } else { "not durable" }.into());
+            self.log
+                .lock()
+                .unwrap()
+                .push(if durable { "durable" } else { "not durable" }.into());
             if durable { Ok(()) } else { Err(NotDurable) }
         })
     }
@@ -139,12 +151,19 @@ impl Sink for Learner {
 
 /// A sample of the exporter's own families; `None` where there is no such series.
 pub(super) fn sample(own: &OwnMetrics, series: &str) -> Option<f64> {
-    let scrape =
-        Scrape { snapshot: Arc::default(), complete: true, own, started: SystemTime::UNIX_EPOCH, process: false };
+    let scrape = Scrape {
+        snapshot: Arc::default(),
+        complete: true,
+        own,
+        started: SystemTime::UNIX_EPOCH,
+        process: false,
+    };
     let body = exposition(&scrape, &Wanted::everything(), &Mutex::default()).unwrap();
     let bytes: Vec<u8> = body.into_pieces().flatten().collect();
     let text = String::from_utf8(bytes).unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
     Some(line.parse().unwrap())
 }
 
@@ -159,9 +178,17 @@ pub(super) fn messages(own: &OwnMetrics, target: &str) -> [f64; 5] {
 }
 
 pub(super) fn up(own: &OwnMetrics, source: &str, target: &str) -> Option<f64> {
-    sample(own, &format!("aws_transfer_exporter_discovery_up{{source=\"{source}\",target=\"{target}\"}}"))
+    sample(
+        own,
+        &format!("aws_transfer_exporter_discovery_up{{source=\"{source}\",target=\"{target}\"}}"),
+    )
 }
 
 pub(super) fn discovered(own: &OwnMetrics, source: &str, target: &str) -> Option<f64> {
-    sample(own, &format!("aws_transfer_exporter_discovery_transfers_total{{source=\"{source}\",target=\"{target}\"}}"))
+    sample(
+        own,
+        &format!(
+            "aws_transfer_exporter_discovery_transfers_total{{source=\"{source}\",target=\"{target}\"}}"
+        ),
+    )
 }

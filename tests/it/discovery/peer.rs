@@ -5,5 +5,9 @@ use crate::program::pytest;
 #[test]
 #[ignore = "needs moto; tests/run brings it"]
 fn events_of_moto_are_counted_exactly_however_often_the_exporter_is_killed() {
-    pytest("discovery", &["."], ("EXPORTER", env!("CARGO_BIN_EXE_aws-transfer-exporter")));
+    pytest(
+        "discovery",
+        &["."],
+        ("EXPORTER", env!("CARGO_BIN_EXE_aws-transfer-exporter")),
+    );
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use aws_transfer_exporter::config::EventsPlan;
 use aws_transfer_exporter::discovery::events;
 use aws_transfer_exporter::metrics::own::OwnMetrics;
-use aws_transfer_exporter::model::AccountName;
 use aws_transfer_exporter::transfer::queue::{BATCH, Message, QueueApi, Undeleted};
 use aws_transfer_exporter::transfer::{ApiFuture, ErrorKind};
+use model::AccountName;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -42,7 +42,12 @@ impl Queue {
     fn put(&self, body: &serde_json::Value) {
         let mut held = self.held.lock().unwrap();
         let id = format!("m-{}", held.len());
-        held.push(Held { id, body: body.to_string(), visible: Instant::now(), receives: 0 });
+        held.push(Held {
+            id,
+            body: body.to_string(),
+            visible: Instant::now(),
+            receives: 0,
+        });
     }
 
     fn left(&self) -> usize {
@@ -61,16 +66,30 @@ impl QueueApi for Queue {
             }
             let now = Instant::now();
             let mut messages = Vec::new();
-            for held in self.held.lock().unwrap().iter_mut().filter(|held| held.visible <= now).take(BATCH) {
+            for held in self
+                .held
+                .lock()
+                .unwrap()
+                .iter_mut()
+                .filter(|held| held.visible <= now)
+                .take(BATCH)
+            {
                 held.receives += 1;
                 held.visible = now + VISIBILITY;
                 let receipt = format!("{}/{}", held.id, held.receives);
-                messages.push(Message { id: held.id.clone(), receipt, body: held.body.clone() });
+                messages.push(Message {
+                    id: held.id.clone(),
+                    receipt,
+                    body: held.body.clone(),
+                });
             }
             if messages.is_empty() && !self.hasty {
                 sleep(Duration::from_secs(20)).await;
             }
-            self.log.lock().unwrap().push(format!("receive {}", messages.len()));
+            self.log
+                .lock()
+                .unwrap()
+                .push(format!("receive {}", messages.len()));
             Ok(messages)
         })
     }
@@ -96,7 +115,13 @@ impl QueueApi for Queue {
     }
 
     fn depth(&self) -> ApiFuture<'_, u64> {
-        Box::pin(async { if self.depth_denied { Err(error(ErrorKind::AccessDenied)) } else { Ok(self.left() as u64) } })
+        Box::pin(async {
+            if self.depth_denied {
+                Err(error(ErrorKind::AccessDenied))
+            } else {
+                Ok(self.left() as u64)
+            }
+        })
     }
 }
 
@@ -112,8 +137,16 @@ impl Rig {
     fn new(queue: Queue) -> Self {
         let clock = paused_clock();
         let learner = Learner::new(&clock);
-        let queue = Queue { log: Arc::clone(&learner.log), ..queue };
-        Self { queue: Arc::new(queue), learner, own: Arc::new(OwnMetrics::new().unwrap()), task: None }
+        let queue = Queue {
+            log: Arc::clone(&learner.log),
+            ..queue
+        };
+        Self {
+            queue: Arc::new(queue),
+            learner,
+            own: Arc::new(OwnMetrics::new().unwrap()),
+            task: None,
+        }
     }
 
     fn start(&mut self) {
@@ -123,7 +156,11 @@ impl Rig {
             endpoint_url: None,
             include: vec!["c-0*".into()],
         };
-        let (queue, learner, own) = (Arc::clone(&self.queue), Arc::clone(&self.learner), Arc::clone(&self.own));
+        let (queue, learner, own) = (
+            Arc::clone(&self.queue),
+            Arc::clone(&self.learner),
+            Arc::clone(&self.own),
+        );
         let clock = paused_clock();
         self.task = Some(tokio::spawn(async move {
             events::run_with(queue, &plan, account(), learner, own, clock).await;
@@ -164,10 +201,19 @@ fn ended(n: usize) -> serde_json::Value {
 async fn a_message_is_deleted_after_what_it_told_is_durable() {
     let mut rig = Rig::running(Queue::default(), [plain(1), ended(2)]).await;
     sleep(Duration::from_mins(1)).await;
-    assert_eq!(rig.learner.log()[..5], ["receive 2", "learn", "learn", "durable", "delete 2"]);
+    assert_eq!(
+        rig.learner.log()[..5],
+        ["receive 2", "learn", "learn", "durable", "delete 2"]
+    );
     assert_eq!((rig.queue.left(), rig.learner.transfers()), (0, 2));
     assert_eq!(rig.messages(), [2.0, 0.0, 0.0, 0.0, 0.0]);
-    assert_eq!((up(&rig.own, "events", "q"), discovered(&rig.own, "events", "q")), (Some(1.0), Some(2.0)));
+    assert_eq!(
+        (
+            up(&rig.own, "events", "q"),
+            discovered(&rig.own, "events", "q")
+        ),
+        (Some(1.0), Some(2.0))
+    );
     rig.stop().await;
 }
 
@@ -178,10 +224,18 @@ async fn while_the_store_takes_nothing_nothing_is_received() {
     (0..25).for_each(|n| rig.queue.put(&plain(n)));
     rig.start();
     sleep(Duration::from_secs(100)).await;
-    assert_eq!((rig.queue.left(), rig.queue.receives.lock().unwrap().len()), (25, 1));
+    assert_eq!(
+        (rig.queue.left(), rig.queue.receives.lock().unwrap().len()),
+        (25, 1)
+    );
     assert_eq!(rig.messages(), [0.0, 0.0, 0.0, 0.0, 10.0]);
     assert_eq!(up(&rig.own, "events", "q"), Some(0.0));
-    let failures = rig.learner.log().iter().filter(|line| *line == "not durable").count();
+    let failures = rig
+        .learner
+        .log()
+        .iter()
+        .filter(|line| *line == "not durable")
+        .count();
     assert!((5..9).contains(&failures), "the pauses grow: {failures}");
     sleep(Duration::from_mins(5)).await;
     assert_eq!((rig.queue.left(), rig.learner.transfers()), (0, 25));
@@ -196,11 +250,18 @@ async fn what_nobody_understands_is_left_to_the_redrive_policy() {
     let mut rig = Rig::running(Queue::default(), [json!({"hello": 1}), plain(1)]).await;
     sleep(Duration::from_mins(4)).await;
     let receives = rig.queue.held.lock().unwrap()[0].receives;
-    assert!((4..6).contains(&receives) && rig.queue.left() == 1, "{receives}");
+    assert!(
+        (4..6).contains(&receives) && rig.queue.left() == 1,
+        "{receives}"
+    );
     #[expect(clippy::cast_precision_loss, reason = "a handful")]
     let unknown = receives as f64;
     assert_eq!(rig.messages(), [1.0, 0.0, 0.0, unknown, 0.0]);
-    assert_eq!(up(&rig.own, "events", "q"), Some(1.0), "a body is no outage");
+    assert_eq!(
+        up(&rig.own, "events", "q"),
+        Some(1.0),
+        "a body is no outage"
+    );
     rig.stop().await;
 }
 
@@ -208,24 +269,36 @@ async fn what_nobody_understands_is_left_to_the_redrive_policy() {
 async fn foreign_messages_are_deleted_and_need_no_store() {
     let mut rig = Rig::new(Queue::default());
     rig.learner.persists([false; 100]);
-    rig.queue.put(&json!({"ConnectorId": "c-99999999999999999", "TransferId": "t"}));
-    rig.queue.put(&json!({"source": "aws.s3", "detail-type": "Object Created", "detail": {}}));
+    rig.queue
+        .put(&json!({"ConnectorId": "c-99999999999999999", "TransferId": "t"}));
+    rig.queue
+        .put(&json!({"source": "aws.s3", "detail-type": "Object Created", "detail": {}}));
     rig.start();
     sleep(Duration::from_secs(5)).await;
-    assert_eq!((rig.queue.left(), rig.messages()), (0, [0.0, 0.0, 2.0, 0.0, 0.0]));
+    assert_eq!(
+        (rig.queue.left(), rig.messages()),
+        (0, [0.0, 0.0, 2.0, 0.0, 0.0])
+    );
     rig.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn duplicates_are_told_apart_and_wait_for_the_store_too() {
     let mut rig = Rig::running(Queue::default(), [ended(1), ended(1), plain(1), ended(2)]).await;
-    assert_eq!((rig.queue.left(), rig.messages()), (0, [2.0, 2.0, 0.0, 0.0, 0.0]));
+    assert_eq!(
+        (rig.queue.left(), rig.messages()),
+        (0, [2.0, 2.0, 0.0, 0.0, 0.0])
+    );
     assert_eq!(discovered(&rig.own, "events", "q"), Some(2.0));
     rig.learner.persists([false, true]);
     rig.queue.put(&ended(1));
     // The long poll that runs ends 20 s after the start.
     sleep(Duration::from_millis(19_500)).await;
-    assert_eq!((rig.queue.left(), rig.messages()), (1, [2.0, 2.0, 0.0, 0.0, 1.0]), "known from memory alone");
+    assert_eq!(
+        (rig.queue.left(), rig.messages()),
+        (1, [2.0, 2.0, 0.0, 0.0, 1.0]),
+        "known from memory alone"
+    );
     sleep(Duration::from_secs(1)).await;
     assert_eq!(rig.queue.left(), 0);
     rig.stop().await;
@@ -233,14 +306,29 @@ async fn duplicates_are_told_apart_and_wait_for_the_store_too() {
 
 #[tokio::test(start_paused = true)]
 async fn every_kind_of_error_is_outlived() {
-    let queue = Queue { faults: Mutex::new(ErrorKind::ALL.to_vec()), ..Queue::default() };
+    let queue = Queue {
+        faults: Mutex::new(ErrorKind::ALL.to_vec()),
+        ..Queue::default()
+    };
     let mut rig = Rig::running(queue, [plain(1)]).await;
     assert_eq!(up(&rig.own, "events", "q"), Some(0.0));
     sleep(Duration::from_mins(25)).await;
     let receives = rig.queue.receives.lock().unwrap().clone();
-    let pauses: Vec<_> = receives.windows(2).take(ErrorKind::ALL.len()).map(|pair| pair[1] - pair[0]).collect();
-    assert!(pauses[0] < Duration::from_millis(1_100) && pauses.iter().all(|pause| *pause < Duration::from_secs(61)));
-    assert!(pauses[6..].iter().all(|pause| *pause > Duration::from_secs(29)), "{pauses:?}");
+    let pauses: Vec<_> = receives
+        .windows(2)
+        .take(ErrorKind::ALL.len())
+        .map(|pair| pair[1] - pair[0])
+        .collect();
+    assert!(
+        pauses[0] < Duration::from_millis(1_100)
+            && pauses.iter().all(|pause| *pause < Duration::from_secs(61))
+    );
+    assert!(
+        pauses[6..]
+            .iter()
+            .all(|pause| *pause > Duration::from_secs(29)),
+        "{pauses:?}"
+    );
     assert_eq!((rig.queue.left(), rig.learner.transfers()), (0, 1));
     assert_eq!(up(&rig.own, "events", "q"), Some(1.0));
     rig.stop().await;
@@ -253,37 +341,72 @@ async fn a_mistake_of_the_exporter_is_outlived() {
     rig.queue.put(&plain(1));
     rig.start();
     sleep(Duration::from_secs(5)).await;
-    assert_eq!((rig.queue.left(), up(&rig.own, "events", "q")), (1, Some(0.0)));
+    assert_eq!(
+        (rig.queue.left(), up(&rig.own, "events", "q")),
+        (1, Some(0.0))
+    );
     sleep(Duration::from_mins(5)).await;
-    assert_eq!((rig.queue.left(), rig.learner.transfers(), up(&rig.own, "events", "q")), (0, 1, Some(1.0)));
+    assert_eq!(
+        (
+            rig.queue.left(),
+            rig.learner.transfers(),
+            up(&rig.own, "events", "q")
+        ),
+        (0, 1, Some(1.0))
+    );
     rig.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_a_batch_did_not_delete_is_tried_again_where_that_may_help() {
-    let undeleted = |receipt: &str, again| Undeleted { receipt: receipt.into(), again, code: "X".into() };
+    let undeleted = |receipt: &str, again| Undeleted {
+        receipt: receipt.into(),
+        again,
+        code: "X".into(),
+    };
     let queue = Queue::default();
-    *queue.delete_faults.lock().unwrap() =
-        vec![vec![undeleted("m-0/1", true)], vec![undeleted("m-0/1", true), undeleted("m-1/1", false)]];
+    *queue.delete_faults.lock().unwrap() = vec![
+        vec![undeleted("m-0/1", true)],
+        vec![undeleted("m-0/1", true), undeleted("m-1/1", false)],
+    ];
     let mut rig = Rig::running(queue, [plain(0), plain(1), plain(2)]).await;
     sleep(Duration::from_secs(5)).await;
-    assert_eq!((rig.queue.left(), *rig.queue.deletes.lock().unwrap()), (1, 3));
+    assert_eq!(
+        (rig.queue.left(), *rig.queue.deletes.lock().unwrap()),
+        (1, 3)
+    );
     assert_eq!(up(&rig.own, "events", "q"), Some(1.0));
     sleep(Duration::from_mins(2)).await;
-    assert_eq!((rig.queue.left(), rig.messages()), (0, [3.0, 1.0, 0.0, 0.0, 0.0]), "it came again");
+    assert_eq!(
+        (rig.queue.left(), rig.messages()),
+        (0, [3.0, 1.0, 0.0, 0.0, 0.0]),
+        "it came again"
+    );
     rig.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn messages_that_may_not_be_deleted_are_an_outage_and_still_learned() {
-    let queue = Queue { delete_denied: Mutex::new(true), ..Queue::default() };
+    let queue = Queue {
+        delete_denied: Mutex::new(true),
+        ..Queue::default()
+    };
     let mut rig = Rig::running(queue, (0..25).map(plain)).await;
     sleep(Duration::from_secs(10)).await;
     assert_eq!((rig.queue.left(), rig.learner.transfers()), (25, 25));
-    assert_eq!((up(&rig.own, "events", "q"), discovered(&rig.own, "events", "q")), (Some(0.0), Some(25.0)));
+    assert_eq!(
+        (
+            up(&rig.own, "events", "q"),
+            discovered(&rig.own, "events", "q")
+        ),
+        (Some(0.0), Some(25.0))
+    );
     *rig.queue.delete_denied.lock().unwrap() = false;
     sleep(Duration::from_mins(5)).await;
-    assert_eq!((rig.queue.left(), up(&rig.own, "events", "q")), (0, Some(1.0)));
+    assert_eq!(
+        (rig.queue.left(), up(&rig.own, "events", "q")),
+        (0, Some(1.0))
+    );
     rig.stop().await;
 }
 
@@ -295,7 +418,10 @@ async fn a_message_in_hand_when_the_source_ends_is_not_deleted() {
     rig.start();
     sleep(Duration::from_secs(5)).await;
     rig.stop().await;
-    assert_eq!((rig.queue.left(), *rig.queue.deletes.lock().unwrap()), (1, 0));
+    assert_eq!(
+        (rig.queue.left(), *rig.queue.deletes.lock().unwrap()),
+        (1, 0)
+    );
     *rig.learner.hangs.lock().unwrap() = false;
     rig.start();
     sleep(Duration::from_mins(2)).await;
@@ -304,7 +430,14 @@ async fn a_message_in_hand_when_the_source_ends_is_not_deleted() {
 
 #[tokio::test(start_paused = true)]
 async fn an_endpoint_that_does_not_wait_is_asked_once_a_second() {
-    let mut rig = Rig::running(Queue { hasty: true, ..Queue::default() }, []).await;
+    let mut rig = Rig::running(
+        Queue {
+            hasty: true,
+            ..Queue::default()
+        },
+        [],
+    )
+    .await;
     sleep(Duration::from_secs(59)).await;
     let receives = rig.queue.receives.lock().unwrap().len();
     assert!((58..63).contains(&receives), "{receives}");
@@ -323,8 +456,18 @@ async fn the_depth_is_told_and_its_denial_is_no_outage() {
     rig.own.forget_discovery();
     assert_eq!(sample(&rig.own, DEPTH), None);
 
-    let mut rig = Rig::running(Queue { depth_denied: true, ..Queue::default() }, [plain(1)]).await;
+    let mut rig = Rig::running(
+        Queue {
+            depth_denied: true,
+            ..Queue::default()
+        },
+        [plain(1)],
+    )
+    .await;
     sleep(Duration::from_mins(1)).await;
-    assert_eq!((sample(&rig.own, DEPTH), up(&rig.own, "events", "q")), (None, Some(1.0)));
+    assert_eq!(
+        (sample(&rig.own, DEPTH), up(&rig.own, "events", "q")),
+        (None, Some(1.0))
+    );
     rig.stop().await;
 }

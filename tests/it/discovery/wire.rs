@@ -8,9 +8,9 @@ use aws_transfer_exporter::app;
 use aws_transfer_exporter::config::{AccountPlan, CloudtrailPlan, EventsPlan};
 use aws_transfer_exporter::discovery::{cloudtrail, events};
 use aws_transfer_exporter::metrics::own::OwnMetrics;
-use aws_transfer_exporter::model::AccountName;
 use aws_transfer_exporter::transfer::ErrorKind;
 use aws_transfer_exporter::transfer::session::{ClientBase, Sessions, StaticCredentials, TimeOuts};
+use model::AccountName;
 use serde_json::{Value, json};
 
 use super::{CONNECTOR, Learner, messages, sample, up};
@@ -20,13 +20,20 @@ const JSON_1_0: &str = "content-type: application/x-amz-json-1.0\r\n";
 const JSON_1_1: &str = "content-type: application/x-amz-json-1.1\r\n";
 
 async fn base(plan: AccountPlan) -> ClientBase {
-    let credentials = StaticCredentials { access_key_id: "AKIDSTATIC", secret_access_key: "s" };
+    let credentials = StaticCredentials {
+        access_key_id: "AKIDSTATIC",
+        secret_access_key: "s",
+    };
     let sessions = Sessions::new(TimeOuts::within(Duration::from_secs(15)), Some(credentials));
     sessions.open(&plan).await.unwrap().base
 }
 
 fn plan() -> AccountPlan {
-    AccountPlan { name: AccountName::new("prod"), region: Some("eu-central-1".into()), ..AccountPlan::default() }
+    AccountPlan {
+        name: AccountName::new("prod"),
+        region: Some("eu-central-1".into()),
+        ..AccountPlan::default()
+    }
 }
 
 /// A source that reads a queue over the wire.
@@ -45,11 +52,21 @@ impl Reading {
     ) -> Self {
         let counts: [AtomicUsize; 3] = Default::default();
         let endpoint = Endpoint::answering(move |_, seen| {
-            let operations =
-                ["AmazonSQS.ReceiveMessage", "AmazonSQS.DeleteMessageBatch", "AmazonSQS.GetQueueAttributes"];
+            let operations = [
+                "AmazonSQS.ReceiveMessage",
+                "AmazonSQS.DeleteMessageBatch",
+                "AmazonSQS.GetQueueAttributes",
+            ];
             let target = seen.header("x-amz-target");
-            let at = operations.iter().position(|operation| *operation == target).unwrap();
-            step(operations[at].trim_start_matches("AmazonSQS."), counts[at].fetch_add(1, Ordering::Relaxed), seen)
+            let at = operations
+                .iter()
+                .position(|operation| *operation == target)
+                .unwrap();
+            step(
+                operations[at].trim_start_matches("AmazonSQS."),
+                counts[at].fetch_add(1, Ordering::Relaxed),
+                seen,
+            )
         })
         .await;
         let clock = app::system_clock();
@@ -61,8 +78,19 @@ impl Reading {
             include: Vec::new(),
         };
         let base = base(plan).await;
-        let task = tokio::spawn(events::run(plan_of_queue, base, learner.clone(), Arc::clone(&own), clock));
-        Self { endpoint, learner, own, task }
+        let task = tokio::spawn(events::run(
+            plan_of_queue,
+            base,
+            learner.clone(),
+            Arc::clone(&own),
+            clock,
+        ));
+        Self {
+            endpoint,
+            learner,
+            own,
+            task,
+        }
     }
 
     /// Waits until the endpoint has seen so many requests for `operation`.
@@ -91,9 +119,13 @@ impl Drop for Reading {
 }
 
 fn requests(own: &OwnMetrics, region: &str, operation: &str, outcome: &str) -> Option<f64> {
-    let labels =
-        format!("aws_account=\"prod\",aws_region=\"{region}\",operation=\"{operation}\",outcome=\"{outcome}\"");
-    sample(own, &format!("aws_transfer_exporter_api_requests_total{{{labels}}}"))
+    let labels = format!(
+        "aws_account=\"prod\",aws_region=\"{region}\",operation=\"{operation}\",outcome=\"{outcome}\""
+    );
+    sample(
+        own,
+        &format!("aws_transfer_exporter_api_requests_total{{{labels}}}"),
+    )
 }
 
 fn answer(body: &Value) -> Step {
@@ -123,62 +155,124 @@ async fn messages_are_received_in_long_polls_and_deleted_in_batches() {
     let deleted = reading.seen("DeleteMessageBatch", 3).await;
     let received = reading.seen("ReceiveMessage", 3).await;
     let body: Value = serde_json::from_str(&received[0].body).unwrap();
-    assert_eq!(body, json!({"QueueUrl": url, "WaitTimeSeconds": 20, "MaxNumberOfMessages": 10}));
-    assert_eq!(received[0].header("content-type"), "application/x-amz-json-1.0");
-    assert!(received[0].header("authorization").contains("/eu-west-1/sqs/aws4_request"), "the Region is the queue's");
+    assert_eq!(
+        body,
+        json!({"QueueUrl": url, "WaitTimeSeconds": 20, "MaxNumberOfMessages": 10})
+    );
+    assert_eq!(
+        received[0].header("content-type"),
+        "application/x-amz-json-1.0"
+    );
+    assert!(
+        received[0]
+            .header("authorization")
+            .contains("/eu-west-1/sqs/aws4_request"),
+        "the Region is the queue's"
+    );
     let body: Value = serde_json::from_str(&deleted[0].body).unwrap();
-    let entries: Vec<_> = (0..10).map(|n| json!({"Id": n.to_string(), "ReceiptHandle": format!("r-{n}")})).collect();
+    let entries: Vec<_> = (0..10)
+        .map(|n| json!({"Id": n.to_string(), "ReceiptHandle": format!("r-{n}")}))
+        .collect();
     assert_eq!(body, json!({"QueueUrl": url, "Entries": entries}));
     let again: Value = serde_json::from_str(&deleted[2].body).unwrap();
-    assert_eq!(again["Entries"], json!([{"Id": "0", "ReceiptHandle": "r-10"}]), "what failed alone");
+    assert_eq!(
+        again["Entries"],
+        json!([{"Id": "0", "ReceiptHandle": "r-10"}]),
+        "what failed alone"
+    );
 
     let target = "transfer-events";
     assert_eq!(reading.learner.transfers(), 11);
     assert_eq!(messages(&reading.own, target), [11.0, 1.0, 0.0, 0.0, 0.0]);
     assert_eq!(up(&reading.own, "events", target), Some(1.0));
     assert_eq!(
-        sample(&reading.own, "aws_transfer_exporter_discovery_queue_messages{target=\"transfer-events\"}"),
+        sample(
+            &reading.own,
+            "aws_transfer_exporter_discovery_queue_messages{target=\"transfer-events\"}"
+        ),
         Some(42.0)
     );
-    assert!(reading.requests("eu-west-1", "ReceiveMessage", "ok").unwrap() >= 2.0);
-    assert!(reading.requests("eu-west-1", "DeleteMessageBatch", "ok").unwrap() >= 2.0);
-    assert_eq!(reading.requests("eu-west-1", "GetQueueAttributes", "ok"), Some(1.0));
-    assert_eq!(reading.requests("eu-west-1", "DeleteMessageBatch", "denied"), Some(0.0), "it stands from the start");
+    assert!(
+        reading
+            .requests("eu-west-1", "ReceiveMessage", "ok")
+            .unwrap()
+            >= 2.0
+    );
+    assert!(
+        reading
+            .requests("eu-west-1", "DeleteMessageBatch", "ok")
+            .unwrap()
+            >= 2.0
+    );
+    assert_eq!(
+        reading.requests("eu-west-1", "GetQueueAttributes", "ok"),
+        Some(1.0)
+    );
+    assert_eq!(
+        reading.requests("eu-west-1", "DeleteMessageBatch", "denied"),
+        Some(0.0),
+        "it stands from the start"
+    );
 }
 
 #[tokio::test]
 async fn a_long_poll_may_take_longer_than_other_attempts() {
     // Time-outs of a budget of 15 s allow an attempt 5 s.
-    let reading = Reading::start(plan(), "http://127.0.0.1:1/1/q", |operation, at, _| match (operation, at) {
+    let reading = Reading::start(plan(), "http://127.0.0.1:1/1/q", |operation, at, _| match (
+        operation, at,
+    ) {
         ("ReceiveMessage", 0) => Step::Stall(Vec::new()),
         _ => answer(&json!({})),
     })
     .await;
     reading.seen("ReceiveMessage", 1).await;
     tokio::time::sleep(Duration::from_secs(7)).await;
-    assert_eq!(reading.seen("ReceiveMessage", 1).await.len(), 1, "it is still waited for");
-    assert_eq!(reading.requests("eu-central-1", "ReceiveMessage", "timeout"), Some(0.0));
+    assert_eq!(
+        reading.seen("ReceiveMessage", 1).await.len(),
+        1,
+        "it is still waited for"
+    );
+    assert_eq!(
+        reading.requests("eu-central-1", "ReceiveMessage", "timeout"),
+        Some(0.0)
+    );
     let own = Arc::clone(&reading.own);
     drop(reading);
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(requests(&own, "eu-central-1", "ReceiveMessage", "timeout"), Some(1.0), "given up, and counted");
+    assert_eq!(
+        requests(&own, "eu-central-1", "ReceiveMessage", "timeout"),
+        Some(1.0),
+        "given up, and counted"
+    );
 }
 
 #[tokio::test]
 async fn errors_are_counted_by_outcome_and_outlived() {
     let error = |status, code: &str| {
-        Step::Answer(http(status, JSON_1_0, json!({"__type": code, "message": "why"}).to_string()))
+        Step::Answer(http(
+            status,
+            JSON_1_0,
+            json!({"__type": code, "message": "why"}).to_string(),
+        ))
     };
-    let fips = AccountPlan { fips: true, dual_stack: true, ..plan() };
-    let reading = Reading::start(fips, "http://localhost/1/q", move |operation, at, _| match (operation, at) {
-        ("ReceiveMessage", 0..=2) => error(400, "com.amazonaws.sqs#RequestThrottled"),
-        ("ReceiveMessage", 3) => error(400, "com.amazonaws.sqs#QueueDoesNotExist"),
-        ("ReceiveMessage", 4) => answer(&json!({"Messages": [message(1)]})),
-        ("ReceiveMessage", _) => answer(&json!({})),
-        ("GetQueueAttributes", _) => error(403, "AccessDeniedException"),
-        ("DeleteMessageBatch", 0) => error(400, "com.amazon.coral.service#KmsAccessDenied"),
-        _ => answer(&json!({"Successful": [], "Failed": []})),
-    })
+    let fips = AccountPlan {
+        fips: true,
+        dual_stack: true,
+        ..plan()
+    };
+    let reading = Reading::start(
+        fips,
+        "http://localhost/1/q",
+        move |operation, at, _| match (operation, at) {
+            ("ReceiveMessage", 0..=2) => error(400, "com.amazonaws.sqs#RequestThrottled"),
+            ("ReceiveMessage", 3) => error(400, "com.amazonaws.sqs#QueueDoesNotExist"),
+            ("ReceiveMessage", 4) => answer(&json!({"Messages": [message(1)]})),
+            ("ReceiveMessage", _) => answer(&json!({})),
+            ("GetQueueAttributes", _) => error(403, "AccessDeniedException"),
+            ("DeleteMessageBatch", 0) => error(400, "com.amazon.coral.service#KmsAccessDenied"),
+            _ => answer(&json!({"Successful": [], "Failed": []})),
+        },
+    )
     .await;
     reading.seen("DeleteMessageBatch", 1).await;
     reading.seen("ReceiveMessage", 6).await;
@@ -227,32 +321,66 @@ async fn the_history_is_looked_up_page_by_page_and_throttling_is_waited_out() {
     };
     let base = base(plan()).await;
     let started = std::time::Instant::now();
-    let looked = cloudtrail::look_once(&plan_of_trail, &base, learner.clone(), Arc::clone(&own), clock).await;
+    let looked = cloudtrail::look_once(
+        &plan_of_trail,
+        &base,
+        learner.clone(),
+        Arc::clone(&own),
+        clock,
+    )
+    .await;
     assert_eq!((looked, learner.transfers()), (Ok(2), 2));
-    assert!(started.elapsed() >= Duration::from_secs(2), "one request a second");
+    assert!(
+        started.elapsed() >= Duration::from_secs(2),
+        "one request a second"
+    );
     let seen = endpoint.seen();
     assert_eq!(seen.len(), 3, "the SDK makes no attempt of its own");
-    let bodies: Vec<Value> = seen.iter().map(|seen| serde_json::from_str(&seen.body).unwrap()).collect();
+    let bodies: Vec<Value> = seen
+        .iter()
+        .map(|seen| serde_json::from_str(&seen.body).unwrap())
+        .collect();
     let target = "CloudTrail_20131101.LookupEvents";
     assert_eq!(
-        (seen[0].header("x-amz-target"), seen[0].header("content-type")),
+        (
+            seen[0].header("x-amz-target"),
+            seen[0].header("content-type")
+        ),
         (target, "application/x-amz-json-1.1")
     );
-    assert!(seen[0].header("authorization").contains("/eu-central-1/cloudtrail/aws4_request"));
+    assert!(
+        seen[0]
+            .header("authorization")
+            .contains("/eu-central-1/cloudtrail/aws4_request")
+    );
     let attributes = json!([{"AttributeKey": "EventName", "AttributeValue": "StartFileTransfer"}]);
-    assert_eq!((&bodies[0]["LookupAttributes"], &bodies[0]["MaxResults"]), (&attributes, &json!(50)));
+    assert_eq!(
+        (&bodies[0]["LookupAttributes"], &bodies[0]["MaxResults"]),
+        (&attributes, &json!(50))
+    );
     assert!(bodies[0]["StartTime"].is_number() && bodies[0].get("NextToken").is_none());
-    assert_eq!((&bodies[1]["NextToken"], &bodies[2]["NextToken"]), (&json!("n-1"), &json!("n-1")));
+    assert_eq!(
+        (&bodies[1]["NextToken"], &bodies[2]["NextToken"]),
+        (&json!("n-1"), &json!("n-1"))
+    );
     assert_eq!(bodies[1]["StartTime"], bodies[0]["StartTime"]);
     let of = |outcome| requests(&own, "eu-central-1", "LookupEvents", outcome);
-    assert_eq!((of("ok"), of("throttled"), of("timeout")), (Some(2.0), Some(1.0), Some(0.0)));
-    assert_eq!(up(&own, "cloudtrail", "prod"), Some(1.0), "`once` tells how the look went");
+    assert_eq!(
+        (of("ok"), of("throttled"), of("timeout")),
+        (Some(2.0), Some(1.0), Some(0.0))
+    );
+    assert_eq!(
+        up(&own, "cloudtrail", "prod"),
+        Some(1.0),
+        "`once` tells how the look went"
+    );
 }
 
 #[tokio::test]
 async fn a_refused_look_tells_why() {
     let denied = json!({"__type": "AccessDeniedException", "Message": "not you"});
-    let endpoint = Endpoint::scripted([Step::Answer(http(400, JSON_1_1, denied.to_string()))]).await;
+    let endpoint =
+        Endpoint::scripted([Step::Answer(http(400, JSON_1_1, denied.to_string()))]).await;
     let clock = app::system_clock();
     let (learner, own) = (Learner::new(&clock), Arc::new(OwnMetrics::new().unwrap()));
     let plan_of_trail = CloudtrailPlan {
@@ -262,7 +390,14 @@ async fn a_refused_look_tells_why() {
         endpoint_url: Some(endpoint.url.clone()),
         include: Vec::new(),
     };
-    let error = cloudtrail::look_once(&plan_of_trail, &base(plan()).await, learner, Arc::clone(&own), clock).await;
+    let error = cloudtrail::look_once(
+        &plan_of_trail,
+        &base(plan()).await,
+        learner,
+        Arc::clone(&own),
+        clock,
+    )
+    .await;
     assert_eq!(error.unwrap_err().kind, ErrorKind::AccessDenied);
     assert_eq!(
         (endpoint.seen().len(), up(&own, "cloudtrail", "prod")),

@@ -46,10 +46,19 @@ impl Gate {
     pub(crate) async fn before(behind: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let state = State { mode: Mutex::new(Mode::Pass), sent: AtomicU64::new(0), pages: AtomicU64::new(0) };
+        let state = State {
+            mode: Mutex::new(Mode::Pass),
+            sent: AtomicU64::new(0),
+            pages: AtomicU64::new(0),
+        };
         let state = Arc::new(state);
         let serving = tokio::spawn(serve(listener, behind, Arc::clone(&state)));
-        Self { address, behind, state, serving }
+        Self {
+            address,
+            behind,
+            state,
+            serving,
+        }
     }
 
     pub(crate) fn set(&self, mode: Mode) {
@@ -99,7 +108,9 @@ async fn serve(listener: TcpListener, behind: SocketAddr, state: Arc<State>) {
 async fn converse(mut stream: TcpStream, behind: SocketAddr, state: Arc<State>) -> Option<()> {
     let mut other = TcpStream::connect(behind).await.ok()?;
     loop {
-        let (request, true) = message(&mut stream).await? else { return None };
+        let (request, true) = message(&mut stream).await? else {
+            return None;
+        };
         let mode = *lock(&state.mode);
         match mode {
             Mode::Huge => return huge(&mut stream, &state).await,
@@ -137,7 +148,10 @@ async fn converse(mut stream: TcpStream, behind: SocketAddr, state: Arc<State>) 
 
 /// Sends until 100 MB are sent or nobody takes them.
 async fn huge(stream: &mut TcpStream, state: &State) -> Option<()> {
-    stream.write_all(&answer(HUGE, r#"{"FileTransferResults": ["#)).await.ok()?;
+    stream
+        .write_all(&answer(HUGE, r#"{"FileTransferResults": ["#))
+        .await
+        .ok()?;
     let row = r#"{"FilePath": "/huge", "StatusCode": "QUEUED"},"#.repeat(1_000);
     let mut left = HUGE;
     while left > 0 {
@@ -150,8 +164,9 @@ async fn huge(stream: &mut TcpStream, state: &State) -> Option<()> {
 }
 
 fn answer(length: usize, body: &str) -> Vec<u8> {
-    let head =
-        format!("HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: {length}\r\n\r\n");
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: {length}\r\n\r\n"
+    );
     [head.as_bytes(), body.as_bytes()].concat()
 }
 
@@ -167,7 +182,10 @@ async fn message(stream: &mut TcpStream) -> Option<(Vec<u8>, bool)> {
         }
     };
     let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length:")).map_or("0", str::trim);
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:"))
+        .map_or("0", str::trim);
     let whole = end + length.parse::<usize>().ok()?;
     while bytes.len() < whole {
         if !matches!(stream.read_buf(&mut bytes).await, Ok(1..)) {

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use aws_transfer_exporter::app::{App, Options};
 use aws_transfer_exporter::config;
-use aws_transfer_exporter::model::{Clock, Now};
-use aws_transfer_exporter::simulator::Faults;
+use model::{Clock, Now};
+use simulator::Faults;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -26,7 +26,13 @@ impl Stage {
 
     fn limit(&self, limit: &str) {
         let pid = self.exporter.as_ref().unwrap().child.id().to_string();
-        assert!(Command::new("prlimit").args(["--pid", &pid, limit]).status().unwrap().success());
+        assert!(
+            Command::new("prlimit")
+                .args(["--pid", &pid, limit])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 }
 
@@ -40,12 +46,18 @@ async fn the_wall_clock_jumps() {
             let jump = ahead.load(Ordering::Relaxed);
             let by = Duration::from_secs(jump.unsigned_abs());
             let now = SystemTime::now();
-            Now { instant: Instant::now(), wall: if jump < 0 { now - by } else { now + by } }
+            Now {
+                instant: Instant::now(),
+                wall: if jump < 0 { now - by } else { now + by },
+            }
         })
     };
     let mut stage = Stage::empty(Signs::Environment).await;
     let plan = config::load(&stage.config(), &|_| None).unwrap();
-    let options = Options { credentials: Some(CREDENTIALS), ..Options::default() };
+    let options = Options {
+        credentials: Some(CREDENTIALS),
+        ..Options::default()
+    };
     let app = Box::pin(App::new(plan, options, clock)).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     stage.address = listener.local_addr().unwrap();
@@ -53,7 +65,10 @@ async fn the_wall_clock_jumps() {
     stage.learn().await;
     let is_sane = |_: &Exposition, now: &Exposition| {
         let ages = now.family("aws_transfer_connector_results_age_seconds");
-        assert!(ages.values().all(|age| (0.0..60.0).contains(age)), "{ages:?}");
+        assert!(
+            ages.values().all(|age| (0.0..60.0).contains(age)),
+            "{ages:?}"
+        );
         now.sum("aws_transfer_connector_transfers", &["state=\"gone\""]) == 0.0
     };
     for hours in [2, -2, 366 * 24, -366 * 24] {
@@ -69,7 +84,8 @@ async fn the_wall_clock_jumps() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs libfaketime; tests/run brings it"]
 async fn the_machines_clock_jumps() {
-    let library = std::env::var("LIBFAKETIME").expect("`LIBFAKETIME` names libfaketimeMT.so.1; `tests/run` brings it");
+    let library = std::env::var("LIBFAKETIME")
+        .expect("`LIBFAKETIME` names libfaketimeMT.so.1; `tests/run` brings it");
     for jump in ["+2h", "-2h"] {
         let mut stage = Stage::empty(Signs::Environment).await;
         let file = stage.folder.path().join("faketime");
@@ -84,7 +100,10 @@ async fn the_machines_clock_jumps() {
         let denied = outcome(&["denied"]);
         let shows = |before: &Exposition, now: &Exposition| {
             let ages = now.family("aws_transfer_connector_results_age_seconds");
-            assert!(ages.values().all(|age| (0.0..60.0).contains(age)), "{ages:?}");
+            assert!(
+                ages.values().all(|age| (0.0..60.0).contains(age)),
+                "{ages:?}"
+            );
             denied(before, now)
         };
         stage.endures(Reach::All, shows).await;
@@ -100,13 +119,22 @@ async fn the_disk_is_full() {
     stage.limit("--fsize=512:unlimited");
     let shows = |before: &Exposition, now: &Exposition| {
         let errors = "aws_transfer_exporter_storage_write_errors_total";
-        now.sum("aws_transfer_exporter_storage_up", &[]) == 0.0 && now.sum(errors, &[]) > before.sum(errors, &[])
+        now.sum("aws_transfer_exporter_storage_up", &[]) == 0.0
+            && now.sum(errors, &[]) > before.sum(errors, &[])
     };
     stage.endures(Reach::OneAccount, shows).await;
     stage.limit("--fsize=unlimited:unlimited");
     let deadline = Instant::now() + Duration::from_mins(1);
-    while stage.scrape().await.sum("aws_transfer_exporter_storage_up", &[]) == 0.0 {
-        assert!(Instant::now() < deadline, "the storage takes no writes again");
+    while stage
+        .scrape()
+        .await
+        .sum("aws_transfer_exporter_storage_up", &[])
+        == 0.0
+    {
+        assert!(
+            Instant::now() < deadline,
+            "the storage takes no writes again"
+        );
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     // What was learned while it was full is durable: killed and started again, it is told without a call.
@@ -131,7 +159,9 @@ async fn file_descriptors_run_out() {
         async move |clients: usize| {
             for _ in 0..clients {
                 let connecting = TcpStream::connect(address);
-                if let Ok(Ok(stream)) = tokio::time::timeout(Duration::from_millis(200), connecting).await {
+                if let Ok(Ok(stream)) =
+                    tokio::time::timeout(Duration::from_millis(200), connecting).await
+                {
                     held.lock().unwrap().push(stream);
                 }
             }
@@ -146,7 +176,10 @@ async fn file_descriptors_run_out() {
         }
     });
     let shows = |_: &Exposition, now: &Exposition| {
-        let (open, max) = (now.sum("process_open_fds", &[]), now.sum("process_max_fds", &[]));
+        let (open, max) = (
+            now.sum("process_open_fds", &[]),
+            now.sum("process_max_fds", &[]),
+        );
         if now.family("process_max_fds").is_empty() {
             // It could not even read of itself.
             return true;
@@ -161,7 +194,11 @@ async fn file_descriptors_run_out() {
     let _ = clients.await;
     held.lock().unwrap().clear();
     let log = stage.exporter.as_ref().unwrap().drain_log();
-    assert!(log.iter().any(|line| line.contains("no connection can be accepted")), "{log:#?}");
+    assert!(
+        log.iter()
+            .any(|line| line.contains("no connection can be accepted")),
+        "{log:#?}"
+    );
     stage.heals().await;
 }
 
@@ -170,8 +207,14 @@ async fn file_descriptors_run_out() {
 async fn five_thousand_clients_are_slow() {
     const CLIENTS: usize = 5_000;
     let own = std::process::id().to_string();
-    let raised = Command::new("prlimit").args(["--pid", &own, "--nofile=8192:"]).status().unwrap();
-    assert!(raised.success(), "this test holds 5,000 sockets, and the hard limit on open files does not let it");
+    let raised = Command::new("prlimit")
+        .args(["--pid", &own, "--nofile=8192:"])
+        .status()
+        .unwrap();
+    assert!(
+        raised.success(),
+        "this test holds 5,000 sockets, and the hard limit on open files does not let it"
+    );
     let mut stage = Stage::set().await;
     let memory = stage.peak_memory();
     let mut clients = Vec::with_capacity(CLIENTS);
@@ -191,8 +234,15 @@ async fn five_thousand_clients_are_slow() {
             let _ = client.write_all(b"y").await;
         }
     }
-    assert!((400.0..1_000.0).contains(&most), "{most} descriptors, of 5,000 connections that were opened");
-    stage.endures(Reach::OneAccount, |_, now| now.sum("process_open_fds", &[]) > 400.0).await;
+    assert!(
+        (400.0..1_000.0).contains(&most),
+        "{most} descriptors, of 5,000 connections that were opened"
+    );
+    stage
+        .endures(Reach::OneAccount, |_, now| {
+            now.sum("process_open_fds", &[]) > 400.0
+        })
+        .await;
     let grown = stage.peak_memory() - memory;
     assert!(grown < 100, "{grown} MB for 512 connections");
     drop(clients);
@@ -200,7 +250,10 @@ async fn five_thousand_clients_are_slow() {
     let deadline = Instant::now() + Duration::from_secs(30);
     let mut open = healed.sum("process_open_fds", &[]);
     while open > 100.0 {
-        assert!(Instant::now() < deadline, "{open} descriptors are open after all have left");
+        assert!(
+            Instant::now() < deadline,
+            "{open} descriptors are open after all have left"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
         open = stage.scrape().await.sum("process_open_fds", &[]);
     }
@@ -211,7 +264,10 @@ async fn five_thousand_clients_are_slow() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigterm_comes_within_a_sweep() {
     let mut stage = Stage::set_with("true", &["--storage.path=STORAGE"]).await;
-    stage.struck.set_faults(Faults { stall_rate: 1.0, ..Faults::default() });
+    stage.struck.set_faults(Faults {
+        stall_rate: 1.0,
+        ..Faults::default()
+    });
     let (calls, address) = (stage.calls(), stage.address);
     let waiting = tokio::spawn(async move { ask(address).await });
     stage.is_asked_since(calls).await;
@@ -220,9 +276,17 @@ async fn sigterm_comes_within_a_sweep() {
     exporter.signal("TERM");
     let answered = waiting.await.unwrap();
     assert_eq!(answered.sum(COMPLETE, &[]), 0.0);
-    assert_eq!(answered.sum("aws_transfer_files", &["aws_account=\"struck\""]), 48.0, "what is known is told");
+    assert_eq!(
+        answered.sum("aws_transfer_files", &["aws_account=\"struck\""]),
+        48.0,
+        "what is known is told"
+    );
     assert_eq!(exporter.wait().code(), Some(0));
-    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        start.elapsed()
+    );
     stage.struck.set_faults(Faults::default());
     stage.start("true", &["--storage.path=STORAGE"]);
     stage.heals().await;
@@ -232,25 +296,39 @@ async fn sigterm_comes_within_a_sweep() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reloads_come_within_a_sweep() {
     let mut stage = Stage::set().await;
-    stage.struck.set_faults(Faults { stall_rate: 1.0, ..Faults::default() });
+    stage.struck.set_faults(Faults {
+        stall_rate: 1.0,
+        ..Faults::default()
+    });
     let good = fs::read_to_string(stage.config()).unwrap();
     let bad = format!("{good}colector: {{}}\n");
-    for (text, says) in [(&good, "configuration reloaded"), (&bad, "was not reloaded")] {
+    for (text, says) in [
+        (&good, "configuration reloaded"),
+        (&bad, "was not reloaded"),
+    ] {
         let (calls, address) = (stage.calls(), stage.address);
         let waiting = tokio::spawn(async move { ask(address).await });
         stage.is_asked_since(calls).await;
         fs::write(stage.config(), text).unwrap();
         stage.reload(says);
         let answered = waiting.await.unwrap();
-        assert_eq!(answered.sum("aws_transfer_files", &["aws_account=\"struck\""]), 48.0, "what is known is told");
+        assert_eq!(
+            answered.sum("aws_transfer_files", &["aws_account=\"struck\""]),
+            48.0,
+            "what is known is told"
+        );
     }
-    let refused =
-        |_: &Exposition, now: &Exposition| now.sum("aws_transfer_exporter_config_last_reload_successful", &[]) == 0.0;
+    let refused = |_: &Exposition, now: &Exposition| {
+        now.sum("aws_transfer_exporter_config_last_reload_successful", &[]) == 0.0
+    };
     stage.endures(Reach::OneAccount, refused).await;
     fs::write(stage.config(), good).unwrap();
     stage.struck.set_faults(Faults::default());
     stage.reload("configuration reloaded");
     let healed = stage.is_whole_again().await;
-    assert_eq!(healed.sum("aws_transfer_exporter_config_last_reload_successful", &[]), 1.0);
+    assert_eq!(
+        healed.sum("aws_transfer_exporter_config_last_reload_successful", &[]),
+        1.0
+    );
     stage.heals().await;
 }

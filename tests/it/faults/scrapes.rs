@@ -2,20 +2,32 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use aws_transfer_exporter::simulator::{Expiry, Faults, LifeScript, Operation, Settings, ThrottleError};
+use simulator::{Expiry, Faults, LifeScript, Operation, Settings, ThrottleError};
 
 use crate::rig::{Exporter, account, connector, files, key, plan, simulator, transfer};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_errors_stalls_cuts_and_throttling_each_scrape_answers_in_time_and_the_counts_become_exact() {
+async fn with_errors_stalls_cuts_and_throttling_each_scrape_answers_in_time_and_the_counts_become_exact()
+ {
     const PAIRS: usize = 200;
     let (simulator, url) = simulator(Settings::default()).await;
     for pair in 0..PAIRS {
-        let lives = [LifeScript::completed(), LifeScript::failed("CONNECTION_ERROR", "x"), LifeScript::stuck_queued()];
+        let lives = [
+            LifeScript::completed(),
+            LifeScript::failed("CONNECTION_ERROR", "x"),
+            LifeScript::stuck_queued(),
+        ];
         let eleven = lives.into_iter().cycle().take(11);
-        simulator.put_transfer(&connector(pair % 7), &transfer(pair), files(eleven), SystemTime::now());
+        simulator.put_transfer(
+            &connector(pair % 7),
+            &transfer(pair),
+            files(eleven),
+            SystemTime::now(),
+        );
     }
-    let pairs = (0..PAIRS).map(|pair| key("prod", &connector(pair % 7), &transfer(pair))).collect();
+    let pairs = (0..PAIRS)
+        .map(|pair| key("prod", &connector(pair % 7), &transfer(pair)))
+        .collect();
     let mut plan = plan(vec![account("prod", &url)], pairs);
     plan.collector.timeout = Duration::from_secs(3);
     // An answer is good for the whole test: what is fetched again is what had failed.
@@ -36,7 +48,10 @@ async fn with_errors_stalls_cuts_and_throttling_each_scrape_answers_in_time_and_
         let start = Instant::now();
         let exposition = exporter.scrape_within("3").await;
         let took = start.elapsed();
-        assert!(took < Duration::from_secs(3), "scrape {scrape} took {took:?}");
+        assert!(
+            took < Duration::from_secs(3),
+            "scrape {scrape} took {took:?}"
+        );
         let files = |labels: &[&str]| exposition.sum("aws_transfer_files", labels);
         let exact = files(&["status=\"COMPLETED\""]) == 4.0 * PAIRS as f64
             && files(&["failure_code=\"CONNECTION_ERROR\""]) == 4.0 * PAIRS as f64
@@ -48,8 +63,17 @@ async fn with_errors_stalls_cuts_and_throttling_each_scrape_answers_in_time_and_
         }
     }
     let calls = simulator.calls();
-    for fault in ["InternalServiceError", "stall", "truncated", "ThrottlingException"] {
-        assert!(calls.outcome(fault) > 0, "no {fault} came to pass: {:?}", calls.outcomes);
+    for fault in [
+        "InternalServiceError",
+        "stall",
+        "truncated",
+        "ThrottlingException",
+    ] {
+        assert!(
+            calls.outcome(fault) > 0,
+            "no {fault} came to pass: {:?}",
+            calls.outcomes
+        );
     }
     assert!(exact_after.is_some(), "not exact after a dozen scrapes");
 }
@@ -59,52 +83,119 @@ async fn one_accounts_failure_touches_that_account_alone() {
     let (good, good_url) = simulator(Settings::default()).await;
     let (bad, bad_url) = simulator(Settings::default()).await;
     for simulator in [&good, &bad] {
-        simulator.put_transfer(&connector(1), &transfer(1), files([LifeScript::completed()]), SystemTime::now());
+        simulator.put_transfer(
+            &connector(1),
+            &transfer(1),
+            files([LifeScript::completed()]),
+            SystemTime::now(),
+        );
     }
-    bad.set_faults(Faults { access_denied: true, ..Faults::default() });
+    bad.set_faults(Faults {
+        access_denied: true,
+        ..Faults::default()
+    });
     let pairs = vec![
         key("bad", &connector(1), &transfer(1)),
         key("good", &connector(1), &transfer(1)),
         key("nowhere", &connector(1), &transfer(1)),
     ];
-    let accounts = vec![account("bad", &bad_url), account("good", &good_url), account("nowhere", "http://127.0.0.1:9")];
+    let accounts = vec![
+        account("bad", &bad_url),
+        account("good", &good_url),
+        account("nowhere", "http://127.0.0.1:9"),
+    ];
     let exporter = Exporter::start(plan(accounts, pairs)).await;
     let scrape = exporter.scrape().await;
-    assert_eq!(scrape.sum("aws_transfer_results_up", &["aws_account=\"good\""]), 1.0);
-    assert_eq!(scrape.sum("aws_transfer_files", &["aws_account=\"good\"", "status=\"COMPLETED\""]), 1.0);
+    assert_eq!(
+        scrape.sum("aws_transfer_results_up", &["aws_account=\"good\""]),
+        1.0
+    );
+    assert_eq!(
+        scrape.sum(
+            "aws_transfer_files",
+            &["aws_account=\"good\"", "status=\"COMPLETED\""]
+        ),
+        1.0
+    );
     for (account, outcome) in [("bad", "denied"), ("nowhere", "network")] {
         let of = format!("aws_account=\"{account}\"");
         let up = scrape.family("aws_transfer_results_up");
-        let up: Vec<_> = up.iter().filter(|(series, _)| series.contains(&of)).map(|(_, value)| *value).collect();
+        let up: Vec<_> = up
+            .iter()
+            .filter(|(series, _)| series.contains(&of))
+            .map(|(_, value)| *value)
+            .collect();
         assert_eq!(up, [0.0]);
         let outcome = format!("outcome=\"{outcome}\"");
-        assert!(scrape.sum("aws_transfer_exporter_api_requests_total", &[&of, &outcome]) >= 1.0, "{account}");
-        assert_eq!(scrape.sum("aws_transfer_connector_transfers", &[&of, "state=\"pending\""]), 1.0);
+        assert!(
+            scrape.sum("aws_transfer_exporter_api_requests_total", &[&of, &outcome]) >= 1.0,
+            "{account}"
+        );
+        assert_eq!(
+            scrape.sum(
+                "aws_transfer_connector_transfers",
+                &[&of, "state=\"pending\""]
+            ),
+            1.0
+        );
         let files = scrape.family("aws_transfer_files");
-        assert!(!files.keys().any(|series| series.contains(&of)), "unknown is not zero");
+        assert!(
+            !files.keys().any(|series| series.contains(&of)),
+            "unknown is not zero"
+        );
     }
-    assert_eq!(scrape.sum("aws_transfer_exporter_scrape_complete", &[]), 0.0);
+    assert_eq!(
+        scrape.sum("aws_transfer_exporter_scrape_complete", &[]),
+        0.0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unknown_transfer_is_pending_then_gone_in_either_variant() {
     for expiry in [Expiry::NotFound, Expiry::EmptyList] {
-        let (simulator, url) = simulator(Settings { expiry, ..Settings::default() }).await;
-        simulator.put_transfer(&connector(1), &transfer(1), files([LifeScript::completed()]), SystemTime::now());
+        let (simulator, url) = simulator(Settings {
+            expiry,
+            ..Settings::default()
+        })
+        .await;
+        simulator.put_transfer(
+            &connector(1),
+            &transfer(1),
+            files([LifeScript::completed()]),
+            SystemTime::now(),
+        );
         let old = SystemTime::now() - Duration::from_hours(8 * 24);
-        simulator.put_transfer(&connector(1), &transfer(2), files([LifeScript::completed()]), old);
-        let pairs = (1..=3).map(|n| key("prod", &connector(1), &transfer(n))).collect();
+        simulator.put_transfer(
+            &connector(1),
+            &transfer(2),
+            files([LifeScript::completed()]),
+            old,
+        );
+        let pairs = (1..=3)
+            .map(|n| key("prod", &connector(1), &transfer(n)))
+            .collect();
         let mut plan = plan(vec![account("prod", &url)], pairs);
         plan.collector.gone_after = Duration::from_secs(1);
         let exporter = Exporter::start(plan).await;
         let state = |scrape: &crate::rig::Exposition, state: &str| {
-            scrape.sum("aws_transfer_connector_transfers", &[&format!("state=\"{state}\"")])
+            scrape.sum(
+                "aws_transfer_connector_transfers",
+                &[&format!("state=\"{state}\"")],
+            )
         };
         let first = exporter.scrape().await;
-        assert_eq!((state(&first, "pending"), state(&first, "completed")), (2.0, 1.0), "{expiry:?}");
+        assert_eq!(
+            (state(&first, "pending"), state(&first, "completed")),
+            (2.0, 1.0),
+            "{expiry:?}"
+        );
         tokio::time::sleep(Duration::from_millis(1_100)).await;
         let second = exporter.scrape().await;
-        assert_eq!((state(&second, "gone"), state(&second, "pending")), (2.0, 0.0), "{expiry:?}");
+        assert_eq!(
+            (state(&second, "gone"), state(&second, "pending")),
+            (2.0, 0.0),
+            "{expiry:?}"
+        );
         assert_eq!(second.family("aws_transfer_files").len(), 4);
         assert_eq!(second.sum("aws_transfer_results_up", &[]), 1.0);
         simulator.reset_calls();
@@ -121,22 +212,44 @@ async fn an_unknown_transfer_is_pending_then_gone_in_either_variant() {
 async fn a_scrape_answers_by_its_deadline_and_the_next_one_finds_more() {
     let (simulator, url) = simulator(Settings::default()).await;
     for n in 0..8 {
-        simulator.put_transfer(&connector(1), &transfer(n), files([LifeScript::completed()]), SystemTime::now());
+        simulator.put_transfer(
+            &connector(1),
+            &transfer(n),
+            files([LifeScript::completed()]),
+            SystemTime::now(),
+        );
     }
-    simulator.set_faults(Faults { latency: Duration::from_millis(400), ..Faults::default() });
-    let mut plan =
-        plan(vec![account("prod", &url)], (0..8).map(|n| key("prod", &connector(1), &transfer(n))).collect());
+    simulator.set_faults(Faults {
+        latency: Duration::from_millis(400),
+        ..Faults::default()
+    });
+    let mut plan = plan(
+        vec![account("prod", &url)],
+        (0..8)
+            .map(|n| key("prod", &connector(1), &transfer(n)))
+            .collect(),
+    );
     plan.collector.concurrency = 2;
     let exporter = Exporter::start(plan).await;
     let start = Instant::now();
     let first = exporter.scrape_within("1.2").await;
-    assert!(start.elapsed() < Duration::from_millis(1_200), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_millis(1_200),
+        "{:?}",
+        start.elapsed()
+    );
     assert_eq!(first.sum("aws_transfer_exporter_scrape_complete", &[]), 0.0);
     let known = first.sum("aws_transfer_files", &[]);
     assert!((1.0..8.0).contains(&known), "{known}");
     let second = exporter.scrape_within("10").await;
-    assert_eq!(second.sum("aws_transfer_files", &["status=\"COMPLETED\""]), 8.0);
-    assert_eq!(second.sum("aws_transfer_exporter_scrape_complete", &[]), 1.0);
+    assert_eq!(
+        second.sum("aws_transfer_files", &["status=\"COMPLETED\""]),
+        8.0
+    );
+    assert_eq!(
+        second.sum("aws_transfer_exporter_scrape_complete", &[]),
+        1.0
+    );
     assert_eq!(
         simulator.calls().of(Operation::ListFileTransferResults),
         8,
@@ -147,12 +260,22 @@ async fn a_scrape_answers_by_its_deadline_and_the_next_one_finds_more() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_call_goes_out_without_a_scrape_for_state() {
     let (simulator, url) = simulator(Settings::default()).await;
-    let exporter =
-        Exporter::start(plan(vec![account("prod", &url)], vec![key("prod", &connector(1), &transfer(1))])).await;
-    for path in
-        ["/", "/-/healthy", "/-/ready", "/metrics?name[]=process_open_fds&name%5B%5D=aws_transfer_exporter_build_info"]
-    {
-        assert_eq!(crate::rig::get(exporter.address, path, "").await.0, 200, "{path}");
+    let exporter = Exporter::start(plan(
+        vec![account("prod", &url)],
+        vec![key("prod", &connector(1), &transfer(1))],
+    ))
+    .await;
+    for path in [
+        "/",
+        "/-/healthy",
+        "/-/ready",
+        "/metrics?name[]=process_open_fds&name%5B%5D=aws_transfer_exporter_build_info",
+    ] {
+        assert_eq!(
+            crate::rig::get(exporter.address, path, "").await.0,
+            200,
+            "{path}"
+        );
     }
     assert_eq!(simulator.calls().of(Operation::ListFileTransferResults), 0);
     crate::rig::get(exporter.address, "/metrics?name[]=aws_transfer_files", "").await;
@@ -162,14 +285,35 @@ async fn no_call_goes_out_without_a_scrape_for_state() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn throttling_lowers_the_rate_and_the_gauge_tells() {
     let (simulator, url) = simulator(Settings::default()).await;
-    simulator.put_transfer(&connector(1), &transfer(1), files([LifeScript::completed()]), SystemTime::now());
-    simulator.set_faults(Faults { throttle_rate: 1.0, ..Faults::default() });
-    let mut plan = plan(vec![account("prod", &url)], vec![key("prod", &connector(1), &transfer(1))]);
+    simulator.put_transfer(
+        &connector(1),
+        &transfer(1),
+        files([LifeScript::completed()]),
+        SystemTime::now(),
+    );
+    simulator.set_faults(Faults {
+        throttle_rate: 1.0,
+        ..Faults::default()
+    });
+    let mut plan = plan(
+        vec![account("prod", &url)],
+        vec![key("prod", &connector(1), &transfer(1))],
+    );
     plan.collector.requests_per_second = 100.0;
     let exporter = Exporter::start(plan).await;
     let scrape = exporter.scrape().await;
-    assert_eq!(scrape.sum("aws_transfer_exporter_api_requests_total", &["outcome=\"throttled\""]), 3.0);
-    assert_eq!(simulator.calls().of(Operation::ListFileTransferResults), 3, "what is counted is what AWS sees");
+    assert_eq!(
+        scrape.sum(
+            "aws_transfer_exporter_api_requests_total",
+            &["outcome=\"throttled\""]
+        ),
+        3.0
+    );
+    assert_eq!(
+        simulator.calls().of(Operation::ListFileTransferResults),
+        3,
+        "what is counted is what AWS sees"
+    );
     let rate = scrape.sum("aws_transfer_exporter_api_rate_limit", &[]);
     assert!((25.0..75.0).contains(&rate), "{rate}");
 }

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
-use aws_transfer_exporter::simulator::{LifeScript, Settings};
 use serde_json::Value;
+use simulator::{LifeScript, Settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -18,17 +18,28 @@ use crate::support::{Endpoint, Seen, Step, http};
 
 /// What must not be seen, by what it is. Sound where they stand, so that nothing refuses them before they are used.
 const SECRETS: [(&str, &str); 5] = [
-    ("the secret access key", "canary+secret/access+key+0123456789abcdef"),
+    (
+        "the secret access key",
+        "canary+secret/access+key+0123456789abcdef",
+    ),
     ("the session token", "canary-session-token-0123456789abcdef"),
     ("an external id", "canary-external-id-0123456789"),
     ("a password in a URL", "canary-password-0123456789"),
-    ("a value of the environment", "canary-environment-0123456789"),
+    (
+        "a value of the environment",
+        "canary-environment-0123456789",
+    ),
 ];
 
 fn with_secrets(mut command: Command, sts: &Endpoint) -> Command {
     command.env("AWS_ENDPOINT_URL_STS", &sts.url);
-    command.env("AWS_ACCESS_KEY_ID", "AKIDCANARY").env("AWS_SECRET_ACCESS_KEY", SECRETS[0].1);
-    command.env("AWS_SESSION_TOKEN", SECRETS[1].1).env("CANARY", SECRETS[4].1).env("EXTERNAL_ID", SECRETS[2].1);
+    command
+        .env("AWS_ACCESS_KEY_ID", "AKIDCANARY")
+        .env("AWS_SECRET_ACCESS_KEY", SECRETS[0].1);
+    command
+        .env("AWS_SESSION_TOKEN", SECRETS[1].1)
+        .env("CANARY", SECRETS[4].1)
+        .env("EXTERNAL_ID", SECRETS[2].1);
     command
 }
 
@@ -39,7 +50,10 @@ fn is_silent(place: &str, said: &str) {
     }
     let is_hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
     for after in said.split("Signature=").skip(1) {
-        assert!(after.chars().take_while(|c| is_hex(*c)).count() < 64, "a signature is told in {place}: {said}");
+        assert!(
+            after.chars().take_while(|c| is_hex(*c)).count() < 64,
+            "a signature is told in {place}: {said}"
+        );
     }
 }
 
@@ -47,9 +61,21 @@ fn is_silent(place: &str, said: &str) {
 async fn echo() -> Endpoint {
     Endpoint::answering(|at, seen: &Seen| {
         let repeated = seen.head.replace('"', "'").replace("\r\n", " | ");
-        let codes = ["AccessDeniedException", "InvalidSignatureException", "InternalServiceError", "NewException"];
-        let body = format!(r#"{{"__type": "{}", "Message": "no: {repeated}"}}"#, codes[at % codes.len()]);
-        Step::Answer(http([403, 400, 500, 418][at % 4], "content-type: application/x-amz-json-1.1\r\n", body))
+        let codes = [
+            "AccessDeniedException",
+            "InvalidSignatureException",
+            "InternalServiceError",
+            "NewException",
+        ];
+        let body = format!(
+            r#"{{"__type": "{}", "Message": "no: {repeated}"}}"#,
+            codes[at % codes.len()]
+        );
+        Step::Answer(http(
+            [403, 400, 500, 418][at % 4],
+            "content-type: application/x-amz-json-1.1\r\n",
+            body,
+        ))
     })
     .await
 }
@@ -110,15 +136,34 @@ async fn no_secret_is_told_by_any_command_route_or_log() {
         };
         for (name, file, arguments) in [
             ("check of a bad file", &bad_file, vec!["check"]),
-            ("a start with a bad file", &bad_file, vec!["--web.listen-address=127.0.0.1:0"]),
+            (
+                "a start with a bad file",
+                &bad_file,
+                vec!["--web.listen-address=127.0.0.1:0"],
+            ),
             ("check", &file, vec!["check"]),
             ("once", &file, vec!["once"]),
-            ("results", &file, vec!["results", connector(1).as_str(), "t-1", "--account=plain"]),
-            ("results of a role", &file, vec!["results", connector(1).as_str(), "t-1", "--account=role"]),
+            (
+                "results",
+                &file,
+                vec!["results", connector(1).as_str(), "t-1", "--account=plain"],
+            ),
+            (
+                "results of a role",
+                &file,
+                vec!["results", connector(1).as_str(), "t-1", "--account=role"],
+            ),
         ] {
-            let ended = output(with_secrets(program(), &sts).args(arguments).args(flags(file)));
+            let ended = output(
+                with_secrets(program(), &sts)
+                    .args(arguments)
+                    .args(flags(file)),
+            );
             let said = text(&ended.stdout) + &text(&ended.stderr);
-            assert!(!said.is_empty() && (name == "check" || ended.status.code() == Some(1)), "{name}: {said}");
+            assert!(
+                !said.is_empty() && (name == "check" || ended.status.code() == Some(1)),
+                "{name}: {said}"
+            );
             is_silent(name, &said);
         }
         let exporter = Running::start(
@@ -149,9 +194,14 @@ async fn no_secret_is_told_by_any_command_route_or_log() {
             "GET /nowhere",
             "POST /-/reload",
             "PUT /api/v1/transfers/x/y",
-            &format!("GET /probe?account=role&connector_id={}&transfer_id=t-2", connector(1)),
+            &format!(
+                "GET /probe?account=role&connector_id={}&transfer_id=t-2",
+                connector(1)
+            ),
         ] {
-            let head = format!("{route} HTTP/1.0\r\nHost: localhost\r\nX-Prometheus-Scrape-Timeout-Seconds: 4\r\n\r\n");
+            let head = format!(
+                "{route} HTTP/1.0\r\nHost: localhost\r\nX-Prometheus-Scrape-Timeout-Seconds: 4\r\n\r\n"
+            );
             let told = answer(exporter.address, &head).await;
             assert!(told.starts_with("HTTP/1.0 "), "{route}: {told}");
             is_silent(route, &told);
@@ -160,21 +210,31 @@ async fn no_secret_is_told_by_any_command_route_or_log() {
         exporter.terminate();
     }
     let signed = endpoint.seen();
-    assert!(signed.iter().any(|seen| seen.head.contains(SECRETS[1].1)), "the token was sent");
-    assert!(sts.seen().iter().any(|seen| seen.body.contains(SECRETS[2].1)), "the external id was sent");
+    assert!(
+        signed.iter().any(|seen| seen.head.contains(SECRETS[1].1)),
+        "the token was sent"
+    );
+    assert!(
+        sts.seen()
+            .iter()
+            .any(|seen| seen.body.contains(SECRETS[2].1)),
+        "the external id was sent"
+    );
     drop(folder);
 }
 
 /// Texts of a partner's server reach the log, and stay within their field and their line.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_codes_messages_and_paths_stay_within_their_line_and_their_label() {
-    const HOSTILE: &str =
-        "a\"b\\c\n2026 level=error msg=forged\r\n{\"level\":\"ERROR\"}\u{1b}[31m\u{0}\u{7f}\u{85}\u{2028}é=}";
+    const HOSTILE: &str = "a\"b\\c\n2026 level=error msg=forged\r\n{\"level\":\"ERROR\"}\u{1b}[31m\u{0}\u{7f}\u{85}\u{2028}é=}";
     let (simulator, url) = simulator(Settings::default()).await;
     let pair = [(connector(1).to_string(), transfer(1).to_string())];
     let (_folder, file) = config(&config_text(&url, &pair));
     // Past the bound of unlisted codes, and past that of a code's length.
-    let codes: Vec<String> = (0..150).map(|n| format!("{n}{HOSTILE}")).chain([HOSTILE.repeat(40)]).collect();
+    let codes: Vec<String> = (0..150)
+        .map(|n| format!("{n}{HOSTILE}"))
+        .chain([HOSTILE.repeat(40)])
+        .collect();
     for format in ["logfmt", "json"] {
         let exporter = Running::start(signing_program().args([
             &format!("--config.file={}", file.display()),
@@ -182,7 +242,12 @@ async fn hostile_codes_messages_and_paths_stay_within_their_line_and_their_label
             "--log.level=debug",
             &format!("--log.format={format}"),
         ]));
-        simulator.put_transfer(&connector(1), &transfer(1), files([LifeScript::stuck_queued()]), SystemTime::now());
+        simulator.put_transfer(
+            &connector(1),
+            &transfer(1),
+            files([LifeScript::stuck_queued()]),
+            SystemTime::now(),
+        );
         ask(exporter.address).await;
         let mut all = files(codes.iter().map(|code| LifeScript::failed(code, HOSTILE)));
         for file in &mut all {
@@ -199,10 +264,19 @@ async fn hostile_codes_messages_and_paths_stay_within_their_line_and_their_label
             assert!(Instant::now() < deadline, "the files are not told");
         };
         let families = exposition.family("aws_transfer_files");
-        let failed: BTreeMap<_, _> = families.iter().filter(|(series, _)| series.contains("FAILED")).collect();
+        let failed: BTreeMap<_, _> = families
+            .iter()
+            .filter(|(series, _)| series.contains("FAILED"))
+            .collect();
         assert!(failed.len() <= 102, "{} codes", failed.len());
-        assert_eq!(exposition.sum("aws_transfer_files", &["failure_code=\"OTHER\""]), 51.0);
-        assert!(failed.keys().all(|series| series.len() < 1_000), "a label is too long");
+        assert_eq!(
+            exposition.sum("aws_transfer_files", &["failure_code=\"OTHER\""]),
+            51.0
+        );
+        assert!(
+            failed.keys().all(|series| series.len() < 1_000),
+            "a label is too long"
+        );
         exporter.signal("TERM");
         let mut lines = Vec::new();
         loop {
@@ -213,22 +287,38 @@ async fn hostile_codes_messages_and_paths_stay_within_their_line_and_their_label
                 break;
             }
         }
-        let told: Vec<_> = lines.iter().filter(|line| line.contains("file failed")).collect();
+        let told: Vec<_> = lines
+            .iter()
+            .filter(|line| line.contains("file failed"))
+            .collect();
         assert_eq!(told.len(), codes.len(), "a record each: {lines:#?}");
         for line in &lines {
             let is_control = |c: char| c.is_control();
-            assert!(!line.contains(is_control), "a control character is written: {line:?}");
+            assert!(
+                !line.contains(is_control),
+                "a control character is written: {line:?}"
+            );
             if format == "json" {
-                let record: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-                assert!(record.get("message").is_some() && record["level"] != "ERROR", "{line}");
+                let record: Value =
+                    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+                assert!(
+                    record.get("message").is_some() && record["level"] != "ERROR",
+                    "{line}"
+                );
             } else {
                 let level = line.split(' ').nth(1);
-                assert!(line.starts_with("ts=") && level.is_some_and(|level| level != "level=error"), "{line}");
+                assert!(
+                    line.starts_with("ts=") && level.is_some_and(|level| level != "level=error"),
+                    "{line}"
+                );
             }
         }
         if format == "json" {
             let record: Value = serde_json::from_str(told[0]).unwrap();
-            assert!(record["failure_message"] == HOSTILE, "nothing of it is lost: {record}");
+            assert!(
+                record["failure_message"] == HOSTILE,
+                "nothing of it is lost: {record}"
+            );
         }
     }
 }

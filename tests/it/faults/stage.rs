@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
-use aws_transfer_exporter::simulator::{LifeScript, Operation, Settings, Simulator};
+use simulator::{LifeScript, Operation, Settings, Simulator};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -108,7 +108,10 @@ impl Stage {
             before: Exposition::default(),
             last: vec![Told::Old; 2 * TRANSFERS],
         };
-        stage.tell(&[LifeScript::stuck_in_progress(), LifeScript::stuck_in_progress()]);
+        stage.tell(&[
+            LifeScript::stuck_in_progress(),
+            LifeScript::stuck_in_progress(),
+        ]);
         stage.configure(&stage.url());
         stage
     }
@@ -127,7 +130,10 @@ impl Stage {
                         requests_per_second: 10000\n  timeout: 6s\n  timeout_offset: 2s\naccounts:\n"
             .to_owned();
         for (name, url) in [("struck", struck_url), ("steady", &self.steady_url)] {
-            let _ = writeln!(text, "  - name: {name}\n    region: eu-central-1\n    endpoint_url: {url}");
+            let _ = writeln!(
+                text,
+                "  - name: {name}\n    region: eu-central-1\n    endpoint_url: {url}"
+            );
             if let Signs::Profiles(_) = self.signs {
                 let _ = writeln!(text, "    profile: {name}");
             }
@@ -155,10 +161,18 @@ impl Stage {
             }
         };
         let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", &format!("{prelude} && exec \"$0\" \"$@\"")]).arg(program.get_program());
-        shell.arg(format!("--config.file={}", self.config().display())).arg("--web.listen-address=127.0.0.1:0");
         shell
-            .args(flags.iter().map(|flag| flag.replace("STORAGE", self.folder.path().join("state").to_str().unwrap())));
+            .args(["-c", &format!("{prelude} && exec \"$0\" \"$@\"")])
+            .arg(program.get_program());
+        shell
+            .arg(format!("--config.file={}", self.config().display()))
+            .arg("--web.listen-address=127.0.0.1:0");
+        shell.args(flags.iter().map(|flag| {
+            flag.replace(
+                "STORAGE",
+                self.folder.path().join("state").to_str().unwrap(),
+            )
+        }));
         for (name, value) in program.get_envs() {
             match value {
                 Some(value) => shell.env(name, value),
@@ -175,14 +189,24 @@ impl Stage {
         let deadline = Instant::now() + PATIENCE;
         loop {
             self.before = self.scrape().await;
-            if self.before.sum(COMPLETE, &[]) == 1.0 && self.before.sum("aws_transfer_results_up", &[]) == 24.0 {
+            if self.before.sum(COMPLETE, &[]) == 1.0
+                && self.before.sum("aws_transfer_results_up", &[]) == 24.0
+            {
                 break;
             }
             assert!(Instant::now() < deadline, "the first sweep does not end");
         }
         assert_eq!(told(&self.before), vec![Some(Told::Old); 2 * TRANSFERS]);
-        assert_eq!(self.before.sum("aws_transfer_connector_files_finished_total", &[]), 0.0, "the base");
-        self.tell(&[LifeScript::completed(), LifeScript::failed("TIMEOUT_ERROR", "late")]);
+        assert_eq!(
+            self.before
+                .sum("aws_transfer_connector_files_finished_total", &[]),
+            0.0,
+            "the base"
+        );
+        self.tell(&[
+            LifeScript::completed(),
+            LifeScript::failed("TIMEOUT_ERROR", "late"),
+        ]);
     }
 
     /// The truth: of each transfer one file has completed, one failed, and two live like these.
@@ -190,7 +214,10 @@ impl Stage {
         let start = SystemTime::now() - Duration::from_mins(1);
         for simulator in [&self.struck, &self.steady] {
             for n in 0..TRANSFERS {
-                let ended = [LifeScript::completed(), LifeScript::failed("CONNECTION_ERROR", "no route")];
+                let ended = [
+                    LifeScript::completed(),
+                    LifeScript::failed("CONNECTION_ERROR", "no route"),
+                ];
                 let all = ended.into_iter().chain(lives.iter().cloned());
                 simulator.put_transfer(&connector(1), &transfer(n), files(all), start);
             }
@@ -199,7 +226,11 @@ impl Stage {
 
     /// The second scene. Each scrape answers in time, what is known stays right, and the fault shows: `shows` compares
     /// the exposition before the fault with one of now. Meanwhile half of the files finish.
-    pub(crate) async fn endures(&mut self, reach: Reach, shows: impl Fn(&Exposition, &Exposition) -> bool) {
+    pub(crate) async fn endures(
+        &mut self,
+        reach: Reach,
+        shows: impl Fn(&Exposition, &Exposition) -> bool,
+    ) {
         let mut is_seen = false;
         for turn in 1..=SHOWS_WITHIN {
             let exposition = self.scrape().await;
@@ -208,16 +239,26 @@ impl Stage {
             let caught_up = reach == Reach::All || others.iter().all(|one| *one == Told::New);
             if reach == Reach::OneAccount {
                 let up = exposition.sum("aws_transfer_results_up", &[STEADY]);
-                assert_eq!(up, TRANSFERS as f64, "scrape {turn}: the other account is touched");
+                assert_eq!(
+                    up, TRANSFERS as f64,
+                    "scrape {turn}: the other account is touched"
+                );
             }
             if is_seen && caught_up && turn >= 2 {
                 return;
             }
         }
         let now = self.scrape().await;
-        let families = ["aws_transfer_results_up", "aws_transfer_exporter_api_requests_total", COMPLETE];
+        let families = [
+            "aws_transfer_results_up",
+            "aws_transfer_exporter_api_requests_total",
+            COMPLETE,
+        ];
         let told = families.map(|family| now.family(family));
-        assert!(is_seen, "the fault does not show within {SHOWS_WITHIN} scrapes: {told:#?}");
+        assert!(
+            is_seen,
+            "the fault does not show within {SHOWS_WITHIN} scrapes: {told:#?}"
+        );
         panic!("the other account waits for the one that is struck");
     }
 
@@ -237,16 +278,30 @@ impl Stage {
                 && all("aws_transfer_results_up", &[]) == 24.0
                 && all(COMPLETE, &[]) == 1.0
             {
-                assert_eq!(all("aws_transfer_connector_transfers", &["state=\"failed\""]), 24.0);
+                assert_eq!(
+                    all("aws_transfer_connector_transfers", &["state=\"failed\""]),
+                    24.0
+                );
                 let finished = "aws_transfer_connector_files_finished_total";
                 for account in [STRUCK, STEADY] {
-                    assert_eq!(all(finished, &[account, "status=\"COMPLETED\""]), TRANSFERS as f64, "each file once");
-                    assert_eq!(all(finished, &[account, "failure_code=\"TIMEOUT_ERROR\""]), TRANSFERS as f64);
+                    assert_eq!(
+                        all(finished, &[account, "status=\"COMPLETED\""]),
+                        TRANSFERS as f64,
+                        "each file once"
+                    );
+                    assert_eq!(
+                        all(finished, &[account, "failure_code=\"TIMEOUT_ERROR\""]),
+                        TRANSFERS as f64
+                    );
                     assert_eq!(all(finished, &[account]), 2.0 * TRANSFERS as f64);
                 }
                 return exposition;
             }
-            assert!(Instant::now() < deadline, "it does not heal; told: {:?}", self.last);
+            assert!(
+                Instant::now() < deadline,
+                "it does not heal; told: {:?}",
+                self.last
+            );
         }
     }
 
@@ -258,7 +313,10 @@ impl Stage {
         assert!(took < SCRAPE_TIMEOUT, "a scrape took {took:?}");
         for (n, told) in told(&exposition).into_iter().enumerate() {
             let Some(told) = told else {
-                assert!(self.before == Exposition::default(), "transfer {n} is told no more");
+                assert!(
+                    self.before == Exposition::default(),
+                    "transfer {n} is told no more"
+                );
                 continue;
             };
             assert!(told >= self.last[n], "transfer {n} goes back");
@@ -284,8 +342,16 @@ impl Stage {
     pub(crate) fn peak_memory(&self) -> u64 {
         let pid = self.exporter.as_ref().unwrap().child.id();
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1_000
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmHWM"))
+            .unwrap();
+        line.split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+            / 1_000
     }
 }
 
@@ -302,9 +368,15 @@ pub(crate) async fn ask(address: SocketAddr) -> Exposition {
         stream.read_to_end(&mut answer).await?;
         Ok::<_, std::io::Error>(answer)
     };
-    let answer = tokio::time::timeout(Duration::from_mins(1), asked).await.expect("no answer at all").unwrap();
+    let answer = tokio::time::timeout(Duration::from_mins(1), asked)
+        .await
+        .expect("no answer at all")
+        .unwrap();
     let answer = String::from_utf8(answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "no answer: {answer:?}");
+    assert!(
+        answer.starts_with("HTTP/1.0 200 OK\r\n"),
+        "no answer: {answer:?}"
+    );
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
     // The last family but those of the process, which are absent while it cannot open a file.
     let is_whole = body.ends_with('\n') && body.contains("\naws_transfer_exporter_build_info{");
@@ -319,28 +391,41 @@ fn told(exposition: &Exposition) -> Vec<Option<Told>> {
         let transfer = format!("transfer_id=\"transfer-{n}\"");
         let of = |label: &str| exposition.sum("aws_transfer_files", &[account, &transfer, label]);
         let family = exposition.family("aws_transfer_files");
-        if !family.keys().any(|series| series.contains(account) && series.contains(&transfer)) {
+        if !family
+            .keys()
+            .any(|series| series.contains(account) && series.contains(&transfer))
+        {
             return None;
         }
-        let statuses =
-            ["COMPLETED", "FAILED", "IN_PROGRESS", "QUEUED"].map(|status| of(&format!("status=\"{status}\"")));
-        let codes = ["CONNECTION_ERROR", "TIMEOUT_ERROR"].map(|code| of(&format!("failure_code=\"{code}\"")));
+        let statuses = ["COMPLETED", "FAILED", "IN_PROGRESS", "QUEUED"]
+            .map(|status| of(&format!("status=\"{status}\"")));
+        let codes = ["CONNECTION_ERROR", "TIMEOUT_ERROR"]
+            .map(|code| of(&format!("failure_code=\"{code}\"")));
         match (statuses, codes) {
             ([1.0, 1.0, 2.0, 0.0], [1.0, 0.0]) => Some(Told::Old),
             ([2.0, 2.0, 0.0, 0.0], [1.0, 1.0]) => Some(Told::New),
             wrong => panic!("{account} {transfer} is told as {wrong:?}"),
         }
     };
-    let all = |account| (0..TRANSFERS).map(move |n| one(account, n)).collect::<Vec<_>>();
+    let all = |account| {
+        (0..TRANSFERS)
+            .map(move |n| one(account, n))
+            .collect::<Vec<_>>()
+    };
     [all(STRUCK), all(STEADY)].concat()
 }
 
 /// Attempts of `struck` that ended so have become more.
-pub(crate) fn outcome(outcomes: &'static [&'static str]) -> impl Fn(&Exposition, &Exposition) -> bool {
+pub(crate) fn outcome(
+    outcomes: &'static [&'static str],
+) -> impl Fn(&Exposition, &Exposition) -> bool {
     let count = move |exposition: &Exposition| {
         let of = |outcome: &&str| {
             let outcome = format!("outcome=\"{outcome}\"");
-            exposition.sum("aws_transfer_exporter_api_requests_total", &[STRUCK, &outcome])
+            exposition.sum(
+                "aws_transfer_exporter_api_requests_total",
+                &[STRUCK, &outcome],
+            )
         };
         outcomes.iter().map(of).sum::<f64>()
     };

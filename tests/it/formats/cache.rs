@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 
 use aws_transfer_exporter::metrics::cache::Cache;
 use aws_transfer_exporter::metrics::format::Encoding;
-use aws_transfer_exporter::model::{ConnectorView, FileCounts, Page, Snapshot, TransferState, TransferView};
+use model::{ConnectorView, FileCounts, Page, Snapshot, TransferState, TransferView};
 
 use super::snapshots::{labels, with_newest};
 use super::{OPEN_METRICS, PROTOBUF, TEXT, rendered};
@@ -18,7 +18,10 @@ fn page(n: usize, completed: u32) -> Page<TransferView> {
         since: UNIX_EPOCH,
         state: TransferState::Completed,
         up: Some(true),
-        files: Some(FileCounts { completed, ..FileCounts::default() }),
+        files: Some(FileCounts {
+            completed,
+            ..FileCounts::default()
+        }),
     }])
 }
 
@@ -26,9 +29,16 @@ fn connectors() -> Vec<Page<ConnectorView>> {
     with_newest("a", UNIX_EPOCH).connectors.clone()
 }
 
-fn snapshot(connectors: &[Page<ConnectorView>], transfers: &[&Page<TransferView>]) -> Arc<Snapshot> {
+fn snapshot(
+    connectors: &[Page<ConnectorView>],
+    transfers: &[&Page<TransferView>],
+) -> Arc<Snapshot> {
     let transfers = transfers.iter().map(|page| Arc::clone(page)).collect();
-    Arc::new(Snapshot { connectors: connectors.to_vec(), transfers, ..Snapshot::default() })
+    Arc::new(Snapshot {
+        connectors: connectors.to_vec(),
+        transfers,
+        ..Snapshot::default()
+    })
 }
 
 #[test]
@@ -45,11 +55,19 @@ fn only_pages_that_changed_are_rendered_again() {
     // Two families of three pages; three of one page of connectors, for the others have no sample there.
     let (made, first) = renders(&all, TEXT, Encoding::Gzip);
     assert_eq!(made, 2 * 3 + 3);
-    let (made, second) = renders(&snapshot(&connectors, &[&pages[0], &pages[1], &pages[2]]), TEXT, Encoding::Gzip);
+    let (made, second) = renders(
+        &snapshot(&connectors, &[&pages[0], &pages[1], &pages[2]]),
+        TEXT,
+        Encoding::Gzip,
+    );
     assert!(made == 0 && first == second);
 
     let changed = page(1, 4);
-    let (made, third) = renders(&snapshot(&connectors, &[&pages[0], &changed, &pages[2]]), TEXT, Encoding::Gzip);
+    let (made, third) = renders(
+        &snapshot(&connectors, &[&pages[0], &changed, &pages[2]]),
+        TEXT,
+        Encoding::Gzip,
+    );
     assert!(made == 2 && third != first);
 
     // The page that went is forgotten; equal rows on another page are another page.
@@ -85,7 +103,12 @@ fn nothing_is_kept_of_pages_that_went() {
     let cache: Mutex<Cache> = Mutex::default();
     let page = page(0, 1);
     let weak = Arc::downgrade(&page);
-    rendered(&snapshot(&connectors(), &[&page]), TEXT, Encoding::Gzip, &cache);
+    rendered(
+        &snapshot(&connectors(), &[&page]),
+        TEXT,
+        Encoding::Gzip,
+        &cache,
+    );
     assert!(cache.lock().unwrap().bytes() > 0);
     drop(page);
     rendered(&Arc::default(), TEXT, Encoding::Zstd, &cache);

@@ -16,8 +16,9 @@ use aws_transfer_exporter::metrics::families::{self, Family, Source};
 use aws_transfer_exporter::metrics::format::{Encoding, Format, FormatKind};
 use aws_transfer_exporter::metrics::own::OwnMetrics;
 use aws_transfer_exporter::metrics::{NameFilter, Scrape, Wanted};
-use aws_transfer_exporter::model::{
-    Account, AccountName, ConnectorLabels, DOCUMENTED_FAILURE_CODES, FileCounts, Finished, Snapshot, TransferState,
+use model::{
+    Account, AccountName, ConnectorLabels, DOCUMENTED_FAILURE_CODES, FileCounts, Finished,
+    Snapshot, TransferState,
 };
 use proptest::prelude::*;
 
@@ -34,7 +35,10 @@ pub(super) fn started() -> SystemTime {
 
 fn own() -> OwnMetrics {
     let own = OwnMetrics::new().unwrap();
-    let account = Account { name: AccountName::new("a\"b\\c\nd"), region: "eu-central-1".into() };
+    let account = Account {
+        name: AccountName::new("a\"b\\c\nd"),
+        region: "eu-central-1".into(),
+    };
     own.count_requests(&account, "ListFileTransferResults", "ok", 3);
     own.observe_duration("ListFileTransferResults", Duration::from_millis(70));
     own.observe_duration("ListFileTransferResults", Duration::from_secs(70));
@@ -42,12 +46,33 @@ fn own() -> OwnMetrics {
 }
 
 /// The bytes of an exposition without `process_*`, which is never twice the same.
-fn rendered(snapshot: &Arc<Snapshot>, kind: FormatKind, encoding: Encoding, cache: &Mutex<Cache>) -> Vec<u8> {
+fn rendered(
+    snapshot: &Arc<Snapshot>,
+    kind: FormatKind,
+    encoding: Encoding,
+    cache: &Mutex<Cache>,
+) -> Vec<u8> {
     let own = own();
-    let wanted = Wanted { filter: NameFilter::default(), format: Format { kind, escaping: None }, encoding };
-    let scrape =
-        Scrape { snapshot: Arc::clone(snapshot), complete: true, own: &own, started: started(), process: false };
-    exposition(&scrape, &wanted, cache).unwrap().into_pieces().flatten().collect()
+    let wanted = Wanted {
+        filter: NameFilter::default(),
+        format: Format {
+            kind,
+            escaping: None,
+        },
+        encoding,
+    };
+    let scrape = Scrape {
+        snapshot: Arc::clone(snapshot),
+        complete: true,
+        own: &own,
+        started: started(),
+        process: false,
+    };
+    exposition(&scrape, &wanted, cache)
+        .unwrap()
+        .into_pieces()
+        .flatten()
+        .collect()
 }
 
 fn plain(snapshot: &Arc<Snapshot>, kind: FormatKind) -> Vec<u8> {
@@ -59,23 +84,48 @@ fn text(snapshot: &Arc<Snapshot>, kind: FormatKind) -> String {
 }
 
 fn files_of(labels: &[(&str, &str)], files: &FileCounts) -> Vec<(Vec<(String, String)>, String)> {
-    let modelled = [files.queued, files.in_progress, files.completed, files.failed_without_code];
+    let modelled = [
+        files.queued,
+        files.in_progress,
+        files.completed,
+        files.failed_without_code,
+    ];
     let mut all: Vec<(String, String, u32)> = ["QUEUED", "IN_PROGRESS", "COMPLETED", "FAILED"]
         .into_iter()
         .zip(modelled)
         .map(|(status, n)| (status.into(), String::new(), n))
         .collect();
-    all.extend(files.failed.iter().map(|(code, n)| ("FAILED".into(), code.to_string(), *n)));
-    all.extend(files.other.iter().map(|(status, n)| (status.to_string(), String::new(), *n)));
+    all.extend(
+        files
+            .failed
+            .iter()
+            .map(|(code, n)| ("FAILED".into(), code.to_string(), *n)),
+    );
+    all.extend(
+        files
+            .other
+            .iter()
+            .map(|(status, n)| (status.to_string(), String::new(), *n)),
+    );
     all.into_iter()
         .map(|(status, code, n)| {
-            (with(labels, &[("status", status.as_str()), ("failure_code", code.as_str())]), n.to_string())
+            (
+                with(
+                    labels,
+                    &[("status", status.as_str()), ("failure_code", code.as_str())],
+                ),
+                n.to_string(),
+            )
         })
         .collect()
 }
 
 fn with(labels: &[(&str, &str)], further: &[(&str, &str)]) -> Vec<(String, String)> {
-    labels.iter().chain(further).map(|(name, value)| ((*name).into(), (*value).into())).collect()
+    labels
+        .iter()
+        .chain(further)
+        .map(|(name, value)| ((*name).into(), (*value).into()))
+        .collect()
 }
 
 fn of(connector: &ConnectorLabels) -> [(&str, &str); 3] {
@@ -88,7 +138,12 @@ fn of(connector: &ConnectorLabels) -> [(&str, &str); 3] {
 
 /// The samples of one family that sweeps fill, read off the snapshot without regard to speed.
 fn samples(snapshot: &Snapshot, family: &Family) -> Vec<(Vec<(String, String)>, String)> {
-    let seconds = |at: SystemTime| at.duration_since(UNIX_EPOCH).unwrap().as_secs_f64().to_string();
+    let seconds = |at: SystemTime| {
+        at.duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs_f64()
+            .to_string()
+    };
     let mut out = Vec::new();
     let name = family.name.strip_prefix("aws_transfer_").unwrap();
     for transfer in snapshot.transfers() {
@@ -103,44 +158,88 @@ fn samples(snapshot: &Snapshot, family: &Family) -> Vec<(Vec<(String, String)>, 
     for connector in snapshot.connectors() {
         let labels = of(&connector.labels);
         match name {
-            "connector_files" => out.extend(connector.files.iter().flat_map(|files| files_of(&labels, files))),
+            "connector_files" => out.extend(
+                connector
+                    .files
+                    .iter()
+                    .flat_map(|files| files_of(&labels, files)),
+            ),
             "connector_transfers" => {
                 for state in TransferState::ALL {
-                    out.push((with(&labels, &[("state", state.as_label())]), connector.states.of(state).to_string()));
+                    out.push((
+                        with(&labels, &[("state", state.as_label())]),
+                        connector.states.of(state).to_string(),
+                    ));
                 }
             }
             "connector_files_finished_total" => {
                 let mut counts: Vec<(&str, String, u64)> = vec![("COMPLETED", String::new(), 0)];
                 counts.push(("FAILED", String::new(), 0));
-                counts.extend(DOCUMENTED_FAILURE_CODES.iter().map(|code| ("FAILED", (*code).to_owned(), 0)));
+                counts.extend(
+                    DOCUMENTED_FAILURE_CODES
+                        .iter()
+                        .map(|code| ("FAILED", (*code).to_owned(), 0)),
+                );
                 for (end, seen) in &connector.finished {
                     let (status, code) = match end {
                         Finished::Completed => ("COMPLETED", String::new()),
-                        Finished::Failed(code) => ("FAILED", code.as_ref().map_or(String::new(), ToString::to_string)),
+                        Finished::Failed(code) => (
+                            "FAILED",
+                            code.as_ref().map_or(String::new(), ToString::to_string),
+                        ),
                     };
-                    match counts.iter_mut().find(|(s, c, _)| *s == status && *c == code) {
+                    match counts
+                        .iter_mut()
+                        .find(|(s, c, _)| *s == status && *c == code)
+                    {
                         Some(known) => known.2 = seen.files,
                         None => counts.push((status, code, seen.files)),
                     }
                 }
                 for (status, code, n) in counts {
-                    out.push((with(&labels, &[("status", status), ("failure_code", code.as_str())]), n.to_string()));
+                    out.push((
+                        with(
+                            &labels,
+                            &[("status", status), ("failure_code", code.as_str())],
+                        ),
+                        n.to_string(),
+                    ));
                 }
             }
             "connector_oldest_unfinished_timestamp_seconds" => {
-                out.extend(connector.oldest_unfinished.map(|at| (with(&labels, &[]), seconds(at))));
+                out.extend(
+                    connector
+                        .oldest_unfinished
+                        .map(|at| (with(&labels, &[]), seconds(at))),
+                );
             }
             "connector_last_completed_timestamp_seconds" => {
-                out.extend(connector.last_completed.map(|at| (with(&labels, &[]), seconds(at))));
+                out.extend(
+                    connector
+                        .last_completed
+                        .map(|at| (with(&labels, &[]), seconds(at))),
+                );
             }
             "connector_last_failed_timestamp_seconds" => {
-                out.extend(connector.last_failed.map(|at| (with(&labels, &[]), seconds(at))));
+                out.extend(
+                    connector
+                        .last_failed
+                        .map(|at| (with(&labels, &[]), seconds(at))),
+                );
             }
             "connector_info" => {
-                let name = connector.title.as_ref().map_or(connector.labels.id.as_str(), |title| &title.name);
+                let name = connector
+                    .title
+                    .as_ref()
+                    .map_or(connector.labels.id.as_str(), |title| &title.name);
                 let mut all = with(&labels, &[("name", name)]);
                 if let Some(title) = &connector.title {
-                    all.extend(title.labels.iter().map(|(name, value)| (name.clone(), value.clone())));
+                    all.extend(
+                        title
+                            .labels
+                            .iter()
+                            .map(|(name, value)| (name.clone(), value.clone())),
+                    );
                 }
                 out.push((all, "1".into()));
             }
@@ -149,36 +248,67 @@ fn samples(snapshot: &Snapshot, family: &Family) -> Vec<(Vec<(String, String)>, 
     }
     match name {
         "connector_results_age_seconds" => {
-            out.extend(snapshot.results_ages.iter().map(|(c, age)| (with(&of(c), &[]), age.as_secs_f64().to_string())));
+            out.extend(
+                snapshot
+                    .results_ages
+                    .iter()
+                    .map(|(c, age)| (with(&of(c), &[]), age.as_secs_f64().to_string())),
+            );
         }
         "exporter_transfers" => {
             let origins = snapshot.origins.iter();
-            out.extend(origins.map(|(origin, n)| (with(&[("origin", origin.as_label())], &[]), n.to_string())));
+            out.extend(
+                origins.map(|(origin, n)| {
+                    (with(&[("origin", origin.as_label())], &[]), n.to_string())
+                }),
+            );
         }
         "exporter_scrape_complete" => out.push((Vec::new(), "1".into())),
-        "exporter_failure_codes_folded_total" => out.push((Vec::new(), snapshot.folded_failure_codes.to_string())),
+        "exporter_failure_codes_folded_total" => {
+            out.push((Vec::new(), snapshot.folded_failure_codes.to_string()))
+        }
         _ => {}
     }
     out
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('\n', "\\n").replace('"', "\\\"")
+    text.replace('\\', "\\\\")
+        .replace('\n', "\\n")
+        .replace('"', "\\\"")
 }
 
 /// The text format 0.0.4 of all families that sweeps fill.
 fn reference(snapshot: &Snapshot) -> String {
     let mut out = String::new();
-    for family in families::ALL.iter().filter(|family| family.source == Source::Sweep) {
+    for family in families::ALL
+        .iter()
+        .filter(|family| family.source == Source::Sweep)
+    {
         let samples = samples(snapshot, family);
         if samples.is_empty() {
             continue;
         }
-        let Family { name, kind, help, .. } = family;
-        writeln!(out, "# HELP {name} {}\n# TYPE {name} {}", help.replace('\\', "\\\\"), kind.as_str()).unwrap();
+        let Family {
+            name, kind, help, ..
+        } = family;
+        writeln!(
+            out,
+            "# HELP {name} {}\n# TYPE {name} {}",
+            help.replace('\\', "\\\\"),
+            kind.as_str()
+        )
+        .unwrap();
         for (labels, value) in samples {
-            let labels: Vec<_> = labels.iter().map(|(n, v)| format!("{n}=\"{}\"", escaped(v))).collect();
-            let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+            let labels: Vec<_> = labels
+                .iter()
+                .map(|(n, v)| format!("{n}=\"{}\"", escaped(v)))
+                .collect();
+            let labels = if labels.is_empty() {
+                String::new()
+            } else {
+                format!("{{{}}}", labels.join(","))
+            };
             writeln!(out, "{name}{labels} {value}").unwrap();
         }
     }
@@ -302,13 +432,26 @@ fn an_exemplar_is_the_newest_finished_file_unless_its_id_is_too_long() {
     let line = |id: &str| {
         let snapshot = snapshots::with_newest(id, at);
         let text = text(&snapshot, OPEN_METRICS);
-        let found = text.lines().find(|line| line.contains("_total{") && line.contains("\"COMPLETED\""));
-        found.unwrap().split_once("failure_code=\"\"} ").unwrap().1.to_owned()
+        let found = text
+            .lines()
+            .find(|line| line.contains("_total{") && line.contains("\"COMPLETED\""));
+        found
+            .unwrap()
+            .split_once("failure_code=\"\"} ")
+            .unwrap()
+            .1
+            .to_owned()
     };
-    assert_eq!(line("a/b.C-1"), "7 # {transfer_id=\"a/b.C-1\"} 1 1790000000.375");
+    assert_eq!(
+        line("a/b.C-1"),
+        "7 # {transfer_id=\"a/b.C-1\"} 1 1790000000.375"
+    );
     // `transfer_id` and the value have 128 characters together at most.
     let longest = "x".repeat(117);
-    assert_eq!(line(&longest), format!("7 # {{transfer_id=\"{longest}\"}} 1 1790000000.375"));
+    assert_eq!(
+        line(&longest),
+        format!("7 # {{transfer_id=\"{longest}\"}} 1 1790000000.375")
+    );
     assert_eq!(line(&"x".repeat(118)), "7");
     // The text format knows no exemplars.
     assert!(!text(&snapshots::with_newest("a", at), TEXT).contains("} 1 1790000000.375"));
@@ -321,7 +464,14 @@ fn a_filter_leaves_whole_families_out_in_every_format() {
     for kind in [TEXT, OPEN_METRICS] {
         for encoding in [Encoding::Identity, Encoding::Gzip] {
             let filter = NameFilter::from_query("name[]=aws_transfer_connector_info&name[]=none");
-            let wanted = Wanted { filter, format: Format { kind, escaping: None }, encoding };
+            let wanted = Wanted {
+                filter,
+                format: Format {
+                    kind,
+                    escaping: None,
+                },
+                encoding,
+            };
             let scrape = Scrape {
                 snapshot: Arc::clone(&snapshot),
                 complete: true,
@@ -329,18 +479,29 @@ fn a_filter_leaves_whole_families_out_in_every_format() {
                 started: started(),
                 process: true,
             };
-            let bytes: Vec<_> =
-                exposition(&scrape, &wanted, &Mutex::default()).unwrap().into_pieces().flatten().collect();
+            let bytes: Vec<_> = exposition(&scrape, &wanted, &Mutex::default())
+                .unwrap()
+                .into_pieces()
+                .flatten()
+                .collect();
             let mut text = String::new();
             if encoding == Encoding::Gzip {
-                flate2::read::GzDecoder::new(bytes.as_slice()).read_to_string(&mut text).unwrap();
+                flate2::read::GzDecoder::new(bytes.as_slice())
+                    .read_to_string(&mut text)
+                    .unwrap();
             } else {
                 text = String::from_utf8(bytes).unwrap();
             }
             let lines: Vec<_> = text.lines().collect();
-            assert!(lines[0].starts_with("# HELP aws_transfer_connector_info "), "{text}");
+            assert!(
+                lines[0].starts_with("# HELP aws_transfer_connector_info "),
+                "{text}"
+            );
             assert_eq!(lines[1], "# TYPE aws_transfer_connector_info gauge");
-            assert!(lines[2].starts_with("aws_transfer_connector_info{"), "{text}");
+            assert!(
+                lines[2].starts_with("aws_transfer_connector_info{"),
+                "{text}"
+            );
             assert_eq!(lines[3..], ["# EOF"][..usize::from(kind == OPEN_METRICS)]);
         }
     }
@@ -350,16 +511,38 @@ fn a_filter_leaves_whole_families_out_in_every_format() {
 fn a_plain_body_comes_in_pieces_that_stay_small_and_begin_anywhere() {
     let snapshot = snapshots::many(3_000);
     let own = own();
-    let scrape =
-        Scrape { snapshot: Arc::clone(&snapshot), complete: true, own: &own, started: started(), process: false };
+    let scrape = Scrape {
+        snapshot: Arc::clone(&snapshot),
+        complete: true,
+        own: &own,
+        started: started(),
+        process: false,
+    };
     for kind in [TEXT, OPEN_METRICS, PROTOBUF] {
-        let wanted = Wanted { format: Format { kind, escaping: None }, ..Wanted::everything() };
+        let wanted = Wanted {
+            format: Format {
+                kind,
+                escaping: None,
+            },
+            ..Wanted::everything()
+        };
         let cache = Mutex::default();
-        let pieces: Vec<_> = exposition(&scrape, &wanted, &cache).unwrap().into_pieces().collect();
+        let pieces: Vec<_> = exposition(&scrape, &wanted, &cache)
+            .unwrap()
+            .into_pieces()
+            .collect();
         let (last, others) = pieces.split_last().unwrap();
-        assert!(others.len() > 20 && !last.is_empty(), "{kind:?}: {}", pieces.len());
+        assert!(
+            others.len() > 20 && !last.is_empty(),
+            "{kind:?}: {}",
+            pieces.len()
+        );
         for piece in others {
-            assert!((65_536..67_000).contains(&piece.len()), "{kind:?}: {}", piece.len());
+            assert!(
+                (65_536..67_000).contains(&piece.len()),
+                "{kind:?}: {}",
+                piece.len()
+            );
         }
         let body = pieces.concat();
         if kind == TEXT {
@@ -367,7 +550,9 @@ fn a_plain_body_comes_in_pieces_that_stay_small_and_begin_anywhere() {
         }
         let gzip = rendered(&snapshot, kind, Encoding::Gzip, &cache);
         let mut read = Vec::new();
-        flate2::read::GzDecoder::new(gzip.as_slice()).read_to_end(&mut read).unwrap();
+        flate2::read::GzDecoder::new(gzip.as_slice())
+            .read_to_end(&mut read)
+            .unwrap();
         assert!(read == body, "{kind:?}");
     }
 }

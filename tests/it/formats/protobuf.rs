@@ -53,7 +53,10 @@ fn fields(mut bytes: &[u8]) -> Vec<(u64, Field<'_>)> {
 }
 
 fn all(message: &[u8], number: u64) -> impl Iterator<Item = Field<'_>> {
-    fields(message).into_iter().filter(move |(found, _)| *found == number).map(|(_, field)| field)
+    fields(message)
+        .into_iter()
+        .filter(move |(found, _)| *found == number)
+        .map(|(_, field)| field)
 }
 
 fn bytes(message: &[u8], number: u64) -> Option<&[u8]> {
@@ -79,7 +82,11 @@ fn double(message: &[u8], field: u64) -> f64 {
 }
 
 fn time(message: &[u8]) -> SystemTime {
-    UNIX_EPOCH + Duration::new(number(message, 1), u32::try_from(number(message, 2)).unwrap())
+    UNIX_EPOCH
+        + Duration::new(
+            number(message, 1),
+            u32::try_from(number(message, 2)).unwrap(),
+        )
 }
 
 fn labels(message: &[u8]) -> Vec<(String, String)> {
@@ -107,7 +114,10 @@ fn read(mut bytes_left: &[u8]) -> Read {
         let length = varint(&mut bytes_left);
         let message = take(&mut bytes_left, length);
         let name = string(message, 1);
-        let family = families::ALL.iter().find(|family| family.name == name).unwrap();
+        let family = families::ALL
+            .iter()
+            .find(|family| family.name == name)
+            .unwrap();
         assert_eq!(string(message, 2), family.help);
         assert_eq!(string(message, 5), family.unit().unwrap_or_default());
         let (kind, field) = match family.kind {
@@ -117,7 +127,9 @@ fn read(mut bytes_left: &[u8]) -> Read {
         };
         assert_eq!(number(message, 3), kind, "{name}");
         for metric in all(message, 4) {
-            let Field::Bytes(metric) = metric else { panic!("a number for a metric of {name}") };
+            let Field::Bytes(metric) = metric else {
+                panic!("a number for a metric of {name}")
+            };
             let labels = labels(metric);
             let value = bytes(metric, field).unwrap();
             let key = (name.clone(), labels.clone());
@@ -125,24 +137,35 @@ fn read(mut bytes_left: &[u8]) -> Read {
                 Kind::Gauge => read.series.push((name.clone(), labels, double(value, 1))),
                 Kind::Counter => {
                     read.series.push((name.clone(), labels, double(value, 1)));
-                    read.created.insert(key.clone(), time(bytes(value, 3).unwrap()));
+                    read.created
+                        .insert(key.clone(), time(bytes(value, 3).unwrap()));
                     if let Some(exemplar) = bytes(value, 2) {
-                        let told = (super::protobuf::labels(exemplar), time(bytes(exemplar, 3).unwrap()));
+                        let told = (
+                            super::protobuf::labels(exemplar),
+                            time(bytes(exemplar, 3).unwrap()),
+                        );
                         read.exemplars.insert(key, told);
                     }
                 }
                 Kind::Histogram => {
                     for bucket in all(value, 3) {
-                        let Field::Bytes(bucket) = bucket else { panic!("a number for a bucket") };
+                        let Field::Bytes(bucket) = bucket else {
+                            panic!("a number for a bucket")
+                        };
                         let mut labels = labels.clone();
                         labels.push(("le".into(), double(bucket, 2).to_string()));
                         #[expect(clippy::cast_precision_loss, reason = "small counts")]
-                        read.series.push((format!("{name}_bucket"), labels, number(bucket, 1) as f64));
+                        read.series.push((
+                            format!("{name}_bucket"),
+                            labels,
+                            number(bucket, 1) as f64,
+                        ));
                     }
                     read.created.insert(key, time(bytes(value, 15).unwrap()));
                     #[expect(clippy::cast_precision_loss, reason = "small counts")]
                     let count = number(value, 1) as f64;
-                    read.series.push((format!("{name}_sum"), labels.clone(), double(value, 2)));
+                    read.series
+                        .push((format!("{name}_sum"), labels.clone(), double(value, 2)));
                     read.series.push((format!("{name}_count"), labels, count));
                 }
             }

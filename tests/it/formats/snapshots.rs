@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_transfer_exporter::model::{
-    Account, AccountName, ConnectorLabels, ConnectorTitle, ConnectorView, DOCUMENTED_FAILURE_CODES, FailureCode,
-    FileCounts, FileStatus, Finished, FinishedFiles, Origin, Snapshot, StateCounts, TransferState, TransferView,
+use model::{
+    Account, AccountName, ConnectorLabels, ConnectorTitle, ConnectorView, DOCUMENTED_FAILURE_CODES,
+    FailureCode, FileCounts, FileStatus, Finished, FinishedFiles, Origin, Snapshot, StateCounts,
+    TransferState, TransferView,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -24,7 +25,8 @@ fn time() -> impl Strategy<Value = SystemTime> {
 }
 
 fn code() -> impl Strategy<Value = Option<FailureCode>> {
-    let listed = (0..DOCUMENTED_FAILURE_CODES.len()).prop_map(|n| DOCUMENTED_FAILURE_CODES[n].to_owned());
+    let listed =
+        (0..DOCUMENTED_FAILURE_CODES.len()).prop_map(|n| DOCUMENTED_FAILURE_CODES[n].to_owned());
     prop_oneof![listed, hostile()].prop_map(|code| FailureCode::new(&code))
 }
 
@@ -46,66 +48,102 @@ fn finished() -> impl Strategy<Value = BTreeMap<Finished, FinishedFiles>> {
     let end = prop_oneof![Just(Finished::Completed), code().prop_map(Finished::Failed)];
     let newest = option::of(("[0-9a-zA-Z./-]{1,140}", time()));
     let newest = newest.prop_map(|newest| newest.map(|(id, at)| (id.parse().unwrap(), at)));
-    let seen = (0..u64::from(u32::MAX), newest).prop_map(|(files, newest)| FinishedFiles { files, newest });
+    let seen = (0..u64::from(u32::MAX), newest)
+        .prop_map(|(files, newest)| FinishedFiles { files, newest });
     btree_map(end, seen, 0..5)
 }
 
 fn title() -> impl Strategy<Value = Option<Arc<ConnectorTitle>>> {
     let labels = btree_map("[a-z]{1,5}_x", hostile(), 0..3);
-    option::of((hostile(), labels).prop_map(|(name, labels)| Arc::new(ConnectorTitle { name: name.into(), labels })))
+    option::of((hostile(), labels).prop_map(|(name, labels)| {
+        Arc::new(ConnectorTitle {
+            name: name.into(),
+            labels,
+        })
+    }))
 }
 
 fn view(labels: Arc<ConnectorLabels>) -> impl Strategy<Value = ConnectorView> {
     let times = (option::of(time()), option::of(time()), option::of(time()));
     let states = vec(0..5_usize, 0..5);
-    (title(), time(), option::of(counts()), states, finished(), times).prop_map(
-        move |(title, known_since, files, in_states, finished, (oldest_unfinished, last_completed, last_failed))| {
-            let mut states = StateCounts::default();
-            for state in in_states {
-                states.add(TransferState::ALL[state]);
-            }
-            ConnectorView {
-                labels: Arc::clone(&labels),
+    (
+        title(),
+        time(),
+        option::of(counts()),
+        states,
+        finished(),
+        times,
+    )
+        .prop_map(
+            move |(
                 title,
-                details: None,
                 known_since,
                 files,
-                states,
-                unread: 0,
+                in_states,
                 finished,
-                moved: BTreeMap::new(),
-                operations: BTreeMap::new(),
-                oldest_unfinished,
-                last_completed,
-                last_failed,
-            }
-        },
-    )
+                (oldest_unfinished, last_completed, last_failed),
+            )| {
+                let mut states = StateCounts::default();
+                for state in in_states {
+                    states.add(TransferState::ALL[state]);
+                }
+                ConnectorView {
+                    labels: Arc::clone(&labels),
+                    title,
+                    details: None,
+                    known_since,
+                    files,
+                    states,
+                    unread: 0,
+                    finished,
+                    moved: BTreeMap::new(),
+                    operations: BTreeMap::new(),
+                    oldest_unfinished,
+                    last_completed,
+                    last_failed,
+                }
+            },
+        )
 }
 
 fn row(connectors: Vec<Arc<ConnectorLabels>>) -> impl Strategy<Value = TransferView> {
     let id = "[0-9a-zA-Z./-]{1,40}";
-    (0..connectors.len(), id, option::of(any::<bool>()), option::of(counts())).prop_map(move |(at, id, up, files)| {
-        TransferView {
+    (
+        0..connectors.len(),
+        id,
+        option::of(any::<bool>()),
+        option::of(counts()),
+    )
+        .prop_map(move |(at, id, up, files)| TransferView {
             connector: Arc::clone(&connectors[at]),
             id: id.parse().unwrap(),
             since: UNIX_EPOCH,
             state: TransferState::Running,
             up,
             files,
-        }
-    })
+        })
 }
 
 pub(super) fn labels(n: usize, account: &str) -> Arc<ConnectorLabels> {
-    let account = Arc::new(Account { name: AccountName::new(account), region: "eu-central-1".into() });
-    Arc::new(ConnectorLabels { account, id: connector(n) })
+    let account = Arc::new(Account {
+        name: AccountName::new(account),
+        region: "eu-central-1".into(),
+    });
+    Arc::new(ConnectorLabels {
+        account,
+        id: connector(n),
+    })
 }
 
 /// Any snapshot of up to three connectors, in pages of two rows.
 pub(super) fn snapshots() -> impl Strategy<Value = Arc<Snapshot>> {
-    let connectors = vec(hostile(), 1..4)
-        .prop_map(|accounts| accounts.iter().enumerate().map(|(n, account)| labels(n, account)).collect::<Vec<_>>());
+    let connectors = vec(hostile(), 1..4).prop_map(|accounts| {
+        accounts
+            .iter()
+            .enumerate()
+            .map(|(n, account)| labels(n, account))
+            .collect::<Vec<_>>()
+    });
     let ages = vec(0..1_000_000_u64, 3);
     (connectors, ages, any_counts()).prop_flat_map(|(connectors, ages, (config, folded))| {
         let views: Vec<_> = connectors.iter().cloned().map(view).collect();
@@ -115,7 +153,9 @@ pub(super) fn snapshots() -> impl Strategy<Value = Arc<Snapshot>> {
             Arc::new(Snapshot {
                 connectors: views.chunks(2).map(Arc::from).collect(),
                 transfers: rows.chunks(2).map(Arc::from).collect(),
-                results_ages: ages.map(|(labels, ms)| (Arc::clone(labels), Duration::from_millis(*ms))).collect(),
+                results_ages: ages
+                    .map(|(labels, ms)| (Arc::clone(labels), Duration::from_millis(*ms)))
+                    .collect(),
                 origins: config.map(|n| (Origin::Config, n)).into_iter().collect(),
                 folded_failure_codes: folded,
             })
@@ -129,7 +169,10 @@ fn any_counts() -> impl Strategy<Value = (Option<u64>, u64)> {
 
 /// One connector, of which 7 files are COMPLETED, the newest of them `at` in transfer `id`.
 pub(super) fn with_newest(id: &str, at: SystemTime) -> Arc<Snapshot> {
-    let seen = FinishedFiles { files: 7, newest: Some((id.parse().unwrap(), at)) };
+    let seen = FinishedFiles {
+        files: 7,
+        newest: Some((id.parse().unwrap(), at)),
+    };
     let view = ConnectorView {
         labels: labels(0, "default"),
         title: None,
@@ -145,7 +188,10 @@ pub(super) fn with_newest(id: &str, at: SystemTime) -> Arc<Snapshot> {
         last_completed: None,
         last_failed: None,
     };
-    Arc::new(Snapshot { connectors: vec![Arc::from([view])], ..Snapshot::default() })
+    Arc::new(Snapshot {
+        connectors: vec![Arc::from([view])],
+        ..Snapshot::default()
+    })
 }
 
 /// So many transfers in pages of 512.
@@ -158,8 +204,14 @@ pub(super) fn many(transfers: u32) -> Arc<Snapshot> {
             since: UNIX_EPOCH,
             state: TransferState::Completed,
             up: Some(n % 3 == 0),
-            files: Some(FileCounts { completed: n, ..FileCounts::default() }),
+            files: Some(FileCounts {
+                completed: n,
+                ..FileCounts::default()
+            }),
         })
         .collect();
-    Arc::new(Snapshot { transfers: rows.chunks(512).map(Arc::from).collect(), ..Snapshot::default() })
+    Arc::new(Snapshot {
+        transfers: rows.chunks(512).map(Arc::from).collect(),
+        ..Snapshot::default()
+    })
 }

@@ -39,8 +39,15 @@ pub(crate) struct Seen {
 impl Seen {
     /// A header's value; empty where there is none.
     pub(crate) fn header(&self, name: &str) -> &str {
-        let of = |line: &'_ str| line.split_once(':').is_some_and(|(key, _)| key.eq_ignore_ascii_case(name));
-        self.head.lines().find(|line| of(line)).and_then(|line| line.split_once(": ")).map_or("", |(_, value)| value)
+        let of = |line: &'_ str| {
+            line.split_once(':')
+                .is_some_and(|(key, _)| key.eq_ignore_ascii_case(name))
+        };
+        self.head
+            .lines()
+            .find(|line| of(line))
+            .and_then(|line| line.split_once(": "))
+            .map_or("", |(_, value)| value)
     }
 }
 
@@ -60,7 +67,9 @@ impl Endpoint {
     }
 
     /// The step follows from the request's number and the request.
-    pub(crate) async fn answering(step: impl Fn(usize, &Seen) -> Step + Send + Sync + 'static) -> Self {
+    pub(crate) async fn answering(
+        step: impl Fn(usize, &Seen) -> Step + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -86,12 +95,24 @@ async fn serve(listener: TcpListener, script: Script, seen: Arc<Mutex<Vec<Seen>>
     // Aborts the connections when the endpoint goes.
     let mut connections = tokio::task::JoinSet::new();
     for connection in 0.. {
-        let Ok((stream, _)) = listener.accept().await else { return };
-        connections.spawn(converse(stream, connection, Arc::clone(&script), Arc::clone(&seen)));
+        let Ok((stream, _)) = listener.accept().await else {
+            return;
+        };
+        connections.spawn(converse(
+            stream,
+            connection,
+            Arc::clone(&script),
+            Arc::clone(&seen),
+        ));
     }
 }
 
-async fn converse(mut stream: TcpStream, connection: usize, script: Script, seen: Arc<Mutex<Vec<Seen>>>) {
+async fn converse(
+    mut stream: TcpStream,
+    connection: usize,
+    script: Script,
+    seen: Arc<Mutex<Vec<Seen>>>,
+) {
     while let Some(request) = read_request(&mut stream, connection).await {
         let at = {
             let mut seen = seen.lock().unwrap();
@@ -99,7 +120,8 @@ async fn converse(mut stream: TcpStream, connection: usize, script: Script, seen
             seen.len() - 1
         };
         let step = script(at, &request);
-        let (Step::Answer(bytes) | Step::Close(bytes) | Step::Reset(bytes) | Step::Stall(bytes)) = &step;
+        let (Step::Answer(bytes) | Step::Close(bytes) | Step::Reset(bytes) | Step::Stall(bytes)) =
+            &step;
         if stream.write_all(bytes).await.is_err() {
             return;
         }
@@ -126,7 +148,11 @@ async fn read_request(stream: &mut TcpStream, connection: usize) -> Option<Seen>
         }
     };
     let head = String::from_utf8(bytes[..end].to_vec()).ok()?;
-    let mut seen = Seen { connection, head, body: String::new() };
+    let mut seen = Seen {
+        connection,
+        head,
+        body: String::new(),
+    };
     let length = seen.header("content-length").parse().unwrap_or(0);
     let mut body = bytes.split_off(end);
     while body.len() < length {
@@ -141,7 +167,11 @@ async fn read_request(stream: &mut TcpStream, connection: usize) -> Option<Seen>
 /// A whole HTTP answer.
 pub(crate) fn http(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
-    let mut bytes = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n{headers}\r\n", body.len()).into_bytes();
+    let mut bytes = format!(
+        "HTTP/1.1 {status} X\r\ncontent-length: {}\r\n{headers}\r\n",
+        body.len()
+    )
+    .into_bytes();
     bytes.extend_from_slice(body);
     bytes
 }
@@ -168,15 +198,35 @@ pub(crate) async fn in_bounded_process(
         None => Command::new(&exe),
         Some(files) => {
             let mut shell = Command::new("/bin/sh");
-            shell.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")]).arg(&exe);
+            shell
+                .args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")])
+                .arg(&exe);
             shell
         }
     };
-    child.args([name, "--exact", "--nocapture"]).env_clear().env("HOME", home).env(REPORT, &report);
-    child.env("AWS_EC2_METADATA_DISABLED", "true").envs(variables.iter().copied()).kill_on_drop(true);
-    let ended = child.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).output();
-    let ended = tokio::time::timeout(Duration::from_secs(30), ended).await.unwrap().unwrap();
-    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    child
+        .args([name, "--exact", "--nocapture"])
+        .env_clear()
+        .env("HOME", home)
+        .env(REPORT, &report);
+    child
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .envs(variables.iter().copied())
+        .kill_on_drop(true);
+    let ended = child
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .output();
+    let ended = tokio::time::timeout(Duration::from_secs(30), ended)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        ended.status.success(),
+        "{}",
+        String::from_utf8_lossy(&ended.stderr)
+    );
     std::fs::read_to_string(report).unwrap()
 }
 

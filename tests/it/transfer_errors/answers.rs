@@ -1,18 +1,22 @@
 //! What AWS answers: kinds, shapes and pages.
 
-use aws_transfer_exporter::model::{FailureCode, FileStatus};
-use aws_transfer_exporter::transfer::{ErrorKind, MAX_PAGES, Outcome, ResultsPage, all_file_results};
+use aws_transfer_exporter::transfer::{
+    ErrorKind, MAX_PAGES, Outcome, ResultsPage, all_file_results,
+};
 use futures_util::future::join_all;
+use model::{FailureCode, FileStatus};
 
 use crate::support::{Endpoint, Step, http};
 
-use super::{Account, EMPTY, JSON, assert_kinds, connector, failure, page, plan, sessions, transfer};
+use super::{
+    Account, EMPTY, JSON, assert_kinds, connector, failure, page, plan, sessions, transfer,
+};
 
 #[tokio::test]
 async fn every_error_code_has_its_kind_and_its_attempts() {
     use ErrorKind::{
-        AccessDenied, CredentialsExpired, CredentialsRejected, InternalServiceError, InvalidRequest, NotFound,
-        ServiceUnavailable, Throttled,
+        AccessDenied, CredentialsExpired, CredentialsRejected, InternalServiceError,
+        InvalidRequest, NotFound, ServiceUnavailable, Throttled,
     };
     let codes = [
         (400, "ResourceNotFoundException", NotFound, 1),
@@ -48,7 +52,12 @@ async fn every_error_code_has_its_kind_and_its_attempts() {
         (400, "UnrecognizedClientException", CredentialsRejected, 1),
         (403, "InvalidSignatureException", CredentialsRejected, 1),
         (403, "SignatureDoesNotMatch", CredentialsRejected, 1),
-        (403, "MissingAuthenticationTokenException", CredentialsRejected, 1),
+        (
+            403,
+            "MissingAuthenticationTokenException",
+            CredentialsRejected,
+            1,
+        ),
         (403, "IncompleteSignatureException", CredentialsRejected, 1),
         (400, "SomethingNewException", InvalidRequest, 1),
         (403, "SomethingNewException", AccessDenied, 1),
@@ -58,7 +67,12 @@ async fn every_error_code_has_its_kind_and_its_attempts() {
     ];
     let cases = codes.map(|(status, code, kind, attempts)| {
         let body = format!(r#"{{"__type": "{code}", "Message": "why"}}"#);
-        (format!("{status} {code}"), http(status, JSON, body), kind, attempts)
+        (
+            format!("{status} {code}"),
+            http(status, JSON, body),
+            kind,
+            attempts,
+        )
     });
     assert_kinds(cases.into()).await;
 }
@@ -69,25 +83,98 @@ async fn an_error_is_read_in_every_form_that_aws_sends_it_in() {
     let as_html = "content-type: text/html; charset=utf-8\r\n";
     let named = |header: &str| format!("{JSON}x-amzn-errortype: {header}\r\n");
     let cases = [
-        ("namespace", http(400, JSON, r#"{"__type": "com.amazonaws.transfer#ResourceNotFoundException"}"#)),
-        ("code", http(400, JSON, r#"{"code": "ResourceNotFoundException"}"#)),
-        ("header", http(404, &named("ResourceNotFoundException"), "{}")),
-        ("header with a URL", http(404, &named("ResourceNotFoundException:http://internal.amazon.com/x/"), "{}")),
-        ("header with a namespace", http(404, &named("aws.transfer#ResourceNotFoundException"), "{}")),
-        ("header without a body", http(404, &named("ResourceNotFoundException"), "")),
+        (
+            "namespace",
+            http(
+                400,
+                JSON,
+                r#"{"__type": "com.amazonaws.transfer#ResourceNotFoundException"}"#,
+            ),
+        ),
+        (
+            "code",
+            http(400, JSON, r#"{"code": "ResourceNotFoundException"}"#),
+        ),
+        (
+            "header",
+            http(404, &named("ResourceNotFoundException"), "{}"),
+        ),
+        (
+            "header with a URL",
+            http(
+                404,
+                &named("ResourceNotFoundException:http://internal.amazon.com/x/"),
+                "{}",
+            ),
+        ),
+        (
+            "header with a namespace",
+            http(404, &named("aws.transfer#ResourceNotFoundException"), "{}"),
+        ),
+        (
+            "header without a body",
+            http(404, &named("ResourceNotFoundException"), ""),
+        ),
     ];
-    let mut cases: Vec<_> =
-        cases.into_iter().map(|(name, answer)| (name.to_owned(), answer, ErrorKind::NotFound, 1)).collect();
+    let mut cases: Vec<_> = cases
+        .into_iter()
+        .map(|(name, answer)| (name.to_owned(), answer, ErrorKind::NotFound, 1))
+        .collect();
     cases.extend([
-        ("HTML of a proxy".into(), http(502, as_html, html), ErrorKind::HtmlPage, 3),
-        ("HTML of a firewall".into(), http(403, as_html, html), ErrorKind::HtmlPage, 1),
-        ("HTML of a captive portal".into(), http(200, as_html, html), ErrorKind::HtmlPage, 1),
-        ("HTML in disguise".into(), http(200, JSON, format!("\n {html}")), ErrorKind::HtmlPage, 1),
-        ("a redirect".into(), http(302, "location: http://127.0.0.1:1/\r\n", ""), ErrorKind::Mistyped, 1),
-        ("an empty 500".into(), http(500, JSON, ""), ErrorKind::InternalServiceError, 3),
-        ("an empty 503".into(), http(503, "", ""), ErrorKind::ServiceUnavailable, 3),
-        ("an empty 403".into(), http(403, "", ""), ErrorKind::AccessDenied, 1),
-        ("no JSON in a 400".into(), http(400, JSON, "no"), ErrorKind::InvalidRequest, 1),
+        (
+            "HTML of a proxy".into(),
+            http(502, as_html, html),
+            ErrorKind::HtmlPage,
+            3,
+        ),
+        (
+            "HTML of a firewall".into(),
+            http(403, as_html, html),
+            ErrorKind::HtmlPage,
+            1,
+        ),
+        (
+            "HTML of a captive portal".into(),
+            http(200, as_html, html),
+            ErrorKind::HtmlPage,
+            1,
+        ),
+        (
+            "HTML in disguise".into(),
+            http(200, JSON, format!("\n {html}")),
+            ErrorKind::HtmlPage,
+            1,
+        ),
+        (
+            "a redirect".into(),
+            http(302, "location: http://127.0.0.1:1/\r\n", ""),
+            ErrorKind::Mistyped,
+            1,
+        ),
+        (
+            "an empty 500".into(),
+            http(500, JSON, ""),
+            ErrorKind::InternalServiceError,
+            3,
+        ),
+        (
+            "an empty 503".into(),
+            http(503, "", ""),
+            ErrorKind::ServiceUnavailable,
+            3,
+        ),
+        (
+            "an empty 403".into(),
+            http(403, "", ""),
+            ErrorKind::AccessDenied,
+            1,
+        ),
+        (
+            "no JSON in a 400".into(),
+            http(400, JSON, "no"),
+            ErrorKind::InvalidRequest,
+            1,
+        ),
     ]);
     assert_kinds(cases).await;
 }
@@ -95,17 +182,24 @@ async fn an_error_is_read_in_every_form_that_aws_sends_it_in() {
 #[tokio::test]
 async fn the_detail_repeats_the_message_in_either_spelling() {
     for member in ["Message", "message"] {
-        let body = format!(r#"{{"__type": "InvalidRequestException", "{member}": "no such page"}}"#);
+        let body =
+            format!(r#"{{"__type": "InvalidRequestException", "{member}": "no such page"}}"#);
         let (error, _) = failure(member, [Step::Answer(http(400, JSON, body))]).await;
         assert_eq!(error.detail, "InvalidRequestException: no such page");
     }
     let page = http(403, "content-type: text/html\r\n", "<html>");
-    assert_eq!(failure("page", [Step::Answer(page)]).await.0.detail, "HTTP status 403");
+    assert_eq!(
+        failure("page", [Step::Answer(page)]).await.0.detail,
+        "HTTP status 403"
+    );
 }
 
 #[tokio::test]
 async fn a_long_message_is_cut() {
-    let body = format!(r#"{{"__type": "InvalidRequestException", "Message": "{}"}}"#, "\u{e4}".repeat(500_000));
+    let body = format!(
+        r#"{{"__type": "InvalidRequestException", "Message": "{}"}}"#,
+        "\u{e4}".repeat(500_000)
+    );
     let (error, _) = failure("long", [Step::Answer(http(400, JSON, body))]).await;
     assert!(error.to_string().chars().count() < 400, "{error}");
     let body = format!(r#"{{"__type": "{}"}}"#, "X".repeat(1_000_000));
@@ -152,16 +246,23 @@ async fn a_mistyped_answer_is_neither_an_empty_list_nor_a_half_one() {
         with(r#"{"FilePath": "/b", "StatusCode": ""}"#),
         with(r#"{"FilePath": "/b", "StatusCode": "FAILED", "FailureCode": 7}"#),
         with(r#"{"FilePath": "/b", "StatusCode": "FAILED", "FailureMessage": {}}"#),
-        b"{\"FileTransferResults\": [{\"FilePath\": \"/\xff\", \"StatusCode\": \"COMPLETED\"}]}".to_vec(),
+        b"{\"FileTransferResults\": [{\"FilePath\": \"/\xff\", \"StatusCode\": \"COMPLETED\"}]}"
+            .to_vec(),
         b"{\"FileTransferResults\": [], \"Other\": \"\xc3\"}".to_vec(),
-        "{\"FileTransferResults\": []}".encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        "{\"FileTransferResults\": []}"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect(),
     ];
     let checks = bodies.into_iter().map(|body| async move {
         let name = String::from_utf8_lossy(&body).into_owned();
         let (error, outcomes) = failure(&name, [Step::Answer(http(200, JSON, &body))]).await;
         assert_eq!(error.kind, ErrorKind::Mistyped, "{name}: {error}");
         assert_eq!(outcomes, [Outcome::Malformed], "{name}");
-        assert!(!error.detail.is_empty() && !error.detail.contains("COMPLETED"), "{name}: {error}");
+        assert!(
+            !error.detail.is_empty() && !error.detail.contains("COMPLETED"),
+            "{name}: {error}"
+        );
     });
     join_all(checks).await;
 }
@@ -179,7 +280,12 @@ async fn members_that_the_model_does_not_know_are_ignored() {
         .iter()
         .map(|file| {
             let code = file.failure_code.as_ref().map(FailureCode::as_str);
-            (file.path.as_str(), file.status.as_str(), code, file.failure_message.as_deref())
+            (
+                file.path.as_str(),
+                file.status.as_str(),
+                code,
+                file.failure_message.as_deref(),
+            )
         })
         .collect();
     let expected = [
@@ -192,7 +298,9 @@ async fn members_that_the_model_does_not_know_are_ignored() {
 
 #[tokio::test]
 async fn an_unknown_status_keeps_its_own_name_and_its_file_unfinished() {
-    let page = page(r#"{"FileTransferResults": [{"FilePath": "/a", "StatusCode": "Completed"}]}"#).await.unwrap();
+    let page = page(r#"{"FileTransferResults": [{"FilePath": "/a", "StatusCode": "Completed"}]}"#)
+        .await
+        .unwrap();
     assert_eq!(page.files[0].status, FileStatus::Other("Completed".into()));
     assert!(!page.files[0].status.is_finished());
 }
@@ -204,14 +312,22 @@ async fn paths_come_through_exactly() {
         {"FilePath": "/bücher/📦", "StatusCode": "QUEUED"}]}"#;
     let page = page(body).await.unwrap();
     let paths: Vec<_> = page.files.iter().map(|file| file.path.as_str()).collect();
-    assert_eq!(paths, ["/b\u{fc}cher/\u{1f4e6} \"q\"\\/\t.csv", "/b\u{fc}cher/\u{1f4e6}"]);
+    assert_eq!(
+        paths,
+        [
+            "/b\u{fc}cher/\u{1f4e6} \"q\"\\/\t.csv",
+            "/b\u{fc}cher/\u{1f4e6}"
+        ]
+    );
 }
 
 #[tokio::test]
 async fn an_empty_list_is_an_answer_and_an_empty_token_ends_the_pages() {
-    for body in
-        [EMPTY, r#"{"FileTransferResults": [], "NextToken": ""}"#, r#"{"FileTransferResults":[],"NextToken":null}"#]
-    {
+    for body in [
+        EMPTY,
+        r#"{"FileTransferResults": [], "NextToken": ""}"#,
+        r#"{"FileTransferResults":[],"NextToken":null}"#,
+    ] {
         assert_eq!(page(body).await, Ok(ResultsPage::default()), "{body}");
     }
 }
@@ -219,31 +335,57 @@ async fn an_empty_list_is_an_answer_and_an_empty_token_ends_the_pages() {
 #[tokio::test]
 async fn every_page_is_asked_for_by_the_token_before_it() {
     let endpoint = Endpoint::answering(|at, _| {
-        let next = if at < 2 { format!(r#", "NextToken": "t/{at}=\"""#) } else { String::new() };
+        let next = if at < 2 {
+            format!(r#", "NextToken": "t/{at}=\"""#)
+        } else {
+            String::new()
+        };
         let file = format!(r#"{{"FilePath": "/{at}", "StatusCode": "QUEUED"}}"#);
-        Step::Answer(http(200, JSON, format!(r#"{{"FileTransferResults": [{file}]{next}}}"#)))
+        Step::Answer(http(
+            200,
+            JSON,
+            format!(r#"{{"FileTransferResults": [{file}]{next}}}"#),
+        ))
     })
     .await;
     let account = Account::open(&sessions(), &plan("pages", &endpoint.url)).await;
-    let files = all_file_results(&account.api, &connector(), &transfer()).await.unwrap();
-    assert_eq!(files.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(), ["/0", "/1", "/2"]);
+    let files = all_file_results(&account.api, &connector(), &transfer())
+        .await
+        .unwrap();
+    assert_eq!(
+        files
+            .iter()
+            .map(|file| file.path.as_str())
+            .collect::<Vec<_>>(),
+        ["/0", "/1", "/2"]
+    );
     let bodies: Vec<_> = endpoint.seen().into_iter().map(|seen| seen.body).collect();
     let first = r#"{"ConnectorId":"c-0123456789abcdef0","TransferId":"t-1""#;
-    let expected = ["", r#","NextToken":"t/0=\"""#, r#","NextToken":"t/1=\"""#].map(|rest| format!("{first}{rest}}}"));
+    let expected = ["", r#","NextToken":"t/0=\"""#, r#","NextToken":"t/1=\"""#]
+        .map(|rest| format!("{first}{rest}}}"));
     assert_eq!(bodies, expected);
     assert_eq!(account.told.outcomes(), [Outcome::Ok; 3]);
 }
 
 #[tokio::test]
 async fn a_repeated_token_and_a_thousand_and_first_page_are_errors() {
-    for (same, kind, pages) in [(true, ErrorKind::RepeatedToken, 2), (false, ErrorKind::TooManyPages, MAX_PAGES)] {
+    for (same, kind, pages) in [
+        (true, ErrorKind::RepeatedToken, 2),
+        (false, ErrorKind::TooManyPages, MAX_PAGES),
+    ] {
         let endpoint = Endpoint::answering(move |at, _| {
             let token = if same { 0 } else { at };
-            Step::Answer(http(200, JSON, format!(r#"{{"FileTransferResults": [], "NextToken": "{token}"}}"#)))
+            Step::Answer(http(
+                200,
+                JSON,
+                format!(r#"{{"FileTransferResults": [], "NextToken": "{token}"}}"#),
+            ))
         })
         .await;
         let account = Account::open(&sessions(), &plan("loop", &endpoint.url)).await;
-        let error = all_file_results(&account.api, &connector(), &transfer()).await.unwrap_err();
+        let error = all_file_results(&account.api, &connector(), &transfer())
+            .await
+            .unwrap_err();
         assert_eq!((error.kind, endpoint.seen().len()), (kind, pages));
     }
 }
@@ -252,9 +394,14 @@ async fn a_repeated_token_and_a_thousand_and_first_page_are_errors() {
 async fn a_page_that_fails_leaves_no_half_a_transfer() {
     let first = r#"{"FileTransferResults": [{"FilePath": "/a", "StatusCode": "QUEUED"}], "NextToken": "n"}"#;
     let gone = r#"{"__type": "ResourceNotFoundException", "Message": "expired"}"#;
-    let steps = [Step::Answer(http(200, JSON, first)), Step::Answer(http(400, JSON, gone))];
+    let steps = [
+        Step::Answer(http(200, JSON, first)),
+        Step::Answer(http(400, JSON, gone)),
+    ];
     let endpoint = Endpoint::scripted(steps).await;
     let account = Account::open(&sessions(), &plan("half", &endpoint.url)).await;
-    let error = all_file_results(&account.api, &connector(), &transfer()).await.unwrap_err();
+    let error = all_file_results(&account.api, &connector(), &transfer())
+        .await
+        .unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound);
 }

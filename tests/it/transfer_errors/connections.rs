@@ -14,21 +14,53 @@ use super::{Account, EMPTY, JSON, Log, SECRET, STATIC, failure, plan, role_plan,
 
 #[tokio::test]
 async fn a_broken_connection_is_told_by_where_it_broke() {
-    let answer = http(200, JSON, r#"{"FileTransferResults": [{"FilePath": "/a", "StatusCode": "QUEUED"}]}"#);
+    let answer = http(
+        200,
+        JSON,
+        r#"{"FileTransferResults": [{"FilePath": "/a", "StatusCode": "QUEUED"}]}"#,
+    );
     let refused = http(400, JSON, r#"{"__type": "ResourceNotFoundException"}"#);
     let cut = answer[..answer.len() - 9].to_vec();
     let chunked =
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1b\r\n{\"FileTransferResults\": []}\r\n".to_vec();
     let whole_chunked = [chunked.as_slice(), b"0\r\n\r\n"].concat();
     let cases = [
-        ("cut by length", Step::Close(cut.clone()), ErrorKind::Truncated),
-        ("cut between chunks", Step::Close(chunked.clone()), ErrorKind::Truncated),
-        ("cut in a chunk", Step::Close(chunked[..60].to_vec()), ErrorKind::Truncated),
+        (
+            "cut by length",
+            Step::Close(cut.clone()),
+            ErrorKind::Truncated,
+        ),
+        (
+            "cut between chunks",
+            Step::Close(chunked.clone()),
+            ErrorKind::Truncated,
+        ),
+        (
+            "cut in a chunk",
+            Step::Close(chunked[..60].to_vec()),
+            ErrorKind::Truncated,
+        ),
         ("reset in the body", Step::Reset(cut), ErrorKind::Truncated),
-        ("an error cut short", Step::Close(refused[..refused.len() - 5].to_vec()), ErrorKind::Truncated),
-        ("reset before the answer", Step::Reset(Vec::new()), ErrorKind::Network),
-        ("closed before the answer", Step::Close(Vec::new()), ErrorKind::Network),
-        ("closed in the head", Step::Close(answer[..20].to_vec()), ErrorKind::Network),
+        (
+            "an error cut short",
+            Step::Close(refused[..refused.len() - 5].to_vec()),
+            ErrorKind::Truncated,
+        ),
+        (
+            "reset before the answer",
+            Step::Reset(Vec::new()),
+            ErrorKind::Network,
+        ),
+        (
+            "closed before the answer",
+            Step::Close(Vec::new()),
+            ErrorKind::Network,
+        ),
+        (
+            "closed in the head",
+            Step::Close(answer[..20].to_vec()),
+            ErrorKind::Network,
+        ),
     ];
     let checks = cases.into_iter().map(|(name, step, kind)| async move {
         let (error, outcomes) = failure(name, [step]).await;
@@ -37,39 +69,64 @@ async fn a_broken_connection_is_told_by_where_it_broke() {
         assert!(!error.detail.is_empty(), "{name}");
     });
     join_all(checks).await;
-    assert_eq!(page_of(Step::Answer(whole_chunked)).await, Ok(ResultsPage::default()));
+    assert_eq!(
+        page_of(Step::Answer(whole_chunked)).await,
+        Ok(ResultsPage::default())
+    );
 }
 
 #[tokio::test]
 async fn an_answer_is_read_up_to_four_mebibytes() {
     let file = r#"{"FilePath": "/a", "StatusCode": "QUEUED"}"#;
     let of = |files: usize| {
-        let body = format!(r#"{{"FileTransferResults": [{}{file}]}}"#, format!("{file},").repeat(files - 1));
+        let body = format!(
+            r#"{{"FileTransferResults": [{}{file}]}}"#,
+            format!("{file},").repeat(files - 1)
+        );
         Step::Answer(http(200, JSON, body))
     };
     let largest = (4 << 20) / (file.len() + 1) - 1;
-    assert_eq!(page_of(of(largest)).await.map(|page| page.files.len()), Ok(largest));
+    assert_eq!(
+        page_of(of(largest)).await.map(|page| page.files.len()),
+        Ok(largest)
+    );
     let (error, outcomes) = failure("oversized", [of(largest + 1_000)]).await;
     assert_eq!(error.kind, ErrorKind::Oversized, "{error}");
-    assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Malformed), "{outcomes:?}");
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| *outcome == Outcome::Malformed),
+        "{outcomes:?}"
+    );
 }
 
 async fn page_of(step: Step) -> Result<ResultsPage, TransferError> {
     let endpoint = Endpoint::scripted([step]).await;
-    Account::open(&sessions(), &plan("page of", &endpoint.url)).await.page().await
+    Account::open(&sessions(), &plan("page of", &endpoint.url))
+        .await
+        .page()
+        .await
 }
 
 #[tokio::test]
 async fn an_answer_that_is_no_http_is_malformed_or_a_broken_connection() {
-    let (error, outcomes) = failure("SSH", [Step::Close(b"SSH-2.0-OpenSSH_9.9\r\n".to_vec())]).await;
+    let (error, outcomes) =
+        failure("SSH", [Step::Close(b"SSH-2.0-OpenSSH_9.9\r\n".to_vec())]).await;
     assert_eq!(error.kind, ErrorKind::Network, "{error}");
-    assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Network), "{outcomes:?}");
+    assert!(
+        outcomes.iter().all(|outcome| *outcome == Outcome::Network),
+        "{outcomes:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_failure_that_passes_is_retried_into_an_answer() {
     let unavailable = http(503, JSON, r#"{"__type": "ServiceUnavailableException"}"#);
-    let endpoint = Endpoint::scripted([Step::Answer(unavailable), Step::Answer(http(200, JSON, EMPTY))]).await;
+    let endpoint = Endpoint::scripted([
+        Step::Answer(unavailable),
+        Step::Answer(http(200, JSON, EMPTY)),
+    ])
+    .await;
     let account = Account::open(&sessions(), &plan("passes", &endpoint.url)).await;
     assert_eq!(account.page().await, Ok(ResultsPage::default()));
     assert_eq!(account.told.outcomes(), [Outcome::ServerError, Outcome::Ok]);
@@ -79,14 +136,33 @@ async fn a_failure_that_passes_is_retried_into_an_answer() {
 #[tokio::test]
 async fn a_throttled_attempt_is_retried_no_sooner_than_the_answer_asks() {
     let body = r#"{"__type": "ThrottlingException", "RetryAfterSeconds": "1"}"#;
-    let by_header = http(400, &format!("{JSON}retry-after: 1\r\n"), r#"{"__type": "ThrottlingException"}"#);
+    let by_header = http(
+        400,
+        &format!("{JSON}retry-after: 1\r\n"),
+        r#"{"__type": "ThrottlingException"}"#,
+    );
     for throttled in [http(400, JSON, body), by_header] {
-        let endpoint = Endpoint::scripted([Step::Answer(throttled), Step::Answer(http(200, JSON, EMPTY))]).await;
+        let endpoint = Endpoint::scripted([
+            Step::Answer(throttled),
+            Step::Answer(http(200, JSON, EMPTY)),
+        ])
+        .await;
         let account = Account::open(&sessions(), &plan("throttled", &endpoint.url)).await;
         let start = Instant::now();
         assert_eq!(account.page().await, Ok(ResultsPage::default()));
-        assert!(start.elapsed() >= Duration::from_secs(1), "{:?}", start.elapsed());
-        let asked: Vec<_> = account.told.ended.lock().unwrap().iter().map(|attempt| attempt.retry_after).collect();
+        assert!(
+            start.elapsed() >= Duration::from_secs(1),
+            "{:?}",
+            start.elapsed()
+        );
+        let asked: Vec<_> = account
+            .told
+            .ended
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|attempt| attempt.retry_after)
+            .collect();
         assert_eq!(asked, [Some(Duration::from_secs(1)), None]);
     }
 }
@@ -95,12 +171,18 @@ async fn a_throttled_attempt_is_retried_no_sooner_than_the_answer_asks() {
 async fn an_attempt_that_asks_for_a_long_pause_is_not_retried() {
     let body = r#"{"__type": "ThrottlingException", "RetryAfterSeconds": "60"}"#;
     let (error, outcomes) = failure("long pause", [Step::Answer(http(400, JSON, body))]).await;
-    assert_eq!((error.kind, outcomes), (ErrorKind::Throttled, vec![Outcome::Throttled]));
+    assert_eq!(
+        (error.kind, outcomes),
+        (ErrorKind::Throttled, vec![Outcome::Throttled])
+    );
 }
 
 #[tokio::test]
 async fn a_refused_connection_is_a_network_error() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let account = Account::open(&sessions(), &plan("refused", &format!("http://{free}"))).await;
     let error = account.page().await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Network);
@@ -112,12 +194,17 @@ async fn a_refused_connection_is_a_network_error() {
 async fn no_connection_in_time_is_a_connect_time_out() {
     // The queue of connections that wait to be accepted is full: a further one gets no answer.
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    socket
+        .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+        .unwrap();
     socket.listen(0).unwrap();
     let address = socket.local_addr().unwrap().as_socket().unwrap();
     let mut queued = Vec::new();
-    while let Ok(Ok(stream)) =
-        tokio::time::timeout(Duration::from_millis(200), tokio::net::TcpStream::connect(address)).await
+    while let Ok(Ok(stream)) = tokio::time::timeout(
+        Duration::from_millis(200),
+        tokio::net::TcpStream::connect(address),
+    )
+    .await
     {
         queued.push(stream);
         assert!(queued.len() < 1_000, "the queue never fills");
@@ -129,7 +216,10 @@ async fn no_connection_in_time_is_a_connect_time_out() {
     };
     let sessions = Sessions::new(time_outs, Some(STATIC));
     let account = Account::open(&sessions, &plan("connect", &format!("http://{address}"))).await;
-    assert_eq!(account.page().await.unwrap_err().kind, ErrorKind::ConnectTimeout);
+    assert_eq!(
+        account.page().await.unwrap_err().kind,
+        ErrorKind::ConnectTimeout
+    );
     assert_eq!(account.told.outcomes(), [Outcome::Timeout; 3]);
 }
 
@@ -145,11 +235,26 @@ async fn a_stalled_answer_times_out_wherever_it_stalls() {
         let step = Step::Stall(whole[..sent].to_vec());
         async move {
             let endpoint = Endpoint::scripted([step]).await;
-            let account = Account::open(&Sessions::new(time_outs, Some(STATIC)), &plan("stall", &endpoint.url)).await;
-            assert_eq!(account.page().await.unwrap_err().kind, ErrorKind::Timeout, "after {sent} bytes");
-            assert_eq!(account.told.outcomes(), [Outcome::Timeout; 3], "after {sent} bytes");
+            let account = Account::open(
+                &Sessions::new(time_outs, Some(STATIC)),
+                &plan("stall", &endpoint.url),
+            )
+            .await;
+            assert_eq!(
+                account.page().await.unwrap_err().kind,
+                ErrorKind::Timeout,
+                "after {sent} bytes"
+            );
+            assert_eq!(
+                account.told.outcomes(),
+                [Outcome::Timeout; 3],
+                "after {sent} bytes"
+            );
             for attempt in account.told.ended.lock().unwrap().iter() {
-                assert!(attempt.duration <= Duration::from_millis(400), "after {sent} bytes: {attempt:?}");
+                assert!(
+                    attempt.duration <= Duration::from_millis(400),
+                    "after {sent} bytes: {attempt:?}"
+                );
             }
         }
     });
@@ -164,10 +269,18 @@ async fn a_call_does_not_outlive_its_time_out_and_its_last_attempt_is_counted() 
         attempt: Duration::from_millis(400),
         operation: Duration::from_millis(300),
     };
-    let account = Account::open(&Sessions::new(time_outs, Some(STATIC)), &plan("operation", &endpoint.url)).await;
+    let account = Account::open(
+        &Sessions::new(time_outs, Some(STATIC)),
+        &plan("operation", &endpoint.url),
+    )
+    .await;
     let start = Instant::now();
     assert_eq!(account.page().await.unwrap_err().kind, ErrorKind::Timeout);
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        start.elapsed()
+    );
     assert_eq!(account.told.outcomes(), [Outcome::Timeout]);
 }
 
@@ -186,7 +299,10 @@ async fn one_accounts_failures_leave_the_retries_of_another_alone() {
     let sessions = sessions();
     let failing = Account::open(&sessions, &plan("failing", &endpoint.url)).await;
     join_all((0..80).map(|_| failing.page())).await;
-    assert!(failing.told.outcomes().len() < 3 * 80, "the account has used up its retries");
+    assert!(
+        failing.told.outcomes().len() < 3 * 80,
+        "the account has used up its retries"
+    );
     let other = Account::open(&sessions, &plan("other", &endpoint.url)).await;
     assert!(other.page().await.is_err());
     assert_eq!(other.told.outcomes(), [Outcome::ServerError; 3]);
@@ -201,7 +317,12 @@ async fn an_error_never_repeats_what_was_signed() {
             Step::Answer(http(403, JSON, body))
         }
     };
-    for code in ["IncompleteSignatureException", "InvalidSignatureException", "AccessDeniedException", "NewException"] {
+    for code in [
+        "IncompleteSignatureException",
+        "InvalidSignatureException",
+        "AccessDeniedException",
+        "NewException",
+    ] {
         let endpoint = Endpoint::answering(echo(code)).await;
         let account = Account::open(&sessions(), &plan(code, &endpoint.url)).await;
         let error = account.page().await.unwrap_err();
@@ -209,7 +330,10 @@ async fn an_error_never_repeats_what_was_signed() {
         let authorization = endpoint.seen()[0].header("authorization").to_owned();
         let signature = authorization.rsplit_once('=').unwrap().1;
         assert_eq!(signature.len(), 64);
-        assert!(!text.contains(signature) && !text.contains(SECRET), "{text}");
+        assert!(
+            !text.contains(signature) && !text.contains(SECRET),
+            "{text}"
+        );
         assert!(error.detail.starts_with(code), "{text}");
     }
 }
@@ -217,15 +341,25 @@ async fn an_error_never_repeats_what_was_signed() {
 #[tokio::test]
 async fn opening_a_session_and_calling_warns_of_nothing() {
     let log = Arc::new(Mutex::new(Vec::new()));
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_ansi(false);
-    let _guard = tracing::subscriber::set_default(subscriber.with_writer(Log(Arc::clone(&log))).finish());
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_ansi(false);
+    let _guard =
+        tracing::subscriber::set_default(subscriber.with_writer(Log(Arc::clone(&log))).finish());
     tracing::warn!("the log is read");
     let endpoint = Endpoint::scripted([Step::Answer(http(200, JSON, EMPTY))]).await;
     let role = role_plan(&endpoint.url);
     for plan in [plan("quiet", &endpoint.url), role] {
         sessions().open(&plan).await.unwrap();
     }
-    Account::open(&sessions(), &plan("quiet", &endpoint.url)).await.page().await.unwrap();
+    Account::open(&sessions(), &plan("quiet", &endpoint.url))
+        .await
+        .page()
+        .await
+        .unwrap();
     let log = String::from_utf8(log.lock().unwrap().clone()).unwrap();
-    assert!(log.lines().count() == 1 && log.contains("the log is read"), "{log}");
+    assert!(
+        log.lines().count() == 1 && log.contains("the log is read"),
+        "{log}"
+    );
 }

@@ -10,21 +10,24 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_transfer_exporter::config::{AccountPlan, AssumeRole, Secret};
-use aws_transfer_exporter::model::{AccountName, Clock, ConnectorId, Now, TransferId};
 use aws_transfer_exporter::transfer::sdk::SdkTransfer;
 use aws_transfer_exporter::transfer::session::{Sessions, StaticCredentials, TimeOuts};
 use aws_transfer_exporter::transfer::{
-    Attempt, AttemptObserver, ErrorKind, Operation, Outcome, ResultsPage, TransferApi, TransferError,
+    Attempt, AttemptObserver, ErrorKind, Operation, Outcome, ResultsPage, TransferApi,
+    TransferError,
 };
 use futures_util::future::join_all;
+use model::{AccountName, Clock, ConnectorId, Now, TransferId};
 
 use crate::support::{Endpoint, Step, http};
 
 pub(super) const SECRET: &str = "canary-secret-access-key";
 pub(super) const TEMPORARY_SECRET: &str = "canary-temporary-secret";
 pub(super) const TOKEN: &str = "canary-session-token";
-pub(super) const STATIC: StaticCredentials =
-    StaticCredentials { access_key_id: "AKIDSTATIC", secret_access_key: SECRET };
+pub(super) const STATIC: StaticCredentials = StaticCredentials {
+    access_key_id: "AKIDSTATIC",
+    secret_access_key: SECRET,
+};
 pub(super) const JSON: &str = "content-type: application/x-amz-json-1.1\r\n";
 pub(super) const EMPTY: &str = r#"{"FileTransferResults": []}"#;
 
@@ -60,7 +63,12 @@ pub(super) struct Recorder {
 
 impl Recorder {
     fn outcomes(&self) -> Vec<Outcome> {
-        self.ended.lock().unwrap().iter().map(|attempt| attempt.outcome).collect()
+        self.ended
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|attempt| attempt.outcome)
+            .collect()
     }
 }
 
@@ -85,16 +93,24 @@ impl Account {
         let session = sessions.open(plan).await.unwrap();
         let told = Arc::<Recorder>::default();
         let observer: Arc<dyn AttemptObserver> = told.clone();
-        Self { api: SdkTransfer::new(session.config, observer, clock()), told }
+        Self {
+            api: SdkTransfer::new(session.config, observer, clock()),
+            told,
+        }
     }
 
     async fn page(&self) -> Result<ResultsPage, TransferError> {
-        self.api.file_results_page(&connector(), &transfer(), None).await
+        self.api
+            .file_results_page(&connector(), &transfer(), None)
+            .await
     }
 }
 
 pub(super) fn clock() -> Arc<dyn Clock> {
-    Arc::new(|| Now { instant: Instant::now(), wall: SystemTime::now() })
+    Arc::new(|| Now {
+        instant: Instant::now(),
+        wall: SystemTime::now(),
+    })
 }
 
 pub(super) fn connector() -> ConnectorId {
@@ -119,36 +135,64 @@ pub(super) fn sessions() -> Sessions {
 }
 
 /// Kind, outcomes of the attempts, and detail of a call to an endpoint that follows `steps`.
-pub(super) async fn failure(name: &str, steps: impl Into<Vec<Step>>) -> (TransferError, Vec<Outcome>) {
+pub(super) async fn failure(
+    name: &str,
+    steps: impl Into<Vec<Step>>,
+) -> (TransferError, Vec<Outcome>) {
     let endpoint = Endpoint::scripted(steps).await;
     let account = Account::open(&sessions(), &plan(name, &endpoint.url)).await;
     let error = account.page().await.expect_err(name);
     let retries: Vec<_> = account.told.started.lock().unwrap().clone();
-    assert_eq!(retries.len(), account.told.outcomes().len(), "{name}: every attempt that started has ended");
-    assert!(retries.iter().enumerate().all(|(at, retry)| *retry == (at > 0)), "{name}: {retries:?}");
-    assert_eq!(endpoint.seen().len(), retries.len(), "{name}: the endpoint saw what was counted");
+    assert_eq!(
+        retries.len(),
+        account.told.outcomes().len(),
+        "{name}: every attempt that started has ended"
+    );
+    assert!(
+        retries
+            .iter()
+            .enumerate()
+            .all(|(at, retry)| *retry == (at > 0)),
+        "{name}: {retries:?}"
+    );
+    assert_eq!(
+        endpoint.seen().len(),
+        retries.len(),
+        "{name}: the endpoint saw what was counted"
+    );
     (error, account.told.outcomes())
 }
 
 pub(super) async fn page(body: impl AsRef<[u8]>) -> Result<ResultsPage, TransferError> {
     let endpoint = Endpoint::scripted([Step::Answer(http(200, JSON, body))]).await;
-    Account::open(&sessions(), &plan("page", &endpoint.url)).await.page().await
+    Account::open(&sessions(), &plan("page", &endpoint.url))
+        .await
+        .page()
+        .await
 }
 
 /// Checks many cases at once, since the pauses before retries are most of their time.
 pub(super) async fn assert_kinds(cases: Vec<(String, Vec<u8>, ErrorKind, usize)>) {
-    let checks = cases.into_iter().map(|(name, answer, kind, attempts)| async move {
-        let (error, outcomes) = failure(&name, [Step::Answer(answer)]).await;
-        assert_eq!(error.kind, kind, "{name}: {error}");
-        assert_eq!(outcomes, vec![kind.outcome(); attempts], "{name}: {error}");
-    });
+    let checks = cases
+        .into_iter()
+        .map(|(name, answer, kind, attempts)| async move {
+            let (error, outcomes) = failure(&name, [Step::Answer(answer)]).await;
+            assert_eq!(error.kind, kind, "{name}: {error}");
+            assert_eq!(outcomes, vec![kind.outcome(); attempts], "{name}: {error}");
+        });
     join_all(checks).await;
 }
 
 pub(super) const ROLE: &str = "arn:aws:iam::123456789012:role/transfer-read";
 
 pub(super) fn role_plan(url: &str) -> AccountPlan {
-    let assume_role =
-        AssumeRole { role_arn: ROLE.into(), external_id: Some(Secret::new("ext/1")), session_name: "watcher".into() };
-    AccountPlan { assume_role: Some(assume_role), ..plan("role", url) }
+    let assume_role = AssumeRole {
+        role_arn: ROLE.into(),
+        external_id: Some(Secret::new("ext/1")),
+        session_name: "watcher".into(),
+    };
+    AccountPlan {
+        assume_role: Some(assume_role),
+        ..plan("role", url)
+    }
 }

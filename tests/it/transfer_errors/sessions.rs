@@ -7,23 +7,32 @@ use aws_smithy_http_client::test_util::capture_request;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_transfer_exporter::config::AccountPlan;
 use aws_transfer_exporter::transfer::sdk::SdkTransfer;
-use aws_transfer_exporter::transfer::session::{SessionError, Sessions, StaticCredentials, TimeOuts};
+use aws_transfer_exporter::transfer::session::{
+    SessionError, Sessions, StaticCredentials, TimeOuts,
+};
 use aws_transfer_exporter::transfer::{ErrorKind, TransferApi};
 use futures_util::future::join_all;
 
 use crate::support::{Endpoint, Step, http, in_process, is_in_process, report};
 
 use super::{
-    Account, EMPTY, JSON, ROLE, Recorder, SECRET, STATIC, TEMPORARY_SECRET, TOKEN, clock, connector, plan, role_plan,
-    sessions, transfer,
+    Account, EMPTY, JSON, ROLE, Recorder, SECRET, STATIC, TEMPORARY_SECRET, TOKEN, clock,
+    connector, plan, role_plan, sessions, transfer,
 };
 
 #[tokio::test]
 async fn a_region_that_cannot_be_is_an_invalid_request_without_an_attempt() {
-    let plan = AccountPlan { region: Some("no region".into()), ..AccountPlan::default() };
+    let plan = AccountPlan {
+        region: Some("no region".into()),
+        ..AccountPlan::default()
+    };
     let account = Account::open(&sessions(), &plan).await;
     let error = account.page().await.unwrap_err();
-    assert_eq!((error.kind, account.told.outcomes()), (ErrorKind::InvalidRequest, Vec::new()), "{error}");
+    assert_eq!(
+        (error.kind, account.told.outcomes()),
+        (ErrorKind::InvalidRequest, Vec::new()),
+        "{error}"
+    );
     assert!(error.detail.contains("`region`"), "{error}");
 }
 
@@ -32,22 +41,44 @@ async fn each_account_has_its_endpoint_and_region_and_all_share_the_connections(
     let one = Endpoint::scripted([Step::Answer(http(200, JSON, EMPTY))]).await;
     let two = Endpoint::scripted([Step::Answer(http(200, JSON, EMPTY))]).await;
     let sessions = sessions();
-    for (name, url, region) in
-        [("a", &one.url, "eu-central-1"), ("b", &two.url, "us-west-2"), ("c", &one.url, "ap-south-1")]
-    {
-        let plan = AccountPlan { region: Some(region.into()), ..plan(name, url) };
+    for (name, url, region) in [
+        ("a", &one.url, "eu-central-1"),
+        ("b", &two.url, "us-west-2"),
+        ("c", &one.url, "ap-south-1"),
+    ] {
+        let plan = AccountPlan {
+            region: Some(region.into()),
+            ..plan(name, url)
+        };
         assert_eq!(sessions.open(&plan).await.unwrap().region, region);
         Account::open(&sessions, &plan).await.page().await.unwrap();
     }
     let [first, third] = one.seen().try_into().unwrap();
     let [second] = two.seen().try_into().unwrap();
-    for (seen, region) in [(&first, "eu-central-1"), (&second, "us-west-2"), (&third, "ap-south-1")] {
+    for (seen, region) in [
+        (&first, "eu-central-1"),
+        (&second, "us-west-2"),
+        (&third, "ap-south-1"),
+    ] {
         let authorization = seen.header("authorization");
-        assert!(authorization.contains(&format!("/{region}/transfer/aws4_request")), "{authorization}");
-        assert!(authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKIDSTATIC/"), "{authorization}");
-        assert_eq!(seen.header("x-amz-target"), "TransferService.ListFileTransferResults");
+        assert!(
+            authorization.contains(&format!("/{region}/transfer/aws4_request")),
+            "{authorization}"
+        );
+        assert!(
+            authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKIDSTATIC/"),
+            "{authorization}"
+        );
+        assert_eq!(
+            seen.header("x-amz-target"),
+            "TransferService.ListFileTransferResults"
+        );
         assert_eq!(seen.header("content-type"), "application/x-amz-json-1.1");
-        assert!(seen.head.starts_with("POST / HTTP/1.1\r\n"), "{}", seen.head);
+        assert!(
+            seen.head.starts_with("POST / HTTP/1.1\r\n"),
+            "{}",
+            seen.head
+        );
         assert_eq!(seen.header("x-amz-security-token"), "");
     }
     assert_eq!((first.connection, third.connection), (0, 0));
@@ -56,11 +87,26 @@ async fn each_account_has_its_endpoint_and_region_and_all_share_the_connections(
 #[tokio::test]
 async fn fips_and_dual_stack_lead_to_the_documented_hosts() {
     for (fips, dual_stack, region, host) in [
-        (false, false, "eu-central-1", "transfer.eu-central-1.amazonaws.com"),
-        (true, false, "us-east-1", "transfer-fips.us-east-1.amazonaws.com"),
+        (
+            false,
+            false,
+            "eu-central-1",
+            "transfer.eu-central-1.amazonaws.com",
+        ),
+        (
+            true,
+            false,
+            "us-east-1",
+            "transfer-fips.us-east-1.amazonaws.com",
+        ),
         (false, true, "us-east-2", "transfer.us-east-2.api.aws"),
         (true, true, "us-east-2", "transfer-fips.us-east-2.api.aws"),
-        (false, false, "cn-north-1", "transfer.cn-north-1.amazonaws.com.cn"),
+        (
+            false,
+            false,
+            "cn-north-1",
+            "transfer.cn-north-1.amazonaws.com.cn",
+        ),
     ] {
         let answer = hyper::Response::new(aws_smithy_types::body::SdkBody::from(EMPTY));
         let (client, request) = capture_request(Some(answer));
@@ -69,7 +115,12 @@ async fn fips_and_dual_stack_lead_to_the_documented_hosts() {
             TimeOuts::within(Duration::from_secs(5)),
             Some(STATIC),
         );
-        let plan = AccountPlan { region: Some(region.into()), fips, dual_stack, ..AccountPlan::default() };
+        let plan = AccountPlan {
+            region: Some(region.into()),
+            fips,
+            dual_stack,
+            ..AccountPlan::default()
+        };
         Account::open(&sessions, &plan).await.page().await.unwrap();
         assert_eq!(request.expect_request().uri(), format!("https://{host}/"));
     }
@@ -85,7 +136,8 @@ async fn call_and_report(credentials: Option<StaticCredentials>, plan: AccountPl
             let told = Arc::<Recorder>::default();
             let api = SdkTransfer::new(session.config, told.clone(), clock());
             let page = api.file_results_page(&connector(), &transfer(), None).await;
-            let page = page.map_err(|error| format!("{}: {error:?} {error}", error.kind.as_label()));
+            let page =
+                page.map_err(|error| format!("{}: {error:?} {error}", error.kind.as_label()));
             format!("{} {:?} {page:?}", session.region, told.outcomes())
         }
     };
@@ -105,28 +157,41 @@ async fn without_any_credentials_the_kind_says_so() {
     let home = tempfile::tempdir().unwrap();
     let name = "transfer_errors::sessions::without_any_credentials_the_kind_says_so";
     let told = in_process(name, home.path(), &[("TEST_URL", &endpoint.url)]).await;
-    assert!(told.starts_with("eu-central-1 [Denied] Err(\"credentials_missing: "), "{told}");
+    assert!(
+        told.starts_with("eu-central-1 [Denied] Err(\"credentials_missing: "),
+        "{told}"
+    );
     assert!(endpoint.seen().is_empty());
 }
 
 #[tokio::test]
 async fn a_profile_that_is_not_there_has_no_credentials() {
     if is_in_process() {
-        let plan = AccountPlan { profile: Some("absent".into()), ..plan("absent", &variable("TEST_URL")) };
+        let plan = AccountPlan {
+            profile: Some("absent".into()),
+            ..plan("absent", &variable("TEST_URL"))
+        };
         return call_and_report(None, plan).await;
     }
     let endpoint = Endpoint::scripted([Step::Answer(http(200, JSON, EMPTY))]).await;
     let home = tempfile::tempdir().unwrap();
     let name = "transfer_errors::sessions::a_profile_that_is_not_there_has_no_credentials";
     let told = in_process(name, home.path(), &[("TEST_URL", &endpoint.url)]).await;
-    assert!(told.starts_with("eu-central-1 [Denied] Err(\"credentials_missing: "), "{told}");
+    assert!(
+        told.starts_with("eu-central-1 [Denied] Err(\"credentials_missing: "),
+        "{told}"
+    );
     assert!(endpoint.seen().is_empty());
 }
 
 #[tokio::test]
 async fn a_profile_gives_credentials_and_region() {
     if is_in_process() {
-        let plan = AccountPlan { profile: Some("ops".into()), region: None, ..plan("ops", &variable("TEST_URL")) };
+        let plan = AccountPlan {
+            profile: Some("ops".into()),
+            region: None,
+            ..plan("ops", &variable("TEST_URL"))
+        };
         return call_and_report(None, plan).await;
     }
     let endpoint = Endpoint::scripted([Step::Answer(http(200, JSON, EMPTY))]).await;
@@ -136,26 +201,45 @@ async fn a_profile_gives_credentials_and_region() {
         [profile ops]\nregion = sa-east-1\naws_access_key_id = AKIDOPS\naws_secret_access_key = y\n";
     std::fs::write(&file, profiles).unwrap();
     let name = "transfer_errors::sessions::a_profile_gives_credentials_and_region";
-    let variables = [("TEST_URL", endpoint.url.as_str()), ("AWS_CONFIG_FILE", file.to_str().unwrap())];
+    let variables = [
+        ("TEST_URL", endpoint.url.as_str()),
+        ("AWS_CONFIG_FILE", file.to_str().unwrap()),
+    ];
     let told = in_process(name, home.path(), &variables).await;
     assert!(told.starts_with("sa-east-1 [Ok] Ok("), "{told}");
     let authorization = endpoint.seen()[0].header("authorization").to_owned();
-    assert!(authorization.contains("Credential=AKIDOPS/"), "{authorization}");
-    assert!(authorization.contains("/sa-east-1/transfer/"), "{authorization}");
+    assert!(
+        authorization.contains("Credential=AKIDOPS/"),
+        "{authorization}"
+    );
+    assert!(
+        authorization.contains("/sa-east-1/transfer/"),
+        "{authorization}"
+    );
 }
 
 #[tokio::test]
 async fn without_any_region_the_session_says_what_to_set() {
     if is_in_process() {
-        let plan = AccountPlan { region: None, ..plan("nowhere", "http://127.0.0.1:1") };
-        let error = Sessions::new(TimeOuts::within(Duration::from_secs(1)), None).open(&plan).await.err().unwrap();
+        let plan = AccountPlan {
+            region: None,
+            ..plan("nowhere", "http://127.0.0.1:1")
+        };
+        let error = Sessions::new(TimeOuts::within(Duration::from_secs(1)), None)
+            .open(&plan)
+            .await
+            .err()
+            .unwrap();
         assert!(matches!(error, SessionError::NoRegion { .. }));
         return report(&error.to_string());
     }
     let home = tempfile::tempdir().unwrap();
     let name = "transfer_errors::sessions::without_any_region_the_session_says_what_to_set";
     let told = in_process(name, home.path(), &[]).await;
-    assert!(told.starts_with("account `nowhere`: no Region is known\n  hint: set `region`"), "{told}");
+    assert!(
+        told.starts_with("account `nowhere`: no Region is known\n  hint: set `region`"),
+        "{told}"
+    );
 }
 
 #[tokio::test]
@@ -170,31 +254,62 @@ async fn a_role_is_assumed_with_its_external_id_and_its_key_signs_the_call() {
          <SecretAccessKey>{TEMPORARY_SECRET}</SecretAccessKey><SessionToken>{TOKEN}</SessionToken>\
          <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"
     );
-    let sts = Endpoint::scripted([Step::Answer(http(200, "content-type: text/xml\r\n", granted))]).await;
+    let sts = Endpoint::scripted([Step::Answer(http(
+        200,
+        "content-type: text/xml\r\n",
+        granted,
+    ))])
+    .await;
     let rejected = r#"{"__type": "AccessDeniedException", "Message": "not authorized"}"#;
     let endpoint = Endpoint::scripted([Step::Answer(http(400, JSON, rejected))]).await;
     let home = tempfile::tempdir().unwrap();
     let name = "transfer_errors::sessions::a_role_is_assumed_with_its_external_id_and_its_key_signs_the_call";
-    let variables = [("TEST_URL", endpoint.url.as_str()), ("AWS_ENDPOINT_URL_STS", &sts.url)];
+    let variables = [
+        ("TEST_URL", endpoint.url.as_str()),
+        ("AWS_ENDPOINT_URL_STS", &sts.url),
+    ];
     let told = in_process(name, home.path(), &variables).await;
-    assert!(told.starts_with("eu-central-1 [Denied] Err(\"access_denied: "), "{told}");
+    assert!(
+        told.starts_with("eu-central-1 [Denied] Err(\"access_denied: "),
+        "{told}"
+    );
     for canary in [SECRET, TEMPORARY_SECRET, TOKEN] {
         assert!(!told.contains(canary), "{told}");
     }
     let [asked] = sts.seen().try_into().unwrap();
-    let form: Vec<_> = form_urlencoded::parse(asked.body.as_bytes()).into_owned().collect();
-    for (key, value) in
-        [("Action", "AssumeRole"), ("RoleArn", ROLE), ("ExternalId", "ext/1"), ("RoleSessionName", "watcher")]
-    {
-        assert!(form.contains(&(key.into(), value.into())), "{key}: {form:?}");
+    let form: Vec<_> = form_urlencoded::parse(asked.body.as_bytes())
+        .into_owned()
+        .collect();
+    for (key, value) in [
+        ("Action", "AssumeRole"),
+        ("RoleArn", ROLE),
+        ("ExternalId", "ext/1"),
+        ("RoleSessionName", "watcher"),
+    ] {
+        assert!(
+            form.contains(&(key.into(), value.into())),
+            "{key}: {form:?}"
+        );
     }
     let authorization = asked.header("authorization");
-    assert!(authorization.contains("Credential=AKIDSTATIC/"), "{authorization}");
-    assert!(authorization.contains("/eu-central-1/sts/"), "{authorization}");
+    assert!(
+        authorization.contains("Credential=AKIDSTATIC/"),
+        "{authorization}"
+    );
+    assert!(
+        authorization.contains("/eu-central-1/sts/"),
+        "{authorization}"
+    );
     let [called] = endpoint.seen().try_into().unwrap();
     let authorization = called.header("authorization");
-    assert!(authorization.contains("Credential=ASIATEMPORARY/"), "{authorization}");
-    assert!(authorization.contains("x-amz-security-token"), "{authorization}");
+    assert!(
+        authorization.contains("Credential=ASIATEMPORARY/"),
+        "{authorization}"
+    );
+    assert!(
+        authorization.contains("x-amz-security-token"),
+        "{authorization}"
+    );
     assert_eq!(called.header("x-amz-security-token"), TOKEN);
 }
 
@@ -206,16 +321,38 @@ async fn a_role_that_may_not_be_assumed_has_its_own_kind_and_says_why() {
     let denied = "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type>\
         <Code>AccessDenied</Code><Message>may not assume the role</Message></Error><RequestId>r</RequestId>\
         </ErrorResponse>";
-    let sts = Endpoint::scripted([Step::Answer(http(403, "content-type: text/xml\r\n", denied))]).await;
+    let sts = Endpoint::scripted([Step::Answer(http(
+        403,
+        "content-type: text/xml\r\n",
+        denied,
+    ))])
+    .await;
     let endpoint = Endpoint::scripted([Step::Answer(http(200, JSON, EMPTY))]).await;
     let home = tempfile::tempdir().unwrap();
-    let name = "transfer_errors::sessions::a_role_that_may_not_be_assumed_has_its_own_kind_and_says_why";
-    let variables = [("TEST_URL", endpoint.url.as_str()), ("AWS_ENDPOINT_URL_STS", &sts.url)];
+    let name =
+        "transfer_errors::sessions::a_role_that_may_not_be_assumed_has_its_own_kind_and_says_why";
+    let variables = [
+        ("TEST_URL", endpoint.url.as_str()),
+        ("AWS_ENDPOINT_URL_STS", &sts.url),
+    ];
     let told = in_process(name, home.path(), &variables).await;
-    assert!(told.starts_with("eu-central-1 [Denied] Err(\"credentials_unavailable: "), "{told}");
-    assert!(told.ends_with("the credentials could not be had: AccessDenied: may not assume the role\")"), "{told}");
+    assert!(
+        told.starts_with("eu-central-1 [Denied] Err(\"credentials_unavailable: "),
+        "{told}"
+    );
+    assert!(
+        told.ends_with(
+            "the credentials could not be had: AccessDenied: may not assume the role\")"
+        ),
+        "{told}"
+    );
     assert!(!told.contains(SECRET), "{told}");
-    let signature = sts.seen()[0].header("authorization").rsplit_once('=').unwrap().1.to_owned();
+    let signature = sts.seen()[0]
+        .header("authorization")
+        .rsplit_once('=')
+        .unwrap()
+        .1
+        .to_owned();
     assert!(!told.contains(&signature), "{told}");
     assert!(endpoint.seen().is_empty());
 }
@@ -228,7 +365,14 @@ async fn a_role_that_cannot_be_had_is_no_fault_of_the_transfer_api() {
     let html = http(503, "content-type: text/html\r\n", "<html>");
     let steps = [
         (Step::Answer(html), "credentials_unavailable"),
-        (Step::Answer(http(200, "content-type: text/xml\r\n", "<AssumeRoleResponse/>")), "credentials_unavailable"),
+        (
+            Step::Answer(http(
+                200,
+                "content-type: text/xml\r\n",
+                "<AssumeRoleResponse/>",
+            )),
+            "credentials_unavailable",
+        ),
         (Step::Reset(Vec::new()), "credentials_unavailable"),
         (Step::Stall(Vec::new()), "timeout"),
     ];
@@ -236,11 +380,15 @@ async fn a_role_that_cannot_be_had_is_no_fault_of_the_transfer_api() {
         let sts = Endpoint::scripted([step]).await;
         let endpoint = Endpoint::scripted([Step::Answer(http(200, JSON, EMPTY))]).await;
         let home = tempfile::tempdir().unwrap();
-        let name = "transfer_errors::sessions::a_role_that_cannot_be_had_is_no_fault_of_the_transfer_api";
+        let name =
+            "transfer_errors::sessions::a_role_that_cannot_be_had_is_no_fault_of_the_transfer_api";
         let variables = [
             ("TEST_URL", endpoint.url.as_str()),
             ("AWS_ENDPOINT_URL_STS", &sts.url),
-            ("TEST_BUDGET_MS", if kind == "timeout" { "900" } else { "9000" }),
+            (
+                "TEST_BUDGET_MS",
+                if kind == "timeout" { "900" } else { "9000" },
+            ),
         ];
         let told = in_process(name, home.path(), &variables).await;
         assert!(told.contains(&format!(" Err(\"{kind}: ")), "{told}");

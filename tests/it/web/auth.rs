@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_transfer_exporter::app::Options;
-use aws_transfer_exporter::simulator::Settings;
 use aws_transfer_exporter::web::{self, Bounds, Exporter as _, Security, healthcheck, listen};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use simulator::Settings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -39,8 +39,16 @@ fn with_password(credentials: &str) -> String {
 }
 
 async fn secured(fake: &Arc<Fake>, bounds: Bounds, security: &Arc<Security>) -> Server {
-    Server::of("127.0.0.1:0", fake, web::Server { bounds, security: Arc::clone(security), ..web::Server::default() })
-        .await
+    Server::of(
+        "127.0.0.1:0",
+        fake,
+        web::Server {
+            bounds,
+            security: Arc::clone(security),
+            ..web::Server::default()
+        },
+    )
+    .await
 }
 
 /// The status, or `None` where there is no TLS.
@@ -49,7 +57,11 @@ async fn asked(dialer: &Dialer, address: SocketAddr, request: &str) -> Option<u1
     let mut client = Client::over(stream);
     // With TLS 1.3 a client learns that its certificate is refused only when it reads.
     client.stream.write_all(request.as_bytes()).await.ok()?;
-    if client.more().await { Some(client.answer(false).await.status) } else { None }
+    if client.more().await {
+        Some(client.answer(false).await.status)
+    } else {
+        None
+    }
 }
 
 #[tokio::test]
@@ -70,8 +82,16 @@ async fn the_matrix_of_certificates_and_passwords() {
         ("RequestClientCert", "", [true, true, true, true, true]),
         ("RequireAnyClientCert", "", [false, true, true, true, true]),
         ("RequireClientCert", "", [false, true, true, true, true]),
-        ("VerifyClientCertIfGiven", "  client_ca_file: ca.crt\n", [true, true, true, false, false]),
-        ("RequireAndVerifyClientCert", "  client_ca_file: ca.crt\n", [false, true, true, false, false]),
+        (
+            "VerifyClientCertIfGiven",
+            "  client_ca_file: ca.crt\n",
+            [true, true, true, false, false],
+        ),
+        (
+            "RequireAndVerifyClientCert",
+            "  client_ca_file: ca.crt\n",
+            [false, true, true, false, false],
+        ),
         (
             "VerifyClientCertIfGiven",
             "  client_ca_file: ca.crt\n  client_allowed_sans: [prometheus]\n",
@@ -100,7 +120,11 @@ async fn the_matrix_of_certificates_and_passwords() {
                 for (request, open, closed) in &sent {
                     let expected = if with_users { *closed } else { *open };
                     for versions in [TLS12, TLS13] {
-                        let dialer = Dialer { shown: pair.clone(), versions, ..Dialer::trusting(&ca) };
+                        let dialer = Dialer {
+                            shown: pair.clone(),
+                            versions,
+                            ..Dialer::trusting(&ca)
+                        };
                         let status = asked(&dialer, server.address, request).await;
                         let what = format!("{config}{who}\n{request}{versions:?}");
                         assert_eq!(status, through.then_some(expected), "{what}");
@@ -116,11 +140,20 @@ async fn the_matrix_of_certificates_and_passwords() {
 async fn passwords_alone_are_asked_for_in_plain_http() {
     let folder = Folder::with(&Authority::new("ours").server(), "", &users());
     let server = secured(&Fake::new(), Bounds::default(), &folder.security()).await;
-    for (path, what) in [("/metrics", "the metrics"), ("/", "the page"), ("/-/healthy", "health"), ("/x", "nothing")] {
+    for (path, what) in [
+        ("/metrics", "the metrics"),
+        ("/", "the page"),
+        ("/-/healthy", "health"),
+        ("/x", "nothing"),
+    ] {
         let answer = server.ask(&get(path)).await;
         assert_eq!(answer.status, 401, "{what}");
         let challenge = answer.header("www-authenticate");
-        assert_eq!(challenge, Some("Basic realm=\"aws-transfer-exporter\", charset=\"UTF-8\""), "{what}");
+        assert_eq!(
+            challenge,
+            Some("Basic realm=\"aws-transfer-exporter\", charset=\"UTF-8\""),
+            "{what}"
+        );
     }
     let answer = server.ask(&with_password("prometheus:open sesame")).await;
     assert_eq!((answer.status, answer.text()), (200, BODY));
@@ -129,12 +162,19 @@ async fn passwords_alone_are_asked_for_in_plain_http() {
 #[tokio::test]
 async fn a_self_signed_certificate_is_its_own_authority() {
     let ca = Authority::new("ours");
-    let (pair, other) = (Authority::self_signed("prometheus"), Authority::self_signed("prometheus"));
-    let config = format!("{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n");
+    let (pair, other) = (
+        Authority::self_signed("prometheus"),
+        Authority::self_signed("prometheus"),
+    );
+    let config =
+        format!("{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n");
     let folder = Folder::with(&ca.server(), &pair.cert, &config);
     let server = secured(&Fake::new(), Bounds::default(), &folder.security()).await;
     for (shown, expected) in [(pair, Some(200)), (other, None)] {
-        let dialer = Dialer { shown: Some(shown), ..Dialer::trusting(&ca) };
+        let dialer = Dialer {
+            shown: Some(shown),
+            ..Dialer::trusting(&ca)
+        };
         assert_eq!(asked(&dialer, server.address, METRICS).await, expected);
     }
 }
@@ -156,25 +196,50 @@ async fn versions_suites_and_protocols_are_those_of_the_configuration() {
         ("  max_version: TLS12\n", old, Some((None, Some("h2")))),
         (suites, old, Some((Some(tls12), Some("h2")))),
         (suites, new, Some((None, Some("h2")))),
-        ("  cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]\n", old, None),
+        (
+            "  cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]\n",
+            old,
+            None,
+        ),
         (
             "  cipher_suites: [TLS_AES_256_GCM_SHA384]\n",
             new,
-            Some((Some(rustls::CipherSuite::TLS13_AES_256_GCM_SHA384), Some("h2"))),
+            Some((
+                Some(rustls::CipherSuite::TLS13_AES_256_GCM_SHA384),
+                Some("h2"),
+            )),
         ),
-        ("  curve_preferences: [CurveP384]\n", new, Some((None, Some("h2")))),
+        (
+            "  curve_preferences: [CurveP384]\n",
+            new,
+            Some((None, Some("h2"))),
+        ),
     ] {
         let folder = Folder::with(&pair, "", &format!("{TLS}{more}"));
         let server = secured(&Fake::new(), Bounds::default(), &folder.security()).await;
         let protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let dialer = Dialer { versions, protocols, ..Dialer::trusting(&ca) };
-        let stream = within("a handshake", dialer.dial(server.address)).await.ok();
+        let dialer = Dialer {
+            versions,
+            protocols,
+            ..Dialer::trusting(&ca)
+        };
+        let stream = within("a handshake", dialer.dial(server.address))
+            .await
+            .ok();
         let agreed = stream.as_ref().map(|stream| {
             let connection = stream.get_ref().1;
-            let suite = connection.negotiated_cipher_suite().map(|suite| suite.suite());
-            (suite, connection.alpn_protocol().map(|name| std::str::from_utf8(name).unwrap()))
+            let suite = connection
+                .negotiated_cipher_suite()
+                .map(|suite| suite.suite());
+            (
+                suite,
+                connection
+                    .alpn_protocol()
+                    .map(|name| std::str::from_utf8(name).unwrap()),
+            )
         });
-        let expected = expected.map(|(suite, protocol)| (suite.or(agreed.and_then(|(suite, _)| suite)), protocol));
+        let expected = expected
+            .map(|(suite, protocol)| (suite.or(agreed.and_then(|(suite, _)| suite)), protocol));
         assert_eq!(agreed, expected, "{more} {versions:?}");
     }
 }
@@ -190,22 +255,41 @@ async fn http_2_is_answered_with_passwords_headers_and_several_requests_at_once(
     let ask = |credentials: Option<&str>| {
         let mut request = hyper::Request::builder().uri("https://localhost/metrics");
         if let Some(credentials) = credentials {
-            request = request.header("authorization", format!("Basic {}", STANDARD.encode(credentials)));
+            request = request.header(
+                "authorization",
+                format!("Basic {}", STANDARD.encode(credentials)),
+            );
         }
         let mut sender = sender.clone();
         let request = request.body(Empty::<bytes::Bytes>::new()).unwrap();
-        async move { within("an answer", sender.send_request(request)).await.unwrap() }
+        async move {
+            within("an answer", sender.send_request(request))
+                .await
+                .unwrap()
+        }
     };
     let good = Some("prometheus:open sesame");
     let (first, second) = (tokio::spawn(ask(good)), tokio::spawn(ask(good)));
     fake.has_begun(2).await;
     // Both wait, and a third is answered beside them.
     let refused = ask(None).await;
-    assert_eq!((refused.status().as_u16(), refused.headers()["x-frame-options"].to_str().unwrap()), (401, "deny"));
+    assert_eq!(
+        (
+            refused.status().as_u16(),
+            refused.headers()["x-frame-options"].to_str().unwrap()
+        ),
+        (401, "deny")
+    );
     fake.open.add_permits(2);
     for scrape in [first, second] {
         let answer = scrape.await.unwrap();
-        assert_eq!((answer.status().as_u16(), answer.headers()["x-frame-options"].to_str().unwrap()), (200, "deny"));
+        assert_eq!(
+            (
+                answer.status().as_u16(),
+                answer.headers()["x-frame-options"].to_str().unwrap()
+            ),
+            (200, "deny")
+        );
         assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), BODY);
     }
     drop(sender);
@@ -214,8 +298,14 @@ async fn http_2_is_answered_with_passwords_headers_and_several_requests_at_once(
 }
 
 /// HTTP/2 with a server, and its connection.
-async fn http_2(ca: &Authority, address: SocketAddr) -> (SendRequest<Empty<bytes::Bytes>>, JoinHandle<()>) {
-    let dialer = Dialer { protocols: vec![b"h2".to_vec()], ..Dialer::trusting(ca) };
+async fn http_2(
+    ca: &Authority,
+    address: SocketAddr,
+) -> (SendRequest<Empty<bytes::Bytes>>, JoinHandle<()>) {
+    let dialer = Dialer {
+        protocols: vec![b"h2".to_vec()],
+        ..Dialer::trusting(ca)
+    };
     let stream = within("a handshake", dialer.dial(address)).await.unwrap();
     let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
     let (sender, connection) = within("HTTP/2", handshake).await.unwrap();
@@ -227,7 +317,10 @@ async fn http_2(ca: &Authority, address: SocketAddr) -> (SendRequest<Empty<bytes
 }
 
 fn metrics() -> hyper::Request<Empty<bytes::Bytes>> {
-    hyper::Request::builder().uri("https://localhost/metrics").body(Empty::new()).unwrap()
+    hyper::Request::builder()
+        .uri("https://localhost/metrics")
+        .body(Empty::new())
+        .unwrap()
 }
 
 #[tokio::test]
@@ -235,15 +328,38 @@ async fn on_http_2_too_a_client_that_asks_or_takes_nothing_is_given_up() {
     let ca = Authority::new("ours");
     let folder = Folder::with(&ca.server(), "", TLS);
     let short = Duration::from_millis(300);
-    for (bounds, asks) in
-        [(Bounds { header: short, ..Bounds::default() }, false), (Bounds { stall: short, ..Bounds::default() }, true)]
-    {
+    for (bounds, asks) in [
+        (
+            Bounds {
+                header: short,
+                ..Bounds::default()
+            },
+            false,
+        ),
+        (
+            Bounds {
+                stall: short,
+                ..Bounds::default()
+            },
+            true,
+        ),
+    ] {
         let fake = Fake::answering(Some(vec![b'x'; LARGE / 512].into()), Some(512), 1);
         let server = secured(&fake, bounds, &folder.security()).await;
         let (mut sender, connection) = http_2(&ca, server.address).await;
         // The answer is held, and nothing of it is read.
-        let held = if asks { Some(within("an answer", sender.send_request(metrics())).await.unwrap()) } else { None };
-        within("the connection is closed", connection).await.unwrap();
+        let held = if asks {
+            Some(
+                within("an answer", sender.send_request(metrics()))
+                    .await
+                    .unwrap(),
+            )
+        } else {
+            None
+        };
+        within("the connection is closed", connection)
+            .await
+            .unwrap();
         drop(held);
     }
 }
@@ -277,14 +393,21 @@ async fn who_speaks_plain_http_to_a_port_of_https_is_told_so() {
     let mut answer = String::new();
     // The rest of the request is not read, so the end may be a reset.
     let _ = within("an answer", stream.read_to_string(&mut answer)).await;
-    assert!(answer.starts_with("HTTP/1.0 400 ") && answer.contains("this port speaks HTTPS"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.0 400 ") && answer.contains("this port speaks HTTPS"),
+        "{answer}"
+    );
 }
 
 #[tokio::test]
 async fn a_handshake_that_does_not_come_is_closed_and_holds_no_place_of_another() {
     let ca = Authority::new("ours");
     let folder = Folder::with(&ca.server(), "", TLS);
-    let bounds = Bounds { connections: 2, handshake: Duration::from_secs(2), ..Bounds::default() };
+    let bounds = Bounds {
+        connections: 2,
+        handshake: Duration::from_secs(2),
+        ..Bounds::default()
+    };
     let server = secured(&Fake::new(), bounds, &folder.security()).await;
     // The first bytes of a handshake and no more.
     let mut slow = Vec::new();
@@ -293,7 +416,11 @@ async fn a_handshake_that_does_not_come_is_closed_and_holds_no_place_of_another(
         stream.write_all(&[22, 3, 1]).await.unwrap();
         slow.push(stream);
     }
-    assert_eq!(asked(&Dialer::trusting(&ca), server.address, METRICS).await, Some(200), "the bound is reached");
+    assert_eq!(
+        asked(&Dialer::trusting(&ca), server.address, METRICS).await,
+        Some(200),
+        "the bound is reached"
+    );
     for mut stream in slow {
         let mut bytes = Vec::new();
         let _ = within("the slow ones are closed", stream.read_to_end(&mut bytes)).await;
@@ -302,18 +429,29 @@ async fn a_handshake_that_does_not_come_is_closed_and_holds_no_place_of_another(
 
 #[tokio::test]
 async fn beyond_the_rate_limit_requests_are_refused_and_health_is_not() {
-    let folder = Folder::with(&Authority::new("ours").server(), "", "rate_limit:\n  interval: 1h\n  burst: 3\n");
+    let folder = Folder::with(
+        &Authority::new("ours").server(),
+        "",
+        "rate_limit:\n  interval: 1h\n  burst: 3\n",
+    );
     let fake = Fake::new();
     let health = listen::bind("127.0.0.1:0").await.unwrap();
     let apart = health.local_addr().unwrap();
     let security = folder.security();
-    let server = web::Server { security, health: vec![health], ..web::Server::default() };
+    let server = web::Server {
+        security,
+        health: vec![health],
+        ..web::Server::default()
+    };
     let server = Server::of("127.0.0.1:0", &fake, server).await;
     let mut statuses = Vec::new();
     for _ in 0..5 {
         let answer = server.ask(METRICS).await;
         statuses.push(answer.status);
-        assert_eq!(answer.header("retry-after"), (answer.status == 429).then_some("1"));
+        assert_eq!(
+            answer.header("retry-after"),
+            (answer.status == 429).then_some("1")
+        );
     }
     assert_eq!(statuses, [200, 200, 200, 429, 429]);
     for _ in 0..5 {
@@ -324,18 +462,43 @@ async fn beyond_the_rate_limit_requests_are_refused_and_health_is_not() {
 #[tokio::test]
 async fn the_address_for_health_has_health_alone_and_asks_for_nothing() {
     let ca = Authority::new("ours");
-    let config = format!("{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n{}", users());
+    let config = format!(
+        "{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n{}",
+        users()
+    );
     let folder = Folder::with(&ca.server(), &ca.pem(), &config);
     let fake = Fake::new();
     let listener = listen::bind("127.0.0.1:0").await.unwrap();
     let apart = listener.local_addr().unwrap();
-    let server = web::Server { security: folder.security(), health: vec![listener], ..web::Server::default() };
+    let server = web::Server {
+        security: folder.security(),
+        health: vec![listener],
+        ..web::Server::default()
+    };
     let server = Server::of("127.0.0.1:0", &fake, server).await;
-    for (path, status) in [("/-/healthy", 200), ("/-/ready", 200), ("/", 404), ("/metrics", 404), ("/api/v1/x", 404)] {
-        assert_eq!(Client::connect(apart).await.ask(&get(path)).await.status, status, "{path}");
+    for (path, status) in [
+        ("/-/healthy", 200),
+        ("/-/ready", 200),
+        ("/", 404),
+        ("/metrics", 404),
+        ("/api/v1/x", 404),
+    ] {
+        assert_eq!(
+            Client::connect(apart).await.ask(&get(path)).await.status,
+            status,
+            "{path}"
+        );
     }
-    fake.ready.store(false, std::sync::atomic::Ordering::Relaxed);
-    assert_eq!(Client::connect(apart).await.ask(&get("/-/ready")).await.status, 503);
+    fake.ready
+        .store(false, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(
+        Client::connect(apart)
+            .await
+            .ask(&get("/-/ready"))
+            .await
+            .status,
+        503
+    );
     assert!(!Arc::clone(&fake).is_ready() && fake.scrapes.lock().unwrap().is_empty());
     healthcheck::ask(&apart.to_string()).await.unwrap();
     assert!(healthcheck::ask(&server.address.to_string()).await.is_err());
@@ -370,28 +533,51 @@ async fn certificates_are_renewed_while_connections_go_on_and_a_broken_pair_chan
     // The new certificate without its key yet.
     folder.write("server.crt", &second.cert);
     assert!(security.stage().is_err());
-    assert_eq!(certificate(&dialer, server.address).await, before, "a certificate and the key of another");
+    assert_eq!(
+        certificate(&dialer, server.address).await,
+        before,
+        "a certificate and the key of another"
+    );
     folder.write("server.key", &second.key);
-    until("the new pair", async || certificate(&dialer, server.address).await != before).await;
-    assert_eq!(kept.ask(METRICS).await.status, 200, "the connection of before");
+    until("the new pair", async || {
+        certificate(&dialer, server.address).await != before
+    })
+    .await;
+    assert_eq!(
+        kept.ask(METRICS).await.status,
+        200,
+        "the connection of before"
+    );
 }
 
 #[tokio::test]
 async fn a_client_whose_authority_is_trusted_no_more_keeps_no_connection() {
     let (ca, next) = (Authority::new("ours"), Authority::new("next"));
-    let config = format!("{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n");
+    let config =
+        format!("{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n");
     let folder = Folder::with(&ca.server(), &ca.pem(), &config);
     let (fake, security) = (Fake::new(), folder.security());
     let server = secured(&fake, Bounds::default(), &security).await;
     for versions in [TLS12, TLS13] {
         folder.write("ca.crt", &ca.pem());
         security.take(security.stage().unwrap(), None);
-        let dialer = Dialer { shown: Some(ca.client("prometheus")), versions, ..Dialer::trusting(&ca) };
+        let dialer = Dialer {
+            shown: Some(ca.client("prometheus")),
+            versions,
+            ..Dialer::trusting(&ca)
+        };
         let mut kept = Client::over(dialer.dial(server.address).await.unwrap());
         assert_eq!(kept.ask(METRICS).await.status, 200);
-        folder.write("web.yml", &format!("{config}http_server_config:\n  http2: false\n"));
+        folder.write(
+            "web.yml",
+            &format!("{config}http_server_config:\n  http2: false\n"),
+        );
         security.take(security.stage().unwrap(), None);
-        assert_eq!(kept.ask(METRICS).await.status, 200, "nothing has changed for it");
+        assert_eq!(
+            kept.ask(METRICS).await.status,
+            200,
+            "nothing has changed for it"
+        );
         folder.write("ca.crt", &next.pem());
         security.take(security.stage().unwrap(), None);
         kept.is_closed().await;
@@ -411,14 +597,22 @@ async fn the_end_of_the_certificate_in_force_is_told() {
     let ca = Authority::new("ours");
     let folder = Folder::with(&ca.server_until(2100), "", TLS);
     let (_simulator, url) = simulator(Settings::default()).await;
-    let options = Options { security: Some(folder.security()), ..Options::default() };
-    let exporter = Exporter::start_with(plan(vec![account("prod", &url)], Vec::new()), options).await;
+    let options = Options {
+        security: Some(folder.security()),
+        ..Options::default()
+    };
+    let exporter =
+        Exporter::start_with(plan(vec![account("prod", &url)], Vec::new()), options).await;
     let name = "aws_transfer_exporter_certificate_not_after_timestamp_seconds";
     let told = async || {
         let mut client = Client::over(Dialer::trusting(&ca).dial(exporter.address).await.unwrap());
         let answer = client.ask(&get(&format!("/metrics?name[]={name}"))).await;
-        let line =
-            answer.text().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).unwrap().to_owned();
+        let line = answer
+            .text()
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
+            .unwrap()
+            .to_owned();
         line.parse::<f64>().unwrap()
     };
     // The first of January 2100 and 2101, by `date -u -d 2100-01-01 +%s`.
@@ -426,7 +620,10 @@ async fn the_end_of_the_certificate_in_force_is_told() {
     let renewed = ca.server_until(2101);
     folder.write("server.crt", &renewed.cert);
     folder.write("server.key", &renewed.key);
-    until("the end of the renewed one", async || told().await == 4_133_980_800.0).await;
+    until("the end of the renewed one", async || {
+        told().await == 4_133_980_800.0
+    })
+    .await;
     exporter.stop().await;
 }
 
@@ -442,16 +639,25 @@ async fn a_changed_file_counts_at_the_next_request_and_a_broken_one_changes_noth
     assert!(security.stage().is_err());
     assert_eq!(kept.ask(&request).await.status, 200);
     folder.write("web.yml", &users().replace("prometheus", "grafana"));
-    until("the user is gone", async || kept.ask(&request).await.status == 401).await;
-    assert_eq!(kept.ask(&with_password("grafana:open sesame")).await.status, 200);
+    until("the user is gone", async || {
+        kept.ask(&request).await.status == 401
+    })
+    .await;
+    assert_eq!(
+        kept.ask(&with_password("grafana:open sesame")).await.status,
+        200
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_bad_passwords_starves_nobody_who_is_known() {
     // Each takes some tenths of a second: the flood would take minutes.
     let hash = bcrypt::hash("open sesame", 11).unwrap();
-    let folder =
-        Folder::with(&Authority::new("ours").server(), "", &format!("basic_auth_users:\n  prometheus: {hash}\n"));
+    let folder = Folder::with(
+        &Authority::new("ours").server(),
+        "",
+        &format!("basic_auth_users:\n  prometheus: {hash}\n"),
+    );
     let server = secured(&Fake::new(), Bounds::default(), &folder.security()).await;
     let good = with_password("prometheus:open sesame");
     assert_eq!(server.ask(&good).await.status, 200);
@@ -473,9 +679,19 @@ async fn a_flood_of_bad_passwords_starves_nobody_who_is_known() {
     }
     let mut refused = std::collections::BTreeMap::new();
     for one in flood {
-        *refused.entry(within("an answer", one).await.unwrap()).or_insert(0) += 1;
+        *refused
+            .entry(within("an answer", one).await.unwrap())
+            .or_insert(0) += 1;
     }
     // Some were verified, and some told to come again, since the queue has a bound.
-    let of = |status: &str| refused.get(&format!("HTTP/1.1 {status}")).copied().unwrap_or(0);
-    assert!(of("401") > 0 && of("429") > 0 && of("401") + of("429") == 200, "{refused:?}");
+    let of = |status: &str| {
+        refused
+            .get(&format!("HTTP/1.1 {status}"))
+            .copied()
+            .unwrap_or(0)
+    };
+    assert!(
+        of("401") > 0 && of("429") > 0 && of("401") + of("429") == 200,
+        "{refused:?}"
+    );
 }

@@ -17,14 +17,26 @@ async fn a_request_beyond_the_bounds_is_refused_and_the_server_lives() {
     let long = "x".repeat(20 * 1024);
     let many = "h: x\r\n".repeat(100);
     for (request, status) in [
-        (format!("GET /metrics HTTP/1.1\r\nhost: x\r\nlong: {long}\r\n\r\n"), 431),
-        (format!("GET /metrics HTTP/1.1\r\nhost: x\r\n{many}\r\n"), 431),
+        (
+            format!("GET /metrics HTTP/1.1\r\nhost: x\r\nlong: {long}\r\n\r\n"),
+            431,
+        ),
+        (
+            format!("GET /metrics HTTP/1.1\r\nhost: x\r\n{many}\r\n"),
+            431,
+        ),
         (format!("GET /{long} HTTP/1.1\r\nhost: x\r\n\r\n"), 431),
         ("\u{0}\u{1}\u{2}\u{3}\r\n\r\n".into(), 400),
-        ("\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\u{0}\u{1}\u{fc}\u{3}\u{3}".into(), 400),
+        (
+            "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\u{0}\u{1}\u{fc}\u{3}\u{3}".into(),
+            400,
+        ),
         ("GET\r\n\r\n".into(), 400),
         ("GET /metrics HTTP/1.1\r\nno colon\r\n\r\n".into(), 400),
-        ("GET /metrics HTTP/1.1\r\ncontent-length: x\r\n\r\n".into(), 400),
+        (
+            "GET /metrics HTTP/1.1\r\ncontent-length: x\r\n\r\n".into(),
+            400,
+        ),
     ] {
         let mut client = server.client().await;
         let what = request.chars().take(40).collect::<String>();
@@ -37,8 +49,19 @@ async fn a_request_beyond_the_bounds_is_refused_and_the_server_lives() {
 #[tokio::test]
 async fn a_head_that_does_not_come_in_time_closes_the_connection() {
     let fake = Fake::new();
-    let server = Server::start(&fake, Bounds { header: Duration::from_millis(150), ..Bounds::default() }).await;
-    let (mut silent, mut half, mut kept) = (server.client().await, server.client().await, server.client().await);
+    let server = Server::start(
+        &fake,
+        Bounds {
+            header: Duration::from_millis(150),
+            ..Bounds::default()
+        },
+    )
+    .await;
+    let (mut silent, mut half, mut kept) = (
+        server.client().await,
+        server.client().await,
+        server.client().await,
+    );
     half.send("GET /metrics HTTP/1.1\r\nhos").await;
     kept.ask(METRICS).await;
     silent.is_closed().await;
@@ -50,8 +73,12 @@ async fn a_head_that_does_not_come_in_time_closes_the_connection() {
 /// Files that this process may have open.
 fn open_files() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-    files.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(256)
+    let files = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"));
+    files
+        .and_then(|line| line.split_whitespace().next()?.parse().ok())
+        .unwrap_or(256)
 }
 
 /// Floods take turns: each takes a good part of the files that this process may open.
@@ -62,11 +89,25 @@ static FLOOD: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 async fn flood(wanted: usize, bytes: &str, trickles: bool) {
     let _turn = FLOOD.lock().await;
     let clients = wanted.min(open_files().saturating_sub(100) / 3);
-    let said = format!("with {clients} connections of {wanted} wanted, {} files may be open", open_files());
+    let said = format!(
+        "with {clients} connections of {wanted} wanted, {} files may be open",
+        open_files()
+    );
     // With fewer connections, fewer places: they are used up all the same.
-    let connections = if clients < wanted { MAX_CONNECTIONS.min(clients / 4) } else { MAX_CONNECTIONS };
+    let connections = if clients < wanted {
+        MAX_CONNECTIONS.min(clients / 4)
+    } else {
+        MAX_CONNECTIONS
+    };
     let fake = Fake::new();
-    let server = Server::start(&fake, Bounds { connections, ..Bounds::default() }).await;
+    let server = Server::start(
+        &fake,
+        Bounds {
+            connections,
+            ..Bounds::default()
+        },
+    )
+    .await;
     let mut scraper = server.client().await;
     assert_eq!(scraper.ask(METRICS).await.status, 200, "{said}");
     let mut flood = Vec::new();
@@ -75,7 +116,11 @@ async fn flood(wanted: usize, bytes: &str, trickles: bool) {
         client.send(bytes).await;
         flood.push(client);
         if at % 100 == 0 {
-            assert_eq!(server.ask(METRICS).await.text(), BODY, "{said}, {at} of them open");
+            assert_eq!(
+                server.ask(METRICS).await.text(),
+                BODY,
+                "{said}, {at} of them open"
+            );
         }
     }
     for _ in 0..3 {
@@ -87,7 +132,11 @@ async fn flood(wanted: usize, bytes: &str, trickles: bool) {
         }
         let start = std::time::Instant::now();
         assert_eq!(server.ask(METRICS).await.text(), BODY, "{said}");
-        assert!(start.elapsed() < Duration::from_secs(2), "{said}: {:?}", start.elapsed());
+        assert!(
+            start.elapsed() < Duration::from_secs(2),
+            "{said}: {:?}",
+            start.elapsed()
+        );
     }
     server.stop().await;
 }
@@ -116,8 +165,13 @@ async fn two_thousand_clients_that_asked_and_stay_do_not_hold_up_a_scrape() {
 async fn a_process_that_may_open_few_files_still_answers_scrapes() {
     if is_in_process() {
         let (_, server) = started().await;
-        let mut parent = TcpStream::connect(std::env::var("TEST_PARENT").unwrap()).await.unwrap();
-        parent.write_all(server.address.to_string().as_bytes()).await.unwrap();
+        let mut parent = TcpStream::connect(std::env::var("TEST_PARENT").unwrap())
+            .await
+            .unwrap();
+        parent
+            .write_all(server.address.to_string().as_bytes())
+            .await
+            .unwrap();
         parent.shutdown().await.unwrap();
         // Until the parent has seen enough.
         let _ = parent.read(&mut [0]).await;
@@ -131,16 +185,23 @@ async fn a_process_that_may_open_few_files_still_answers_scrapes() {
     let variables = [("TEST_PARENT", address.as_str())];
     let child = in_bounded_process(name, home.path(), &variables, Some(64));
     let parent = async {
-        let (mut child, _) = within("the child calls", rendezvous.accept()).await.unwrap();
+        let (mut child, _) = within("the child calls", rendezvous.accept())
+            .await
+            .unwrap();
         let mut address = String::new();
-        within("the child's address", child.read_to_string(&mut address)).await.unwrap();
+        within("the child's address", child.read_to_string(&mut address))
+            .await
+            .unwrap();
         let address = address.parse().unwrap();
         let mut idle = Vec::new();
         for _ in 0..200 {
             idle.push(Client::connect(address).await);
         }
         for _ in 0..3 {
-            assert_eq!(Client::connect(address).await.ask(METRICS).await.text(), BODY);
+            assert_eq!(
+                Client::connect(address).await.ask(METRICS).await.text(),
+                BODY
+            );
         }
     };
     assert_eq!(tokio::join!(child, parent).0, "64");
@@ -149,7 +210,14 @@ async fn a_process_that_may_open_few_files_still_answers_scrapes() {
 #[tokio::test]
 async fn a_scrape_in_flight_outlasts_any_number_of_new_connections() {
     let fake = Fake::closed();
-    let server = Server::start(&fake, Bounds { connections: 4, ..Bounds::default() }).await;
+    let server = Server::start(
+        &fake,
+        Bounds {
+            connections: 4,
+            ..Bounds::default()
+        },
+    )
+    .await;
     let mut scraper = server.client().await;
     scraper.send(METRICS).await;
     fake.has_begun(1).await;
@@ -167,7 +235,14 @@ async fn a_scrape_in_flight_outlasts_any_number_of_new_connections() {
 #[tokio::test]
 async fn where_every_connection_is_being_answered_a_new_one_is_closed_at_once() {
     let fake = Fake::closed();
-    let server = Server::start(&fake, Bounds { connections: 2, ..Bounds::default() }).await;
+    let server = Server::start(
+        &fake,
+        Bounds {
+            connections: 2,
+            ..Bounds::default()
+        },
+    )
+    .await;
     let (mut first, mut second) = (server.client().await, server.client().await);
     first.send(METRICS).await;
     second.send(METRICS).await;
@@ -187,7 +262,10 @@ async fn a_client_that_goes_away_ends_its_scrape() {
     client.send(METRICS).await;
     fake.has_begun(1).await;
     drop(client);
-    within("the scrape is given up", fake.dropped.acquire()).await.unwrap().forget();
+    within("the scrape is given up", fake.dropped.acquire())
+        .await
+        .unwrap()
+        .forget();
 }
 
 /// More than the sockets of a loopback connection buffer.
@@ -195,7 +273,11 @@ async fn a_client_that_goes_away_ends_its_scrape() {
 #[tokio::test]
 async fn a_client_that_never_reads_holds_up_nobody_and_is_given_up() {
     let fake = Fake::with(vec![b'x'; LARGE], 100);
-    let bounds = Bounds { stall: Duration::from_millis(300), grace: Duration::from_mins(1), ..Bounds::default() };
+    let bounds = Bounds {
+        stall: Duration::from_millis(300),
+        grace: Duration::from_mins(1),
+        ..Bounds::default()
+    };
     let server = Server::start(&fake, bounds).await;
     let mut stuck = server.client().await;
     stuck.send(METRICS).await;
@@ -215,7 +297,14 @@ async fn a_client_that_never_reads_holds_up_nobody_and_is_given_up() {
 #[tokio::test]
 async fn a_slow_client_gets_all_of_a_large_answer_while_others_come() {
     let fake = Fake::with(vec![b'x'; LARGE], 100);
-    let server = Server::start(&fake, Bounds { connections: 3, ..Bounds::default() }).await;
+    let server = Server::start(
+        &fake,
+        Bounds {
+            connections: 3,
+            ..Bounds::default()
+        },
+    )
+    .await;
     let mut slow = server.client().await;
     slow.send(METRICS).await;
     fake.has_begun(1).await;
@@ -235,13 +324,21 @@ async fn a_flood_of_pages_is_bounded_and_scrapes_are_answered_meanwhile() {
     let places = 17 * (cores / 2).clamp(1, 8);
     fake.held.store(true, Ordering::Relaxed);
     let mut asked = Vec::new();
-    for path in ["/", "/transfers", "/api/v1/transfers", "/api/v1/targets"].iter().cycle().take(places + 9) {
+    for path in ["/", "/transfers", "/api/v1/transfers", "/api/v1/targets"]
+        .iter()
+        .cycle()
+        .take(places + 9)
+    {
         let mut client = server.client().await;
-        client.send(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
+        client
+            .send(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"))
+            .await;
         asked.push(client);
     }
-    let mut answers: FuturesUnordered<_> =
-        asked.iter_mut().map(|client| async { client.answer(false).await.status }).collect();
+    let mut answers: FuturesUnordered<_> = asked
+        .iter_mut()
+        .map(|client| async { client.answer(false).await.status })
+        .collect();
     for _ in 0..9 {
         assert_eq!(within("a refusal", answers.next()).await, Some(429));
     }

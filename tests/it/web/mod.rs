@@ -21,7 +21,9 @@ use aws_transfer_exporter::metrics::Wanted;
 use aws_transfer_exporter::metrics::exposition::Body;
 use aws_transfer_exporter::tracker::failures::KeptFailure;
 use aws_transfer_exporter::tracker::select::{Query, Selection};
-use aws_transfer_exporter::web::{self, Bounds, Exporter, Overview, Probe, ProbeRefusal, Refusal, Write, listen};
+use aws_transfer_exporter::web::{
+    self, Bounds, Exporter, Overview, Probe, ProbeRefusal, Refusal, Write, listen,
+};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -36,7 +38,9 @@ pub(super) const HEALTHY: &str = "GET /-/healthy HTTP/1.1\r\nhost: x\r\n\r\n";
 pub(super) const METRICS: &str = "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n";
 
 pub(super) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(LIMIT, future).await.unwrap_or_else(|_| panic!("{what}: nothing within {LIMIT:?}"))
+    tokio::time::timeout(LIMIT, future)
+        .await
+        .unwrap_or_else(|_| panic!("{what}: nothing within {LIMIT:?}"))
 }
 
 /// Answers with one body, to as many scrapes as `open` has permits.
@@ -84,7 +88,10 @@ impl Fake {
     }
 
     async fn has_begun(&self, scrapes: u32) {
-        within("a scrape begins", self.begun.acquire_many(scrapes)).await.unwrap().forget();
+        within("a scrape begins", self.begun.acquire_many(scrapes))
+            .await
+            .unwrap()
+            .forget();
     }
 }
 
@@ -109,9 +116,15 @@ impl Exporter for Fake {
         timeout_header: Option<String>,
         sweep: bool,
     ) -> Pin<Box<dyn Future<Output = Option<Body>> + Send>> {
-        self.scrapes.lock().unwrap().push((wanted, timeout_header, sweep));
+        self.scrapes
+            .lock()
+            .unwrap()
+            .push((wanted, timeout_header, sweep));
         Box::pin(async move {
-            let mut given_up = GivenUp { dropped: Arc::clone(&self.dropped), done: false };
+            let mut given_up = GivenUp {
+                dropped: Arc::clone(&self.dropped),
+                done: false,
+            };
             self.begun.add_permits(1);
             self.open.acquire().await.unwrap().forget();
             given_up.done = true;
@@ -123,7 +136,10 @@ impl Exporter for Fake {
         })
     }
 
-    fn write(self: Arc<Self>, _: Write) -> Pin<Box<dyn Future<Output = Result<bool, Refusal>> + Send>> {
+    fn write(
+        self: Arc<Self>,
+        _: Write,
+    ) -> Pin<Box<dyn Future<Output = Result<bool, Refusal>> + Send>> {
         Box::pin(async { Err(Refusal::Disabled) })
     }
 
@@ -179,7 +195,15 @@ impl Server {
     }
 
     async fn at(address: &str, fake: &Arc<Fake>, bounds: Bounds) -> Self {
-        Self::of(address, fake, web::Server { bounds, ..web::Server::default() }).await
+        Self::of(
+            address,
+            fake,
+            web::Server {
+                bounds,
+                ..web::Server::default()
+            },
+        )
+        .await
     }
 
     async fn of(address: &str, fake: &Arc<Fake>, server: web::Server) -> Self {
@@ -187,10 +211,16 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let exporter: Arc<dyn Exporter> = fake.clone();
-        let ended = tokio::spawn(server.run(vec![listener], exporter, "/metrics".into(), async {
-            let _ = stopped.await;
-        }));
-        Self { address, stop, ended }
+        let ended = tokio::spawn(
+            server.run(vec![listener], exporter, "/metrics".into(), async {
+                let _ = stopped.await;
+            }),
+        );
+        Self {
+            address,
+            stop,
+            ended,
+        }
     }
 
     async fn client(&self) -> Client {
@@ -239,17 +269,26 @@ pub(super) struct Client<S = TcpStream> {
 
 impl Client {
     async fn connect(address: SocketAddr) -> Self {
-        Self::over(within("a connection", TcpStream::connect(address)).await.unwrap())
+        Self::over(
+            within("a connection", TcpStream::connect(address))
+                .await
+                .unwrap(),
+        )
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     fn over(stream: S) -> Self {
-        Self { stream, bytes: Vec::new() }
+        Self {
+            stream,
+            bytes: Vec::new(),
+        }
     }
 
     async fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        within("a request", self.stream.write_all(bytes.as_ref())).await.unwrap();
+        within("a request", self.stream.write_all(bytes.as_ref()))
+            .await
+            .unwrap();
     }
 
     async fn ask(&mut self, request: &str) -> Answer {
@@ -260,27 +299,50 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Reads one answer; without a body if it is one to HEAD.
     async fn answer(&mut self, to_head: bool) -> Answer {
         let end = loop {
-            if let Some(at) = self.bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+            if let Some(at) = self
+                .bytes
+                .windows(4)
+                .position(|window| window == b"\r\n\r\n")
+            {
                 break at + 4;
             }
-            assert!(self.more().await, "the connection ended: {:?}", String::from_utf8_lossy(&self.bytes));
+            assert!(
+                self.more().await,
+                "the connection ended: {:?}",
+                String::from_utf8_lossy(&self.bytes)
+            );
         };
         let head = String::from_utf8(self.bytes.drain(..end).collect()).unwrap();
         let mut lines = head.trim_end().split("\r\n");
-        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let status = lines
+            .next()
+            .unwrap()
+            .split(' ')
+            .nth(1)
+            .unwrap()
+            .parse()
+            .unwrap();
         let headers: BTreeMap<_, _> = lines
             .map(|line| line.split_once(": ").unwrap())
             .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
             .filter(|(name, _)| name != "date")
             .collect();
-        let chunked = headers.get("transfer-encoding").is_some_and(|coding| coding == "chunked");
-        let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
+        let chunked = headers
+            .get("transfer-encoding")
+            .is_some_and(|coding| coding == "chunked");
+        let length = headers
+            .get("content-length")
+            .map_or(0, |length| length.parse().unwrap());
         let body = match (to_head, chunked) {
             (true, _) => Vec::new(),
             (false, true) => self.chunks().await,
             (false, false) => self.take(length).await,
         };
-        Answer { status, headers, body }
+        Answer {
+            status,
+            headers,
+            body,
+        }
     }
 
     async fn take(&mut self, length: usize) -> Vec<u8> {
@@ -310,7 +372,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     async fn more(&mut self) -> bool {
-        within("an answer", self.stream.read_buf(&mut self.bytes)).await.is_ok_and(|read| read > 0)
+        within("an answer", self.stream.read_buf(&mut self.bytes))
+            .await
+            .is_ok_and(|read| read > 0)
     }
 
     /// Waits until the server closes the connection; what else it sent is dropped.

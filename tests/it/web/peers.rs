@@ -1,6 +1,9 @@
 //! promtool, curl and Prometheus judge the web configuration file and what is served by it.
 
-#![expect(clippy::print_stdout, reason = "how much has been compared is a figure to be seen")]
+#![expect(
+    clippy::print_stdout,
+    reason = "how much has been compared is a figure to be seen"
+)]
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,8 +19,7 @@ const CONFIG: &str = "accounts:\n  - name: a\n    region: eu-central-1\n    endp
                       collector:\n  timeout: 500ms\n  timeout_offset: 100ms\n\
                       transfers:\n  - connector_id: c-0123456789abcdef0\n    transfer_id: t\n";
 const TLS: &str = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
-const MUTUAL: &str =
-    "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n  client_allowed_sans: [prometheus]\n";
+const MUTUAL: &str = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n  client_allowed_sans: [prometheus]\n";
 
 fn hash(cost: u32) -> String {
     bcrypt::hash("open sesame", cost).unwrap()
@@ -25,7 +27,12 @@ fn hash(cost: u32) -> String {
 
 fn accepts(promtool: &Path, file: &Path) -> bool {
     let mut command = Command::new(promtool);
-    let status = command.args(["check", "web-config"]).arg(file).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let status = command
+        .args(["check", "web-config"])
+        .arg(file)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
     status.unwrap().success()
 }
 
@@ -49,16 +56,29 @@ fn good() -> Vec<String> {
         "rate_limit:\n  interval: 0\n  burst: 0\n".to_owned(),
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/web-config.yml")).unwrap(),
     ];
-    for interval in ["1s", "100ms", "1m30s", "1.5s", "250us", "1h", "0s", "\"10ms\"", ".5s"] {
+    for interval in [
+        "1s", "100ms", "1m30s", "1.5s", "250us", "1h", "0s", "\"10ms\"", ".5s",
+    ] {
         files.push(format!(
             "rate_limit:\n  interval: {interval}\n{}",
-            if interval == "0s" { "" } else { "  burst: 20\n" }
+            if interval == "0s" {
+                ""
+            } else {
+                "  burst: 20\n"
+            }
         ));
     }
-    for auth in ["NoClientCert", "RequestClientCert", "RequireAnyClientCert", "RequireClientCert"] {
+    for auth in [
+        "NoClientCert",
+        "RequestClientCert",
+        "RequireAnyClientCert",
+        "RequireClientCert",
+    ] {
         files.push(format!("{TLS}  client_auth_type: {auth}\n"));
     }
-    files.push(format!("{TLS}  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: ca.crt\n"));
+    files.push(format!(
+        "{TLS}  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: ca.crt\n"
+    ));
     for suite in aws_transfer_exporter::config::SUITES {
         files.push(format!("{TLS}  cipher_suites: [{suite}]\n"));
     }
@@ -122,14 +142,22 @@ fn prometheus_3_promtool_takes_what_is_taken_and_refuses_nothing_more() {
     let taken = |text: &str| {
         folder.write("web.yml", text);
         let file = folder.path("web.yml");
-        (Security::load(&file).map(drop).map_err(|problems| problems.to_string()), accepts(&promtool, &file))
+        (
+            Security::load(&file)
+                .map(drop)
+                .map_err(|problems| problems.to_string()),
+            accepts(&promtool, &file),
+        )
     };
     for text in good() {
         assert_eq!(taken(&text), (Ok(()), true), "{text}");
     }
     for text in bad() {
         let (own, theirs) = taken(&text);
-        assert!(own.is_err() && !theirs, "{text}\nhere: {own:?}, promtool: {theirs}");
+        assert!(
+            own.is_err() && !theirs,
+            "{text}\nhere: {own:?}, promtool: {theirs}"
+        );
     }
 }
 
@@ -137,16 +165,28 @@ fn prometheus_3_promtool_takes_what_is_taken_and_refuses_nothing_more() {
 #[ignore = "needs Go and promtool of Prometheus 3; tests/run brings it"]
 fn prometheus_3_toolkit_takes_of_its_own_examples_whatever_is_taken() {
     let promtool = peer("PROMTOOL_3", "promtool");
-    let cache = Command::new("go").args(["env", "GOMODCACHE"]).output().unwrap();
-    let modules = PathBuf::from(String::from_utf8(cache.stdout).unwrap().trim()).join("github.com/prometheus");
-    let newest = std::fs::read_dir(modules).unwrap().map(|entry| entry.unwrap().path());
+    let cache = Command::new("go")
+        .args(["env", "GOMODCACHE"])
+        .output()
+        .unwrap();
+    let modules = PathBuf::from(String::from_utf8(cache.stdout).unwrap().trim())
+        .join("github.com/prometheus");
+    let newest = std::fs::read_dir(modules)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let newest = newest
-        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("exporter-toolkit@")))
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("exporter-toolkit@"))
+        })
         .max();
     let mut counts = (0, 0, 0);
     for entry in std::fs::read_dir(newest.unwrap().join("web/testdata")).unwrap() {
         let path = entry.unwrap().path();
-        if !path.extension().is_some_and(|ext| ext == "yml" || ext == "yaml") {
+        if !path
+            .extension()
+            .is_some_and(|ext| ext == "yml" || ext == "yaml")
+        {
             continue;
         }
         match (Security::load(&path), accepts(&promtool, &path)) {
@@ -159,7 +199,10 @@ fn prometheus_3_toolkit_takes_of_its_own_examples_whatever_is_taken() {
             (Ok(_), false) => panic!("{} is taken here alone", path.display()),
         }
     }
-    println!("taken by both {}, refused by both {}, refused here alone {}", counts.0, counts.1, counts.2);
+    println!(
+        "taken by both {}, refused by both {}, refused here alone {}",
+        counts.0, counts.1, counts.2
+    );
     assert!(counts.0 > 5 && counts.1 > 10, "{counts:?}");
 }
 
@@ -173,7 +216,12 @@ struct Case {
 
 fn cases() -> Vec<Case> {
     let users = format!("basic_auth_users:\n  prometheus: {}\n", hash(4));
-    let case = |config: String, tls, certificates, passwords| Case { config, tls, certificates, passwords };
+    let case = |config: String, tls, certificates, passwords| Case {
+        config,
+        tls,
+        certificates,
+        passwords,
+    };
     vec![
         case(String::new(), false, false, false),
         case(TLS.to_owned(), true, false, false),
@@ -188,9 +236,11 @@ fn cases() -> Vec<Case> {
 fn exporter(case: &Case) -> (Running, Folder, tempfile::TempDir) {
     let (ca, strangers) = (Authority::new("ours"), Authority::new("strangers"));
     let folder = Folder::with(&ca.server(), &ca.pem(), &case.config);
-    for (name, pair) in
-        [("good", ca.client("prometheus")), ("other", ca.client("other")), ("stranger", strangers.client("prometheus"))]
-    {
+    for (name, pair) in [
+        ("good", ca.client("prometheus")),
+        ("other", ca.client("other")),
+        ("stranger", strangers.client("prometheus")),
+    ] {
         folder.write(&format!("{name}.crt"), &pair.cert);
         folder.write(&format!("{name}.key"), &pair.key);
     }
@@ -231,10 +281,16 @@ fn curl_is_let_in_with_what_is_asked_for_and_with_nothing_less() {
             for protocol in ["--http1.1", "--http2"] {
                 let scheme = if case.tls { "https" } else { "http" };
                 let mut command = Command::new(&curl);
-                command.args(["--silent", "--show-error", "--fail", protocol, "--cacert"]).arg(folder.path("ca.crt"));
+                command
+                    .args(["--silent", "--show-error", "--fail", protocol, "--cacert"])
+                    .arg(folder.path("ca.crt"));
                 if let Some(name) = certificate {
-                    command.arg("--cert").arg(folder.path(&format!("{name}.crt")));
-                    command.arg("--key").arg(folder.path(&format!("{name}.key")));
+                    command
+                        .arg("--cert")
+                        .arg(folder.path(&format!("{name}.crt")));
+                    command
+                        .arg("--key")
+                        .arg(folder.path(&format!("{name}.key")));
                 }
                 if let Some(password) = password {
                     command.arg("--user").arg(format!("prometheus:{password}"));
@@ -243,9 +299,18 @@ fn curl_is_let_in_with_what_is_asked_for_and_with_nothing_less() {
                 let url = format!("{scheme}://localhost:{}/-/healthy", exporter.address.port());
                 let answer = command.arg(url).output().unwrap();
                 let what = format!("{}{certificate:?} {password:?} {protocol}", case.config);
-                assert_eq!(answer.status.success(), enough, "{what}: {}", String::from_utf8_lossy(&answer.stderr));
+                assert_eq!(
+                    answer.status.success(),
+                    enough,
+                    "{what}: {}",
+                    String::from_utf8_lossy(&answer.stderr)
+                );
                 if enough {
-                    let version = if case.tls && protocol == "--http2" { "2" } else { "1.1" };
+                    let version = if case.tls && protocol == "--http2" {
+                        "2"
+                    } else {
+                        "1.1"
+                    };
                     assert_eq!(String::from_utf8_lossy(&answer.stdout), version, "{what}");
                 }
                 asked += 1;
@@ -261,7 +326,8 @@ async fn scrapes_with_what_is_asked_for_and_with_nothing_less(binary: &Path) {
         let (exporter, folder, _config) = exporter(&case);
         let mut jobs = Vec::new();
         for (n, (certificate, password, enough)) in asking(&case).into_iter().enumerate() {
-            let mut lines = String::from("    params:\n      'name[]': [aws_transfer_exporter_build_info]\n");
+            let mut lines =
+                String::from("    params:\n      'name[]': [aws_transfer_exporter_build_info]\n");
             if case.tls {
                 let _ = writeln!(
                     lines,
@@ -270,21 +336,44 @@ async fn scrapes_with_what_is_asked_for_and_with_nothing_less(binary: &Path) {
                 );
                 lines.push_str("      server_name: localhost\n");
                 if let Some(name) = certificate {
-                    let (cert, key) = (folder.path(&format!("{name}.crt")), folder.path(&format!("{name}.key")));
-                    let _ = writeln!(lines, "      cert_file: {}\n      key_file: {}", cert.display(), key.display());
+                    let (cert, key) = (
+                        folder.path(&format!("{name}.crt")),
+                        folder.path(&format!("{name}.key")),
+                    );
+                    let _ = writeln!(
+                        lines,
+                        "      cert_file: {}\n      key_file: {}",
+                        cert.display(),
+                        key.display()
+                    );
                 }
             }
             if let Some(password) = password {
-                let _ = writeln!(lines, "    basic_auth:\n      username: prometheus\n      password: {password}");
+                let _ = writeln!(
+                    lines,
+                    "    basic_auth:\n      username: prometheus\n      password: {password}"
+                );
             }
-            jobs.push((format!("{}-{n}", if enough { "enough" } else { "short" }), lines));
+            jobs.push((
+                format!("{}-{n}", if enough { "enough" } else { "short" }),
+                lines,
+            ));
         }
-        let given: Vec<_> = jobs.iter().map(|(name, lines)| (name.as_str(), lines.as_str())).collect();
+        let given: Vec<_> = jobs
+            .iter()
+            .map(|(name, lines)| (name.as_str(), lines.as_str()))
+            .collect();
         let prometheus = Prometheus::start_with(binary, exporter.address, &given, &[]).await;
         for (name, lines) in &jobs {
             if name.starts_with("enough") {
-                prometheus.wait_for(&format!("up{{job=\"{name}\"}} == 1")).await;
-                prometheus.wait_for(&format!("aws_transfer_exporter_build_info{{job=\"{name}\"}}")).await;
+                prometheus
+                    .wait_for(&format!("up{{job=\"{name}\"}} == 1"))
+                    .await;
+                prometheus
+                    .wait_for(&format!(
+                        "aws_transfer_exporter_build_info{{job=\"{name}\"}}"
+                    ))
+                    .await;
             } else {
                 // Twice at least, and never with success.
                 let told = prometheus
@@ -292,7 +381,12 @@ async fn scrapes_with_what_is_asked_for_and_with_nothing_less(binary: &Path) {
                         "max_over_time(up{{job=\"{name}\"}}[1m]) and count_over_time(up{{job=\"{name}\"}}[1m]) >= 2"
                     ))
                     .await;
-                assert_eq!(told.into_values().collect::<Vec<_>>(), [0.0], "{}{lines}", case.config);
+                assert_eq!(
+                    told.into_values().collect::<Vec<_>>(),
+                    [0.0],
+                    "{}{lines}",
+                    case.config
+                );
             }
         }
         println!("{} jobs against\n{}", jobs.len(), case.config);
@@ -309,7 +403,8 @@ async fn prometheus_2_scrapes_with_what_is_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Prometheus 3; tests/run brings it"]
 async fn prometheus_3_scrapes_with_what_is_asked_for() {
-    scrapes_with_what_is_asked_for_and_with_nothing_less(&peer("PROMETHEUS_3", "prometheus3")).await;
+    scrapes_with_what_is_asked_for_and_with_nothing_less(&peer("PROMETHEUS_3", "prometheus3"))
+        .await;
 }
 
 #[test]
@@ -334,11 +429,28 @@ fn openssl_is_shown_what_the_configuration_allows() {
         ]);
         let exporter = Running::start(&mut command);
         let mut client = Command::new(&openssl);
-        client.args(["s_client", "-brief", flag, "-verify_return_error", "-CAfile"]).arg(folder.path("ca.crt"));
-        client.args(["-servername", "localhost", "-connect", &exporter.address.to_string()]).stdin(Stdio::null());
+        client
+            .args([
+                "s_client",
+                "-brief",
+                flag,
+                "-verify_return_error",
+                "-CAfile",
+            ])
+            .arg(folder.path("ca.crt"));
+        client
+            .args([
+                "-servername",
+                "localhost",
+                "-connect",
+                &exporter.address.to_string(),
+            ])
+            .stdin(Stdio::null());
         let answer = client.output().unwrap();
         let told = String::from_utf8_lossy(&answer.stderr).into_owned();
-        let protocol = told.lines().find_map(|line| line.strip_prefix("Protocol version: "));
+        let protocol = told
+            .lines()
+            .find_map(|line| line.strip_prefix("Protocol version: "));
         assert_eq!(protocol, expected, "{more}{flag}: {told}");
         exporter.terminate();
     }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use aws_transfer_exporter::web::Security;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, date_time_ymd,
 };
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -43,12 +44,16 @@ impl Authority {
 
     fn sign(&self, params: &CertificateParams) -> Pair {
         let key = KeyPair::generate().unwrap();
-        Pair { cert: params.signed_by(&key, &self.0).unwrap().pem(), key: key.serialize_pem() }
+        Pair {
+            cert: params.signed_by(&key, &self.0).unwrap().pem(),
+            key: key.serialize_pem(),
+        }
     }
 
     /// For `localhost` and the loopback, until the first of January of `year`.
     pub(super) fn server_until(&self, year: i32) -> Pair {
-        let mut params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        let mut params =
+            CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, "server");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.not_after = date_time_ymd(year, 1, 1);
@@ -75,7 +80,10 @@ impl Authority {
         let mut params = client_params(name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
-        Pair { cert: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
+        Pair {
+            cert: params.self_signed(&key).unwrap().pem(),
+            key: key.serialize_pem(),
+        }
     }
 }
 
@@ -130,12 +138,19 @@ pub(super) struct Dialer {
 
 impl Dialer {
     pub(super) fn trusting(authority: &Authority) -> Self {
-        Self { roots: authority.pem(), shown: None, versions: rustls::ALL_VERSIONS, protocols: Vec::new() }
+        Self {
+            roots: authority.pem(),
+            shown: None,
+            versions: rustls::ALL_VERSIONS,
+            protocols: Vec::new(),
+        }
     }
 
     pub(super) async fn dial(&self, address: SocketAddr) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(self.roots.as_bytes()).unwrap()).unwrap();
+        roots
+            .add(CertificateDer::from_pem_slice(self.roots.as_bytes()).unwrap())
+            .unwrap();
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_protocol_versions(self.versions)
             .unwrap()
@@ -143,14 +158,21 @@ impl Dialer {
         let mut config = match &self.shown {
             None => builder.with_no_client_auth(),
             Some(pair) => {
-                let chain = CertificateDer::pem_slice_iter(pair.cert.as_bytes()).map(Result::unwrap).collect();
+                let chain = CertificateDer::pem_slice_iter(pair.cert.as_bytes())
+                    .map(Result::unwrap)
+                    .collect();
                 builder
-                    .with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap())
+                    .with_client_auth_cert(
+                        chain,
+                        PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap(),
+                    )
                     .unwrap()
             }
         };
         config.alpn_protocols = self.protocols.clone();
         let stream = TcpStream::connect(address).await?;
-        TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("localhost").unwrap(), stream).await
+        TlsConnector::from(Arc::new(config))
+            .connect(ServerName::try_from("localhost").unwrap(), stream)
+            .await
     }
 }

@@ -18,16 +18,25 @@ const CONFIG: &str = "accounts:\n  - name: a\n    region: eu-central-1\n    endp
                       transfers:\n  - connector_id: c-0123456789abcdef0\n    transfer_id: t\n";
 
 fn secured() -> Folder {
-    let users = format!("basic_auth_users:\n  prometheus: {}\n", bcrypt::hash("open sesame", 4).unwrap());
+    let users = format!(
+        "basic_auth_users:\n  prometheus: {}\n",
+        bcrypt::hash("open sesame", 4).unwrap()
+    );
     Folder::with(&Authority::new("ours").server(), "", &users)
 }
 
 fn ask(address: SocketAddr, target: &str, credentials: Option<&str>) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    let header = credentials.map(|credentials| format!("Authorization: Basic {}\r\n", STANDARD.encode(credentials)));
+    let header = credentials
+        .map(|credentials| format!("Authorization: Basic {}\r\n", STANDARD.encode(credentials)));
     let header = header.unwrap_or_default();
     stream
-        .write_all(format!("{target} HTTP/1.0\r\nHost: x\r\nCookie: session=cookie-secret\r\n{header}\r\n").as_bytes())
+        .write_all(
+            format!(
+                "{target} HTTP/1.0\r\nHost: x\r\nCookie: session=cookie-secret\r\n{header}\r\n"
+            )
+            .as_bytes(),
+        )
         .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -53,22 +62,71 @@ fn each_request_is_one_record_that_holds_nothing_secret() {
     let (exporter, _) = start(&file, &folder, &["--log.level=debug", "--log.format=json"]);
     let good = Some("prometheus:open sesame");
     let asked = [
-        ("GET /-/healthy?token=query-secret", good, "debug", "GET", "healthy", 200),
-        ("GET /nowhere/path-secret", good, "info", "GET", "not_found", 404),
-        ("GET /-/ready", Some("prometheus:wrong-secret"), "info", "GET", "ready", 401),
-        ("GET /-/ready", Some("user-secret:x"), "info", "GET", "ready", 401),
-        ("SECRETMETHOD /-/ready", good, "info", "OTHER", "method_not_allowed", 405),
+        (
+            "GET /-/healthy?token=query-secret",
+            good,
+            "debug",
+            "GET",
+            "healthy",
+            200,
+        ),
+        (
+            "GET /nowhere/path-secret",
+            good,
+            "info",
+            "GET",
+            "not_found",
+            404,
+        ),
+        (
+            "GET /-/ready",
+            Some("prometheus:wrong-secret"),
+            "info",
+            "GET",
+            "ready",
+            401,
+        ),
+        (
+            "GET /-/ready",
+            Some("user-secret:x"),
+            "info",
+            "GET",
+            "ready",
+            401,
+        ),
+        (
+            "SECRETMETHOD /-/ready",
+            good,
+            "info",
+            "OTHER",
+            "method_not_allowed",
+            405,
+        ),
     ];
     let mut all = String::new();
     for (target, credentials, level, method, handler, status) in asked {
         ask(exporter.address, target, credentials);
         let line = exporter.wait_for("\"message\":\"request\"", "\"message\":\"request\"");
         let record: serde_json::Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(record["level"].as_str().unwrap().to_lowercase(), level, "{line}");
-        assert_eq!((&record["method"], &record["handler"]), (&method.into(), &handler.into()), "{line}");
+        assert_eq!(
+            record["level"].as_str().unwrap().to_lowercase(),
+            level,
+            "{line}"
+        );
+        assert_eq!(
+            (&record["method"], &record["handler"]),
+            (&method.into(), &handler.into()),
+            "{line}"
+        );
         assert_eq!(record["status"], status, "{line}");
-        assert!(record["peer"].as_str().unwrap().starts_with("127.0.0.1:"), "{line}");
-        assert!(record["duration_seconds"].is_number() && record["bytes"].is_number(), "{line}");
+        assert!(
+            record["peer"].as_str().unwrap().starts_with("127.0.0.1:"),
+            "{line}"
+        );
+        assert!(
+            record["duration_seconds"].is_number() && record["bytes"].is_number(),
+            "{line}"
+        );
         all.push_str(&line);
     }
     all.extend(exporter.drain_log());
@@ -106,28 +164,49 @@ fn answers_and_refusals_are_counted_and_a_broken_file_shows() {
     ] {
         assert!(told.contains(line), "{line}: {told}");
     }
-    assert!(!told.contains("aws_transfer_exporter_certificate_not_after"), "{told}");
+    assert!(
+        !told.contains("aws_transfer_exporter_certificate_not_after"),
+        "{told}"
+    );
 
     folder.write("web.yml", "basic_auth_users: nonsense\n");
     let line = exporter.wait_for("was not taken up", "was not taken up");
     assert!(line.contains("web.yml:1: `basic_auth_users`"), "{line}");
     let told = ask(exporter.address, own, good);
-    assert!(told.contains("web_config_last_reload_successful 0"), "{told}");
+    assert!(
+        told.contains("web_config_last_reload_successful 0"),
+        "{told}"
+    );
     exporter.signal("HUP");
     exporter.wait_for("was not reloaded", "was not reloaded");
     let told = ask(exporter.address, own, good);
-    assert!(told.contains("aws_transfer_exporter_config_last_reload_successful 0"), "{told}");
+    assert!(
+        told.contains("aws_transfer_exporter_config_last_reload_successful 0"),
+        "{told}"
+    );
 
     let pair = Authority::new("others").server_until(2100);
     folder.write("server.crt", &pair.cert);
     folder.write("server.key", &pair.key);
-    folder.write("web.yml", "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n");
-    exporter.wait_for("web configuration and certificates taken up", "web configuration and certificates taken up");
+    folder.write(
+        "web.yml",
+        "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n",
+    );
+    exporter.wait_for(
+        "web configuration and certificates taken up",
+        "web configuration and certificates taken up",
+    );
     assert!(ask(exporter.address, own, good).contains("this port speaks HTTPS"));
     folder.write("web.yml", "\n");
-    exporter.wait_for("web configuration and certificates taken up", "web configuration and certificates taken up");
+    exporter.wait_for(
+        "web configuration and certificates taken up",
+        "web configuration and certificates taken up",
+    );
     let told = ask(exporter.address, own, None);
-    assert!(told.contains("aws_transfer_exporter_http_refused_total{reason=\"tls\"} 1"), "{told}");
+    assert!(
+        told.contains("aws_transfer_exporter_http_refused_total{reason=\"tls\"} 1"),
+        "{told}"
+    );
     exporter.terminate();
 }
 
@@ -151,18 +230,31 @@ fn systemd_is_told_of_readiness_reloads_life_and_the_stop() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_millis(100)))
+        .unwrap();
     let mut command = program();
-    command.args([format!("--config.file={}", file.display()), "--web.listen-address=127.0.0.1:0".to_owned()]);
+    command.args([
+        format!("--config.file={}", file.display()),
+        "--web.listen-address=127.0.0.1:0".to_owned(),
+    ]);
     // A watchdog that waits so long is fed each tenth of a second.
-    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "200000");
+    command
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "200000");
     let exporter = Running::start(&mut command);
     told(&socket, "READY=1\n");
-    assert!(ask(exporter.address, "GET /-/ready", None).starts_with("HTTP/1.0 200"), "ready, and no answer");
+    assert!(
+        ask(exporter.address, "GET /-/ready", None).starts_with("HTTP/1.0 200"),
+        "ready, and no answer"
+    );
     told(&socket, "WATCHDOG=1\n");
     exporter.signal("HUP");
     let reload = told(&socket, "READY=1\n");
-    let (began, ended) = (reload.find("RELOADING=1\nMONOTONIC_USEC="), reload.find("READY=1\n"));
+    let (began, ended) = (
+        reload.find("RELOADING=1\nMONOTONIC_USEC="),
+        reload.find("READY=1\n"),
+    );
     assert!(began.is_some() && began < ended, "{reload}");
     exporter.signal("TERM");
     told(&socket, "STOPPING=1\n");
@@ -173,14 +265,36 @@ fn check_reads_the_web_configuration_and_the_certificates_that_it_names() {
     let (_config, file) = config(CONFIG);
     let (ca, other) = (Authority::new("ours"), Authority::new("ours"));
     let tls = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
-    let mtls = format!("{tls}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n");
+    let mtls =
+        format!("{tls}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n");
     let pair = ca.server();
-    let mixed = super::pki::Pair { cert: pair.cert.clone(), key: other.server().key };
-    let empty = super::pki::Pair { cert: String::new(), ..pair.clone() };
-    let keyless = super::pki::Pair { key: "no key".to_owned(), ..pair.clone() };
+    let mixed = super::pki::Pair {
+        cert: pair.cert.clone(),
+        key: other.server().key,
+    };
+    let empty = super::pki::Pair {
+        cert: String::new(),
+        ..pair.clone()
+    };
+    let keyless = super::pki::Pair {
+        key: "no key".to_owned(),
+        ..pair.clone()
+    };
     for (pair, ca_pem, config, code, expected) in [
-        (&pair, ca.pem(), mtls.clone(), 0, "web.yml: good; HTTPS, users: 0"),
-        (&pair, String::new(), mtls, 1, "web.yml:5: `tls_server_config.client_ca_file`: no certificate in it"),
+        (
+            &pair,
+            ca.pem(),
+            mtls.clone(),
+            0,
+            "web.yml: good; HTTPS, users: 0",
+        ),
+        (
+            &pair,
+            String::new(),
+            mtls,
+            1,
+            "web.yml:5: `tls_server_config.client_ca_file`: no certificate in it",
+        ),
         (
             &mixed,
             String::new(),
@@ -188,8 +302,20 @@ fn check_reads_the_web_configuration_and_the_certificates_that_it_names() {
             1,
             "web.yml:3: `tls_server_config.key_file`: not the key of the certificate",
         ),
-        (&empty, String::new(), tls.to_owned(), 1, "web.yml:2: `tls_server_config.cert_file`: no certificate in it"),
-        (&keyless, String::new(), tls.to_owned(), 1, "web.yml:3: `tls_server_config.key_file`: no private key in it"),
+        (
+            &empty,
+            String::new(),
+            tls.to_owned(),
+            1,
+            "web.yml:2: `tls_server_config.cert_file`: no certificate in it",
+        ),
+        (
+            &keyless,
+            String::new(),
+            tls.to_owned(),
+            1,
+            "web.yml:3: `tls_server_config.key_file`: no private key in it",
+        ),
         (
             &pair,
             String::new(),
@@ -197,13 +323,24 @@ fn check_reads_the_web_configuration_and_the_certificates_that_it_names() {
             1,
             "web.yml:2: `tls_server_config.cert_file`: no such file: ",
         ),
-        (&pair, String::new(), "rate_limit: 1".to_owned(), 1, "web.yml:1: `rate_limit`: a mapping is wanted"),
+        (
+            &pair,
+            String::new(),
+            "rate_limit: 1".to_owned(),
+            1,
+            "web.yml:1: `rate_limit`: a mapping is wanted",
+        ),
     ] {
         let folder = Folder::with(pair, &ca_pem, &config);
         let web = format!("--web.config.file={}", folder.path("web.yml").display());
-        let printed = output(program().args(["check", &format!("--config.file={}", file.display()), &web]));
+        let printed =
+            output(program().args(["check", &format!("--config.file={}", file.display()), &web]));
         let told = text(&printed.stdout);
-        assert!(told.contains(expected), "{config}{told}{}", text(&printed.stderr));
+        assert!(
+            told.contains(expected),
+            "{config}{told}{}",
+            text(&printed.stderr)
+        );
         assert_eq!(printed.status.code(), Some(code), "{told}");
     }
 }
@@ -215,9 +352,16 @@ fn the_health_check_asks_apart_or_says_what_to_do() {
     let web = format!("--web.config.file={}", folder.path("web.yml").display());
     let printed = output(program().args(["healthcheck", &web]));
     assert_eq!(printed.status.code(), Some(1));
-    assert!(text(&printed.stderr).contains("--web.health-listen-address"), "{}", text(&printed.stderr));
+    assert!(
+        text(&printed.stderr).contains("--web.health-listen-address"),
+        "{}",
+        text(&printed.stderr)
+    );
     // Free a moment ago.
-    let apart = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let apart = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let flag = format!("--web.health-listen-address={apart}");
     let (exporter, _) = start(&file, &folder, &[&flag]);
     let printed = output(program().args(["healthcheck", &web, &flag]));
@@ -241,7 +385,8 @@ fn a_web_configuration_with_a_fault_keeps_it_from_starting() {
     assert_eq!(printed.status.code(), Some(1));
     let told = text(&printed.stderr);
     assert!(
-        told.contains("`tls_server_config.min_version`: not supported: TLS10") && told.contains("RFC 8996"),
+        told.contains("`tls_server_config.min_version`: not supported: TLS10")
+            && told.contains("RFC 8996"),
         "{told}"
     );
 }

@@ -14,21 +14,36 @@ async fn the_stop_answers_scrapes_in_flight_closes_the_rest_and_refuses_new_ones
     let fake = Fake::closed();
     let server = Server::start(&fake, Bounds::default()).await;
     let mut scraper = server.client().await;
-    let (mut fresh, mut half, mut kept) = (server.client().await, server.client().await, server.client().await);
+    let (mut fresh, mut half, mut kept) = (
+        server.client().await,
+        server.client().await,
+        server.client().await,
+    );
     kept.ask(HEALTHY).await;
     half.send("GET /metrics HTTP/1.1\r\nhos").await;
     scraper.send(METRICS).await;
     fake.has_begun(1).await;
-    let Server { address, stop, ended } = server;
+    let Server {
+        address,
+        stop,
+        ended,
+    } = server;
     stop.send(()).unwrap();
     fresh.is_closed().await;
     kept.is_closed().await;
     half.is_closed().await;
-    assert!(within("a refusal", TcpStream::connect(address)).await.is_err());
+    assert!(
+        within("a refusal", TcpStream::connect(address))
+            .await
+            .is_err()
+    );
     assert!(!ended.is_finished());
     fake.open.add_permits(1);
     let answer = scraper.answer(false).await;
-    assert_eq!((answer.text(), answer.header("connection")), (BODY, Some("close")));
+    assert_eq!(
+        (answer.text(), answer.header("connection")),
+        (BODY, Some("close"))
+    );
     scraper.is_closed().await;
     within("the server stops", ended).await.unwrap();
 }
@@ -51,7 +66,14 @@ async fn a_request_whose_head_has_begun_before_the_stop_is_answered() {
 async fn the_stop_returns_within_the_grace_whatever_is_stuck() {
     let fake = Fake::with(vec![b'x'; LARGE], 1);
     let grace = Duration::from_millis(700);
-    let server = Server::start(&fake, Bounds { grace, ..Bounds::default() }).await;
+    let server = Server::start(
+        &fake,
+        Bounds {
+            grace,
+            ..Bounds::default()
+        },
+    )
+    .await;
     let (mut never_reads, mut never_answered) = (server.client().await, server.client().await);
     never_reads.send(METRICS).await;
     fake.has_begun(1).await;
@@ -59,9 +81,16 @@ async fn the_stop_returns_within_the_grace_whatever_is_stuck() {
     fake.has_begun(1).await;
     let start = std::time::Instant::now();
     server.stop().await;
-    assert!(start.elapsed() >= grace && start.elapsed() < grace + Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() >= grace && start.elapsed() < grace + Duration::from_secs(2),
+        "{:?}",
+        start.elapsed()
+    );
     never_answered.is_closed().await;
-    within("the scrape is given up", fake.dropped.acquire()).await.unwrap().forget();
+    within("the scrape is given up", fake.dropped.acquire())
+        .await
+        .unwrap()
+        .forget();
 }
 
 #[tokio::test]
@@ -71,7 +100,11 @@ async fn an_idle_server_stops_at_once() {
     kept.ask(METRICS).await;
     let start = std::time::Instant::now();
     server.stop().await;
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        start.elapsed()
+    );
     kept.is_closed().await;
 }
 
@@ -84,22 +117,45 @@ async fn it_listens_on_ipv6_and_on_both_where_no_host_is_named() {
     let both = Server::at(":0", &fake, Bounds::default()).await;
     for host in ["127.0.0.1", "::1"] {
         let address = SocketAddr::new(host.parse().unwrap(), both.address.port());
-        assert_eq!(Client::connect(address).await.ask(METRICS).await.text(), BODY, "{host}");
+        assert_eq!(
+            Client::connect(address).await.ask(METRICS).await.text(),
+            BODY,
+            "{host}"
+        );
     }
 }
 
 #[tokio::test]
 async fn every_listener_is_served_under_the_default_bounds_and_the_telemetry_path() {
-    let listeners = vec![listen::bind("127.0.0.1:0").await.unwrap(), listen::bind("127.0.0.1:0").await.unwrap()];
-    let addresses: Vec<_> = listeners.iter().map(|listener| listener.local_addr().unwrap()).collect();
+    let listeners = vec![
+        listen::bind("127.0.0.1:0").await.unwrap(),
+        listen::bind("127.0.0.1:0").await.unwrap(),
+    ];
+    let addresses: Vec<_> = listeners
+        .iter()
+        .map(|listener| listener.local_addr().unwrap())
+        .collect();
     let (stop, stopped) = oneshot::channel::<()>();
     let ended = tokio::spawn(web::run(listeners, Fake::new(), "/m".into(), async {
         let _ = stopped.await;
     }));
     for address in addresses {
-        assert_eq!(Client::connect(address).await.ask(&get("/m")).await.text(), BODY);
-        assert_eq!(Client::connect(address).await.ask(METRICS).await.status, 404);
-        assert!(Client::connect(address).await.ask(&get("/")).await.text().contains("<a href=\"/m\">"));
+        assert_eq!(
+            Client::connect(address).await.ask(&get("/m")).await.text(),
+            BODY
+        );
+        assert_eq!(
+            Client::connect(address).await.ask(METRICS).await.status,
+            404
+        );
+        assert!(
+            Client::connect(address)
+                .await
+                .ask(&get("/"))
+                .await
+                .text()
+                .contains("<a href=\"/m\">")
+        );
     }
     stop.send(()).unwrap();
     within("the server stops", ended).await.unwrap();
@@ -109,11 +165,19 @@ async fn every_listener_is_served_under_the_default_bounds_and_the_telemetry_pat
 async fn the_health_check_tells_a_living_exporter_from_a_dead_one() {
     let (_, server) = started().await;
     let port = server.address.port();
-    healthcheck::ask(&format!("127.0.0.1:{port}")).await.unwrap();
+    healthcheck::ask(&format!("127.0.0.1:{port}"))
+        .await
+        .unwrap();
     healthcheck::ask(&format!(":{port}")).await.unwrap();
     server.stop().await;
-    let error = healthcheck::ask(&format!("127.0.0.1:{port}")).await.unwrap_err().to_string();
-    assert!(error.starts_with(&format!("cannot connect to 127.0.0.1:{port}: ")), "{error}");
+    let error = healthcheck::ask(&format!("127.0.0.1:{port}"))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with(&format!("cannot connect to 127.0.0.1:{port}: ")),
+        "{error}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

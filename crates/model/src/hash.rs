@@ -1,0 +1,20 @@
+//! Hashes that every version of the exporter agrees on, unlike those of the standard library's hasher.
+
+/// FNV-1a, 64 bits (<http://www.isthe.com/chongo/tech/comp/fnv/>), with every bit of the result made to depend on every
+/// bit of the text by the finalizer of `SplitMix64` (<https://prng.di.unimi.it/splitmix64.c>).
+pub fn stable_hash(text: &str) -> u64 {
+    mix(fnv1a([text.as_bytes(), b"", b""]))
+}
+
+pub(super) fn fnv1a(parts: [&[u8]; 3]) -> u64 {
+    let bytes = parts.into_iter().flatten();
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+pub(super) fn mix(mut bits: u64) -> u64 {
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}

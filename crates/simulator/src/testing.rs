@@ -1,0 +1,48 @@
+//! What the simulator's tests share.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+
+use super::operations::Call;
+use super::wire::ApiError;
+use super::{Expiry, Faults, Operation, Settings, Simulator};
+use model::Now;
+
+/// 2026-01-01T00:00:00Z, on both clocks.
+pub(super) fn now() -> Now {
+    // A monotonic moment can only be taken from the clock; which one it is does not matter.
+    static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+    Now {
+        instant: *START,
+        wall: UNIX_EPOCH + Duration::from_hours(24 * 20_454),
+    }
+}
+
+/// A simulator at [`now`].
+pub(super) fn simulator(settings: Settings) -> Simulator {
+    Simulator::new(settings, Arc::new(now))
+}
+
+/// Performs one call at a moment and under faults, past the gates.
+pub(super) fn perform_at(
+    simulator: &Simulator,
+    operation: Operation,
+    body: &Value,
+    now: SystemTime,
+    faults: &Faults,
+) -> Result<Value, ApiError> {
+    let (body, host) = (body.to_string(), "127.0.0.1:4777");
+    let expiry = Expiry::NotFound;
+    let call = Call {
+        operation,
+        body: body.as_bytes(),
+        region: "eu-central-1",
+        host,
+        faults,
+        expiry,
+        now,
+    };
+    simulator.perform(&call)
+}

@@ -1,0 +1,3 @@
+//! Tasks of the repository: generated files and their checks.
+
+fn main() {}
