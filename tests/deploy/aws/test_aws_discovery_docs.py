@@ -1,4 +1,4 @@
-"""docs/operate/discovery.md: its commands are run against moto's server, its code is run, its names are compared."""
+"""docs/operate/discovery.md and discovery-aws.md: their commands are run against moto's server, their code is run, their names are compared."""
 
 import json
 import pathlib
@@ -17,7 +17,8 @@ from moto.server import ThreadedMotoServer
 from terraform_helpers import evaluate, without_provider
 from test_aws_discovery import DETAIL, FILES, OTHERS
 
-TEXT = (ROOT / "docs/operate/discovery.md").read_text()
+PAGES = {name: (ROOT / "docs/operate" / name).read_text() for name in ("discovery.md", "discovery-aws.md")}
+TEXT = "\n".join(PAGES.values())
 CONNECTOR, TRANSFER = "c-0123456789abcdef0", "4b1a8c1e-0000-4000-8000-000000000001"
 
 
@@ -80,7 +81,7 @@ def without_words(state):
 
 
 def test_the_commands_by_hand_make_what_terraform_makes(account, folder, tmp_path_factory):
-    shell(account, *code("### By hand", "sh"), folder=folder)
+    shell(account, *code("## With the AWS CLI", "sh"), folder=folder)
     state = account.state()
     # Nothing is left lying about.
     assert {path.name for path in folder.iterdir() if path.is_file()} == {path.name for path in AWS.glob("*.json")}
@@ -97,13 +98,13 @@ def test_the_commands_by_hand_make_what_terraform_makes(account, folder, tmp_pat
 
 
 def test_events_reach_the_queue_that_was_made_by_hand(account, folder):
-    shell(account, *code("### By hand", "sh"), folder=folder)
+    shell(account, *code("## With the AWS CLI", "sh"), folder=folder)
     account.put(*[("aws.transfer", detail_type, DETAIL) for detail_type in FILES + OTHERS], ("aws.transfer", "AS2 Payload Send Failed", DETAIL))
     assert sorted(body["detail-type"] for body in account.drain()) == sorted(FILES + OTHERS)
 
 
 def test_the_topic_between_hands_bodies_on_as_they_are(account, folder):
-    shell(account, *code("### By hand", "sh"), *code("## Several exporters", "sh"), folder=folder)
+    shell(account, *code("## With the AWS CLI", "sh"), *code("## Several queues", "sh"), folder=folder)
     (target,) = account.events.list_targets_by_rule(Rule="transfer-events")["Targets"]
     (topic,) = account.sns.list_topics()["Topics"]
     assert target["Arn"] == topic["TopicArn"]
@@ -117,7 +118,7 @@ PLAIN = {"ConnectorId": CONNECTOR, "TransferId": TRANSFER}
 def test_the_shell_tells_a_transfer(account, folder):
     """moto starts no transfer; in its place stands what the CLI would print."""
     url = account.sqs.create_queue(QueueName="transfer-events")["QueueUrl"]
-    block, put = code("## From the caller", "sh")
+    block, put = code("## Report transfers from the caller", "sh")
     assert "curl" in put
     stub = f'aws() {{ if [ "$1" = transfer ]; then echo {TRANSFER}; else command aws --endpoint-url "$ENDPOINT" "$@"; fi; }}\n'
     shell(account, stub, block, folder=folder, QUEUE_URL=url)
@@ -126,7 +127,7 @@ def test_the_shell_tells_a_transfer(account, folder):
 
 def test_the_function_tells_a_transfer(account, monkeypatch):
     url = account.sqs.create_queue(QueueName="transfer-events")["QueueUrl"]
-    (block,) = code("## From the caller", "python")
+    (block,) = code("## Report transfers from the caller", "python")
     monkeypatch.setenv("TRANSFER_EVENTS_QUEUE_URL", url)
     asked = []
     transfer = types.SimpleNamespace(start_file_transfer=lambda **given: asked.append(given) or {"TransferId": TRANSFER})
@@ -140,7 +141,7 @@ def test_the_function_tells_a_transfer(account, monkeypatch):
 
 def test_the_state_machine_tells_a_transfer():
     """As far as it goes without Step Functions: the way through it, and the body out of the paths."""
-    (block,) = code("## From the caller", "json")
+    (block,) = code("## Report transfers from the caller", "json")
     machine = json.loads(block)
     start = machine["States"][machine["StartAt"]]
     tell = machine["States"][start["Next"]]
@@ -166,7 +167,7 @@ def test_the_event_for_the_test_of_the_pattern_matches():
     """moto has no TestEventPattern; its own matcher is asked."""
     from moto.events.models import EventPattern
 
-    block = code("## See that it works", "sh")[0]
+    block = code("## Verify", "sh")[0]
     event = json.loads(re.search(r"--event '(.*?)'", block, re.DOTALL)[1])
     pattern = re.search(r"file://(\S+)", block)[1]
     assert EventPattern.load((AWS / pattern).read_text()).matches_event(event)
@@ -174,7 +175,7 @@ def test_the_event_for_the_test_of_the_pattern_matches():
 
 
 def test_the_configuration_has_the_keys_of_the_contract():
-    (block,) = code("### Configure the exporter", "yaml")
+    (block,) = code("## Configure the exporter", "yaml")
     discovery = yaml.safe_load(block)["discovery"]
     assert {source: set(entries[0]) for source, entries in discovery.items()} == {
         "files": {"paths", "refresh_interval"},
@@ -187,24 +188,31 @@ def test_the_configuration_has_the_keys_of_the_contract():
 def test_the_stack_is_given_parameters_that_the_template_has():
     from test_aws_discovery_cloudformation import DECLARED
 
-    given = set(re.findall(r"(?<=[ ])([A-Z]\w+)=", code("### With CloudFormation", "sh")[0]))
+    given = set(re.findall(r"(?<=[ ])([A-Z]\w+)=", code("## With CloudFormation", "sh")[0]))
     assert len(given) == 5 and given <= set(DECLARED["Parameters"])
 
 
 def test_the_module_is_given_variables_that_it_has():
     from terraform_helpers import blocks
 
-    given = set(re.findall(r"^  (\w+) +=", code("### With Terraform", "hcl")[0], re.MULTILINE)) - {"source", "value"}
+    given = set(re.findall(r"^  (\w+) +=", code("## With Terraform", "hcl")[0], re.MULTILINE)) - {"source", "value"}
     assert given and given <= set(blocks(AWS / "terraform/discovery/variables.tf", "variable"))
 
 
-def test_links_lead_somewhere():
-    for target in re.findall(r"\]\(([^)\s]+)\)", TEXT):
-        if target.startswith("#"):
-            slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", TEXT, re.MULTILINE)}
-            assert target[1:] in slugs, target
-        elif not target.startswith("https://"):
-            assert (ROOT / "docs/operate" / target).resolve().exists(), target
+def slugs(text):
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", PAGES[page]):
+        if target.startswith("https://"):
+            continue
+        file, _, anchor = target.partition("#")
+        other = (ROOT / "docs/operate" / (file or page)).resolve()
+        assert other.exists(), target
+        assert not anchor or anchor in slugs(other.read_text()), target
 
 
 def test_the_metrics_are_the_exporters():
@@ -221,6 +229,6 @@ def test_the_keys_are_the_configurations():
     reference = (ROOT / "CONFIGURATION.md").read_text()
     if "discovery" not in reference:
         pytest.skip("CONFIGURATION.md knows no discovery yet")
-    (block,) = code("### Configure the exporter", "yaml")
+    (block,) = code("## Configure the exporter", "yaml")
     keys = {key for entries in yaml.safe_load(block)["discovery"].values() for key in entries[0]}
     assert {key for key in keys if f"`{key}`" not in reference} == set()
