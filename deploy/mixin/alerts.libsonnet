@@ -4,7 +4,7 @@
   local connector = ['aws_account', 'aws_region', 'connector_id'],
   local indent(text) = std.join('\n', ['  ' + line for line in std.split(std.rstripChars(text, '\n'), '\n')]),
 
-  // The expression with the label `name`, and without it where no name is known: an alert never waits for its name.
+  // Adds the label `name`. The second half keeps the alert firing while no name is known.
   local named(expr, by=connector) = |||
     (
     %(expr)s
@@ -17,10 +17,12 @@
     )
   ||| % { expr: indent(expr), connector: std.join(', ', connector), by: std.join(', ', by) },
 
-  // For people: the name where there is one, and always the id, which commands need.
-  local who = '{{ with $labels.name }}{{ . }} ({{ $labels.connector_id }}){{ else }}{{ $labels.connector_id }}{{ end }}',
-  local where = '%s in {{ $labels.aws_account }}, {{ $labels.aws_region }}' % who,
-  local account = '{{ $labels.aws_account }}, {{ $labels.aws_region }}',
+  // The name if known, and always the id, which commands need.
+  local connectorName = '{{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }}',
+  local connectorId = '{{ with $labels.name }}{{ . }} ({{ $labels.connector_id }}){{ else }}{{ $labels.connector_id }}{{ end }}',
+  local account = 'account {{ $labels.aws_account }} ({{ $labels.aws_region }})',
+  local where = '%s in %s' % [connectorId, account],
+  local code = '{{ with $labels.failure_code }}failure code {{ . }}{{ else }}no failure code{{ end }}',
 
   local alert(name, severity, expr, summary, description, comment='', wait='', keep='') = {
     comment:: comment,
@@ -36,7 +38,7 @@
     },
   },
 
-  // A transfer whose newest look told its files. One that is gone keeps the counts it had, and is not stuck.
+  // Transfers whose last poll succeeded. A transfer that is gone keeps its last counts and is not stuck.
   local readable = |||
     max by (aws_account, aws_region, connector_id, transfer_id) (max_over_time(aws_transfer_results_up[%(lookback)s])) == 1
   ||| % c,
@@ -59,13 +61,11 @@
               'connector_code:aws_transfer_files_failed:new%(newFailureWindow)s > 0' % c,
               connector + ['failure_code']
             ),
-            'Files failed on {{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }}{{ with $labels.failure_code }}: {{ . }}{{ end }}',
-            |||
-              {{ $value | printf "%%.0f" }} file(s) of connector %s failed within %s, with {{ with $labels.failure_code }}failure code {{ . }}{{ else }}no failure code{{ end }}.
-            ||| % [where, c.newFailureWindow],
+            'Files failed on %s{{ with $labels.failure_code }} with {{ . }}{{ end }}.' % connectorName,
+            '{{ $value | printf "%%.0f" }} file(s) on connector %s failed in the last %s with %s.' % [where, c.newFailureWindow, code],
             comment=|||
-              An event, not a state: it ends by itself, and its end does not say that the file was sent again. No `for`:
-              a failed file never becomes whole. The window bridges missing scrapes and restarts.
+              An event: the alert resolves by itself, which does not mean that the file was sent again. No `for`, since a failed file
+              never recovers. The window bridges missing scrapes and restarts.
             |||
           ),
           alert(
@@ -77,11 +77,11 @@
                 connector_status_code:aws_transfer_connector_files_finished:increase1h{status="FAILED"}
               ) > %(min)s
             ||| % (c { min: c.failureShareMinFiles - 0.5 })),
-            'A large share of the files on {{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }} fails',
-            '{{ $value | humanizePercentage }} of the files that connector %s finished within an hour failed.' % where,
+            'A high share of files fails on %s.' % connectorName,
+            '{{ $value | humanizePercentage }} of the files that finished on connector %s in the last hour failed.' % where,
             comment=|||
-              Of what the exporter saw finish; the base is left out. `increase` is no whole number, hence the half file.
-              It holds on for a while, so that a share about the threshold does not flap.
+              Counts files that finished while the exporter ran. `increase` returns fractions, hence the half file.
+              `keep_firing_for` prevents flapping around the threshold.
             |||,
             wait='5m',
             keep='15m'
@@ -89,11 +89,9 @@
           alert(
             'AwsTransferFailedTransfersTracked', 'info',
             named('sum by (aws_account, aws_region, connector_id) (connector_state:aws_transfer_connector_transfers:max{state="failed"}) > 0'),
-            'Failed transfers of {{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }} are still listed',
-            '{{ $value }} transfer(s) of connector %s have settled with failed files and are still in the configuration.' % where,
-            comment=|||
-              A state: it ends when the transfers leave the configuration, which is how somebody says that they were seen to.
-            |||,
+            'Failed transfers on %s are still tracked.' % connectorName,
+            '{{ $value }} transfer(s) on connector %s settled with failed files and are still tracked.' % where,
+            comment='A state: it ends when the transfers leave the configuration, which marks them as handled.',
             wait=c.failedTransfersTrackedFor
           ),
           alert(
@@ -113,12 +111,12 @@
                 )
               ||| % (c { readable: indent(readable) })
             ),
-            'Files wait in the queue of {{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }}',
-            '{{ $value }} transfer(s) of connector %s have files that have been QUEUED for more than %s h. AWS gives a file up after 12 h of waiting.' % [where, c.stuckQueuedHours],
+            'Files are stuck in QUEUED on %s.' % connectorName,
+            '{{ $value }} transfer(s) on connector %s have had files in status QUEUED for more than %sh. AWS fails a file after 12h in the queue.' % [where, c.stuckQueuedHours],
             comment=|||
-              Files begin QUEUED and do not go back to it: one that is QUEUED now was QUEUED when its transfer was. So a look
-              at both ends suffices, and neither a restart nor a missing scrape between them starts a clock anew, as it
-              would with a long `for`. `aws_transfer_connector_oldest_unfinished_timestamp_seconds` does start anew.
+              Files start QUEUED and never return to it, so a transfer that has QUEUED files now had them at any earlier time.
+              Comparing both ends is enough, and neither a restart nor a missing scrape resets the clock, as a long `for` or
+              `aws_transfer_connector_oldest_unfinished_timestamp_seconds` would.
             |||,
             wait='5m',
             keep='10m'
@@ -150,12 +148,11 @@
                        'then': indent(indent(finished('[10m] offset %(stuckInProgressHours)sh' % c))),
                      })
             ),
-            'Files stand still on {{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }}',
-            '{{ $value }} transfer(s) of connector %s have files IN_PROGRESS and have finished none for more than %s h. AWS gives a file up after 12 h of moving.' % [where, c.stuckInProgressHours],
+            'Files are stuck in IN_PROGRESS on %s.' % connectorName,
+            '{{ $value }} transfer(s) on connector %s have files in status IN_PROGRESS and have not finished a file for more than %sh. AWS fails a file after 12h in progress.' % [where, c.stuckInProgressHours],
             comment=|||
-              Counts do not tell which file is IN_PROGRESS. But where one was then and is now, and none of the transfer has
-              finished in between, it is the same one. While others of its transfer (10 at most) still finish, the alert
-              waits for them.
+              Counts do not identify the file. If a file was IN_PROGRESS then and now, and none of the transfer finished in between,
+              it is the same file. While other files of the transfer (10 at most) still finish, the alert waits for them.
             |||,
             wait='5m',
             keep='10m'
@@ -163,11 +160,11 @@
           alert(
             'AwsTransferUnfinishedPastAwsLimit', 'critical',
             named('time() - connector:aws_transfer_connector_oldest_unfinished_timestamp_seconds:min > %(unfinishedHours)s * 3600' % c),
-            'A transfer of {{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }} is older than AWS lets one be',
-            'The oldest unfinished transfer of connector %s is {{ $value | humanizeDuration }} old. AWS lets a file wait for 12 h and move for 12 h.' % where,
+            'A transfer on %s is older than the AWS limits allow.' % connectorName,
+            'The oldest unfinished transfer on connector %s is {{ $value | humanizeDuration }} old. AWS fails a file after 12h in the queue or 12h in progress.' % where,
             comment=|||
-              The start of a listed transfer is not known, so its age is from the first sight, and a restart of the only
-              exporter begins it anew. Works without series per transfer.
+              The start of a configured transfer is unknown: its age counts from the first poll, and a restart of the only exporter
+              resets it. Works without series per transfer.
             |||,
             wait='5m',
             keep='10m'
@@ -189,13 +186,12 @@
                 sum by (aws_account, aws_region, connector_id) (connector_state:aws_transfer_connector_transfers:max) > 0
               ||| % c
             ),
-            'No file has completed on {{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }} for %sh' % c.noFileCompletedHours,
-            'Connector %s has been watched for more than %s h, and no file was seen to complete in that time.' % [where, c.noFileCompletedHours],
+            'No file has completed on %s for %sh.' % [connectorName, c.noFileCompletedHours],
+            'Connector %s has been monitored for more than %sh and has not completed a file in that time.' % [where, c.noFileCompletedHours],
             comment=|||
-              `aws_transfer_connector_last_completed_timestamp_seconds` would be absent after each restart until a file
-              completes; the counter is not. Files that had completed by the first look move only the gauge, so its rise
-              counts too. The last two terms: the connector was watched that long ago, and has transfers now. A greatest
-              increase of 0 is 0 over all shards.
+              `aws_transfer_connector_last_completed_timestamp_seconds` is absent after a restart until a file completes; the counter
+              is not. Files that had completed before the first poll change only the gauge, so its rise counts too. The last two
+              terms: the connector was monitored that long ago, and has transfers now. A maximum increase of 0 is 0 for every shard.
             |||,
             wait='10m'
           ),
@@ -209,11 +205,9 @@
               ||| % c,
               connector + ['operation', 'failure_code']
             ),
-            '{{ $labels.operation }} failed on {{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }}{{ with $labels.failure_code }}: {{ . }}{{ end }}',
-            |||
-              {{ $value | printf "%%.0f" }} remote operation(s) {{ $labels.operation }} of connector %s failed within %s, with {{ with $labels.failure_code }}failure code {{ . }}{{ else }}no failure code{{ end }}.
-            ||| % [where, c.newFailureWindow],
-            comment='An event, as AwsTransferFilesFailed is. Known by events alone: AWS lists no operations.'
+            '{{ $labels.operation }} operations failed on %s{{ with $labels.failure_code }} with {{ . }}{{ end }}.' % connectorName,
+            '{{ $value | printf "%%.0f" }} {{ $labels.operation }} operation(s) on connector %s failed in the last %s with %s.' % [where, c.newFailureWindow, code],
+            comment='An event, as AwsTransferFilesFailed is. Requires `discovery.events`: no AWS API lists remote operations.'
           ),
           alert(
             'AwsTransferConnectorErrored', 'critical',
@@ -222,9 +216,9 @@
                 last_over_time(aws_transfer_connector_info{status="ERRORED"}[%(lookback)s])
               )
             ||| % c),
-            'AWS cannot run the connector {{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }}',
-            'Connector %s has the status ERRORED: nothing is transferred by it until it is mended.' % where,
-            comment='Told where `discovery.connectors` lists the account. A status that has changed stands for as long as a missing scrape may.',
+            'Connector %s is in status ERRORED.' % connectorName,
+            'Connector %s has been in status ERRORED for more than 5 minutes and cannot transfer files.' % where,
+            comment='Requires `discovery.connectors`. After a missing scrape the last status stays for `lookback`.',
             wait='5m'
           ),
         ],
@@ -235,9 +229,9 @@
           alert(
             'AwsTransferResultsStale', 'warning',
             named('connector:aws_transfer_connector_results_age_seconds:min > %s' % (c.staleMinutes * 60)),
-            'What is known of {{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }} is old',
-            'The stalest answer for the unfinished transfers of connector %s is {{ $value | humanizeDuration }} old.' % where,
-            comment='No unfinished transfer is left alone for longer than `max_refresh_interval`: its answer is older only when looks fail or do not get their turn.',
+            'Transfer results of %s are stale.' % connectorName,
+            'The oldest results of unfinished transfers on connector %s are {{ $value | humanizeDuration }} old.' % where,
+            comment='Unfinished transfers are polled at least every `max_refresh_interval`: older results mean that polls fail or are overdue.',
             wait='5m',
             keep='10m'
           ),
@@ -254,20 +248,20 @@
               or on (aws_account, aws_region, connector_id)
               sum by (aws_account, aws_region, connector_id) (connector_state:aws_transfer_connector_transfers:max{state="pending"}) > 0
             ||| % c),
-            'Transfers of {{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }} cannot be read',
-            'The files of {{ $value }} transfer(s) of connector %s could not be read for %s.' % [where, c.unreadableFor],
+            'Transfer results of %s cannot be read.' % connectorName,
+            'The results of {{ $value }} transfer(s) on connector %s could not be read for %s.' % [where, c.unreadableFor],
             comment=|||
-              `results_up` is 0 for a transfer that AWS does not know, too: those are taken off, and have an alert of their
-              own. The second half: transfers never read, also where there are no series per transfer. A look that succeeds
-              now and then is good enough.
+              `aws_transfer_results_up` is also 0 for transfers that are unknown to AWS: they are subtracted and have their own alert.
+              The second half covers transfers that were never read, with or without series per transfer. An occasional successful
+              poll is enough.
             |||,
             wait=c.unreadableFor
           ),
           alert(
             'AwsTransferUnknownToAws', 'info',
             named('sum by (aws_account, aws_region, connector_id) (connector_state:aws_transfer_connector_transfers:max{state="gone"}) > 0'),
-            'AWS does not know transfers that are listed for {{ with $labels.name }}{{ . }}{{ else }}{{ $labels.connector_id }}{{ end }}',
-            'AWS does not know {{ $value }} transfer(s) of connector %s: mistyped, or older than 7 days.' % where,
+            'AWS does not recognize transfers on %s.' % connectorName,
+            'AWS has no record of {{ $value }} transfer(s) on connector %s. The ids may be wrong, or the transfers may be older than 7 days.' % where,
             wait='5m'
           ),
         ],
@@ -278,17 +272,17 @@
           alert(
             'AwsTransferExporterAbsent', 'critical',
             'absent(up{%(exporterSelector)s} == 1)' % c,
-            'No AWS Transfer exporter answers',
-            'No target of {%(exporterSelector)s} answers Prometheus, or there is none: nothing is known of any transfer.' % c,
+            'No AWS Transfer exporter is up.',
+            'Prometheus has no target with {%(exporterSelector)s} that is up. No transfer is monitored.' % c,
             comment='All replicas are down, or the scrape configuration has lost them.',
             wait='5m'
           ),
           alert(
             'AwsTransferExporterDown', 'warning',
             'up{%(exporterSelector)s} == 0' % c,
-            'The AWS Transfer exporter {{ $labels.instance }} is down',
-            'Prometheus could not scrape {{ $labels.instance }} (job {{ $labels.job }}) for 5 minutes.',
-            comment='Of one replica a warning; that the last one is gone is AwsTransferExporterAbsent.',
+            'An AWS Transfer exporter is down.',
+            'Prometheus has failed to scrape {{ $labels.instance }} (job {{ $labels.job }}) for 5 minutes.',
+            comment='A warning, since other replicas may be up. If none is, AwsTransferExporterAbsent fires.',
             wait='5m'
           ),
           alert(
@@ -304,11 +298,11 @@
                 )
               )
             ||| % c,
-            'Shards of the AWS Transfer exporter are missing',
-            'Only {{ $value }} of {{ $labels.shards }} shards of job {{ $labels.job }} answer Prometheus: the transfers of the others are not watched, and what is told of connectors lacks them.',
+            'Shards of the AWS Transfer exporter are missing.',
+            'Only {{ $value }} of {{ $labels.shards }} shards of job {{ $labels.job }} are up. The transfers of the missing shards are not monitored, and connector metrics do not include them.',
             comment=|||
-              How many shards there should be is told by a label, and how many are seen is a number: `count_values` makes a
-              label of the number, so that the two can be compared. What is no total of itself is left.
+              The expected number of shards is a label and the observed number a value: `count_values` turns the value into a label,
+              so that the two can be compared.
             |||,
             wait='5m'
           ),
@@ -319,17 +313,17 @@
                 group by (%(shardSet)s, shards) (last_over_time(aws_transfer_exporter_shard_info{shards!="1"}[%(lookback)s]))
               ) > 1
             ||| % c,
-            'Shards of the AWS Transfer exporter disagree about how many there are',
-            'The exporters of job {{ $labels.job }} are started with {{ $value }} different totals of shards: some transfers are asked for twice, or by nobody.',
-            comment='While shards are added or taken away it is so for a moment. An exporter that is not sharded may stand beside shards.',
+            'Shards of the AWS Transfer exporter disagree about their number.',
+            'The exporters of job {{ $labels.job }} run with {{ $value }} different values of --shard.total. Some transfers may be polled twice or not at all.',
+            comment='Brief disagreement is normal while shards are added or removed. An unsharded exporter may run beside shards.',
             wait='15m'
           ),
           alert(
             'AwsTransferSweepIncomplete', 'warning',
             'avg_over_time(aws_transfer_exporter_scrape_complete[30m]) < %(completePercent)s / 100' % c,
-            'The AWS Transfer exporter {{ $labels.instance }} does not finish its sweeps',
-            'Only {{ $value | humanizePercentage }} of the last 30 minutes\' scrapes of {{ $labels.instance }} had all that was due: the deadline came first, or fetches failed.',
-            comment='For each replica by itself: one that works does not mend the other. The first sweeps after a start may be incomplete.',
+            'An AWS Transfer exporter returns incomplete scrapes.',
+            'Only {{ $value | humanizePercentage }} of the scrapes of {{ $labels.instance }} in the last 30 minutes had every result that was due. Polls failed or did not finish before the scrape timeout.',
+            comment='Per replica: a healthy one does not compensate for another. The first sweeps after a start may be incomplete.',
             wait='15m',
             keep='10m'
           ),
@@ -340,8 +334,8 @@
               / (sum by (aws_account, aws_region) (account_outcome:aws_transfer_exporter_api_requests:increase%(lookback)s) > 0)
               > %(throttledPercent)s / 100
             ||| % c,
-            'AWS throttles the requests for {{ $labels.aws_account }}',
-            'AWS throttled {{ $value | humanizePercentage }} of the requests in %s within %s.' % [account, c.lookback],
+            'AWS throttles requests for account {{ $labels.aws_account }}.',
+            'AWS throttled {{ $value | humanizePercentage }} of the requests for %s in the last %s.' % [account, c.lookback],
             wait='15m',
             keep='15m'
           ),
@@ -352,11 +346,11 @@
               and on (aws_account, aws_region)
               sum by (aws_account, aws_region) (account_outcome:aws_transfer_exporter_api_requests:increase%(lookback)s{outcome="ok"}) > 0
             ||| % c,
-            'AWS denies some requests for {{ $labels.aws_account }}',
-            'AWS denied {{ $value | printf "%%.0f" }} request(s) in %s within %s and answered others: the policy leaves out a connector.' % [account, c.lookback],
+            'AWS denies some requests for account {{ $labels.aws_account }}.',
+            'AWS denied {{ $value | printf "%%.0f" }} request(s) for %s in the last %s and accepted others. The IAM policy may not cover every connector.' % [account, c.lookback],
             comment=|||
-              Some denied, some not: the policy. All denied: AwsTransferCredentialsFailing. When credentials go, both are
-              true until the last good request has left the window; `for` is longer than that.
+              Some requests denied points to the policy, all denied to AwsTransferCredentialsFailing. When credentials expire, both are
+              true until the last successful request leaves the window; `for` is longer than that.
             |||,
             wait='10m',
             keep='10m'
@@ -368,11 +362,9 @@
               unless on (aws_account, aws_region)
               sum by (aws_account, aws_region) (account_outcome:aws_transfer_exporter_api_requests:increase%(lookback)s{outcome!="denied"}) > 0
             ||| % c,
-            'AWS accepts no request for {{ $labels.aws_account }}',
-            'All {{ $value | printf "%%.0f" }} request(s) in %s within %s were denied, or no valid credentials could be had.' % [account, c.lookback],
-            comment=|||
-              Nothing but `denied`. A single network error among them would be proof that credentials were there to sign with.
-            |||,
+            'AWS denies all requests for account {{ $labels.aws_account }}.',
+            'All {{ $value | printf "%%.0f" }} request(s) for %s in the last %s were denied, or no valid credentials were available.' % [account, c.lookback],
+            comment='Only `denied`: a single network error would prove that there were credentials to sign with.',
             wait='5m'
           ),
           alert(
@@ -382,15 +374,15 @@
               or
               max_over_time(aws_transfer_exporter_web_config_last_reload_successful[%(lookback)s]) == 0
             ||| % c,
-            'The AWS Transfer exporter {{ $labels.instance }} could not load its configuration',
-            'The last reload on {{ $labels.instance }} failed. It goes on with the configuration, the web configuration and the certificates before; what has been changed since is not in force.',
+            'An AWS Transfer exporter failed to reload its configuration.',
+            'The last configuration reload on {{ $labels.instance }} failed. The previous configuration, web configuration and certificates stay in effect.',
             wait='5m'
           ),
           alert(
             'AwsTransferAccountDown', 'critical',
             'max_over_time(aws_transfer_exporter_account_up[%(lookback)s]) == 0' % c,
-            'The AWS Transfer exporter {{ $labels.instance }} cannot work with the account %s' % account,
-            'AWS refuses the credentials of the account %s on {{ $labels.instance }}, there are none, or no answer comes: none of its transfers is read.' % account,
+            'An AWS Transfer exporter cannot access account {{ $labels.aws_account }}.',
+            '{{ $labels.instance }} cannot access %s: its credentials are missing or rejected, or AWS does not respond. No transfer of the account is monitored.' % account,
             wait='5m'
           ),
           alert(
@@ -400,8 +392,8 @@
                 last_over_time(aws_transfer_exporter_certificate_not_after_timestamp_seconds[%(lookback)s])
               ) - time() < %(seconds)s
             ||| % (c { seconds: c.certificateDays * 86400 }),
-            'The certificate of the AWS Transfer exporter {{ $labels.instance }} ends soon',
-            'The certificate that {{ $labels.instance }} serves ends in {{ $value | humanizeDuration }}. Then Prometheus does not scrape it any more.',
+            'The TLS certificate of an AWS Transfer exporter expires soon.',
+            'The TLS certificate of {{ $labels.instance }} expires in {{ $value | humanizeDuration }}. Prometheus cannot scrape it afterwards.',
             wait='5m'
           ),
           alert(
@@ -411,16 +403,16 @@
                 increase(aws_transfer_exporter_http_refused_total[15m])
               ) > %(refusedRequests)s
             ||| % c,
-            'The AWS Transfer exporter {{ $labels.instance }} refuses requests',
-            '{{ $labels.instance }} refused {{ $value | printf "%.0f" }} requests within 15 minutes, reason: {{ $labels.reason }}.',
+            'An AWS Transfer exporter rejects HTTP requests.',
+            '{{ $labels.instance }} rejected {{ $value | printf "%.0f" }} HTTP requests in the last 15 minutes (reason: {{ $labels.reason }}).',
             wait='5m'
           ),
           alert(
             'AwsTransferDiscoveryFailing', 'warning',
             'max_over_time(aws_transfer_exporter_discovery_up[%(lookback)s]) == 0' % c,
-            'The AWS Transfer exporter {{ $labels.instance }} cannot read {{ $labels.target }}',
-            'Looks at the source of transfers {{ $labels.source }}, {{ $labels.target }} on {{ $labels.instance }} have failed for more than %s: transfers that it alone tells are not watched.' % c.discoveryFailingFor,
-            comment='For each exporter by itself: each reads its own sources. A look that succeeds now and then is good enough.',
+            'Discovery of transfers from {{ $labels.target }} is failing.',
+            '{{ $labels.instance }} has failed to read {{ $labels.target }} (source {{ $labels.source }}) for more than %s. Transfers known only from this source are not monitored.' % c.discoveryFailingFor,
+            comment='Per exporter, since each reads its own sources. An occasional successful read is enough.',
             wait=c.discoveryFailingFor
           ),
           alert(
@@ -430,9 +422,9 @@
                 last_over_time(aws_transfer_exporter_discovery_last_success_timestamp_seconds[%(lookback)s])
               ) > %(seconds)s
             ||| % (c { seconds: c.discoveryStaleMinutes * 60 }),
-            'What {{ $labels.target }} tells the AWS Transfer exporter {{ $labels.instance }} is old',
-            'The source of transfers {{ $labels.source }}, {{ $labels.target }} was last read on {{ $labels.instance }} {{ $value | humanizeDuration }} ago.',
-            comment='Looks that neither fail nor end, or come too seldom. Where they fail it is AwsTransferDiscoveryFailing sooner.',
+            'Discovery of transfers from {{ $labels.target }} is stale.',
+            '{{ $labels.instance }} last read {{ $labels.target }} (source {{ $labels.source }}) {{ $value | humanizeDuration }} ago.',
+            comment='Reads that hang or are too rare. Reads that fail trigger AwsTransferDiscoveryFailing sooner.',
             wait='5m'
           ),
           alert(
@@ -456,12 +448,11 @@
                 ) == 0
               )
             ||| % c,
-            'The queue {{ $labels.target }} is not emptied',
-            '{{ $value | printf "%.0f" }} message(s) of the queue {{ $labels.target }} wait and do not become fewer, or were understood and could not be kept.',
+            'Queue {{ $labels.target }} is not draining.',
+            '{{ $value | printf "%.0f" }} message(s) are waiting in queue {{ $labels.target }}: the backlog is not shrinking, or messages could not be persisted.',
             comment=|||
-              Many, and no fewer than 20 minutes ago: a backlog that is worked off is none. Or messages that were understood
-              and could not be written to the storage, which therefore stay: they count once, and nothing is received until
-              the storage takes them.
+              A backlog that is no smaller than 20 minutes ago, or messages that could not be written to the storage. The latter stay in
+              the queue and count once, and nothing is received until the storage recovers.
             |||,
             wait='10m'
           ),
@@ -472,16 +463,16 @@
                 increase(aws_transfer_exporter_discovery_messages_total{outcome="unknown"}[%(newFailureWindow)s])
               ) > 0
             ||| % c,
-            'Messages from {{ $labels.target }} are not understood',
-            'Within %s messages came from {{ $labels.target }} {{ $value | printf "%%.0f" }} time(s) that the exporter does not understand.' % c.newFailureWindow,
-            comment='An event. A message that is left in a queue counts each time it is received, until the redrive policy takes it out.'
+            'Messages from {{ $labels.target }} cannot be parsed.',
+            'The exporter received unparsable messages from {{ $labels.target }} {{ $value | printf "%%.0f" }} time(s) in the last %s.' % c.newFailureWindow,
+            comment='An event. A message that stays in a queue counts each time it is received, until the redrive policy removes it.'
           ),
           alert(
             'AwsTransferStorageFailing', 'warning',
             'max_over_time(aws_transfer_exporter_storage_up[%(lookback)s]) == 0' % c,
-            'The AWS Transfer exporter {{ $labels.instance }} cannot write to its storage',
-            'Writes below --storage.path fail on {{ $labels.instance }}. It goes on in memory, and what it learns now is lost if it ends.',
-            comment='Absent without --storage.path. One slow write is none: it is done or tried again within seconds.',
+            'An AWS Transfer exporter cannot write to its storage.',
+            '{{ $labels.instance }} has failed to write below --storage.path for 5 minutes. State collected since then is lost if it stops.',
+            comment='Absent without --storage.path. A single slow write does not fire: it completes or is retried within seconds.',
             wait='5m'
           ),
         ],

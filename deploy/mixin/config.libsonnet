@@ -1,66 +1,66 @@
-// What can be set. Every number that an alert goes by stands here and nowhere else.
+// Settings of the rules. Every threshold is defined here.
 {
   _config+:: {
-    // Selects the exporter's targets: `up` has no other mark of theirs.
+    // Selects the targets of the exporter in `up`.
     exporterSelector: 'job="aws-transfer-exporter"',
 
-    // Target labels that the shards of one set have in common, and other sets have not: what is missing or disagrees is
-    // told for each set. A label that there is not does no harm.
+    // Target labels that identify a set of shards. Alerts about shards and queues are evaluated per set. A label that does
+    // not exist has no effect.
     shardSet: 'job, namespace, cluster',
 
-    // Where the runbooks are read; the heading's anchor is appended.
+    // Base of each `runbook_url`; the anchor of the alert is appended.
     runbookURLBase: 'https://github.com/aws-transfer-exporter/aws-transfer-exporter/blob/main/docs/operate/runbooks.md',
 
-    // How long the last value of a series stands in when a scrape is missing or the exporter restarts. At least four
-    // scrape intervals. Also how late a transfer that left the configuration leaves the recorded series, and the window
-    // over which requests to AWS are counted.
+    // How long the last value of a series is used during missing scrapes and restarts: at least four scrape intervals.
+    // Also how long a transfer that left the configuration stays in the recorded series, and the window over which AWS
+    // requests are counted.
     lookback: '5m',
 
-    // A file counts as newly failed for this long.
+    // How long a failed file counts as new.
     newFailureWindow: '15m',
-    // A transfer that was FAILED within this time before is not new when it comes back, after an outage say.
+    // How long a failure is remembered: within this time a failed transfer that reappears, for example after an outage, is
+    // not new.
     failureMemory: '1d',
-    // How long failed transfers may stay in the configuration before it is said.
+    // How long failed transfers may stay in the configuration.
     failedTransfersTrackedFor: '1h',
 
-    // Failed files in percent of those that finished within an hour, and how many it takes for a share to mean anything.
+    // Share of failed files, in percent of those that finished within an hour, and the minimum number of failed files.
     failurePercent: 25,
     failureShareMinFiles: 5,
 
-    // AWS lets a file wait for 12 hours and then move for 12 hours, and then fails it by itself: above 12 h these two
-    // could never fire. 2 h: the largest file (150 GiB) takes 54 minutes at the account's 50 MB/s.
+    // AWS fails a file after 12 hours in the queue or 12 hours in progress, so values above 12 never fire. The largest file
+    // (150 GiB) takes 54 minutes at the 50 MB/s that an account gets.
     stuckQueuedHours: 2,
     stuckInProgressHours: 2,
-    // 12 h + 12 h + 1 h: no file can be unfinished by then. Without series per transfer (`metrics.per_transfer: false`)
-    // the two above are blind, and this is the one to lower.
+    // 12 h in the queue, 12 h in progress, and 1 h of margin. Lower it if there are no series per transfer
+    // (`metrics.per_transfer: false`), since the two alerts above need them.
     unfinishedHours: 25,
 
-    // 24 hours, and 2 in which a daily delivery may be late.
+    // A daily delivery that is 2 hours late.
     noFileCompletedHours: 26,
-    // Connectors that the alert above is for.
+    // Connectors that the alert applies to.
     noFileCompletedSelector: 'connector_id=~".+"',
 
-    // Above `collector.max_refresh_interval` and several scrape intervals: an answer that does not change is let grow as
-    // old as that.
+    // Above `collector.max_refresh_interval` plus several scrape intervals: unchanged results are allowed to get that old.
     staleMinutes: 15,
-    // Above `collector.gone_after`, within which an unknown transfer is still asked again.
+    // Above `collector.gone_after`, during which unknown transfers are still polled.
     unreadableFor: '20m',
 
-    // Days before its end in which a certificate of the server is to be renewed. Below what renews it by itself.
+    // Days before the expiration of the TLS certificate. Below the time at which it is renewed automatically.
     certificateDays: 14,
-    // Refused requests within 15 minutes that are more than a mistyped password.
+    // Rejected requests within 15 minutes: more than a mistyped password causes.
     refusedRequests: 20,
 
-    // How long a source of transfers may fail.
+    // How long a discovery source may fail.
     discoveryFailingFor: '15m',
-    // Above the longest `refresh_interval` in `discovery`, and above what a first look back at CloudTrail takes.
+    // Above the longest `refresh_interval` in `discovery`, and above the duration of the first CloudTrail lookup.
     discoveryStaleMinutes: 60,
-    // Messages in a queue that are more than a moment's.
+    // Messages in a queue: more than arrive between two reads.
     queueMessages: 100,
 
-    // Complete ones in percent of the last 30 minutes' scrapes.
+    // Complete scrapes, in percent of those in the last 30 minutes.
     completePercent: 50,
-    // Throttled attempts in percent of those within `lookback`.
+    // Throttled requests, in percent of those within `lookback`.
     throttledPercent: 5,
   },
 }

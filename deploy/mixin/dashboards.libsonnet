@@ -1,4 +1,4 @@
-// The dashboards, as they are shipped.
+// The dashboards of /dashboards, unchanged.
 {
   grafanaDashboards+:: {
     'fleet-overview.json': import '../../dashboards/fleet-overview.json',

@@ -1,4 +1,4 @@
-// Writes groups as the plain YAML under deploy/prometheus, with the comments above their rules.
+// Renders groups as the plain YAML of deploy/prometheus, with each comment above its rule.
 local lines(text) = std.split(std.rstripChars(text, '\n'), '\n');
 local indented(text, by) = std.join('\n', [if line == '' then '' else by + line for line in lines(text)]);
 local block(key, text, by) =

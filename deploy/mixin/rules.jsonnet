@@ -1,29 +1,27 @@
-// deploy/prometheus/recording.rules.yml and alerting.rules.yml; deploy/mixin/README.md has the command.
+// deploy/prometheus/recording.rules.yml and alerting.rules.yml; README.md has the command.
 local mixin = import 'mixin.libsonnet';
 local yaml = import 'plain-yaml.libsonnet';
 local header(what) = |||
   # %s
-  # README.md beside this file tells how to load it and which numbers to change.
+  # README.md beside this file describes how to load it and which thresholds to adjust.
   #
-  # Generated from deploy/mixin, by the command in its README.md; a test compares. If you use this file as it is, change
-  # it as you like.
+  # Generated from deploy/mixin with the command in its README.md; a test compares the two.
 ||| % what;
 {
   'recording.rules.yml': yaml(
     header('Recording rules for aws-transfer-exporter. alerting.rules.yml reads them: load both.\n' +
            '#\n' +
-           '# Exporters of one shard (replicas) tell the same numbers twice: of them the maximum is taken, of a start the minimum,\n' +
-           '# so nothing is doubled. Shards tell a part each, and are added up among those that agree about the total. Of several\n' +
-           '# totals the maximum is taken: each is a whole, and they meet only while one follows the other. `last_over_time`\n' +
-           '# bridges a missing scrape, which ends all series of a target at once, and a restart.\n#'),
+           '# Replicas of a shard export the same values: the maximum is taken, or the minimum of a start. Shards export disjoint\n' +
+           '# parts: they are summed, per total number of shards, and the maximum of the totals is taken. `last_over_time` bridges\n' +
+           '# restarts and missing scrapes, which end all series of a target.\n#'),
     mixin.prometheusRules.groups
   ),
   'alerting.rules.yml': yaml(
-    header('Alerting rules for aws-transfer-exporter, for Prometheus 2.42 or newer (`keep_firing_for`). They read the recorded\n' +
+    header('Alerting rules for aws-transfer-exporter. They require Prometheus 2.42 or later (`keep_firing_for`) and the recorded\n' +
            '# series of recording.rules.yml: load both.\n' +
            '#\n' +
-           '# Each expression about a connector stands twice: with the label `name` from `aws_transfer_connector_info`, and after\n' +
-           '# `or` without it, for when the name is missing.\n#'),
+           '# Each expression about a connector appears twice: with the label `name` from `aws_transfer_connector_info`, and after\n' +
+           '# `or` without it, in case the name is missing.\n#'),
     mixin.prometheusAlerts.groups
   ),
 }

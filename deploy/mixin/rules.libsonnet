@@ -1,15 +1,14 @@
-// Recording rules. What differs between exporters is reduced in three steps, by `overShards`:
+// Recording rules. `overShards` combines the series of several exporters in three steps:
 //
-// - Exporters of one shard (replicas) tell the same numbers twice: of them the greatest is taken, so nothing is doubled.
-// - Shards tell a part each: they are added up, within those that agree about how many shards there are.
-// - Where totals differ (while shards are added, or beside an exporter that is not sharded) each total is a whole by
-//   itself, and the greatest is taken: adding them would count twice what both have.
+// - Replicas of a shard export the same values: the maximum is taken, so that nothing is counted twice.
+// - Shards export disjoint parts: they are summed, per total number of shards.
+// - While shards are added, or beside an unsharded exporter, there are several totals. Each is complete by itself, so the
+//   maximum is taken.
 //
-// A series of a transfer comes from one shard alone, and a minimum over everything is one over shards too: those need no
-// more than one step.
+// Series of a transfer come from a single shard, and a minimum over everything is a minimum over shards: these need one
+// step.
 //
-// The rules also bridge gaps: a failed scrape ends all series at once, and `last_over_time` lets the last value stand in
-// for `lookback`.
+// A failed scrape ends all series of a target; `last_over_time` keeps the last value for `lookback`.
 //
 // `comment` is hidden from the manifested object; the plain YAML shows it above its rule.
 {
@@ -19,9 +18,8 @@
   local indent(text, by='  ') = std.join('\n', [by + line for line in std.split(std.rstripChars(text, '\n'), '\n')]),
   local aggregate(op, labels, expr) = '%s by (%s) (\n%s\n)\n' % [op, list(labels), indent(expr)],
 
-  // `expr` with the labels `shard` and `shards` of the target that it came from. Target labels are whatever the series
-  // have beside `labels`, so targets in several clusters stay apart. An exporter of a version before sharding tells no
-  // shard: its series stay without the labels, as a total of its own.
+  // Adds the labels `shard` and `shards` of the target. The join ignores `labels`, so that all target labels take part and
+  // targets in several clusters stay apart. Exporters without shard information keep their series without these labels.
   local withShard(expr, labels) = |||
     %(expr)s
     * ignoring (%(labels)s, shard, shards) group_left (shard, shards)
@@ -30,11 +28,11 @@
     %(expr)s
   ||| % { expr: expr, labels: list(labels) },
 
-  // One value for each shard, of its replicas.
+  // One value per shard, from its replicas.
   local perShard(expr, labels, ofReplicas='max') =
     aggregate(ofReplicas, labels + ['shard', 'shards'], withShard(expr, labels)),
 
-  // One value from those of the shards.
+  // One value from all shards.
   local together(perShard, labels, ofShards='sum', ofTotals='max') =
     aggregate(ofTotals, labels, aggregate(ofShards, labels + ['shards'], perShard)),
 
@@ -47,8 +45,8 @@
       rules: [
         {
           comment:: |||
-            Which shard each target is, by what it told last: after a resharding it is another one. The hour is the longest
-            range below, so that a pod that has gone is still known for what it counted.
+            The shard of each target, by its newest series: resharding changes it. 1h is the longest range used below, so that counts
+            of a deleted pod are still attributed.
           |||,
           record: 'instance_shard:aws_transfer_exporter_shard_info:newest1h',
           expr: |||
@@ -60,8 +58,8 @@
         },
         {
           comment:: |||
-            What people call each connector. Always one series a connector, so that a join never fails with a duplicate:
-            after a renaming both names are there for a while, and the one seen more often within the hour is taken.
+            The name of each connector. Always one series per connector, so that a join never fails on duplicates: for a while after
+            a rename there are two names, and the one with more samples in the last hour wins.
           |||,
           record: 'connector_name:aws_transfer_connector_info:max',
           expr: |||
@@ -73,7 +71,7 @@
           |||,
         },
         {
-          comment:: 'Files now, by status and failure code, of each shard.',
+          comment:: 'Files by status and failure code, per shard.',
           record: 'connector_shard_status_code:aws_transfer_connector_files:max',
           expr: perShard(
             'last_over_time(aws_transfer_connector_files[%(lookback)s])' % c,
@@ -81,7 +79,7 @@
           ),
         },
         {
-          comment:: 'The same of all shards. No alert reads it; it is for panels and rules of your own.',
+          comment:: 'Files by status and failure code. For panels and custom rules; no alert reads it.',
           record: 'connector_status_code:aws_transfer_connector_files:max',
           expr: together(
             'connector_shard_status_code:aws_transfer_connector_files:max',
@@ -89,12 +87,12 @@
           ),
         },
         {
-          comment:: 'Transfers, by state. The maximum: a restarted exporter may answer before it has read them all.',
+          comment:: 'Transfers by state. The maximum over time, since a restarted exporter may answer before it has read all transfers.',
           record: 'connector_state:aws_transfer_connector_transfers:max',
           expr: overShards('max_over_time(aws_transfer_connector_transfers[%(lookback)s])' % c, connector + ['state']),
         },
         {
-          comment:: 'Of two replicas, the one that has watched longer knows the earlier start; of the shards, one has the oldest.',
+          comment:: 'The start of the oldest unfinished transfer. The replica that has run longest knows the earliest start.',
           record: 'connector:aws_transfer_connector_oldest_unfinished_timestamp_seconds:min',
           expr: |||
             min by (aws_account, aws_region, connector_id) (
@@ -103,7 +101,7 @@
           ||| % c,
         },
         {
-          comment:: 'Of two replicas, the fresher answer is what is known; of the shards, the stalest.',
+          comment:: 'The age of the oldest results: the minimum over replicas, the maximum over shards.',
           record: 'connector:aws_transfer_connector_results_age_seconds:min',
           expr: overShards(
             'last_over_time(aws_transfer_connector_results_age_seconds[%(lookback)s])' % c,
@@ -115,8 +113,8 @@
         },
         {
           comment:: |||
-            Files that finished within the window, of those that the exporter saw finish. Its counter stands at 0 as soon
-            as the connector is known, so the first file is an increase; a restart never is.
+            Files that finished within the window while the exporter ran. The counter starts at 0 when the connector becomes known, so
+            the first file is an increase and a restart is not.
           |||,
           record: 'connector_status_code:aws_transfer_connector_files_finished:increase%(newFailureWindow)s' % c,
           expr: overShards(
@@ -133,7 +131,7 @@
           ),
         },
         {
-          comment:: 'Failed files among those that finished within the hour. Absent where none finished.',
+          comment:: 'Share of failed files among those that finished within an hour. Absent if none finished.',
           record: 'connector:aws_transfer_connector_files_failed:ratio1h',
           expr: |||
             sum by (aws_account, aws_region, connector_id) (
@@ -147,7 +145,7 @@
           |||,
         },
         {
-          comment:: 'Failed files of each transfer. Only transfers with failures have a series, so a day of it is cheap to read.',
+          comment:: 'Failed files per transfer. Only transfers with failures have a series, which keeps a range of a day cheap.',
           record: 'transfer_code:aws_transfer_files_failed:max',
           expr: |||
             max by (aws_account, aws_region, connector_id, transfer_id, failure_code) (
@@ -157,14 +155,14 @@
         },
         {
           comment:: |||
-            Files that failed within the window, by whichever tells more.
+            Files that failed within the window: the larger of two counts.
 
-            The counter knows what failed under the exporter's eyes. What had failed by the first look at a transfer that is
-            listed in the configuration is the base and never counted: that moves only the gauge. A failed file stays
-            failed, so a transfer with more of them than at any time in the day before has new ones, and one that comes
-            back after a restart or an outage has not. With `metrics.per_transfer: false` the counter alone remains.
+            The counter has the failures that the exporter observed. Files that had failed before the first poll of a transfer are the
+            base, which only the gauge includes. A failed file stays failed, so a transfer with more failed files than at any time
+            in the previous day has new ones, and a transfer that reappears after a restart or an outage does not. With
+            `metrics.per_transfer: false` only the counter remains.
 
-            The first load of these rules has no day before it: failures that are tracked then show as new once.
+            When these rules are first loaded there is no previous day: existing failures are reported once.
           |||,
           record: 'connector_code:aws_transfer_files_failed:new%(newFailureWindow)s' % c,
           expr: |||
@@ -192,9 +190,9 @@
         },
         {
           comment:: |||
-            By how much the completed files rose, where they did: completions that the counter leaves out as the base. The
-            windows reach over a restart, during which the sum climbs from nothing. For each shard by itself: one that
-            comes back after an outage is no rise.
+            Increase of the completed files where there is one, including completions before the first poll, which the counter
+            excludes. The windows bridge a restart, during which the sum grows from 0. Per shard, so that a shard that returns
+            after an outage is not an increase.
           |||,
           record: 'connector:aws_transfer_files_completed:rise10m',
           expr: together(|||
@@ -204,7 +202,7 @@
           |||, connector),
         },
         {
-          comment:: 'Listings, moves and deletes at partners that have ended, since the counters began.',
+          comment:: 'Remote listings, moves and deletes that ended, as counters.',
           record: 'connector_operation_status_code:aws_transfer_connector_operations:max',
           expr: overShards(
             'last_over_time(aws_transfer_connector_operations_total[%(lookback)s])' % c,
@@ -213,9 +211,9 @@
         },
         {
           comment:: |||
-            Those that ended within the window. A connector may first be heard of by the failure itself, and `increase` does
-            not see the step at which a series appears: what was not there within the day before is new as a whole. A counter
-            that comes back after a restart or an outage was there, and is not.
+            Remote operations that ended within the window. A failure may be the first sample of a connector, which `increase` does
+            not see: a counter that did not exist within the previous day is new as a whole. A counter that reappears after a restart
+            or an outage is not.
           |||,
           record: 'connector_operation_status_code:aws_transfer_connector_operations:new%(newFailureWindow)s' % c,
           expr: |||
@@ -240,15 +238,12 @@
                  }),
         },
         {
-          comment:: |||
-            Messages in a queue. Over all exporters of a set, so that a pod with another name goes on where the one before it
-            stood.
-          |||,
+          comment:: 'Messages in a queue, over all exporters of a set, so that a pod with another name continues the series.',
           record: 'target:aws_transfer_exporter_discovery_queue_messages:max',
           expr: 'max by (%(shardSet)s, target) (last_over_time(aws_transfer_exporter_discovery_queue_messages[%(lookback)s]))' % c,
         },
         {
-          comment:: 'Attempts at AWS requests. The sum: each exporter asks AWS for itself, and AWS counts them all.',
+          comment:: 'Attempted AWS requests. Summed over exporters, since AWS counts them all.',
           record: 'account_outcome:aws_transfer_exporter_api_requests:increase%(lookback)s' % c,
           expr: |||
             sum by (aws_account, aws_region, outcome) (

@@ -135,8 +135,8 @@ def test_a_failed_file_is_told_and_resolves(processes, receiver):
     assert alert["labels"] == LABELS | {"alertname": "AwsTransferFilesFailed", "severity": "warning", "failure_code": "CONNECTION_ERROR"}
     assert body["groupLabels"] == {label: LABELS[label] for label in ("aws_account", "aws_region", "connector_id")}
     annotations = alert["annotations"]
-    assert annotations["summary"] == "Files failed on acme-inbound: CONNECTION_ERROR"
-    assert annotations["description"].startswith(f"1 file(s) of connector acme-inbound ({CONNECTOR}) in prod, eu-central-1 failed")
+    assert annotations["summary"] == "Files failed on acme-inbound with CONNECTION_ERROR."
+    assert annotations["description"].startswith(f"1 file(s) on connector acme-inbound ({CONNECTOR}) in account prod (eu-central-1) failed")
     anchor = annotations["runbook_url"].partition("docs/operate/runbooks.md#")[2]
     assert anchor in [heading.lower() for heading in re.findall(r"^## (\w+)$", RUNBOOKS.read_text(), re.M)]
 
