@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use aws_transfer_exporter::app::Options;
 use aws_transfer_exporter::metrics::{families, reference};
+use serde_json::Value;
 use simulator::{LifeScript, Settings};
 
 use crate::program::{output, program, text as utf8};
@@ -33,51 +34,54 @@ fn the_metrics_reference_is_what_the_table_says() {
     );
 }
 
-#[test]
-fn the_readme_names_every_family_and_no_other() {
-    let readme = text("README.md");
-    for family in families::ALL
-        .iter()
-        .filter(|family| family.source != families::Source::Process)
-    {
-        assert!(
-            readme.contains(&format!("`{}`", family.name)),
-            "README.md lacks {}",
-            family.name
-        );
-    }
-    for word in readme.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
-        let is_metric = word.starts_with("aws_transfer_")
-            && word != "aws_transfer_exporter_"
-            && word != "aws_transfer_exporter";
-        let known = families::ALL.iter().any(|family| {
-            let rest = word.strip_prefix(family.name);
-            rest.is_some_and(|rest| ["", "_bucket", "_sum", "_count"].contains(&rest))
-        });
-        assert!(
-            !is_metric || known,
-            "README.md names `{word}`, which is no family"
-        );
-    }
+/// The blocks of code of one language in a Markdown text.
+fn blocks<'a>(markdown: &'a str, language: &str) -> Vec<&'a str> {
+    let fence = format!("\n```{language}\n");
+    markdown
+        .split(&fence)
+        .skip(1)
+        .filter_map(|rest| rest.split_once("\n```"))
+        .map(|(block, _)| block)
+        .collect()
 }
 
 #[test]
-fn every_dependency_has_its_reason_in_the_architecture() {
-    let architecture = text("ARCHITECTURE.md");
-    let manifest = text("Cargo.toml");
-    let mut section = "";
+fn the_policy_of_the_readme_is_what_plan_prints_for_its_configuration() {
+    let readme = text("README.md");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("aws-transfer-exporter.yml");
+    fs::write(&file, blocks(&readme, "yaml")[0]).unwrap();
+    let flag = format!("--config.file={}", file.display());
+    let checked = output(program().args(["check", &flag]));
+    assert_eq!(checked.status.code(), Some(0), "{}", utf8(&checked.stderr));
+    let printed = output(program().args(["plan", "--iam-policy", &flag]));
+    let policy = |json: &str| serde_json::from_str::<Value>(json).unwrap();
+    assert_eq!(
+        policy(blocks(&readme, "json")[0]),
+        policy(&utf8(&printed.stdout))
+    );
+}
+
+#[test]
+fn every_dependency_has_its_reason() {
+    let reasons = text("docs/contribute/dependencies.md");
     let mut dependencies = 0;
-    for line in manifest.lines() {
-        if line.starts_with('[') {
-            section = line;
-        } else if section.ends_with("dependencies]")
-            && let Some((name, _)) = line.split_once([' ', '.'])
-        {
-            dependencies += 1;
-            assert!(
-                architecture.contains(&format!("`{name}`")),
-                "ARCHITECTURE.md has no reason for {name}"
-            );
+    for member in [".", "crates/model", "crates/simulator", "xtask"] {
+        let manifest = text(&format!("{member}/Cargo.toml"));
+        let mut section = "";
+        for line in manifest.lines() {
+            if line.starts_with('[') {
+                section = line;
+            } else if section.ends_with("dependencies]")
+                && let Some((name, _)) = line.split_once([' ', '.'])
+                && !name.starts_with('#')
+            {
+                dependencies += 1;
+                assert!(
+                    reasons.contains(&format!("`{name}`")),
+                    "docs/contribute/dependencies.md has no reason for {name}"
+                );
+            }
         }
     }
     assert!(
@@ -211,16 +215,48 @@ fn the_help_is_in_groups_and_tells_the_exit_codes() {
             .unwrap_or_else(|| panic!("no `{heading}` in its place: {help}"));
         rest = &rest[at + 1..];
     }
-    let readme = text("README.md");
+    let reference = text("docs/reference/cli.md");
     for code in ["0", "1", "2", "3"] {
         assert!(
             rest.contains(&format!("\n  {code}  ")),
             "--help lacks exit code {code}"
         );
         assert!(
-            readme.contains(&format!("\n| {code} | ")),
-            "README.md lacks exit code {code}"
+            reference.contains(&format!("\n| {code} | ")),
+            "docs/reference/cli.md lacks exit code {code}"
         );
+    }
+}
+
+#[test]
+fn the_command_line_reference_has_every_command_and_flag() {
+    let reference = text("docs/reference/cli.md");
+    let commands = [
+        "demo",
+        "simulate",
+        "check",
+        "plan",
+        "once",
+        "results",
+        "healthcheck",
+        "completions",
+        "man",
+    ];
+    for command in commands {
+        assert!(reference.contains(&format!("| `{command}")), "{command}");
+        let help = utf8(&output(program().args([command, "--help"])).stdout);
+        let flags = help
+            .lines()
+            .filter_map(|line| line.trim_start().strip_prefix("--"))
+            .map(|flag| flag.split([' ', '=']).next().unwrap());
+        for flag in flags {
+            let is_there = reference.contains(&format!("`--{flag}`"))
+                || reference.contains(&format!("`--{flag}="));
+            assert!(
+                is_there,
+                "docs/reference/cli.md lacks --{flag} of {command}"
+            );
+        }
     }
 }
 
@@ -261,14 +297,39 @@ fn the_list_of_licenses_has_every_locked_package_and_no_other() {
     assert!(!table.contains(": unknown"), "a package names no licence");
 }
 
-/// Documents whose metrics, links and tests have to be there.
-const OPERATED: [&str; 3] = ["docs/operate/security.md", "docs/operate/troubleshooting.md", "SECURITY.md"];
+/// Markdown files at the root and below `docs/`.
+fn pages() -> Vec<String> {
+    let mut pages = Vec::new();
+    let mut folders = vec![String::new(), "docs".to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(path(&folder)).unwrap() {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            let below = format!("{folder}/{name}")
+                .trim_start_matches('/')
+                .to_owned();
+            let kind = entry.file_type().unwrap();
+            if kind.is_dir() && !folder.is_empty() {
+                folders.push(below);
+            } else if kind.is_file()
+                && Path::new(&name)
+                    .extension()
+                    .is_some_and(|extension| extension == "md")
+            {
+                pages.push(below);
+            }
+        }
+    }
+    pages
+}
 
 #[test]
-fn the_documents_for_operators_name_files_and_metrics_that_exist() {
-    for document in OPERATED {
-        let content = text(document);
-        let folder = path(document).parent().unwrap().to_owned();
+fn the_links_and_metrics_of_the_documents_exist() {
+    let pages = pages();
+    assert!(pages.len() > 40, "only {} pages were found", pages.len());
+    for page in pages {
+        let content = text(&page);
+        let folder = path(&page).parent().unwrap().to_owned();
         for target in content
             .split("](")
             .skip(1)
@@ -277,20 +338,51 @@ fn the_documents_for_operators_name_files_and_metrics_that_exist() {
             let local = !target.is_empty() && !target.contains("://");
             assert!(
                 !local || folder.join(target).exists(),
-                "{document}: {target} is not there"
+                "{page}: {target} is not there"
             );
         }
-        for word in content.split(|c: char| !(c.is_ascii_alphanumeric() || "_./-".contains(c))) {
-            let word = word.trim_end_matches(['.', '-']);
-            if word.starts_with("tests/") || word.starts_with("src/") {
-                assert!(path(word).exists(), "{document}: {word} is not there");
-            }
-            let is_metric = word.starts_with("aws_transfer_") && word != "aws_transfer_exporter";
+        for word in content.split(|c: char| !(c.is_ascii_alphanumeric() || "_:".contains(c))) {
+            // A recorded series has colons, and so has a module's path.
+            let is_metric = word.starts_with("aws_transfer_")
+                && !word.contains(':')
+                && !["aws_transfer_exporter", "aws_transfer_exporter_"].contains(&word);
             let known = families::ALL.iter().any(|family| {
                 word.strip_prefix(family.name)
                     .is_some_and(|rest| ["", "_bucket", "_sum", "_count"].contains(&rest))
             });
-            assert!(!is_metric || known, "{document}: `{word}` is no family");
+            assert!(!is_metric || known, "{page}: `{word}` is no family");
+        }
+    }
+}
+
+#[test]
+fn the_security_model_names_tests_that_exist() {
+    for page in [
+        "docs/operate/security.md",
+        "docs/operate/troubleshooting.md",
+    ] {
+        let content = text(page);
+        for word in content.split(|c: char| !(c.is_ascii_alphanumeric() || "_./-".contains(c))) {
+            let word = word.trim_end_matches(['.', '-']);
+            if word.starts_with("tests/") || word.starts_with("src/") {
+                assert!(path(word).exists(), "{page}: {word} is not there");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_index_of_decisions_lists_every_decision() {
+    let index = text("docs/adr/index.md");
+    for page in pages() {
+        if let Some(name) = page
+            .strip_prefix("docs/adr/")
+            .filter(|name| *name != "index.md")
+        {
+            assert!(
+                index.contains(&format!("]({name})")),
+                "docs/adr/index.md lacks {name}"
+            );
         }
     }
 }

@@ -184,7 +184,7 @@ def test_each_example_of_the_readme_installs_a_configuration_that_the_exporter_a
 
 def test_the_policies_of_the_readme_are_the_projects():
     permission, trust = map(json.loads, blocks("json"))
-    assert permission in map(json.loads, blocks("json", (m.ROOT / "README.md").read_text()))
+    assert permission in map(json.loads, blocks("json", (m.ROOT / "docs/operate/accounts.md").read_text()))
     account = m.the("ServiceAccount", m.render(MINIMAL))["metadata"]
     subject = f"system:serviceaccount:{account['namespace']}:{account['name']}"
     conditions = trust["Statement"][0]["Condition"]["StringEquals"]
