@@ -17,6 +17,7 @@ lint:
     cargo fmt --check
     cargo clippy --workspace --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --lib
+    cargo xtask lint-prose
 
 # Run every test, with peers such as Prometheus and boto3
 peers:
@@ -38,7 +39,7 @@ docs:
 
 # Rewrite golden files: snapshots, METRICS.md, man page, completions
 golden:
-    INSTA_UPDATE=always UPDATE_GOLDEN=1 cargo test --workspace
+    cargo xtask generate
 
 # Run a benchmark: sweep, exposition, storage, tracker or scale
 bench NAME *ARGS:

@@ -1,4 +1,4 @@
-"""Resolves links for the documentation site.
+"""Resolves links for the documentation site, and checks that its pages load nothing from another host.
 
 The pages are also read on GitHub, where a relative link may lead to any file of the repository.
 On the site such a link becomes the file's address on GitHub. Pages of the reference that are
@@ -7,6 +7,7 @@ symbolic links to files at the root (CONFIGURATION.md) resolve their links from 
 A link to a file that does not exist is left alone: MkDocs reports it, and `--strict` fails.
 """
 
+import logging
 import os
 import pathlib
 import posixpath
@@ -15,6 +16,14 @@ import re
 REPOSITORY = "https://github.com/aws-transfer-exporter/aws-transfer-exporter"
 LINK = re.compile(r"(!?\[(?:[^\]\[]|\[[^\]]*\])*\]\()([^)\s]+)(\))")
 FENCE = re.compile(r"^ *(```|~~~)")
+# Scripts, images and style sheets; `rel=canonical` and the like load nothing.
+LOADED = re.compile(
+    r"<(?:script|img|iframe|source)\b[^>]*\bsrc=[\"']?(?:https?:)?//[^>]*>"
+    r"|<link\b[^>]*\brel=[\"']?(?:stylesheet|icon|preload|preconnect)[^>]*\bhref=[\"']?(?:https?:)?//[^>]*>"
+    r"|<link\b[^>]*\bhref=[\"']?(?:https?:)?//[^>]*\brel=[\"']?(?:stylesheet|icon|preload|preconnect)[^>]*>"
+)
+
+log = logging.getLogger("mkdocs.hooks.site")
 
 root = pathlib.Path(__file__).resolve().parent.parent
 
@@ -50,3 +59,9 @@ def on_page_markdown(markdown, page, config, files):
         fenced ^= bool(FENCE.match(line))
         lines.append(line if fenced else LINK.sub(resolve, line))
     return "\n".join(lines)
+
+
+def on_post_page(output, page, config):
+    for tag in LOADED.findall(output):
+        log.warning("'%s' loads from another host: %s", page.file.src_uri, tag)
+    return output
