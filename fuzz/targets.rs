@@ -17,7 +17,7 @@ use aws_smithy_http_client::test_util::infallible_client_fn;
 use aws_smithy_types::body::SdkBody;
 use aws_transfer_exporter::app::{App, Options, system_clock};
 use aws_transfer_exporter::config::{
-    AccountPlan, CollectorPlan, ConfigFile, Plan, WebPlan, targets as read_targets,
+    AccountPlan, CollectorPlan, ConfigFile, Plan, WebPlan, parse_targets,
 };
 use aws_transfer_exporter::discovery::Include;
 use aws_transfer_exporter::discovery::body::{self, Body, Wanted};
@@ -82,7 +82,7 @@ pub fn config(bytes: &[u8]) {
             Vec::new()
         }
     };
-    let _ = read_targets("f", text, &accounts, None);
+    let _ = parse_targets("f", text, &accounts, None);
 }
 
 /// The body of a message or of a record of CloudTrail.

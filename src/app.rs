@@ -25,7 +25,7 @@ use tracing::{error, info, warn};
 
 use crate::collector::budget::Budget;
 use crate::collector::{AccountApi, Collected, Collector};
-use crate::config::{Digest, Plan, Problems};
+use crate::config::{ConfigHash, Plan, Problems};
 use crate::discovery::files::Files;
 use crate::metrics::cache::Cache;
 use crate::metrics::exposition::{Body, exposition};
@@ -181,7 +181,7 @@ impl App {
     }
 
     /// Tells which configuration is in force, by its digest.
-    pub fn tell_configuration(&self, digest: Digest) {
+    pub fn tell_configuration(&self, digest: ConfigHash) {
         self.own.set_config_hash(digest.as_gauge());
     }
 

@@ -16,7 +16,7 @@ use tracing::{debug, error, info};
 
 use crate::app::reloads::{Reloads, Request};
 use crate::app::{App, notify};
-use crate::config::{self, ConfigText, Digest, Problems};
+use crate::config::{self, ConfigHash, ConfigText, Problems};
 
 /// A file that differs is read again after this time: one that is still being written is not taken.
 const SETTLED: Duration = Duration::from_secs(1);
@@ -60,7 +60,7 @@ pub type Commit = Box<dyn FnOnce() + Send>;
 /// What a file holds, as far as two looks at it are compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Content {
-    Text(Digest),
+    Text(ConfigHash),
     /// And why.
     Unreadable(String),
 }
@@ -79,14 +79,14 @@ impl Reloader {
     /// Of `app`, whose configuration is `text`, as `file` had it.
     pub fn new(app: Arc<App>, file: PathBuf, text: &ConfigText) -> Self {
         let (reloads, requests) = Reloads::new();
-        app.tell_configuration(text.digest());
+        app.tell_configuration(text.hash());
         app.reload_by(reloads);
         Self {
             app,
             file,
             parts: Vec::new(),
             requests,
-            tried: Content::Text(text.digest()),
+            tried: Content::Text(text.hash()),
         }
     }
 
@@ -176,7 +176,7 @@ impl Reloader {
     /// Everything that can fail comes first; what has changed is answered.
     async fn apply(&self, text: Result<ConfigText, Problems>) -> anyhow::Result<String> {
         let text = text?;
-        let digest = text.digest();
+        let digest = text.hash();
         let resolved =
             tokio::task::spawn_blocking(move || text.resolve(&|name| std::env::var(name).ok()));
         let plan = resolved
@@ -207,7 +207,7 @@ impl Reloader {
         let read = tokio::task::spawn_blocking(move || config::read(&file)).await;
         let text = read.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         let content = match &text {
-            Ok(text) => Content::Text(text.digest()),
+            Ok(text) => Content::Text(text.hash()),
             Err(problems) => Content::Unreadable(problems.to_string()),
         };
         (content, text)

@@ -55,7 +55,7 @@ pub struct ConfigFlag {
 }
 
 fn auto_reload_interval(text: &str) -> Result<Duration, String> {
-    let read = config::duration(text)
+    let read = config::parse_duration(text)
         .filter(|interval| interval.is_zero() || *interval >= Duration::from_secs(1));
     read.ok_or_else(|| "`0s`, or a duration of a second at least, such as `30s` or `5m`".to_owned())
 }
@@ -341,7 +341,7 @@ pub struct PlanArgs {
 }
 
 fn some_time(text: &str) -> Result<Duration, String> {
-    let read = config::duration(text).filter(|time| !time.is_zero());
+    let read = config::parse_duration(text).filter(|time| !time.is_zero());
     read.ok_or_else(|| "a duration such as `100ms` or `1m`".to_owned())
 }
 

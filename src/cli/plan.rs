@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::args::{OutputForm, PlanArgs};
 use super::{Exit, output};
-use crate::config::forecast::{AccountForecast, Assumed, Forecast, forecast};
+use crate::config::forecast::{AccountForecast, Assumptions, Forecast, forecast};
 use crate::config::policy::policies;
 
 pub(super) fn run(file: &Path, args: &PlanArgs) -> anyhow::Result<Exit> {
@@ -22,7 +22,7 @@ pub(super) fn run(file: &Path, args: &PlanArgs) -> anyhow::Result<Exit> {
         output::print(text.as_bytes())?;
         return Ok(Exit::Done);
     }
-    let assumed = Assumed {
+    let assumed = Assumptions {
         scrape_interval: args.scrape_interval,
         latency: args.latency,
         files: args.files,

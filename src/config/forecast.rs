@@ -20,7 +20,7 @@ const DEPTH: Duration = Duration::from_mins(1);
 
 /// What the configuration does not tell.
 #[derive(Clone, Copy, Debug)]
-pub struct Assumed {
+pub struct Assumptions {
     /// Between two scrapes.
     pub scrape_interval: Duration,
     /// From a call to its answer.
@@ -72,7 +72,7 @@ pub struct AccountForecast {
 }
 
 /// What `plan` comes to.
-pub fn forecast(plan: &Plan, assumed: Assumed) -> Forecast {
+pub fn forecast(plan: &Plan, assumed: Assumptions) -> Forecast {
     let accounts: Vec<_> = plan
         .accounts
         .iter()
@@ -121,7 +121,7 @@ pub fn forecast(plan: &Plan, assumed: Assumed) -> Forecast {
     }
 }
 
-fn of_account(plan: &Plan, account: &AccountPlan, assumed: Assumed) -> AccountForecast {
+fn of_account(plan: &Plan, account: &AccountPlan, assumed: Assumptions) -> AccountForecast {
     let collector = &plan.collector;
     let mine = || {
         plan.transfers
@@ -223,7 +223,7 @@ mod tests {
                     'https://sqs.eu-west-1.amazonaws.com/123456789012/q'}\n  cloudtrail:\n    - {account: a}\n  connectors:\n    - \
                     {account: b, refresh_interval: 1h}\n";
         let plan = Plan::resolve(ConfigFile::read("t.yml", text, &|_| None)).unwrap();
-        let assumed = Assumed {
+        let assumed = Assumptions {
             scrape_interval: Duration::from_mins(1),
             latency: Duration::from_millis(100),
             files: 25,

@@ -67,16 +67,16 @@ impl ConfigText {
     }
 
     /// Tells this content from others.
-    pub fn digest(&self) -> Digest {
-        Digest(Sha256::digest(&self.text).into())
+    pub fn hash(&self) -> ConfigHash {
+        ConfigHash(Sha256::digest(&self.text).into())
     }
 }
 
 /// The SHA-256 of a configuration file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Digest([u8; 32]);
+pub struct ConfigHash([u8; 32]);
 
-impl Digest {
+impl ConfigHash {
     /// The first 48 bits as a number, which a gauge can hold without loss.
     pub fn as_gauge(self) -> f64 {
         self.0
@@ -190,7 +190,7 @@ mod tests {
                 file: String::new(),
                 text: text.to_owned(),
             }
-            .digest()
+            .hash()
             .as_gauge()
         };
         // As `sha256sum` has it: ba7816bf8f01...

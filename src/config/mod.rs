@@ -28,19 +28,19 @@ mod web;
 mod tests;
 
 /// Reads a duration as the configuration has it: `500ms`, `10s`, `1h30m`.
-pub fn duration(text: &str) -> Option<std::time::Duration> {
+pub fn parse_duration(text: &str) -> Option<std::time::Duration> {
     duration::parse(text).ok()
 }
 
 pub use error::{Problem, Problems};
 pub use file::ConfigFile;
-pub use load::{ConfigText, Digest, load, load_web, read};
+pub use load::{ConfigHash, ConfigText, load, load_web, read};
 pub use plan::{
     AccountPlan, AssumeRole, CloudtrailPlan, CollectorPlan, ConnectorsPlan, DiscoveryPlan,
     EventsPlan, FilesPlan, MetricsPlan, Plan, Secret,
 };
-pub use resolve::targets;
+pub use resolve::parse_targets;
 pub use web::{
-    CURVES, ClientAuth, HIGHEST_COST, Pem, PemSource, RateLimit, SUITES, TlsPlan, TlsVersion, User,
-    WebPlan,
+    CIPHER_SUITES, CURVES, ClientAuth, MAX_BCRYPT_COST, Pem, PemSource, RateLimitConfig, TlsPlan,
+    TlsVersion, User, WebPlan,
 };

@@ -51,7 +51,7 @@ impl Plan {
 ///
 /// # Errors
 /// All that is wrong with it.
-pub fn targets(
+pub fn parse_targets(
     file: &str,
     text: &str,
     accounts: &[AccountPlan],

@@ -326,7 +326,7 @@ fn targets_are_lists_shaped_like_transfers_in_yaml_or_json() {
     });
     let prod = AccountName::new("prod");
     let read = |text: &str| {
-        super::targets("t.yml", text, &accounts, Some(&prod)).map_err(|e| e.to_string())
+        super::parse_targets("t.yml", text, &accounts, Some(&prod)).map_err(|e| e.to_string())
     };
     for text in ["", "[]", "# none\n", "---\n"] {
         assert_eq!(read(text), Ok(Vec::new()), "{text:?}");

@@ -9,8 +9,8 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use tls::{CURVES, ClientAuth, Pem, PemSource, SUITES, TlsPlan, TlsVersion};
-pub use users::{HIGHEST_COST, User};
+pub use tls::{CIPHER_SUITES, CURVES, ClientAuth, Pem, PemSource, TlsPlan, TlsVersion};
+pub use users::{MAX_BCRYPT_COST, User};
 
 use super::error::shown;
 use super::node::{self, Node, Value};
@@ -53,12 +53,12 @@ pub struct WebPlan {
     /// Who may ask; empty for everybody.
     pub users: Vec<User>,
     /// Requests over time; `None` without a limit.
-    pub rate_limit: Option<RateLimit>,
+    pub rate_limit: Option<RateLimitConfig>,
 }
 
 /// A bucket that holds `burst` requests and gains one each `interval`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RateLimit {
+pub struct RateLimitConfig {
     /// Above zero.
     pub interval: Duration,
     /// 1 to 1,000,000.
@@ -210,7 +210,7 @@ fn rate_limit(
     reader: &mut Reader<'_>,
     section: &Section<'_>,
     path: &Path<'_>,
-) -> Option<RateLimit> {
+) -> Option<RateLimitConfig> {
     let interval = reader.take::<GoDuration>(section, path, "interval");
     let burst = reader.take::<i64>(section, path, "burst");
     let interval = match interval {
@@ -257,7 +257,7 @@ fn rate_limit(
                     hint(),
                 );
             }
-            burst.map(|burst| RateLimit { interval, burst })
+            burst.map(|burst| RateLimitConfig { interval, burst })
         }
     }
 }

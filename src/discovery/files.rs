@@ -11,7 +11,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use super::{Report, Sink};
-use crate::config::{AccountPlan, FilesPlan, targets};
+use crate::config::{AccountPlan, FilesPlan, parse_targets};
 use crate::metrics::own::OwnMetrics;
 use model::{AccountName, Clock, Origin, TransferKey};
 
@@ -159,7 +159,7 @@ impl Files {
         }
         let name = path.display().to_string();
         let read = text.and_then(|text| {
-            targets(&name, &text, &self.accounts, source.account.as_ref())
+            parse_targets(&name, &text, &self.accounts, source.account.as_ref())
                 .map_err(|problems| problems.to_string())
         });
         match read {

@@ -4,11 +4,11 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::config::RateLimit;
+use crate::config::RateLimitConfig;
 
 /// A bucket, full at first.
 pub(super) struct Limiter {
-    limit: RateLimit,
+    limit: RateLimitConfig,
     state: Mutex<State>,
 }
 
@@ -18,7 +18,7 @@ struct State {
 }
 
 impl Limiter {
-    pub(super) fn new(limit: RateLimit) -> Self {
+    pub(super) fn new(limit: RateLimitConfig) -> Self {
         Self {
             limit,
             state: Mutex::new(State {
@@ -52,7 +52,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_and_then_one_for_each_interval() {
-        let limiter = Limiter::new(RateLimit {
+        let limiter = Limiter::new(RateLimitConfig {
             interval: Duration::from_millis(100),
             burst: 3,
         });

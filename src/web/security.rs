@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 use super::auth::Verifier;
 use super::limit::Limiter;
 use super::tls::{Material, Served};
-use crate::config::{Problems, RateLimit, WebPlan, load_web};
+use crate::config::{Problems, RateLimitConfig, WebPlan, load_web};
 use crate::metrics::own::OwnMetrics;
 
 /// How often files are looked at.
@@ -43,7 +43,7 @@ pub struct Active {
     tls: Option<Served>,
     trust: Trust,
     headers: HeaderMap,
-    limiter: Option<(RateLimit, Arc<Limiter>)>,
+    limiter: Option<(RateLimitConfig, Arc<Limiter>)>,
 }
 
 impl Security {

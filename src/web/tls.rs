@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn each_name_that_a_configuration_may_have_is_known_to_the_library() {
-        for name in crate::config::SUITES {
+        for name in crate::config::CIPHER_SUITES {
             assert!(suite(name).is_some(), "{name}");
         }
         for name in crate::config::CURVES {

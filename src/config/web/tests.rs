@@ -64,7 +64,7 @@ fn a_whole_file_is_read() {
     );
     assert_eq!(
         plan.rate_limit,
-        Some(RateLimit {
+        Some(RateLimitConfig {
             interval: Duration::from_millis(61_500),
             burst: 20
         })

@@ -22,7 +22,7 @@ pub(in super::super) const TLS_KEYS: &[&str] = &[
 ];
 
 /// TLS 1.3's, and those of 1.2 with forward secrecy and authenticated encryption, under their names at IANA.
-pub const SUITES: &[&str] = &[
+pub const CIPHER_SUITES: &[&str] = &[
     "TLS_AES_128_GCM_SHA256",
     "TLS_AES_256_GCM_SHA384",
     "TLS_CHACHA20_POLY1305_SHA256",
@@ -152,7 +152,7 @@ pub(super) fn read(
     let cert = tls.needed("cert_file", "cert");
     let key = tls.needed("key_file", "key");
     let (client_auth, client_ca, client_allowed_sans) = tls.clients();
-    let cipher_suites = tls.names("cipher_suites", SUITES, |name| {
+    let cipher_suites = tls.names("cipher_suites", CIPHER_SUITES, |name| {
         WEAK_SUITES
             .contains(&name)
             .then_some("suites with CBC are not supported; take the name away")

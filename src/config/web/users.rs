@@ -8,7 +8,7 @@ use super::super::reader::{Given, Path, Reader};
 
 /// The highest cost of a hash that is taken. Each step doubles the work: 16 is some seconds for each password, and a
 /// scrape has ten.
-pub const HIGHEST_COST: u32 = 16;
+pub const MAX_BCRYPT_COST: u32 = 16;
 
 /// One who may ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct User {
     pub name: String,
     /// The bcrypt hash of the password, of 60 characters.
     pub hash: Secret,
-    /// The hash's cost: 4 to [`HIGHEST_COST`].
+    /// The hash's cost: 4 to [`MAX_BCRYPT_COST`].
     pub cost: u32,
 }
 
@@ -42,7 +42,7 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node, path: &Path<'_>) -> Vec
             continue;
         };
         match cost(&hash.value) {
-            Some(cost @ 4..=HIGHEST_COST) => {
+            Some(cost @ 4..=MAX_BCRYPT_COST) => {
                 users.push(User {
                     name: name.to_owned(),
                     hash: Secret::new(&hash.value),

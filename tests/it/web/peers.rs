@@ -79,7 +79,7 @@ fn good() -> Vec<String> {
     files.push(format!(
         "{TLS}  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: ca.crt\n"
     ));
-    for suite in aws_transfer_exporter::config::SUITES {
+    for suite in aws_transfer_exporter::config::CIPHER_SUITES {
         files.push(format!("{TLS}  cipher_suites: [{suite}]\n"));
     }
     for curve in aws_transfer_exporter::config::CURVES {
