@@ -1,4 +1,4 @@
-/** Serves the dashboards and Grafana's icons beside the page, on the development server and on the one for built files. */
+/** Serves the dashboards and Grafana's icons beside the page, in development and for built files. */
 
 import { createReadStream, existsSync, readFileSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -7,16 +7,16 @@ import { fileURLToPath } from 'node:url';
 const here = dirname(fileURLToPath(import.meta.url));
 const modules = join(here, 'node_modules');
 
-/** What Grafana's components ask its server for, by the start of its path. */
+/** Files that Grafana's components request from its server, by path prefix. */
 const ASSETS = [
   ['/public/build/img/icons/', join(modules, '@grafana/ui/dist/public/img/icons/'), '.svg', 'image/svg+xml'],
   ['/public/fonts/inter/', join(modules, 'inter-ui/web/'), '.woff2', 'font/woff2'],
 ];
-/** The one face of Roboto Mono that Grafana uses, whatever name it has there. */
+/** The weight of Roboto Mono that Grafana uses. */
 const MONO = join(modules, '@fontsource/roboto-mono/files/roboto-mono-latin-400-normal.woff2');
 
 /**
- * Dashboards by the name that `?dashboard=` takes: those shipped, the fixtures, and those given by their files.
+ * Returns the dashboards by the name in `?dashboard=`: shipped ones, fixtures, and files.
  * @param {string[]} files
  * @returns {Map<string, string>}
  */

@@ -8,7 +8,7 @@ export default defineConfig({
   build: { target: 'es2022', chunkSizeWarningLimit: 20_000, reportCompressedSize: false },
   test: {
     include: ['test/**/*.test.ts'],
-    // Grafana's packages import CommonJS in ways that Node refuses and Vite mends.
+    // Grafana's packages import CommonJS in ways that Node rejects and Vite supports.
     server: { deps: { inline: [/@grafana/] } },
   },
 });

@@ -19,11 +19,11 @@ export interface Loaded {
   timeRange: TimeRange;
   timeZone: string;
   scrapeInterval: number;
-  /** Rows that are closed in the dashboard are shown open. */
+  /** Expands collapsed rows. */
   rowsOpen: boolean;
 }
 
-/** What the page tells the one who takes its picture. */
+/** The report that `screenshot` reads from the page. */
 export interface Report {
   state: 'loading' | 'done';
   panels: Array<{ panel: string; outcome: Outcome }>;

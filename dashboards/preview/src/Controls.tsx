@@ -1,4 +1,4 @@
-/** The line above the panels: variables, links, time range. */
+/** The bar above the panels: variables, links, time range. */
 
 import { type TimeRange, rangeUtil } from '@grafana/data';
 import { Icon, InlineFormLabel, Input, MultiSelect, Select, ToolbarButton } from '@grafana/ui';
@@ -7,7 +7,7 @@ import { ALL } from './interpolate';
 import type { Scope } from './scope';
 import type { Variable } from './variables';
 
-/** Another dashboard of the folder, for links by tag. */
+/** Another dashboard of the directory, for links by tag. */
 export interface Listed {
   name: string;
   title: string;
@@ -22,7 +22,7 @@ interface Props {
   others: Listed[];
   timeRange: TimeRange;
   refresh?: string | boolean;
-  /** Selects values of a variable; both are in the address of the page. */
+  /** Selects values of a variable by changing the URL. */
   change: (parameter: string, values: string[]) => void;
 }
 

@@ -1,4 +1,4 @@
-/** One panel: asks, draws, and tells what became of it. */
+/** Queries and draws a panel, and reports the outcome. */
 
 import { FieldType, renderMarkdown } from '@grafana/data';
 import { Icon, PanelChrome, Tooltip, useTheme2 } from '@grafana/ui';
@@ -14,7 +14,7 @@ import { TimeSeriesPanel, graphable } from './panels/TimeSeriesPanel';
 import type { PanelProps } from './panels/types';
 import { panelName } from './support';
 
-/** What became of a panel. `empty` is Grafana's "No data". */
+/** Outcome of a panel. `empty` is Grafana's "No data". */
 export type Outcome = { kind: 'drawn' } | { kind: 'empty' } | { kind: 'refused' | 'failed'; message: string };
 
 const COMPONENTS: Record<string, (props: PanelProps) => ReactNode> = {
@@ -25,7 +25,7 @@ const COMPONENTS: Record<string, (props: PanelProps) => ReactNode> = {
   text: TextPanel,
 };
 
-/** Grafana gives these the whole panel and the text some room. */
+/** Grafana draws these without padding. */
 const WITHOUT_PADDING = new Set(['stat']);
 
 interface Props {
@@ -52,7 +52,7 @@ export function Panel({ panel, rect, context, problems, report }: Props) {
       >
         {(width, height) =>
           problems.length > 0 ? (
-            <Refused title="Cannot be drawn here" lines={problems} outcome="refused" report={report} />
+            <Refused title="Not supported" lines={problems} outcome="refused" report={report} />
           ) : (
             <Boundary report={report}>
               <Content panel={panel} width={width} height={height} context={context} report={report} />
@@ -128,13 +128,13 @@ function Content({ panel, width, height, context, report }: Omit<Props, 'rect' |
 
 const NO_DATA = 'No data';
 
-/** Stats and bars write that text as their value, and a table without rows below its header. */
+/** Stats and bars show this text as their value, and an empty table shows it below its header. */
 const saysItself = (panel: PanelJson, { frames }: Drawable) =>
   panel.type === 'stat' ||
   panel.type === 'bargauge' ||
   (panel.type === 'table' && frames.some((frame) => frame.fields.length > 0));
 
-/** What stands in a panel that has nothing to draw; undefined where it has something. */
+/** Returns the text of a panel without data, or undefined if there is data. */
 function emptyText(panel: PanelJson, { frames, fieldConfig }: Drawable): string | undefined {
   const some =
     panel.type === 'text' ||

@@ -1,4 +1,4 @@
-/** The parts of Grafana's dashboard JSON (the classic model, `schemaVersion` 39 and on) that the preview reads. */
+/** The supported parts of Grafana's dashboard JSON (classic model, `schemaVersion` 39 and later). */
 
 import type { DataTransformerConfig, FieldConfigSource } from '@grafana/data';
 
@@ -35,7 +35,7 @@ export interface PanelJson {
   interval?: string;
   maxDataPoints?: number | null;
   links?: LinkJson[];
-  /** Of a row: is it closed, and the panels that a closed row keeps inside. */
+  /** For rows: whether it is collapsed, and the panels of a collapsed row. */
   collapsed?: boolean;
   panels?: PanelJson[];
 }

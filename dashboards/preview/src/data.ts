@@ -1,4 +1,4 @@
-/** From a panel's JSON to what its component draws: queries, transformations, field options. */
+/** Computes the data that a panel component draws: queries, transformations, field options. */
 
 import {
   type DataFrame,
@@ -31,7 +31,7 @@ export interface Context {
   timeRange: TimeRange;
   timeZone: string;
   theme: GrafanaTheme2;
-  /** Milliseconds between two scrapes: what `$__rate_interval` is reckoned from. */
+  /** Scrape interval in milliseconds, the basis of `$__rate_interval`. */
   scrapeInterval: number;
 }
 
@@ -96,7 +96,7 @@ export async function load(panel: PanelJson, width: number, context: Context): P
     theme: context.theme,
     timeZone: context.timeZone,
   });
-  // Tables look their columns up by it.
+  // Tables look up their columns by it.
   cacheFieldDisplayNames(drawn);
   return { options: options as Record<string, unknown>, fieldConfig, frames: drawn };
 }

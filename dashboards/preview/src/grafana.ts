@@ -1,4 +1,4 @@
-/** What Grafana's server would have set up in its page before it draws: registries, and the panels' options. */
+/** Sets up what Grafana's page provides: registries and panel options. */
 
 import {
   FieldColorModeId,
@@ -61,7 +61,7 @@ export function initialize(): void {
     const known = Object.values(standardTransformers).filter((transformer) =>
       (TRANSFORMATIONS as readonly string[]).includes(transformer.id)
     );
-    // Some stand there twice, under an old name too.
+    // Some are registered twice, under an old name too.
     return [...new Map(known.map((transformer) => [transformer.id, transformer])).values()].map(
       (transformer) =>
         ({
@@ -79,7 +79,7 @@ export function initialize(): void {
   });
 }
 
-/** Options and custom field options with the defaults that Grafana's own panels have. `undefined`: none. */
+/** Options and custom field options with the defaults of Grafana's panels. `undefined`: none. */
 interface Defaults {
   options: Record<string, unknown>;
   custom: Record<string, unknown>;
@@ -184,7 +184,7 @@ const DEFAULTS: Record<string, Defaults> = {
 
 const plugins = new Map<string, PanelPlugin>();
 
-/** A plugin with the options of Grafana's panel of that type. It draws nothing itself. */
+/** Returns a plugin with the options of Grafana's panel of that type, without a component. */
 export function plugin(type: string): PanelPlugin {
   const known = plugins.get(type);
   if (known) {

@@ -1,19 +1,19 @@
-/** `$name`, `${name}`, `${name:format}` and `[[name]]`, replaced as Grafana and its Prometheus data source do. */
+/** Replaces `$name`, `${name}`, `${name:format}` and `[[name]]` as Grafana and its Prometheus data source do. */
 
 export const ALL = '$__all';
 
-/** A variable with what is selected in it. */
+/** A variable and its selection. */
 export interface Selected {
   name: string;
   value: string | string[];
   text: string | string[];
   multi: boolean;
   includeAll: boolean;
-  /** Set where All is selected and a value of its own stands for it: it is put in as it is. */
+  /** Custom value for All, inserted unchanged. */
   allValue?: string;
 }
 
-/** How a value without a format of its own is written. */
+/** The default format of values. */
 export type DefaultFormat = 'promql' | 'glob' | 'text' | 'html' | 'percentencode';
 
 export type Lookup = (name: string, field: string | undefined, format: string | undefined) => Selected | string | undefined;
@@ -23,8 +23,8 @@ const REFERENCE = /\$(\w+)|\[\[(\w+?)(?::(\w+))?\]\]|\$\{(\w+)((?:\.[^:^}]+|\[[^
 export class Unresolved extends Error {}
 
 /**
- * `strict` makes a name that nothing defines an error, for queries and links: Grafana would send it as it is, and the
- * answer would look like missing data. Numbers stay, because `label_replace` has `$1`.
+ * `strict` makes an undefined name an error, for queries and links: Grafana would send it unchanged, and the response would
+ * look like missing data. Numbers are kept, since `label_replace` uses `$1`.
  */
 export function interpolate(text: string, lookup: Lookup, format: DefaultFormat, strict = false): string {
   return text.replace(REFERENCE, (match, plain, square, squareFormat, braced, field, bracedFormat) => {
@@ -33,7 +33,7 @@ export function interpolate(text: string, lookup: Lookup, format: DefaultFormat,
     const found = lookup(name, field ? field.replace(/^\./, '') : undefined, own);
     if (found === undefined) {
       if (strict && !/^\d+$/.test(name)) {
-        throw new Unresolved(`nothing defines the variable \`${match}\``);
+        throw new Unresolved(`undefined variable \`${match}\``);
       }
       return match;
     }
@@ -41,7 +41,7 @@ export function interpolate(text: string, lookup: Lookup, format: DefaultFormat,
   });
 }
 
-/** The names that a text refers to. */
+/** Returns the names that a text refers to. */
 export function references(text: string): string[] {
   return [...text.matchAll(REFERENCE)].map((match) => match[1] ?? match[2] ?? match[4]);
 }
@@ -108,7 +108,7 @@ function byFormat(variable: Selected, format: string): string {
   }
 }
 
-/** `var-name=value`, once for each value; All is named as such, so that the page opened reads it so. */
+/** Returns `var-name=value` for each value. All is passed as such, so that the linked page selects All. */
 export function urlParameter(variable: Selected): string {
   const all = variable.includeAll && [variable.text].flat().join() === 'All';
   const values = all ? [ALL] : [variable.value].flat();

@@ -1,16 +1,16 @@
-/** Where panels stand: Grafana's grid of 24 columns, its rows, and its habit of closing vertical gaps. */
+/** Layout of panels: Grafana's grid of 24 columns, rows, and the removal of vertical gaps. */
 
 import type { GridPos, PanelJson } from './dashboard';
 
 export const COLUMNS = 24;
-/** Height of a grid unit and the gap between two, in pixels. */
+/** Height of a grid unit and the gap between units, in pixels. */
 export const CELL_HEIGHT = 30;
 export const GAP = 8;
 
 export interface Placed {
   panel: PanelJson;
   pos: GridPos;
-  /** Of a row: how many panels are hidden in it. */
+  /** For rows: the number of hidden panels. */
   hidden: number;
 }
 
@@ -26,8 +26,8 @@ const bottom = (pos: GridPos) => pos.y + pos.h;
 const overlap = (a: GridPos, b: GridPos) => a.x < b.x + b.w && b.x < a.x + a.w && a.y < bottom(b) && b.y < bottom(a);
 
 /**
- * The visible panels, from top to bottom. `isOpen` tells of a row whether its panels are shown. Opening a closed row
- * pushes down what stands below it, as a click does in Grafana.
+ * Returns the visible panels from top to bottom. `isOpen` returns whether the panels of a row are shown. Expanding a row
+ * moves the panels below it down, as a click does in Grafana.
  */
 export function place(panels: PanelJson[], isOpen: (row: PanelJson) => boolean): Placed[] {
   const visible: Placed[] = [];
@@ -61,7 +61,7 @@ export function place(panels: PanelJson[], isOpen: (row: PanelJson) => boolean):
   return compact(visible);
 }
 
-/** Moves every panel up as far as those before it allow, and down out of those that it overlaps. */
+/** Moves every panel up as far as possible, and down where it overlaps another. */
 function compact(placed: Placed[]): Placed[] {
   const done: Placed[] = [];
   for (const item of [...placed].sort((a, b) => a.pos.y - b.pos.y || a.pos.x - b.pos.x)) {

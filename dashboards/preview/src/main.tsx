@@ -19,7 +19,7 @@ declare global {
   }
 }
 
-/** What the address asks for, besides `var-NAME`. */
+/** URL parameters besides `var-NAME`. */
 const PARAMETERS = ['dashboard', 'prometheus', 'from', 'to', 'scrape-interval', 'rows', 'theme', 'timezone'];
 
 async function json<T>(path: string): Promise<T> {
@@ -34,7 +34,7 @@ async function start(): Promise<Loaded> {
   const asked = new URL(window.location.href).searchParams;
   for (const name of asked.keys()) {
     if (!PARAMETERS.includes(name) && !name.startsWith('var-')) {
-      throw new Error(`unknown parameter \`${name}\`; known are ${PARAMETERS.join(', ')} and var-NAME`);
+      throw new Error(`unknown parameter \`${name}\`; expected ${PARAMETERS.join(', ')} or var-NAME`);
     }
   }
   const others = await json<Listed[]>('/dashboards/');
@@ -42,7 +42,7 @@ async function start(): Promise<Loaded> {
   const address = asked.get('prometheus');
   if (!name || !address) {
     const known = others.map((other) => other.name).join(', ');
-    throw new Error(`say \`?dashboard=NAME&prometheus=URL\`; dashboards here: ${known || 'none'}`);
+    throw new Error(`usage: \`?dashboard=NAME&prometheus=URL\`; available dashboards: ${known || 'none'}`);
   }
   const dashboard = await json<DashboardJson>(`/dashboards/${encodeURIComponent(name)}`);
   const timeZone = asked.get('timezone') || dashboard.timezone || 'browser';
@@ -51,12 +51,12 @@ async function start(): Promise<Loaded> {
     timeZone
   );
   if (!timeRange.from.isValid() || !timeRange.to.isValid() || !timeRange.from.isBefore(timeRange.to)) {
-    throw new Error('`from` and `to` are no range of time');
+    throw new Error('`from` and `to` are not a time range');
   }
   const prometheus = new Prometheus(address);
   const refused = refusals(dashboard);
   const variables: Variable[] = [];
-  // What cannot be drawn is told; its variables may be beyond understanding.
+  // The variables of an unsupported dashboard may not resolve.
   if (!refused.some(({ panel }) => panel === undefined)) {
     for (const variable of ordered(dashboard.templating?.list ?? [])) {
       const scope = new Scope(variables, timeRange, dashboard.title);
@@ -101,7 +101,7 @@ async function variableOptions(
     case 'query': {
       const asked = question(scope.query(queryText(variable)));
       if (!asked) {
-        throw new Error(`the query of the variable ${variable.name} is not supported`);
+        throw new Error(`the query of variable ${variable.name} is not supported`);
       }
       const found = await prometheus.answer(asked, { from, to });
       return options(found, variable.regex && scope.query(variable.regex), variable.sort);
@@ -125,7 +125,7 @@ const inGrafana = (content: React.ReactNode) => (
   </ThemeContext.Provider>
 );
 
-// Canvases and measured texts do not change when a font comes late.
+// Canvases and measured texts are not updated when a font loads late.
 const fonts = () =>
   Promise.all(['400 12px Inter', '500 12px Inter', '400 12px "Roboto Mono"'].map((font) => document.fonts.load(font)));
 

@@ -1,4 +1,4 @@
-/** Prometheus' HTTP API, asked from the browser: its CORS headers allow that by default. */
+/** Client of the Prometheus HTTP API, whose default CORS headers allow requests from the browser. */
 
 import type { Labels } from '@grafana/data';
 import type { Series } from './query';
@@ -27,7 +27,7 @@ export class Prometheus {
     const url = `${this.base.replace(/\/$/, '')}/api/v1/${path}`;
     const response = await (method === 'POST' ? fetch(url, { method, body }) : fetch(`${url}?${body}`));
     const answer: Answer = await response.json().catch(() => {
-      throw new Error(`${url} answered ${response.status} and no JSON`);
+      throw new Error(`${url} responded with status ${response.status} and no JSON`);
     });
     if (answer.status !== 'success') {
       throw new Error(`${answer.errorType}: ${answer.error}`);
@@ -65,7 +65,7 @@ export class Prometheus {
     }
   }
 
-  /** What a variable's query finds, as the texts to which its regex is applied. */
+  /** Returns the results of a variable query as strings, to which the regex is applied. */
   async answer(question: Question, range: Range): Promise<string[]> {
     if (question.kind === 'label_values') {
       const values = await this.call('GET', `label/${encodeURIComponent(question.label)}/values`, {

@@ -1,18 +1,18 @@
-/** From a query and a time range to a request, and from Prometheus' answer to Grafana's data frames. */
+/** Converts queries to requests, and responses of Prometheus to Grafana data frames. */
 
 import { FieldType, type DataFrame, type Field, type Labels } from '@grafana/data';
 import type { Target } from './dashboard';
 
-/** Prometheus refuses more points than that in one series. */
+/** Prometheus rejects queries with more points per series. */
 const MAX_POINTS = 11_000;
 
 export interface Series {
   metric: Labels;
-  /** Pairs of Unix seconds and a value as text. */
+  /** Pairs of Unix seconds and a value as a string. */
   values: Array<[number, string]>;
 }
 
-/** `10s`, `1m`, `2h`, `1d`, `1w`, `1y` or `250ms`, in milliseconds. A leading `>` (at least) is let pass. */
+/** `10s`, `1m`, `2h`, `1d`, `1w`, `1y` or `250ms`, in milliseconds. A leading `>` (at least) is accepted. */
 export function milliseconds(text: string): number {
   const units: Record<string, number> = { ms: 1, s: 1e3, m: 6e4, h: 36e5, d: 864e5, w: 6048e5, y: 31536e6 };
   const parts = text.trim().match(/^>?\s*(\d+(?:\.\d+)?)(ms|[smhdwy])$/);
@@ -28,8 +28,8 @@ export interface Intervals {
 }
 
 /**
- * The step of a range query and `$__rate_interval`, in milliseconds, from the interval that Grafana computed for the
- * width of the panel. The step is never below what one answer can hold.
+ * Returns the step of a range query and `$__rate_interval`, in milliseconds, from the interval that Grafana computed for
+ * the panel width. The step respects the maximum number of points.
  */
 export function intervals(calculated: number, scrape: number, range: number, factor = 1): Intervals {
   const safe = Math.ceil(range / MAX_POINTS / 1000) * 1000;
@@ -37,7 +37,7 @@ export function intervals(calculated: number, scrape: number, range: number, fac
   return { step, rate: Math.max(step + scrape, 4 * scrape) };
 }
 
-/** Grafana asks for whole steps, so that a reload draws the same points. */
+/** Aligns the range to the step, as Grafana does, so that a reload draws the same points. */
 export function aligned(from: number, to: number, step: number): { start: number; end: number } {
   return { start: Math.floor(from / step) * step, end: Math.floor(to / step) * step };
 }
@@ -60,7 +60,7 @@ export function legend(target: Target, expr: string, labels: Labels): string | u
 const number = (text: string) =>
   /^[+-]?inf/i.test(text) ? (text.startsWith('-') ? -Infinity : Infinity) : Number.parseFloat(text);
 
-/** One frame for each series, as the backend of the Prometheus data source makes them. */
+/** Returns one frame per series, as the backend of the Prometheus data source does. */
 export function timeSeries(target: Target, expr: string, series: Series[], step: number | undefined): DataFrame[] {
   return series.map(({ metric, values }) => ({
     refId: target.refId,
@@ -83,7 +83,7 @@ export function timeSeries(target: Target, expr: string, series: Series[], step:
   }));
 }
 
-/** One frame for a query with `format: table`: the time, a column for each label, the value. */
+/** Returns the frame of a query with `format: table`: time, one column per label, value. */
 export function table(target: Target, series: Series[], single: boolean): DataFrame {
   if (single && series.length === 0) {
     return { refId: target.refId, fields: [], length: 0 };

@@ -1,4 +1,4 @@
-/** All that a name in a dashboard can stand for: its variables, Grafana's own, and the row of a table for links. */
+/** Resolves variable names: those of the dashboard, built-in ones, and the fields of a table row for links. */
 
 import { type DataFrame, type Field, type ScopedVars, type TimeRange, formattedValueToString, getFieldDisplayName } from '@grafana/data';
 import type { Target } from './dashboard';
@@ -26,34 +26,34 @@ export class Scope {
     return new Scope(this.variables, this.timeRange, this.dashboard, { step, rate });
   }
 
-  /** For PromQL. A name that nothing defines is an error. */
+  /** Interpolates PromQL. An undefined name is an error. */
   query(text: string): string {
     return interpolate(text, this.lookup(), 'promql', true);
   }
 
-  /** For titles: what the options are called. */
+  /** Interpolates titles, with the text of the selected options. */
   text(text: string): string {
     return interpolate(text, this.lookup(), 'text');
   }
 
-  /** For the Markdown of a panel: the values. */
+  /** Interpolates the Markdown of a panel, with values. */
   markdown(text: string): string {
     return interpolate(text, this.lookup(), 'html');
   }
 
-  /** For descriptions. */
+  /** Interpolates descriptions. */
   description(text: string): string {
     return interpolate(text, this.lookup(), 'glob');
   }
 
-  /** For the legend, where Grafana writes variables as it does in other text. */
+  /** Interpolates legends, where Grafana formats variables as in other text. */
   target(target: Target): Target {
     return target.legendFormat
       ? { ...target, legendFormat: interpolate(target.legendFormat, this.lookup(), 'glob') }
       : target;
   }
 
-  /** For links and whatever Grafana's own code asks for. A name that nothing defines is an error. */
+  /** Interpolates links and requests of Grafana's own code. An undefined name is an error. */
   replace(text: string, scopedVars?: ScopedVars, format?: string): string {
     const style: DefaultFormat = format === 'percentencode' || format === 'text' ? format : 'glob';
     return interpolate(text, this.lookup(scopedVars), style, true);
@@ -123,7 +123,7 @@ function fromData(name: string, path: string, data: DataContext): string {
         ? frame.fields.find((item) => item.name === label || getFieldDisplayName(item, frame) === label)
         : frame.fields[Number(wanted[2])];
       if (!found) {
-        throw new Unresolved(`\`\${${name}.${path}}\`: there is no such field`);
+        throw new Unresolved(`\`\${${name}.${path}}\`: no such field`);
       }
       return cell(found, rowIndex, wanted[4]);
     }

@@ -1,17 +1,17 @@
 /**
- * What the preview can draw. Everything in a dashboard must be named here: a picture without a feature that Grafana
- * has would be a wrong picture, so what is not named is refused.
+ * The supported features of dashboards. A screenshot without a feature that Grafana has would be wrong, so features that are
+ * not listed are errors.
  */
 
 import type { DashboardJson, PanelJson } from './dashboard';
 import { queryText, question } from './variables';
 
-/** `any`: drawn whatever the value, or without effect on a picture. An array: these values. Else: the keys within. */
+/** `any`: every value is supported or has no visible effect. An array: the supported values. Otherwise: nested keys. */
 type Spec = 'any' | readonly unknown[] | Each | Check | { [key: string]: Spec };
 class Each {
   constructor(readonly spec: Spec) {}
 }
-/** Tells what is wrong, or nothing. */
+/** Returns the problem, or undefined. */
 type Check = (value: unknown) => string | undefined;
 
 const each = (spec: Spec) => new Each(spec);
@@ -21,7 +21,7 @@ const prometheus: Check = (value) => {
     ? undefined
     : `data source of type ${source.type}`;
 };
-/** Off, whatever way it is said. */
+/** Every spelling of "off". */
 const off = [false, null, undefined, '', 0] as const;
 
 const legend: Spec = {
@@ -75,7 +75,7 @@ const OPTIONS: Record<string, Spec> = {
     showTypeIcons: 'any',
     frozenColumns: 'any',
     enablePagination: 'any',
-    // The footer of tables before Grafana 12.2; later ones keep it in the fields.
+    // The table footer before Grafana 12.2; later versions keep it in the field options.
     footer: (value) => ((value as { show?: boolean })?.show ? 'an old footer (use custom.footer of a field)' : undefined),
   },
   text: { mode: ['markdown'], content: 'any', code: 'any' },
@@ -332,11 +332,11 @@ function check(value: unknown, spec: Spec, path: string, problems: string[]): vo
   }
 }
 
-/** An unknown key without a value asks for nothing. */
+/** An unknown key without a value has no effect. */
 const empty = (value: unknown) =>
   value === null || value === false || value === '' || (typeof value === 'object' && Object.keys(value as object).length === 0);
 
-/** What a panel asks for and the preview cannot draw, each as the path of the key and its value. */
+/** Returns the unsupported features of a panel, each as key path and value. */
 export function panelProblems(panel: PanelJson): string[] {
   const problems: string[] = [];
   if (!Object.hasOwn(OPTIONS, panel.type)) {
@@ -368,14 +368,14 @@ export function panelProblems(panel: PanelJson): string[] {
 }
 
 export interface Refusal {
-  /** Absent where it is about the dashboard as a whole. */
+  /** Absent if the problem concerns the whole dashboard. */
   panel?: string;
   problems: string[];
 }
 
 export const panelName = (panel: PanelJson) => panel.title || `${panel.type} #${panel.id ?? '?'}`;
 
-/** All that a dashboard asks for and the preview cannot draw; panels in closed rows included. */
+/** Returns the unsupported features of a dashboard, including panels in collapsed rows. */
 export function refusals(dashboard: DashboardJson): Refusal[] {
   const problems: string[] = [];
   if (!Array.isArray(dashboard.panels)) {

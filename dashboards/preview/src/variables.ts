@@ -1,4 +1,4 @@
-/** Dashboard variables: their options, and which of them is selected. */
+/** Dashboard variables: options and selection. */
 
 import type { VariableJson } from './dashboard';
 import { ALL, type Selected, references } from './interpolate';
@@ -10,7 +10,7 @@ export interface Option {
 
 export interface Variable extends Selected {
   label: string;
-  /** Grafana's numbers: 0 shows it, 1 hides its label, 2 hides all of it. */
+  /** 0: visible, 1: label hidden, 2: hidden. */
   hide: number;
   type: string;
   options: Option[];
@@ -20,12 +20,12 @@ const LABEL_VALUES = /^label_values\((?:(.+),\s*)?([a-zA-Z_$][\w$]*)\)\s*$/s;
 const QUERY_RESULT = /^query_result\((.+)\)\s*$/s;
 const METRICS = /^metrics\((.+)\)\s*$/s;
 
-/** What a variable of type `query` asks Prometheus for. */
+/** Query of a variable of type `query`. */
 export type Question =
   | { kind: 'label_values'; label: string; selector?: string }
   | { kind: 'query_result'; expr: string };
 
-/** Reads a query such as `label_values(up, job)`; undefined where it is of another kind. */
+/** Parses a query such as `label_values(up, job)`; undefined if it is of another kind. */
 export function question(query: string): Question | undefined {
   const values = query.match(LABEL_VALUES);
   if (values) {
@@ -43,7 +43,7 @@ export function question(query: string): Question | undefined {
 export const queryText = (variable: VariableJson): string =>
   (typeof variable.query === 'object' ? variable.query?.query : variable.query) ?? '';
 
-/** Variables in an order in which each comes after those that its query refers to. */
+/** Sorts variables so that each follows those that its query refers to. */
 export function ordered(variables: VariableJson[]): VariableJson[] {
   const done: VariableJson[] = [];
   const names = new Set(variables.map((variable) => variable.name));
@@ -54,7 +54,7 @@ export function ordered(variables: VariableJson[]): VariableJson[] {
       references(queryText(variable) + (variable.regex ?? '')).every((name) => !names.has(name) || known.has(name))
     );
     if (ready.length === 0) {
-      throw new Error(`the variables ${left.map((variable) => variable.name).join(', ')} wait for each other`);
+      throw new Error(`circular references between variables ${left.map((variable) => variable.name).join(', ')}`);
     }
     done.push(...ready);
     left = left.filter((variable) => !ready.includes(variable));
@@ -62,7 +62,7 @@ export function ordered(variables: VariableJson[]): VariableJson[] {
   return done;
 }
 
-/** The options of a `custom` or `interval` variable: `a,b`, `text : value`, `a\,b`. */
+/** Parses the options of a `custom` or `interval` variable: `a,b`, `text : value`, `a\,b`. */
 export function listed(query: string): Option[] {
   const items = query.match(/(?:\\,|[^,])+/g) ?? [];
   return items.map((item) => {
@@ -72,7 +72,7 @@ export function listed(query: string): Option[] {
   });
 }
 
-/** Applies `regex` with its groups (`text`, `value` or the first), drops duplicates, and sorts. */
+/** Applies `regex` with its groups (`text`, `value` or the first), removes duplicates, and sorts. */
 export function options(found: string[], regex: string | undefined, sort = 0): Option[] {
   const seen = new Map<string, Option>();
   const pattern = regex ? toRegExp(regex) : undefined;
@@ -98,7 +98,7 @@ function toRegExp(text: string): RegExp {
   return parts ? new RegExp(parts[1], parts[2].replace('g', '')) : new RegExp(text);
 }
 
-/** Grafana's numbers: 0 none, then ascending and descending by letters, numbers, letters without case, natural. */
+/** Sort orders: 0 none, then ascending and descending alphabetical, numerical, case-insensitive, natural. */
 function sorted(list: Option[], sort: number): Option[] {
   if (sort === 0) {
     return list;
@@ -114,15 +114,15 @@ function sorted(list: Option[], sort: number): Option[] {
   ];
   const order = orders[Math.ceil(sort / 2) - 1];
   if (!order) {
-    throw new Error(`the sort order ${sort} of a variable is not supported`);
+    throw new Error(`sort order ${sort} of a variable is not supported`);
   }
   const result = [...list].sort(order);
   return sort % 2 === 0 ? result.reverse() : result;
 }
 
 /**
- * What is selected: the values asked for in the address, else those saved in the dashboard, as far as there are such
- * options; else All where there is one, else the first option.
+ * Returns the selection: the values in the URL, else those saved in the dashboard if they are options, else All, else the
+ * first option.
  */
 export function select(json: VariableJson, list: Option[], asked: string[]): Selected {
   const multi = json.multi ?? false;
@@ -148,7 +148,7 @@ export function select(json: VariableJson, list: Option[], asked: string[]): Sel
   if (chosen.length === 0) {
     const missing = asked.filter((value) => value !== '');
     if (missing.length > 0) {
-      throw new Error(`the variable ${json.name} has no option ${missing.join(', ')}`);
+      throw new Error(`variable ${json.name} has no option ${missing.join(', ')}`);
     }
     if (includeAll) {
       return all();

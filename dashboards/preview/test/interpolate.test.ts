@@ -16,7 +16,7 @@ test('the three spellings of a variable are replaced', () => {
   expect(promql('$job ${job} [[job]]', selected({}))).toBe('a.b a.b a.b');
 });
 
-test('a variable of one value is no regular expression', () => {
+test('a variable with a single value is not a regular expression', () => {
   expect(promql('up{job="$job"}', selected({ value: 'a.b(c)' }))).toBe('up{job="a.b(c)"}');
 });
 
@@ -28,7 +28,7 @@ test('several values become alternatives', () => {
   expect(promql('up{job=~"$job"}', selected({ value: ['a', 'b'], multi: true }))).toBe('up{job=~"(a|b)"}');
 });
 
-test('all with a value of its own is that value as it is', () => {
+test('a custom value for All is inserted unchanged', () => {
   const all = selected({ value: ['a', 'b'], text: 'All', multi: true, includeAll: true, allValue: '.+' });
   expect(promql('up{job=~"$job"}', all)).toBe('up{job=~".+"}');
   expect(interpolate('Jobs: $job', () => all, 'text')).toBe('Jobs: All');
@@ -47,12 +47,12 @@ test('formats are applied', () => {
   expect(() => write('sqlstring')).toThrow('`:sqlstring` is not supported');
 });
 
-test('a name that nothing defines is an error in a query, except the groups of label_replace', () => {
-  expect(() => promql('up{a="$nowhere"}', selected({}))).toThrow('nothing defines the variable `$nowhere`');
+test('an undefined name is an error in a query, except the groups of label_replace', () => {
+  expect(() => promql('up{a="$nowhere"}', selected({}))).toThrow('undefined variable `$nowhere`');
   expect(promql('label_replace(up, "a", "$1", "b", "(.*)")', selected({}))).toContain('"$1"');
 });
 
-test('a link says All by its name', () => {
+test('a link passes All by its name', () => {
   expect(urlParameter(selected({ value: ['a', 'b'], text: 'All', includeAll: true, multi: true }))).toBe('var-job=%24__all');
 });
 

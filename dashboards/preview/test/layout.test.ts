@@ -28,26 +28,26 @@ test('gaps close upwards and panels stay beside each other', () => {
   });
 });
 
-test('panels that overlap are moved apart', () => {
+test('overlapping panels are moved apart', () => {
   expect(at([panel('a', 0, 0, 12, 4), panel('b', 6, 2, 12, 4)])).toEqual({ a: [0, 0], b: [6, 4] });
 });
 
 const inside = [panel('in', 0, 3, 12, 5)];
 const dashboard = [panel('top', 0, 0, 24, 2), row('r', 2, { collapsed: true, panels: inside }), row('s', 3), panel('last', 0, 4, 24, 2)];
 
-test('a closed row hides its panels and says how many', () => {
+test('a collapsed row hides its panels and shows their number', () => {
   expect(at(dashboard)).toEqual({ top: [0, 0], r: [0, 2], s: [0, 3], last: [0, 4] });
   expect(place(dashboard, (item) => !item.collapsed).find(({ panel }) => panel.title === 'r')?.hidden).toBe(1);
 });
 
-test('opening a closed row pushes down what is below', () => {
+test('expanding a row moves the panels below it down', () => {
   expect(at(dashboard, () => true)).toEqual({ top: [0, 0], r: [0, 2], in: [0, 3], s: [0, 8], last: [0, 9] });
 });
 
-test('closing an open row hides the panels up to the next row', () => {
+test('collapsing a row hides the panels up to the next row', () => {
   expect(at(dashboard, (item) => item.title === 'r')).not.toHaveProperty('last');
 });
 
-test('the height reaches below the lowest panel', () => {
+test('the height includes the lowest panel', () => {
   expect(height(place(dashboard, () => false))).toBe(4 * 38);
 });

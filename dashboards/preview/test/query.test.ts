@@ -8,20 +8,20 @@ test('$__rate_interval covers four scrapes, or a step and a scrape', () => {
   expect(intervals(120_000, 15_000, 86_400_000)).toEqual({ step: 120_000, rate: 135_000 });
 });
 
-test('a step is never so short that Prometheus refuses the query', () => {
+test('the step respects the maximum number of points', () => {
   expect(intervals(1_000, 1_000, 86_400_000).step).toBe(8_000);
 });
 
-test('ranges begin and end at whole steps', () => {
+test('ranges are aligned to steps', () => {
   expect(aligned(100_500, 200_500, 15_000)).toEqual({ start: 90_000, end: 195_000 });
 });
 
-test('durations are read', () => {
+test('durations are parsed', () => {
   expect([milliseconds('15s'), milliseconds('1.5h'), milliseconds('>10ms')]).toEqual([15_000, 5_400_000, 10]);
   expect(() => milliseconds('soon')).toThrow('`soon` is not a duration');
 });
 
-test('legends are written as the data source does', () => {
+test('legends are formatted as by the data source', () => {
   const labels = { __name__: 'up', job: 'a' };
   expect(legend({ ...target, legendFormat: '{{job}}/{{ missing }}' }, 'up', labels)).toBe('a/');
   expect(legend({ ...target, legendFormat: '__auto' }, 'up', labels)).toBeUndefined();
@@ -43,7 +43,7 @@ test('a series becomes a frame with its labels', () => {
   expect(frame.fields[0].config.interval).toBe(15_000);
 });
 
-test('a table has a column for each label and a value by its query where there are several', () => {
+test('a table has a column per label, and the value is named by its query if there are several', () => {
   const rows = (single: boolean) => table(target, series, single).fields.map(({ name, values }) => [name, values]);
   expect(rows(true)).toEqual([
     ['Time', [1000, 2000]],

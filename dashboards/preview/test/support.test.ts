@@ -4,15 +4,15 @@ import { refusals } from '../src/support';
 
 const fixture = (name: string) => JSON.parse(readFileSync(`${import.meta.dirname}/../fixtures/${name}.json`, 'utf8'));
 
-test('a dashboard of known features is taken', () => {
+test('a dashboard with supported features has no problems', () => {
   expect(refusals(fixture('everything'))).toEqual([]);
 });
 
-test('a panel type is refused by its name', () => {
+test('an unsupported panel type is reported by name', () => {
   expect(refusals(fixture('refused-panel-type'))).toEqual([{ panel: 'Durations', problems: ['panel type heatmap'] }]);
 });
 
-test('features are refused by their keys, each of them', () => {
+test('every unsupported feature is reported by its key', () => {
   expect(refusals(fixture('refused-feature'))).toEqual([
     { panel: 'Repeated', problems: ['repeat: job'] },
     {
@@ -31,7 +31,7 @@ test('features are refused by their keys, each of them', () => {
   ]);
 });
 
-test('what is refused of the dashboard as a whole names no panel', () => {
+test('a problem of the whole dashboard names no panel', () => {
   expect(refusals(fixture('refused-dashboard'))).toEqual([
     {
       problems: [
@@ -43,13 +43,13 @@ test('what is refused of the dashboard as a whole names no panel', () => {
   ]);
 });
 
-test('panels in closed rows are looked at', () => {
+test('panels in collapsed rows are checked', () => {
   const dashboard = fixture('everything');
   const closed = dashboard.panels.find((panel: { title: string }) => panel.title === 'Closed');
   closed.panels[0].type = 'piechart';
   expect(refusals(dashboard)).toEqual([{ panel: 'In the closed row', problems: ['panel type piechart'] }]);
 });
 
-test('a dashboard without panels is of another model', () => {
+test('a dashboard without panels is rejected', () => {
   expect(refusals({ title: 'v2', elements: {} } as never)).toEqual([{ problems: ['no panels: not the classic dashboard model'] }]);
 });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { listed, options, ordered, question, select } from '../src/variables';
 
-test('queries of variables are read', () => {
+test('variable queries are parsed', () => {
   expect(question('label_values(job)')).toEqual({ kind: 'label_values', label: 'job' });
   expect(question('label_values(up{a="b,c"}, job)')).toEqual({ kind: 'label_values', label: 'job', selector: 'up{a="b,c"}' });
   expect(question('query_result(topk(3, up))')).toEqual({ kind: 'query_result', expr: 'topk(3, up)' });
@@ -17,7 +17,7 @@ test('a regex filters, extracts and names', () => {
   expect(options(['n="Acme" id="c-1"'], '/n="(?<text>[^"]+)" id="(?<value>[^"]+)/')).toEqual([{ text: 'Acme', value: 'c-1' }]);
 });
 
-test('options are sorted and come once', () => {
+test('options are sorted and unique', () => {
   const texts = (sort: number) => options(['j10', 'J2', 'j10', 'a'], undefined, sort).map(({ text }) => text);
   expect(texts(0)).toEqual(['j10', 'J2', 'a']);
   expect(texts(1)).toEqual(['a', 'j10', 'J2']);
@@ -33,23 +33,23 @@ test('custom lists have texts, values and escaped commas', () => {
   ]);
 });
 
-test('variables wait for those they refer to', () => {
+test('variables follow those that they refer to', () => {
   const variable = (name: string, query: string) => ({ name, type: 'query', query });
   const names = ordered([variable('b', 'label_values(up{a="$a"}, b)'), variable('a', 'label_values(a)')]).map(({ name }) => name);
   expect(names).toEqual(['a', 'b']);
-  expect(() => ordered([variable('a', '$b'), variable('b', '$a')])).toThrow('wait for each other');
+  expect(() => ordered([variable('a', '$b'), variable('b', '$a')])).toThrow('circular references');
 });
 
 const list = ['x', 'y'].map((value) => ({ text: value, value }));
 
-test('what the address asks for comes before what is saved', () => {
+test('the URL takes precedence over the saved selection', () => {
   const json = { name: 'v', type: 'query', current: { text: 'x', value: 'x' } };
   expect(select(json, list, []).value).toBe('x');
   expect(select(json, list, ['y']).value).toBe('y');
   expect(() => select(json, list, ['z'])).toThrow('has no option z');
 });
 
-test('a saved value that is no longer there gives way to All or to the first', () => {
+test('a saved value that no longer exists is replaced by All or the first option', () => {
   const json = { name: 'v', type: 'query', current: { text: 'gone', value: 'gone' } };
   expect(select(json, list, []).value).toBe('x');
   expect(select({ ...json, includeAll: true, multi: true, allValue: '.*' }, list, [])).toMatchObject({

@@ -77,7 +77,7 @@ def test_an_export_without_the_data_source_variable_is_refused(tmp_path):
     copy.write_text(json.dumps(exported), encoding="utf-8")
     result = run_format(copy)
     assert result.returncode == 1
-    assert "hint: export again with that switch off" in result.stderr
+    assert "hint: export again with that option off" in result.stderr
 
 
 def test_format_works_wherever_it_is_called_from(tmp_path):

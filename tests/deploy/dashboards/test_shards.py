@@ -166,8 +166,8 @@ def the(file, title, ref="A"):
 
 
 @pytest.mark.parametrize(("title", "number"), [
-    ("Failed files", 10), ("Unfinished files", 5), ("Failed in range", 6 * 60), ("Completion rate", 0.75), ("Unreadable", 1),
-    ("Oldest unfinished", 9000), ("Since completed", 100),
+    ("Failed files", 10), ("Unfinished files", 5), ("Failed in range", 6 * 60), ("Completion rate", 0.75), ("Unreadable transfers", 1),
+    ("Oldest unfinished", 9000), ("Since last completion", 100),
 ])
 def test_the_numbers_are_those_of_all_shards(past, title, number):
     assert ask(past, the("fleet-overview", title), "shards") == {frozenset(): number}
@@ -189,10 +189,10 @@ def test_bytes_durations_and_operations_are_those_of_all_shards(past):
     assert ask(past, the("connector", "Bytes per second"), "shards") == {
         labelled(operation="SEND"): 6000 / STEP, labelled(operation="RETRIEVE"): 500 / STEP}
     # Of 7 files sent in a step 2 took up to 0.5 s and 6 up to 30 s: the middle one is 1.5 of 4 on the way between.
-    median = ask(past, the("connector", "Duration of files"), "shards")
+    median = ask(past, the("connector", "File duration"), "shards")
     assert median[labelled(operation="SEND")] == 0.5 + 29.5 * 1.5 / 4
-    assert ask(past, the("connector", "Duration of files", "B"), "shards")[labelled(operation="SEND")] == 30
-    assert ask(past, the("fleet-overview", "Duration of files"), "shards") == median
+    assert ask(past, the("connector", "File duration", "B"), "shards")[labelled(operation="SEND")] == 30
+    assert ask(past, the("fleet-overview", "File duration"), "shards") == median
     ended = ask(past, the("connector", "Remote operations"), "shards")
     steps = 300 // STEP
     assert ended == {labelled(operation="LIST", status="COMPLETED"): 6 * steps, labelled(operation="MOVE", status="FAILED"): 2 * steps,
@@ -203,7 +203,7 @@ def test_bytes_durations_and_operations_are_those_of_all_shards(past):
 
 def test_the_connector_is_shown_once_and_as_the_exporter_that_lists_it_knows_it(past):
     known = {"name": "acme-inbound", "url": "sftp://sftp.acme.example", "egress_type": "SERVICE_MANAGED", "status": "ACTIVE"}
-    assert set(ask(past, the("connector", "As AWS has it"), "shards|whole")) == {labelled(**ACCOUNT, **known)}
+    assert set(ask(past, the("connector", "Connector details"), "shards|whole")) == {labelled(**ACCOUNT, **known)}
 
 
 def told(past, title, ref="A", instance="whole"):
@@ -218,16 +218,16 @@ def test_the_exporter_dashboard_tells_of_sources_and_storage(past):
     read, behind = source | {"instance": "whole"}, source | {"instance": "replica"}
     both = lambda title, ref="A": sorted(told(past, title, ref, "whole|replica"), key=lambda one: one[0].get("instance"), reverse=True)
     assert both("Sources") == [(read, 1), (behind, 0)]
-    assert both("Sources", "B") == [(read, 20), (behind, 120)] == both("Since each source was last read")
+    assert both("Sources", "B") == [(read, 20), (behind, 120)] == both("Time since last successful read")
     assert both("Sources", "C") == [(read, 0.25), (behind, 0.25)]
     steps = 300 / STEP
-    assert told(past, "Transfers told") == [({"source": "events", "target": "transfer-events"}, pytest.approx(2 * steps))]
+    assert told(past, "Discovered transfers") == [({"source": "events", "target": "transfer-events"}, pytest.approx(2 * steps))]
     rates = {metric["outcome"]: value * STEP for metric, value in told(past, "Messages by outcome", instance="whole|replica")}
     assert rates == pytest.approx({"understood": 12, "duplicate": 6, "foreign": 0, "unknown": 2, "failed": 1})
-    assert told(past, "Messages in the queue", instance="whole|replica") == [({"job": "whole", "target": "transfer-events"}, 40)]
-    assert [value for _, value in both("Storage")] == [1, 0]
-    assert [value for _, value in both("Size of the storage")] == [1_000_000, 1_000_000]
+    assert told(past, "Queued messages", instance="whole|replica") == [({"job": "whole", "target": "transfer-events"}, 40)]
+    assert [value for _, value in both("Storage up")] == [1, 0]
+    assert [value for _, value in both("Storage size")] == [1_000_000, 1_000_000]
     assert [value for _, value in both("Failed writes")] == pytest.approx([0, steps])
     # Of 4 writes in a step 3 took up to 10 ms.
-    assert told(past, "Duration of writes")[0][1] == pytest.approx(0.01 * 2 / 3)
-    assert told(past, "Duration of writes", "B")[0][1] == pytest.approx(0.01 + 0.09 * 0.8)
+    assert told(past, "Write duration")[0][1] == pytest.approx(0.01 * 2 / 3)
+    assert told(past, "Write duration", "B")[0][1] == pytest.approx(0.01 + 0.09 * 0.8)

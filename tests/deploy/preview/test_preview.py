@@ -117,7 +117,7 @@ def test_failed_queries_and_missing_data_are_failures(prometheus, screenshot):
     assert result.returncode == 1
     assert 'panel "Empty": No data' in result.stderr
     assert 'panel "Wrong query": bad_data: ' in result.stderr
-    assert 'panel "Unknown variable": nothing defines the variable `$nowhere`' in result.stderr
+    assert 'panel "Unknown variable": undefined variable `$nowhere`' in result.stderr
     assert 'panel "Good"' not in result.stderr
 
 
@@ -130,7 +130,7 @@ def test_a_prometheus_that_is_not_there_is_a_failure(screenshot):
 def test_bad_usage_is_told(screenshot):
     result, _ = screenshot("http://127.0.0.1:1", "no-such-dashboard")
     assert result.returncode == 2
-    assert "there is no dashboard `no-such-dashboard`; known are" in result.stderr
+    assert "unknown dashboard `no-such-dashboard`; available: " in result.stderr
 
 
 def test_the_shipped_dashboards_are_drawn(prometheus, screenshot):

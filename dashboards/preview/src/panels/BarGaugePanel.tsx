@@ -36,7 +36,7 @@ export function BarGaugePanel({ frames, options, fieldConfig, width, height, tim
       maxVizHeight={sizes.maxVizHeight}
       renderValue={({ value: { display, field, view, colIndex }, width, height, orientation, alignmentFactors, count }) => (
         <BarGauge
-          // The panel's title says what a single bar is.
+          // The panel title already describes a single bar.
           value={count === 1 && !field.displayName ? { ...display, title: undefined } : display}
           width={width}
           height={height}

@@ -19,7 +19,7 @@ export function StatPanel({ frames, options, fieldConfig, width, height, timeRan
       sparkline: options.graphMode !== BigValueGraphMode.None,
       percentChange: options.showPercentChange,
     }).map((value) => (value.sparkline ? { ...value, sparkline: { ...value.sparkline, timeRange } } : value));
-  // A display name of the panel's own is meant to be read.
+  // An explicit display name is shown.
   const textMode =
     options.textMode === BigValueTextMode.Auto && fieldConfig.defaults.displayName
       ? BigValueTextMode.ValueAndName

@@ -4,8 +4,8 @@ import type { PanelProps } from './types';
 export function TablePanel({ frames, options, fieldConfig, width, height, timeRange }: PanelProps) {
   const filled = frames.filter((frame) => frame.fields.length > 0);
   if (filled.length > 1) {
-    // Grafana shows one of them and a list to choose from.
-    throw new Error(`${filled.length} results: a table shows one; merge or join them`);
+    // Grafana shows one of them and a selector.
+    throw new Error(`${filled.length} results: a table shows only one; merge or join them`);
   }
   return (
     <TableNG
@@ -23,7 +23,7 @@ export function TablePanel({ frames, options, fieldConfig, width, height, timeRa
       noValue={fieldConfig.defaults.noValue}
       timeRange={timeRange}
       structureRev={1}
-      // Every cell shall be there, for whoever looks for a text in the page.
+      // Render every cell, so that tests find its text in the page.
       enableVirtualization={false}
     />
   );

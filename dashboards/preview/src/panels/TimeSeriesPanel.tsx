@@ -2,7 +2,7 @@ import { type DataFrame, FieldType } from '@grafana/data';
 import { TimeSeries } from '@grafana/ui';
 import type { PanelProps } from './types';
 
-/** The frames that have times and numbers; what is not finite is a gap. */
+/** Returns the frames with times and numbers; values that are not finite are gaps. */
 export function graphable(frames: DataFrame[]): DataFrame[] {
   return frames
     .map((frame) => ({

@@ -2,7 +2,7 @@ import type { DataFrame, FieldConfigSource, GrafanaTheme2, TimeRange } from '@gr
 
 export interface PanelProps {
   frames: DataFrame[];
-  /** The panel's options with Grafana's defaults. Their values were checked by `support.ts`. */
+  /** Panel options with Grafana's defaults; `support.ts` has checked the values. */
   options: any;
   fieldConfig: FieldConfigSource;
   width: number;
