@@ -63,6 +63,39 @@ fn the_policy_of_the_readme_is_what_plan_prints_for_its_configuration() {
 }
 
 #[test]
+fn the_configurations_in_the_documents_are_valid() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("aws-transfer-exporter.yml");
+    let flag = format!("--config.file={}", file.display());
+    let mut configurations = 0;
+    for page in pages() {
+        let content = text(&page);
+        for block in blocks(&content, "yaml") {
+            let is_configuration = block
+                .lines()
+                .any(|line| ["transfers:", "discovery:"].contains(&line));
+            if !is_configuration {
+                continue;
+            }
+            configurations += 1;
+            fs::write(&file, block).unwrap();
+            let checked = output(
+                program()
+                    .args(["check", &flag])
+                    .env("TRANSFER_EXTERNAL_ID", "an-external-id"),
+            );
+            let problems = utf8(&checked.stderr);
+            assert_eq!(
+                checked.status.code(),
+                Some(0),
+                "{page}: {block}\n{problems}"
+            );
+        }
+    }
+    assert!(configurations > 4, "only {configurations} were found");
+}
+
+#[test]
 fn every_dependency_has_its_reason() {
     let reasons = text("docs/contribute/dependencies.md");
     let mut dependencies = 0;
