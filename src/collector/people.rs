@@ -6,7 +6,7 @@ use super::{AccountApi, Collector, lock};
 use crate::tracker::failures::KeptFailure;
 use crate::tracker::recent::RecentFiles;
 use crate::tracker::select::{Query, Selecting, Selection};
-use model::{Account, ConnectorView, FileCounts, FileResult, LastSweep, Now, Page};
+use model::{Account, Chunk, ConnectorView, FileCounts, FileResult, LastSweep, Now};
 
 /// The whole at a glance.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ pub struct Overview {
     /// The moment.
     pub now: Now,
     /// The connectors, by account and id.
-    pub connectors: Vec<Page<ConnectorView>>,
+    pub connectors: Vec<Chunk<ConnectorView>>,
     /// The last hour of each, in the same order.
     pub recent: Vec<RecentFiles>,
     /// The accounts, each with the requests a second that are allowed now.

@@ -9,7 +9,7 @@ use super::encoder::Encoder;
 use super::families::Kind;
 use super::format::{Dialect, Encoding};
 use super::state::{PagedFamily, Row};
-use model::{ConnectorView, Page, Snapshot, TransferView};
+use model::{Chunk, ConnectorView, Snapshot, TransferView};
 
 /// A piece goes when so many answers in a row had no use for it: no client asks for its format and encoding any more.
 const KEPT_FOR_ANSWERS: u64 = 100;
@@ -26,7 +26,7 @@ pub struct Cache {
 }
 
 /// Pages by their address. Each holds its page, so that the address stands for no other.
-pub(super) type Pages<T> = HashMap<usize, (Page<T>, HashMap<Key, Kept>)>;
+pub(super) type Pages<T> = HashMap<usize, (Chunk<T>, HashMap<Key, Kept>)>;
 
 /// A piece, and the answer that last had it.
 pub(super) struct Kept {
@@ -101,7 +101,7 @@ impl Cache {
     /// The samples of one family in each page, compressed.
     pub(super) fn compressed<T: Cached>(
         &mut self,
-        pages: &[Page<T>],
+        pages: &[Chunk<T>],
         family: &'static PagedFamily<T>,
         dialect: Dialect,
         compressor: &mut Compressor,
@@ -115,7 +115,7 @@ impl Cache {
     /// The length of the samples of one family in all pages.
     pub(super) fn length<T: Cached>(
         &mut self,
-        pages: &[Page<T>],
+        pages: &[Chunk<T>],
         family: &'static PagedFamily<T>,
         dialect: Dialect,
     ) -> usize {
@@ -129,7 +129,7 @@ impl Cache {
 
     fn pieces<T: Cached>(
         &mut self,
-        pages: &[Page<T>],
+        pages: &[Chunk<T>],
         family: &'static PagedFamily<T>,
         key: Key,
         dialect: Dialect,
@@ -170,7 +170,7 @@ impl Cache {
     }
 }
 
-fn retain<T>(known: &mut Pages<T>, pages: &[Page<T>], since: u64) {
+fn retain<T>(known: &mut Pages<T>, pages: &[Chunk<T>], since: u64) {
     let present: HashSet<_> = pages.iter().map(address).collect();
     known.retain(|address, (_, pieces)| {
         pieces.retain(|_, kept| kept.asked >= since);
@@ -178,6 +178,6 @@ fn retain<T>(known: &mut Pages<T>, pages: &[Page<T>], since: u64) {
     });
 }
 
-fn address<T>(page: &Page<T>) -> usize {
+fn address<T>(page: &Chunk<T>) -> usize {
     Arc::as_ptr(page).cast::<T>().addr()
 }

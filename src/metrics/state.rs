@@ -5,7 +5,7 @@ use super::Scrape;
 use super::encoder::{Encoder, unix_seconds};
 use super::families::{self, Family};
 use model::{
-    ConnectorView, DOCUMENTED_FAILURE_CODES, FileCounts, FileStatus, Finished, Page, Snapshot,
+    Chunk, ConnectorView, DOCUMENTED_FAILURE_CODES, FileCounts, FileStatus, Finished, Snapshot,
     TransferState, TransferView,
 };
 
@@ -20,7 +20,7 @@ pub(super) struct PagedFamily<T: 'static> {
 pub(super) trait Row: Sized + 'static {
     const FAMILIES: &'static [PagedFamily<Self>];
 
-    fn pages(snapshot: &Snapshot) -> &[Page<Self>];
+    fn pages(snapshot: &Snapshot) -> &[Chunk<Self>];
 }
 
 impl Row for TransferView {
@@ -45,7 +45,7 @@ impl Row for TransferView {
         },
     ];
 
-    fn pages(snapshot: &Snapshot) -> &[Page<Self>] {
+    fn pages(snapshot: &Snapshot) -> &[Chunk<Self>] {
         &snapshot.transfers
     }
 }
@@ -136,7 +136,7 @@ impl Row for ConnectorView {
         },
     ];
 
-    fn pages(snapshot: &Snapshot) -> &[Page<Self>] {
+    fn pages(snapshot: &Snapshot) -> &[Chunk<Self>] {
         &snapshot.connectors
     }
 }

@@ -9,7 +9,7 @@ use slab::Slab;
 
 use super::connector::Connector;
 use super::pages::number;
-use model::{Account, ConnectorKey, ConnectorLabels, ConnectorView, Now, Page};
+use model::{Account, Chunk, ConnectorKey, ConnectorLabels, ConnectorView, Now};
 
 /// Connectors of a page.
 const ROWS: usize = 32;
@@ -28,7 +28,7 @@ pub(super) struct Connectors {
 #[derive(Debug)]
 struct Rows {
     numbers: Vec<u32>,
-    built: Option<Page<ConnectorView>>,
+    built: Option<Chunk<ConnectorView>>,
 }
 
 impl Connectors {
@@ -72,7 +72,7 @@ impl Connectors {
         }
     }
 
-    pub(super) fn pages(&mut self) -> Vec<Page<ConnectorView>> {
+    pub(super) fn pages(&mut self) -> Vec<Chunk<ConnectorView>> {
         if self.pages.is_empty() {
             self.lay_out();
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use slab::Slab;
 
-use model::Page;
+use model::Chunk;
 
 /// Rows of a page of open transfers: a change has so many rows told anew.
 const OPEN_ROWS: usize = 64;
@@ -51,7 +51,7 @@ struct TierPages<T> {
 struct Rows<T> {
     slots: Vec<u32>,
     /// `None` once a row has changed.
-    built: Option<Page<T>>,
+    built: Option<Chunk<T>>,
 }
 
 impl<T> TierPages<T> {
@@ -144,7 +144,7 @@ impl<T> Pages<T> {
         &mut self,
         view: impl Fn(u32) -> T,
         order: impl Fn(&T, &T) -> std::cmp::Ordering,
-    ) -> Vec<Page<T>> {
+    ) -> Vec<Chunk<T>> {
         let mut built = Vec::with_capacity(self.tiers.iter().map(|tier| tier.pages.len()).sum());
         for tier in [Tier::Ended, Tier::Open] {
             for (_, rows) in &mut self.tiers[tier as usize].pages {
@@ -224,7 +224,7 @@ mod tests {
     fn build(
         pages: &mut Pages<(u32, u32)>,
         rows: &BTreeMap<u32, (Tier, u32)>,
-    ) -> Vec<Page<(u32, u32)>> {
+    ) -> Vec<Chunk<(u32, u32)>> {
         pages.build(|slot| (slot, rows[&slot].1), Ord::cmp)
     }
 

@@ -14,7 +14,7 @@ use super::recent::RecentFiles;
 use super::shown::nanos;
 use super::transfer::Transfer;
 use model::{
-    AccountName, ConnectorId, ConnectorLabels, ConnectorTitle, ConnectorView, Now, Origin, Page,
+    AccountName, Chunk, ConnectorId, ConnectorLabels, ConnectorTitle, ConnectorView, Now, Origin,
     TransferId, TransferState, TransferView,
 };
 
@@ -316,7 +316,7 @@ impl Tracker {
     pub fn connectors_of_the_hour(
         &mut self,
         now: Now,
-    ) -> (Vec<Page<ConnectorView>>, Vec<RecentFiles>) {
+    ) -> (Vec<Chunk<ConnectorView>>, Vec<RecentFiles>) {
         let recent = self
             .connectors
             .numbers()

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::*;
-use model::{ConnectorView, FailureCode, FileStatus, Finished, Page, TransferState, TransferView};
+use model::{Chunk, ConnectorView, FailureCode, FileStatus, Finished, TransferState, TransferView};
 
 const SECOND: Duration = Duration::from_secs(1);
 const SETTINGS: Settings = Settings {
@@ -303,7 +303,7 @@ fn a_snapshot_tells_anew_only_the_pages_that_have_changed() {
     let told_anew = |tracker: &mut Tracker| {
         let snapshot = tracker.snapshot(now);
         let is_old =
-            |page: &Page<TransferView>| before.transfers.iter().any(|old| Arc::ptr_eq(old, page));
+            |page: &Chunk<TransferView>| before.transfers.iter().any(|old| Arc::ptr_eq(old, page));
         snapshot
             .transfers
             .iter()

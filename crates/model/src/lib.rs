@@ -19,8 +19,8 @@ pub use histogram::{DURATION_BOUNDS, DURATION_SCHEMA, Durations};
 pub use ids::{AccountName, ConnectorId, IdError, TransferId};
 pub use shard::{Shard, ShardError};
 pub use snapshot::{
-    ConnectorLabels, ConnectorView, Finished, FinishedFiles, LastSweep, MovedFiles, Page, Snapshot,
-    StateCounts, TransferView,
+    Chunk, ConnectorLabels, ConnectorView, Finished, FinishedFiles, LastSweep, MovedFiles,
+    Snapshot, StateCounts, TransferView,
 };
 pub use transfer::{
     DOCUMENTED_FAILURE_CODES, FailureCode, FileCounts, FileResult, FileStatus, Origin, TransferKey,

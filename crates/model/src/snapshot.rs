@@ -11,15 +11,15 @@ use super::{
 
 /// Rows that are told together. The same `Arc` as long as no row of it has changed, so that what was made of a page
 /// once, a rendered or compressed text, serves for as long as the page stays.
-pub type Page<T> = Arc<[T]>;
+pub type Chunk<T> = Arc<[T]>;
 
 /// Everything that is known of AWS at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// The connectors, by account and id, in pages.
-    pub connectors: Vec<Page<ConnectorView>>,
+    pub connectors: Vec<Chunk<ConnectorView>>,
     /// The transfers that have series of their own, in pages: the newest, as many as are to be shown.
-    pub transfers: Vec<Page<TransferView>>,
+    pub transfers: Vec<Chunk<TransferView>>,
     /// The age of the stalest answer among the unfinished transfers of a connector, for those that have one. Apart from
     /// the connectors' pages, for it is another one each time.
     pub results_ages: Vec<(Arc<ConnectorLabels>, Duration)>,

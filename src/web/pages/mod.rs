@@ -22,7 +22,7 @@ use super::response::{self, HTML, JSON, PLAIN};
 use super::route::Page;
 use super::{Exporter, Turns};
 use crate::tracker::recent::RecentFiles;
-use model::{Account, ConnectorView, LastSweep, Page as Rows};
+use model::{Account, Chunk, ConnectorView, LastSweep};
 use query::BadParameter;
 pub use query::Probe;
 
@@ -48,7 +48,7 @@ pub struct Overview {
     /// When the process started.
     pub started: SystemTime,
     /// The connectors, by account and id.
-    pub connectors: Vec<Rows<ConnectorView>>,
+    pub connectors: Vec<Chunk<ConnectorView>>,
     /// The last hour of each, in the same order.
     pub recent: Vec<RecentFiles>,
     /// The accounts, each with the requests a second that are allowed now.

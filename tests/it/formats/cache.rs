@@ -5,13 +5,13 @@ use std::time::UNIX_EPOCH;
 
 use aws_transfer_exporter::metrics::cache::Cache;
 use aws_transfer_exporter::metrics::format::Encoding;
-use model::{ConnectorView, FileCounts, Page, Snapshot, TransferState, TransferView};
+use model::{Chunk, ConnectorView, FileCounts, Snapshot, TransferState, TransferView};
 
 use super::snapshots::{labels, with_newest};
 use super::{OPEN_METRICS, PROTOBUF, TEXT, rendered};
 
 /// A page of one transfer, with series of both families of transfers.
-fn page(n: usize, completed: u32) -> Page<TransferView> {
+fn page(n: usize, completed: u32) -> Chunk<TransferView> {
     Arc::from([TransferView {
         connector: labels(0, "default"),
         id: format!("t-{n}").parse().unwrap(),
@@ -25,13 +25,13 @@ fn page(n: usize, completed: u32) -> Page<TransferView> {
     }])
 }
 
-fn connectors() -> Vec<Page<ConnectorView>> {
+fn connectors() -> Vec<Chunk<ConnectorView>> {
     with_newest("a", UNIX_EPOCH).connectors.clone()
 }
 
 fn snapshot(
-    connectors: &[Page<ConnectorView>],
-    transfers: &[&Page<TransferView>],
+    connectors: &[Chunk<ConnectorView>],
+    transfers: &[&Chunk<TransferView>],
 ) -> Arc<Snapshot> {
     let transfers = transfers.iter().map(|page| Arc::clone(page)).collect();
     Arc::new(Snapshot {
