@@ -19,8 +19,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_transfer_exporter::metrics::cache::Cache;
 use aws_transfer_exporter::metrics::exposition::exposition;
 use aws_transfer_exporter::metrics::format::{Encoding, Format, FormatKind};
-use aws_transfer_exporter::metrics::own::OwnMetrics;
-use aws_transfer_exporter::metrics::{NameFilter, Scrape, Wanted};
+use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
+use aws_transfer_exporter::metrics::{NameFilter, Scrape, ScrapeRequest};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use model::{
@@ -52,7 +52,7 @@ fn main() {
 
 fn table(transfers: usize) {
     let snapshot = Arc::new(snapshot(transfers));
-    let own = OwnMetrics::new().unwrap();
+    let metrics = SelfMetrics::new().unwrap();
     let families = families(&snapshot);
     let series: usize = families
         .iter()
@@ -83,13 +83,13 @@ fn table(transfers: usize) {
     let scrape = Scrape {
         snapshot: Arc::clone(&snapshot),
         complete: true,
-        own: &own,
+        metrics: &metrics,
         started: UNIX_EPOCH,
         process: true,
     };
     for (format_name, kind) in FORMATS {
         for (encoding_name, encoding) in ENCODINGS {
-            let wanted = Wanted {
+            let wanted = ScrapeRequest {
                 filter: NameFilter::default(),
                 format: Format {
                     kind,
@@ -124,9 +124,9 @@ fn table(transfers: usize) {
 /// Two other ways to a plain body: to hold the text, and to decompress what is kept.
 fn alternatives(scrape: &Scrape<'_>) {
     let answer = |encoding, cache: &Mutex<Cache>| {
-        let wanted = Wanted {
+        let wanted = ScrapeRequest {
             encoding,
-            ..Wanted::everything()
+            ..ScrapeRequest::everything()
         };
         exposition(scrape, &wanted, cache)
             .unwrap()
@@ -330,15 +330,15 @@ fn connector(
 
 /// The same series as `prometheus` holds them, read off our own text; but for the exporter's own.
 fn families(snapshot: &Arc<Snapshot>) -> Vec<MetricFamily> {
-    let own = OwnMetrics::new().unwrap();
+    let metrics = SelfMetrics::new().unwrap();
     let scrape = Scrape {
         snapshot: Arc::clone(snapshot),
         complete: true,
-        own: &own,
+        metrics: &metrics,
         started: UNIX_EPOCH,
         process: false,
     };
-    let body = exposition(&scrape, &Wanted::everything(), &Mutex::default()).unwrap();
+    let body = exposition(&scrape, &ScrapeRequest::everything(), &Mutex::default()).unwrap();
     let text = String::from_utf8(body.into_pieces().flatten().collect()).unwrap();
     let mut families: Vec<MetricFamily> = Vec::new();
     for line in text.lines() {

@@ -29,8 +29,8 @@ use crate::config::{ConfigHash, Plan, Problems};
 use crate::discovery::files::Files;
 use crate::metrics::cache::Cache;
 use crate::metrics::exposition::{Body, exposition};
-use crate::metrics::own::OwnMetrics;
-use crate::metrics::{Scrape, Wanted};
+use crate::metrics::self_metrics::SelfMetrics;
+use crate::metrics::{Scrape, ScrapeRequest};
 use crate::store::file::FileStore;
 use crate::store::{Store, StoreError};
 use crate::tracker::failures::KeptFailure;
@@ -79,7 +79,7 @@ pub struct Options {
 /// Everything that runs.
 pub struct App {
     collector: Collector,
-    own: Arc<OwnMetrics>,
+    metrics: Arc<SelfMetrics>,
     clock: Arc<dyn Clock>,
     options: Options,
     plan: ArcSwap<Plan>,
@@ -122,19 +122,19 @@ impl App {
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Arc<Self>> {
         let started = clock.now().wall;
-        let own = Arc::new(OwnMetrics::new()?);
-        own.set_shard(options.shard);
+        let metrics = Arc::new(SelfMetrics::new()?);
+        metrics.collector.set_shard(options.shard);
         let settings = settings(&plan, options.shard);
         let collector = match &options.storage {
-            None => Collector::new(Arc::clone(&own), Arc::clone(&clock), settings),
+            None => Collector::new(&metrics, Arc::clone(&clock), settings),
             Some(folder) => {
                 let (store, saved) = open_storage(folder).await?;
-                Collector::with_store(Arc::clone(&own), Arc::clone(&clock), settings, store, saved)
+                Collector::with_store(&metrics, Arc::clone(&clock), settings, store, saved)
             }
         };
         let app = Self {
             collector,
-            own,
+            metrics,
             clock,
             options,
             plan: ArcSwap::from_pointee(plan.clone()),
@@ -171,7 +171,7 @@ impl App {
     fn surroundings(&self) -> Surroundings {
         Surroundings {
             collector: self.collector.clone(),
-            own: Arc::clone(&self.own),
+            metrics: Arc::clone(&self.metrics),
             clock: Arc::clone(&self.clock),
         }
     }
@@ -182,7 +182,7 @@ impl App {
 
     /// Tells which configuration is in force, by its digest.
     pub fn tell_configuration(&self, digest: ConfigHash) {
-        self.own.set_config_hash(digest.as_gauge());
+        self.metrics.config.set_hash(digest.as_gauge());
     }
 
     /// Has reloads that are asked for over HTTP go to `reloads`. Only the first call does.
@@ -193,7 +193,7 @@ impl App {
 
     /// Notes that a new configuration could not be taken.
     pub fn note_failed_reload(&self) {
-        self.own.note_reload(false, self.clock.now());
+        self.metrics.config.record_reload(false, self.clock.now());
     }
 
     /// Starts to track a transfer that the demo's fleet has started.
@@ -232,14 +232,14 @@ impl App {
     pub fn exposition(
         &self,
         collected: &Collected,
-        wanted: &Wanted,
+        wanted: &ScrapeRequest,
         process: bool,
     ) -> std::io::Result<Body> {
         self.tell_runtime();
         let scrape = Scrape {
             snapshot: Arc::clone(&collected.snapshot),
             complete: collected.complete,
-            own: &self.own,
+            metrics: &self.metrics,
             started: self.started,
             process,
         };
@@ -254,7 +254,7 @@ impl App {
     pub fn stage_web(&self) -> Result<impl FnOnce() + Send + use<>, Problems> {
         let security = self.options.security.as_ref();
         let commit = security
-            .map(|security| security.reload(&self.own))
+            .map(|security| security.reload(&self.metrics.http))
             .transpose()?;
         Ok(move || {
             if let Some(commit) = commit {
@@ -285,7 +285,7 @@ impl App {
         };
         let Listeners { all, health } = listeners.into();
         let mut server = web::Server {
-            own: Some(Arc::clone(&self.own)),
+            metrics: Some(Arc::clone(&self.metrics.http)),
             health,
             ..web::Server::default()
         };
@@ -325,7 +325,7 @@ impl App {
 impl web::Exporter for App {
     fn scrape(
         self: Arc<Self>,
-        wanted: Wanted,
+        wanted: ScrapeRequest,
         timeout_header: Option<String>,
         sweep: bool,
     ) -> Pin<Box<dyn Future<Output = Option<Body>> + Send>> {
@@ -412,7 +412,7 @@ impl web::Exporter for App {
     fn probe(
         self: Arc<Self>,
         probe: Probe,
-        wanted: Wanted,
+        wanted: ScrapeRequest,
         timeout_header: Option<String>,
     ) -> Pin<Box<dyn Future<Output = Result<Body, ProbeRefusal>> + Send>> {
         Box::pin(async move {

@@ -91,7 +91,7 @@ impl App {
         self.collector.configure(targets);
         self.discover(&plan).await;
         self.plan.store(Arc::new(plan));
-        self.own.note_reload(true, self.clock.now());
+        self.metrics.config.record_reload(true, self.clock.now());
         changes
     }
 
@@ -115,8 +115,11 @@ impl App {
                 let limits = limits.inspect(|limits| limits.change(concurrency, rate));
                 let limits = limits
                     .unwrap_or_else(|| Limits::new(concurrency, rate, Arc::clone(&self.clock)));
-                let measured =
-                    Measured::new(account.clone(), Arc::clone(&self.own), Arc::clone(&limits));
+                let measured = Measured::new(
+                    account.clone(),
+                    Arc::clone(&self.metrics.api),
+                    Arc::clone(&limits),
+                );
                 let sdk =
                     SdkTransfer::new(session.config, Arc::new(measured), Arc::clone(&self.clock));
                 let api = Arc::new(Limited::new(sdk, Arc::clone(&limits)));

@@ -3,7 +3,7 @@
 use tokio::runtime::Handle;
 
 use super::App;
-use crate::metrics::own::RuntimeFigures;
+use crate::metrics::self_metrics::RuntimeStats;
 
 impl App {
     /// Tells how the runtime does; of no use outside one.
@@ -13,7 +13,7 @@ impl App {
         };
         let metrics = runtime.metrics();
         let workers = metrics.num_workers();
-        self.own.set_runtime(RuntimeFigures {
+        self.metrics.runtime.record(RuntimeStats {
             workers,
             alive_tasks: metrics.num_alive_tasks(),
             global_queue_depth: metrics.global_queue_depth(),

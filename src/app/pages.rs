@@ -14,8 +14,8 @@ impl App {
             recent: collected.recent,
             accounts: collected.rates,
             last_sweep: collected.last_sweep,
-            sources: self.own.discovery_health(),
-            storage_up: self.options.storage.is_none() || self.own.is_storage_up(),
+            sources: self.metrics.discovery.health(),
+            storage_up: self.options.storage.is_none() || self.metrics.storage.is_up(),
         }
     }
 

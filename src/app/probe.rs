@@ -16,7 +16,7 @@ use super::App;
 use crate::collector::AccountApi;
 use crate::collector::budget::Budget;
 use crate::metrics::probe::{Probed, exposition};
-use crate::metrics::{Wanted, exposition::Body};
+use crate::metrics::{ScrapeRequest, exposition::Body};
 use crate::transfer::all_file_results;
 use crate::web::{Probe, ProbeRefusal, Turns};
 use model::{AccountName, ConnectorLabels, FileResult, TransferKey};
@@ -131,7 +131,7 @@ impl App {
     pub(super) async fn probe_one(
         &self,
         probe: Probe,
-        wanted: &Wanted,
+        wanted: &ScrapeRequest,
         timeout_header: Option<&str>,
     ) -> Result<Body, ProbeRefusal> {
         let start = tokio::time::Instant::now();

@@ -12,7 +12,7 @@ use crate::collector::Collector;
 use crate::config::{CloudtrailPlan, ConnectorsPlan, EventsPlan, FilesPlan, Plan};
 use crate::discovery::files::Files;
 use crate::discovery::{NotDurable, Sink, cloudtrail, connectors, events};
-use crate::metrics::own::OwnMetrics;
+use crate::metrics::self_metrics::SelfMetrics;
 use crate::tracker::Learned;
 use crate::transfer::TransferApi;
 use crate::transfer::session::ClientBase;
@@ -112,7 +112,7 @@ pub(super) type Bases<'a> = &'a (dyn Fn(&AccountName) -> Option<ClientBase> + Sy
 #[derive(Clone)]
 pub(super) struct Surroundings {
     pub(super) collector: Collector,
-    pub(super) own: Arc<OwnMetrics>,
+    pub(super) metrics: Arc<SelfMetrics>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -129,7 +129,7 @@ impl Surroundings {
             files,
             &plan.accounts,
             sink,
-            &self.own,
+            &self.metrics.discovery,
             Arc::clone(&self.clock),
         ));
         self.look(&files).await;
@@ -182,7 +182,7 @@ impl Surroundings {
             drop(task);
             let (source, targets) = key.labels();
             for target in targets {
-                self.own.forget_source(source, target);
+                self.metrics.discovery.remove_source(source, target);
             }
         }
         for (key, base) in begin {
@@ -198,14 +198,14 @@ impl Surroundings {
                 source.clone(),
                 base,
                 self.sink(),
-                self.own(),
+                self.metrics(),
                 self.clock(),
             )),
             (Key::Cloudtrail(source, _), Some(base)) => tokio::spawn(cloudtrail::run(
                 source.clone(),
                 base,
                 self.sink(),
-                self.own(),
+                self.metrics(),
                 self.clock(),
             )),
             (Key::Connectors(source, _), Some(base)) => {
@@ -219,7 +219,7 @@ impl Surroundings {
                     base,
                     url,
                     self.sink(),
-                    self.own(),
+                    self.metrics(),
                     self.clock(),
                 ))
             }
@@ -237,7 +237,8 @@ impl Surroundings {
             let Some(base) = base(&source.account) else {
                 continue;
             };
-            let look = cloudtrail::look_once(source, &base, self.sink(), self.own(), self.clock());
+            let look =
+                cloudtrail::look_once(source, &base, self.sink(), self.metrics(), self.clock());
             if let Err(error) = look.await {
                 error!(aws_account = %source.account, %error, "CloudTrail could not be read: transfers may be missing");
             }
@@ -248,8 +249,8 @@ impl Surroundings {
         Arc::new(self.collector.clone())
     }
 
-    fn own(&self) -> Arc<OwnMetrics> {
-        Arc::clone(&self.own)
+    fn metrics(&self) -> Arc<SelfMetrics> {
+        Arc::clone(&self.metrics)
     }
 
     fn clock(&self) -> Arc<dyn Clock> {

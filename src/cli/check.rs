@@ -1,13 +1,12 @@
 //! `check`: every problem of the configuration; with `--live`, of what it names in AWS too.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use super::args::{CheckArgs, WebFlags};
 use super::{Exit, output};
 use crate::app;
 use crate::config::Plan;
-use crate::metrics::own::OwnMetrics;
+use crate::metrics::self_metrics::SelfMetrics;
 use crate::transfer::live::{Finding, Live, Verdict};
 use crate::transfer::session::{Sessions, TimeOuts};
 
@@ -42,7 +41,7 @@ async fn live(plan: &Plan) -> anyhow::Result<Exit> {
     let checks = Live::new(
         plan,
         &sessions,
-        Arc::new(OwnMetrics::new()?),
+        SelfMetrics::new()?.api,
         app::system_clock(),
     );
     let mut bad = 0;

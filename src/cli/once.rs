@@ -7,7 +7,7 @@ use tracing::error;
 use super::args::OnceArgs;
 use super::{Exit, output};
 use crate::app::{self, App, Options};
-use crate::metrics::Wanted;
+use crate::metrics::ScrapeRequest;
 use model::FileCounts;
 
 pub(super) async fn run(file: &Path, args: OnceArgs, options: Options) -> anyhow::Result<Exit> {
@@ -16,7 +16,7 @@ pub(super) async fn run(file: &Path, args: OnceArgs, options: Options) -> anyhow
     let collected = app.sweep().await;
     // node_exporter has `process_*` of its own.
     let text: Vec<u8> = app
-        .exposition(&collected, &Wanted::everything(), false)?
+        .exposition(&collected, &ScrapeRequest::everything(), false)?
         .into_pieces()
         .flatten()
         .collect();

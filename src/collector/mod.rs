@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 
-use crate::metrics::own::OwnMetrics;
+use crate::metrics::self_metrics::{ApiMetrics, CollectorMetrics, SelfMetrics};
 use crate::store::Store;
 use crate::tracker::record::Saved;
 use crate::tracker::{Learned, Settings, Tracker};
@@ -86,31 +86,32 @@ struct Inner {
     /// `None` where nothing outlives the process.
     persister: Option<Persister>,
     stopping: watch::Sender<bool>,
-    own: Arc<OwnMetrics>,
+    api_metrics: Arc<ApiMetrics>,
+    metrics: Arc<CollectorMetrics>,
     clock: Arc<dyn Clock>,
 }
 
 impl Collector {
     /// A collector that knows no target yet, and keeps what it learns in memory alone. Transfers that began before this
     /// moment have a base that is not counted.
-    pub fn new(own: Arc<OwnMetrics>, clock: Arc<dyn Clock>, settings: Settings) -> Self {
-        Self::with(own, clock, settings, None)
+    pub fn new(metrics: &SelfMetrics, clock: Arc<dyn Clock>, settings: Settings) -> Self {
+        Self::with(metrics, clock, settings, None)
     }
 
     /// One that goes on from `saved`, as `store` has loaded it, and keeps what it learns in `store`.
     pub fn with_store(
-        own: Arc<OwnMetrics>,
+        metrics: &SelfMetrics,
         clock: Arc<dyn Clock>,
         settings: Settings,
         store: Arc<dyn Store>,
         saved: Saved,
     ) -> Self {
-        let persister = Persister::new(store, saved, Arc::clone(&own));
-        Self::with(own, clock, settings, Some(persister))
+        let persister = Persister::new(store, saved, Arc::clone(&metrics.storage));
+        Self::with(metrics, clock, settings, Some(persister))
     }
 
     fn with(
-        own: Arc<OwnMetrics>,
+        metrics: &SelfMetrics,
         clock: Arc<dyn Clock>,
         settings: Settings,
         persister: Option<Persister>,
@@ -125,7 +126,8 @@ impl Collector {
                 refused: Mutex::default(),
                 persister,
                 stopping: watch::Sender::new(false),
-                own,
+                api_metrics: Arc::clone(&metrics.api),
+                metrics: Arc::clone(&metrics.collector),
                 clock,
             }),
         }
@@ -170,7 +172,7 @@ impl Collector {
                 .get(&old.account.name)
                 .is_none_or(|new| new.account != old.account)
             {
-                self.inner.own.forget_rate_limit(&old.account);
+                self.inner.api_metrics.remove_account(&old.account);
             }
         }
     }
@@ -302,7 +304,7 @@ impl Collector {
     fn tell_rates(&self) {
         for api in self.inner.accounts().values() {
             self.inner
-                .own
+                .api_metrics
                 .set_rate_limit(&api.account, api.limits.rate());
         }
     }

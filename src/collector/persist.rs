@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use super::{Inner, lock};
-use crate::metrics::own::OwnMetrics;
+use crate::metrics::self_metrics::StorageMetrics;
 use crate::store::{Store, StoreError};
 use crate::tracker::record::{Changes, Saved};
 use model::{Now, Snapshot};
@@ -43,7 +43,7 @@ pub(super) struct Persister {
     /// who finds nothing changed knows that it is durable.
     pub(super) turn: tokio::sync::Mutex<Turn>,
     health: Mutex<Health>,
-    own: Arc<OwnMetrics>,
+    metrics: Arc<StorageMetrics>,
 }
 
 #[derive(Default)]
@@ -67,16 +67,14 @@ struct Written {
 }
 
 impl Persister {
-    pub(super) fn new(store: Arc<dyn Store>, saved: Saved, own: Arc<OwnMetrics>) -> Self {
-        own.start_storage();
-        own.note_storage(true);
-        own.set_storage_size(store.size());
+    pub(super) fn new(store: Arc<dyn Store>, saved: Saved, metrics: Arc<StorageMetrics>) -> Self {
+        metrics.enable(store.size());
         Self {
             store,
             saved: Mutex::new(Some(saved)),
             turn: tokio::sync::Mutex::default(),
             health: Mutex::new(Health::Good),
-            own,
+            metrics,
         }
     }
 
@@ -88,7 +86,7 @@ impl Persister {
     /// One record for each change of state.
     fn note(&self, health: Health, reason: &dyn fmt::Display) {
         let before = std::mem::replace(&mut *lock(&self.health), health);
-        self.own.note_storage(health == Health::Good);
+        self.metrics.set_up(health == Health::Good);
         if before == health {
             return;
         }
@@ -230,10 +228,8 @@ impl Inner {
             let error = match saved {
                 Ok(()) => {
                     if !changes.is_empty() {
-                        persister
-                            .own
-                            .observe_storage_write(end.since(start.instant));
-                        persister.own.set_storage_size(persister.store.size());
+                        persister.metrics.observe_write(end.since(start.instant));
+                        persister.metrics.set_size(persister.store.size());
                     }
                     turn.failed = None;
                     persister.note(Health::Good, &"");
@@ -255,8 +251,8 @@ impl Inner {
                 tracker.mark_all();
             }
             drop(tracker);
-            persister.own.count_storage_error();
-            persister.own.set_storage_size(persister.store.size());
+            persister.metrics.count_error();
+            persister.metrics.set_size(persister.store.size());
             persister.note(Health::Failing, &error);
             let reason = NotDurable {
                 reason: error.to_string().into(),

@@ -113,14 +113,14 @@ impl TransferApi for Completed {
 struct Rig {
     store: Arc<Fickle>,
     collector: Collector,
-    own: Arc<OwnMetrics>,
+    metrics: SelfMetrics,
 }
 
 fn rig() -> Rig {
     let (store, clock) = (Arc::new(Fickle::default()), clock());
-    let own = Arc::new(OwnMetrics::new().unwrap());
+    let metrics = SelfMetrics::new().unwrap();
     let collector = Collector::with_store(
-        Arc::clone(&own),
+        &metrics,
         Arc::clone(&clock),
         SETTINGS,
         store.clone(),
@@ -145,7 +145,7 @@ fn rig() -> Rig {
     Rig {
         store,
         collector,
-        own,
+        metrics,
     }
 }
 
@@ -158,13 +158,13 @@ impl Rig {
     /// The storage's series without their bucket lines.
     fn series(&self, name: &str) -> String {
         use crate::metrics::exposition::exposition;
-        use crate::metrics::{NameFilter, Scrape, Wanted};
+        use crate::metrics::{NameFilter, Scrape, ScrapeRequest};
         let started = std::time::SystemTime::UNIX_EPOCH;
         let snapshot = Arc::new(Snapshot::default());
         let scrape = Scrape {
             snapshot,
             complete: true,
-            own: &self.own,
+            metrics: &self.metrics,
             process: false,
             started,
         };
@@ -172,9 +172,9 @@ impl Rig {
             NameFilter::from_query(&format!("name[]=aws_transfer_exporter_storage_{name}"));
         let body = exposition(
             &scrape,
-            &Wanted {
+            &ScrapeRequest {
                 filter,
-                ..Wanted::everything()
+                ..ScrapeRequest::everything()
             },
             &Mutex::default(),
         )
@@ -380,8 +380,8 @@ async fn between_scrapes_it_is_written_every_second() {
 
 #[tokio::test]
 async fn without_a_store_everything_is_as_durable_as_it_gets() {
-    let own = Arc::new(OwnMetrics::new().unwrap());
-    let collector = Collector::new(own, clock(), SETTINGS);
+    let metrics = SelfMetrics::new().unwrap();
+    let collector = Collector::new(&metrics, clock(), SETTINGS);
     collector.persist().await.unwrap();
     collector.keep_flushed().await;
 }
@@ -389,7 +389,7 @@ async fn without_a_store_everything_is_as_durable_as_it_gets() {
 #[tokio::test]
 async fn a_scrape_during_many_writes_never_tells_what_the_file_does_not_hold() {
     let folder = tempfile::tempdir().unwrap();
-    let own = Arc::new(OwnMetrics::new().unwrap());
+    let metrics = SelfMetrics::new().unwrap();
     let clock = clock();
     let open = || Arc::new(FileStore::open(folder.path()).unwrap());
     let account = Account {
@@ -409,8 +409,7 @@ async fn a_scrape_during_many_writes_never_tells_what_the_file_does_not_hold() {
             held >= told_before,
             "{told_before} had been told, {held} are there"
         );
-        let collector =
-            Collector::with_store(Arc::clone(&own), Arc::clone(&clock), SETTINGS, store, saved);
+        let collector = Collector::with_store(&metrics, Arc::clone(&clock), SETTINGS, store, saved);
         let limits = Limits::new(4, 1_000.0, Arc::clone(&clock));
         collector.configure(Targets {
             accounts: vec![AccountApi {

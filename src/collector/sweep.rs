@@ -175,7 +175,7 @@ async fn run(
         duration,
         complete: end.is_complete(),
     });
-    inner.own.set_sweep_duration(duration);
+    inner.metrics.set_sweep_duration(duration);
     debug!(
         seconds = duration.as_secs_f64(),
         failed = end.failed,

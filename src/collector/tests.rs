@@ -98,8 +98,8 @@ fn collector(
     concurrency: usize,
 ) -> Collector {
     let clock = clock();
-    let own = Arc::new(OwnMetrics::new().unwrap());
-    let collector = Collector::new(own, Arc::clone(&clock), SETTINGS);
+    let metrics = SelfMetrics::new().unwrap();
+    let collector = Collector::new(&metrics, Arc::clone(&clock), SETTINGS);
     let accounts = accounts.iter().map(|(name, api)| AccountApi {
         account: Account {
             name: AccountName::new(name),

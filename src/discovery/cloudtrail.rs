@@ -16,7 +16,7 @@ use super::body::{self, Unknown, Wanted};
 use super::outcome::{Outcome, learn};
 use super::{Include, Report, Sink};
 use crate::config::CloudtrailPlan;
-use crate::metrics::own::OwnMetrics;
+use crate::metrics::self_metrics::{DiscoveryMetrics, SelfMetrics};
 use crate::transfer::session::ClientBase;
 use crate::transfer::trail::{CloudTrail, TrailApi, TrailEvent};
 use crate::transfer::{ErrorKind, Outcome as Attempt, TransferError};
@@ -36,18 +36,25 @@ pub async fn run(
     plan: CloudtrailPlan,
     base: ClientBase,
     sink: Arc<dyn Sink>,
-    own: Arc<OwnMetrics>,
+    metrics: Arc<SelfMetrics>,
     clock: Arc<dyn Clock>,
 ) {
     let trail = CloudTrail::new(
         &base,
         plan.endpoint_url.as_deref(),
-        Arc::clone(&own),
+        Arc::clone(&metrics.api),
         Arc::clone(&clock),
     );
-    Looks::new(Arc::new(trail), &plan, base.account, sink, own, clock)
-        .run()
-        .await;
+    Looks::new(
+        Arc::new(trail),
+        &plan,
+        base.account,
+        sink,
+        Arc::clone(&metrics.discovery),
+        clock,
+    )
+    .run()
+    .await;
 }
 
 /// One look over the whole `lookback`, for a program that ends then. Answers how many transfers it told that were not
@@ -59,13 +66,13 @@ pub async fn look_once(
     plan: &CloudtrailPlan,
     base: &ClientBase,
     sink: Arc<dyn Sink>,
-    own: Arc<OwnMetrics>,
+    metrics: Arc<SelfMetrics>,
     clock: Arc<dyn Clock>,
 ) -> Result<usize, TransferError> {
     let trail = CloudTrail::new(
         base,
         plan.endpoint_url.as_deref(),
-        Arc::clone(&own),
+        Arc::clone(&metrics.api),
         Arc::clone(&clock),
     );
     let mut looks = Looks::new(
@@ -73,7 +80,7 @@ pub async fn look_once(
         plan,
         base.account.clone(),
         sink,
-        own,
+        Arc::clone(&metrics.discovery),
         clock,
     );
     let (mut backoff, mut tries) = (Backoff::default(), 1);
@@ -98,7 +105,7 @@ pub struct Looks {
     lookback: Duration,
     interval: Duration,
     sink: Arc<dyn Sink>,
-    own: Arc<OwnMetrics>,
+    metrics: Arc<DiscoveryMetrics>,
     clock: Arc<dyn Clock>,
     report: Report,
     /// The newest event of all whole looks.
@@ -125,22 +132,22 @@ impl Looks {
         plan: &CloudtrailPlan,
         account: Account,
         sink: Arc<dyn Sink>,
-        own: Arc<OwnMetrics>,
+        metrics: Arc<DiscoveryMetrics>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let target = account.name.as_str();
         for outcome in Outcome::ALL {
-            own.count_messages(target, outcome.as_label(), 0);
+            metrics.count_messages(target, outcome.as_label(), 0);
         }
         Self {
-            report: Report::new(Arc::clone(&own), "cloudtrail", target),
+            report: Report::new(Arc::clone(&metrics), "cloudtrail", target),
             trail,
             include: Include::new(&plan.include),
             lookback: plan.lookback,
             interval: plan.refresh_interval,
             account,
             sink,
-            own,
+            metrics,
             clock,
             newest: None,
             begun: None,
@@ -264,8 +271,9 @@ impl Looks {
             }
         };
         let target = self.account.name.as_str();
-        self.own.count_messages(target, outcome.as_label(), 1);
-        self.own.count_discovered("cloudtrail", target, transfers);
+        self.metrics.count_messages(target, outcome.as_label(), 1);
+        self.metrics
+            .count_discovered("cloudtrail", target, transfers);
         if let Some((id, at)) = id.zip(event.at)
             && self.seen.len() < REMEMBERED
         {

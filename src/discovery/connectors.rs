@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 use super::backoff::Backoff;
 use super::{Include, Report, Sink};
 use crate::config::ConnectorsPlan;
-use crate::metrics::own::OwnMetrics;
+use crate::metrics::self_metrics::{DiscoveryMetrics, SelfMetrics};
 use crate::transfer::inventory::{Inventory, InventoryApi};
 use crate::transfer::session::ClientBase;
 use crate::transfer::{ErrorKind, TransferError};
@@ -29,18 +29,24 @@ pub async fn run(
     base: ClientBase,
     endpoint_url: Option<String>,
     sink: Arc<dyn Sink>,
-    own: Arc<OwnMetrics>,
+    metrics: Arc<SelfMetrics>,
     clock: Arc<dyn Clock>,
 ) {
     let api = Inventory::new(
         &base,
         endpoint_url.as_deref(),
-        Arc::clone(&own),
+        Arc::clone(&metrics.api),
         Arc::clone(&clock),
     );
-    Looks::new(Arc::new(api), &plan, sink, own, clock)
-        .run()
-        .await;
+    Looks::new(
+        Arc::new(api),
+        &plan,
+        sink,
+        Arc::clone(&metrics.discovery),
+        clock,
+    )
+    .run()
+    .await;
 }
 
 /// Looks at one account's connectors.
@@ -61,7 +67,7 @@ impl Looks {
         api: Arc<dyn InventoryApi>,
         plan: &ConnectorsPlan,
         sink: Arc<dyn Sink>,
-        own: Arc<OwnMetrics>,
+        metrics: Arc<DiscoveryMetrics>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
@@ -71,7 +77,7 @@ impl Looks {
             interval: plan.refresh_interval,
             known: BTreeMap::new(),
             sink,
-            report: Report::new(own, "connectors", plan.account.as_str()),
+            report: Report::new(metrics, "connectors", plan.account.as_str()),
             clock,
         }
     }
@@ -255,8 +261,8 @@ mod tests {
             refresh_interval: Duration::from_mins(5),
             include: vec!["c-0000000000000000[0-3]".to_owned()],
         };
-        let own = Arc::new(OwnMetrics::new().unwrap());
-        let mut looks = Looks::new(api.clone(), &plan, told.clone(), own, clock);
+        let metrics = SelfMetrics::new().unwrap().discovery;
+        let mut looks = Looks::new(api.clone(), &plan, told.clone(), metrics, clock);
         looks.look().await.unwrap();
         *api.0.lock().unwrap() = "fasfs";
         assert_eq!(

@@ -22,7 +22,7 @@ use super::body::{self, Wanted};
 use super::outcome::{Outcome, learn};
 use super::{Include, Report, Sink};
 use crate::config::EventsPlan;
-use crate::metrics::own::OwnMetrics;
+use crate::metrics::self_metrics::{DiscoveryMetrics, SelfMetrics};
 use crate::transfer::queue::{Message, QueueApi, SqsQueue};
 use crate::transfer::session::ClientBase;
 use crate::transfer::{ErrorKind, TransferError};
@@ -44,7 +44,7 @@ pub async fn run(
     plan: EventsPlan,
     base: ClientBase,
     sink: Arc<dyn Sink>,
-    own: Arc<OwnMetrics>,
+    metrics: Arc<SelfMetrics>,
     clock: Arc<dyn Clock>,
 ) {
     let endpoint_url = plan.endpoint_url.as_deref();
@@ -52,10 +52,18 @@ pub async fn run(
         &base,
         &plan.queue_url,
         endpoint_url,
-        Arc::clone(&own),
+        Arc::clone(&metrics.api),
         Arc::clone(&clock),
     );
-    run_with(Arc::new(queue), &plan, base.account, sink, own, clock).await;
+    run_with(
+        Arc::new(queue),
+        &plan,
+        base.account,
+        sink,
+        Arc::clone(&metrics.discovery),
+        clock,
+    )
+    .await;
 }
 
 /// Reads `queue` in the place of the one that `plan` names.
@@ -64,16 +72,20 @@ pub async fn run_with(
     plan: &EventsPlan,
     account: Account,
     sink: Arc<dyn Sink>,
-    own: Arc<OwnMetrics>,
+    metrics: Arc<DiscoveryMetrics>,
     clock: Arc<dyn Clock>,
 ) {
     let target: Arc<str> = queue_name(&plan.queue_url).into();
     for outcome in Outcome::ALL {
-        own.count_messages(&target, outcome.as_label(), 0);
+        metrics.count_messages(&target, outcome.as_label(), 0);
     }
-    own.count_messages(&target, FAILED, 0);
-    let report = Report::new(Arc::clone(&own), "events", &target);
-    let depth = tell_depth(Arc::clone(&queue), Arc::clone(&target), Arc::clone(&own));
+    metrics.count_messages(&target, FAILED, 0);
+    let report = Report::new(Arc::clone(&metrics), "events", &target);
+    let depth = tell_depth(
+        Arc::clone(&queue),
+        Arc::clone(&target),
+        Arc::clone(&metrics),
+    );
     let include = Include::new(&plan.include);
     let mut reader = Reader {
         queue,
@@ -81,7 +93,7 @@ pub async fn run_with(
         account,
         include,
         sink,
-        own,
+        metrics,
         clock,
         report,
         backoff: Backoff::default(),
@@ -110,7 +122,7 @@ struct Reader {
     account: Account,
     include: Include,
     sink: Arc<dyn Sink>,
-    own: Arc<OwnMetrics>,
+    metrics: Arc<DiscoveryMetrics>,
     clock: Arc<dyn Clock>,
     report: Report,
     backoff: Backoff,
@@ -178,7 +190,8 @@ impl Reader {
             match body::read(&message.body, wanted, now) {
                 Ok(body) => {
                     let (outcome, transfers) = learn(self.sink.as_ref(), &body, Origin::Events);
-                    self.own.count_discovered("events", &self.target, transfers);
+                    self.metrics
+                        .count_discovered("events", &self.target, transfers);
                     let receipt = message.receipt.clone();
                     if outcome == Outcome::Foreign {
                         judged.foreign.push(receipt);
@@ -269,7 +282,7 @@ impl Reader {
     }
 
     fn count(&self, outcome: &str, messages: usize) {
-        self.own.count_messages(
+        self.metrics.count_messages(
             &self.target,
             outcome,
             u32::try_from(messages).unwrap_or(u32::MAX),
@@ -278,13 +291,13 @@ impl Reader {
 }
 
 /// Tells how many messages the queue holds. Nothing else depends on it, so what fails is logged once and no outage.
-async fn tell_depth(queue: Arc<dyn QueueApi>, target: Arc<str>, own: Arc<OwnMetrics>) {
+async fn tell_depth(queue: Arc<dyn QueueApi>, target: Arc<str>, metrics: Arc<DiscoveryMetrics>) {
     let mut logged: Option<ErrorKind> = None;
     loop {
         match queue.depth().await {
-            Ok(messages) => own.set_queue_messages(&target, Some(messages)),
+            Ok(messages) => metrics.set_queue_messages(&target, Some(messages)),
             Err(error) => {
-                own.set_queue_messages(&target, None);
+                metrics.set_queue_messages(&target, None);
                 if logged.replace(error.kind) != Some(error.kind) {
                     info!(queue = %target, %error, "the queue does not tell how many messages it holds");
                 }

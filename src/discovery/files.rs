@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::{Report, Sink};
 use crate::config::{AccountPlan, FilesPlan, parse_targets};
-use crate::metrics::own::OwnMetrics;
+use crate::metrics::self_metrics::DiscoveryMetrics;
 use model::{AccountName, Clock, Origin, TransferKey};
 
 /// No file of targets is larger than this, in bytes.
@@ -51,7 +51,7 @@ impl Files {
         plans: &[FilesPlan],
         accounts: &[AccountPlan],
         sink: Arc<dyn Sink>,
-        own: &Arc<OwnMetrics>,
+        metrics: &Arc<DiscoveryMetrics>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let source = |plan: &FilesPlan| Source {
@@ -59,7 +59,7 @@ impl Files {
             paths: plan.paths.clone(),
             interval: plan.refresh_interval,
             report: Report::new(
-                Arc::clone(own),
+                Arc::clone(metrics),
                 "files",
                 plan.paths.first().map_or("", |path| path),
             ),

@@ -21,7 +21,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::metrics::own::OwnMetrics;
+use crate::metrics::self_metrics::DiscoveryMetrics;
 use crate::tracker::Learned;
 use model::{AccountName, ConnectorDetails, ConnectorId, Fact, Now, Origin, TransferKey};
 
@@ -53,7 +53,7 @@ pub trait Sink: Send + Sync + 'static {
 /// Tells how one source does, in the exporter's own families.
 #[derive(Clone)]
 pub struct Report {
-    own: Arc<OwnMetrics>,
+    metrics: Arc<DiscoveryMetrics>,
     source: &'static str,
     target: Arc<str>,
 }
@@ -61,10 +61,10 @@ pub struct Report {
 impl Report {
     /// Of the source `source`, which is one of `files`, `events`, `cloudtrail` and `connectors`; `target` tells it from
     /// others of its kind. Its counter stands at 0 from here on.
-    pub fn new(own: Arc<OwnMetrics>, source: &'static str, target: &str) -> Self {
-        own.count_discovered(source, target, 0);
+    pub fn new(metrics: Arc<DiscoveryMetrics>, source: &'static str, target: &str) -> Self {
+        metrics.count_discovered(source, target, 0);
         Self {
-            own,
+            metrics,
             source,
             target: target.into(),
         }
@@ -72,16 +72,16 @@ impl Report {
 
     /// A look has ended well, and has told so many transfers that were not known.
     pub fn succeeded(&self, now: Now, duration: Duration, transfers: usize) {
-        self.own
-            .note_discovery(self.source, &self.target, Some(now), duration);
-        self.own
+        self.metrics
+            .record_poll(self.source, &self.target, Some(now), duration);
+        self.metrics
             .count_discovered(self.source, &self.target, transfers);
     }
 
     /// A look has failed.
     pub fn failed(&self, duration: Duration) {
-        self.own
-            .note_discovery(self.source, &self.target, None, duration);
+        self.metrics
+            .record_poll(self.source, &self.target, None, duration);
     }
 }
 

@@ -13,7 +13,7 @@ use super::encoder::{self, Encoder};
 use super::families::{self, Source};
 use super::format::{Dialect, Encoding};
 use super::state::{self, PagedFamily, Row};
-use super::{Scrape, Wanted};
+use super::{Scrape, ScrapeRequest};
 use model::{ConnectorView, Snapshot, TransferView};
 
 /// A streamed piece is at least this long, but for the last; and longer by one row at most.
@@ -42,7 +42,11 @@ impl Body {
 ///
 /// # Errors
 /// No memory for the compression.
-pub fn exposition(scrape: &Scrape<'_>, wanted: &Wanted, cache: &Mutex<Cache>) -> io::Result<Body> {
+pub fn exposition(
+    scrape: &Scrape<'_>,
+    wanted: &ScrapeRequest,
+    cache: &Mutex<Cache>,
+) -> io::Result<Body> {
     let dialect = wanted.format.dialect();
     let parts = parts(scrape, wanted);
     if wanted.encoding == Encoding::Identity {
@@ -72,9 +76,9 @@ enum Part {
 }
 
 /// What is wanted, in the order of the table. Families without samples are left out.
-fn parts(scrape: &Scrape<'_>, wanted: &Wanted) -> Vec<Part> {
+fn parts(scrape: &Scrape<'_>, wanted: &ScrapeRequest) -> Vec<Part> {
     let dialect = wanted.format.dialect();
-    let gathered = scrape.own.gather();
+    let gathered = scrape.metrics.gather();
     let mut parts = Vec::new();
     let mut written = Vec::new();
     for family in families::ALL
@@ -95,7 +99,9 @@ fn parts(scrape: &Scrape<'_>, wanted: &Wanted) -> Vec<Part> {
             Source::Sweep => state::write(scrape, family, &mut encoder),
             Source::Probe => continue,
             Source::Process if !scrape.process => continue,
-            Source::Own | Source::Process => gathered.write(family, scrape.started, &mut encoder),
+            Source::Exporter | Source::Process => {
+                gathered.write(family, scrape.started, &mut encoder)
+            }
         }
         if !encoder.out.is_empty() {
             encoder::head(&mut written, dialect, family, encoder.out.len());

@@ -27,8 +27,8 @@ impl Kind {
 pub enum Source {
     /// What sweeps have learned: asking for one of these starts a sweep.
     Sweep,
-    /// The exporter's own doings.
-    Own,
+    /// The exporter itself.
+    Exporter,
     /// The operating system's view of the process.
     Process,
     /// How a look at one transfer went that `/probe` was asked for; nowhere else.
@@ -125,62 +125,62 @@ families! {
         "1 if everything that was due had been fetched when this scrape was answered, 0 if the deadline came first or a fetch failed.";
     CODES_FOLDED = "aws_transfer_exporter_failure_codes_folded_total", Counter, Sweep, &[],
         "Failed files whose unlisted failure code is counted as OTHER, because 100 other unlisted codes were seen before.";
-    DISCOVERY_UP = "aws_transfer_exporter_discovery_up", Gauge, Own, &["source", "target"],
+    DISCOVERY_UP = "aws_transfer_exporter_discovery_up", Gauge, Exporter, &["source", "target"],
         "1 if the newest look at a source of transfers succeeded, else 0.";
-    DISCOVERY_LAST_SUCCESS = "aws_transfer_exporter_discovery_last_success_timestamp_seconds", Gauge, Own, &["source", "target"],
+    DISCOVERY_LAST_SUCCESS = "aws_transfer_exporter_discovery_last_success_timestamp_seconds", Gauge, Exporter, &["source", "target"],
         "When a look at a source of transfers last succeeded, in seconds since the epoch. Absent until one has.";
-    DISCOVERY_DURATION = "aws_transfer_exporter_discovery_duration_seconds", Gauge, Own, &["source", "target"],
+    DISCOVERY_DURATION = "aws_transfer_exporter_discovery_duration_seconds", Gauge, Exporter, &["source", "target"],
         "Duration of the newest look at a source of transfers.";
-    DISCOVERY_TRANSFERS = "aws_transfer_exporter_discovery_transfers_total", Counter, Own, &["source", "target"],
+    DISCOVERY_TRANSFERS = "aws_transfer_exporter_discovery_transfers_total", Counter, Exporter, &["source", "target"],
         "Transfers, and connectors, that a source has told and that were not known from it before.";
-    DISCOVERY_MESSAGES = "aws_transfer_exporter_discovery_messages_total", Counter, Own, &["target", "outcome"],
+    DISCOVERY_MESSAGES = "aws_transfer_exporter_discovery_messages_total", Counter, Exporter, &["target", "outcome"],
         "Messages received from a queue, and records of CloudTrail, by outcome: understood, duplicate (told before), foreign (of another account, connector or shard), unknown (nobody understands the body: it is left to the queue's redrive policy), failed (understood, and not durable yet: it stays in the queue until it is).";
-    DISCOVERY_QUEUE_MESSAGES = "aws_transfer_exporter_discovery_queue_messages", Gauge, Own, &["target"],
+    DISCOVERY_QUEUE_MESSAGES = "aws_transfer_exporter_discovery_queue_messages", Gauge, Exporter, &["target"],
         "Messages in a queue, those that are received and not deleted yet included, as SQS counts them: approximate, and asked for once a minute. Absent where SQS does not tell it.";
-    API_REQUESTS = "aws_transfer_exporter_api_requests_total", Counter, Own,
+    API_REQUESTS = "aws_transfer_exporter_api_requests_total", Counter, Exporter,
         &["aws_account", "aws_region", "operation", "outcome"],
         "Attempts at AWS API requests, retries included, by outcome. Denied includes attempts for which no valid credentials could be had.";
-    API_REQUEST_DURATION = "aws_transfer_exporter_api_request_duration_seconds", Histogram, Own, &["operation"],
+    API_REQUEST_DURATION = "aws_transfer_exporter_api_request_duration_seconds", Histogram, Exporter, &["operation"],
         "Duration of attempts at AWS API requests.";
-    API_RATE_LIMIT = "aws_transfer_exporter_api_rate_limit", Gauge, Own, &["aws_account", "aws_region"],
+    API_RATE_LIMIT = "aws_transfer_exporter_api_rate_limit", Gauge, Exporter, &["aws_account", "aws_region"],
         "API requests per second that are allowed now. Falls when AWS throttles, and climbs back.";
-    SWEEP_DURATION = "aws_transfer_exporter_sweep_duration_seconds", Gauge, Own, &[],
+    SWEEP_DURATION = "aws_transfer_exporter_sweep_duration_seconds", Gauge, Exporter, &[],
         "Duration of the last sweep that has ended.";
-    STORAGE_UP = "aws_transfer_exporter_storage_up", Gauge, Own, &[],
+    STORAGE_UP = "aws_transfer_exporter_storage_up", Gauge, Exporter, &[],
         "1 if the newest write of what is known succeeded, 0 if it failed or takes too long: then the exporter goes on in memory. Absent without --storage.path.";
-    STORAGE_SIZE = "aws_transfer_exporter_storage_size_bytes", Gauge, Own, &[],
+    STORAGE_SIZE = "aws_transfer_exporter_storage_size_bytes", Gauge, Exporter, &[],
         "Size of the file below --storage.path. Absent without it.";
-    STORAGE_WRITE_DURATION = "aws_transfer_exporter_storage_write_duration_seconds", Histogram, Own, &[],
+    STORAGE_WRITE_DURATION = "aws_transfer_exporter_storage_write_duration_seconds", Histogram, Exporter, &[],
         "Duration of writes that succeeded. Absent without --storage.path.";
-    STORAGE_WRITE_ERRORS = "aws_transfer_exporter_storage_write_errors_total", Counter, Own, &[],
+    STORAGE_WRITE_ERRORS = "aws_transfer_exporter_storage_write_errors_total", Counter, Exporter, &[],
         "Writes that failed; what they held is written later. Absent without --storage.path.";
-    CONFIG_RELOAD_OK = "aws_transfer_exporter_config_last_reload_successful", Gauge, Own, &[],
+    CONFIG_RELOAD_OK = "aws_transfer_exporter_config_last_reload_successful", Gauge, Exporter, &[],
         "1 if the last attempt to load the configuration succeeded.";
-    CONFIG_RELOAD_AT = "aws_transfer_exporter_config_last_reload_success_timestamp_seconds", Gauge, Own, &[],
+    CONFIG_RELOAD_AT = "aws_transfer_exporter_config_last_reload_success_timestamp_seconds", Gauge, Exporter, &[],
         "When the configuration was last loaded with success, in seconds since the epoch.";
-    HTTP_REQUESTS = "aws_transfer_exporter_http_requests_total", Counter, Own, &["handler", "code"],
+    HTTP_REQUESTS = "aws_transfer_exporter_http_requests_total", Counter, Exporter, &["handler", "code"],
         "Answered HTTP requests by handler and status.";
-    HTTP_REFUSED = "aws_transfer_exporter_http_refused_total", Counter, Own, &["reason"],
+    HTTP_REFUSED = "aws_transfer_exporter_http_refused_total", Counter, Exporter, &["reason"],
         "HTTP requests and connections that were not served: over the rate limit, without good credentials, while too many passwords waited to be verified, while every connection was being answered, or without a TLS handshake.";
-    CERTIFICATE_NOT_AFTER = "aws_transfer_exporter_certificate_not_after_timestamp_seconds", Gauge, Own, &[],
+    CERTIFICATE_NOT_AFTER = "aws_transfer_exporter_certificate_not_after_timestamp_seconds", Gauge, Exporter, &[],
         "When the certificate ends that the server shows, in seconds since the epoch. Absent without TLS.";
-    WEB_CONFIG_RELOAD_OK = "aws_transfer_exporter_web_config_last_reload_successful", Gauge, Own, &[],
+    WEB_CONFIG_RELOAD_OK = "aws_transfer_exporter_web_config_last_reload_successful", Gauge, Exporter, &[],
         "1 if the web configuration file and the certificates that it names are in force as they are now, 0 if those before them are. Absent without --web.config.file.";
-    CONFIG_HASH = "aws_transfer_exporter_config_hash", Gauge, Own, &[],
+    CONFIG_HASH = "aws_transfer_exporter_config_hash", Gauge, Exporter, &[],
         "The first 48 bits of the SHA-256 of the configuration file in force, as a number. The same file gives the same number in every exporter. 0 without a file.";
-    ACCOUNT_UP = "aws_transfer_exporter_account_up", Gauge, Own, &["aws_account", "aws_region"],
+    ACCOUNT_UP = "aws_transfer_exporter_account_up", Gauge, Exporter, &["aws_account", "aws_region"],
         "1 if AWS answered the account's newest attempt at ListFileTransferResults and took the credentials (whatever else it answered, be it that they may not read a connector), 0 if it refused them, if none could be had, or if no answer came that could be read. Absent before the first attempt.";
-    TOKIO_WORKERS = "aws_transfer_exporter_tokio_workers", Gauge, Own, &[],
+    TOKIO_WORKERS = "aws_transfer_exporter_tokio_workers", Gauge, Exporter, &[],
         "Threads of the asynchronous runtime that run tasks.";
-    TOKIO_ALIVE_TASKS = "aws_transfer_exporter_tokio_alive_tasks", Gauge, Own, &[],
+    TOKIO_ALIVE_TASKS = "aws_transfer_exporter_tokio_alive_tasks", Gauge, Exporter, &[],
         "Tasks of the asynchronous runtime that have not ended.";
-    TOKIO_QUEUE_DEPTH = "aws_transfer_exporter_tokio_global_queue_depth", Gauge, Own, &[],
+    TOKIO_QUEUE_DEPTH = "aws_transfer_exporter_tokio_global_queue_depth", Gauge, Exporter, &[],
         "Tasks that wait in the queue that all threads of the asynchronous runtime share.";
-    TOKIO_BUSY = "aws_transfer_exporter_tokio_worker_busy_seconds_total", Counter, Own, &[],
+    TOKIO_BUSY = "aws_transfer_exporter_tokio_worker_busy_seconds_total", Counter, Exporter, &[],
         "Time that the threads of the asynchronous runtime have spent on tasks, all threads together.";
-    SHARD_INFO = "aws_transfer_exporter_shard_info", Gauge, Own, &["shard", "shards"],
+    SHARD_INFO = "aws_transfer_exporter_shard_info", Gauge, Exporter, &["shard", "shards"],
         "Always 1. Which of how many exporters this is that share the transfers: 0 of 1 where it has them all.";
-    BUILD_INFO = "aws_transfer_exporter_build_info", Gauge, Own, &["version", "rust_version"],
+    BUILD_INFO = "aws_transfer_exporter_build_info", Gauge, Exporter, &["version", "rust_version"],
         "Always 1. What this exporter was built from.";
     PROCESS_CPU = "process_cpu_seconds_total", Counter, Process, &[],
         "Total user and system CPU time spent in seconds.";

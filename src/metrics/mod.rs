@@ -1,5 +1,5 @@
 //! Floor 1: from what is known to bytes. [`families`] is the one table of descriptors; [`negotiate`] reads what the
-//! client takes, a [`format`](mod@format) and an encoding of it; `state` tells what each row of a snapshot says, [`own`]
+//! client takes, a [`format`](mod@format) and an encoding of it; `state` tells what each row of a snapshot says, [`self_metrics`]
 //! holds the exporter's own instruments; `encoder` writes samples with the pieces of `text` and `protobuf`;
 //! [`exposition`](mod@exposition) puts the families in their order, and streams them or joins compressed pieces, which
 //! [`cache`] keeps for as long as their page stays; [`probe`] tells one transfer; [`mod@reference`] writes METRICS.md.
@@ -11,10 +11,10 @@ pub mod exposition;
 pub mod families;
 pub mod format;
 pub mod negotiate;
-pub mod own;
 pub mod probe;
 mod protobuf;
 pub mod reference;
+pub mod self_metrics;
 mod state;
 mod text;
 
@@ -23,7 +23,7 @@ use std::time::SystemTime;
 
 use format::{Encoding, Format};
 use model::Snapshot;
-use own::OwnMetrics;
+use self_metrics::SelfMetrics;
 
 /// What one scrape tells.
 pub struct Scrape<'a> {
@@ -32,7 +32,7 @@ pub struct Scrape<'a> {
     /// Whether all that was due had been fetched.
     pub complete: bool,
     /// The exporter's own instruments.
-    pub own: &'a OwnMetrics,
+    pub metrics: &'a SelfMetrics,
     /// The moment from which the exporter's own counters count.
     pub started: SystemTime,
     /// False leaves `process_*` out: in node_exporter's textfile collector they would clash with its own.
@@ -41,7 +41,7 @@ pub struct Scrape<'a> {
 
 /// What a client wants of an exposition, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct ScrapeRequest {
     /// The families.
     pub filter: NameFilter,
     /// The format.
@@ -50,7 +50,7 @@ pub struct Wanted {
     pub encoding: Encoding,
 }
 
-impl Wanted {
+impl ScrapeRequest {
     /// Every family as plain text 0.0.4.
     pub fn everything() -> Self {
         Self {

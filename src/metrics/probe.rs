@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use super::Wanted;
+use super::ScrapeRequest;
 use super::compress::Joined;
 use super::encoder::{self, Encoder};
 use super::exposition::Body;
@@ -32,7 +32,7 @@ pub struct Probed {
 ///
 /// # Errors
 /// No memory for the compression.
-pub fn exposition(probed: &Probed, wanted: &Wanted) -> io::Result<Body> {
+pub fn exposition(probed: &Probed, wanted: &ScrapeRequest) -> io::Result<Body> {
     let dialect = wanted.format.dialect();
     let view = TransferView {
         connector: Arc::clone(&probed.connector),
@@ -96,9 +96,9 @@ mod tests {
             files,
             duration: Duration::from_millis(250),
         };
-        let wanted = Wanted {
+        let wanted = ScrapeRequest {
             filter: NameFilter::from_query(filter),
-            ..Wanted::everything()
+            ..ScrapeRequest::everything()
         };
         let pieces = exposition(&probed, &wanted).unwrap().into_pieces();
         let text = String::from_utf8(pieces.flatten().collect()).unwrap();

@@ -11,7 +11,11 @@ const SECTIONS: [(Source, &str, &str); 4] = [
         "Labels `aws_account` (the configured name) and `aws_region` are on every series of AWS state. Asking for one of \
          these families starts a sweep.",
     ),
-    (Source::Own, "The exporter's own", "These cost no AWS call."),
+    (
+        Source::Exporter,
+        "The exporter's own",
+        "These cost no AWS call.",
+    ),
     (
         Source::Process,
         "The process",

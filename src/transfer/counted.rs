@@ -14,14 +14,14 @@ use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 
 use super::{Outcome, classify};
-use crate::metrics::own::OwnMetrics;
+use crate::metrics::self_metrics::ApiMetrics;
 use model::{Account, Clock};
 
 /// Counts every attempt of a client, retries included, under the name of its operation.
 #[derive(Clone)]
 pub(super) struct Counted {
     account: Account,
-    own: Arc<OwnMetrics>,
+    metrics: Arc<ApiMetrics>,
     clock: Arc<dyn Clock>,
 }
 
@@ -29,18 +29,18 @@ impl Counted {
     /// Every outcome's series of `operations` stands at 0 from here on.
     pub(super) fn new(
         account: Account,
-        own: Arc<OwnMetrics>,
+        metrics: Arc<ApiMetrics>,
         clock: Arc<dyn Clock>,
         operations: &[&str],
     ) -> Self {
         for operation in operations {
             for outcome in Outcome::ALL {
-                own.count_requests(&account, operation, outcome.as_label(), 0);
+                metrics.count_attempts(&account, operation, outcome.as_label(), 0);
             }
         }
         Self {
             account,
-            own,
+            metrics,
             clock,
         }
     }
@@ -65,11 +65,11 @@ impl Running {
         if !self.ended.swap(true, Ordering::Relaxed) {
             let Counted {
                 account,
-                own,
+                metrics,
                 clock,
             } = &self.counted;
-            own.count_requests(account, &self.operation, outcome.as_label(), 1);
-            own.observe_duration(&self.operation, clock.now().since(self.start));
+            metrics.count_attempts(account, &self.operation, outcome.as_label(), 1);
+            metrics.observe_duration(&self.operation, clock.now().since(self.start));
         }
     }
 }

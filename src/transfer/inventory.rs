@@ -8,7 +8,7 @@ use aws_sdk_transfer::config::Builder;
 use super::counted::Counted;
 use super::session::ClientBase;
 use super::{ApiFuture, classify};
-use crate::metrics::own::OwnMetrics;
+use crate::metrics::self_metrics::ApiMetrics;
 use model::{Clock, ConnectorDetails, ConnectorId};
 
 /// One page of `ListConnectors`.
@@ -42,11 +42,11 @@ impl Inventory {
     pub fn new(
         base: &ClientBase,
         endpoint_url: Option<&str>,
-        own: Arc<OwnMetrics>,
+        metrics: Arc<ApiMetrics>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let operations = ["ListConnectors", "DescribeConnector"];
-        let counted = Counted::new(base.account.clone(), own, clock, &operations);
+        let counted = Counted::new(base.account.clone(), metrics, clock, &operations);
         let mut config = Builder::from(&base.sdk).interceptor(counted);
         if let Some(endpoint_url) = endpoint_url {
             config = config

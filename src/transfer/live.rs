@@ -15,7 +15,7 @@ use super::session::Sessions;
 use super::trail::{CloudTrail, TrailApi};
 use super::{Attempt, AttemptObserver, ErrorKind, Operation, TransferApi, TransferError};
 use crate::config::{AccountPlan, Plan};
-use crate::metrics::own::OwnMetrics;
+use crate::metrics::self_metrics::ApiMetrics;
 use model::{Clock, ConnectorId, TransferId};
 
 /// Worth a warning: AWS refuses a signature whose time is 5 minutes off
@@ -79,7 +79,7 @@ fn found(verdict: Verdict, what: &'static str, detail: impl fmt::Display) -> Fin
 pub struct Live<'a> {
     plan: &'a Plan,
     sessions: &'a Sessions,
-    own: Arc<OwnMetrics>,
+    metrics: Arc<ApiMetrics>,
     clock: Arc<dyn Clock>,
 }
 
@@ -88,13 +88,13 @@ impl<'a> Live<'a> {
     pub fn new(
         plan: &'a Plan,
         sessions: &'a Sessions,
-        own: Arc<OwnMetrics>,
+        metrics: Arc<ApiMetrics>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
             plan,
             sessions,
-            own,
+            metrics,
             clock,
         }
     }
@@ -121,7 +121,7 @@ impl<'a> Live<'a> {
             inventory: Inventory::new(
                 &session.base,
                 account.endpoint_url.as_deref(),
-                Arc::clone(&self.own),
+                Arc::clone(&self.metrics),
                 Arc::clone(&self.clock),
             ),
         };
@@ -146,7 +146,7 @@ impl<'a> Live<'a> {
                 let trail = CloudTrail::new(
                     &session.base,
                     url,
-                    Arc::clone(&self.own),
+                    Arc::clone(&self.metrics),
                     Arc::clone(&self.clock),
                 );
                 look.limits.wait_for_rate().await;
@@ -168,8 +168,8 @@ impl<'a> Live<'a> {
                 .filter(|source| source.account == account.name)
             {
                 let url = source.endpoint_url.as_deref();
-                let (own, clock) = (Arc::clone(&self.own), Arc::clone(&self.clock));
-                let queue = SqsQueue::new(&session.base, &source.queue_url, url, own, clock);
+                let (metrics, clock) = (Arc::clone(&self.metrics), Arc::clone(&self.clock));
+                let queue = SqsQueue::new(&session.base, &source.queue_url, url, metrics, clock);
                 look.limits.wait_for_rate().await;
                 let looked = queue.depth().await.map(drop);
                 let is_ok = looked.is_ok();

@@ -4,30 +4,30 @@ use std::sync::Arc;
 
 use super::limited::Limits;
 use super::{Attempt, AttemptObserver, Operation, Outcome};
-use crate::metrics::own::OwnMetrics;
+use crate::metrics::self_metrics::ApiMetrics;
 use model::Account;
 
 /// The observer of one account's attempts.
 pub struct Measured {
     account: Account,
-    own: Arc<OwnMetrics>,
+    metrics: Arc<ApiMetrics>,
     limits: Arc<Limits>,
 }
 
 impl Measured {
     /// Counts for `account` into `own`. Every outcome's series stands at 0 from here on, so that `increase()` sees the
     /// first of each.
-    pub fn new(account: Account, own: Arc<OwnMetrics>, limits: Arc<Limits>) -> Self {
+    pub fn new(account: Account, metrics: Arc<ApiMetrics>, limits: Arc<Limits>) -> Self {
         for operation in Operation::ALL {
             for outcome in Outcome::ALL {
-                own.count_requests(&account, operation.as_label(), outcome.as_label(), 0);
+                metrics.count_attempts(&account, operation.as_label(), outcome.as_label(), 0);
             }
         }
-        own.know_account(&account);
-        own.set_rate_limit(&account, limits.rate());
+        metrics.add_account(&account);
+        metrics.set_rate_limit(&account, limits.rate());
         Self {
             account,
-            own,
+            metrics,
             limits,
         }
     }
@@ -51,11 +51,12 @@ impl AttemptObserver for Measured {
         if outcome == Outcome::Throttled {
             self.limits.throttled(&attempt);
         }
-        self.own
-            .count_requests(&self.account, operation.as_label(), outcome.as_label(), 1);
+        self.metrics
+            .count_attempts(&self.account, operation.as_label(), outcome.as_label(), 1);
         if let Some(up) = account_up {
-            self.own.set_account_up(&self.account, up);
+            self.metrics.set_account_up(&self.account, up);
         }
-        self.own.observe_duration(operation.as_label(), duration);
+        self.metrics
+            .observe_duration(operation.as_label(), duration);
     }
 }

@@ -13,7 +13,7 @@ use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, QueueAttributeName};
 use super::counted::Counted;
 use super::session::ClientBase;
 use super::{ApiFuture, ErrorKind, TransferError, classify};
-use crate::metrics::own::OwnMetrics;
+use crate::metrics::self_metrics::ApiMetrics;
 use model::{Account, Clock};
 
 /// Messages of one answer, and of one batch of deletions
@@ -71,7 +71,7 @@ impl SqsQueue {
         base: &ClientBase,
         url: &str,
         endpoint_url: Option<&str>,
-        own: Arc<OwnMetrics>,
+        metrics: Arc<ApiMetrics>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let region =
@@ -84,7 +84,7 @@ impl SqsQueue {
         let mut config = Builder::from(&base.sdk)
             .region(Region::new(region))
             .retry_partition(RetryPartition::custom(format!("{} {url}", base.account.name)).build())
-            .interceptor(Counted::new(account, own, clock, &operations));
+            .interceptor(Counted::new(account, metrics, clock, &operations));
         if let Some(endpoint_url) = endpoint_url {
             config = config
                 .endpoint_url(endpoint_url)

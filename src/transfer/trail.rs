@@ -11,7 +11,7 @@ use aws_sdk_cloudtrail::types::{LookupAttribute, LookupAttributeKey};
 use super::counted::Counted;
 use super::session::ClientBase;
 use super::{ApiFuture, ErrorKind, TransferError, classify};
-use crate::metrics::own::OwnMetrics;
+use crate::metrics::self_metrics::ApiMetrics;
 use model::Clock;
 
 /// Events of one page: the most that CloudTrail gives
@@ -57,7 +57,7 @@ impl CloudTrail {
     pub fn new(
         base: &ClientBase,
         endpoint_url: Option<&str>,
-        own: Arc<OwnMetrics>,
+        metrics: Arc<ApiMetrics>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         // The SDK does not retry: of 2 requests a second for all who look there, each one is paced by the caller.
@@ -65,7 +65,7 @@ impl CloudTrail {
             .retry_config(RetryConfig::disabled())
             .interceptor(Counted::new(
                 base.account.clone(),
-                own,
+                metrics,
                 clock,
                 &["LookupEvents"],
             ));

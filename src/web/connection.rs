@@ -26,7 +26,7 @@ use super::front::Front;
 use super::security::{Security, Trust};
 use super::sent::Sent;
 use super::stream::Watched;
-use crate::metrics::own::Refused;
+use crate::metrics::self_metrics::RejectReason;
 
 /// Bytes of a request's head, and of what is buffered of it.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
@@ -82,11 +82,11 @@ impl Connection {
             Ok(Ok(Some(stream))) => self.http1(stream).await,
             Ok(Ok(None)) => debug!(%peer, "nothing came"),
             Ok(Err(error)) => {
-                self.front.count(Refused::Tls);
+                self.front.count(RejectReason::Tls);
                 debug!(%peer, %error, "no TLS handshake");
             }
             Err(_) => {
-                self.front.count(Refused::Tls);
+                self.front.count(RejectReason::Tls);
                 debug!(%peer, "no TLS handshake in time");
             }
         }

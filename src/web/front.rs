@@ -16,14 +16,14 @@ use super::route::{Route, route};
 use super::security::{Active, Security};
 use super::sent::{Record, Sent, method_name};
 use super::{Exporter, Turns};
-use crate::metrics::own::{OwnMetrics, Refused};
+use crate::metrics::self_metrics::{HttpMetrics, RejectReason};
 
 /// One way in.
 pub(super) struct Front {
     pub(super) exporter: Arc<dyn Exporter>,
     pub(super) telemetry_path: Arc<str>,
     pub(super) security: Arc<Security>,
-    pub(super) own: Option<Arc<OwnMetrics>>,
+    pub(super) metrics: Option<Arc<HttpMetrics>>,
     /// For pages.
     pub(super) turns: Turns,
     /// `/-/healthy` and `/-/ready` are all that is here.
@@ -67,8 +67,8 @@ impl Front {
             response.headers_mut().insert(name, value.clone());
         }
         let (handler, status) = (route.handler(), response.status());
-        if let Some(own) = &self.own {
-            own.web().count_request(handler, status.as_str());
+        if let Some(metrics) = &self.metrics {
+            metrics.count_request(handler, status.as_str());
         }
         let record = Record {
             method,
@@ -81,9 +81,9 @@ impl Front {
     }
 
     /// Counts a client that is not served.
-    pub(super) fn count(&self, reason: Refused) {
-        if let Some(own) = &self.own {
-            own.web().count_refused(reason);
+    pub(super) fn count(&self, reason: RejectReason) {
+        if let Some(metrics) = &self.metrics {
+            metrics.count_rejected(reason);
         }
     }
 
@@ -103,7 +103,7 @@ impl Front {
             response
         };
         if !active.allows() {
-            self.count(Refused::RateLimit);
+            self.count(RejectReason::RateLimit);
             return Some(again(text(
                 StatusCode::TOO_MANY_REQUESTS,
                 PLAIN,
@@ -122,7 +122,7 @@ impl Front {
         {
             Verdict::Granted => None,
             Verdict::Refused => {
-                self.count(Refused::Unauthorized);
+                self.count(RejectReason::Unauthorized);
                 let mut response = text(StatusCode::UNAUTHORIZED, PLAIN, "401 unauthorized\n");
                 let challenge = HeaderValue::from_static(
                     "Basic realm=\"aws-transfer-exporter\", charset=\"UTF-8\"",
@@ -131,7 +131,7 @@ impl Front {
                 Some(response)
             }
             Verdict::Busy => {
-                self.count(Refused::Busy);
+                self.count(RejectReason::Busy);
                 let body = "429 too many passwords wait to be verified\n";
                 Some(again(text(StatusCode::TOO_MANY_REQUESTS, PLAIN, body)))
             }

@@ -49,7 +49,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::metrics::Wanted;
+use crate::metrics::ScrapeRequest;
 use crate::metrics::exposition::Body as Exposition;
 use crate::tracker::failures::KeptFailure;
 use crate::tracker::select::{Query, Selection};
@@ -116,7 +116,7 @@ pub trait Exporter: Send + Sync + 'static {
     /// made. `timeout_header` is the value of `X-Prometheus-Scrape-Timeout-Seconds`; without `sweep`, no AWS call is made.
     fn scrape(
         self: Arc<Self>,
-        wanted: Wanted,
+        wanted: ScrapeRequest,
         timeout_header: Option<String>,
         sweep: bool,
     ) -> Pin<Box<dyn Future<Output = Option<Exposition>> + Send>>;
@@ -141,7 +141,7 @@ pub trait Exporter: Send + Sync + 'static {
     fn probe(
         self: Arc<Self>,
         probe: Probe,
-        wanted: Wanted,
+        wanted: ScrapeRequest,
         timeout_header: Option<String>,
     ) -> Pin<Box<dyn Future<Output = Result<Exposition, ProbeRefusal>> + Send>>;
 

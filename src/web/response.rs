@@ -9,7 +9,7 @@ use hyper::{Request, Response, StatusCode};
 
 use super::body::Body;
 use crate::metrics::exposition::Body as Exposition;
-use crate::metrics::{NameFilter, Wanted, negotiate};
+use crate::metrics::{NameFilter, ScrapeRequest, negotiate};
 
 pub(super) const PLAIN: &str = "text/plain; charset=utf-8";
 pub(super) const JSON: &str = "application/json";
@@ -19,9 +19,9 @@ pub(super) const HTML: &str = "text/html; charset=utf-8";
 const SCRAPE_TIMEOUT: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
 
 /// What a scrape or a probe wants, and the value of its time-out header.
-pub(super) fn wanted<B>(request: &Request<B>) -> (Wanted, Option<String>) {
+pub(super) fn wanted<B>(request: &Request<B>) -> (ScrapeRequest, Option<String>) {
     let headers = request.headers();
-    let wanted = Wanted {
+    let wanted = ScrapeRequest {
         filter: NameFilter::from_query(request.uri().query().unwrap_or_default()),
         format: negotiate::format(header(headers, &ACCEPT).as_deref()),
         encoding: negotiate::encoding(header(headers, &ACCEPT_ENCODING).as_deref()),
@@ -30,7 +30,7 @@ pub(super) fn wanted<B>(request: &Request<B>) -> (Wanted, Option<String>) {
 }
 
 /// An exposition as it was wanted.
-pub(super) fn exposition(wanted: &Wanted, exposition: Exposition) -> Response<Body> {
+pub(super) fn exposition(wanted: &ScrapeRequest, exposition: Exposition) -> Response<Body> {
     let (format, encoding) = (wanted.format, wanted.encoding);
     let content_type = HeaderValue::try_from(format.to_string());
     let content_type = content_type.unwrap_or(HeaderValue::from_static(PLAIN));

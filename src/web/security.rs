@@ -15,7 +15,7 @@ use super::auth::Verifier;
 use super::limit::Limiter;
 use super::tls::{Material, Served};
 use crate::config::{Problems, RateLimitConfig, WebPlan, load_web};
-use crate::metrics::own::OwnMetrics;
+use crate::metrics::self_metrics::HttpMetrics;
 
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -103,7 +103,7 @@ impl Security {
 
     /// Puts what has been read in force: for new connections its TLS, for each request all else. Connections of clients
     /// that were let in by other rules come to their end.
-    pub fn take(&self, staged: Option<Active>, own: Option<&OwnMetrics>) {
+    pub fn take(&self, staged: Option<Active>, metrics: Option<&HttpMetrics>) {
         if let Some(staged) = staged {
             // First, so that who is let in by the new rules is never taken for one of the old.
             self.trust.send_replace(staged.trust);
@@ -113,8 +113,8 @@ impl Security {
                 .unwrap_or_else(PoisonError::into_inner)
                 .take();
         }
-        if let Some(own) = own {
-            self.show(own);
+        if let Some(metrics) = metrics {
+            self.show(metrics);
         }
     }
 
@@ -124,38 +124,37 @@ impl Security {
     /// As of [`Self::load`]; what is in force stays, and the metrics show it.
     pub fn reload(
         self: &Arc<Self>,
-        own: &Arc<OwnMetrics>,
+        metrics: &Arc<HttpMetrics>,
     ) -> Result<impl FnOnce() + Send + use<>, Problems> {
         let staged = self.stage().inspect_err(|problems| {
-            self.failed(problems.to_string(), Some(own));
+            self.failed(problems.to_string(), Some(metrics));
         })?;
-        let (security, own) = (Arc::clone(self), Arc::clone(own));
-        Ok(move || security.take(staged, Some(&own)))
+        let (security, metrics) = (Arc::clone(self), Arc::clone(metrics));
+        Ok(move || security.take(staged, Some(&metrics)))
     }
 
     /// Tells what is in force.
-    pub(super) fn show(&self, own: &OwnMetrics) {
+    pub(super) fn show(&self, metrics: &HttpMetrics) {
         if self.path.is_some() {
-            own.web().note_web_config(true);
+            metrics.set_web_config_ok(true);
         }
-        own.web()
-            .set_not_after(self.active.load().tls.as_ref().map(|tls| tls.not_after));
+        metrics.set_certificate_not_after(self.active.load().tls.as_ref().map(|tls| tls.not_after));
     }
 
     /// Looks again and again, for ever.
-    pub(super) async fn watch(self: Arc<Self>, own: Option<Arc<OwnMetrics>>) {
+    pub(super) async fn watch(self: Arc<Self>, metrics: Option<Arc<HttpMetrics>>) {
         if self.path.is_none() {
             return;
         }
         loop {
             tokio::time::sleep(LOOK).await;
-            let (security, own) = (Arc::clone(&self), own.clone());
+            let (security, metrics) = (Arc::clone(&self), metrics.clone());
             // One that panics is as good as none.
-            let _ = tokio::task::spawn_blocking(move || security.look(own.as_deref())).await;
+            let _ = tokio::task::spawn_blocking(move || security.look(metrics.as_deref())).await;
         }
     }
 
-    fn look(&self, own: Option<&OwnMetrics>) {
+    fn look(&self, metrics: Option<&HttpMetrics>) {
         match self.stage() {
             Ok(Some(staged)) => {
                 let before = self.active.load();
@@ -167,18 +166,18 @@ impl Security {
                 if staged.plan == before.plan && staged.digest == before.digest {
                     if failed {
                         info!("the web configuration is again the one in force");
-                        self.take(Some(staged), own);
+                        self.take(Some(staged), metrics);
                     }
                 } else {
                     staged.warn_of_the_end();
-                    self.take(Some(staged), own);
+                    self.take(Some(staged), metrics);
                     info!("web configuration and certificates taken up");
                 }
             }
             Ok(None) => {}
             Err(problems) => {
                 let reasons = problems.to_string();
-                if self.failed(reasons.clone(), own) {
+                if self.failed(reasons.clone(), metrics) {
                     error!(%reasons, "the web configuration was not taken up, the one before stays");
                 }
             }
@@ -186,9 +185,9 @@ impl Security {
     }
 
     /// Keeps why files could not be taken up; whether that is news.
-    fn failed(&self, reasons: String, own: Option<&OwnMetrics>) -> bool {
-        if let Some(own) = own {
-            own.web().note_web_config(false);
+    fn failed(&self, reasons: String, metrics: Option<&HttpMetrics>) -> bool {
+        if let Some(metrics) = metrics {
+            metrics.set_web_config_ok(false);
         }
         let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
         fault.replace(reasons.clone()) != Some(reasons)

@@ -18,7 +18,7 @@ use super::connections::Connections;
 use super::front::Front;
 use super::pages;
 use super::security::Security;
-use crate::metrics::own::{OwnMetrics, Refused};
+use crate::metrics::self_metrics::{HttpMetrics, RejectReason};
 
 /// Connections at once on the addresses for health alone.
 const MAX_HEALTH_CONNECTIONS: usize = 32;
@@ -46,7 +46,7 @@ pub struct Server {
     /// TLS, users, headers and the rate limit.
     pub security: Arc<Security>,
     /// Where requests are counted; `None` nowhere.
-    pub own: Option<Arc<OwnMetrics>>,
+    pub metrics: Option<Arc<HttpMetrics>>,
     /// Listeners that have `/-/healthy` and `/-/ready` alone, in plain HTTP for everybody.
     pub health: Vec<TcpListener>,
 }
@@ -56,7 +56,7 @@ impl Default for Server {
         Self {
             bounds: Bounds::default(),
             security: Security::none(),
-            own: None,
+            metrics: None,
             health: Vec::new(),
         }
     }
@@ -75,24 +75,24 @@ impl Server {
         let Self {
             bounds,
             security,
-            own,
+            metrics,
             health,
         } = self;
-        if let Some(own) = &own {
-            security.show(own);
+        if let Some(metrics) = &metrics {
+            security.show(metrics);
         }
-        let watching = tokio::spawn(Arc::clone(&security).watch(own.clone()));
+        let watching = tokio::spawn(Arc::clone(&security).watch(metrics.clone()));
         let front = |security, health_alone| {
-            let (exporter, telemetry_path, own) = (
+            let (exporter, telemetry_path, metrics) = (
                 Arc::clone(&exporter),
                 Arc::clone(&telemetry_path),
-                own.clone(),
+                metrics.clone(),
             );
             Arc::new(Front {
                 exporter,
                 telemetry_path,
                 security,
-                own,
+                metrics,
                 turns: pages::turns(),
                 health_alone,
             })
@@ -198,7 +198,7 @@ impl Acceptor {
                         // Its request may be here already. In a burst, others must not push it out before it is read.
                         tokio::task::yield_now().await;
                     } else {
-                        self.front.count(Refused::Connections);
+                        self.front.count(RejectReason::Connections);
                         debug!(%peer, "refused: every connection is being answered");
                     }
                 }

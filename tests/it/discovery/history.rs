@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_transfer_exporter::config::CloudtrailPlan;
 use aws_transfer_exporter::discovery::cloudtrail::Looks;
-use aws_transfer_exporter::metrics::own::OwnMetrics;
+use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
 use aws_transfer_exporter::transfer::trail::{TrailApi, TrailEvent, TrailPage};
 use aws_transfer_exporter::transfer::{ApiFuture, ErrorKind};
 use model::{AccountName, Clock, Fact};
@@ -59,18 +59,18 @@ impl TrailApi for Trail {
 struct Rig {
     trail: Arc<Trail>,
     learner: Arc<Learner>,
-    own: Arc<OwnMetrics>,
+    metrics: Arc<SelfMetrics>,
     clock: Arc<dyn Clock>,
 }
 
 impl Rig {
     fn new() -> Self {
         let clock = paused_clock();
-        let own = Arc::new(OwnMetrics::new().unwrap());
+        let metrics = Arc::new(SelfMetrics::new().unwrap());
         Self {
             trail: Arc::default(),
             learner: Learner::new(&clock),
-            own,
+            metrics,
             clock,
         }
     }
@@ -83,17 +83,17 @@ impl Rig {
             endpoint_url: None,
             include: Vec::new(),
         };
-        let (trail, learner, own) = (
+        let (trail, learner, metrics) = (
             Arc::clone(&self.trail),
             Arc::clone(&self.learner),
-            Arc::clone(&self.own),
+            Arc::clone(&self.metrics.discovery),
         );
         Looks::new(
             trail,
             &plan,
             account(),
             learner,
-            own,
+            metrics,
             Arc::clone(&self.clock),
         )
     }
@@ -136,8 +136,8 @@ async fn a_look_reads_all_pages_at_one_request_a_second() {
     );
     assert_eq!(
         (
-            up(&rig.own, "cloudtrail", "prod"),
-            discovered(&rig.own, "cloudtrail", "prod")
+            up(&rig.metrics, "cloudtrail", "prod"),
+            discovered(&rig.metrics, "cloudtrail", "prod")
         ),
         (Some(1.0), Some(201.0))
     );
@@ -172,7 +172,7 @@ async fn later_looks_begin_a_little_before_the_newest_event_and_take_what_comes_
         ),
         (3, 3)
     );
-    assert_eq!(messages(&rig.own, "prod")[..4], [3.0, 0.0, 0.0, 0.0]);
+    assert_eq!(messages(&rig.metrics, "prod")[..4], [3.0, 0.0, 0.0, 0.0]);
     let told = rig.learner.learned.lock().unwrap().clone();
     assert!(
         told.iter()
@@ -188,14 +188,20 @@ async fn a_look_that_fails_half_way_goes_on_there_and_loses_nothing() {
     let task = tokio::spawn(rig.looks().run());
     sleep(Duration::from_millis(3_100)).await;
     assert_eq!(
-        (up(&rig.own, "cloudtrail", "prod"), rig.learner.transfers()),
+        (
+            up(&rig.metrics, "cloudtrail", "prod"),
+            rig.learner.transfers()
+        ),
         (Some(0.0), 150)
     );
     // What comes meanwhile is newer than all that the look has seen.
     rig.put(400, Duration::ZERO);
     sleep(Duration::from_secs(90)).await;
     assert_eq!(
-        (up(&rig.own, "cloudtrail", "prod"), rig.learner.transfers()),
+        (
+            up(&rig.metrics, "cloudtrail", "prod"),
+            rig.learner.transfers()
+        ),
         (Some(1.0), 401)
     );
     let calls = rig.trail.calls.lock().unwrap().clone();
@@ -243,7 +249,10 @@ async fn every_kind_of_error_is_outlived() {
     sleep(Duration::from_mins(25)).await;
     assert!(!task.is_finished());
     assert_eq!(
-        (rig.learner.transfers(), up(&rig.own, "cloudtrail", "prod")),
+        (
+            rig.learner.transfers(),
+            up(&rig.metrics, "cloudtrail", "prod")
+        ),
         (1, Some(1.0))
     );
     task.abort();
@@ -275,8 +284,8 @@ async fn what_cannot_be_read_is_counted_and_the_rest_is_learned() {
     let mut looks = rig.looks();
     assert_eq!(looks.look().await, Ok(2));
     assert_eq!(looks.look().await, Ok(0));
-    assert_eq!(messages(&rig.own, "prod")[..4], [3.0, 1.0, 0.0, 5.0]);
-    assert_eq!(up(&rig.own, "cloudtrail", "prod"), Some(1.0));
+    assert_eq!(messages(&rig.metrics, "prod")[..4], [3.0, 1.0, 0.0, 5.0]);
+    assert_eq!(up(&rig.metrics, "cloudtrail", "prod"), Some(1.0));
 }
 
 /// Answers the same page for ever.
@@ -303,13 +312,13 @@ async fn a_repeated_token_is_an_error_and_not_a_loop() {
         endpoint_url: None,
         include: Vec::new(),
     };
-    let (learner, own) = (Arc::clone(&rig.learner), Arc::clone(&rig.own));
+    let (learner, metrics) = (Arc::clone(&rig.learner), Arc::clone(&rig.metrics.discovery));
     let mut looks = Looks::new(
         Arc::new(Endless),
         &plan,
         account(),
         learner,
-        own,
+        metrics,
         Arc::clone(&rig.clock),
     );
     assert_eq!(

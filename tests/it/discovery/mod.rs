@@ -13,8 +13,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws_transfer_exporter::discovery::{NotDurable, Sink};
 use aws_transfer_exporter::metrics::exposition::exposition;
-use aws_transfer_exporter::metrics::own::OwnMetrics;
-use aws_transfer_exporter::metrics::{Scrape, Wanted};
+use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
+use aws_transfer_exporter::metrics::{Scrape, ScrapeRequest};
 use aws_transfer_exporter::tracker::{Learned, Settings, Tracker};
 use aws_transfer_exporter::transfer::{ErrorKind, TransferError};
 use model::{
@@ -150,15 +150,15 @@ impl Sink for Learner {
 }
 
 /// A sample of the exporter's own families; `None` where there is no such series.
-pub(super) fn sample(own: &OwnMetrics, series: &str) -> Option<f64> {
+pub(super) fn sample(metrics: &SelfMetrics, series: &str) -> Option<f64> {
     let scrape = Scrape {
         snapshot: Arc::default(),
         complete: true,
-        own,
+        metrics,
         started: SystemTime::UNIX_EPOCH,
         process: false,
     };
-    let body = exposition(&scrape, &Wanted::everything(), &Mutex::default()).unwrap();
+    let body = exposition(&scrape, &ScrapeRequest::everything(), &Mutex::default()).unwrap();
     let bytes: Vec<u8> = body.into_pieces().flatten().collect();
     let text = String::from_utf8(bytes).unwrap();
     let line = text
@@ -167,26 +167,26 @@ pub(super) fn sample(own: &OwnMetrics, series: &str) -> Option<f64> {
     Some(line.parse().unwrap())
 }
 
-pub(super) fn messages(own: &OwnMetrics, target: &str) -> [f64; 5] {
+pub(super) fn messages(metrics: &SelfMetrics, target: &str) -> [f64; 5] {
     ["understood", "duplicate", "foreign", "unknown", "failed"].map(|outcome| {
         let series =
             format!("aws_transfer_exporter_discovery_messages_total{{target=\"{target}\",outcome=\"{outcome}\"}}");
         let other =
             format!("aws_transfer_exporter_discovery_messages_total{{outcome=\"{outcome}\",target=\"{target}\"}}");
-        sample(own, &series).or_else(|| sample(own, &other)).unwrap_or(-1.0)
+        sample(metrics, &series).or_else(|| sample(metrics, &other)).unwrap_or(-1.0)
     })
 }
 
-pub(super) fn up(own: &OwnMetrics, source: &str, target: &str) -> Option<f64> {
+pub(super) fn up(metrics: &SelfMetrics, source: &str, target: &str) -> Option<f64> {
     sample(
-        own,
+        metrics,
         &format!("aws_transfer_exporter_discovery_up{{source=\"{source}\",target=\"{target}\"}}"),
     )
 }
 
-pub(super) fn discovered(own: &OwnMetrics, source: &str, target: &str) -> Option<f64> {
+pub(super) fn discovered(metrics: &SelfMetrics, source: &str, target: &str) -> Option<f64> {
     sample(
-        own,
+        metrics,
         &format!(
             "aws_transfer_exporter_discovery_transfers_total{{source=\"{source}\",target=\"{target}\"}}"
         ),

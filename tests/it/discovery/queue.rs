@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_transfer_exporter::config::EventsPlan;
 use aws_transfer_exporter::discovery::events;
-use aws_transfer_exporter::metrics::own::OwnMetrics;
+use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
 use aws_transfer_exporter::transfer::queue::{BATCH, Message, QueueApi, Undeleted};
 use aws_transfer_exporter::transfer::{ApiFuture, ErrorKind};
 use model::AccountName;
@@ -129,7 +129,7 @@ impl QueueApi for Queue {
 struct Rig {
     queue: Arc<Queue>,
     learner: Arc<Learner>,
-    own: Arc<OwnMetrics>,
+    metrics: Arc<SelfMetrics>,
     task: Option<tokio::task::JoinHandle<()>>,
 }
 
@@ -144,7 +144,7 @@ impl Rig {
         Self {
             queue: Arc::new(queue),
             learner,
-            own: Arc::new(OwnMetrics::new().unwrap()),
+            metrics: Arc::new(SelfMetrics::new().unwrap()),
             task: None,
         }
     }
@@ -156,14 +156,14 @@ impl Rig {
             endpoint_url: None,
             include: vec!["c-0*".into()],
         };
-        let (queue, learner, own) = (
+        let (queue, learner, metrics) = (
             Arc::clone(&self.queue),
             Arc::clone(&self.learner),
-            Arc::clone(&self.own),
+            Arc::clone(&self.metrics.discovery),
         );
         let clock = paused_clock();
         self.task = Some(tokio::spawn(async move {
-            events::run_with(queue, &plan, account(), learner, own, clock).await;
+            events::run_with(queue, &plan, account(), learner, metrics, clock).await;
         }));
     }
 
@@ -176,7 +176,7 @@ impl Rig {
     }
 
     fn messages(&self) -> [f64; 5] {
-        messages(&self.own, "q")
+        messages(&self.metrics, "q")
     }
 
     async fn stop(&mut self) {
@@ -209,8 +209,8 @@ async fn a_message_is_deleted_after_what_it_told_is_durable() {
     assert_eq!(rig.messages(), [2.0, 0.0, 0.0, 0.0, 0.0]);
     assert_eq!(
         (
-            up(&rig.own, "events", "q"),
-            discovered(&rig.own, "events", "q")
+            up(&rig.metrics, "events", "q"),
+            discovered(&rig.metrics, "events", "q")
         ),
         (Some(1.0), Some(2.0))
     );
@@ -229,7 +229,7 @@ async fn while_the_store_takes_nothing_nothing_is_received() {
         (25, 1)
     );
     assert_eq!(rig.messages(), [0.0, 0.0, 0.0, 0.0, 10.0]);
-    assert_eq!(up(&rig.own, "events", "q"), Some(0.0));
+    assert_eq!(up(&rig.metrics, "events", "q"), Some(0.0));
     let failures = rig
         .learner
         .log()
@@ -241,7 +241,7 @@ async fn while_the_store_takes_nothing_nothing_is_received() {
     assert_eq!((rig.queue.left(), rig.learner.transfers()), (0, 25));
     // Those that were not durable were deleted once they were, and did not come again.
     assert_eq!(rig.messages(), [15.0, 0.0, 0.0, 0.0, 10.0]);
-    assert_eq!(up(&rig.own, "events", "q"), Some(1.0));
+    assert_eq!(up(&rig.metrics, "events", "q"), Some(1.0));
     rig.stop().await;
 }
 
@@ -258,7 +258,7 @@ async fn what_nobody_understands_is_left_to_the_redrive_policy() {
     let unknown = receives as f64;
     assert_eq!(rig.messages(), [1.0, 0.0, 0.0, unknown, 0.0]);
     assert_eq!(
-        up(&rig.own, "events", "q"),
+        up(&rig.metrics, "events", "q"),
         Some(1.0),
         "a body is no outage"
     );
@@ -289,7 +289,7 @@ async fn duplicates_are_told_apart_and_wait_for_the_store_too() {
         (rig.queue.left(), rig.messages()),
         (0, [2.0, 2.0, 0.0, 0.0, 0.0])
     );
-    assert_eq!(discovered(&rig.own, "events", "q"), Some(2.0));
+    assert_eq!(discovered(&rig.metrics, "events", "q"), Some(2.0));
     rig.learner.persists([false, true]);
     rig.queue.put(&ended(1));
     // The long poll that runs ends 20 s after the start.
@@ -311,7 +311,7 @@ async fn every_kind_of_error_is_outlived() {
         ..Queue::default()
     };
     let mut rig = Rig::running(queue, [plain(1)]).await;
-    assert_eq!(up(&rig.own, "events", "q"), Some(0.0));
+    assert_eq!(up(&rig.metrics, "events", "q"), Some(0.0));
     sleep(Duration::from_mins(25)).await;
     let receives = rig.queue.receives.lock().unwrap().clone();
     let pauses: Vec<_> = receives
@@ -330,7 +330,7 @@ async fn every_kind_of_error_is_outlived() {
         "{pauses:?}"
     );
     assert_eq!((rig.queue.left(), rig.learner.transfers()), (0, 1));
-    assert_eq!(up(&rig.own, "events", "q"), Some(1.0));
+    assert_eq!(up(&rig.metrics, "events", "q"), Some(1.0));
     rig.stop().await;
 }
 
@@ -342,7 +342,7 @@ async fn a_mistake_of_the_exporter_is_outlived() {
     rig.start();
     sleep(Duration::from_secs(5)).await;
     assert_eq!(
-        (rig.queue.left(), up(&rig.own, "events", "q")),
+        (rig.queue.left(), up(&rig.metrics, "events", "q")),
         (1, Some(0.0))
     );
     sleep(Duration::from_mins(5)).await;
@@ -350,7 +350,7 @@ async fn a_mistake_of_the_exporter_is_outlived() {
         (
             rig.queue.left(),
             rig.learner.transfers(),
-            up(&rig.own, "events", "q")
+            up(&rig.metrics, "events", "q")
         ),
         (0, 1, Some(1.0))
     );
@@ -375,7 +375,7 @@ async fn what_a_batch_did_not_delete_is_tried_again_where_that_may_help() {
         (rig.queue.left(), *rig.queue.deletes.lock().unwrap()),
         (1, 3)
     );
-    assert_eq!(up(&rig.own, "events", "q"), Some(1.0));
+    assert_eq!(up(&rig.metrics, "events", "q"), Some(1.0));
     sleep(Duration::from_mins(2)).await;
     assert_eq!(
         (rig.queue.left(), rig.messages()),
@@ -396,15 +396,15 @@ async fn messages_that_may_not_be_deleted_are_an_outage_and_still_learned() {
     assert_eq!((rig.queue.left(), rig.learner.transfers()), (25, 25));
     assert_eq!(
         (
-            up(&rig.own, "events", "q"),
-            discovered(&rig.own, "events", "q")
+            up(&rig.metrics, "events", "q"),
+            discovered(&rig.metrics, "events", "q")
         ),
         (Some(0.0), Some(25.0))
     );
     *rig.queue.delete_denied.lock().unwrap() = false;
     sleep(Duration::from_mins(5)).await;
     assert_eq!(
-        (rig.queue.left(), up(&rig.own, "events", "q")),
+        (rig.queue.left(), up(&rig.metrics, "events", "q")),
         (0, Some(1.0))
     );
     rig.stop().await;
@@ -448,13 +448,13 @@ async fn an_endpoint_that_does_not_wait_is_asked_once_a_second() {
 async fn the_depth_is_told_and_its_denial_is_no_outage() {
     const DEPTH: &str = "aws_transfer_exporter_discovery_queue_messages{target=\"q\"}";
     let mut rig = Rig::running(Queue::default(), (0..3).map(|_| json!("unknown"))).await;
-    assert_eq!(sample(&rig.own, DEPTH), Some(3.0));
+    assert_eq!(sample(&rig.metrics, DEPTH), Some(3.0));
     rig.queue.held.lock().unwrap().clear();
     sleep(Duration::from_mins(1)).await;
-    assert_eq!(sample(&rig.own, DEPTH), Some(0.0));
+    assert_eq!(sample(&rig.metrics, DEPTH), Some(0.0));
     rig.stop().await;
-    rig.own.forget_discovery();
-    assert_eq!(sample(&rig.own, DEPTH), None);
+    rig.metrics.discovery.remove_source("events", "q");
+    assert_eq!(sample(&rig.metrics, DEPTH), None);
 
     let mut rig = Rig::running(
         Queue {
@@ -466,7 +466,7 @@ async fn the_depth_is_told_and_its_denial_is_no_outage() {
     .await;
     sleep(Duration::from_mins(1)).await;
     assert_eq!(
-        (sample(&rig.own, DEPTH), up(&rig.own, "events", "q")),
+        (sample(&rig.metrics, DEPTH), up(&rig.metrics, "events", "q")),
         (None, Some(1.0))
     );
     rig.stop().await;

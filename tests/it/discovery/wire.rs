@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_transfer_exporter::app;
 use aws_transfer_exporter::config::{AccountPlan, CloudtrailPlan, EventsPlan};
 use aws_transfer_exporter::discovery::{cloudtrail, events};
-use aws_transfer_exporter::metrics::own::OwnMetrics;
+use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
 use aws_transfer_exporter::transfer::ErrorKind;
 use aws_transfer_exporter::transfer::session::{ClientBase, Sessions, StaticCredentials, TimeOuts};
 use model::AccountName;
@@ -40,7 +40,7 @@ fn plan() -> AccountPlan {
 struct Reading {
     endpoint: Endpoint,
     learner: Arc<Learner>,
-    own: Arc<OwnMetrics>,
+    metrics: Arc<SelfMetrics>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -70,7 +70,7 @@ impl Reading {
         })
         .await;
         let clock = app::system_clock();
-        let (learner, own) = (Learner::new(&clock), Arc::new(OwnMetrics::new().unwrap()));
+        let (learner, metrics) = (Learner::new(&clock), Arc::new(SelfMetrics::new().unwrap()));
         let plan_of_queue = EventsPlan {
             account: AccountName::new("prod"),
             queue_url: queue_url.into(),
@@ -82,13 +82,13 @@ impl Reading {
             plan_of_queue,
             base,
             learner.clone(),
-            Arc::clone(&own),
+            Arc::clone(&metrics),
             clock,
         ));
         Self {
             endpoint,
             learner,
-            own,
+            metrics,
             task,
         }
     }
@@ -108,7 +108,7 @@ impl Reading {
     }
 
     fn requests(&self, region: &str, operation: &str, outcome: &str) -> Option<f64> {
-        requests(&self.own, region, operation, outcome)
+        requests(&self.metrics, region, operation, outcome)
     }
 }
 
@@ -118,12 +118,12 @@ impl Drop for Reading {
     }
 }
 
-fn requests(own: &OwnMetrics, region: &str, operation: &str, outcome: &str) -> Option<f64> {
+fn requests(metrics: &SelfMetrics, region: &str, operation: &str, outcome: &str) -> Option<f64> {
     let labels = format!(
         "aws_account=\"prod\",aws_region=\"{region}\",operation=\"{operation}\",outcome=\"{outcome}\""
     );
     sample(
-        own,
+        metrics,
         &format!("aws_transfer_exporter_api_requests_total{{{labels}}}"),
     )
 }
@@ -183,11 +183,14 @@ async fn messages_are_received_in_long_polls_and_deleted_in_batches() {
 
     let target = "transfer-events";
     assert_eq!(reading.learner.transfers(), 11);
-    assert_eq!(messages(&reading.own, target), [11.0, 1.0, 0.0, 0.0, 0.0]);
-    assert_eq!(up(&reading.own, "events", target), Some(1.0));
+    assert_eq!(
+        messages(&reading.metrics, target),
+        [11.0, 1.0, 0.0, 0.0, 0.0]
+    );
+    assert_eq!(up(&reading.metrics, "events", target), Some(1.0));
     assert_eq!(
         sample(
-            &reading.own,
+            &reading.metrics,
             "aws_transfer_exporter_discovery_queue_messages{target=\"transfer-events\"}"
         ),
         Some(42.0)
@@ -236,11 +239,11 @@ async fn a_long_poll_may_take_longer_than_other_attempts() {
         reading.requests("eu-central-1", "ReceiveMessage", "timeout"),
         Some(0.0)
     );
-    let own = Arc::clone(&reading.own);
+    let metrics = Arc::clone(&reading.metrics);
     drop(reading);
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(
-        requests(&own, "eu-central-1", "ReceiveMessage", "timeout"),
+        requests(&metrics, "eu-central-1", "ReceiveMessage", "timeout"),
         Some(1.0),
         "given up, and counted"
     );
@@ -311,7 +314,7 @@ async fn the_history_is_looked_up_page_by_page_and_throttling_is_waited_out() {
     ])
     .await;
     let clock = app::system_clock();
-    let (learner, own) = (Learner::new(&clock), Arc::new(OwnMetrics::new().unwrap()));
+    let (learner, metrics) = (Learner::new(&clock), Arc::new(SelfMetrics::new().unwrap()));
     let plan_of_trail = CloudtrailPlan {
         account: AccountName::new("prod"),
         lookback: Duration::from_hours(1),
@@ -325,7 +328,7 @@ async fn the_history_is_looked_up_page_by_page_and_throttling_is_waited_out() {
         &plan_of_trail,
         &base,
         learner.clone(),
-        Arc::clone(&own),
+        Arc::clone(&metrics),
         clock,
     )
     .await;
@@ -364,13 +367,13 @@ async fn the_history_is_looked_up_page_by_page_and_throttling_is_waited_out() {
         (&json!("n-1"), &json!("n-1"))
     );
     assert_eq!(bodies[1]["StartTime"], bodies[0]["StartTime"]);
-    let of = |outcome| requests(&own, "eu-central-1", "LookupEvents", outcome);
+    let of = |outcome| requests(&metrics, "eu-central-1", "LookupEvents", outcome);
     assert_eq!(
         (of("ok"), of("throttled"), of("timeout")),
         (Some(2.0), Some(1.0), Some(0.0))
     );
     assert_eq!(
-        up(&own, "cloudtrail", "prod"),
+        up(&metrics, "cloudtrail", "prod"),
         Some(1.0),
         "`once` tells how the look went"
     );
@@ -382,7 +385,7 @@ async fn a_refused_look_tells_why() {
     let endpoint =
         Endpoint::scripted([Step::Answer(http(400, JSON_1_1, denied.to_string()))]).await;
     let clock = app::system_clock();
-    let (learner, own) = (Learner::new(&clock), Arc::new(OwnMetrics::new().unwrap()));
+    let (learner, metrics) = (Learner::new(&clock), Arc::new(SelfMetrics::new().unwrap()));
     let plan_of_trail = CloudtrailPlan {
         account: AccountName::new("prod"),
         lookback: Duration::from_hours(1),
@@ -394,13 +397,13 @@ async fn a_refused_look_tells_why() {
         &plan_of_trail,
         &base(plan()).await,
         learner,
-        Arc::clone(&own),
+        Arc::clone(&metrics),
         clock,
     )
     .await;
     assert_eq!(error.unwrap_err().kind, ErrorKind::AccessDenied);
     assert_eq!(
-        (endpoint.seen().len(), up(&own, "cloudtrail", "prod")),
+        (endpoint.seen().len(), up(&metrics, "cloudtrail", "prod")),
         (1, Some(0.0)),
         "no second try at what is denied"
     );

@@ -14,8 +14,8 @@ use aws_transfer_exporter::metrics::cache::Cache;
 use aws_transfer_exporter::metrics::exposition::exposition;
 use aws_transfer_exporter::metrics::families::{self, Family, Source};
 use aws_transfer_exporter::metrics::format::{Encoding, Format, FormatKind};
-use aws_transfer_exporter::metrics::own::OwnMetrics;
-use aws_transfer_exporter::metrics::{NameFilter, Scrape, Wanted};
+use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
+use aws_transfer_exporter::metrics::{NameFilter, Scrape, ScrapeRequest};
 use model::{
     Account, AccountName, ConnectorLabels, DOCUMENTED_FAILURE_CODES, FileCounts, Finished,
     Snapshot, TransferState,
@@ -33,16 +33,22 @@ pub(super) fn started() -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(1_790_000_000_250)
 }
 
-fn own() -> OwnMetrics {
-    let own = OwnMetrics::new().unwrap();
+fn self_metrics() -> SelfMetrics {
+    let metrics = SelfMetrics::new().unwrap();
     let account = Account {
         name: AccountName::new("a\"b\\c\nd"),
         region: "eu-central-1".into(),
     };
-    own.count_requests(&account, "ListFileTransferResults", "ok", 3);
-    own.observe_duration("ListFileTransferResults", Duration::from_millis(70));
-    own.observe_duration("ListFileTransferResults", Duration::from_secs(70));
-    own
+    metrics
+        .api
+        .count_attempts(&account, "ListFileTransferResults", "ok", 3);
+    metrics
+        .api
+        .observe_duration("ListFileTransferResults", Duration::from_millis(70));
+    metrics
+        .api
+        .observe_duration("ListFileTransferResults", Duration::from_secs(70));
+    metrics
 }
 
 /// The bytes of an exposition without `process_*`, which is never twice the same.
@@ -52,8 +58,8 @@ fn rendered(
     encoding: Encoding,
     cache: &Mutex<Cache>,
 ) -> Vec<u8> {
-    let own = own();
-    let wanted = Wanted {
+    let metrics = self_metrics();
+    let wanted = ScrapeRequest {
         filter: NameFilter::default(),
         format: Format {
             kind,
@@ -64,7 +70,7 @@ fn rendered(
     let scrape = Scrape {
         snapshot: Arc::clone(snapshot),
         complete: true,
-        own: &own,
+        metrics: &metrics,
         started: started(),
         process: false,
     };
@@ -460,11 +466,11 @@ fn an_exemplar_is_the_newest_finished_file_unless_its_id_is_too_long() {
 #[test]
 fn a_filter_leaves_whole_families_out_in_every_format() {
     let snapshot = snapshots::with_newest("a", started());
-    let own = own();
+    let metrics = self_metrics();
     for kind in [TEXT, OPEN_METRICS] {
         for encoding in [Encoding::Identity, Encoding::Gzip] {
             let filter = NameFilter::from_query("name[]=aws_transfer_connector_info&name[]=none");
-            let wanted = Wanted {
+            let wanted = ScrapeRequest {
                 filter,
                 format: Format {
                     kind,
@@ -475,7 +481,7 @@ fn a_filter_leaves_whole_families_out_in_every_format() {
             let scrape = Scrape {
                 snapshot: Arc::clone(&snapshot),
                 complete: true,
-                own: &own,
+                metrics: &metrics,
                 started: started(),
                 process: true,
             };
@@ -510,21 +516,21 @@ fn a_filter_leaves_whole_families_out_in_every_format() {
 #[test]
 fn a_plain_body_comes_in_pieces_that_stay_small_and_begin_anywhere() {
     let snapshot = snapshots::many(3_000);
-    let own = own();
+    let metrics = self_metrics();
     let scrape = Scrape {
         snapshot: Arc::clone(&snapshot),
         complete: true,
-        own: &own,
+        metrics: &metrics,
         started: started(),
         process: false,
     };
     for kind in [TEXT, OPEN_METRICS, PROTOBUF] {
-        let wanted = Wanted {
+        let wanted = ScrapeRequest {
             format: Format {
                 kind,
                 escaping: None,
             },
-            ..Wanted::everything()
+            ..ScrapeRequest::everything()
         };
         let cache = Mutex::default();
         let pieces: Vec<_> = exposition(&scrape, &wanted, &cache)

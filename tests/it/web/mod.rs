@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
-use aws_transfer_exporter::metrics::Wanted;
+use aws_transfer_exporter::metrics::ScrapeRequest;
 use aws_transfer_exporter::metrics::exposition::Body;
 use aws_transfer_exporter::tracker::failures::KeptFailure;
 use aws_transfer_exporter::tracker::select::{Query, Selection};
@@ -57,7 +57,7 @@ pub(super) struct Fake {
     begun: Semaphore,
     /// One permit for each scrape that was given up.
     dropped: Arc<Semaphore>,
-    scrapes: Mutex<Vec<(Wanted, Option<String>, bool)>>,
+    scrapes: Mutex<Vec<(ScrapeRequest, Option<String>, bool)>>,
 }
 
 impl Fake {
@@ -112,7 +112,7 @@ impl Drop for GivenUp {
 impl Exporter for Fake {
     fn scrape(
         self: Arc<Self>,
-        wanted: Wanted,
+        wanted: ScrapeRequest,
         timeout_header: Option<String>,
         sweep: bool,
     ) -> Pin<Box<dyn Future<Output = Option<Body>> + Send>> {
@@ -172,7 +172,7 @@ impl Exporter for Fake {
     fn probe(
         self: Arc<Self>,
         _: Probe,
-        _: Wanted,
+        _: ScrapeRequest,
         _: Option<String>,
     ) -> Pin<Box<dyn Future<Output = Result<Body, ProbeRefusal>> + Send>> {
         Box::pin(async { Err(ProbeRefusal::Account) })

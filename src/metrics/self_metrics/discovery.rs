@@ -1,0 +1,97 @@
+//! Discovery sources.
+
+use std::time::Duration;
+
+use prometheus::{CounterVec, GaugeVec};
+
+use super::registrar::{InstrumentError, Registrar};
+use crate::metrics::families;
+use model::Now;
+
+/// Instruments of discovery sources, by the labels `source` and `target`.
+pub struct DiscoveryMetrics {
+    pub(super) up: GaugeVec,
+    last_success: GaugeVec,
+    duration: GaugeVec,
+    transfers: CounterVec,
+    messages: CounterVec,
+    queue_messages: GaugeVec,
+}
+
+impl DiscoveryMetrics {
+    pub(super) fn new(registrar: &Registrar) -> Result<Self, InstrumentError> {
+        Ok(Self {
+            up: registrar.create(&families::DISCOVERY_UP)?,
+            last_success: registrar.create(&families::DISCOVERY_LAST_SUCCESS)?,
+            duration: registrar.create(&families::DISCOVERY_DURATION)?,
+            transfers: registrar.create(&families::DISCOVERY_TRANSFERS)?,
+            messages: registrar.create(&families::DISCOVERY_MESSAGES)?,
+            queue_messages: registrar.create(&families::DISCOVERY_QUEUE_MESSAGES)?,
+        })
+    }
+
+    /// Records the end of a poll of a source. `succeeded_at` is `None` if it failed.
+    pub fn record_poll(
+        &self,
+        source: &str,
+        target: &str,
+        succeeded_at: Option<Now>,
+        duration: Duration,
+    ) {
+        let labels = [source, target];
+        self.up
+            .with_label_values(&labels)
+            .set(f64::from(u8::from(succeeded_at.is_some())));
+        self.duration
+            .with_label_values(&labels)
+            .set(duration.as_secs_f64());
+        if let Some(now) = succeeded_at {
+            self.last_success
+                .with_label_values(&labels)
+                .set(now.unix_seconds());
+        }
+    }
+
+    /// Counts transfers first reported by a source. 0 creates the series.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a count of transfers is far below 2^53"
+    )]
+    pub fn count_discovered(&self, source: &str, target: &str, transfers: usize) {
+        self.transfers
+            .with_label_values(&[source, target])
+            .inc_by(transfers as f64);
+    }
+
+    /// Counts queue messages or CloudTrail records. 0 creates the series.
+    pub fn count_messages(&self, target: &str, outcome: &str, messages: u32) {
+        self.messages
+            .with_label_values(&[target, outcome])
+            .inc_by(f64::from(messages));
+    }
+
+    /// Sets the number of messages in a queue, or removes the series if it is unknown.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a count of messages is far below 2^53"
+    )]
+    pub fn set_queue_messages(&self, target: &str, messages: Option<u64>) {
+        let gauge = &self.queue_messages;
+        match messages {
+            Some(messages) => gauge.with_label_values(&[target]).set(messages as f64),
+            // Fails if there is no such series.
+            None => drop(gauge.remove_label_values(&[target])),
+        }
+    }
+
+    /// Removes the gauges of a source that is no longer configured. Its counters stay.
+    pub fn remove_source(&self, source: &str, target: &str) {
+        for gauge in [&self.up, &self.last_success, &self.duration] {
+            // Fails if there is no such series.
+            let _ = gauge.remove_label_values(&[source, target]);
+        }
+        if source == "events" {
+            self.set_queue_messages(target, None);
+        }
+    }
+}
