@@ -39,7 +39,10 @@ use crate::tracker::select::{Query, Selection};
 use crate::tracker::{Learned, Settings};
 use crate::transfer::session::{ClientBase, Identity, StaticCredentials};
 use crate::transfer::{ErrorKind, TransferError, all_file_results};
-use crate::web::{self, NotReloaded, Overview, Probe, ProbeRefusal, Refusal, Security, Write};
+use crate::web::{
+    self, Overview, ProbeError, ProbeRequest, ReloadError, WebConfigState, WriteApiError,
+    WriteRequest,
+};
 use model::{
     AccountName, Clock, ConnectorId, ConnectorKey, ConnectorTitle, Fact, FileResult, Now, Origin,
     Shard, StartedTransfer, TransferId, TransferKey,
@@ -73,7 +76,7 @@ pub struct Options {
     /// The folder of what outlives the process. Default none: memory alone.
     pub storage: Option<PathBuf>,
     /// How its server protects itself. Default not at all.
-    pub security: Option<Arc<Security>>,
+    pub web_config: Option<Arc<WebConfigState>>,
 }
 
 /// Everything that runs.
@@ -252,9 +255,9 @@ impl App {
     /// # Errors
     /// What is wrong with them; those before stay in force.
     pub fn stage_web(&self) -> Result<impl FnOnce() + Send + use<>, Problems> {
-        let security = self.options.security.as_ref();
-        let commit = security
-            .map(|security| security.reload(&self.metrics.http))
+        let web_config = self.options.web_config.as_ref();
+        let commit = web_config
+            .map(|web_config| web_config.reload(&self.metrics.http))
             .transpose()?;
         Ok(move || {
             if let Some(commit) = commit {
@@ -289,8 +292,8 @@ impl App {
             health,
             ..web::Server::default()
         };
-        if let Some(security) = &self.options.security {
-            server.security = Arc::clone(security);
+        if let Some(web_config) = &self.options.web_config {
+            server.web_config = Arc::clone(web_config);
         }
         let watchdog = tokio::spawn(notify::keep_alive());
         // They are listened on: a client that connects now is answered.
@@ -360,15 +363,15 @@ impl web::Exporter for App {
 
     fn write(
         self: Arc<Self>,
-        write: Write,
-    ) -> Pin<Box<dyn Future<Output = Result<bool, Refusal>> + Send>> {
+        write: WriteRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<bool, WriteApiError>> + Send>> {
         Box::pin(async move {
             if !self.options.write_api {
-                return Err(Refusal::Disabled);
+                return Err(WriteApiError::Disabled);
             }
             let account = self
                 .account_named(write.account.as_deref())
-                .ok_or(Refusal::Account)?;
+                .ok_or(WriteApiError::UnknownAccount)?;
             let key = TransferKey {
                 account,
                 connector: write.connector,
@@ -383,7 +386,7 @@ impl web::Exporter for App {
                     Some(Learned::News { .. }) => true,
                     Some(Learned::Duplicate) => false,
                     Some(Learned::Foreign) | None => {
-                        return Err(Refusal::Shard(self.options.shard));
+                        return Err(WriteApiError::OtherShard(self.options.shard));
                     }
                 }
             } else {
@@ -392,7 +395,7 @@ impl web::Exporter for App {
             self.collector
                 .persist()
                 .await
-                .map_err(|_| Refusal::NotDurable)?;
+                .map_err(|_| WriteApiError::NotPersisted)?;
             Ok(changed)
         })
     }
@@ -411,23 +414,23 @@ impl web::Exporter for App {
 
     fn probe(
         self: Arc<Self>,
-        probe: Probe,
+        probe: ProbeRequest,
         wanted: ScrapeRequest,
         timeout_header: Option<String>,
-    ) -> Pin<Box<dyn Future<Output = Result<Body, ProbeRefusal>> + Send>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Body, ProbeError>> + Send>> {
         Box::pin(async move {
             self.probe_one(probe, &wanted, timeout_header.as_deref())
                 .await
         })
     }
 
-    fn reload(self: Arc<Self>) -> Pin<Box<dyn Future<Output = Result<(), NotReloaded>> + Send>> {
+    fn reload(self: Arc<Self>) -> Pin<Box<dyn Future<Output = Result<(), ReloadError>> + Send>> {
         Box::pin(async move {
             if !self.options.lifecycle {
-                return Err(NotReloaded::Disabled);
+                return Err(ReloadError::Disabled);
             }
-            let reloads = self.reloads.get().ok_or(NotReloaded::NoFile)?;
-            reloads.request().await.map_err(NotReloaded::Refused)
+            let reloads = self.reloads.get().ok_or(ReloadError::NoFile)?;
+            reloads.request().await.map_err(ReloadError::Failed)
         })
     }
 
@@ -494,7 +497,7 @@ pub async fn listen(on: Listen<'_>) -> anyhow::Result<Vec<TcpListener>> {
                 listeners.push(web::listen::bind(address).await?);
             }
         }
-        Listen::Systemd => listeners.extend(web::listen::inherited()?),
+        Listen::Systemd => listeners.extend(web::listen::systemd_sockets()?),
     }
     for listener in &listeners {
         let local = listener

@@ -18,7 +18,7 @@ use crate::collector::budget::Budget;
 use crate::metrics::probe::{Probed, exposition};
 use crate::metrics::{ScrapeRequest, exposition::Body};
 use crate::transfer::all_file_results;
-use crate::web::{Probe, ProbeRefusal, Turns};
+use crate::web::{ProbeError, ProbeRequest, WorkQueue};
 use model::{AccountName, ConnectorLabels, FileResult, TransferKey};
 
 /// What a look told: the files, or nothing.
@@ -37,7 +37,7 @@ const WAITING: usize = 64;
 pub(super) struct Probes {
     running: Mutex<HashMap<TransferKey, Look>>,
     /// By account, with the looks at once.
-    turns: Mutex<HashMap<AccountName, (usize, Turns)>>,
+    turns: Mutex<HashMap<AccountName, (usize, WorkQueue)>>,
 }
 
 impl Probes {
@@ -46,7 +46,7 @@ impl Probes {
         self: &Arc<Self>,
         key: &TransferKey,
         api: AccountApi,
-        turns: Turns,
+        turns: WorkQueue,
     ) -> watch::Receiver<Option<Told>> {
         let mut running = self.running();
         if let Some(look) = running.get(key) {
@@ -62,7 +62,7 @@ impl Probes {
         let (key, probes) = (key.clone(), Arc::clone(self));
         tokio::spawn(async move {
             let all = async {
-                let _turn = turns.turn().await;
+                let _turn = turns.permit().await;
                 all_file_results(api.api.as_ref(), &key.connector, &key.transfer).await
             };
             tokio::pin!(all);
@@ -94,14 +94,14 @@ impl Probes {
     }
 
     /// The account's turns, by its concurrency as it is now.
-    fn turns(&self, api: &AccountApi) -> Turns {
+    fn turns(&self, api: &AccountApi) -> WorkQueue {
         let at_once = (api.concurrency / PART).max(1);
         let mut all = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         let turns = all
             .entry(api.account.name.clone())
-            .or_insert_with(|| (at_once, Turns::new(at_once, WAITING)));
+            .or_insert_with(|| (at_once, WorkQueue::new(at_once, WAITING)));
         if turns.0 != at_once {
-            *turns = (at_once, Turns::new(at_once, WAITING));
+            *turns = (at_once, WorkQueue::new(at_once, WAITING));
         }
         turns.1.clone()
     }
@@ -130,15 +130,15 @@ impl Drop for Place {
 impl App {
     pub(super) async fn probe_one(
         &self,
-        probe: Probe,
+        probe: ProbeRequest,
         wanted: &ScrapeRequest,
         timeout_header: Option<&str>,
-    ) -> Result<Body, ProbeRefusal> {
+    ) -> Result<Body, ProbeError> {
         let start = tokio::time::Instant::now();
         let account = self
             .account_named(probe.account.as_deref())
-            .ok_or(ProbeRefusal::Account)?;
-        let api = self.account(&account).ok_or(ProbeRefusal::Account)?;
+            .ok_or(ProbeError::UnknownAccount)?;
+        let api = self.account(&account).ok_or(ProbeError::UnknownAccount)?;
         let connector = Arc::new(ConnectorLabels {
             account: Arc::new(api.account.clone()),
             id: probe.connector.clone(),
@@ -149,7 +149,7 @@ impl App {
             transfer: probe.transfer,
         };
         let turns = self.probes.turns(&api);
-        let _place = turns.place().ok_or(ProbeRefusal::Busy)?;
+        let _place = turns.try_enter().ok_or(ProbeError::Busy)?;
         let told = self
             .wait_for(&key, api, turns, self.probe_budget(timeout_header))
             .await;
@@ -160,7 +160,7 @@ impl App {
             files,
             duration: start.elapsed(),
         };
-        exposition(&probed, wanted).map_err(|_| ProbeRefusal::Exposition)
+        exposition(&probed, wanted).map_err(|_| ProbeError::Exposition)
     }
 
     fn probe_budget(&self, timeout_header: Option<&str>) -> Duration {
@@ -176,7 +176,7 @@ impl App {
         &self,
         key: &TransferKey,
         api: AccountApi,
-        turns: Turns,
+        turns: WorkQueue,
         budget: Duration,
     ) -> Told {
         let mut look = self.probes.start_or_join(key, api, turns);

@@ -10,7 +10,7 @@ use super::manual;
 use crate::app::{self, Listen, Listeners};
 use crate::config::{self, Problems};
 use crate::telemetry::{LogFormat, LogLevel};
-use crate::web::Security;
+use crate::web::WebConfigState;
 use model::{ConnectorId, Shard, TransferId};
 #[cfg(feature = "demo")]
 use simulator::Expiry;
@@ -121,8 +121,11 @@ impl WebFlags {
     ///
     /// # Errors
     /// All that is wrong with it.
-    pub(super) fn security(&self) -> Result<Option<Arc<Security>>, Problems> {
-        self.config_file.as_deref().map(Security::load).transpose()
+    pub(super) fn web_config(&self) -> Result<Option<Arc<WebConfigState>>, Problems> {
+        self.config_file
+            .as_deref()
+            .map(WebConfigState::load)
+            .transpose()
     }
 }
 

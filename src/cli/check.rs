@@ -87,14 +87,17 @@ fn web(flags: &WebFlags) -> anyhow::Result<bool> {
     let Some(file) = &flags.config_file else {
         return Ok(true);
     };
-    let (text, good) = match flags.security() {
-        Ok(security) => {
-            let tls = if security.as_ref().is_some_and(|security| security.has_tls()) {
+    let (text, good) = match flags.web_config() {
+        Ok(web_config) => {
+            let tls = if web_config
+                .as_ref()
+                .is_some_and(|web_config| web_config.has_tls())
+            {
                 "HTTPS"
             } else {
                 "HTTP"
             };
-            let users = security.map_or(0, |security| security.users());
+            let users = web_config.map_or(0, |web_config| web_config.users());
             (
                 format!("{}: good; {tls}, users: {users}\n", file.display()),
                 true,

@@ -27,11 +27,11 @@ const REGION: &str = "eu-central-1";
 
 pub(super) async fn run(web: &WebFlags, mut options: Options) -> anyhow::Result<Exit> {
     let shutdown = shutdown::requested()?;
-    options.security = web.security()?;
+    options.web_config = web.web_config()?;
     let scheme = if options
-        .security
+        .web_config
         .as_ref()
-        .is_some_and(|security| security.has_tls())
+        .is_some_and(|web_config| web_config.has_tls())
     {
         "https"
     } else {

@@ -26,7 +26,7 @@ pub(super) async fn run(web: &WebFlags) -> anyhow::Result<Exit> {
         &web.health_listen_address
     };
     for address in addresses {
-        healthcheck::ask(address).await?;
+        healthcheck::check(address).await?;
     }
     Ok(Exit::Done)
 }

@@ -20,7 +20,7 @@ pub(super) async fn run(
     let hangups = reload::hangups()?;
     let text = config::read(&flags.file)?;
     let plan = super::resolve(&text)?;
-    options.security = web.security()?;
+    options.web_config = web.web_config()?;
     info!(
         version = env!("CARGO_PKG_VERSION"),
         accounts = plan.accounts.len(),

@@ -9,7 +9,7 @@ use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
 use crate::metrics::exposition::Body as Exposition;
 
 /// Pieces that go out one by one.
-pub(super) struct Body {
+pub(crate) struct Body {
     pieces: Box<dyn Iterator<Item = Bytes> + Send>,
     /// Bytes that are left; `None` where they are made as they go out, and the answer is chunked.
     left: Option<u64>,

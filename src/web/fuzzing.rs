@@ -8,7 +8,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Exporter, handlers, pages};
+use super::Exporter;
+use super::routes::{self, pages};
 
 /// As the server has them.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
@@ -23,7 +24,7 @@ where
     let service = service_fn(|request| {
         let (exporter, turns) = (Arc::clone(&exporter), turns.clone());
         async move {
-            Ok::<_, Infallible>(handlers::answer(request, exporter, telemetry_path, &turns).await)
+            Ok::<_, Infallible>(routes::answer(request, exporter, telemetry_path, &turns).await)
         }
     });
     let connection = http1::Builder::new()

@@ -15,7 +15,7 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why it is not healthy.
 #[derive(Debug, thiserror::Error)]
-pub enum Unhealthy {
+pub enum HealthcheckError {
     /// No connection.
     #[error("cannot connect to {0}: {1}")]
     Connect(String, std::io::Error),
@@ -33,19 +33,19 @@ pub enum Unhealthy {
 /// Asks the exporter that listens on `address`; an unspecified host means this machine.
 ///
 /// # Errors
-/// [`Unhealthy`].
-pub async fn ask(address: &str) -> Result<(), Unhealthy> {
+/// [`HealthcheckError`].
+pub async fn check(address: &str) -> Result<(), HealthcheckError> {
     let target = reachable(address);
     tokio::time::timeout(TIMEOUT, get(&target))
         .await
-        .unwrap_or(Err(Unhealthy::Timeout(target)))
+        .unwrap_or(Err(HealthcheckError::Timeout(target)))
 }
 
-async fn get(target: &str) -> Result<(), Unhealthy> {
-    let http = |error| Unhealthy::Http(target.to_owned(), error);
+async fn get(target: &str) -> Result<(), HealthcheckError> {
+    let http = |error| HealthcheckError::Http(target.to_owned(), error);
     let stream = TcpStream::connect(target)
         .await
-        .map_err(|error| Unhealthy::Connect(target.to_owned(), error))?;
+        .map_err(|error| HealthcheckError::Connect(target.to_owned(), error))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(http)?;
     tokio::spawn(connection);
     let mut request = Request::new(Empty::<Bytes>::new());
@@ -55,7 +55,7 @@ async fn get(target: &str) -> Result<(), Unhealthy> {
         .insert(HOST, hyper::header::HeaderValue::from_static("localhost"));
     match sender.send_request(request).await.map_err(http)?.status() {
         StatusCode::OK => Ok(()),
-        status => Err(Unhealthy::Status(target.to_owned(), status)),
+        status => Err(HealthcheckError::Status(target.to_owned(), status)),
     }
 }
 

@@ -19,30 +19,15 @@
 //!
 //! HEAD is answered as GET without a body, and starts no sweep and no look. Any other path is 404, any other method 405.
 
-mod auth;
 mod body;
-mod bounds;
-mod client_certificate;
-mod connection;
-mod connections;
-mod front;
+mod config_state;
 #[doc(hidden)]
 pub mod fuzzing;
-mod handlers;
 pub mod healthcheck;
-mod limit;
-pub mod listen;
-mod pages;
-mod reload;
+mod middleware;
 mod response;
-mod route;
-mod security;
-mod sent;
-mod serve;
-mod stream;
-mod tls;
-mod turns;
-mod write;
+mod routes;
+mod server;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -55,16 +40,16 @@ use crate::tracker::failures::KeptFailure;
 use crate::tracker::select::{Query, Selection};
 use model::{ConnectorId, Shard, TransferId};
 
-pub use bounds::Bounds;
-pub use connections::MAX_CONNECTIONS;
-pub use pages::{Overview, Probe, ProbeRefusal};
-pub use security::{Active, Security};
-pub use serve::{Server, run};
-pub use turns::Turns;
+pub use config_state::{EffectiveWebConfig, WebConfigState};
+pub use middleware::work_queue::WorkQueue;
+pub use routes::pages::{Overview, ProbeError, ProbeRequest};
+pub use server::limits::ServerLimits;
+pub use server::pool::MAX_CONNECTIONS;
+pub use server::{Server, listen};
 
 /// What the write API was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Write {
+pub struct WriteRequest {
     /// The configured account; may be left out where there is one.
     pub account: Option<String>,
     /// The connector.
@@ -79,24 +64,24 @@ pub struct Write {
 
 /// Why a write is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum WriteApiError {
     /// The write API is off.
     #[error("the write API is off: start the exporter with --web.enable-write-api")]
     Disabled,
     /// No account of this name, or none named where there are several.
     #[error("`account` names no configured account, or is missing where there are several")]
-    Account,
+    UnknownAccount,
     /// The transfer is another shard's.
     #[error("the transfer is of another shard than this one, which is {0}")]
-    Shard(Shard),
+    OtherShard(Shard),
     /// It is known, and the store does not take it.
     #[error("the storage does not take it: try again")]
-    NotDurable,
+    NotPersisted,
 }
 
 /// Why there was no reload.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotReloaded {
+pub enum ReloadError {
     /// Reloads over HTTP are off.
     #[error(
         "reloads over HTTP are off: start the exporter with --web.enable-lifecycle, or send it SIGHUP"
@@ -107,7 +92,7 @@ pub enum NotReloaded {
     NoFile,
     /// The new configuration is not sound, or could not be put into force.
     #[error("the configuration was not reloaded, the one before stays:\n{0}")]
-    Refused(String),
+    Failed(String),
 }
 
 /// What the server answers from.
@@ -125,8 +110,8 @@ pub trait Exporter: Send + Sync + 'static {
     /// answered is durable.
     fn write(
         self: Arc<Self>,
-        write: Write,
-    ) -> Pin<Box<dyn Future<Output = Result<bool, Refusal>> + Send>>;
+        write: WriteRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<bool, WriteApiError>> + Send>>;
 
     /// The whole at a glance.
     fn overview(&self) -> Overview;
@@ -140,14 +125,14 @@ pub trait Exporter: Send + Sync + 'static {
     /// Looks at one transfer, and tells its families in the format and the encoding that they are wanted in.
     fn probe(
         self: Arc<Self>,
-        probe: Probe,
+        probe: ProbeRequest,
         wanted: ScrapeRequest,
         timeout_header: Option<String>,
-    ) -> Pin<Box<dyn Future<Output = Result<Exposition, ProbeRefusal>> + Send>>;
+    ) -> Pin<Box<dyn Future<Output = Result<Exposition, ProbeError>> + Send>>;
 
     /// Reloads the configuration; done once the new one is in force.
-    fn reload(self: Arc<Self>) -> Pin<Box<dyn Future<Output = Result<(), NotReloaded>> + Send>> {
-        Box::pin(async { Err(NotReloaded::NoFile) })
+    fn reload(self: Arc<Self>) -> Pin<Box<dyn Future<Output = Result<(), ReloadError>> + Send>> {
+        Box::pin(async { Err(ReloadError::NoFile) })
     }
 
     /// True while a scrape can be answered.

@@ -11,15 +11,15 @@ use super::body::Body;
 use crate::metrics::exposition::Body as Exposition;
 use crate::metrics::{NameFilter, ScrapeRequest, negotiate};
 
-pub(super) const PLAIN: &str = "text/plain; charset=utf-8";
-pub(super) const JSON: &str = "application/json";
-pub(super) const HTML: &str = "text/html; charset=utf-8";
+pub(crate) const PLAIN: &str = "text/plain; charset=utf-8";
+pub(crate) const JSON: &str = "application/json";
+pub(crate) const HTML: &str = "text/html; charset=utf-8";
 /// Set by Prometheus: the scrape's time-out in seconds
 /// (<https://prometheus.io/docs/prometheus/latest/configuration/configuration/#scrape_config>).
 const SCRAPE_TIMEOUT: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
 
 /// What a scrape or a probe wants, and the value of its time-out header.
-pub(super) fn wanted<B>(request: &Request<B>) -> (ScrapeRequest, Option<String>) {
+pub(crate) fn wanted<B>(request: &Request<B>) -> (ScrapeRequest, Option<String>) {
     let headers = request.headers();
     let wanted = ScrapeRequest {
         filter: NameFilter::from_query(request.uri().query().unwrap_or_default()),
@@ -30,7 +30,7 @@ pub(super) fn wanted<B>(request: &Request<B>) -> (ScrapeRequest, Option<String>)
 }
 
 /// An exposition as it was wanted.
-pub(super) fn exposition(wanted: &ScrapeRequest, exposition: Exposition) -> Response<Body> {
+pub(crate) fn exposition(wanted: &ScrapeRequest, exposition: Exposition) -> Response<Body> {
     let (format, encoding) = (wanted.format, wanted.encoding);
     let content_type = HeaderValue::try_from(format.to_string());
     let content_type = content_type.unwrap_or(HeaderValue::from_static(PLAIN));
@@ -56,7 +56,7 @@ fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     (!values.is_empty()).then(|| values.join(","))
 }
 
-pub(super) fn text(
+pub(crate) fn text(
     status: StatusCode,
     content_type: &'static str,
     body: impl Into<Bytes>,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_transfer_exporter::app::Options;
-use aws_transfer_exporter::web::{self, Bounds, Exporter as _, Security, healthcheck, listen};
+use aws_transfer_exporter::web::{
+    self, Exporter as _, ServerLimits, WebConfigState, healthcheck, listen,
+};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::{BodyExt, Empty};
@@ -38,13 +40,17 @@ fn with_password(credentials: &str) -> String {
     format!("GET /metrics HTTP/1.1\r\nhost: x\r\nauthorization: Basic {encoded}\r\n\r\n")
 }
 
-async fn secured(fake: &Arc<Fake>, bounds: Bounds, security: &Arc<Security>) -> Server {
+async fn secured(
+    fake: &Arc<Fake>,
+    limits: ServerLimits,
+    web_config: &Arc<WebConfigState>,
+) -> Server {
     Server::of(
         "127.0.0.1:0",
         fake,
         web::Server {
-            bounds,
-            security: Arc::clone(security),
+            limits,
+            web_config: Arc::clone(web_config),
             ..web::Server::default()
         },
     )
@@ -115,7 +121,7 @@ async fn the_matrix_of_certificates_and_passwords() {
             let users = if with_users { users() } else { String::new() };
             let config = format!("{TLS}  client_auth_type: {auth}\n{more}{users}");
             let folder = Folder::with(&server_pair, &ca.pem(), &config);
-            let server = secured(&Fake::new(), Bounds::default(), &folder.security()).await;
+            let server = secured(&Fake::new(), ServerLimits::default(), &folder.web_config()).await;
             for ((who, pair), through) in shown.iter().zip(through) {
                 for (request, open, closed) in &sent {
                     let expected = if with_users { *closed } else { *open };
@@ -139,7 +145,7 @@ async fn the_matrix_of_certificates_and_passwords() {
 #[tokio::test]
 async fn passwords_alone_are_asked_for_in_plain_http() {
     let folder = Folder::with(&Authority::new("ours").server(), "", &users());
-    let server = secured(&Fake::new(), Bounds::default(), &folder.security()).await;
+    let server = secured(&Fake::new(), ServerLimits::default(), &folder.web_config()).await;
     for (path, what) in [
         ("/metrics", "the metrics"),
         ("/", "the page"),
@@ -169,7 +175,7 @@ async fn a_self_signed_certificate_is_its_own_authority() {
     let config =
         format!("{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n");
     let folder = Folder::with(&ca.server(), &pair.cert, &config);
-    let server = secured(&Fake::new(), Bounds::default(), &folder.security()).await;
+    let server = secured(&Fake::new(), ServerLimits::default(), &folder.web_config()).await;
     for (shown, expected) in [(pair, Some(200)), (other, None)] {
         let dialer = Dialer {
             shown: Some(shown),
@@ -216,7 +222,7 @@ async fn versions_suites_and_protocols_are_those_of_the_configuration() {
         ),
     ] {
         let folder = Folder::with(&pair, "", &format!("{TLS}{more}"));
-        let server = secured(&Fake::new(), Bounds::default(), &folder.security()).await;
+        let server = secured(&Fake::new(), ServerLimits::default(), &folder.web_config()).await;
         let protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let dialer = Dialer {
             versions,
@@ -250,7 +256,7 @@ async fn http_2_is_answered_with_passwords_headers_and_several_requests_at_once(
     let headers = "http_server_config:\n  headers:\n    X-Frame-Options: deny\n";
     let folder = Folder::with(&ca.server(), "", &format!("{TLS}{}{headers}", users()));
     let fake = Fake::closed();
-    let server = secured(&fake, Bounds::default(), &folder.security()).await;
+    let server = secured(&fake, ServerLimits::default(), &folder.web_config()).await;
     let (sender, connection) = http_2(&ca, server.address).await;
     let ask = |credentials: Option<&str>| {
         let mut request = hyper::Request::builder().uri("https://localhost/metrics");
@@ -328,24 +334,24 @@ async fn on_http_2_too_a_client_that_asks_or_takes_nothing_is_given_up() {
     let ca = Authority::new("ours");
     let folder = Folder::with(&ca.server(), "", TLS);
     let short = Duration::from_millis(300);
-    for (bounds, asks) in [
+    for (limits, asks) in [
         (
-            Bounds {
+            ServerLimits {
                 header: short,
-                ..Bounds::default()
+                ..ServerLimits::default()
             },
             false,
         ),
         (
-            Bounds {
+            ServerLimits {
                 stall: short,
-                ..Bounds::default()
+                ..ServerLimits::default()
             },
             true,
         ),
     ] {
         let fake = Fake::answering(Some(vec![b'x'; LARGE / 512].into()), Some(512), 1);
-        let server = secured(&fake, bounds, &folder.security()).await;
+        let server = secured(&fake, limits, &folder.web_config()).await;
         let (mut sender, connection) = http_2(&ca, server.address).await;
         // The answer is held, and nothing of it is read.
         let held = if asks {
@@ -369,7 +375,7 @@ async fn a_stop_answers_what_waits_on_http_2_and_on_tls() {
     let ca = Authority::new("ours");
     let folder = Folder::with(&ca.server(), "", TLS);
     let fake = Fake::closed();
-    let server = secured(&fake, Bounds::default(), &folder.security()).await;
+    let server = secured(&fake, ServerLimits::default(), &folder.web_config()).await;
     let (mut sender, connection) = http_2(&ca, server.address).await;
     let second = tokio::spawn(async move { sender.send_request(metrics()).await.unwrap() });
     let mut first = Client::over(Dialer::trusting(&ca).dial(server.address).await.unwrap());
@@ -387,7 +393,7 @@ async fn a_stop_answers_what_waits_on_http_2_and_on_tls() {
 #[tokio::test]
 async fn who_speaks_plain_http_to_a_port_of_https_is_told_so() {
     let folder = Folder::with(&Authority::new("ours").server(), "", TLS);
-    let server = secured(&Fake::new(), Bounds::default(), &folder.security()).await;
+    let server = secured(&Fake::new(), ServerLimits::default(), &folder.web_config()).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(HEALTHY.as_bytes()).await.unwrap();
     let mut answer = String::new();
@@ -403,12 +409,12 @@ async fn who_speaks_plain_http_to_a_port_of_https_is_told_so() {
 async fn a_handshake_that_does_not_come_is_closed_and_holds_no_place_of_another() {
     let ca = Authority::new("ours");
     let folder = Folder::with(&ca.server(), "", TLS);
-    let bounds = Bounds {
+    let limits = ServerLimits {
         connections: 2,
         handshake: Duration::from_secs(2),
-        ..Bounds::default()
+        ..ServerLimits::default()
     };
-    let server = secured(&Fake::new(), bounds, &folder.security()).await;
+    let server = secured(&Fake::new(), limits, &folder.web_config()).await;
     // The first bytes of a handshake and no more.
     let mut slow = Vec::new();
     for _ in 0..2 {
@@ -437,9 +443,9 @@ async fn beyond_the_rate_limit_requests_are_refused_and_health_is_not() {
     let fake = Fake::new();
     let health = listen::bind("127.0.0.1:0").await.unwrap();
     let apart = health.local_addr().unwrap();
-    let security = folder.security();
+    let web_config = folder.web_config();
     let server = web::Server {
-        security,
+        web_config,
         health: vec![health],
         ..web::Server::default()
     };
@@ -471,7 +477,7 @@ async fn the_address_for_health_has_health_alone_and_asks_for_nothing() {
     let listener = listen::bind("127.0.0.1:0").await.unwrap();
     let apart = listener.local_addr().unwrap();
     let server = web::Server {
-        security: folder.security(),
+        web_config: folder.web_config(),
         health: vec![listener],
         ..web::Server::default()
     };
@@ -500,8 +506,12 @@ async fn the_address_for_health_has_health_alone_and_asks_for_nothing() {
         503
     );
     assert!(!Arc::clone(&fake).is_ready() && fake.scrapes.lock().unwrap().is_empty());
-    healthcheck::ask(&apart.to_string()).await.unwrap();
-    assert!(healthcheck::ask(&server.address.to_string()).await.is_err());
+    healthcheck::check(&apart.to_string()).await.unwrap();
+    assert!(
+        healthcheck::check(&server.address.to_string())
+            .await
+            .is_err()
+    );
 }
 
 /// Asks again and again until `done`.
@@ -524,15 +534,15 @@ async fn certificates_are_renewed_while_connections_go_on_and_a_broken_pair_chan
     let ca = Authority::new("ours");
     let (first, second) = (ca.server(), ca.server());
     let folder = Folder::with(&first, "", TLS);
-    let security = folder.security();
-    let server = secured(&Fake::new(), Bounds::default(), &security).await;
+    let web_config = folder.web_config();
+    let server = secured(&Fake::new(), ServerLimits::default(), &web_config).await;
     let dialer = Dialer::trusting(&ca);
     let before = certificate(&dialer, server.address).await;
     let mut kept = Client::over(dialer.dial(server.address).await.unwrap());
     assert_eq!(kept.ask(METRICS).await.status, 200);
     // The new certificate without its key yet.
     folder.write("server.crt", &second.cert);
-    assert!(security.stage().is_err());
+    assert!(web_config.stage().is_err());
     assert_eq!(
         certificate(&dialer, server.address).await,
         before,
@@ -556,11 +566,11 @@ async fn a_client_whose_authority_is_trusted_no_more_keeps_no_connection() {
     let config =
         format!("{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n");
     let folder = Folder::with(&ca.server(), &ca.pem(), &config);
-    let (fake, security) = (Fake::new(), folder.security());
-    let server = secured(&fake, Bounds::default(), &security).await;
+    let (fake, web_config) = (Fake::new(), folder.web_config());
+    let server = secured(&fake, ServerLimits::default(), &web_config).await;
     for versions in [TLS12, TLS13] {
         folder.write("ca.crt", &ca.pem());
-        security.take(security.stage().unwrap(), None);
+        web_config.apply(web_config.stage().unwrap(), None);
         let dialer = Dialer {
             shown: Some(ca.client("prometheus")),
             versions,
@@ -572,23 +582,23 @@ async fn a_client_whose_authority_is_trusted_no_more_keeps_no_connection() {
             "web.yml",
             &format!("{config}http_server_config:\n  http2: false\n"),
         );
-        security.take(security.stage().unwrap(), None);
+        web_config.apply(web_config.stage().unwrap(), None);
         assert_eq!(
             kept.ask(METRICS).await.status,
             200,
             "nothing has changed for it"
         );
         folder.write("ca.crt", &next.pem());
-        security.take(security.stage().unwrap(), None);
+        web_config.apply(web_config.stage().unwrap(), None);
         kept.is_closed().await;
         assert_eq!(asked(&dialer, server.address, METRICS).await, None);
     }
     folder.write("web.yml", TLS);
-    security.take(security.stage().unwrap(), None);
+    web_config.apply(web_config.stage().unwrap(), None);
     let mut anybody = Client::over(Dialer::trusting(&ca).dial(server.address).await.unwrap());
     assert_eq!(anybody.ask(METRICS).await.status, 200);
     folder.write("web.yml", &config);
-    security.take(security.stage().unwrap(), None);
+    web_config.apply(web_config.stage().unwrap(), None);
     anybody.is_closed().await;
 }
 
@@ -598,7 +608,7 @@ async fn the_end_of_the_certificate_in_force_is_told() {
     let folder = Folder::with(&ca.server_until(2100), "", TLS);
     let (_simulator, url) = simulator(Settings::default()).await;
     let options = Options {
-        security: Some(folder.security()),
+        web_config: Some(folder.web_config()),
         ..Options::default()
     };
     let exporter =
@@ -630,13 +640,13 @@ async fn the_end_of_the_certificate_in_force_is_told() {
 #[tokio::test]
 async fn a_changed_file_counts_at_the_next_request_and_a_broken_one_changes_nothing() {
     let folder = Folder::with(&Authority::new("ours").server(), "", &users());
-    let security = folder.security();
-    let server = secured(&Fake::new(), Bounds::default(), &security).await;
+    let web_config = folder.web_config();
+    let server = secured(&Fake::new(), ServerLimits::default(), &web_config).await;
     let mut kept = server.client().await;
     let request = with_password("prometheus:open sesame");
     assert_eq!(kept.ask(&request).await.status, 200);
     folder.write("web.yml", "basic_auth_users:\n  prometheus: nonsense\n");
-    assert!(security.stage().is_err());
+    assert!(web_config.stage().is_err());
     assert_eq!(kept.ask(&request).await.status, 200);
     folder.write("web.yml", &users().replace("prometheus", "grafana"));
     until("the user is gone", async || {
@@ -658,7 +668,7 @@ async fn a_flood_of_bad_passwords_starves_nobody_who_is_known() {
         "",
         &format!("basic_auth_users:\n  prometheus: {hash}\n"),
     );
-    let server = secured(&Fake::new(), Bounds::default(), &folder.security()).await;
+    let server = secured(&Fake::new(), ServerLimits::default(), &folder.web_config()).await;
     let good = with_password("prometheus:open sesame");
     assert_eq!(server.ask(&good).await.status, 200);
     let address = server.address;

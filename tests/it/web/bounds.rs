@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::support::{in_bounded_process, is_in_process, report};
-use aws_transfer_exporter::web::{Bounds, MAX_CONNECTIONS};
+use aws_transfer_exporter::web::{MAX_CONNECTIONS, ServerLimits};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -51,9 +51,9 @@ async fn a_head_that_does_not_come_in_time_closes_the_connection() {
     let fake = Fake::new();
     let server = Server::start(
         &fake,
-        Bounds {
+        ServerLimits {
             header: Duration::from_millis(150),
-            ..Bounds::default()
+            ..ServerLimits::default()
         },
     )
     .await;
@@ -102,9 +102,9 @@ async fn flood(wanted: usize, bytes: &str, trickles: bool) {
     let fake = Fake::new();
     let server = Server::start(
         &fake,
-        Bounds {
+        ServerLimits {
             connections,
-            ..Bounds::default()
+            ..ServerLimits::default()
         },
     )
     .await;
@@ -212,9 +212,9 @@ async fn a_scrape_in_flight_outlasts_any_number_of_new_connections() {
     let fake = Fake::closed();
     let server = Server::start(
         &fake,
-        Bounds {
+        ServerLimits {
             connections: 4,
-            ..Bounds::default()
+            ..ServerLimits::default()
         },
     )
     .await;
@@ -237,9 +237,9 @@ async fn where_every_connection_is_being_answered_a_new_one_is_closed_at_once() 
     let fake = Fake::closed();
     let server = Server::start(
         &fake,
-        Bounds {
+        ServerLimits {
             connections: 2,
-            ..Bounds::default()
+            ..ServerLimits::default()
         },
     )
     .await;
@@ -257,7 +257,7 @@ async fn where_every_connection_is_being_answered_a_new_one_is_closed_at_once() 
 #[tokio::test]
 async fn a_client_that_goes_away_ends_its_scrape() {
     let fake = Fake::closed();
-    let server = Server::start(&fake, Bounds::default()).await;
+    let server = Server::start(&fake, ServerLimits::default()).await;
     let mut client = server.client().await;
     client.send(METRICS).await;
     fake.has_begun(1).await;
@@ -273,12 +273,12 @@ async fn a_client_that_goes_away_ends_its_scrape() {
 #[tokio::test]
 async fn a_client_that_never_reads_holds_up_nobody_and_is_given_up() {
     let fake = Fake::with(vec![b'x'; LARGE], 100);
-    let bounds = Bounds {
+    let limits = ServerLimits {
         stall: Duration::from_millis(300),
         grace: Duration::from_mins(1),
-        ..Bounds::default()
+        ..ServerLimits::default()
     };
-    let server = Server::start(&fake, bounds).await;
+    let server = Server::start(&fake, limits).await;
     let mut stuck = server.client().await;
     stuck.send(METRICS).await;
     fake.has_begun(1).await;
@@ -299,9 +299,9 @@ async fn a_slow_client_gets_all_of_a_large_answer_while_others_come() {
     let fake = Fake::with(vec![b'x'; LARGE], 100);
     let server = Server::start(
         &fake,
-        Bounds {
+        ServerLimits {
             connections: 3,
-            ..Bounds::default()
+            ..ServerLimits::default()
         },
     )
     .await;

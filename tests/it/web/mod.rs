@@ -22,7 +22,8 @@ use aws_transfer_exporter::metrics::exposition::Body;
 use aws_transfer_exporter::tracker::failures::KeptFailure;
 use aws_transfer_exporter::tracker::select::{Query, Selection};
 use aws_transfer_exporter::web::{
-    self, Bounds, Exporter, Overview, Probe, ProbeRefusal, Refusal, Write, listen,
+    self, Exporter, Overview, ProbeError, ProbeRequest, ServerLimits, WriteApiError, WriteRequest,
+    listen,
 };
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -138,9 +139,9 @@ impl Exporter for Fake {
 
     fn write(
         self: Arc<Self>,
-        _: Write,
-    ) -> Pin<Box<dyn Future<Output = Result<bool, Refusal>> + Send>> {
-        Box::pin(async { Err(Refusal::Disabled) })
+        _: WriteRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<bool, WriteApiError>> + Send>> {
+        Box::pin(async { Err(WriteApiError::Disabled) })
     }
 
     fn overview(&self) -> Overview {
@@ -171,11 +172,11 @@ impl Exporter for Fake {
 
     fn probe(
         self: Arc<Self>,
-        _: Probe,
+        _: ProbeRequest,
         _: ScrapeRequest,
         _: Option<String>,
-    ) -> Pin<Box<dyn Future<Output = Result<Body, ProbeRefusal>> + Send>> {
-        Box::pin(async { Err(ProbeRefusal::Account) })
+    ) -> Pin<Box<dyn Future<Output = Result<Body, ProbeError>> + Send>> {
+        Box::pin(async { Err(ProbeError::UnknownAccount) })
     }
 
     fn is_ready(&self) -> bool {
@@ -190,16 +191,16 @@ pub(super) struct Server {
 }
 
 impl Server {
-    async fn start(fake: &Arc<Fake>, bounds: Bounds) -> Self {
-        Self::at("127.0.0.1:0", fake, bounds).await
+    async fn start(fake: &Arc<Fake>, limits: ServerLimits) -> Self {
+        Self::at("127.0.0.1:0", fake, limits).await
     }
 
-    async fn at(address: &str, fake: &Arc<Fake>, bounds: Bounds) -> Self {
+    async fn at(address: &str, fake: &Arc<Fake>, limits: ServerLimits) -> Self {
         Self::of(
             address,
             fake,
             web::Server {
-                bounds,
+                limits,
                 ..web::Server::default()
             },
         )
@@ -241,7 +242,7 @@ impl Server {
 
 pub(super) async fn started() -> (Arc<Fake>, Server) {
     let fake = Fake::new();
-    let server = Server::start(&fake, Bounds::default()).await;
+    let server = Server::start(&fake, ServerLimits::default()).await;
     (fake, server)
 }
 

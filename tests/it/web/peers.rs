@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use aws_transfer_exporter::web::Security;
+use aws_transfer_exporter::web::WebConfigState;
 
 use super::pki::{Authority, Folder};
 use crate::program::{Running, config, peer, program};
@@ -143,7 +143,7 @@ fn prometheus_3_promtool_takes_what_is_taken_and_refuses_nothing_more() {
         folder.write("web.yml", text);
         let file = folder.path("web.yml");
         (
-            Security::load(&file)
+            WebConfigState::load(&file)
                 .map(drop)
                 .map_err(|problems| problems.to_string()),
             accepts(&promtool, &file),
@@ -189,7 +189,7 @@ fn prometheus_3_toolkit_takes_of_its_own_examples_whatever_is_taken() {
         {
             continue;
         }
-        match (Security::load(&path), accepts(&promtool, &path)) {
+        match (WebConfigState::load(&path), accepts(&promtool, &path)) {
             (Ok(_), true) => counts.0 += 1,
             (Err(_), false) => counts.1 += 1,
             (Err(problems), true) => {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use aws_transfer_exporter::web::Security;
+use aws_transfer_exporter::web::WebConfigState;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, date_time_ymd,
@@ -123,8 +123,8 @@ impl Folder {
         std::fs::rename(next, self.path(name)).unwrap();
     }
 
-    pub(super) fn security(&self) -> Arc<Security> {
-        Security::load(&self.path("web.yml")).unwrap_or_else(|problems| panic!("{problems}"))
+    pub(super) fn web_config(&self) -> Arc<WebConfigState> {
+        WebConfigState::load(&self.path("web.yml")).unwrap_or_else(|problems| panic!("{problems}"))
     }
 }
 

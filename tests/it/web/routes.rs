@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use aws_transfer_exporter::metrics::NameFilter;
-use aws_transfer_exporter::web::Bounds;
+use aws_transfer_exporter::web::ServerLimits;
 
 use super::{BODY, Fake, HEALTHY, METRICS, Server, get, started};
 
@@ -253,7 +253,7 @@ async fn what_is_asked_for_is_what_the_headers_say() {
 #[tokio::test]
 async fn a_body_that_is_made_as_it_goes_out_is_chunked_and_whole() {
     let fake = Fake::answering(Some(BODY.into()), Some(10_000), 100);
-    let server = Server::start(&fake, Bounds::default()).await;
+    let server = Server::start(&fake, ServerLimits::default()).await;
     let mut client = server.client().await;
     let head = client.ask(&METRICS.replace("GET", "HEAD")).await;
     for _ in 0..2 {
@@ -285,7 +285,7 @@ async fn a_body_that_is_made_as_it_goes_out_is_chunked_and_whole() {
 
 #[tokio::test]
 async fn an_exposition_that_cannot_be_made_is_500() {
-    let server = Server::start(&Fake::answering(None, None, 100), Bounds::default()).await;
+    let server = Server::start(&Fake::answering(None, None, 100), ServerLimits::default()).await;
     let answer = server.ask(METRICS).await;
     assert_eq!(
         (answer.status, answer.text()),

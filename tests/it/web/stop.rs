@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use aws_transfer_exporter::web::{self, Bounds, healthcheck, listen};
+use aws_transfer_exporter::web::{self, ServerLimits, healthcheck, listen};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
@@ -12,7 +12,7 @@ use super::{BODY, Client, Fake, HEALTHY, LARGE, METRICS, Server, get, started, w
 #[tokio::test]
 async fn the_stop_answers_scrapes_in_flight_closes_the_rest_and_refuses_new_ones() {
     let fake = Fake::closed();
-    let server = Server::start(&fake, Bounds::default()).await;
+    let server = Server::start(&fake, ServerLimits::default()).await;
     let mut scraper = server.client().await;
     let (mut fresh, mut half, mut kept) = (
         server.client().await,
@@ -68,9 +68,9 @@ async fn the_stop_returns_within_the_grace_whatever_is_stuck() {
     let grace = Duration::from_millis(700);
     let server = Server::start(
         &fake,
-        Bounds {
+        ServerLimits {
             grace,
-            ..Bounds::default()
+            ..ServerLimits::default()
         },
     )
     .await;
@@ -111,10 +111,10 @@ async fn an_idle_server_stops_at_once() {
 #[tokio::test]
 async fn it_listens_on_ipv6_and_on_both_where_no_host_is_named() {
     let fake = Fake::new();
-    let six = Server::at("[::1]:0", &fake, Bounds::default()).await;
+    let six = Server::at("[::1]:0", &fake, ServerLimits::default()).await;
     assert!(six.address.is_ipv6());
     assert_eq!(six.ask(METRICS).await.text(), BODY);
-    let both = Server::at(":0", &fake, Bounds::default()).await;
+    let both = Server::at(":0", &fake, ServerLimits::default()).await;
     for host in ["127.0.0.1", "::1"] {
         let address = SocketAddr::new(host.parse().unwrap(), both.address.port());
         assert_eq!(
@@ -136,9 +136,12 @@ async fn every_listener_is_served_under_the_default_bounds_and_the_telemetry_pat
         .map(|listener| listener.local_addr().unwrap())
         .collect();
     let (stop, stopped) = oneshot::channel::<()>();
-    let ended = tokio::spawn(web::run(listeners, Fake::new(), "/m".into(), async {
-        let _ = stopped.await;
-    }));
+    let ended =
+        tokio::spawn(
+            web::Server::default().run(listeners, Fake::new(), "/m".into(), async {
+                let _ = stopped.await;
+            }),
+        );
     for address in addresses {
         assert_eq!(
             Client::connect(address).await.ask(&get("/m")).await.text(),
@@ -165,12 +168,12 @@ async fn every_listener_is_served_under_the_default_bounds_and_the_telemetry_pat
 async fn the_health_check_tells_a_living_exporter_from_a_dead_one() {
     let (_, server) = started().await;
     let port = server.address.port();
-    healthcheck::ask(&format!("127.0.0.1:{port}"))
+    healthcheck::check(&format!("127.0.0.1:{port}"))
         .await
         .unwrap();
-    healthcheck::ask(&format!(":{port}")).await.unwrap();
+    healthcheck::check(&format!(":{port}")).await.unwrap();
     server.stop().await;
-    let error = healthcheck::ask(&format!("127.0.0.1:{port}"))
+    let error = healthcheck::check(&format!("127.0.0.1:{port}"))
         .await
         .unwrap_err()
         .to_string();
@@ -184,6 +187,6 @@ async fn the_health_check_tells_a_living_exporter_from_a_dead_one() {
 async fn the_health_check_does_not_wait_for_ever() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap().to_string();
-    let error = healthcheck::ask(&address).await.unwrap_err().to_string();
+    let error = healthcheck::check(&address).await.unwrap_err().to_string();
     assert_eq!(error, format!("{address} does not answer within 3 s"));
 }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::config::RateLimitConfig;
 
 /// A bucket, full at first.
-pub(super) struct Limiter {
+pub(crate) struct TokenBucket {
     limit: RateLimitConfig,
     state: Mutex<State>,
 }
@@ -17,8 +17,8 @@ struct State {
     since: Instant,
 }
 
-impl Limiter {
-    pub(super) fn new(limit: RateLimitConfig) -> Self {
+impl TokenBucket {
+    pub(crate) fn new(limit: RateLimitConfig) -> Self {
         Self {
             limit,
             state: Mutex::new(State {
@@ -29,7 +29,7 @@ impl Limiter {
     }
 
     /// Whether a request is let through now.
-    pub(super) fn allows(&self) -> bool {
+    pub(crate) fn allows(&self) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let gained =
@@ -52,7 +52,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_and_then_one_for_each_interval() {
-        let limiter = Limiter::new(RateLimitConfig {
+        let limiter = TokenBucket::new(RateLimitConfig {
             interval: Duration::from_millis(100),
             burst: 3,
         });

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use hyper::header::HeaderMap;
 
-use super::{Exporter, NotReloaded, write};
+use super::api;
+use crate::web::{Exporter, ReloadError};
 
-pub(super) async fn answer(
+pub(crate) async fn answer(
     headers: &HeaderMap,
     exporter: Arc<dyn Exporter>,
 ) -> (StatusCode, String) {
-    if write::is_cross_site(headers) {
+    if api::is_cross_site(headers) {
         return (
             StatusCode::FORBIDDEN,
             "a page of another site asks for this\n".to_owned(),
@@ -22,8 +23,8 @@ pub(super) async fn answer(
             StatusCode::OK,
             "The configuration was reloaded.\n".to_owned(),
         ),
-        Err(error @ NotReloaded::Disabled) => (StatusCode::FORBIDDEN, format!("{error}\n")),
-        Err(error @ (NotReloaded::NoFile | NotReloaded::Refused(_))) => {
+        Err(error @ ReloadError::Disabled) => (StatusCode::FORBIDDEN, format!("{error}\n")),
+        Err(error @ (ReloadError::NoFile | ReloadError::Failed(_))) => {
             (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n"))
         }
     }

@@ -6,12 +6,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Whoever wants work done takes a place first, and a turn when the work begins.
 #[derive(Clone, Debug)]
-pub struct Turns {
+pub struct WorkQueue {
     turns: Arc<Semaphore>,
     places: Arc<Semaphore>,
 }
 
-impl Turns {
+impl WorkQueue {
     /// `at_once` that work, and `waiting` that wait beside them.
     pub fn new(at_once: usize, waiting: usize) -> Self {
         Self {
@@ -21,12 +21,12 @@ impl Turns {
     }
 
     /// A place until it is dropped; `None` where all are taken.
-    pub fn place(&self) -> Option<OwnedSemaphorePermit> {
+    pub fn try_enter(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.places).try_acquire_owned().ok()
     }
 
     /// A turn until it is dropped, first come, first served.
-    pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+    pub async fn permit(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.turns).acquire_owned().await.ok()
     }
 }
@@ -37,15 +37,15 @@ mod tests {
 
     #[tokio::test]
     async fn beyond_the_places_nobody_waits() {
-        let turns = Turns::new(1, 2);
-        let places: Vec<_> = (0..4).map(|_| turns.place()).collect();
+        let turns = WorkQueue::new(1, 2);
+        let places: Vec<_> = (0..4).map(|_| turns.try_enter()).collect();
         assert_eq!(places.iter().filter(|place| place.is_some()).count(), 3);
-        let turn = turns.turn().await;
-        let mut next = Box::pin(turns.turn());
+        let turn = turns.permit().await;
+        let mut next = Box::pin(turns.permit());
         assert!(futures_util::poll!(&mut next).is_pending());
         drop(turn);
         assert!(next.await.is_some());
         drop(places);
-        assert!(turns.place().is_some());
+        assert!(turns.try_enter().is_some());
     }
 }

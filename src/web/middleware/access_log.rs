@@ -10,28 +10,28 @@ use hyper::{Method, StatusCode};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::body::Body;
-use super::connections::Sending;
+use crate::web::body::Body;
+use crate::web::server::pool::SendGuard;
 
 /// What is logged of a request. No path, no query and no header: they may hold what is not for a log.
-pub(super) struct Record {
-    pub(super) method: &'static str,
-    pub(super) handler: &'static str,
-    pub(super) status: StatusCode,
-    pub(super) peer: SocketAddr,
-    pub(super) begun: Instant,
+pub(crate) struct AccessLogRecord {
+    pub(crate) method: &'static str,
+    pub(crate) handler: &'static str,
+    pub(crate) status: StatusCode,
+    pub(crate) peer: SocketAddr,
+    pub(crate) begun: Instant,
 }
 
 /// A body that is watched.
-pub(super) struct Sent {
+pub(crate) struct AccessLogBody {
     body: Body,
     bytes: usize,
-    sending: Sending,
-    record: Record,
+    sending: SendGuard,
+    record: AccessLogRecord,
 }
 
-impl Sent {
-    pub(super) fn new(body: Body, sending: Sending, record: Record) -> Self {
+impl AccessLogBody {
+    pub(crate) fn new(body: Body, sending: SendGuard, record: AccessLogRecord) -> Self {
         Self {
             body,
             bytes: 0,
@@ -41,7 +41,7 @@ impl Sent {
     }
 }
 
-impl HttpBody for Sent {
+impl HttpBody for AccessLogBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -67,9 +67,9 @@ impl HttpBody for Sent {
     }
 }
 
-impl Drop for Sent {
+impl Drop for AccessLogBody {
     fn drop(&mut self) {
-        let Record {
+        let AccessLogRecord {
             method,
             handler,
             status,
@@ -92,7 +92,7 @@ impl Drop for Sent {
 }
 
 /// The method's name; one that HTTP does not know is a client's text, and not shown.
-pub(super) fn method_name(method: &Method) -> &'static str {
+pub(crate) fn method_name(method: &Method) -> &'static str {
     const KNOWN: [Method; 9] = [
         Method::GET,
         Method::HEAD,
@@ -118,8 +118,8 @@ mod tests {
     use std::io::{self, Write};
     use std::sync::{Arc, Mutex};
 
-    use super::super::connections::Connections;
     use super::*;
+    use crate::web::server::pool::ConnectionPool;
 
     struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -144,7 +144,7 @@ mod tests {
             .with_writer(move || Log(Arc::clone(&writer)))
             .finish();
         let _guard = tracing::subscriber::set_default(subscriber);
-        let place = Arc::new(Connections::new(1).enter().unwrap());
+        let place = Arc::new(ConnectionPool::new(1).enter().unwrap());
         for (status, level) in [
             (200, "DEBUG"),
             (304, "DEBUG"),
@@ -154,14 +154,18 @@ mod tests {
             (500, "WARN"),
             (503, "WARN"),
         ] {
-            let record = Record {
+            let record = AccessLogRecord {
                 method: "GET",
                 handler: "metrics",
                 status: StatusCode::from_u16(status).unwrap(),
                 peer: ([127, 0, 0, 1], 9).into(),
                 begun: Instant::now(),
             };
-            drop(Sent::new(Bytes::new().into(), place.sending(), record));
+            drop(AccessLogBody::new(
+                Bytes::new().into(),
+                place.sending(),
+                record,
+            ));
             let said = String::from_utf8(std::mem::take(&mut *log.lock().unwrap())).unwrap();
             assert_eq!(said.lines().count(), 1, "{status}: {said}");
             assert!(

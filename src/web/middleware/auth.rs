@@ -27,7 +27,7 @@ const QUEUE: usize = 64;
 
 /// What became of a request's credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum AuthResult {
     Granted,
     /// None, or not a user's.
     Refused,
@@ -36,7 +36,7 @@ pub(super) enum Verdict {
 }
 
 /// Verifies passwords, and remembers.
-pub(super) struct Verifier {
+pub(crate) struct PasswordVerifier {
     /// Of this process alone: what is remembered tells nothing about passwords to whoever reads it.
     key: [u8; 32],
     running: Arc<Semaphore>,
@@ -55,8 +55,8 @@ struct Known {
     bad: VecDeque<Tag>,
 }
 
-impl Verifier {
-    pub(super) fn new() -> Arc<Self> {
+impl PasswordVerifier {
+    pub(crate) fn new() -> Arc<Self> {
         // One core is left for those who are known.
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         Self::running(cores.saturating_sub(1).clamp(1, QUEUE))
@@ -77,13 +77,13 @@ impl Verifier {
     }
 
     /// Whether `header`, an `Authorization`, is of one of `users`.
-    pub(super) async fn verify(
+    pub(crate) async fn verify(
         self: &Arc<Self>,
         users: &[User],
         header: Option<&HeaderValue>,
-    ) -> Verdict {
+    ) -> AuthResult {
         let Some((name, password)) = header.and_then(credentials) else {
-            return Verdict::Refused;
+            return AuthResult::Refused;
         };
         // Every name is compared: the time does not tell which one it was.
         let mut found = None;
@@ -103,10 +103,10 @@ impl Verifier {
             return verdict;
         }
         let Ok(place) = Arc::clone(&self.queue).try_acquire_owned() else {
-            return Verdict::Busy;
+            return AuthResult::Busy;
         };
         let Ok(turn) = Arc::clone(&self.running).acquire_owned().await else {
-            return Verdict::Busy;
+            return AuthResult::Busy;
         };
         // Another request may have brought the same meanwhile.
         if let Some(verdict) = self.known(&tag) {
@@ -124,8 +124,8 @@ impl Verifier {
             good
         });
         match verified.await {
-            Ok(true) => Verdict::Granted,
-            Ok(false) | Err(_) => Verdict::Refused,
+            Ok(true) => AuthResult::Granted,
+            Ok(false) | Err(_) => AuthResult::Refused,
         }
     }
 
@@ -139,7 +139,7 @@ impl Verifier {
         mac.finalize().into_bytes().into()
     }
 
-    fn known(&self, tag: &Tag) -> Option<Verdict> {
+    fn known(&self, tag: &Tag) -> Option<AuthResult> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let good = position(&known.good, tag);
         let bad = position(&known.bad, tag);
@@ -147,9 +147,9 @@ impl Verifier {
             // Those that are used stay.
             let tag = known.good.remove(at)?;
             known.good.push_back(tag);
-            return Some(Verdict::Granted);
+            return Some(AuthResult::Granted);
         }
-        bad.map(|_| Verdict::Refused)
+        bad.map(|_| AuthResult::Refused)
     }
 
     fn remember(&self, tag: Tag, good: bool) {
@@ -231,25 +231,28 @@ mod tests {
 
     #[tokio::test]
     async fn only_a_users_own_password_is_good_at_the_first_time_and_at_the_next() {
-        let verifier = Verifier::running(1);
+        let verifier = PasswordVerifier::running(1);
         let users = users(&[("prometheus", "a:b\u{e9}"), ("grafana", "")]);
         for _ in 0..2 {
             for (header, expected) in [
-                (Some(basic("prometheus", "a:b\u{e9}")), Verdict::Granted),
-                (Some(basic("grafana", "")), Verdict::Granted),
-                (Some(basic("prometheus", "")), Verdict::Refused),
-                (Some(basic("prometheus", "a:b")), Verdict::Refused),
-                (Some(basic("grafana", "a:b\u{e9}")), Verdict::Refused),
-                (Some(basic("Prometheus", "a:b\u{e9}")), Verdict::Refused),
-                (Some(basic("nobody", "a:b\u{e9}")), Verdict::Refused),
-                (Some(basic("", "")), Verdict::Refused),
-                (Some(HeaderValue::from_static("Basic")), Verdict::Refused),
-                (Some(HeaderValue::from_static("Basic !")), Verdict::Refused),
+                (Some(basic("prometheus", "a:b\u{e9}")), AuthResult::Granted),
+                (Some(basic("grafana", "")), AuthResult::Granted),
+                (Some(basic("prometheus", "")), AuthResult::Refused),
+                (Some(basic("prometheus", "a:b")), AuthResult::Refused),
+                (Some(basic("grafana", "a:b\u{e9}")), AuthResult::Refused),
+                (Some(basic("Prometheus", "a:b\u{e9}")), AuthResult::Refused),
+                (Some(basic("nobody", "a:b\u{e9}")), AuthResult::Refused),
+                (Some(basic("", "")), AuthResult::Refused),
+                (Some(HeaderValue::from_static("Basic")), AuthResult::Refused),
+                (
+                    Some(HeaderValue::from_static("Basic !")),
+                    AuthResult::Refused,
+                ),
                 (
                     Some(HeaderValue::from_static("Bearer cHJvbWV0aGV1czphOmI=")),
-                    Verdict::Refused,
+                    AuthResult::Refused,
                 ),
-                (None, Verdict::Refused),
+                (None, AuthResult::Refused),
             ] {
                 assert_eq!(
                     verifier.verify(&users, header.as_ref()).await,
@@ -267,52 +270,60 @@ mod tests {
         let users = users(&[("a", "b")]);
         let header = HeaderValue::from_static("bAsIc YTpi");
         assert_eq!(
-            Verifier::running(1).verify(&users, Some(&header)).await,
-            Verdict::Granted
+            PasswordVerifier::running(1)
+                .verify(&users, Some(&header))
+                .await,
+            AuthResult::Granted
         );
     }
 
     #[tokio::test]
     async fn a_changed_password_and_a_removed_user_are_seen_at_once() {
-        let verifier = Verifier::running(1);
+        let verifier = PasswordVerifier::running(1);
         let header = basic("a", "old");
         assert_eq!(
             verifier
                 .verify(&users(&[("a", "old")]), Some(&header))
                 .await,
-            Verdict::Granted
+            AuthResult::Granted
         );
         assert_eq!(
             verifier
                 .verify(&users(&[("a", "new")]), Some(&header))
                 .await,
-            Verdict::Refused
+            AuthResult::Refused
         );
         assert_eq!(
             verifier
                 .verify(&users(&[("b", "old")]), Some(&header))
                 .await,
-            Verdict::Refused
+            AuthResult::Refused
         );
         assert_eq!(
             verifier
                 .verify(&users(&[("a", "new")]), Some(&basic("a", "new")))
                 .await,
-            Verdict::Granted
+            AuthResult::Granted
         );
     }
 
     #[tokio::test]
     async fn no_flood_of_bad_passwords_drives_out_a_good_one() {
-        let verifier = Verifier::running(1);
+        let verifier = PasswordVerifier::running(1);
         let users = users(&[("a", "good")]);
         let good = basic("a", "good");
-        assert_eq!(verifier.verify(&users, Some(&good)).await, Verdict::Granted);
+        assert_eq!(
+            verifier.verify(&users, Some(&good)).await,
+            AuthResult::Granted
+        );
         for n in 0..=KEPT {
             verifier.remember(verifier.tag(&[&n.to_be_bytes()]), false);
         }
         let before = verifier.verified.load(Ordering::Relaxed);
-        assert_eq!(verifier.verify(&users, Some(&good)).await, Verdict::Granted);
+        assert_eq!(
+            verifier.verify(&users, Some(&good)).await,
+            AuthResult::Granted
+        );
         assert_eq!(verifier.verified.load(Ordering::Relaxed), before);
         let known = verifier.known.lock().unwrap();
         assert_eq!((known.good.len(), known.bad.len()), (1, KEPT));
@@ -320,10 +331,13 @@ mod tests {
 
     #[tokio::test]
     async fn those_who_are_known_do_not_wait_and_the_queue_is_bounded() {
-        let verifier = Verifier::running(1);
+        let verifier = PasswordVerifier::running(1);
         let users = users(&[("a", "good")]);
         let good = basic("a", "good");
-        assert_eq!(verifier.verify(&users, Some(&good)).await, Verdict::Granted);
+        assert_eq!(
+            verifier.verify(&users, Some(&good)).await,
+            AuthResult::Granted
+        );
         // As if a verification took for ever.
         let turn = Arc::clone(&verifier.running).acquire_owned().await.unwrap();
         let waiting: Vec<_> = (0..=WAITING)
@@ -341,12 +355,15 @@ mod tests {
         }
         assert_eq!(
             verifier.verify(&users, Some(&basic("a", "bad"))).await,
-            Verdict::Busy
+            AuthResult::Busy
         );
-        assert_eq!(verifier.verify(&users, Some(&good)).await, Verdict::Granted);
+        assert_eq!(
+            verifier.verify(&users, Some(&good)).await,
+            AuthResult::Granted
+        );
         drop(turn);
         for waited in waiting {
-            assert_eq!(waited.await.unwrap(), Verdict::Refused);
+            assert_eq!(waited.await.unwrap(), AuthResult::Refused);
         }
         assert_eq!(verifier.queue.available_permits(), 1 + WAITING);
     }
@@ -355,7 +372,7 @@ mod tests {
     fn an_unknown_name_costs_what_some_user_costs_and_always_the_same() {
         let mut users = users(&[("a", "x"), ("b", "x")]);
         users[1].cost = 12;
-        let verifier = Verifier::running(1);
+        let verifier = PasswordVerifier::running(1);
         let mut costs = std::collections::BTreeSet::new();
         for n in 0..64_u64 {
             let tag = verifier.tag(&[&n.to_be_bytes()]);

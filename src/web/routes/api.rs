@@ -8,7 +8,7 @@ use hyper::header::{HOST, HeaderMap, HeaderName, ORIGIN};
 use hyper::{Method, StatusCode};
 use serde_json::json;
 
-use super::{Exporter, Refusal, Write};
+use crate::web::{Exporter, WriteApiError, WriteRequest};
 use model::{ConnectorId, TransferId};
 
 /// Set by browsers: where a request comes from
@@ -17,7 +17,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Answers `PUT` and `DELETE /api/v1/transfers/{connector_id}/{transfer_id}[?account=][&started_at=]`: status and JSON. What
 /// is answered with a status below 300 is durable, and a repetition changes nothing.
-pub(super) async fn answer(
+pub(crate) async fn answer(
     method: &Method,
     path: &str,
     query: &str,
@@ -37,10 +37,10 @@ pub(super) async fn answer(
         Ok(new) => new,
         Err(refusal) => {
             let status = match refusal {
-                Refusal::Disabled => StatusCode::FORBIDDEN,
-                Refusal::Account => StatusCode::NOT_FOUND,
-                Refusal::Shard(_) => StatusCode::MISDIRECTED_REQUEST,
-                Refusal::NotDurable => StatusCode::SERVICE_UNAVAILABLE,
+                WriteApiError::Disabled => StatusCode::FORBIDDEN,
+                WriteApiError::UnknownAccount => StatusCode::NOT_FOUND,
+                WriteApiError::OtherShard(_) => StatusCode::MISDIRECTED_REQUEST,
+                WriteApiError::NotPersisted => StatusCode::SERVICE_UNAVAILABLE,
             };
             return error(status, &refusal.to_string());
         }
@@ -55,7 +55,12 @@ pub(super) async fn answer(
 
 type Fault = (StatusCode, String);
 
-fn read(method: &Method, path: &str, query: &str, headers: &HeaderMap) -> Result<Write, Fault> {
+fn read(
+    method: &Method,
+    path: &str,
+    query: &str,
+    headers: &HeaderMap,
+) -> Result<WriteRequest, Fault> {
     let bad = |message: String| (StatusCode::BAD_REQUEST, message);
     if is_cross_site(headers) {
         return Err((
@@ -68,7 +73,7 @@ fn read(method: &Method, path: &str, query: &str, headers: &HeaderMap) -> Result
     // A transfer's id may have slashes, which a client may have escaped.
     let transfer = transfer.replace("%2F", "/").replace("%2f", "/");
     let transfer: TransferId = transfer.parse().map_err(|error| bad(format!("{error}")))?;
-    let mut write = Write {
+    let mut write = WriteRequest {
         account: None,
         connector,
         transfer,
@@ -105,7 +110,7 @@ fn time(text: &str) -> Option<SystemTime> {
 }
 
 /// A browser says where a request comes from; other clients say nothing, and are not what this is about.
-pub(super) fn is_cross_site(headers: &HeaderMap) -> bool {
+pub(crate) fn is_cross_site(headers: &HeaderMap) -> bool {
     let text = |name: &HeaderName| {
         headers
             .get(name)
@@ -128,7 +133,7 @@ fn error(status: StatusCode, message: &str) -> (StatusCode, Bytes) {
 mod tests {
     use super::*;
 
-    fn reading(path: &str, query: &str, headers: &[(&str, &str)]) -> Result<Write, Fault> {
+    fn reading(path: &str, query: &str, headers: &[(&str, &str)]) -> Result<WriteRequest, Fault> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.insert(

@@ -1,4 +1,4 @@
-//! Sockets to requests, within bounds.
+//! Sockets to requests, within limits.
 
 use std::future::Future;
 use std::io;
@@ -11,40 +11,36 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
-use super::Exporter;
-use super::bounds::Bounds;
-use super::connection::Connection;
-use super::connections::Connections;
-use super::front::Front;
-use super::pages;
-use super::security::Security;
-use crate::metrics::self_metrics::{HttpMetrics, RejectReason};
+mod client_certificate;
+pub(crate) mod connection;
+pub(crate) mod limits;
+pub mod listen;
+pub(crate) mod pool;
+mod stall;
+pub(crate) mod tls;
 
-/// Connections at once on the addresses for health alone.
+use super::Exporter;
+use super::config_state::WebConfigState;
+use super::middleware::Middleware;
+use super::routes::pages;
+use crate::metrics::self_metrics::{HttpMetrics, RejectReason};
+use connection::Connection;
+use limits::ServerLimits;
+use pool::ConnectionPool;
+
+/// ConnectionPool at once on the addresses for health alone.
 const MAX_HEALTH_CONNECTIONS: usize = 32;
 /// Once the server stops, a request whose head has begun may still come whole within this time.
 const LAST_HEADS: Duration = Duration::from_millis(500);
 /// The pause after an accept that failed for want of a resource.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// [`Server::run`] under the default bounds, in plain HTTP for everybody.
-pub async fn run(
-    listeners: Vec<TcpListener>,
-    exporter: Arc<dyn Exporter>,
-    telemetry_path: Arc<str>,
-    shutdown: impl Future<Output = ()>,
-) {
-    Server::default()
-        .run(listeners, exporter, telemetry_path, shutdown)
-        .await;
-}
-
 /// What a server has beside its listeners.
 pub struct Server {
     /// What clients may ask of it.
-    pub bounds: Bounds,
+    pub limits: ServerLimits,
     /// TLS, users, headers and the rate limit.
-    pub security: Arc<Security>,
+    pub web_config: Arc<WebConfigState>,
     /// Where requests are counted; `None` nowhere.
     pub metrics: Option<Arc<HttpMetrics>>,
     /// Listeners that have `/-/healthy` and `/-/ready` alone, in plain HTTP for everybody.
@@ -54,8 +50,8 @@ pub struct Server {
 impl Default for Server {
     fn default() -> Self {
         Self {
-            bounds: Bounds::default(),
-            security: Security::none(),
+            limits: ServerLimits::default(),
+            web_config: WebConfigState::plain_http(),
             metrics: None,
             health: Vec::new(),
         }
@@ -73,36 +69,39 @@ impl Server {
         shutdown: impl Future<Output = ()>,
     ) {
         let Self {
-            bounds,
-            security,
+            limits,
+            web_config,
             metrics,
             health,
         } = self;
         if let Some(metrics) = &metrics {
-            security.show(metrics);
+            web_config.record_metrics(metrics);
         }
-        let watching = tokio::spawn(Arc::clone(&security).watch(metrics.clone()));
-        let front = |security, health_alone| {
+        let watching = tokio::spawn(Arc::clone(&web_config).watch(metrics.clone()));
+        let front = |web_config, health_alone| {
             let (exporter, telemetry_path, metrics) = (
                 Arc::clone(&exporter),
                 Arc::clone(&telemetry_path),
                 metrics.clone(),
             );
-            Arc::new(Front {
+            Arc::new(Middleware {
                 exporter,
                 telemetry_path,
-                security,
-                metrics,
+                web_config,
+                own: metrics,
                 turns: pages::turns(),
                 health_alone,
             })
         };
         // A flood on the one cannot take the other's places.
         let pools = [
-            Connections::new(bounds.connections),
-            Connections::new(MAX_HEALTH_CONNECTIONS),
+            ConnectionPool::new(limits.connections),
+            ConnectionPool::new(MAX_HEALTH_CONNECTIONS),
         ];
-        let (main, apart) = (front(security, false), front(Security::none(), true));
+        let (main, apart) = (
+            front(web_config, false),
+            front(WebConfigState::plain_http(), true),
+        );
         let (stop, stopped) = watch::channel(());
         let mut acceptors = tokio::task::JoinSet::new();
         let listeners = listeners
@@ -112,9 +111,9 @@ impl Server {
             listeners.chain(health.into_iter().map(|one| (one, &apart, &pools[1])))
         {
             let acceptor = Acceptor {
-                bounds,
+                limits,
                 front: Arc::clone(front),
-                connections: Arc::clone(pool),
+                pool: Arc::clone(pool),
                 graceful: GracefulShutdown::new(),
             };
             acceptors.spawn(acceptor.run(listener, stopped.clone()));
@@ -122,14 +121,14 @@ impl Server {
         shutdown.await;
         drop(stop);
         watching.abort();
-        drain(bounds.grace, acceptors, &pools).await;
+        drain(limits.grace, acceptors, &pools).await;
     }
 }
 
 async fn drain(
     grace: Duration,
     acceptors: tokio::task::JoinSet<GracefulShutdown>,
-    pools: &[Arc<Connections>],
+    pools: &[Arc<ConnectionPool>],
 ) {
     let drained = async move {
         let draining = acceptors
@@ -164,9 +163,9 @@ async fn drain(
 }
 
 struct Acceptor {
-    bounds: Bounds,
-    front: Arc<Front>,
-    connections: Arc<Connections>,
+    limits: ServerLimits,
+    front: Arc<Middleware>,
+    pool: Arc<ConnectionPool>,
     graceful: GracefulShutdown,
 }
 
@@ -184,14 +183,14 @@ impl Acceptor {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    if let Some(place) = self.connections.enter() {
+                    if let Some(place) = self.pool.enter() {
                         // Without it an answer may wait for the client's delayed acknowledgement.
                         let _ = stream.set_nodelay(true);
                         let connection = Connection {
                             peer,
                             place: Arc::new(place),
                             front: Arc::clone(&self.front),
-                            bounds: self.bounds,
+                            limits: self.limits,
                             watcher: self.graceful.watcher(),
                         };
                         tokio::spawn(connection.serve(stream));
@@ -205,7 +204,7 @@ impl Acceptor {
                 // The client's doing, and over.
                 Err(error) if is_of_one_connection(&error) => debug!(%error, "accept"),
                 Err(error) => {
-                    let limit = self.connections.shrink();
+                    let limit = self.pool.shrink();
                     warn!(%error, limit, "no connection can be accepted; fewer are kept from here on");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }

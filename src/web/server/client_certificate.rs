@@ -20,8 +20,8 @@ use x509_parser::parse_x509_certificate;
 use x509_parser::time::ASN1Time;
 
 /// Takes any certificate whose key the client has.
-pub(super) fn any(mandatory: bool, provider: &CryptoProvider) -> Arc<dyn ClientCertVerifier> {
-    Arc::new(Verifier {
+pub(crate) fn any(mandatory: bool, provider: &CryptoProvider) -> Arc<dyn ClientCertVerifier> {
+    Arc::new(ClientCertificateVerifier {
         mandatory,
         trust: None,
         names: Vec::new(),
@@ -33,7 +33,7 @@ pub(super) fn any(mandatory: bool, provider: &CryptoProvider) -> Arc<dyn ClientC
 ///
 /// # Errors
 /// A root that is no certificate.
-pub(super) fn verified(
+pub(crate) fn verified(
     roots: Vec<CertificateDer<'static>>,
     mandatory: bool,
     names: Vec<String>,
@@ -48,30 +48,30 @@ pub(super) fn verified(
     let chains = WebPkiClientVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider))
         .build()?;
     let algorithms = provider.signature_verification_algorithms;
-    Ok(Arc::new(Verifier {
+    Ok(Arc::new(ClientCertificateVerifier {
         mandatory,
-        trust: Some(Trust { chains, roots }),
+        trust: Some(TrustedRoots { chains, roots }),
         names,
         algorithms,
     }))
 }
 
 #[derive(Debug)]
-struct Verifier {
+struct ClientCertificateVerifier {
     mandatory: bool,
     /// `None` where any certificate does.
-    trust: Option<Trust>,
+    trust: Option<TrustedRoots>,
     names: Vec<String>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 #[derive(Debug)]
-struct Trust {
+struct TrustedRoots {
     chains: Arc<dyn ClientCertVerifier>,
     roots: Vec<CertificateDer<'static>>,
 }
 
-impl Trust {
+impl TrustedRoots {
     fn verify(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -137,7 +137,7 @@ fn ip(bytes: &[u8]) -> Option<String> {
     Some(address.to_canonical().to_string())
 }
 
-impl ClientCertVerifier for Verifier {
+impl ClientCertVerifier for ClientCertificateVerifier {
     fn client_auth_mandatory(&self) -> bool {
         self.mandatory
     }

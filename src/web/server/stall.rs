@@ -9,20 +9,20 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::connections::Place;
+use super::pool::ConnectionSlot;
 
 /// `S`, watched.
-pub(super) struct Watched<S> {
+pub(crate) struct StallTimeout<S> {
     inner: S,
-    place: Arc<Place>,
+    place: Arc<ConnectionSlot>,
     /// How long a write may wait for the client.
     limit: Duration,
     /// Runs while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Watched<S> {
-    pub(super) fn new(inner: S, place: Arc<Place>, limit: Duration) -> Self {
+impl<S> StallTimeout<S> {
+    pub(crate) fn new(inner: S, place: Arc<ConnectionSlot>, limit: Duration) -> Self {
         Self {
             inner,
             place,
@@ -51,7 +51,7 @@ impl<S> Watched<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for StallTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -61,7 +61,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for StallTimeout<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

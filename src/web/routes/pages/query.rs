@@ -124,7 +124,7 @@ pub(super) fn transfers(
 
 /// What `/probe` is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Probe {
+pub struct ProbeRequest {
     /// The configured account; may be left out where there is one.
     pub account: Option<String>,
     /// The connector.
@@ -133,7 +133,7 @@ pub struct Probe {
     pub transfer: TransferId,
 }
 
-pub(super) fn probe(query: &str) -> Result<Probe, BadParameter> {
+pub(super) fn probe(query: &str) -> Result<ProbeRequest, BadParameter> {
     let (mut account, mut connector, mut transfer) = (None, None, None);
     for (name, value) in pairs(query, &PROBE)? {
         match name.as_str() {
@@ -145,7 +145,7 @@ pub(super) fn probe(query: &str) -> Result<Probe, BadParameter> {
         }
     }
     let missing = |name| bad(name, &"is missing");
-    Ok(Probe {
+    Ok(ProbeRequest {
         account,
         connector: connector.ok_or_else(|| missing("connector_id"))?,
         transfer: transfer.ok_or_else(|| missing("transfer_id"))?,

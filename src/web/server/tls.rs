@@ -25,25 +25,25 @@ const KEY_HINT: &str =
     "a PEM file with an unencrypted `PRIVATE KEY` (PKCS #8, PKCS #1 or SEC 1) is wanted";
 
 /// The bytes of what a plan names, as they were at one moment.
-pub(super) struct Material {
+pub(crate) struct PemFiles {
     cert: Vec<u8>,
     key: Vec<u8>,
     client_ca: Option<Vec<u8>>,
 }
 
 /// What connections are served with.
-pub(super) struct Served {
-    pub(super) config: Arc<ServerConfig>,
+pub(crate) struct TlsServer {
+    pub(crate) config: Arc<ServerConfig>,
     /// When the server's certificate ends.
-    pub(super) not_after: SystemTime,
+    pub(crate) not_after: SystemTime,
 }
 
-impl Material {
+impl PemFiles {
     /// Reads the files.
     ///
     /// # Errors
     /// The first that cannot be read.
-    pub(super) fn read(web: &WebPlan, tls: &TlsPlan) -> Result<Self, Problem> {
+    pub(crate) fn read(web: &WebPlan, tls: &TlsPlan) -> Result<Self, Problem> {
         let bytes = |pem| bytes(web, pem);
         let client_ca = tls.client_ca.as_ref().map(bytes).transpose()?;
         Ok(Self {
@@ -54,7 +54,7 @@ impl Material {
     }
 
     /// The same for the same bytes. What is kept for comparison is no key.
-    pub(super) fn digest(&self) -> [u8; 32] {
+    pub(crate) fn digest(&self) -> [u8; 32] {
         let mut digest = Sha256::new();
         for bytes in [&self.cert, &self.key].into_iter().chain(&self.client_ca) {
             digest.update((bytes.len() as u64).to_be_bytes());
@@ -64,7 +64,7 @@ impl Material {
     }
 
     /// The same where the same clients are let in.
-    pub(super) fn trust(&self, tls: &TlsPlan) -> [u8; 32] {
+    pub(crate) fn client_policy(&self, tls: &TlsPlan) -> [u8; 32] {
         let mut digest = Sha256::new();
         let kind = [
             u8::from(tls.client_auth.verifies()),
@@ -86,7 +86,7 @@ impl Material {
     ///
     /// # Errors
     /// What is wrong with a certificate or key.
-    pub(super) fn build(&self, web: &WebPlan, tls: &TlsPlan) -> Result<Served, Problem> {
+    pub(crate) fn build(&self, web: &WebPlan, tls: &TlsPlan) -> Result<TlsServer, Problem> {
         let provider = Arc::new(provider(tls));
         let chain = certificates(web, &tls.cert, &self.cert)?;
         let not_after = not_after(&chain).ok_or_else(|| {
@@ -164,7 +164,7 @@ impl Material {
         } else {
             vec![b"http/1.1".to_vec()]
         };
-        Ok(Served {
+        Ok(TlsServer {
             config: Arc::new(config),
             not_after,
         })

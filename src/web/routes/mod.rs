@@ -5,17 +5,22 @@ use std::sync::Arc;
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
+pub(crate) mod api;
+pub(crate) mod pages;
+mod reload;
+pub(crate) mod route;
+
 use super::body::Body;
 use super::response::{JSON, PLAIN, exposition, text, wanted};
-use super::route::{Route, TRANSFERS, route};
-use super::{Exporter, Turns, pages, reload, write};
+use super::{Exporter, WorkQueue};
+use route::{Route, TRANSFERS, route};
 
 /// Answers one request.
-pub(super) async fn answer<B>(
+pub(crate) async fn answer<B>(
     request: Request<B>,
     exporter: Arc<dyn Exporter>,
     telemetry_path: &str,
-    turns: &Turns,
+    turns: &WorkQueue,
 ) -> Response<Body> {
     let path = request.uri().path();
     match route(request.method().as_str(), path, telemetry_path) {
@@ -34,7 +39,7 @@ pub(super) async fn answer<B>(
             let path = path.strip_prefix(TRANSFERS).unwrap_or_default();
             let query = request.uri().query().unwrap_or_default();
             let (status, body) =
-                write::answer(request.method(), path, query, request.headers(), exporter).await;
+                api::answer(request.method(), path, query, request.headers(), exporter).await;
             text(status, JSON, body)
         }
         Route::Reload => {

@@ -8,14 +8,14 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// Connections at once.
+/// ConnectionPool at once.
 pub const MAX_CONNECTIONS: usize = 512;
 
 /// The limit does not shrink below this.
 const LOWEST_LIMIT: usize = 8;
 
 /// The open connections.
-pub(super) struct Connections {
+pub(crate) struct ConnectionPool {
     open: Mutex<Open>,
 }
 
@@ -43,8 +43,8 @@ enum State {
     Answering,
 }
 
-impl Connections {
-    pub(super) fn new(limit: usize) -> Arc<Self> {
+impl ConnectionPool {
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {
             open: Mutex::new(Open {
                 limit,
@@ -56,7 +56,7 @@ impl Connections {
 
     /// A place for a new connection, at the cost of the longest idle one where the limit is reached. `None` if every
     /// connection is being answered.
-    pub(super) fn enter(self: &Arc<Self>) -> Option<Place> {
+    pub(crate) fn enter(self: &Arc<Self>) -> Option<ConnectionSlot> {
         let mut open = self.open();
         if open.entries.len() >= open.limit && !open.make_room() {
             return None;
@@ -73,22 +73,22 @@ impl Connections {
                 evict: Arc::clone(&evict),
             },
         );
-        let pulse = Mutex::new(Pulse {
+        let activity = Mutex::new(Activity {
             answering: 0,
             sending: 0,
             last: now,
         });
-        Some(Place {
-            connections: Arc::clone(self),
+        Some(ConnectionSlot {
+            pool: Arc::clone(self),
             id,
             evict,
-            pulse,
+            activity,
         })
     }
 
     /// Lowers the limit below what is open now, and closes what is above it: the process has no resource for more. What
     /// comes back is the new limit.
-    pub(super) fn shrink(&self) -> usize {
+    pub(crate) fn shrink(&self) -> usize {
         let mut open = self.open();
         open.limit = (open.entries.len() * 7 / 8)
             .max(LOWEST_LIMIT)
@@ -98,7 +98,7 @@ impl Connections {
     }
 
     /// Closes the connections on which no whole request has come.
-    pub(super) fn close_idle(&self) {
+    pub(crate) fn close_idle(&self) {
         self.open().entries.retain(|_, entry| {
             let stays = !matches!(entry.state, State::Idle(_));
             if !stays {
@@ -109,7 +109,7 @@ impl Connections {
     }
 
     /// Closes every connection.
-    pub(super) fn close_all(&self) {
+    pub(crate) fn close_all(&self) {
         for entry in std::mem::take(&mut self.open().entries).into_values() {
             entry.evict.notify_one();
         }
@@ -144,15 +144,15 @@ impl Open {
 }
 
 /// One connection's place, given back when dropped.
-pub(super) struct Place {
-    connections: Arc<Connections>,
+pub(crate) struct ConnectionSlot {
+    pool: Arc<ConnectionPool>,
     id: u64,
     evict: Arc<Notify>,
-    pulse: Mutex<Pulse>,
+    activity: Mutex<Activity>,
 }
 
 /// What goes on on a connection.
-struct Pulse {
+struct Activity {
     answering: usize,
     /// Answers that have not been handed over whole.
     sending: usize,
@@ -160,25 +160,25 @@ struct Pulse {
     last: Instant,
 }
 
-impl Place {
+impl ConnectionSlot {
     /// Ends when the connection has to make room.
-    pub(super) async fn evicted(&self) {
+    pub(crate) async fn evicted(&self) {
         self.evict.notified().await;
     }
 
     /// Marks the connection as being answered until the guard is dropped; then its answer is being written.
-    pub(super) fn answering(self: &Arc<Self>) -> Answering {
-        self.connections.change(self.id, |entry| {
+    pub(crate) fn answering(self: &Arc<Self>) -> ResponseGuard {
+        self.pool.change(self.id, |entry| {
             entry.answering += 1;
             entry.state = State::Answering;
         });
-        self.moved(|pulse| pulse.answering += 1);
-        Answering(Arc::clone(self))
+        self.moved(|activity| activity.answering += 1);
+        ResponseGuard(Arc::clone(self))
     }
 
     /// Notes that all that was written has left.
-    pub(super) fn flushed(&self) {
-        self.connections.change(self.id, |entry| {
+    pub(crate) fn flushed(&self) {
+        self.pool.change(self.id, |entry| {
             if let State::Writing(_) = entry.state {
                 entry.state = State::Idle(Instant::now());
             }
@@ -186,33 +186,33 @@ impl Place {
     }
 
     /// True while no whole request has come that is not answered whole.
-    pub(super) fn is_idle(&self) -> bool {
-        let open = self.connections.open();
+    pub(crate) fn is_idle(&self) -> bool {
+        let open = self.pool.open();
         open.entries
             .get(&self.id)
             .is_none_or(|entry| matches!(entry.state, State::Idle(_)))
     }
 
     /// Notes that a request has come.
-    pub(super) fn touched(&self) {
+    pub(crate) fn touched(&self) {
         self.moved(|_| {});
     }
 
     /// An answer is on its way until the guard is dropped.
-    pub(super) fn sending(self: &Arc<Self>) -> Sending {
-        self.moved(|pulse| pulse.sending += 1);
-        Sending(Arc::clone(self))
+    pub(crate) fn sending(self: &Arc<Self>) -> SendGuard {
+        self.moved(|activity| activity.sending += 1);
+        SendGuard(Arc::clone(self))
     }
 
     /// Ends when no piece of an answer that is on its way has moved for `stall`, or no request has come for `idle`; that
     /// is seen within another `stall`.
-    pub(super) async fn has_stopped(&self, stall: Duration, idle: Duration) {
+    pub(crate) async fn has_stopped(&self, stall: Duration, idle: Duration) {
         loop {
             let until = {
-                let pulse = self.pulse();
-                match (pulse.answering, pulse.sending) {
-                    (0, 0) => pulse.last + idle,
-                    (0, _) => pulse.last + stall,
+                let activity = self.activity();
+                match (activity.answering, activity.sending) {
+                    (0, 0) => activity.last + idle,
+                    (0, _) => activity.last + stall,
                     _ => Instant::now() + stall,
                 }
             };
@@ -225,51 +225,51 @@ impl Place {
         }
     }
 
-    fn moved(&self, change: impl FnOnce(&mut Pulse)) {
-        let mut pulse = self.pulse();
-        change(&mut pulse);
-        pulse.last = Instant::now();
+    fn moved(&self, change: impl FnOnce(&mut Activity)) {
+        let mut activity = self.activity();
+        change(&mut activity);
+        activity.last = Instant::now();
     }
 
-    fn pulse(&self) -> MutexGuard<'_, Pulse> {
-        self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
+    fn activity(&self) -> MutexGuard<'_, Activity> {
+        self.activity.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        self.connections.open().entries.remove(&self.id);
+        self.pool.open().entries.remove(&self.id);
     }
 }
 
 /// A request is being answered on this connection.
-pub(super) struct Answering(Arc<Place>);
+pub(crate) struct ResponseGuard(Arc<ConnectionSlot>);
 
-impl Drop for Answering {
+impl Drop for ResponseGuard {
     fn drop(&mut self) {
-        self.0.connections.change(self.0.id, |entry| {
+        self.0.pool.change(self.0.id, |entry| {
             entry.answering -= 1;
             if entry.answering == 0 {
                 entry.state = State::Writing(Instant::now());
             }
         });
-        self.0.moved(|pulse| pulse.answering -= 1);
+        self.0.moved(|activity| activity.answering -= 1);
     }
 }
 
 /// An answer is on its way on this connection.
-pub(super) struct Sending(Arc<Place>);
+pub(crate) struct SendGuard(Arc<ConnectionSlot>);
 
-impl Sending {
+impl SendGuard {
     /// Notes that a piece of it has moved.
-    pub(super) fn progressed(&self) {
+    pub(crate) fn progressed(&self) {
         self.0.touched();
     }
 }
 
-impl Drop for Sending {
+impl Drop for SendGuard {
     fn drop(&mut self) {
-        self.0.moved(|pulse| pulse.sending -= 1);
+        self.0.moved(|activity| activity.sending -= 1);
     }
 }
 
@@ -277,13 +277,13 @@ impl Drop for Sending {
 mod tests {
     use super::*;
 
-    fn open(connections: &Connections) -> Vec<u64> {
+    fn open(connections: &ConnectionPool) -> Vec<u64> {
         connections.open().entries.keys().copied().collect()
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_longest_idle_connection_makes_room() {
-        let connections = Connections::new(2);
+        let connections = ConnectionPool::new(2);
         let first = Arc::new(connections.enter().unwrap());
         tokio::time::advance(std::time::Duration::from_secs(1)).await;
         let second = Arc::new(connections.enter().unwrap());
@@ -297,7 +297,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_is_being_answered_never_makes_room() {
-        let connections = Connections::new(1);
+        let connections = ConnectionPool::new(1);
         let place = Arc::new(connections.enter().unwrap());
         let answering = place.answering();
         assert!(connections.enter().is_none());
@@ -307,7 +307,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_on_its_way_makes_room_only_where_nothing_is_idle() {
-        let connections = Connections::new(2);
+        let connections = ConnectionPool::new(2);
         let writing = Arc::new(connections.enter().unwrap());
         drop(writing.answering());
         tokio::time::advance(std::time::Duration::from_secs(1)).await;
@@ -324,7 +324,7 @@ mod tests {
 
     #[tokio::test]
     async fn for_want_of_a_resource_the_limit_falls_below_what_is_open() {
-        let connections = Connections::new(100);
+        let connections = ConnectionPool::new(100);
         let places: Vec<_> = (0..40).map(|_| connections.enter()).collect();
         assert_eq!((connections.shrink(), open(&connections).len()), (35, 35));
         let one_more = connections.enter();
@@ -338,7 +338,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_stop_closes_what_is_idle_first() {
-        let connections = Connections::new(2);
+        let connections = ConnectionPool::new(2);
         let (idle, busy) = (
             connections.enter().unwrap(),
             Arc::new(connections.enter().unwrap()),
@@ -354,7 +354,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn of_two_requests_on_one_connection_the_last_ends_the_answering() {
-        let connections = Connections::new(1);
+        let connections = ConnectionPool::new(1);
         let place = Arc::new(connections.enter().unwrap());
         let (first, second) = (place.answering(), place.answering());
         drop(first);
@@ -367,7 +367,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_stops_is_seen_and_what_is_being_answered_never_stops() {
         let (stall, idle) = (Duration::from_secs(10), Duration::from_secs(30));
-        let place = Arc::new(Connections::new(1).enter().unwrap());
+        let place = Arc::new(ConnectionPool::new(1).enter().unwrap());
         let seconds = |from: Instant| from.elapsed().as_secs();
         let start = Instant::now();
         place.has_stopped(stall, idle).await;
@@ -389,7 +389,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_closed_connection_gives_its_place_back() {
-        let connections = Connections::new(1);
+        let connections = ConnectionPool::new(1);
         drop(connections.enter());
         assert!(open(&connections).is_empty());
     }

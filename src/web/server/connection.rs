@@ -1,4 +1,4 @@
-//! One connection: its handshake, and HTTP/1.1 or HTTP/2 on it, within bounds.
+//! One connection: its handshake, and HTTP/1.1 or HTTP/2 on it, within limits.
 
 use std::convert::Infallible;
 use std::io;
@@ -20,13 +20,13 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
-use super::bounds::Bounds;
-use super::connections::Place;
-use super::front::Front;
-use super::security::{Security, Trust};
-use super::sent::Sent;
-use super::stream::Watched;
+use super::limits::ServerLimits;
+use super::pool::ConnectionSlot;
+use super::stall::StallTimeout;
 use crate::metrics::self_metrics::RejectReason;
+use crate::web::config_state::{ClientPolicy, WebConfigState};
+use crate::web::middleware::Middleware;
+use crate::web::middleware::access_log::AccessLogBody;
 
 /// Bytes of a request's head, and of what is buffered of it.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
@@ -43,30 +43,30 @@ const HANDSHAKE: u8 = 22;
 const PLAIN_TO_TLS: &[u8] = b"HTTP/1.0 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\r\n400 this port speaks HTTPS\n";
 
 /// A connection that has been accepted.
-pub(super) struct Connection {
-    pub(super) peer: SocketAddr,
-    pub(super) place: Arc<Place>,
-    pub(super) front: Arc<Front>,
-    pub(super) bounds: Bounds,
-    pub(super) watcher: Watcher,
+pub(crate) struct Connection {
+    pub(crate) peer: SocketAddr,
+    pub(crate) place: Arc<ConnectionSlot>,
+    pub(crate) front: Arc<Middleware>,
+    pub(crate) limits: ServerLimits,
+    pub(crate) watcher: Watcher,
 }
 
 impl Connection {
     /// Serves it until it ends, or has to make room.
-    pub(super) async fn serve(self, stream: TcpStream) {
-        let (place, security, grace) = (
+    pub(crate) async fn serve(self, stream: TcpStream) {
+        let (place, web_config, grace) = (
             Arc::clone(&self.place),
-            Arc::clone(&self.front.security),
-            self.bounds.grace,
+            Arc::clone(&self.front.web_config),
+            self.limits.grace,
         );
-        let (trust, config) = {
-            let active = security.active();
-            (active.trust(), active.tls())
+        let (client_policy, config) = {
+            let active = web_config.active();
+            (active.client_policy(), active.tls())
         };
         tokio::select! {
             () = self.run(stream, config) => {}
             () = place.evicted() => debug!("an idle connection made room"),
-            () = is_over(&security, trust, &place, grace) => debug!("clients are let in by other rules now"),
+            () = is_over(&web_config, client_policy, &place, grace) => debug!("clients are let in by other rules now"),
         }
     }
 
@@ -75,7 +75,7 @@ impl Connection {
             return self.http1(stream).await;
         };
         let peer = self.peer;
-        match tokio::time::timeout(self.bounds.handshake, handshake(stream, config)).await {
+        match tokio::time::timeout(self.limits.handshake, handshake(stream, config)).await {
             Ok(Ok(Some(stream))) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
                 self.http2(stream).await
             }
@@ -93,11 +93,11 @@ impl Connection {
     }
 
     async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
-        let stream = Watched::new(stream, Arc::clone(&self.place), self.bounds.stall);
+        let stream = StallTimeout::new(stream, Arc::clone(&self.place), self.limits.stall);
         let (front, place, peer) = (self.front, self.place, self.peer);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(self.bounds.header)
+            .header_read_timeout(self.limits.header)
             .max_buf_size(MAX_HEADER_BYTES)
             .max_headers(MAX_HEADERS)
             .serve_connection(
@@ -110,8 +110,8 @@ impl Connection {
     }
 
     async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
-        let Bounds { stall, header, .. } = self.bounds;
-        let stream = Watched::new(stream, Arc::clone(&self.place), stall);
+        let ServerLimits { stall, header, .. } = self.limits;
+        let stream = StallTimeout::new(stream, Arc::clone(&self.place), stall);
         let (front, place, peer) = (self.front, Arc::clone(&self.place), self.peer);
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -134,8 +134,13 @@ impl Connection {
 
 /// Ends when the connection was let in by rules that are in force no more, and nothing of an answer is on its way, or the
 /// grace for it is over: else a client whose certificate is trusted no more would go on for as long as it asks.
-async fn is_over(security: &Security, trust: Trust, place: &Place, grace: Duration) {
-    security.distrusts(trust).await;
+async fn is_over(
+    web_config: &WebConfigState,
+    client_policy: ClientPolicy,
+    place: &ConnectionSlot,
+    grace: Duration,
+) {
+    web_config.client_policy_changed(client_policy).await;
     let end = Instant::now() + grace;
     while !place.is_idle() && Instant::now() < end {
         tokio::time::sleep(A_MOMENT).await;
@@ -143,11 +148,11 @@ async fn is_over(security: &Security, trust: Trust, place: &Place, grace: Durati
 }
 
 fn answer(
-    front: &Arc<Front>,
-    place: &Arc<Place>,
+    front: &Arc<Middleware>,
+    place: &Arc<ConnectionSlot>,
     peer: SocketAddr,
     request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<Sent>, Infallible>> + Send + use<> {
+) -> impl Future<Output = Result<Response<AccessLogBody>, Infallible>> + Send + use<> {
     let (front, place) = (Arc::clone(front), Arc::clone(place));
     async move { Ok(front.answer(request, &place, peer).await) }
 }

@@ -71,7 +71,7 @@ pub enum InheritError {
 ///
 /// # Errors
 /// [`InheritError`].
-pub fn inherited() -> Result<Vec<TcpListener>, InheritError> {
+pub fn systemd_sockets() -> Result<Vec<TcpListener>, InheritError> {
     let mut handed = ListenFd::from_env();
     let count = handed.len();
     if count == 0 {

@@ -11,9 +11,9 @@ use tokio::sync::watch;
 use tokio_rustls::rustls::ServerConfig;
 use tracing::{error, info, warn};
 
-use super::auth::Verifier;
-use super::limit::Limiter;
-use super::tls::{Material, Served};
+use super::middleware::auth::PasswordVerifier;
+use super::middleware::rate_limit::TokenBucket;
+use super::server::tls::{PemFiles, TlsServer};
 use crate::config::{Problems, RateLimitConfig, WebPlan, load_web};
 use crate::metrics::self_metrics::HttpMetrics;
 
@@ -23,37 +23,37 @@ const LOOK: Duration = Duration::from_secs(1);
 const SOON: Duration = Duration::from_hours(7 * 24);
 
 /// TLS, users, headers and the rate limit of a server.
-pub struct Security {
+pub struct WebConfigState {
     path: Option<PathBuf>,
-    active: ArcSwap<Active>,
+    active: ArcSwap<EffectiveWebConfig>,
     /// Of what is in force.
-    trust: watch::Sender<Trust>,
-    verifier: Arc<Verifier>,
+    client_policy: watch::Sender<ClientPolicy>,
+    verifier: Arc<PasswordVerifier>,
     /// What the last look failed with; told once.
     fault: Mutex<Option<String>>,
 }
 
 /// Tells apart which clients' certificates are let in; `None` for plain HTTP.
-pub(super) type Trust = Option<[u8; 32]>;
+pub(crate) type ClientPolicy = Option<[u8; 32]>;
 
 /// What has been read and is in force, or will be.
-pub struct Active {
+pub struct EffectiveWebConfig {
     plan: WebPlan,
     digest: Option<[u8; 32]>,
-    tls: Option<Served>,
-    trust: Trust,
+    tls: Option<TlsServer>,
+    client_policy: ClientPolicy,
     headers: HeaderMap,
-    limiter: Option<(RateLimitConfig, Arc<Limiter>)>,
+    limiter: Option<(RateLimitConfig, Arc<TokenBucket>)>,
 }
 
-impl Security {
+impl WebConfigState {
     /// Plain HTTP for everybody.
-    pub fn none() -> Arc<Self> {
-        let none = Active {
+    pub fn plain_http() -> Arc<Self> {
+        let none = EffectiveWebConfig {
             plan: WebPlan::default(),
             digest: None,
             tls: None,
-            trust: None,
+            client_policy: None,
             headers: HeaderMap::new(),
             limiter: None,
         };
@@ -68,14 +68,14 @@ impl Security {
         Ok(Self::of(Some(path.to_owned()), read(path, None)?))
     }
 
-    fn of(path: Option<PathBuf>, active: Active) -> Arc<Self> {
-        let trust = watch::Sender::new(active.trust);
+    fn of(path: Option<PathBuf>, active: EffectiveWebConfig) -> Arc<Self> {
+        let client_policy = watch::Sender::new(active.client_policy);
         let active = ArcSwap::from_pointee(active);
         Arc::new(Self {
             path,
             active,
-            trust,
-            verifier: Verifier::new(),
+            client_policy,
+            verifier: PasswordVerifier::new(),
             fault: Mutex::default(),
         })
     }
@@ -90,11 +90,11 @@ impl Security {
         self.active.load().plan.users.len()
     }
 
-    /// Reads all files anew, for [`Self::take`]; `None` where there is no web configuration file. May wait for them.
+    /// Reads all files anew, for [`Self::apply`]; `None` where there is no web configuration file. May wait for them.
     ///
     /// # Errors
     /// As of [`Self::load`]; what is in force stays.
-    pub fn stage(&self) -> Result<Option<Active>, Problems> {
+    pub fn stage(&self) -> Result<Option<EffectiveWebConfig>, Problems> {
         let Some(path) = &self.path else {
             return Ok(None);
         };
@@ -103,18 +103,18 @@ impl Security {
 
     /// Puts what has been read in force: for new connections its TLS, for each request all else. Connections of clients
     /// that were let in by other rules come to their end.
-    pub fn take(&self, staged: Option<Active>, metrics: Option<&HttpMetrics>) {
+    pub fn apply(&self, staged: Option<EffectiveWebConfig>, own: Option<&HttpMetrics>) {
         if let Some(staged) = staged {
             // First, so that who is let in by the new rules is never taken for one of the old.
-            self.trust.send_replace(staged.trust);
+            self.client_policy.send_replace(staged.client_policy);
             self.active.store(Arc::new(staged));
             self.fault
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .take();
         }
-        if let Some(metrics) = metrics {
-            self.show(metrics);
+        if let Some(own) = own {
+            self.record_metrics(own);
         }
     }
 
@@ -124,37 +124,37 @@ impl Security {
     /// As of [`Self::load`]; what is in force stays, and the metrics show it.
     pub fn reload(
         self: &Arc<Self>,
-        metrics: &Arc<HttpMetrics>,
+        own: &Arc<HttpMetrics>,
     ) -> Result<impl FnOnce() + Send + use<>, Problems> {
         let staged = self.stage().inspect_err(|problems| {
-            self.failed(problems.to_string(), Some(metrics));
+            self.failed(problems.to_string(), Some(own));
         })?;
-        let (security, metrics) = (Arc::clone(self), Arc::clone(metrics));
-        Ok(move || security.take(staged, Some(&metrics)))
+        let (web_config, own) = (Arc::clone(self), Arc::clone(own));
+        Ok(move || web_config.apply(staged, Some(&own)))
     }
 
     /// Tells what is in force.
-    pub(super) fn show(&self, metrics: &HttpMetrics) {
+    pub(crate) fn record_metrics(&self, own: &HttpMetrics) {
         if self.path.is_some() {
-            metrics.set_web_config_ok(true);
+            own.set_web_config_ok(true);
         }
-        metrics.set_certificate_not_after(self.active.load().tls.as_ref().map(|tls| tls.not_after));
+        own.set_certificate_not_after(self.active.load().tls.as_ref().map(|tls| tls.not_after));
     }
 
     /// Looks again and again, for ever.
-    pub(super) async fn watch(self: Arc<Self>, metrics: Option<Arc<HttpMetrics>>) {
+    pub(crate) async fn watch(self: Arc<Self>, own: Option<Arc<HttpMetrics>>) {
         if self.path.is_none() {
             return;
         }
         loop {
             tokio::time::sleep(LOOK).await;
-            let (security, metrics) = (Arc::clone(&self), metrics.clone());
+            let (web_config, own) = (Arc::clone(&self), own.clone());
             // One that panics is as good as none.
-            let _ = tokio::task::spawn_blocking(move || security.look(metrics.as_deref())).await;
+            let _ = tokio::task::spawn_blocking(move || web_config.poll(own.as_deref())).await;
         }
     }
 
-    fn look(&self, metrics: Option<&HttpMetrics>) {
+    fn poll(&self, own: Option<&HttpMetrics>) {
         match self.stage() {
             Ok(Some(staged)) => {
                 let before = self.active.load();
@@ -166,18 +166,18 @@ impl Security {
                 if staged.plan == before.plan && staged.digest == before.digest {
                     if failed {
                         info!("the web configuration is again the one in force");
-                        self.take(Some(staged), metrics);
+                        self.apply(Some(staged), own);
                     }
                 } else {
                     staged.warn_of_the_end();
-                    self.take(Some(staged), metrics);
+                    self.apply(Some(staged), own);
                     info!("web configuration and certificates taken up");
                 }
             }
             Ok(None) => {}
             Err(problems) => {
                 let reasons = problems.to_string();
-                if self.failed(reasons.clone(), metrics) {
+                if self.failed(reasons.clone(), own) {
                     error!(%reasons, "the web configuration was not taken up, the one before stays");
                 }
             }
@@ -185,49 +185,53 @@ impl Security {
     }
 
     /// Keeps why files could not be taken up; whether that is news.
-    fn failed(&self, reasons: String, metrics: Option<&HttpMetrics>) -> bool {
-        if let Some(metrics) = metrics {
-            metrics.set_web_config_ok(false);
+    fn failed(&self, reasons: String, own: Option<&HttpMetrics>) -> bool {
+        if let Some(own) = own {
+            own.set_web_config_ok(false);
         }
         let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
         fault.replace(reasons.clone()) != Some(reasons)
     }
 
-    /// Ends when a connection that was let in by `trust` would have to be let in anew.
-    pub(super) async fn distrusts(&self, trust: Trust) {
+    /// Ends when a connection that was let in by `client_policy` would have to be let in anew.
+    pub(crate) async fn client_policy_changed(&self, client_policy: ClientPolicy) {
         // It ends with the sender, which is this one's.
-        let _ = self.trust.subscribe().wait_for(|now| *now != trust).await;
+        let _ = self
+            .client_policy
+            .subscribe()
+            .wait_for(|now| *now != client_policy)
+            .await;
     }
 
-    pub(super) fn active(&self) -> Arc<Active> {
+    pub(crate) fn active(&self) -> Arc<EffectiveWebConfig> {
         self.active.load_full()
     }
 
-    pub(super) fn verifier(&self) -> &Arc<Verifier> {
+    pub(crate) fn verifier(&self) -> &Arc<PasswordVerifier> {
         &self.verifier
     }
 }
 
-impl Active {
+impl EffectiveWebConfig {
     /// What new connections are served with; `None` for plain HTTP.
-    pub(super) fn tls(&self) -> Option<Arc<ServerConfig>> {
+    pub(crate) fn tls(&self) -> Option<Arc<ServerConfig>> {
         self.tls.as_ref().map(|tls| Arc::clone(&tls.config))
     }
 
-    pub(super) fn trust(&self) -> Trust {
-        self.trust
+    pub(crate) fn client_policy(&self) -> ClientPolicy {
+        self.client_policy
     }
 
-    pub(super) fn plan(&self) -> &WebPlan {
+    pub(crate) fn plan(&self) -> &WebPlan {
         &self.plan
     }
 
-    pub(super) fn headers(&self) -> &HeaderMap {
+    pub(crate) fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
     /// Whether the rate limit lets a request through now.
-    pub(super) fn allows(&self) -> bool {
+    pub(crate) fn allows(&self) -> bool {
         self.limiter
             .as_ref()
             .is_none_or(|(_, limiter)| limiter.allows())
@@ -249,16 +253,16 @@ impl Active {
 }
 
 /// Reads everything; a rate limit that stays the same goes on from where it is.
-fn read(path: &Path, before: Option<&Active>) -> Result<Active, Problems> {
+fn read(path: &Path, before: Option<&EffectiveWebConfig>) -> Result<EffectiveWebConfig, Problems> {
     let plan = load_web(path)?;
-    let (tls, digest, trust) = match &plan.tls {
+    let (tls, digest, client_policy) = match &plan.tls {
         None => (None, None, None),
         Some(tls) => {
-            let material = Material::read(&plan, tls)?;
+            let material = PemFiles::read(&plan, tls)?;
             (
                 Some(material.build(&plan, tls)?),
                 Some(material.digest()),
-                Some(material.trust(tls)),
+                Some(material.client_policy(tls)),
             )
         }
     };
@@ -266,7 +270,7 @@ fn read(path: &Path, before: Option<&Active>) -> Result<Active, Problems> {
         plan.rate_limit.map(
             |limit| match before.and_then(|before| before.limiter.as_ref()) {
                 Some((same, limiter)) if *same == limit => (limit, Arc::clone(limiter)),
-                _ => (limit, Arc::new(Limiter::new(limit))),
+                _ => (limit, Arc::new(TokenBucket::new(limit))),
             },
         );
     let header = |(name, value): &(&'static str, String)| {
@@ -274,11 +278,11 @@ fn read(path: &Path, before: Option<&Active>) -> Result<Active, Problems> {
         Some((name, HeaderValue::try_from(value).ok()?))
     };
     let headers = plan.headers.iter().filter_map(header).collect();
-    let active = Active {
+    let active = EffectiveWebConfig {
         plan,
         digest,
         tls,
-        trust,
+        client_policy,
         headers,
         limiter,
     };

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::connections::MAX_CONNECTIONS;
+use super::pool::MAX_CONNECTIONS;
 
 /// In connections and time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
-    /// Connections at once. Default [`MAX_CONNECTIONS`].
+pub struct ServerLimits {
+    /// ConnectionPool at once. Default [`MAX_CONNECTIONS`].
     pub connections: usize,
     /// A TLS handshake must be done within this time. Default 10 s.
     pub handshake: Duration,
@@ -20,7 +20,7 @@ pub struct Bounds {
     pub grace: Duration,
 }
 
-impl Default for Bounds {
+impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             connections: MAX_CONNECTIONS,

@@ -17,21 +17,21 @@ use hyper::header::{
 };
 use hyper::{Request, Response, StatusCode};
 
-use super::body::Body;
-use super::response::{self, HTML, JSON, PLAIN};
 use super::route::Page;
-use super::{Exporter, Turns};
 use crate::tracker::recent::RecentFiles;
+use crate::web::body::Body;
+use crate::web::response::{self, HTML, JSON, PLAIN};
+use crate::web::{Exporter, WorkQueue};
 use model::{Account, Chunk, ConnectorView, LastSweep};
 use query::BadParameter;
-pub use query::Probe;
+pub use query::ProbeRequest;
 
 /// Why a probe is not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ProbeRefusal {
+pub enum ProbeError {
     /// No account of this name, or none named where there are several.
     #[error("`account`: names no configured account, or is missing where there are several")]
-    Account,
+    UnknownAccount,
     /// So many wait already that this one is not made.
     #[error("429 too many probes of this account wait already")]
     Busy,
@@ -77,11 +77,11 @@ const WAITING: usize = 16;
 /// Pages at once, however many cores there are.
 const MOST_AT_ONCE: usize = 8;
 
-/// Turns for pages. Half of the cores are left for scrapes.
-pub(super) fn turns() -> Turns {
+/// The queue of pages. Half of the cores are left for scrapes.
+pub(crate) fn turns() -> WorkQueue {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let at_once = (cores / 2).clamp(1, MOST_AT_ONCE);
-    Turns::new(at_once, at_once * WAITING)
+    WorkQueue::new(at_once, at_once * WAITING)
 }
 
 /// The description of the routes below `/api/v1`, and of `/probe`.
@@ -93,18 +93,18 @@ pub(super) async fn answer<B>(
     request: &Request<B>,
     exporter: Arc<dyn Exporter>,
     telemetry_path: &str,
-    turns: &Turns,
+    turns: &WorkQueue,
 ) -> Response<Body> {
     let query = request.uri().query().unwrap_or_default().to_owned();
     match page {
-        Page::Probe => probe(request, &query, exporter).await,
+        Page::ProbeRequest => probe(request, &query, exporter).await,
         Page::OpenApi => finish(response::text(StatusCode::OK, JSON, OPENAPI)),
         Page::Landing | Page::Transfers | Page::TransfersJson | Page::Targets => {
             let telemetry_path = telemetry_path.to_owned();
-            let Some(place) = turns.place() else {
+            let Some(place) = turns.try_enter() else {
                 return busy("429 too many pages wait already");
             };
-            let turn = turns.turn().await;
+            let turn = turns.permit().await;
             // To look through a hundred thousand transfers takes its time.
             let made = tokio::task::spawn_blocking(move || {
                 // Held until it is made, even where the client has gone.
@@ -157,7 +157,7 @@ async fn probe<B>(
     }
     match exporter.probe(probe, wanted, timeout).await {
         Ok(exposition) => finish(response::exposition(&formats, exposition)),
-        Err(refusal @ ProbeRefusal::Account) => {
+        Err(refusal @ ProbeError::UnknownAccount) => {
             let error = BadParameter {
                 parameter: "account".into(),
                 message: refusal.to_string(),
@@ -168,8 +168,8 @@ async fn probe<B>(
                 json::error(&error),
             ))
         }
-        Err(refusal @ ProbeRefusal::Busy) => busy(&refusal.to_string()),
-        Err(refusal @ ProbeRefusal::Exposition) => finish(response::text(
+        Err(refusal @ ProbeError::Busy) => busy(&refusal.to_string()),
+        Err(refusal @ ProbeError::Exposition) => finish(response::text(
             StatusCode::INTERNAL_SERVER_ERROR,
             PLAIN,
             format!("{refusal}\n"),

@@ -2,7 +2,7 @@
 
 /// A request's destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Route {
+pub(crate) enum Route {
     Page(Page),
     Metrics,
     Healthy,
@@ -17,14 +17,14 @@ pub(super) enum Route {
 
 impl Route {
     /// What metrics and logs call it.
-    pub(super) fn handler(self) -> &'static str {
+    pub(crate) fn handler(self) -> &'static str {
         match self {
             Self::Page(Page::Landing) => "landing",
             Self::Page(Page::Transfers) => "transfers",
             Self::Page(Page::TransfersJson) => "transfers_json",
             Self::Page(Page::OpenApi) => "openapi",
             Self::Page(Page::Targets) => "targets",
-            Self::Page(Page::Probe) => "probe",
+            Self::Page(Page::ProbeRequest) => "probe",
             Self::Metrics => "metrics",
             Self::Reload => "reload",
             Self::Healthy => "healthy",
@@ -38,34 +38,34 @@ impl Route {
 
 /// What `pages` answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Page {
+pub(crate) enum Page {
     Landing,
     Transfers,
     TransfersJson,
     Targets,
     OpenApi,
-    Probe,
+    ProbeRequest,
 }
 
 impl Page {
-    pub(super) fn at(path: &str) -> Option<Self> {
+    pub(crate) fn at(path: &str) -> Option<Self> {
         Some(match path {
             "/" => Self::Landing,
             "/transfers" => Self::Transfers,
             "/api/v1/transfers" => Self::TransfersJson,
             "/api/v1/targets" => Self::Targets,
             "/api/v1/openapi.json" => Self::OpenApi,
-            "/probe" => Self::Probe,
+            "/probe" => Self::ProbeRequest,
             _ => return None,
         })
     }
 }
 
 /// Where single transfers are.
-pub(super) const TRANSFERS: &str = "/api/v1/transfers/";
+pub(crate) const TRANSFERS: &str = "/api/v1/transfers/";
 
 /// `method` and `path` to a route. HEAD goes wherever GET goes.
-pub(super) fn route(method: &str, path: &str, telemetry_path: &str) -> Route {
+pub(crate) fn route(method: &str, path: &str, telemetry_path: &str) -> Route {
     let found = match path {
         path if path == telemetry_path => Route::Metrics,
         "/-/healthy" => Route::Healthy,
@@ -105,7 +105,7 @@ mod tests {
             ("/api/v1/transfers", Route::Page(Page::TransfersJson)),
             ("/api/v1/targets", Route::Page(Page::Targets)),
             ("/api/v1/openapi.json", Route::Page(Page::OpenApi)),
-            ("/probe", Route::Page(Page::Probe)),
+            ("/probe", Route::Page(Page::ProbeRequest)),
             ("/metrics", Route::Metrics),
             ("/-/healthy", Route::Healthy),
             ("/-/ready", Route::Ready),

@@ -7,42 +7,48 @@ use hyper::header::{AUTHORIZATION, HOST, HeaderValue, RETRY_AFTER, WWW_AUTHENTIC
 use hyper::{Request, Response, StatusCode};
 use tokio::time::Instant;
 
-use super::auth::Verdict;
+pub(crate) mod access_log;
+pub(crate) mod auth;
+pub(crate) mod rate_limit;
+pub(crate) mod work_queue;
+
+use super::Exporter;
 use super::body::Body;
-use super::connections::Place;
-use super::handlers;
+use super::config_state::{EffectiveWebConfig, WebConfigState};
 use super::response::{PLAIN, text};
-use super::route::{Route, route};
-use super::security::{Active, Security};
-use super::sent::{Record, Sent, method_name};
-use super::{Exporter, Turns};
+use super::routes;
+use super::routes::route::{Route, route};
+use super::server::pool::ConnectionSlot;
 use crate::metrics::self_metrics::{HttpMetrics, RejectReason};
+use access_log::{AccessLogBody, AccessLogRecord, method_name};
+use auth::AuthResult;
+use work_queue::WorkQueue;
 
 /// One way in.
-pub(super) struct Front {
-    pub(super) exporter: Arc<dyn Exporter>,
-    pub(super) telemetry_path: Arc<str>,
-    pub(super) security: Arc<Security>,
-    pub(super) metrics: Option<Arc<HttpMetrics>>,
+pub(crate) struct Middleware {
+    pub(crate) exporter: Arc<dyn Exporter>,
+    pub(crate) telemetry_path: Arc<str>,
+    pub(crate) web_config: Arc<WebConfigState>,
+    pub(crate) own: Option<Arc<HttpMetrics>>,
     /// For pages.
-    pub(super) turns: Turns,
+    pub(crate) turns: WorkQueue,
     /// `/-/healthy` and `/-/ready` are all that is here.
-    pub(super) health_alone: bool,
+    pub(crate) health_alone: bool,
 }
 
-impl Front {
+impl Middleware {
     /// Answers one request.
-    pub(super) async fn answer<B>(
+    pub(crate) async fn answer<B>(
         &self,
         request: Request<B>,
-        place: &Arc<Place>,
+        place: &Arc<ConnectionSlot>,
         peer: SocketAddr,
-    ) -> Response<Sent> {
+    ) -> Response<AccessLogBody> {
         let begun = Instant::now();
         place.touched();
         let method = method_name(request.method());
         let route = self.route(&request);
-        let active = self.security.active();
+        let active = self.web_config.active();
         let mut response = match self.refusal(&request, &active).await {
             Some(refusal) => refusal,
             None if self.health_alone && route == Route::NotFound => text(
@@ -54,7 +60,7 @@ impl Front {
                 // A request that waits for its password to be verified holds no place that others need.
                 let _answering = place.answering();
                 let exporter = Arc::clone(&self.exporter);
-                handlers::answer(
+                routes::answer(
                     with_host(request),
                     exporter,
                     &self.telemetry_path,
@@ -67,23 +73,23 @@ impl Front {
             response.headers_mut().insert(name, value.clone());
         }
         let (handler, status) = (route.handler(), response.status());
-        if let Some(metrics) = &self.metrics {
-            metrics.count_request(handler, status.as_str());
+        if let Some(own) = &self.own {
+            own.count_request(handler, status.as_str());
         }
-        let record = Record {
+        let record = AccessLogRecord {
             method,
             handler,
             status,
             peer,
             begun,
         };
-        response.map(|body| Sent::new(body, place.sending(), record))
+        response.map(|body| AccessLogBody::new(body, place.sending(), record))
     }
 
     /// Counts a client that is not served.
-    pub(super) fn count(&self, reason: RejectReason) {
-        if let Some(metrics) = &self.metrics {
-            metrics.count_rejected(reason);
+    pub(crate) fn count(&self, reason: RejectReason) {
+        if let Some(own) = &self.own {
+            own.count_rejected(reason);
         }
     }
 
@@ -95,7 +101,11 @@ impl Front {
         route(request.method().as_str(), path, &self.telemetry_path)
     }
 
-    async fn refusal<B>(&self, request: &Request<B>, active: &Active) -> Option<Response<Body>> {
+    async fn refusal<B>(
+        &self,
+        request: &Request<B>,
+        active: &EffectiveWebConfig,
+    ) -> Option<Response<Body>> {
         let again = |mut response: Response<Body>| {
             response
                 .headers_mut()
@@ -115,13 +125,13 @@ impl Front {
             return None;
         }
         match self
-            .security
+            .web_config
             .verifier()
             .verify(users, request.headers().get(AUTHORIZATION))
             .await
         {
-            Verdict::Granted => None,
-            Verdict::Refused => {
+            AuthResult::Granted => None,
+            AuthResult::Refused => {
                 self.count(RejectReason::Unauthorized);
                 let mut response = text(StatusCode::UNAUTHORIZED, PLAIN, "401 unauthorized\n");
                 let challenge = HeaderValue::from_static(
@@ -130,7 +140,7 @@ impl Front {
                 response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
                 Some(response)
             }
-            Verdict::Busy => {
+            AuthResult::Busy => {
                 self.count(RejectReason::Busy);
                 let body = "429 too many passwords wait to be verified\n";
                 Some(again(text(StatusCode::TOO_MANY_REQUESTS, PLAIN, body)))
