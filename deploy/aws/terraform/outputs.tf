@@ -1,24 +1,24 @@
 output "role_arn" {
-  description = "For the service account's annotation `eks.amazonaws.com/role-arn`, or the exporter's `assume_role.role_arn`."
+  description = "Value of the ServiceAccount annotation `eks.amazonaws.com/role-arn`, or of `assume_role.role_arn` of the exporter."
   value       = aws_iam_role.exporter.arn
 }
 
 output "role_name" {
-  description = "The role's name."
+  description = "Name of the role."
   value       = aws_iam_role.exporter.name
 }
 
 output "policy" {
-  description = "What the role may do, as JSON."
+  description = "Policy of the role, as JSON."
   value       = module.documents.policy
 }
 
 output "trust_policy" {
-  description = "Who may take the role, as JSON."
+  description = "Trust policy of the role, as JSON."
   value       = module.documents.trust_policy
 }
 
 output "connector_arns" {
-  description = "ARNs of the connectors that can be read."
+  description = "ARNs of the connectors that the role can read."
   value       = module.documents.connector_arns
 }

@@ -1,19 +1,19 @@
-# ./documents checks the values.
+# ./documents validates the values.
 
 variable "name" {
-  description = "The role's name."
+  description = "Name of the role."
   type        = string
   default     = "aws-transfer-exporter"
 }
 
 variable "path" {
-  description = "The role's path."
+  description = "Path of the role."
   type        = string
   default     = "/"
 }
 
 variable "permissions_boundary" {
-  description = "ARN of a policy that bounds the role."
+  description = "ARN of the permissions boundary of the role."
   type        = string
   default     = null
 }
@@ -25,7 +25,7 @@ variable "tags" {
 }
 
 variable "connector_arns" {
-  description = "ARNs of the connectors to read. This, or `connector_ids` with `account_id` and `region`, or both."
+  description = "ARNs of the connectors to read. Alternatively, or additionally, set `connector_ids` with `account_id` and `region`."
   type        = list(string)
   default     = []
 }
@@ -61,7 +61,7 @@ variable "assume_role_arns" {
 }
 
 variable "irsa" {
-  description = "The Kubernetes service account that may take the role, and its cluster's OIDC provider."
+  description = "Kubernetes service account that may assume the role, and the OIDC provider of its cluster."
   type = object({
     oidc_provider_arn = string
     namespace         = string
@@ -71,7 +71,7 @@ variable "irsa" {
 }
 
 variable "cross_account" {
-  description = "Principals of other accounts that may take the role, and the external id that they have to name."
+  description = "Principals of other accounts that may assume the role, and the external id that they must send."
   type = object({
     principal_arns = list(string)
     external_id    = string

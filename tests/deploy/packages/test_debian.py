@@ -102,7 +102,7 @@ def test_lintian_has_no_error_that_is_not_known(package):
 def test_the_whole_life_in_a_booted_debian(machine, simulator):
     # Installed: nothing runs, and it is said what to do.
     installed = machine.run("dpkg", "--install", "/package.deb")
-    assert "name the transfers to watch in" in installed.stdout
+    assert "list the transfers to monitor in" in installed.stdout
     assert machine.run("systemctl", "is-enabled", UNIT, check=False).stdout.strip() == "disabled"
     assert machine.show(UNIT, "ActiveState")["ActiveState"] == "inactive"
     assert machine.run("getent", "passwd", "aws-transfer-exporter").stdout.endswith(":/nonexistent:/usr/sbin/nologin\n")

@@ -34,7 +34,7 @@ module "documents" {
 
 resource "aws_cloudwatch_event_rule" "connectors" {
   name          = var.name
-  description   = "What became of the files of AWS Transfer Family SFTP connectors"
+  description   = "Results of file transfers of AWS Transfer Family SFTP connectors"
   event_pattern = module.documents.event_pattern
   tags          = var.tags
 }
@@ -43,12 +43,12 @@ resource "aws_cloudwatch_event_rule" "cloudtrail" {
   count = var.cloudtrail_rule ? 1 : 0
 
   name          = "${var.name}-cloudtrail"
-  description   = "Started file transfers of AWS Transfer Family connectors, as CloudTrail tells them"
+  description   = "Started file transfers of AWS Transfer Family connectors, from CloudTrail"
   event_pattern = module.documents.cloudtrail_event_pattern
   tags          = var.tags
 }
 
-# The queue's policy lets a rule send. A target must name no role for a queue.
+# The policy of the queue allows the rules to send. A target that is a queue must not have a role.
 resource "aws_cloudwatch_event_target" "connectors" {
   for_each = local.queue_names
 
@@ -77,7 +77,7 @@ resource "aws_sqs_queue" "events" {
   for_each = local.queue_names
 
   name                       = each.key
-  message_retention_seconds  = 1209600 # 14 days, the longest
+  message_retention_seconds  = 1209600 # 14 days, the maximum
   receive_wait_time_seconds  = 20
   visibility_timeout_seconds = var.visibility_timeout_seconds
   redrive_policy             = module.documents.redrive_policies[each.key]
@@ -120,7 +120,7 @@ resource "aws_sqs_queue_redrive_allow_policy" "dead_letters" {
 resource "aws_kms_key" "queues" {
   count = var.create_kms_key ? 1 : 0
 
-  description         = "Queues of transfer events: ${var.name}"
+  description         = "Queues for transfer events: ${var.name}"
   enable_key_rotation = true
   policy              = module.documents.key_policy
   tags                = var.tags
@@ -130,7 +130,7 @@ resource "aws_cloudwatch_metric_alarm" "oldest_message" {
   for_each = local.queue_names
 
   alarm_name          = "${each.key}-oldest-message"
-  alarm_description   = "Nobody takes the transfer events out of the queue: is the exporter running, and may it receive and delete?"
+  alarm_description   = "Transfer events are not received: check that the exporter is running and may receive and delete messages."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateAgeOfOldestMessage"
   dimensions          = { QueueName = aws_sqs_queue.events[each.key].name }
@@ -149,7 +149,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   for_each = local.queue_names
 
   alarm_name          = "${each.key}-dead-letters"
-  alarm_description   = "Messages that the exporter did not understand, or that EventBridge could not deliver."
+  alarm_description   = "Messages that the exporter could not parse or EventBridge could not deliver."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
   dimensions          = { QueueName = aws_sqs_queue.dead_letters[each.key].name }

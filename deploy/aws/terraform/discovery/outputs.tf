@@ -1,15 +1,15 @@
 output "queue_urls" {
-  description = "For `discovery.events[].queue_url`, by the names of the queues."
+  description = "Values of `discovery.events[].queue_url`, by queue name."
   value       = { for name, queue in aws_sqs_queue.events : name => queue.url }
 }
 
 output "queue_arns" {
-  description = "ARNs of the queues by their names."
+  description = "ARNs of the queues, by queue name."
   value       = { for name, queue in aws_sqs_queue.events : name => queue.arn }
 }
 
 output "dead_letter_queue_urls" {
-  description = "URLs of the dead-letter queues by the names of their queues."
+  description = "URLs of the dead-letter queues, by queue name."
   value       = { for name, queue in aws_sqs_queue.dead_letters : name => queue.url }
 }
 
@@ -19,26 +19,26 @@ output "rule_arns" {
 }
 
 output "policy" {
-  description = "What the exporter needs on top of its role's policy, as JSON."
+  description = "Additional policy of the exporter, as JSON."
   value       = module.documents.policy
 }
 
 output "sender_policy" {
-  description = "What whoever sends messages of their own needs, as JSON."
+  description = "Policy of principals that send messages, as JSON."
   value       = module.documents.sender_policy
 }
 
 output "key_policy" {
-  description = "A policy for a key in KMS, as JSON."
+  description = "Policy of a KMS key, as JSON."
   value       = module.documents.key_policy
 }
 
 output "kms_key_arn" {
-  description = "ARN of the key in KMS; null where SQS encrypts with its own."
+  description = "ARN of the KMS key; null with SSE-SQS."
   value       = local.kms_key_arn
 
   precondition {
     condition     = !(var.create_kms_key && var.kms_key_arn != null)
-    error_message = "Give `create_kms_key` or `kms_key_arn`, not both."
+    error_message = "Set `create_kms_key` or `kms_key_arn`, not both."
   }
 }

@@ -1,7 +1,7 @@
-# ./documents checks the values that are handed on to it.
+# ./documents validates the values that are passed to it.
 
 variable "name" {
-  description = "Name of the rule and of the exporter's policy; the rule for CloudTrail has `-cloudtrail` behind it."
+  description = "Name of the rule and of the policy; the rule for CloudTrail has the suffix `-cloudtrail`."
   type        = string
   default     = "transfer-events"
 
@@ -12,7 +12,7 @@ variable "name" {
 }
 
 variable "queue_names" {
-  description = "Names of the queues, one for each exporter that is to know every transfer; `-dlq` behind one is its dead-letter queue."
+  description = "Names of the queues, one per exporter that tracks all transfers; dead-letter queues have the suffix `-dlq`."
   type        = list(string)
   default     = ["transfer-events"]
 
@@ -26,55 +26,55 @@ variable "queue_names" {
 }
 
 variable "role_names" {
-  description = "Names of the exporter's roles, which get the policy."
+  description = "Names of the roles of the exporter, to which the policy is attached."
   type        = list(string)
   default     = []
 }
 
 variable "files_only" {
-  description = "Only the four detail types that carry a transfer id."
+  description = "Limits events to the four detail types with a transfer id."
   type        = bool
   default     = false
 }
 
 variable "cloudtrail_rule" {
-  description = "Also a rule for StartFileTransfer; needs a trail that logs management write events."
+  description = "Adds a rule for StartFileTransfer; requires a trail that logs management write events."
   type        = bool
   default     = false
 }
 
 variable "look_up_cloudtrail" {
-  description = "Whether the exporter looks up started transfers in CloudTrail (`discovery.cloudtrail`)."
+  description = "Allows `discovery.cloudtrail`."
   type        = bool
   default     = false
 }
 
 variable "list_connectors" {
-  description = "Whether the exporter lists the connectors (`discovery.connectors`)."
+  description = "Allows `discovery.connectors`."
   type        = bool
   default     = false
 }
 
 variable "connector_arns" {
-  description = "ARNs of the connectors to read. None: every connector of the account and Region."
+  description = "ARNs of the connectors to read; all connectors of the account and Region if empty."
   type        = list(string)
   default     = []
 }
 
 variable "sender_arns" {
-  description = "Principals that may send messages of their own to the queues. Needed for other accounts."
+  description = "Principals that may send messages to the queues. Required for other accounts."
   type        = list(string)
   default     = []
 }
 
 variable "max_receive_count" {
-  description = "How often a message is received before it goes to the dead-letter queue."
+  description = "Number of receives before a message moves to the dead-letter queue."
   type        = number
   default     = 5
 }
 
 variable "visibility_timeout_seconds" {
-  description = "How long a received message is hidden before it is received again."
+  description = "Seconds before a received message that was not deleted is received again."
   type        = number
   default     = 60
 
@@ -85,25 +85,25 @@ variable "visibility_timeout_seconds" {
 }
 
 variable "create_kms_key" {
-  description = "A key in KMS for the queues. Without, SQS encrypts with a key of its own (SSE-SQS)."
+  description = "Creates a KMS key for the queues. Otherwise SQS encrypts with SSE-SQS."
   type        = bool
   default     = false
 }
 
 variable "kms_key_arn" {
-  description = "ARN of a key in KMS that there is. Its policy needs what the output `key_policy` has for EventBridge."
+  description = "ARN of an existing KMS key. Its policy must include the statement `EventBridge` of the output `key_policy`."
   type        = string
   default     = null
 }
 
 variable "oldest_message_seconds" {
-  description = "Age of the oldest message above which the alarm goes off."
+  description = "Age of the oldest message, in seconds, that triggers the alarm."
   type        = number
   default     = 900
 }
 
 variable "alarm_actions" {
-  description = "ARNs of what the alarms tell, for example SNS topics."
+  description = "ARNs that the alarms notify, for example SNS topics."
   type        = list(string)
   default     = []
 }

@@ -1,4 +1,4 @@
-# The policy documents as text. No provider is needed here, so `terraform plan` in this folder works without AWS.
+# The policy documents as JSON. No provider is required, so `terraform plan` works here without AWS credentials.
 
 terraform {
   required_version = ">= 1.5"
@@ -25,7 +25,7 @@ locals {
     Resource = sort(distinct(var.assume_role_arns))
   }]
 
-  # What IAM calls the provider in conditions: its ARN after `oidc-provider/`.
+  # Name of the provider in IAM conditions: its ARN after `oidc-provider/`.
   issuer = var.irsa == null ? "" : split(":oidc-provider/", var.irsa.oidc_provider_arn)[1]
 
   irsa_statements = var.irsa == null ? [] : [{

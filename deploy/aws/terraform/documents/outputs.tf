@@ -1,5 +1,5 @@
 output "policy" {
-  description = "What the role may do, as JSON."
+  description = "Policy of the role, as JSON."
   value = jsonencode({
     Version   = "2012-10-17"
     Statement = concat(local.read_statements, local.assume_statements)
@@ -7,16 +7,16 @@ output "policy" {
 
   precondition {
     condition     = length(local.read_statements) + length(local.assume_statements) > 0
-    error_message = "Give `connector_arns`, or `connector_ids` with `account_id` and `region`, or `assume_role_arns`."
+    error_message = "Set `connector_arns`, or `connector_ids` with `account_id` and `region`, or `assume_role_arns`."
   }
   precondition {
     condition     = length(var.connector_ids) == 0 || (var.account_id != null && var.region != null)
-    error_message = "`connector_ids` needs `account_id` and `region`."
+    error_message = "`connector_ids` requires `account_id` and `region`."
   }
 }
 
 output "trust_policy" {
-  description = "Who may take the role, as JSON."
+  description = "Trust policy of the role, as JSON."
   value = jsonencode({
     Version   = "2012-10-17"
     Statement = concat(local.irsa_statements, local.cross_account_statements)
@@ -24,11 +24,11 @@ output "trust_policy" {
 
   precondition {
     condition     = var.irsa != null || var.cross_account != null
-    error_message = "Give `irsa`, `cross_account`, or both: nobody could take the role."
+    error_message = "Set `irsa`, `cross_account`, or both: no principal could assume the role."
   }
 }
 
 output "connector_arns" {
-  description = "ARNs of the connectors that can be read."
+  description = "ARNs of the connectors that the role can read."
   value       = local.connector_arns
 }

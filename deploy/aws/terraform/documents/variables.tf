@@ -8,7 +8,7 @@ variable "connector_arns" {
       for arn in var.connector_arns :
       can(regex("^arn:aws[a-z-]*:transfer:[a-z0-9-]+:[0-9]{12}:connector/c-[0-9a-f]{17}$", arn))
     ])
-    error_message = "A connector's ARN is `arn:aws:transfer:REGION:ACCOUNT:connector/c-` and 17 of `0-9a-f`; no wildcards."
+    error_message = "A connector ARN is `arn:aws:transfer:REGION:ACCOUNT:connector/c-` and 17 of `0-9a-f`; no wildcards."
   }
 }
 
@@ -19,7 +19,7 @@ variable "connector_ids" {
 
   validation {
     condition     = alltrue([for id in var.connector_ids : can(regex("^c-[0-9a-f]{17}$", id))])
-    error_message = "A connector's id is `c-` and 17 of `0-9a-f`."
+    error_message = "A connector id is `c-` and 17 of `0-9a-f`."
   }
 }
 
@@ -30,7 +30,7 @@ variable "account_id" {
 
   validation {
     condition     = var.account_id == null || can(regex("^[0-9]{12}$", var.account_id))
-    error_message = "An account's id has 12 digits."
+    error_message = "An account id has 12 digits."
   }
 }
 
@@ -41,7 +41,7 @@ variable "region" {
 
   validation {
     condition     = var.region == null || can(regex("^[a-z]{2}[a-z-]*-[0-9]+$", var.region))
-    error_message = "A Region's code looks like `eu-central-1`."
+    error_message = "A Region is a code such as `eu-central-1`."
   }
 }
 
@@ -63,12 +63,12 @@ variable "assume_role_arns" {
 
   validation {
     condition     = alltrue([for arn in var.assume_role_arns : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/[0-9A-Za-z_+=,.@/-]+$", arn))])
-    error_message = "A role's ARN is `arn:aws:iam::ACCOUNT:role/NAME`; no wildcards."
+    error_message = "A role ARN is `arn:aws:iam::ACCOUNT:role/NAME`; no wildcards."
   }
 }
 
 variable "irsa" {
-  description = "The Kubernetes service account that may take the role, and its cluster's OIDC provider."
+  description = "Kubernetes service account that may assume the role, and the OIDC provider of its cluster."
   type = object({
     oidc_provider_arn = string
     namespace         = string
@@ -87,12 +87,12 @@ variable "irsa" {
       "^[a-z0-9]([a-z0-9-]*[a-z0-9])?:[a-z0-9]([a-z0-9.-]*[a-z0-9])?$",
       "${var.irsa.namespace}:${var.irsa.service_account}"
     ))
-    error_message = "`irsa.namespace` and `irsa.service_account` are names as Kubernetes has them; no wildcards."
+    error_message = "`irsa.namespace` and `irsa.service_account` are Kubernetes names; no wildcards."
   }
 }
 
 variable "cross_account" {
-  description = "Principals of other accounts that may take the role, and the external id that they have to name."
+  description = "Principals of other accounts that may assume the role, and the external id that they must send."
   type = object({
     principal_arns = list(string)
     external_id    = string

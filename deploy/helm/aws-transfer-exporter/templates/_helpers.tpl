@@ -2,7 +2,7 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{- /* The objects' name, at most 63 characters: a label's value and a Service's name may have no more. */}}
+{{- /* Name of the objects. Values of labels and names of Services are limited to 63 characters. */}}
 {{- define "aws-transfer-exporter.fullname" -}}
 {{- if .Values.fullnameOverride }}
 {{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
@@ -16,22 +16,22 @@
 {{- end }}
 {{- end }}
 
-{{- /* "true" if the pods have names and places that stay. */}}
+{{- /* "true" if the workload is a StatefulSet. */}}
 {{- define "aws-transfer-exporter.stateful" -}}
 {{- if or .Values.sharding.enabled .Values.storage.enabled }}true{{ end }}
 {{- end }}
 
-{{- /* Pods of the StatefulSet. */}}
+{{- /* Number of pods of the StatefulSet. */}}
 {{- define "aws-transfer-exporter.pods" -}}
 {{- ternary .Values.sharding.shards .Values.replicas .Values.sharding.enabled }}
 {{- end }}
 
-{{- /* At most 52 characters: Kubernetes adds a hash of ten to a StatefulSet's name, and makes a label of it. */}}
+{{- /* Name of the StatefulSet, at most 52 characters: Kubernetes appends a hash of ten and uses the result as a label. */}}
 {{- define "aws-transfer-exporter.statefulName" -}}
 {{- include "aws-transfer-exporter.fullname" . | trunc 52 | trimSuffix "-" }}
 {{- end }}
 
-{{- /* With shards another name: a Service with an address cannot be made one without. */}}
+{{- /* Name of the Service. Headless Services need another name, since clusterIP of a Service is immutable. */}}
 {{- define "aws-transfer-exporter.serviceName" -}}
 {{- if .Values.sharding.enabled }}
 {{- printf "%s-headless" (include "aws-transfer-exporter.fullname" . | trunc 54 | trimSuffix "-") }}
@@ -40,7 +40,7 @@
 {{- end }}
 {{- end }}
 
-{{- /* Of a pod, for kubectl. */}}
+{{- /* Workload, as an argument for kubectl. */}}
 {{- define "aws-transfer-exporter.workload" -}}
 {{- if include "aws-transfer-exporter.stateful" . }}
 {{- printf "statefulset/%s" (include "aws-transfer-exporter.statefulName" .) }}
@@ -58,7 +58,7 @@ app.kubernetes.io/name: {{ include "aws-transfer-exporter.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{- /* The chart's own labels win over commonLabels: selectors rely on them. */}}
+{{- /* Labels of the chart take precedence over commonLabels: selectors rely on them. */}}
 {{- define "aws-transfer-exporter.labels" -}}
 {{- $own := include "aws-transfer-exporter.selectorLabels" . | fromYaml }}
 {{- $_ := set $own "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") }}
@@ -89,12 +89,12 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 {{- end }}
 
-{{- /* "true" if the chart itself holds the configuration. */}}
+{{- /* "true" if the chart renders the configuration. */}}
 {{- define "aws-transfer-exporter.ownsConfig" -}}
 {{- if not (or .Values.demo .Values.existingConfigMap .Values.existingSecret) }}true{{ end }}
 {{- end }}
 
-{{- /* "true" if the server has TLS, users or other things of a web configuration. */}}
+{{- /* "true" if there is a web configuration. */}}
 {{- define "aws-transfer-exporter.secured" -}}
 {{- if or .Values.web.config .Values.web.existingSecret }}true{{ end }}
 {{- end }}
@@ -103,7 +103,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- default (printf "%s-web" (include "aws-transfer-exporter.fullname" . | trunc 59 | trimSuffix "-")) .Values.web.existingSecret }}
 {{- end }}
 
-{{- /* A probe; with a web configuration it asks the port that wants neither. Takes (list context probe). */}}
+{{- /* A probe, on the port `health` if there is a web configuration. Takes (list context probe). */}}
 {{- define "aws-transfer-exporter.probe" -}}
 {{- $probe := deepCopy (index . 1) }}
 {{- if and (include "aws-transfer-exporter.secured" (index . 0)) $probe.httpGet }}
@@ -114,22 +114,22 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- toYaml $probe }}
 {{- end }}
 
-{{- /* Values that the schema lets through and that cannot work. */}}
+{{- /* Rejects values that the schema accepts but that cannot work. */}}
 {{- define "aws-transfer-exporter.validate" -}}
 {{- if and .Values.web.config .Values.web.existingSecret }}
-{{- fail "`web.config` and `web.existingSecret` are both set: one of them holds the web configuration" }}
+{{- fail "`web.config` and `web.existingSecret` are both set: set only one of them" }}
 {{- end }}
 {{- if and (include "aws-transfer-exporter.secured" .) (eq (int .Values.web.healthPort) (int .Values.containerPort)) }}
-{{- fail "`web.healthPort` is `containerPort`: the probes need a port of their own" }}
+{{- fail "`web.healthPort` is `containerPort`: the probes need a separate port" }}
 {{- end }}
 {{- if and .Values.web.tlsSecret (not (include "aws-transfer-exporter.secured" .)) }}
-{{- fail "`web.tlsSecret` without `web.config` or `web.existingSecret`: `tls_server_config` has to name its files" }}
+{{- fail "`web.tlsSecret` without `web.config` or `web.existingSecret`: reference its files in `tls_server_config`" }}
 {{- end }}
 {{- if and .Values.existingConfigMap .Values.existingSecret }}
-{{- fail "`existingConfigMap` and `existingSecret` are both set: one of them holds the configuration" }}
+{{- fail "`existingConfigMap` and `existingSecret` are both set: set only one of them" }}
 {{- end }}
 {{- if and .Values.config (or .Values.existingConfigMap .Values.existingSecret) }}
-{{- fail "`config` is set together with `existingConfigMap` or `existingSecret`: one of them holds the configuration" }}
+{{- fail "`config` is set together with `existingConfigMap` or `existingSecret`: set only one of them" }}
 {{- end }}
 {{- if and (include "aws-transfer-exporter.ownsConfig" .) (not .Values.config.transfers) (not .Values.config.discovery) }}
 {{- fail "no configuration: set `config.transfers`, `config.discovery`, `existingConfigMap`, `existingSecret` or `demo: true`" }}
@@ -137,27 +137,27 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- if and (include "aws-transfer-exporter.ownsConfig" .) (gt (int (include "aws-transfer-exporter.pods" .)) 1) }}
 {{- range $index, $queue := (default dict .Values.config.discovery).events }}
 {{- if not (contains "${" $queue.queue_url) }}
-{{- fail (printf "`config.discovery.events[%d].queue_url` is one queue for several pods, and each would get a part of its messages: give each pod a queue of its own, with `${NAME}` in the URL" $index) }}
+{{- fail (printf "`config.discovery.events[%d].queue_url` is one queue for several pods, each of which would receive a part of its messages: use one queue per pod, with `${NAME}` in the URL" $index) }}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- if .Values.storage.enabled }}
 {{- if .Values.demo }}
-{{- fail "`storage` is set together with `demo`, which keeps nothing" }}
+{{- fail "`storage` is set together with `demo`, which has no state" }}
 {{- end }}
 {{- if and .Values.storage.existingClaim (gt (int (include "aws-transfer-exporter.pods" .)) 1) }}
-{{- fail "`storage.existingClaim` is set together with several pods: each needs a volume of its own" }}
+{{- fail "`storage.existingClaim` is set together with several pods: each needs its own volume" }}
 {{- end }}
 {{- end }}
 {{- if .Values.sharding.enabled }}
 {{- if .Values.demo }}
-{{- fail "`sharding` is set together with `demo`, which is one pod" }}
+{{- fail "`sharding` is set together with `demo`, which runs a single pod" }}
 {{- end }}
 {{- if ne (int .Values.replicas) 1 }}
-{{- fail "`replicas` is set together with `sharding`: there is one pod for each of `sharding.shards`; for two of each, install a second release" }}
+{{- fail "`replicas` is set together with `sharding`, which runs one pod per shard: install a second release for replicas" }}
 {{- end }}
 {{- if ne .Values.service.type "ClusterIP" }}
-{{- fail (printf "`service.type` is %s together with `sharding`: a Service that picks a pod would show one shard's part" .Values.service.type) }}
+{{- fail (printf "`service.type` is %s together with `sharding`: such a Service would return the metrics of a random shard" .Values.service.type) }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -1,4 +1,4 @@
-{{- /* The pod, of the Deployment or the StatefulSet. */}}
+{{- /* Pod template of the Deployment or StatefulSet. */}}
 {{- define "aws-transfer-exporter.pod" -}}
 metadata:
   labels:

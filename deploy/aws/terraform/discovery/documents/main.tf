@@ -1,11 +1,11 @@
-# The documents as text. No provider is needed here, so `terraform plan` in this folder works without AWS.
+# The documents as JSON. No provider is required, so `terraform plan` works here without AWS credentials.
 
 terraform {
   required_version = ">= 1.5"
 }
 
 locals {
-  # Each operation of a connector ends with one of two events. None tells of a start.
+  # Each operation of a connector ends with one of two events. There is no event for the start.
   file_operations  = ["File Send", "File Retrieve"]
   other_operations = ["Directory Listing", "Remote Move", "Remote Delete"]
   operations       = var.files_only ? local.file_operations : concat(local.file_operations, local.other_operations)
@@ -23,7 +23,7 @@ locals {
   every_connector = ["arn:${local.partition}:transfer:${local.region}:${local.account}:connector/*"]
   connector_arns  = length(var.connector_arns) == 0 ? local.every_connector : sort(distinct(var.connector_arns))
 
-  # The same for a queue and for the dead-letter queue, to which EventBridge sends what it cannot deliver.
+  # The same for queues and dead-letter queues, since EventBridge sends undeliverable events to the latter.
   event_statements = {
     for arn in concat(values(var.queue_arns), values(var.dead_letter_queue_arns)) : arn => [
       {
@@ -72,7 +72,7 @@ locals {
     Condition = local.via_sqs
   }]
 
-  # LookupEvents and ListConnectors know no resource.
+  # LookupEvents and ListConnectors do not support resources.
   cloudtrail_statements = !var.look_up_cloudtrail ? [] : [{
     Sid      = "LookUpStartedTransfers"
     Effect   = "Allow"

@@ -1,23 +1,23 @@
 output "event_pattern" {
-  description = "What the rule for the connectors' events lets through, as JSON."
+  description = "Event pattern of the rule for connector events, as JSON."
   value       = jsonencode({ source = ["aws.transfer"], "detail-type" = local.detail_types })
 }
 
 output "cloudtrail_event_pattern" {
-  description = "What the rule for StartFileTransfer as CloudTrail tells it lets through, as JSON."
+  description = "Event pattern of the rule for StartFileTransfer, as JSON."
   value = jsonencode({
     source        = ["aws.transfer"]
     "detail-type" = ["AWS API Call via CloudTrail"]
     detail = {
       eventSource = ["transfer.amazonaws.com"]
       eventName   = ["StartFileTransfer"]
-      errorCode   = [{ exists = false }] # a refused call started nothing
+      errorCode   = [{ exists = false }] # rejected calls start no transfer
     }
   })
 }
 
 output "queue_policies" {
-  description = "Who may send to each queue, as JSON, by its name."
+  description = "Queue policies, as JSON, by queue name."
   value = {
     for name, arn in var.queue_arns :
     name => jsonencode({ Version = "2012-10-17", Statement = concat(local.event_statements[arn], local.sender_statements[arn]) })
@@ -25,7 +25,7 @@ output "queue_policies" {
 }
 
 output "dead_letter_queue_policies" {
-  description = "Who may send to each dead-letter queue, as JSON, by the name of its queue."
+  description = "Policies of the dead-letter queues, as JSON, by queue name."
   value = {
     for name, arn in var.dead_letter_queue_arns :
     name => jsonencode({ Version = "2012-10-17", Statement = local.event_statements[arn] })
@@ -33,7 +33,7 @@ output "dead_letter_queue_policies" {
 }
 
 output "redrive_policies" {
-  description = "When a message goes to which dead-letter queue, as JSON, by the name of the queue."
+  description = "Redrive policies, as JSON, by queue name."
   value = {
     for name, arn in var.dead_letter_queue_arns :
     name => jsonencode({ deadLetterTargetArn = arn, maxReceiveCount = var.max_receive_count })
@@ -41,7 +41,7 @@ output "redrive_policies" {
 }
 
 output "redrive_allow_policies" {
-  description = "For which queue each dead-letter queue is, as JSON, by the name of the queue."
+  description = "Redrive allow policies of the dead-letter queues, as JSON, by queue name."
   value = {
     for name, arn in var.queue_arns :
     name => jsonencode({ redrivePermission = "byQueue", sourceQueueArns = [arn] })
@@ -49,7 +49,7 @@ output "redrive_allow_policies" {
 }
 
 output "key_policy" {
-  description = "A policy for the key in KMS, as JSON: the account's IAM decides, and EventBridge may use it."
+  description = "Policy of the KMS key, as JSON: delegates to IAM, and allows EventBridge to use the key."
   value = jsonencode({
     Version = "2012-10-17"
     Statement = [
@@ -60,8 +60,8 @@ output "key_policy" {
         Action    = "kms:*"
         Resource  = "*"
       },
-      # No condition on the source: it is not documented for EventBridge's use of a queue's key, and for a topic's it is
-      # documented as not supported. The queue's policy has it.
+      # No condition on the source: AWS does not document it for keys of queues, and documents it as unsupported for keys of
+      # topics. The policy of the queue has the condition.
       {
         Sid       = "EventBridge"
         Effect    = "Allow"
@@ -74,7 +74,7 @@ output "key_policy" {
 }
 
 output "policy" {
-  description = "What the exporter needs on top of its role's policy, as JSON."
+  description = "Additional policy of the exporter, as JSON."
   value = jsonencode({
     Version = "2012-10-17"
     Statement = concat(
@@ -84,6 +84,6 @@ output "policy" {
 }
 
 output "sender_policy" {
-  description = "What whoever sends messages of their own needs, as JSON."
+  description = "Policy of principals that send messages, as JSON."
   value       = jsonencode({ Version = "2012-10-17", Statement = concat(local.send_statements, local.encrypt_statements) })
 }

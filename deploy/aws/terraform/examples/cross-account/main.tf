@@ -1,4 +1,4 @@
-# Applied in the account of the connectors. The exporter runs in another one, 210987654321.
+# Apply in the account of the connectors. The exporter runs in account 210987654321.
 
 terraform {
   required_version = ">= 1.5"
@@ -16,7 +16,7 @@ provider "aws" {
 }
 
 variable "external_id" {
-  description = "A value that nobody else names, for example from `uuidgen`."
+  description = "A unique value, for example from `uuidgen`."
   type        = string
 }
 

@@ -1,4 +1,4 @@
-# The exporter runs on EKS, in the account of the connectors, and learns of their transfers by itself.
+# The exporter runs on EKS in the account of the connectors and discovers their transfers.
 
 terraform {
   required_version = ">= 1.5"
@@ -33,7 +33,7 @@ module "discovery" {
 
   role_names         = [module.exporter_role.role_name]
   connector_arns     = module.exporter_role.connector_arns
-  cloudtrail_rule    = true # there is a trail that logs management write events
+  cloudtrail_rule    = true # requires a trail that logs management write events
   look_up_cloudtrail = true
   list_connectors    = true
 }

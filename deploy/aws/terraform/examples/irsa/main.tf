@@ -1,4 +1,4 @@
-# The exporter runs on EKS, in the account of the connectors.
+# The exporter runs on EKS in the account of the connectors.
 
 terraform {
   required_version = ">= 1.5"

@@ -1,5 +1,5 @@
-# The exporter runs on EKS in one account and reads connectors of two others, in each of which examples/cross-account
-# has made the role `transfer-read`.
+# The exporter runs on EKS in one account and reads connectors of two others, in each of which examples/cross-account has
+# created the role `transfer-read`.
 
 terraform {
   required_version = ">= 1.5"
