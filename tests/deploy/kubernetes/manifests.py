@@ -1,5 +1,5 @@
-"""What the tests of the manifests share: rendering, the schemas of Kubernetes and of the Prometheus operator, and the
-exporter's own judgement."""
+"""Shared code of the manifest tests: rendering, the schemas of Kubernetes and of the Prometheus operator, and running the
+exporter."""
 
 import atexit
 import base64
@@ -27,7 +27,7 @@ KUSTOMIZE = ROOT / "deploy/kustomize"
 VALUE_SETS = sorted((CHART / "ci").glob("*-values.yaml"))
 RELEASE = "aws-transfer-exporter"
 NAMESPACE = "monitoring"
-# The oldest that the chart allows, and the newest whose schemas are at hand.
+# The oldest supported version, and the newest whose schemas kubernetes-validate has.
 KUBERNETES_VERSIONS = ["1.25", "1.37"]
 
 
@@ -35,7 +35,7 @@ KUBERNETES_VERSIONS = ["1.25", "1.37"]
 
 def tools():
     folder = os.environ.get("TOOLS_BIN")
-    assert folder, "TOOLS_BIN is not set: run `tests/deploy/kubernetes/install DIR`, and name DIR/bin in TOOLS_BIN"
+    assert folder, "TOOLS_BIN is not set: run `tests/deploy/kubernetes/install DIR` and set it to DIR/bin"
     return pathlib.Path(folder)
 
 
@@ -47,20 +47,20 @@ def tool(name):
 
 def exporter():
     path = os.environ.get("EXPORTER")
-    assert path and os.access(path, os.X_OK), "EXPORTER does not name the program: build it and name its path"
+    assert path and os.access(path, os.X_OK), "EXPORTER is not set to an executable: build the exporter and set its path"
     return path
 
 
 @functools.cache
 def scratch():
-    """A home for the programs, apart from the user's, that goes when the tests end."""
+    """Returns a temporary home directory for the programs."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="manifests-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
 def helm(*arguments):
-    """Runs helm; its output and exit code."""
+    """Runs helm and returns the completed process."""
     home = scratch()
     environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
     command = [tool("helm"), *map(str, arguments)]
@@ -70,12 +70,12 @@ def helm(*arguments):
 # Rendering
 
 class NoDuplicates(yaml.SafeLoader):
-    """Refuses a key that stands twice, where others let the last win."""
+    """Rejects duplicate keys, of which other loaders keep the last."""
 
     def construct_mapping(self, node, deep=False):
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         twice = {key for key in keys if keys.count(key) > 1}
-        assert not twice, f"{node.start_mark}: twice in one mapping: {twice}"
+        assert not twice, f"{node.start_mark}: duplicate keys: {twice}"
         return super().construct_mapping(node, deep)
 
 
@@ -84,7 +84,7 @@ def documents(text):
 
 
 def template(values=None, *arguments, chart=CHART, release=RELEASE, kubernetes="1.32"):
-    """`helm template` over a file, or over values as a mapping; the process as it ended."""
+    """Runs `helm template` with a file of values or a mapping, and returns the completed process."""
     if isinstance(values, dict):
         file = scratch() / "values.json"
         file.write_text(json.dumps(values))
@@ -133,7 +133,7 @@ def the(kind, objects):
 
 
 def workload(objects):
-    """The Deployment or the StatefulSet, of which there is one."""
+    """Returns the only Deployment or StatefulSet."""
     found = of_kind("Deployment", objects) + of_kind("StatefulSet", objects)
     assert len(found) == 1, [item["kind"] for item in found]
     return found[0]
@@ -147,10 +147,30 @@ def container(objects):
     return next(item for item in pod(objects)["spec"]["containers"] if item["name"] == "aws-transfer-exporter")
 
 
+SMALL_RULES = {"groups": [
+    {"name": "one", "interval": "30s", "rules": [
+        {"alert": "Kept", "expr": "up == 0", "for": "5m", "annotations": {"summary": "{{ $labels.job }} at {{ $value }}"}},
+        {"alert": "Dropped", "expr": "up == 1"},
+        {"record": "a:b:c", "expr": "sum(up)"}]},
+    {"name": "two", "rules": [{"alert": "Dropped", "expr": "up == 2"}]}]}
+SMALL_DASHBOARD = '{\n  "title": "Größe",\n  "legendFormat": "{{connector_id}}"\n}\n'
+
+
+def chart_with_small_files(folder):
+    """Returns a copy of the chart with a small file of rules and a small dashboard."""
+    chart = folder / "aws-transfer-exporter"
+    shutil.copytree(CHART, chart)
+    shutil.rmtree(chart / "files", ignore_errors=True)
+    for name, text in [("rules/some.rules.yml", yaml.safe_dump(SMALL_RULES)), ("dashboards/Fleet_overview.json", SMALL_DASHBOARD)]:
+        (chart / "files" / name).parent.mkdir(parents=True)
+        (chart / "files" / name).write_text(text)
+    return chart
+
+
 # Schemas
 
 def validate(item, kubernetes):
-    """Raises where Kubernetes, or the operator's definition, knows a field not, or of another type."""
+    """Raises if a field is unknown to Kubernetes or to the operator, or has the wrong type."""
     if item["apiVersion"].startswith("monitoring.coreos.com/"):
         operator_schema(item["kind"], item["apiVersion"]).validate(item)
     else:
@@ -172,14 +192,14 @@ def operator_schema(kind, api_version):
 
 
 def closed(schema):
-    """The same schema, by which a field that it does not name is an error: an API server would drop it in silence."""
+    """Returns the schema with unknown fields as errors: an API server would silently drop them."""
     if isinstance(schema, list):
         return [closed(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     result = {key: closed(value) for key, value in schema.items()}
     if isinstance(result.get("pattern"), str) and "(?i)" in result["pattern"]:
-        # Go takes this flag anywhere, Python at the start alone.
+        # Go accepts this flag anywhere, Python only at the start.
         result["pattern"] = "(?i)" + result["pattern"].replace("(?i)", "")
     names_fields = isinstance(schema.get("properties"), dict) and schema.get("type") == "object"
     if names_fields and "additionalProperties" not in schema and not schema.get("x-kubernetes-preserve-unknown-fields"):
@@ -187,17 +207,17 @@ def closed(schema):
     return result
 
 
-# The configuration, as the container finds it
+# The configuration in the container
 
 def configuration(objects):
-    """(file name, text) of what --config.file names, sought through mount, volume and object; None for the demo."""
+    """Returns (file name, text) of --config.file, resolved by mount, volume and object, or None for the demo."""
     flags = [argument for argument in container(objects)["args"] if argument.startswith("--config.file=")]
     if not flags:
         assert container(objects)["args"][0] == "demo"
         return None
     path = pathlib.PurePosixPath(flags[0].split("=", 1)[1])
     mount = next(item for item in container(objects)["volumeMounts"] if item["mountPath"] == str(path.parent))
-    assert "subPath" not in mount, "a file that is mounted by itself never changes"
+    assert "subPath" not in mount, "a file mounted by subPath is never updated"
     volume = next(item for item in pod(objects)["spec"]["volumes"] if item["name"] == mount["name"])
     kind, name = (("Secret", volume["secret"]["secretName"]) if "secret" in volume
                   else ("ConfigMap", volume["configMap"]["name"]))
@@ -208,16 +228,16 @@ def configuration(objects):
 
 
 def environment(objects, text=""):
-    """The container's variables. Those that come from elsewhere get a value that suits the configuration."""
-    variables = {item["name"]: item.get("value", "from-elsewhere") for item in container(objects).get("env", [])}
+    """Returns the environment of the container, with placeholders for values from other objects."""
+    variables = {item["name"]: item.get("value", "placeholder") for item in container(objects).get("env", [])}
     if container(objects).get("envFrom"):
         for name in re.findall(r"\$\{(\w+)\}", text):
-            variables.setdefault(name, "from-elsewhere")
+            variables.setdefault(name, "placeholder")
     return {"PATH": os.environ["PATH"], "HOME": str(scratch()), "AWS_EC2_METADATA_DISABLED": "true"} | variables
 
 
 def check(objects, folder):
-    """Has the exporter read the configuration that the container would; the process as it ended."""
+    """Runs `check` on the configuration of the container and returns the completed process."""
     name, text = configuration(objects)
     file = folder / name
     file.write_text(text)
@@ -225,7 +245,7 @@ def check(objects, folder):
                           capture_output=True, text=True, timeout=30)
 
 
-# The program, as the container runs it
+# The exporter as run by the container
 
 def free_port():
     with socket.socket() as listener:
@@ -235,9 +255,9 @@ def free_port():
 
 @contextlib.contextmanager
 def running(objects, folder):
-    """Runs the container's arguments here: the file stands in `folder`, and each port is a free one of the loopback.
+    """Runs the exporter with the arguments of the container, with files in `folder` and free ports of the loopback interface.
 
-    Gives the URL that stands for the pod's port `http`."""
+    Yields the URL of the port `http`."""
     ports = {}
     arguments = []
     for argument in container(objects)["args"]:
@@ -250,7 +270,7 @@ def running(objects, folder):
             ports[port] = free_port()
             argument = f"--web.listen-address=127.0.0.1:{ports[port]}"
         elif argument == "--shard.index=from-hostname":
-            # Of a pod's name this would be the end; this machine's has none.
+            # The host name has no index.
             argument = "--shard.index=0"
         elif argument.startswith("--storage.path="):
             (folder / "storage").mkdir()
@@ -270,7 +290,7 @@ def running(objects, folder):
 
 
 def get(url, patience=10):
-    """Status and body, once something listens."""
+    """Returns status and body, retrying until the port is open."""
     deadline = time.monotonic() + patience
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The manifests for kustomize: as the chart's, without Helm."""
+"""Tests of the kustomize manifests, which match the chart."""
 
 import tomllib
 
@@ -11,14 +11,14 @@ MINIMAL = {"config": {"transfers": [{"connector_id": "c-0123456789abcdef0", "tra
 
 
 def without_names(spec):
-    """A pod's spec without what differs by intent: kustomize names the ConfigMap after its content."""
+    """Returns a pod spec without names of ConfigMaps, which kustomize suffixes with a hash."""
     spec = yaml.safe_load(yaml.safe_dump(spec))
     for volume in spec.get("volumes", []):
         volume.get("configMap", {}).pop("name", None)
     return spec
 
 
-def test_the_base_is_the_charts_default():
+def test_base_equals_the_default_of_the_chart():
     chart, base = m.render(MINIMAL), m.built("base")
     assert without_names(m.pod(base)["spec"]) == without_names(m.pod(chart)["spec"])
     for field in ("replicas", "strategy", "revisionHistoryLimit"):
@@ -26,7 +26,7 @@ def test_the_base_is_the_charts_default():
     assert m.the("Service", base)["spec"]["ports"] == m.the("Service", chart)["spec"]["ports"]
 
 
-def test_the_demo_starts_the_demo():
+def test_demo_overlay_runs_the_demo():
     chart, demo = m.render({"demo": True}), m.built("overlays/demo")
     ours, theirs = m.pod(demo)["spec"], m.pod(chart)["spec"]
     assert m.container(demo)["args"] == ["demo", "--web.listen-address=:10922"]
@@ -37,7 +37,7 @@ def test_the_demo_starts_the_demo():
     assert m.of_kind("ConfigMap", demo) == []
 
 
-def test_irsa_has_the_role_and_its_own_configuration():
+def test_irsa_overlay_has_a_role_and_a_configuration():
     objects = m.built("overlays/irsa")
     account = m.the("ServiceAccount", objects)
     assert account["metadata"]["annotations"]["eks.amazonaws.com/role-arn"].startswith("arn:aws:iam::")
@@ -47,7 +47,7 @@ def test_irsa_has_the_role_and_its_own_configuration():
 
 @pytest.mark.parametrize("kind, values", [("ServiceMonitor", {"serviceMonitor": {"enabled": True}}),
                                           ("NetworkPolicy", {"networkPolicy": {"enabled": True}})])
-def test_the_components_are_the_charts(kind, values):
+def test_components_equal_those_of_the_chart(kind, values):
     ours = m.the(kind, m.built("overlays/irsa"))["spec"]
     theirs = m.the(kind, m.render(MINIMAL | values))["spec"]
     for spec in (ours, theirs):
@@ -58,12 +58,12 @@ def test_the_components_are_the_charts(kind, values):
     assert ours == theirs
 
 
-def test_a_change_of_the_configuration_changes_the_name_of_its_config_map():
+def test_config_map_name_depends_on_its_content():
     names = {m.the("ConfigMap", m.built(folder))["metadata"]["name"] for folder in ("base", "overlays/irsa")}
     assert len(names) == 2 and all(name.startswith("aws-transfer-exporter-") for name in names)
 
 
-def test_the_image_is_of_the_programs_version():
-    version = tomllib.loads((m.ROOT / "Cargo.toml").read_text())["package"]["version"]
+def test_image_tag_is_the_version():
+    version = tomllib.loads((m.ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
     for folder in ("base", "overlays/demo", "overlays/irsa"):
         assert m.container(m.built(folder))["image"].rsplit(":", 1)[1] == version

@@ -1,4 +1,4 @@
-"""What holds for each set of manifests, whether helm or kustomize made it."""
+"""Properties of every set of manifests, rendered by helm or kustomize."""
 
 import re
 import subprocess
@@ -20,18 +20,18 @@ def objects(request):
 
 
 @pytest.mark.parametrize("kubernetes", m.KUBERNETES_VERSIONS)
-def test_every_object_is_what_kubernetes_knows(objects, kubernetes):
+def test_every_object_is_valid(objects, kubernetes):
     assert objects
     for item in objects:
         m.validate(item, kubernetes)
 
 
-def test_no_object_stands_twice(objects):
+def test_objects_are_unique(objects):
     names = [(item["kind"], item["metadata"].get("namespace"), item["metadata"]["name"]) for item in objects]
     assert len(set(names)) == len(names)
 
 
-def test_the_pod_is_hardened(objects):
+def test_pod_is_hardened(objects):
     spec = m.pod(objects)["spec"]
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["securityContext"]["runAsUser"] != 0
@@ -41,12 +41,12 @@ def test_the_pod_is_hardened(objects):
     assert not any(spec.get(field) for field in ("hostNetwork", "hostPID", "hostIPC"))
 
 
-def test_the_container_asks_for_resources(objects):
+def test_container_has_resource_requests(objects):
     resources = m.container(objects)["resources"]
     assert {"cpu", "memory"} <= resources["requests"].keys() and "memory" in resources["limits"]
 
 
-def test_the_selectors_find_the_pod_and_the_service(objects):
+def test_selectors_match_the_pod_and_the_service(objects):
     labels = m.pod(objects)["metadata"]["labels"]
     workload, service = m.workload(objects), m.the("Service", objects)
     selectors = [workload["spec"]["selector"]["matchLabels"], service["spec"]["selector"]]
@@ -62,7 +62,7 @@ def test_the_selectors_find_the_pod_and_the_service(objects):
         assert namespaces == [service["metadata"].get("namespace")]
 
 
-def test_the_ports_lead_to_the_exporter(objects):
+def test_ports_lead_to_the_exporter(objects):
     args, ports = m.container(objects)["args"], m.container(objects)["ports"]
     named = {item["name"]: item["containerPort"] for item in ports}
     assert f"--web.listen-address=:{named['http']}" in args
@@ -75,20 +75,20 @@ def test_the_ports_lead_to_the_exporter(objects):
         assert policy["spec"]["ingress"][0]["ports"] == [{"port": "http", "protocol": "TCP"}]
 
 
-def test_the_service_account_of_the_pod_exists(objects):
+def test_service_account_of_the_pod_exists(objects):
     accounts = [item["metadata"]["name"] for item in m.of_kind("ServiceAccount", objects)]
     assert accounts in ([m.pod(objects)["spec"]["serviceAccountName"]], [])
 
 
-def test_the_exporter_accepts_the_configuration(objects, tmp_path):
+def test_exporter_accepts_the_configuration(objects, tmp_path):
     if m.configuration(objects) is None:
-        assert not m.pod(objects)["spec"].get("volumes")  # the demo has none
+        assert not m.pod(objects)["spec"].get("volumes")
         return
     done = m.check(objects, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_container_starts_and_its_probes_pass(objects, tmp_path):
+def test_container_starts_and_its_probes_pass(objects, tmp_path):
     container = m.container(objects)
     with m.running(objects, tmp_path) as (url, process, log):
         for probe in ("livenessProbe", "readinessProbe"):
@@ -96,7 +96,7 @@ def test_the_container_starts_and_its_probes_pass(objects, tmp_path):
             assert request["port"] == "http"
             assert m.get(url + request["path"])[0] == 200, log.read_text()
         path = dict(item.split("=", 1) for item in container["args"] if "=" in item).get("--web.telemetry-path", "/metrics")
-        # This family alone costs no AWS call.
+        # This family needs no AWS request.
         status, text = m.get(f"{url}{path}?name[]=aws_transfer_exporter_build_info")
         assert status == 200 and "aws_transfer_exporter_build_info{" in text
         if container["args"][0] == "demo":
@@ -105,12 +105,12 @@ def test_the_container_starts_and_its_probes_pass(objects, tmp_path):
         assert process.wait(timeout=10) == 0, log.read_text()
 
 
-def test_the_probes_are_the_two_of_the_contract(objects):
+def test_probes_use_the_health_endpoints(objects):
     paths = [m.container(objects)[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")]
     assert paths == ["/-/healthy", "/-/ready"]
 
 
-def test_the_flags_exist(objects):
+def test_flags_exist(objects):
     text = subprocess.run([m.exporter(), "--help"], capture_output=True, text=True, timeout=10).stdout
     known = set(re.findall(r"--[a-z][a-z.-]+", text))
     flags = [argument.split("=", 1)[0] for argument in m.container(objects)["args"]]
@@ -118,9 +118,9 @@ def test_the_flags_exist(objects):
     assert "demo" not in flags or re.search(r"^  demo ", text, re.MULTILINE)
 
 
-# The judges themselves
+# The validators
 
-def test_a_field_that_kubernetes_does_not_know_is_found():
+def test_validation_finds_a_field_unknown_to_kubernetes():
     item = m.the("Deployment", m.render({"demo": True}))
     item["spec"]["template"]["spec"]["containers"][0]["readynessProbe"] = {}
     with pytest.raises(kubernetes_validate.ValidationError):
@@ -128,7 +128,7 @@ def test_a_field_that_kubernetes_does_not_know_is_found():
 
 
 @pytest.mark.parametrize("kind", ["ServiceMonitor", "PrometheusRule"])
-def test_a_field_that_the_operator_does_not_know_is_found(kind):
+def test_validation_finds_a_field_unknown_to_the_operator(kind):
     spec = {"ServiceMonitor": {"selector": {}, "endpoints": [{"port": "http"}]},
             "PrometheusRule": {"groups": [{"name": "g", "rules": [{"alert": "A", "expr": "1", "for": "5m"}]}]}}[kind]
     item = {"apiVersion": "monitoring.coreos.com/v1", "kind": kind, "metadata": {"name": "a"}, "spec": spec}
