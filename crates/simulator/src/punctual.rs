@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Ends `duration` from now.
-pub(super) async fn sleep(duration: Duration) {
+pub(crate) async fn sleep(duration: Duration) {
     let Some(deadline) = Instant::now()
         .checked_add(duration)
         .filter(|_| !duration.is_zero())

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use super::operations::Call;
-use super::wire::ApiError;
-use super::{Expiry, Faults, Operation, Settings, Simulator};
+use crate::api::Call;
+use crate::api::error::ApiError;
+use crate::{Expiry, Faults, Operation, Settings, Simulator};
 use model::Now;
 
 /// 2026-01-01T00:00:00Z, on both clocks.
-pub(super) fn now() -> Now {
+pub(crate) fn now() -> Now {
     // A monotonic moment can only be taken from the clock; which one it is does not matter.
     static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
     Now {
@@ -21,12 +21,12 @@ pub(super) fn now() -> Now {
 }
 
 /// A simulator at [`now`].
-pub(super) fn simulator(settings: Settings) -> Simulator {
+pub(crate) fn simulator(settings: Settings) -> Simulator {
     Simulator::new(settings, Arc::new(now))
 }
 
 /// Performs one call at a moment and under faults, past the gates.
-pub(super) fn perform_at(
+pub(crate) fn perform_at(
     simulator: &Simulator,
     operation: Operation,
     body: &Value,

@@ -1,0 +1,184 @@
+//! Errors and rows in AWS JSON.
+
+use hyper::StatusCode;
+use serde_json::{Map, Value, json};
+
+use crate::domain::Operation;
+use model::FileResult;
+
+/// An answer that is an error: its HTTP status, its name and its members.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ApiError {
+    pub(crate) status: StatusCode,
+    pub(crate) kind: &'static str,
+    /// The name that SQS had for it in its query protocol; SDKs still tell it by that.
+    pub(crate) query_error: Option<&'static str>,
+    members: Map<String, Value>,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, kind: &'static str, members: &Value) -> Self {
+        Self {
+            status,
+            kind,
+            query_error: None,
+            members: members.as_object().cloned().unwrap_or_default(),
+        }
+    }
+
+    /// An error of the service's model: `Message` with a capital letter.
+    fn modelled(kind: &'static str, message: &str) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            kind,
+            &json!({ "Message": message }),
+        )
+    }
+
+    /// An error of the front end that all of AWS's JSON services share: `message` in lower case.
+    pub(crate) fn front(kind: &'static str, message: &str) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            kind,
+            &json!({ "message": message }),
+        )
+    }
+
+    /// An error of SQS, with the name that its query protocol has for it.
+    pub(crate) fn of_sqs(kind: &'static str, query_error: &'static str, message: &str) -> Self {
+        Self {
+            query_error: Some(query_error),
+            ..Self::front(kind, message)
+        }
+    }
+
+    pub(crate) fn invalid_request(message: &str) -> Self {
+        Self::modelled("InvalidRequestException", message)
+    }
+
+    pub(crate) fn invalid_next_token() -> Self {
+        Self::modelled(
+            "InvalidNextTokenException",
+            "The NextToken is not one that ListConnectors answered.",
+        )
+    }
+
+    pub(crate) fn not_found(resource_type: &str, resource: &str) -> Self {
+        let members = json!({ "Message": format!("Unknown {resource_type}"), "Resource": resource, "ResourceType": resource_type });
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "ResourceNotFoundException",
+            &members,
+        )
+    }
+
+    pub(crate) fn access_denied(operation: Operation, resource: &str, account_id: &str) -> Self {
+        let action = format!(
+            "{}:{}",
+            operation.service().signing_name(),
+            operation.as_str()
+        );
+        let message = format!(
+            "User: arn:aws:iam::{account_id}:user/simulator is not authorized to perform: {action} on resource: \
+             {resource} because no identity-based policy allows the {action} action"
+        );
+        Self::modelled("AccessDeniedException", &message)
+    }
+
+    pub(crate) fn throttled(kind: &'static str) -> Self {
+        let members = json!({ "message": "Rate exceeded", "RetryAfterSeconds": "1" });
+        Self::new(StatusCode::BAD_REQUEST, kind, &members)
+    }
+
+    pub(crate) fn internal() -> Self {
+        let members = json!({ "Message": "An error occurred inside the service." });
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "InternalServiceError",
+            &members,
+        )
+    }
+
+    pub(crate) fn unavailable() -> Self {
+        let members = json!({ "Message": "The service is not available." });
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ServiceUnavailableException",
+            &members,
+        )
+    }
+
+    pub(crate) fn serialization(message: &str) -> Self {
+        Self::front("SerializationException", message)
+    }
+
+    /// The body.
+    pub(crate) fn body(&self) -> Value {
+        let mut body = self.members.clone();
+        let kind = match self.query_error {
+            Some(_) => format!("com.amazonaws.sqs#{}", self.kind),
+            None => self.kind.to_owned(),
+        };
+        body.insert("__type".to_owned(), kind.into());
+        body.into()
+    }
+}
+
+/// One row of `FileTransferResults`.
+pub(crate) fn row(file: &FileResult) -> Value {
+    let mut row = json!({ "FilePath": file.path, "StatusCode": file.status.as_str() });
+    if let Some(code) = &file.failure_code {
+        row["FailureCode"] = code.as_str().into();
+    }
+    if let Some(message) = &file.failure_message {
+        row["FailureMessage"] = message.as_str().into();
+    }
+    row
+}
+
+/// A well-formed answer whose members have the wrong types.
+pub(crate) fn mistyped(operation: Operation) -> Value {
+    match operation {
+        Operation::DescribeConnector => json!({ "Connector": "none" }),
+        Operation::ListConnectors => json!({ "Connectors": 7 }),
+        Operation::ListFileTransferResults => json!({ "FileTransferResults": 7 }),
+        Operation::StartFileTransfer => json!({ "TransferId": ["a"] }),
+        Operation::StartDirectoryListing => json!({ "ListingId": ["a"] }),
+        Operation::StartRemoteDelete => json!({ "DeleteId": ["a"] }),
+        Operation::StartRemoteMove => json!({ "MoveId": ["a"] }),
+        Operation::LookupEvents => json!({ "Events": 7 }),
+        Operation::ReceiveMessage => json!({ "Messages": 7 }),
+        Operation::DeleteMessage => json!(7),
+        Operation::DeleteMessageBatch => json!({ "Successful": 7 }),
+        Operation::SendMessage => json!({ "MessageId": ["a"] }),
+        Operation::GetQueueAttributes => json!({ "Attributes": 7 }),
+        Operation::GetQueueUrl => json!({ "QueueUrl": ["a"] }),
+        Operation::TestConnection => json!({ "Status": { "Code": 7 } }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_its_type_beside_its_members() {
+        let body = ApiError::not_found("Connector", "c-1").body();
+        let expected = json!({
+            "__type": "ResourceNotFoundException",
+            "Message": "Unknown Connector",
+            "Resource": "c-1",
+            "ResourceType": "Connector"
+        });
+        assert_eq!(body, expected);
+        assert_eq!(
+            ApiError::front("X", "y").body(),
+            json!({ "__type": "X", "message": "y" })
+        );
+        let of_sqs = ApiError::of_sqs("X", "Y", "z");
+        assert_eq!(
+            of_sqs.body(),
+            json!({ "__type": "com.amazonaws.sqs#X", "message": "z" })
+        );
+    }
+}

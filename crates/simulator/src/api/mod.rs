@@ -1,0 +1,103 @@
+//! The operations of the simulated APIs: members of a request in, members of an answer out.
+
+pub(crate) mod cloudtrail;
+pub(crate) mod error;
+pub(crate) mod input;
+mod remote;
+pub(crate) mod sqs;
+mod transfer;
+
+use std::time::SystemTime;
+
+use serde_json::Value;
+
+use crate::Simulator;
+use crate::domain::{Expiry, Faults, Operation, Service, SplitMix64};
+use error::ApiError;
+use input::Input;
+use model::{ConnectorId, TransferId};
+
+/// One call.
+pub(crate) struct Call<'a> {
+    pub(crate) operation: Operation,
+    pub(crate) body: &'a [u8],
+    /// The Region of the credential scope.
+    pub(crate) region: &'a str,
+    /// The value of the `Host` header.
+    pub(crate) host: &'a str,
+    pub(crate) faults: &'a Faults,
+    pub(crate) expiry: Expiry,
+    pub(crate) now: SystemTime,
+}
+
+impl Simulator {
+    /// Performs one call.
+    pub(crate) fn perform(&self, call: &Call<'_>) -> Result<Value, ApiError> {
+        let input = Input::parse(call.body)?;
+        match call.operation {
+            Operation::DeleteMessage => self.delete_message(input),
+            Operation::DeleteMessageBatch => self.delete_message_batch(input),
+            Operation::GetQueueAttributes => self.get_queue_attributes(call, input),
+            Operation::GetQueueUrl => self.get_queue_url(call, input),
+            Operation::LookupEvents => self.lookup_events(call, input),
+            Operation::ReceiveMessage => self.receive_message(call, input),
+            Operation::SendMessage => self.send_message(call, input),
+            Operation::StartDirectoryListing => self.start_directory_listing(call, input),
+            Operation::StartRemoteDelete => self.start_remote_delete(call, input),
+            Operation::StartRemoteMove => self.start_remote_move(call, input),
+            Operation::DescribeConnector => self.describe_connector(call, input),
+            Operation::ListConnectors => self.list_connectors(call, input),
+            Operation::ListFileTransferResults => self.list_file_transfer_results(call, input),
+            Operation::StartFileTransfer => self.start_file_transfer(call, input),
+            Operation::TestConnection => self.test_connection(input),
+        }
+    }
+
+    /// Returns the error for a call that the policy of the account denies.
+    pub(crate) fn denied(&self, call: &Call<'_>) -> ApiError {
+        let body: Value = serde_json::from_slice(call.body).unwrap_or_default();
+        let resource = match (call.operation.service(), body["ConnectorId"].as_str()) {
+            (Service::Transfer, Some(id)) => self.arn(call.region, id),
+            (Service::Sqs, _) => self.queue_arn(call.region),
+            (Service::Transfer | Service::CloudTrail, _) => "*".to_owned(),
+        };
+        ApiError::access_denied(call.operation, &resource, &self.0.settings.account_id)
+    }
+
+    fn arn(&self, region: &str, id: &str) -> String {
+        format!(
+            "arn:aws:transfer:{region}:{}:connector/{id}",
+            self.0.settings.account_id
+        )
+    }
+
+    /// Returns a token for the page that begins at `offset`, valid only for `bound_to`.
+    fn token(&self, offset: usize, bound_to: &str) -> String {
+        format!("{offset:08x}{}", self.seal(&format!("{offset} {bound_to}")))
+    }
+
+    fn offset_of(&self, token: &str, bound_to: &str) -> Option<usize> {
+        let offset = usize::from_str_radix(token.get(..8)?, 16).ok()?;
+        (self.token(offset, bound_to) == token).then_some(offset)
+    }
+
+    /// Returns a text that only this simulator makes for `text`, so that a token of another request is refused.
+    fn seal(&self, text: &str) -> String {
+        format!(
+            "{:016x}",
+            SplitMix64::keyed(self.0.settings.seed, text, 0).bits()
+        )
+    }
+}
+
+pub(crate) fn connector_id(text: &str) -> Result<ConnectorId, ApiError> {
+    text.parse().map_err(|_| ApiError::internal())
+}
+
+pub(crate) fn transfer_id(text: &str) -> Result<TransferId, ApiError> {
+    text.parse().map_err(|_| ApiError::internal())
+}
+
+pub(crate) fn unknown_connector(id: &ConnectorId) -> ApiError {
+    ApiError::not_found("Connector", id.as_str())
+}

@@ -1,0 +1,220 @@
+//! The operations of AWS Transfer Family.
+
+use serde_json::{Value, json};
+
+use super::error::{self, ApiError};
+use super::input::{CONNECTOR_ID, FILE_PATH, Input, NEXT_TOKEN, TRANSFER_ID};
+use super::{Call, connector_id, transfer_id, unknown_connector};
+use crate::domain::{ConnectorSpec, Egress, Expiry, Lookup, Protocol};
+use crate::{Simulator, lock};
+use model::{ConnectorId, Direction};
+
+/// The most rows on a page of `ListFileTransferResults`, whatever `MaxResults` says.
+const PAGE: usize = 10;
+/// Connectors on a page where `MaxResults` is left out.
+const CONNECTORS_PAGE: usize = 100;
+
+impl Simulator {
+    pub(super) fn describe_connector(
+        &self,
+        call: &Call<'_>,
+        mut input: Input,
+    ) -> Result<Value, ApiError> {
+        let id = input.required_text("ConnectorId", &CONNECTOR_ID)?;
+        input.finish()?;
+        let id = connector_id(&id)?;
+        let spec = self
+            .state()
+            .connector(&id)
+            .ok_or_else(|| unknown_connector(&id))?;
+        Ok(json!({ "Connector": self.described(call.region, &id, &spec) }))
+    }
+
+    pub(super) fn list_connectors(
+        &self,
+        call: &Call<'_>,
+        mut input: Input,
+    ) -> Result<Value, ApiError> {
+        let count = input.max_results(CONNECTORS_PAGE)?;
+        let token = input.text("NextToken", &NEXT_TOKEN)?;
+        input.finish()?;
+        let offset = match token {
+            Some(token) => self
+                .offset_of(&token, "connectors")
+                .ok_or_else(ApiError::invalid_next_token)?,
+            None => 0,
+        };
+        let state = self.state();
+        let connectors: Vec<Value> = state
+            .connectors_from(offset, count)
+            .map(|(id, spec)| {
+                let mut listed = json!({ "Arn": self.arn(call.region, id.as_str()), "ConnectorId": id.as_str() });
+                add_url(&mut listed, spec);
+                listed
+            })
+            .collect();
+        let end = offset + connectors.len();
+        let mut answer = json!({ "Connectors": connectors });
+        if end < state.connector_count() {
+            answer["NextToken"] = self.token(end, "connectors").into();
+        }
+        Ok(answer)
+    }
+
+    pub(super) fn list_file_transfer_results(
+        &self,
+        call: &Call<'_>,
+        mut input: Input,
+    ) -> Result<Value, ApiError> {
+        let connector = input.required_text("ConnectorId", &CONNECTOR_ID)?;
+        let transfer = input.required_text("TransferId", &TRANSFER_ID)?;
+        let count = input.max_results(PAGE)?.min(PAGE);
+        let token = input.text("NextToken", &NEXT_TOKEN)?;
+        input.finish()?;
+        let (connector, transfer) = (connector_id(&connector)?, transfer_id(&transfer)?);
+        let looked_up = self.state().lookup(&connector, &transfer, call.now);
+        let (files, elapsed) = match looked_up {
+            Lookup::NoConnector => return Err(unknown_connector(&connector)),
+            Lookup::Found { files, elapsed } if elapsed >= self.0.settings.appears_after => {
+                (files, elapsed)
+            }
+            Lookup::Found { .. } | Lookup::NoTransfer => {
+                return match call.expiry {
+                    Expiry::NotFound => Err(ApiError::not_found("FileTransfer", transfer.as_str())),
+                    Expiry::EmptyList => Ok(json!({ "FileTransferResults": [] })),
+                };
+            }
+        };
+        let bound_to = format!("{connector} {transfer}");
+        let offset = match token {
+            Some(token) => self
+                .offset_of(&token, &bound_to)
+                .filter(|offset| *offset <= files.len())
+                .ok_or_else(|| {
+                    ApiError::invalid_request("The NextToken is not one of this file transfer.")
+                })?,
+            None => 0,
+        };
+        let page = files.iter().skip(offset).take(count);
+        let rows: Vec<Value> = page
+            .map(|file| error::row(&file.result_at(elapsed)))
+            .collect();
+        let end = offset + rows.len();
+        let mut answer = json!({ "FileTransferResults": rows });
+        if end < files.len() {
+            answer["NextToken"] = self.token(end, &bound_to).into();
+        }
+        lock(&self.0.calls).count_page(&connector, &transfer);
+        Ok(answer)
+    }
+
+    pub(super) fn start_file_transfer(
+        &self,
+        call: &Call<'_>,
+        mut input: Input,
+    ) -> Result<Value, ApiError> {
+        let id = input.required_text("ConnectorId", &CONNECTOR_ID)?;
+        let send = input.paths("SendFilePaths")?;
+        let retrieve = input.paths("RetrieveFilePaths")?;
+        input.text("LocalDirectoryPath", &FILE_PATH)?;
+        input.text("RemoteDirectoryPath", &FILE_PATH)?;
+        input.finish()?;
+        let (direction, paths) = match (send, retrieve) {
+            (Some(paths), None) => (Direction::Send, paths),
+            (None, Some(paths)) => (Direction::Retrieve, paths),
+            (Some(_), Some(_)) | (None, None) => {
+                let message = "Exactly one of SendFilePaths and RetrieveFilePaths must be given.";
+                return Err(ApiError::invalid_request(message));
+            }
+        };
+        let id = connector_id(&id)?;
+        let started = self.start_at(&id, direction, paths, call.now);
+        let transfer = started.map_err(|_| unknown_connector(&id))?;
+        Ok(json!({ "TransferId": transfer.as_str() }))
+    }
+
+    pub(super) fn test_connection(&self, mut input: Input) -> Result<Value, ApiError> {
+        let id = input.required_text("ConnectorId", &CONNECTOR_ID)?;
+        input.finish()?;
+        let id = connector_id(&id)?;
+        let spec = self
+            .state()
+            .connector(&id)
+            .ok_or_else(|| unknown_connector(&id))?;
+        Ok(match &spec.connection_error {
+            Some(error) => {
+                json!({ "ConnectorId": id.as_str(), "Status": "ERROR", "StatusMessage": error })
+            }
+            None => json!({
+                "ConnectorId": id.as_str(),
+                "Status": "OK",
+                "StatusMessage": "Connection succeeded",
+                "SftpConnectionDetails": { "HostKey": HOST_KEY },
+            }),
+        })
+    }
+
+    fn described(&self, region: &str, id: &ConnectorId, spec: &ConnectorSpec) -> Value {
+        let account = &self.0.settings.account_id;
+        let mut described = json!({
+            "Arn": self.arn(region, id.as_str()),
+            "ConnectorId": id.as_str(),
+            "AccessRole": format!("arn:aws:iam::{account}:role/transfer-connector-access"),
+            "LoggingRole": format!("arn:aws:iam::{account}:role/transfer-connector-logging"),
+            "Status": "ACTIVE",
+            "IpAddressType": "IPV4",
+        });
+        add_url(&mut described, spec);
+        match spec.protocol {
+            Protocol::Sftp => {
+                described["SftpConfig"] = json!({
+                    "UserSecretId": format!("arn:aws:secretsmanager:{region}:{account}:secret:aws/transfer/{id}"),
+                    "TrustedHostKeys": [HOST_KEY],
+                    "MaxConcurrentConnections": 1,
+                });
+                described["SecurityPolicyName"] =
+                    "TransferSFTPConnectorSecurityPolicy-2024-03".into();
+            }
+            Protocol::As2 => {
+                described["As2Config"] = json!({
+                    "LocalProfileId": "p-0123456789abcdef0",
+                    "PartnerProfileId": "p-0123456789abcdef1",
+                    "Compression": "DISABLED",
+                    "EncryptionAlgorithm": "AES256_CBC",
+                    "SigningAlgorithm": "SHA256",
+                });
+            }
+        }
+        match spec.egress {
+            Egress::ServiceManaged => {
+                described["EgressType"] = "SERVICE_MANAGED".into();
+                described["ServiceManagedEgressIpAddresses"] =
+                    json!(["192.0.2.10", "192.0.2.11", "192.0.2.12"]);
+            }
+            Egress::VpcLattice => {
+                let resource = format!(
+                    "arn:aws:vpc-lattice:{region}:{account}:resourceconfiguration/rcfg-0123456789abcdef0"
+                );
+                described["EgressType"] = "VPC_LATTICE".into();
+                described["EgressConfig"] = json!({ "VpcLattice": { "ResourceConfigurationArn": resource, "PortNumber": 22 } });
+            }
+        }
+        described
+    }
+}
+
+/// A host key of the right form.
+const HOST_KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFNpbXVsYXRvckhvc3RLZXlGb3JUaGVMb29wYmFj";
+
+fn add_url(connector: &mut Value, spec: &ConnectorSpec) {
+    let scheme = match (spec.egress, spec.protocol) {
+        (Egress::VpcLattice, _) => return,
+        (Egress::ServiceManaged, Protocol::Sftp) => "sftp",
+        (Egress::ServiceManaged, Protocol::As2) => "https",
+    };
+    connector["Url"] = format!("{scheme}://{}", spec.host).into();
+}
+
+#[cfg(test)]
+mod tests;

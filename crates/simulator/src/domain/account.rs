@@ -1,0 +1,383 @@
+//! What the simulated account holds: connectors and their transfers, bounded in number and age.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::connector::{ConnectorSpec, UnknownConnector};
+use super::faults::Faults;
+use super::feed::Feed;
+use super::history::History;
+use super::queue::Queue;
+use super::random::SplitMix64;
+use super::remote::{RemoteKind, RemoteRun};
+use super::script::FileScript;
+use super::started_transfer::{Start, StartedTransfer};
+use model::{ConnectorId, Direction, TransferId};
+
+/// What is known of a transfer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Lookup {
+    NoConnector,
+    NoTransfer,
+    Found {
+        files: Arc<[FileScript]>,
+        elapsed: Duration,
+    },
+}
+
+struct Connector {
+    spec: Arc<ConnectorSpec>,
+    transfers: HashMap<TransferId, Arc<StartedTransfer>>,
+}
+
+/// Connectors and transfers, and what else tells of them.
+pub(crate) struct Account {
+    pub(crate) history: History,
+    pub(crate) queue: Queue,
+    feed: Feed,
+    connectors: BTreeMap<ConnectorId, Connector>,
+    /// Transfers in the order they were put, so that the oldest can be forgotten.
+    order: VecDeque<(ConnectorId, TransferId, u64)>,
+    serial: u64,
+    random: SplitMix64,
+    retention: Duration,
+    max_transfers: usize,
+}
+
+impl Account {
+    pub(crate) fn new(seed: u64, retention: Duration, max_transfers: usize) -> Self {
+        Self {
+            history: History::new(max_transfers),
+            queue: Queue::default(),
+            feed: Feed::new(max_transfers),
+            connectors: BTreeMap::new(),
+            order: VecDeque::new(),
+            serial: 0,
+            random: SplitMix64::new(seed),
+            retention,
+            max_transfers,
+        }
+    }
+
+    /// Adds a connector, or gives a known one another spec.
+    pub(crate) fn add_connector(&mut self, id: ConnectorId, spec: ConnectorSpec) {
+        let spec = Arc::new(spec);
+        match self.connectors.get_mut(&id) {
+            Some(known) => known.spec = spec,
+            None => {
+                self.connectors.insert(
+                    id,
+                    Connector {
+                        spec,
+                        transfers: HashMap::new(),
+                    },
+                );
+            }
+        }
+    }
+
+    /// Adds a connector with the default spec unless it is known.
+    pub(crate) fn ensure_connector(&mut self, id: &ConnectorId) {
+        if !self.connectors.contains_key(id) {
+            self.add_connector(id.clone(), ConnectorSpec::default());
+        }
+    }
+
+    pub(crate) fn connector(&self, id: &ConnectorId) -> Option<Arc<ConnectorSpec>> {
+        self.connectors
+            .get(id)
+            .map(|connector| Arc::clone(&connector.spec))
+    }
+
+    /// The connectors from the one at `offset` on, sorted by id.
+    pub(crate) fn connectors_from(
+        &self,
+        offset: usize,
+        count: usize,
+    ) -> impl Iterator<Item = (&ConnectorId, &ConnectorSpec)> {
+        self.connectors
+            .iter()
+            .skip(offset)
+            .take(count)
+            .map(|(id, connector)| (id, &*connector.spec))
+    }
+
+    pub(crate) fn connector_count(&self) -> usize {
+        self.connectors.len()
+    }
+
+    /// Puts a transfer, in place of one with the same id; the connector is added if it is new.
+    pub(crate) fn put(&mut self, start: Start<'_>, now: SystemTime) {
+        let started = self.started(start);
+        self.feed.add_transfer(&started);
+        if let Some(known) = self.connectors.get_mut(&started.connector) {
+            self.order.push_back((
+                started.connector.clone(),
+                started.transfer.clone(),
+                started.serial,
+            ));
+            if let Some(before) = known.transfers.insert(started.transfer.clone(), started) {
+                before.replace();
+            }
+        }
+        self.forget(now);
+    }
+
+    /// Notes the start of a transfer of which nothing else is known.
+    pub(crate) fn put_lost(&mut self, start: Start<'_>) {
+        self.started(start);
+    }
+
+    fn started(&mut self, start: Start<'_>) -> Arc<StartedTransfer> {
+        self.ensure_connector(start.connector);
+        self.serial += 1;
+        let spec = self.connector(start.connector).unwrap_or_default();
+        let started = Arc::new(StartedTransfer::new(self.serial, spec, start));
+        self.history.add(Arc::clone(&started));
+        started
+    }
+
+    /// Starts a transfer with lives of the connector's profile.
+    pub(crate) fn start(
+        &mut self,
+        connector: &ConnectorId,
+        direction: Direction,
+        paths: Vec<String>,
+        now: SystemTime,
+    ) -> Result<TransferId, UnknownConnector> {
+        let spec = self.connector(connector).ok_or(UnknownConnector)?;
+        let files = paths
+            .into_iter()
+            .map(|path| {
+                let life = spec.profile.draw(&mut self.random, &spec.host, &path);
+                FileScript::new(path, life)
+            })
+            .collect();
+        let transfer = self.new_transfer_id();
+        self.put(
+            Start {
+                connector,
+                transfer: &transfer,
+                direction,
+                files,
+                started_at: now,
+            },
+            now,
+        );
+        Ok(transfer)
+    }
+
+    /// Starts a listing, move or delete; the answer is its id.
+    pub(crate) fn start_remote(
+        &mut self,
+        connector: &ConnectorId,
+        kind: RemoteKind,
+        now: SystemTime,
+    ) -> Result<String, UnknownConnector> {
+        let spec = self.connector(connector).ok_or(UnknownConnector)?;
+        self.serial += 1;
+        let run = RemoteRun::draw(self.serial, connector, spec, kind, now, &mut self.random);
+        let id = run.id.clone();
+        self.feed.add_remote(run);
+        Ok(id)
+    }
+
+    /// Has the events of all that has ended by now in the queue.
+    pub(crate) fn advance(&mut self, now: SystemTime, faults: &Faults) {
+        self.feed.advance(now, faults, &mut self.queue);
+    }
+
+    /// Empties the queue, and forgets what would send it events.
+    pub(crate) fn purge(&mut self) {
+        self.queue.purge();
+        self.feed.purge();
+    }
+
+    /// When the next message can be received, as far as it is known by now.
+    pub(crate) fn next_message(&self) -> Option<SystemTime> {
+        [self.feed.next(), self.queue.next()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// An id that no transfer has.
+    pub(crate) fn new_transfer_id(&mut self) -> TransferId {
+        self.random.uuid().parse().expect("a UUID is a transfer id")
+    }
+
+    /// The files of a transfer and how long ago it was started. Past the retention it is unknown.
+    pub(crate) fn lookup(
+        &self,
+        connector: &ConnectorId,
+        transfer: &TransferId,
+        now: SystemTime,
+    ) -> Lookup {
+        let Some(connector) = self.connectors.get(connector) else {
+            return Lookup::NoConnector;
+        };
+        match connector.transfers.get(transfer) {
+            Some(found) if !self.is_expired(found, now) => Lookup::Found {
+                files: Arc::clone(&found.files),
+                elapsed: now.duration_since(found.started_at).unwrap_or_default(),
+            },
+            _ => Lookup::NoTransfer,
+        }
+    }
+
+    /// Transfers kept now.
+    pub(crate) fn transfer_count(&self) -> usize {
+        self.connectors
+            .values()
+            .map(|connector| connector.transfers.len())
+            .sum()
+    }
+
+    fn is_expired(&self, transfer: &StartedTransfer, now: SystemTime) -> bool {
+        now.duration_since(transfer.started_at)
+            .is_ok_and(|age| age >= self.retention)
+    }
+
+    /// Drops the oldest entries past the bound, and those at the front that were replaced or have expired.
+    fn forget(&mut self, now: SystemTime) {
+        while let Some((connector, transfer, serial)) = self.order.front() {
+            let kept = self
+                .connectors
+                .get(connector)
+                .and_then(|known| known.transfers.get(transfer));
+            let current = kept.filter(|kept| kept.serial == *serial);
+            if self.order.len() <= self.max_transfers
+                && current.is_some_and(|kept| !self.is_expired(kept, now))
+            {
+                break;
+            }
+            let is_current = current.is_some();
+            if let Some((connector, transfer, _)) = self.order.pop_front()
+                && is_current
+                && let Some(known) = self.connectors.get_mut(&connector)
+            {
+                known.transfers.remove(&transfer);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::LifeScript;
+    use model::FileStatus;
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    fn connector() -> ConnectorId {
+        "c-0123456789abcdef0".parse().unwrap()
+    }
+
+    fn transfer(name: &str) -> TransferId {
+        name.parse().unwrap()
+    }
+
+    fn state(max_transfers: usize) -> Account {
+        Account::new(1, 7 * DAY, max_transfers)
+    }
+
+    fn put(state: &mut Account, name: &str, at: SystemTime) {
+        let files = vec![FileScript::new("/a", LifeScript::completed())];
+        let (connector, transfer) = (&connector(), &transfer(name));
+        state.put(
+            Start {
+                connector,
+                transfer,
+                direction: Direction::Send,
+                files,
+                started_at: at,
+            },
+            at,
+        );
+    }
+
+    #[test]
+    fn results_are_there_for_seven_days() {
+        let mut state = state(100);
+        let start = UNIX_EPOCH + 100 * DAY;
+        put(&mut state, "t", start);
+        let at = |age| state.lookup(&connector(), &transfer("t"), start + age);
+        assert!(matches!(at(Duration::ZERO), Lookup::Found { .. }));
+        assert!(matches!(at(7 * DAY.mul_f64(0.999)), Lookup::Found { .. }));
+        assert_eq!(at(7 * DAY), Lookup::NoTransfer);
+    }
+
+    #[test]
+    fn a_connector_and_a_transfer_can_be_unknown() {
+        let mut state = state(100);
+        assert_eq!(
+            state.lookup(&connector(), &transfer("t"), UNIX_EPOCH),
+            Lookup::NoConnector
+        );
+        state.ensure_connector(&connector());
+        assert_eq!(
+            state.lookup(&connector(), &transfer("t"), UNIX_EPOCH),
+            Lookup::NoTransfer
+        );
+        assert_eq!(
+            state.start(
+                &"c-00000000000000000".parse().unwrap(),
+                Direction::Send,
+                vec![],
+                UNIX_EPOCH
+            ),
+            Err(UnknownConnector)
+        );
+    }
+
+    #[test]
+    fn memory_is_bounded_by_number_and_by_age() {
+        let mut state = state(10);
+        for n in 0..1000 {
+            put(&mut state, &format!("t-{n}"), UNIX_EPOCH);
+        }
+        assert_eq!((state.transfer_count(), state.order.len()), (10, 10));
+        put(&mut state, "late", UNIX_EPOCH + 8 * DAY);
+        assert_eq!((state.transfer_count(), state.order.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_transfer_put_again_is_replaced_and_stays() {
+        let mut state = state(10);
+        for _ in 0..25 {
+            put(&mut state, "same", UNIX_EPOCH);
+        }
+        put(&mut state, "other", UNIX_EPOCH);
+        assert_eq!(state.transfer_count(), 2);
+    }
+
+    #[test]
+    fn a_started_transfer_lives_by_the_profile_and_by_the_seed() {
+        let start = || {
+            let mut state = state(10);
+            state.ensure_connector(&connector());
+            let paths = vec!["/a".to_owned(), "/b".to_owned()];
+            let id = state
+                .start(&connector(), Direction::Send, paths, UNIX_EPOCH)
+                .unwrap();
+            let Lookup::Found { files, .. } = state.lookup(&connector(), &id, UNIX_EPOCH + DAY)
+            else {
+                panic!()
+            };
+            (id, files)
+        };
+        let (id, files) = start();
+        assert_eq!(start(), (id, Arc::clone(&files)));
+        assert!(
+            files
+                .iter()
+                .all(|file| file.life.status_at(DAY).is_finished())
+        );
+        assert_eq!(files[0].result_at(DAY).path, "/a");
+        assert_ne!(files[0].life.status_at(DAY), FileStatus::Queued);
+    }
+}

@@ -1,0 +1,138 @@
+//! What was asked so far: the counts that tests and benchmarks compare an exporter with.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::operation::Operation;
+use model::{ConnectorId, TransferId};
+
+/// Transfers whose pages are counted one by one; past this many, only the totals rise.
+const MAX_COUNTED_TRANSFERS: usize = 100_000;
+
+/// Calls since the start or the last reset. Those that a fault hit count as well.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// Calls by operation, counted on arrival.
+    pub operations: BTreeMap<Operation, u64>,
+    /// Answers by what they said: `ok`, the name of an error, or the fault.
+    pub outcomes: BTreeMap<&'static str, u64>,
+    /// Pages of `ListFileTransferResults` that were answered well, by connector and transfer.
+    pub pages: BTreeMap<ConnectorId, BTreeMap<TransferId, u64>>,
+    /// Calls under way now.
+    pub in_flight: u64,
+    /// The most calls that were under way at once.
+    pub peak_in_flight: u64,
+    /// Transfers that have an entry in `pages`.
+    counted_transfers: usize,
+}
+
+impl Calls {
+    /// Calls of one operation.
+    pub fn of(&self, operation: Operation) -> u64 {
+        self.operations.get(&operation).copied().unwrap_or_default()
+    }
+
+    /// Answers that said this: `ok`, the name of an error, or the fault.
+    pub fn outcome(&self, said: &str) -> u64 {
+        self.outcomes.get(said).copied().unwrap_or_default()
+    }
+
+    /// Pages that were answered well for one transfer.
+    pub fn pages_of(&self, connector: &ConnectorId, transfer: &TransferId) -> u64 {
+        self.pages
+            .get(connector)
+            .and_then(|of| of.get(transfer))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// The same as JSON.
+    pub(crate) fn to_json(&self) -> Value {
+        let operations: BTreeMap<_, _> = self
+            .operations
+            .iter()
+            .map(|(of, calls)| (of.as_str(), calls))
+            .collect();
+        let named = |of: &BTreeMap<TransferId, u64>| -> BTreeMap<String, u64> {
+            of.iter()
+                .map(|(transfer, pages)| (transfer.to_string(), *pages))
+                .collect()
+        };
+        let pages: BTreeMap<_, _> = self
+            .pages
+            .iter()
+            .map(|(connector, of)| (connector.as_str(), named(of)))
+            .collect();
+        json!({
+            "operations": operations,
+            "outcomes": self.outcomes,
+            "pages": pages,
+            "in_flight": self.in_flight,
+            "peak_in_flight": self.peak_in_flight,
+        })
+    }
+
+    pub(crate) fn begin(&mut self, operation: Option<Operation>) {
+        if let Some(operation) = operation {
+            *self.operations.entry(operation).or_default() += 1;
+        }
+        self.in_flight += 1;
+        self.peak_in_flight = self.peak_in_flight.max(self.in_flight);
+    }
+
+    pub(crate) fn end(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    pub(crate) fn count_outcome(&mut self, said: &'static str) {
+        *self.outcomes.entry(said).or_default() += 1;
+    }
+
+    pub(crate) fn count_page(&mut self, connector: &ConnectorId, transfer: &TransferId) {
+        let of = self.pages.entry(connector.clone()).or_default();
+        match of.get_mut(transfer) {
+            Some(pages) => *pages += 1,
+            None if self.counted_transfers < MAX_COUNTED_TRANSFERS => {
+                self.counted_transfers += 1;
+                of.insert(transfer.clone(), 1);
+            }
+            None => {}
+        }
+    }
+
+    /// Forgets everything but the calls under way.
+    pub(crate) fn reset(&mut self) {
+        *self = Self {
+            in_flight: self.in_flight,
+            peak_in_flight: self.in_flight,
+            ..Self::default()
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peak_is_the_most_calls_at_once() {
+        let mut calls = Calls::default();
+        calls.begin(Some(Operation::ListConnectors));
+        calls.begin(None);
+        calls.end();
+        calls.begin(Some(Operation::ListConnectors));
+        assert_eq!((calls.in_flight, calls.peak_in_flight), (2, 2));
+        assert_eq!(calls.of(Operation::ListConnectors), 2);
+        calls.end();
+        calls.reset();
+        assert_eq!(
+            (
+                calls.in_flight,
+                calls.peak_in_flight,
+                calls.of(Operation::ListConnectors)
+            ),
+            (1, 1, 0)
+        );
+    }
+}

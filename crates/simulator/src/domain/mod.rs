@@ -1,0 +1,34 @@
+//! The simulated account: connectors, transfers, the event history, the queue and the faults. No HTTP, no JSON of
+//! AWS's wire except in events, no clock.
+
+mod account;
+mod calls;
+mod connector;
+mod event;
+mod faults;
+mod feed;
+mod history;
+mod operation;
+mod queue;
+mod random;
+mod remote;
+mod script;
+mod span;
+mod started_transfer;
+
+pub use calls::Calls;
+pub use connector::{ConnectorSpec, Egress, Protocol, UnknownConnector};
+pub use faults::{Expiry, Faults, ThrottleError};
+pub use operation::Operation;
+pub use random::SplitMix64;
+pub use script::{End, FileScript, LifeScript, Profile, failure_message};
+
+pub(crate) use account::{Account, Lookup};
+pub(crate) use event::EventSource;
+pub(crate) use faults::{Dice, Disruption};
+pub(crate) use history::Position;
+pub(crate) use operation::Service;
+pub(crate) use queue::{Body, Message, QUEUE, QUEUE_RETENTION, Receipt};
+pub(crate) use remote::RemoteKind;
+pub(crate) use span::parse as parse_duration;
+pub(crate) use started_transfer::{Start, StartedTransfer};

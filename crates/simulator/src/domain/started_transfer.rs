@@ -1,0 +1,67 @@
+//! A transfer since its start. Its results, the history of calls and the events of its files all go back to it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use super::connector::ConnectorSpec;
+use super::script::FileScript;
+use model::{ConnectorId, Direction, TransferId};
+
+pub(crate) struct StartedTransfer {
+    /// Tells apart what was put under one id, and what started at one moment.
+    pub(crate) serial: u64,
+    pub(crate) connector: ConnectorId,
+    pub(crate) transfer: TransferId,
+    /// The connector as it was then.
+    pub(crate) spec: Arc<ConnectorSpec>,
+    pub(crate) direction: Direction,
+    pub(crate) started_at: SystemTime,
+    pub(crate) files: Arc<[FileScript]>,
+    /// Another one was put under its id: neither history nor events tell of this one any more.
+    replaced: AtomicBool,
+}
+
+/// What there is to say of a transfer that starts.
+pub(crate) struct Start<'a> {
+    pub(crate) connector: &'a ConnectorId,
+    pub(crate) transfer: &'a TransferId,
+    pub(crate) direction: Direction,
+    pub(crate) files: Vec<FileScript>,
+    pub(crate) started_at: SystemTime,
+}
+
+impl StartedTransfer {
+    pub(crate) fn new(serial: u64, spec: Arc<ConnectorSpec>, start: Start<'_>) -> Self {
+        Self {
+            serial,
+            connector: start.connector.clone(),
+            transfer: start.transfer.clone(),
+            spec,
+            direction: start.direction,
+            started_at: start.started_at,
+            files: start.files.into(),
+            replaced: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn replace(&self) {
+        self.replaced.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_replaced(&self) -> bool {
+        self.replaced.load(Ordering::Relaxed)
+    }
+
+    /// When a file is COMPLETED or FAILED; nothing where it never is.
+    pub(crate) fn ended_at(&self, file: &FileScript) -> Option<SystemTime> {
+        self.started_at.checked_add(file.life.finished_after()?)
+    }
+
+    /// The first end of a file after a moment, or of all.
+    pub(crate) fn next_end(&self, after: Option<SystemTime>) -> Option<SystemTime> {
+        let ends = self.files.iter().filter_map(|file| self.ended_at(file));
+        ends.filter(|end| after.is_none_or(|after| *end > after))
+            .min()
+    }
+}

@@ -1,0 +1,264 @@
+//! The simulated endpoint.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::Notify;
+
+use crate::domain::{
+    Account, Body, Calls, ConnectorSpec, Dice, Expiry, Faults, FileScript, QUEUE, RemoteKind,
+    SplitMix64, Start, UnknownConnector,
+};
+use crate::wire::credential::AccessKeys;
+use model::{Clock, ConnectorId, Direction, Now, TransferId};
+
+/// What a simulator is made with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Who may sign.
+    pub keys: AccessKeys,
+    /// The answer for an unknown or expired transfer.
+    pub expiry: Expiry,
+    /// How long results are there after the start of a transfer; AWS says 7 days.
+    pub retention: Duration,
+    /// How long after its start a transfer is not known yet.
+    pub appears_after: Duration,
+    /// Transfers kept; past this many the oldest are forgotten.
+    pub max_transfers: usize,
+    /// The account in ARNs.
+    pub account_id: String,
+    /// Decides ids and random lives.
+    pub seed: u64,
+    /// How long after its start a transfer is not in CloudTrail's history yet; AWS needs minutes.
+    pub cloudtrail_delay: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            keys: AccessKeys::default(),
+            expiry: Expiry::default(),
+            retention: Duration::from_hours(7 * 24),
+            appears_after: Duration::ZERO,
+            max_transfers: 20_000,
+            account_id: "123456789012".to_owned(),
+            seed: 0,
+            cloudtrail_delay: Duration::ZERO,
+        }
+    }
+}
+
+/// The simulated endpoint. A clone is the same endpoint.
+#[derive(Clone)]
+pub struct Simulator(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) settings: Settings,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) state: Mutex<Account>,
+    pub(crate) faults: Mutex<(Arc<Faults>, Dice)>,
+    pub(crate) calls: Mutex<Calls>,
+    pub(crate) request_ids: Mutex<SplitMix64>,
+    /// Told whenever a message may come sooner than was known.
+    pub(crate) arrivals: Notify,
+}
+
+impl Simulator {
+    /// An endpoint without connectors.
+    pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Self {
+        let faults = Arc::new(Faults::default());
+        let dice = Dice::new(&faults);
+        Self(Arc::new(Inner {
+            clock,
+            state: Mutex::new(Account::new(
+                settings.seed,
+                settings.retention,
+                settings.max_transfers,
+            )),
+            faults: Mutex::new((faults, dice)),
+            calls: Mutex::default(),
+            request_ids: Mutex::new(SplitMix64::new(!settings.seed)),
+            arrivals: Notify::new(),
+            settings,
+        }))
+    }
+
+    /// Adds a connector, or gives a known one another spec.
+    pub fn add_connector(&self, id: ConnectorId, spec: ConnectorSpec) {
+        self.state().add_connector(id, spec);
+    }
+
+    /// Puts a transfer of any number of files, in place of one with the same id; they are retrieved. A connector that is
+    /// new is added with the default spec.
+    pub fn put_transfer(
+        &self,
+        connector: &ConnectorId,
+        transfer: &TransferId,
+        files: Vec<FileScript>,
+        started_at: SystemTime,
+    ) {
+        self.put_transfer_of(Direction::Retrieve, connector, transfer, files, started_at);
+    }
+
+    /// The same for files that go in `direction`.
+    pub fn put_transfer_of(
+        &self,
+        direction: Direction,
+        connector: &ConnectorId,
+        transfer: &TransferId,
+        files: Vec<FileScript>,
+        started_at: SystemTime,
+    ) {
+        let now = self.now().wall;
+        self.state().put(
+            Start {
+                connector,
+                transfer,
+                direction,
+                files,
+                started_at,
+            },
+            now,
+        );
+        self.0.arrivals.notify_waiters();
+    }
+
+    /// Puts into CloudTrail's history a transfer of which the endpoint knows nothing. A connector that is new is added
+    /// with the default spec.
+    pub fn put_lost(
+        &self,
+        connector: &ConnectorId,
+        files: Vec<FileScript>,
+        started_at: SystemTime,
+    ) -> TransferId {
+        let mut state = self.state();
+        let transfer = state.new_transfer_id();
+        let start = Start {
+            connector,
+            transfer: &transfer,
+            direction: Direction::Send,
+            files,
+            started_at,
+        };
+        state.put_lost(start);
+        transfer
+    }
+
+    /// Starts a transfer that sends files now; they live by the connector's profile, as under `StartFileTransfer`.
+    pub fn start(
+        &self,
+        connector: &ConnectorId,
+        paths: Vec<String>,
+    ) -> Result<TransferId, UnknownConnector> {
+        let now = self.now().wall;
+        self.start_at(connector, Direction::Send, paths, now)
+    }
+
+    pub(crate) fn start_at(
+        &self,
+        connector: &ConnectorId,
+        direction: Direction,
+        paths: Vec<String>,
+        now: SystemTime,
+    ) -> Result<TransferId, UnknownConnector> {
+        let started = self.state().start(connector, direction, paths, now);
+        self.0.arrivals.notify_waiters();
+        started
+    }
+
+    /// Starts a transfer now by a script. A connector that is new is added with the default spec.
+    pub fn start_scripted(&self, connector: &ConnectorId, files: Vec<FileScript>) -> TransferId {
+        let now = self.now().wall;
+        let transfer = self.unknown_transfer();
+        self.put_transfer(connector, &transfer, files, now);
+        transfer
+    }
+
+    /// The URL of the queue of events, at the simulator's own address, for example `http://127.0.0.1:4777`.
+    pub fn queue_url(&self, endpoint_url: &str) -> String {
+        format!(
+            "{}{}",
+            endpoint_url.trim_end_matches('/'),
+            self.queue_path()
+        )
+    }
+
+    /// Puts a message with any body into the queue.
+    pub fn send(&self, body: impl Into<String>) {
+        let now = self.now().wall;
+        self.put_message(body.into(), now);
+    }
+
+    /// Starts a directory listing, move or delete that ends by the profile of the connector.
+    pub(crate) fn start_operation(
+        &self,
+        connector: &ConnectorId,
+        kind: RemoteKind,
+        now: SystemTime,
+    ) -> Result<String, UnknownConnector> {
+        let started = self.state().start_remote(connector, kind, now);
+        self.0.arrivals.notify_waiters();
+        started
+    }
+
+    /// Returns the path of the queue URL: account and name.
+    pub(crate) fn queue_path(&self) -> String {
+        format!("/{}/{QUEUE}", self.0.settings.account_id)
+    }
+
+    /// Puts a message into the queue and wakes waiting receives.
+    pub(crate) fn put_message(&self, body: String, at: SystemTime) -> u64 {
+        let message = self.state().queue.put(Body::Text(body), at);
+        self.0.arrivals.notify_waiters();
+        message
+    }
+
+    /// An id of the form that `StartFileTransfer` answers, for a transfer that the endpoint does not know.
+    pub fn unknown_transfer(&self) -> TransferId {
+        self.state().new_transfer_id()
+    }
+
+    /// Transfers kept now.
+    pub fn transfer_count(&self) -> usize {
+        self.state().transfer_count()
+    }
+
+    /// Replaces the faults, from the next call on; their stream starts again at its seed.
+    pub fn set_faults(&self, faults: Faults) {
+        let dice = Dice::new(&faults);
+        *lock(&self.0.faults) = (Arc::new(faults), dice);
+    }
+
+    /// The faults as they are set.
+    pub fn faults(&self) -> Arc<Faults> {
+        Arc::clone(&lock(&self.0.faults).0)
+    }
+
+    /// What was asked so far.
+    pub fn calls(&self) -> Calls {
+        lock(&self.0.calls).clone()
+    }
+
+    /// Counts from zero again.
+    pub fn reset_calls(&self) {
+        lock(&self.0.calls).reset();
+    }
+
+    /// The present moment by the simulator's clock.
+    pub fn now(&self) -> Now {
+        self.0.clock.now()
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, Account> {
+        lock(&self.0.state)
+    }
+
+    pub(crate) fn request_id(&self) -> String {
+        lock(&self.0.request_ids).uuid()
+    }
+}
+
+/// Locks; each critical section leaves its data whole, so a poisoned lock is as good as any.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
