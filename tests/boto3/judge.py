@@ -1,7 +1,7 @@
-"""What the tests share: clients of the simulator, and its control routes.
+"""Helpers: clients of the simulator, and its control routes.
 
-boto3 is the judge of the simulator's wire, since nobody of this project wrote it. The caller starts a simulator and
-names it in SIMULATOR_ENDPOINT, for example http://127.0.0.1:4777.
+boto3 is a client that this project did not write. The caller starts a simulator and names it in SIMULATOR_ENDPOINT, for
+example http://127.0.0.1:4777.
 """
 
 import json
@@ -19,7 +19,7 @@ REGION = "eu-central-1"
 
 
 def endpoint():
-    """The simulator's address; without one nothing can be judged, and that is a failure."""
+    """Returns the address of the simulator. A missing one is a failure."""
     address = os.environ.get("SIMULATOR_ENDPOINT")
     if not address:
         raise RuntimeError(
@@ -37,7 +37,7 @@ def client(
     service="transfer",
     **config,
 ):
-    """A client that does not check parameters itself, so that the simulator has to."""
+    """Returns a client without parameter validation, so that the simulator validates."""
     settings = {
         "parameter_validation": False,
         "retries": {"total_max_attempts": attempts, "mode": "standard"},
@@ -57,7 +57,7 @@ def client(
 
 
 def control(method, path, value=None):
-    """Asks a control route; the answer is its status and its body."""
+    """Sends a control request. Returns the status and the body."""
     data = None if value is None else json.dumps(value).encode()
     request = urllib.request.Request(f"{endpoint()}/_simulator/{path}", data=data, method=method)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -69,30 +69,30 @@ def control(method, path, value=None):
 
 
 def put(path, value):
-    """Puts something that must be taken."""
+    """Sends a control request that must succeed."""
     status, text = control("PUT", path, value)
     assert status == 204, f"{status} {text}"
 
 
 def set_faults(**faults):
-    """Replaces the faults; without arguments there are none."""
+    """Replaces the faults. Without arguments, removes them."""
     put("faults", faults)
 
 
 def calls():
-    """What the simulator was asked since the last reset."""
+    """Returns the counts of calls since the last reset."""
     return json.loads(control("GET", "calls")[1])
 
 
 def new_connector(**spec):
-    """A connector of its own for one test."""
+    """Adds a connector for one test."""
     connector = "c-" + uuid.uuid4().hex[:17]
     put(f"connectors/{connector}", spec)
     return connector
 
 
 def new_transfer(connector, files, age=None):
-    """A transfer of its own for one test."""
+    """Adds a transfer for one test."""
     transfer = str(uuid.uuid4())
     put(f"transfers/{connector}/{transfer}" + (f"?age={age}" if age else ""), files)
     return transfer

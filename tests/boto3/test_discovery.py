@@ -1,4 +1,4 @@
-"""boto3 judges what the simulator tells of started transfers and ended files: CloudTrail's history, and the queue."""
+"""Tests CloudTrail's event history and the queue of the simulator with boto3."""
 
 import datetime
 import hashlib
@@ -18,7 +18,7 @@ UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 @pytest.fixture(autouse=True)
 def healthy():
-    """Each test begins without faults and with an empty queue, and leaves no fault behind."""
+    """Starts each test without faults and with an empty queue."""
     judge.set_faults()
     judge.control("DELETE", "queue")
     judge.control("DELETE", "calls")
@@ -60,7 +60,7 @@ def code(error):
 
 
 def events_of(cloudtrail, connector, **more):
-    """All events of one connector, over all pages, with their records."""
+    """Returns all events of one connector with their records."""
     pages = cloudtrail.get_paginator("lookup_events").paginate(LookupAttributes=STARTS, **more)
     events = [event for page in pages for event in page["Events"]]
     records = [(event, json.loads(event["CloudTrailEvent"])) for event in events]
@@ -71,7 +71,7 @@ def events_of(cloudtrail, connector, **more):
 
 
 @pytest.mark.parametrize("paths", ["SendFilePaths", "RetrieveFilePaths"])
-def test_a_started_transfer_stands_in_the_history(transfer, cloudtrail, connector, paths):
+def test_a_started_transfer_is_in_the_history(transfer, cloudtrail, connector, paths):
     started = transfer.start_file_transfer(ConnectorId=connector, **{paths: ["/bucket/a", "/bucket/b"]})
     [(event, record)] = events_of(cloudtrail, connector)
     assert (event["EventName"], event["EventSource"]) == ("StartFileTransfer", "transfer.amazonaws.com")
@@ -95,7 +95,7 @@ def test_the_paginator_reads_the_history_from_the_newest_to_the_oldest(cloudtrai
     assert times == sorted(times, reverse=True)
 
 
-def test_a_time_range_is_kept_to(cloudtrail, connector):
+def test_a_time_range_limits_the_events(cloudtrail, connector):
     started = [judge.new_transfer(connector, [{"path": "/a"}], f"{n}h") for n in range(4)]
     now = datetime.datetime.now(datetime.timezone.utc)
     hours = lambda n: now - datetime.timedelta(hours=n)
@@ -135,7 +135,7 @@ def test_the_quota_of_two_a_second_is_enforced_on_request(cloudtrail):
     assert code(error) == "ThrottlingException"
 
 
-def test_the_signature_is_that_of_the_service(sqs, cloudtrail, queue):
+def test_the_credential_scope_must_name_the_service(sqs, cloudtrail, queue):
     for client, call in [
         (judge.client(service="cloudtrail"), lambda client: client.lookup_events()),
         (judge.client(service="sqs"), lambda client: client.receive_message(QueueUrl=queue)),
@@ -151,7 +151,7 @@ def test_the_signature_is_that_of_the_service(sqs, cloudtrail, queue):
 # The queue
 
 
-def test_an_event_tells_of_a_file_that_has_ended(sqs, queue, connector):
+def test_a_finished_file_has_an_event(sqs, queue, connector):
     failed = {"failed": {"code": "TIMEOUT_ERROR", "message": "late"}}
     files = [{"path": "/in/a.csv", "bytes": 275}, {"path": "/in/b.csv", "end": failed}, {"path": "/c", "end": "never"}]
     transfer_id = judge.new_transfer(connector, files)
@@ -185,7 +185,7 @@ def test_a_message_that_is_not_deleted_comes_back(sqs, queue):
     assert receive(sqs, queue, WaitTimeSeconds=2) == []
 
 
-def test_a_long_poll_ends_as_soon_as_a_message_is_there(sqs, queue):
+def test_a_long_poll_ends_when_a_message_arrives(sqs, queue):
     timer = threading.Timer(0.5, lambda: judge.client(service="sqs").send_message(QueueUrl=queue, MessageBody="now"))
     begin = time.monotonic()
     timer.start()
@@ -194,14 +194,14 @@ def test_a_long_poll_ends_as_soon_as_a_message_is_there(sqs, queue):
     timer.join()
 
 
-def test_a_long_poll_ends_when_a_file_does(sqs, queue, connector):
+def test_a_long_poll_ends_when_a_file_finishes(sqs, queue, connector):
     begin = time.monotonic()
     judge.new_transfer(connector, [{"path": "/a", "queued_for": "300ms", "in_progress_for": "300ms"}])
     [message] = receive(sqs, queue, WaitTimeSeconds=9)
     assert json.loads(message["Body"])["detail"]["file-path"] == "/a" and 0.5 < time.monotonic() - begin < 5
 
 
-def test_a_batch_of_deletions_tells_of_each_entry(sqs, queue):
+def test_a_batch_of_deletions_reports_a_result_per_entry(sqs, queue):
     for n in range(3):
         sqs.send_message(QueueUrl=queue, MessageBody=str(n))
     handles = [message["ReceiptHandle"] for message in receive(sqs, queue, MaxNumberOfMessages=10)]
@@ -214,7 +214,7 @@ def test_a_batch_of_deletions_tells_of_each_entry(sqs, queue):
     assert attributes["ApproximateNumberOfMessagesNotVisible"] == "0"
 
 
-def test_the_depth_of_the_queue_is_told(sqs, queue):
+def test_queue_attributes_report_the_depth(sqs, queue):
     for n in range(4):
         sqs.send_message(QueueUrl=queue, MessageBody=str(n))
     receive(sqs, queue)
@@ -223,7 +223,7 @@ def test_the_depth_of_the_queue_is_told(sqs, queue):
     assert attributes == {"ApproximateNumberOfMessages": "3", "ApproximateNumberOfMessagesNotVisible": "1"}
 
 
-def test_a_sent_body_comes_as_it_is(sqs, queue):
+def test_a_sent_body_is_received_unchanged(sqs, queue):
     body = json.dumps({"ConnectorId": "c-1", "name": "äöü \n"}, ensure_ascii=False)
     sent = sqs.send_message(QueueUrl=queue, MessageBody=body)
     assert sent["MD5OfMessageBody"] == hashlib.md5(body.encode()).hexdigest()
@@ -256,7 +256,7 @@ def test_an_error_of_sqs_has_its_code(sqs, queue, call, members, expected):
     assert code(error) == expected
 
 
-def test_errors_of_sqs_are_its_exceptions(sqs, queue):
+def test_sqs_errors_are_modelled_exceptions(sqs, queue):
     with pytest.raises(sqs.exceptions.QueueDoesNotExist):
         sqs.receive_message(QueueUrl=queue + "-other")
     with pytest.raises(sqs.exceptions.ReceiptHandleIsInvalid):
@@ -273,7 +273,7 @@ def test_a_denied_receive_names_the_queue(sqs, queue):
 # Faults
 
 
-def test_events_are_doubled_or_lost_on_request(sqs, queue, connector):
+def test_events_can_be_duplicated_or_lost(sqs, queue, connector):
     judge.set_faults(event_duplicate_rate=1)
     judge.new_transfer(connector, [{"path": "/a"}])
     copies = receive(sqs, queue, MaxNumberOfMessages=10)
@@ -284,7 +284,7 @@ def test_events_are_doubled_or_lost_on_request(sqs, queue, connector):
     assert receive(sqs, queue) == []
 
 
-def test_a_delay_mixes_events(sqs, queue, connector):
+def test_a_delay_shuffles_events(sqs, queue, connector):
     judge.set_faults(event_delay="500ms")
     files = [{"path": f"/{n:02}", "queued_for": n / 1000} for n in range(10)]
     judge.new_transfer(connector, files)

@@ -1,4 +1,4 @@
-"""boto3 judges the simulator: operations, errors by their boto3 classes, signatures, faults."""
+"""Tests the simulator with boto3: operations, errors by their boto3 classes, credentials, faults."""
 
 import datetime
 import re
@@ -18,7 +18,7 @@ RESULTS = "list_file_transfer_results"
 
 @pytest.fixture(autouse=True)
 def healthy():
-    """Each test begins without faults and with counts at zero, and leaves none behind."""
+    """Starts each test without faults and with reset counts."""
     judge.set_faults()
     judge.control("DELETE", "calls")
     yield
@@ -56,7 +56,7 @@ def test_every_answer_has_a_request_id(transfer):
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
 
 
-def test_a_file_is_told_with_status_code_and_message(transfer, connector):
+def test_a_file_has_a_status_a_code_and_a_message(transfer, connector):
     failed = {"failed": {"code": "RETRIEVE_FILE_NOT_FOUND", "message": "/d is not there"}}
     files = [
         {"path": "/a"},
@@ -115,7 +115,7 @@ def test_an_sftp_connector_is_described_with_all_required_members(transfer, conn
     assert "As2Config" not in described
 
 
-def test_as2_and_vpc_lattice_connectors_show_as_such(transfer):
+def test_as2_and_vpc_lattice_connectors_are_described(transfer):
     as2 = transfer.describe_connector(ConnectorId=judge.new_connector(protocol="as2"))["Connector"]
     assert "As2Config" in as2 and "SftpConfig" not in as2
     lattice = transfer.describe_connector(ConnectorId=judge.new_connector(egress="vpc_lattice"))["Connector"]
@@ -123,7 +123,7 @@ def test_as2_and_vpc_lattice_connectors_show_as_such(transfer):
     assert lattice["EgressConfig"]["VpcLattice"]["PortNumber"] == 22
 
 
-def test_a_connection_test_tells_ok_or_the_error(transfer, connector):
+def test_a_connection_test_returns_ok_or_the_error(transfer, connector):
     good = transfer.test_connection(ConnectorId=connector)
     assert (good["ConnectorId"], good["Status"]) == (connector, "OK")
     assert good["SftpConnectionDetails"]["HostKey"]
@@ -216,7 +216,7 @@ def test_an_unknown_or_expired_transfer_can_be_an_empty_list(transfer, connector
     assert answer["FileTransferResults"] == []
 
 
-def test_results_of_six_days_ago_are_still_there(transfer, connector):
+def test_results_are_kept_for_six_days(transfer, connector):
     transfer_id = judge.new_transfer(connector, completed(1), "6d")
     answer = transfer.list_file_transfer_results(ConnectorId=connector, TransferId=transfer_id)
     assert len(answer["FileTransferResults"]) == 1
@@ -264,7 +264,7 @@ def test_a_violation_of_the_model_is_an_invalid_request(transfer, operation, mem
     assert text in message(error)
 
 
-def test_all_violations_are_told_together(transfer):
+def test_all_violations_are_reported_together(transfer):
     with pytest.raises(transfer.exceptions.InvalidRequestException) as error:
         transfer.list_file_transfer_results(ConnectorId="x", TransferId="")
     assert re.match(r"[2-9] validation errors detected: ", message(error))
@@ -352,7 +352,7 @@ def test_a_clock_may_be_five_minutes_off(transfer, monkeypatch, minutes, text):
     assert code(error) == "InvalidSignatureException" and text in message(error)
 
 
-def test_an_expired_token_is_told(transfer):
+def test_an_expired_token_is_an_error(transfer):
     judge.set_faults(expired_token=True)
     with pytest.raises(ClientError) as error:
         transfer.list_connectors()
@@ -389,7 +389,7 @@ def test_throttling_is_seen_and_retried_under_each_name(name):
     assert judge.calls()["operations"] == {"ListConnectors": 3}
 
 
-def test_the_modelled_throttling_tells_when_to_come_again(transfer, connector):
+def test_the_modelled_throttling_has_retry_after_seconds(transfer, connector):
     judge.set_faults(throttle_rate=1)
     with pytest.raises(transfer.exceptions.ThrottlingException) as error:
         transfer.start_file_transfer(ConnectorId=connector, SendFilePaths=["/a"])
@@ -418,7 +418,7 @@ def test_a_fault_of_the_service_is_retried(fault, expected, status):
     assert error.value.response["ResponseMetadata"]["RetryAttempts"] == 2
 
 
-def test_half_of_the_calls_failing_is_survived_and_repeats_by_its_seed():
+def test_retries_survive_half_of_the_calls_failing_and_a_seed_repeats_it():
     def attempts():
         judge.set_faults(seed=3, server_error_rate=0.5)
         transfer = judge.client(attempts=10)
@@ -428,7 +428,7 @@ def test_half_of_the_calls_failing_is_survived_and_repeats_by_its_seed():
     assert sum(first) > 0 and attempts() == first
 
 
-def test_a_page_of_html_is_an_error_by_its_status(transfer):
+def test_an_html_error_is_classified_by_its_status(transfer):
     judge.set_faults(html_rate=1)
     with pytest.raises(ClientError) as error:
         transfer.list_connectors()
@@ -449,7 +449,7 @@ def test_a_reset_connection_is_a_connection_error(transfer):
 
 
 def test_a_truncated_body_is_shorter_than_announced(transfer, connector):
-    """botocore switches urllib3's check of the length off, so what it hands on is an answer without its member."""
+    """botocore disables the length check of urllib3, so it returns an answer without the member."""
     raw = []
     transfer.meta.events.register("before-parse.transfer", lambda response_dict, **_: raw.append(response_dict))
     judge.set_faults(truncated_rate=1)
@@ -461,7 +461,7 @@ def test_a_truncated_body_is_shorter_than_announced(transfer, connector):
 def test_a_body_of_the_wrong_types_cannot_be_read(transfer, connector):
     transfer_id = judge.new_transfer(connector, completed(1))
     judge.set_faults(mistyped_rate=1)
-    # botocore trusts the wire's types: its parser iterates over the number.
+    # botocore trusts the types: its parser iterates over the number.
     with pytest.raises(TypeError):
         transfer.list_file_transfer_results(ConnectorId=connector, TransferId=transfer_id)
 
@@ -497,7 +497,7 @@ def test_the_simulator_answers_as_before_once_faults_are_gone(transfer):
         ("connectors/c-1", {}),
     ],
 )
-def test_control_refuses_what_it_does_not_know(path, value):
+def test_control_rejects_unknown_members(path, value):
     status, text = judge.control("PUT", path, value)
     assert status == 400 and text
 

@@ -1,4 +1,4 @@
-//! A fleet of partners that transfers files all the time, for the demo.
+//! A fleet of connectors that transfer files continuously, for the demo.
 
 use std::future::Future;
 use std::pin::pin;
@@ -11,35 +11,35 @@ use crate::domain::{FileScript, RemoteKind, SplitMix64};
 use crate::profiles::{PARTNERS, Partner};
 use model::{ConnectorId, TransferId};
 
-/// A transfer that the fleet has started.
+/// A transfer started by the fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Started {
-    /// Its connector.
+    /// The connector.
     pub connector: ConnectorId,
-    /// Its id.
+    /// The transfer id.
     pub transfer: TransferId,
-    /// When it was started.
+    /// The start time.
     pub started_at: SystemTime,
 }
 
-/// Six partners of different characters: a healthy one, one with connection trouble, a slow one, one whose files wait
-/// in the queue, one that misses files, and one that has a little of everything. A seed repeats the fleet.
+/// Six partners: a healthy one, one with connection errors, a slow one, one whose files stay QUEUED, one with missing
+/// files, and one with a mix of everything.
 #[derive(Clone, Debug)]
 pub struct Fleet {
     random: SplitMix64,
     files: usize,
 }
 
-/// One transfer to start.
+/// A transfer to start.
 struct Batch {
     partner: &'static Partner,
-    /// How long ago it began.
+    /// Age at the start: how far the start is backdated.
     age: Duration,
     files: Vec<FileScript>,
 }
 
 impl Fleet {
-    /// The fleet of one seed.
+    /// Creates a fleet. Equal seeds give equal fleets.
     pub fn new(seed: u64) -> Self {
         Self {
             random: SplitMix64::new(seed),
@@ -47,7 +47,7 @@ impl Fleet {
         }
     }
 
-    /// Its connectors with their names and the labels of their partners.
+    /// Returns the connectors with their names and partner labels.
     pub fn connectors() -> Vec<(ConnectorId, &'static str, &'static str)> {
         PARTNERS
             .iter()
@@ -62,10 +62,9 @@ impl Fleet {
         }
     }
 
-    /// Adds the connectors and starts transfers, a first batch at once and then one every 1 to 3 seconds, until
-    /// `shutdown` completes or the receiver is gone. The first batch has one transfer that stands in CloudTrail's history
-    /// and that the simulator does not know. Beside every other transfer a directory is listed, or a file moved or
-    /// deleted.
+    /// Adds the connectors and starts transfers: a first batch at once, then one every 1 to 3 seconds, until `shutdown`
+    /// completes or the receiver is dropped. The first batch contains one transfer that only CloudTrail knows. With
+    /// every other transfer, a directory is listed or a file moved or deleted.
     pub async fn run(
         mut self,
         simulator: Simulator,
@@ -104,12 +103,12 @@ impl Fleet {
         }
     }
 
-    /// The time until the next transfer.
+    /// Returns the time until the next transfer.
     fn pause(&mut self) -> Duration {
         Duration::from_secs(1) + Duration::from_secs(2).mul_f64(self.random.unit())
     }
 
-    /// Starts what a partner's connector does beside moving files.
+    /// Starts a directory listing, move or delete.
     fn operate(&mut self, partner: &Partner, simulator: &Simulator) {
         let path = partner.path(self.files);
         let directory = path
@@ -128,11 +127,11 @@ impl Fleet {
             },
             _ => RemoteKind::Delete { path },
         };
-        // The connector is there: the fleet has installed it.
+        // Cannot fail: the fleet has added the connector.
         let _ = simulator.start_operation(&partner.connector(), kind, simulator.now().wall);
     }
 
-    /// The next transfer of any partner.
+    /// Returns the next transfer of a random partner.
     fn next(&mut self) -> Batch {
         let partner = &PARTNERS[self.random.below(PARTNERS.len())];
         let count = 1 + self.random.below(10);
@@ -146,8 +145,8 @@ impl Fleet {
         }
     }
 
-    /// A transfer of each partner, scripted so that every state shows within the first minute, and two that were over
-    /// before.
+    /// Returns one transfer per partner, scripted so that every state occurs within the first minute, and two that have
+    /// already finished.
     fn first(&mut self) -> Vec<Batch> {
         let [acme, globex, initech, northwind, contoso, tailspin] = &PARTNERS;
         let mut number = || next_number(&mut self.files);
@@ -257,7 +256,7 @@ fn next_number(files: &mut usize) -> usize {
     *files
 }
 
-/// A transfer of which nothing but its start is known.
+/// Records the start of a transfer that the API does not know.
 fn lost(simulator: &Simulator) -> Started {
     let [.., tailspin] = &PARTNERS;
     let (connector, started_at) = (
@@ -283,7 +282,7 @@ mod tests {
     use crate::testing::{now, simulator};
     use model::{DOCUMENTED_FAILURE_CODES, FileCounts, FileStatus};
 
-    /// Every transfer of the first stretch, with the moment of its start.
+    /// Returns the transfers that start within `stretch`, with their start.
     fn batches(seed: u64, stretch: Duration) -> Vec<(Duration, Batch)> {
         let mut fleet = Fleet::new(seed);
         let mut all: Vec<_> = fleet
@@ -401,7 +400,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn started_transfers_are_told_and_all_but_one_are_known() {
+    async fn started_transfers_are_reported_and_all_but_one_are_known() {
         let simulator = simulator(Settings::default());
         let (sender, mut receiver) = mpsc::channel(1);
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -422,7 +421,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_fleet_rests_once_nobody_listens() {
+    async fn the_fleet_stops_when_the_receiver_is_dropped() {
         let (sender, receiver) = mpsc::channel(1);
         drop(receiver);
         Fleet::new(1)

@@ -1,4 +1,4 @@
-//! The partners of the fleet and their characters: what their transfers tend to suffer.
+//! Profiles of the fleet's partners: which failures and delays their transfers have.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ pub(crate) struct Partner {
     pub(crate) name: &'static str,
     pub(crate) label: &'static str,
     pub(crate) host: &'static str,
-    /// Which way its files go.
+    /// Direction of its files.
     pub(crate) direction: Direction,
-    /// Directory and stem of its files; of those that are sent, the directory is a bucket.
+    /// Directory and stem of its files. For sent files, the directory is a bucket.
     stem: &'static str,
     mean_queued: Duration,
     mean_in_progress: Duration,
@@ -28,7 +28,7 @@ pub(crate) struct Partner {
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A partner without trouble.
+/// A partner without failures.
 const HEALTHY: Partner = Partner {
     id: "c-0a1c3e5f7092b4d61",
     name: "acme-inbound",
@@ -129,7 +129,7 @@ pub(crate) const PARTNERS: [Partner; 6] = [
 ];
 
 impl Partner {
-    /// What the endpoint knows of it.
+    /// Returns the connector as the API describes it.
     pub(crate) fn spec(&self) -> ConnectorSpec {
         ConnectorSpec {
             host: self.host.to_owned(),
@@ -148,12 +148,12 @@ impl Partner {
         }
     }
 
-    /// The path of its file number `number`.
+    /// Returns the path of file `number`.
     pub(crate) fn path(&self, number: usize) -> String {
         format!("{}-{number:06}.csv", self.stem)
     }
 
-    /// A file that fails with this code after a time in progress.
+    /// Returns a file that fails with `code` after a time in progress.
     pub(crate) fn failing(&self, number: usize, code: &str, after: Duration) -> FileScript {
         let path = self.path(number);
         let life =
@@ -161,7 +161,7 @@ impl Partner {
         FileScript::new(path, life)
     }
 
-    /// A file that completes after these spans.
+    /// Returns a file that completes after these durations.
     pub(crate) fn completing(
         &self,
         number: usize,
@@ -174,12 +174,12 @@ impl Partner {
         )
     }
 
-    /// A file that lives as this partner's files do.
+    /// Returns a random file by this partner's profile.
     pub(crate) fn draw(&self, random: &mut SplitMix64, number: usize) -> FileScript {
         let path = self.path(number);
         let mut life = self.profile().draw(random, self.host, &path);
         let minutes = Duration::from_mins(3) + random.duration(Duration::from_mins(2));
-        // Drawn in any case, so that a share does not move what follows.
+        // Drawn in any case, so that a share does not shift later draws.
         let (waits, hangs) = (
             random.chance(self.stuck_queued_share),
             random.chance(self.stuck_in_progress_share),

@@ -1,5 +1,5 @@
-//! Waiting to a fraction of a millisecond. tokio's timer counts whole milliseconds and rounds up, which would add one or
-//! two to every latency that is asked for, and to whatever is measured against the simulator.
+//! A timer with sub-millisecond precision. The timer of tokio rounds up to whole milliseconds, which would add one or two
+//! to every injected latency and distort measurements.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-/// Ends `duration` from now.
+/// Completes after `duration`.
 pub(crate) async fn sleep(duration: Duration) {
     let Some(deadline) = Instant::now()
         .checked_add(duration)
@@ -19,7 +19,7 @@ pub(crate) async fn sleep(duration: Duration) {
     let (sender, woken) = oneshot::channel();
     TIMER.waiting().push(Reverse(Waiter { deadline, sender }));
     TIMER.changed.notify_one();
-    // The timer drops no sender before it has sent.
+    // The timer never drops a sender without sending.
     let _ = woken.await;
 }
 
@@ -55,7 +55,7 @@ impl Timer {
                 .is_some_and(|Reverse(first)| first.deadline <= now)
             {
                 if let Some(Reverse(waiter)) = waiting.pop() {
-                    // Whoever waited may have gone.
+                    // The receiver may have been dropped.
                     let _ = waiter.sender.send(());
                 }
             }
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn nobody_is_woken_early_and_the_order_is_that_of_the_deadlines() {
+    async fn waits_end_in_the_order_of_their_deadlines_and_never_early() {
         let start = Instant::now();
         let wait = |millis| async move {
             sleep(Duration::from_millis(millis)).await;

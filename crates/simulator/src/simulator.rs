@@ -12,24 +12,24 @@ use crate::domain::{
 use crate::wire::credential::AccessKeys;
 use model::{Clock, ConnectorId, Direction, Now, TransferId};
 
-/// What a simulator is made with.
+/// Settings of a simulator.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Who may sign.
+    /// Accepted access keys.
     pub keys: AccessKeys,
     /// The answer for an unknown or expired transfer.
     pub expiry: Expiry,
-    /// How long results are there after the start of a transfer; AWS says 7 days.
+    /// Retention of results from the start of a transfer; 7 days in AWS.
     pub retention: Duration,
-    /// How long after its start a transfer is not known yet.
+    /// Time from its start until a transfer becomes visible.
     pub appears_after: Duration,
-    /// Transfers kept; past this many the oldest are forgotten.
+    /// Maximum number of transfers; beyond it the oldest are dropped.
     pub max_transfers: usize,
-    /// The account in ARNs.
+    /// The account id in ARNs.
     pub account_id: String,
-    /// Decides ids and random lives.
+    /// Seed of ids and random scripts.
     pub seed: u64,
-    /// How long after its start a transfer is not in CloudTrail's history yet; AWS needs minutes.
+    /// Delay of CloudTrail's event history; minutes in AWS.
     pub cloudtrail_delay: Duration,
 }
 
@@ -48,7 +48,7 @@ impl Default for Settings {
     }
 }
 
-/// The simulated endpoint. A clone is the same endpoint.
+/// The simulated endpoint. Clones share their state.
 #[derive(Clone)]
 pub struct Simulator(pub(crate) Arc<Inner>);
 
@@ -59,12 +59,12 @@ pub(crate) struct Inner {
     pub(crate) faults: Mutex<(Arc<Faults>, Dice)>,
     pub(crate) calls: Mutex<Calls>,
     pub(crate) request_ids: Mutex<SplitMix64>,
-    /// Told whenever a message may come sooner than was known.
+    /// Notified whenever a message may become available sooner than expected.
     pub(crate) arrivals: Notify,
 }
 
 impl Simulator {
-    /// An endpoint without connectors.
+    /// Creates an endpoint without connectors.
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Self {
         let faults = Arc::new(Faults::default());
         let dice = Dice::new(&faults);
@@ -83,13 +83,13 @@ impl Simulator {
         }))
     }
 
-    /// Adds a connector, or gives a known one another spec.
+    /// Adds a connector or replaces its spec.
     pub fn add_connector(&self, id: ConnectorId, spec: ConnectorSpec) {
         self.state().add_connector(id, spec);
     }
 
-    /// Puts a transfer of any number of files, in place of one with the same id; they are retrieved. A connector that is
-    /// new is added with the default spec.
+    /// Adds a transfer that retrieves files, or replaces the one with the same id. Adds the connector with the default
+    /// spec if it is new.
     pub fn put_transfer(
         &self,
         connector: &ConnectorId,
@@ -100,7 +100,7 @@ impl Simulator {
         self.put_transfer_of(Direction::Retrieve, connector, transfer, files, started_at);
     }
 
-    /// The same for files that go in `direction`.
+    /// Adds or replaces a transfer in a direction.
     pub fn put_transfer_of(
         &self,
         direction: Direction,
@@ -123,8 +123,8 @@ impl Simulator {
         self.0.arrivals.notify_waiters();
     }
 
-    /// Puts into CloudTrail's history a transfer of which the endpoint knows nothing. A connector that is new is added
-    /// with the default spec.
+    /// Adds a start to CloudTrail's event history without a transfer. Adds the connector with the default spec if it is
+    /// new.
     pub fn put_lost(
         &self,
         connector: &ConnectorId,
@@ -144,7 +144,7 @@ impl Simulator {
         transfer
     }
 
-    /// Starts a transfer that sends files now; they live by the connector's profile, as under `StartFileTransfer`.
+    /// Starts a transfer that sends files by the connector's profile, as `StartFileTransfer` does.
     pub fn start(
         &self,
         connector: &ConnectorId,
@@ -166,7 +166,7 @@ impl Simulator {
         started
     }
 
-    /// Starts a transfer now by a script. A connector that is new is added with the default spec.
+    /// Starts a scripted transfer. Adds the connector with the default spec if it is new.
     pub fn start_scripted(&self, connector: &ConnectorId, files: Vec<FileScript>) -> TransferId {
         let now = self.now().wall;
         let transfer = self.unknown_transfer();
@@ -174,7 +174,7 @@ impl Simulator {
         transfer
     }
 
-    /// The URL of the queue of events, at the simulator's own address, for example `http://127.0.0.1:4777`.
+    /// Returns the queue URL at the simulator's address, for example `http://127.0.0.1:4777`.
     pub fn queue_url(&self, endpoint_url: &str) -> String {
         format!(
             "{}{}",
@@ -183,7 +183,7 @@ impl Simulator {
         )
     }
 
-    /// Puts a message with any body into the queue.
+    /// Puts a message into the queue.
     pub fn send(&self, body: impl Into<String>) {
         let now = self.now().wall;
         self.put_message(body.into(), now);
@@ -213,38 +213,38 @@ impl Simulator {
         message
     }
 
-    /// An id of the form that `StartFileTransfer` answers, for a transfer that the endpoint does not know.
+    /// Returns a transfer id that the endpoint does not know.
     pub fn unknown_transfer(&self) -> TransferId {
         self.state().new_transfer_id()
     }
 
-    /// Transfers kept now.
+    /// Returns the number of transfers.
     pub fn transfer_count(&self) -> usize {
         self.state().transfer_count()
     }
 
-    /// Replaces the faults, from the next call on; their stream starts again at its seed.
+    /// Replaces the faults, and restarts their random stream.
     pub fn set_faults(&self, faults: Faults) {
         let dice = Dice::new(&faults);
         *lock(&self.0.faults) = (Arc::new(faults), dice);
     }
 
-    /// The faults as they are set.
+    /// Returns the faults.
     pub fn faults(&self) -> Arc<Faults> {
         Arc::clone(&lock(&self.0.faults).0)
     }
 
-    /// What was asked so far.
+    /// Returns the counts of calls.
     pub fn calls(&self) -> Calls {
         lock(&self.0.calls).clone()
     }
 
-    /// Counts from zero again.
+    /// Resets the counts of calls.
     pub fn reset_calls(&self) {
         lock(&self.0.calls).reset();
     }
 
-    /// The present moment by the simulator's clock.
+    /// Returns the time of the simulator's clock.
     pub fn now(&self) -> Now {
         self.0.clock.now()
     }
@@ -258,7 +258,7 @@ impl Simulator {
     }
 }
 
-/// Locks; each critical section leaves its data whole, so a poisoned lock is as good as any.
+/// Locks a mutex. Critical sections keep their data consistent, so poisoning is ignored.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! What the simulator's tests share.
+//! Helpers for tests.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -12,7 +12,7 @@ use model::Now;
 
 /// 2026-01-01T00:00:00Z, on both clocks.
 pub(crate) fn now() -> Now {
-    // A monotonic moment can only be taken from the clock; which one it is does not matter.
+    // An `Instant` can only come from the clock; its value does not matter.
     static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
     Now {
         instant: *START,
@@ -20,12 +20,12 @@ pub(crate) fn now() -> Now {
     }
 }
 
-/// A simulator at [`now`].
+/// Returns a simulator whose clock stands at [`now`].
 pub(crate) fn simulator(settings: Settings) -> Simulator {
     Simulator::new(settings, Arc::new(now))
 }
 
-/// Performs one call at a moment and under faults, past the gates.
+/// Performs one call without the checks of the front end.
 pub(crate) fn perform_at(
     simulator: &Simulator,
     operation: Operation,

@@ -11,13 +11,13 @@ use crate::Simulator;
 use crate::domain::{Position, SplitMix64, StartedTransfer};
 use model::Direction;
 
-/// How long CloudTrail keeps its event history.
+/// Retention of CloudTrail's event history.
 const RETENTION: Duration = Duration::from_hours(90 * 24);
-/// The most events on a page, and as many where `MaxResults` is left out.
+/// Maximum and default number of events on a page.
 const PAGE: usize = 50;
-/// Paths that a record lists: as many as a `StartFileTransfer` can have. A transfer that was put may have more.
+/// Maximum number of paths in a record: the limit of `StartFileTransfer`. A scripted transfer may have more.
 const PATHS: usize = 10;
-/// What is looked up; all else finds nothing.
+/// The only attribute that finds events.
 const EVENT: (&str, &str) = ("EventName", "StartFileTransfer");
 /// `LookupAttributeKey`.
 const KEYS: [&str; 8] = [
@@ -65,7 +65,7 @@ impl Simulator {
                 .is_ok_and(|age| age < RETENTION)
         };
         let state = self.state();
-        // One more than the page tells whether there is another.
+        // One more than the page shows whether there is a next page.
         let mut found: Vec<_> = state
             .history
             .newest_first(until, behind)
@@ -152,10 +152,10 @@ impl Simulator {
     }
 }
 
-/// What was asked for.
+/// A `LookupEvents` request.
 struct Asked {
     attribute: Option<(String, String)>,
-    /// Seconds of the epoch.
+    /// Unix timestamp in seconds.
     start: Option<f64>,
     end: Option<f64>,
     count: usize,
@@ -225,7 +225,7 @@ fn invalid_attributes(message: &str) -> ApiError {
     ApiError::front("InvalidLookupAttributesException", message)
 }
 
-/// CloudTrail tells times in whole seconds.
+/// CloudTrail reports times in whole seconds.
 fn seconds(at: SystemTime) -> Duration {
     Duration::from_secs(at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
 }

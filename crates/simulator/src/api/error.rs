@@ -6,12 +6,12 @@ use serde_json::{Map, Value, json};
 use crate::domain::Operation;
 use model::FileResult;
 
-/// An answer that is an error: its HTTP status, its name and its members.
+/// An error response.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ApiError {
     pub(crate) status: StatusCode,
     pub(crate) kind: &'static str,
-    /// The name that SQS had for it in its query protocol; SDKs still tell it by that.
+    /// The error code of the SQS query protocol, which SDKs still expect.
     pub(crate) query_error: Option<&'static str>,
     members: Map<String, Value>,
 }
@@ -26,7 +26,7 @@ impl ApiError {
         }
     }
 
-    /// An error of the service's model: `Message` with a capital letter.
+    /// Creates an error of the service model, whose text is in `Message`.
     fn modelled(kind: &'static str, message: &str) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
@@ -35,7 +35,7 @@ impl ApiError {
         )
     }
 
-    /// An error of the front end that all of AWS's JSON services share: `message` in lower case.
+    /// Creates an error of the front end of AWS JSON services, whose text is in `message`.
     pub(crate) fn front(kind: &'static str, message: &str) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
@@ -44,7 +44,7 @@ impl ApiError {
         )
     }
 
-    /// An error of SQS, with the name that its query protocol has for it.
+    /// Creates an SQS error with its query-protocol code.
     pub(crate) fn of_sqs(kind: &'static str, query_error: &'static str, message: &str) -> Self {
         Self {
             query_error: Some(query_error),
@@ -112,7 +112,7 @@ impl ApiError {
         Self::front("SerializationException", message)
     }
 
-    /// The body.
+    /// Returns the body.
     pub(crate) fn body(&self) -> Value {
         let mut body = self.members.clone();
         let kind = match self.query_error {
@@ -124,7 +124,7 @@ impl ApiError {
     }
 }
 
-/// One row of `FileTransferResults`.
+/// Returns one row of `FileTransferResults`.
 pub(crate) fn row(file: &FileResult) -> Value {
     let mut row = json!({ "FilePath": file.path, "StatusCode": file.status.as_str() });
     if let Some(code) = &file.failure_code {
@@ -136,7 +136,7 @@ pub(crate) fn row(file: &FileResult) -> Value {
     row
 }
 
-/// A well-formed answer whose members have the wrong types.
+/// Returns a well-formed answer whose members have the wrong types.
 pub(crate) fn mistyped(operation: Operation) -> Value {
     match operation {
         Operation::DescribeConnector => json!({ "Connector": "none" }),
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_names_its_type_beside_its_members() {
+    fn an_error_body_has_the_type_and_its_members() {
         let body = ApiError::not_found("Connector", "c-1").body();
         let expected = json!({
             "__type": "ResourceNotFoundException",

@@ -6,10 +6,10 @@ use serde_json::{Map, Value};
 use crate::api::error::ApiError;
 use model::ConnectorId;
 
-/// A named pattern and the check that it stands for.
+/// A pattern as AWS writes it, and its check.
 type Pattern = (&'static str, fn(&str) -> bool);
 
-/// Lengths and pattern of a text, from the API's model.
+/// Length limits and pattern of a string, from the API model.
 pub(crate) struct Rule {
     min: usize,
     max: usize,
@@ -53,14 +53,14 @@ const MAX_RESULTS: std::ops::RangeInclusive<i64> = 1..=1000;
 /// `FilePaths`.
 const FILE_PATHS: std::ops::RangeInclusive<usize> = 1..=10;
 
-/// A request's members, and what is wrong with them so far.
+/// The members of a request, and the violations found so far.
 pub(crate) struct Input {
     members: Map<String, Value>,
     violations: Vec<String>,
 }
 
 impl Input {
-    /// Reads a body; an empty one is a request without members.
+    /// Parses a body. An empty body is a request without members.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, ApiError> {
         let members = match body {
             [] => Map::new(),
@@ -80,7 +80,7 @@ impl Input {
         })
     }
 
-    /// A text, or nothing where it is left out or null.
+    /// Returns a constrained string, or `None` if it is absent or null.
     pub(crate) fn text(&mut self, name: &str, rule: &Rule) -> Result<Option<String>, ApiError> {
         match self.members.remove(name) {
             None | Some(Value::Null) => Ok(None),
@@ -92,7 +92,7 @@ impl Input {
         }
     }
 
-    /// A text that must be there.
+    /// Returns a required constrained string.
     pub(crate) fn required_text(&mut self, name: &str, rule: &Rule) -> Result<String, ApiError> {
         let text = self.text(name, rule)?;
         if text.is_none() {
@@ -101,7 +101,7 @@ impl Input {
         Ok(text.unwrap_or_default())
     }
 
-    /// `MaxResults`, or the default where it is left out.
+    /// Returns `MaxResults`, or `default` if it is absent.
     pub(crate) fn max_results(&mut self, default: usize) -> Result<usize, ApiError> {
         let value = match self.members.remove("MaxResults") {
             None | Some(Value::Null) => return Ok(default),
@@ -124,7 +124,7 @@ impl Input {
         Ok(usize::try_from(number).unwrap_or(default))
     }
 
-    /// A number that may not be below 1, or nothing where it is left out or null.
+    /// Returns a number of at least 1, or `None` if it is absent or null.
     pub(crate) fn at_least_one(&mut self, name: &str) -> Result<Option<u64>, ApiError> {
         let Some(number) = self.integer(name)? else {
             return Ok(None);
@@ -136,12 +136,12 @@ impl Input {
         Ok(u64::try_from(number).ok())
     }
 
-    /// True if there is such a member.
+    /// Returns whether the member is present.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.members.get(name).is_some_and(|value| !value.is_null())
     }
 
-    /// A text of any form, or nothing where it is left out or null.
+    /// Returns any string, or `None` if it is absent or null.
     pub(crate) fn string(&mut self, name: &str) -> Result<Option<String>, ApiError> {
         match self.taken(name) {
             None => Ok(None),
@@ -150,7 +150,7 @@ impl Input {
         }
     }
 
-    /// A whole number of any size, or nothing where it is left out or null.
+    /// Returns any integer, or `None` if it is absent or null.
     pub(crate) fn integer(&mut self, name: &str) -> Result<Option<i64>, ApiError> {
         let Some(value) = self.taken(name) else {
             return Ok(None);
@@ -161,7 +161,7 @@ impl Input {
             .ok_or_else(|| mismatch(&value, "Integer"))
     }
 
-    /// A number, or nothing where it is left out or null.
+    /// Returns any number, or `None` if it is absent or null.
     pub(crate) fn number(&mut self, name: &str) -> Result<Option<f64>, ApiError> {
         let Some(value) = self.taken(name) else {
             return Ok(None);
@@ -172,7 +172,7 @@ impl Input {
             .ok_or_else(|| mismatch(&value, "Timestamp"))
     }
 
-    /// A list of anything, or nothing where it is left out or null.
+    /// Returns a list, or `None` if it is absent or null.
     pub(crate) fn list(&mut self, name: &str) -> Result<Option<Vec<Value>>, ApiError> {
         match self.taken(name) {
             None => Ok(None),
@@ -185,7 +185,7 @@ impl Input {
         self.members.remove(name).filter(|value| !value.is_null())
     }
 
-    /// A list of file paths, or nothing where it is left out or null.
+    /// Returns a list of file paths, or `None` if it is absent or null.
     pub(crate) fn paths(&mut self, name: &str) -> Result<Option<Vec<String>>, ApiError> {
         let values = match self.members.remove(name) {
             None | Some(Value::Null) => return Ok(None),
@@ -220,7 +220,7 @@ impl Input {
         Ok(Some(paths))
     }
 
-    /// Ends the reading: every violation in one error. Members that the API does not have are ignored, as AWS does.
+    /// Returns all violations in one error. Unknown members are ignored, as AWS does.
     pub(crate) fn finish(self) -> Result<(), ApiError> {
         match self.violations.len() {
             0 => Ok(()),
@@ -273,7 +273,7 @@ impl Input {
     }
 }
 
-/// The member's name as AWS writes it in the text: the first letter in lower case.
+/// Returns the member's name as AWS writes it in a message: with a lower-case first letter.
 fn camel(name: &str) -> String {
     let mut letters = name.chars();
     letters.next().map_or_else(String::new, |first| {
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn all_violations_are_told_at_once() {
+    fn all_violations_are_reported_at_once() {
         let mut input = Input::parse(br#"{"MaxResults": 0, "TransferId": ""}"#).unwrap();
         input.required_text("ConnectorId", &CONNECTOR_ID).unwrap();
         input.required_text("TransferId", &TRANSFER_ID).unwrap();

@@ -81,7 +81,7 @@ impl Simulator {
         (self.token(offset, bound_to) == token).then_some(offset)
     }
 
-    /// Returns a text that only this simulator makes for `text`, so that a token of another request is refused.
+    /// Returns a checksum of `text`, so that tokens of other requests are refused.
     fn seal(&self, text: &str) -> String {
         format!(
             "{:016x}",

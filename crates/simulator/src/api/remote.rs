@@ -8,7 +8,7 @@ use super::{Call, connector_id};
 use crate::Simulator;
 use crate::domain::{RemoteKind, UnknownConnector};
 
-/// Items of a listing where `MaxItems` is left out.
+/// Default of `MaxItems`.
 const MAX_ITEMS: u64 = 1000;
 
 impl Simulator {

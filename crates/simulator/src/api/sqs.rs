@@ -1,5 +1,4 @@
-//! The operations of SQS on the one queue that there is, and its errors: AWS JSON 1.0 with the names of the older
-//! query protocol beside its own.
+//! The operations of SQS on a single queue, in AWS JSON 1.0. Errors also carry the code of the query protocol.
 
 use std::fmt::{Display, Write as _};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,12 +14,12 @@ use crate::domain::{
     Body, EventSource, Message, QUEUE, QUEUE_RETENTION as RETENTION, Receipt, SplitMix64,
 };
 
-/// What a queue has where nobody changed it.
+/// Default of SQS, in seconds.
 const VISIBILITY_TIMEOUT: u64 = 30;
 const MAX_MESSAGE_SIZE: usize = 1024 * 1024;
-/// Entries of a batch.
+/// Maximum number of entries of a batch.
 const BATCH: usize = 10;
-/// Of a message: what can be asked for as `AttributeNames` or `MessageSystemAttributeNames`.
+/// Supported values of `AttributeNames` and `MessageSystemAttributeNames`.
 const MESSAGE_ATTRIBUTES: [&str; 4] = [
     "SenderId",
     "SentTimestamp",
@@ -46,11 +45,11 @@ impl Simulator {
         let receipts = state
             .queue
             .receive(max, Duration::from_secs(visibility), call.now);
-        let told = receipts.iter().filter_map(|receipt| {
+        let received = receipts.iter().filter_map(|receipt| {
             let message = state.queue.message(*receipt)?;
-            Some(self.told(call, *receipt, message, &wanted))
+            Some(self.received(call, *receipt, message, &wanted))
         });
-        let messages: Vec<Value> = told.collect();
+        let messages: Vec<Value> = received.collect();
         Ok(if messages.is_empty() {
             json!({})
         } else {
@@ -173,15 +172,15 @@ impl Simulator {
         {
             return Err(unknown_attribute(unknown));
         }
-        let told: Map<_, _> = all
+        let attributes: Map<_, _> = all
             .into_iter()
             .filter(|(name, _)| is_wanted(name))
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
-        Ok(if told.is_empty() {
+        Ok(if attributes.is_empty() {
             json!({})
         } else {
-            json!({ "Attributes": told })
+            json!({ "Attributes": attributes })
         })
     }
 
@@ -205,7 +204,7 @@ impl Simulator {
         )
     }
 
-    /// The host of a queue's URL does not matter, as it does not to SQS.
+    /// Checks the path of the queue URL. The host is ignored, as SQS does.
     fn check_queue(&self, input: &mut Input) -> Result<(), ApiError> {
         let url = required(input, "QueueUrl")?;
         let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
@@ -217,7 +216,13 @@ impl Simulator {
         }
     }
 
-    fn told(&self, call: &Call<'_>, receipt: Receipt, message: &Message, wanted: &[&str]) -> Value {
+    fn received(
+        &self,
+        call: &Call<'_>,
+        receipt: Receipt,
+        message: &Message,
+        wanted: &[&str],
+    ) -> Value {
         let settings = &self.0.settings;
         let body = match &message.body {
             Body::Text(text) => text.clone(),
@@ -239,7 +244,7 @@ impl Simulator {
             "ApproximateReceiveCount" => message.receives.to_string(),
             _ => millis(message.first_received_at.unwrap_or(call.now)),
         };
-        let mut told = json!({
+        let mut received = json!({
             "MessageId": self.message_id(receipt.message),
             "ReceiptHandle": self.handle(receipt),
             "MD5OfBody": md5_of(&body),
@@ -250,9 +255,9 @@ impl Simulator {
                 .iter()
                 .map(|name| ((*name).to_owned(), attribute(name).into()))
                 .collect();
-            told["Attributes"] = attributes.into();
+            received["Attributes"] = attributes.into();
         }
-        told
+        received
     }
 
     fn message_id(&self, message: u64) -> String {
@@ -283,7 +288,7 @@ impl Simulator {
     }
 }
 
-/// The seconds that a `ReceiveMessage` waits for a message.
+/// Returns `WaitTimeSeconds` of a `ReceiveMessage`.
 pub(crate) fn wait_time(body: &[u8]) -> Duration {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     Duration::from_secs(body["WaitTimeSeconds"].as_u64().unwrap_or(0))

@@ -9,9 +9,9 @@ use crate::domain::{ConnectorSpec, Egress, Expiry, Lookup, Protocol};
 use crate::{Simulator, lock};
 use model::{ConnectorId, Direction};
 
-/// The most rows on a page of `ListFileTransferResults`, whatever `MaxResults` says.
+/// Maximum number of rows on a page of `ListFileTransferResults`, even if `MaxResults` is higher.
 const PAGE: usize = 10;
-/// Connectors on a page where `MaxResults` is left out.
+/// Default of `MaxResults` for `ListConnectors`.
 const CONNECTORS_PAGE: usize = 100;
 
 impl Simulator {
@@ -203,7 +203,7 @@ impl Simulator {
     }
 }
 
-/// A host key of the right form.
+/// A well-formed host key.
 const HOST_KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFNpbXVsYXRvckhvc3RLZXlGb3JUaGVMb29wYmFj";
 

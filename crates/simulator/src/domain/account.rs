@@ -1,4 +1,4 @@
-//! What the simulated account holds: connectors and their transfers, bounded in number and age.
+//! The simulated account: connectors and their transfers, bounded in number and age.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::script::FileScript;
 use super::started_transfer::{Start, StartedTransfer};
 use model::{ConnectorId, Direction, TransferId};
 
-/// What is known of a transfer.
+/// The result of looking up a transfer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Lookup {
     NoConnector,
@@ -31,13 +31,13 @@ struct Connector {
     transfers: HashMap<TransferId, Arc<StartedTransfer>>,
 }
 
-/// Connectors and transfers, and what else tells of them.
+/// Connectors, transfers, event history and queue.
 pub(crate) struct Account {
     pub(crate) history: History,
     pub(crate) queue: Queue,
     feed: Feed,
     connectors: BTreeMap<ConnectorId, Connector>,
-    /// Transfers in the order they were put, so that the oldest can be forgotten.
+    /// Transfers in insertion order, oldest first.
     order: VecDeque<(ConnectorId, TransferId, u64)>,
     serial: u64,
     random: SplitMix64,
@@ -60,7 +60,7 @@ impl Account {
         }
     }
 
-    /// Adds a connector, or gives a known one another spec.
+    /// Adds a connector or replaces its spec.
     pub(crate) fn add_connector(&mut self, id: ConnectorId, spec: ConnectorSpec) {
         let spec = Arc::new(spec);
         match self.connectors.get_mut(&id) {
@@ -77,7 +77,7 @@ impl Account {
         }
     }
 
-    /// Adds a connector with the default spec unless it is known.
+    /// Adds a connector with the default spec unless it exists.
     pub(crate) fn ensure_connector(&mut self, id: &ConnectorId) {
         if !self.connectors.contains_key(id) {
             self.add_connector(id.clone(), ConnectorSpec::default());
@@ -90,7 +90,7 @@ impl Account {
             .map(|connector| Arc::clone(&connector.spec))
     }
 
-    /// The connectors from the one at `offset` on, sorted by id.
+    /// Returns up to `count` connectors from `offset`, sorted by id.
     pub(crate) fn connectors_from(
         &self,
         offset: usize,
@@ -107,7 +107,7 @@ impl Account {
         self.connectors.len()
     }
 
-    /// Puts a transfer, in place of one with the same id; the connector is added if it is new.
+    /// Adds a transfer or replaces the one with the same id. Adds the connector if it is new.
     pub(crate) fn put(&mut self, start: Start<'_>, now: SystemTime) {
         let started = self.started(start);
         self.feed.add_transfer(&started);
@@ -124,7 +124,7 @@ impl Account {
         self.forget(now);
     }
 
-    /// Notes the start of a transfer of which nothing else is known.
+    /// Adds the start of a transfer to the event history only.
     pub(crate) fn put_lost(&mut self, start: Start<'_>) {
         self.started(start);
     }
@@ -138,7 +138,7 @@ impl Account {
         started
     }
 
-    /// Starts a transfer with lives of the connector's profile.
+    /// Starts a transfer whose files follow the connector's profile.
     pub(crate) fn start(
         &mut self,
         connector: &ConnectorId,
@@ -168,7 +168,7 @@ impl Account {
         Ok(transfer)
     }
 
-    /// Starts a listing, move or delete; the answer is its id.
+    /// Starts a listing, move or delete. Returns its id.
     pub(crate) fn start_remote(
         &mut self,
         connector: &ConnectorId,
@@ -183,18 +183,18 @@ impl Account {
         Ok(id)
     }
 
-    /// Has the events of all that has ended by now in the queue.
+    /// Adds the events up to `now` to the queue.
     pub(crate) fn advance(&mut self, now: SystemTime, faults: &Faults) {
         self.feed.advance(now, faults, &mut self.queue);
     }
 
-    /// Empties the queue, and forgets what would send it events.
+    /// Removes all messages, and everything that would send one later.
     pub(crate) fn purge(&mut self) {
         self.queue.purge();
         self.feed.purge();
     }
 
-    /// When the next message can be received, as far as it is known by now.
+    /// Returns when the next message becomes available, as far as known.
     pub(crate) fn next_message(&self) -> Option<SystemTime> {
         [self.feed.next(), self.queue.next()]
             .into_iter()
@@ -202,12 +202,12 @@ impl Account {
             .min()
     }
 
-    /// An id that no transfer has.
+    /// Returns an unused transfer id.
     pub(crate) fn new_transfer_id(&mut self) -> TransferId {
         self.random.uuid().parse().expect("a UUID is a transfer id")
     }
 
-    /// The files of a transfer and how long ago it was started. Past the retention it is unknown.
+    /// Returns the files of a transfer and the time since its start. An expired transfer is unknown.
     pub(crate) fn lookup(
         &self,
         connector: &ConnectorId,
@@ -226,7 +226,7 @@ impl Account {
         }
     }
 
-    /// Transfers kept now.
+    /// Returns the number of transfers.
     pub(crate) fn transfer_count(&self) -> usize {
         self.connectors
             .values()
@@ -239,7 +239,7 @@ impl Account {
             .is_ok_and(|age| age >= self.retention)
     }
 
-    /// Drops the oldest entries past the bound, and those at the front that were replaced or have expired.
+    /// Drops the oldest entries above the limit, and replaced or expired ones at the front.
     fn forget(&mut self, now: SystemTime) {
         while let Some((connector, transfer, serial)) = self.order.front() {
             let kept = self
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn results_are_there_for_seven_days() {
+    fn results_are_kept_for_seven_days() {
         let mut state = state(100);
         let start = UNIX_EPOCH + 100 * DAY;
         put(&mut state, "t", start);
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transfer_put_again_is_replaced_and_stays() {
+    fn adding_a_transfer_again_replaces_it() {
         let mut state = state(10);
         for _ in 0..25 {
             put(&mut state, "same", UNIX_EPOCH);
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_started_transfer_lives_by_the_profile_and_by_the_seed() {
+    fn a_started_transfer_follows_the_profile_and_the_seed() {
         let start = || {
             let mut state = state(10);
             state.ensure_connector(&connector());

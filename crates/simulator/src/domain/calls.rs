@@ -1,4 +1,4 @@
-//! What was asked so far: the counts that tests and benchmarks compare an exporter with.
+//! Counts of calls, which tests and benchmarks compare an exporter with.
 
 use std::collections::BTreeMap;
 
@@ -7,38 +7,38 @@ use serde_json::{Value, json};
 use super::operation::Operation;
 use model::{ConnectorId, TransferId};
 
-/// Transfers whose pages are counted one by one; past this many, only the totals rise.
+/// Maximum number of transfers with a page count of their own.
 const MAX_COUNTED_TRANSFERS: usize = 100_000;
 
-/// Calls since the start or the last reset. Those that a fault hit count as well.
+/// Calls since the start or the last reset, including those with faults.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Calls {
     /// Calls by operation, counted on arrival.
     pub operations: BTreeMap<Operation, u64>,
-    /// Answers by what they said: `ok`, the name of an error, or the fault.
+    /// Answers by outcome: `ok`, the name of an error, or the fault.
     pub outcomes: BTreeMap<&'static str, u64>,
-    /// Pages of `ListFileTransferResults` that were answered well, by connector and transfer.
+    /// Successful pages of `ListFileTransferResults` by connector and transfer.
     pub pages: BTreeMap<ConnectorId, BTreeMap<TransferId, u64>>,
-    /// Calls under way now.
+    /// Calls in flight.
     pub in_flight: u64,
-    /// The most calls that were under way at once.
+    /// Maximum number of concurrent calls.
     pub peak_in_flight: u64,
     /// Transfers that have an entry in `pages`.
     counted_transfers: usize,
 }
 
 impl Calls {
-    /// Calls of one operation.
+    /// Returns the calls of one operation.
     pub fn of(&self, operation: Operation) -> u64 {
         self.operations.get(&operation).copied().unwrap_or_default()
     }
 
-    /// Answers that said this: `ok`, the name of an error, or the fault.
+    /// Returns the answers with an outcome: `ok`, the name of an error, or the fault.
     pub fn outcome(&self, said: &str) -> u64 {
         self.outcomes.get(said).copied().unwrap_or_default()
     }
 
-    /// Pages that were answered well for one transfer.
+    /// Returns the successful pages for one transfer.
     pub fn pages_of(&self, connector: &ConnectorId, transfer: &TransferId) -> u64 {
         self.pages
             .get(connector)
@@ -47,7 +47,7 @@ impl Calls {
             .unwrap_or_default()
     }
 
-    /// The same as JSON.
+    /// Returns the counts as JSON.
     pub(crate) fn to_json(&self) -> Value {
         let operations: BTreeMap<_, _> = self
             .operations
@@ -101,7 +101,7 @@ impl Calls {
         }
     }
 
-    /// Forgets everything but the calls under way.
+    /// Resets all counts except the calls in flight.
     pub(crate) fn reset(&mut self) {
         *self = Self {
             in_flight: self.in_flight,

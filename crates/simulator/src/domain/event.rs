@@ -13,16 +13,16 @@ use super::script::{End, FileScript};
 use super::started_transfer::StartedTransfer;
 use model::{ConnectorId, Direction};
 
-/// What an event tells of. Rendered when it is received, since few are.
+/// The subject of an event. Rendered on receive.
 #[derive(Clone)]
 pub(crate) enum Event {
-    /// The end of one file of a transfer, by its place in the script.
+    /// The end of the file at this index of a transfer.
     File(Arc<StartedTransfer>, usize),
     /// The end of a listing, move or delete.
     Remote(Arc<RemoteRun>),
 }
 
-/// Where the event is sent from.
+/// The source of an event.
 pub(crate) struct EventSource<'a> {
     pub(crate) seed: u64,
     pub(crate) account_id: &'a str,
@@ -30,7 +30,7 @@ pub(crate) struct EventSource<'a> {
 }
 
 impl Event {
-    /// The same for every copy of one event, and for no other.
+    /// Returns a key that is unique per event and equal for its duplicates.
     pub(crate) fn subject(&self) -> (&str, u64) {
         match self {
             Self::File(started, index) => (
@@ -41,7 +41,7 @@ impl Event {
         }
     }
 
-    /// The whole event as JSON.
+    /// Returns the event as JSON.
     pub(crate) fn render(&self, place: &EventSource<'_>) -> String {
         let (subject, number) = self.subject();
         let mut random = SplitMix64::keyed(place.seed, subject, number);
@@ -74,8 +74,8 @@ impl Event {
     }
 }
 
-/// Detail-type, end, connector and detail.
-type Told<'a> = (
+/// Detail type, end time, connector and detail.
+type Rendered<'a> = (
     String,
     SystemTime,
     (&'a ConnectorId, &'a ConnectorSpec),
@@ -86,7 +86,7 @@ fn of_file<'a>(
     started: &'a StartedTransfer,
     file: &FileScript,
     random: &mut SplitMix64,
-) -> Told<'a> {
+) -> Rendered<'a> {
     let ended_at = started.ended_at(file).unwrap_or(started.started_at);
     let begun_at = started
         .started_at
@@ -124,7 +124,7 @@ fn of_file<'a>(
     )
 }
 
-fn of_remote<'a>(run: &'a RemoteRun, random: &mut SplitMix64) -> Told<'a> {
+fn of_remote<'a>(run: &'a RemoteRun, random: &mut SplitMix64) -> Rendered<'a> {
     let (words, mut detail) = match &run.kind {
         RemoteKind::List {
             directory,
@@ -186,7 +186,7 @@ fn failed(detail: &mut Value, code: Option<&str>, message: Option<&str>) -> &'st
     "Failed"
 }
 
-/// Bucket and key. What is sent has its path in S3, what is retrieved goes into a bucket of the simulator's choice.
+/// Returns bucket and key. Sent files come from the bucket in their path; retrieved files go to a fixed bucket.
 fn local(path: &str, direction: Direction) -> (&str, &str) {
     let path = path.trim_start_matches('/');
     match (direction, path.split_once('/')) {
@@ -197,7 +197,7 @@ fn local(path: &str, direction: Direction) -> (&str, &str) {
     }
 }
 
-/// 1 KiB to 32 MiB, as many of each magnitude.
+/// Draws a size between 1 KiB and 32 MiB, uniform in magnitude.
 fn size(random: &mut SplitMix64) -> u64 {
     let least = 1_usize << (10 + random.below(15));
     u64::try_from(least + random.below(least)).unwrap_or(0)

@@ -1,4 +1,4 @@
-//! Faults on request: what each call suffers, decided by a seed in the order of the calls.
+//! Faults on request, drawn per call from a seeded stream.
 
 use std::time::{Duration, Instant};
 
@@ -8,12 +8,12 @@ use super::operation::{Operation, Service};
 use super::random::SplitMix64;
 use super::span;
 
-/// EventBridge gives up on an event after a day.
+/// EventBridge retries an event for at most a day.
 const MAX_EVENT_DELAY: Duration = Duration::from_hours(24);
-/// Calls of `LookupEvents` per second, account and Region.
+/// Quota of `LookupEvents` per second, account and Region.
 const CLOUDTRAIL_CEILING: f64 = 2.0;
 
-/// What `ListFileTransferResults` answers for a transfer that is unknown or past its retention.
+/// The answer of `ListFileTransferResults` for an unknown or expired transfer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Expiry {
@@ -24,22 +24,22 @@ pub enum Expiry {
     EmptyList,
 }
 
-/// The names under which AWS services throttle.
+/// Error codes of throttling.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ThrottleError {
-    /// The one of the Transfer API's model.
+    /// In the API model of Transfer Family.
     #[default]
     ThrottlingException,
-    /// The shared front end's.
+    /// From the front end of AWS services.
     Throttling,
-    /// API Gateway's and Lambda's.
+    /// From API Gateway and Lambda.
     TooManyRequestsException,
-    /// EC2's.
+    /// From EC2.
     RequestLimitExceeded,
 }
 
 impl ThrottleError {
-    /// The name on the wire.
+    /// Returns the error code.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ThrottlingException => "ThrottlingException",
@@ -50,58 +50,58 @@ impl ThrottleError {
     }
 }
 
-/// What goes wrong. Rates are shares of the calls, `0.0 ..= 1.0`; the default is no fault at all.
+/// Injected faults. Rates are shares of the calls, `0.0 ..= 1.0`. The default has none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
-    /// Decides which calls are hit; setting faults starts its stream again.
+    /// Seed of the random stream, which restarts when faults are set.
     pub seed: u64,
-    /// Every answer comes this much later.
+    /// Delay of every answer.
     #[serde(with = "span")]
     pub latency: Duration,
     /// `InternalServiceError`, HTTP 500.
     pub server_error_rate: f64,
     /// `ServiceUnavailableException`, HTTP 503.
     pub unavailable_rate: f64,
-    /// Throttled at random.
+    /// Random throttling.
     pub throttle_rate: f64,
-    /// Calls of Transfer Family are throttled above this many per second.
+    /// Throttling of Transfer Family above this rate per second.
     pub requests_per_second: Option<f64>,
-    /// Calls that may come at once under `requests_per_second`; left out: one second's worth.
+    /// Burst of `requests_per_second`; by default the calls of one second.
     pub burst: Option<u32>,
-    /// The name under which both throttle.
+    /// Error code of both.
     pub throttle_error: ThrottleError,
-    /// Accepted and never answered, until the client goes or the simulator stops.
+    /// Calls that are never answered.
     pub stall_rate: f64,
-    /// The connection is reset (RST) without an answer.
+    /// Connections that are reset (RST) without an answer.
     pub reset_rate: f64,
-    /// The connection is closed before the announced length of the body has been sent.
+    /// Connections that are closed in the middle of the body.
     pub truncated_rate: f64,
-    /// HTTP 200 and JSON whose members have the wrong types.
+    /// HTTP 200 with members of the wrong types.
     pub mistyped_rate: f64,
-    /// HTTP 500 or 502 with a page of HTML.
+    /// HTTP 500 or 502 with an HTML body.
     pub html_rate: f64,
     /// `AccessDeniedException` for every operation.
     pub access_denied: bool,
     /// `AccessDeniedException` for these operations.
     pub access_denied_operations: Vec<Operation>,
-    /// `ExpiredTokenException` for every call whose signature is good.
+    /// `ExpiredTokenException` for every call.
     pub expired_token: bool,
-    /// In place of [`Settings::expiry`](super::Settings::expiry).
+    /// Overrides [`Settings::expiry`](crate::Settings::expiry).
     pub expiry: Option<Expiry>,
-    /// `LookupEvents` is throttled above two calls per second, as AWS does.
+    /// Throttling of `LookupEvents` above two calls per second, as in AWS.
     pub cloudtrail_quota: bool,
-    /// Events that come twice.
+    /// Duplicated events.
     pub event_duplicate_rate: f64,
-    /// Events that never come.
+    /// Lost events.
     pub event_loss_rate: f64,
-    /// Each event, and each copy of one, comes up to this much later, so that their order is lost.
+    /// Maximum random delay of each event, which also shuffles their order.
     #[serde(with = "span")]
     pub event_delay: Duration,
 }
 
 impl Faults {
-    /// Reads JSON; an unknown member, a rate outside `0.0 ..= 1.0` or a ceiling that is not positive is an error.
+    /// Parses JSON. Unknown members, rates outside `0.0 ..= 1.0` and rates per second that are not positive are errors.
     pub fn from_json(json: &[u8]) -> Result<Self, String> {
         let faults: Self = serde_json::from_slice(json).map_err(|error| error.to_string())?;
         let of_events = [
@@ -127,12 +127,12 @@ impl Faults {
         }
     }
 
-    /// True if the operation is denied.
+    /// Returns whether the operation is denied.
     pub(crate) fn denies(&self, operation: Operation) -> bool {
         self.access_denied || self.access_denied_operations.contains(&operation)
     }
 
-    /// The rates, in the order in which they are drawn and win.
+    /// Returns the rates in the order in which they are drawn and take precedence.
     fn rates(&self) -> [(&'static str, f64); 8] {
         [
             ("stall_rate", self.stall_rate),
@@ -147,7 +147,7 @@ impl Faults {
     }
 }
 
-/// What one call suffers.
+/// The fault of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Disruption {
     Stall,
@@ -161,7 +161,7 @@ pub(crate) enum Disruption {
     Mistype,
 }
 
-/// Decides what each call suffers.
+/// Draws the fault of each call.
 pub(crate) struct Dice {
     random: SplitMix64,
     transfer: Bucket,
@@ -178,8 +178,8 @@ impl Dice {
         }
     }
 
-    /// The lot of the next call. Each call draws the same number of times, so that one rate does not move another's
-    /// hits.
+    /// Draws the fault of the next call. Each call draws the same number of values, so that one rate does not shift
+    /// the draws of another.
     pub(crate) fn roll(
         &mut self,
         faults: &Faults,
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn one_rate_does_not_move_the_hits_of_another() {
+    fn one_rate_does_not_shift_the_draws_of_another() {
         let hits = |faults: &Faults| -> Vec<usize> {
             let is_error = |lot: &Option<Disruption>| *lot == Some(Disruption::ServerError);
             lots(faults, 200)
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_read_from_json_and_refuse_what_they_do_not_know() {
+    fn faults_parse_from_json_and_reject_unknown_members() {
         let faults = Faults::from_json(
             br#"{"latency": "50ms", "throttle_error": "Throttling", "stall_rate": 1}"#,
         )

@@ -1,4 +1,4 @@
-//! From scripts to events. Nothing ticks: whoever looks at the queue has what was due until then put into it.
+//! Turns finished files into queue messages. There is no timer: reading the queue first adds the events that are due.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,20 +11,20 @@ use super::random::SplitMix64;
 use super::remote::RemoteRun;
 use super::started_transfer::StartedTransfer;
 
-/// Where events come from.
+/// The source of an event.
 enum Source {
     Transfer(Arc<StartedTransfer>),
     Remote(Arc<RemoteRun>),
 }
 
-/// What will end, by the moment of its next end.
+/// Unfinished transfers and operations, by their next end.
 pub(crate) struct Feed {
     due: BTreeMap<(SystemTime, u64), Source>,
     max: usize,
 }
 
 impl Feed {
-    /// Keeps track of `max` transfers and operations; past this many it forgets those that end first.
+    /// Creates a feed of at most `max` entries; beyond that, the entries that end first are dropped.
     pub(crate) fn new(max: usize) -> Self {
         Self {
             due: BTreeMap::new(),
@@ -46,12 +46,12 @@ impl Feed {
         self.due.clear();
     }
 
-    /// When the next thing ends.
+    /// Returns the time of the next end.
     pub(crate) fn next(&self) -> Option<SystemTime> {
         self.due.first_key_value().map(|((at, _), _)| *at)
     }
 
-    /// Puts the events of all that has ended by `now` into the queue, less what the faults lose.
+    /// Adds the events up to `now` to the queue, except for those that a fault loses.
     pub(crate) fn advance(&mut self, now: SystemTime, faults: &Faults, queue: &mut Queue) {
         while let Some(entry) = self.due.first_entry().filter(|entry| entry.key().0 <= now) {
             let ((at, serial), source) = entry.remove_entry();
@@ -84,7 +84,7 @@ impl Feed {
     }
 }
 
-/// Every event draws from a stream of its own, so its lot depends neither on the others nor on who looks when.
+/// Delivers an event. Each event has its own random stream, so its fate does not depend on the order of reads.
 fn deliver(event: Event, at: SystemTime, faults: &Faults, queue: &mut Queue) {
     let (subject, number) = event.subject();
     let mut random = SplitMix64::keyed(faults.seed, subject, number);

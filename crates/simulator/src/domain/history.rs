@@ -39,7 +39,7 @@ impl History {
         behind: Option<Position>,
     ) -> impl Iterator<Item = &Arc<StartedTransfer>> {
         let end = behind.map_or((until, u64::MAX), |(at, serial)| {
-            // Serials start at 1, so there is always one before.
+            // Serials start at 1, so the subtraction cannot wrap.
             (at, serial.saturating_sub(1)).min((until, u64::MAX))
         });
         self.started

@@ -1,8 +1,8 @@
-//! What is simulated: three services of AWS, and of each the operations that a user of connectors meets.
+//! The simulated services and their operations.
 
 use serde::{Deserialize, Serialize};
 
-/// A service, told by the target of a request.
+/// An AWS service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Service {
     Transfer,
@@ -13,8 +13,8 @@ pub(crate) enum Service {
 impl Service {
     const ALL: [Self; 3] = [Self::Transfer, Self::CloudTrail, Self::Sqs];
 
-    /// What may stand before the operation in `X-Amz-Target`. For CloudTrail some SDKs write the namespace and others,
-    /// as that for Rust, the service's name alone.
+    /// Returns the prefixes of `X-Amz-Target`. For CloudTrail, some SDKs send the namespace, others (such as the one for
+    /// Rust) only the service name.
     fn target_prefixes(self) -> &'static [&'static str] {
         match self {
             Self::Transfer => &["TransferService."],
@@ -26,7 +26,7 @@ impl Service {
         }
     }
 
-    /// The media type of requests and answers: AWS JSON 1.1, and 1.0 for SQS.
+    /// Returns the media type: AWS JSON 1.1, or 1.0 for SQS.
     pub(crate) fn content_type(self) -> &'static str {
         match self {
             Self::Transfer | Self::CloudTrail => "application/x-amz-json-1.1",
@@ -34,7 +34,7 @@ impl Service {
         }
     }
 
-    /// Its name in a credential scope, and before the colon of a permission.
+    /// Returns the name in a credential scope and in IAM actions.
     pub(crate) fn signing_name(self) -> &'static str {
         match self {
             Self::Transfer => "transfer",
@@ -46,7 +46,7 @@ impl Service {
 
 macro_rules! operations {
     ($($service:ident: $($operation:ident)+;)+) => {
-        /// What the simulator can be asked.
+        /// A supported operation.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Operation {
             $($(
@@ -56,10 +56,10 @@ macro_rules! operations {
         }
 
         impl Operation {
-            /// Every operation.
+            /// All operations.
             pub const ALL: &[Self] = &[$($(Self::$operation),+),+];
 
-            /// Its name in the API.
+            /// Returns the name in the API.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $($(Self::$operation => stringify!($operation),)+)+
@@ -83,7 +83,7 @@ operations! {
 }
 
 impl Operation {
-    /// Reads the value of `X-Amz-Target`.
+    /// Parses the value of `X-Amz-Target`.
     pub(crate) fn from_target(target: &str) -> Option<Self> {
         Service::ALL.into_iter().find_map(|service| {
             let name = service

@@ -106,7 +106,7 @@ impl Queue {
                 },
             ));
         }
-        // Back only now: with no visibility timeout one call would receive one message again and again.
+        // Made available only now: without a visibility timeout, one call would receive a message repeatedly.
         self.order
             .extend(receipts.iter().map(|(at, receipt)| (*at, receipt.message)));
         receipts.into_iter().map(|(_, receipt)| receipt).collect()
@@ -116,7 +116,7 @@ impl Queue {
         self.messages.get(&receipt.message)
     }
 
-    /// Deletes a message by its newest receipt; an older one does nothing, as a standard queue may have it.
+    /// Deletes a message by its newest receipt. An older receipt does nothing, as in a standard queue.
     pub(crate) fn delete(&mut self, receipt: Receipt) {
         let is_newest = |message: &Message| message.receives == receipt.receive;
         if self.messages.get(&receipt.message).is_some_and(is_newest)
@@ -126,7 +126,7 @@ impl Queue {
         }
     }
 
-    /// Deletes every message; none that comes later gets the number of one before.
+    /// Deletes all messages. Numbers are never reused.
     pub(crate) fn purge(&mut self) {
         self.messages.clear();
         self.order.clear();
@@ -145,7 +145,7 @@ impl Queue {
         depth
     }
 
-    /// When the next message can be received.
+    /// Returns when the next message becomes available.
     pub(crate) fn next(&self) -> Option<SystemTime> {
         self.order.first().map(|(at, _)| *at)
     }
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_can_come_late_and_is_gone_after_the_retention() {
+    fn a_message_can_be_delayed_and_expires() {
         let mut queue = Queue::default();
         let start = now().wall;
         queue.put(Body::Text(String::new()), start + VISIBILITY);

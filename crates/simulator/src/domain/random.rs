@@ -1,4 +1,4 @@
-//! Randomness that a seed repeats: the splitmix64 generator, public domain, by Sebastiano Vigna.
+//! Seeded randomness: splitmix64 by Sebastiano Vigna, in the public domain.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use std::time::Duration;
 pub struct SplitMix64(u64);
 
 impl SplitMix64 {
-    /// The stream of one seed.
+    /// Creates the stream of a seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The stream that belongs to a text and a number under one seed, whenever it is asked for.
+    /// Creates the stream of a seed, a text and a number.
     pub(crate) fn keyed(seed: u64, text: &str, number: u64) -> Self {
-        // FNV-1a folds the text in; one draw spreads neighbours apart.
+        // FNV-1a mixes the text in; one draw decorrelates neighbouring keys.
         let folded = text
             .bytes()
             .fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
@@ -23,7 +23,7 @@ impl SplitMix64 {
         Self(Self(folded).bits() ^ Self(number).bits())
     }
 
-    /// The next 64 bits.
+    /// Returns the next 64 bits.
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -32,35 +32,35 @@ impl SplitMix64 {
         z ^ (z >> 31)
     }
 
-    /// A number of `0.0 .. 1.0`, 1.0 left out.
+    /// Returns a number in `0.0 .. 1.0`.
     pub fn unit(&mut self) -> f64 {
         let high = u32::try_from(self.bits() >> 32).unwrap_or(u32::MAX);
         f64::from(high) / (f64::from(u32::MAX) + 1.0)
     }
 
-    /// True with the given probability: never at 0.0, always at 1.0.
+    /// Returns true with a probability: never at 0.0, always at 1.0.
     pub fn chance(&mut self, probability: f64) -> bool {
         self.unit() < probability
     }
 
-    /// A number of `0 .. bound`; 0 where the bound is 0.
+    /// Returns a number in `0 .. bound`, or 0 if the bound is 0.
     pub fn below(&mut self, bound: usize) -> usize {
         let bound = u64::try_from(bound).unwrap_or(u64::MAX).max(1);
         usize::try_from(self.bits() % bound).unwrap_or(0)
     }
 
-    /// One of `all`, or nothing of an empty slice.
+    /// Returns a random element, or `None` if there is none.
     pub fn pick<'a, T>(&mut self, all: &'a [T]) -> Option<&'a T> {
         all.get(self.below(all.len()))
     }
 
-    /// A duration around `mean`, exponentially distributed and cut at three times the mean.
+    /// Returns an exponentially distributed duration with mean `mean`, capped at three times the mean.
     pub fn duration(&mut self, mean: Duration) -> Duration {
         let share = (-(1.0 - self.unit()).ln()).clamp(0.0, 3.0);
         Duration::try_from_secs_f64(mean.as_secs_f64() * share).unwrap_or(Duration::MAX)
     }
 
-    /// A text of the form of a version 4 UUID.
+    /// Returns a version 4 UUID.
     pub fn uuid(&mut self) -> String {
         let (high, low) = (self.bits(), self.bits());
         format!(
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_keyed_stream_belongs_to_its_seed_its_text_and_its_number() {
+    fn a_keyed_stream_depends_on_seed_text_and_number() {
         let first = |seed, text, number| SplitMix64::keyed(seed, text, number).bits();
         assert_eq!(first(1, "a", 2), first(1, "a", 2));
         let others = [first(2, "a", 2), first(1, "b", 2), first(1, "a", 3)];

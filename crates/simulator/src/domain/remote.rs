@@ -34,7 +34,7 @@ pub(crate) struct RemoteRun {
     pub(crate) kind: RemoteKind,
     pub(crate) started_at: SystemTime,
     pub(crate) ended_at: SystemTime,
-    /// Code and message.
+    /// Failure code and message.
     pub(crate) failure: Option<(&'static str, String)>,
 }
 

@@ -1,4 +1,4 @@
-//! The life of a file: scripted, or drawn from a seeded profile. What it is at a moment is a lookup; nothing ticks.
+//! The script of a file: fixed, or drawn from a seeded profile. The status is a function of the elapsed time.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::random::SplitMix64;
 use super::span;
 use model::{FailureCode, FileResult, FileStatus};
 
-/// What becomes of a file when it leaves IN_PROGRESS.
+/// The status of a file after IN_PROGRESS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum End {
@@ -25,28 +25,28 @@ pub enum End {
     },
     /// Stays IN_PROGRESS.
     Never,
-    /// A status by its raw name, for those that the API's model does not have.
+    /// A status outside the API model.
     Status(String),
 }
 
-/// QUEUED for a while, IN_PROGRESS for a while, then the end. `Duration::MAX` is for ever.
+/// QUEUED, then IN_PROGRESS, then the end. `Duration::MAX` means forever.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LifeScript {
     /// Time in QUEUED, from the start of the transfer.
     pub queued_for: Duration,
     /// Time in IN_PROGRESS.
     pub in_progress_for: Duration,
-    /// What comes then.
+    /// The end.
     pub end: End,
 }
 
 impl LifeScript {
-    /// COMPLETED from the first moment.
+    /// Returns a script that is COMPLETED at once.
     pub fn completed() -> Self {
         Self::at_once(End::Completed)
     }
 
-    /// FAILED from the first moment, with a code unless it is empty.
+    /// Returns a script that is FAILED at once. An empty code means none.
     pub fn failed(code: &str, message: &str) -> Self {
         let code = (!code.is_empty()).then(|| code.to_owned());
         Self::at_once(End::Failed {
@@ -55,7 +55,7 @@ impl LifeScript {
         })
     }
 
-    /// QUEUED for ever.
+    /// Returns a script that stays QUEUED.
     pub fn stuck_queued() -> Self {
         Self {
             queued_for: Duration::MAX,
@@ -64,17 +64,17 @@ impl LifeScript {
         }
     }
 
-    /// IN_PROGRESS from the first moment, for ever.
+    /// Returns a script that stays IN_PROGRESS.
     pub fn stuck_in_progress() -> Self {
         Self::at_once(End::Never)
     }
 
-    /// A status by its raw name from the first moment.
+    /// Returns a script with a status outside the API model.
     pub fn status(name: &str) -> Self {
         Self::at_once(End::Status(name.to_owned()))
     }
 
-    /// The same end, after these two spans.
+    /// Returns the same end after these durations.
     #[must_use]
     pub fn after(self, queued_for: Duration, in_progress_for: Duration) -> Self {
         Self {
@@ -92,13 +92,13 @@ impl LifeScript {
         }
     }
 
-    /// When it is COMPLETED or FAILED, from the start of the transfer; nothing where it never is.
+    /// Returns the time from start to finish, or `None` if the file never finishes.
     pub(crate) fn finished_after(&self) -> Option<Duration> {
         let after = self.queued_for.saturating_add(self.in_progress_for);
         (after < Duration::MAX && self.status_at(after).is_finished()).then_some(after)
     }
 
-    /// The status this long after the start.
+    /// Returns the status after `elapsed`.
     pub fn status_at(&self, elapsed: Duration) -> FileStatus {
         if elapsed < self.queued_for {
             FileStatus::Queued
@@ -115,20 +115,20 @@ impl LifeScript {
     }
 }
 
-/// One file of a transfer: its path and its life.
+/// One file of a transfer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "FileScriptJson", into = "FileScriptJson")]
 pub struct FileScript {
     /// `FilePath`.
     pub path: String,
-    /// What happens to it.
+    /// The script of its status.
     pub life: LifeScript,
-    /// Its size in bytes; none: drawn from the seed. Only an event tells it, and only of a completed file.
+    /// Size in bytes; `None` draws one. Only events of completed files report it.
     pub bytes: Option<u64>,
 }
 
 impl FileScript {
-    /// One file.
+    /// Creates a file.
     pub fn new(path: impl Into<String>, life: LifeScript) -> Self {
         Self {
             path: path.into(),
@@ -137,7 +137,7 @@ impl FileScript {
         }
     }
 
-    /// The same file of this many bytes.
+    /// Sets the size in bytes.
     #[must_use]
     pub fn sized(self, bytes: u64) -> Self {
         Self {
@@ -146,7 +146,7 @@ impl FileScript {
         }
     }
 
-    /// The row of `ListFileTransferResults` this long after the start.
+    /// Returns the row of `ListFileTransferResults` after `elapsed`.
     pub fn result_at(&self, elapsed: Duration) -> FileResult {
         let status = self.life.status_at(elapsed);
         let (failure_code, failure_message) = match (&status, &self.life.end) {
@@ -164,7 +164,7 @@ impl FileScript {
     }
 }
 
-/// The flat form of a [`FileScript`] in JSON; what is left out is zero, the end `completed`.
+/// The JSON form of a [`FileScript`]. Durations default to zero, the end to `completed`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileScriptJson {
@@ -221,16 +221,16 @@ impl From<FileScript> for FileScriptJson {
     }
 }
 
-/// Random lives, for transfers that nobody scripted.
+/// Distribution of scripts, for transfers without one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
     /// Mean time in QUEUED.
     pub mean_queued: Duration,
     /// Mean time in IN_PROGRESS.
     pub mean_in_progress: Duration,
-    /// Share of the files that end FAILED, `0.0 ..= 1.0`.
+    /// Share of failed files, `0.0 ..= 1.0`.
     pub failure_share: f64,
-    /// The codes of those; an empty text is a failure without a code.
+    /// Failure codes to draw from. An empty one means no code.
     pub codes: Vec<&'static str>,
 }
 
@@ -251,7 +251,7 @@ impl Default for Profile {
 }
 
 impl Profile {
-    /// The next life; `host` and `path` stand in the message of a failure.
+    /// Draws a script. `host` and `path` appear in failure messages.
     pub fn draw(&self, random: &mut SplitMix64, host: &str, path: &str) -> LifeScript {
         let queued_for = random.duration(self.mean_queued);
         let in_progress_for = random.duration(self.mean_in_progress);
@@ -265,7 +265,7 @@ impl Profile {
     }
 }
 
-/// What a failure with this code says of itself. The wording is the simulator's own.
+/// Returns a failure message for a code. AWS's wording differs.
 pub fn failure_message(code: &str, host: &str, path: &str) -> String {
     match code {
         "ASSUME_ROLE_ERROR" => {
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_reads_from_json_and_refuses_what_it_does_not_know() {
+    fn a_script_parses_from_json_and_rejects_unknown_members() {
         let json = r#"{"path": "/a", "queued_for": "50ms", "in_progress_for": 2, "end": {"failed": {"code": "X"}}}"#;
         let file: FileScript = serde_json::from_str(json).unwrap();
         assert_eq!(file.life.queued_for, Duration::from_millis(50));

@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde::de::{Error, Visitor};
 use serde::{Deserializer, Serializer};
 
-/// How `Duration::MAX` is written.
+/// Text for `Duration::MAX`.
 const FOREVER: &str = "forever";
 
-/// Reads a text such as `50ms`, `7d` or `forever`.
+/// Parses a text such as `50ms`, `7d` or `forever`.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     if text == FOREVER {
         return Ok(Duration::MAX);

@@ -1,4 +1,4 @@
-//! A transfer since its start. Its results, the history of calls and the events of its files all go back to it.
+//! A started transfer, shared by results, event history and events.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,20 +9,20 @@ use super::script::FileScript;
 use model::{ConnectorId, Direction, TransferId};
 
 pub(crate) struct StartedTransfer {
-    /// Tells apart what was put under one id, and what started at one moment.
+    /// Distinguishes transfers with the same id or the same start.
     pub(crate) serial: u64,
     pub(crate) connector: ConnectorId,
     pub(crate) transfer: TransferId,
-    /// The connector as it was then.
+    /// The connector at the time of the start.
     pub(crate) spec: Arc<ConnectorSpec>,
     pub(crate) direction: Direction,
     pub(crate) started_at: SystemTime,
     pub(crate) files: Arc<[FileScript]>,
-    /// Another one was put under its id: neither history nor events tell of this one any more.
+    /// True once another transfer has replaced this one, which ends its history and events.
     replaced: AtomicBool,
 }
 
-/// What there is to say of a transfer that starts.
+/// The parameters of a start.
 pub(crate) struct Start<'a> {
     pub(crate) connector: &'a ConnectorId,
     pub(crate) transfer: &'a TransferId,
@@ -53,12 +53,12 @@ impl StartedTransfer {
         self.replaced.load(Ordering::Relaxed)
     }
 
-    /// When a file is COMPLETED or FAILED; nothing where it never is.
+    /// Returns when a file finishes, or `None` if it never does.
     pub(crate) fn ended_at(&self, file: &FileScript) -> Option<SystemTime> {
         self.started_at.checked_add(file.life.finished_after()?)
     }
 
-    /// The first end of a file after a moment, or of all.
+    /// Returns the first end of a file after `after`.
     pub(crate) fn next_end(&self, after: Option<SystemTime>) -> Option<SystemTime> {
         let ends = self.files.iter().filter_map(|file| self.ended_at(file));
         ends.filter(|end| after.is_none_or(|after| *end > after))

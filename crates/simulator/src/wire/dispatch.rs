@@ -1,4 +1,4 @@
-//! The way of a request to its answer, or to the fault that replaces it.
+//! Dispatches a request to an operation, a control route or a fault.
 
 use std::pin::{Pin, pin};
 use std::time::Duration;

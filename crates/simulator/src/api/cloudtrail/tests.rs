@@ -53,7 +53,7 @@ fn transfers(answer: &Value) -> Vec<String> {
 }
 
 #[test]
-fn an_event_tells_the_call_and_its_answer() {
+fn an_event_has_the_request_and_the_response() {
     let simulator = simulator(Settings::default());
     simulator.add_connector(connector(), crate::ConnectorSpec::default());
     let transfer = simulator
@@ -83,7 +83,7 @@ fn an_event_tells_the_call_and_its_answer() {
 }
 
 #[test]
-fn pages_lead_from_the_newest_to_the_oldest_while_others_start() {
+fn pages_go_from_newest_to_oldest_while_transfers_start() {
     let simulator = simulator(Settings::default());
     for n in 0..120 {
         put(&simulator, &format!("t-{n}"), Duration::from_secs(n / 2));
@@ -108,7 +108,7 @@ fn pages_lead_from_the_newest_to_the_oldest_while_others_start() {
 }
 
 #[test]
-fn a_time_range_has_both_its_ends() {
+fn a_time_range_includes_both_ends() {
     let simulator = simulator(Settings::default());
     for n in 0..5 {
         put(&simulator, &format!("t-{n}"), Duration::from_secs(n));
@@ -123,7 +123,7 @@ fn a_time_range_has_both_its_ends() {
 }
 
 #[test]
-fn an_event_is_there_after_the_delay_and_for_ninety_days() {
+fn an_event_appears_after_the_delay_and_stays_ninety_days() {
     let delay = Duration::from_secs(5);
     let simulator = simulator(Settings {
         cloudtrail_delay: delay,
@@ -140,7 +140,7 @@ fn an_event_is_there_after_the_delay_and_for_ninety_days() {
 }
 
 #[test]
-fn a_transfer_that_is_put_again_stands_there_once_and_one_that_is_lost_too() {
+fn a_replaced_transfer_and_a_lost_one_have_one_event_each() {
     let simulator = simulator(Settings::default());
     put(&simulator, "t", Duration::from_secs(9));
     put(&simulator, "t", Duration::from_secs(3));
@@ -152,7 +152,7 @@ fn a_transfer_that_is_put_again_stands_there_once_and_one_that_is_lost_too() {
 }
 
 #[test]
-fn other_attributes_find_nothing_and_wrong_ones_are_told() {
+fn other_attributes_find_nothing_and_invalid_ones_are_errors() {
     let simulator = simulator(Settings::default());
     put(&simulator, "t", Duration::ZERO);
     let attribute = |key, value| json!([{ "AttributeKey": key, "AttributeValue": value }]);

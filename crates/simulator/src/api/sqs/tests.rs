@@ -95,7 +95,7 @@ fn messages_are_received_deleted_and_come_back() {
 }
 
 #[test]
-fn a_batch_tells_of_each_entry() {
+fn a_batch_reports_a_result_per_entry() {
     let simulator = filled(2);
     let messages = receive(&simulator, &json!({ "MaxNumberOfMessages": 10 }));
     let entries = json!([
@@ -122,7 +122,7 @@ fn a_batch_tells_of_each_entry() {
 }
 
 #[test]
-fn what_is_sent_is_told_with_its_sum_and_may_come_later() {
+fn a_sent_message_has_a_checksum_and_may_be_delayed() {
     let simulator = filled(0);
     let sent = ask(
         &simulator,
@@ -138,7 +138,7 @@ fn what_is_sent_is_told_with_its_sum_and_may_come_later() {
 }
 
 #[test]
-fn the_url_is_that_of_the_host_that_is_asked() {
+fn the_queue_url_has_the_host_of_the_request() {
     let url = |name: &str| {
         ask(
             &filled(0),
@@ -151,7 +151,7 @@ fn the_url_is_that_of_the_host_that_is_asked() {
 }
 
 #[test]
-fn errors_have_the_names_that_sqs_has() {
+fn errors_have_the_codes_of_sqs() {
     use Operation::{
         DeleteMessage, DeleteMessageBatch, GetQueueAttributes, ReceiveMessage, SendMessage,
     };

@@ -59,7 +59,7 @@ fn rows(answer: &Value) -> usize {
 }
 
 #[test]
-fn twenty_three_files_are_three_pages_whatever_the_maximum_asked_for() {
+fn twenty_three_files_are_three_pages_for_any_max_results() {
     let simulator = with_files(23);
     let mut sizes = Vec::new();
     let mut more = json!({ "MaxResults": 1000 });
@@ -118,7 +118,7 @@ fn a_token_is_bound_to_its_transfer() {
 }
 
 #[test]
-fn an_unknown_transfer_is_answered_as_the_settings_say() {
+fn an_unknown_transfer_is_answered_by_the_expiry_setting() {
     let simulator = with_files(1);
     let body = json!({ "ConnectorId": CONNECTOR, "TransferId": "unknown" });
     let ask = |expiry| {
@@ -140,7 +140,7 @@ fn an_unknown_transfer_is_answered_as_the_settings_say() {
 }
 
 #[test]
-fn a_transfer_may_not_be_known_at_once() {
+fn a_transfer_may_appear_after_a_delay() {
     let simulator = simulator(Settings {
         appears_after: Duration::from_secs(2),
         ..Settings::default()
@@ -248,7 +248,7 @@ fn an_unknown_connector_is_not_found_by_any_operation() {
 }
 
 #[test]
-fn what_a_connector_speaks_shows_in_its_description_only() {
+fn only_the_description_shows_the_protocol_of_a_connector() {
     let simulator = simulator(Settings::default());
     let spec = |protocol, egress| ConnectorSpec {
         protocol,
@@ -280,7 +280,7 @@ fn what_a_connector_speaks_shows_in_its_description_only() {
 }
 
 #[test]
-fn a_connection_is_good_or_says_what_is_wrong() {
+fn a_connection_test_succeeds_or_reports_an_error() {
     let simulator = with_files(0);
     let test = || {
         perform(

@@ -26,7 +26,7 @@ fn put(simulator: &Simulator, name: &str, files: Vec<FileScript>) {
     );
 }
 
-/// Every event that can be received so long after the start, none of them deleted.
+/// Returns the events that are available after `elapsed`, without deleting them.
 fn events(simulator: &Simulator, after: Duration, faults: &Faults) -> Vec<Value> {
     let url = simulator.queue_url("http://h");
     let body = json!({ "QueueUrl": url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 3600 });
@@ -64,7 +64,7 @@ fn paths(events: &[Value]) -> Vec<&str> {
 }
 
 #[test]
-fn a_file_is_told_once_it_has_ended_by_its_script() {
+fn a_file_has_an_event_once_it_has_finished() {
     let simulator = simulator(Settings::default());
     let files = vec![
         FileScript::new(
@@ -129,7 +129,7 @@ fn a_file_is_told_once_it_has_ended_by_its_script() {
 }
 
 #[test]
-fn retrieved_files_are_told_as_such() {
+fn retrieved_files_have_events_of_their_own_type() {
     let simulator = simulator(Settings::default());
     simulator.start_scripted(
         &connector(),
@@ -153,7 +153,7 @@ fn retrieved_files_are_told_as_such() {
 }
 
 #[test]
-fn events_come_in_the_order_of_their_ends_whoever_looks_when() {
+fn events_come_in_the_order_of_ends_for_any_pattern_of_reads() {
     let (often, once) = (
         simulator(Settings::default()),
         simulator(Settings::default()),
@@ -250,7 +250,7 @@ fn a_delay_loses_the_order_and_a_loss_the_event() {
 }
 
 #[test]
-fn a_transfer_that_is_put_again_tells_nothing_of_its_first_script() {
+fn a_replaced_transfer_has_no_events_of_its_first_script() {
     let simulator = simulator(Settings::default());
     put(&simulator, "t", numbered(2));
     put(
@@ -265,7 +265,7 @@ fn a_transfer_that_is_put_again_tells_nothing_of_its_first_script() {
 }
 
 #[test]
-fn what_ended_before_the_retention_is_not_told_any_more() {
+fn events_older_than_the_retention_are_not_delivered() {
     let simulator = simulator(Settings::default());
     let old = now().wall - QUEUE_RETENTION - seconds(3);
     simulator.put_transfer(&connector(), &"t".parse().unwrap(), numbered(6), old);
@@ -276,7 +276,7 @@ fn what_ended_before_the_retention_is_not_told_any_more() {
 }
 
 #[test]
-fn no_more_is_kept_than_there_may_be() {
+fn the_feed_is_bounded() {
     let simulator = simulator(Settings {
         max_transfers: 3,
         ..Settings::default()
@@ -348,7 +348,7 @@ fn listings_moves_and_deletes_end_with_an_event_of_their_kind() {
 }
 
 #[test]
-fn a_queue_that_is_emptied_has_neither_what_was_sent_nor_what_was_to_come() {
+fn a_purge_removes_messages_and_future_events() {
     let simulator = simulator(Settings::default());
     put(&simulator, "t", numbered(5));
     simulator.send("a");

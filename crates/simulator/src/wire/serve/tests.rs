@@ -13,7 +13,7 @@ use crate::{
     DEMO_ACCESS_KEY_ID, Faults, FileScript, LifeScript, Operation, Settings, ThrottleError,
 };
 
-/// A simulator that serves, and the socket to it.
+/// A serving simulator and a connection to it.
 struct Served {
     simulator: Simulator,
     stream: TcpStream,
@@ -42,7 +42,7 @@ async fn serve_as(simulator: Simulator) -> Served {
     }
 }
 
-/// The bytes of a signed call.
+/// Returns the bytes of a signed call.
 fn signed(target: &str, service: &str, media_type: &str, body: &str) -> Vec<u8> {
     let mut headers = HeaderMap::new();
     for (name, value) in [
@@ -63,7 +63,7 @@ fn signed(target: &str, service: &str, media_type: &str, body: &str) -> Vec<u8> 
     (text + "\r\n" + body).into_bytes()
 }
 
-/// The bytes of a signed `ListConnectors`.
+/// Returns the bytes of a signed `ListConnectors`.
 fn call() -> Vec<u8> {
     signed(
         "TransferService.ListConnectors",
@@ -73,7 +73,7 @@ fn call() -> Vec<u8> {
     )
 }
 
-/// The bytes of a signed `ReceiveMessage` that waits this long.
+/// Returns the bytes of a signed `ReceiveMessage` with a wait time.
 fn receive(seconds: u64) -> Vec<u8> {
     let url = "http://localhost/123456789012/transfer-events";
     let body = json!({ "QueueUrl": url, "WaitTimeSeconds": seconds }).to_string();
@@ -90,7 +90,7 @@ impl Served {
         self.stream.write_all(bytes).await.unwrap();
     }
 
-    /// One whole answer: its head and its body.
+    /// Reads one response: its head and its body.
     async fn answer(&mut self) -> (String, Value) {
         let mut bytes = Vec::new();
         loop {
@@ -115,7 +115,7 @@ impl Served {
         }
     }
 
-    /// Everything until the connection ends, and how it ends.
+    /// Reads until the connection ends. Returns the bytes and the result of the last read.
     async fn rest(&mut self) -> (String, io::Result<()>) {
         let mut bytes = Vec::new();
         let end = self.stream.read_to_end(&mut bytes).await.map(drop);
@@ -257,7 +257,7 @@ async fn each_fault_has_its_error_and_its_status() {
 }
 
 #[tokio::test]
-async fn a_mistyped_answer_is_good_json_of_the_wrong_types() {
+async fn a_mistyped_answer_is_valid_json_of_the_wrong_types() {
     let mut served = served().await;
     served.simulator.set_faults(Faults {
         mistyped_rate: 1.0,
@@ -319,7 +319,7 @@ async fn a_reset_connection_ends_in_an_error() {
 }
 
 #[tokio::test]
-async fn a_stalled_call_counts_as_under_way_and_ends_when_the_simulator_stops() {
+async fn a_stalled_call_counts_as_in_flight_until_the_simulator_stops() {
     let mut served = served().await;
     served.simulator.set_faults(Faults {
         stall_rate: 1.0,
@@ -339,7 +339,7 @@ async fn a_stalled_call_counts_as_under_way_and_ends_when_the_simulator_stops() 
 }
 
 #[tokio::test]
-async fn a_stalled_call_ends_when_its_client_goes() {
+async fn a_stalled_call_ends_when_its_client_disconnects() {
     let mut served = served().await;
     served.simulator.set_faults(Faults {
         stall_rate: 1.0,
@@ -356,7 +356,7 @@ async fn a_stalled_call_ends_when_its_client_goes() {
 }
 
 #[tokio::test]
-async fn a_page_of_html_is_no_api_answer() {
+async fn an_html_error_is_not_an_api_answer() {
     let mut served = served().await;
     served.simulator.set_faults(Faults {
         html_rate: 1.0,
@@ -382,7 +382,7 @@ async fn control_is_answered_on_the_same_port() {
 }
 
 #[tokio::test]
-async fn a_long_poll_ends_with_the_message_that_comes() {
+async fn a_long_poll_ends_when_a_message_arrives() {
     let mut served = served().await;
     let begin = Instant::now();
     served.send(&receive(20)).await;
@@ -405,7 +405,7 @@ async fn a_long_poll_ends_with_the_message_that_comes() {
 }
 
 #[tokio::test]
-async fn a_long_poll_ends_when_a_file_does() {
+async fn a_long_poll_ends_when_a_file_finishes() {
     let start = Instant::now();
     let clock = move || now().after(start.elapsed());
     let simulator = Simulator::new(Settings::default(), Arc::new(clock));
@@ -455,7 +455,7 @@ async fn a_long_poll_ends_when_the_simulator_stops() {
 }
 
 #[tokio::test]
-async fn an_error_of_sqs_has_its_older_name_too() {
+async fn an_sqs_error_has_its_query_code_too() {
     let mut served = served().await;
     let body = json!({ "QueueUrl": "http://localhost/123456789012/other" }).to_string();
     served
