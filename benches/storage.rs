@@ -19,9 +19,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_transfer_exporter::store::Store;
-use aws_transfer_exporter::store::file::FileStore;
-use aws_transfer_exporter::tracker::record::Saved;
-use aws_transfer_exporter::tracker::{Answer, Settings, Tracker};
+use aws_transfer_exporter::store::local::LocalStore;
+use aws_transfer_exporter::tracker::persist::SavedState;
+use aws_transfer_exporter::tracker::{PollResult, Tracker, TrackerSettings};
 use model::{
     Account, AccountName, FailureCode, FileResult, FileStatus, Now, Origin, Shard, TransferKey,
 };
@@ -29,7 +29,7 @@ use model::{
 const TRANSFERS: usize = 100_000;
 const FILES: usize = 10;
 const STARTS: usize = 5;
-const SETTINGS: Settings = Settings {
+const SETTINGS: TrackerSettings = TrackerSettings {
     min_refresh_interval: Duration::from_secs(10),
     max_refresh_interval: Duration::from_mins(5),
     gone_after: Duration::from_mins(15),
@@ -137,12 +137,12 @@ fn fill(storage: &Path) {
         instant: Instant::now() + Duration::from_hours(100),
         wall: SystemTime::now(),
     };
-    let mut tracker = tracker(Saved::default(), now);
+    let mut tracker = tracker(SavedState::default(), now);
     for n in 0..TRANSFERS {
         tracker.track(key(n), Origin::Demo, Some(now.wall), now);
-        tracker.apply(&key(n), &answer(n), now);
+        tracker.record_poll(&key(n), &answer(n), now);
     }
-    let store = FileStore::open(storage).unwrap();
+    let store = LocalStore::open(storage).unwrap();
     let changes = tracker.take_changes(now);
     let start = Instant::now();
     store.save(&changes).unwrap();
@@ -158,7 +158,7 @@ fn writes(storage: &Path) {
         instant: Instant::now() + Duration::from_hours(100),
         wall: SystemTime::now(),
     };
-    let store = FileStore::open(storage).unwrap();
+    let store = LocalStore::open(storage).unwrap();
     let mut tracker = tracker(store.load().unwrap(), now);
     for changed in [1, 1_000] {
         let mut took: Vec<f64> = (0..20)
@@ -185,7 +185,7 @@ fn writes(storage: &Path) {
     }
 }
 
-fn tracker(saved: Saved, now: Now) -> Tracker {
+fn tracker(saved: SavedState, now: Now) -> Tracker {
     let mut tracker = Tracker::new(SETTINGS, now.wall);
     tracker.configure(
         SETTINGS,
@@ -206,7 +206,7 @@ fn key(n: usize) -> TransferKey {
     }
 }
 
-fn answer(n: usize) -> Answer {
+fn answer(n: usize) -> PollResult {
     let file = |at: usize| {
         let status = if n.is_multiple_of(100) && at == 0 {
             "QUEUED"
@@ -222,7 +222,7 @@ fn answer(n: usize) -> Answer {
             failure_message: None,
         }
     };
-    Answer::Files((0..FILES).map(file).collect())
+    PollResult::Files((0..FILES).map(file).collect())
 }
 
 /// The exporter as a process; it is killed when dropped.

@@ -14,7 +14,7 @@ use std::alloc::System;
 use std::hint::black_box;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use aws_transfer_exporter::tracker::{Answer, Settings, Tracker};
+use aws_transfer_exporter::tracker::{PollResult, Tracker, TrackerSettings};
 use model::{
     Account, AccountName, ConnectorId, Fact, FailureCode, FileResult, FileStatus, Now, Origin,
     Shard, StartedTransfer, TransferKey,
@@ -89,12 +89,12 @@ fn snapshots(transfers: usize) {
             |tracker: &mut Tracker| cpu_ms(|| drop(black_box(tracker.snapshot(world.at(1)))));
         // One in a hundred runs, the others have ended.
         for (n, key) in world.keys.iter().enumerate() {
-            tracker.apply(key, &world.answer(n, n % 100 != 0), world.at(2));
+            tracker.record_poll(key, &world.answer(n, n % 100 != 0), world.at(2));
         }
         let first = snapshot(&mut tracker);
         let none = snapshot(&mut tracker);
         for (n, key) in world.keys.iter().enumerate().step_by(100) {
-            tracker.apply(key, &world.more(n), world.at(60));
+            tracker.record_poll(key, &world.more(n), world.at(60));
         }
         let few = snapshot(&mut tracker);
 
@@ -103,7 +103,7 @@ fn snapshots(transfers: usize) {
         world.answer_all(&mut running, false, 2);
         snapshot(&mut running);
         for (n, key) in world.keys.iter().enumerate().step_by(100) {
-            running.apply(key, &world.more(n), world.at(60));
+            running.record_poll(key, &world.more(n), world.at(60));
         }
         let spread = snapshot(&mut running);
         world.answer_all(&mut running, true, 120);
@@ -169,7 +169,7 @@ impl World {
     }
 
     fn tracker(&self) -> Tracker {
-        let settings = Settings {
+        let settings = TrackerSettings {
             min_refresh_interval: Duration::from_secs(10),
             max_refresh_interval: Duration::from_secs(10),
             gone_after: Duration::from_mins(15),
@@ -197,19 +197,19 @@ impl World {
                 },
                 started_at: None,
             };
-            tracker.learn(&Fact::Started(start), origin, self.at(0));
+            tracker.ingest(&Fact::Started(start), origin, self.at(0));
         }
     }
 
     fn answer_all(&self, tracker: &mut Tracker, settled: bool, at: u64) {
         for (n, key) in self.keys.iter().enumerate() {
-            tracker.apply(key, &self.answer(n, settled), self.at(at));
+            tracker.record_poll(key, &self.answer(n, settled), self.at(at));
         }
     }
 
     /// Two files; if it is settled, one of ten has a third that failed, else all have one that runs.
     #[expect(clippy::unused_self, reason = "beside the others")]
-    fn answer(&self, n: usize, settled: bool) -> Answer {
+    fn answer(&self, n: usize, settled: bool) -> PollResult {
         let file = |path: &str, status| FileResult {
             path: path.to_owned(),
             status,
@@ -229,19 +229,19 @@ impl World {
                 ..file("/file-2", FileStatus::Failed)
             });
         }
-        Answer::Files(files)
+        PollResult::Files(files)
     }
 
     /// Runs still, and has a file more.
-    fn more(&self, n: usize) -> Answer {
-        let Answer::Files(mut files) = self.answer(n, false) else {
+    fn more(&self, n: usize) -> PollResult {
+        let PollResult::Files(mut files) = self.answer(n, false) else {
             unreachable!()
         };
         files.push(FileResult {
             path: "/file-3".to_owned(),
             ..files[0].clone()
         });
-        Answer::Files(files)
+        PollResult::Files(files)
     }
 }
 

@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tracing::{error, info, warn};
 
-use crate::collector::budget::Budget;
+use crate::collector::budget::ScrapeBudget;
 use crate::collector::{AccountApi, Collected, Collector};
 use crate::config::{ConfigHash, Plan, Problems};
 use crate::discovery::files::Files;
@@ -31,12 +31,12 @@ use crate::metrics::cache::Cache;
 use crate::metrics::exposition::{Body, exposition};
 use crate::metrics::self_metrics::SelfMetrics;
 use crate::metrics::{Scrape, ScrapeRequest};
-use crate::store::file::FileStore;
+use crate::store::local::LocalStore;
 use crate::store::{Store, StoreError};
-use crate::tracker::failures::KeptFailure;
-use crate::tracker::record::Saved;
-use crate::tracker::select::{Query, Selection};
-use crate::tracker::{Learned, Settings};
+use crate::tracker::persist::SavedState;
+use crate::tracker::query::KeptFailure;
+use crate::tracker::query::{Query, Selection};
+use crate::tracker::{Ingested, TrackerSettings};
 use crate::transfer::session::{ClientBase, Identity, StaticCredentials};
 use crate::transfer::{ErrorKind, TransferError, all_file_results};
 use crate::web::{
@@ -206,7 +206,7 @@ impl App {
 
     /// One whole sweep, however long it takes.
     pub async fn sweep(&self) -> Collected {
-        self.collector.collect_whole().await
+        self.collector.collect_fully().await
     }
 
     /// One look at one transfer, whether it is tracked or not.
@@ -284,7 +284,7 @@ impl App {
         let collector = self.collector.clone();
         let flushing = {
             let collector = collector.clone();
-            tokio::spawn(async move { collector.keep_flushed().await })
+            tokio::spawn(async move { collector.flush_periodically().await })
         };
         let Listeners { all, health } = listeners.into();
         let mut server = web::Server {
@@ -335,7 +335,7 @@ impl web::Exporter for App {
         Box::pin(async move {
             let collected = if sweep {
                 let plan = self.plan.load().collector.clone();
-                let budget = Budget {
+                let budget = ScrapeBudget {
                     timeout: plan.timeout,
                     offset: plan.timeout_offset,
                 };
@@ -343,7 +343,7 @@ impl web::Exporter for App {
                     .collect(budget.of(timeout_header.as_deref()))
                     .await
             } else {
-                self.collector.known()
+                self.collector.current()
             };
             let app = Arc::clone(&self);
             let turn = Arc::clone(&self.makers).acquire_owned().await;
@@ -382,10 +382,10 @@ impl web::Exporter for App {
                     key,
                     started_at: write.started_at,
                 });
-                match self.collector.learn(&[start], Origin::Api).first() {
-                    Some(Learned::News { .. }) => true,
-                    Some(Learned::Duplicate) => false,
-                    Some(Learned::Foreign) | None => {
+                match self.collector.ingest(&[start], Origin::Api).first() {
+                    Some(Ingested::New { .. }) => true,
+                    Some(Ingested::Duplicate) => false,
+                    Some(Ingested::Foreign) | None => {
                         return Err(WriteApiError::OtherShard(self.options.shard));
                     }
                 }
@@ -440,10 +440,10 @@ impl web::Exporter for App {
 }
 
 /// Opens the storage and reads it, on a thread that may wait.
-async fn open_storage(folder: &Path) -> anyhow::Result<(Arc<dyn Store>, Saved)> {
+async fn open_storage(folder: &Path) -> anyhow::Result<(Arc<dyn Store>, SavedState)> {
     let path = folder.to_owned();
     let opened = tokio::task::spawn_blocking(move || -> Result<_, StoreError> {
-        let store = FileStore::open(&path)?;
+        let store = LocalStore::open(&path)?;
         let saved = store.load()?;
         Ok((store, saved))
     });
@@ -508,8 +508,8 @@ pub async fn listen(on: Listen<'_>) -> anyhow::Result<Vec<TcpListener>> {
     Ok(listeners)
 }
 
-fn settings(plan: &Plan, shard: Shard) -> Settings {
-    Settings {
+fn settings(plan: &Plan, shard: Shard) -> TrackerSettings {
+    TrackerSettings {
         min_refresh_interval: plan.collector.min_refresh_interval,
         max_refresh_interval: plan.collector.max_refresh_interval,
         gone_after: plan.collector.gone_after,

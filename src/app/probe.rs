@@ -14,7 +14,7 @@ use tracing::debug;
 
 use super::App;
 use crate::collector::AccountApi;
-use crate::collector::budget::Budget;
+use crate::collector::budget::ScrapeBudget;
 use crate::metrics::probe::{Probed, exposition};
 use crate::metrics::{ScrapeRequest, exposition::Body};
 use crate::transfer::all_file_results;
@@ -153,7 +153,7 @@ impl App {
         let told = self
             .wait_for(&key, api, turns, self.probe_budget(timeout_header))
             .await;
-        let files = told.map(|files| self.collector.count(&files));
+        let files = told.map(|files| self.collector.count_files(&files));
         let probed = Probed {
             connector,
             transfer: key.transfer,
@@ -165,7 +165,7 @@ impl App {
 
     fn probe_budget(&self, timeout_header: Option<&str>) -> Duration {
         let plan = self.plan.load();
-        Budget {
+        ScrapeBudget {
             timeout: plan.collector.timeout,
             offset: plan.collector.timeout_offset,
         }

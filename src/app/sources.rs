@@ -13,18 +13,18 @@ use crate::config::{CloudtrailPlan, ConnectorsPlan, EventsPlan, FilesPlan, Plan}
 use crate::discovery::files::Files;
 use crate::discovery::{NotDurable, Sink, cloudtrail, connectors, events};
 use crate::metrics::self_metrics::SelfMetrics;
-use crate::tracker::Learned;
+use crate::tracker::Ingested;
 use crate::transfer::TransferApi;
 use crate::transfer::session::ClientBase;
 use model::{AccountName, Clock, ConnectorDetails, ConnectorId, Fact, Origin, TransferKey};
 
 impl Sink for Collector {
-    fn learn(&self, facts: &[Fact], origin: Origin) -> Vec<Learned> {
-        Self::learn(self, facts, origin)
+    fn learn(&self, facts: &[Fact], origin: Origin) -> Vec<Ingested> {
+        Self::ingest(self, facts, origin)
     }
 
     fn replace(&self, origin: Origin, transfers: BTreeSet<TransferKey>) {
-        Self::replace(self, origin, &transfers);
+        Self::replace_transfers(self, origin, &transfers);
     }
 
     fn connectors(
@@ -32,7 +32,7 @@ impl Sink for Collector {
         account: &AccountName,
         listed: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
     ) {
-        self.know_connectors(account, listed);
+        self.set_listed_connectors(account, listed);
     }
 
     fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), NotDurable>> + Send + '_>> {
@@ -121,7 +121,8 @@ impl Surroundings {
     pub(super) async fn files(&self, plan: &Plan) -> Option<Arc<Files>> {
         let files = &plan.discovery.files;
         if files.is_empty() {
-            self.collector.replace(Origin::Files, &BTreeSet::new());
+            self.collector
+                .replace_transfers(Origin::Files, &BTreeSet::new());
             return None;
         }
         let sink = Arc::new(self.collector.clone());

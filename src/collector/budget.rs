@@ -7,14 +7,14 @@ const LONGEST: Duration = Duration::from_mins(10);
 
 /// The configured budget of a scrape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Budget {
+pub struct ScrapeBudget {
     /// Where the client sends no usable time-out.
     pub timeout: Duration,
     /// Taken off, so that the answer arrives before the client gives up.
     pub offset: Duration,
 }
 
-impl Budget {
+impl ScrapeBudget {
     /// The time to wait, from the value of `X-Prometheus-Scrape-Timeout-Seconds` if there is one. A value that is no
     /// number of seconds above zero counts as absent; where the offset would leave nothing, half is left.
     pub fn of(self, header: Option<&str>) -> Duration {
@@ -37,7 +37,7 @@ mod tests {
 
     use super::*;
 
-    const BUDGET: Budget = Budget {
+    const BUDGET: ScrapeBudget = ScrapeBudget {
         timeout: Duration::from_secs(10),
         offset: Duration::from_millis(500),
     };

@@ -3,11 +3,9 @@
 //! no AWS calls.
 
 pub mod budget;
-mod people;
+mod credential_failures;
 mod persist;
-#[cfg(test)]
-mod persist_tests;
-mod refused;
+mod queries;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -20,20 +18,20 @@ use tokio::sync::watch;
 
 use crate::metrics::self_metrics::{ApiMetrics, CollectorMetrics, SelfMetrics};
 use crate::store::Store;
-use crate::tracker::record::Saved;
-use crate::tracker::{Learned, Settings, Tracker};
+use crate::tracker::persist::SavedState;
+use crate::tracker::{Ingested, Tracker, TrackerSettings};
 use crate::transfer::TransferApi;
 use crate::transfer::limited::Limits;
+use credential_failures::CredentialFailures;
 use model::{
     Account, AccountName, Clock, ConnectorDetails, ConnectorId, ConnectorKey, ConnectorTitle, Fact,
     LastSweep, Now, Origin, Snapshot, TransferKey,
 };
 use persist::Persister;
-use refused::Refused;
 use sweep::{SweepEnd, Sweeps};
 
-pub use people::Overview;
-pub use persist::NotDurable;
+pub use persist::PersistError;
+pub use queries::CollectorOverview;
 
 /// How one account is called.
 #[derive(Clone)]
@@ -57,7 +55,7 @@ pub struct Targets {
     /// Connectors that are known before any transfer of them is, and what people call those of the transfers.
     pub connectors: Vec<(ConnectorKey, Option<ConnectorTitle>)>,
     /// What the tracker goes by.
-    pub settings: Settings,
+    pub settings: TrackerSettings,
 }
 
 /// What a scrape is answered with.
@@ -82,7 +80,7 @@ struct Inner {
     accounts: Mutex<Arc<BTreeMap<AccountName, AccountApi>>>,
     sweeps: Sweeps,
     last_sweep: Mutex<Option<LastSweep>>,
-    refused: Mutex<Refused>,
+    credential_failures: Mutex<CredentialFailures>,
     /// `None` where nothing outlives the process.
     persister: Option<Persister>,
     stopping: watch::Sender<bool>,
@@ -94,7 +92,7 @@ struct Inner {
 impl Collector {
     /// A collector that knows no target yet, and keeps what it learns in memory alone. Transfers that began before this
     /// moment have a base that is not counted.
-    pub fn new(metrics: &SelfMetrics, clock: Arc<dyn Clock>, settings: Settings) -> Self {
+    pub fn new(metrics: &SelfMetrics, clock: Arc<dyn Clock>, settings: TrackerSettings) -> Self {
         Self::with(metrics, clock, settings, None)
     }
 
@@ -102,9 +100,9 @@ impl Collector {
     pub fn with_store(
         metrics: &SelfMetrics,
         clock: Arc<dyn Clock>,
-        settings: Settings,
+        settings: TrackerSettings,
         store: Arc<dyn Store>,
-        saved: Saved,
+        saved: SavedState,
     ) -> Self {
         let persister = Persister::new(store, saved, Arc::clone(&metrics.storage));
         Self::with(metrics, clock, settings, Some(persister))
@@ -113,7 +111,7 @@ impl Collector {
     fn with(
         metrics: &SelfMetrics,
         clock: Arc<dyn Clock>,
-        settings: Settings,
+        settings: TrackerSettings,
         persister: Option<Persister>,
     ) -> Self {
         let tracker = Tracker::new(settings, clock.now().wall);
@@ -123,7 +121,7 @@ impl Collector {
                 accounts: Mutex::default(),
                 sweeps: Sweeps::default(),
                 last_sweep: Mutex::default(),
-                refused: Mutex::default(),
+                credential_failures: Mutex::default(),
                 persister,
                 stopping: watch::Sender::new(false),
                 api_metrics: Arc::clone(&metrics.api),
@@ -151,7 +149,7 @@ impl Collector {
             tracker.restore(saved, now);
         }
         for (key, title) in targets.connectors {
-            tracker.know_connector(key, title, now);
+            tracker.upsert_connector(key, title, now);
         }
         let wanted: std::collections::BTreeSet<_> = targets.transfers.iter().collect();
         tracker.retain_origin(Origin::Config, &|key| wanted.contains(key));
@@ -185,17 +183,21 @@ impl Collector {
 
     /// Takes in what a source has told; what comes back says for each fact what became of it. It is durable once
     /// [`Collector::persist`] has returned.
-    pub fn learn(&self, facts: &[Fact], origin: Origin) -> Vec<Learned> {
+    pub fn ingest(&self, facts: &[Fact], origin: Origin) -> Vec<Ingested> {
         let now = self.inner.clock.now();
         let mut tracker = self.inner.tracker();
         facts
             .iter()
-            .map(|fact| tracker.learn(fact, origin, now))
+            .map(|fact| tracker.ingest(fact, origin, now))
             .collect()
     }
 
     /// Has the transfers of `origin` be these and no others.
-    pub fn replace(&self, origin: Origin, transfers: &std::collections::BTreeSet<TransferKey>) {
+    pub fn replace_transfers(
+        &self,
+        origin: Origin,
+        transfers: &std::collections::BTreeSet<TransferKey>,
+    ) {
         let now = self.inner.clock.now();
         let mut tracker = self.inner.tracker();
         tracker.retain_origin(origin, &|key| transfers.contains(key));
@@ -205,13 +207,15 @@ impl Collector {
     }
 
     /// Takes in which connectors an account has.
-    pub fn know_connectors(
+    pub fn set_listed_connectors(
         &self,
         account: &AccountName,
         listed: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
     ) {
         let now = self.inner.clock.now();
-        self.inner.tracker().know_connectors(account, listed, now);
+        self.inner
+            .tracker()
+            .set_listed_connectors(account, listed, now);
     }
 
     /// Takes `origin` from a transfer, which is no longer tracked if it was the last; true if it was tracked.
@@ -224,13 +228,13 @@ impl Collector {
     ///
     /// # Errors
     /// It could not be written. It is known all the same, and written as soon as that can be done.
-    pub async fn persist(&self) -> Result<(), NotDurable> {
+    pub async fn persist(&self) -> Result<(), PersistError> {
         self.inner.persist().await
     }
 
     /// Writes what has changed every second, for ever. Ends at once where nothing outlives the process.
-    pub async fn keep_flushed(&self) {
-        self.inner.keep_flushed().await;
+    pub async fn flush_periodically(&self) {
+        self.inner.flush_periodically().await;
     }
 
     /// Starts a sweep or joins the running one, and waits until it ends, `budget` is over or the collector is stopped.
@@ -255,7 +259,7 @@ impl Collector {
     }
 
     /// Sweeps until the end, however long it takes, and answers.
-    pub async fn collect_whole(&self) -> Collected {
+    pub async fn collect_fully(&self) -> Collected {
         let mut sweep = self.inner.sweeps.start_or_join(&self.inner);
         let complete = sweep
             .wait_for(Option::is_some)
@@ -265,7 +269,7 @@ impl Collector {
     }
 
     /// What is known, without any call, and whether it is durable or not: no counter may be told from it.
-    pub fn known(&self) -> Collected {
+    pub fn current(&self) -> Collected {
         let nothing_due = self.inner.tracker().due(self.inner.clock.now()).is_empty();
         self.answer(nothing_due)
     }

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
 use super::{AccountApi, Inner, lock};
-use crate::tracker::{Answer, Applied};
+use crate::tracker::{PollEffects, PollResult};
 use crate::transfer::{ErrorKind, TransferError, all_file_results};
 use model::{AccountName, LastSweep, TransferKey};
 
@@ -145,7 +145,7 @@ async fn run(
     let told = failures
         .iter()
         .map(|((account, _), (_, example))| (account, example.kind));
-    let refused = lock(&inner.refused).note(&looked_at, told);
+    let refused = lock(&inner.credential_failures).note(&looked_at, told);
     for account in &refused.healed {
         info!(aws_account = %account, "the account's credentials are good again");
     }
@@ -283,8 +283,8 @@ async fn work(
         let result = all_file_results(api.api.as_ref(), &key.connector, &key.transfer).await;
         queue.note(result.as_ref().err().map(|error| error.kind));
         let answer = match result {
-            Ok(files) => Answer::Files(files),
-            Err(error) if error.kind == ErrorKind::NotFound => Answer::Unknown,
+            Ok(files) => PollResult::Files(files),
+            Err(error) if error.kind == ErrorKind::NotFound => PollResult::Unknown,
             Err(error) => {
                 debug!(connector_id = %key.connector, transfer_id = %key.transfer, %error, "results could not be read");
                 let kind = error.kind.as_label();
@@ -292,18 +292,18 @@ async fn work(
                     .entry((key.account.clone(), kind))
                     .or_insert((0, error))
                     .0 += 1;
-                Answer::Failed
+                PollResult::Failed
             }
         };
         let now = inner.clock.now();
-        let applied = inner.tracker().apply(&key, &answer, now);
+        let applied = inner.tracker().record_poll(&key, &answer, now);
         report(&key, &applied);
     }
     failures
 }
 
 /// One record for each file that fails, once.
-fn report(key: &TransferKey, applied: &Applied) {
+fn report(key: &TransferKey, applied: &PollEffects) {
     for file in &applied.failed {
         file.log(key);
     }

@@ -7,7 +7,7 @@ use crate::transfer::{ApiFuture, ErrorKind, ResultsPage, TransferError};
 use model::{ConnectorId, FileResult, FileStatus, Shard, TransferId, TransferState};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
-pub(super) const SETTINGS: Settings = Settings {
+pub(super) const SETTINGS: TrackerSettings = TrackerSettings {
     min_refresh_interval: Duration::from_secs(10),
     max_refresh_interval: Duration::from_mins(5),
     gone_after: Duration::from_mins(1),
@@ -137,7 +137,7 @@ async fn without_scrapes_there_are_no_calls() {
     let api = Fake::new(SECOND, |_| Ok("QUEUED"));
     let collector = collector(&[("prod", api.clone())], pairs(&["a"]), 4);
     tokio::time::sleep(Duration::from_secs(100_000)).await;
-    collector.known();
+    collector.current();
     assert_eq!(api.take_asked(), Vec::<String>::new());
 }
 
@@ -180,7 +180,7 @@ async fn a_scrape_answers_at_its_deadline_and_the_sweep_goes_on_behind_it() {
         .count();
     assert_eq!(running, 2);
     tokio::time::sleep(10 * SECOND).await;
-    let known = collector.known();
+    let known = collector.current();
     assert!(
         states(&known)
             .values()
@@ -204,7 +204,7 @@ async fn only_unfinished_transfers_with_old_answers_are_fetched_again() {
         Ok(if id == "done" { "COMPLETED" } else { "QUEUED" })
     });
     let collector = collector(&[("prod", api.clone())], pairs(&["done", "open"]), 1);
-    assert!(collector.collect_whole().await.complete);
+    assert!(collector.collect_fully().await.complete);
     api.take_asked();
     let again = collector.collect(10 * SECOND).await;
     assert!(again.complete, "nothing is due, and nothing is missing");
@@ -218,11 +218,11 @@ async fn only_unfinished_transfers_with_old_answers_are_fetched_again() {
 async fn never_fetched_ones_come_first_and_then_the_stalest() {
     let api = Fake::new(SECOND, |_| Ok("QUEUED"));
     let collector = collector(&[("prod", api.clone())], pairs(&["b", "a"]), 1);
-    collector.collect_whole().await;
+    collector.collect_fully().await;
     collector.track(key("prod", "new"), Origin::Demo, None);
     tokio::time::sleep(2 * SETTINGS.min_refresh_interval).await;
     api.take_asked();
-    collector.collect_whole().await;
+    collector.collect_fully().await;
     assert_eq!(api.take_asked(), ["new", "b", "a"]);
 }
 
@@ -282,7 +282,7 @@ async fn no_more_looks_at_once_than_the_concurrency() {
     let transfers = ids.iter().map(|id| key("prod", id)).collect();
     let collector = collector(&[("prod", api.clone())], transfers, 3);
     let start = tokio::time::Instant::now();
-    assert!(collector.collect_whole().await.complete);
+    assert!(collector.collect_fully().await.complete);
     assert_eq!(start.elapsed(), 7 * SECOND);
     assert_eq!(api.peak.load(Ordering::Relaxed), 3);
 }
@@ -326,7 +326,7 @@ async fn a_new_configuration_keeps_what_is_known_of_transfers_that_stay() {
         pairs(&["leaves", "stays"]),
         2,
     );
-    collector.collect_whole().await;
+    collector.collect_fully().await;
     let account = Account {
         name: AccountName::new("prod"),
         region: "eu-central-1".into(),
@@ -350,7 +350,7 @@ async fn a_new_configuration_keeps_what_is_known_of_transfers_that_stay() {
         ("prod/stays", TransferState::Completed),
     ];
     assert_eq!(
-        states(&collector.known()),
+        states(&collector.current()),
         expected.map(|(id, state)| (id.to_owned(), state)).into()
     );
 }
@@ -392,7 +392,7 @@ async fn a_sweep_that_no_scrape_wants_ends_and_the_next_goes_on_where_it_stopped
     assert!(!collector.collect(SECOND).await.complete);
     tokio::time::sleep(Duration::from_hours(10)).await;
     assert_eq!(api.take_asked()[..18], ids[12..]);
-    assert!(collector.collect_whole().await.complete);
+    assert!(collector.collect_fully().await.complete);
 }
 
 #[tokio::test(start_paused = true)]
@@ -404,7 +404,7 @@ async fn a_sweep_that_someone_waits_for_goes_on_however_long_it_takes() {
         ids.iter().map(|id| key("prod", id)).collect(),
         2,
     );
-    assert!(collector.collect_whole().await.complete);
+    assert!(collector.collect_fully().await.complete);
     assert_eq!(api.take_asked().len(), 20);
 }
 
@@ -423,15 +423,15 @@ async fn an_account_that_answers_nothing_is_left_until_the_next_sweep_and_then_g
     let transfers = ids.iter().map(|id| key("prod", id)).collect();
     let collector = collector(&[("prod", api.clone())], transfers, 4);
     let start = tokio::time::Instant::now();
-    assert!(!collector.collect_whole().await.complete);
+    assert!(!collector.collect_fully().await.complete);
     // Eight in a row, and three that were under way by then.
     assert_eq!((start.elapsed(), api.take_asked().len()), (9 * SECOND, 11));
-    collector.collect_whole().await;
+    collector.collect_fully().await;
     assert_eq!(api.take_asked().len(), 11);
     works.store(1, Ordering::Relaxed);
-    assert!(collector.collect_whole().await.complete);
+    assert!(collector.collect_fully().await.complete);
     assert!(
-        states(&collector.known())
+        states(&collector.current())
             .values()
             .all(|state| *state == TransferState::Completed)
     );
@@ -448,7 +448,7 @@ async fn failures_between_answers_and_denied_connectors_leave_nothing_out() {
         let ids: Vec<_> = (0..64).map(|n| format!("{n:02}-{}", n % 8)).collect();
         let transfers = ids.iter().map(|id| key("prod", id)).collect();
         let collector = collector(&[("prod", api.clone())], transfers, 1);
-        collector.collect_whole().await;
+        collector.collect_fully().await;
         assert_eq!(api.take_asked().len(), 64, "{kind:?}");
     }
 }

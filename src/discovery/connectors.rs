@@ -178,7 +178,7 @@ mod tests {
 
     use super::*;
     use crate::discovery::NotDurable;
-    use crate::tracker::Learned;
+    use crate::tracker::Ingested;
     use crate::transfer::ApiFuture;
     use crate::transfer::inventory::ConnectorsPage;
     use model::{Fact, Now, Origin, TransferKey};
@@ -226,7 +226,7 @@ mod tests {
     struct Told(Mutex<Vec<Vec<ConnectorId>>>);
 
     impl Sink for Told {
-        fn learn(&self, _: &[Fact], _: Origin) -> Vec<Learned> {
+        fn learn(&self, _: &[Fact], _: Origin) -> Vec<Ingested> {
             Vec::new()
         }
 

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::metrics::self_metrics::DiscoveryMetrics;
-use crate::tracker::Learned;
+use crate::tracker::Ingested;
 use model::{AccountName, ConnectorDetails, ConnectorId, Fact, Now, Origin, TransferKey};
 
 /// What was learned is in memory alone: the store does not take it.
@@ -33,7 +33,7 @@ pub struct NotDurable;
 /// Where facts go.
 pub trait Sink: Send + Sync + 'static {
     /// Takes facts in. What comes back is what became of each.
-    fn learn(&self, facts: &[Fact], origin: Origin) -> Vec<Learned>;
+    fn learn(&self, facts: &[Fact], origin: Origin) -> Vec<Ingested>;
 
     /// Has a source's transfers be these and no others: those that it told before and that are not among them lose this
     /// origin.

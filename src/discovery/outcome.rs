@@ -2,7 +2,7 @@
 
 use super::Sink;
 use super::body::Body;
-use crate::tracker::Learned;
+use crate::tracker::Ingested;
 use model::{Fact, Origin};
 
 /// What a body turned out to be; the label `outcome` of `aws_transfer_exporter_discovery_messages_total`, which has
@@ -47,7 +47,7 @@ pub(super) fn learn(sink: &dyn Sink, body: &Body, origin: Origin) -> (Outcome, u
         return (Outcome::Understood, 0);
     }
     let learned = sink.learn(facts, origin);
-    let is_news = |learned: &&Learned| matches!(learned, Learned::News { .. });
+    let is_news = |learned: &&Ingested| matches!(learned, Ingested::New { .. });
     let mut transfers = 0;
     for (fact, learned) in facts
         .iter()
@@ -58,7 +58,7 @@ pub(super) fn learn(sink: &dyn Sink, body: &Body, origin: Origin) -> (Outcome, u
             (Fact::Started(_), _) => transfers += 1,
             (
                 Fact::FileEnded(file),
-                Learned::News {
+                Ingested::New {
                     failed: Some(failed),
                 },
             ) => failed.log(&file.key),
@@ -67,7 +67,7 @@ pub(super) fn learn(sink: &dyn Sink, body: &Body, origin: Origin) -> (Outcome, u
     }
     let outcome = if learned.iter().any(|learned| is_news(&learned)) {
         Outcome::Understood
-    } else if learned.contains(&Learned::Duplicate) {
+    } else if learned.contains(&Ingested::Duplicate) {
         Outcome::Duplicate
     } else {
         Outcome::Foreign

@@ -1,15 +1,12 @@
-//! Floor 2: what must outlive the process. A port in words of the tracker's records; [`mod@file`] keeps it in one file
+//! Floor 2: what must outlive the process. A port in words of the tracker's records; [`local`] keeps it in one file
 //! below `--storage.path`.
 
-mod codec;
-pub mod file;
-#[cfg(test)]
-mod tests;
+pub mod local;
 
 use std::io;
 use std::path::PathBuf;
 
-use crate::tracker::record::{Changes, Saved};
+use crate::tracker::persist::{PendingWrites, SavedState};
 
 /// Where the tracker's records are kept. Calls block: they are for threads that may.
 pub trait Store: Send + Sync + 'static {
@@ -17,14 +14,14 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// The file cannot be read, or is not what was written.
-    fn load(&self) -> Result<Saved, StoreError>;
+    fn load(&self) -> Result<SavedState, StoreError>;
 
     /// Writes all of `changes` or nothing. Once it has returned, they outlive the process and the machine's crash.
     ///
     /// # Errors
     /// Nothing was written, or it is not known to be durable. A later call tries anew, whatever failed before. After
-    /// [`StoreError::MadeAnew`] everything that is known has to be written, not changes alone.
-    fn save(&self, changes: &Changes) -> Result<(), StoreError>;
+    /// [`StoreError::Recreated`] everything that is known has to be written, not changes alone.
+    fn save(&self, changes: &PendingWrites) -> Result<(), StoreError>;
 
     /// Bytes on disk.
     fn size(&self) -> u64;
@@ -83,7 +80,7 @@ pub enum StoreError {
     },
     /// The file had been taken away while the exporter ran, and was made anew: it holds nothing.
     #[error("the storage was gone and has been made anew: {}", path.display())]
-    MadeAnew {
+    Recreated {
         /// The file.
         path: PathBuf,
     },
@@ -99,7 +96,7 @@ impl StoreError {
             Self::Newer { .. } => "newer",
             Self::Damaged { .. } => "damaged",
             Self::Write { .. } => "write",
-            Self::MadeAnew { .. } => "made_anew",
+            Self::Recreated { .. } => "recreated",
         }
     }
 }

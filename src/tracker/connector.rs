@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::recent::{Recent, RecentFiles};
-use super::tally::Tally;
+use super::connector_counters::ConnectorCounters;
+use super::query::recent::{Recent, RecentFiles};
 use super::transfer::Transfer;
 use model::{
     Account, ConnectorDetails, ConnectorKey, ConnectorLabels, ConnectorTitle, ConnectorView,
@@ -24,7 +24,7 @@ pub(super) struct Connector {
     pub(super) title: Option<Arc<ConnectorTitle>>,
     /// AWS lists it now, and tells this of it.
     pub(super) details: Option<Arc<ConnectorDetails>>,
-    pub(super) tally: Tally,
+    pub(super) counters: ConnectorCounters,
     /// Made when a file ends that counts.
     recent: Option<Box<Recent>>,
     sums: Sums,
@@ -57,7 +57,7 @@ impl Connector {
             discovered: false,
             title: None,
             details: None,
-            tally: Tally::default(),
+            counters: ConnectorCounters::default(),
             recent: None,
             sums: Sums::default(),
         }
@@ -128,12 +128,12 @@ impl Connector {
             files: (self.sums.known > 0).then(|| self.sums.files.clone()),
             states: self.sums.states,
             unread: self.sums.unread,
-            finished: self.tally.finished.clone(),
-            moved: self.tally.moved.clone(),
-            operations: self.tally.operations.clone(),
+            finished: self.counters.finished.clone(),
+            moved: self.counters.moved.clone(),
+            operations: self.counters.operations.clone(),
             oldest_unfinished: self.sums.unfinished.first().map(|(since, _)| *since),
-            last_completed: self.tally.last_completed,
-            last_failed: self.tally.last_failed,
+            last_completed: self.counters.last_completed,
+            last_failed: self.counters.last_failed,
         }
     }
 }

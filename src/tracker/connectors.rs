@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use slab::Slab;
 
+use super::chunk_index::number;
 use super::connector::Connector;
-use super::pages::number;
 use model::{Account, Chunk, ConnectorKey, ConnectorLabels, ConnectorView, Now};
 
 /// Connectors of a page.

@@ -1,30 +1,19 @@
 //! Floor 1: the pure state machine. Known transfers, answers and `now` go in; what is due, what is settled, what has
 //! expired and which counters move come out. No clock, no I/O.
 
-mod answer;
-mod codes;
+mod chunk_index;
 mod connector;
+mod connector_counters;
 mod connectors;
-mod events;
-mod failed;
-pub mod failures;
-#[cfg(test)]
-mod failures_tests;
-#[cfg(test)]
-mod interleaved;
-mod journal;
-mod ledger;
-mod pages;
-#[cfg(test)]
-mod properties;
-pub mod recent;
-pub mod record;
-mod remembered;
-pub mod select;
-#[cfg(test)]
-mod select_tests;
-mod shown;
-mod tally;
+mod expiring_map;
+mod failed_file;
+mod file_ledger;
+mod ingest;
+mod label_guard;
+pub mod persist;
+mod poll;
+pub mod query;
+mod series_budget;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -34,28 +23,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use codes::CodeBook;
+use chunk_index::{ChunkIndex, Tier};
 use connectors::Connectors;
-use failures::Failures;
-use journal::Journal;
-use ledger::Ledger;
+use expiring_map::{ExpiringMap, RETENTION};
+use file_ledger::FileLedger;
+use label_guard::LabelGuard;
 use model::{
     Account, AccountName, ConnectorDetails, ConnectorId, ConnectorKey, ConnectorTitle, FileCounts,
     FileResult, Now, Origin, Shard, Snapshot, TransferKey, TransferView, stable_hash,
 };
-use pages::{Pages, Tier};
-use remembered::{REMEMBERED, Remembered};
-use shown::Shown;
+use persist::DirtySet;
+use query::failures::Failures;
+use series_budget::SeriesBudget;
 use transfer::Transfer;
 use transfers::Transfers;
 
-pub use answer::{Answer, Applied};
-pub use events::Learned;
-pub use failed::FailedFile;
+pub use failed_file::FailedFile;
+pub use ingest::Ingested;
+pub use poll::{PollEffects, PollResult};
 
 /// What the tracker goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct TrackerSettings {
     /// A younger answer is not fetched again.
     pub min_refresh_interval: Duration,
     /// An older answer of an unfinished transfer is fetched again, however long nothing has changed.
@@ -78,7 +67,7 @@ pub struct Settings {
 /// are due, which are shown. So the cost of a scrape follows what has changed.
 #[derive(Debug)]
 pub struct Tracker {
-    settings: Settings,
+    settings: TrackerSettings,
     watching_since: SystemTime,
     accounts: BTreeMap<AccountName, Arc<Account>>,
     connectors: Connectors,
@@ -88,19 +77,19 @@ pub struct Tracker {
     due: BTreeSet<(Instant, u32)>,
     /// When each finished transfer ended that no configuration names, and its slot.
     ended: BTreeSet<(Instant, u32)>,
-    shown: Shown,
-    pages: Pages<TransferView>,
-    codes: CodeBook,
+    shown: SeriesBudget,
+    pages: ChunkIndex<TransferView>,
+    codes: LabelGuard,
     failures: Failures,
     /// Transfers that are no longer tracked, with their ledgers while any file may still count.
-    retired: Remembered<Option<Box<Ledger>>>,
-    operations: Remembered<()>,
-    journal: Option<Journal>,
+    retired: ExpiringMap<Option<Box<FileLedger>>>,
+    operations: ExpiringMap<()>,
+    journal: Option<DirtySet>,
 }
 
 impl Tracker {
     /// A tracker that knows nothing yet. A transfer that began before `watching_since` has a base that is not counted.
-    pub fn new(settings: Settings, watching_since: SystemTime) -> Self {
+    pub fn new(settings: TrackerSettings, watching_since: SystemTime) -> Self {
         Self {
             settings,
             watching_since,
@@ -110,19 +99,23 @@ impl Tracker {
             origins: [0; Origin::ALL.len()],
             due: BTreeSet::new(),
             ended: BTreeSet::new(),
-            shown: Shown::new(settings.shown),
-            pages: Pages::default(),
-            codes: CodeBook::default(),
+            shown: SeriesBudget::new(settings.shown),
+            pages: ChunkIndex::default(),
+            codes: LabelGuard::default(),
             failures: Failures::default(),
-            retired: Remembered::default(),
-            operations: Remembered::default(),
+            retired: ExpiringMap::default(),
+            operations: ExpiringMap::default(),
             journal: None,
         }
     }
 
     /// Replaces what the tracker goes by; what it knows stays. An account that is no longer there takes its transfers
     /// along.
-    pub fn configure(&mut self, settings: Settings, accounts: impl IntoIterator<Item = Account>) {
+    pub fn configure(
+        &mut self,
+        settings: TrackerSettings,
+        accounts: impl IntoIterator<Item = Account>,
+    ) {
         self.settings = settings;
         // First of all: whatever leaves a queue is looked for by these settings.
         let transfers = &self.transfers;
@@ -143,7 +136,7 @@ impl Tracker {
             match self.accounts.get(&connector.key.account) {
                 Some(account) if *account == connector.labels.account => {
                     if settings.events {
-                        connector.tally.expect_events();
+                        connector.counters.expect_events();
                     }
                     self.connectors.touch(number);
                 }
@@ -158,7 +151,7 @@ impl Tracker {
 
     /// Makes a connector of the configuration known before any transfer of it is, and says what people call it. Holds
     /// until the next [`Tracker::configure`].
-    pub fn know_connector(&mut self, key: ConnectorKey, title: Option<ConnectorTitle>, now: Now) {
+    pub fn upsert_connector(&mut self, key: ConnectorKey, title: Option<ConnectorTitle>, now: Now) {
         let Some(account) = self.accounts.get(&key.account) else {
             return;
         };
@@ -172,7 +165,7 @@ impl Tracker {
 
     /// Takes in which connectors an account has, and what AWS tells of them. One that is no longer among them, and that
     /// nothing else knows, goes.
-    pub fn know_connectors(
+    pub fn set_listed_connectors(
         &mut self,
         account: &AccountName,
         listed: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
@@ -227,7 +220,7 @@ impl Tracker {
         let number = self.number_of(key.connector_key(), &account, now);
         self.connectors[number].discovered |= origin != Origin::Config;
         if let Some(slot) = self.transfers.find(number, &key.transfer) {
-            self.change(slot, |transfer, _| transfer.learn(origin, started_at));
+            self.change(slot, |transfer, _| transfer.add_origin(origin, started_at));
             return;
         }
         let hash = retired_hash(&key);
@@ -235,8 +228,8 @@ impl Tracker {
             return;
         }
         let mut transfer = Transfer::new(key.transfer, number, now);
-        transfer.learn(origin, started_at);
-        if let Some(ledger) = self.forget_retired(hash) {
+        transfer.add_origin(origin, started_at);
+        if let Some(ledger) = self.take_retired(hash) {
             transfer.resume(ledger);
         }
         let since = transfer.since();
@@ -253,7 +246,7 @@ impl Tracker {
     pub fn retain_origin(&mut self, origin: Origin, keep: &dyn Fn(&TransferKey) -> bool) {
         for slot in self.transfers.slots() {
             if self.transfers[slot].is_of(origin) && !keep(&self.key(slot)) {
-                self.change(slot, |transfer, _| transfer.forget(origin));
+                self.change(slot, |transfer, _| transfer.remove_origin(origin));
                 if !self.transfers[slot].has_origin() {
                     self.drop_transfer(slot, None);
                 }
@@ -278,20 +271,20 @@ impl Tracker {
     }
 
     /// Takes an answer in. One for a transfer that is not tracked, settled or gone changes nothing.
-    pub fn apply(&mut self, key: &TransferKey, answer: &Answer, now: Now) -> Applied {
+    pub fn record_poll(&mut self, key: &TransferKey, answer: &PollResult, now: Now) -> PollEffects {
         let Some(number) = self.connectors.find(&key.connector_key()) else {
-            return Applied::default();
+            return PollEffects::default();
         };
         let Some(slot) = self.transfers.find(number, &key.transfer) else {
-            return Applied::default();
+            return PollEffects::default();
         };
         let transfer = &self.transfers[slot];
         if !transfer.state().is_unfinished() {
-            return Applied::default();
+            return PollEffects::default();
         }
         let gone_after = self.settings.gone_after;
         match answer {
-            Answer::Files(files) if !files.is_empty() => {
+            PollResult::Files(files) if !files.is_empty() => {
                 let since = self.watching_since;
                 let newly = self.change(slot, |transfer, codes| {
                     transfer.read(files, since, codes, now)
@@ -299,11 +292,11 @@ impl Tracker {
                 if !newly.finished.is_empty() {
                     let connector = &mut self.connectors[number];
                     for end in &newly.finished {
-                        connector.tally.count(end, &key.transfer, now.wall);
+                        connector.counters.count(end, &key.transfer, now.wall);
                         connector.count_recent(end, now.wall, now.wall);
                     }
                     self.touch(number);
-                    // With the tally goes what it was counted from, also where the counts are those of before.
+                    // With the counters goes what it was counted from, also where the counts are those of before.
                     self.journal_transfer(slot);
                 }
                 newly
@@ -311,22 +304,22 @@ impl Tracker {
                     .iter()
                     .for_each(|file| self.keep_failure(slot, file, now.wall));
                 let settled = !self.transfers[slot].state().is_unfinished();
-                Applied {
+                PollEffects {
                     failed: newly.failed,
                     settled,
                     gone: false,
                 }
             }
-            Answer::Files(_) | Answer::Unknown => {
+            PollResult::Files(_) | PollResult::Unknown => {
                 let gone = self.change(slot, |transfer, _| transfer.unknown(gone_after, now));
-                Applied {
+                PollEffects {
                     gone,
-                    ..Applied::default()
+                    ..PollEffects::default()
                 }
             }
-            Answer::Failed => {
+            PollResult::Failed => {
                 self.change(slot, |transfer, _| transfer.fail(now));
-                Applied::default()
+                PollEffects::default()
             }
         }
     }
@@ -350,7 +343,7 @@ impl Tracker {
         }
     }
 
-    /// Everything that is known now. Pages without a change are those of the snapshot before.
+    /// Everything that is known now. ChunkIndex without a change are those of the snapshot before.
     pub fn snapshot(&mut self, now: Now) -> Snapshot {
         let (transfers, connectors) = (&self.transfers, &self.connectors);
         let view = |slot| {
@@ -370,7 +363,7 @@ impl Tracker {
     }
 
     /// Counts the files of a transfer that is not tracked, within the same bound on codes and statuses.
-    pub fn count(&mut self, files: &[FileResult]) -> FileCounts {
+    pub fn count_files(&mut self, files: &[FileResult]) -> FileCounts {
         self.codes.count(files)
     }
 
@@ -395,24 +388,24 @@ impl Tracker {
     fn number_of(&mut self, key: ConnectorKey, account: &Arc<Account>, now: Now) -> u32 {
         let number = self.connectors.number_of(key, account, now);
         if self.settings.events {
-            self.connectors[number].tally.expect_events();
+            self.connectors[number].counters.expect_events();
         }
         number
     }
 
-    /// Changes a transfer, and whatever follows from it.
+    /// PendingWrites a transfer, and whatever follows from it.
     fn change<R>(
         &mut self,
         slot: u32,
-        change: impl FnOnce(&mut Transfer, &mut CodeBook) -> R,
+        change: impl FnOnce(&mut Transfer, &mut LabelGuard) -> R,
     ) -> R {
         self.detach(slot);
         let transfer = &mut self.transfers[slot];
-        let before = transfer.face();
+        let before = transfer.fingerprint();
         let since = transfer.since();
         let result = change(transfer, &mut self.codes);
         transfer.close(self.settings.events);
-        let changed = transfer.face() != before;
+        let changed = transfer.fingerprint() != before;
         if transfer.since() != since {
             let to = transfer.since();
             for slot in self.shown.move_to(slot, since, to) {
@@ -496,7 +489,7 @@ impl Tracker {
         if let Some(now) = now {
             let hash = retired_hash(&key);
             self.retired
-                .insert(hash, now.wall + REMEMBERED, transfer.take_ledger());
+                .insert(hash, now.wall + RETENTION, transfer.take_ledger());
             self.journal_retired(hash);
         }
         if let Some(journal) = &mut self.journal {
@@ -531,7 +524,7 @@ impl Tracker {
     }
 
     /// Forgets that a transfer was dropped; what comes back is its ledger, if any file of it may still count.
-    fn forget_retired(&mut self, hash: u64) -> Option<Box<Ledger>> {
+    fn take_retired(&mut self, hash: u64) -> Option<Box<FileLedger>> {
         let known = self.retired.remove(hash)?;
         self.journal_retired(hash);
         known

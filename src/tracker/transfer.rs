@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::codes::CodeBook;
-use super::ledger::{Ledger, Told};
-use super::record::{TransferRecord, counts, counts_record, millis, time};
-use super::{FailedFile, Settings};
+use super::file_ledger::{EventMatch, FileLedger};
+use super::label_guard::LabelGuard;
+use super::persist::{TransferRecord, counts, counts_record, millis, time};
+use super::{FailedFile, TrackerSettings};
 use model::{
     ConnectorLabels, FileCounts, FileEnd, FileResult, FileStatus, Finished, Now, Origin,
     TransferId, TransferState, TransferView,
@@ -40,7 +40,7 @@ pub(super) struct Transfer {
     started: bool,
     files: Option<FileCounts>,
     /// While any of its files may still count: until it has ended, and with events until they have told all.
-    ledger: Option<Box<Ledger>>,
+    ledger: Option<Box<FileLedger>>,
     open: Option<Box<Open>>,
     ended: Option<Instant>,
 }
@@ -76,7 +76,7 @@ struct Open {
 
 /// What a scrape shows of a transfer, and where it was learned from.
 #[derive(PartialEq)]
-pub(super) struct Face {
+pub(super) struct Fingerprint {
     origins: u8,
     state: TransferState,
     up: Option<bool>,
@@ -107,7 +107,7 @@ impl Transfer {
         }
     }
 
-    pub(super) fn learn(&mut self, origin: Origin, started_at: Option<SystemTime>) {
+    pub(super) fn add_origin(&mut self, origin: Origin, started_at: Option<SystemTime>) {
         self.origins |= 1 << origin as u8;
         if let Some(start) = started_at.filter(|_| !self.started) {
             self.since = Nanos::of(start);
@@ -115,7 +115,7 @@ impl Transfer {
         }
     }
 
-    pub(super) fn forget(&mut self, origin: Origin) {
+    pub(super) fn remove_origin(&mut self, origin: Origin) {
         self.origins &= !(1 << origin as u8);
     }
 
@@ -180,7 +180,7 @@ impl Transfer {
 
     /// When an open transfer is to be looked at again: at once if it was never answered, else after a twentieth of the
     /// time that it had not changed for, within the bounds.
-    pub(super) fn due_at(&self, settings: &Settings) -> Option<Instant> {
+    pub(super) fn due_at(&self, settings: &TrackerSettings) -> Option<Instant> {
         let open = self.open.as_ref()?;
         let Some(answered) = open.answered else {
             return Some(open.first_seen);
@@ -201,8 +201,8 @@ impl Transfer {
         self.open.as_ref().and_then(|open| open.attempted)
     }
 
-    pub(super) fn face(&self) -> Face {
-        Face {
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        Fingerprint {
             origins: self.origins,
             state: self.state,
             up: self.up,
@@ -215,7 +215,7 @@ impl Transfer {
         &mut self,
         files: &[FileResult],
         watching_since: SystemTime,
-        codes: &mut CodeBook,
+        codes: &mut LabelGuard,
         now: Now,
     ) -> Newly {
         let mut counts = FileCounts::default();
@@ -332,13 +332,13 @@ impl Transfer {
     }
 
     /// Takes an event in that tells of one of its files.
-    pub(super) fn told(&mut self, file: &FileEnd, end: &Finished, now: Now) -> Told {
+    pub(super) fn told(&mut self, file: &FileEnd, end: &Finished, now: Now) -> EventMatch {
         let settled = matches!(self.state, TransferState::Completed | TransferState::Failed);
         let Some(ledger) = &mut self.ledger else {
-            return Told::Again;
+            return EventMatch::Duplicate;
         };
         let told = ledger.event(&file.file_transfer_id, &file.path, end, settled);
-        if told != Told::Again
+        if told != EventMatch::Duplicate
             && let Some(open) = &mut self.open
         {
             // News: the rest is looked at again soon.
@@ -360,12 +360,12 @@ impl Transfer {
         }
     }
 
-    pub(super) fn take_ledger(self) -> Option<Box<Ledger>> {
+    pub(super) fn take_ledger(self) -> Option<Box<FileLedger>> {
         self.ledger
     }
 
     /// Takes over what was counted of it before it was dropped.
-    pub(super) fn resume(&mut self, ledger: Box<Ledger>) {
+    pub(super) fn resume(&mut self, ledger: Box<FileLedger>) {
         self.ledger = Some(ledger);
     }
 

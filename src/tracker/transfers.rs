@@ -6,7 +6,7 @@ use std::ops::{Index, IndexMut};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use slab::Slab;
 
-use super::pages::number;
+use super::chunk_index::number;
 use super::transfer::Transfer;
 use model::TransferId;
 

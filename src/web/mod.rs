@@ -36,8 +36,8 @@ use std::time::SystemTime;
 
 use crate::metrics::ScrapeRequest;
 use crate::metrics::exposition::Body as Exposition;
-use crate::tracker::failures::KeptFailure;
-use crate::tracker::select::{Query, Selection};
+use crate::tracker::query::KeptFailure;
+use crate::tracker::query::{Query, Selection};
 use model::{ConnectorId, Shard, TransferId};
 
 pub use config_state::{EffectiveWebConfig, WebConfigState};

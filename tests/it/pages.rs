@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_transfer_exporter::app::Options;
-use aws_transfer_exporter::tracker::select::STUCK_AFTER;
+use aws_transfer_exporter::tracker::query::STUCK_AFTER;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::Value;
 use simulator::{Faults, FileScript, LifeScript, Operation, Settings, Simulator};

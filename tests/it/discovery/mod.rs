@@ -15,7 +15,7 @@ use aws_transfer_exporter::discovery::{NotDurable, Sink};
 use aws_transfer_exporter::metrics::exposition::exposition;
 use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
 use aws_transfer_exporter::metrics::{Scrape, ScrapeRequest};
-use aws_transfer_exporter::tracker::{Learned, Settings, Tracker};
+use aws_transfer_exporter::tracker::{Ingested, Tracker, TrackerSettings};
 use aws_transfer_exporter::transfer::{ErrorKind, TransferError};
 use model::{
     Account, AccountName, Clock, ConnectorDetails, ConnectorId, Fact, Now, Origin, Shard, Snapshot,
@@ -63,7 +63,7 @@ pub(super) struct Learner {
 
 impl Learner {
     pub(super) fn new(clock: &Arc<dyn Clock>) -> Arc<Self> {
-        let settings = Settings {
+        let settings = TrackerSettings {
             min_refresh_interval: Duration::from_secs(10),
             max_refresh_interval: Duration::from_mins(5),
             gone_after: Duration::from_mins(15),
@@ -110,7 +110,7 @@ impl Learner {
 }
 
 impl Sink for Learner {
-    fn learn(&self, facts: &[Fact], origin: Origin) -> Vec<Learned> {
+    fn learn(&self, facts: &[Fact], origin: Origin) -> Vec<Ingested> {
         {
             let mut panics = self.panics.lock().unwrap();
             if *panics > 0 {
@@ -124,7 +124,7 @@ impl Sink for Learner {
         let mut tracker = self.tracker.lock().unwrap();
         facts
             .iter()
-            .map(|fact| tracker.learn(fact, origin, self.clock.now()))
+            .map(|fact| tracker.ingest(fact, origin, self.clock.now()))
             .collect()
     }
 

@@ -19,8 +19,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use aws_transfer_exporter::metrics::ScrapeRequest;
 use aws_transfer_exporter::metrics::exposition::Body;
-use aws_transfer_exporter::tracker::failures::KeptFailure;
-use aws_transfer_exporter::tracker::select::{Query, Selection};
+use aws_transfer_exporter::tracker::query::KeptFailure;
+use aws_transfer_exporter::tracker::query::{Query, Selection};
 use aws_transfer_exporter::web::{
     self, Exporter, Overview, ProbeError, ProbeRequest, ServerLimits, WriteApiError, WriteRequest,
     listen,

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use super::html::timestamp;
 use super::query::{BadParameter, MAX_LIMIT, MAX_TARGETS, TARGETS, TRANSFERS, transfers as read};
 use super::transfers::wanted_connectors;
-use crate::tracker::failures::KeptFailure;
-use crate::tracker::recent::RecentFiles;
-use crate::tracker::select::{Listed, STUCK_AFTER, StateFilter};
+use crate::tracker::query::KeptFailure;
+use crate::tracker::query::RecentFiles;
+use crate::tracker::query::{ListedTransfer, STUCK_AFTER, StateFilter};
 use crate::web::Exporter;
 use crate::web::response::JSON;
 use model::{ConnectorView, FailureCode, FileCounts, Origin, TransferState};
@@ -58,7 +58,7 @@ pub(super) fn targets(exporter: &dyn Exporter, query: &str) -> Answer {
     };
     asked.state.get_or_insert(StateFilter::Unfinished);
     let found = exporter.select(&asked).transfers;
-    let group = |listed: &Listed| {
+    let group = |listed: &ListedTransfer| {
         let (labels, id) = (&listed.view.connector, listed.view.id.as_str());
         json!({
             "targets": [format!("{}/{id}", labels.id)],
@@ -122,7 +122,7 @@ fn tell(connector: &ConnectorView, recent: &RecentFiles) -> Value {
     })
 }
 
-fn transfer(listed: &Listed) -> Value {
+fn transfer(listed: &ListedTransfer) -> Value {
     let view = &listed.view;
     json!({
         "account": view.connector.account.name.as_str(),

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::html::{Ago, Number, Span, Text};
 use super::{Overview, shell, spark};
-use crate::tracker::recent::RecentFiles;
-use crate::tracker::select::{Query, StateFilter};
+use crate::tracker::query::RecentFiles;
+use crate::tracker::query::{Query, StateFilter};
 use crate::web::Exporter;
 use model::TransferState;
 

@@ -18,7 +18,7 @@ use hyper::header::{
 use hyper::{Request, Response, StatusCode};
 
 use super::route::Page;
-use crate::tracker::recent::RecentFiles;
+use crate::tracker::query::RecentFiles;
 use crate::web::body::Body;
 use crate::web::response::{self, HTML, JSON, PLAIN};
 use crate::web::{Exporter, WorkQueue};

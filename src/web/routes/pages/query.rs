@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
-use crate::tracker::select::{CursorError, Query, StateFilter};
+use crate::tracker::query::{CursorError, Query, StateFilter};
 use model::{ConnectorId, IdError, TransferId};
 
 /// Most transfers of one answer.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::tracker::recent::{MINUTES, RecentFiles};
+use crate::tracker::query::{RECENT_MINUTES, RecentFiles};
 
 const HEIGHT: u32 = 24;
 /// Of a minute's two columns, the one that is drawn.
@@ -10,7 +10,7 @@ const STEP: usize = 2;
 
 /// An inline SVG; `id` is one of its own on the page.
 pub(super) fn sparkline(recent: &RecentFiles, id: usize) -> String {
-    let most = (0..MINUTES)
+    let most = (0..RECENT_MINUTES)
         .map(|at| recent.completed[at] + recent.failed[at])
         .max()
         .unwrap_or(0);
@@ -20,11 +20,11 @@ pub(super) fn sparkline(recent: &RecentFiles, id: usize) -> String {
          preserveAspectRatio=\"none\"><title id=\"s{id}t\">Files that ended in the last hour</title>\
          <desc id=\"s{id}d\">{words}, by the minute; at most {most} in one.</desc>\
          <path class=\"base\" d=\"M0 23.5h{}\"/>",
-        MINUTES * STEP,
-        MINUTES * STEP,
+        RECENT_MINUTES * STEP,
+        RECENT_MINUTES * STEP,
     );
     let (mut completed, mut failed) = (String::new(), String::new());
-    for at in 0..MINUTES {
+    for at in 0..RECENT_MINUTES {
         // Whatever there was is seen: a column is at least 2 high.
         let height = |files: u32| {
             if files == 0 {

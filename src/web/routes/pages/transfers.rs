@@ -9,9 +9,9 @@ use hyper::StatusCode;
 use super::html::{Ago, Number, Span, TABLE_END, Text, query, table_head, table_row, timestamp};
 use super::query::{MAX_LIMIT, TRANSFERS, transfers as read};
 use super::{Overview, shell, spark};
-use crate::tracker::failures::{KeptFailure, MAX_FAILURES};
-use crate::tracker::recent::RecentFiles;
-use crate::tracker::select::{Listed, Query, STUCK_AFTER, StateFilter};
+use crate::tracker::query::RecentFiles;
+use crate::tracker::query::{KeptFailure, MAX_FAILURES};
+use crate::tracker::query::{ListedTransfer, Query, STUCK_AFTER, StateFilter};
 use crate::web::Exporter;
 use crate::web::response::HTML;
 use model::{ConnectorLabels, ConnectorTitle, ConnectorView, FileCounts, TransferState};
@@ -298,7 +298,7 @@ fn again(asked: &Query, cursor: &str) -> String {
     Text(&link).to_string()
 }
 
-fn transfer_cells(listed: &Listed, overview: &Overview) -> Vec<String> {
+fn transfer_cells(listed: &ListedTransfer, overview: &Overview) -> Vec<String> {
     let (view, now) = (&listed.view, overview.now);
     let state = view.state.as_label();
     let mut told = format!("<span class=\"state {state}\">{state}</span>");

@@ -6,8 +6,8 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::tests::{account, file, key, start, tracker};
-use super::*;
+use super::{account, file, key, start, tracker};
+use crate::tracker::*;
 use model::{FileCounts, Finished, TransferState};
 
 const STATUSES: [&str; 5] = ["QUEUED", "IN_PROGRESS", "COMPLETED", "FAILED", "PAUSED"];
@@ -18,11 +18,11 @@ fn file_strategy() -> impl Strategy<Value = FileResult> {
         .prop_map(|(path, status, code)| file(&format!("/p{path}"), STATUSES[status], CODES[code]))
 }
 
-fn answer_strategy() -> impl Strategy<Value = Answer> {
+fn answer_strategy() -> impl Strategy<Value = PollResult> {
     prop_oneof![
-        6 => vec(file_strategy(), 0..12).prop_map(Answer::Files),
-        1 => Just(Answer::Unknown),
-        1 => Just(Answer::Failed),
+        6 => vec(file_strategy(), 0..12).prop_map(PollResult::Files),
+        1 => Just(PollResult::Unknown),
+        1 => Just(PollResult::Failed),
     ]
 }
 
@@ -86,8 +86,8 @@ proptest! {
         for (step, answer) in answers.iter().enumerate() {
             let now = now.after(Duration::from_secs(step as u64));
             let open = tracker.due(now.after(Duration::from_secs(100_000))).contains(&key("a"));
-            tracker.apply(&key("a"), answer, now);
-            if let Answer::Files(files) = answer && open && !files.is_empty() {
+            tracker.record_poll(&key("a"), answer, now);
+            if let PollResult::Files(files) = answer && open && !files.is_empty() {
                 newest = Some(files);
             }
             let snapshot = tracker.snapshot(now);
@@ -116,12 +116,12 @@ proptest! {
         let mut ended: Option<(TransferState, Option<FileCounts>, BTreeMap<Finished, u64>)> = None;
         for (step, answer) in answers.iter().enumerate() {
             let now = now.after(Duration::from_secs(500 * step as u64));
-            let applied = tracker.apply(&key("a"), answer, now);
+            let applied = tracker.record_poll(&key("a"), answer, now);
             let view = tracker.snapshot(now).transfers().next().unwrap().clone();
             let due = tracker.due(now.after(Duration::from_secs(100_000)));
             prop_assert_eq!(due.is_empty(), !view.state.is_unfinished());
             if let Some(ended) = &ended {
-                prop_assert_eq!(&applied, &Applied::default());
+                prop_assert_eq!(&applied, &PollEffects::default());
                 prop_assert_eq!(ended, &(view.state, view.files.clone(), counted(&mut tracker, now)));
             } else if applied.settled || applied.gone {
                 prop_assert!(!view.state.is_unfinished());
@@ -162,7 +162,7 @@ proptest! {
                 }
                 settled = files.iter().all(|file| file.status.is_finished());
             }
-            tracker.apply(&key("a"), &Answer::Files(files), now);
+            tracker.record_poll(&key("a"), &PollResult::Files(files), now);
             prop_assert_eq!(&counted(&mut tracker, now), &expected);
         }
         let total: u64 = expected.values().sum();
@@ -179,7 +179,7 @@ proptest! {
         for files in answers {
             // One file that never finishes keeps the transfer open.
             let answer = files.iter().cloned().chain([file("/open", "QUEUED", "")]).collect();
-            tracker.apply(&key("a"), &Answer::Files(answer), now);
+            tracker.record_poll(&key("a"), &PollResult::Files(answer), now);
             let mut told: BTreeMap<String, u64> = BTreeMap::new();
             for file in files.iter().filter(|file| file.status.is_finished()) {
                 *told.entry(file.path.clone()).or_default() += 1;
@@ -202,7 +202,7 @@ proptest! {
             tracker.track(key(id), Origin::Config, None, now);
         }
         for (step, (transfer, answer)) in answers.iter().enumerate() {
-            tracker.apply(&key(ids[*transfer]), answer, now.after(Duration::from_secs(100 * step as u64)));
+            tracker.record_poll(&key(ids[*transfer]), answer, now.after(Duration::from_secs(100 * step as u64)));
         }
         let snapshot = tracker.snapshot(now);
         let view = snapshot.connectors().next().unwrap();
@@ -232,7 +232,7 @@ proptest! {
         let now = start();
         let mut tracker = tracker(now);
         // Sweeps are 11 s apart, so that everything is due in each.
-        let settings = Settings { max_refresh_interval: Duration::from_secs(10), ..tracker.settings };
+        let settings = TrackerSettings { max_refresh_interval: Duration::from_secs(10), ..tracker.settings };
         tracker.configure(settings, [account()]);
         let ids: Vec<_> = (0..transfers).map(|n| format!("t{n}")).collect();
         for id in &ids {
@@ -247,11 +247,11 @@ proptest! {
                 looks[transfer] += 1;
                 let outcome = outcomes[transfer % outcomes.len()];
                 let answer = match outcome {
-                    0 => Answer::Failed,
-                    1 => Answer::Files(vec![file("/f", "QUEUED", "")]),
-                    _ => Answer::Files(vec![file("/f", if sweep % 2 == 0 { "QUEUED" } else { "IN_PROGRESS" }, "")]),
+                    0 => PollResult::Failed,
+                    1 => PollResult::Files(vec![file("/f", "QUEUED", "")]),
+                    _ => PollResult::Files(vec![file("/f", if sweep % 2 == 0 { "QUEUED" } else { "IN_PROGRESS" }, "")]),
                 };
-                tracker.apply(&due, &answer, at);
+                tracker.record_poll(&due, &answer, at);
             }
         }
         let (least, most) = (looks.iter().min().unwrap(), looks.iter().max().unwrap());

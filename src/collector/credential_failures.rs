@@ -6,22 +6,22 @@ use crate::transfer::{ErrorKind, Outcome};
 use model::AccountName;
 
 /// An account, and the label of what is wrong with its credentials.
-type Fault = (AccountName, &'static str);
+type AccountFailure = (AccountName, &'static str);
 
 /// What has been said.
 #[derive(Default)]
-pub(super) struct Refused(BTreeSet<Fault>);
+pub(super) struct CredentialFailures(BTreeSet<AccountFailure>);
 
 /// What a sweep makes of it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Noted {
     /// Has been said before.
-    pub(super) known: BTreeSet<Fault>,
+    pub(super) known: BTreeSet<AccountFailure>,
     /// Is over.
     pub(super) healed: BTreeSet<AccountName>,
 }
 
-impl Refused {
+impl CredentialFailures {
     /// Notes what failed in a sweep that looked at these accounts.
     pub(super) fn note<'a>(
         &mut self,
@@ -35,7 +35,7 @@ impl Refused {
             .filter(|(_, kind)| !is_answer(*kind))
             .map(|(account, _)| *account)
             .collect();
-        let now: BTreeSet<Fault> = failures
+        let now: BTreeSet<AccountFailure> = failures
             .iter()
             .filter(|(_, kind)| kind.is_of_credentials())
             .map(|(account, kind)| ((*account).clone(), kind.as_label()))
@@ -72,7 +72,7 @@ mod tests {
     fn each_account_and_kind_is_said_once_until_it_heals() {
         use ErrorKind::{AccessDenied, CredentialsExpired, CredentialsMissing, Timeout};
         let (a, b) = (AccountName::new("a"), AccountName::new("b"));
-        let mut refused = Refused::default();
+        let mut refused = CredentialFailures::default();
         for (looked_at, failures, known, healed, why) in [
             (
                 vec![&a, &b],

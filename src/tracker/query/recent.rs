@@ -5,22 +5,22 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use model::Finished;
 
 /// Minutes that are told.
-pub const MINUTES: usize = 60;
+pub const RECENT_MINUTES: usize = 60;
 
 /// Files that ended within the last hour; the oldest minute first, the one that runs last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecentFiles {
     /// COMPLETED.
-    pub completed: [u32; MINUTES],
+    pub completed: [u32; RECENT_MINUTES],
     /// FAILED.
-    pub failed: [u32; MINUTES],
+    pub failed: [u32; RECENT_MINUTES],
 }
 
 impl Default for RecentFiles {
     fn default() -> Self {
         Self {
-            completed: [0; MINUTES],
-            failed: [0; MINUTES],
+            completed: [0; RECENT_MINUTES],
+            failed: [0; RECENT_MINUTES],
         }
     }
 }
@@ -38,7 +38,7 @@ impl RecentFiles {
 
     /// Adds another connector's files.
     pub fn add(&mut self, more: &Self) {
-        for minute in 0..MINUTES {
+        for minute in 0..RECENT_MINUTES {
             self.completed[minute] += more.completed[minute];
             self.failed[minute] += more.failed[minute];
         }
@@ -47,7 +47,7 @@ impl RecentFiles {
 
 /// One connector's last hour.
 #[derive(Debug, Default)]
-pub(super) struct Recent {
+pub(in crate::tracker) struct Recent {
     /// The minute since the epoch that stands last.
     minute: u64,
     files: RecentFiles,
@@ -56,12 +56,12 @@ pub(super) struct Recent {
 impl Recent {
     /// Counts a file that ended at `at`. One of more than an hour ago is left out; one of the future, by a clock that
     /// goes otherwise, is of now.
-    pub(super) fn count(&mut self, end: &Finished, at: SystemTime, now: SystemTime) {
+    pub(in crate::tracker) fn count(&mut self, end: &Finished, at: SystemTime, now: SystemTime) {
         self.advance(now);
         let ago = self.minute.saturating_sub(minute(at));
         let Some(at) = usize::try_from(ago)
             .ok()
-            .and_then(|ago| (MINUTES - 1).checked_sub(ago))
+            .and_then(|ago| (RECENT_MINUTES - 1).checked_sub(ago))
         else {
             return;
         };
@@ -72,7 +72,7 @@ impl Recent {
     }
 
     /// The hour up to now.
-    pub(super) fn view(&self, now: SystemTime) -> RecentFiles {
+    pub(in crate::tracker) fn view(&self, now: SystemTime) -> RecentFiles {
         let mut shown = Self {
             minute: self.minute,
             files: self.files,
@@ -84,11 +84,11 @@ impl Recent {
     fn advance(&mut self, now: SystemTime) {
         let now = minute(now);
         let passed = usize::try_from(now.saturating_sub(self.minute))
-            .unwrap_or(MINUTES)
-            .min(MINUTES);
+            .unwrap_or(RECENT_MINUTES)
+            .min(RECENT_MINUTES);
         for files in [&mut self.files.completed, &mut self.files.failed] {
             files.copy_within(passed.., 0);
-            files[MINUTES - passed..].fill(0);
+            files[RECENT_MINUTES - passed..].fill(0);
         }
         // A clock that was set back changes nothing about how long ago files ended. A minute is no sign of one: who waited
         // for the tracker brings the time from before.

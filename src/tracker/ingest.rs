@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use super::ledger::Told;
+use super::expiring_map::RETENTION;
+use super::file_ledger::EventMatch;
 use super::{FailedFile, Tracker, retired_hash};
-use crate::tracker::remembered::REMEMBERED;
 use model::{Fact, FileEnd, Finished, Now, OperationEnd, Origin, Shard, TransferKey, stable_hash};
 
 /// What became of a fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Learned {
+pub enum Ingested {
     /// It was news.
-    News {
+    New {
         /// The failed file that it told, if it did.
         failed: Option<FailedFile>,
     },
@@ -30,18 +30,18 @@ impl Tracker {
     }
 
     /// Takes in what a source has told.
-    pub fn learn(&mut self, fact: &Fact, origin: Origin, now: Now) -> Learned {
+    pub fn ingest(&mut self, fact: &Fact, origin: Origin, now: Now) -> Ingested {
         match fact {
             Fact::Started(start) => {
                 if !self.is_ours(&start.key) {
-                    return Learned::Foreign;
+                    return Ingested::Foreign;
                 }
                 let known = self.is_known(&start.key, origin);
                 self.track(start.key.clone(), origin, start.started_at, now);
                 if known {
-                    Learned::Duplicate
+                    Ingested::Duplicate
                 } else {
-                    Learned::News { failed: None }
+                    Ingested::New { failed: None }
                 }
             }
             Fact::FileEnded(file) => self.file_ended(file, origin, now),
@@ -49,50 +49,50 @@ impl Tracker {
         }
     }
 
-    fn file_ended(&mut self, file: &FileEnd, origin: Origin, now: Now) -> Learned {
+    fn file_ended(&mut self, file: &FileEnd, origin: Origin, now: Now) -> Ingested {
         if !self.is_ours(&file.key) {
-            return Learned::Foreign;
+            return Ingested::Foreign;
         }
         let end = self.admitted(&file.end);
         let hash = retired_hash(&file.key);
         let told = if self.retired.contains(hash) && self.slot(&file.key).is_none() {
             let told = match self.retired.get_mut(hash) {
                 Some(Some(ledger)) => ledger.event(&file.file_transfer_id, &file.path, &end, true),
-                _ => Told::Again,
+                _ => EventMatch::Duplicate,
             };
             self.journal_retired(hash);
             told
         } else {
             self.track(file.key.clone(), origin, None, now);
             let Some(slot) = self.slot(&file.key) else {
-                return Learned::Foreign;
+                return Ingested::Foreign;
             };
             let told = self.change(slot, |transfer, _| transfer.told(file, &end, now));
             self.journal_transfer(slot);
             told
         };
-        if told == Told::Again {
-            return Learned::Duplicate;
+        if told == EventMatch::Duplicate {
+            return Ingested::Duplicate;
         }
         let Some(number) = self.connectors.find(&file.key.connector_key()) else {
-            return Learned::Foreign;
+            return Ingested::Foreign;
         };
         let connector = &mut self.connectors[number];
-        let tally = &mut connector.tally;
-        tally.moved(file);
-        if matches!(told, Told::Counts | Told::CountsAtLast) {
-            tally.count(&end, &file.key.transfer, file.ended_at);
+        let counters = &mut connector.counters;
+        counters.moved(file);
+        if matches!(told, EventMatch::Counted | EventMatch::CountedLate) {
+            counters.count(&end, &file.key.transfer, file.ended_at);
             connector.count_recent(&end, file.ended_at, now.wall);
             if end != file.end {
                 self.codes.note_folded();
             }
         } else {
-            tally.note(&end, file.ended_at);
+            counters.note(&end, file.ended_at);
         }
         self.touch(number);
         let failed = match &file.end {
             // One that an answer has told was reported with it.
-            Finished::Failed(code) if told == Told::Counts => Some(FailedFile {
+            Finished::Failed(code) if told == EventMatch::Counted => Some(FailedFile {
                 path: file.path.clone(),
                 code: code.clone(),
                 message: file.message.clone(),
@@ -102,19 +102,19 @@ impl Tracker {
         if let (Some(failed), Some(slot)) = (&failed, self.slot(&file.key)) {
             self.keep_failure(slot, failed, file.ended_at);
         }
-        Learned::News { failed }
+        Ingested::New { failed }
     }
 
-    fn operation_ended(&mut self, ended: &OperationEnd, now: Now) -> Learned {
+    fn operation_ended(&mut self, ended: &OperationEnd, now: Now) -> Ingested {
         let Some(account) = self.accounts.get(&ended.connector.account) else {
-            return Learned::Foreign;
+            return Ingested::Foreign;
         };
         let (connector, operation) = (&ended.connector, ended.operation);
         // By connector and id, as a transfer's shard is by connector and transfer.
         if self.settings.shard != Shard::ONLY
             && !self.settings.shard.owns_text(&connector.id, &ended.id)
         {
-            return Learned::Foreign;
+            return Ingested::Foreign;
         }
         let text = format!(
             "{}/{}/{}/{}",
@@ -125,19 +125,19 @@ impl Tracker {
         );
         let hash = stable_hash(&text);
         if self.operations.contains(hash) {
-            return Learned::Duplicate;
+            return Ingested::Duplicate;
         }
         let account = Arc::clone(account);
         let number = self.number_of(connector.clone(), &account, now);
-        self.operations.insert(hash, now.wall + REMEMBERED, ());
+        self.operations.insert(hash, now.wall + RETENTION, ());
         if let Some(journal) = &mut self.journal {
             journal.operations.insert(hash);
         }
         let end = self.admitted(&ended.end);
         self.connectors[number].discovered = true;
-        self.connectors[number].tally.operation(operation, end);
+        self.connectors[number].counters.operation(operation, end);
         self.touch(number);
-        Learned::News { failed: None }
+        Ingested::New { failed: None }
     }
 
     /// An end with the code that it is counted under.

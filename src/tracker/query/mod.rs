@@ -1,6 +1,11 @@
 //! Transfers for people: filtered, the newest first, a page at a time. It looks through all of them, a stretch at a time,
 //! so that nothing that waits for the tracker waits long.
 
+pub(super) mod failures;
+pub(super) mod recent;
+#[cfg(test)]
+mod tests;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -9,21 +14,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::Tracker;
-use super::failures::KeptFailure;
-use super::recent::RecentFiles;
-use super::shown::nanos;
+use super::series_budget::nanos;
 use super::transfer::Transfer;
+
 use model::{
     AccountName, Chunk, ConnectorId, ConnectorLabels, ConnectorTitle, ConnectorView, Now, Origin,
     TransferId, TransferState, TransferView,
 };
+
+pub use failures::{KeptFailure, MAX_FAILURES, MAX_TEXT_BYTES};
+pub use recent::{RECENT_MINUTES, RecentFiles};
 
 /// An unfinished transfer of which nothing has changed for longer is stuck: the time after which the alerts
 /// `AwsTransferStuckQueued` and `AwsTransferStuckInProgress` fire.
 pub const STUCK_AFTER: Duration = Duration::from_hours(2);
 
 /// Failed files that are told with their transfer.
-pub const FAILURES_A_TRANSFER: usize = 100;
+pub const MAX_FAILURES_PER_TRANSFER: usize = 100;
 
 /// Transfers that are looked through at a time.
 const STRETCH: usize = 4_096;
@@ -186,7 +193,7 @@ impl FromStr for Cursor {
 
 /// One transfer, with what only people ask for.
 #[derive(Clone, Debug)]
-pub struct Listed {
+pub struct ListedTransfer {
     /// What a scrape tells too.
     pub view: TransferView,
     /// What people call its connector.
@@ -199,7 +206,7 @@ pub struct Listed {
     pub stuck: bool,
     /// Where it was learned from.
     pub origins: Vec<Origin>,
-    /// Its newest failed files that are kept, at most [`FAILURES_A_TRANSFER`], the newest first.
+    /// Its newest failed files that are kept, at most [`MAX_FAILURES_PER_TRANSFER`], the newest first.
     pub failures: Vec<Arc<KeptFailure>>,
 }
 
@@ -207,7 +214,7 @@ pub struct Listed {
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     /// The transfers, in order.
-    pub transfers: Vec<Listed>,
+    pub transfers: Vec<ListedTransfer>,
     /// All that the query takes, those before the cursor and after the limit included.
     pub matching: u64,
     /// Where to go on; `None` at the end.
@@ -216,15 +223,15 @@ pub struct Selection {
 
 /// A selection in the making.
 #[derive(Debug)]
-pub struct Selecting<'a> {
+pub struct SelectionBuilder<'a> {
     query: &'a Query,
     /// One more than is asked for, to know whether it is the end.
-    found: BTreeMap<Cursor, Listed>,
+    found: BTreeMap<Cursor, ListedTransfer>,
     matching: u64,
     next_slot: usize,
 }
 
-impl<'a> Selecting<'a> {
+impl<'a> SelectionBuilder<'a> {
     /// Nothing is found yet.
     pub fn new(query: &'a Query) -> Self {
         Self {
@@ -256,7 +263,7 @@ impl<'a> Selecting<'a> {
 
 impl Tracker {
     /// Looks through a stretch of the transfers; true if there is more to look through.
-    pub fn select(&self, selecting: &mut Selecting<'_>, now: Now) -> bool {
+    pub fn select(&self, selecting: &mut SelectionBuilder<'_>, now: Now) -> bool {
         let query = selecting.query;
         let from = selecting.next_slot;
         let to = self.transfers.bound().min(from + STRETCH);
@@ -313,7 +320,7 @@ impl Tracker {
     }
 
     /// The connectors with their last hour, by account and id.
-    pub fn connectors_of_the_hour(
+    pub fn connectors_with_recent_files(
         &mut self,
         now: Now,
     ) -> (Vec<Chunk<ConnectorView>>, Vec<RecentFiles>) {
@@ -326,10 +333,10 @@ impl Tracker {
         (self.connectors.pages(), recent)
     }
 
-    fn listed(&self, slot: u32, transfer: &Transfer, now: Now) -> Listed {
+    fn listed(&self, slot: u32, transfer: &Transfer, now: Now) -> ListedTransfer {
         let connector = &self.connectors[transfer.connector()];
         let wall = |at: Instant| now.wall.checked_sub(now.since(at)).unwrap_or(now.wall);
-        Listed {
+        ListedTransfer {
             view: transfer.view(&connector.labels),
             title: connector.title.clone(),
             started: transfer.is_started(),
@@ -343,7 +350,7 @@ impl Tracker {
                 .failures
                 .kept(slot)
                 .rev()
-                .take(FAILURES_A_TRANSFER)
+                .take(MAX_FAILURES_PER_TRANSFER)
                 .map(Arc::clone)
                 .collect(),
         }

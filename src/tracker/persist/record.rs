@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::ledger::{Entry, Ledger};
+use crate::tracker::file_ledger::{Entry, FileLedger};
 use model::{ConnectorKey, Durations, FailureCode, FileCounts, FileStatus, Finished, TransferKey};
 
 /// Milliseconds since the epoch.
@@ -13,7 +13,7 @@ pub type Millis = u64;
 
 /// What has changed since the last time it was asked for. `None` stands for what is no longer there.
 #[derive(Clone, Debug, Default)]
-pub struct Changes {
+pub struct PendingWrites {
     /// Transfers.
     pub transfers: Vec<(TransferKey, Option<TransferRecord>)>,
     /// The failed files that are kept of a transfer, all of them; none for one that has none any more.
@@ -28,7 +28,7 @@ pub struct Changes {
     pub meta: Meta,
 }
 
-impl Changes {
+impl PendingWrites {
     /// True if there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.transfers.is_empty()
@@ -42,7 +42,7 @@ impl Changes {
 
 /// Everything that was written, as it is read again.
 #[derive(Clone, Debug, Default)]
-pub struct Saved {
+pub struct SavedState {
     /// Transfers.
     pub transfers: Vec<(TransferKey, TransferRecord)>,
     /// Failed files by transfer.
@@ -151,33 +151,33 @@ pub struct DurationsRecord {
     sum: f64,
 }
 
-pub(super) fn millis(time: SystemTime) -> Millis {
+pub(in crate::tracker) fn millis(time: SystemTime) -> Millis {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     })
 }
 
-pub(super) fn time(millis: Millis) -> SystemTime {
+pub(in crate::tracker) fn time(millis: Millis) -> SystemTime {
     UNIX_EPOCH
         .checked_add(Duration::from_millis(millis))
         .unwrap_or(UNIX_EPOCH)
 }
 
-pub(super) fn end_record(end: &Finished) -> EndRecord {
+pub(in crate::tracker) fn end_record(end: &Finished) -> EndRecord {
     match end {
         Finished::Completed => None,
         Finished::Failed(code) => Some(code.as_ref().map_or_else(String::new, ToString::to_string)),
     }
 }
 
-pub(super) fn end(record: &EndRecord) -> Finished {
+pub(in crate::tracker) fn end(record: &EndRecord) -> Finished {
     match record {
         None => Finished::Completed,
         Some(code) => Finished::Failed(FailureCode::new(code)),
     }
 }
 
-pub(super) fn counts_record(files: &FileCounts) -> Vec<CountRecord> {
+pub(in crate::tracker) fn counts_record(files: &FileCounts) -> Vec<CountRecord> {
     let modelled = [
         files.queued,
         files.in_progress,
@@ -207,7 +207,7 @@ pub(super) fn counts_record(files: &FileCounts) -> Vec<CountRecord> {
     record
 }
 
-pub(super) fn counts(record: &[CountRecord]) -> FileCounts {
+pub(in crate::tracker) fn counts(record: &[CountRecord]) -> FileCounts {
     let mut files = FileCounts::default();
     for (status, code, count) in record {
         files.add_files(
@@ -219,8 +219,8 @@ pub(super) fn counts(record: &[CountRecord]) -> FileCounts {
     files
 }
 
-impl From<&Ledger> for LedgerRecord {
-    fn from(ledger: &Ledger) -> Self {
+impl From<&FileLedger> for LedgerRecord {
+    fn from(ledger: &FileLedger) -> Self {
         let entry = |entry: &Entry| {
             let told = entry.told.map_or(0, std::num::NonZero::get);
             (
@@ -239,7 +239,7 @@ impl From<&Ledger> for LedgerRecord {
     }
 }
 
-impl From<&LedgerRecord> for Ledger {
+impl From<&LedgerRecord> for FileLedger {
     fn from(record: &LedgerRecord) -> Self {
         let entry =
             |(path, ended, answered, told, counted): &(u64, EndRecord, bool, u64, bool)| Entry {

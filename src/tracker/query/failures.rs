@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::record::{FailureRecord, Millis, millis, time};
-use super::{FailedFile, Tracker};
+use crate::tracker::persist::{FailureRecord, Millis, millis, time};
+use crate::tracker::{FailedFile, Tracker};
 use model::{ConnectorLabels, FailureCode, TransferId};
 
 /// Failed files that are kept, over all transfers: where there are more, the oldest leave.
@@ -34,7 +34,7 @@ pub struct KeptFailure {
 }
 
 /// `text`, cut to [`MAX_TEXT_BYTES`].
-pub(super) fn cut(text: &str) -> Box<str> {
+pub(in crate::tracker) fn cut(text: &str) -> Box<str> {
     if text.len() <= MAX_TEXT_BYTES {
         return text.into();
     }
@@ -47,7 +47,7 @@ type At = (Millis, u64);
 
 /// The kept files by time, and by the slot of their transfer.
 #[derive(Debug, Default)]
-pub(super) struct Failures {
+pub(in crate::tracker) struct Failures {
     by_time: BTreeMap<At, (u32, Arc<KeptFailure>)>,
     by_slot: BTreeSet<(u32, At)>,
     next: u64,
@@ -55,7 +55,7 @@ pub(super) struct Failures {
 
 impl Failures {
     /// Keeps one more of the transfer in `slot`. What comes back is the slot of the one that had to leave for it.
-    pub(super) fn keep(&mut self, slot: u32, failure: KeptFailure) -> Option<u32> {
+    pub(in crate::tracker) fn keep(&mut self, slot: u32, failure: KeptFailure) -> Option<u32> {
         let at = (millis(failure.at), self.next);
         self.next += 1;
         self.by_time.insert(at, (slot, Arc::new(failure)));
@@ -69,7 +69,7 @@ impl Failures {
     }
 
     /// Drops those of a transfer.
-    pub(super) fn drop_of(&mut self, slot: u32) {
+    pub(in crate::tracker) fn drop_of(&mut self, slot: u32) {
         let of: Vec<_> = self.of(slot).collect();
         for at in of {
             self.by_slot.remove(&(slot, at));
@@ -78,18 +78,21 @@ impl Failures {
     }
 
     /// Those of a transfer, the oldest first.
-    pub(super) fn kept(&self, slot: u32) -> impl DoubleEndedIterator<Item = &Arc<KeptFailure>> {
+    pub(in crate::tracker) fn kept(
+        &self,
+        slot: u32,
+    ) -> impl DoubleEndedIterator<Item = &Arc<KeptFailure>> {
         self.of(slot)
             .filter_map(|at| self.by_time.get(&at))
             .map(|(_, failure)| failure)
     }
 
     /// Slots of the transfers that have any.
-    pub(super) fn slots(&self) -> BTreeSet<u32> {
+    pub(in crate::tracker) fn slots(&self) -> BTreeSet<u32> {
         self.by_slot.iter().map(|(slot, _)| *slot).collect()
     }
 
-    pub(super) fn records(&self, slot: u32) -> Vec<FailureRecord> {
+    pub(in crate::tracker) fn records(&self, slot: u32) -> Vec<FailureRecord> {
         let record = |failure: &Arc<KeptFailure>| {
             let code = failure
                 .code
@@ -123,7 +126,12 @@ impl Tracker {
             .collect()
     }
 
-    pub(super) fn keep_failure(&mut self, slot: u32, file: &FailedFile, at: SystemTime) {
+    pub(in crate::tracker) fn keep_failure(
+        &mut self,
+        slot: u32,
+        file: &FailedFile,
+        at: SystemTime,
+    ) {
         let transfer = &self.transfers[slot];
         let failure = KeptFailure {
             connector: Arc::clone(&self.connectors[transfer.connector()].labels),
@@ -143,7 +151,7 @@ impl Tracker {
     }
 
     /// Takes up what was written of the transfer in `slot`.
-    pub(super) fn restore_failures(&mut self, slot: u32, records: Vec<FailureRecord>) {
+    pub(in crate::tracker) fn restore_failures(&mut self, slot: u32, records: Vec<FailureRecord>) {
         let transfer = &self.transfers[slot];
         let (labels, id) = (
             Arc::clone(&self.connectors[transfer.connector()].labels),

@@ -16,7 +16,7 @@ use model::{FileResult, Finished, stable_hash};
 
 /// The ends of one transfer's files.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Ledger {
+pub(super) struct FileLedger {
     pub(super) entries: Vec<Entry>,
     /// Paths of the newest answer that had not ended.
     pub(super) open_paths: Vec<u64>,
@@ -39,18 +39,18 @@ pub(super) struct Entry {
 
 /// What an event changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum EventMatch {
     /// It has been told before.
-    Again,
+    Duplicate,
     /// The file had been counted already, by an answer.
-    Counted,
+    AlreadyCounted,
     /// The file counts now, and an answer had told it as one of the base.
-    CountsAtLast,
+    CountedLate,
     /// The file counts now, and nobody had told it.
-    Counts,
+    Counted,
 }
 
-impl Ledger {
+impl FileLedger {
     /// Takes an answer in. `ends` holds how each of `files` ended, `base` says that what is new is not to be counted.
     /// What comes back are indices into `files` of those that nobody had told before.
     pub(super) fn answer(
@@ -114,10 +114,10 @@ impl Ledger {
         path: &str,
         end: &Finished,
         settled: bool,
-    ) -> Told {
+    ) -> EventMatch {
         let id = NonZeroU64::new(stable_hash(file_transfer_id)).unwrap_or(NonZeroU64::MIN);
         if self.entries.iter().any(|entry| entry.told == Some(id)) {
-            return Told::Again;
+            return EventMatch::Duplicate;
         }
         let path = stable_hash(path);
         let known =
@@ -133,13 +133,13 @@ impl Ledger {
             Some(entry) => {
                 entry.told = Some(id);
                 if std::mem::replace(&mut entry.counted, true) {
-                    Told::Counted
+                    EventMatch::AlreadyCounted
                 } else {
-                    Told::CountsAtLast
+                    EventMatch::CountedLate
                 }
             }
             // Every file is known, and an event has told each: one more cannot be a file.
-            None if settled => Told::Again,
+            None if settled => EventMatch::Duplicate,
             None => {
                 self.entries.push(Entry {
                     path,
@@ -148,7 +148,7 @@ impl Ledger {
                     told: Some(id),
                     counted: true,
                 });
-                Told::Counts
+                EventMatch::Counted
             }
         }
     }
@@ -224,7 +224,11 @@ mod tests {
     const NONE: [usize; 0] = [];
 
     /// Files by path and end; no end: it runs.
-    fn answer(ledger: &mut Ledger, files: &[(&str, Option<Finished>)], base: bool) -> Vec<usize> {
+    fn answer(
+        ledger: &mut FileLedger,
+        files: &[(&str, Option<Finished>)],
+        base: bool,
+    ) -> Vec<usize> {
         let results: Vec<_> = files
             .iter()
             .map(|(path, _)| FileResult {
@@ -240,9 +244,12 @@ mod tests {
 
     #[test]
     fn a_file_that_both_tell_counts_once_whichever_is_first() {
-        let mut ledger = Ledger::default();
-        assert_eq!(ledger.event("t/1", "/a", &DONE, false), Told::Counts);
-        assert_eq!(ledger.event("t/1", "/a", &DONE, false), Told::Again);
+        let mut ledger = FileLedger::default();
+        assert_eq!(ledger.event("t/1", "/a", &DONE, false), EventMatch::Counted);
+        assert_eq!(
+            ledger.event("t/1", "/a", &DONE, false),
+            EventMatch::Duplicate
+        );
         assert_eq!(
             answer(
                 &mut ledger,
@@ -251,8 +258,14 @@ mod tests {
             ),
             [1]
         );
-        assert_eq!(ledger.event("t/2", "/b", &DONE, false), Told::Counted);
-        assert_eq!(ledger.event("t/3", "/c", &failed("X"), false), Told::Counts);
+        assert_eq!(
+            ledger.event("t/2", "/b", &DONE, false),
+            EventMatch::AlreadyCounted
+        );
+        assert_eq!(
+            ledger.event("t/3", "/c", &failed("X"), false),
+            EventMatch::Counted
+        );
         assert_eq!(
             answer(
                 &mut ledger,
@@ -270,18 +283,24 @@ mod tests {
 
     #[test]
     fn a_file_of_the_base_counts_when_an_event_tells_it() {
-        let mut ledger = Ledger::default();
+        let mut ledger = FileLedger::default();
         assert_eq!(
             answer(&mut ledger, &[("/a", Some(DONE)), ("/b", None)], true),
             [0]
         );
-        assert_eq!(ledger.event("t/1", "/a", &DONE, false), Told::CountsAtLast);
-        assert_eq!(ledger.event("t/1", "/a", &DONE, false), Told::Again);
+        assert_eq!(
+            ledger.event("t/1", "/a", &DONE, false),
+            EventMatch::CountedLate
+        );
+        assert_eq!(
+            ledger.event("t/1", "/a", &DONE, false),
+            EventMatch::Duplicate
+        );
     }
 
     #[test]
     fn paths_that_the_two_write_differently_are_matched_by_their_ends() {
-        let mut ledger = Ledger::default();
+        let mut ledger = FileLedger::default();
         let all = [
             ("in/a", Some(DONE)),
             ("in/b", Some(failed("X"))),
@@ -289,7 +308,7 @@ mod tests {
         ];
         assert_eq!(
             ledger.event("t/1", "/bucket/in/a", &DONE, false),
-            Told::Counts
+            EventMatch::Counted
         );
         assert_eq!(
             answer(&mut ledger, &all, false),
@@ -298,12 +317,12 @@ mod tests {
         );
         assert_eq!(
             ledger.event("t/2", "/bucket/in/b", &failed(""), false),
-            Told::Counted,
+            EventMatch::AlreadyCounted,
             "told without its code"
         );
         assert_eq!(
             ledger.event("t/3", "/bucket/in/c", &DONE, false),
-            Told::Counts,
+            EventMatch::Counted,
             "the answer is older than the end"
         );
         assert_eq!(
@@ -319,7 +338,7 @@ mod tests {
 
     #[test]
     fn equal_paths_are_as_many_files_as_are_told() {
-        let mut ledger = Ledger::default();
+        let mut ledger = FileLedger::default();
         assert_eq!(
             answer(
                 &mut ledger,
@@ -328,9 +347,15 @@ mod tests {
             ),
             [0, 1]
         );
-        assert_eq!(ledger.event("t/1", "/a", &DONE, false), Told::Counted);
-        assert_eq!(ledger.event("t/2", "/a", &DONE, false), Told::Counted);
-        assert_eq!(ledger.event("t/3", "/a", &DONE, false), Told::Counts);
+        assert_eq!(
+            ledger.event("t/1", "/a", &DONE, false),
+            EventMatch::AlreadyCounted
+        );
+        assert_eq!(
+            ledger.event("t/2", "/a", &DONE, false),
+            EventMatch::AlreadyCounted
+        );
+        assert_eq!(ledger.event("t/3", "/a", &DONE, false), EventMatch::Counted);
         assert_eq!(
             answer(
                 &mut ledger,
@@ -343,12 +368,15 @@ mod tests {
 
     #[test]
     fn once_settled_no_event_makes_a_file_more() {
-        let mut ledger = Ledger::default();
+        let mut ledger = FileLedger::default();
         answer(&mut ledger, &[("/a", Some(DONE))], false);
         assert_eq!(
             ledger.event("t/1", "/elsewhere", &failed("X"), true),
-            Told::Counted
+            EventMatch::AlreadyCounted
         );
-        assert_eq!(ledger.event("t/2", "/a", &DONE, true), Told::Again);
+        assert_eq!(
+            ledger.event("t/2", "/a", &DONE, true),
+            EventMatch::Duplicate
+        );
     }
 }

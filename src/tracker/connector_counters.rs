@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use super::record::{ConnectorRecord, end, end_record, millis, time};
+use super::persist::{ConnectorRecord, end, end_record, millis, time};
 use model::{Direction, FileEnd, Finished, FinishedFiles, MovedFiles, RemoteOperation, TransferId};
 
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct ConnectorCounters {
     pub(super) finished: BTreeMap<Finished, FinishedFiles>,
     pub(super) moved: BTreeMap<Direction, MovedFiles>,
     pub(super) operations: BTreeMap<(RemoteOperation, Finished), u64>,
@@ -15,7 +15,7 @@ pub(super) struct Tally {
     pub(super) last_failed: Option<SystemTime>,
 }
 
-impl Tally {
+impl ConnectorCounters {
     /// Has the counters that events move stand at 0, so that `increase()` sees the first of each.
     pub(super) fn expect_events(&mut self) {
         for direction in Direction::ALL {
@@ -95,7 +95,7 @@ impl Tally {
     }
 }
 
-impl From<&ConnectorRecord> for Tally {
+impl From<&ConnectorRecord> for ConnectorCounters {
     fn from(record: &ConnectorRecord) -> Self {
         let finished = record.finished.iter().map(|(ended, files, newest)| {
             let newest = newest

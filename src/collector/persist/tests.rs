@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::tests::{SECOND, SETTINGS, clock, key};
-use super::*;
-use crate::store::{StoreError, file::FileStore};
-use crate::tracker::record::Changes;
+use crate::collector::tests::{SECOND, SETTINGS, clock, key};
+use crate::collector::*;
+use crate::store::{StoreError, local::LocalStore};
+use crate::tracker::persist::PendingWrites;
 use crate::transfer::limited::Limits;
 use crate::transfer::{ApiFuture, ResultsPage};
 use model::{ConnectorId, FileResult, FileStatus, TransferId, TransferState};
@@ -24,7 +24,7 @@ enum Behaviour {
     Failing,
     /// Until the behaviour is another one.
     Hanging,
-    MadeAnew,
+    Recreated,
 }
 
 impl Fickle {
@@ -42,11 +42,11 @@ impl Fickle {
 }
 
 impl Store for Fickle {
-    fn load(&self) -> Result<Saved, StoreError> {
-        Ok(Saved::default())
+    fn load(&self) -> Result<SavedState, StoreError> {
+        Ok(SavedState::default())
     }
 
-    fn save(&self, changes: &Changes) -> Result<(), StoreError> {
+    fn save(&self, changes: &PendingWrites) -> Result<(), StoreError> {
         while matches!(*lock(&self.behaviour), Behaviour::Hanging) {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -58,10 +58,10 @@ impl Store for Fickle {
                     detail: "no room".into(),
                 });
             }
-            Behaviour::MadeAnew => {
+            Behaviour::Recreated => {
                 self.be(Behaviour::Good);
                 lock(&self.written).0.clear();
-                return Err(StoreError::MadeAnew {
+                return Err(StoreError::Recreated {
                     path: "/gone".into(),
                 });
             }
@@ -349,11 +349,11 @@ async fn at_the_stop_a_store_that_failed_is_tried_at_once() {
 }
 
 #[tokio::test]
-async fn a_store_that_was_made_anew_gets_everything_again() {
+async fn a_store_that_was_recreated_gets_everything_again() {
     let rig = rig();
     rig.track("a");
     rig.collector.persist().await.unwrap();
-    rig.store.be(Behaviour::MadeAnew);
+    rig.store.be(Behaviour::Recreated);
     rig.track("b");
     rig.collector.persist().await.unwrap();
     assert_eq!(
@@ -367,7 +367,7 @@ async fn between_scrapes_it_is_written_every_second() {
     let rig = rig();
     let flushing = tokio::spawn({
         let collector = rig.collector.clone();
-        async move { collector.keep_flushed().await }
+        async move { collector.flush_periodically().await }
     });
     rig.track("a");
     tokio::time::sleep(3 * SECOND).await;
@@ -383,7 +383,7 @@ async fn without_a_store_everything_is_as_durable_as_it_gets() {
     let metrics = SelfMetrics::new().unwrap();
     let collector = Collector::new(&metrics, clock(), SETTINGS);
     collector.persist().await.unwrap();
-    collector.keep_flushed().await;
+    collector.flush_periodically().await;
 }
 
 #[tokio::test]
@@ -391,7 +391,7 @@ async fn a_scrape_during_many_writes_never_tells_what_the_file_does_not_hold() {
     let folder = tempfile::tempdir().unwrap();
     let metrics = SelfMetrics::new().unwrap();
     let clock = clock();
-    let open = || Arc::new(FileStore::open(folder.path()).unwrap());
+    let open = || Arc::new(LocalStore::open(folder.path()).unwrap());
     let account = Account {
         name: AccountName::new("prod"),
         region: "eu-central-1".into(),

@@ -1,13 +1,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::select::{Query, STUCK_AFTER, Selecting, Selection, StateFilter};
-use super::tests::{file, key, start, tracker};
-use super::*;
+use super::{Query, STUCK_AFTER, Selection, SelectionBuilder, StateFilter};
+use crate::tracker::tests::{file, key, start, tracker};
+use crate::tracker::*;
 use model::Now;
 
 fn select(tracker: &Tracker, query: &Query, now: Now) -> Selection {
-    let mut selecting = Selecting::new(query);
+    let mut selecting = SelectionBuilder::new(query);
     while tracker.select(&mut selecting, now) {}
     selecting.finish()
 }
@@ -76,19 +76,19 @@ fn a_query_filters_by_state_and_searches_ids_paths_codes_and_messages() {
     for id in ["run", "done", "BAD", "new"] {
         tracker.track(key(id), Origin::Demo, Some(now.wall), now);
     }
-    tracker.apply(
+    tracker.record_poll(
         &key("run"),
-        &Answer::Files(vec![file("/r", "IN_PROGRESS", "")]),
+        &PollResult::Files(vec![file("/r", "IN_PROGRESS", "")]),
         now,
     );
-    tracker.apply(
+    tracker.record_poll(
         &key("done"),
-        &Answer::Files(vec![file("/d", "COMPLETED", "")]),
+        &PollResult::Files(vec![file("/d", "COMPLETED", "")]),
         now,
     );
-    tracker.apply(
+    tracker.record_poll(
         &key("BAD"),
-        &Answer::Files(vec![file("/Invoices/Übel", "FAILED", "RENAME_ERROR")]),
+        &PollResult::Files(vec![file("/Invoices/Übel", "FAILED", "RENAME_ERROR")]),
         now,
     );
     let later = now.after(STUCK_AFTER);

@@ -1,10 +1,14 @@
+mod failures;
+mod interleaved;
+mod properties;
+
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::*;
 use model::{Chunk, ConnectorView, FailureCode, FileStatus, Finished, TransferState, TransferView};
 
 const SECOND: Duration = Duration::from_secs(1);
-const SETTINGS: Settings = Settings {
+const SETTINGS: TrackerSettings = TrackerSettings {
     min_refresh_interval: Duration::from_secs(10),
     max_refresh_interval: Duration::from_mins(5),
     gone_after: Duration::from_mins(15),
@@ -51,8 +55,8 @@ pub(super) fn file(path: &str, status: &str, code: &str) -> FileResult {
     }
 }
 
-fn files(list: &[(&str, &str, &str)]) -> Answer {
-    Answer::Files(
+fn files(list: &[(&str, &str, &str)]) -> PollResult {
+    PollResult::Files(
         list.iter()
             .map(|(path, status, code)| file(path, status, code))
             .collect(),
@@ -114,13 +118,13 @@ fn a_transfer_is_pending_until_its_results_are_read() {
         TransferState::Pending
     );
     assert_eq!(transfer(&mut tracker, "a", now).up, None);
-    tracker.apply(&key("a"), &Answer::Failed, now);
+    tracker.record_poll(&key("a"), &PollResult::Failed, now);
     let failed = transfer(&mut tracker, "a", now);
     assert_eq!(
         (failed.state, failed.up, failed.files),
         (TransferState::Pending, Some(false), None)
     );
-    tracker.apply(&key("a"), &files(&[("f", "QUEUED", "")]), now);
+    tracker.record_poll(&key("a"), &files(&[("f", "QUEUED", "")]), now);
     let read = transfer(&mut tracker, "a", now);
     assert_eq!((read.state, read.up), (TransferState::Running, Some(true)));
     assert_eq!(read.files.unwrap().queued, 1);
@@ -131,12 +135,12 @@ fn a_failed_look_keeps_the_last_known_counts() {
     let now = start();
     let mut tracker = tracker(now);
     tracker.track(key("a"), Origin::Config, None, now);
-    tracker.apply(
+    tracker.record_poll(
         &key("a"),
         &files(&[("f", "QUEUED", ""), ("g", "COMPLETED", "")]),
         now,
     );
-    tracker.apply(&key("a"), &Answer::Failed, now);
+    tracker.record_poll(&key("a"), &PollResult::Failed, now);
     let view = transfer(&mut tracker, "a", now);
     assert_eq!((view.up, view.files.unwrap().total()), (Some(false), 2));
 }
@@ -149,11 +153,11 @@ fn a_transfer_settles_when_its_last_file_finishes_and_is_never_due_again() {
     tracker.track(key("b"), Origin::Config, None, now);
     assert!(
         tracker
-            .apply(&key("a"), &files(&[("f", "COMPLETED", "")]), now)
+            .record_poll(&key("a"), &files(&[("f", "COMPLETED", "")]), now)
             .settled
     );
     let failed = files(&[("f", "COMPLETED", ""), ("g", "FAILED", "CONNECTION_ERROR")]);
-    assert!(tracker.apply(&key("b"), &failed, now).settled);
+    assert!(tracker.record_poll(&key("b"), &failed, now).settled);
     assert_eq!(
         transfer(&mut tracker, "a", now).state,
         TransferState::Completed
@@ -170,7 +174,7 @@ fn an_unknown_status_is_counted_under_its_own_name_and_keeps_the_file_unfinished
     let now = start();
     let mut tracker = tracker(now);
     tracker.track(key("a"), Origin::Config, None, now);
-    tracker.apply(
+    tracker.record_poll(
         &key("a"),
         &files(&[("f", "COMPLETED", ""), ("g", "PAUSED", "")]),
         now,
@@ -188,9 +192,9 @@ fn those_never_looked_at_are_due_first_then_those_looked_at_longest_ago() {
         tracker.track(key(id), Origin::Config, None, now);
     }
     let running = files(&[("f", "QUEUED", "")]);
-    tracker.apply(&key("b"), &running, now);
-    tracker.apply(&key("a"), &running, now.after(SECOND));
-    tracker.apply(&key("c"), &Answer::Failed, now.after(2 * SECOND));
+    tracker.record_poll(&key("b"), &running, now);
+    tracker.record_poll(&key("a"), &running, now.after(SECOND));
+    tracker.record_poll(&key("c"), &PollResult::Failed, now.after(2 * SECOND));
     let later = now.after(11 * SECOND);
     assert_eq!(
         tracker.due(later),
@@ -212,7 +216,7 @@ fn what_does_not_change_is_asked_for_ever_less_often() {
     while at.since(now.instant) < Duration::from_hours(12) {
         if !tracker.due(at).is_empty() {
             looks.push(at.since(now.instant));
-            tracker.apply(&key("a"), &files(&[("f", "QUEUED", "")]), at);
+            tracker.record_poll(&key("a"), &files(&[("f", "QUEUED", "")]), at);
         }
         at = at.after(SECOND);
     }
@@ -236,7 +240,7 @@ fn what_does_not_change_is_asked_for_ever_less_often() {
         "{} looks in 12 hours; every 10 s it were 4,320",
         looks.len()
     );
-    tracker.apply(&key("a"), &files(&[("f", "IN_PROGRESS", "")]), at);
+    tracker.record_poll(&key("a"), &files(&[("f", "IN_PROGRESS", "")]), at);
     assert_eq!(tracker.due(at.after(9 * SECOND)), []);
     assert_eq!(
         tracker.due(at.after(10 * SECOND)),
@@ -252,19 +256,27 @@ fn results_that_aws_keeps_no_longer_are_gone_at_once() {
     let days = |days: u64| now.wall - Duration::from_hours(24 * days);
     tracker.track(key("old"), Origin::Demo, Some(days(7)), now);
     tracker.track(key("young"), Origin::Demo, Some(days(6)), now);
-    assert!(tracker.apply(&key("old"), &Answer::Unknown, now).gone);
-    assert!(!tracker.apply(&key("young"), &Answer::Unknown, now).gone);
+    assert!(
+        tracker
+            .record_poll(&key("old"), &PollResult::Unknown, now)
+            .gone
+    );
+    assert!(
+        !tracker
+            .record_poll(&key("young"), &PollResult::Unknown, now)
+            .gone
+    );
 }
 
 #[test]
 fn the_newest_are_shown_and_all_are_in_the_sums() {
     let now = start();
     let mut tracker = tracker(now);
-    let settings = |shown| Settings { shown, ..SETTINGS };
+    let settings = |shown| TrackerSettings { shown, ..SETTINGS };
     tracker.configure(settings(2), [account()]);
     for (id, age) in [("middle", 20), ("oldest", 30), ("newest", 10)] {
         tracker.track(key(id), Origin::Demo, Some(now.wall - age * SECOND), now);
-        tracker.apply(&key(id), &files(&[("f", "COMPLETED", "")]), now);
+        tracker.record_poll(&key(id), &files(&[("f", "COMPLETED", "")]), now);
     }
     assert_eq!(ids(&mut tracker, now), ["middle", "newest"]);
     assert_eq!(connector(&mut tracker, now).files.unwrap().completed, 3);
@@ -287,7 +299,7 @@ fn a_snapshot_tells_anew_only_the_pages_that_have_changed() {
     let now = start();
     let mut tracker = tracker(now);
     tracker.configure(
-        Settings {
+        TrackerSettings {
             shown: 10_000,
             ..SETTINGS
         },
@@ -297,7 +309,7 @@ fn a_snapshot_tells_anew_only_the_pages_that_have_changed() {
         let id = format!("t{n}");
         tracker.track(key(&id), Origin::Demo, Some(now.wall), now);
         let status = if n < 1_900 { "COMPLETED" } else { "QUEUED" };
-        tracker.apply(&key(&id), &files(&[("f", status, "")]), now);
+        tracker.record_poll(&key(&id), &files(&[("f", status, "")]), now);
     }
     let before = tracker.snapshot(now);
     let told_anew = |tracker: &mut Tracker| {
@@ -311,7 +323,7 @@ fn a_snapshot_tells_anew_only_the_pages_that_have_changed() {
             .count()
     };
     assert_eq!(told_anew(&mut tracker), 0);
-    tracker.apply(
+    tracker.record_poll(
         &key("t1950"),
         &files(&[("f", "QUEUED", "")]),
         now.after(SECOND),
@@ -321,7 +333,7 @@ fn a_snapshot_tells_anew_only_the_pages_that_have_changed() {
         &tracker.snapshot(now).connectors[0],
         &before.connectors[0]
     ));
-    tracker.apply(
+    tracker.record_poll(
         &key("t1950"),
         &files(&[("f", "IN_PROGRESS", "")]),
         now.after(SECOND),
@@ -338,7 +350,7 @@ fn an_answer_younger_than_the_refresh_interval_is_not_fetched_again() {
     let now = start();
     let mut tracker = tracker(now);
     tracker.track(key("a"), Origin::Config, None, now);
-    tracker.apply(&key("a"), &files(&[("f", "QUEUED", "")]), now);
+    tracker.record_poll(&key("a"), &files(&[("f", "QUEUED", "")]), now);
     assert_eq!(
         tracker.due(now.after(SETTINGS.min_refresh_interval - Duration::from_nanos(1))),
         []
@@ -351,11 +363,11 @@ fn an_answer_younger_than_the_refresh_interval_is_not_fetched_again() {
 
 #[test]
 fn not_found_and_an_empty_list_are_the_same() {
-    for unknown in [Answer::Unknown, Answer::Files(Vec::new())] {
+    for unknown in [PollResult::Unknown, PollResult::Files(Vec::new())] {
         let now = start();
         let mut tracker = tracker(now);
         tracker.track(key("a"), Origin::Config, None, now);
-        tracker.apply(&key("a"), &unknown, now);
+        tracker.record_poll(&key("a"), &unknown, now);
         let view = transfer(&mut tracker, "a", now);
         assert_eq!(
             (view.state, view.up, view.files),
@@ -363,10 +375,10 @@ fn not_found_and_an_empty_list_are_the_same() {
         );
         let almost = now.after(SETTINGS.gone_after - SECOND);
         assert_eq!(tracker.due(almost), [key("a")]);
-        assert!(!tracker.apply(&key("a"), &unknown, almost).gone);
+        assert!(!tracker.record_poll(&key("a"), &unknown, almost).gone);
         assert!(
             tracker
-                .apply(&key("a"), &unknown, now.after(SETTINGS.gone_after))
+                .record_poll(&key("a"), &unknown, now.after(SETTINGS.gone_after))
                 .gone
         );
         assert_eq!(transfer(&mut tracker, "a", now).state, TransferState::Gone);
@@ -379,15 +391,23 @@ fn results_in_between_start_the_time_until_gone_anew() {
     let now = start();
     let mut tracker = tracker(now);
     tracker.track(key("a"), Origin::Config, None, now);
-    tracker.apply(&key("a"), &Answer::Unknown, now);
-    tracker.apply(&key("a"), &files(&[("f", "QUEUED", "")]), now.after(SECOND));
+    tracker.record_poll(&key("a"), &PollResult::Unknown, now);
+    tracker.record_poll(&key("a"), &files(&[("f", "QUEUED", "")]), now.after(SECOND));
     assert!(
         !tracker
-            .apply(&key("a"), &Answer::Unknown, now.after(SETTINGS.gone_after))
+            .record_poll(
+                &key("a"),
+                &PollResult::Unknown,
+                now.after(SETTINGS.gone_after)
+            )
             .gone
     );
     let gone = now.after(2 * SETTINGS.gone_after);
-    assert!(tracker.apply(&key("a"), &Answer::Unknown, gone).gone);
+    assert!(
+        tracker
+            .record_poll(&key("a"), &PollResult::Unknown, gone)
+            .gone
+    );
     let view = transfer(&mut tracker, "a", gone);
     assert_eq!(
         (view.state, view.files.unwrap().queued),
@@ -406,7 +426,7 @@ fn what_had_finished_before_the_first_look_is_the_base() {
         ("h", "QUEUED", ""),
         ("i", "QUEUED", ""),
     ];
-    let applied = tracker.apply(&key("a"), &files(&base), now);
+    let applied = tracker.record_poll(&key("a"), &files(&base), now);
     assert_eq!(
         applied.failed.len(),
         1,
@@ -428,7 +448,7 @@ fn what_had_finished_before_the_first_look_is_the_base() {
         ("h", "COMPLETED", ""),
         ("i", "QUEUED", ""),
     ];
-    tracker.apply(&key("a"), &files(&on), later);
+    tracker.record_poll(&key("a"), &files(&on), later);
     assert_eq!(finished(&mut tracker, later), [(Finished::Completed, 1)]);
     assert_eq!(
         connector(&mut tracker, later).last_completed,
@@ -447,7 +467,7 @@ fn a_transfer_that_began_after_the_process_has_no_base() {
         ("g", "FAILED", ""),
         ("h", "FAILED", "CONNECTION_ERROR"),
     ]);
-    let applied = tracker.apply(&key("a"), &answer, now);
+    let applied = tracker.record_poll(&key("a"), &answer, now);
     assert_eq!(
         applied
             .failed
@@ -456,7 +476,7 @@ fn a_transfer_that_began_after_the_process_has_no_base() {
             .collect::<Vec<_>>(),
         ["g", "h"]
     );
-    tracker.apply(&key("old"), &answer, now);
+    tracker.record_poll(&key("old"), &answer, now);
     let coded = Finished::Failed(FailureCode::new("CONNECTION_ERROR"));
     assert_eq!(
         finished(&mut tracker, now),
@@ -473,7 +493,7 @@ fn equal_paths_are_counted_each_and_once() {
     let now = start();
     let mut tracker = tracker(now);
     track_new(&mut tracker, "a", now);
-    tracker.apply(
+    tracker.record_poll(
         &key("a"),
         &files(&[
             ("f", "FAILED", ""),
@@ -482,7 +502,7 @@ fn equal_paths_are_counted_each_and_once() {
         ]),
         now,
     );
-    tracker.apply(
+    tracker.record_poll(
         &key("a"),
         &files(&[
             ("f", "COMPLETED", ""),
@@ -491,7 +511,7 @@ fn equal_paths_are_counted_each_and_once() {
         ]),
         now,
     );
-    tracker.apply(
+    tracker.record_poll(
         &key("a"),
         &files(&[
             ("f", "FAILED", ""),
@@ -512,7 +532,7 @@ fn a_file_that_is_told_otherwise_later_is_not_counted_again() {
     let mut tracker = tracker(now);
     track_new(&mut tracker, "a", now);
     for status in ["COMPLETED", "IN_PROGRESS", "FAILED", "COMPLETED"] {
-        tracker.apply(
+        tracker.record_poll(
             &key("a"),
             &files(&[("f", status, ""), ("z", "QUEUED", "")]),
             now,
@@ -526,7 +546,7 @@ fn a_code_on_a_file_that_did_not_fail_is_ignored() {
     let now = start();
     let mut tracker = tracker(now);
     track_new(&mut tracker, "a", now);
-    tracker.apply(
+    tracker.record_poll(
         &key("a"),
         &files(&[("f", "COMPLETED", "CONNECTION_ERROR")]),
         now,
@@ -545,7 +565,7 @@ fn past_a_hundred_unlisted_codes_the_rest_count_as_other() {
         .iter()
         .map(|code| file(code, "FAILED", code))
         .chain([file("listed", "FAILED", "PATH_NOT_FOUND")]);
-    tracker.apply(&key("a"), &Answer::Files(answer.collect()), now);
+    tracker.record_poll(&key("a"), &PollResult::Files(answer.collect()), now);
     let counts = transfer(&mut tracker, "a", now).files.unwrap();
     let of = |code: &str| {
         counts
@@ -566,11 +586,11 @@ fn past_a_hundred_unlisted_codes_the_rest_count_as_other() {
     assert_eq!(tracker.snapshot(now).folded_failure_codes, 3);
 
     track_new(&mut tracker, "b", now);
-    let again = Answer::Files(vec![
+    let again = PollResult::Files(vec![
         file("x", "FAILED", "CODE_5"),
         file("y", "FAILED", "CODE_100"),
     ]);
-    tracker.apply(&key("b"), &again, now);
+    tracker.record_poll(&key("b"), &again, now);
     assert_eq!(tracker.snapshot(now).folded_failure_codes, 4);
 }
 
@@ -580,7 +600,7 @@ fn unlisted_statuses_are_bounded_too() {
     let mut tracker = tracker(now);
     track_new(&mut tracker, "a", now);
     let answer = (0..25).map(|n| file(&n.to_string(), &format!("STATUS_{n}"), ""));
-    tracker.apply(&key("a"), &Answer::Files(answer.collect()), now);
+    tracker.record_poll(&key("a"), &PollResult::Files(answer.collect()), now);
     let counts = transfer(&mut tracker, "a", now).files.unwrap();
     assert_eq!((counts.other.len(), counts.unfinished_files()), (21, 25));
 }
@@ -596,7 +616,7 @@ fn a_finished_transfer_expires_unless_the_configuration_names_it() {
         track_new(&mut tracker, id, now);
     }
     for id in ["configured", "both", "done"] {
-        tracker.apply(&key(id), &files(&[("f", "COMPLETED", "")]), now);
+        tracker.record_poll(&key(id), &files(&[("f", "COMPLETED", "")]), now);
     }
     let kept = now.after(SETTINGS.keep_settled - SECOND);
     tracker.expire(kept);
@@ -649,14 +669,14 @@ fn a_connector_that_only_an_earlier_configuration_knew_leaves_with_its_name() {
         name: "acme".into(),
         labels: BTreeMap::new(),
     };
-    tracker.know_connector(key("a").connector_key(), Some(title), now);
+    tracker.upsert_connector(key("a").connector_key(), Some(title), now);
     tracker.retain_origin(Origin::Config, &|_| false);
     assert_eq!(
         connector(&mut tracker, now).title.unwrap().name.as_ref(),
         "acme"
     );
     tracker.configure(SETTINGS, [account()]);
-    tracker.know_connector(key("a").connector_key(), None, now);
+    tracker.upsert_connector(key("a").connector_key(), None, now);
     tracker.retain_origin(Origin::Config, &|_| false);
     assert_eq!(connector(&mut tracker, now).title, None);
     tracker.configure(SETTINGS, [account()]);
@@ -680,12 +700,12 @@ fn ages_and_timestamps_are_of_the_unfinished_alone() {
         oldest(&mut tracker, now),
         (Some(now.wall - 30 * SECOND), None)
     );
-    tracker.apply(
+    tracker.record_poll(
         &key("b"),
         &files(&[("f", "QUEUED", "")]),
         now.after(2 * SECOND),
     );
-    tracker.apply(
+    tracker.record_poll(
         &key("a"),
         &files(&[("f", "COMPLETED", "")]),
         now.after(SECOND),
@@ -694,7 +714,7 @@ fn ages_and_timestamps_are_of_the_unfinished_alone() {
         oldest(&mut tracker, now.after(5 * SECOND)),
         (Some(now.wall + SECOND), Some(3 * SECOND))
     );
-    tracker.apply(
+    tracker.record_poll(
         &key("b"),
         &files(&[("f", "FAILED", "")]),
         now.after(6 * SECOND),
@@ -709,8 +729,8 @@ fn answers_for_what_is_not_tracked_change_nothing() {
     let now = start();
     let mut tracker = tracker(now);
     assert_eq!(
-        tracker.apply(&key("a"), &files(&[("f", "FAILED", "")]), now),
-        Applied::default()
+        tracker.record_poll(&key("a"), &files(&[("f", "FAILED", "")]), now),
+        PollEffects::default()
     );
     let stranger = TransferKey {
         account: AccountName::new("other"),
@@ -726,8 +746,8 @@ fn an_account_that_is_configured_no_more_takes_its_transfers_along() {
     let now = start();
     let mut tracker = tracker(now);
     tracker.track(key("a"), Origin::Config, None, now);
-    tracker.apply(&key("a"), &files(&[("f", "QUEUED", "")]), now);
-    let settings = Settings {
+    tracker.record_poll(&key("a"), &files(&[("f", "QUEUED", "")]), now);
+    let settings = TrackerSettings {
         min_refresh_interval: 20 * SECOND,
         ..SETTINGS
     };
@@ -747,7 +767,7 @@ fn a_clock_set_back_does_not_take_a_timestamp_back() {
     let now = start();
     let mut tracker = tracker(now);
     track_new(&mut tracker, "a", now);
-    tracker.apply(
+    tracker.record_poll(
         &key("a"),
         &files(&[("f", "COMPLETED", ""), ("g", "QUEUED", "")]),
         now.after(9 * SECOND),
@@ -756,7 +776,7 @@ fn a_clock_set_back_does_not_take_a_timestamp_back() {
         instant: now.instant + 10 * SECOND,
         wall: SystemTime::UNIX_EPOCH,
     };
-    tracker.apply(
+    tracker.record_poll(
         &key("a"),
         &files(&[("f", "COMPLETED", ""), ("g", "COMPLETED", "")]),
         set_back,

@@ -3,6 +3,10 @@
 //! Commits are in two phases. With one, `redb` cannot tell a page that rotted from a commit that a crash has torn, and
 //! goes back to the commit before; with two, a commit that was acknowledged is found whole or the file is refused.
 
+mod codec;
+#[cfg(test)]
+mod tests;
+
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -15,16 +19,16 @@ use redb::{
     StorageError, TableDefinition, TableError, WriteTransaction,
 };
 
-use super::codec::{FORMAT, Unreadable, connector_key, decode, encode, transfer_key};
 use super::{Store, StoreError};
-use crate::tracker::record::{Changes, Meta, Saved};
+use crate::tracker::persist::{Meta, PendingWrites, SavedState};
+use codec::{DecodeError, FORMAT, connector_key, decode, encode, transfer_key};
 
 /// The file below `--storage.path`.
 pub const FILE_NAME: &str = "state.redb";
 /// Held locked while a process uses the folder.
 const LOCK_NAME: &str = "lock";
 
-/// Pages that `redb` keeps in memory. Its default is 1 GiB; the tracker holds everything anyway, and reads once.
+/// ChunkIndex that `redb` keeps in memory. Its default is 1 GiB; the tracker holds everything anyway, and reads once.
 const CACHE_BYTES: usize = 4 << 20;
 /// A file is compacted at the start if that may free at least this much,
 const WORTH_COMPACTING_BYTES: u64 = 8 << 20;
@@ -43,15 +47,15 @@ const ONLY: &str = "tracker";
 
 /// The file, and the right to use it alone.
 #[derive(Debug)]
-pub struct FileStore {
+pub struct LocalStore {
     path: PathBuf,
     /// `None` after a write has failed: `redb` then wants the file opened again.
-    open: Mutex<Option<Opened>>,
+    open: Mutex<Option<OpenFile>>,
     _lock: File,
 }
 
 #[derive(Debug)]
-struct Opened {
+struct OpenFile {
     database: Database,
     /// Device and number of the file: another one may take its place while this one is open.
     identity: (u64, u64),
@@ -60,7 +64,7 @@ struct Opened {
     is_older: bool,
 }
 
-impl FileStore {
+impl LocalStore {
     /// Opens the file in `folder`. A folder that is missing is made, mode 0700, and so is the file, mode 0600. Every page
     /// is read and its checksum compared; after a crash, `redb` finds its way back to the last commit.
     ///
@@ -92,7 +96,7 @@ impl FileStore {
             Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
         let path = folder.join(FILE_NAME);
-        let (mut opened, _) = open_or_make(&path)?;
+        let (mut opened, _) = open_or_create(&path)?;
         compact(&path, &mut opened.database)?;
         Ok(Self {
             path,
@@ -101,12 +105,12 @@ impl FileStore {
         })
     }
 
-    fn opened(&self) -> MutexGuard<'_, Option<Opened>> {
+    fn opened(&self) -> MutexGuard<'_, Option<OpenFile>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes sure that what is open is what stands at the path.
-    fn reopen(&self, opened: &mut Option<Opened>) -> Result<(), StoreError> {
+    fn reopen(&self, opened: &mut Option<OpenFile>) -> Result<(), StoreError> {
         let at_path = identity(&self.path).ok();
         if opened
             .as_ref()
@@ -123,10 +127,10 @@ impl FileStore {
             }
         }
         if opened.is_none() {
-            let (database, made) = open_or_make(&self.path)?;
+            let (database, made) = open_or_create(&self.path)?;
             *opened = Some(database);
             if made {
-                return Err(StoreError::MadeAnew {
+                return Err(StoreError::Recreated {
                     path: self.path.clone(),
                 });
             }
@@ -135,8 +139,8 @@ impl FileStore {
     }
 }
 
-impl Store for FileStore {
-    fn load(&self) -> Result<Saved, StoreError> {
+impl Store for LocalStore {
+    fn load(&self) -> Result<SavedState, StoreError> {
         let opened = self.opened();
         let Some(opened) = opened.as_ref() else {
             return Err(StoreError::Open {
@@ -145,10 +149,10 @@ impl Store for FileStore {
             });
         };
         guarded(&self.path, || read(&opened.database))
-            .and_then(|read| read.map_err(|fault| fault.on_read(&self.path)))
+            .and_then(|read| read.map_err(|error| error.on_read(&self.path)))
     }
 
-    fn save(&self, changes: &Changes) -> Result<(), StoreError> {
+    fn save(&self, changes: &PendingWrites) -> Result<(), StoreError> {
         let mut opened = self.opened();
         self.reopen(&mut opened)?;
         let Some(file) = opened.as_mut() else {
@@ -156,9 +160,9 @@ impl Store for FileStore {
         };
         let written = guarded(&self.path, || write(&file.database, changes, file.is_older));
         let written = written.and_then(|written| {
-            written.map_err(|fault| StoreError::Write {
+            written.map_err(|error| StoreError::Write {
                 path: self.path.clone(),
-                detail: fault.to_string(),
+                detail: error.to_string(),
             })
         });
         match &written {
@@ -175,18 +179,18 @@ impl Store for FileStore {
 
 /// What went wrong inside a file.
 #[derive(Debug, thiserror::Error)]
-enum Fault {
+enum FileError {
     #[error(transparent)]
     Redb(#[from] redb::Error),
     #[error(transparent)]
-    Unreadable(#[from] Unreadable),
+    DecodeError(#[from] DecodeError),
     #[error("a record cannot be encoded: {0}")]
     Encoding(#[from] postcard::Error),
     #[error("{0}")]
     Missing(&'static str),
 }
 
-impl Fault {
+impl FileError {
     fn on_read(self, path: &Path) -> StoreError {
         let (path, detail) = (path.to_owned(), self.to_string());
         match self {
@@ -201,7 +205,7 @@ impl Fault {
 /// The errors of `redb`'s steps, as one.
 macro_rules! from_redb {
     ($($error:ident),*) => {
-        $(impl From<redb::$error> for Fault {
+        $(impl From<redb::$error> for FileError {
             fn from(error: redb::$error) -> Self {
                 Self::Redb(error.into())
             }
@@ -235,7 +239,7 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 }
 
 /// The file at `path`; true if it was made.
-fn open_or_make(path: &Path) -> Result<(Opened, bool), StoreError> {
+fn open_or_create(path: &Path) -> Result<(OpenFile, bool), StoreError> {
     let made = !path
         .try_exists()
         .map_err(|error| cannot_open(path, &error))?;
@@ -247,7 +251,7 @@ fn open_or_make(path: &Path) -> Result<(Opened, bool), StoreError> {
         .set_cache_size(CACHE_BYTES)
         .set_check_integrity_on_open(true);
     let database = guarded(path, || builder.open(path))?.map_err(|error| refused(path, error))?;
-    let found = guarded(path, || format(&database))?.map_err(|fault| fault.on_read(path))?;
+    let found = guarded(path, || format(&database))?.map_err(|error| error.on_read(path))?;
     if found > FORMAT {
         return Err(StoreError::Newer {
             path: path.to_owned(),
@@ -257,7 +261,7 @@ fn open_or_make(path: &Path) -> Result<(Opened, bool), StoreError> {
     }
     let identity = identity(path).map_err(|error| cannot_open(path, &error))?;
     Ok((
-        Opened {
+        OpenFile {
             database,
             identity,
             is_older: found < FORMAT,
@@ -284,9 +288,9 @@ fn make(path: &Path) -> Result<(), StoreError> {
         .set_cache_size(CACHE_BYTES)
         .create(&new)
         .map_err(|error| refused(&new, error))?;
-    note_format(&database).map_err(|fault| StoreError::Write {
+    note_format(&database).map_err(|error| StoreError::Write {
         path: new.clone(),
-        detail: fault.to_string(),
+        detail: error.to_string(),
     })?;
     drop(database);
     fs::rename(&new, path)
@@ -295,7 +299,7 @@ fn make(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Says of an empty file what format it is of.
-fn note_format(database: &Database) -> Result<(), Fault> {
+fn note_format(database: &Database) -> Result<(), FileError> {
     let transaction = begin(database)?;
     transaction.open_table(FORMATS)?.insert(ONLY, FORMAT)?;
     Ok(transaction.commit()?)
@@ -330,25 +334,27 @@ fn refused(path: &Path, error: DatabaseError) -> StoreError {
     }
 }
 
-fn format(database: &Database) -> Result<u32, Fault> {
+fn format(database: &Database) -> Result<u32, FileError> {
     let formats = match database.begin_read()?.open_table(FORMATS) {
-        Err(TableError::TableDoesNotExist(_)) => return Err(Fault::Missing("it tells no format")),
+        Err(TableError::TableDoesNotExist(_)) => {
+            return Err(FileError::Missing("it tells no format"));
+        }
         table => table?,
     };
     let format = formats.get(ONLY)?.map(|format| format.value());
-    format.ok_or(Fault::Missing("it tells no format"))
+    format.ok_or(FileError::Missing("it tells no format"))
 }
 
 /// Gives back what the file does not need, where it is worth the time.
 fn compact(path: &Path, database: &mut Database) -> Result<(), StoreError> {
-    let unused = || -> Result<u64, Fault> {
+    let unused = || -> Result<u64, FileError> {
         let transaction = begin(database)?;
         let pages = transaction.stats()?;
         transaction.abort()?;
         let bytes = fs::metadata(path).map_or(0, |file| file.len());
         Ok(bytes.saturating_sub(pages.allocated_pages() * pages.page_size() as u64))
     };
-    let unused = guarded(path, unused)?.map_err(|fault| fault.on_read(path))?;
+    let unused = guarded(path, unused)?.map_err(|error| error.on_read(path))?;
     let size = fs::metadata(path).map_or(0, |file| file.len());
     if unused >= WORTH_COMPACTING_BYTES && unused >= size / WORTH_COMPACTING_PART {
         // Failing, for want of room say, it leaves the file as large as it is.
@@ -357,14 +363,14 @@ fn compact(path: &Path, database: &mut Database) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn begin(database: &Database) -> Result<WriteTransaction, Fault> {
+fn begin(database: &Database) -> Result<WriteTransaction, FileError> {
     let mut transaction = database.begin_write()?;
     transaction.set_two_phase_commit(true);
     Ok(transaction)
 }
 
 /// With the first write to a file of an older format, `raise` it: the program before would not know what to drop.
-fn write(database: &Database, changes: &Changes, raise: bool) -> Result<(), Fault> {
+fn write(database: &Database, changes: &PendingWrites, raise: bool) -> Result<(), FileError> {
     let transaction = begin(database)?;
     {
         if raise {
@@ -425,9 +431,9 @@ fn write(database: &Database, changes: &Changes, raise: bool) -> Result<(), Faul
     Ok(transaction.commit()?)
 }
 
-fn read(database: &Database) -> Result<Saved, Fault> {
+fn read(database: &Database) -> Result<SavedState, FileError> {
     let transaction = database.begin_read()?;
-    let mut saved = Saved::default();
+    let mut saved = SavedState::default();
     if let Some(table) = present(transaction.open_table(METAS))?
         && let Some(meta) = table.get(ONLY)?
     {

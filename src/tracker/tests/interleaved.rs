@@ -6,10 +6,9 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::events::Learned;
-use super::record::{Changes, Saved};
-use super::tests::{account, file, key, start, tracker};
-use super::*;
+use super::{account, file, key, start, tracker};
+use crate::tracker::persist::{PendingWrites, SavedState};
+use crate::tracker::*;
 use model::{
     Direction, Fact, FailureCode, FileEnd, Finished, OperationEnd, RemoteOperation,
     StartedTransfer, TransferState,
@@ -17,7 +16,7 @@ use model::{
 
 /// A store as a map: what it holds is what was written.
 #[derive(Default)]
-struct Written(Saved);
+struct Written(SavedState);
 
 fn put<K: PartialEq, V>(known: &mut Vec<(K, V)>, changes: Vec<(K, Option<V>)>) {
     for (key, value) in changes {
@@ -27,7 +26,7 @@ fn put<K: PartialEq, V>(known: &mut Vec<(K, V)>, changes: Vec<(K, Option<V>)>) {
 }
 
 impl Written {
-    fn write(&mut self, changes: Changes) {
+    fn write(&mut self, changes: PendingWrites) {
         put(&mut self.0.transfers, changes.transfers);
         put(&mut self.0.connectors, changes.connectors);
         put(&mut self.0.retired, changes.retired);
@@ -38,9 +37,9 @@ impl Written {
     }
 }
 
-fn settings() -> Settings {
+fn settings() -> TrackerSettings {
     let settings = tracker(start()).settings;
-    Settings {
+    TrackerSettings {
         events: true,
         max_refresh_interval: settings.min_refresh_interval,
         ..settings
@@ -71,7 +70,7 @@ impl Course {
     }
 
     /// What the API answers when `done` files have ended.
-    fn answer(&self, done: usize) -> Answer {
+    fn answer(&self, done: usize) -> PollResult {
         let file = |n: usize| {
             let path = format!("/f{n}");
             match (n < done, self.ends[n]) {
@@ -80,7 +79,7 @@ impl Course {
                 (true, Some(code)) => file(&path, "FAILED", code),
             }
         };
-        Answer::Files((0..self.ends.len()).map(file).collect())
+        PollResult::Files((0..self.ends.len()).map(file).collect())
     }
 
     fn event(&self, id: &str, n: usize, now: Now) -> Fact {
@@ -108,7 +107,7 @@ enum Step {
     /// So many more files of a transfer end, and time passes.
     End(usize),
     /// An answer is read.
-    Answer(usize),
+    Poll(usize),
     /// The event of a file comes, if it has ended; perhaps again.
     Event(usize, usize),
     /// The process is killed, and started again.
@@ -122,7 +121,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..3_usize).prop_map(Step::End),
-        4 => (0..3_usize).prop_map(Step::Answer),
+        4 => (0..3_usize).prop_map(Step::Poll),
         8 => (0..3_usize, 0..5_usize).prop_map(|(t, n)| Step::Event(t, n)),
         1 => Just(Step::Restart),
         1 => Just(Step::Retire),
@@ -173,7 +172,7 @@ proptest! {
         let tell_start = |tracker: &mut Tracker, t: usize, now: Now| {
             let started_at = courses[t].started.then_some(begun);
             let start = StartedTransfer { key: key(ids[t]), started_at };
-            tracker.learn(&Fact::Started(start), Origin::Cloudtrail, now);
+            tracker.ingest(&Fact::Started(start), Origin::Cloudtrail, now);
         };
         for t in 0..3 {
             tell_start(&mut tracker, t, now);
@@ -188,20 +187,20 @@ proptest! {
         let mut step_no = 0_u32;
         let mut last = Counters::default();
         // At the end all comes: every file ends, every event comes, every answer is read.
-        let rest = (0..3).flat_map(|t| [Step::End(t); 5]).chain((0..3).map(Step::Answer))
+        let rest = (0..3).flat_map(|t| [Step::End(t); 5]).chain((0..3).map(Step::Poll))
             .chain((0..3).flat_map(|t| (0..5).map(move |n| Step::Event(t, n))));
         for step in steps.into_iter().chain(rest) {
             step_no += 1;
             now = now.after(Duration::from_mins(1));
             match step {
                 Step::End(t) => done[t] = (done[t] + 1).min(courses[t].ends.len()),
-                Step::Answer(t) => {
-                    tracker.apply(&key(ids[t]), &courses[t].answer(done[t]), now);
+                Step::Poll(t) => {
+                    tracker.record_poll(&key(ids[t]), &courses[t].answer(done[t]), now);
                 }
                 Step::Event(t, n) if n < done[t] => {
                     let fact = courses[t].event(ids[t], n, now);
-                    tracker.learn(&fact, Origin::Events, now);
-                    prop_assert_eq!(tracker.learn(&fact, Origin::Events, now), Learned::Duplicate);
+                    tracker.ingest(&fact, Origin::Events, now);
+                    prop_assert_eq!(tracker.ingest(&fact, Origin::Events, now), Ingested::Duplicate);
                 }
                 Step::Event(..) => {}
                 Step::Restart => {
@@ -215,7 +214,7 @@ proptest! {
                 }
                 Step::Start(t) => tell_start(&mut tracker, t, now),
             }
-            tracker.learn(&listing(if step_no.is_multiple_of(2) { "l1" } else { "l2" }), Origin::Events, now);
+            tracker.ingest(&listing(if step_no.is_multiple_of(2) { "l1" } else { "l2" }), Origin::Events, now);
             let counted = counters(&mut tracker, now);
             prop_assert!(counted.0.values().sum::<u64>() >= last.0.values().sum::<u64>(), "a counter never falls");
             last = counted;

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::{AccountApi, Collector, lock};
-use crate::tracker::failures::KeptFailure;
-use crate::tracker::recent::RecentFiles;
-use crate::tracker::select::{Query, Selecting, Selection};
+use crate::tracker::query::KeptFailure;
+use crate::tracker::query::RecentFiles;
+use crate::tracker::query::{Query, Selection, SelectionBuilder};
 use model::{Account, Chunk, ConnectorView, FileCounts, FileResult, LastSweep, Now};
 
 /// The whole at a glance.
 #[derive(Clone, Debug)]
-pub struct Overview {
+pub struct CollectorOverview {
     /// The moment.
     pub now: Now,
     /// The connectors, by account and id.
@@ -23,7 +23,7 @@ pub struct Overview {
     pub last_sweep: Option<LastSweep>,
 }
 
-impl Overview {
+impl CollectorOverview {
     /// Every connector with its last hour.
     pub fn connectors(&self) -> impl Iterator<Item = (&ConnectorView, &RecentFiles)> {
         self.connectors
@@ -35,12 +35,12 @@ impl Overview {
 
 impl Collector {
     /// The whole at a glance.
-    pub fn overview(&self) -> Overview {
+    pub fn overview(&self) -> CollectorOverview {
         let now = self.inner.clock.now();
-        let (connectors, recent) = self.inner.tracker().connectors_of_the_hour(now);
+        let (connectors, recent) = self.inner.tracker().connectors_with_recent_files(now);
         let rate = |api: &AccountApi| (api.account.clone(), api.limits.rate());
         let rates = self.inner.accounts().values().map(rate).collect();
-        Overview {
+        CollectorOverview {
             now,
             connectors,
             recent,
@@ -52,7 +52,7 @@ impl Collector {
     /// The transfers that `query` takes. The tracker is held for a stretch at a time.
     pub fn select(&self, query: &Query) -> Selection {
         let now = self.inner.clock.now();
-        let mut selecting = Selecting::new(query);
+        let mut selecting = SelectionBuilder::new(query);
         loop {
             let tracker = self.inner.tracker();
             if !tracker.select(&mut selecting, now) {
@@ -68,7 +68,7 @@ impl Collector {
     }
 
     /// Counts the files of a transfer that is not tracked, within the tracker's bound on codes.
-    pub fn count(&self, files: &[FileResult]) -> FileCounts {
-        self.inner.tracker().count(files)
+    pub fn count_files(&self, files: &[FileResult]) -> FileCounts {
+        self.inner.tracker().count_files(files)
     }
 }

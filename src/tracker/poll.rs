@@ -5,8 +5,8 @@ use model::FileResult;
 
 /// What one look at a transfer came back with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// All its files. An empty list is the same as [`Answer::Unknown`]: which of the two AWS answers for an unknown or
+pub enum PollResult {
+    /// All its files. An empty list is the same as [`PollResult::Unknown`]: which of the two AWS answers for an unknown or
     /// expired transfer has no documented source.
     Files(Vec<FileResult>),
     /// AWS does not know it.
@@ -17,7 +17,7 @@ pub enum Answer {
 
 /// What an answer changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Applied {
+pub struct PollEffects {
     /// Files seen FAILED for the first time, in the answer's order.
     pub failed: Vec<FailedFile>,
     /// The answer settled the transfer.

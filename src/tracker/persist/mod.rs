@@ -1,27 +1,32 @@
 //! What has changed since it was last written, and how it is taken up again.
 
+mod record;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Tracker;
-use super::record::{
-    Changes, ConnectorRecord, Meta, RetiredRecord, Saved, TransferRecord, millis, time,
-};
-use super::tally::Tally;
+use super::connector_counters::ConnectorCounters;
 use super::transfer::Transfer;
 use model::{ConnectorKey, Finished, Now, Origin, TransferKey};
 
+pub use record::{
+    ConnectorRecord, CountRecord, DurationsRecord, EndRecord, FailureRecord, LedgerRecord, Meta,
+    Millis, NewestRecord, PendingWrites, RetiredRecord, SavedState, TransferRecord,
+};
+pub(super) use record::{counts, counts_record, end, end_record, millis, time};
+
 /// Marks of what has changed; the values are read when they are asked for.
 #[derive(Debug, Default)]
-pub(super) struct Journal {
-    pub(super) transfers: BTreeSet<u32>,
-    pub(super) dropped: BTreeSet<TransferKey>,
+pub(in crate::tracker) struct DirtySet {
+    pub(in crate::tracker) transfers: BTreeSet<u32>,
+    pub(in crate::tracker) dropped: BTreeSet<TransferKey>,
     /// Transfers whose failed files have changed.
-    pub(super) failures: BTreeSet<u32>,
-    pub(super) connectors: BTreeSet<u32>,
-    pub(super) dropped_connectors: BTreeSet<ConnectorKey>,
-    pub(super) retired: BTreeSet<u64>,
-    pub(super) operations: BTreeSet<u64>,
+    pub(in crate::tracker) failures: BTreeSet<u32>,
+    pub(in crate::tracker) connectors: BTreeSet<u32>,
+    pub(in crate::tracker) dropped_connectors: BTreeSet<ConnectorKey>,
+    pub(in crate::tracker) retired: BTreeSet<u64>,
+    pub(in crate::tracker) operations: BTreeSet<u64>,
     /// What was written last of the rest.
     meta: Meta,
 }
@@ -30,10 +35,10 @@ impl Tracker {
     /// Takes up what was written, and marks changes from here on. To be called once, after the first
     /// [`Tracker::configure`]; what belongs to an account that is no longer configured, or to another Region or shard, is
     /// left out, and marked as dropped.
-    pub fn restore(&mut self, saved: Saved, now: Now) {
-        self.journal = Some(Journal {
+    pub fn restore(&mut self, saved: SavedState, now: Now) {
+        self.journal = Some(DirtySet {
             meta: saved.meta,
-            ..Journal::default()
+            ..DirtySet::default()
         });
         self.watching_since = saved.meta.watching_since.map_or(now.wall, time);
         self.codes.restore_folded(saved.meta.folded);
@@ -50,11 +55,11 @@ impl Tracker {
             let connector = &mut self.connectors[number];
             connector.known_since = time(record.known_since);
             connector.discovered = record.discovered;
-            connector.tally = Tally::from(&record);
+            connector.counters = ConnectorCounters::from(&record);
             if self.settings.events {
-                connector.tally.expect_events();
+                connector.counters.expect_events();
             }
-            for end in connector.tally.finished.keys() {
+            for end in connector.counters.finished.keys() {
                 if let Finished::Failed(Some(code)) = end {
                     self.codes.admit_code(code);
                 }
@@ -121,9 +126,9 @@ impl Tracker {
     }
 
     /// What has changed since the last time. Nothing before [`Tracker::restore`].
-    pub fn take_changes(&mut self, now: Now) -> Changes {
+    pub fn take_changes(&mut self, now: Now) -> PendingWrites {
         let Some(journal) = &mut self.journal else {
-            return Changes::default();
+            return PendingWrites::default();
         };
         let marks = std::mem::take(journal);
         let meta = Meta {
@@ -132,7 +137,7 @@ impl Tracker {
         };
         journal.meta = meta;
         let (transfers, retired, operations) = (&self.transfers, &self.retired, &self.operations);
-        let mut changes = Changes::default();
+        let mut changes = PendingWrites::default();
         // What was dropped and has come again is written after.
         changes
             .failures
@@ -169,7 +174,7 @@ impl Tracker {
                     discovered: connector.discovered,
                     ..ConnectorRecord::default()
                 };
-                connector.tally.fill(&mut record);
+                connector.counters.fill(&mut record);
                 (connector.key.clone(), Some(record))
             }));
         changes
@@ -192,7 +197,7 @@ impl Tracker {
     }
 
     /// Marks again what was taken and could not be written. What is written next time are the values of then.
-    pub fn put_back(&mut self, changes: &Changes) {
+    pub fn requeue(&mut self, changes: &PendingWrites) {
         let Some(mut journal) = self.journal.take() else {
             return;
         };
@@ -225,7 +230,7 @@ impl Tracker {
     }
 
     /// Marks everything as changed: nothing of what was written is there any more.
-    pub fn mark_all(&mut self) {
+    pub fn mark_all_dirty(&mut self) {
         let Some(journal) = &mut self.journal else {
             return;
         };
@@ -242,7 +247,7 @@ impl Tracker {
         let Some(slot) = self.slot(key) else {
             return false;
         };
-        self.change(slot, |transfer, _| transfer.forget(origin));
+        self.change(slot, |transfer, _| transfer.remove_origin(origin));
         if !self.transfers[slot].has_origin() {
             self.drop_transfer(slot, Some(now));
         }

@@ -14,7 +14,7 @@ const LONGEST_NAME: usize = 128;
 
 /// The names that have been seen.
 #[derive(Debug, Default)]
-pub(super) struct CodeBook {
+pub(super) struct LabelGuard {
     /// The listed ones that have been seen: each transfer holds the same text.
     listed: BTreeSet<FailureCode>,
     codes: BTreeSet<FailureCode>,
@@ -22,8 +22,8 @@ pub(super) struct CodeBook {
     folded: u64,
 }
 
-impl CodeBook {
-    /// The code to count under. Listed codes and the first 100 unlisted ones pass through.
+impl LabelGuard {
+    /// The code to count under. ListedTransfer codes and the first 100 unlisted ones pass through.
     pub(super) fn admit_code(&mut self, code: &FailureCode) -> FailureCode {
         let listed = code.is_documented();
         let (seen, bound) = if listed {
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_too_long_for_a_label_counts_as_other() {
-        let mut book = CodeBook::default();
+        let mut book = LabelGuard::default();
         for (length, passes) in [
             (LONGEST_NAME, true),
             (LONGEST_NAME + 1, false),

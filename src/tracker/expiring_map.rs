@@ -5,16 +5,16 @@ use std::time::{Duration, SystemTime};
 
 /// How long. An event comes at most a day late from `EventBridge`, and the API and the usual look back at `CloudTrail` tell of
 /// seven days.
-pub(super) const REMEMBERED: Duration = Duration::from_hours(7 * 24);
+pub(super) const RETENTION: Duration = Duration::from_hours(7 * 24);
 
 /// Values by hash, each until its time is over.
 #[derive(Debug)]
-pub(super) struct Remembered<T> {
+pub(super) struct ExpiringMap<T> {
     known: HashMap<u64, (SystemTime, T)>,
     by_time: BTreeSet<(SystemTime, u64)>,
 }
 
-impl<T> Default for Remembered<T> {
+impl<T> Default for ExpiringMap<T> {
     fn default() -> Self {
         Self {
             known: HashMap::new(),
@@ -23,7 +23,7 @@ impl<T> Default for Remembered<T> {
     }
 }
 
-impl<T> Remembered<T> {
+impl<T> ExpiringMap<T> {
     pub(super) fn contains(&self, hash: u64) -> bool {
         self.known.contains_key(&hash)
     }

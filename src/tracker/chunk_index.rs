@@ -31,7 +31,7 @@ struct Place {
 
 /// The pages of all rows, each row known by its slot.
 #[derive(Debug)]
-pub(super) struct Pages<T> {
+pub(super) struct ChunkIndex<T> {
     tiers: [TierPages<T>; 2],
     /// By slot.
     places: Vec<Option<Place>>,
@@ -41,7 +41,7 @@ pub(super) struct Pages<T> {
 struct TierPages<T> {
     capacity: usize,
     pages: Slab<Rows<T>>,
-    /// Pages with room, the first of which takes the next row.
+    /// ChunkIndex with room, the first of which takes the next row.
     room: BTreeSet<u32>,
     /// The one page that is less than a quarter full; a second one is merged into it.
     sparse: Option<u32>,
@@ -108,7 +108,7 @@ impl<T> TierPages<T> {
     }
 }
 
-impl<T> Default for Pages<T> {
+impl<T> Default for ChunkIndex<T> {
     fn default() -> Self {
         Self {
             tiers: [TierPages::new(OPEN_ROWS), TierPages::new(ENDED_ROWS)],
@@ -117,7 +117,7 @@ impl<T> Default for Pages<T> {
     }
 }
 
-impl<T> Pages<T> {
+impl<T> ChunkIndex<T> {
     /// Has the row of `slot` told on `tier`, or nowhere; if it is there already, `changed` tells whether anew.
     pub(super) fn put(&mut self, slot: u32, tier: Option<Tier>, changed: bool) {
         match (self.place(slot), tier) {
@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     fn build(
-        pages: &mut Pages<(u32, u32)>,
+        pages: &mut ChunkIndex<(u32, u32)>,
         rows: &BTreeMap<u32, (Tier, u32)>,
     ) -> Vec<Chunk<(u32, u32)>> {
         pages.build(|slot| (slot, rows[&slot].1), Ord::cmp)
@@ -250,7 +250,7 @@ mod tests {
         /// Every row is told once, as it is now; a page without a changed row stays the same; pages follow the rows.
         #[test]
         fn pages_tell_the_rows(steps in vec(step(), 1..3_000)) {
-            let mut pages = Pages::default();
+            let mut pages = ChunkIndex::default();
             let mut rows: BTreeMap<u32, (Tier, u32)> = BTreeMap::new();
             for (version, step) in (0..).zip(steps) {
                 match step {
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_change_has_one_page_told_anew() {
-        let mut pages = Pages::default();
+        let mut pages = ChunkIndex::default();
         let mut rows = BTreeMap::new();
         for slot in 0..1_000 {
             let tier = if slot < 200 { Tier::Open } else { Tier::Ended };
@@ -294,7 +294,7 @@ mod tests {
             before.iter().map(|page| page.len()).collect::<Vec<_>>(),
             [512, 288, 64, 64, 64, 8]
         );
-        let changed = |pages: &mut Pages<_>, rows: &_| {
+        let changed = |pages: &mut ChunkIndex<_>, rows: &_| {
             let after = build(pages, rows);
             after
                 .iter()

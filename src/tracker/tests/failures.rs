@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use super::tests::{account, file, key, start, tracker};
-use super::*;
-use crate::tracker::record::Saved;
+use super::{account, file, key, start, tracker};
+use crate::tracker::persist::SavedState;
+use crate::tracker::*;
 use model::{Direction, Fact, FailureCode, FileEnd, Finished, Now};
 
 fn event(id: &str, path: &str, code: &str, now: Now) -> Fact {
@@ -30,7 +30,7 @@ fn paths(tracker: &Tracker) -> Vec<String> {
 fn listening(now: Now) -> Tracker {
     let mut tracker = tracker(now);
     tracker.configure(
-        Settings {
+        TrackerSettings {
             events: true,
             ..tracker.settings
         },
@@ -62,13 +62,13 @@ fn a_failed_file_is_kept_once_whoever_tells_it_first_and_however_often() {
         tracker.track(key("a"), Origin::Cloudtrail, Some(began), now);
         for teller in order.chars() {
             if teller == 'a' {
-                tracker.apply(
+                tracker.record_poll(
                     &key("a"),
-                    &Answer::Files(vec![failed.clone(), open.clone()]),
+                    &PollResult::Files(vec![failed.clone(), open.clone()]),
                     now,
                 );
             } else {
-                tracker.learn(
+                tracker.ingest(
                     &event("f/1", "/x", "TIMEOUT_ERROR", now),
                     Origin::Events,
                     now,
@@ -101,9 +101,9 @@ fn failed_files_leave_with_their_transfer_and_another_in_its_place_has_none() {
     let now = start();
     let mut tracker = tracker(now);
     tracker.track(key("a"), Origin::Demo, Some(now.wall), now);
-    tracker.apply(
+    tracker.record_poll(
         &key("a"),
-        &Answer::Files(vec![file("/x", "FAILED", "")]),
+        &PollResult::Files(vec![file("/x", "FAILED", "")]),
         now,
     );
     assert_eq!(paths(&tracker), ["/x"]);
@@ -120,7 +120,7 @@ fn failed_files_leave_with_their_transfer_and_another_in_its_place_has_none() {
 fn failed_files_outlive_the_process_and_are_written_when_they_change_alone() {
     let now = start();
     let mut before = tracker(now);
-    before.restore(Saved::default(), now);
+    before.restore(SavedState::default(), now);
     for id in ["a", "b"] {
         before.track(key(id), Origin::Demo, Some(now.wall), now);
     }
@@ -128,7 +128,7 @@ fn failed_files_outlive_the_process_and_are_written_when_they_change_alone() {
         file("/x", "FAILED", "RENAME_ERROR"),
         file("/y", "QUEUED", ""),
     ];
-    before.apply(&key("a"), &Answer::Files(failed.to_vec()), now);
+    before.record_poll(&key("a"), &PollResult::Files(failed.to_vec()), now);
     let changes = before.take_changes(now);
     assert_eq!(
         changes.failures,
@@ -143,16 +143,16 @@ fn failed_files_outlive_the_process_and_are_written_when_they_change_alone() {
         )]
     );
     let finished = [failed[0].clone(), file("/y", "COMPLETED", "")];
-    before.apply(&key("a"), &Answer::Files(finished.to_vec()), now);
+    before.record_poll(&key("a"), &PollResult::Files(finished.to_vec()), now);
     let more = before.take_changes(now);
     assert_eq!(
         (more.transfers.len(), more.failures.len()),
         (1, 0),
         "they are as they were"
     );
-    before.put_back(&changes);
+    before.requeue(&changes);
     assert_eq!(before.take_changes(now).failures, changes.failures);
-    before.mark_all();
+    before.mark_all_dirty();
     assert_eq!(before.take_changes(now).failures, changes.failures);
 
     let transfers = more
@@ -166,11 +166,11 @@ fn failed_files_outlive_the_process_and_are_written_when_they_change_alone() {
         .filter_map(|(key, record)| Some((key.clone(), record.clone()?)));
     let mut failures = changes.failures.clone();
     failures.push((key("not-there"), changes.failures[0].1.clone()));
-    let saved = Saved {
+    let saved = SavedState {
         transfers,
         failures,
         connectors: connectors.collect(),
-        ..Saved::default()
+        ..SavedState::default()
     };
     let mut after = tracker(now);
     after.restore(saved, now);

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Every transfer by its start and slot, on either side of the limit.
 #[derive(Debug)]
-pub(super) struct Shown {
+pub(super) struct SeriesBudget {
     limit: usize,
     newest: BTreeSet<(Nanos, u32)>,
     older: BTreeSet<(Nanos, u32)>,
@@ -24,7 +24,7 @@ pub(super) fn nanos(at: SystemTime) -> Nanos {
     }
 }
 
-impl Shown {
+impl SeriesBudget {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -105,7 +105,7 @@ mod tests {
             limit in 0..20_usize,
             steps in vec((0..40_u32, proptest::option::of(0..30_u64), proptest::option::weighted(0.1, 0..20_usize)), 1..200),
         ) {
-            let mut shown = Shown::new(limit);
+            let mut shown = SeriesBudget::new(limit);
             let mut limit = limit;
             let mut known: BTreeMap<u32, SystemTime> = BTreeMap::new();
             let mut told: BTreeSet<u32> = BTreeSet::new();

@@ -1,6 +1,9 @@
 //! Nothing is told that could be lost: what has changed is written first, and a scrape is answered with what was known
 //! when it was. A store that fails or is slow keeps no scrape waiting for long, and heals by itself.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -11,7 +14,7 @@ use tracing::{error, info, warn};
 use super::{Inner, lock};
 use crate::metrics::self_metrics::StorageMetrics;
 use crate::store::{Store, StoreError};
-use crate::tracker::record::{Changes, Saved};
+use crate::tracker::persist::{PendingWrites, SavedState};
 use model::{Now, Snapshot};
 
 /// Between two writes that no scrape asks for.
@@ -26,7 +29,7 @@ const WRITE_SHARE: u32 = 10;
 /// What was learned is known, and not durable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not written yet: {reason}")]
-pub struct NotDurable {
+pub struct PersistError {
     reason: Arc<str>,
 }
 
@@ -38,7 +41,7 @@ pub(super) fn less_a_write(budget: Duration) -> Duration {
 /// Writes one after the other, each with all that has changed by then.
 pub(super) struct Persister {
     store: Arc<dyn Store>,
-    saved: Mutex<Option<Saved>>,
+    saved: Mutex<Option<SavedState>>,
     /// Held from the taking of changes until they are written: so writes follow each other as what they hold does, and
     /// who finds nothing changed knows that it is durable.
     pub(super) turn: tokio::sync::Mutex<Turn>,
@@ -49,7 +52,7 @@ pub(super) struct Persister {
 #[derive(Default)]
 pub(super) struct Turn {
     /// The store has failed, and is not tried before.
-    failed: Option<(Instant, NotDurable)>,
+    failed: Option<(Instant, PersistError)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,11 +66,15 @@ enum Health {
 struct Written {
     snapshot: Option<Arc<Snapshot>>,
     now: Now,
-    durable: Result<(), NotDurable>,
+    durable: Result<(), PersistError>,
 }
 
 impl Persister {
-    pub(super) fn new(store: Arc<dyn Store>, saved: Saved, metrics: Arc<StorageMetrics>) -> Self {
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        saved: SavedState,
+        metrics: Arc<StorageMetrics>,
+    ) -> Self {
         metrics.enable(store.size());
         Self {
             store,
@@ -79,7 +86,7 @@ impl Persister {
     }
 
     /// What was loaded, once.
-    pub(super) fn take_saved(&self) -> Option<Saved> {
+    pub(super) fn take_saved(&self) -> Option<SavedState> {
         lock(&self.saved).take()
     }
 
@@ -105,7 +112,7 @@ impl Persister {
         }
     }
 
-    async fn save(&self, changes: Arc<Changes>) -> Result<(), StoreError> {
+    async fn save(&self, changes: Arc<PendingWrites>) -> Result<(), StoreError> {
         let store = Arc::clone(&self.store);
         match tokio::task::spawn_blocking(move || store.save(&changes)).await {
             Ok(saved) => saved,
@@ -140,19 +147,19 @@ impl Inner {
         Some((written.snapshot?, written.now))
     }
 
-    pub(super) async fn persist(self: &Arc<Self>) -> Result<(), NotDurable> {
+    pub(super) async fn persist(self: &Arc<Self>) -> Result<(), PersistError> {
         if self.persister.is_none() {
             return Ok(());
         }
         match self.start_write(false).await {
             Ok(written) => written.durable,
-            Err(_) => Err(NotDurable {
+            Err(_) => Err(PersistError {
                 reason: "the write ended early".into(),
             }),
         }
     }
 
-    pub(super) async fn keep_flushed(self: &Arc<Self>) {
+    pub(super) async fn flush_periodically(self: &Arc<Self>) {
         if self.persister.is_none() {
             return;
         }
@@ -191,7 +198,7 @@ impl Inner {
             let mut tracker = self.tracker();
             // A resting store's changes stay marked.
             let changes = if resting.is_some() {
-                Changes::default()
+                PendingWrites::default()
             } else {
                 tracker.take_changes(now)
             };
@@ -213,10 +220,10 @@ impl Inner {
         &self,
         persister: &Persister,
         turn: &mut Turn,
-        changes: Changes,
-    ) -> Result<(), NotDurable> {
+        changes: PendingWrites,
+    ) -> Result<(), PersistError> {
         let mut changes = Arc::new(changes);
-        let mut made_anew = false;
+        let mut recreated = false;
         loop {
             let start = self.clock.now();
             let saved = if changes.is_empty() {
@@ -235,26 +242,26 @@ impl Inner {
                     persister.note(Health::Good, &"");
                     return Ok(());
                 }
-                Err(StoreError::MadeAnew { path }) if !made_anew => {
+                Err(StoreError::Recreated { path }) if !recreated => {
                     warn!(path = %path.display(), "the storage was gone and has been made anew: all that is known is written to it");
-                    made_anew = true;
+                    recreated = true;
                     let mut tracker = self.tracker();
-                    tracker.mark_all();
+                    tracker.mark_all_dirty();
                     changes = Arc::new(tracker.take_changes(end));
                     continue;
                 }
                 Err(error) => error,
             };
             let mut tracker = self.tracker();
-            tracker.put_back(&changes);
-            if made_anew {
-                tracker.mark_all();
+            tracker.requeue(&changes);
+            if recreated {
+                tracker.mark_all_dirty();
             }
             drop(tracker);
             persister.metrics.count_error();
             persister.metrics.set_size(persister.store.size());
             persister.note(Health::Failing, &error);
-            let reason = NotDurable {
+            let reason = PersistError {
                 reason: error.to_string().into(),
             };
             turn.failed = Some((end.instant + RETRY_AFTER, reason.clone()));

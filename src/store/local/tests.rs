@@ -3,16 +3,16 @@ use std::os::unix::fs::PermissionsExt;
 
 use redb::{Database, ReadableTableMetadata, TableDefinition};
 
-use super::file::{FILE_NAME, FileStore};
 use super::*;
-use crate::tracker::record::ConnectorRecord;
-use crate::tracker::{Answer, Settings, Tracker};
+use super::{FILE_NAME, LocalStore};
+use crate::tracker::persist::ConnectorRecord;
+use crate::tracker::{PollResult, Tracker, TrackerSettings};
 use model::{
     Account, AccountName, ConnectorKey, FailureCode, FileResult, FileStatus, Now, Origin, Shard,
     TransferKey,
 };
 
-const SETTINGS: Settings = Settings {
+const SETTINGS: TrackerSettings = TrackerSettings {
     min_refresh_interval: std::time::Duration::from_secs(10),
     max_refresh_interval: std::time::Duration::from_mins(5),
     gone_after: std::time::Duration::from_mins(15),
@@ -38,7 +38,7 @@ fn key(n: usize) -> TransferKey {
     }
 }
 
-fn tracker(saved: Saved, now: Now) -> Tracker {
+fn tracker(saved: SavedState, now: Now) -> Tracker {
     let mut tracker = Tracker::new(SETTINGS, now.wall);
     tracker.configure(
         SETTINGS,
@@ -51,18 +51,18 @@ fn tracker(saved: Saved, now: Now) -> Tracker {
     tracker
 }
 
-fn answer(status: &str, code: &str) -> Answer {
+fn answer(status: &str, code: &str) -> PollResult {
     let file = |path: &str, status: &str, code: &str| FileResult {
         path: path.into(),
         status: FileStatus::from_wire(status),
         failure_code: FailureCode::new(code),
         failure_message: None,
     };
-    Answer::Files(vec![file("/a", status, code), file("/b", "COMPLETED", "")])
+    PollResult::Files(vec![file("/a", status, code), file("/b", "COMPLETED", "")])
 }
 
 /// A folder with transfers `from..to`, a third of them running, the rest settled.
-fn fill(store: &FileStore, from: usize, to: usize, now: Now) -> Tracker {
+fn fill(store: &LocalStore, from: usize, to: usize, now: Now) -> Tracker {
     let mut tracker = tracker(store.load().unwrap(), now);
     for n in from..to {
         tracker.track(key(n), Origin::Demo, Some(now.wall), now);
@@ -71,13 +71,13 @@ fn fill(store: &FileStore, from: usize, to: usize, now: Now) -> Tracker {
             ("COMPLETED", ""),
             ("FAILED", "TIMEOUT_ERROR"),
         ][n % 3];
-        tracker.apply(&key(n), &answer(status, code), now);
+        tracker.record_poll(&key(n), &answer(status, code), now);
     }
     store.save(&tracker.take_changes(now)).unwrap();
     tracker
 }
 
-fn told(saved: &Saved) -> String {
+fn told(saved: &SavedState) -> String {
     format!("{saved:?}")
 }
 
@@ -87,7 +87,7 @@ fn what_was_written_is_read_again() {
     let path = folder.path().join("deep/er");
     let now = now();
     let before = {
-        let store = FileStore::open(&path).unwrap();
+        let store = LocalStore::open(&path).unwrap();
         fill(&store, 0, 300, now);
         store.load().unwrap()
     };
@@ -104,7 +104,7 @@ fn what_was_written_is_read_again() {
             & 0o777,
         0o600
     );
-    let store = FileStore::open(&path).unwrap();
+    let store = LocalStore::open(&path).unwrap();
     let after = store.load().unwrap();
     assert_eq!(told(&after), told(&before));
     let mut again = tracker(after, now);
@@ -116,7 +116,7 @@ fn what_was_written_is_read_again() {
 fn what_was_dropped_is_gone() {
     let folder = tempfile::tempdir().unwrap();
     let now = now();
-    let store = FileStore::open(folder.path()).unwrap();
+    let store = LocalStore::open(folder.path()).unwrap();
     let mut tracker = fill(&store, 0, 30, now);
     let later = now.after(SETTINGS.keep_settled);
     tracker.expire(later);
@@ -128,8 +128,8 @@ fn what_was_dropped_is_gone() {
 #[test]
 fn a_second_user_is_refused_and_told_the_path() {
     let folder = tempfile::tempdir().unwrap();
-    let _first = FileStore::open(folder.path()).unwrap();
-    let refused = FileStore::open(folder.path()).unwrap_err();
+    let _first = LocalStore::open(folder.path()).unwrap();
+    let refused = LocalStore::open(folder.path()).unwrap_err();
     assert!(matches!(refused, StoreError::InUse { .. }), "{refused}");
     assert!(
         refused
@@ -142,7 +142,7 @@ fn a_second_user_is_refused_and_told_the_path() {
 #[test]
 fn a_newer_format_is_refused_and_left() {
     let folder = tempfile::tempdir().unwrap();
-    fill(&FileStore::open(folder.path()).unwrap(), 0, 30, now());
+    fill(&LocalStore::open(folder.path()).unwrap(), 0, 30, now());
     let file = folder.path().join(FILE_NAME);
     let formats: TableDefinition<'_, &str, u32> = TableDefinition::new("format");
     {
@@ -156,7 +156,7 @@ fn a_newer_format_is_refused_and_left() {
         transaction.commit().unwrap();
     }
     for _ in 0..2 {
-        let refused = FileStore::open(folder.path()).unwrap_err();
+        let refused = LocalStore::open(folder.path()).unwrap_err();
         assert!(
             matches!(
                 refused,
@@ -190,7 +190,7 @@ fn what_is_no_storage_is_refused_and_stays_as_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(FILE_NAME);
         fs::write(&file, content).unwrap();
-        let refused = FileStore::open(folder.path()).unwrap_err();
+        let refused = LocalStore::open(folder.path()).unwrap_err();
         assert!(matches!(refused, StoreError::Damaged { .. }), "{refused}");
         assert!(
             refused.to_string().contains(file.to_str().unwrap()),
@@ -207,13 +207,13 @@ fn a_damaged_file_is_refused_or_tells_what_was_written() {
     let folder = tempfile::tempdir().unwrap();
     let now = now();
     {
-        let store = FileStore::open(folder.path()).unwrap();
+        let store = LocalStore::open(folder.path()).unwrap();
         fill(&store, 0, 60, now);
         fill(&store, 60, 90, now);
     }
     let file = folder.path().join(FILE_NAME);
     let whole = fs::read(&file).unwrap();
-    let right = told(&FileStore::open(folder.path()).unwrap().load().unwrap());
+    let right = told(&LocalStore::open(folder.path()).unwrap().load().unwrap());
     let (mut refused, mut unharmed) = (0, 0);
     let used: Vec<usize> = (0..whole.len()).filter(|at| whole[*at] != 0).collect();
     let step = used.len() / 300 + 1;
@@ -221,7 +221,7 @@ fn a_damaged_file_is_refused_or_tells_what_was_written() {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x41;
         fs::write(&file, &bytes).unwrap();
-        match FileStore::open(folder.path()).and_then(|store| store.load()) {
+        match LocalStore::open(folder.path()).and_then(|store| store.load()) {
             Ok(saved) => {
                 assert_eq!(told(&saved), right, "byte {at}");
                 unharmed += 1;
@@ -245,7 +245,7 @@ fn a_damaged_file_is_refused_or_tells_what_was_written() {
     );
     for length in [0, 100, 4_096, whole.len() / 2, whole.len() - 4_096] {
         fs::write(&file, &whole[..length]).unwrap();
-        let error = FileStore::open(folder.path()).unwrap_err();
+        let error = LocalStore::open(folder.path()).unwrap_err();
         assert!(
             matches!(error, StoreError::Damaged { .. }),
             "{length} bytes: {error}"
@@ -255,23 +255,23 @@ fn a_damaged_file_is_refused_or_tells_what_was_written() {
 }
 
 #[test]
-fn a_file_that_is_taken_away_is_made_anew_and_said_to_be() {
+fn a_file_that_is_taken_away_is_recreated_and_said_to_be() {
     let folder = tempfile::tempdir().unwrap();
     let now = now();
-    let store = FileStore::open(folder.path()).unwrap();
+    let store = LocalStore::open(folder.path()).unwrap();
     let mut tracker = fill(&store, 0, 30, now);
     let before = store.load().unwrap();
     fs::remove_file(folder.path().join(FILE_NAME)).unwrap();
-    tracker.mark_all();
+    tracker.mark_all_dirty();
     assert!(matches!(
         store.save(&tracker.take_changes(now)),
-        Err(StoreError::MadeAnew { .. })
+        Err(StoreError::Recreated { .. })
     ));
-    tracker.mark_all();
+    tracker.mark_all_dirty();
     store.save(&tracker.take_changes(now)).unwrap();
     drop(store);
     assert_eq!(
-        told(&FileStore::open(folder.path()).unwrap().load().unwrap()),
+        told(&LocalStore::open(folder.path()).unwrap().load().unwrap()),
         told(&before)
     );
 }
@@ -280,12 +280,12 @@ fn a_file_that_is_taken_away_is_made_anew_and_said_to_be() {
 fn a_file_that_takes_its_place_is_not_written_to() {
     let folder = tempfile::tempdir().unwrap();
     let now = now();
-    let store = FileStore::open(folder.path()).unwrap();
+    let store = LocalStore::open(folder.path()).unwrap();
     let mut tracker = fill(&store, 0, 30, now);
     let file = folder.path().join(FILE_NAME);
     fs::rename(&file, folder.path().join("aside")).unwrap();
     fs::write(&file, "not ours").unwrap();
-    tracker.mark_all();
+    tracker.mark_all_dirty();
     assert!(matches!(
         store.save(&tracker.take_changes(now)),
         Err(StoreError::Write { .. })
@@ -297,14 +297,14 @@ fn a_file_that_takes_its_place_is_not_written_to() {
 fn what_could_not_be_written_is_marked_again_removals_too() {
     let folder = tempfile::tempdir().unwrap();
     let now = now();
-    let store = FileStore::open(folder.path()).unwrap();
+    let store = LocalStore::open(folder.path()).unwrap();
     let mut tracker = fill(&store, 0, 30, now);
     let later = now.after(SETTINGS.keep_settled);
     tracker.expire(later);
     tracker.track(key(77), Origin::Demo, None, later);
     let lost = tracker.take_changes(later);
     assert!(tracker.take_changes(later).is_empty());
-    tracker.put_back(&lost);
+    tracker.requeue(&lost);
     let again = tracker.take_changes(later);
     store.save(&again).unwrap();
     let saved = store.load().unwrap();
@@ -315,14 +315,14 @@ fn what_could_not_be_written_is_marked_again_removals_too() {
 #[test]
 fn the_size_is_bounded_by_what_is_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let store = FileStore::open(folder.path()).unwrap();
+    let store = LocalStore::open(folder.path()).unwrap();
     let mut now = now();
     let mut tracker = tracker(store.load().unwrap(), now);
     let mut sizes = Vec::new();
     for round in 0..40 {
         for n in round * 500..(round + 1) * 500 {
             tracker.track(key(n), Origin::Demo, Some(now.wall), now);
-            tracker.apply(&key(n), &answer("COMPLETED", ""), now);
+            tracker.record_poll(&key(n), &answer("COMPLETED", ""), now);
             if n % 50 == 0 {
                 store.save(&tracker.take_changes(now)).unwrap();
             }
@@ -348,15 +348,15 @@ fn a_file_that_is_mostly_empty_is_compacted_at_the_start() {
         region: "x".repeat(300_000),
         ..ConnectorRecord::default()
     };
-    let store = FileStore::open(folder.path()).unwrap();
+    let store = LocalStore::open(folder.path()).unwrap();
     fill(&store, 0, 300, now());
     let before = told(&store.load().unwrap());
     let put = |record: Option<ConnectorRecord>| {
         let connectors = (100..180).map(|n| (key(n), record.clone())).collect();
         store
-            .save(&Changes {
+            .save(&PendingWrites {
                 connectors,
-                ..Changes::default()
+                ..PendingWrites::default()
             })
             .unwrap();
     };
@@ -364,7 +364,7 @@ fn a_file_that_is_mostly_empty_is_compacted_at_the_start() {
     put(None);
     let large = store.size();
     drop(store);
-    let store = FileStore::open(folder.path()).unwrap();
+    let store = LocalStore::open(folder.path()).unwrap();
     assert!(
         store.size() < large / 4,
         "{large} bytes, then {}",
@@ -380,9 +380,9 @@ fn the_bytes_of_a_format_do_not_change() {
     use model::{Direction, Fact, FileEnd, Finished};
     let wall = std::time::UNIX_EPOCH + std::time::Duration::from_hours(500_000);
     let now = Now { wall, ..now() };
-    let mut tracker = tracker(Saved::default(), now);
+    let mut tracker = tracker(SavedState::default(), now);
     tracker.configure(
-        Settings {
+        TrackerSettings {
             events: true,
             ..SETTINGS
         },
@@ -402,8 +402,8 @@ fn the_bytes_of_a_format_do_not_change() {
         duration: Some(std::time::Duration::from_secs(3)),
         ended_at: wall,
     });
-    tracker.learn(&told, Origin::Events, now);
-    tracker.apply(&key(1), &answer("FAILED", "TIMEOUT_ERROR"), now);
+    tracker.ingest(&told, Origin::Events, now);
+    tracker.record_poll(&key(1), &answer("FAILED", "TIMEOUT_ERROR"), now);
     let changes = tracker.take_changes(now);
     let hex = |bytes: Vec<u8>| {
         bytes
@@ -439,7 +439,7 @@ fn a_file_of_format_1_is_read_and_raised() {
     let folder = tempfile::tempdir().unwrap();
     let now = now();
     let before = {
-        let store = FileStore::open(folder.path()).unwrap();
+        let store = LocalStore::open(folder.path()).unwrap();
         fill(&store, 0, 30, now);
         store.load().unwrap()
     };
@@ -466,18 +466,18 @@ fn a_file_of_format_1_is_read_and_raised() {
             .unwrap()
             .value()
     };
-    drop(FileStore::open(folder.path()).unwrap());
+    drop(LocalStore::open(folder.path()).unwrap());
     assert_eq!(
         format(),
         1,
         "what nothing was written to, the release before still reads"
     );
-    let store = FileStore::open(folder.path()).unwrap();
+    let store = LocalStore::open(folder.path()).unwrap();
     let saved = store.load().unwrap();
     assert!(saved.failures.is_empty());
     assert_eq!(
         told(&saved),
-        told(&Saved {
+        told(&SavedState {
             failures: Vec::new(),
             ..before
         }),
@@ -485,7 +485,7 @@ fn a_file_of_format_1_is_read_and_raised() {
     );
     let mut again = tracker(saved, now);
     again.track(key(77), Origin::Demo, Some(now.wall), now);
-    again.apply(&key(77), &answer("FAILED", "TIMEOUT_ERROR"), now);
+    again.record_poll(&key(77), &answer("FAILED", "TIMEOUT_ERROR"), now);
     store.save(&again.take_changes(now)).unwrap();
     assert_eq!(store.load().unwrap().failures.len(), 1);
     drop(store);

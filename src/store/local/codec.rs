@@ -15,7 +15,7 @@ pub(super) const FORMAT: u32 = 2;
 /// Bytes that are no record.
 #[derive(Debug, thiserror::Error)]
 #[error("{what} cannot be read: {detail}")]
-pub(super) struct Unreadable {
+pub(super) struct DecodeError {
     what: &'static str,
     detail: String,
 }
@@ -28,20 +28,20 @@ pub(super) fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, postcard::Erro
 pub(super) fn decode<T: DeserializeOwned>(
     what: &'static str,
     bytes: &[u8],
-) -> Result<T, Unreadable> {
-    let unreadable = |detail: String| Unreadable { what, detail };
+) -> Result<T, DecodeError> {
+    let decode_error = |detail: String| DecodeError { what, detail };
     let (record, rest) =
-        postcard::take_from_bytes(bytes).map_err(|error| unreadable(error.to_string()))?;
+        postcard::take_from_bytes(bytes).map_err(|error| decode_error(error.to_string()))?;
     if rest.is_empty() {
         Ok(record)
     } else {
-        Err(unreadable(format!("{} bytes too many", rest.len())))
+        Err(decode_error(format!("{} bytes too many", rest.len())))
     }
 }
 
 pub(super) fn connector_key(
     (account, connector): (&str, &str),
-) -> Result<ConnectorKey, Unreadable> {
+) -> Result<ConnectorKey, DecodeError> {
     Ok(ConnectorKey {
         account: AccountName::new(account),
         id: connector_id(connector)?,
@@ -53,8 +53,8 @@ pub(super) fn connector_key(
 pub(super) fn transfer_key(
     (account, connector, transfer): (&str, &str, &str),
     before: Option<&TransferKey>,
-) -> Result<TransferKey, Unreadable> {
-    let transfer = transfer.parse().map_err(|error| Unreadable {
+) -> Result<TransferKey, DecodeError> {
+    let transfer = transfer.parse().map_err(|error| DecodeError {
         what: "a transfer's id",
         detail: format!("{error}"),
     })?;
@@ -73,8 +73,8 @@ pub(super) fn transfer_key(
     })
 }
 
-fn connector_id(text: &str) -> Result<ConnectorId, Unreadable> {
-    text.parse().map_err(|error| Unreadable {
+fn connector_id(text: &str) -> Result<ConnectorId, DecodeError> {
+    text.parse().map_err(|error| DecodeError {
         what: "a connector's id",
         detail: format!("{error}"),
     })
