@@ -1,4 +1,4 @@
-"""What the tests of deploy/aws share: where things are, tools, documents in one form, and what a trust policy allows."""
+"""Shared code of the tests of deploy/aws: paths, tools, normalized documents, and evaluation of policies."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ LOOPBACK = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def document(name):
-    """One of the JSON documents of deploy/aws."""
+    """Returns a JSON document of deploy/aws."""
     return json.loads((AWS / name).read_text())
 
 
@@ -27,7 +27,7 @@ def as_list(value):
 
 
 def grants(policy):
-    """A policy as the set of what it allows: action, resource, condition. Statements that say more than that fail."""
+    """Returns the (action, resource, condition) tuples that a policy allows. Fails on other elements."""
     assert policy["Version"] == "2012-10-17"
     found = set()
     for statement in as_list(policy["Statement"]):
@@ -41,7 +41,7 @@ def grants(policy):
 
 
 def trusts(policy):
-    """A trust policy as the set of whom it lets in: kind of principal, principal, action, condition."""
+    """Returns the (kind of principal, principal, action, condition) tuples that a trust policy allows."""
     assert policy["Version"] == "2012-10-17"
     found = set()
     for statement in as_list(policy["Statement"]):
@@ -56,7 +56,7 @@ def trusts(policy):
 
 
 def admits(trust, action, principal, context):
-    """Whether IAM would let the principal in, as far as these documents need: exact principals and StringEquals."""
+    """Returns whether a trust policy admits the principal. Supports exact principals and StringEquals."""
     for kind, trusted, allowed, condition in trusts(trust):
         condition = json.loads(condition)
         assert set(condition) <= {"StringEquals"}, condition
@@ -67,17 +67,17 @@ def admits(trust, action, principal, context):
 
 
 def tool(name):
-    """The path of a tool; without it nothing can be checked, and that is a failure."""
+    """Returns the path of a tool; a missing tool fails the test."""
     path = os.environ["PATH"]
     if os.environ.get("TOOLS_BIN"):
         path = os.environ["TOOLS_BIN"] + os.pathsep + path
     found = shutil.which(name, path=path)
-    assert found, f"`{name}` is not there; `tests/deploy/aws/install DIR` installs it, TOOLS_BIN=DIR/bin names it"
+    assert found, f"`{name}` is missing: run tests/deploy/aws/install DIR and set TOOLS_BIN=DIR/bin"
     return found
 
 
 def run(name, *arguments, cwd=ROOT, env=None, check=True, timeout=100):
-    """Runs a tool; its output goes into the failure."""
+    """Runs a tool and reports its output on failure."""
     environment = dict(os.environ) | (env or {})
     if os.environ.get("TOOLS_BIN"):
         environment["PATH"] = os.environ["TOOLS_BIN"] + os.pathsep + environment["PATH"]
@@ -90,9 +90,9 @@ def run(name, *arguments, cwd=ROOT, env=None, check=True, timeout=100):
 
 
 def exporter():
-    """The exporter's binary."""
+    """Returns the path of the exporter."""
     path = os.environ.get("EXPORTER")
-    assert path and os.access(path, os.X_OK), "EXPORTER does not name the binary: EXPORTER=target/debug/aws-transfer-exporter"
+    assert path and os.access(path, os.X_OK), "EXPORTER is not set to an executable, such as target/debug/aws-transfer-exporter"
     return os.path.abspath(path)
 
 
@@ -104,7 +104,7 @@ def free_port():
 
 @contextlib.contextmanager
 def simulator(*flags):
-    """A Transfer Family endpoint of its own; the value is its address."""
+    """Runs a simulated Transfer Family endpoint and yields its URL."""
     address = f"127.0.0.1:{free_port()}"
     process = subprocess.Popen(
         [exporter(), "simulate", f"--simulator.listen-address={address}", *flags],
@@ -119,7 +119,7 @@ def simulator(*flags):
             except OSError:
                 time.sleep(0.05)
         else:
-            raise AssertionError("the simulator does not answer")
+            raise AssertionError("the simulator does not respond")
         yield f"http://{address}"
     finally:
         process.terminate()
@@ -127,7 +127,7 @@ def simulator(*flags):
 
 
 def control(endpoint, method, path, value=None):
-    """Asks a control route of the simulator."""
+    """Requests a control route of the simulator."""
     data = None if value is None else json.dumps(value).encode()
     request = urllib.request.Request(f"{endpoint}/_simulator/{path}", data=data, method=method)
     with LOOPBACK.open(request, timeout=10) as answer:
@@ -136,8 +136,8 @@ def control(endpoint, method, path, value=None):
 
 
 def decides(policy, principal, action, resource, context):
-    """Whether a resource's policy lets the principal do it, as far as these documents need: `Deny` wins, nothing is
-    allowed by itself, exact names or `*`, and the conditions ArnEquals, StringEquals and Bool."""
+    """Returns whether a resource policy allows the action. `Deny` takes precedence and the default is to deny; supports
+    exact names, `*`, and the conditions ArnEquals, StringEquals and Bool."""
     allowed = False
     for statement in as_list(policy["Statement"]):
         assert set(statement) <= {"Sid", "Effect", "Principal", "Action", "Resource", "Condition"}, statement

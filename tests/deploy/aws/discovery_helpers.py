@@ -1,5 +1,5 @@
-"""The set-up of deploy/aws for discovery, made in moto out of the shipped files: by CloudFormation, or from what
-Terraform answers."""
+"""The discovery resources of deploy/aws, created in moto from the shipped files, by CloudFormation or from the outputs of
+Terraform."""
 
 import contextlib
 import dataclasses
@@ -27,7 +27,7 @@ KEY = arn("kms", "key/0123abcd-0000-4000-8000-000000000001")
 KEY_OF_TERRAFORM = ANSWERS["aws_kms_key"]["arn"]
 CONNECTOR = arn("transfer", "connector/c-0123456789abcdef0")
 
-# The parameters of the template and the variables of the module, for one meaning.
+# Equivalent parameters of the template and variables of the module.
 VARIABLES = {
     "FilesOnly": ("files_only", bool),
     "CloudTrailRule": ("cloudtrail_rule", bool),
@@ -52,7 +52,7 @@ def as_variables(parameters):
 
 @dataclasses.dataclass
 class Account:
-    """An account in moto, with clients."""
+    """An account in moto with its clients."""
 
     clients: dict
     endpoint: str | None = None
@@ -65,7 +65,7 @@ class Account:
         return self.clients[service]
 
     def stack(self, **parameters):
-        """A stack of the template."""
+        """Creates a stack from the template."""
         self.cloudformation.create_stack(
             StackName=parameters.get("Name", "transfer-events"),
             TemplateBody=TEMPLATE.read_text(),
@@ -83,7 +83,7 @@ class Account:
         return self.sqs.receive_message(QueueUrl=self.url(name), MaxNumberOfMessages=10, WaitTimeSeconds=0, **options).get("Messages", [])
 
     def drain(self, name="transfer-events"):
-        """The bodies of all messages, which are deleted."""
+        """Returns the bodies of all messages and deletes them."""
         bodies = []
         while messages := self.receive(name):
             for message in messages:
@@ -101,7 +101,7 @@ class Account:
         return policy if isinstance(policy, dict) else json.loads(policy)
 
     def state(self):
-        """All that was made, without what depends on the moment."""
+        """Returns all created resources, without time-dependent values."""
         changing = {"CreatedTimestamp", "LastModifiedTimestamp"}
         queues = {
             url.rsplit("/", 1)[1]: {
@@ -139,7 +139,7 @@ class Account:
 
 
 class Made:
-    """A resource of a template that moto's CloudFormation does not make. moto works out its properties; this makes it."""
+    """A resource type that CloudFormation in moto does not support. moto resolves its properties; this creates it."""
 
     def __init__(self, name):
         self.physical_resource_id = name
@@ -183,7 +183,7 @@ class Alarm(Made):
 
 
 for model in (QueuePolicy, Alarm):
-    assert model.cloudformation_type() not in parsing.get_model_map(), "moto makes it by itself now"
+    assert model.cloudformation_type() not in parsing.get_model_map(), "moto supports it now"
     parsing.get_model_map()[model.cloudformation_type()] = model
     parsing.get_name_type_map()[model.cloudformation_type()] = ""
 
@@ -192,7 +192,7 @@ moto_clean_json = parsing.clean_json
 
 
 def clean_json(value, resources):
-    """In CloudFormation an element of a list that is AWS::NoValue is not there; moto would leave a None."""
+    """CloudFormation removes list elements that are AWS::NoValue; moto would keep None."""
     cleaned = moto_clean_json(value, resources)
     return [each for each in cleaned if each is not None] if isinstance(value, list) else cleaned
 
@@ -235,7 +235,7 @@ def text(value):
 
 @contextlib.contextmanager
 def by_terraform(resources):
-    """Makes what the output `resources` of `without_provider` tells."""
+    """Creates the resources in the output `resources` of `without_provider`."""
     with account() as made:
         for key in resources["aws_kms_key.queues"]:
             created = made.kms.create_key(Description=key["description"], Policy=key["policy"])["KeyMetadata"]
@@ -247,7 +247,7 @@ def by_terraform(resources):
                 attributes = present({QUEUE_ATTRIBUTES[key]: value for key, value in queue.items() if key in QUEUE_ATTRIBUTES})
                 assert set(queue) <= {*QUEUE_ATTRIBUTES, "name", "tags"}
                 made.sqs.create_queue(QueueName=queue["name"], Attributes={key: text(value) for key, value in attributes.items()})
-        # moto knows no RedriveAllowPolicy.
+        # moto does not support RedriveAllowPolicy.
         for kind in ("aws_sqs_queue_policy.events", "aws_sqs_queue_policy.dead_letters"):
             for each in resources[kind].values():
                 url = made.url(each["queue_url"].rsplit("/", 1)[1])

@@ -1,4 +1,4 @@
-"""Terraform itself, and its files as a parser sees them."""
+"""Runs Terraform and parses its files."""
 
 import json
 import re
@@ -14,7 +14,7 @@ def terraform(*arguments, cwd, check=True):
 
 
 def evaluate(folder, tmp_path, **variables):
-    """What the module answers to these variables, or the error."""
+    """Returns the outputs of a module for these variables, or the error."""
     values = tmp_path / "values.tfvars.json"
     values.write_text(json.dumps(variables))
     state = f"-state={tmp_path / 'state'}"
@@ -26,12 +26,12 @@ def evaluate(folder, tmp_path, **variables):
 
 
 def parsed(path):
-    """An HCL file: blocks by their kind."""
+    """Returns the blocks of an HCL file by kind."""
     return hcl2.loads(path.read_text())
 
 
 def plain(text):
-    """A name as the parser gives it, without its quotes."""
+    """Removes the quotes of a name from the parser."""
     return text.strip('"')
 
 
@@ -43,7 +43,7 @@ def arguments(body):
     return {name for name in body if not name.startswith("__")}
 
 
-# What a resource answers once it is there, as far as the module asks for it.
+# Attributes of created resources that the module uses.
 ANSWERS = {
     "aws_cloudwatch_event_rule": {"arn": "arn:aws:events:eu-central-1:123456789012:rule/${var.name}", "name": "${var.name}"},
     "aws_sqs_queue": {
@@ -57,18 +57,18 @@ ANSWERS = {
 
 
 def without_provider(source, folder):
-    """A copy of a module that Terraform can evaluate without the AWS provider.
+    """Returns a copy of a module that Terraform can evaluate without the AWS provider.
 
-    Each resource becomes a module that takes the same arguments and hands them out. All else stays as it is written:
-    references, `count`, `for_each`, conditions, and the order in which things can be made. A further output `resources`
-    has all arguments by `TYPE.NAME`.
+    Each resource becomes a module that outputs its arguments. Everything else is unchanged: references, `count`,
+    `for_each`, conditions, and the order of creation. An additional output `resources` has all arguments by
+    `TYPE.NAME`.
     """
     text = (source / "main.tf").read_text()
     text = re.sub(r"^terraform \{\n.*?^\}\n", "", text, count=1, flags=re.DOTALL | re.MULTILINE)
     found = re.findall(r'^resource "(\w+)" "(\w+)" \{\n(.*?)^\}\n', text, re.DOTALL | re.MULTILINE)
     assert found and len(found) == text.count("\nresource "), "a resource was not recognised"
 
-    names, taken, told = {}, {}, []
+    names, taken, outputs = {}, {}, []
     for kind, name, body in found:
         names[f"{kind}.{name}"] = f"{kind}__{name}"
         given = set(re.findall(r"^  (\w+)(?: +=| \{)", body, re.MULTILINE))
@@ -78,7 +78,7 @@ def without_provider(source, folder):
             "for_each": f"{{ for key, each in {module} : key => each.arguments }}",
             "count": f"[for each in {module} : each.arguments]",
         }
-        told.append(f'    "{kind}.{name}" = {next((text for key, text in all_of_it.items() if key in given), f"{module}.arguments")}\n')
+        outputs.append(f'    "{kind}.{name}" = {next((text for key, text in all_of_it.items() if key in given), f"{module}.arguments")}\n')
 
     def rewritten(text):
         text = re.sub(r'^resource "(\w+)" "(\w+)" \{', r'module "\1__\2" {\n  source = "./stubs/\1"', text, flags=re.MULTILINE)
@@ -92,7 +92,7 @@ def without_provider(source, folder):
         copy.write_text(path.read_text())
     (folder / "main.tf").write_text(rewritten(text))
     (folder / "outputs.tf").write_text(rewritten((source / "outputs.tf").read_text()))
-    (folder / "resources.tf").write_text('output "resources" {\n  value = {\n' + "".join(told) + "  }\n}\n")
+    (folder / "resources.tf").write_text('output "resources" {\n  value = {\n' + "".join(outputs) + "  }\n}\n")
     for kind, names_of_kind in taken.items():
         stub = folder / "stubs" / kind
         stub.mkdir(parents=True)

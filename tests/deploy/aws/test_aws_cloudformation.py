@@ -1,4 +1,4 @@
-"""The CloudFormation template: linted, and made into a role by moto, whose documents are compared with the JSON."""
+"""Tests of the CloudFormation template: linters, and a comparison of the role that moto creates with the JSON."""
 
 import json
 import re
@@ -22,7 +22,7 @@ IRSA = {
 
 
 def role(**parameters):
-    """The trust and the permissions of the role that the template makes, and its ARN."""
+    """Returns the trust policy, the permissions and the ARN of the role that the template creates."""
     account = {"region_name": "eu-central-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
     with mock_aws():
         stacks, iam = boto3.client("cloudformation", **account), boto3.client("iam", **account)
@@ -43,35 +43,35 @@ def role(**parameters):
     return trusts(trust), allowed, arn
 
 
-def test_irsa_is_the_json():
+def test_irsa_role_equals_the_json():
     trust, allowed, _ = role(ConnectorArns=CONNECTORS, **IRSA)
     assert trust == trusts(document("trust-irsa.json"))
     assert allowed == grants(document("policy.json"))
 
 
-def test_cross_account_is_the_json():
+def test_cross_account_role_equals_the_json():
     trust, allowed, arn = role(ConnectorArns=CONNECTORS, RoleName="transfer-read", **CROSS_ACCOUNT)
     assert trust == trusts(document("trust-cross-account.json"))
     assert allowed == grants(document("policy.json"))
     assert arn.endswith(":role/transfer-read")
 
 
-def test_a_role_that_only_assumes_others_is_the_json():
+def test_assuming_role_equals_the_json():
     _, allowed, _ = role(AssumeRoleArns="arn:aws:iam::123456789012:role/transfer-read", **IRSA)
     assert allowed == grants(document("policy-assume-role.json"))
 
 
-def test_a_role_may_read_and_assume():
+def test_role_can_read_and_assume():
     _, allowed, _ = role(ConnectorArns=CONNECTORS, AssumeRoleArns="arn:aws:iam::123456789012:role/transfer-read", **IRSA)
     assert allowed == grants(document("policy.json")) | grants(document("policy-assume-role.json"))
 
 
-def test_cfn_lint_finds_nothing():
+def test_cfn_lint_reports_nothing():
     done = run("cfn-lint", "--include-checks", "I", "--", TEMPLATE)
     assert done.stdout == "", done.stdout
 
 
-def test_checkov_finds_nothing():
+def test_checkov_reports_nothing():
     done = run(
         "checkov", "-f", TEMPLATE, "--framework", "cloudformation", "--skip-download", "--compact", "--quiet", "-o", "json"
     )  # fmt: skip
@@ -81,7 +81,7 @@ def test_checkov_finds_nothing():
 
 
 class Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short functions: `!Ref X` becomes `{"Ref": "X"}`."""
+    """Loads YAML with short forms of CloudFormation functions: `!Ref X` becomes `{"Ref": "X"}`."""
 
     def function(self, name, node):
         if isinstance(node, yaml.SequenceNode):
@@ -109,7 +109,7 @@ Loader.add_multi_constructor("!", Loader.function)
         ("RoleName", ["", "transfer-read"], ["a/b", "*"]),
     ],
 )
-def test_patterns_take_what_is_right_and_refuse_wildcards(parameter, good, bad):
+def test_patterns_accept_valid_values_and_reject_wildcards(parameter, good, bad):
     declared = yaml.load(TEMPLATE.read_text(), Loader)["Parameters"][parameter]
     assert declared["Type"] == "String"
     pattern = re.compile(declared["AllowedPattern"])
@@ -119,7 +119,7 @@ def test_patterns_take_what_is_right_and_refuse_wildcards(parameter, good, bad):
 
 
 def rule_holds(rule, given):
-    """CloudFormation's Rules, as far as this template uses them; moto does not look at them."""
+    """Evaluates the Rules of the template, which moto ignores."""
 
     def value(term):
         if not isinstance(term, dict):
@@ -148,6 +148,6 @@ def rule_holds(rule, given):
         ({"ConnectorArns": CONNECTORS, **CROSS_ACCOUNT, "ExternalId": ""}, {"PrincipalsNameAnExternalId"}),
     ],
 )
-def test_rules_refuse_a_role_that_cannot_be_used(given, broken):
+def test_rules_reject_an_unusable_role(given, broken):
     rules = yaml.load(TEMPLATE.read_text(), Loader)["Rules"]
     assert {name for name, rule in rules.items() if not rule_holds(rule, given)} == broken

@@ -1,5 +1,5 @@
-"""The set-up for discovery, made by moto out of the shipped files in both ways, and looked at while it works: which
-events arrive, who may send, what becomes of a message that nobody understands."""
+"""Tests of the discovery resources, created in moto by CloudFormation and by Terraform: which events arrive, who can send,
+and where unparsable messages go."""
 
 import functools
 import json
@@ -12,7 +12,7 @@ from discovery_helpers import CONNECTOR, KEY, QUEUE, ROLE, RULE, arn, as_variabl
 from moto.iam.access_control import IAMPolicy, PermissionResult
 from terraform_helpers import evaluate, without_provider
 
-# Written down here from AWS's reference of the events, not read out of what is tested:
+# From the AWS reference of the events, not from the tested files:
 # https://docs.aws.amazon.com/transfer/latest/userguide/events-detail-reference.html
 FILES = [
     "SFTP Connector File Send Completed",
@@ -29,7 +29,7 @@ OTHERS = [
     "SFTP Connector Remote Delete Failed",
 ]
 
-# The published example, with the ids of this project.
+# The example of the reference with other ids.
 DETAIL = {
     "operation": "SEND",
     "connector-id": "c-0123456789abcdef0",
@@ -47,7 +47,7 @@ DETAIL = {
     "local-file-location": {"domain": "S3", "bucket": "amzn-s3-demo-bucket", "key": "testfile.txt"},
 }
 
-# As CloudTrail is expected to tell it; no record of a real call is public.
+# The expected CloudTrail record; no record of a real call is public.
 STARTED = {
     "eventSource": "transfer.amazonaws.com",
     "eventName": "StartFileTransfer",
@@ -80,12 +80,12 @@ def evaluated(variables):
 
 
 def answers(**variables):
-    """What Terraform answers to these variables, or the error; a second time without asking it."""
+    """Returns the cached outputs of Terraform for these variables, or the error."""
     return evaluated(json.dumps(variables, sort_keys=True))
 
 
 def made(way, **parameters):
-    """The set-up in an account of its own."""
+    """Creates the resources in a separate account."""
     if way == "cloudformation":
         return by_cloudformation(**parameters)
     found = answers(**as_variables(parameters))
@@ -103,7 +103,7 @@ def made(way, **parameters):
         {"KmsKeyArn": KEY, "RoleName": ROLE, "MaxReceiveCount": "7", "VisibilityTimeout": "120", "OldestMessageSeconds": "60"},
     ],
 )
-def test_cloudformation_and_terraform_make_the_same(parameters):
+def test_cloudformation_and_terraform_create_the_same(parameters):
     with made("cloudformation", **parameters) as account:
         one = account.state()
     with made("terraform", **parameters) as account:
@@ -113,7 +113,7 @@ def test_cloudformation_and_terraform_make_the_same(parameters):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_each_of_the_ten_types_arrives_and_nothing_else(way):
+def test_only_the_ten_event_types_arrive(way):
     with made(way) as account:
         account.put(*[("aws.transfer", detail_type, DETAIL | {"n": n}) for n, detail_type in enumerate(FILES + OTHERS)])
         bodies = account.drain()
@@ -135,7 +135,7 @@ def test_each_of_the_ten_types_arrives_and_nothing_else(way):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_body_is_the_whole_event(way):
+def test_message_body_is_the_whole_event(way):
     with made(way) as account:
         account.put(("aws.transfer", FILES[1], DETAIL))
         (body,) = account.drain()
@@ -145,14 +145,14 @@ def test_a_body_is_the_whole_event(way):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_files_only_leaves_out_what_has_no_transfer_id(way):
+def test_files_only_excludes_events_without_transfer_id(way):
     with made(way, FilesOnly="true") as account:
         account.put(*[("aws.transfer", detail_type, DETAIL) for detail_type in FILES + OTHERS])
         assert sorted(body["detail-type"] for body in account.drain()) == sorted(FILES)
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_rule_for_cloudtrail_lets_a_started_transfer_through_and_nothing_else(way):
+def test_cloudtrail_rule_matches_only_started_transfers(way):
     with made(way, CloudTrailRule="true") as account:
         account.put(("aws.transfer", CALL, STARTED))
         (body,) = account.drain()
@@ -170,7 +170,7 @@ def test_the_rule_for_cloudtrail_lets_a_started_transfer_through_and_nothing_els
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_message_that_nobody_deletes_goes_to_the_dead_letter_queue(way):
+def test_undeleted_message_moves_to_the_dead_letter_queue(way):
     with made(way) as account:
         account.sqs.send_message(QueueUrl=account.url(), MessageBody='{"what": "is this"}')
         for _ in range(5):
@@ -182,7 +182,7 @@ def test_a_message_that_nobody_deletes_goes_to_the_dead_letter_queue(way):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_deleted_message_does_not(way):
+def test_deleted_message_does_not_move_to_the_dead_letter_queue(way):
     with made(way) as account:
         account.put(("aws.transfer", FILES[0], DETAIL))
         for _ in range(4):
@@ -192,7 +192,7 @@ def test_a_deleted_message_does_not(way):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_received_message_is_hidden_for_a_while(way):
+def test_received_message_is_invisible_for_the_timeout(way):
     with made(way) as account:
         account.put(("aws.transfer", FILES[0], DETAIL))
         assert len(account.receive()) == 1
@@ -201,7 +201,7 @@ def test_a_received_message_is_hidden_for_a_while(way):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_messages_are_kept_for_fourteen_days_and_encrypted(way):
+def test_messages_are_encrypted_and_retained_for_14_days(way):
     with made(way) as account:
         for name in ("transfer-events", "transfer-events-dlq"):
             assert account.attributes(name)["MessageRetentionPeriod"] == str(14 * 24 * 3600)
@@ -229,7 +229,7 @@ SECURE = {"aws:SecureTransport": "true"}
         (("AWS", "arn:aws:iam::210987654321:role/caller"), "sqs:SendMessage", SECURE, False),
     ],
 )
-def test_only_the_rule_may_send_and_only_over_tls(way, principal, action, context, allowed):
+def test_only_the_rule_can_send_and_only_over_tls(way, principal, action, context, allowed):
     with made(way) as account:
         for name in ("transfer-events", "transfer-events-dlq"):
             policy = json.loads(account.attributes(name)["Policy"])
@@ -237,7 +237,7 @@ def test_only_the_rule_may_send_and_only_over_tls(way, principal, action, contex
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_second_rule_and_the_named_senders_may_send_too(way):
+def test_cloudtrail_rule_and_senders_can_send(way):
     with made(way, **FULL) as account:
         policy, dead = (json.loads(account.attributes(name)["Policy"]) for name in ("transfer-events", "transfer-events-dlq"))
     for rule in (RULE, f"{RULE}-cloudtrail"):
@@ -251,20 +251,20 @@ def test_the_second_rule_and_the_named_senders_may_send_too(way):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_queues_policy_is_the_json(way):
+def test_queue_policy_equals_the_json(way):
     with made(way, CloudTrailRule="true") as account:
         assert json.loads(account.attributes()["Policy"]) == document("discovery-queue-policy.json")
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_event_patterns_are_the_json(way):
+def test_event_patterns_equal_the_json(way):
     with made(way, CloudTrailRule="true") as account:
         for name, file in [("", "discovery-event-pattern.json"), ("-cloudtrail", "discovery-event-pattern-cloudtrail.json")]:
             assert json.loads(account.events.describe_rule(Name=f"transfer-events{name}")["EventPattern"]) == document(file)
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_target_names_no_role_and_has_somewhere_to_put_what_it_cannot_deliver(way):
+def test_target_has_no_role_and_a_dead_letter_queue(way):
     with made(way, CloudTrailRule="true") as account:
         for rule in ("transfer-events", "transfer-events-cloudtrail"):
             (target,) = account.events.list_targets_by_rule(Rule=rule)["Targets"]
@@ -278,7 +278,7 @@ def attached(way, **parameters):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_exporters_policy_is_the_json(way):
+def test_exporter_policy_equals_the_json(way):
     connectors = {"ConnectorArns": FULL["ConnectorArns"]}
     queue, read = grants(document("policy-discovery-queue.json")), grants(document("policy.json"))
     assert grants(attached(way, **connectors)) == queue | read
@@ -288,7 +288,7 @@ def test_the_exporters_policy_is_the_json(way):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_without_named_connectors_those_of_the_account_and_region_are_read(way):
+def test_exporter_can_read_all_connectors_by_default(way):
     every = arn("transfer", "connector/*")
     read = {(action, resource) for action, resource, _ in grants(attached(way, ListConnectors="true")) if action.startswith("transfer:")}
     assert read == {
@@ -321,14 +321,14 @@ def test_without_named_connectors_those_of_the_account_and_region_are_read(way):
         ("transfer:DeleteConnector", CONNECTOR, False),
     ],
 )
-def test_motos_evaluator_agrees(way, action, resource, allowed):
+def test_moto_evaluates_the_policies_equally(way, action, resource, allowed):
     parameters = {key: value for key, value in FULL.items() if key != "RoleName"}
     answer = IAMPolicy(json.dumps(attached(way, **parameters))).is_action_permitted(action, resource)
     assert (answer == PermissionResult.PERMITTED) == allowed
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_key_that_was_made_is_used_by_both_queues_and_by_eventbridge(way):
+def test_created_key_is_used_by_both_queues_and_eventbridge(way):
     with made(way, CreateKmsKey="true", RoleName=ROLE) as account:
         (key,) = account.kms.list_keys()["Keys"]
         assert {account.attributes(name)["KmsMasterKeyId"] for name in ("transfer-events", "transfer-events-dlq")} == {key["KeyArn"]}
@@ -339,7 +339,7 @@ def test_a_key_that_was_made_is_used_by_both_queues_and_by_eventbridge(way):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_alarms_watch_the_two_queues(way):
+def test_alarms_cover_both_queues(way):
     with made(way, AlarmActions=arn("sns", "pager")) as account:
         alarms = {alarm["AlarmName"]: alarm for alarm in account.cloudwatch.describe_alarms()["MetricAlarms"]}
     oldest, dead = alarms.pop("transfer-events-oldest-message"), alarms.pop("transfer-events-dead-letters")
@@ -352,7 +352,7 @@ def test_the_alarms_watch_the_two_queues(way):
         assert alarm["AlarmActions"] == alarm["OKActions"] == [arn("sns", "pager")]
 
 
-def test_two_queues_of_the_module_both_get_every_event():
+def test_both_queues_of_the_module_receive_every_event():
     found = answers(queue_names=["transfer-events-a", "transfer-events-b"], cloudtrail_rule=True)
     with by_terraform(found["resources"]) as account:
         account.put(("aws.transfer", FILES[0], DETAIL), ("aws.transfer", CALL, STARTED))
@@ -364,7 +364,7 @@ def test_two_queues_of_the_module_both_get_every_event():
             assert decides(policy, EVENTBRIDGE, "sqs:SendMessage", arn("sqs", name), SECURE | {"aws:SourceArn": RULE})
 
 
-def test_two_stacks_are_two_queues_that_both_get_every_event():
+def test_queues_of_two_stacks_both_receive_every_event():
     with by_cloudformation(Name="transfer-events-a") as account:
         account.stack(Name="transfer-events-b")
         account.put(("aws.transfer", FILES[0], DETAIL))

@@ -1,4 +1,4 @@
-"""The template for discovery: linted, its parameters and rules. What it makes is looked at in test_aws_discovery.py."""
+"""Linters, parameters and rules of the discovery template. test_aws_discovery.py covers the created resources."""
 
 import json
 import re
@@ -12,12 +12,12 @@ from test_aws_cloudformation import Loader, rule_holds
 DECLARED = yaml.load(TEMPLATE.read_text(), Loader)
 
 
-def test_cfn_lint_finds_nothing():
+def test_cfn_lint_reports_nothing():
     done = run("cfn-lint", "--include-checks", "I", "--", TEMPLATE)
     assert done.stdout == "", done.stdout
 
 
-def test_checkov_finds_nothing():
+def test_checkov_reports_nothing():
     done = run(
         "checkov", "-f", TEMPLATE, "--framework", "cloudformation", "--skip-download", "--compact", "--quiet", "-o", "json"
     )  # fmt: skip
@@ -37,7 +37,7 @@ def test_checkov_finds_nothing():
         ("RoleName", ["", "transfer-read"], ["a/b", "*"]),
     ],
 )
-def test_patterns_take_what_is_right_and_refuse_wildcards(parameter, good, bad):
+def test_patterns_accept_valid_values_and_reject_wildcards(parameter, good, bad):
     declared = DECLARED["Parameters"][parameter]
     assert declared["Type"] == "String"
     pattern = re.compile(declared["AllowedPattern"])
@@ -55,19 +55,19 @@ def test_patterns_take_what_is_right_and_refuse_wildcards(parameter, good, bad):
         ({"CreateKmsKey": "true", "KmsKeyArn": KEY}, {"OneKey"}),
     ],
 )
-def test_one_key_at_most(given, broken):
+def test_rules_reject_two_keys(given, broken):
     assert {name for name, rule in DECLARED["Rules"].items() if not rule_holds(rule, given)} == broken
 
 
-def test_the_dead_letter_queue_is_for_this_queue_alone():
-    """moto knows no RedriveAllowPolicy."""
+def test_dead_letter_queue_accepts_only_its_queue():
+    """moto does not support RedriveAllowPolicy."""
     allowed = DECLARED["Resources"]["DeadLetterQueue"]["Properties"]["RedriveAllowPolicy"]
     name = {"Sub": "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${Name}"}
     assert allowed == {"redrivePermission": "byQueue", "sourceQueueArns": [name]}
     assert DECLARED["Resources"]["Queue"]["Properties"]["QueueName"] == {"Ref": "Name"}
 
 
-def test_the_outputs_are_what_the_configuration_needs():
+def test_outputs_include_the_values_for_the_configuration():
     with by_cloudformation() as account:
         outputs = account.cloudformation.describe_stacks(StackName="transfer-events")["Stacks"][0]["Outputs"]
         found = {output["OutputKey"]: output["OutputValue"] for output in outputs}
@@ -77,6 +77,6 @@ def test_the_outputs_are_what_the_configuration_needs():
         assert found["RuleArn"] == account.events.describe_rule(Name="transfer-events")["Arn"]
 
 
-def test_every_parameter_stands_in_a_group():
+def test_every_parameter_has_a_group():
     groups = DECLARED["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     assert sorted(name for group in groups for name in group["Parameters"]) == sorted(DECLARED["Parameters"])

@@ -1,4 +1,4 @@
-"""docs/operate/discovery.md and discovery-aws.md: their commands are run against moto's server, their code is run, their names are compared."""
+"""Tests of docs/operate/discovery.md and discovery-aws.md: runs the commands and the code, and compares names."""
 
 import json
 import pathlib
@@ -23,7 +23,7 @@ CONNECTOR, TRANSFER = "c-0123456789abcdef0", "4b1a8c1e-0000-4000-8000-0000000000
 
 
 def section(heading):
-    """The text below a heading, up to the next of its level or a higher one."""
+    """Returns the text below a heading, up to the next heading of its level or above."""
     level = heading.index(" ")
     found = re.search(rf"^{re.escape(heading)}\n(.*?)(?=^#{{1,{level}}} |\Z)", TEXT, re.DOTALL | re.MULTILINE)
     assert found, heading
@@ -31,7 +31,7 @@ def section(heading):
 
 
 def code(heading, language):
-    """The blocks of code below a heading, without the indentation of a list."""
+    """Returns the code blocks below a heading without indentation."""
     blocks = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", section(heading), re.DOTALL | re.MULTILINE)
     assert blocks, (heading, language)
     return [re.sub(rf"^{indentation}", "", block, flags=re.MULTILINE) for indentation, block in blocks]
@@ -52,8 +52,8 @@ def account():
 
 
 def shell(account, *blocks, folder, **environment):
-    """Runs blocks as one script, in a copy of deploy/aws, with nothing of the real AWS in reach."""
-    # By flag: for SQS, this CLI looks for its endpoint before it looks into the environment.
+    """Runs code blocks as a script in a copy of deploy/aws, without access to the real AWS."""
+    # As a flag: for SQS, the CLI resolves the endpoint before it reads the environment.
     script = 'set -euo pipefail\naws() { command aws --endpoint-url "$ENDPOINT" "$@"; }\n' + "\n".join(blocks)
     tools = pathlib.Path(tool("aws")).parent
     done = subprocess.run(
@@ -73,17 +73,17 @@ def folder(tmp_path):
 
 
 def without_words(state):
-    """Descriptions are for people; the policies by hand are several."""
+    """Removes descriptions, and merges the policies that are created individually by hand."""
     for alarm in state["alarms"].values():
         alarm["AlarmDescription"] = None
     rules = {name: (pattern, enabled, targets) for name, (pattern, enabled, _, targets) in state["rules"].items()}
     return state["queues"], rules, state["alarms"]
 
 
-def test_the_commands_by_hand_make_what_terraform_makes(account, folder, tmp_path_factory):
+def test_manual_commands_create_the_same_as_terraform(account, folder, tmp_path_factory):
     shell(account, *code("## With the AWS CLI", "sh"), folder=folder)
     state = account.state()
-    # Nothing is left lying about.
+    # No temporary files remain.
     assert {path.name for path in folder.iterdir() if path.is_file()} == {path.name for path in AWS.glob("*.json")}
 
     module = without_provider(AWS / "terraform/discovery", tmp_path_factory.mktemp("terraform") / "discovery")
@@ -97,13 +97,13 @@ def test_the_commands_by_hand_make_what_terraform_makes(account, folder, tmp_pat
     }  # fmt: skip
 
 
-def test_events_reach_the_queue_that_was_made_by_hand(account, folder):
+def test_events_reach_the_manually_created_queue(account, folder):
     shell(account, *code("## With the AWS CLI", "sh"), folder=folder)
     account.put(*[("aws.transfer", detail_type, DETAIL) for detail_type in FILES + OTHERS], ("aws.transfer", "AS2 Payload Send Failed", DETAIL))
     assert sorted(body["detail-type"] for body in account.drain()) == sorted(FILES + OTHERS)
 
 
-def test_the_topic_between_hands_bodies_on_as_they_are(account, folder):
+def test_topic_forwards_bodies_unchanged(account, folder):
     shell(account, *code("## With the AWS CLI", "sh"), *code("## Several queues", "sh"), folder=folder)
     (target,) = account.events.list_targets_by_rule(Rule="transfer-events")["Targets"]
     (topic,) = account.sns.list_topics()["Topics"]
@@ -115,8 +115,8 @@ def test_the_topic_between_hands_bodies_on_as_they_are(account, folder):
 PLAIN = {"ConnectorId": CONNECTOR, "TransferId": TRANSFER}
 
 
-def test_the_shell_tells_a_transfer(account, folder):
-    """moto starts no transfer; in its place stands what the CLI would print."""
+def test_shell_example_reports_a_transfer(account, folder):
+    """moto does not support StartFileTransfer, so the output of the CLI is replaced."""
     url = account.sqs.create_queue(QueueName="transfer-events")["QueueUrl"]
     block, put = code("## Report transfers from the caller", "sh")
     assert "curl" in put
@@ -125,7 +125,7 @@ def test_the_shell_tells_a_transfer(account, folder):
     assert account.drain() == [PLAIN]
 
 
-def test_the_function_tells_a_transfer(account, monkeypatch):
+def test_lambda_example_reports_a_transfer(account, monkeypatch):
     url = account.sqs.create_queue(QueueName="transfer-events")["QueueUrl"]
     (block,) = code("## Report transfers from the caller", "python")
     monkeypatch.setenv("TRANSFER_EVENTS_QUEUE_URL", url)
@@ -139,13 +139,13 @@ def test_the_function_tells_a_transfer(account, monkeypatch):
     assert account.drain() == [PLAIN]
 
 
-def test_the_state_machine_tells_a_transfer():
-    """As far as it goes without Step Functions: the way through it, and the body out of the paths."""
+def test_state_machine_example_reports_a_transfer():
+    """Without Step Functions: checks the transitions, and builds the body from the paths."""
     (block,) = code("## Report transfers from the caller", "json")
     machine = json.loads(block)
     start = machine["States"][machine["StartAt"]]
-    tell = machine["States"][start["Next"]]
-    assert (start["Resource"], tell["Resource"]) == ("arn:aws:states:::aws-sdk:transfer:startFileTransfer", "arn:aws:states:::sqs:sendMessage")
+    send = machine["States"][start["Next"]]
+    assert (start["Resource"], send["Resource"]) == ("arn:aws:states:::aws-sdk:transfer:startFileTransfer", "arn:aws:states:::sqs:sendMessage")
     members = boto3.client("transfer", region_name="eu-central-1").meta.service_model.operation_model("StartFileTransfer")
     assert {name.removesuffix(".$") for name in start["Parameters"]} <= set(members.input_shape.members)
     state = {"connector_id": CONNECTOR, "paths": ["/bucket/a"]}
@@ -158,13 +158,13 @@ def test_the_state_machine_tells_a_transfer():
             value = value[step]
         return value
 
-    body = tell["Parameters"]["MessageBody"]
+    body = send["Parameters"]["MessageBody"]
     assert {name.removesuffix(".$"): at(path) for name, path in body.items()} == PLAIN
-    assert tell["End"] is True
+    assert send["End"] is True
 
 
-def test_the_event_for_the_test_of_the_pattern_matches():
-    """moto has no TestEventPattern; its own matcher is asked."""
+def test_example_event_matches_the_pattern():
+    """moto does not support TestEventPattern, so its matcher is called."""
     from moto.events.models import EventPattern
 
     block = code("## Verify", "sh")[0]
@@ -174,7 +174,7 @@ def test_the_event_for_the_test_of_the_pattern_matches():
     assert not EventPattern.load((AWS / pattern).read_text()).matches_event(event | {"source": "acme.transfer"})
 
 
-def test_the_configuration_has_the_keys_of_the_contract():
+def test_example_configuration_has_the_documented_keys():
     (block,) = code("## Configure the exporter", "yaml")
     discovery = yaml.safe_load(block)["discovery"]
     assert {source: set(entries[0]) for source, entries in discovery.items()} == {
@@ -185,14 +185,14 @@ def test_the_configuration_has_the_keys_of_the_contract():
     }
 
 
-def test_the_stack_is_given_parameters_that_the_template_has():
+def test_stack_parameters_exist_in_the_template():
     from test_aws_discovery_cloudformation import DECLARED
 
     given = set(re.findall(r"(?<=[ ])([A-Z]\w+)=", code("## With CloudFormation", "sh")[0]))
     assert len(given) == 5 and given <= set(DECLARED["Parameters"])
 
 
-def test_the_module_is_given_variables_that_it_has():
+def test_module_arguments_exist():
     from terraform_helpers import blocks
 
     given = set(re.findall(r"^  (\w+) +=", code("## With Terraform", "hcl")[0], re.MULTILINE)) - {"source", "value"}
@@ -205,7 +205,7 @@ def slugs(text):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_links_lead_somewhere(page):
+def test_links_resolve(page):
     for target in re.findall(r"\]\(([^)\s]+)\)", PAGES[page]):
         if target.startswith("https://"):
             continue
@@ -215,7 +215,7 @@ def test_links_lead_somewhere(page):
         assert not anchor or anchor in slugs(other.read_text()), target
 
 
-def test_the_metrics_are_the_exporters():
+def test_metrics_exist():
     reference = (ROOT / "METRICS.md").read_text()
     if "aws_transfer_exporter_discovery_" not in reference:
         pytest.skip("METRICS.md knows no discovery yet")
@@ -225,7 +225,7 @@ def test_the_metrics_are_the_exporters():
     assert exported <= names
 
 
-def test_the_keys_are_the_configurations():
+def test_configuration_keys_exist():
     reference = (ROOT / "CONFIGURATION.md").read_text()
     if "discovery" not in reference:
         pytest.skip("CONFIGURATION.md knows no discovery yet")

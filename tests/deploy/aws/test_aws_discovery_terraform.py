@@ -1,5 +1,5 @@
-"""The Terraform module for discovery, evaluated by Terraform itself: its resources become modules that hand their
-arguments out, since the AWS provider is no package of a registry that these tests use."""
+"""Tests of the Terraform module for discovery. Terraform evaluates it with resources replaced by modules that output their
+arguments, since the AWS provider is not installed."""
 
 import json
 import shutil
@@ -25,12 +25,12 @@ def documents(tmp_path_factory):
     return folder
 
 
-def test_the_module_is_valid(module, documents):
+def test_module_is_valid(module, documents):
     for folder in (module, documents):
         assert json.loads(terraform("validate", "-json", cwd=folder).stdout)["valid"] is True
 
 
-def test_the_defaults_are_enough(module, tmp_path):
+def test_defaults_are_sufficient(module, tmp_path):
     found = evaluate(module, tmp_path)
     assert found["queue_urls"] == {"transfer-events": "https://sqs.eu-central-1.amazonaws.com/123456789012/transfer-events"}
     assert found["dead_letter_queue_urls"] == {"transfer-events": found["queue_urls"]["transfer-events"] + "-dlq"}
@@ -40,7 +40,7 @@ def test_the_defaults_are_enough(module, tmp_path):
     assert found["resources"]["aws_iam_role_policy.exporter"] == []
 
 
-def test_everything_at_once(module, tmp_path):
+def test_all_variables_together(module, tmp_path):
     found = evaluate(
         module, tmp_path, queue_names=["a", "b"], cloudtrail_rule=True, create_kms_key=True, role_names=["one", "two"],
         list_connectors=True, look_up_cloudtrail=True, connector_arns=[CONNECTOR], tags={"team": "edi"},
@@ -60,25 +60,25 @@ def test_everything_at_once(module, tmp_path):
         assert all(target["arn"] == found["queue_arns"][name] for name, target in resources[kind].items())
 
 
-def test_the_dead_letter_queue_is_for_its_queue_alone(module, tmp_path):
+def test_dead_letter_queues_accept_only_their_queue(module, tmp_path):
     found = evaluate(module, tmp_path, queue_names=["a", "b"])
     for name, each in found["resources"]["aws_sqs_queue_redrive_allow_policy.dead_letters"].items():
         assert each["queue_url"] == found["dead_letter_queue_urls"][name]
         assert json.loads(each["redrive_allow_policy"]) == {"redrivePermission": "byQueue", "sourceQueueArns": [found["queue_arns"][name]]}
 
 
-def test_the_senders_policy_is_the_json(module, tmp_path):
+def test_sender_policy_equals_the_json(module, tmp_path):
     assert json.loads(evaluate(module, tmp_path)["sender_policy"]) == document("policy-discovery-sender.json")
     found = grants(json.loads(evaluate(module, tmp_path, kms_key_arn=KEY)["sender_policy"]))
     assert found == grants(document("policy-discovery-sender.json")) | grants(document("policy-discovery-sender-kms.json"))
 
 
-def test_the_key_policy_is_the_json(module, tmp_path):
+def test_key_policy_equals_the_json(module, tmp_path):
     assert json.loads(evaluate(module, tmp_path)["key_policy"]) == document("discovery-key-policy.json")
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"queue_names": []}, "1 to 5 queues"),
         ({"queue_names": ["a", "b", "c", "d", "e", "f"]}, "1 to 5 queues"),
@@ -92,14 +92,14 @@ def test_the_key_policy_is_the_json(module, tmp_path):
         ({"create_kms_key": True, "kms_key_arn": KEY}, "not both"),
     ],
 )
-def test_a_mistake_is_said(module, tmp_path, changes, said):
+def test_invalid_values_are_reported(module, tmp_path, changes, message):
     error = evaluate(module, tmp_path, **changes)
     assert isinstance(error, str), error
-    # Terraform draws a line beside its text and breaks it anywhere.
-    assert said in error.replace("│ ", ""), error
+    # Terraform adds a vertical line and wraps the text.
+    assert message in error.replace("│ ", ""), error
 
 
-def test_the_module_hands_on_what_the_documents_take():
+def test_module_passes_the_variables_of_the_documents():
     outer, inner = blocks(DISCOVERY / "variables.tf", "variable"), blocks(DISCOVERY / "documents/variables.tf", "variable")
     call = blocks(DISCOVERY / "main.tf", "module")["documents"]
     assert arguments(call) - {"source"} == set(inner)
@@ -108,13 +108,13 @@ def test_the_module_hands_on_what_the_documents_take():
         assert {key: inner[name][key] for key in ("type", "default")} == {key: outer[name][key] for key in ("type", "default")}
 
 
-def test_the_template_has_a_parameter_for_each_variable():
+def test_template_has_a_parameter_per_variable():
     outer = set(blocks(DISCOVERY / "variables.tf", "variable"))
     assert outer - {variable for variable, _ in VARIABLES.values()} == {"name", "queue_names", "tags"}
 
 
-def test_the_example_goes_through(module, tmp_path):
-    """The call as it is written, with the answers of the role's module in their place."""
+def test_example_is_valid(module, tmp_path):
+    """Evaluates the module call with the outputs of the role module replaced."""
     text = (TERRAFORM / "examples/discovery/main.tf").read_text()
     begin = text.index('module "discovery" {\n')
     call = text[begin : text.index("}\n", begin) + 2].replace('"../../discovery"', f'"{module}"')
@@ -135,7 +135,7 @@ def test_the_example_goes_through(module, tmp_path):
 
 
 @pytest.mark.parametrize(("file", "kind"), [("variables.tf", "variable"), ("outputs.tf", "output")])
-def test_the_readme_has_every_variable_and_output(file, kind):
+def test_readme_lists_every_variable_and_output(file, kind):
     readme = (DISCOVERY / "README.md").read_text()
     rows = {name for line in readme.splitlines() if line.startswith("| `") for name in line.split("|")[1].replace("`", "").split(",")}
     assert set(blocks(DISCOVERY / file, kind)) <= {plain(name.strip()) for name in rows}

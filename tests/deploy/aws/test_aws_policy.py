@@ -1,4 +1,4 @@
-"""The JSON documents: least, without wildcards, and of names that AWS has."""
+"""Tests of the JSON documents: least privilege, no wildcards, valid names."""
 
 import json
 import re
@@ -11,23 +11,23 @@ from moto.iam.access_control import IAMPolicy, PermissionResult
 
 PERMISSIONS = ["policy.json", "policy-assume-role.json"]
 TRUSTS = ["trust-cross-account.json", "trust-irsa.json"]
-# What comes on top where the exporter learns of transfers by itself. The senders' are not for the exporter.
+# Additional policies for discovery. Those of senders are not for the exporter.
 DISCOVERY = [f"policy-discovery-{name}.json" for name in ("cloudtrail", "connectors", "queue", "queue-kms")]
 SENDERS = ["policy-discovery-sender.json", "policy-discovery-sender-kms.json"]
-# These are no policies of a role.
+# Not policies of a role.
 OTHERS = [f"discovery-{name}.json" for name in ("event-pattern", "event-pattern-cloudtrail", "key-policy", "queue-policy")]
-# Operations that IAM knows no resource for:
+# Operations without resource-level permissions:
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awstransferfamily.html and list_awscloudtrail.html
 WITHOUT_RESOURCE = {"cloudtrail:LookupEvents", "transfer:ListConnectors"}
 CONNECTOR = "arn:aws:transfer:eu-central-1:123456789012:connector/c-0123456789abcdef0"
 ISSUER = "oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
 
 
-def test_every_document_is_looked_at():
+def test_every_document_is_covered():
     assert {path.name for path in AWS.glob("*.json")} == {*PERMISSIONS, *TRUSTS, *DISCOVERY, *SENDERS, *OTHERS}
 
 
-def test_the_exporter_may_read_the_results_of_the_named_connectors_and_nothing_else():
+def test_policy_allows_only_reading_results_of_the_connectors():
     assert grants(document("policy.json")) == {
         ("transfer:ListFileTransferResults", CONNECTOR, "{}"),
         ("transfer:ListFileTransferResults", CONNECTOR[:-1] + "1", "{}"),
@@ -38,8 +38,8 @@ def actions(*names):
     return {action for name in names for action, *_ in grants(document(name))}
 
 
-def test_a_permission_is_there_for_each_operation_that_the_exporter_calls():
-    """Whoever calls another operation gives the permission for it too. Without discovery, policy.json is enough."""
+def test_policies_cover_every_operation_of_the_exporter():
+    """A new operation needs a new permission. Without discovery, policy.json is sufficient."""
     operations = botocore.session.get_session().get_service_model("transfer").operation_names
     methods = {botocore.xform_name(operation): operation for operation in operations}
     code = "".join(path.read_text() for path in (ROOT / "src/transfer").rglob("*.rs"))
@@ -48,7 +48,7 @@ def test_a_permission_is_there_for_each_operation_that_the_exporter_calls():
 
 
 @pytest.mark.parametrize("name", PERMISSIONS + TRUSTS + DISCOVERY + SENDERS)
-def test_actions_are_operations_of_the_service(name):
+def test_actions_exist(name):
     session = botocore.session.get_session()
     for statement in document(name)["Statement"]:
         for action in as_list(statement["Action"]):
@@ -57,7 +57,7 @@ def test_actions_are_operations_of_the_service(name):
 
 
 @pytest.mark.parametrize("name", PERMISSIONS + TRUSTS + DISCOVERY + SENDERS)
-def test_nothing_is_a_wildcard(name):
+def test_policies_have_no_wildcards(name):
     for statement in document(name)["Statement"]:
         if set(as_list(statement["Action"])) <= WITHOUT_RESOURCE:
             assert statement["Resource"] == ["*"]
@@ -84,12 +84,12 @@ def test_nothing_is_a_wildcard(name):
         ("sts:AssumeRole", "arn:aws:iam::123456789012:role/transfer-read", False),
     ],
 )
-def test_motos_evaluator_agrees(action, resource, allowed):
+def test_moto_evaluates_the_policies_equally(action, resource, allowed):
     answer = IAMPolicy(json.dumps(document("policy.json"))).is_action_permitted(action, resource)
     assert (answer == PermissionResult.PERMITTED) == allowed
 
 
-def test_discovery_is_granted_what_it_needs_and_nothing_else():
+def test_discovery_policies_are_minimal():
     queue = "arn:aws:sqs:eu-central-1:123456789012:transfer-events"
     key = "arn:aws:kms:eu-central-1:123456789012:key/0123abcd-0000-4000-8000-000000000001"
     through_sqs = json.dumps({"StringEquals": {"kms:ViaService": "sqs.eu-central-1.amazonaws.com"}})
@@ -109,14 +109,14 @@ def test_discovery_is_granted_what_it_needs_and_nothing_else():
     }
 
 
-def test_eventbridge_may_use_the_key_and_only_the_accounts_iam_decides_else():
+def test_key_policy_allows_eventbridge_and_delegates_to_iam():
     first, second = document("discovery-key-policy.json")["Statement"]
     assert first["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"} and first["Action"] == "kms:*"
     assert second["Principal"] == {"Service": "events.amazonaws.com"}
     assert sorted(second["Action"]) == ["kms:Decrypt", "kms:GenerateDataKey"]
 
 
-def test_the_other_account_has_to_name_the_external_id():
+def test_cross_account_trust_requires_the_external_id():
     trust = document("trust-cross-account.json")
     principal = ("AWS", "arn:aws:iam::210987654321:role/aws-transfer-exporter")
     right = trust["Statement"][0]["Condition"]["StringEquals"]["sts:ExternalId"]
@@ -126,7 +126,7 @@ def test_the_other_account_has_to_name_the_external_id():
     assert not admits(trust, "sts:AssumeRole", ("AWS", "arn:aws:iam::210987654321:role/x"), {"sts:ExternalId": right})
 
 
-def test_only_the_exporters_service_account_is_let_in():
+def test_irsa_trust_admits_only_the_service_account():
     trust = document("trust-irsa.json")
     principal = ("Federated", f"arn:aws:iam::123456789012:oidc-provider/{ISSUER}")
     sub = "system:serviceaccount:monitoring:aws-transfer-exporter"
@@ -141,5 +141,5 @@ def test_only_the_exporters_service_account_is_let_in():
 
 
 @pytest.mark.parametrize("name", TRUSTS)
-def test_no_trust_is_without_a_condition(name):
+def test_every_trust_has_a_condition(name):
     assert all(condition != "{}" for *_, condition in trusts(document(name)))

@@ -1,4 +1,4 @@
-"""The whole way: the exporter takes the role from an STS (moto) and reads with it (from the simulator).
+"""End-to-end tests: the exporter assumes the role at an STS (moto) and reads results with it (from the simulator).
 
 moto looks at no trust policy, so what stands before it does: it admits by the documents of deploy/aws, and notes what
 it was asked."""
@@ -23,12 +23,12 @@ EXTERNAL_ID = document("trust-cross-account.json")["Statement"][0]["Condition"][
 CALLER = ("AWS", "arn:aws:iam::210987654321:role/aws-transfer-exporter")
 ((_, ROLE, _),) = grants(document("policy-assume-role.json"))
 
-# The simulator knows this key; moto and the trust policies do not care which it is.
+# The key of the simulator; moto and the trust policies accept any.
 KEY = {"AWS_ACCESS_KEY_ID": "AKIASIMULATOR0000000", "AWS_SECRET_ACCESS_KEY": "simulator-secret-for-the-loopback-only"}
 
 
 class Sts:
-    """moto, behind a trust policy."""
+    """moto behind a trust policy."""
 
     def __init__(self, trust):
         self.trust, self.asked = trust, []
@@ -65,7 +65,7 @@ class Quiet(WSGIRequestHandler):
 
 @contextlib.contextmanager
 def sts(trust):
-    """An STS with this trust policy; the value is its application, with its address as `endpoint`."""
+    """Runs an STS with this trust policy and yields its application, with its URL as `endpoint`."""
     application = Sts(document(trust))
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Quiet)
     application.endpoint = f"http://127.0.0.1:{server.server_port}"
@@ -101,7 +101,7 @@ def assume(external_id):
 
 
 def once(path, **env):
-    """One sweep with nothing of this machine's AWS settings in it."""
+    """Runs `once` without the AWS settings of this machine."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_") and "proxy" not in name.lower()}
     nothing = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
     return subprocess.run(
@@ -110,7 +110,7 @@ def once(path, **env):
 
 
 def one_completed_file(endpoint):
-    # Backdated, so that it has completed by now.
+    # Backdated, so that it has completed.
     life = [{"path": "/outbox/orders-1.csv", "queued_for": 1, "in_progress_for": 1, "end": "completed"}]
     control(endpoint, "PUT", f"connectors/{CONNECTOR}", {"host": "sftp.example.com"})
     control(endpoint, "PUT", f"transfers/{CONNECTOR}/{TRANSFER}?age=1h", life)
@@ -124,7 +124,7 @@ def calls(endpoint):
     return control(endpoint, "GET", "calls")["operations"].get("ListFileTransferResults", 0)
 
 
-def test_the_exporter_takes_the_role_with_its_external_id_and_reads(tmp_path):
+def test_exporter_assumes_the_role_with_the_external_id(tmp_path):
     with simulator("--simulator.accept-any-access-key") as transfer, sts("trust-cross-account.json") as application:
         one_completed_file(transfer)
         path = configuration(tmp_path, transfer, assume(EXTERNAL_ID))
@@ -140,7 +140,7 @@ def test_the_exporter_takes_the_role_with_its_external_id_and_reads(tmp_path):
 
 
 @pytest.mark.parametrize("external_id", ["another-external-id", None])
-def test_without_the_right_external_id_nothing_is_read_and_it_is_said(tmp_path, external_id):
+def test_wrong_external_id_is_reported(tmp_path, external_id):
     with simulator("--simulator.accept-any-access-key") as transfer, sts("trust-cross-account.json") as application:
         one_completed_file(transfer)
         path = configuration(tmp_path, transfer, assume(external_id))
@@ -151,8 +151,8 @@ def test_without_the_right_external_id_nothing_is_read_and_it_is_said(tmp_path, 
     assert {asked.get("ExternalId") for asked in application.asked} == {external_id}
 
 
-def test_it_is_the_roles_key_that_reads_and_not_the_callers(tmp_path):
-    """A simulator that knows the caller's key alone refuses what the role signs."""
+def test_results_are_read_with_the_key_of_the_role(tmp_path):
+    """A simulator that accepts only the key of the caller rejects requests of the role."""
     with simulator() as transfer, sts("trust-cross-account.json") as application:
         one_completed_file(transfer)
         caller = once(configuration(tmp_path, transfer), **KEY)
@@ -164,7 +164,7 @@ def test_it_is_the_roles_key_that_reads_and_not_the_callers(tmp_path):
 
 
 def token(tmp_path, **changes):
-    """What a cluster puts into the pod: a token of the service account, here without a signature."""
+    """Writes a service account token, unsigned, as a cluster does."""
     issuer = document("trust-irsa.json")["Statement"][0]["Principal"]["Federated"].split(":oidc-provider/")[1]
     claims = {
         "iss": f"https://{issuer}",
@@ -185,7 +185,7 @@ def irsa(tmp_path, application, **changes):
     }
 
 
-def test_a_pod_takes_the_role_with_its_service_accounts_token_and_reads(tmp_path):
+def test_exporter_assumes_the_role_with_a_service_account_token(tmp_path):
     with simulator("--simulator.accept-any-access-key") as transfer, sts("trust-irsa.json") as application:
         one_completed_file(transfer)
         done = once(configuration(tmp_path, transfer), **irsa(tmp_path, application))
@@ -194,7 +194,7 @@ def test_a_pod_takes_the_role_with_its_service_accounts_token_and_reads(tmp_path
     assert [asked["Action"] for asked in application.asked] == ["AssumeRoleWithWebIdentity"]
 
 
-def test_another_service_account_is_refused(tmp_path):
+def test_another_service_account_is_rejected(tmp_path):
     with simulator("--simulator.accept-any-access-key") as transfer, sts("trust-irsa.json") as application:
         one_completed_file(transfer)
         env = irsa(tmp_path, application, sub="system:serviceaccount:monitoring:default")

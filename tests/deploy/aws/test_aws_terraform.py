@@ -1,5 +1,5 @@
-"""The Terraform module. Its documents are evaluated by Terraform itself; the two resources around them need the AWS
-provider, which is no package of a registry that these tests use, so for them there is a parser and checkov."""
+"""Tests of the Terraform module. Terraform evaluates its documents. The two resources need the AWS provider, which is not
+installed, so a parser and checkov check them."""
 
 import json
 import shutil
@@ -23,27 +23,27 @@ IRSA = {
 
 @pytest.fixture(scope="module")
 def documents(tmp_path_factory):
-    """A copy of terraform/documents, initialised: it has no provider, so nothing is fetched."""
+    """Returns an initialized copy of terraform/documents, which has no provider."""
     folder = tmp_path_factory.mktemp("terraform") / "documents"
     shutil.copytree(TERRAFORM / "documents", folder)
     terraform("init", "-input=false", "-no-color", cwd=folder)
     return folder
 
 
-def test_everything_is_formatted():
+def test_files_are_formatted():
     terraform("fmt", "-check", "-recursive", "-diff", cwd=TERRAFORM)
 
 
-def test_the_documents_are_valid(documents):
+def test_documents_are_valid(documents):
     assert json.loads(terraform("validate", "-json", cwd=documents).stdout)["valid"] is True
 
 
-def test_arns_give_the_same_policy_as_the_json(documents, tmp_path):
+def test_policy_from_arns_equals_the_json(documents, tmp_path):
     found = evaluate(documents, tmp_path, connector_arns=CONNECTORS, cross_account=CROSS_ACCOUNT)
     assert grants(json.loads(found["policy"])) == grants(POLICY)
 
 
-def test_ids_give_the_same_policy_as_the_json(documents, tmp_path):
+def test_policy_from_ids_equals_the_json(documents, tmp_path):
     ids = [arn.rsplit("/", 1)[1] for arn in CONNECTORS]
     found = evaluate(
         documents, tmp_path, connector_ids=ids, account_id="123456789012", region="eu-central-1", irsa=IRSA
@@ -52,23 +52,23 @@ def test_ids_give_the_same_policy_as_the_json(documents, tmp_path):
     assert found["connector_arns"] == CONNECTORS
 
 
-def test_cross_account_gives_the_same_trust_as_the_json(documents, tmp_path):
+def test_cross_account_trust_equals_the_json(documents, tmp_path):
     found = evaluate(documents, tmp_path, connector_arns=CONNECTORS, cross_account=CROSS_ACCOUNT)
     assert trusts(json.loads(found["trust_policy"])) == trusts(document("trust-cross-account.json"))
 
 
-def test_irsa_gives_the_same_trust_as_the_json(documents, tmp_path):
+def test_irsa_trust_equals_the_json(documents, tmp_path):
     found = evaluate(documents, tmp_path, connector_arns=CONNECTORS, irsa=IRSA)
     assert trusts(json.loads(found["trust_policy"])) == trusts(document("trust-irsa.json"))
 
 
-def test_a_role_that_only_assumes_others_has_the_same_policy_as_the_json(documents, tmp_path):
+def test_assuming_policy_equals_the_json(documents, tmp_path):
     roles = ["arn:aws:iam::123456789012:role/transfer-read"]
     found = evaluate(documents, tmp_path, assume_role_arns=roles, irsa=IRSA)
     assert grants(json.loads(found["policy"])) == grants(document("policy-assume-role.json"))
 
 
-def test_both_trusts_may_stand_together(documents, tmp_path):
+def test_both_trusts_can_be_combined(documents, tmp_path):
     found = evaluate(documents, tmp_path, connector_arns=CONNECTORS, irsa=IRSA, cross_account=CROSS_ACCOUNT)
     both = trusts(document("trust-cross-account.json")) | trusts(document("trust-irsa.json"))
     assert trusts(json.loads(found["trust_policy"])) == both
@@ -78,7 +78,7 @@ GOOD = {"connector_arns": CONNECTORS, "cross_account": CROSS_ACCOUNT}
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"connector_arns": ["arn:aws:transfer:eu-central-1:123456789012:connector/*"]}, "no wildcards"),
         ({"connector_arns": ["*"]}, "no wildcards"),
@@ -96,20 +96,20 @@ GOOD = {"connector_arns": CONNECTORS, "cross_account": CROSS_ACCOUNT}
         ({"irsa": IRSA | {"service_account": "*"}}, "no wildcards"),
     ],
 )
-def test_a_mistake_is_said(documents, tmp_path, changes, said):
+def test_invalid_values_are_reported(documents, tmp_path, changes, message):
     assert isinstance(evaluate(documents, tmp_path, **GOOD), dict)
     error = evaluate(documents, tmp_path, **(GOOD | changes))
     assert isinstance(error, str), error
-    # Terraform draws a line beside its text and breaks it anywhere.
-    assert said in error.replace("│ ", ""), error
+    # Terraform adds a vertical line and wraps the text.
+    assert message in error.replace("│ ", ""), error
 
 
-def test_the_longest_external_id_is_taken(documents, tmp_path):
+def test_longest_external_id_is_accepted(documents, tmp_path):
     found = evaluate(documents, tmp_path, connector_arns=CONNECTORS, cross_account=CROSS_ACCOUNT | {"external_id": "x" * 1224})
     assert isinstance(found, dict), found
 
 
-def test_the_module_hands_every_variable_on():
+def test_module_passes_every_variable():
     outer, inner = blocks(TERRAFORM / "variables.tf", "variable"), blocks(TERRAFORM / "documents/variables.tf", "variable")
     call = blocks(TERRAFORM / "main.tf", "module")["documents"]
     assert arguments(call) - {"source"} == set(inner)
@@ -119,7 +119,7 @@ def test_the_module_hands_every_variable_on():
         assert {key: body[key] for key in ("type", "default")} == {key: outer[name][key] for key in ("type", "default")}
 
 
-def test_the_role_carries_the_documents():
+def test_role_uses_the_documents():
     role, policy = (blocks(TERRAFORM / "main.tf", "resource")[kind] for kind in ("aws_iam_role", "aws_iam_role_policy"))
     role, policy = ({plain(name): body for name, body in kind.items()} for kind in (role, policy))
     assert role["exporter"]["assume_role_policy"] == "${module.documents.trust_policy}"
@@ -128,8 +128,8 @@ def test_the_role_carries_the_documents():
 
 
 @pytest.mark.parametrize("example", sorted(path.name for path in (TERRAFORM / "examples").iterdir()))
-def test_an_example_says_what_the_module_takes_and_what_it_answers(documents, tmp_path, example):
-    """Its values go through the real documents module; where it has a variable, that gets a value here."""
+def test_examples_use_existing_variables_and_outputs(documents, tmp_path, example):
+    """Evaluates the values of the example with the documents module, with values for its variables."""
     path = TERRAFORM / "examples" / example / "main.tf"
     call = blocks(path, "module")["exporter_role"]
     assert plain(call["source"]) == "../.."
@@ -144,7 +144,7 @@ def test_an_example_says_what_the_module_takes_and_what_it_answers(documents, tm
     lines = path.read_text().splitlines(keepends=True)
     begin = lines.index('module "exporter_role" {\n')
     end = lines.index("}\n", begin)
-    # The call as it is written, with the documents module in the place of the whole.
+    # The module call, with the documents module instead.
     text = "".join(lines[begin : end + 1]).replace('source = "../.."', f'source = "{documents}"')
     text = "\n".join(line for line in text.splitlines() if not line.strip().startswith("name "))
     text += '\noutput "policy" {\n  value = module.exporter_role.policy\n}\n'
@@ -156,7 +156,7 @@ def test_an_example_says_what_the_module_takes_and_what_it_answers(documents, tm
     assert grants(json.loads(found["policy"]))
 
 
-def test_checkov_finds_nothing():
+def test_checkov_reports_nothing():
     done = run(
         "checkov", "-d", TERRAFORM, "--framework", "terraform", "--skip-download", "--compact", "--quiet", "-o", "json"
     )  # fmt: skip
@@ -166,7 +166,7 @@ def test_checkov_finds_nothing():
 
 
 @pytest.mark.parametrize(("file", "kind"), [("variables.tf", "variable"), ("outputs.tf", "output")])
-def test_the_readme_has_every_variable_and_output(file, kind):
+def test_readme_lists_every_variable_and_output(file, kind):
     readme = (TERRAFORM / "README.md").read_text()
     rows = {name for line in readme.splitlines() if line.startswith("| `") for name in line.split("|")[1].replace("`", "").split(",")}
     names = set(blocks(TERRAFORM / file, kind))

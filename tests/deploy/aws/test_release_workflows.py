@@ -1,4 +1,4 @@
-"""The workflows, and the scripts that they run."""
+"""Tests of the workflows and their scripts."""
 
 import os
 import re
@@ -19,7 +19,7 @@ TARGETS = {
 
 
 def load(path):
-    # YAML 1.1 takes the key `on` for a boolean.
+    # YAML 1.1 parses the key `on` as a boolean.
     return yaml.load(path.read_text(), yaml.BaseLoader)
 
 
@@ -35,7 +35,7 @@ def script(job):
     return "\n".join(step.get("run", "") for step in steps(job))
 
 
-def test_actionlint_finds_nothing():
+def test_actionlint_reports_nothing():
     done = run("actionlint", "-shellcheck", "shellcheck", *WORKFLOWS)
     assert done.stdout == "", done.stdout
 
@@ -44,17 +44,17 @@ def test_actionlint_has_shellcheck():
     assert "shellcheck" in run("shellcheck", "--version").stdout.lower()
 
 
-def test_zizmor_finds_nothing():
+def test_zizmor_reports_nothing():
     run("zizmor", "--offline", "--no-progress", "--persona=pedantic", "--strict-collection", ROOT / ".github")
 
 
 @pytest.mark.parametrize("name", ["release-notes", "pack"])
-def test_scripts_are_clean(name):
+def test_shellcheck_reports_nothing(name):
     run("shellcheck", ROOT / ".github" / name)
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_actions_are_pinned_by_commit_with_their_version_beside(path):
+def test_actions_are_pinned_by_commit_with_a_version_comment(path):
     uses = [line.strip().removeprefix("- ") for line in path.read_text().splitlines() if "uses:" in line]
     foreign = [line for line in uses if not line.startswith("uses: ./")]
     assert foreign
@@ -62,7 +62,7 @@ def test_actions_are_pinned_by_commit_with_their_version_beside(path):
         assert re.fullmatch(r"uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line), line
 
 
-def test_one_action_has_one_version():
+def test_actions_have_a_single_version():
     pins = {}
     for path in WORKFLOWS:
         for name, pin in re.findall(r"uses: ([\w./-]+)@(.*)", path.read_text()):
@@ -70,7 +70,7 @@ def test_one_action_has_one_version():
     assert all(len(versions) == 1 for versions in pins.values()), pins
 
 
-def test_nothing_is_granted_beyond_what_a_job_does():
+def test_permissions_are_minimal():
     for workflow in (CI, RELEASE):
         assert workflow["permissions"] == {}
         assert all("permissions" in job for job in workflow["jobs"].values())
@@ -85,7 +85,7 @@ def test_nothing_is_granted_beyond_what_a_job_does():
     }
 
 
-def test_no_job_keeps_the_token_of_its_checkout():
+def test_checkouts_do_not_persist_credentials():
     checkouts = [
         step
         for workflow in (CI, RELEASE)
@@ -96,11 +96,11 @@ def test_no_job_keeps_the_token_of_its_checkout():
     assert checkouts and all(step["with"]["persist-credentials"] == "false" for step in checkouts)
 
 
-def test_a_tag_starts_a_release_and_nothing_else_does():
+def test_only_a_tag_starts_a_release():
     assert RELEASE["on"] == {"push": {"tags": ["v*"]}}
 
 
-def test_nothing_is_published_before_the_tests_have_passed():
+def test_publishing_depends_on_the_tests():
     def before(job):
         needs = RELEASE["jobs"][job].get("needs", [])
         needs = [needs] if isinstance(needs, str) else needs
@@ -115,7 +115,7 @@ def test_nothing_is_published_before_the_tests_have_passed():
     assert os.access(ROOT / "tests/run", os.X_OK)
 
 
-def test_every_target_is_built_where_it_can_be_started():
+def test_every_target_is_built_on_its_platform():
     matrix = {row["target"]: row["runner"] for row in RELEASE["jobs"]["build"]["strategy"]["matrix"]["include"]}
     assert set(matrix) == TARGETS
     for target, runner in matrix.items():
@@ -125,7 +125,7 @@ def test_every_target_is_built_where_it_can_be_started():
         assert arm == (machine == "aarch64"), (target, runner)
 
 
-def test_the_release_has_checksums_signature_provenance_and_a_bill_of_materials():
+def test_release_has_checksums_signature_provenance_and_sbom():
     assert "cargo cyclonedx" in script("build") and ".cdx.json" in script("build")
     assert "sha256sum" in script("publish") and "cosign sign-blob" in script("publish")
     assert "cosign sign --yes --recursive" in script("image")
@@ -133,8 +133,8 @@ def test_the_release_has_checksums_signature_provenance_and_a_bill_of_materials(
         assert any(step.get("uses", "").startswith("actions/attest-build-provenance@") for step in steps(job))
 
 
-def test_the_image_takes_what_the_build_packed():
-    """Names meet across jobs: the archive's in `.github/pack`, and the Dockerfile's arguments and folders."""
+def test_image_uses_the_archives_of_the_build():
+    """Names match across jobs: archives of `.github/pack`, arguments and directories of the Dockerfile."""
     assert "name=aws-transfer-exporter-$2-$3" in (ROOT / ".github/pack").read_text()
     assert "name=aws-transfer-exporter-$VERSION-${pair#*:}-unknown-linux-musl" in script("image")
     (build,) = (step for step in steps("image") if step.get("uses", "").startswith("docker/build-push-action@"))
@@ -147,12 +147,12 @@ def test_the_image_takes_what_the_build_packed():
     assert "COPY dist/${TARGETARCH}/ " in dockerfile
 
 
-def test_the_debian_package_is_described():
+def test_debian_metadata_exists():
     assert "cargo deb --no-build" in script("build")
     assert "[package.metadata.deb]" in (ROOT / "Cargo.toml").read_text()
 
 
-def test_dependabot_watches_what_is_there():
+def test_dependabot_covers_every_ecosystem():
     updates = load(ROOT / ".github/dependabot.yml")["updates"]
     watched = {update["package-ecosystem"]: update["directory"] for update in updates}
     assert set(watched) == {"cargo", "github-actions", "docker", "npm"}
@@ -161,7 +161,7 @@ def test_dependabot_watches_what_is_there():
     assert (ROOT / watched["npm"].lstrip("/") / "package.json").exists()
 
 
-def test_releasing_tells_of_every_job_and_target():
+def test_releasing_documents_every_job_and_target():
     text = (ROOT / "RELEASING.md").read_text()
     for job in RELEASE["jobs"]:
         assert f"| `{job}` |" in text
@@ -176,7 +176,7 @@ def notes(folder, tag):
 
 @pytest.fixture
 def project(tmp_path):
-    """A project that is ready to be released as 0.2.0."""
+    """Returns a project that is ready to be released as 0.2.0."""
     (tmp_path / ".github").mkdir()
     shutil.copy(ROOT / ".github/release-notes", tmp_path / ".github")
     (tmp_path / "Cargo.toml").write_text('[package]\nname = "aws-transfer-exporter"\nversion = "0.2.0"\n\n[dependencies]\na = { version = "9" }\n')
@@ -189,14 +189,14 @@ def project(tmp_path):
     return tmp_path
 
 
-def test_the_notes_are_those_of_the_version(project):
+def test_release_notes_are_those_of_the_version(project):
     done = notes(project, "v0.2.0")
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "- [FEATURE] One.\n- [BUGFIX] Two."
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "tag", "said"),
+    ("file", "old", "new", "tag", "message"),
     [
         ("Cargo.toml", 'version = "0.2.0"', 'version = "0.1.9"', "v0.2.0", "Cargo.toml has 0.1.9"),
         ("Cargo.lock", 'version = "0.2.0"', 'version = "0.1.9"', "v0.2.0", "Cargo.lock has 0.1.9"),
@@ -207,22 +207,22 @@ def test_the_notes_are_those_of_the_version(project):
         ("CHANGELOG.md", "later", "later", "v0.2", "not a release's tag"),
     ],
 )
-def test_what_does_not_agree_is_not_released(project, file, old, new, tag, said):
+def test_release_requires_consistent_versions(project, file, old, new, tag, message):
     text = (project / file).read_text()
     assert old in text
     (project / file).write_text(text.replace(old, new))
     done = notes(project, tag)
-    assert done.returncode == 1 and said in done.stderr, done.stderr
+    assert done.returncode == 1 and message in done.stderr, done.stderr
 
 
-def test_the_script_reads_this_project():
-    """Whatever its version is now: a tag that nobody gave is refused with that version."""
+def test_release_script_reads_this_project():
+    """A nonexistent tag is rejected with the current version."""
     version = re.search(r'^version = "(.+)"$', (ROOT / "Cargo.toml").read_text(), re.MULTILINE).group(1)
     done = notes(ROOT, "v999.0.0")
     assert done.returncode == 1 and f"Cargo.toml has {version}," in done.stderr, done.stderr
 
 
-def test_an_archive_holds_the_program_and_its_documents(tmp_path):
+def test_archive_has_the_program_and_documents(tmp_path):
     subprocess.run([ROOT / ".github/pack", exporter(), "0.2.0", "x86_64-unknown-linux-gnu", tmp_path / "dist"], check=True, timeout=60)
     name = "aws-transfer-exporter-0.2.0-x86_64-unknown-linux-gnu"
     with tarfile.open(tmp_path / "dist" / f"{name}.tar.gz") as archive:
@@ -236,7 +236,7 @@ def test_an_archive_holds_the_program_and_its_documents(tmp_path):
 
 
 def step(job, name, tmp, **env):
-    """Runs a step's own script, as the runner does; the values it hands on are the answer."""
+    """Runs the script of a step as the runner does, and returns its outputs."""
     assert RELEASE["defaults"]["run"]["shell"] == "bash"
     (found,) = (step for step in steps(job) if step.get("name") == name)
     output = tmp / "github-output"
@@ -253,15 +253,15 @@ def step(job, name, tmp, **env):
     ("version", "tags"),
     [("0.2.0", ["0.2.0", "0.2", "latest"]), ("1.10.3", ["1.10.3", "1.10", "latest"]), ("0.2.0-rc.1", ["0.2.0-rc.1"])],
 )
-def test_a_pre_release_moves_no_other_tag(tmp_path, version, tags):
+def test_pre_release_moves_no_other_tag(tmp_path, version, tags):
     said = step("image", "Names", tmp_path, VERSION=version, GITHUB_REPOSITORY="Acme/aws-transfer-exporter")
     image = "ghcr.io/acme/aws-transfer-exporter"
     assert said.splitlines() == [f"image={image}", "tags<<EOF", *(f"{image}:{tag}" for tag in tags), "EOF"]
 
 
-def test_the_static_binaries_lie_where_the_dockerfile_looks(tmp_path):
+def test_static_binaries_match_the_layout_of_the_dockerfile(tmp_path):
     certificates = "/etc/ssl/certs/ca-certificates.crt"
-    assert os.path.exists(certificates), "the package ca-certificates is not there"
+    assert os.path.exists(certificates), "the package ca-certificates is missing"
     for machine in ("x86_64", "aarch64"):
         program = tmp_path / machine
         program.write_text(machine)
@@ -274,7 +274,7 @@ def test_the_static_binaries_lie_where_the_dockerfile_looks(tmp_path):
         assert (tmp_path / "dist" / platform / certificates.lstrip("/")).stat().st_size > 0
 
 
-def test_the_checksums_are_of_what_is_published(tmp_path):
+def test_checksums_cover_the_published_files(tmp_path):
     (tmp_path / "dist").mkdir()
     for name in ("a.tar.gz", "b.cdx.json"):
         (tmp_path / "dist" / name).write_text(name)
@@ -284,7 +284,7 @@ def test_the_checksums_are_of_what_is_published(tmp_path):
     subprocess.run(["sha256sum", "--check", "--ignore-missing", "../SHA256SUMS"], cwd=tmp_path / "dist", check=True, stdout=subprocess.DEVNULL)
 
 
-def test_the_bill_of_materials_is_made_by_hand_as_by_the_release():
+def test_sbom_script_matches_the_release():
     script = (ROOT / "deploy/sbom").read_text()
     release = (ROOT / ".github/workflows/release.yml").read_text()
     assert re.findall(r"^version=(\S+)$", script, re.MULTILINE) == re.findall(r"CARGO_CYCLONEDX_VERSION: (\S+)", release)

@@ -1,7 +1,7 @@
-"""The rules of Grafana's dashboard-linter, each a function from a dashboard to what is wrong with it.
+"""The rules of the Grafana dashboard-linter, as functions that yield the problems of a dashboard.
 
-They follow what https://github.com/grafana/dashboard-linter says of its rules; the code is this project's own. The
-linter itself is not run. Where it looks only at some types of panel, these rules look at all that hold queries.
+They implement the documented rules of https://github.com/grafana/dashboard-linter without running it. Rules that it applies
+to some panel types apply to all panels with queries here.
 """
 
 import re
@@ -29,7 +29,7 @@ def query_panels(dashboard):
 
 
 def parsed(dashboard):
-    """Each query that is PromQL, with its panel and syntax tree; what is none is the matter of target-promql-rule."""
+    """Yields each PromQL query with its panel and syntax tree. target-promql-rule reports the others."""
     for panel, target in sources.targets(dashboard):
         try:
             yield panel, target, sources.parse(target["expr"])
@@ -117,7 +117,7 @@ def panel_datasource(dashboard):
 @rule("panel-title-description-rule")
 def panel_title_description(dashboard):
     for panel in sources.panels(dashboard):
-        # Grafana keeps no description of a row.
+        # Rows have no description in Grafana.
         if not panel.get("title") or not (panel.get("description") or panel["type"] == "row"):
             yield f"{where(panel)} lacks its title or description"
 
@@ -146,7 +146,7 @@ def is_loki(target):
 
 @rule("target-logql-rule")
 def target_logql(dashboard):
-    # Nothing here reads LogQL, so a query in it could not be vouched for.
+    # LogQL is not supported here, so such a query could not be checked.
     for panel, target in sources.targets(dashboard):
         if is_loki(target):
             yield f"{where(panel, target)} is LogQL, which these tests cannot read"
@@ -172,7 +172,7 @@ def target_promql(dashboard):
 @rule("target-rate-interval-rule")
 def target_rate_interval(dashboard):
     for panel, target, _ in parsed(dashboard):
-        # Grafana's variables are durations here, so that only the one that is looked for has this length.
+        # Variables are replaced by durations, so that only the expected one has this length.
         tree = sources.promql.parse(sources.with_durations(target["expr"], rate_interval="77d", range_="78d"))
         for node, parents in sources.walk(tree):
             if type(node).__name__ != "MatrixSelector" or node.range.days == 77:

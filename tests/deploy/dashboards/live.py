@@ -1,12 +1,11 @@
-"""A Prometheus that scrapes the exporter's demo, and dashboards asked of it as Grafana asks.
+"""A Prometheus that scrapes the demo, and queries of dashboards as Grafana sends them.
 
     with live.demo(folder) as prometheus:
         choice = live.choices(dashboard, prometheus)
         live.ask(prometheus, target, choice[0])
 
-The exporter is the one that the environment variable EXPORTER names; Prometheus is found in TOOLS_BIN, then on PATH.
-The exporter listens on two addresses and both are scraped, so that there are two instances that watch the same
-transfers.
+EXPORTER is the path of the exporter; Prometheus is found in TOOLS_BIN or PATH. The exporter listens on two addresses, and both
+are scraped, as two instances that track the same transfers.
 """
 
 import contextlib
@@ -50,7 +49,7 @@ def exporter():
 
 
 def free_port():
-    """A port that is free on every address of HOSTS."""
+    """Returns a port that is free on every address of HOSTS."""
     while True:
         with contextlib.ExitStack() as stack:
             first, *others = [stack.enter_context(socket.socket()) for _ in HOSTS]
@@ -64,7 +63,7 @@ def free_port():
 
 @contextlib.contextmanager
 def running(command, log):
-    """The process, ended with the block."""
+    """Runs a process until the end of the block."""
     with open(log, "wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
         try:
@@ -79,7 +78,7 @@ def running(command, log):
 
 
 class Prometheus:
-    """The HTTP API, and the process of the exporter that is scraped."""
+    """Client of the HTTP API, with the process of the scraped exporter."""
 
     def __init__(self, url, exporter):
         self.url = url
@@ -124,9 +123,9 @@ def answers(url):
 
 @contextlib.contextmanager
 def demo(folder):
-    """The Prometheus, scraping the demo each second under two instances, each of them scraped already.
+    """Runs the demo and a Prometheus that scrapes it every second as two instances, and waits for the first scrapes.
 
-    The demo keeps what it knows and speaks TLS, so that every family of the exporter is there."""
+    The demo has storage and TLS, so that every family is exported."""
     folder = Path(folder)
     names = ",".join(f"IP:{host}" for host in HOSTS)
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
@@ -160,13 +159,13 @@ def demo(folder):
 
 
 def interpolate(expr, choice):
-    """The expression with Grafana's variables and the dashboard's in place."""
+    """Replaces the variables of Grafana and of the dashboard in an expression."""
     expr = sources.with_durations(expr, rate_interval=RATE_INTERVAL, range_=f"{RANGE}s")
     return re.sub(r"\$\{?(\w+)\}?", lambda m: choice.get(m[1], m[0]), expr)
 
 
 def options(variable, prometheus, choice):
-    """What a query variable offers: pairs of the text that is shown and the value."""
+    """Returns the options of a query variable as pairs of text and value."""
     query = interpolate(sources.query_of(variable), choice)
     if call := re.fullmatch(r"label_values\((.+),\s*(\w+)\)", query):
         found = prometheus.label_values(call[1], call[2])
@@ -179,14 +178,14 @@ def options(variable, prometheus, choice):
             found.append(f"{metric.get('__name__', '')}{{{labels}}} {series['value'][1]} {series['value'][0]}")
     if not variable.get("regex"):
         return [(value, value) for value in found]
-    # JavaScript's named groups are Python's with another spelling.
+    # Named groups have another syntax in Python.
     pattern = re.compile(variable["regex"].strip("/").replace("(?<", "(?P<"))
     matches = [m for m in map(pattern.search, found) if m]
     return sorted({(m["text"], m["value"]) for m in matches})
 
 
 def resolved(dashboard, prometheus):
-    """What each query variable offers where `All` is chosen in those before it."""
+    """Returns the options of each query variable, with `All` selected in those before it."""
     choice, offered = {}, {}
     for name, variable in sources.variables(dashboard).items():
         if variable["type"] == "query":
@@ -196,7 +195,7 @@ def resolved(dashboard, prometheus):
 
 
 def choices(dashboard, prometheus):
-    """`All` wherever it can be chosen; where one value must be, one choice for each value."""
+    """Returns selections with `All` where possible, and one per value otherwise."""
     base = {name: v["allValue"] for name, v in sources.variables(dashboard).items() if v.get("includeAll")}
     offered = resolved(dashboard, prometheus)
     single = [name for name in offered if name not in base]
@@ -207,12 +206,12 @@ def choices(dashboard, prometheus):
 
 
 def ask(prometheus, target, choice):
-    """The series that a panel's query brings."""
+    """Returns the series of a panel query."""
     expr = interpolate(target["expr"], choice)
     return prometheus.instant(expr) if target.get("instant") else prometheus.range(expr)
 
 
 def numbers(series):
-    """The samples that are numbers: a quotient by zero is drawn as nothing."""
+    """Returns the samples that are numbers: division by zero is not drawn."""
     samples = series.get("values") or [series["value"]]
     return [float(value) for _, value in samples if not math.isnan(float(value))]

@@ -1,4 +1,4 @@
-"""What the tests are about: the dashboards, their panels and queries, and METRICS.md."""
+"""Access to the dashboards, their panels and queries, and METRICS.md."""
 
 import json
 import re
@@ -11,10 +11,10 @@ ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "dashboards"
 FILES = sorted(FOLDER.glob("*.json"))
 
-# Series that Prometheus itself makes for every target.
+# Series that Prometheus adds for every target.
 OF_PROMETHEUS = {"up": {"job", "instance"}, "scrape_duration_seconds": {"job", "instance"}}
 
-# Labels of aws_transfer_connector_info where `discovery.connectors` looks: its row names them in its meaning.
+# Labels of aws_transfer_connector_info with `discovery.connectors`, which METRICS.md mentions in the description.
 KNOWN_BY_LISTING = {"url", "egress_type", "status"}
 
 
@@ -23,14 +23,14 @@ def load(file):
 
 
 def panels(dashboard):
-    """Every panel, those folded into a row too."""
+    """Yields every panel, including those in collapsed rows."""
     for panel in dashboard["panels"]:
         yield panel
         yield from panel.get("panels", [])
 
 
 def targets(dashboard):
-    """Each query with its panel."""
+    """Yields each query with its panel."""
     for panel in panels(dashboard):
         for target in panel.get("targets", []):
             yield panel, target
@@ -41,20 +41,20 @@ def variables(dashboard):
 
 
 def query_of(variable):
-    """A variable's query: text, or {query, refId} as newer versions of Grafana write it."""
+    """Returns the query of a variable: a string, or {query, refId} in newer versions of Grafana."""
     query = variable["query"]
     return query["query"] if isinstance(query, dict) else query
 
 
 def with_durations(expr, rate_interval="5m", range_="6h"):
-    """Grafana's own variables where a duration must stand; those within quotes may stay for parsing."""
+    """Replaces Grafana variables by durations; those within quotes do not affect parsing."""
     for name, value in (("rate_interval", rate_interval), ("interval", "1m"), ("range", range_)):
         expr = re.sub(r"\$__%s\b|\$\{__%s\}" % (name, name), value, expr)
     return expr
 
 
 def parse(expr):
-    """The syntax tree; ValueError where it is no PromQL."""
+    """Returns the syntax tree. Raises ValueError for invalid PromQL."""
     return promql.parse(with_durations(expr))
 
 
@@ -74,14 +74,14 @@ def children(node):
 
 
 def walk(node, parents=()):
-    """Every node with its parents, outermost first."""
+    """Yields every node with its parents, outermost first."""
     yield node, parents
     for child in children(node):
         yield from walk(child, (*parents, node))
 
 
 def selectors(node):
-    """Every vector selector with its parents."""
+    """Returns every vector selector with its parents."""
     return [(n, parents) for n, parents in walk(node) if type(n).__name__ == "VectorSelector"]
 
 
@@ -97,14 +97,14 @@ class Family:
 
     @property
     def series(self):
-        """The names that its series have."""
+        """Returns the names of its series."""
         if self.kind == "histogram":
             return [f"{self.name}_{end}" for end in ("bucket", "sum", "count")]
         return [self.name]
 
 
 def families():
-    """The families of METRICS.md by name."""
+    """Returns the families of METRICS.md by name."""
     found = {}
     for line in (ROOT / "METRICS.md").read_text(encoding="utf-8").splitlines():
         row = re.match(r"\| `([a-z_]+)` \| (gauge|counter|histogram) \| (.*?) \|", line)
@@ -116,7 +116,7 @@ def families():
 
 
 def known_series():
-    """Name of every series that a query may ask for, and the labels that it has in Prometheus."""
+    """Returns the labels in Prometheus of every known series."""
     known = {name: set(labels) for name, labels in OF_PROMETHEUS.items()}
     for family in families().values():
         for name in family.series:
@@ -126,7 +126,7 @@ def known_series():
 
 
 def excused():
-    """The families that dashboards/README.md excuses from having a panel, with the reason."""
+    """Returns the families without a panel from dashboards/README.md, with the reasons."""
     text = (FOLDER / "README.md").read_text(encoding="utf-8")
     section = re.search(r"^## Families without a panel\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     if section is None:

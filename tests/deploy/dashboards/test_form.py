@@ -1,4 +1,4 @@
-"""The dashboards are whole, import as they are, and lead to each other."""
+"""Tests of the form of the dashboards: they are complete, importable, and link to each other."""
 
 import itertools
 import json
@@ -11,7 +11,7 @@ import pytest
 from . import sources
 
 FORMAT = sources.FOLDER / "format"
-# Bookmarks, links and alerts hold these: they stay.
+# Stable, since bookmarks, links and alerts refer to them.
 UIDS = {
     "fleet-overview": ("aws-transfer-fleet", "AWS Transfer / Fleet overview"),
     "connector": ("aws-transfer-connector", "AWS Transfer / Connector"),
@@ -29,7 +29,7 @@ def run_format(*arguments):
 
 
 def everything(value):
-    """Every mapping in the document."""
+    """Yields every mapping in a document."""
     if isinstance(value, dict):
         yield value
         for inner in value.values():
@@ -43,18 +43,18 @@ def links(dashboard):
     return [node["url"] for node in everything(dashboard) if str(node.get("url", "")).startswith("/d/")]
 
 
-def test_uids_and_titles_stay():
+def test_uids_and_titles_are_stable():
     found = {file.stem: (d["uid"], d["title"]) for file in sources.FILES for d in [sources.load(file)]}
     assert found == UIDS
 
 
-def test_the_files_are_in_normal_form():
+def test_files_are_formatted():
     result = run_format("--check")
     assert (result.returncode, result.stderr) == (0, "")
 
 
 @dashboards
-def test_an_export_from_grafana_comes_back_to_the_same_file(file, tmp_path):
+def test_formatting_a_grafana_export_restores_the_file(file, tmp_path):
     copy = tmp_path / file.name
     exported = sources.load(file)
     exported.update(id=17, version=4, iteration=1700000000000, editable=True)
@@ -70,7 +70,7 @@ def test_an_export_from_grafana_comes_back_to_the_same_file(file, tmp_path):
     assert copy.read_text(encoding="utf-8") == file.read_text(encoding="utf-8")
 
 
-def test_an_export_without_the_data_source_variable_is_refused(tmp_path):
+def test_export_without_data_source_variable_is_rejected(tmp_path):
     copy = tmp_path / "shared.json"
     exported = sources.load(sources.FILES[0])
     exported["__inputs"] = [{"name": "DS_PROMETHEUS", "type": "datasource"}]
@@ -80,7 +80,7 @@ def test_an_export_without_the_data_source_variable_is_refused(tmp_path):
     assert "hint: export again with that option off" in result.stderr
 
 
-def test_format_works_wherever_it_is_called_from(tmp_path):
+def test_format_works_in_any_directory(tmp_path):
     shutil.copy(FORMAT, tmp_path / "format")
     shutil.copy(sources.FILES[0], tmp_path)
     result = subprocess.run([tmp_path / "format", "--check"], cwd="/",
@@ -89,7 +89,7 @@ def test_format_works_wherever_it_is_called_from(tmp_path):
 
 
 @dashboards
-def test_it_has_the_classic_schema(file):
+def test_schema_is_classic(file):
     dashboard = sources.load(file)
     assert dashboard["schemaVersion"] == 39
     assert dashboard["editable"] is False
@@ -99,7 +99,7 @@ def test_it_has_the_classic_schema(file):
 
 
 @dashboards
-def test_it_has_the_variables_and_uses_each(file):
+def test_every_variable_exists_and_is_used(file):
     dashboard = sources.load(file)
     boxes = ["exporter_url"] if file.stem == "connector" else []
     assert list(sources.variables(dashboard)) == VARIABLES + boxes
@@ -109,7 +109,7 @@ def test_it_has_the_variables_and_uses_each(file):
 
 
 @dashboards
-def test_no_data_source_is_written_into_it(file):
+def test_data_source_is_a_variable(file):
     dashboard = sources.load(file)
     found = [node["datasource"] for node in everything(dashboard) if "datasource" in node]
     assert found
@@ -118,7 +118,7 @@ def test_no_data_source_is_written_into_it(file):
 
 
 @dashboards
-def test_panels_and_transformations_are_of_the_few_types(file):
+def test_panel_types_and_transformations_are_supported(file):
     for panel in sources.panels(sources.load(file)):
         assert panel["type"] in TYPES, panel["title"]
         for transformation in panel.get("transformations", []):
@@ -126,7 +126,7 @@ def test_panels_and_transformations_are_of_the_few_types(file):
 
 
 @dashboards
-def test_panels_have_ids_of_their_own_and_do_not_overlap(file):
+def test_panel_ids_are_unique_and_panels_do_not_overlap(file):
     panels = list(sources.panels(sources.load(file)))
     ids = [panel["id"] for panel in panels]
     assert len(set(ids)) == len(ids)
@@ -141,14 +141,14 @@ def test_panels_have_ids_of_their_own_and_do_not_overlap(file):
 
 
 @dashboards
-def test_queries_of_a_panel_have_ids_of_their_own(file):
+def test_query_ids_are_unique_per_panel(file):
     for panel in sources.panels(sources.load(file)):
         ids = [target["refId"] for target in panel.get("targets", [])]
         assert len(set(ids)) == len(ids), panel["title"]
 
 
 @dashboards
-def test_it_links_to_the_others_and_keeps_the_choices(file):
+def test_dashboard_links_keep_variables_and_time(file):
     (link,) = sources.load(file)["links"]
     assert link["type"] == "dashboards"
     assert link["tags"] == ["aws-transfer-exporter"]
@@ -157,8 +157,8 @@ def test_it_links_to_the_others_and_keeps_the_choices(file):
 
 
 @dashboards
-def test_links_of_data_lead_to_a_dashboard_of_ours_and_set_its_variables(file):
-    # Whoever needs another URL of the exporter saves it with the dashboard.
+def test_data_links_set_the_variables_of_the_target(file):
+    # The URL of the exporter is saved with the dashboard.
     ours = {d["uid"]: set(sources.variables(d)) - {"exporter_url"} for d in map(sources.load, sources.FILES)}
     for url in links(sources.load(file)):
         uid, query = re.fullmatch(r"/d/([\w-]+)\?(.+)", url).groups()
@@ -167,25 +167,25 @@ def test_links_of_data_lead_to_a_dashboard_of_ours_and_set_its_variables(file):
         assert "${__url_time_range}" in query
 
 
-def test_rows_of_connectors_lead_to_the_connector():
+def test_connector_rows_link_to_the_connector_dashboard():
     fleet = sources.load(sources.FOLDER / "fleet-overview.json")
     (table,) = [panel for panel in sources.panels(fleet) if panel["title"] == "Connectors"]
     assert any("aws-transfer-connector" in url and "${__data.fields.connector_id}" in url for url in links(table))
 
 
-def test_failed_transfers_lead_to_their_files_and_messages_at_the_exporter():
+def test_failed_transfers_link_to_the_exporter():
     connector = sources.load(sources.FOLDER / "connector.json")
     (table,) = [panel for panel in sources.panels(connector) if panel["title"] == "Failed transfers"]
     urls = [node["url"] for node in everything(table) if "url" in node]
     assert urls == ["${exporter_url:raw}/transfers?connector_id=${connector_id:percentencode}&state=failed"]
     variable = sources.variables(connector)["exporter_url"]
     assert (variable["type"], variable["query"]) == ("textbox", "http://localhost:10922")
-    # `${connector_id}` in the link is one connector.
+    # The link has a single connector.
     assert sources.variables(connector)["connector_id"]["multi"] is False
 
 
 @dashboards
-def test_names_of_columns_are_those_that_the_columns_have(file):
+def test_column_overrides_match_existing_columns(file):
     for panel in sources.panels(sources.load(file)):
         if panel["type"] != "table":
             continue

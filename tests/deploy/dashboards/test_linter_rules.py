@@ -1,4 +1,4 @@
-"""The rules of Grafana's dashboard-linter hold for each dashboard, and each rule would notice."""
+"""Every dashboard follows the rules of the dashboard-linter, and every rule detects a violation."""
 
 import copy
 
@@ -28,7 +28,7 @@ def replace_in_exprs(dashboard, old, new):
         target["expr"] = target["expr"].replace(old, new)
 
 
-# Rule, and a change of a good dashboard that it must notice.
+# Violations that each rule must detect.
 BREAKS = {
     "template-datasource-rule": lambda d: drop_variables(d, "datasource"),
     "template-job-rule": lambda d: variable(d, "job").update(multi=False),
@@ -50,20 +50,20 @@ BREAKS = {
 }
 
 
-def test_all_seventeen_rules_are_here():
+def test_all_17_rules_are_implemented():
     assert len(linter.RULES) == 17
     assert set(BREAKS) == set(linter.RULES)
 
 
 @pytest.mark.parametrize("name", linter.RULES)
 @pytest.mark.parametrize("file", sources.FILES, ids=lambda file: file.stem)
-def test_the_rule_holds(file, name):
+def test_dashboard_follows_the_rule(file, name):
     assert list(linter.RULES[name](sources.load(file))) == []
 
 
 @pytest.mark.parametrize("name", linter.RULES)
 @pytest.mark.parametrize("file", sources.FILES, ids=lambda file: file.stem)
-def test_the_rule_notices(file, name):
+def test_rule_detects_a_violation(file, name):
     broken = copy.deepcopy(sources.load(file))
     BREAKS[name](broken)
     assert list(linter.RULES[name](broken)) != []

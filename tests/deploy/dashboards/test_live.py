@@ -1,4 +1,4 @@
-"""The dashboards asked of a real Prometheus that scrapes the demo: every query brings data."""
+"""Every query of the dashboards returns data on a Prometheus that scrapes the demo."""
 
 import re
 import time
@@ -8,7 +8,7 @@ import pytest
 from . import live, sources
 
 WITHIN = 75
-# The demo has no queue, and lists no connectors. test_shards.py has these with numbers.
+# Not exported by the demo, which has no queue and lists no connectors; test_shards.py covers them.
 NOT_OF_THE_DEMO = {
     "aws_transfer_connector_bytes_total", "aws_transfer_connector_file_duration_seconds_bucket",
     "aws_transfer_connector_operations_total", "aws_transfer_exporter_discovery_up",
@@ -34,7 +34,7 @@ def prometheus(tmp_path_factory):
 
 
 def eventually(prometheus, attempt):
-    """The first answer that is not empty; the last one when the demo has had its time."""
+    """Returns the first result that is not empty, or the last one at the deadline."""
     while True:
         answer = attempt()
         if answer or time.monotonic() > prometheus.until:
@@ -43,7 +43,7 @@ def eventually(prometheus, attempt):
 
 
 @pytest.mark.parametrize("file", sources.FILES, ids=lambda file: file.stem)
-def test_variables_offer_something(prometheus, file):
+def test_variables_have_options(prometheus, file):
     dashboard = sources.load(file)
     offered = eventually(prometheus, lambda: (lambda o: all(o.values()) and o)(live.resolved(dashboard, prometheus)))
     assert offered, live.resolved(dashboard, prometheus)
@@ -53,13 +53,13 @@ def test_variables_offer_something(prometheus, file):
 
 
 @pytest.mark.parametrize(("file", "panel_id", "ref"), CASES)
-def test_the_query_brings_data(prometheus, file, panel_id, ref):
+def test_query_returns_data(prometheus, file, panel_id, ref):
     dashboard = sources.load(file)
     panel, target = next((p, t) for p, t in sources.targets(dashboard) if (p["id"], t["refId"]) == (panel_id, ref))
 
     def attempt():
         chosen = live.choices(dashboard, prometheus)
-        # Where one connector is chosen, each is asked; what one of them has never done is not there for it.
+        # If a single connector is selected, query each: some have no series of some kinds.
         answers = [live.ask(prometheus, target, choice) for choice in chosen]
         return [series for answer in answers for series in answer if live.numbers(series)]
 
@@ -85,7 +85,7 @@ def targets_of(file, title):
             yield target
 
 
-def test_the_table_names_every_connector(prometheus):
+def test_table_lists_every_connector(prometheus):
     choice = live.choices(sources.load(sources.FOLDER / "fleet-overview.json"), prometheus)[0]
     named, *others = targets_of("fleet-overview", "Connectors")
     rows = eventually(prometheus, lambda: live.ask(prometheus, named, choice))
@@ -98,8 +98,8 @@ def test_the_table_names_every_connector(prometheus):
         assert all(set(series["metric"]) == {"aws_account", "aws_region", "connector_id"} for series in answer)
 
 
-def test_exporters_down_counts_exporters_alone(prometheus):
-    """Three targets are scraped, one of them Prometheus itself; none is down."""
+def test_exporters_down_counts_only_exporters(prometheus):
+    """Three targets are scraped, one of them Prometheus; none is down."""
     (target,) = targets_of("fleet-overview", "Exporters down")
     choice = live.choices(sources.load(sources.FOLDER / "fleet-overview.json"), prometheus)[0]
     assert eventually(prometheus, lambda: len(prometheus.instant("up")) == 3)
@@ -109,8 +109,8 @@ def test_exporters_down_counts_exporters_alone(prometheus):
 
 
 @pytest.mark.parametrize(("title", "at_least"), [("Failed files", 15), ("Failed in range", 15)])
-def test_two_instances_with_the_same_transfers_are_not_added(prometheus, title, at_least):
-    """The numbers of both together are those of one: far from twice as many."""
+def test_replicas_are_not_summed(prometheus, title, at_least):
+    """The values of both replicas together equal those of one."""
     (target,) = targets_of("fleet-overview", title)
     choice = live.choices(sources.load(sources.FOLDER / "fleet-overview.json"), prometheus)[0]
 
@@ -124,13 +124,13 @@ def test_two_instances_with_the_same_transfers_are_not_added(prometheus, title, 
         return min(one) >= at_least and (now, one)
 
     found = eventually(prometheus, enough)
-    assert found, "too few files have failed to tell"
+    assert found, "too few files have failed"
     now, one = found
     assert max(one) <= at(now, ".+") < 1.5 * max(one)
 
 
-def test_without_an_exporter_nothing_is_said_to_be_zero(tmp_path):
-    """The exporters are counted as down, and what they told last is shown nowhere as a 0 of now."""
+def test_no_panel_shows_zero_without_an_exporter(tmp_path):
+    """Exporters count as down, and other panels show no current value."""
     with live.demo(tmp_path) as prometheus:
         now = [(panel["title"], target) for file in sources.FILES
                for panel, target in sources.targets(sources.load(file))
@@ -141,7 +141,7 @@ def test_without_an_exporter_nothing_is_said_to_be_zero(tmp_path):
             return {title for title, target in now if live.ask(prometheus, target, choice)}
 
         wanted = {"Failed files", "Oldest unfinished", "Failed files by code"}
-        live.wait_until(lambda: wanted <= answered(), 20, "the demo tells nothing")
+        live.wait_until(lambda: wanted <= answered(), 20, "the demo exports nothing")
         (down,) = targets_of("fleet-overview", "Exporters down")
         assert live.numbers(live.ask(prometheus, down, choice)[0]) == [0]
 

@@ -1,4 +1,4 @@
-"""The queries ask for what METRICS.md lists, all of it, and count nothing twice."""
+"""The queries use the metrics of METRICS.md, all of them, and count nothing twice."""
 
 import re
 
@@ -11,7 +11,7 @@ PER_TRANSFER = {"aws_transfer_files", "aws_transfer_results_up"}
 
 
 def queries(dashboard):
-    """Every tree with a word that tells where it stands, those of the variables too."""
+    """Yields every syntax tree with its location, including those of variables."""
     for panel, target in sources.targets(dashboard):
         yield f"{panel['title']}, {target['refId']}", sources.parse(target["expr"])
     for variable in dashboard["templating"]["list"]:
@@ -22,13 +22,13 @@ def queries(dashboard):
             yield f"variable {variable['name']}", sources.parse(inner)
 
 
-def test_metrics_md_is_read_whole():
+def test_every_row_of_metrics_md_is_parsed():
     rows = re.findall(r"^\| `", (sources.ROOT / "METRICS.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert len(sources.families()) == len(rows) > 20
 
 
 @dashboards
-def test_each_metric_and_matched_label_is_known(file):
+def test_metrics_and_matched_labels_exist(file):
     known = sources.known_series()
     for place, tree in queries(sources.load(file)):
         for selector, _ in sources.selectors(tree):
@@ -38,7 +38,7 @@ def test_each_metric_and_matched_label_is_known(file):
 
 
 @dashboards
-def test_each_label_of_a_grouping_and_of_a_legend_is_known(file):
+def test_grouping_and_legend_labels_exist(file):
     dashboard = sources.load(file)
     labels = set().union(*sources.known_series().values())
     for place, tree in queries(dashboard):
@@ -53,28 +53,28 @@ def test_each_label_of_a_grouping_and_of_a_legend_is_known(file):
 
 
 @dashboards
-def test_variables_offer_known_labels(file):
+def test_labels_of_variables_exist(file):
     known = sources.known_series()
     for variable in sources.load(file)["templating"]["list"]:
         if call := re.fullmatch(r"label_values\((.+),\s*(\w+)\)", str(sources.query_of(variable))):
             assert call[2] in known[sources.parse(call[1]).name]
 
 
-def test_each_family_is_on_a_panel_or_excused():
+def test_every_family_has_a_panel_or_a_reason():
     used = {s.name for file in sources.FILES for _, target in sources.targets(sources.load(file))
             for s, _ in sources.selectors(sources.parse(target["expr"]))}
     families = sources.families()
     shown = {family.name for family in families.values() if used & set(family.series)}
     excused = sources.excused()
-    assert set(families) - shown - set(excused) == set(), "neither on a panel nor excused"
-    assert set(excused) <= set(families), "excused, but not in METRICS.md"
-    assert set(excused) & shown == set(), "excused, but on a panel"
+    assert set(families) - shown - set(excused) == set(), "no panel and no reason"
+    assert set(excused) <= set(families), "not in METRICS.md"
+    assert set(excused) & shown == set(), "has a panel"
     assert all(excused.values())
 
 
 @dashboards
-def test_two_exporters_with_the_same_transfers_count_once(file):
-    """Below the first sum stands a max over `job` and `instance`, wherever the state of AWS is read."""
+def test_replicas_count_once(file):
+    """Series of AWS state are reduced by max over `job` and `instance` before they are summed."""
     state = {name for family in sources.families().values() if "connector_id" in family.labels for name in family.series}
     for place, tree in queries(sources.load(file)):
         for selector, parents in sources.selectors(tree):
@@ -88,7 +88,7 @@ def test_two_exporters_with_the_same_transfers_count_once(file):
 
 
 @dashboards
-def test_series_of_single_transfers_are_bounded_or_summed(file):
+def test_series_per_transfer_are_bounded_or_summed(file):
     for place, tree in queries(sources.load(file)):
         for selector, parents in sources.selectors(tree):
             if selector.name not in PER_TRANSFER:
@@ -100,8 +100,8 @@ def test_series_of_single_transfers_are_bounded_or_summed(file):
 
 
 @dashboards
-def test_names_are_joined_so_that_two_exporters_do_not_clash(file):
-    """The right side of each join has one series a connector, whatever each exporter calls it."""
+def test_joins_with_names_have_one_series_per_connector(file):
+    """The right side of each join has one series per connector, even if exporters use different names."""
     joins = 0
     for panel, target in sources.targets(sources.load(file)):
         for node, _ in sources.walk(sources.parse(target["expr"])):
@@ -113,8 +113,8 @@ def test_names_are_joined_so_that_two_exporters_do_not_clash(file):
 
 
 @dashboards
-def test_what_every_target_has_is_asked_of_the_exporters_alone(file):
-    """`All` jobs are all jobs of the Prometheus: `up` and `process_*` are others' too."""
+def test_generic_metrics_are_limited_to_exporters(file):
+    """`All` jobs includes other jobs, which also have `up` and `process_*`."""
     common = set(sources.OF_PROMETHEUS) | {name for name in sources.families() if name.startswith("process_")}
     for panel, target in sources.targets(sources.load(file)):
         for selector, parents in sources.selectors(sources.parse(target["expr"])):

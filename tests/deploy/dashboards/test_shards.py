@@ -1,4 +1,4 @@
-"""The dashboards show of shards what they show of one exporter that has everything."""
+"""The dashboards show the same for shards as for a single exporter."""
 
 import json
 import subprocess
@@ -10,28 +10,28 @@ from . import live, sources
 
 ACCOUNT = {"aws_account": "prod", "aws_region": "eu-central-1", "connector_id": "c-0123456789abcdef0"}
 STEP, MINUTES = 30, 50
-# What three shards have of the connector, for each shard one number.
+# Values of three shards.
 FILES = {("FAILED", "CONNECTION_ERROR"): (2, 3, 4), ("FAILED", ""): (0, 1, 0), ("QUEUED", ""): (1, 1, 2),
          ("IN_PROGRESS", ""): (0, 0, 1), ("COMPLETED", ""): (30, 40, 50)}
 TRANSFERS = {"running": (1, 2, 3), "failed": (2, 0, 1), "completed": (7, 8, 9), "pending": (0, 0, 0), "gone": (0, 0, 1)}
-# Files finished in each step.
+# Files finished per step.
 PACE = {("COMPLETED", ""): (3, 6, 9), ("FAILED", "CONNECTION_ERROR"): (1, 2, 3), ("FAILED", ""): (0, 0, 0)}
 AGES = {"aws_transfer_connector_oldest_unfinished_timestamp_seconds": (5000, 9000, 7000),
         "aws_transfer_connector_last_completed_timestamp_seconds": (300, 100, 200),
         "aws_transfer_connector_last_failed_timestamp_seconds": (900, 800, 700)}
 RESULTS_AGE = (10, 40, 20)
-# Transfers, of which each is in one shard.
+# Each transfer belongs to one shard.
 READ = {"t-0": (0, 1), "t-1": (1, 0), "t-2": (2, 1)}
 FAILED = {"t-0": (0, 2), "t-1": (1, 3), "t-2": (2, 4)}
 CONNECTOR_FAMILIES = {name for family in sources.families().values() if "connector_id" in family.labels for name in family.series}
-# In each step: bytes, and files by the upper bound of their duration.
+# Per step: bytes, and files by the upper bound of their duration.
 BYTES = {"SEND": (1000, 2000, 3000), "RETRIEVE": (0, 500, 0)}
 DURATIONS = {"SEND": {"0.5": (1, 1, 0), "30": (1, 2, 3), "+Inf": (1, 2, 4)}, "RETRIEVE": {"0.5": (0, 1, 0), "30": (0, 1, 0), "+Inf": (0, 1, 0)}}
 OPERATIONS = {("LIST", "COMPLETED", ""): (1, 2, 3), ("MOVE", "FAILED", "RENAME_ERROR"): (0, 1, 1), ("DELETE", "FAILED", ""): (1, 0, 0)}
 
 
 def series(shards, end, lag=0):
-    """(name, labels, value at a step) of an exporter that is these shards, or a replica that is behind."""
+    """Yields (name, labels, value at a step) of an exporter with these shards; `lag` makes it a replica that is behind."""
     total = lambda parts: sum(parts[shard] for shard in shards)
     for (status, code), parts in FILES.items():
         yield "aws_transfer_connector_files", {"status": status, "failure_code": code}, lambda _, v=total(parts): max(0, v - lag)
@@ -53,7 +53,7 @@ def series(shards, end, lag=0):
         pick = max if "oldest" in name else min
         yield name, {}, lambda _, v=end - pick(ago[shard] for shard in shards): v
     yield "aws_transfer_connector_results_age_seconds", {}, lambda _: max(RESULTS_AGE[shard] for shard in shards)
-    # Only who lists the connectors knows more of one than its name.
+    # Only an exporter that lists connectors exports more than the name.
     known = {"url": "sftp://sftp.acme.example", "egress_type": "SERVICE_MANAGED", "status": "ACTIVE"} if not lag else {}
     yield "aws_transfer_connector_info", {"name": "acme-inbound"} | known, lambda _: 1
     for transfer, (shard, up) in READ.items():
@@ -66,7 +66,7 @@ def series(shards, end, lag=0):
 
 
 def of_the_exporter(end, lag):
-    """What an exporter tells of its sources and its storage; the one that is behind cannot write."""
+    """Yields series of sources and storage; an exporter that is behind cannot write."""
     source = {"source": "events", "target": "transfer-events"}
     yield "aws_transfer_exporter_discovery_up", source, lambda _: 1 - lag
     yield "aws_transfer_exporter_discovery_last_success_timestamp_seconds", source, lambda _: end - 20 - 100 * lag
@@ -83,7 +83,7 @@ def of_the_exporter(end, lag):
 
 
 def exporters():
-    """(job, instance, index and total or None where it tells none, shards that it is, how far behind)"""
+    """Yields (job, instance, (index, total) or None, shards, lag)."""
     for index in range(3):
         yield "shards", f"{index}", (index, 3), [index], 0
         yield "shards", f"{index}-replica", (index, 3), [index], 1
@@ -93,7 +93,7 @@ def exporters():
 
 
 def exposition(end):
-    """All of them over time, as OpenMetrics with times."""
+    """Returns all series over time as OpenMetrics with timestamps."""
     found = {}
     for job, instance, shard, shards, lag in exporters():
         target = {"job": job, "instance": instance}
@@ -111,7 +111,7 @@ def exposition(end):
 
 @pytest.fixture(scope="module")
 def past(tmp_path_factory):
-    """A Prometheus that has it all behind it, and the moment at which to ask."""
+    """Runs a Prometheus with these series, and yields it with the time to query."""
     folder, end = tmp_path_factory.mktemp("shards"), int(time.time()) - 60
     (folder / "metrics").write_text(exposition(end), encoding="utf-8")
     (folder / "prometheus.yml").write_text("{}", encoding="utf-8")
@@ -126,7 +126,7 @@ def past(tmp_path_factory):
 
 
 def ask(past, expr, job):
-    """Labels, without the target's, and value of each series that the query brings of these jobs."""
+    """Returns the value of each series of a query by labels, without target labels."""
     prometheus, end = past
     choice = dict.fromkeys(("instance", "aws_account", "aws_region"), ".+") | {"connector_id": ACCOUNT["connector_id"], "job": job}
     found = {}
@@ -145,14 +145,14 @@ def of_connectors():
                 yield pytest.param(target["expr"], id=f"{file.stem}: {panel['title']}, {target['refId']}")
 
 
-def test_most_queries_are_of_connectors():
+def test_most_queries_read_connector_series():
     assert len(list(of_connectors())) > 40
 
 
 @pytest.mark.parametrize("job", ["shards", "older", "shards|whole|older"])
 @pytest.mark.parametrize("expr", of_connectors())
-def test_shards_show_what_one_exporter_shows(past, expr, job):
-    """Three shards with a replica each, an exporter of a version without shards, and all of them at once."""
+def test_shards_show_the_same_as_a_single_exporter(past, expr, job):
+    """Three shards with a replica each, an exporter without shard information, and all of them together."""
     whole = ask(past, expr, "whole")
     assert whole
     assert ask(past, expr, job) == whole
@@ -169,11 +169,11 @@ def the(file, title, ref="A"):
     ("Failed files", 10), ("Unfinished files", 5), ("Failed in range", 6 * 60), ("Completion rate", 0.75), ("Unreadable transfers", 1),
     ("Oldest unfinished", 9000), ("Since last completion", 100),
 ])
-def test_the_numbers_are_those_of_all_shards(past, title, number):
+def test_values_include_all_shards(past, title, number):
     assert ask(past, the("fleet-overview", title), "shards") == {frozenset(): number}
 
 
-def test_the_exporter_dashboard_counts_shards(past):
+def test_exporter_dashboard_counts_shards(past):
     seen = the("exporter", "Shards")
     assert ask(past, seen, "shards") == {frozenset({("shards", "3")}): 3}
     assert ask(past, seen, "whole") == {frozenset({("shards", "1")}): 1}
@@ -185,10 +185,10 @@ def labelled(**labels):
     return frozenset(labels.items())
 
 
-def test_bytes_durations_and_operations_are_those_of_all_shards(past):
+def test_bytes_durations_and_operations_include_all_shards(past):
     assert ask(past, the("connector", "Bytes per second"), "shards") == {
         labelled(operation="SEND"): 6000 / STEP, labelled(operation="RETRIEVE"): 500 / STEP}
-    # Of 7 files sent in a step 2 took up to 0.5 s and 6 up to 30 s: the middle one is 1.5 of 4 on the way between.
+    # Of 7 files per step, 2 took up to 0.5 s and 6 up to 30 s: the median is 1.5/4 between the two.
     median = ask(past, the("connector", "File duration"), "shards")
     assert median[labelled(operation="SEND")] == 0.5 + 29.5 * 1.5 / 4
     assert ask(past, the("connector", "File duration", "B"), "shards")[labelled(operation="SEND")] == 30
@@ -201,33 +201,33 @@ def test_bytes_durations_and_operations_are_those_of_all_shards(past):
     assert set(failed) == {labelled(operation="MOVE", failure_code="RENAME_ERROR"), labelled(operation="DELETE", failure_code="no code")}
 
 
-def test_the_connector_is_shown_once_and_as_the_exporter_that_lists_it_knows_it(past):
+def test_connector_details_prefer_the_exporter_that_lists_it(past):
     known = {"name": "acme-inbound", "url": "sftp://sftp.acme.example", "egress_type": "SERVICE_MANAGED", "status": "ACTIVE"}
     assert set(ask(past, the("connector", "Connector details"), "shards|whole")) == {labelled(**ACCOUNT, **known)}
 
 
-def told(past, title, ref="A", instance="whole"):
+def values(past, title, ref="A", instance="whole"):
     prometheus, end = past
     expr = sources.with_durations(the("exporter", title, ref))
     found = prometheus.instant(live.interpolate(expr, {"job": "whole", "instance": instance}), end)
     return [(series["metric"], float(series["value"][1])) for series in found]
 
 
-def test_the_exporter_dashboard_tells_of_sources_and_storage(past):
+def test_exporter_dashboard_shows_sources_and_storage(past):
     source = {"job": "whole", "source": "events", "target": "transfer-events"}
     read, behind = source | {"instance": "whole"}, source | {"instance": "replica"}
-    both = lambda title, ref="A": sorted(told(past, title, ref, "whole|replica"), key=lambda one: one[0].get("instance"), reverse=True)
+    both = lambda title, ref="A": sorted(values(past, title, ref, "whole|replica"), key=lambda one: one[0].get("instance"), reverse=True)
     assert both("Sources") == [(read, 1), (behind, 0)]
     assert both("Sources", "B") == [(read, 20), (behind, 120)] == both("Time since last successful read")
     assert both("Sources", "C") == [(read, 0.25), (behind, 0.25)]
     steps = 300 / STEP
-    assert told(past, "Discovered transfers") == [({"source": "events", "target": "transfer-events"}, pytest.approx(2 * steps))]
-    rates = {metric["outcome"]: value * STEP for metric, value in told(past, "Messages by outcome", instance="whole|replica")}
+    assert values(past, "Discovered transfers") == [({"source": "events", "target": "transfer-events"}, pytest.approx(2 * steps))]
+    rates = {metric["outcome"]: value * STEP for metric, value in values(past, "Messages by outcome", instance="whole|replica")}
     assert rates == pytest.approx({"understood": 12, "duplicate": 6, "foreign": 0, "unknown": 2, "failed": 1})
-    assert told(past, "Queued messages", instance="whole|replica") == [({"job": "whole", "target": "transfer-events"}, 40)]
+    assert values(past, "Queued messages", instance="whole|replica") == [({"job": "whole", "target": "transfer-events"}, 40)]
     assert [value for _, value in both("Storage up")] == [1, 0]
     assert [value for _, value in both("Storage size")] == [1_000_000, 1_000_000]
     assert [value for _, value in both("Failed writes")] == pytest.approx([0, steps])
-    # Of 4 writes in a step 3 took up to 10 ms.
-    assert told(past, "Write duration")[0][1] == pytest.approx(0.01 * 2 / 3)
-    assert told(past, "Write duration", "B")[0][1] == pytest.approx(0.01 + 0.09 * 0.8)
+    # Of 4 writes per step, 3 took up to 10 ms.
+    assert values(past, "Write duration")[0][1] == pytest.approx(0.01 * 2 / 3)
+    assert values(past, "Write duration", "B")[0][1] == pytest.approx(0.01 + 0.09 * 0.8)

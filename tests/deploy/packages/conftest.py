@@ -1,4 +1,4 @@
-"""What the tests share: tools, the binaries, and a root to work as."""
+"""Shared code of the package tests: tools, binaries, and running as root."""
 
 import os
 import pathlib
@@ -13,7 +13,7 @@ import pytest
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 HERE = pathlib.Path(__file__).resolve().parent
-# Mounts, chroots and machines are root's affair.
+# Mounts, chroots and machines require root.
 AS_ROOT = [] if os.geteuid() == 0 else ["sudo", "-n"]
 
 if os.environ.get("TOOLS_BIN"):
@@ -21,15 +21,15 @@ if os.environ.get("TOOLS_BIN"):
 
 
 def tool(name):
-    """The path of a program that tests/deploy/packages/install brings; a missing one is a failure."""
+    """Returns the path of a tool that tests/deploy/packages/install installs; a missing tool fails the test."""
     path = shutil.which(name)
     if path is None:
-        pytest.fail(f"{name} is not there: run tests/deploy/packages/install DIR and set TOOLS_BIN=DIR/bin")
+        pytest.fail(f"{name} is missing: run tests/deploy/packages/install DIR and set TOOLS_BIN=DIR/bin")
     return path
 
 
 def run(*command, check=True, **more):
-    """Runs a command to its end; what it printed is part of the failure."""
+    """Runs a command and reports its output on failure."""
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=120, **more)
     if check and done.returncode != 0:
         pytest.fail(f"{' '.join(map(str, command))}\nexit code {done.returncode}\n{done.stdout}{done.stderr}")
@@ -37,7 +37,7 @@ def run(*command, check=True, **more):
 
 
 def eventually(what, probe, seconds=20):
-    """The first truthy answer of `probe`."""
+    """Polls `probe` and returns its first truthy result."""
     deadline = time.monotonic() + seconds
     while True:
         answer = probe()
@@ -55,7 +55,7 @@ def free_port():
 
 
 def get(url):
-    """The body of an answer, or None while nobody answers."""
+    """Returns the body of a response, or None if there is none."""
     try:
         with urllib.request.urlopen(url, timeout=10) as answer:
             return answer.read().decode()
@@ -70,19 +70,19 @@ def binary_of(variable, fallback):
 
 @pytest.fixture(scope="session")
 def static_exporter():
-    """The static binary, as it goes into the image."""
+    """Returns the static binary for the image."""
     return pathlib.Path(tool("exporter-static")).resolve()
 
 
 @pytest.fixture(scope="session")
 def exporter(static_exporter):
-    """The binary that is packaged."""
+    """Returns the binary for the package."""
     return binary_of("EXPORTER_RELEASE", binary_of("EXPORTER", static_exporter))
 
 
 @pytest.fixture
 def processes():
-    """Starts processes that end with the test."""
+    """Starts processes and stops them after the test."""
     started = []
 
     def start(*command, **more):

@@ -1,5 +1,5 @@
-"""The image, built by buildah, and containers of it, run by runc as a runtime of Kubernetes would: read-only root,
-no capabilities, no new privileges, the image's own user, namespaces of their own."""
+"""Builds the image with buildah and runs containers with runc as Kubernetes does: read-only root, no capabilities, no new
+privileges, the user of the image, separate namespaces."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ SYSTEM_BUNDLE = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 class Image:
-    """An image in a store of its own."""
+    """An image in a separate store."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -23,7 +23,7 @@ class Image:
         return run(*AS_ROOT, tool("buildah"), *self.store, *words).stdout.strip()
 
     def build(self, binary, **arguments):
-        """Builds the shipped Dockerfile; `binary` is what its stage `prebuilt` takes."""
+        """Builds the Dockerfile with `binary` in its stage `prebuilt`."""
         architecture = {"x86_64": "amd64", "aarch64": "arm64"}[run("uname", "-m").stdout.strip()]
         context = self.folder / "context"
         for name in [".dockerignore", "LICENSE", "deploy/licenses/THIRD-PARTY.txt", "deploy/docker/Dockerfile"]:
@@ -42,11 +42,11 @@ class Image:
         self.root = pathlib.Path(self.buildah("mount", self.container))
 
     def size(self):
-        """Bytes of all files in it."""
+        """Returns the total size of its files in bytes."""
         return int(run(*AS_ROOT, "du", "--summarize", "--bytes", self.root).stdout.split()[0])
 
     def files(self):
-        """Everything in it that is not a folder."""
+        """Returns the paths of everything except directories."""
         found = run(*AS_ROOT, "find", self.root, "-not", "-type", "d", "-printf", "/%P\n").stdout
         return set(found.split())
 
@@ -68,20 +68,20 @@ class Container:
         return run(*AS_ROOT, tool("runc"), f"--root={self.state}", *words, check=check)
 
     def exec(self, *command, check=True):
-        """Runs a program of the image inside."""
+        """Runs a program of the image in the container."""
         return self.runc("exec", self.name, *command, check=check)
 
     def beside(self, *command):
-        """Words that run a program of this host on the container's loopback."""
+        """Returns a command that runs a program of the host in the network of the container."""
         return [*AS_ROOT, "nsenter", f"--target={self.pid}", "--net", "--", *command]
 
     def get(self, url):
-        """The body of an answer, or None."""
+        """Returns the body of a response, or None."""
         done = run(*self.beside("curl", "-sS", "--max-time", "10", url), check=False)
         return done.stdout if done.returncode == 0 else None
 
     def name_server(self, processes):
-        """From here on every name is 127.0.0.1."""
+        """Resolves every name to 127.0.0.1 from now on."""
         processes(*self.beside(PYTHON, HERE / "names.py"))
 
     def running_pid(self):
@@ -93,7 +93,7 @@ class Container:
 
 
 def start(image, folder, *arguments, files=(), environment=()):
-    """Starts the image; `files` are (path here, path inside), read-only. What it prints goes to `log`."""
+    """Starts a container. `files` are pairs of host path and container path, mounted read-only; output goes to `log`."""
     for name, text in [("hosts", "127.0.0.1 localhost\n::1 localhost\n"), ("resolv.conf", "nameserver 127.0.0.1\n")]:
         (folder / name).write_text(text)
     binds = [(folder / "hosts", "/etc/hosts"), (folder / "resolv.conf", "/etc/resolv.conf"), *files]
@@ -127,11 +127,11 @@ def start(image, folder, *arguments, files=(), environment=()):
 
 @contextlib.contextmanager
 def running(*arguments, **more):
-    """A container that has started, and ends with the block."""
+    """Runs a container until the end of the block."""
     container = start(*arguments, **more)
     try:
         def started():
-            assert container.process.poll() is None, f"it has ended: {container.log.read_text()}"
+            assert container.process.poll() is None, f"the container has exited: {container.log.read_text()}"
             return container.running_pid()
 
         container.pid = eventually("the container runs", started)

@@ -1,4 +1,4 @@
-"""A Debian with systemd as its first process, in a container of systemd-nspawn. It writes to an overlay in memory."""
+"""A Debian with systemd as init in a container of systemd-nspawn, with an overlay in memory."""
 
 import contextlib
 import os
@@ -11,13 +11,13 @@ ENVIRONMENT = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-
 
 
 class Machine:
-    """A booted machine. It has a loopback of its own and no other network."""
+    """A booted machine with only a loopback interface."""
 
     def __init__(self, leader):
         self.leader = leader
 
     def run(self, *command, check=True, **more):
-        """Runs a command inside."""
+        """Runs a command in the machine."""
         enter = ["nsenter", f"--target={self.leader}", "--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd=/"]
         return run(*AS_ROOT, *enter, "--", *ENVIRONMENT, *command, check=check, **more)
 
@@ -26,16 +26,16 @@ class Machine:
         self.run("chmod", mode, path)
 
     def beside(self, *command):
-        """Words that run a program of this host on the machine's loopback."""
+        """Returns a command that runs a program of the host in the network of the machine."""
         return [*AS_ROOT, "nsenter", f"--target={self.leader}", "--net", "--", *command]
 
     def get(self, url):
-        """The body of an answer, or None."""
+        """Returns the body of a response, or None."""
         done = run(*self.beside("curl", "-sS", "--max-time", "10", url), check=False)
         return done.stdout if done.returncode == 0 else None
 
     def show(self, unit, *properties):
-        """Properties of a unit."""
+        """Returns properties of a unit."""
         done = self.run("systemctl", "show", unit, *(f"--property={name}" for name in properties))
         return dict(line.split("=", 1) for line in done.stdout.splitlines())
 
@@ -43,16 +43,16 @@ class Machine:
         return self.run("journalctl", "--quiet", "--no-pager", "--output=cat", f"--unit={unit}").stdout
 
     def name_server(self, processes):
-        """From here on every name is 127.0.0.1."""
+        """Resolves every name to 127.0.0.1 from now on."""
         processes(*self.beside(PYTHON, HERE / "names.py"))
         self.write("/etc/resolv.conf", "nameserver 127.0.0.1\n")
 
 
 @contextlib.contextmanager
 def booted(tmp_path, *binds):
-    """Boots a machine; `binds` are (path here, path inside), read-only."""
+    """Boots a machine. `binds` are pairs of host path and path in the machine, mounted read-only."""
     root = pathlib.Path(tool("exporter-static")).parent.parent / "bookworm"
-    assert (root / ".complete").exists(), f"{root} is not there: run tests/deploy/packages/install"
+    assert (root / ".complete").exists(), f"{root} is missing: run tests/deploy/packages/install"
     command = [*AS_ROOT, tool("systemd-nspawn"), "--quiet", "--register=no", "--keep-unit", "--volatile=overlay"]
     command += ["--private-network", "--resolv-conf=off", f"--machine=packages-{os.getpid()}", f"--directory={root}"]
     command += [f"--bind-ro={here}:{inside}" for here, inside in [(REPOSITORY, "/repository"), *binds]]
@@ -61,7 +61,7 @@ def booted(tmp_path, *binds):
         nspawn = subprocess.Popen([*command, "--boot"], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:
         def first_process():
-            assert nspawn.poll() is None, f"systemd-nspawn has ended: {console.read_text()}"
+            assert nspawn.poll() is None, f"systemd-nspawn has exited: {console.read_text()}"
             return systemd_below(nspawn.pid)
 
         machine = Machine(eventually("systemd starts", first_process))
@@ -77,7 +77,7 @@ def booted(tmp_path, *binds):
 
 
 def systemd_below(pid):
-    """The process `systemd` among the descendants of a process."""
+    """Returns the process id of `systemd` among the descendants of a process."""
     try:
         children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         for child in children:

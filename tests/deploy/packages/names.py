@@ -1,4 +1,4 @@
-"""A name server for one name: answers every question for an A record with 127.0.0.1, on UDP 127.0.0.1:53."""
+"""A name server on UDP 127.0.0.1:53 that returns 127.0.0.1 for every A record."""
 
 import socket
 import struct

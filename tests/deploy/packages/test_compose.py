@@ -1,4 +1,4 @@
-"""compose.yml, without an engine: what it names is there, and its Prometheus does its work."""
+"""Tests of compose.yml without a container engine: referenced files exist, and its Prometheus works."""
 
 import json
 import re
@@ -17,7 +17,7 @@ def services():
 
 
 def mounts(service):
-    """(path in the repository, path inside) of each mount."""
+    """Yields (path in the repository, path in the container) of each mount."""
     for mount in service.get("volumes", []):
         source, target, mode = mount.split(":")
         assert mode == "ro", mount
@@ -25,24 +25,24 @@ def mounts(service):
 
 
 def inside(services, name, path):
-    """The file of the repository that a service sees at a path."""
+    """Returns the file of the repository that a service has at a path."""
     for source, target in mounts(services[name]):
         if path == target or path.startswith(target + "/"):
             return source / path[len(target):].lstrip("/") if path != target else source
     return pytest.fail(f"{name} has nothing at {path}")
 
 
-def test_the_services_are_those_of_the_whole_way(services):
+def test_services_are_complete(services):
     assert set(services) == {"exporter", "prometheus", "alertmanager", "grafana"}
     assert services["exporter"]["command"] == ["demo"]
 
 
-def test_every_mounted_path_is_in_the_repository(services):
+def test_mounted_paths_exist(services):
     missing = [str(source.relative_to(REPOSITORY)) for service in services.values() for source, _ in mounts(service) if not source.exists()]
     assert missing == []
 
 
-def test_images_are_of_a_fixed_version(services):
+def test_image_versions_are_pinned(services):
     for name, service in services.items():
         if name == "exporter":
             assert (COMPOSE.parent / service["build"]["context"] / service["build"]["dockerfile"]).exists()
@@ -50,14 +50,14 @@ def test_images_are_of_a_fixed_version(services):
             assert re.fullmatch(r"[a-z]+/[a-z]+:v?\d+\.\d+\.\d+", service["image"]), service["image"]
 
 
-def test_ports_are_on_the_loopback_and_apart(services):
+def test_ports_are_distinct_and_on_the_loopback_interface(services):
     published = [port.split(":") for service in services.values() for port in service["ports"]]
     assert {address for address, _, _ in published} == {"127.0.0.1"}
     assert sorted(port for _, port, _ in published) == ["10922", "3000", "9090", "9093"]
 
 
-def test_whoever_is_waited_for_has_a_health_check(services):
-    # The exporter's is in its image.
+def test_dependencies_have_health_checks(services):
+    # The image of the exporter defines one.
     healthy = {name for name, service in services.items() if "healthcheck" in service} | {"exporter"}
     assert healthy == set(services)
     for service in services.values():
@@ -65,14 +65,14 @@ def test_whoever_is_waited_for_has_a_health_check(services):
             assert name in healthy and condition == {"condition": "service_healthy"}
 
 
-def test_the_exporter_may_do_nothing(services):
+def test_exporter_is_sandboxed(services):
     exporter = services["exporter"]
     assert exporter["read_only"] is True
     assert exporter["cap_drop"] == ["ALL"]
     assert exporter["security_opt"] == ["no-new-privileges:true"]
 
 
-def test_grafana_finds_source_and_dashboards(services):
+def test_grafana_has_data_source_and_dashboards(services):
     source = yaml.safe_load(inside(services, "grafana", "/etc/grafana/provisioning/datasources/aws-transfer-exporter.yml").read_text())
     [source] = source["datasources"]
     assert source["url"] == "http://prometheus:9090" and source["isDefault"]
@@ -88,7 +88,7 @@ def test_grafana_finds_source_and_dashboards(services):
 
 @pytest.fixture
 def prometheus_folder(services, tmp_path):
-    """/etc/prometheus as the container sees it."""
+    """Returns a copy of /etc/prometheus of the container."""
     for source, target in mounts(services["prometheus"]):
         place = tmp_path / target.removeprefix("/etc/")
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def test_prometheus_scrapes_the_demo_and_loads_the_rules(services, prometheus_fo
     [alertmanager] = config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"]
     assert alertmanager in [f"{name}:{service['ports'][0].split(':')[-1]}" for name, service in services.items()]
 
-    # The names of the compose network are ports of this host.
+    # Replace names of the compose network by ports of this host.
     port, own = free_port(), free_port()
     text = path.read_text().replace("exporter:10922", f"127.0.0.1:{port}").replace("scrape_interval: 10s", "scrape_interval: 2s")
     path.write_text(text.replace("scrape_timeout: 8s", "scrape_timeout: 2s"))
@@ -124,7 +124,7 @@ def test_prometheus_scrapes_the_demo_and_loads_the_rules(services, prometheus_fo
     assert kinds == {"alerting", "recording"}
 
 
-def test_with_tls_prometheus_and_the_exporter_fit_each_other(services, tmp_path):
+def test_tls_configurations_match(services, tmp_path):
     over = yaml.safe_load(COMPOSE.with_name("compose.tls.yml").read_text())["services"]
     assert set(over) <= set(services)
     made = COMPOSE.parent / "tls/made"
@@ -132,16 +132,16 @@ def test_with_tls_prometheus_and_the_exporter_fit_each_other(services, tmp_path)
     assert sources["/etc/aws-transfer-exporter/web"] == made
     script = (made.parent / "make").read_text()
     for source in sources.values():
-        # What is not made is there; what is made is what the script makes.
+        # Files exist or are created by the script.
         assert source == made or source.exists() or (source.parent == made and source.name in script), source
     flags = dict(flag.split("=", 1) for flag in over["exporter"]["command"][1:])
     assert flags["--web.config.file"] == "/etc/aws-transfer-exporter/web/web.yml" and "> web.yml" in script
-    # The probe goes where no password is wanted.
+    # The probe uses the port without authentication.
     assert over["exporter"]["healthcheck"]["test"][-1] == f"--web.health-listen-address={flags['--web.health-listen-address']}"
     plain, tls = (yaml.safe_load(COMPOSE.with_name(f"prometheus{kind}.yml").read_text()) for kind in ("", ".tls"))
     [scrape] = tls["scrape_configs"]
     used = [scrape.pop("tls_config")["ca_file"], scrape["basic_auth"]["password_file"]]
     assert all(f"/etc/prometheus/{path}" in sources for path in used)
     assert scrape.pop("scheme") == "https" and scrape.pop("basic_auth")["username"] == "prometheus"
-    # All else is as without.
+    # Everything else is unchanged.
     assert tls == plain

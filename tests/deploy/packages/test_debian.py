@@ -1,4 +1,4 @@
-"""The Debian package: what is in it, and its life in a Debian that systemd has booted."""
+"""Tests of the Debian package: its content, and its lifecycle in a Debian with systemd."""
 
 import json
 import os
@@ -14,7 +14,7 @@ CONFIG = "/etc/aws-transfer-exporter/aws-transfer-exporter.yml"
 ENVIRONMENT = "/etc/default/aws-transfer-exporter"
 KEYS = {"AccessKeyId": "AKIASIMULATOR0000000", "SecretAccessKey": "simulator-secret-for-the-loopback-only"}
 CONNECTOR, TRANSFER = "c-0123456789abcdef0", "4b1a8c1e-0000-4000-8000-000000000001"
-# The name is asked of a name server, so that the way to AWS is walked as a whole.
+# A host name, so that the test includes name resolution.
 CONFIGURATION = f"""
 accounts: [{{name: prod, region: eu-central-1, endpoint_url: "http://transfer.example.test:4777"}}]
 transfers: [{{connector_id: {CONNECTOR}, transfer_id: {TRANSFER}}}]
@@ -24,10 +24,10 @@ UP = f'aws_transfer_results_up{{aws_account="prod",aws_region="eu-central-1",con
 
 @pytest.fixture(scope="module")
 def package(exporter, tmp_path_factory):
-    """The package, from a binary that has been built."""
+    """Builds the package from an existing binary."""
     target = tmp_path_factory.mktemp("target")
     (target / "release").mkdir()
-    # As `cargo build --release` does; a debug binary may be given here.
+    # As in a release build; the binary may be a debug build.
     run(tool("strip"), "-o", target / "release" / "aws-transfer-exporter", exporter)
     deb = target / "aws-transfer-exporter.deb"
     run(tool("cargo-deb"), "--no-build", "--fast", "--offline", "--locked", "--output", deb,
@@ -43,7 +43,7 @@ def machine(package, tmp_path_factory):
 
 @pytest.fixture
 def simulator(machine, static_exporter, processes):
-    """The endpoint, inside, with one transfer that has completed."""
+    """Runs the simulator in the machine with a completed transfer."""
     machine.name_server(processes)
     processes(*machine.beside(static_exporter, "simulate", "--simulator.listen-address=127.0.0.1:4777"))
     eventually("the simulator answers", lambda: machine.get("http://127.0.0.1:4777/_simulator/"))
@@ -59,7 +59,7 @@ def main_process(machine):
     return machine.show(UNIT, "MainPID")["MainPID"]
 
 
-def test_the_package_holds_program_unit_configuration_and_documents(package):
+def test_package_has_program_unit_configuration_and_documents(package):
     listing = run(tool("dpkg-deb"), "--contents", package).stdout.splitlines()
     modes = {line.split()[-1].removeprefix("."): line.split()[0] for line in listing}
     files = {path: mode for path, mode in modes.items() if not path.endswith("/")}
@@ -80,15 +80,15 @@ def test_the_package_holds_program_unit_configuration_and_documents(package):
     assert run(tool("dpkg-deb"), "--info", package, "conffiles").stdout.split() == [CONFIG, ENVIRONMENT]
 
 
-def test_it_depends_on_what_unit_and_scripts_use(package, exporter):
+def test_package_dependencies(package, exporter):
     depends = run(tool("dpkg-deb"), "--field", package, "Depends").stdout.strip().split(", ")
-    # The C library too, unless the binary brings it.
+    # The C library too, unless the binary is static.
     linked = "statically linked" not in run("ldd", exporter, check=False).stdout
     assert {word.split()[0] for word in depends} - ({"libc6", "libgcc-s1"} if linked else set()) == {"adduser", "ca-certificates", "procps"}
     assert ("libc6" in " ".join(depends)) == linked
 
 
-def test_lintian_has_no_error_that_is_not_known(package):
+def test_lintian_reports_only_known_errors(package):
     known = {
         "embedded-library": "libyaml's messages stand in a Rust port of it; no C library is in it",
         "no-changelog": "CHANGELOG.md is not in Debian's form",
@@ -99,40 +99,40 @@ def test_lintian_has_no_error_that_is_not_known(package):
     assert errors == []
 
 
-def test_the_whole_life_in_a_booted_debian(machine, simulator):
-    # Installed: nothing runs, and it is said what to do.
+def test_package_lifecycle(machine, simulator):
+    # Install: the service does not run, and a message explains the next steps.
     installed = machine.run("dpkg", "--install", "/package.deb")
     assert "list the transfers to monitor in" in installed.stdout
     assert machine.run("systemctl", "is-enabled", UNIT, check=False).stdout.strip() == "disabled"
     assert machine.show(UNIT, "ActiveState")["ActiveState"] == "inactive"
     assert machine.run("getent", "passwd", "aws-transfer-exporter").stdout.endswith(":/nonexistent:/usr/sbin/nologin\n")
 
-    # Started without a transfer: the start fails, since it was never ready; it says why, and gives up.
+    # Start without transfers: the start fails with a reason, and systemd stops retrying.
     assert machine.run("systemctl", "start", UNIT, check=False).returncode == 1
     eventually("it has failed", lambda: machine.show(UNIT, "NRestarts")["NRestarts"] != "0")
     assert "`transfers`" in machine.journal(UNIT)
     machine.run("systemctl", "stop", UNIT)
 
-    # Configured, with keys in the environment.
+    # Configure, with keys in the environment.
     machine.write(CONFIG, CONFIGURATION)
     keys = f"AWS_ACCESS_KEY_ID={KEYS['AccessKeyId']}\nAWS_SECRET_ACCESS_KEY={KEYS['SecretAccessKey']}\n"
     machine.write(ENVIRONMENT, "ARGS=--log.format=json --log.level=debug\n" + keys, "600")
     machine.run("aws-transfer-exporter", "check", f"--config.file={CONFIG}")
     machine.run("systemctl", "enable", "--now", UNIT)
-    # The start has waited until it answers.
+    # `systemctl start` waits until the exporter responds.
     text = metrics(machine)
     assert UP in text
     assert machine.show(UNIT, "Type", "NotifyAccess") == {"Type": "notify", "NotifyAccess": "main"}
     assert '"message":"starting"' in machine.journal(UNIT)
     machine.run("aws-transfer-exporter", "healthcheck")
-    # The hardening hides nothing that the exporter tells of itself.
+    # The sandbox does not affect process metrics.
     own = ["cpu_seconds_total", "open_fds", "max_fds", "virtual_memory_bytes", "resident_memory_bytes",
            "start_time_seconds", "threads"]
     assert [name for name in own if f"\nprocess_{name} " not in text] == []
     started = float(re.search(r"^process_start_time_seconds (.+)$", text, re.MULTILINE)[1])
     assert abs(time.time() - started) < 600
 
-    # Confined, as the kernel sees it.
+    # Sandboxed, according to the kernel.
     pid = main_process(machine)
     status = dict(line.split(":\t", 1) for line in machine.run("cat", f"/proc/{pid}/status").stdout.splitlines())
     user = machine.run("id", "-u", "aws-transfer-exporter").stdout.strip()
@@ -142,19 +142,19 @@ def test_the_whole_life_in_a_booted_debian(machine, simulator):
     mounts = [line.split() for line in machine.run("cat", f"/proc/{pid}/mountinfo").stdout.splitlines()]
     assert "ro" in [mount for mount in mounts if mount[4] == "/"][-1][5].split(",")
 
-    # Reloaded.
+    # Reload.
     machine.write(CONFIG, CONFIGURATION + f"connectors: [{{id: {CONNECTOR}, name: acme-inbound}}]\n")
     machine.run("systemctl", "reload", UNIT)
     eventually("the name is there", lambda: 'name="acme-inbound"' in metrics(machine))
     assert main_process(machine) == pid
 
-    # Upgraded: restarted, since it was running, and the configuration is the user's.
+    # Upgrade: the running service is restarted, and the configuration is kept.
     machine.run("dpkg", "--install", "--force-confold", "/package.deb")
     eventually("it answers again", lambda: UP in metrics(machine))
     assert main_process(machine) != pid
     assert "acme-inbound" in machine.run("cat", CONFIG).stdout
 
-    # With a profile whose credentials a program tells.
+    # With a profile that uses credential_process.
     program = json.dumps({"Version": 1, **KEYS})
     machine.write("/usr/local/bin/credentials", f"#!/bin/sh\necho '{program}'\n", "755")
     machine.write("/etc/aws-transfer-exporter/aws-config", "[default]\ncredential_process = /usr/local/bin/credentials\n")
@@ -162,25 +162,25 @@ def test_the_whole_life_in_a_booted_debian(machine, simulator):
     machine.run("systemctl", "restart", UNIT)
     eventually("it answers with those", lambda: UP in metrics(machine))
 
-    # With what is known kept where the unit lets it write: by its own user, and for nobody else.
+    # With storage in the StateDirectory, accessible only to the user of the exporter.
     machine.write(ENVIRONMENT, "ARGS=--storage.path=/var/lib/aws-transfer-exporter\nAWS_CONFIG_FILE=/etc/aws-transfer-exporter/aws-config\n", "600")
     machine.run("systemctl", "restart", UNIT)
     eventually("it answers with a storage", lambda: "\naws_transfer_exporter_storage_up 1\n" in metrics(machine))
     kept = machine.run("stat", "--format=%U %a", "/var/lib/aws-transfer-exporter", "/var/lib/aws-transfer-exporter/state.redb").stdout
     assert kept.splitlines() == ["aws-transfer-exporter 700", "aws-transfer-exporter 600"]
 
-    # Stopped, cleanly.
+    # Stop.
     machine.run("systemctl", "stop", UNIT)
     assert machine.show(UNIT, "Result", "ExecMainStatus") == {"Result": "success", "ExecMainStatus": "0"}
     machine.run("systemctl", "start", UNIT)
 
-    # Removed: it no longer runs, the configuration stays.
+    # Remove: the service stops, and the configuration is kept.
     machine.run("dpkg", "--remove", "aws-transfer-exporter")
     assert machine.get("http://127.0.0.1:10922/-/healthy") is None
     assert "acme-inbound" in machine.run("cat", CONFIG).stdout
     assert machine.run("ls", "/var/lib/aws-transfer-exporter/state.redb")
 
-    # Purged: nothing is left but what the user put there.
+    # Purge: only files of the user remain.
     machine.run("rm", "/etc/aws-transfer-exporter/aws-config")
     machine.run("dpkg", "--purge", "aws-transfer-exporter")
     left = machine.run("find", "/", "-xdev", "-name", "*aws-transfer-exporter*", "-not", "-path", "/repository/*").stdout

@@ -1,4 +1,4 @@
-"""The Dockerfile's text: what the image that is built here cannot show, above all the stage that compiles."""
+"""Tests of the text of the Dockerfile, for what the image built here does not cover, such as the build stage."""
 
 import json
 import re
@@ -12,14 +12,14 @@ DOCKERFILE = REPOSITORY / "deploy/docker/Dockerfile"
 
 
 def instructions(text):
-    """(instruction, rest) of each, lines joined, without comments."""
+    """Returns (instruction, arguments) of each instruction, without comments."""
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     joined = re.sub(r"\\\n\s*", " ", "\n".join(lines))
     return [tuple(line.split(maxsplit=1)) for line in joined.splitlines() if line.strip()]
 
 
 def stages(parsed):
-    """Instructions by the name of their stage; those before the first FROM under None."""
+    """Returns the instructions by stage; those before the first FROM have the key None."""
     found, name = {None: []}, None
     for instruction, rest in parsed:
         if instruction == "FROM":
@@ -39,7 +39,7 @@ def by_stage(parsed):
     return stages(parsed)
 
 
-def test_the_compiler_is_the_one_of_the_project(by_stage):
+def test_rust_version_matches_the_toolchain(by_stage):
     arguments = dict(rest.split("=") for instruction, rest in by_stage[None] if instruction == "ARG")
     toolchain = tomllib.loads((REPOSITORY / "rust-toolchain.toml").read_text())["toolchain"]["channel"]
     assert re.fullmatch(r"\d+\.\d+\.\d+", toolchain)
@@ -47,49 +47,49 @@ def test_the_compiler_is_the_one_of_the_project(by_stage):
     assert by_stage["build"][0] == ("FROM", "rust:${RUST_VERSION}-alpine AS build")
 
 
-def test_it_compiles_unless_told_otherwise(by_stage):
+def test_compiles_by_default(by_stage):
     assert ("ARG", "PROGRAM=build") in by_stage[None]
     assert by_stage["program"] == [("FROM", "${PROGRAM} AS program")]
 
 
-def test_it_compiles_what_the_lock_file_names(by_stage):
+def test_build_is_locked(by_stage):
     [compiles] = [rest for instruction, rest in by_stage["build"] if instruction == "RUN" and "cargo" in rest and "build --" in rest]
     assert "cargo build --release --locked " in compiles
 
 
-def test_every_base_but_the_compiler_is_nothing(parsed):
+def test_base_images_are_rust_and_scratch(parsed):
     bases = [rest.split()[0] for instruction, rest in parsed if instruction == "FROM"]
     assert bases == ["rust:${RUST_VERSION}-alpine", "scratch", "${PROGRAM}", "scratch"]
 
 
-def test_no_stage_is_bound_to_the_platform_of_the_builder(parsed):
-    # Without --platform a stage is of the platform that is asked for: an arm64 image gets an arm64 program.
+def test_stages_have_no_fixed_platform(parsed):
+    # Without --platform, a stage uses the requested platform.
     assert [rest for instruction, rest in parsed if instruction == "FROM" and "--platform" in rest] == []
     assert [rest for instruction, rest in parsed if re.search(r"x86_64|amd64|aarch64|arm64", rest)] == []
 
 
-def test_caches_are_apart_for_each_platform(by_stage):
+def test_caches_are_separate_per_platform(by_stage):
     caches = [mount for _, rest in by_stage["build"] for mount in re.findall(r"--mount=type=cache,\S+", rest)]
     assert caches and all("id=" in mount and "${TARGETARCH}" in mount for mount in caches)
     assert ("ARG", "TARGETARCH") in by_stage["build"]
 
 
-def test_nothing_comes_from_the_network_but_packages_and_crates(parsed):
+def test_build_downloads_only_packages_and_crates(parsed):
     assert [rest for instruction, rest in parsed if instruction == "ADD" or re.search(r"\b(curl|wget|git) ", rest)] == []
 
 
-def test_the_last_stage_runs_nothing_and_has_no_secret(by_stage):
+def test_last_stage_runs_nothing(by_stage):
     assert list(by_stage)[-1] == "runtime"
     runtime = by_stage["runtime"]
     assert {instruction for instruction, _ in runtime}.isdisjoint({"RUN", "VOLUME"})
-    # In the form of a list: there is no shell.
+    # Exec form, since there is no shell.
     [entrypoint] = [rest for instruction, rest in runtime if instruction == "ENTRYPOINT"]
     [healthcheck] = [rest for instruction, rest in runtime if instruction == "HEALTHCHECK"]
     assert json.loads(entrypoint) == ["/usr/bin/aws-transfer-exporter"]
     assert json.loads(healthcheck.partition("CMD ")[2]) == ["/usr/bin/aws-transfer-exporter", "healthcheck"]
 
 
-def test_the_build_context_holds_what_cargo_needs_and_no_more(by_stage, tmp_path):
+def test_build_context_is_minimal(by_stage, tmp_path):
     recipe = tmp_path / "Dockerfile"
     recipe.write_text("FROM scratch\nCOPY . /\n")
     image = Image(tmp_path)
@@ -98,7 +98,7 @@ def test_the_build_context_holds_what_cargo_needs_and_no_more(by_stage, tmp_path
                       "--tag=context", f"--file={recipe}", REPOSITORY)
         context = image.buildah("mount", image.buildah("from", "localhost/context"))
         names = set(run("ls", "-A", context).stdout.split()) - {"dist"}
-        assert names == {"Cargo.toml", "Cargo.lock", "LICENSE", "benches", "deploy", "src"}
+        assert names == {"Cargo.toml", "Cargo.lock", "LICENSE", "benches", "build.rs", "crates", "deploy", "src", "xtask"}
         copied = {word for instruction, rest in by_stage["build"] if instruction == "COPY" for word in rest.split()[:-1]}
         assert copied | {"LICENSE", "deploy"} == names
         shipped = run("find", f"{context}/deploy", "-type", "f", "-printf", "%P\\n").stdout.split()
@@ -106,7 +106,7 @@ def test_the_build_context_holds_what_cargo_needs_and_no_more(by_stage, tmp_path
         sources = tmp_path / "sources"
         sources.mkdir()
         run("cp", "-r", *(f"{context}/{name}" for name in copied), sources)
-        # Reads the manifest to the end: a target whose file is missing is an error.
+        # Fails if the file of a target is missing.
         run("cargo", "fetch", "--locked", cwd=sources)
     finally:
         image.remove()

@@ -1,4 +1,4 @@
-"""The image: what it holds, and how it runs in a container that may do nothing."""
+"""Tests of the image: its content, and how it runs in a sandboxed container."""
 
 import datetime
 import json
@@ -32,7 +32,7 @@ def image(static_exporter, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
-    """A certificate authority that no bundle knows, and a certificate from it: folder with ca.pem, server.pem, server.key."""
+    """Returns a directory with a private certificate authority and a certificate: ca.pem, server.pem, server.key."""
     folder = tmp_path_factory.mktemp("authority")
     now = datetime.datetime.now(datetime.timezone.utc)
 
@@ -56,7 +56,7 @@ def authority(tmp_path_factory):
     return folder
 
 
-def test_nothing_is_in_it_but_the_program_the_certificates_and_the_licences(image):
+def test_image_has_only_program_certificates_and_licenses(image):
     assert image.files() == {
         "/usr/bin/aws-transfer-exporter",
         "/etc/ssl/certs/ca-certificates.crt",
@@ -65,11 +65,11 @@ def test_nothing_is_in_it_but_the_program_the_certificates_and_the_licences(imag
     }
 
 
-def test_it_is_small(image):
+def test_image_is_small(image):
     assert image.size() < 30_000_000
 
 
-def test_it_says_what_it_is_and_how_it_runs(image):
+def test_image_metadata(image):
     config = image.config
     assert config["User"] == "65532:65532"
     assert config["ExposedPorts"] == {"10922/tcp": {}}
@@ -81,7 +81,7 @@ def test_it_says_what_it_is_and_how_it_runs(image):
     assert labels["title"] == "aws-transfer-exporter" and labels["description"]
 
 
-def test_the_demo_serves_confined_and_stops_at_sigterm(image, tmp_path):
+def test_demo_runs_sandboxed_and_stops_on_sigterm(image, tmp_path):
     healthcheck = image.config["Healthcheck"]["Test"][1:]
     with running(image, tmp_path, "demo") as container:
         text = eventually("files are there", lambda: (t := container.get(METRICS)) and "aws_transfer_files{" in t and t)
@@ -102,12 +102,12 @@ def test_the_demo_serves_confined_and_stops_at_sigterm(image, tmp_path):
         assert container.process.wait(timeout=20) == 0
 
 
-def test_there_is_no_shell(image, tmp_path):
+def test_image_has_no_shell(image, tmp_path):
     with running(image, tmp_path, "demo") as container:
         assert container.exec("/bin/sh", "-c", "true", check=False).returncode != 0
 
 
-def test_without_a_configuration_it_says_where_it_looked(image, tmp_path):
+def test_missing_configuration_is_reported_with_its_path(image, tmp_path):
     container = start(image, tmp_path)
     assert container.process.wait(timeout=20) == 1
     assert "aws-transfer-exporter.yml" in container.log.read_text()
@@ -116,12 +116,12 @@ def test_without_a_configuration_it_says_where_it_looked(image, tmp_path):
 @pytest.mark.parametrize(
     ("bundle", "environment", "up"),
     [
-        pytest.param(SYSTEM_BUNDLE, {}, 0, id="the image's own bundle does not know the authority"),
-        pytest.param("ca.pem", {}, 1, id="a bundle in its place does"),
-        pytest.param("ca.pem", {"SSL_CERT_FILE": None}, 1, id="which is found without the variable too"),
+        pytest.param(SYSTEM_BUNDLE, {}, 0, id="default bundle without the authority"),
+        pytest.param("ca.pem", {}, 1, id="mounted bundle with the authority"),
+        pytest.param("ca.pem", {"SSL_CERT_FILE": None}, 1, id="mounted bundle without SSL_CERT_FILE"),
     ],
 )
-def test_certificates_are_taken_from_the_bundle(image, authority, static_exporter, processes, tmp_path, bundle, environment, up):
+def test_ca_bundle_is_used(image, authority, static_exporter, processes, tmp_path, bundle, environment, up):
     (tmp_path / "configuration.yml").write_text(CONFIGURATION)
     files = [
         (tmp_path / "configuration.yml", "/etc/aws-transfer-exporter/aws-transfer-exporter.yml"),

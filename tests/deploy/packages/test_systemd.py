@@ -1,4 +1,4 @@
-"""The unit: systemd's own judgement of it, and the installation by hand that its README tells."""
+"""Tests of the units: systemd-analyze, and the manual installation of the README."""
 
 import os
 import re
@@ -9,12 +9,12 @@ from machine import booted
 UNIT = REPOSITORY / "deploy/systemd/aws-transfer-exporter.service"
 SOCKET = UNIT.with_suffix(".socket")
 README = UNIT.with_name("README.md")
-# A new directive of systemd may move the figure a little; anything more is a loss.
+# New versions of systemd may change the value slightly.
 CEILING = 1.2
 
 
-def test_the_unit_is_valid(tmp_path, exporter):
-    # systemd wants the program to be there.
+def test_unit_is_valid(tmp_path, exporter):
+    # systemd-analyze requires the program to exist.
     text = UNIT.read_text().replace("/usr/bin/aws-transfer-exporter", str(exporter))
     copy = tmp_path / UNIT.name
     copy.write_text(text)
@@ -23,7 +23,7 @@ def test_the_unit_is_valid(tmp_path, exporter):
     assert about_it == []
 
 
-def test_the_socket_is_valid(tmp_path, exporter):
+def test_socket_is_valid(tmp_path, exporter):
     (tmp_path / UNIT.name).write_text(UNIT.read_text().replace("/usr/bin/aws-transfer-exporter", str(exporter)))
     copy = tmp_path / SOCKET.name
     copy.write_text(SOCKET.read_text())
@@ -31,17 +31,17 @@ def test_the_socket_is_valid(tmp_path, exporter):
     assert [line for line in (done.stdout + done.stderr).splitlines() if "aws-transfer-exporter" in line] == []
 
 
-def test_its_exposure_is_low_and_told(tmp_path):
+def test_exposure_is_low_and_documented(tmp_path):
     report = run(tool("systemd-analyze"), "security", "--offline=true", "--no-pager", UNIT, env={**os.environ, "LC_ALL": "C.UTF-8"})
     figure = float(re.search(r"Overall exposure level for \S+: ([0-9.]+)", report.stdout)[1])
     assert figure <= CEILING, report.stdout
-    told = float(re.search(r"an exposure of \*\*([0-9.]+)\*\*", README.read_text())[1])
-    assert told <= CEILING
+    documented = float(re.search(r"an exposure of \*\*([0-9.]+)\*\*", README.read_text())[1])
+    assert documented <= CEILING
     if run(tool("systemd-analyze"), "--version").stdout.startswith("systemd 252 "):
-        assert figure == told
+        assert figure == documented
 
 
-def test_the_folder_that_the_defaults_name_is_the_units():
+def test_defaults_use_the_state_directory():
     unit = dict(re.findall(r"^(\w+)=(.*)$", UNIT.read_text(), re.MULTILINE))
     assert (unit["StateDirectory"], unit["StateDirectoryMode"]) == ("aws-transfer-exporter", "0700")
     path = f"--storage.path=/var/lib/{unit['StateDirectory']}"
@@ -49,19 +49,19 @@ def test_the_folder_that_the_defaults_name_is_the_units():
     assert f"#ARGS={path}\n" in defaults.read_text() and path in README.read_text()
 
 
-def test_it_can_tell_systemd_what_it_waits_for():
+def test_unit_supports_notifications():
     unit = dict(re.findall(r"^(\w+)=(.*)$", UNIT.read_text(), re.MULTILINE))
-    # systemd 252 knows no notify-reload.
+    # systemd 252 does not support notify-reload.
     assert (unit["Type"], unit["NotifyAccess"]) == ("notify", "main")
-    assert "AF_UNIX" in unit["RestrictAddressFamilies"].split(), "the notification goes through a socket of this family"
+    assert "AF_UNIX" in unit["RestrictAddressFamilies"].split(), "required by the notification socket"
     assert unit["WatchdogSec"] == "60s" and "60 seconds (`WatchdogSec`)" in README.read_text()
 
 
-def test_the_installation_by_hand_works(static_exporter, tmp_path, processes):
+def test_manual_installation_works(static_exporter, tmp_path, processes):
     commands = re.search(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)[1]
     assert len(commands.splitlines()) <= 5
     with booted(tmp_path, (static_exporter, "/exporter")) as machine:
-        # A checkout, built, with a configuration.
+        # A built checkout with a configuration.
         machine.run("mkdir", "-p", "/checkout/target/release", "/checkout/deploy")
         machine.run("cp", "/exporter", "/checkout/target/release/aws-transfer-exporter")
         machine.run("cp", "-r", "/repository/deploy/systemd", "/checkout/deploy/")
@@ -72,7 +72,7 @@ def test_the_installation_by_hand_works(static_exporter, tmp_path, processes):
         assert machine.show(UNIT.name, "ActiveState", "UnitFileState") == {"ActiveState": "active", "UnitFileState": "enabled"}
 
 
-def test_the_socket_starts_the_service_at_the_first_scrape(static_exporter, tmp_path, processes):
+def test_socket_starts_the_service_on_the_first_scrape(static_exporter, tmp_path, processes):
     with booted(tmp_path, (static_exporter, "/exporter")) as machine:
         machine.run("cp", "/exporter", "/usr/bin/aws-transfer-exporter")
         machine.run("useradd", "--system", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin", "aws-transfer-exporter")
@@ -83,14 +83,14 @@ def test_the_socket_starts_the_service_at_the_first_scrape(static_exporter, tmp_
         machine.run("systemctl", "daemon-reload")
         machine.run("systemctl", "enable", "--now", SOCKET.name)
         assert machine.show(UNIT.name, "ActiveState") == {"ActiveState": "inactive"}
-        # The connection waits in the socket while the service starts.
+        # The connection waits while the service starts.
         assert machine.get("http://127.0.0.1:10922/-/healthy")
         assert machine.show(UNIT.name, "ActiveState") == {"ActiveState": "active"}
         machine.run("systemctl", "restart", UNIT.name)
         assert machine.get("http://127.0.0.1:10922/-/healthy")
 
 
-def test_without_a_socket_it_says_so(exporter):
+def test_missing_socket_is_reported(exporter):
     done = run(exporter, "demo", "--web.systemd-socket", check=False)
     assert done.returncode == 1
     assert "systemd handed over no socket" in done.stderr and "hint:" in done.stderr

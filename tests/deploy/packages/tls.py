@@ -1,4 +1,4 @@
-"""TLS on 127.0.0.1:PORT for a server that has none: tls.py CERTIFICATE KEY PORT TARGET_PORT."""
+"""A TLS proxy on 127.0.0.1:PORT: tls.py CERTIFICATE KEY PORT TARGET_PORT."""
 
 import asyncio
 import ssl

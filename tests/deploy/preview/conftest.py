@@ -1,4 +1,4 @@
-"""A Prometheus that scrapes the exporter's demo, and the preview's screenshot command."""
+"""Fixtures: a Prometheus that scrapes the demo, and the screenshot command."""
 
 import os
 import subprocess
@@ -7,16 +7,16 @@ import pytest
 from preview_stand import PREVIEW, Prometheus, free_port, tool, wait_for
 
 
-# From the beginning, so that scrapes gather while other tests run.
+# Started first, so that it scrapes while other tests run.
 @pytest.fixture(scope="session", autouse=True)
 def prometheus(tmp_path_factory):
     """A Prometheus with a few scrapes of the demo."""
     exporter = os.environ.get("EXPORTER")
     if not exporter:
-        pytest.fail("EXPORTER is not set: it names the exporter's binary")
+        pytest.fail("EXPORTER is not set to the path of the exporter")
     folder = tmp_path_factory.mktemp("prometheus")
     demo, port = free_port(), free_port()
-    # With TLS and a storage every family of the exporter is there.
+    # With TLS and storage, every family is exported.
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
          "-subj", "/CN=demo", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
@@ -67,13 +67,13 @@ def prometheus(tmp_path_factory):
 @pytest.fixture(scope="session")
 def preview():
     if not (PREVIEW / "node_modules" / "vite").is_dir():
-        pytest.fail("the preview's packages are missing: run tests/deploy/preview/install DIR")
+        pytest.fail("npm packages are missing: run tests/deploy/preview/install DIR")
     return PREVIEW
 
 
 @pytest.fixture
 def screenshot(preview, tmp_path):
-    """Runs the command; returns its result and the folder of the pictures."""
+    """Runs the command; returns its result and the output directory."""
 
     def run(url, *arguments):
         command = [tool("node"), str(preview / "screenshot"), url, str(tmp_path), *arguments]

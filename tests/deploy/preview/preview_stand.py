@@ -1,4 +1,4 @@
-"""What the tests of the preview share."""
+"""Shared code of the preview tests."""
 
 import json
 import os
@@ -17,7 +17,7 @@ PREVIEW = ROOT / "dashboards" / "preview"
 
 
 def tool(name):
-    """The path of a tool, from TOOLS_BIN first. A missing one fails the test."""
+    """Returns the path of a tool, from TOOLS_BIN first; a missing tool fails the test."""
     path = shutil.which(name, path=os.environ.get("TOOLS_BIN", "") + os.pathsep + os.environ["PATH"])
     if path is None:
         pytest.fail(f"{name} is missing: run tests/deploy/preview/install DIR and set TOOLS_BIN=DIR/bin")
@@ -36,7 +36,7 @@ def answer(url):
 
 
 def wait_for(what, condition, seconds):
-    """Asks again until the condition holds. What it raises on the way counts as not yet."""
+    """Polls until the condition holds; exceptions count as not yet."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
@@ -45,7 +45,7 @@ def wait_for(what, condition, seconds):
         except (OSError, urllib.error.URLError):
             pass
         time.sleep(0.2)
-    pytest.fail(f"{what} did not come about in {seconds} s")
+    pytest.fail(f"not within {seconds} s: {what}")
 
 
 class Prometheus:

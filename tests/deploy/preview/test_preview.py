@@ -12,7 +12,7 @@ FIXTURES = PREVIEW / "fixtures"
 
 
 def titles(path):
-    """The titles of the panels and rows that show when a dashboard is opened, as far as they name no variable."""
+    """Returns the titles of visible panels and rows without variables."""
     panels = json.loads(path.read_text())["panels"]
     shown = [panel["title"] for panel in panels if panel.get("title")]
     assert shown, f"{path} has no titles"
@@ -25,15 +25,15 @@ def assert_pictured(picture, dashboard):
         assert image.width == 1600
         assert image.height >= 400
         colours = image.convert("RGB").getcolors(maxcolors=1 << 24)
-    assert len(colours) > 100, "as good as one colour"
-    assert max(count for count, _ in colours) < 0.97 * 1600 * image.height, "as good as blank"
+    assert len(colours) > 100, "almost a single color"
+    assert max(count for count, _ in colours) < 0.97 * 1600 * image.height, "almost blank"
     page = html.unescape(re.sub(r"<[^>]+>", "\n", picture.with_suffix(".html").read_text()))
     lines = {line.strip() for line in page.splitlines()}
     missing = [title for title in titles(dashboard) if title not in lines]
-    assert not missing, f"not in the page: {missing}"
+    assert not missing, f"missing in the page: {missing}"
 
 
-def test_the_packages_can_be_installed_from_the_lock(tmp_path):
+def test_packages_install_from_the_lock_file(tmp_path):
     for name in ["package.json", "package-lock.json", ".npmrc"]:
         shutil.copy(PREVIEW / name, tmp_path)
     subprocess.run(
@@ -49,7 +49,7 @@ def test_the_packages_can_be_installed_from_the_lock(tmp_path):
         assert installed == lock[f"node_modules/{package}"]["version"]
 
 
-def test_packages_are_exact_and_the_lock_names_no_registry():
+def test_package_versions_are_exact_and_the_lock_file_has_no_registry():
     package = json.loads((PREVIEW / "package.json").read_text())
     for name, version in (package["dependencies"] | package["devDependencies"]).items():
         assert re.fullmatch(r"\d+\.\d+\.\d+", version), f"{name} {version}"
@@ -68,8 +68,8 @@ def test_types_and_units(preview):
     assert re.search(r"Tests .*\d+ passed", result.stdout)
 
 
-def test_every_feature_is_drawn(prometheus, screenshot):
-    # Its rates need a whole step of 15 s with scrapes in it.
+def test_every_feature_is_rendered(prometheus, screenshot):
+    # Rates need scrapes over a whole step of 15 s.
     wait_for("a quarter of a minute", lambda: (prometheus.value("min(count_over_time(up[1m]))") or 0) >= 20, 40)
     result, folder = screenshot(prometheus.url, "--html", "fixtures/everything")
     assert result.returncode == 0, result.stderr
@@ -80,10 +80,10 @@ def test_every_feature_is_drawn(prometheus, screenshot):
     assert "reachable" in page, "the mapping of the value 1"
     assert "nothing here" in page, "the text for no value"
     assert "acme-inbound" in page, "a value of the merged table"
-    assert "var-connector=c-" in page, "a link with a field of its row"
+    assert "var-connector=c-" in page, "a link with a field of the row"
 
 
-def test_closed_rows_can_be_opened_and_values_selected(prometheus, screenshot):
+def test_rows_can_be_expanded_and_values_selected(prometheus, screenshot):
     result, folder = screenshot(prometheus.url, "--html", "--rows-open", "--var=mode=p", "fixtures/everything")
     assert result.returncode == 0, result.stderr
     page = (folder / "fixtures-everything.html").read_text()
@@ -91,7 +91,7 @@ def test_closed_rows_can_be_opened_and_values_selected(prometheus, screenshot):
     assert "mode p." in re.sub(r"<[^>]+>", "", page)
 
 
-def test_what_cannot_be_drawn_is_refused_and_named(prometheus, screenshot):
+def test_unsupported_features_are_reported(prometheus, screenshot):
     result, folder = screenshot(
         prometheus.url, "fixtures/refused-panel-type", "fixtures/refused-feature", "fixtures/refused-dashboard"
     )
@@ -109,7 +109,7 @@ def test_what_cannot_be_drawn_is_refused_and_named(prometheus, screenshot):
     with Image.open(folder / "fixtures-refused-panel-type.failed.png") as image:
         colours = image.convert("RGB").getcolors(maxcolors=1 << 24)
     red = sum(count for count, colour in colours if colour == (196, 22, 42))
-    assert red > 50_000, "the refusal is to be seen"
+    assert red > 50_000, "the error is visible"
 
 
 def test_failed_queries_and_missing_data_are_failures(prometheus, screenshot):
@@ -121,23 +121,23 @@ def test_failed_queries_and_missing_data_are_failures(prometheus, screenshot):
     assert 'panel "Good"' not in result.stderr
 
 
-def test_a_prometheus_that_is_not_there_is_a_failure(screenshot):
+def test_unreachable_prometheus_is_a_failure(screenshot):
     result, _ = screenshot("http://127.0.0.1:1", "fixtures/everything")
     assert result.returncode == 1
     assert "Failed to fetch" in result.stderr
 
 
-def test_bad_usage_is_told(screenshot):
+def test_usage_errors_are_reported(screenshot):
     result, _ = screenshot("http://127.0.0.1:1", "no-such-dashboard")
     assert result.returncode == 2
     assert "unknown dashboard `no-such-dashboard`; available: " in result.stderr
 
 
-def test_the_shipped_dashboards_are_drawn(prometheus, screenshot):
+def test_shipped_dashboards_are_rendered(prometheus, screenshot):
     shipped = sorted((ROOT / "dashboards").glob("*.json"))
-    # The fixture stands in while nothing is shipped, so that this test always draws.
+    # Falls back to a fixture.
     paths = shipped or [FIXTURES / "everything.json"]
-    # A query with a step of a minute shows nothing before a whole minute has been scraped.
+    # Queries with a step of 1m need a full minute of scrapes.
     started = prometheus.value("min(min_over_time(timestamp(up)[10m:1s]))")
     time.sleep(max(0, started + 65 - time.time()))
     result, folder = screenshot(prometheus.url, "--html", *map(str, paths))

@@ -1,4 +1,4 @@
-"""What the tests share: the tools, the shipped files, and processes that end with the test."""
+"""Shared code of the Prometheus tests: tools, shipped files, and processes."""
 
 import json
 import os
@@ -21,7 +21,7 @@ SHIPPED = ROOT / "deploy" / "prometheus"
 MIXIN = ROOT / "deploy" / "mixin"
 RUNBOOKS = ROOT / "docs" / "operate" / "runbooks.md"
 
-# The access key of the built-in simulator. It is public and opens nothing.
+# The public access key of the built-in simulator.
 SIMULATOR_KEY = {
     "AWS_ACCESS_KEY_ID": "AKIASIMULATOR0000000",
     "AWS_SECRET_ACCESS_KEY": "simulator-secret-for-the-loopback-only",
@@ -29,21 +29,21 @@ SIMULATOR_KEY = {
 
 
 def tool(name):
-    """The path of a tool; a missing one fails the test."""
+    """Returns the path of a tool; a missing tool fails the test."""
     found = shutil.which(name, path=os.environ.get("TOOLS_BIN", ""))
-    assert found, f"{name} is missing in TOOLS_BIN={os.environ.get('TOOLS_BIN')}: run tests/deploy/prometheus/install DIR, and set TOOLS_BIN=DIR/bin"
+    assert found, f"{name} is missing in TOOLS_BIN={os.environ.get('TOOLS_BIN')}: run tests/deploy/prometheus/install DIR and set TOOLS_BIN=DIR/bin"
     return found
 
 
 def exporter():
-    """The exporter's path."""
+    """Returns the path of the exporter."""
     path = os.environ.get("EXPORTER", "")
-    assert os.access(path, os.X_OK) and os.path.isfile(path), f"EXPORTER={path} is not the exporter's binary"
+    assert os.access(path, os.X_OK) and os.path.isfile(path), f"EXPORTER={path} is not an executable"
     return os.path.abspath(path)
 
 
 def run(program, *arguments, cwd=None):
-    """Runs a tool to its end: exit code, and both its outputs."""
+    """Runs a tool and returns its exit code and output."""
     done = subprocess.run(
         [tool(program), *map(str, arguments)], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=100
     )
@@ -67,10 +67,10 @@ def records():
 
 
 def metrics():
-    """METRICS.md as a mapping of names to sets of labels."""
+    """Returns the labels of each metric of METRICS.md."""
     row = re.compile(r"^\| `(\w+)` \| (?:gauge|counter|histogram) \| ([^|]*) \|", re.M)
     found = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in row.findall((ROOT / "METRICS.md").read_text())}
-    # There where `discovery.connectors` looks: the row names them in its meaning.
+    # With `discovery.connectors`; METRICS.md mentions them in the description.
     found["aws_transfer_connector_info"] |= {"url", "egress_type", "status"}
     return found
 
@@ -89,7 +89,7 @@ def fetch(url, method="GET", body=None):
 
 
 def wait_for(what, probe, seconds=30):
-    """The first true value of the probe."""
+    """Polls `probe` and returns its first true result."""
     deadline = time.monotonic() + seconds
     fault = None
     while time.monotonic() < deadline:
@@ -103,7 +103,7 @@ def wait_for(what, probe, seconds=30):
 
 
 class Processes:
-    """Starts programs, and ends them."""
+    """Starts and stops programs."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -132,7 +132,7 @@ class Processes:
             self.stop(process)
 
     def prometheus(self, name, config):
-        """A Prometheus with this configuration: its URL."""
+        """Starts a Prometheus with this configuration and returns its URL."""
         port = free_port()
         (self.folder / f"{name}.yml").write_text(yaml.safe_dump(config))
         self.start(
@@ -144,7 +144,7 @@ class Processes:
         return url
 
     def alertmanager(self, config):
-        """An Alertmanager with this configuration: its URL."""
+        """Starts an Alertmanager with this configuration and returns its URL."""
         port = free_port()
         (self.folder / "alertmanager.yml").write_text(yaml.safe_dump(config))
         self.start(

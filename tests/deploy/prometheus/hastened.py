@@ -1,7 +1,7 @@
-"""The shipped rules and routes with time run faster, so that a test need not wait for an hour.
+"""Speeds up the shipped rules and routes, so that tests need not wait for hours.
 
 Every duration is divided by the same number: `for`, `keep_firing_for`, the ranges and offsets in expressions, and
-Alertmanager's intervals. Nothing else is touched. With a scrape interval of 60 s divided by that number, too, the rules
+intervals of Alertmanager. With a scrape interval of 60 s divided by the same number, the rules behave as in production.
 see what they would see in the field.
 """
 

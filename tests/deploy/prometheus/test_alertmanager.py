@@ -1,4 +1,4 @@
-"""The routing example: amtool's word on it, and a real Alertmanager's on the inhibition."""
+"""Tests of the routing example with amtool and a real Alertmanager."""
 
 import json
 import re
@@ -15,20 +15,20 @@ CONNECTOR = {"aws_account": "prod", "aws_region": "eu-central-1", "connector_id"
 RECEIVER = {"critical": "pager", "warning": "chat", "info": "tickets"}
 
 
-def test_amtool_finds_no_fault():
+def test_amtool_reports_no_error():
     code, output = run("amtool", "check-config", CONFIG)
     assert code == 0 and "SUCCESS" in output, output
 
 
 @pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule["alert"])
-def test_every_alert_goes_where_its_severity_says(rule):
+def test_alerts_are_routed_by_severity(rule):
     severity = rule["labels"]["severity"]
     labels = [f"alertname={rule['alert']}", f"severity={severity}"]
     code, output = run("amtool", "config", "routes", "test", f"--config.file={CONFIG}", f"--verify.receivers={RECEIVER[severity]}", *labels)
     assert code == 0, output
 
 
-def test_a_wrong_expectation_of_a_route_fails():
+def test_route_test_detects_a_wrong_receiver():
     code, output = run("amtool", "config", "routes", "test", f"--config.file={CONFIG}", "--verify.receivers=tickets", "alertname=AwsTransferExporterAbsent", "severity=critical")
     assert code != 0, output
 
@@ -39,7 +39,7 @@ def test_notifications_are_grouped_by_connector():
     assert not [child for child in tree["routes"] if "group_by" in child]
 
 
-def test_inhibition_names_only_alerts_that_are():
+def test_inhibition_refers_to_existing_alerts():
     names = {rule["alert"] for rule in alerts()}
     for rule in yaml.safe_load(CONFIG.read_text())["inhibit_rules"]:
         for matcher in rule["source_matchers"] + rule["target_matchers"]:
@@ -52,25 +52,25 @@ def alert(name, **labels):
 
 
 INHIBITED = [
-    ("no exporter answers", alert("AwsTransferExporterAbsent"), alert("AwsTransferResultsStale", **CONNECTOR), True),
-    ("no exporter answers, of a replica", alert("AwsTransferExporterAbsent"), alert("AwsTransferExporterDown", instance="a"), True),
-    ("no exporter answers, of others", alert("AwsTransferExporterAbsent"), alert("NodeDown", instance="a"), False),
+    ("no exporter up", alert("AwsTransferExporterAbsent"), alert("AwsTransferResultsStale", **CONNECTOR), True),
+    ("no exporter up, replica alert", alert("AwsTransferExporterAbsent"), alert("AwsTransferExporterDown", instance="a"), True),
+    ("no exporter up, unrelated alert", alert("AwsTransferExporterAbsent"), alert("NodeDown", instance="a"), False),
     ("the same replica", alert("AwsTransferExporterDown", job="j", instance="a"), alert("AwsTransferSweepIncomplete", job="j", instance="a"), True),
     ("another replica", alert("AwsTransferExporterDown", job="j", instance="a"), alert("AwsTransferSweepIncomplete", job="j", instance="b"), False),
     ("one replica of two", alert("AwsTransferExporterDown", job="j", instance="a"), alert("AwsTransferResultsStale", **CONNECTOR), False),
-    ("the account's credentials", alert("AwsTransferCredentialsFailing", aws_account="prod", aws_region="eu-central-1"), alert("AwsTransferResultsUnreadable", **CONNECTOR), True),
-    ("another account's credentials", alert("AwsTransferCredentialsFailing", aws_account="lab", aws_region="eu-central-1"), alert("AwsTransferResultsUnreadable", **CONNECTOR), False),
+    ("credentials of the account", alert("AwsTransferCredentialsFailing", aws_account="prod", aws_region="eu-central-1"), alert("AwsTransferResultsUnreadable", **CONNECTOR), True),
+    ("credentials of another account", alert("AwsTransferCredentialsFailing", aws_account="lab", aws_region="eu-central-1"), alert("AwsTransferResultsUnreadable", **CONNECTOR), False),
     ("credentials, and failed files", alert("AwsTransferCredentialsFailing", aws_account="prod", aws_region="eu-central-1"), alert("AwsTransferFilesFailed", **CONNECTOR), False),
     ("unreadable", alert("AwsTransferResultsUnreadable", **CONNECTOR), alert("AwsTransferResultsStale", **CONNECTOR), True),
     ("past the limit", alert("AwsTransferUnfinishedPastAwsLimit", **CONNECTOR), alert("AwsTransferStuckQueued", **CONNECTOR), True),
-    ("a disk of a replica that is down", alert("AwsTransferExporterDown", job="j", instance="a"), alert("AwsTransferStorageFailing", job="j", instance="a"), True),
+    ("storage of a replica that is down", alert("AwsTransferExporterDown", job="j", instance="a"), alert("AwsTransferStorageFailing", job="j", instance="a"), True),
     ("a source that cannot be read", alert("AwsTransferDiscoveryFailing", job="j", instance="a", source="events", target="q"), alert("AwsTransferDiscoveryStale", job="j", instance="a", source="events", target="q"), True),
     ("another source", alert("AwsTransferDiscoveryFailing", job="j", instance="a", source="events", target="q"), alert("AwsTransferDiscoveryStale", job="j", instance="a", source="cloudtrail", target="prod"), False),
-    ("past the limit, of another", alert("AwsTransferUnfinishedPastAwsLimit", **CONNECTOR), alert("AwsTransferStuckQueued", **CONNECTOR | {"connector_id": "c-1"}), False),
+    ("past the limit, another connector", alert("AwsTransferUnfinishedPastAwsLimit", **CONNECTOR), alert("AwsTransferStuckQueued", **CONNECTOR | {"connector_id": "c-1"}), False),
 ]
 
 
-def test_a_real_alertmanager_inhibits(processes):
+def test_alertmanager_inhibits(processes):
     config = yaml.safe_load(CONFIG.read_text())
     for receiver in config["receivers"]:
         del receiver["webhook_configs"]

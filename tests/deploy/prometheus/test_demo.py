@@ -1,4 +1,4 @@
-"""The shipped rules on a real Prometheus that scrapes the demo."""
+"""Tests of the shipped rules on a Prometheus that scrapes the demo."""
 
 import json
 
@@ -6,13 +6,13 @@ import hastened
 import yaml
 from conftest import SHIPPED, exporter, fetch, free_port, groups, query, records, wait_for
 
-# The demo moves files and reads no queue. deploy/prometheus/tests tells these by value.
+# Not exported by the demo; deploy/prometheus/tests covers them.
 NOT_OF_THE_DEMO = {
     "connector_operation_status_code:aws_transfer_connector_operations:max",
     "connector_operation_status_code:aws_transfer_connector_operations:new15m",
     "target:aws_transfer_exporter_discovery_queue_messages:max",
 }
-# Looks 10 minutes back, which the demo has not lived for: seen with time run faster alone.
+# Needs 10 minutes of history: checked only with faster rules.
 NEEDS_HISTORY = "connector:aws_transfer_files_completed:rise10m"
 
 
@@ -55,5 +55,5 @@ def test_every_rule_evaluates_and_recording_rules_have_data(processes):
             wait_for(f"{name}: {rule['record']} has data", lambda: query(server, rule["record"]), 45)
         faults = {rule["name"]: rule["lastError"] for rule in rules(server) if rule["health"] != "ok"}
         assert not faults
-        # A joined name is there once for each connector.
+        # Each connector has exactly one name.
         assert query(server, "max(count by (connector_id) (connector_name:aws_transfer_connector_info:max))")[0]["value"][1] == "1"

@@ -1,4 +1,4 @@
-"""What the runbooks and the README say can be done as they say it."""
+"""Tests of the runbooks and the README: expressions, commands and links are valid."""
 
 import json
 import re
@@ -16,13 +16,13 @@ def blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```", RUNBOOKS.read_text(), re.M | re.S)
 
 
-def test_every_documented_failure_code_is_explained():
+def test_runbooks_explain_every_failure_code():
     table = re.findall(r"^\| `([A-Z_]+)` \| \S[^|]* \| \S[^|]* \|$", RUNBOOKS.read_text(), re.M)
     assert len(CODES) == 16
     assert [code for code in table if code != "OTHER"] == CODES
 
 
-def test_the_expressions_of_the_runbooks_are_good(tmp_path):
+def test_expressions_of_the_runbooks_are_valid(tmp_path):
     file = tmp_path / "rules.yml"
     assert blocks("promql")
     file.write_text(json.dumps({"groups": [{"name": "r", "rules": [{"record": f"r:{n}", "expr": expr} for n, expr in enumerate(blocks("promql"))]}]}))
@@ -32,7 +32,7 @@ def test_the_expressions_of_the_runbooks_are_good(tmp_path):
     assert set(re.findall(r"\w+:\w+:\w+", " ".join(blocks("promql")))) <= recorded
 
 
-def test_the_exporter_knows_the_commands_and_flags_of_the_runbooks():
+def test_commands_and_flags_of_the_runbooks_exist():
     used = re.findall(r"aws-transfer-exporter (results|check|once|healthcheck|\w+) ?(--[\w.]+)?", " ".join(blocks("sh")))
     commands = [(command, flag) for command, flag in used if flag]
     assert commands
@@ -42,7 +42,7 @@ def test_the_exporter_knows_the_commands_and_flags_of_the_runbooks():
 
 
 @pytest.mark.parametrize("file", [RUNBOOKS, SHIPPED / "README.md", MIXIN / "README.md"], ids=str)
-def test_links_within_the_repository_lead_somewhere(file):
+def test_relative_links_resolve(file):
     for target in re.findall(r"\]\((?!https?:)([^)]+)\)", file.read_text()):
         path, _, anchor = target.partition("#")
         other = (file.parent / path).resolve() if path else file
@@ -52,7 +52,7 @@ def test_links_within_the_repository_lead_somewhere(file):
             assert anchor in [re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings], target
 
 
-def test_the_readme_lists_every_alert_with_its_severity():
+def test_readme_lists_every_alert_with_its_severity():
     table = dict(re.findall(r"^\| `(AwsTransfer\w+)` \| (\w+) \|", (SHIPPED / "README.md").read_text(), re.M))
     assert table == {rule["alert"]: rule["labels"]["severity"] for rule in alerts()}
     assert f"{len(alerts())} alerts" in (SHIPPED / "README.md").read_text()

@@ -1,4 +1,4 @@
-"""A file fails at a simulated AWS, and the alert arrives: exporter, Prometheus, Alertmanager, webhook.
+"""End-to-end tests from a failed file in a simulated AWS to a webhook: exporter, Prometheus, Alertmanager, receiver.
 
 Time runs 120 times faster (hastened.py), so the scrape interval of 60 s is half a second.
 """
@@ -25,7 +25,7 @@ LABELS = {"aws_account": "prod", "aws_region": "eu-central-1", "connector_id": C
 
 @pytest.fixture
 def receiver():
-    """A webhook receiver: what it was sent, with the path it was sent to."""
+    """Runs a webhook receiver; yields its URL and the received (path, body) pairs."""
     received = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -48,7 +48,7 @@ def receiver():
 
 
 def shipped_stand(processes, address, exporter_port):
-    """Alertmanager with the shipped routes to the receiver, and a Prometheus with the shipped rules; the latter's URL."""
+    """Starts an Alertmanager with the shipped routes and a Prometheus with the shipped rules; returns the URL of the latter."""
     routes = yaml.safe_load((SHIPPED / "alertmanager.yml").read_text())
     for one in routes["receivers"]:
         one["webhook_configs"] = [{"url": f"{address}/{one['name']}"}]
@@ -63,7 +63,7 @@ def shipped_stand(processes, address, exporter_port):
     })
 
 
-def test_the_demos_failures_are_told_and_resolve(processes, receiver):
+def test_demo_failures_alert_and_resolve(processes, receiver):
     address, received = receiver
     port = free_port()
     processes.start("demo", exporter(), "demo", f"--web.listen-address=127.0.0.1:{port}")
@@ -78,7 +78,7 @@ def test_the_demos_failures_are_told_and_resolve(processes, receiver):
                 return alert
         return None
 
-    alert = wait_for("a failed file is told", lambda: first("firing"), 60)
+    alert = wait_for("an alert for a failed file", lambda: first("firing"), 60)
     names = {sample["metric"]["connector_id"]: sample["metric"]["name"] for sample in query(prometheus, "aws_transfer_connector_info")}
     labels = alert["labels"]
     assert labels["name"] == names[labels["connector_id"]]
@@ -86,16 +86,16 @@ def test_the_demos_failures_are_told_and_resolve(processes, receiver):
     assert query(prometheus, f'aws_transfer_connector_files{{connector_id="{labels["connector_id"]}",failure_code="{labels["failure_code"]}"}}')
     anchor = alert["annotations"]["runbook_url"].partition("docs/operate/runbooks.md#")[2]
     assert anchor in [heading.lower() for heading in re.findall(r"^## (\w+)$", RUNBOOKS.read_text(), re.M)]
-    # Connectors of the demo fail now and then with each code: some alert that was told resolves in between.
+    # Demo connectors fail occasionally with each code, so alerts resolve in between.
     resolved = wait_for("one of them resolves", lambda: first("resolved"), 120)
     assert first("firing", resolved["labels"])
 
 
-def test_a_failed_file_is_told_and_resolves(processes, receiver):
+def test_failed_file_alerts_and_resolves(processes, receiver):
     address, received = receiver
     folder = processes.folder
 
-    # AWS: one transfer whose file fails a while after it was first seen, one that goes on.
+    # One transfer whose file fails after the first poll, and one that stays in progress.
     simulator_port, exporter_port = free_port(), free_port()
     simulator = f"http://127.0.0.1:{simulator_port}"
     processes.start("simulator", exporter(), "simulate", f"--simulator.listen-address=127.0.0.1:{simulator_port}")
@@ -122,16 +122,16 @@ def test_a_failed_file_is_told_and_resolves(processes, receiver):
 
     prometheus = shipped_stand(processes, address, exporter_port)
 
-    def told(alertname, status, path, since=0):
-        """The first such alert that the receiver was sent."""
+    def alert_for(alertname, status, path, since=0):
+        """Returns the first such alert that the receiver got."""
         for to, body in received[since:]:
             for alert in body["alerts"]:
                 if (alert["labels"]["alertname"], alert["status"], to) == (alertname, status, path):
                     return alert, body
         return None
 
-    # It fails: the alert arrives.
-    alert, body = wait_for("the failed file is told", lambda: told("AwsTransferFilesFailed", "firing", "/chat"))
+    # The file fails, and the alert fires.
+    alert, body = wait_for("an alert for the failed file", lambda: alert_for("AwsTransferFilesFailed", "firing", "/chat"))
     assert alert["labels"] == LABELS | {"alertname": "AwsTransferFilesFailed", "severity": "warning", "failure_code": "CONNECTION_ERROR"}
     assert body["groupLabels"] == {label: LABELS[label] for label in ("aws_account", "aws_region", "connector_id")}
     annotations = alert["annotations"]
@@ -140,46 +140,46 @@ def test_a_failed_file_is_told_and_resolves(processes, receiver):
     anchor = annotations["runbook_url"].partition("docs/operate/runbooks.md#")[2]
     assert anchor in [heading.lower() for heading in re.findall(r"^## (\w+)$", RUNBOOKS.read_text(), re.M)]
 
-    # An event ends by itself; that the failed transfer is still listed is told next.
-    wait_for("the event ends", lambda: told("AwsTransferFilesFailed", "resolved", "/chat"))
-    alert, _ = wait_for("the listed transfer is told", lambda: told("AwsTransferFailedTransfersTracked", "firing", "/tickets"), 60)
+    # The event resolves, and the alert for the tracked transfer fires.
+    wait_for("the event ends", lambda: alert_for("AwsTransferFilesFailed", "resolved", "/chat"))
+    alert, _ = wait_for("an alert for the tracked transfer", lambda: alert_for("AwsTransferFailedTransfersTracked", "firing", "/tickets"), 60)
     assert alert["labels"]["name"] == "acme-inbound"
-    assert not told("AwsTransferFailedTransfersTracked", "resolved", "/tickets")
+    assert not alert_for("AwsTransferFailedTransfersTracked", "resolved", "/tickets")
 
-    # A restart makes nothing new of it.
+    # A restart does not report the failure again.
     before = len(received)
     processes.stop(running)
     running = start_exporter()
     failures = 'max(aws_transfer_connector_files{status="FAILED",failure_code="CONNECTION_ERROR"})'
     wait_for("the restarted exporter has read the failed transfer", lambda: query(prometheus, failures))
     time.sleep(3)
-    assert not told("AwsTransferFilesFailed", "firing", "/chat", before)
+    assert not alert_for("AwsTransferFilesFailed", "firing", "/chat", before)
     listed = 'ALERTS{alertname="AwsTransferFailedTransfersTracked",alertstate="firing"}'
-    wait_for("the listed transfer is told still", lambda: query(prometheus, listed), 60)
+    wait_for("the alert for the tracked transfer still fires", lambda: query(prometheus, listed), 60)
 
-    # The transfer leaves the configuration: resolved.
+    # Removing the transfer from the configuration resolves the alert.
     at_removal = len(received)
     configure([HEALTHY])
     running.send_signal(signal.SIGHUP)
-    wait_for("it resolves", lambda: told("AwsTransferFailedTransfersTracked", "resolved", "/tickets", at_removal))
-    assert not told("AwsTransferFilesFailed", "firing", "/chat", before)
+    wait_for("it resolves", lambda: alert_for("AwsTransferFailedTransfersTracked", "resolved", "/tickets", at_removal))
+    assert not alert_for("AwsTransferFilesFailed", "firing", "/chat", before)
 
 
-def test_a_source_that_cannot_be_read_is_told_and_resolves(processes, receiver):
+def test_failing_discovery_source_alerts_and_resolves(processes, receiver):
     address, received = receiver
     folder, port = processes.folder, free_port()
     good = f"- connector_id: {CONNECTOR}\n  transfer_id: {HEALTHY}\n"
     (folder / "targets.yml").write_text(good)
     (folder / "exporter.yml").write_text(yaml.safe_dump({
-        # Nobody answers there: what is told is another matter than whether it can be read.
+        # Nothing listens there: reading the source is independent of polling.
         "accounts": [{"name": "prod", "region": "eu-central-1", "endpoint_url": f"http://127.0.0.1:{free_port()}"}],
         "discovery": {"files": [{"paths": ["targets.yml"], "refresh_interval": "1s"}]},
     }))
     processes.start("exporter", exporter(), "--config.file=exporter.yml", f"--web.listen-address=127.0.0.1:{port}", env=SIMULATOR_KEY)
     prometheus = shipped_stand(processes, address, port)
 
-    def told(status):
-        """The first such alert that the receiver was sent."""
+    def alert_for(status):
+        """Returns the first such alert that the receiver got."""
         alerts = [alert for to, body in list(received) if to == "/chat" for alert in body["alerts"]]
         return next((alert for alert in alerts if (alert["labels"]["alertname"], alert["status"]) == ("AwsTransferDiscoveryFailing", status)), None)
 
@@ -187,10 +187,10 @@ def test_a_source_that_cannot_be_read_is_told_and_resolves(processes, receiver):
     wait_for("the file is read", lambda: query(prometheus, f"{up} == 1"))
     assert query(prometheus, 'aws_transfer_exporter_transfers{origin="files"} == 1')
     (folder / "targets.yml").write_text(good + "- connector_id: c-0123\n")
-    alert = wait_for("the fault is told", lambda: told("firing"), 60)
+    alert = wait_for("an alert for the invalid file", lambda: alert_for("firing"), 60)
     labels = alert["labels"]
     assert (labels["source"], labels["target"], labels["severity"]) == ("files", "targets.yml", "warning")
     assert "targets.yml" in alert["annotations"]["summary"]
-    assert not told("resolved")
+    assert not alert_for("resolved")
     (folder / "targets.yml").write_text(good)
-    wait_for("it resolves", lambda: told("resolved"), 60)
+    wait_for("it resolves", lambda: alert_for("resolved"), 60)

@@ -1,4 +1,4 @@
-"""The shipped rules: well-formed, complete, and of nothing but what METRICS.md documents."""
+"""Tests of the shipped rules: they are valid and complete, and use only documented metrics."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 
 from conftest import RUNBOOKS, SHIPPED, alerts, metrics, records, run
 
-# `namespace` and `cluster` are there where targets are found in Kubernetes, or by several Prometheus.
+# `namespace` and `cluster` exist with Kubernetes service discovery, or with several Prometheus servers.
 TARGET_LABELS = {"job", "instance", "namespace", "cluster"}
 OWN_NAMES = {"up"}
 
@@ -19,7 +19,7 @@ every_rule = pytest.mark.parametrize("rule", records() + alerts(), ids=ids)
 every_alert = pytest.mark.parametrize("rule", alerts(), ids=ids)
 
 
-def test_promtool_finds_no_fault_in_the_rules():
+def test_promtool_reports_no_error():
     code, output = run("promtool", "check", "rules", "--lint=all", "--lint-fatal", SHIPPED / "recording.rules.yml", SHIPPED / "alerting.rules.yml")
     assert code == 0, output
 
@@ -30,7 +30,7 @@ def test_names_are_unique():
 
 
 @every_alert
-def test_an_alert_has_a_severity_and_texts_for_people(rule):
+def test_alert_has_a_severity_and_annotations(rule):
     assert rule["alert"].startswith("AwsTransfer")
     assert rule["labels"]["severity"] in {"critical", "warning", "info"}
     assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
@@ -38,7 +38,7 @@ def test_an_alert_has_a_severity_and_texts_for_people(rule):
 
 
 @every_alert
-def test_an_alert_about_a_connector_names_it_and_fires_without_the_name(rule):
+def test_connector_alert_fires_with_and_without_a_name(rule):
     if "$labels.connector_id" not in rule["annotations"]["description"]:
         assert "connector_id" not in rule["expr"]
         return
@@ -56,7 +56,7 @@ def test_an_alert_about_a_connector_names_it_and_fires_without_the_name(rule):
 
 
 @every_alert
-def test_the_runbook_is_a_heading_with_four_parts(rule):
+def test_runbook_has_four_parts(rule):
     base, anchor = rule["annotations"]["runbook_url"].split("#")
     assert base == "https://github.com/aws-transfer-exporter/aws-transfer-exporter/blob/main/docs/operate/runbooks.md"
     assert anchor == rule["alert"].lower()
@@ -66,18 +66,18 @@ def test_the_runbook_is_a_heading_with_four_parts(rule):
         assert re.search(rf"^\*\*{part}\.\*\* \S", section, re.M), f"{part} of {rule['alert']}"
 
 
-def test_no_runbook_is_of_an_alert_that_is_not():
+def test_every_runbook_belongs_to_an_alert():
     headings = set(re.findall(r"^## (AwsTransfer\w+)$", RUNBOOKS.read_text(), re.M))
     assert headings == {rule["alert"] for rule in alerts()}
 
 
 def selectors(expression):
-    """Names of series with the labels that their matchers use."""
+    """Returns the labels in matchers by name of the series."""
     found = {}
     bare = re.sub(r"\b(?:by|on|without|ignoring|group_left|group_right) ?\([^)]*\)|\[[^]]*\]", " ", expression)
     for name, matchers in re.findall(r"([a-zA-Z_:][\w:]*)(\{[^}]*\})?(?!\w*\s*\()", re.sub(r'"[^"]*"', '""', bare)):
         found.setdefault(name, set()).update(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", matchers))
-    # What is left in braces are labels; words of the language are no series.
+    # Exclude labels in braces and keywords.
     language = {"and", "or", "unless", "offset", "bool", "by", "on"}
     units = {name for name in found if re.fullmatch(r"[smhd]", name)}
     inside = {label for labels in found.values() for label in labels}
@@ -94,7 +94,7 @@ def ignored(expression):
     return {label.strip() for text in lists for label in text.split(",") if label.strip()}
 
 
-def test_the_reader_of_expressions_finds_names_and_labels():
+def test_selectors_are_parsed():
     found = selectors('sum by (a) (x_total{l="v",m=~"w"}) > 0 and on (b) max_over_time(r:y:z[5m] offset 2h)')
     assert found == {"x_total": {"l", "m"}, "r:y:z": set()}
     assert selectors("topk without (a) (1, max_over_time(timestamp(x)[1h:1m])) or ignoring (b) y") == {"x": set(), "y": set()}
@@ -128,8 +128,8 @@ SUMMED = ["aws_transfer_connector_files", "aws_transfer_connector_transfers", "a
 
 
 @every_rule
-def test_what_shards_tell_in_parts_is_read_by_shard(rule):
-    """Of several shards the greatest part is not the whole. Only whether there is anything at all is the same of both."""
+def test_partial_series_are_summed_over_shards(rule):
+    """The maximum over shards is not the total. Only a comparison with 0 gives the same result."""
     read = {name for name in selectors(rule["expr"]) if name in SUMMED}
     if rule.get("alert") == "AwsTransferNoFileCompleted":
         assert read == {"aws_transfer_connector_files_finished_total"}
@@ -137,4 +137,4 @@ def test_what_shards_tell_in_parts_is_read_by_shard(rule):
     if read:
         assert "instance_shard:aws_transfer_exporter_shard_info:newest1h" in selectors(rule["expr"])
         labels = set().union(*(metrics()[name] for name in read))
-        assert ignored(rule["expr"]) == labels | {"shard", "shards"}, "a label that is left makes the join fail in silence"
+        assert ignored(rule["expr"]) == labels | {"shard", "shards"}, "a remaining label silently breaks the join"

@@ -1,4 +1,4 @@
-"""Three exporters share the transfers of a simulated AWS, and the rules tell what they tell of one that has them all.
+"""Three exporters share the transfers of a simulated AWS, and the rules give the same results as with a single exporter.
 
 Time runs 120 times faster (hastened.py), so the scrape interval of 60 s is half a second.
 """
@@ -27,7 +27,7 @@ RECORDS = [
 
 
 def stand(processes, name, ports):
-    """A Prometheus with the shipped rules that scrapes these exporters."""
+    """Starts a Prometheus with the shipped rules that scrapes these exporters."""
     rules = processes.folder / "hastened.rules.yml"
     rules.write_text(yaml.safe_dump(hastened.rules(groups("recording.rules.yml") + groups("alerting.rules.yml"), FACTOR)))
     return processes.prometheus(name, {
@@ -37,8 +37,8 @@ def stand(processes, name, ports):
     })
 
 
-def told(prometheus, expression):
-    """Values by labels, those that are 0 left out: a shard of few transfers has not every code."""
+def values(prometheus, expression):
+    """Returns nonzero values by labels: a shard with few transfers does not have every code."""
     found = query(prometheus, expression)
     return {frozenset(one["metric"].items()): float(one["value"][1]) for one in found if float(one["value"][1])}
 
@@ -47,11 +47,11 @@ def missing(prometheus):
     return query(prometheus, 'ALERTS{alertname="AwsTransferExporterShardMissing",alertstate="firing"}')
 
 
-def test_shards_tell_together_what_one_tells_and_a_lost_one_is_missed(processes):
+def test_shards_equal_a_single_exporter_and_a_lost_shard_alerts(processes):
     simulator_port = free_port()
     simulator = f"http://127.0.0.1:{simulator_port}"
     processes.start("simulator", exporter(), "simulate", f"--simulator.listen-address=127.0.0.1:{simulator_port}")
-    wait_for("the simulator answers", lambda: fetch(f"{simulator}/_simulator/"))
+    wait_for("the simulator responds", lambda: fetch(f"{simulator}/_simulator/"))
     for connector in CONNECTORS:
         fetch(f"{simulator}/_simulator/connectors/{connector}", "PUT", {"host": "sftp.acme.example", "protocol": "sftp"})
         for number, transfer in enumerate(TRANSFERS):
@@ -66,7 +66,7 @@ def test_shards_tell_together_what_one_tells_and_a_lost_one_is_missed(processes)
     def start(name, *flags):
         port = free_port()
         process = processes.start(name, exporter(), "--config.file=exporter.yml", f"--web.listen-address=127.0.0.1:{port}", *flags, env=SIMULATOR_KEY)
-        wait_for(f"{name} answers", lambda: fetch(f"http://127.0.0.1:{port}/-/ready"))
+        wait_for(f"{name} responds", lambda: fetch(f"http://127.0.0.1:{port}/-/ready"))
         return port, process
 
     whole_port, _ = start("whole")
@@ -74,22 +74,22 @@ def test_shards_tell_together_what_one_tells_and_a_lost_one_is_missed(processes)
     whole = stand(processes, "whole-prometheus", [whole_port])
     shared = stand(processes, "shared-prometheus", [port for port, _ in shards])
 
-    # Every shard has some: else their sum would prove nothing.
+    # Otherwise the sum would prove nothing.
     parts = 'count by (instance) (sum by (instance) (aws_transfer_connector_transfers) > 0)'
     wait_for("every shard has transfers", lambda: len(query(shared, parts)) == SHARDS)
 
     def equal():
-        one, other = ([told(prometheus, name) for name in RECORDS] for prometheus in (whole, shared))
+        one, other = ([values(prometheus, name) for name in RECORDS] for prometheus in (whole, shared))
         finished = sum(one[2].values()) == len(CONNECTORS) * len(TRANSFERS) / 2
         return finished and one == other
 
-    wait_for("what shards tell together is what one tells", equal, 45)
-    files = told(shared, f"sum({RECORDS[0]})")
+    wait_for("shards equal the single exporter", equal, 45)
+    files = values(shared, f"sum({RECORDS[0]})")
     assert files == {frozenset(): len(CONNECTORS) * len(TRANSFERS)}
     assert not missing(shared)
 
     processes.stop(shards[1][1])
-    (alert,) = wait_for("the lost shard is missed", lambda: missing(shared), 45)
+    (alert,) = wait_for("an alert for the lost shard", lambda: missing(shared), 45)
     assert alert["metric"]["shards"] == str(SHARDS)
-    assert told(shared, f"sum({RECORDS[1]})")[frozenset()] < len(CONNECTORS) * len(TRANSFERS)
+    assert values(shared, f"sum({RECORDS[1]})")[frozenset()] < len(CONNECTORS) * len(TRANSFERS)
     assert not missing(whole)
