@@ -19,8 +19,10 @@ use aws_transfer_exporter::app::{App, Options, system_clock};
 use aws_transfer_exporter::config::{
     AccountPlan, CollectorPlan, ConfigFile, Plan, WebPlan, parse_targets,
 };
-use aws_transfer_exporter::discovery::Include;
-use aws_transfer_exporter::discovery::body::{self, Body, Wanted};
+use aws_transfer_exporter::discovery::ConnectorFilter;
+use aws_transfer_exporter::discovery::message::{
+    EventFilter, ParsedMessage, parse_message, parse_record,
+};
 use aws_transfer_exporter::metrics::negotiate;
 use aws_transfer_exporter::transfer::sdk::SdkTransfer;
 use aws_transfer_exporter::transfer::session::{Sessions, StaticCredentials, TimeOuts};
@@ -94,17 +96,17 @@ pub fn event(bytes: &[u8]) {
         name: AccountName::new("prod"),
         region: "us-east-1".into(),
     };
-    let include = Include::new(&["c-*".to_owned()]);
-    let wanted = Wanted {
+    let connectors = ConnectorFilter::new(&["c-*".to_owned()]);
+    let filter = EventFilter {
         account: &account,
-        include: &include,
+        connectors: &connectors,
     };
     let now = SystemTime::UNIX_EPOCH + Duration::from_hours(500_000);
     for read in [
-        body::read(text, wanted, now),
-        body::read_record(text, wanted, None),
+        parse_message(text, filter, now),
+        parse_record(text, filter, None),
     ] {
-        let Ok(Body::Facts(facts)) = read else {
+        let Ok(ParsedMessage::Facts(facts)) = read else {
             continue;
         };
         for fact in facts {

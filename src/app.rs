@@ -37,7 +37,7 @@ use crate::tracker::persist::SavedState;
 use crate::tracker::query::KeptFailure;
 use crate::tracker::query::{Query, Selection};
 use crate::tracker::{Ingested, TrackerSettings};
-use crate::transfer::session::{ClientBase, Identity, StaticCredentials};
+use crate::transfer::session::{ClientBase, ResolvedAccount, StaticCredentials};
 use crate::transfer::{ErrorKind, TransferError, all_file_results};
 use crate::web::{
     self, Overview, ProbeError, ProbeRequest, ReloadError, WebConfigState, WriteApiError,
@@ -102,7 +102,7 @@ pub struct App {
 struct Opened {
     api: AccountApi,
     base: ClientBase,
-    identity: Identity,
+    identity: ResolvedAccount,
 }
 
 /// What is made of the plan's discovery.

@@ -460,7 +460,7 @@
             'AwsTransferMessagesNotUnderstood', 'warning',
             |||
               sum by (%(shardSet)s, target) (
-                increase(aws_transfer_exporter_discovery_messages_total{outcome="unknown"}[%(newFailureWindow)s])
+                increase(aws_transfer_exporter_discovery_messages_total{outcome="unparsable"}[%(newFailureWindow)s])
               ) > 0
             ||| % c,
             'Messages from {{ $labels.target }} cannot be parsed.',

@@ -7,10 +7,10 @@ use super::sources::files_key;
 use super::{App, Discovery, Opened, known_connectors, settings};
 use crate::collector::{AccountApi, Targets};
 use crate::config::Plan;
-use crate::transfer::limited::{Limited, Limits};
-use crate::transfer::measured::Measured;
+use crate::transfer::limiter::{AccountLimiter, RateLimited};
+use crate::transfer::observer::AccountObserver;
 use crate::transfer::sdk::SdkTransfer;
-use crate::transfer::session::{Identity, Sessions, TimeOuts};
+use crate::transfer::session::{ResolvedAccount, Sessions, TimeOuts};
 use model::Account;
 
 /// A plan whose clients are made. Dropped, it leaves no trace.
@@ -25,7 +25,7 @@ enum Ready {
     /// As it is; its limits may change in place.
     Kept(Box<Opened>),
     /// By another client, over these credentials. With the limits there were where the account is the same.
-    Anew(Box<Identity>, Option<Arc<Limits>>),
+    Anew(Box<ResolvedAccount>, Option<Arc<AccountLimiter>>),
 }
 
 impl App {
@@ -59,7 +59,7 @@ impl App {
                     Ready::Kept(Box::new(known))
                 }
                 Some(known) => Ready::Anew(Box::new(known.identity), Some(known.api.limits)),
-                None => Ready::Anew(Box::new(Box::pin(sessions.identity(wanted)).await?), None),
+                None => Ready::Anew(Box::new(Box::pin(sessions.resolve(wanted)).await?), None),
             });
         }
         Ok(Prepared {
@@ -113,16 +113,17 @@ impl App {
                     region: session.region.as_str().into(),
                 };
                 let limits = limits.inspect(|limits| limits.change(concurrency, rate));
-                let limits = limits
-                    .unwrap_or_else(|| Limits::new(concurrency, rate, Arc::clone(&self.clock)));
-                let measured = Measured::new(
+                let limits = limits.unwrap_or_else(|| {
+                    AccountLimiter::new(concurrency, rate, Arc::clone(&self.clock))
+                });
+                let observer = AccountObserver::new(
                     account.clone(),
                     Arc::clone(&self.metrics.api),
                     Arc::clone(&limits),
                 );
                 let sdk =
-                    SdkTransfer::new(session.config, Arc::new(measured), Arc::clone(&self.clock));
-                let api = Arc::new(Limited::new(sdk, Arc::clone(&limits)));
+                    SdkTransfer::new(session.config, Arc::new(observer), Arc::clone(&self.clock));
+                let api = Arc::new(RateLimited::new(sdk, Arc::clone(&limits)));
                 Opened {
                     api: AccountApi {
                         account,

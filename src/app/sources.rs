@@ -11,7 +11,7 @@ use super::Opened;
 use crate::collector::Collector;
 use crate::config::{CloudtrailPlan, ConnectorsPlan, EventsPlan, FilesPlan, Plan};
 use crate::discovery::files::Files;
-use crate::discovery::{NotDurable, Sink, cloudtrail, connectors, events};
+use crate::discovery::{Sink, SinkError, cloudtrail, connectors, events};
 use crate::metrics::self_metrics::SelfMetrics;
 use crate::tracker::Ingested;
 use crate::transfer::TransferApi;
@@ -19,15 +19,15 @@ use crate::transfer::session::ClientBase;
 use model::{AccountName, Clock, ConnectorDetails, ConnectorId, Fact, Origin, TransferKey};
 
 impl Sink for Collector {
-    fn learn(&self, facts: &[Fact], origin: Origin) -> Vec<Ingested> {
+    fn ingest(&self, facts: &[Fact], origin: Origin) -> Vec<Ingested> {
         Self::ingest(self, facts, origin)
     }
 
-    fn replace(&self, origin: Origin, transfers: BTreeSet<TransferKey>) {
+    fn replace_transfers(&self, origin: Origin, transfers: BTreeSet<TransferKey>) {
         Self::replace_transfers(self, origin, &transfers);
     }
 
-    fn connectors(
+    fn set_connectors(
         &self,
         account: &AccountName,
         listed: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
@@ -35,8 +35,8 @@ impl Sink for Collector {
         self.set_listed_connectors(account, listed);
     }
 
-    fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), NotDurable>> + Send + '_>> {
-        Box::pin(async { Self::persist(self).await.map_err(|_| NotDurable) })
+    fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + '_>> {
+        Box::pin(async { Self::persist(self).await.map_err(|_| SinkError) })
     }
 }
 
@@ -141,7 +141,7 @@ impl Surroundings {
     pub(super) async fn look(&self, files: &Arc<Files>) {
         let look = Arc::clone(files);
         // A panic in reading a file is said by the runtime, and must not keep the exporter from its other sources.
-        let _: Result<(), _> = tokio::task::spawn_blocking(move || look.look()).await;
+        let _: Result<(), _> = tokio::task::spawn_blocking(move || look.read_all()).await;
     }
 
     /// Has the sources of a plan run, and no others.
@@ -239,7 +239,7 @@ impl Surroundings {
                 continue;
             };
             let look =
-                cloudtrail::look_once(source, &base, self.sink(), self.metrics(), self.clock());
+                cloudtrail::poll_once(source, &base, self.sink(), self.metrics(), self.clock());
             if let Err(error) = look.await {
                 error!(aws_account = %source.account, %error, "CloudTrail could not be read: transfers may be missing");
             }

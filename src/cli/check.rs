@@ -7,7 +7,7 @@ use super::{Exit, output};
 use crate::app;
 use crate::config::Plan;
 use crate::metrics::self_metrics::SelfMetrics;
-use crate::transfer::live::{Finding, Live, Verdict};
+use crate::transfer::preflight::{Finding, Preflight, Verdict};
 use crate::transfer::session::{Sessions, TimeOuts};
 
 pub(super) async fn run(file: &Path, web: &WebFlags, args: &CheckArgs) -> anyhow::Result<Exit> {
@@ -38,7 +38,7 @@ pub(super) async fn run(file: &Path, web: &WebFlags, args: &CheckArgs) -> anyhow
 /// Every account, whatever came of those before.
 async fn live(plan: &Plan) -> anyhow::Result<Exit> {
     let sessions = Sessions::new(TimeOuts::within(plan.collector.timeout), None);
-    let checks = Live::new(
+    let checks = Preflight::new(
         plan,
         &sessions,
         SelfMetrics::new()?.api,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::transfer::{ErrorKind, Outcome};
+use crate::transfer::{AttemptOutcome, ErrorKind};
 use model::AccountName;
 
 /// An account, and the label of what is wrong with its credentials.
@@ -37,7 +37,7 @@ impl CredentialFailures {
             .collect();
         let now: BTreeSet<AccountFailure> = failures
             .iter()
-            .filter(|(_, kind)| kind.is_of_credentials())
+            .filter(|(_, kind)| kind.is_credential_error())
             .map(|(account, kind)| ((*account).clone(), kind.as_label()))
             .collect();
         let known = now.intersection(&self.0).cloned().collect();
@@ -60,7 +60,10 @@ impl CredentialFailures {
 fn is_answer(kind: ErrorKind) -> bool {
     !matches!(
         kind.outcome(),
-        Outcome::Timeout | Outcome::Network | Outcome::ServerError | Outcome::Malformed
+        AttemptOutcome::Timeout
+            | AttemptOutcome::Network
+            | AttemptOutcome::ServerError
+            | AttemptOutcome::Malformed
     )
 }
 

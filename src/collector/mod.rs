@@ -21,7 +21,7 @@ use crate::store::Store;
 use crate::tracker::persist::SavedState;
 use crate::tracker::{Ingested, Tracker, TrackerSettings};
 use crate::transfer::TransferApi;
-use crate::transfer::limited::Limits;
+use crate::transfer::limiter::AccountLimiter;
 use credential_failures::CredentialFailures;
 use model::{
     Account, AccountName, Clock, ConnectorDetails, ConnectorId, ConnectorKey, ConnectorTitle, Fact,
@@ -41,7 +41,7 @@ pub struct AccountApi {
     /// The port, with its limits around it.
     pub api: Arc<dyn TransferApi>,
     /// Those limits, for telling the rate.
-    pub limits: Arc<Limits>,
+    pub limits: Arc<AccountLimiter>,
     /// Transfers that a sweep looks at at once.
     pub concurrency: usize,
 }

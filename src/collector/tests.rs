@@ -106,7 +106,7 @@ fn collector(
             region: "eu-central-1".into(),
         },
         api: Arc::clone(api),
-        limits: Limits::new(concurrency, 1_000.0, Arc::clone(&clock)),
+        limits: AccountLimiter::new(concurrency, 1_000.0, Arc::clone(&clock)),
         concurrency,
     });
     let targets = Targets {
@@ -331,7 +331,7 @@ async fn a_new_configuration_keeps_what_is_known_of_transfers_that_stay() {
         name: AccountName::new("prod"),
         region: "eu-central-1".into(),
     };
-    let limits = Limits::new(2, 1_000.0, clock());
+    let limits = AccountLimiter::new(2, 1_000.0, clock());
     let accounts = vec![AccountApi {
         account,
         api,

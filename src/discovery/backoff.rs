@@ -1,31 +1,31 @@
-//! How long a source waits after a failure.
+//! Pauses of a source after failures.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-/// The first pause is at most this long.
+/// Longest first pause.
 const FIRST: Duration = Duration::from_secs(1);
-/// No pause is longer.
+/// Longest pause.
 const LONGEST: Duration = Duration::from_mins(1);
 
-/// Pauses that grow from one failure to the next.
+/// Exponential backoff with jitter.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
-    /// The pause after one more failure: 1 s, then at random between half and all of 2 s, 4 s and so on up to 60 s, so
-    /// that several exporters do not come at once.
-    pub(super) fn failed(&mut self) -> Duration {
-        // A hasher has random keys of its own: that is random enough here.
+    /// Returns the pause after one more failure: 1 s, then at random between half and all of 2 s,
+    /// 4 s and so on up to 60 s, so that several exporters do not retry at the same time.
+    pub(super) fn next_pause(&mut self) -> Duration {
+        // The hasher's keys are random: random enough for jitter.
         let random = RandomState::new().hash_one(self.failures);
         let pause = Self::pause(self.failures, random);
         self.failures = self.failures.saturating_add(1);
         pause
     }
 
-    /// It works again.
+    /// Starts over after a success.
     pub(super) fn reset(&mut self) {
         self.failures = 0;
     }
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_from_a_second_to_a_minute() {
+    fn backoff_grows_from_one_second_to_one_minute() {
         let bounds = |failures| {
             (
                 Backoff::pause(failures, 0).as_millis(),
@@ -57,13 +57,15 @@ mod tests {
         assert_eq!(bounds(2), (2_000, 4_000));
         assert_eq!(bounds(6), (30_000, 60_000));
         assert_eq!(bounds(u32::MAX), (30_000, 60_000));
+    }
+
+    #[test]
+    fn backoff_stays_in_bounds_and_starts_over_after_a_success() {
         let mut backoff = Backoff::default();
-        let pauses: Vec<_> = (0..20).map(|_| backoff.failed()).collect();
-        assert!(
-            pauses.iter().all(|pause| (FIRST..=LONGEST).contains(pause))
-                && pauses[19] >= LONGEST / 2
-        );
+        let pauses: Vec<_> = (0..20).map(|_| backoff.next_pause()).collect();
+        assert!(pauses.iter().all(|pause| (FIRST..=LONGEST).contains(pause)));
+        assert!(pauses[19] >= LONGEST / 2);
         backoff.reset();
-        assert_eq!(backoff.failed(), FIRST);
+        assert_eq!(backoff.next_pause(), FIRST);
     }
 }

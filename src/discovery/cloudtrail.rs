@@ -1,37 +1,37 @@
-//! CloudTrail's event history: which transfers have been started.
+//! CloudTrail's event history: starts of transfers.
 //!
-//! A look reads pages from the newest event back to where it begins. Events come late and in any order, so each look
-//! begins some time before the newest event that the one before has seen. One that fails goes on at the page that failed.
+//! A poll reads pages from the newest event back to a start time. Events arrive late and in any
+//! order, so each poll starts some time before the newest event seen so far. A poll that failed
+//! resumes at the page that failed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use futures_util::FutureExt;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use super::backoff::Backoff;
-use super::body::{self, Unknown, Wanted};
-use super::outcome::{Outcome, learn};
-use super::{Include, Report, Sink};
+use super::ingest::{MessageOutcome, ingest};
+use super::message::{EventFilter, ParseError, parse_record};
+use super::poller::{self, Poller};
+use super::{ConnectorFilter, Sink, SourceMetrics};
 use crate::config::CloudtrailPlan;
 use crate::metrics::self_metrics::{DiscoveryMetrics, SelfMetrics};
+use crate::transfer::sdk::SdkCloudTrail;
 use crate::transfer::session::ClientBase;
-use crate::transfer::trail::{CloudTrail, TrailApi, TrailEvent};
-use crate::transfer::{ErrorKind, Outcome as Attempt, TransferError};
+use crate::transfer::{AttemptOutcome, CloudTrailApi, CloudTrailEvent, ErrorKind, TransferError};
 use model::{Account, Clock, Origin};
 
-/// How far a look reaches behind the newest event: CloudTrail is typically some minutes late.
+/// How far a poll reaches behind the newest event: CloudTrail is typically some minutes late.
 const OVERLAP: Duration = Duration::from_mins(15);
-/// One request a second, of the two that CloudTrail takes in an account and Region from all who look there.
+/// One request a second, half of what CloudTrail allows an account and Region for all callers.
 const REQUEST_INTERVAL: Duration = Duration::from_secs(1);
-/// So many events are remembered. Others are told again, which changes nothing.
-const REMEMBERED: usize = 50_000;
-/// Tries at one look where there is no later one.
-const TRIES: u32 = 5;
+/// Event ids that are remembered. Other events are ingested again, which changes nothing.
+const MAX_SEEN: usize = 50_000;
+/// Attempts of [`poll_once`].
+const ONCE_ATTEMPTS: u32 = 5;
 
-/// Looks at the history of the account of `base` at the interval of `plan`. Never ends.
+/// Polls the history of the account of `base` at the interval of `plan`. Never returns.
 pub async fn run(
     plan: CloudtrailPlan,
     base: ClientBase,
@@ -39,254 +39,225 @@ pub async fn run(
     metrics: Arc<SelfMetrics>,
     clock: Arc<dyn Clock>,
 ) {
-    let trail = CloudTrail::new(
-        &base,
-        plan.endpoint_url.as_deref(),
-        Arc::clone(&metrics.api),
-        Arc::clone(&clock),
-    );
-    Looks::new(
-        Arc::new(trail),
-        &plan,
-        base.account,
-        sink,
-        Arc::clone(&metrics.discovery),
-        clock,
-    )
-    .run()
-    .await;
+    CloudTrailPoller::connect(&plan, &base, sink, &metrics, clock)
+        .run()
+        .await;
 }
 
-/// One look over the whole `lookback`, for a program that ends then. Answers how many transfers it told that were not
-/// known.
+/// Polls the whole `lookback` once, for commands that end then. Returns the number of transfers that
+/// were not known.
 ///
 /// # Errors
-/// What the last of some tries failed with; what was read before is learned.
-pub async fn look_once(
+/// The error of the last attempt. What was read before is ingested.
+pub async fn poll_once(
     plan: &CloudtrailPlan,
     base: &ClientBase,
     sink: Arc<dyn Sink>,
     metrics: Arc<SelfMetrics>,
     clock: Arc<dyn Clock>,
 ) -> Result<usize, TransferError> {
-    let trail = CloudTrail::new(
-        base,
-        plan.endpoint_url.as_deref(),
-        Arc::clone(&metrics.api),
-        Arc::clone(&clock),
-    );
-    let mut looks = Looks::new(
-        Arc::new(trail),
-        plan,
-        base.account.clone(),
-        sink,
-        Arc::clone(&metrics.discovery),
-        clock,
-    );
-    let (mut backoff, mut tries) = (Backoff::default(), 1);
-    loop {
-        match looks.look().await {
-            Ok(transfers) => return Ok(transfers),
-            Err(error) if tries == TRIES || error.kind.outcome() == Attempt::Denied => {
-                return Err(error);
+    let mut poller = CloudTrailPoller::connect(plan, base, sink, &metrics, clock);
+    let mut backoff = Backoff::default();
+    for _ in 1..ONCE_ATTEMPTS {
+        match poller.poll().await {
+            Err(error) if error.kind.outcome() != AttemptOutcome::Denied => {
+                debug!(event = "cloudtrail_poll_retried", %error, "failed to poll CloudTrail");
             }
-            Err(error) => debug!(%error, "CloudTrail did not answer"),
+            result => return result,
         }
-        tries += 1;
-        tokio::time::sleep(backoff.failed()).await;
+        tokio::time::sleep(backoff.next_pause()).await;
     }
+    poller.poll().await
 }
 
-/// The looks at one account's history.
-pub struct Looks {
-    trail: Arc<dyn TrailApi>,
+/// Polls the event history of one account.
+pub struct CloudTrailPoller {
+    api: Arc<dyn CloudTrailApi>,
     account: Account,
-    include: Include,
+    filter: ConnectorFilter,
     lookback: Duration,
     interval: Duration,
     sink: Arc<dyn Sink>,
-    metrics: Arc<DiscoveryMetrics>,
     clock: Arc<dyn Clock>,
-    report: Report,
-    /// The newest event of all whole looks.
+    metrics: SourceMetrics,
+    /// The newest event of all complete polls.
     newest: Option<SystemTime>,
-    /// A look that has begun and not ended.
-    begun: Option<Begun>,
-    /// Events that a later look may meet again, and their times.
+    /// The poll that failed, to be resumed.
+    unfinished: Option<Progress>,
+    /// Events that a later poll may return again, and their times.
     seen: BTreeMap<u64, SystemTime>,
-    unreadable: BTreeSet<&'static str>,
+    /// Parse errors that were logged.
+    logged: BTreeSet<&'static str>,
     last_request: Option<Instant>,
 }
 
-struct Begun {
+/// Progress of a poll.
+struct Progress {
     from: SystemTime,
     token: Option<String>,
     newest: Option<SystemTime>,
     transfers: usize,
 }
 
-impl Looks {
-    /// Looks at `trail` in the place of the account's own.
+impl CloudTrailPoller {
+    fn connect(
+        plan: &CloudtrailPlan,
+        base: &ClientBase,
+        sink: Arc<dyn Sink>,
+        metrics: &SelfMetrics,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let api = SdkCloudTrail::new(
+            base,
+            plan.endpoint_url.as_deref(),
+            Arc::clone(&metrics.api),
+            Arc::clone(&clock),
+        );
+        let discovery = Arc::clone(&metrics.discovery);
+        Self::new(
+            Arc::new(api),
+            plan,
+            base.account.clone(),
+            sink,
+            discovery,
+            clock,
+        )
+    }
+
+    /// Creates a poller that uses `api`.
     pub fn new(
-        trail: Arc<dyn TrailApi>,
+        api: Arc<dyn CloudTrailApi>,
         plan: &CloudtrailPlan,
         account: Account,
         sink: Arc<dyn Sink>,
         metrics: Arc<DiscoveryMetrics>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let target = account.name.as_str();
-        for outcome in Outcome::ALL {
-            metrics.count_messages(target, outcome.as_label(), 0);
+        let metrics = SourceMetrics::new(
+            metrics,
+            Arc::clone(&clock),
+            "cloudtrail",
+            account.name.as_str(),
+        );
+        for outcome in MessageOutcome::ALL {
+            metrics.add_messages(outcome.as_label(), 0);
         }
         Self {
-            report: Report::new(Arc::clone(&metrics), "cloudtrail", target),
-            trail,
-            include: Include::new(&plan.include),
+            api,
+            account,
+            filter: ConnectorFilter::new(&plan.include),
             lookback: plan.lookback,
             interval: plan.refresh_interval,
-            account,
             sink,
-            metrics,
             clock,
+            metrics,
             newest: None,
-            begun: None,
+            unfinished: None,
             seen: BTreeMap::new(),
-            unreadable: BTreeSet::new(),
+            logged: BTreeSet::new(),
             last_request: None,
         }
     }
 
-    /// Looks at the interval, and after a failure sooner. Never ends.
-    pub async fn run(mut self) {
-        let (mut backoff, mut fault) = (Backoff::default(), None);
-        loop {
-            // A mistake in the reading must not end it.
-            let look = AssertUnwindSafe(self.look()).catch_unwind().await;
-            let (kind, error) = match look {
-                Ok(Ok(_)) => {
-                    backoff.reset();
-                    if fault.take().is_some() {
-                        info!(aws_account = %self.account.name, "CloudTrail is read again");
-                    }
-                    tokio::time::sleep(self.interval).await;
-                    continue;
-                }
-                Ok(Err(error)) => (error.kind.as_label(), error.to_string()),
-                Err(_) => {
-                    self.report.failed(Duration::ZERO);
-                    self.begun = None;
-                    ("panicked", "a mistake in the exporter".to_owned())
-                }
-            };
-            if fault.replace(kind) == Some(kind) {
-                debug!(aws_account = %self.account.name, kind, error, "CloudTrail still cannot be read");
-            } else {
-                warn!(aws_account = %self.account.name, kind, error, "CloudTrail cannot be read");
-            }
-            tokio::time::sleep(backoff.failed()).await;
-        }
+    /// Polls at the interval of the plan. Never returns.
+    pub async fn run(self) {
+        let interval = self.interval;
+        poller::run(self, interval).await;
     }
 
-    /// One look, or the rest of one that failed. Answers how many transfers it told that were not known.
+    /// Polls once, or resumes a poll that failed. Returns the number of transfers that were not
+    /// known.
     ///
     /// # Errors
-    /// What a page failed with. What was read before is learned, and the next look goes on there.
-    pub async fn look(&mut self) -> Result<usize, TransferError> {
-        let start = self.clock.now();
-        let looked = self.pages().await;
-        let now = self.clock.now();
-        match &looked {
-            Ok(_) => self.report.succeeded(now, now.since(start.instant), 0),
-            Err(_) => self.report.failed(now.since(start.instant)),
-        }
-        looked
+    /// The error of a page. What was read before is ingested, and the next poll resumes there.
+    pub async fn poll(&mut self) -> Result<usize, TransferError> {
+        let metrics = self.metrics.clone();
+        metrics.observe(self.read_pages()).await
     }
 
-    async fn pages(&mut self) -> Result<usize, TransferError> {
-        let mut begun = self.begun.take().unwrap_or_else(|| self.begin());
+    async fn read_pages(&mut self) -> Result<usize, TransferError> {
+        let mut progress = self.unfinished.take().unwrap_or_else(|| Progress {
+            from: self.start_time(),
+            token: None,
+            newest: None,
+            transfers: 0,
+        });
         loop {
             self.pace().await;
-            let page = match self.trail.page(begun.from, begun.token.as_deref()).await {
+            let token = progress.token.as_deref();
+            let page = match self.api.page(progress.from, token).await {
                 Ok(page) => page,
-                // The token may be what is invalid: the next look is a whole one.
+                // The token may be what is invalid: the next poll starts over.
                 Err(error) if error.kind == ErrorKind::InvalidRequest => return Err(error),
                 Err(error) => {
-                    self.begun = Some(begun);
+                    self.unfinished = Some(progress);
                     return Err(error);
                 }
             };
             for event in &page.events {
-                begun.newest = begun.newest.max(event.at);
-                begun.transfers += self.told(event);
+                progress.newest = progress.newest.max(event.at);
+                progress.transfers += self.ingest(event);
             }
             match page.next_token {
                 None => break,
-                repeated if repeated == begun.token => {
+                repeated if repeated == progress.token => {
                     return Err(TransferError::new(ErrorKind::RepeatedToken, "LookupEvents"));
                 }
-                token => begun.token = token,
+                token => progress.token = token,
             }
         }
-        // A clock that is ahead somewhere must not hide what comes.
-        self.newest = self
-            .newest
-            .max(begun.newest.map(|at| at.min(self.clock.now().wall)));
-        let from = self.from();
+        // Capped, so that a clock that is ahead somewhere hides no later event.
+        let now = self.clock.now().wall;
+        self.newest = self.newest.max(progress.newest.map(|at| at.min(now)));
+        let from = self.start_time();
         self.seen.retain(|_, at| *at >= from);
-        Ok(begun.transfers)
+        Ok(progress.transfers)
     }
 
-    fn begin(&self) -> Begun {
-        Begun {
-            from: self.from(),
-            token: None,
-            newest: None,
-            transfers: 0,
-        }
-    }
-
-    /// Where a look begins.
-    fn from(&self) -> SystemTime {
+    /// Returns where the next poll starts.
+    fn start_time(&self) -> SystemTime {
         let earliest = before(self.clock.now().wall, self.lookback);
         self.newest
             .map_or(earliest, |newest| before(newest, OVERLAP).max(earliest))
     }
 
-    /// Takes one event in.
-    fn told(&mut self, event: &TrailEvent) -> usize {
+    /// Ingests one event and returns the number of transfers that were not known.
+    fn ingest(&mut self, event: &CloudTrailEvent) -> usize {
         let id = (!event.id.is_empty()).then(|| model::stable_hash(&event.id));
         if id.is_some_and(|id| self.seen.contains_key(&id)) {
             return 0;
         }
-        let wanted = Wanted {
+        let filter = EventFilter {
             account: &self.account,
-            include: &self.include,
+            connectors: &self.filter,
         };
-        let (outcome, transfers) = match body::read_record(&event.record, wanted, event.at) {
-            Ok(body) => learn(self.sink.as_ref(), &body, Origin::Cloudtrail),
-            Err(unknown) => {
-                self.unreadable(event, unknown);
-                (Outcome::Unknown, 0)
+        let (outcome, transfers) = match parse_record(&event.record, filter, event.at) {
+            Ok(parsed) => ingest(self.sink.as_ref(), &parsed, Origin::Cloudtrail),
+            Err(error) => {
+                self.log_unparsable(event, error);
+                (MessageOutcome::Unparsable, 0)
             }
         };
-        let target = self.account.name.as_str();
-        self.metrics.count_messages(target, outcome.as_label(), 1);
-        self.metrics
-            .count_discovered("cloudtrail", target, transfers);
+        self.metrics.add_messages(outcome.as_label(), 1);
+        self.metrics.add_transfers(transfers);
         if let Some((id, at)) = id.zip(event.at)
-            && self.seen.len() < REMEMBERED
+            && self.seen.len() < MAX_SEEN
         {
             self.seen.insert(id, at);
         }
         transfers
     }
 
-    /// One record in the log for each way of being unreadable.
-    fn unreadable(&mut self, event: &TrailEvent, unknown: Unknown) {
-        if self.unreadable.insert(unknown.as_label()) {
-            let (aws_account, event_id) = (&self.account.name, &event.id);
-            warn!(%aws_account, event_id, reason = %unknown, "a record of CloudTrail is not understood; others like it are only counted");
+    /// Logs the first record of each parse error.
+    fn log_unparsable(&mut self, event: &CloudTrailEvent, error: ParseError) {
+        if self.logged.insert(error.as_label()) {
+            warn!(
+                event = "record_unparsable",
+                aws_account = %self.account.name,
+                event_id = event.id,
+                %error,
+                "failed to parse CloudTrail record, counting others like it without a log record"
+            );
         }
     }
 
@@ -295,6 +266,20 @@ impl Looks {
             tokio::time::sleep(REQUEST_INTERVAL.saturating_sub(self.clock.now().since(last))).await;
         }
         self.last_request = Some(self.clock.now().instant);
+    }
+}
+
+impl Poller for CloudTrailPoller {
+    fn metrics(&self) -> &SourceMetrics {
+        &self.metrics
+    }
+
+    async fn poll(&mut self) -> Result<(), TransferError> {
+        Self::poll(self).await.map(drop)
+    }
+
+    fn reset(&mut self) {
+        self.unfinished = None;
     }
 }
 

@@ -1,45 +1,48 @@
-//! A queue of events. Messages are received, learned, made durable and only then deleted, so that an end at any moment
-//! loses none: what is not deleted comes again, and what was told before is known.
+//! A queue of events. Messages are received, ingested, persisted and only then deleted, so that a
+//! crash at any moment loses none: a message that was not deleted is received again, and what it
+//! reports is known by then.
 //!
-//! | a message | becomes |
+//! | a message | is |
 //! | --- | --- |
-//! | understood, a duplicate | deleted once what it told is durable |
-//! | foreign: another account's, Region's, shard's or unwanted connector's, or no event of a connector | deleted, for a queue belongs to one exporter |
-//! | unknown: nobody understands it | left to the queue's redrive policy, and logged once |
+//! | understood or a duplicate | deleted once its facts are durable |
+//! | foreign: of another account, Region or shard, of a connector that is not selected, or no event of a connector | deleted, because a queue belongs to one exporter |
+//! | unparsable | left to the queue's redrive policy, and logged once |
 //!
-//! While the store takes nothing, nothing is received either: each receive counts for the redrive policy.
+//! While the storage fails, nothing is received: each receive counts for the redrive policy.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tracing::{debug, info, warn};
 
 use super::backoff::Backoff;
-use super::body::{self, Wanted};
-use super::outcome::{Outcome, learn};
-use super::{Include, Report, Sink};
+use super::ingest::{MessageOutcome, ingest};
+use super::message::{EventFilter, ParseError, parse_message};
+use super::poller::{self, Poller};
+use super::{ConnectorFilter, Sink, SourceMetrics};
 use crate::config::EventsPlan;
 use crate::metrics::self_metrics::{DiscoveryMetrics, SelfMetrics};
-use crate::transfer::queue::{Message, QueueApi, SqsQueue};
+use crate::transfer::sdk::SdkQueue;
 use crate::transfer::session::ClientBase;
-use crate::transfer::{ErrorKind, TransferError};
+use crate::transfer::{ErrorKind, QueueApi, QueueMessage, TransferError};
 use model::{Account, Clock, Now, Origin};
 
-/// A message that is understood, and not durable.
+/// Outcome of a message that was understood and could not be persisted.
 const FAILED: &str = "failed";
-/// How often the queue is asked how many messages it holds.
+/// How often the depth of the queue is read.
 const DEPTH_INTERVAL: Duration = Duration::from_mins(1);
-/// Receives are this far apart at least where nothing came, should an endpoint not wait for messages.
+/// Shortest time between two receives if the first was empty: an endpoint may not support long
+/// polling.
 const EMPTY_INTERVAL: Duration = Duration::from_secs(1);
-/// Tries at deleting what a batch did not delete.
-const DELETE_TRIES: u32 = 3;
-/// So many messages that nobody understands are remembered, so that each is logged once.
-const UNKNOWN_REMEMBERED: usize = 1_000;
+/// Attempts at deleting what a batch did not delete.
+const DELETE_ATTEMPTS: u32 = 3;
+const DELETE_RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// Unparsable messages that are remembered, so that each is logged once.
+const MAX_UNPARSABLE: usize = 1_000;
 
-/// Reads the queue of `plan` with the credentials of `base`. Never ends; dropped at any moment it loses nothing.
+/// Reads the queue of `plan` with the credentials of `base`. Never returns; cancelling it at any
+/// moment loses no event.
 pub async fn run(
     plan: EventsPlan,
     base: ClientBase,
@@ -48,25 +51,18 @@ pub async fn run(
     clock: Arc<dyn Clock>,
 ) {
     let endpoint_url = plan.endpoint_url.as_deref();
-    let queue = SqsQueue::new(
+    let queue = SdkQueue::new(
         &base,
         &plan.queue_url,
         endpoint_url,
         Arc::clone(&metrics.api),
         Arc::clone(&clock),
     );
-    run_with(
-        Arc::new(queue),
-        &plan,
-        base.account,
-        sink,
-        Arc::clone(&metrics.discovery),
-        clock,
-    )
-    .await;
+    let discovery = Arc::clone(&metrics.discovery);
+    run_with(Arc::new(queue), &plan, base.account, sink, discovery, clock).await;
 }
 
-/// Reads `queue` in the place of the one that `plan` names.
+/// Reads `queue` instead of the queue that `plan` names.
 pub async fn run_with(
     queue: Arc<dyn QueueApi>,
     plan: &EventsPlan,
@@ -75,103 +71,77 @@ pub async fn run_with(
     metrics: Arc<DiscoveryMetrics>,
     clock: Arc<dyn Clock>,
 ) {
-    let target: Arc<str> = queue_name(&plan.queue_url).into();
-    for outcome in Outcome::ALL {
-        metrics.count_messages(&target, outcome.as_label(), 0);
+    let target = queue_name(&plan.queue_url);
+    let metrics = SourceMetrics::new(metrics, Arc::clone(&clock), "events", target);
+    for outcome in MessageOutcome::ALL {
+        metrics.add_messages(outcome.as_label(), 0);
     }
-    metrics.count_messages(&target, FAILED, 0);
-    let report = Report::new(Arc::clone(&metrics), "events", &target);
-    let depth = tell_depth(
-        Arc::clone(&queue),
-        Arc::clone(&target),
-        Arc::clone(&metrics),
-    );
-    let include = Include::new(&plan.include);
-    let mut reader = Reader {
+    metrics.add_messages(FAILED, 0);
+    let depth = poll_depth(Arc::clone(&queue), metrics.clone());
+    let reader = QueueReader {
         queue,
-        target,
         account,
-        include,
+        filter: ConnectorFilter::new(&plan.include),
         sink,
-        metrics,
         clock,
-        report,
-        backoff: Backoff::default(),
-        fault: None,
-        unknown: Remembered::default(),
+        metrics,
+        unparsable: RecentIds::default(),
     };
-    let read = async {
-        loop {
-            // A mistake in the reading must not end it.
-            let round = AssertUnwindSafe(reader.round()).catch_unwind().await;
-            let ended = round.unwrap_or(Err(Fault::Panicked));
-            reader.note(ended).await;
-        }
-    };
-    tokio::join!(read, depth);
+    tokio::join!(poller::run(reader, Duration::ZERO), depth);
 }
 
-/// The queue's name: the last part of its URL. The label `target`.
+/// Returns the queue's name, the last part of its URL: the label `target`.
 pub fn queue_name(url: &str) -> &str {
     url.trim_end_matches('/').rsplit('/').next().unwrap_or(url)
 }
 
-struct Reader {
+struct QueueReader {
     queue: Arc<dyn QueueApi>,
-    target: Arc<str>,
     account: Account,
-    include: Include,
+    filter: ConnectorFilter,
     sink: Arc<dyn Sink>,
-    metrics: Arc<DiscoveryMetrics>,
     clock: Arc<dyn Clock>,
-    report: Report,
-    backoff: Backoff,
-    /// What was logged last, and has not gone since.
-    fault: Option<&'static str>,
-    unknown: Remembered,
+    metrics: SourceMetrics,
+    unparsable: RecentIds,
 }
 
-/// Why a round failed.
-enum Fault {
-    Aws(TransferError),
-    Panicked,
+impl Poller for QueueReader {
+    fn metrics(&self) -> &SourceMetrics {
+        &self.metrics
+    }
+
+    async fn poll(&mut self) -> Result<(), TransferError> {
+        let metrics = self.metrics.clone();
+        metrics.observe(self.receive()).await
+    }
 }
 
-/// What a batch of messages came to.
+/// Receipts of a batch of messages.
 #[derive(Default)]
-struct Judged {
-    /// To be deleted as soon as everything is durable.
-    told: Vec<(String, Outcome)>,
+struct Batch {
+    /// To be deleted once everything is durable.
+    ingested: Vec<(String, MessageOutcome)>,
     /// To be deleted in any case.
     foreign: Vec<String>,
 }
 
-impl Reader {
-    /// One receive, and what follows from it.
-    async fn round(&mut self) -> Result<(), Fault> {
+impl QueueReader {
+    /// Receives once, and ingests, persists and deletes what arrived.
+    async fn receive(&mut self) -> Result<(), TransferError> {
         let start = self.clock.now();
-        let round = self.received(start).await;
-        let now = self.clock.now();
-        match &round {
-            Ok(()) => self.report.succeeded(now, now.since(start.instant), 0),
-            Err(_) => self.report.failed(now.since(start.instant)),
-        }
-        round.map_err(Fault::Aws)
-    }
-
-    async fn received(&mut self, start: Now) -> Result<(), TransferError> {
         let messages = self.queue.receive().await?;
         if messages.is_empty() {
-            let left = EMPTY_INTERVAL.saturating_sub(self.clock.now().since(start.instant));
-            tokio::time::sleep(left).await;
+            let elapsed = self.clock.now().since(start.instant);
+            tokio::time::sleep(EMPTY_INTERVAL.saturating_sub(elapsed)).await;
             return Ok(());
         }
-        let Judged { told, foreign } = self.judge(&messages);
-        if !told.is_empty() {
-            self.made_durable(&told, start).await;
+        let Batch { ingested, foreign } = self.ingest(&messages);
+        if !ingested.is_empty() {
+            self.persist(&ingested, start).await;
         }
-        self.count(Outcome::Foreign.as_label(), foreign.len());
-        let receipts = told
+        self.metrics
+            .add_messages(MessageOutcome::Foreign.as_label(), foreign.len());
+        let receipts = ingested
             .into_iter()
             .map(|(receipt, _)| receipt)
             .chain(foreign)
@@ -179,127 +149,126 @@ impl Reader {
         self.delete(receipts).await
     }
 
-    fn judge(&mut self, messages: &[Message]) -> Judged {
+    fn ingest(&mut self, messages: &[QueueMessage]) -> Batch {
         let now = self.clock.now().wall;
-        let mut judged = Judged::default();
+        let mut batch = Batch::default();
         for message in messages {
-            let wanted = Wanted {
+            let filter = EventFilter {
                 account: &self.account,
-                include: &self.include,
+                connectors: &self.filter,
             };
-            match body::read(&message.body, wanted, now) {
-                Ok(body) => {
-                    let (outcome, transfers) = learn(self.sink.as_ref(), &body, Origin::Events);
-                    self.metrics
-                        .count_discovered("events", &self.target, transfers);
-                    let receipt = message.receipt.clone();
-                    if outcome == Outcome::Foreign {
-                        judged.foreign.push(receipt);
-                    } else {
-                        judged.told.push((receipt, outcome));
-                    }
+            let parsed = match parse_message(&message.body, filter, now) {
+                Ok(parsed) => parsed,
+                Err(error) => {
+                    self.report_unparsable(message, error);
+                    continue;
                 }
-                Err(unknown) => {
-                    self.count(Outcome::Unknown.as_label(), 1);
-                    if self.unknown.insert(&message.id) {
-                        let (queue, message_id) = (&self.target, &message.id);
-                        warn!(%queue, message_id, reason = %unknown, "a message is not understood: it is left to the queue's redrive policy");
-                    }
-                }
+            };
+            let (outcome, transfers) = ingest(self.sink.as_ref(), &parsed, Origin::Events);
+            self.metrics.add_transfers(transfers);
+            let receipt = message.receipt.clone();
+            if outcome == MessageOutcome::Foreign {
+                batch.foreign.push(receipt);
+            } else {
+                batch.ingested.push((receipt, outcome));
             }
         }
-        judged
+        batch
     }
 
-    /// Waits until what was learned is durable, however long that takes. A duplicate may be known from memory alone, so
-    /// it waits as well.
-    async fn made_durable(&self, told: &[(String, Outcome)], start: Now) {
+    fn report_unparsable(&mut self, message: &QueueMessage, error: ParseError) {
+        self.metrics
+            .add_messages(MessageOutcome::Unparsable.as_label(), 1);
+        if self.unparsable.insert(&message.id) {
+            warn!(
+                event = "message_unparsable",
+                queue = %self.metrics.target,
+                message_id = message.id,
+                %error,
+                "failed to parse message, leaving it to the queue's redrive policy"
+            );
+        }
+    }
+
+    /// Waits until what was ingested is durable, however long that takes. Waits for duplicates too:
+    /// they may be known from memory alone.
+    async fn persist(&self, ingested: &[(String, MessageOutcome)], start: Now) {
         if self.sink.persist().await.is_ok() {
-            for outcome in Outcome::ALL {
-                self.count(
-                    outcome.as_label(),
-                    told.iter().filter(|(_, is)| *is == outcome).count(),
-                );
+            for outcome in MessageOutcome::ALL {
+                let messages = ingested.iter().filter(|(_, is)| *is == outcome).count();
+                self.metrics.add_messages(outcome.as_label(), messages);
             }
             return;
         }
-        self.count(FAILED, told.len());
-        warn!(queue = %self.target, messages = told.len(), "the store does not take what the queue tells: nothing is received until it does");
+        self.metrics.add_messages(FAILED, ingested.len());
+        let queue = &self.metrics.target;
+        warn!(
+            event = "events_persist_failed",
+            %queue,
+            messages = ingested.len(),
+            "failed to persist events, pausing receives until storage recovers"
+        );
         let mut backoff = Backoff::default();
         loop {
-            self.report.failed(self.clock.now().since(start.instant));
-            tokio::time::sleep(backoff.failed()).await;
+            self.metrics.failed(start);
+            tokio::time::sleep(backoff.next_pause()).await;
             if self.sink.persist().await.is_ok() {
-                break info!(queue = %self.target, "the store takes it again");
+                info!(
+                    event = "events_persist_recovered",
+                    %queue,
+                    "storage recovered, resuming receives"
+                );
+                return;
             }
         }
     }
 
     async fn delete(&self, mut receipts: Vec<String>) -> Result<(), TransferError> {
-        for tries in 1..=DELETE_TRIES {
+        for attempt in 1..=DELETE_ATTEMPTS {
             if receipts.is_empty() {
                 break;
             }
             let undeleted = self.queue.delete(&receipts).await?;
             if let Some(first) = undeleted.first() {
-                debug!(queue = %self.target, messages = undeleted.len(), code = first.code, "messages could not be deleted: they come again");
+                debug!(
+                    event = "message_delete_failed",
+                    queue = %self.metrics.target,
+                    messages = undeleted.len(),
+                    code = first.code,
+                    "failed to delete messages, they will be received again"
+                );
             }
-            // What AWS faults in the request is no better the next time; it comes again and is a duplicate.
+            // A request that AWS rejects will be rejected again. Its message is received again and
+            // is a duplicate then.
             receipts = undeleted
                 .into_iter()
-                .filter(|message| message.again)
+                .filter(|message| message.retryable)
                 .map(|message| message.receipt)
                 .collect();
-            if !receipts.is_empty() && tries < DELETE_TRIES {
-                tokio::time::sleep(Duration::from_secs(1)).await;
+            if !receipts.is_empty() && attempt < DELETE_ATTEMPTS {
+                tokio::time::sleep(DELETE_RETRY_PAUSE).await;
             }
         }
         Ok(())
     }
-
-    /// Logs a fault when it comes and when it goes, and waits after each.
-    async fn note(&mut self, round: Result<(), Fault>) {
-        let Err(fault) = round else {
-            self.backoff.reset();
-            if self.fault.take().is_some() {
-                info!(queue = %self.target, "the queue is read again");
-            }
-            return;
-        };
-        let (kind, text) = match &fault {
-            Fault::Aws(error) => (error.kind.as_label(), error.to_string()),
-            Fault::Panicked => ("panicked", "a mistake in the exporter".to_owned()),
-        };
-        if matches!(fault, Fault::Panicked) {
-            self.report.failed(Duration::ZERO);
-        }
-        if self.fault.replace(kind) == Some(kind) {
-            debug!(queue = %self.target, kind, error = text, "the queue still cannot be read");
-        } else {
-            warn!(queue = %self.target, kind, error = text, "the queue cannot be read");
-        }
-        tokio::time::sleep(self.backoff.failed()).await;
-    }
-
-    fn count(&self, outcome: &str, messages: usize) {
-        self.metrics.count_messages(
-            &self.target,
-            outcome,
-            u32::try_from(messages).unwrap_or(u32::MAX),
-        );
-    }
 }
 
-/// Tells how many messages the queue holds. Nothing else depends on it, so what fails is logged once and no outage.
-async fn tell_depth(queue: Arc<dyn QueueApi>, target: Arc<str>, metrics: Arc<DiscoveryMetrics>) {
-    let mut logged: Option<ErrorKind> = None;
+/// Exports the depth of the queue. Nothing else depends on it, so a failure is logged once at
+/// `info` and is no failed poll.
+async fn poll_depth(queue: Arc<dyn QueueApi>, metrics: SourceMetrics) {
+    let mut last_failure: Option<ErrorKind> = None;
     loop {
         match queue.depth().await {
-            Ok(messages) => metrics.set_queue_messages(&target, Some(messages)),
+            Ok(messages) => metrics.set_queue_depth(Some(messages)),
             Err(error) => {
-                metrics.set_queue_messages(&target, None);
-                if logged.replace(error.kind) != Some(error.kind) {
-                    info!(queue = %target, %error, "the queue does not tell how many messages it holds");
+                metrics.set_queue_depth(None);
+                if last_failure.replace(error.kind) != Some(error.kind) {
+                    info!(
+                        event = "queue_depth_failed",
+                        queue = %metrics.target,
+                        %error,
+                        "failed to read the number of messages"
+                    );
                 }
             }
         }
@@ -307,22 +276,22 @@ async fn tell_depth(queue: Arc<dyn QueueApi>, target: Arc<str>, metrics: Arc<Dis
     }
 }
 
-/// Ids of messages, the newest so many.
+/// The newest message ids, up to [`MAX_UNPARSABLE`].
 #[derive(Default)]
-struct Remembered {
+struct RecentIds {
     ids: BTreeSet<u64>,
     order: VecDeque<u64>,
 }
 
-impl Remembered {
-    /// True if the id is new.
+impl RecentIds {
+    /// Returns whether the id is new.
     fn insert(&mut self, id: &str) -> bool {
         let hash = model::stable_hash(id);
         if !self.ids.insert(hash) {
             return false;
         }
         self.order.push_back(hash);
-        if self.order.len() > UNKNOWN_REMEMBERED
+        if self.order.len() > MAX_UNPARSABLE
             && let Some(oldest) = self.order.pop_front()
         {
             self.ids.remove(&oldest);

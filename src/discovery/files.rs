@@ -1,5 +1,5 @@
-//! Lists of transfers in files. A file is taken up when its content changes: the hash of the content is compared, since a
-//! mounted `ConfigMap` changes by a swap of links that watchers of files do not see.
+//! Lists of transfers in files. A file is applied when the hash of its content changes: a mounted
+//! `ConfigMap` changes by a swap of links, which file watchers do not see.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -10,43 +10,50 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::{Report, Sink};
+use super::{Sink, SourceMetrics};
 use crate::config::{AccountPlan, FilesPlan, parse_targets};
 use crate::metrics::self_metrics::DiscoveryMetrics;
 use model::{AccountName, Clock, Origin, TransferKey};
 
-/// No file of targets is larger than this, in bytes.
-const LARGEST: u64 = 64 << 20;
+/// Largest file, in bytes.
+const MAX_SIZE: u64 = 64 << 20;
 
-/// All files that the configuration names.
+/// All target files that the configuration names.
 pub struct Files {
-    sources: Vec<Source>,
+    sources: Vec<FileSource>,
     accounts: Vec<AccountPlan>,
     /// What each source lists now, by its index.
-    listed: Mutex<Vec<BTreeMap<PathBuf, Listed>>>,
+    listed: Mutex<Vec<BTreeMap<PathBuf, ListedFile>>>,
     sink: Arc<dyn Sink>,
     clock: Arc<dyn Clock>,
 }
 
-struct Source {
+struct FileSource {
     account: Option<AccountName>,
     paths: Vec<String>,
     interval: Duration,
-    report: Report,
+    metrics: SourceMetrics,
 }
 
-/// One file's content.
-struct Listed {
-    /// Of the content that was read last, whether it was sound or not.
-    content: u64,
-    /// What is wrong with that content.
-    fault: Option<String>,
-    /// Of the last sound content.
+/// State of one file.
+struct ListedFile {
+    /// Hash of the content that was read last, valid or not.
+    hash: u64,
+    /// Whether that content is valid.
+    is_valid: bool,
+    /// Transfers of the last valid content.
     transfers: Arc<BTreeSet<TransferKey>>,
 }
 
+/// Result of reading one file.
+struct Reading {
+    file: ListedFile,
+    changed: bool,
+    new: usize,
+}
+
 impl Files {
-    /// The files of `plans`, read with the names of `accounts`.
+    /// Creates the sources of `plans`, whose entries may name `accounts`.
     pub fn new(
         plans: &[FilesPlan],
         accounts: &[AccountPlan],
@@ -54,12 +61,13 @@ impl Files {
         metrics: &Arc<DiscoveryMetrics>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let source = |plan: &FilesPlan| Source {
+        let source = |plan: &FilesPlan| FileSource {
             account: plan.account.clone(),
             paths: plan.paths.clone(),
             interval: plan.refresh_interval,
-            report: Report::new(
+            metrics: SourceMetrics::new(
                 Arc::clone(metrics),
+                Arc::clone(&clock),
                 "files",
                 plan.paths.first().map_or("", |path| path),
             ),
@@ -73,121 +81,118 @@ impl Files {
         }
     }
 
-    /// The label `target` of each entry.
+    /// Returns the label `target` of each source.
     pub fn targets(&self) -> impl Iterator<Item = &str> {
-        self.sources.iter().map(Source::target)
+        self.sources.iter().map(|source| &*source.metrics.target)
     }
 
     /// Reads every file once.
-    pub fn look(&self) {
-        (0..self.sources.len()).for_each(|source| self.look_at(source));
+    pub fn read_all(&self) {
+        (0..self.sources.len()).for_each(|source| self.read_source(source));
     }
 
-    /// Reads the files at their intervals. Never ends.
+    /// Reads the files at their intervals. Never returns.
     pub async fn run(self: Arc<Self>) {
-        let mut each = tokio::task::JoinSet::new();
+        let mut tasks = tokio::task::JoinSet::new();
         for source in 0..self.sources.len() {
             let files = Arc::clone(&self);
-            each.spawn(async move {
+            tasks.spawn(async move {
                 loop {
                     tokio::time::sleep(files.sources[source].interval).await;
                     let files = Arc::clone(&files);
                     // A panic in reading a file must not end the source.
                     let _: Result<(), _> =
-                        tokio::task::spawn_blocking(move || files.look_at(source)).await;
+                        tokio::task::spawn_blocking(move || files.read_source(source)).await;
                 }
             });
         }
-        while each.join_next().await.is_some() {}
+        while tasks.join_next().await.is_some() {}
     }
 
-    fn look_at(&self, index: usize) {
+    fn read_source(&self, index: usize) {
         let source = &self.sources[index];
         let start = self.clock.now();
-        let paths = source.found();
+        let paths = source.matching_paths();
         let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
-        let before: BTreeMap<PathBuf, Listed> = std::mem::take(&mut listed[index]);
-        let (mut changed, mut new, mut sound) =
-            (before.keys().any(|path| !paths.contains(path)), 0, true);
-        let mut before = before;
+        let mut before = std::mem::take(&mut listed[index]);
+        let mut changed = before.keys().any(|path| !paths.contains(path));
+        let (mut new, mut is_valid) = (0, true);
         for path in paths {
             let known = before.remove(&path);
-            let read = self.read(&path, source, known);
-            changed |= read.changed;
-            new += read.new;
-            sound &= read.listed.fault.is_none();
-            listed[index].insert(path, read.listed);
+            let reading = self.read_file(&path, source, known);
+            changed |= reading.changed;
+            new += reading.new;
+            is_valid &= reading.file.is_valid;
+            listed[index].insert(path, reading.file);
         }
         if changed {
-            let all = listed
+            let transfers = listed
                 .iter()
                 .flat_map(BTreeMap::values)
                 .flat_map(|file| file.transfers.iter().cloned());
-            self.sink.replace(Origin::Files, all.collect());
+            self.sink
+                .replace_transfers(Origin::Files, transfers.collect());
         }
         drop(listed);
-        let now = self.clock.now();
-        let duration = now.since(start.instant);
-        if sound {
-            source.report.succeeded(now, duration, new);
+        if is_valid {
+            source.metrics.succeeded(start);
+            source.metrics.add_transfers(new);
         } else {
-            source.report.failed(duration);
+            source.metrics.failed(start);
         }
     }
 
-    fn read(&self, path: &Path, source: &Source, known: Option<Listed>) -> ReadFile {
-        let (text, content) = match text(path) {
-            Ok(text) => {
-                let hash = model::stable_hash(&text);
-                (Ok(text), hash)
-            }
-            Err(error) => {
-                let error = error.to_string();
-                let hash = model::stable_hash(&error);
-                (Err(error), hash)
-            }
-        };
+    fn read_file(&self, path: &Path, source: &FileSource, known: Option<ListedFile>) -> Reading {
+        let text = read_text(path).map_err(|error| error.to_string());
+        let hash = model::stable_hash(text.as_ref().unwrap_or_else(|error| error));
         let before = known
             .as_ref()
             .map_or_else(Arc::default, |known| Arc::clone(&known.transfers));
-        if let Some(known) = known.filter(|known| known.content == content) {
-            return ReadFile {
-                listed: known,
+        if let Some(known) = known.filter(|known| known.hash == hash) {
+            return Reading {
+                file: known,
                 changed: false,
                 new: 0,
             };
         }
-        let name = path.display().to_string();
-        let read = text.and_then(|text| {
-            parse_targets(&name, &text, &self.accounts, source.account.as_ref())
+        let file = path.display().to_string();
+        let result = text.and_then(|text| {
+            parse_targets(&file, &text, &self.accounts, source.account.as_ref())
                 .map_err(|problems| problems.to_string())
         });
-        match read {
+        match result {
             Ok(transfers) => {
                 let transfers = BTreeSet::from_iter(transfers);
                 let new = transfers.difference(&before).count();
                 info!(
-                    file = name,
+                    event = "targets_loaded",
+                    file,
                     transfers = transfers.len(),
                     new,
-                    "targets read"
+                    "loaded target file"
                 );
-                ReadFile {
-                    listed: Listed {
-                        content,
-                        fault: None,
+                Reading {
+                    file: ListedFile {
+                        hash,
+                        is_valid: true,
                         transfers: Arc::new(transfers),
                     },
                     changed: true,
                     new,
                 }
             }
-            Err(fault) => {
-                warn!(file = name, kept = before.len(), %fault, "targets cannot be read: what the file last listed is kept");
-                ReadFile {
-                    listed: Listed {
-                        content,
-                        fault: Some(fault),
+            Err(error) => {
+                warn!(
+                    event = "targets_load_failed",
+                    file,
+                    kept = before.len(),
+                    error,
+                    "failed to load target file, keeping its last valid transfers"
+                );
+                Reading {
+                    file: ListedFile {
+                        hash,
+                        is_valid: false,
                         transfers: before,
                     },
                     changed: false,
@@ -198,37 +203,25 @@ impl Files {
     }
 }
 
-struct ReadFile {
-    listed: Listed,
-    changed: bool,
-    new: usize,
-}
-
-impl Source {
-    fn target(&self) -> &str {
-        self.paths.first().map_or("", |path| path)
-    }
-
-    /// The files that the globs find, each once.
-    fn found(&self) -> BTreeSet<PathBuf> {
-        let found = self
-            .paths
+impl FileSource {
+    /// Returns the files that the globs match, each once.
+    fn matching_paths(&self) -> BTreeSet<PathBuf> {
+        self.paths
             .iter()
             .filter_map(|path| glob::glob(path).ok())
-            .flatten();
-        found
+            .flatten()
             .filter_map(Result::ok)
             .filter(|path| path.is_file())
             .collect()
     }
 }
 
-fn text(path: &Path) -> io::Result<String> {
+fn read_text(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
     File::open(path)?
-        .take(LARGEST + 1)
+        .take(MAX_SIZE + 1)
         .read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST {
+    if bytes.len() as u64 > MAX_SIZE {
         return Err(io::Error::other("more than 64 MiB"));
     }
     String::from_utf8(bytes).map_err(|_| io::Error::other("not UTF-8"))

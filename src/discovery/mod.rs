@@ -1,19 +1,21 @@
-//! Floor 3: where transfers are learned from. One file a source; each feeds a [`Sink`] with facts, and tells in a
-//! [`Report`] whether it can.
+//! Floor 3: sources of transfers. Each feeds a [`Sink`] with facts and reports its health in
+//! [`SourceMetrics`].
 //!
-//! | source | sees | how |
+//! | source | reports | how |
 //! | --- | --- | --- |
-//! | [`files`] | whatever the files list | read again at an interval, taken up when their content changes |
-//! | [`events`] | ends of files and operations, and what callers or CloudTrail tell of starts | a queue of SQS, emptied |
-//! | [`cloudtrail`] | starts | the event history, looked up at an interval |
+//! | [`files`] | the transfers that files list | read at an interval, applied when the content changes |
+//! | [`events`] | ends of files and operations; starts, if callers or CloudTrail send them | an SQS queue, received and emptied |
+//! | [`cloudtrail`] | starts | the event history, polled at an interval |
+//! | [`connectors`] | connectors and their details, no transfers | `ListConnectors`, polled at an interval |
 
 mod backoff;
-pub mod body;
 pub mod cloudtrail;
 pub mod connectors;
 pub mod events;
 pub mod files;
-mod outcome;
+mod ingest;
+pub mod message;
+mod poller;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -23,74 +25,115 @@ use std::time::Duration;
 
 use crate::metrics::self_metrics::DiscoveryMetrics;
 use crate::tracker::Ingested;
-use model::{AccountName, ConnectorDetails, ConnectorId, Fact, Now, Origin, TransferKey};
+use model::{AccountName, Clock, ConnectorDetails, ConnectorId, Fact, Now, Origin, TransferKey};
 
-/// What was learned is in memory alone: the store does not take it.
+/// The storage did not accept what was ingested: it is in memory only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the store does not take it")]
-pub struct NotDurable;
+#[error("failed to persist ingested facts")]
+pub struct SinkError;
 
-/// Where facts go.
+/// Destination of facts.
 pub trait Sink: Send + Sync + 'static {
-    /// Takes facts in. What comes back is what became of each.
-    fn learn(&self, facts: &[Fact], origin: Origin) -> Vec<Ingested>;
+    /// Ingests facts and returns the result for each.
+    fn ingest(&self, facts: &[Fact], origin: Origin) -> Vec<Ingested>;
 
-    /// Has a source's transfers be these and no others: those that it told before and that are not among them lose this
-    /// origin.
-    fn replace(&self, origin: Origin, transfers: BTreeSet<TransferKey>);
+    /// Replaces the set of transfers attributed to `origin`.
+    fn replace_transfers(&self, origin: Origin, transfers: BTreeSet<TransferKey>);
 
-    /// Takes in which connectors an account has now, and what AWS tells of them.
-    fn connectors(
+    /// Replaces the connectors of an account.
+    fn set_connectors(
         &self,
         account: &AccountName,
-        listed: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
+        connectors: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
     );
 
-    /// Ends when all that was learned before is durable. At once where there is no store.
-    fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), NotDurable>> + Send + '_>>;
+    /// Completes once everything ingested before is durable; at once without storage.
+    fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + '_>>;
 }
 
-/// Tells how one source does, in the exporter's own families.
+/// Health of one source, in the exporter's metrics families.
 #[derive(Clone)]
-pub struct Report {
+pub struct SourceMetrics {
     metrics: Arc<DiscoveryMetrics>,
+    clock: Arc<dyn Clock>,
     source: &'static str,
     target: Arc<str>,
 }
 
-impl Report {
-    /// Of the source `source`, which is one of `files`, `events`, `cloudtrail` and `connectors`; `target` tells it from
-    /// others of its kind. Its counter stands at 0 from here on.
-    pub fn new(metrics: Arc<DiscoveryMetrics>, source: &'static str, target: &str) -> Self {
+impl SourceMetrics {
+    /// Creates the counter of discovered transfers at 0. `source` is `files`, `events`, `cloudtrail`
+    /// or `connectors`; `target` distinguishes sources of one kind.
+    pub fn new(
+        metrics: Arc<DiscoveryMetrics>,
+        clock: Arc<dyn Clock>,
+        source: &'static str,
+        target: &str,
+    ) -> Self {
         metrics.count_discovered(source, target, 0);
         Self {
             metrics,
+            clock,
             source,
             target: target.into(),
         }
     }
 
-    /// A look has ended well, and has told so many transfers that were not known.
-    pub fn succeeded(&self, now: Now, duration: Duration, transfers: usize) {
+    /// Runs a poll and records its duration and whether it succeeded.
+    async fn observe<T, E>(&self, poll: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let start = self.clock.now();
+        let result = poll.await;
+        match &result {
+            Ok(_) => self.succeeded(start),
+            Err(_) => self.failed(start),
+        }
+        result
+    }
+
+    /// Records that a poll that began at `start` has succeeded.
+    fn succeeded(&self, start: Now) {
+        let now = self.clock.now();
+        let duration = now.since(start.instant);
         self.metrics
             .record_poll(self.source, &self.target, Some(now), duration);
+    }
+
+    /// Records that a poll that began at `start` has failed.
+    fn failed(&self, start: Now) {
+        let duration = self.clock.now().since(start.instant);
+        self.metrics
+            .record_poll(self.source, &self.target, None, duration);
+    }
+
+    /// Records a poll that ended in a panic.
+    fn panicked(&self) {
+        self.metrics
+            .record_poll(self.source, &self.target, None, Duration::ZERO);
+    }
+
+    /// Counts transfers that were not known before.
+    fn add_transfers(&self, transfers: usize) {
         self.metrics
             .count_discovered(self.source, &self.target, transfers);
     }
 
-    /// A look has failed.
-    pub fn failed(&self, duration: Duration) {
-        self.metrics
-            .record_poll(self.source, &self.target, None, duration);
+    /// Counts messages of a queue, or records of CloudTrail; 0 creates the series.
+    fn add_messages(&self, outcome: &'static str, messages: usize) {
+        let messages = u32::try_from(messages).unwrap_or(u32::MAX);
+        self.metrics.count_messages(&self.target, outcome, messages);
+    }
+
+    /// Sets the number of messages in the queue, if it is known.
+    fn set_queue_depth(&self, messages: Option<u64>) {
+        self.metrics.set_queue_messages(&self.target, messages);
     }
 }
 
-/// Whether a connector's id is wanted: any if there are no globs.
+/// Selects connectors by globs on their ids; all if there are no globs.
 #[derive(Clone, Debug, Default)]
-pub struct Include(Vec<glob::Pattern>);
+pub struct ConnectorFilter(Vec<glob::Pattern>);
 
-impl Include {
-    /// The globs of a plan, which are sound.
+impl ConnectorFilter {
+    /// Parses the globs of a plan, which are valid.
     pub fn new(globs: &[String]) -> Self {
         Self(
             globs
@@ -100,8 +143,8 @@ impl Include {
         )
     }
 
-    /// True if a glob takes the id, or there is none.
-    pub fn takes(&self, connector: &str) -> bool {
+    /// Returns whether a glob matches the id, or there is none.
+    pub fn matches(&self, connector: &str) -> bool {
         self.0.is_empty() || self.0.iter().any(|glob| glob.matches(connector))
     }
 }
@@ -111,13 +154,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_globs_every_connector_is_taken() {
-        let include = |globs: &[&str]| {
-            Include::new(&globs.iter().map(ToString::to_string).collect::<Vec<_>>())
+    fn connector_filter_without_globs_matches_every_connector() {
+        let filter = |globs: &[&str]| {
+            ConnectorFilter::new(&globs.iter().map(ToString::to_string).collect::<Vec<_>>())
         };
-        assert!(include(&[]).takes("c-0123456789abcdef0"));
-        assert!(include(&["c-9*", "c-0*"]).takes("c-0123456789abcdef0"));
-        assert!(include(&["c-0123456789abcdef[0-9]"]).takes("c-0123456789abcdef0"));
-        assert!(!include(&["c-9*"]).takes("c-0123456789abcdef0"));
+        assert!(filter(&[]).matches("c-0123456789abcdef0"));
+        assert!(filter(&["c-9*", "c-0*"]).matches("c-0123456789abcdef0"));
+        assert!(filter(&["c-0123456789abcdef[0-9]"]).matches("c-0123456789abcdef0"));
+        assert!(!filter(&["c-9*"]).matches("c-0123456789abcdef0"));
     }
 }

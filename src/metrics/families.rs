@@ -134,7 +134,7 @@ families! {
     DISCOVERY_TRANSFERS = "aws_transfer_exporter_discovery_transfers_total", Counter, Exporter, &["source", "target"],
         "Transfers, and connectors, that a source has told and that were not known from it before.";
     DISCOVERY_MESSAGES = "aws_transfer_exporter_discovery_messages_total", Counter, Exporter, &["target", "outcome"],
-        "Messages received from a queue, and records of CloudTrail, by outcome: understood, duplicate (told before), foreign (of another account, connector or shard), unknown (nobody understands the body: it is left to the queue's redrive policy), failed (understood, and not durable yet: it stays in the queue until it is).";
+        "Messages received from a queue, and records of CloudTrail, by outcome: understood, duplicate (told before), foreign (of another account, connector or shard), unparsable (the body could not be parsed: it is left to the queue's redrive policy), failed (understood, and not durable yet: it stays in the queue until it is).";
     DISCOVERY_QUEUE_MESSAGES = "aws_transfer_exporter_discovery_queue_messages", Gauge, Exporter, &["target"],
         "Messages in a queue, those that are received and not deleted yet included, as SQS counts them: approximate, and asked for once a minute. Absent where SQS does not tell it.";
     API_REQUESTS = "aws_transfer_exporter_api_requests_total", Counter, Exporter,

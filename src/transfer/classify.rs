@@ -17,16 +17,8 @@ use aws_smithy_runtime_api::client::orchestrator::OrchestratorError;
 use aws_smithy_types::error::ErrorMetadata;
 use http_body_util::LengthLimitError;
 
+use super::sdk::InvalidResponse;
 use super::{ErrorKind, TransferError};
-
-/// The answer is not what the operation always answers. Says why, and repeats nothing of the answer.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum NotTheShape {
-    #[error("not UTF-8")]
-    NotText(#[from] std::str::Utf8Error),
-    #[error("no list of files with path and status, line {} column {}", .0.line(), .0.column())]
-    Lacking(#[from] serde_json::Error),
-}
 
 /// What one attempt failed with.
 pub(super) fn attempt(
@@ -99,10 +91,8 @@ pub(super) fn call<E: ProvideErrorMetadata + StdError + 'static>(
             }
         }
         SdkError::ResponseError(failure) => {
-            match chain(error).find_map(|source| source.downcast_ref::<NotTheShape>()) {
-                Some(not_the_shape) => {
-                    TransferError::new(by_response(failure.raw()), not_the_shape)
-                }
+            match chain(error).find_map(|source| source.downcast_ref::<InvalidResponse>()) {
+                Some(invalid) => TransferError::new(by_response(failure.raw()), invalid),
                 None => TransferError::new(
                     by_source(error).unwrap_or_else(|| by_response(failure.raw())),
                     status(failure.raw()),

@@ -63,9 +63,9 @@ macro_rules! kinds {
             }
 
             /// What it counts as in `aws_transfer_exporter_api_requests_total`.
-            pub fn outcome(self) -> Outcome {
+            pub fn outcome(self) -> AttemptOutcome {
                 match self {
-                    $(Self::$kind => Outcome::$outcome,)*
+                    $(Self::$kind => AttemptOutcome::$outcome,)*
                 }
             }
 
@@ -125,19 +125,19 @@ impl ErrorKind {
     /// AWS denies to good credentials is of one resource: others may be allowed.
     pub fn leaves_account_up(self) -> bool {
         match self.outcome() {
-            _ if self.is_of_credentials() => false,
-            Outcome::Timeout | Outcome::Network | Outcome::Malformed => false,
-            Outcome::Ok
-            | Outcome::Throttled
-            | Outcome::Denied
-            | Outcome::NotFound
-            | Outcome::Invalid
-            | Outcome::ServerError => true,
+            _ if self.is_credential_error() => false,
+            AttemptOutcome::Timeout | AttemptOutcome::Network | AttemptOutcome::Malformed => false,
+            AttemptOutcome::Ok
+            | AttemptOutcome::Throttled
+            | AttemptOutcome::Denied
+            | AttemptOutcome::NotFound
+            | AttemptOutcome::Invalid
+            | AttemptOutcome::ServerError => true,
         }
     }
 
     /// True if the credentials could not be had, or were refused.
-    pub fn is_of_credentials(self) -> bool {
+    pub fn is_credential_error(self) -> bool {
         matches!(
             self,
             Self::CredentialsExpired
@@ -150,7 +150,7 @@ impl ErrorKind {
 
 /// How an attempt ended; the label `outcome` of `aws_transfer_exporter_api_requests_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum AttemptOutcome {
     /// Answered.
     Ok,
     /// Throttled.
@@ -171,7 +171,7 @@ pub enum Outcome {
     Malformed,
 }
 
-impl Outcome {
+impl AttemptOutcome {
     /// Every outcome.
     pub const ALL: [Self; 9] = [
         Self::Ok,

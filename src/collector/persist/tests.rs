@@ -5,7 +5,7 @@ use crate::collector::tests::{SECOND, SETTINGS, clock, key};
 use crate::collector::*;
 use crate::store::{StoreError, local::LocalStore};
 use crate::tracker::persist::PendingWrites;
-use crate::transfer::limited::Limits;
+use crate::transfer::limiter::AccountLimiter;
 use crate::transfer::{ApiFuture, ResultsPage};
 use model::{ConnectorId, FileResult, FileStatus, TransferId, TransferState};
 
@@ -130,7 +130,7 @@ fn rig() -> Rig {
         name: AccountName::new("prod"),
         region: "eu-central-1".into(),
     };
-    let limits = Limits::new(4, 1_000.0, clock);
+    let limits = AccountLimiter::new(4, 1_000.0, clock);
     collector.configure(Targets {
         accounts: vec![AccountApi {
             account,
@@ -410,7 +410,7 @@ async fn a_scrape_during_many_writes_never_tells_what_the_file_does_not_hold() {
             "{told_before} had been told, {held} are there"
         );
         let collector = Collector::with_store(&metrics, Arc::clone(&clock), SETTINGS, store, saved);
-        let limits = Limits::new(4, 1_000.0, Arc::clone(&clock));
+        let limits = AccountLimiter::new(4, 1_000.0, Arc::clone(&clock));
         collector.configure(Targets {
             accounts: vec![AccountApi {
                 account: account.clone(),

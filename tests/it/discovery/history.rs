@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use aws_transfer_exporter::config::CloudtrailPlan;
-use aws_transfer_exporter::discovery::cloudtrail::Looks;
+use aws_transfer_exporter::discovery::cloudtrail::CloudTrailPoller;
 use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
-use aws_transfer_exporter::transfer::trail::{TrailApi, TrailEvent, TrailPage};
-use aws_transfer_exporter::transfer::{ApiFuture, ErrorKind};
+use aws_transfer_exporter::transfer::{
+    ApiFuture, CloudTrailApi, CloudTrailEvent, CloudTrailPage, ErrorKind,
+};
 use model::{AccountName, Clock, Fact};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
@@ -19,14 +20,18 @@ const PAGE: usize = 50;
 /// The events, and the calls: where each began, which token, when.
 #[derive(Default)]
 struct Trail {
-    events: Mutex<Vec<TrailEvent>>,
+    events: Mutex<Vec<CloudTrailEvent>>,
     calls: Mutex<Vec<(SystemTime, Option<String>, Instant)>>,
     /// The calls with these numbers fail.
     faults: Mutex<Vec<(usize, ErrorKind)>>,
 }
 
-impl TrailApi for Trail {
-    fn page<'a>(&'a self, from: SystemTime, token: Option<&'a str>) -> ApiFuture<'a, TrailPage> {
+impl CloudTrailApi for Trail {
+    fn page<'a>(
+        &'a self,
+        from: SystemTime,
+        token: Option<&'a str>,
+    ) -> ApiFuture<'a, CloudTrailPage> {
         Box::pin(async move {
             let call = {
                 let mut calls = self.calls.lock().unwrap();
@@ -48,7 +53,7 @@ impl TrailApi for Trail {
             let start: usize = token.map_or(0, |token| token.parse().unwrap());
             let end = (start + PAGE).min(events.len());
             let next_token = (end < events.len()).then(|| end.to_string());
-            Ok(TrailPage {
+            Ok(CloudTrailPage {
                 events: events[start..end].to_vec(),
                 next_token,
             })
@@ -75,7 +80,7 @@ impl Rig {
         }
     }
 
-    fn looks(&self) -> Looks {
+    fn poller(&self) -> CloudTrailPoller {
         let plan = CloudtrailPlan {
             account: AccountName::new("prod"),
             lookback: Duration::from_hours(7 * 24),
@@ -88,7 +93,7 @@ impl Rig {
             Arc::clone(&self.learner),
             Arc::clone(&self.metrics.discovery),
         );
-        Looks::new(
+        CloudTrailPoller::new(
             trail,
             &plan,
             account(),
@@ -101,7 +106,7 @@ impl Rig {
     /// An event of so long ago.
     fn put(&self, n: usize, ago: Duration) {
         let at = self.clock.now().wall - ago;
-        let event = TrailEvent {
+        let event = CloudTrailEvent {
             id: format!("e-{n}"),
             at: Some(at),
             record: record(&format!("t-{n}")),
@@ -125,7 +130,7 @@ async fn a_look_reads_all_pages_at_one_request_a_second() {
     let rig = Rig::new();
     (0..201).for_each(|n| rig.put(n, Duration::from_mins(40 * u64::try_from(n).unwrap())));
     let start = Instant::now();
-    assert_eq!(rig.looks().look().await, Ok(201));
+    assert_eq!(rig.poller().poll().await, Ok(201));
     assert_eq!(
         (
             rig.calls(),
@@ -151,19 +156,19 @@ async fn a_look_reads_all_pages_at_one_request_a_second() {
 #[tokio::test(start_paused = true)]
 async fn later_looks_begin_a_little_before_the_newest_event_and_take_what_comes_late() {
     let rig = Rig::new();
-    let mut looks = rig.looks();
+    let mut poller = rig.poller();
     rig.put(1, Duration::from_hours(2));
     rig.put(2, Duration::from_hours(1));
     let newest = rig.clock.now().wall - Duration::from_hours(1);
-    assert_eq!(looks.look().await, Ok(2));
+    assert_eq!(poller.poll().await, Ok(2));
     // Ten minutes before the newest, and told after it.
     rig.put(3, Duration::from_mins(70));
-    assert_eq!(looks.look().await, Ok(1));
+    assert_eq!(poller.poll().await, Ok(1));
     assert_eq!(
         rig.trail.calls.lock().unwrap()[1].0,
         newest - Duration::from_mins(15)
     );
-    assert_eq!(looks.look().await, Ok(0));
+    assert_eq!(poller.poll().await, Ok(0));
     // The same event is not told twice.
     assert_eq!(
         (
@@ -185,7 +190,7 @@ async fn a_look_that_fails_half_way_goes_on_there_and_loses_nothing() {
     let rig = Rig::new();
     (0..400).for_each(|n| rig.put(n, Duration::from_mins(10 * u64::try_from(n).unwrap())));
     *rig.trail.faults.lock().unwrap() = vec![(3, ErrorKind::Throttled), (4, ErrorKind::Timeout)];
-    let task = tokio::spawn(rig.looks().run());
+    let task = tokio::spawn(rig.poller().run());
     sleep(Duration::from_millis(3_100)).await;
     assert_eq!(
         (
@@ -225,12 +230,12 @@ async fn a_token_that_is_no_longer_valid_makes_the_look_begin_anew() {
     let rig = Rig::new();
     (0..120).for_each(|n| rig.put(n, Duration::from_mins(u64::try_from(n).unwrap())));
     *rig.trail.faults.lock().unwrap() = vec![(1, ErrorKind::InvalidRequest)];
-    let mut looks = rig.looks();
+    let mut poller = rig.poller();
     assert_eq!(
-        looks.look().await.unwrap_err().kind,
+        poller.poll().await.unwrap_err().kind,
         ErrorKind::InvalidRequest
     );
-    assert_eq!(looks.look().await, Ok(70));
+    assert_eq!(poller.poll().await, Ok(70));
     assert_eq!(
         (
             rig.learner.transfers(),
@@ -245,7 +250,7 @@ async fn every_kind_of_error_is_outlived() {
     let rig = Rig::new();
     rig.put(1, Duration::from_mins(1));
     *rig.trail.faults.lock().unwrap() = ErrorKind::ALL.iter().copied().enumerate().collect();
-    let task = tokio::spawn(rig.looks().run());
+    let task = tokio::spawn(rig.poller().run());
     sleep(Duration::from_mins(25)).await;
     assert!(!task.is_finished());
     assert_eq!(
@@ -268,22 +273,22 @@ async fn what_cannot_be_read_is_counted_and_the_rest_is_learned() {
         ["", "{", "[]", "{}", r#"{"eventName": "StartFileTransfer"}"#].map(ToOwned::to_owned);
     let now = rig.clock.now().wall;
     for (n, record) in records.into_iter().chain([refused.to_string()]).enumerate() {
-        rig.trail.events.lock().unwrap().push(TrailEvent {
+        rig.trail.events.lock().unwrap().push(CloudTrailEvent {
             id: format!("x-{n}"),
             at: Some(now),
             record,
         });
     }
     // Without an id and a time it is told again, which changes nothing.
-    rig.trail.events.lock().unwrap().push(TrailEvent {
+    rig.trail.events.lock().unwrap().push(CloudTrailEvent {
         id: String::new(),
         at: None,
         record: record("t-1"),
     });
     rig.put(2, Duration::ZERO);
-    let mut looks = rig.looks();
-    assert_eq!(looks.look().await, Ok(2));
-    assert_eq!(looks.look().await, Ok(0));
+    let mut poller = rig.poller();
+    assert_eq!(poller.poll().await, Ok(2));
+    assert_eq!(poller.poll().await, Ok(0));
     assert_eq!(messages(&rig.metrics, "prod")[..4], [3.0, 1.0, 0.0, 5.0]);
     assert_eq!(up(&rig.metrics, "cloudtrail", "prod"), Some(1.0));
 }
@@ -291,10 +296,10 @@ async fn what_cannot_be_read_is_counted_and_the_rest_is_learned() {
 /// Answers the same page for ever.
 struct Endless;
 
-impl TrailApi for Endless {
-    fn page<'a>(&'a self, _: SystemTime, _: Option<&'a str>) -> ApiFuture<'a, TrailPage> {
+impl CloudTrailApi for Endless {
+    fn page<'a>(&'a self, _: SystemTime, _: Option<&'a str>) -> ApiFuture<'a, CloudTrailPage> {
         Box::pin(async {
-            Ok(TrailPage {
+            Ok(CloudTrailPage {
                 events: Vec::new(),
                 next_token: Some("again".into()),
             })
@@ -313,7 +318,7 @@ async fn a_repeated_token_is_an_error_and_not_a_loop() {
         include: Vec::new(),
     };
     let (learner, metrics) = (Arc::clone(&rig.learner), Arc::clone(&rig.metrics.discovery));
-    let mut looks = Looks::new(
+    let mut poller = CloudTrailPoller::new(
         Arc::new(Endless),
         &plan,
         account(),
@@ -322,7 +327,7 @@ async fn a_repeated_token_is_an_error_and_not_a_loop() {
         Arc::clone(&rig.clock),
     );
     assert_eq!(
-        looks.look().await.unwrap_err().kind,
+        poller.poll().await.unwrap_err().kind,
         ErrorKind::RepeatedToken
     );
 }

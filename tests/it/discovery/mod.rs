@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use aws_transfer_exporter::discovery::{NotDurable, Sink};
+use aws_transfer_exporter::discovery::{Sink, SinkError};
 use aws_transfer_exporter::metrics::exposition::exposition;
 use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
 use aws_transfer_exporter::metrics::{Scrape, ScrapeRequest};
@@ -110,7 +110,7 @@ impl Learner {
 }
 
 impl Sink for Learner {
-    fn learn(&self, facts: &[Fact], origin: Origin) -> Vec<Ingested> {
+    fn ingest(&self, facts: &[Fact], origin: Origin) -> Vec<Ingested> {
         {
             let mut panics = self.panics.lock().unwrap();
             if *panics > 0 {
@@ -128,13 +128,13 @@ impl Sink for Learner {
             .collect()
     }
 
-    fn replace(&self, _: Origin, _: BTreeSet<TransferKey>) {
+    fn replace_transfers(&self, _: Origin, _: BTreeSet<TransferKey>) {
         panic!("these sources add, they do not replace");
     }
 
-    fn connectors(&self, _: &AccountName, _: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>) {}
+    fn set_connectors(&self, _: &AccountName, _: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>) {}
 
-    fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), NotDurable>> + Send + '_>> {
+    fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + '_>> {
         Box::pin(async {
             if *self.hangs.lock().unwrap() {
                 std::future::pending::<()>().await;
@@ -144,7 +144,7 @@ impl Sink for Learner {
                 .lock()
                 .unwrap()
                 .push(if durable { "durable" } else { "not durable" }.into());
-            if durable { Ok(()) } else { Err(NotDurable) }
+            if durable { Ok(()) } else { Err(SinkError) }
         })
     }
 }
@@ -168,7 +168,7 @@ pub(super) fn sample(metrics: &SelfMetrics, series: &str) -> Option<f64> {
 }
 
 pub(super) fn messages(metrics: &SelfMetrics, target: &str) -> [f64; 5] {
-    ["understood", "duplicate", "foreign", "unknown", "failed"].map(|outcome| {
+    ["understood", "duplicate", "foreign", "unparsable", "failed"].map(|outcome| {
         let series =
             format!("aws_transfer_exporter_discovery_messages_total{{target=\"{target}\",outcome=\"{outcome}\"}}");
         let other =

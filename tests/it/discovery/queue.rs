@@ -6,8 +6,9 @@ use std::time::Duration;
 use aws_transfer_exporter::config::EventsPlan;
 use aws_transfer_exporter::discovery::events;
 use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
-use aws_transfer_exporter::transfer::queue::{BATCH, Message, QueueApi, Undeleted};
-use aws_transfer_exporter::transfer::{ApiFuture, ErrorKind};
+use aws_transfer_exporter::transfer::{
+    ApiFuture, ErrorKind, QUEUE_BATCH, QueueApi, QueueMessage, UndeletedMessage,
+};
 use model::AccountName;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
@@ -30,7 +31,7 @@ struct Queue {
     log: Arc<Mutex<Vec<String>>>,
     receives: Mutex<Vec<Instant>>,
     faults: Mutex<Vec<ErrorKind>>,
-    delete_faults: Mutex<Vec<Vec<Undeleted>>>,
+    delete_faults: Mutex<Vec<Vec<UndeletedMessage>>>,
     delete_denied: Mutex<bool>,
     depth_denied: bool,
     /// Answers at once where there is no message.
@@ -56,7 +57,7 @@ impl Queue {
 }
 
 impl QueueApi for Queue {
-    fn receive(&self) -> ApiFuture<'_, Vec<Message>> {
+    fn receive(&self) -> ApiFuture<'_, Vec<QueueMessage>> {
         Box::pin(async {
             self.receives.lock().unwrap().push(Instant::now());
             let fault = self.faults.lock().unwrap().pop();
@@ -72,12 +73,12 @@ impl QueueApi for Queue {
                 .unwrap()
                 .iter_mut()
                 .filter(|held| held.visible <= now)
-                .take(BATCH)
+                .take(QUEUE_BATCH)
             {
                 held.receives += 1;
                 held.visible = now + VISIBILITY;
                 let receipt = format!("{}/{}", held.id, held.receives);
-                messages.push(Message {
+                messages.push(QueueMessage {
                     id: held.id.clone(),
                     receipt,
                     body: held.body.clone(),
@@ -94,13 +95,13 @@ impl QueueApi for Queue {
         })
     }
 
-    fn delete<'a>(&'a self, receipts: &'a [String]) -> ApiFuture<'a, Vec<Undeleted>> {
+    fn delete<'a>(&'a self, receipts: &'a [String]) -> ApiFuture<'a, Vec<UndeletedMessage>> {
         Box::pin(async move {
             *self.deletes.lock().unwrap() += 1;
             if *self.delete_denied.lock().unwrap() {
                 return Err(error(ErrorKind::AccessDenied));
             }
-            assert!((1..=BATCH).contains(&receipts.len()));
+            assert!((1..=QUEUE_BATCH).contains(&receipts.len()));
             let undeleted = self.delete_faults.lock().unwrap().pop().unwrap_or_default();
             let kept = |receipt: &str| undeleted.iter().any(|message| message.receipt == receipt);
             let mut deleted = 0;
@@ -359,9 +360,9 @@ async fn a_mistake_of_the_exporter_is_outlived() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_batch_did_not_delete_is_tried_again_where_that_may_help() {
-    let undeleted = |receipt: &str, again| Undeleted {
+    let undeleted = |receipt: &str, retryable| UndeletedMessage {
         receipt: receipt.into(),
-        again,
+        retryable,
         code: "X".into(),
     };
     let queue = Queue::default();

@@ -324,7 +324,7 @@ async fn the_history_is_looked_up_page_by_page_and_throttling_is_waited_out() {
     };
     let base = base(plan()).await;
     let started = std::time::Instant::now();
-    let looked = cloudtrail::look_once(
+    let looked = cloudtrail::poll_once(
         &plan_of_trail,
         &base,
         learner.clone(),
@@ -393,7 +393,7 @@ async fn a_refused_look_tells_why() {
         endpoint_url: Some(endpoint.url.clone()),
         include: Vec::new(),
     };
-    let error = cloudtrail::look_once(
+    let error = cloudtrail::poll_once(
         &plan_of_trail,
         &base(plan()).await,
         learner,

@@ -1,7 +1,7 @@
 //! What AWS answers: kinds, shapes and pages.
 
 use aws_transfer_exporter::transfer::{
-    ErrorKind, MAX_PAGES, Outcome, ResultsPage, all_file_results,
+    AttemptOutcome, ErrorKind, MAX_PAGES, ResultsPage, all_file_results,
 };
 use futures_util::future::join_all;
 use model::{FailureCode, FileStatus};
@@ -258,7 +258,7 @@ async fn a_mistyped_answer_is_neither_an_empty_list_nor_a_half_one() {
         let name = String::from_utf8_lossy(&body).into_owned();
         let (error, outcomes) = failure(&name, [Step::Answer(http(200, JSON, &body))]).await;
         assert_eq!(error.kind, ErrorKind::Mistyped, "{name}: {error}");
-        assert_eq!(outcomes, [Outcome::Malformed], "{name}");
+        assert_eq!(outcomes, [AttemptOutcome::Malformed], "{name}");
         assert!(
             !error.detail.is_empty() && !error.detail.contains("COMPLETED"),
             "{name}: {error}"
@@ -364,7 +364,7 @@ async fn every_page_is_asked_for_by_the_token_before_it() {
     let expected = ["", r#","NextToken":"t/0=\"""#, r#","NextToken":"t/1=\"""#]
         .map(|rest| format!("{first}{rest}}}"));
     assert_eq!(bodies, expected);
-    assert_eq!(account.told.outcomes(), [Outcome::Ok; 3]);
+    assert_eq!(account.told.outcomes(), [AttemptOutcome::Ok; 3]);
 }
 
 #[tokio::test]

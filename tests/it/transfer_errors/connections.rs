@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aws_transfer_exporter::transfer::session::{Sessions, TimeOuts};
-use aws_transfer_exporter::transfer::{ErrorKind, Outcome, ResultsPage, TransferError};
+use aws_transfer_exporter::transfer::{AttemptOutcome, ErrorKind, ResultsPage, TransferError};
 use futures_util::future::join_all;
 
 use crate::support::{Endpoint, Step, http};
@@ -95,7 +95,7 @@ async fn an_answer_is_read_up_to_four_mebibytes() {
     assert!(
         outcomes
             .iter()
-            .all(|outcome| *outcome == Outcome::Malformed),
+            .all(|outcome| *outcome == AttemptOutcome::Malformed),
         "{outcomes:?}"
     );
 }
@@ -114,7 +114,9 @@ async fn an_answer_that_is_no_http_is_malformed_or_a_broken_connection() {
         failure("SSH", [Step::Close(b"SSH-2.0-OpenSSH_9.9\r\n".to_vec())]).await;
     assert_eq!(error.kind, ErrorKind::Network, "{error}");
     assert!(
-        outcomes.iter().all(|outcome| *outcome == Outcome::Network),
+        outcomes
+            .iter()
+            .all(|outcome| *outcome == AttemptOutcome::Network),
         "{outcomes:?}"
     );
 }
@@ -129,7 +131,10 @@ async fn a_failure_that_passes_is_retried_into_an_answer() {
     .await;
     let account = Account::open(&sessions(), &plan("passes", &endpoint.url)).await;
     assert_eq!(account.page().await, Ok(ResultsPage::default()));
-    assert_eq!(account.told.outcomes(), [Outcome::ServerError, Outcome::Ok]);
+    assert_eq!(
+        account.told.outcomes(),
+        [AttemptOutcome::ServerError, AttemptOutcome::Ok]
+    );
     assert_eq!(*account.told.started.lock().unwrap(), [false, true]);
 }
 
@@ -173,7 +178,7 @@ async fn an_attempt_that_asks_for_a_long_pause_is_not_retried() {
     let (error, outcomes) = failure("long pause", [Step::Answer(http(400, JSON, body))]).await;
     assert_eq!(
         (error.kind, outcomes),
-        (ErrorKind::Throttled, vec![Outcome::Throttled])
+        (ErrorKind::Throttled, vec![AttemptOutcome::Throttled])
     );
 }
 
@@ -187,7 +192,7 @@ async fn a_refused_connection_is_a_network_error() {
     let error = account.page().await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Network);
     assert!(error.detail.contains("refused"), "{error}");
-    assert_eq!(account.told.outcomes(), [Outcome::Network; 3]);
+    assert_eq!(account.told.outcomes(), [AttemptOutcome::Network; 3]);
 }
 
 #[tokio::test]
@@ -220,7 +225,7 @@ async fn no_connection_in_time_is_a_connect_time_out() {
         account.page().await.unwrap_err().kind,
         ErrorKind::ConnectTimeout
     );
-    assert_eq!(account.told.outcomes(), [Outcome::Timeout; 3]);
+    assert_eq!(account.told.outcomes(), [AttemptOutcome::Timeout; 3]);
 }
 
 #[tokio::test]
@@ -247,7 +252,7 @@ async fn a_stalled_answer_times_out_wherever_it_stalls() {
             );
             assert_eq!(
                 account.told.outcomes(),
-                [Outcome::Timeout; 3],
+                [AttemptOutcome::Timeout; 3],
                 "after {sent} bytes"
             );
             for attempt in account.told.ended.lock().unwrap().iter() {
@@ -281,7 +286,7 @@ async fn a_call_does_not_outlive_its_time_out_and_its_last_attempt_is_counted() 
         "{:?}",
         start.elapsed()
     );
-    assert_eq!(account.told.outcomes(), [Outcome::Timeout]);
+    assert_eq!(account.told.outcomes(), [AttemptOutcome::Timeout]);
 }
 
 #[tokio::test]
@@ -290,7 +295,7 @@ async fn a_call_that_is_given_up_is_counted() {
     let account = Account::open(&sessions(), &plan("given up", &endpoint.url)).await;
     let call = tokio::time::timeout(Duration::from_millis(300), account.page());
     assert!(call.await.is_err());
-    assert_eq!(account.told.outcomes(), [Outcome::Timeout]);
+    assert_eq!(account.told.outcomes(), [AttemptOutcome::Timeout]);
 }
 
 #[tokio::test]
@@ -305,7 +310,7 @@ async fn one_accounts_failures_leave_the_retries_of_another_alone() {
     );
     let other = Account::open(&sessions, &plan("other", &endpoint.url)).await;
     assert!(other.page().await.is_err());
-    assert_eq!(other.told.outcomes(), [Outcome::ServerError; 3]);
+    assert_eq!(other.told.outcomes(), [AttemptOutcome::ServerError; 3]);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use aws_transfer_exporter::config::{AccountPlan, AssumeRole, Secret};
 use aws_transfer_exporter::transfer::sdk::SdkTransfer;
 use aws_transfer_exporter::transfer::session::{Sessions, StaticCredentials, TimeOuts};
 use aws_transfer_exporter::transfer::{
-    Attempt, AttemptObserver, ErrorKind, Operation, Outcome, ResultsPage, TransferApi,
+    Attempt, AttemptObserver, AttemptOutcome, ErrorKind, Operation, ResultsPage, TransferApi,
     TransferError,
 };
 use futures_util::future::join_all;
@@ -62,7 +62,7 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    fn outcomes(&self) -> Vec<Outcome> {
+    fn outcomes(&self) -> Vec<AttemptOutcome> {
         self.ended
             .lock()
             .unwrap()
@@ -138,7 +138,7 @@ pub(super) fn sessions() -> Sessions {
 pub(super) async fn failure(
     name: &str,
     steps: impl Into<Vec<Step>>,
-) -> (TransferError, Vec<Outcome>) {
+) -> (TransferError, Vec<AttemptOutcome>) {
     let endpoint = Endpoint::scripted(steps).await;
     let account = Account::open(&sessions(), &plan(name, &endpoint.url)).await;
     let error = account.page().await.expect_err(name);

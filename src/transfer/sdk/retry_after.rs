@@ -10,12 +10,12 @@ use aws_smithy_runtime_api::client::retries::classifiers::{
 use aws_smithy_types::retry::ErrorKind;
 use serde::Deserialize;
 
-use super::session::MAX_BACKOFF;
+use crate::transfer::session::MAX_BACKOFF;
 
 /// What the answer asks for: the member `RetryAfterSeconds`, a text, of `ThrottlingException`
 /// (<https://docs.aws.amazon.com/transfer/latest/APIReference/API_ThrottlingException.html>), or the header
 /// `Retry-After` in seconds (RFC 9110, section 10.2.3). The longer one where there are both.
-pub(super) fn of(response: &HttpResponse) -> Option<Duration> {
+pub(super) fn retry_after(response: &HttpResponse) -> Option<Duration> {
     let header = response.headers().get("retry-after").and_then(seconds);
     let member = response
         .body()
@@ -55,7 +55,7 @@ impl ClassifyRetry for RetryAfter {
         previous: &RetryAction,
     ) -> RetryAction {
         let kind = ErrorKind::ThrottlingError;
-        match (previous, context.response().and_then(of)) {
+        match (previous, context.response().and_then(retry_after)) {
             (
                 RetryAction::RetryIndicated(RetryReason::RetryableError { kind: found, .. }),
                 Some(wait),
@@ -92,7 +92,7 @@ mod tests {
         if let Some(value) = header {
             response.headers_mut().insert("retry-after", value);
         }
-        of(&response).map(|wait| wait.as_secs_f64())
+        retry_after(&response).map(|wait| wait.as_secs_f64())
     }
 
     #[test]

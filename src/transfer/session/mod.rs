@@ -20,8 +20,10 @@ use aws_sdk_transfer::config::{Credentials, SharedHttpClient, StalledStreamProte
 
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 
-use super::bounded;
-use super::steady::Steady;
+mod credentials;
+
+use self::credentials::FallbackCredentials;
+use super::sdk::limit_body;
 use crate::config::AccountPlan;
 use model::Account;
 
@@ -79,13 +81,13 @@ pub enum SessionError {
 /// Credentials and Region of one account, as they were found. Clients that are made from it anew share its credentials,
 /// and what is cached of them.
 #[derive(Clone)]
-pub struct Identity {
+pub struct ResolvedAccount {
     account: AccountPlan,
     region: String,
     sdk: SdkConfig,
 }
 
-impl Identity {
+impl ResolvedAccount {
     /// The entry that it was made for.
     pub fn account(&self) -> &AccountPlan {
         &self.account
@@ -144,7 +146,7 @@ impl Sessions {
         credentials: Option<StaticCredentials>,
     ) -> Self {
         Self {
-            http_client: bounded::bounded(http_client),
+            http_client: limit_body(http_client),
             time_outs,
             credentials,
         }
@@ -155,14 +157,14 @@ impl Sessions {
     /// # Errors
     /// [`SessionError::NoRegion`].
     pub async fn open(&self, account: &AccountPlan) -> Result<Session, SessionError> {
-        Ok(self.session(&self.identity(account).await?))
+        Ok(self.session(&self.resolve(account).await?))
     }
 
     /// Credentials and Region of one account. Calls what [`Sessions::open`] calls.
     ///
     /// # Errors
     /// [`SessionError::NoRegion`].
-    pub async fn identity(&self, account: &AccountPlan) -> Result<Identity, SessionError> {
+    pub async fn resolve(&self, account: &AccountPlan) -> Result<ResolvedAccount, SessionError> {
         let mut base = self.loader(account).load().await;
         let Some(region) = base.region().map(ToString::to_string) else {
             return Err(SessionError::NoRegion {
@@ -179,13 +181,13 @@ impl Sessions {
             base = base.into_builder().credentials_provider(provider).build();
         }
         if let Some((provider, clock)) = base.credentials_provider().zip(base.time_source()) {
-            let steady = SharedCredentialsProvider::new(Steady::new(
+            let fallback = SharedCredentialsProvider::new(FallbackCredentials::new(
                 provider,
                 Arc::new(move || clock.now()),
             ));
-            base = base.into_builder().credentials_provider(steady).build();
+            base = base.into_builder().credentials_provider(fallback).build();
         }
-        Ok(Identity {
+        Ok(ResolvedAccount {
             account: account.clone(),
             region,
             sdk: base,
@@ -193,8 +195,8 @@ impl Sessions {
     }
 
     /// A session with credentials that are there already. Calls nothing.
-    pub fn session(&self, identity: &Identity) -> Session {
-        let Identity {
+    pub fn session(&self, identity: &ResolvedAccount) -> Session {
+        let ResolvedAccount {
             account,
             region,
             sdk,

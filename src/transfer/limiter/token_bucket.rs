@@ -41,7 +41,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// A token bucket whose rate falls on throttling and climbs back.
 #[derive(Debug)]
-pub struct RateLimit {
+pub(super) struct AdaptiveTokenBucket {
     ceiling: f64,
     throttling: Option<Throttling>,
     /// Requests that may go at once; below zero where retries have gone without asking.
@@ -76,9 +76,9 @@ impl Throttling {
     }
 }
 
-impl RateLimit {
+impl AdaptiveTokenBucket {
     /// A limit of `ceiling` requests per second, which must be above zero.
-    pub fn new(ceiling: f64, now: Instant) -> Self {
+    pub(super) fn new(ceiling: f64, now: Instant) -> Self {
         Self {
             ceiling,
             throttling: None,
@@ -89,7 +89,7 @@ impl RateLimit {
     }
 
     /// Requests per second that are allowed now.
-    pub fn rate(&self, now: Instant) -> f64 {
+    pub(super) fn rate(&self, now: Instant) -> f64 {
         self.throttling.map_or(self.ceiling, |throttling| {
             throttling.rate(now, self.ceiling)
         })
@@ -99,7 +99,7 @@ impl RateLimit {
     ///
     /// # Errors
     /// When to ask again: no request may go before.
-    pub fn take(&mut self, now: Instant) -> Result<(), Instant> {
+    pub(super) fn take(&mut self, now: Instant) -> Result<(), Instant> {
         self.refill(now);
         let free = [
             self.throttling.map(|throttling| throttling.resume),
@@ -117,14 +117,14 @@ impl RateLimit {
     }
 
     /// Notes a request that went without asking (a retry), so that later ones make room for it.
-    pub fn charge(&mut self, now: Instant) {
+    pub(super) fn charge(&mut self, now: Instant) {
         self.refill(now);
         self.spend(now);
     }
 
     /// Notes that AWS throttled, at `now`, a request of `sent`, and for how long it wants none. `sent` is `None` for a
     /// request that went without asking: it tells nothing of the rate.
-    pub fn throttled(
+    pub(super) fn throttled(
         &mut self,
         now: Instant,
         sent: Option<Instant>,
@@ -162,7 +162,7 @@ impl RateLimit {
     }
 
     /// Has another ceiling from `now` on. What is remembered of throttling stays, as far as it lies below.
-    pub fn set_ceiling(&mut self, ceiling: f64, now: Instant) {
+    pub(super) fn set_ceiling(&mut self, ceiling: f64, now: Instant) {
         self.refill(now);
         // Requests that might have gone at once before a raise may go now: the window below bounds them.
         let raised = places(ceiling) - places(self.ceiling);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     /// When `requests` go that are all there at `start`.
-    fn grants(limit: &mut RateLimit, start: Instant, requests: usize) -> Vec<Duration> {
+    fn grants(limit: &mut AdaptiveTokenBucket, start: Instant, requests: usize) -> Vec<Duration> {
         let mut now = start;
         let mut granted = Vec::new();
         while granted.len() < requests {
@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn ten_at_once_then_ten_in_the_next_second() {
         let start = Instant::now();
-        let granted = grants(&mut RateLimit::new(10.0, start), start, 25);
+        let granted = grants(&mut AdaptiveTokenBucket::new(10.0, start), start, 25);
         assert_eq!(granted[..10], [Duration::ZERO; 10]);
         assert_eq!(granted[10..20], [seconds(1.0); 10]);
         assert_eq!(granted[20..], [seconds(2.0); 5]);
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn another_ceiling_holds_at_once_and_no_second_exceeds_it() {
         let start = Instant::now();
-        let mut limit = RateLimit::new(10.0, start);
+        let mut limit = AdaptiveTokenBucket::new(10.0, start);
         assert_eq!(grants(&mut limit, start, 10), [Duration::ZERO; 10]);
         limit.set_ceiling(2.0, start);
         assert_eq!(
@@ -292,7 +292,7 @@ mod tests {
     fn a_rate_below_one_spaces_single_requests() {
         let start = Instant::now();
         assert_eq!(
-            grants(&mut RateLimit::new(0.5, start), start, 3),
+            grants(&mut AdaptiveTokenBucket::new(0.5, start), start, 3),
             [0.0, 2.0, 4.0].map(seconds)
         );
     }
@@ -300,7 +300,7 @@ mod tests {
     #[test]
     fn a_retry_takes_the_place_of_a_later_request() {
         let start = Instant::now();
-        let mut limit = RateLimit::new(2.0, start);
+        let mut limit = AdaptiveTokenBucket::new(2.0, start);
         limit.charge(start);
         limit.charge(start);
         assert_eq!(limit.take(start), Err(start + seconds(1.0)));
@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn an_unknown_limit_halves_the_rate_and_a_known_one_takes_a_tenth() {
         let start = Instant::now();
-        let mut limit = RateLimit::new(100.0, start);
+        let mut limit = AdaptiveTokenBucket::new(100.0, start);
         limit.throttled(start, Some(start), None);
         assert!(close(limit.rate(start), 50.0));
         let later = start + seconds(2.0);
@@ -328,7 +328,7 @@ mod tests {
     #[test]
     fn answers_to_what_went_before_the_fall_are_no_further_sign() {
         let start = Instant::now();
-        let mut limit = RateLimit::new(100.0, start);
+        let mut limit = AdaptiveTokenBucket::new(100.0, start);
         limit.throttled(start + seconds(0.1), Some(start), None);
         limit.throttled(start + seconds(0.6), Some(start + seconds(0.2)), None);
         limit.throttled(start + seconds(1.6), Some(start + seconds(0.05)), None);
@@ -341,7 +341,7 @@ mod tests {
     #[test]
     fn nothing_goes_before_the_end_of_the_pause_that_aws_asks_for() {
         let start = Instant::now();
-        let mut limit = RateLimit::new(10.0, start);
+        let mut limit = AdaptiveTokenBucket::new(10.0, start);
         limit.throttled(start, Some(start), Some(seconds(3.0)));
         assert_eq!(limit.take(start), Err(start + seconds(3.0)));
         // Five a second, evenly spaced, and slowly more.
@@ -363,7 +363,7 @@ mod tests {
     #[test]
     fn the_rate_is_flat_near_what_was_throttled_and_the_ceiling_is_back_after_two_minutes() {
         let start = Instant::now();
-        let mut limit = RateLimit::new(100.0, start);
+        let mut limit = AdaptiveTokenBucket::new(100.0, start);
         limit.throttling = Some(Throttling {
             at: start,
             resume: start,
@@ -391,7 +391,7 @@ mod tests {
     fn the_rate_never_falls_below_its_floor() {
         let start = Instant::now();
         for (ceiling, floor) in [(10.0, 0.5), (1_000.0, 1.0), (0.5, 0.025)] {
-            let mut limit = RateLimit::new(ceiling, start);
+            let mut limit = AdaptiveTokenBucket::new(ceiling, start);
             for at in 1..100 {
                 let at = start + seconds(f64::from(at) * 1.5);
                 limit.throttled(at, Some(at), None);
@@ -403,7 +403,7 @@ mod tests {
     #[test]
     fn throttling_is_forgotten_after_an_hour() {
         let start = Instant::now();
-        let mut limit = RateLimit::new(10.0, start);
+        let mut limit = AdaptiveTokenBucket::new(10.0, start);
         limit.throttled(start, Some(start), None);
         let later = start + MEMORY + seconds(1.0);
         assert_eq!(grants(&mut limit, later, 10), [Duration::ZERO; 10]);
@@ -418,7 +418,7 @@ mod tests {
             steps in proptest::collection::vec((0_u64..200, proptest::bool::weighted(0.02)), 1..400),
         ) {
             let start = Instant::now();
-            let mut limit = RateLimit::new(ceiling, start);
+            let mut limit = AdaptiveTokenBucket::new(ceiling, start);
             let mut now = start;
             let mut granted = Vec::new();
             // Since the newest throttling: what the rate allowed, and what went.
@@ -452,7 +452,7 @@ mod tests {
             gaps in proptest::collection::vec((0_u64..60_000, 0_u64..60), 1..100),
         ) {
             let start = Instant::now();
-            let mut limit = RateLimit::new(ceiling, start);
+            let mut limit = AdaptiveTokenBucket::new(ceiling, start);
             let mut now = start;
             for (gap, retry_after) in gaps {
                 now += Duration::from_millis(gap);

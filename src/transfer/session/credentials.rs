@@ -12,13 +12,13 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use tracing::debug;
 
 /// Asks `inner`, and answers with what it last gave while that is valid and nothing newer is to be had.
-pub(super) struct Steady {
+pub(super) struct FallbackCredentials {
     inner: SharedCredentialsProvider,
     last: Mutex<Option<Credentials>>,
     clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
 }
 
-impl Steady {
+impl FallbackCredentials {
     pub(super) fn new(
         inner: SharedCredentialsProvider,
         clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
@@ -43,13 +43,13 @@ impl Steady {
     }
 }
 
-impl fmt::Debug for Steady {
+impl fmt::Debug for FallbackCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Steady")
+        f.write_str("FallbackCredentials")
     }
 }
 
-impl ProvideCredentials for Steady {
+impl ProvideCredentials for FallbackCredentials {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
@@ -111,9 +111,9 @@ mod tests {
         let given = Arc::new(Mutex::new(None));
         let clock = Arc::clone(&now);
         let source = SharedCredentialsProvider::new(Source(Arc::clone(&given)));
-        let steady = Steady::new(source, Arc::new(move || *clock.lock().unwrap()));
+        let fallback = FallbackCredentials::new(source, Arc::new(move || *clock.lock().unwrap()));
         let id = async || {
-            steady
+            fallback
                 .provide_credentials()
                 .await
                 .map(|given| given.access_key_id().to_owned())

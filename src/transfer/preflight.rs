@@ -6,14 +6,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::identity::{Identity, Skew};
-use super::inventory::{Inventory, InventoryApi};
-use super::limited::Limits;
-use super::queue::{QueueApi, SqsQueue};
-use super::sdk::SdkTransfer;
+use super::limiter::AccountLimiter;
+use super::sdk::{ClockSkew, SdkCloudTrail, SdkConnectors, SdkIdentity, SdkQueue, SdkTransfer};
 use super::session::Sessions;
-use super::trail::{CloudTrail, TrailApi};
 use super::{Attempt, AttemptObserver, ErrorKind, Operation, TransferApi, TransferError};
+use super::{CloudTrailApi, ConnectorsApi, QueueApi};
 use crate::config::{AccountPlan, Plan};
 use crate::metrics::self_metrics::ApiMetrics;
 use model::{Clock, ConnectorId, TransferId};
@@ -76,15 +73,15 @@ fn found(verdict: Verdict, what: &'static str, detail: impl fmt::Display) -> Fin
 }
 
 /// Checks single accounts of a plan.
-pub struct Live<'a> {
+pub struct Preflight<'a> {
     plan: &'a Plan,
     sessions: &'a Sessions,
     metrics: Arc<ApiMetrics>,
     clock: Arc<dyn Clock>,
 }
 
-impl<'a> Live<'a> {
-    /// Checks of `plan`, by `sessions`. What is counted goes to `own`, which nobody need read.
+impl<'a> Preflight<'a> {
+    /// Checks of `plan`, by `sessions`. What is counted goes to `metrics`, which nobody need read.
     pub fn new(
         plan: &'a Plan,
         sessions: &'a Sessions,
@@ -101,7 +98,7 @@ impl<'a> Live<'a> {
 
     /// All checks of one account, at most `requests_per_second`, one after the other.
     pub async fn account(&self, account: &AccountPlan) -> Vec<Finding> {
-        let identity = match self.sessions.identity(account).await {
+        let identity = match self.sessions.resolve(account).await {
             Ok(identity) => identity,
             Err(error) => {
                 return vec![found(
@@ -113,12 +110,12 @@ impl<'a> Live<'a> {
         };
         let session = self.sessions.session(&identity);
         let collector = &self.plan.collector;
-        let look = Look {
-            live: self,
+        let look = AccountChecks {
+            preflight: self,
             account,
-            limits: Limits::new(1, collector.requests_per_second, Arc::clone(&self.clock)),
-            identity: Identity::new(&session.base, Arc::clone(&self.clock)),
-            inventory: Inventory::new(
+            limits: AccountLimiter::new(1, collector.requests_per_second, Arc::clone(&self.clock)),
+            identity: SdkIdentity::new(&session.base, Arc::clone(&self.clock)),
+            connectors: SdkConnectors::new(
                 &session.base,
                 account.endpoint_url.as_deref(),
                 Arc::clone(&self.metrics),
@@ -143,13 +140,13 @@ impl<'a> Live<'a> {
                 .filter(|source| source.account == account.name)
             {
                 let url = source.endpoint_url.as_deref();
-                let trail = CloudTrail::new(
+                let trail = SdkCloudTrail::new(
                     &session.base,
                     url,
                     Arc::clone(&self.metrics),
                     Arc::clone(&self.clock),
                 );
-                look.limits.wait_for_rate().await;
+                look.limits.acquire().await;
                 let looked = trail
                     .page(self.clock.now().wall - Duration::from_mins(1), None)
                     .await
@@ -169,8 +166,8 @@ impl<'a> Live<'a> {
             {
                 let url = source.endpoint_url.as_deref();
                 let (metrics, clock) = (Arc::clone(&self.metrics), Arc::clone(&self.clock));
-                let queue = SqsQueue::new(&session.base, &source.queue_url, url, metrics, clock);
-                look.limits.wait_for_rate().await;
+                let queue = SdkQueue::new(&session.base, &source.queue_url, url, metrics, clock);
+                look.limits.acquire().await;
                 let looked = queue.depth().await.map(drop);
                 let is_ok = looked.is_ok();
                 findings.push(of_permission(
@@ -194,18 +191,18 @@ impl<'a> Live<'a> {
 }
 
 /// The checks of one account.
-struct Look<'a> {
-    live: &'a Live<'a>,
+struct AccountChecks<'a> {
+    preflight: &'a Preflight<'a>,
     account: &'a AccountPlan,
-    limits: Arc<Limits>,
-    identity: Identity,
-    inventory: Inventory,
+    limits: Arc<AccountLimiter>,
+    identity: SdkIdentity,
+    connectors: SdkConnectors,
 }
 
-impl Look<'_> {
+impl AccountChecks<'_> {
     /// False where no other call could come out better.
     async fn caller(&self, findings: &mut Vec<Finding>) -> bool {
-        self.limits.wait_for_rate().await;
+        self.limits.acquire().await;
         match self.identity.caller().await {
             Ok(caller) => {
                 let detail = format!("{} (AWS account {})", caller.arn, caller.account_id);
@@ -213,7 +210,7 @@ impl Look<'_> {
                 true
             }
             Err(error) => {
-                let hopeless = is_of_credentials(error.kind);
+                let hopeless = error.kind.is_credential_error();
                 let rest = if hopeless {
                     "; nothing else is tried"
                 } else {
@@ -237,15 +234,15 @@ impl Look<'_> {
 
     async fn connectors(&self, transfer: &SdkTransfer, findings: &mut Vec<Finding>) {
         let required = self
-            .live
+            .preflight
             .plan
             .discovery
             .connectors
             .iter()
             .any(|source| source.account == self.account.name);
-        for (connector, known) in connectors(self.live.plan, self.account) {
-            self.limits.wait_for_rate().await;
-            findings.push(match self.inventory.describe(&connector).await {
+        for (connector, known) in connectors(self.preflight.plan, self.account) {
+            self.limits.acquire().await;
+            findings.push(match self.connectors.describe(&connector).await {
                 Ok(Some(details)) => found(Verdict::Ok, "connector", format!("{connector}: SFTP, {}", details.status)),
                 Ok(None) => found(
                     Verdict::Problem,
@@ -266,7 +263,7 @@ impl Look<'_> {
             });
             let asked = known.cloned().or_else(|| NO_TRANSFER.parse().ok());
             let Some(asked) = asked else { continue };
-            self.limits.wait_for_rate().await;
+            self.limits.acquire().await;
             let looked = transfer
                 .file_results_page(&connector, &asked, None)
                 .await
@@ -288,15 +285,15 @@ impl Look<'_> {
 
     async fn listing(&self, findings: &mut Vec<Finding>) {
         for _ in self
-            .live
+            .preflight
             .plan
             .discovery
             .connectors
             .iter()
             .filter(|source| source.account == self.account.name)
         {
-            self.limits.wait_for_rate().await;
-            let listed = self.inventory.page(None).await;
+            self.limits.acquire().await;
+            let listed = self.connectors.page(None).await;
             let first = listed
                 .as_ref()
                 .ok()
@@ -307,8 +304,8 @@ impl Look<'_> {
                 listed.map(drop),
             ));
             if let Some(first) = first {
-                self.limits.wait_for_rate().await;
-                let described = self.inventory.describe(&first).await.map(drop);
+                self.limits.acquire().await;
+                let described = self.connectors.describe(&first).await.map(drop);
                 findings.push(of_permission(
                     "transfer:DescribeConnector",
                     first.as_str(),
@@ -356,7 +353,7 @@ fn of_permission(
     }
 }
 
-fn of_skew(Skew { by, ahead }: Skew) -> Finding {
+fn of_skew(ClockSkew { by, ahead }: ClockSkew) -> Finding {
     let seconds = by.as_secs();
     let side = if ahead { "ahead of" } else { "behind" };
     let verdict = match by {
@@ -370,16 +367,6 @@ fn of_skew(Skew { by, ahead }: Skew) -> Finding {
         "; AWS refuses signatures from 5 minutes on: run NTP"
     };
     found(verdict, "clock", format!("{seconds} s {side} AWS's{hint}"))
-}
-
-fn is_of_credentials(kind: ErrorKind) -> bool {
-    use ErrorKind::{
-        CredentialsExpired, CredentialsMissing, CredentialsRejected, CredentialsUnavailable,
-    };
-    matches!(
-        kind,
-        CredentialsExpired | CredentialsMissing | CredentialsRejected | CredentialsUnavailable
-    )
 }
 
 /// Nobody reads the metrics of a check.
@@ -404,7 +391,7 @@ mod tests {
             (299, Verdict::Warning),
             (300, Verdict::Problem),
         ] {
-            let finding = of_skew(Skew {
+            let finding = of_skew(ClockSkew {
                 by: Duration::from_secs(seconds),
                 ahead: true,
             });

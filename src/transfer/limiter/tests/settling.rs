@@ -14,9 +14,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::limited::{Limited, Limits};
-use super::{
-    ApiFuture, Attempt, ErrorKind, Operation, Outcome, ResultsPage, TransferApi, TransferError,
+use crate::transfer::limiter::{AccountLimiter, RateLimited};
+use crate::transfer::{
+    ApiFuture, Attempt, AttemptOutcome, ErrorKind, Operation, ResultsPage, TransferApi,
+    TransferError,
 };
 use model::{ConnectorId, Now, TransferId};
 
@@ -46,7 +47,7 @@ struct Service {
     enforced: Enforced,
     limit: Mutex<f64>,
     retry_after: Option<Duration>,
-    limits: Arc<Limits>,
+    limits: Arc<AccountLimiter>,
     start: Instant,
     state: Mutex<State>,
     attempts: AtomicU64,
@@ -95,10 +96,10 @@ impl Service {
         tokio::time::sleep(self.latency()).await;
         if !passes {
             self.throttled.fetch_add(1, Ordering::Relaxed);
-            self.limits.throttled(&Attempt {
+            self.limits.record_throttling(&Attempt {
                 operation: Operation::ListFileTransferResults,
                 retry,
-                outcome: Outcome::Throttled,
+                outcome: AttemptOutcome::Throttled,
                 account_up: Some(true),
                 duration: start.elapsed(),
                 retry_after: self.retry_after,
@@ -123,7 +124,7 @@ impl TransferApi for Arc<Service> {
                             .unwrap_or(Duration::from_millis(100) * attempt),
                     )
                     .await;
-                    self.limits.charge_retry();
+                    self.limits.record_retry();
                 }
                 if self.attempt(attempt > 0).await {
                     return Ok(ResultsPage::default());
@@ -154,7 +155,7 @@ fn service(
         enforced,
         limit: Mutex::new(LIMIT),
         retry_after,
-        limits: Limits::new(16, ceiling, Arc::new(clock)),
+        limits: AccountLimiter::new(16, ceiling, Arc::new(clock)),
         start,
         state: Mutex::new(State {
             tokens,
@@ -177,7 +178,7 @@ async fn refresh(service: &Arc<Service>, until: Instant) -> Duration {
     )));
     let workers = (0..16).map(|_| {
         let (next, answered) = (Arc::clone(&next), Arc::clone(&answered));
-        let limited = Limited::new(Arc::clone(service), Arc::clone(&service.limits));
+        let limited = RateLimited::new(Arc::clone(service), Arc::clone(&service.limits));
         async move {
             let (connector, transfer) =
                 ("c-0123456789abcdef0".parse().unwrap(), "t".parse().unwrap());

@@ -3,10 +3,13 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::body_tests::{
-    CONNECTOR, LISTING_COMPLETED, RETRIEVE_COMPLETED, SEND_FAILED, api_call, now, read_with, record,
+use super::{
+    CONNECTOR, LISTING_COMPLETED, RETRIEVE_COMPLETED, SEND_FAILED, api_call, now, parse_with,
+    record,
 };
-use super::*;
+use crate::discovery::message::ParsedMessage;
+use model::{Fact, Finished};
+use serde_json::Value;
 
 /// Texts that a field may hold, sound ones among them.
 fn some_text() -> impl Strategy<Value = String> {
@@ -133,7 +136,7 @@ fn some_body() -> impl Strategy<Value = String> {
 
 /// No panic, and what is understood is of the account and has whole ids.
 fn check(text: &str) -> Result<(), TestCaseError> {
-    let Ok(Body::Facts(facts)) = read_with(text, &[]) else {
+    let Ok(ParsedMessage::Facts(facts)) = parse_with(text, &[]) else {
         return Ok(());
     };
     for fact in facts {

@@ -1,4 +1,4 @@
-//! An SQS queue behind a trait.
+//! A queue of events: [`QueueApi`] over the SDK.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,61 +10,28 @@ use aws_sdk_sqs::config::retry::RetryPartition;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, QueueAttributeName};
 
-use super::counted::Counted;
-use super::session::ClientBase;
-use super::{ApiFuture, ErrorKind, TransferError, classify};
+use super::interceptor::MetricsInterceptor;
+use super::with_endpoint;
 use crate::metrics::self_metrics::ApiMetrics;
+use crate::transfer::observer::AttemptMetrics;
+use crate::transfer::session::ClientBase;
+use crate::transfer::{
+    ApiFuture, ErrorKind, Operation, QUEUE_BATCH, QueueApi, QueueMessage, TransferError,
+    UndeletedMessage, classify,
+};
 use model::{Account, Clock};
-
-/// Messages of one answer, and of one batch of deletions
-/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>).
-pub const BATCH: usize = 10;
 
 /// How long a receive waits for a message: the longest that SQS allows.
 const LONG_POLL: Duration = Duration::from_secs(20);
 
-/// A message in hand.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// The same at each receive.
-    pub id: String,
-    /// Stands for this receive; deletes the message.
-    pub receipt: String,
-    /// What was sent.
-    pub body: String,
-}
-
-/// A message that a batch did not delete.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Undeleted {
-    /// Its receipt.
-    pub receipt: String,
-    /// True if another try may help: the fault is on AWS's side.
-    pub again: bool,
-    /// AWS's code.
-    pub code: String,
-}
-
-/// The operations on a queue that the exporter calls.
-pub trait QueueApi: Send + Sync + 'static {
-    /// `ReceiveMessage`: up to [`BATCH`] messages, none after a long poll in which none came.
-    fn receive(&self) -> ApiFuture<'_, Vec<Message>>;
-
-    /// `DeleteMessageBatch` of at most [`BATCH`] receipts. Answers those that are not deleted.
-    fn delete<'a>(&'a self, receipts: &'a [String]) -> ApiFuture<'a, Vec<Undeleted>>;
-
-    /// `GetQueueAttributes`: how many messages there are, those in somebody's hands included. Approximate.
-    fn depth(&self) -> ApiFuture<'_, u64>;
-}
-
 /// The SDK's client of one queue.
-pub struct SqsQueue {
+pub struct SdkQueue {
     client: Client,
     url: String,
     time_outs: TimeoutConfig,
 }
 
-impl SqsQueue {
+impl SdkQueue {
     /// The queue at `url`, read with the credentials of `base`, in the Region that the URL's host names, else the
     /// account's. Makes no call.
     pub fn new(
@@ -80,17 +47,16 @@ impl SqsQueue {
             name: base.account.name.clone(),
             region: region.as_str().into(),
         };
-        let operations = ["ReceiveMessage", "DeleteMessageBatch", "GetQueueAttributes"];
-        let mut config = Builder::from(&base.sdk)
+        let operations = [
+            Operation::ReceiveMessage,
+            Operation::DeleteMessageBatch,
+            Operation::GetQueueAttributes,
+        ];
+        let observer = AttemptMetrics::new(account, metrics, &operations);
+        let config = Builder::from(&base.sdk)
             .region(Region::new(region))
             .retry_partition(RetryPartition::custom(format!("{} {url}", base.account.name)).build())
-            .interceptor(Counted::new(account, metrics, clock, &operations));
-        if let Some(endpoint_url) = endpoint_url {
-            config = config
-                .endpoint_url(endpoint_url)
-                .use_fips(false)
-                .use_dual_stack(false);
-        }
+            .interceptor(MetricsInterceptor::new(Arc::new(observer), clock));
         let attempt = LONG_POLL + base.attempt;
         let time_outs = TimeoutConfig::builder()
             .read_timeout(attempt)
@@ -98,18 +64,18 @@ impl SqsQueue {
             .operation_timeout(2 * attempt)
             .build();
         Self {
-            client: Client::from_conf(config.build()),
+            client: Client::from_conf(with_endpoint!(config, endpoint_url).build()),
             url: url.into(),
             time_outs,
         }
     }
 }
 
-impl QueueApi for SqsQueue {
-    fn receive(&self) -> ApiFuture<'_, Vec<Message>> {
+impl QueueApi for SdkQueue {
+    fn receive(&self) -> ApiFuture<'_, Vec<QueueMessage>> {
         Box::pin(async {
             let wait = i32::try_from(LONG_POLL.as_secs()).unwrap_or(0);
-            let batch = i32::try_from(BATCH).unwrap_or(1);
+            let batch = i32::try_from(QUEUE_BATCH).unwrap_or(1);
             let call = self.client.receive_message().queue_url(&self.url);
             let call = call
                 .wait_time_seconds(wait)
@@ -119,7 +85,7 @@ impl QueueApi for SqsQueue {
                 call.config_override(Builder::default().timeout_config(self.time_outs.clone()));
             let answer = call.send().await.map_err(|error| classify::call(&error))?;
             let messages = answer.messages.unwrap_or_default().into_iter();
-            let message = |message: aws_sdk_sqs::types::Message| Message {
+            let message = |message: aws_sdk_sqs::types::Message| QueueMessage {
                 id: message.message_id.unwrap_or_default(),
                 receipt: message.receipt_handle.unwrap_or_default(),
                 body: message.body.unwrap_or_default(),
@@ -128,7 +94,7 @@ impl QueueApi for SqsQueue {
         })
     }
 
-    fn delete<'a>(&'a self, receipts: &'a [String]) -> ApiFuture<'a, Vec<Undeleted>> {
+    fn delete<'a>(&'a self, receipts: &'a [String]) -> ApiFuture<'a, Vec<UndeletedMessage>> {
         Box::pin(async move {
             let entry = |(id, receipt): (usize, &String)| {
                 let entry = DeleteMessageBatchRequestEntry::builder()
@@ -150,9 +116,9 @@ impl QueueApi for SqsQueue {
             let answer = call.send().await.map_err(|error| classify::call(&error))?;
             let undeleted = answer.failed.into_iter().filter_map(|failed| {
                 let receipt = receipts.get(failed.id.parse::<usize>().ok()?)?.clone();
-                Some(Undeleted {
+                Some(UndeletedMessage {
                     receipt,
-                    again: !failed.sender_fault,
+                    retryable: !failed.sender_fault,
                     code: failed.code,
                 })
             });

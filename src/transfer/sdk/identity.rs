@@ -13,9 +13,8 @@ use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 
-use super::classify;
-use super::error::TransferError;
-use super::session::ClientBase;
+use crate::transfer::session::ClientBase;
+use crate::transfer::{TransferError, classify};
 use model::Clock;
 
 /// The principal that signs an account's requests.
@@ -29,7 +28,7 @@ pub struct Caller {
 
 /// How far the local clock is from AWS's, by the header `Date` of the newest answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Skew {
+pub struct ClockSkew {
     /// How far; to a second, as the header has it.
     pub by: Duration,
     /// True where the local clock is ahead.
@@ -37,12 +36,12 @@ pub struct Skew {
 }
 
 /// The SDK's client of STS for one account.
-pub struct Identity {
+pub struct SdkIdentity {
     client: Client,
     clock: AwsClock,
 }
 
-impl Identity {
+impl SdkIdentity {
     /// Of the account and Region of `base`. Makes no call.
     pub fn new(base: &ClientBase, clock: Arc<dyn Clock>) -> Self {
         let clock = AwsClock {
@@ -75,7 +74,7 @@ impl Identity {
     }
 
     /// The skew, once there was an answer, be it an error.
-    pub fn skew(&self) -> Option<Skew> {
+    pub fn skew(&self) -> Option<ClockSkew> {
         *self
             .clock
             .skew
@@ -88,7 +87,7 @@ impl Identity {
 #[derive(Clone)]
 struct AwsClock {
     clock: Arc<dyn Clock>,
-    skew: Arc<Mutex<Option<Skew>>>,
+    skew: Arc<Mutex<Option<ClockSkew>>>,
 }
 
 impl fmt::Debug for AwsClock {
@@ -121,15 +120,15 @@ impl Intercept for AwsClock {
     }
 }
 
-fn skew(date: &str, local: SystemTime) -> Option<Skew> {
+fn skew(date: &str, local: SystemTime) -> Option<ClockSkew> {
     let aws = SystemTime::try_from(DateTime::from_str(date, Format::HttpDate).ok()?).ok()?;
     Some(match local.duration_since(aws) {
         // The header leaves out what is less than a second.
-        Ok(by) => Skew {
+        Ok(by) => ClockSkew {
             by: by.saturating_sub(Duration::from_secs(1)),
             ahead: true,
         },
-        Err(earlier) => Skew {
+        Err(earlier) => ClockSkew {
             by: earlier.duration(),
             ahead: false,
         },
@@ -153,7 +152,7 @@ mod tests {
         ] {
             assert_eq!(
                 skew(date, local),
-                Some(Skew {
+                Some(ClockSkew {
                     by: Duration::from_secs(by),
                     ahead
                 })

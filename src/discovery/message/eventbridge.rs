@@ -1,0 +1,205 @@
+//! Events of EventBridge.
+
+use std::time::SystemTime;
+
+use serde_json::{Map, Value};
+
+use super::json::{count, text, time, timestamp};
+use super::{EventFilter, ParseError, ParsedMessage, cloudtrail};
+use model::{
+    ConnectorId, ConnectorKey, Direction, Fact, FileEnd, Finished, OperationEnd, RemoteOperation,
+    StartedTransfer,
+};
+
+/// `source` of every event of Transfer Family, those from CloudTrail included.
+const SOURCE: &str = "aws.transfer";
+/// `detail-type` of a CloudTrail record.
+const API_CALL: &str = "AWS API Call via CloudTrail";
+
+/// Parses an event that was received at `now`.
+pub(super) fn parse(
+    event: &Map<String, Value>,
+    filter: EventFilter<'_>,
+    now: SystemTime,
+) -> Result<ParsedMessage, ParseError> {
+    let member = |key: &str| event.get(key).and_then(Value::as_str);
+    let (Some(source), Some(detail_type)) = (member("source"), member("detail-type")) else {
+        return Err(ParseError::UnknownKind);
+    };
+    let detail = event
+        .get("detail")
+        .filter(|detail| detail.is_object())
+        .ok_or(ParseError::InvalidField("detail"))?;
+    let is_elsewhere = member("region").is_some_and(|region| region != &*filter.account.region);
+    if source != SOURCE || is_elsewhere {
+        return Ok(ParsedMessage::Foreign);
+    }
+    let at = member("time").and_then(timestamp);
+    if detail_type == API_CALL {
+        return cloudtrail::parse(detail, filter, at);
+    }
+    let Some((subject, completed)) = Subject::parse(detail_type) else {
+        return Ok(ParsedMessage::Foreign);
+    };
+    let event = ConnectorEvent {
+        detail,
+        id: member("id").unwrap_or_default(),
+        at,
+        completed,
+        connector: text(detail, "connector-id")
+            .parse()
+            .map_err(|_| ParseError::InvalidField("detail.connector-id"))?,
+    };
+    if !filter.connectors.matches(event.connector.as_str()) {
+        return Ok(ParsedMessage::Foreign);
+    }
+    Ok(ParsedMessage::Facts(match subject {
+        Subject::File(direction) => event.file(direction, filter, now)?,
+        Subject::Operation(operation) => vec![event.operation(operation, filter)?],
+    }))
+}
+
+/// What an event is about.
+#[derive(Clone, Copy)]
+enum Subject {
+    File(Direction),
+    Operation(RemoteOperation),
+}
+
+impl Subject {
+    /// Parses a `detail-type`. Returns true for `Completed`, and `None` if it is none of the ten
+    /// types of connector events.
+    fn parse(detail_type: &str) -> Option<(Self, bool)> {
+        let (subject, end) = detail_type
+            .strip_prefix("SFTP Connector ")?
+            .rsplit_once(' ')?;
+        let completed = match end {
+            "Completed" => true,
+            "Failed" => false,
+            _ => return None,
+        };
+        let subject = match subject {
+            "File Send" => Self::File(Direction::Send),
+            "File Retrieve" => Self::File(Direction::Retrieve),
+            "Directory Listing" => Self::Operation(RemoteOperation::List),
+            "Remote Move" => Self::Operation(RemoteOperation::Move),
+            "Remote Delete" => Self::Operation(RemoteOperation::Delete),
+            _ => return None,
+        };
+        Some((subject, completed))
+    }
+}
+
+/// An event of a connector.
+struct ConnectorEvent<'a> {
+    detail: &'a Value,
+    id: &'a str,
+    at: Option<SystemTime>,
+    completed: bool,
+    connector: ConnectorId,
+}
+
+impl ConnectorEvent<'_> {
+    /// Returns two facts: the transfer exists, and its file has ended.
+    fn file(
+        self,
+        direction: Direction,
+        filter: EventFilter<'_>,
+        now: SystemTime,
+    ) -> Result<Vec<Fact>, ParseError> {
+        let transfer = text(self.detail, "transfer-id")
+            .parse()
+            .map_err(|_| ParseError::InvalidField("detail.transfer-id"))?;
+        let started_at = time(self.detail, "start-timestamp");
+        let ended_at = time(self.detail, "end-timestamp");
+        let (end, message, file_transfer_id) =
+            (self.end(), self.failure_message(), self.file_transfer_id());
+        let key = filter.key(self.connector, transfer);
+        let file = FileEnd {
+            key: key.clone(),
+            file_transfer_id,
+            direction,
+            path: text(self.detail, "file-path").to_owned(),
+            end,
+            message,
+            bytes: self.detail.get("bytes").map_or(0, count),
+            duration: started_at
+                .zip(ended_at)
+                .and_then(|(start, end)| end.duration_since(start).ok()),
+            // Never in the future: such a time would remain the newest for long.
+            ended_at: ended_at.or(self.at).map_or(now, |at| at.min(now)),
+        };
+        Ok(vec![
+            Fact::Started(StartedTransfer {
+                key,
+                started_at: None,
+            }),
+            Fact::FileEnded(file),
+        ])
+    }
+
+    fn operation(
+        self,
+        operation: RemoteOperation,
+        filter: EventFilter<'_>,
+    ) -> Result<Fact, ParseError> {
+        let name = match operation {
+            RemoteOperation::List => "listing-id",
+            RemoteOperation::Move => "move-id",
+            RemoteOperation::Delete => "delete-id",
+        };
+        // All copies of an event share its id.
+        let id = [text(self.detail, name), self.id]
+            .into_iter()
+            .find(|id| !id.is_empty())
+            .ok_or(ParseError::InvalidField("id"))?
+            .to_owned();
+        let (end, message) = (self.end(), self.failure_message());
+        let connector = ConnectorKey {
+            account: filter.account.name.clone(),
+            id: self.connector,
+        };
+        Ok(Fact::OperationEnded(OperationEnd {
+            connector,
+            operation,
+            id,
+            end,
+            message,
+        }))
+    }
+
+    /// Returns the end that `status-code` names, else that of the `detail-type`.
+    fn end(&self) -> Finished {
+        let code = text(self.detail, "failure-code");
+        let of_type = if self.completed {
+            "COMPLETED"
+        } else {
+            "FAILED"
+        };
+        Finished::from_wire(text(self.detail, "status-code"), Some(code))
+            .or_else(|| Finished::from_wire(of_type, Some(code)))
+            .unwrap_or(Finished::Completed)
+    }
+
+    fn failure_message(&self) -> Option<String> {
+        let message = text(self.detail, "failure-message");
+        (!message.is_empty()).then(|| message.to_owned())
+    }
+
+    /// Returns `file-transfer-id`. If it is absent, the transfer and the path stand for it, which
+    /// all copies of the event share: then the same path twice in a transfer is one file. Without a
+    /// path, the event's own id stands for the path.
+    fn file_transfer_id(&self) -> String {
+        let id = text(self.detail, "file-transfer-id");
+        if !id.is_empty() {
+            return id.to_owned();
+        }
+        let path = text(self.detail, "file-path");
+        // No `file-transfer-id` contains a line break.
+        format!(
+            "{}\n{}",
+            text(self.detail, "transfer-id"),
+            if path.is_empty() { self.id } else { path }
+        )
+    }
+}
