@@ -17,7 +17,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use aws_transfer_exporter::tracker::{PollResult, Tracker, TrackerSettings};
 use model::{
     Account, AccountName, ConnectorId, Fact, FailureCode, FileResult, FileStatus, Now, Origin,
-    Shard, StartedTransfer, TransferKey,
+    Shard, TransferKey, TransferStart,
 };
 use simulator::SplitMix64;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -190,7 +190,7 @@ impl World {
     fn learn(&self, tracker: &mut Tracker, origin: Origin) {
         for key in &self.keys {
             let transfer = key.transfer.as_str().parse().unwrap();
-            let start = StartedTransfer {
+            let start = TransferStart {
                 key: TransferKey {
                     transfer,
                     ..key.clone()

@@ -45,7 +45,7 @@ use crate::web::{
 };
 use model::{
     AccountName, Clock, ConnectorId, ConnectorKey, ConnectorTitle, Fact, FileResult, Now, Origin,
-    Shard, StartedTransfer, TransferId, TransferKey,
+    Shard, TransferId, TransferKey, TransferStart,
 };
 use probe::Probes;
 use reloads::Reloads;
@@ -378,7 +378,7 @@ impl web::Exporter for App {
                 transfer: write.transfer,
             };
             let changed = if write.track {
-                let start = Fact::Started(StartedTransfer {
+                let start = Fact::Started(TransferStart {
                     key,
                     started_at: write.started_at,
                 });

@@ -148,7 +148,7 @@ pub struct ShardFlags {
     #[arg(long = "shard.index", value_name = "NUMBER", default_value = "0", global = true, value_parser = shard_index)]
     pub index: ShardIndex,
     /// Exporters that share the transfers, each with its own --shard.index.
-    #[arg(long = "shard.total", value_name = "NUMBER", default_value_t = 1, global = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(Shard::MOST)))]
+    #[arg(long = "shard.total", value_name = "NUMBER", default_value_t = 1, global = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(Shard::MAX)))]
     pub total: u32,
 }
 

@@ -1,18 +1,18 @@
-//! Time, as it is handed down: the core takes a [`Now`], only shells read a clock.
+//! Time as a value: the core takes a [`Now`], only shells read a clock.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// One moment on both clocks: ages are measured on the monotonic one, timestamps are told from the wall.
+/// One moment on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
-    /// Monotonic: for ages and intervals.
+    /// Monotonic clock: for ages and intervals.
     pub instant: Instant,
     /// Wall clock: for timestamps that leave the process.
     pub wall: SystemTime,
 }
 
 impl Now {
-    /// The moment `later` after this one, on both clocks.
+    /// Returns the moment `later` after this one, on both clocks.
     #[must_use]
     pub fn after(self, later: Duration) -> Self {
         Self {
@@ -21,12 +21,12 @@ impl Now {
         }
     }
 
-    /// Time since `earlier`; zero if `earlier` lies in the future.
+    /// Returns the time since `earlier`; zero if `earlier` is in the future.
     pub fn since(self, earlier: Instant) -> Duration {
         self.instant.saturating_duration_since(earlier)
     }
 
-    /// Seconds since the Unix epoch; zero for a clock set before it.
+    /// Returns the seconds since the Unix epoch; zero for a clock set before it.
     pub fn unix_seconds(self) -> f64 {
         self.wall
             .duration_since(UNIX_EPOCH)
@@ -35,9 +35,9 @@ impl Now {
     }
 }
 
-/// Where shells get their [`Now`] from.
+/// Source of [`Now`] for shells.
 pub trait Clock: Send + Sync + 'static {
-    /// The present moment.
+    /// Returns the present moment.
     fn now(&self) -> Now;
 }
 

@@ -1,11 +1,11 @@
-//! Connectors and the accounts they stand in.
+//! Connectors and their accounts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{AccountName, ConnectorId};
+use crate::{AccountName, ConnectorId};
 
-/// One AWS account and Region as the labels `aws_account` and `aws_region` tell it.
+/// An AWS account and Region: the labels `aws_account` and `aws_region`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Account {
     /// The configured name.
@@ -14,19 +14,10 @@ pub struct Account {
     pub region: Arc<str>,
 }
 
-/// One connector of one account.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnectorKey {
-    /// The account it stands in.
-    pub account: AccountName,
-    /// Its id.
-    pub id: ConnectorId,
-}
-
-/// What AWS tells of an SFTP connector beside its transfers.
+/// Details of an SFTP connector, from `DescribeConnector`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectorDetails {
-    /// Where it connects to; empty for one through a VPC.
+    /// URL of the partner's server; empty for a connector through a VPC.
     pub url: Arc<str>,
     /// `SERVICE_MANAGED` or `VPC_LATTICE`.
     pub egress_type: Arc<str>,
@@ -34,12 +25,12 @@ pub struct ConnectorDetails {
     pub status: Arc<str>,
 }
 
-/// What people call a connector.
+/// The configured name and labels of a connector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectorTitle {
     /// The configured name.
     pub name: Arc<str>,
-    /// Further labels for `aws_transfer_connector_info`, by label name.
+    /// Further labels of `aws_transfer_connector_info`, by label name.
     pub labels: BTreeMap<String, String>,
 }
 

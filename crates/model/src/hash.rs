@@ -1,7 +1,8 @@
-//! Hashes that every version of the exporter agrees on, unlike those of the standard library's hasher.
+//! Hashes that every version of the exporter agrees on, unlike those of the standard library.
 
-/// FNV-1a, 64 bits (<http://www.isthe.com/chongo/tech/comp/fnv/>), with every bit of the result made to depend on every
-/// bit of the text by the finalizer of `SplitMix64` (<https://prng.di.unimi.it/splitmix64.c>).
+/// Returns the 64-bit FNV-1a hash (<http://www.isthe.com/chongo/tech/comp/fnv/>), mixed by the
+/// finalizer of `SplitMix64` (<https://prng.di.unimi.it/splitmix64.c>), so that every bit of the
+/// result depends on every bit of the text.
 pub fn stable_hash(text: &str) -> u64 {
     mix(fnv1a([text.as_bytes(), b"", b""]))
 }

@@ -1,32 +1,34 @@
-//! Durations in buckets, both classic and exponential.
+//! A histogram of durations, with classic and exponential buckets.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Upper bounds of the classic buckets, in seconds: from a small file's second to the 12 hours that AWS gives a file
+/// Upper bounds of the classic buckets, in seconds: from half a second to the 12 hours that AWS
+/// allows a file
 /// (<https://docs.aws.amazon.com/transfer/latest/userguide/scale-and-limits-sftp-connector.html>).
 pub const DURATION_BOUNDS: [f64; 12] = [
     0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 43_200.0,
 ];
 
-/// How a file's time is told: the exponential buckets grow by the factor 2^(2^-3), 9 % a bucket.
+/// Schema of the exponential buckets: each is wider than the last by the factor 2^(2^-3), 9 %.
 pub const DURATION_SCHEMA: i32 = 3;
 
-/// Observations of a duration.
+/// Histogram of durations.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Durations {
-    /// Observations below or at each of [`DURATION_BOUNDS`] and above the bound before; the last are above all.
+    /// Observations at or below each of [`DURATION_BOUNDS`] and above the previous bound; the last
+    /// element counts those above all bounds.
     pub classic: [u64; DURATION_BOUNDS.len() + 1],
     /// Observations by the index of their exponential bucket: in (2^((i-1)/8), 2^(i/8)] seconds.
     pub exponential: BTreeMap<i32, u64>,
-    /// Observations of no time at all.
+    /// Observations of zero.
     pub zeros: u64,
-    /// Their sum, in seconds.
+    /// Sum of all observations, in seconds.
     pub sum: f64,
 }
 
 impl Durations {
-    /// Takes one observation in.
+    /// Adds one observation.
     pub fn observe(&mut self, duration: Duration) {
         let seconds = duration.as_secs_f64();
         let at = DURATION_BOUNDS
@@ -47,7 +49,7 @@ impl Durations {
         }
     }
 
-    /// All observations.
+    /// Returns the number of observations.
     pub fn count(&self) -> u64 {
         self.classic.iter().sum()
     }
@@ -58,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_observation_is_in_one_bucket_of_each_kind() {
+    fn observation_counts_in_one_bucket_of_each_kind() {
         let mut durations = Durations::default();
         for millis in [0, 500, 501, 1_000, 60_000, 100_000_000] {
             durations.observe(Duration::from_millis(millis));
@@ -66,7 +68,7 @@ mod tests {
         assert_eq!(durations.classic, [2, 2, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1]);
         assert_eq!(durations.count(), 6);
         assert_eq!(durations.zeros, 1);
-        // 0.5 s is 2^(-8/8): the upper bound belongs to its bucket.
+        // 0.5 s is 2^(-8/8): upper bounds are inclusive.
         assert_eq!(
             durations.exponential,
             BTreeMap::from([(-8, 1), (-7, 1), (0, 1), (48, 1), (133, 1)])

@@ -1,4 +1,4 @@
-//! Validated names. A value of these types has passed the pattern that AWS documents for it.
+//! Validated ids. A value of these types matches the pattern that AWS documents.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
@@ -7,7 +7,7 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// Why a string is not an id. The text never repeats the string.
+/// Why a string is not a valid id. The text never repeats the string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     /// Not `c-` and 17 lowercase hex digits.
@@ -25,7 +25,7 @@ macro_rules! name {
         pub struct $name(::std::sync::Arc<str>);
 
         impl $name {
-            /// The text itself.
+            /// Returns the string.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -53,7 +53,7 @@ macro_rules! name {
 pub(super) use name;
 
 name! {
-    /// The name that the configuration gives an AWS account; the value of the label `aws_account`.
+    /// The configured name of an AWS account; the label `aws_account`.
     AccountName
 }
 
@@ -64,8 +64,8 @@ name! {
 
 /// 1 to 512 of `[0-9a-zA-Z./-]` (`TransferId` of the Transfer API).
 ///
-/// AWS makes them UUIDs. One of up to 38 characters stands where the value stands, so that who goes through many of them
-/// meets no other memory.
+/// AWS generates UUIDs. Up to 38 characters are stored inline, so that a scan over many ids reads no
+/// other memory.
 #[derive(Clone)]
 pub struct TransferId(Text);
 
@@ -78,10 +78,10 @@ enum Text {
 }
 
 impl TransferId {
-    /// The text itself.
+    /// Returns the string.
     pub fn as_str(&self) -> &str {
         match &self.0 {
-            // All of it is ASCII, so it is never the default.
+            // Always ASCII, so never the default.
             Text::Inline { length, bytes } => {
                 str::from_utf8(&bytes[..usize::from(*length)]).unwrap_or_default()
             }
@@ -117,7 +117,7 @@ impl Ord for TransferId {
     }
 }
 
-/// As `str` does it, for [`Borrow`].
+/// Hashes like `str`, as [`Borrow`] requires.
 impl Hash for TransferId {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_str().hash(state);
@@ -143,7 +143,7 @@ impl fmt::Debug for TransferId {
 }
 
 impl AccountName {
-    /// Any text: the name is the user's own.
+    /// Accepts any string.
     pub fn new(name: &str) -> Self {
         Self(name.into())
     }
@@ -174,8 +174,8 @@ impl FromStr for TransferId {
         let mut bytes = [0; INLINE];
         Ok(Self(
             match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
-                (Some(room), Ok(length)) => {
-                    room.copy_from_slice(text.as_bytes());
+                (Some(prefix), Ok(length)) => {
+                    prefix.copy_from_slice(text.as_bytes());
                     Text::Inline { length, bytes }
                 }
                 _ => Text::Shared(text.into()),
@@ -184,79 +184,35 @@ impl FromStr for TransferId {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::hash::DefaultHasher;
+/// One connector of one account.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectorKey {
+    /// The account.
+    pub account: AccountName,
+    /// The connector's id.
+    pub id: ConnectorId,
+}
 
-    use super::*;
+/// One transfer of one connector.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransferKey {
+    /// The account.
+    pub account: AccountName,
+    /// The connector.
+    pub connector: ConnectorId,
+    /// The id that `StartFileTransfer` returned.
+    pub transfer: TransferId,
+}
 
-    #[test]
-    fn a_connector_id_has_exactly_17_lowercase_hex_digits() {
-        assert_eq!(
-            "c-0123456789abcdef0"
-                .parse::<ConnectorId>()
-                .unwrap()
-                .as_str(),
-            "c-0123456789abcdef0"
-        );
-        for bad in [
-            "",
-            "c-",
-            "c-0123456789abcdef",
-            "c-0123456789abcdef01",
-            "c-0123456789ABCDEF0",
-            "d-0123456789abcdef0",
-            "c-0123456789abcdeg0",
-            "c-0123456789abcdéf",
-        ] {
-            assert_eq!(bad.parse::<ConnectorId>(), Err(IdError::Connector), "{bad}");
-        }
-    }
-
-    #[test]
-    fn transfer_ids_of_every_length_compare_and_hash_as_their_texts() {
-        let hash = |value: &dyn Fn(&mut DefaultHasher)| {
-            let mut hasher = DefaultHasher::new();
-            value(&mut hasher);
-            hasher.finish()
-        };
-        let texts: Vec<String> = ["a", "b", "a-"]
-            .iter()
-            .flat_map(|text| [1, 2, 36, 37, 38, 39, 40, 200].map(|length| text.repeat(length)))
-            .collect();
-        for one in &texts {
-            let id: TransferId = one.parse().unwrap();
-            assert_eq!(
-                (id.as_str(), id.to_string(), format!("{id:?}")),
-                (one.as_str(), one.clone(), format!("{one:?}"))
-            );
-            assert_eq!(
-                hash(&|h| id.hash(h)),
-                hash(&|h| one.as_str().hash(h)),
-                "{one}"
-            );
-            for other in &texts {
-                let other_id: TransferId = other.parse().unwrap();
-                assert_eq!(id.cmp(&other_id), one.cmp(other), "{one} {other}");
-                assert_eq!(id == other_id, one == other, "{one} {other}");
-            }
-        }
-        assert_eq!(size_of::<TransferId>(), 40);
-    }
-
-    #[test]
-    fn a_transfer_id_takes_slashes_and_dots_and_512_characters() {
-        let longest = "a".repeat(512);
-        for good in [
-            "a",
-            "4b1a8c1e-0000-4000-8000-000000000001",
-            "a/b.c-D9",
-            longest.as_str(),
-        ] {
-            assert!(good.parse::<TransferId>().is_ok(), "{good}");
-        }
-        for bad in ["", "a b", "a_b", "ä", "a\n", "a".repeat(513).as_str()] {
-            assert_eq!(bad.parse::<TransferId>(), Err(IdError::Transfer), "{bad}");
+impl TransferKey {
+    /// Returns the key of the transfer's connector.
+    pub fn connector_key(&self) -> ConnectorKey {
+        ConnectorKey {
+            account: self.account.clone(),
+            id: self.connector.clone(),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,28 +1,29 @@
-//! Floor 0: what the exporter talks about. Ids, statuses, counts and the snapshot; no AWS, no Prometheus, no YAML,
-//! no tokio.
+//! Floor 0: the domain. Ids, statuses, counts, facts and the snapshot; no AWS, Prometheus, YAML or
+//! tokio.
 
 mod clock;
 mod connector;
-mod event;
+mod counts;
+mod facts;
 mod hash;
 mod histogram;
 mod ids;
 mod shard;
 mod snapshot;
-mod transfer;
+mod statuses;
 
 pub use clock::{Clock, Now};
-pub use connector::{Account, ConnectorDetails, ConnectorKey, ConnectorNames, ConnectorTitle};
-pub use event::{Direction, Fact, FileEnd, OperationEnd, RemoteOperation, StartedTransfer};
+pub use connector::{Account, ConnectorDetails, ConnectorNames, ConnectorTitle};
+pub use counts::FileCounts;
+pub use facts::{
+    Direction, Fact, FileEnd, FileResult, OperationEnd, RemoteOperation, TransferStart,
+};
 pub use hash::stable_hash;
 pub use histogram::{DURATION_BOUNDS, DURATION_SCHEMA, Durations};
-pub use ids::{AccountName, ConnectorId, IdError, TransferId};
+pub use ids::{AccountName, ConnectorId, ConnectorKey, IdError, TransferId, TransferKey};
 pub use shard::{Shard, ShardError};
 pub use snapshot::{
     Chunk, ConnectorLabels, ConnectorView, Finished, FinishedFiles, LastSweep, MovedFiles,
     Snapshot, StateCounts, TransferView,
 };
-pub use transfer::{
-    DOCUMENTED_FAILURE_CODES, FailureCode, FileCounts, FileResult, FileStatus, Origin, TransferKey,
-    TransferState,
-};
+pub use statuses::{DOCUMENTED_FAILURE_CODES, FailureCode, FileStatus, Origin, TransferState};

@@ -1,9 +1,9 @@
-//! Which of several exporters tracks a transfer.
+//! Sharding: which of several exporters tracks a transfer.
 
 use std::fmt;
 
-use super::hash::{fnv1a, mix};
-use super::{ConnectorId, TransferId};
+use crate::hash::{fnv1a, mix};
+use crate::{ConnectorId, TransferId};
 
 /// One of several exporters that share the transfers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,29 +18,29 @@ impl Default for Shard {
     }
 }
 
-/// Why there is no such shard.
+/// Why a shard is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ShardError {
-    /// The total is 0 or above [`Shard::MOST`].
-    #[error("the number of shards is 1 to {}", Shard::MOST)]
+    /// The total is 0 or above [`Shard::MAX`].
+    #[error("the number of shards must be 1 to {}", Shard::MAX)]
     Total,
     /// The index is not below the total.
-    #[error("the index of a shard is below the number of shards: 0 to {}", .0 - 1)]
+    #[error("the index of a shard must be 0 to {}", .0 - 1)]
     Index(u32),
 }
 
 impl Shard {
-    /// The only one: it has every transfer.
+    /// The only shard: owns every transfer.
     pub const ONLY: Self = Self { index: 0, total: 1 };
-    /// Shards at most.
-    pub const MOST: u32 = 1_000;
+    /// Largest number of shards.
+    pub const MAX: u32 = 1_000;
 
-    /// Number `index` of `total`, counted from 0.
+    /// Creates shard `index` of `total`, counted from 0.
     ///
     /// # Errors
     /// [`ShardError`].
     pub fn new(index: u32, total: u32) -> Result<Self, ShardError> {
-        if !(1..=Self::MOST).contains(&total) {
+        if !(1..=Self::MAX).contains(&total) {
             Err(ShardError::Total)
         } else if index >= total {
             Err(ShardError::Index(total))
@@ -49,24 +49,24 @@ impl Shard {
         }
     }
 
-    /// Which one it is, from 0.
+    /// Returns the index, from 0.
     pub fn index(self) -> u32 {
         self.index
     }
 
-    /// How many there are.
+    /// Returns the number of shards.
     pub fn total(self) -> u32 {
         self.total
     }
 
-    /// True if the transfer is this shard's. Rendezvous hashing: the transfer belongs to the shard that scores highest
-    /// for it, so with one shard more, the new one takes its share and nothing else moves. Every version of every shard
-    /// has to agree on the hash.
+    /// Returns whether the shard owns the transfer. Rendezvous hashing: the shard with the highest
+    /// score owns it, so that an added shard takes its share and nothing else moves. Every version
+    /// of the exporter must compute the same scores.
     pub fn owns(self, connector: &ConnectorId, transfer: &TransferId) -> bool {
         self.owns_text(connector, transfer.as_str())
     }
 
-    /// The same for anything else that a connector does, by its id.
+    /// Returns whether the shard owns another operation of the connector, by its id.
     pub fn owns_text(self, connector: &ConnectorId, id: &str) -> bool {
         let pair = fnv1a([connector.as_str().as_bytes(), b"/", id.as_bytes()]);
         let score = |shard: u32| mix(pair ^ mix(u64::from(shard) + 1));
@@ -103,7 +103,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_pair_has_one_owner(
+        fn every_transfer_has_one_owner(
             total in 1..40_u32,
             c in 0..16_u64.pow(12),
             transfer in "[0-9a-zA-Z./-]{1,40}",
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shares_are_even_and_one_shard_more_moves_its_share_alone() {
+    fn shares_are_even_and_an_added_shard_moves_only_its_share() {
         let pairs: Vec<(ConnectorId, TransferId)> = (0..20_000_u64)
             .map(|n| {
                 (
@@ -129,7 +129,7 @@ mod tests {
                 let share = before.iter().filter(|owner| **owner == shard).count();
                 assert!(
                     share.abs_diff(fair) * 10 < fair,
-                    "shard {shard} of {total} has {share}, fair were {fair}"
+                    "shard {shard} of {total} has {share}, expected {fair}"
                 );
             }
             let after: Vec<_> = pairs.iter().map(|(c, t)| owner(total + 1, c, t)).collect();
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_owners_are_the_same_in_every_version() {
+    fn owners_are_the_same_in_every_version() {
         let owners: Vec<_> = (0..12_u64)
             .map(|n| owner(5, &connector(n), &format!("t-{n}").parse().unwrap()))
             .collect();
@@ -158,14 +158,14 @@ mod tests {
         );
     }
 
-    /// Written down once; never to change.
+    /// Must never change.
     const GOLDEN: [u32; 12] = [2, 4, 0, 3, 2, 2, 2, 4, 3, 4, 3, 2];
 
     #[test]
-    fn an_index_is_below_its_total() {
+    fn index_must_be_below_the_total() {
         assert_eq!(Shard::new(0, 1), Ok(Shard::ONLY));
         assert_eq!(Shard::new(3, 3), Err(ShardError::Index(3)));
         assert_eq!(Shard::new(0, 0), Err(ShardError::Total));
-        assert_eq!(Shard::new(0, Shard::MOST + 1), Err(ShardError::Total));
+        assert_eq!(Shard::new(0, Shard::MAX + 1), Err(ShardError::Total));
     }
 }

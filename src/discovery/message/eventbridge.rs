@@ -8,7 +8,7 @@ use super::json::{count, text, time, timestamp};
 use super::{EventFilter, ParseError, ParsedMessage, cloudtrail};
 use model::{
     ConnectorId, ConnectorKey, Direction, Fact, FileEnd, Finished, OperationEnd, RemoteOperation,
-    StartedTransfer,
+    TransferStart,
 };
 
 /// `source` of every event of Transfer Family, those from CloudTrail included.
@@ -130,7 +130,7 @@ impl ConnectorEvent<'_> {
             ended_at: ended_at.or(self.at).map_or(now, |at| at.min(now)),
         };
         Ok(vec![
-            Fact::Started(StartedTransfer {
+            Fact::Started(TransferStart {
                 key,
                 started_at: None,
             }),

@@ -23,7 +23,7 @@ use serde_json::Value;
 
 use self::json::{text, time};
 use super::ConnectorFilter;
-use model::{Account, ConnectorId, Fact, StartedTransfer, TransferId, TransferKey};
+use model::{Account, ConnectorId, Fact, TransferId, TransferKey, TransferStart};
 
 /// Selects the events of one source.
 #[derive(Clone, Copy, Debug)]
@@ -148,7 +148,7 @@ impl EventFilter<'_> {
         started_at: Option<SystemTime>,
     ) -> Option<Fact> {
         self.connectors.matches(connector.as_str()).then(|| {
-            Fact::Started(StartedTransfer {
+            Fact::Started(TransferStart {
                 key: self.key(connector, transfer),
                 started_at,
             })

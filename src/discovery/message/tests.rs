@@ -59,7 +59,7 @@ fn key(connector: &str, transfer: &str) -> TransferKey {
 }
 
 fn started(transfer: &str, started_at: Option<SystemTime>) -> Fact {
-    Fact::Started(StartedTransfer {
+    Fact::Started(TransferStart {
         key: key(CONNECTOR, transfer),
         started_at,
     })

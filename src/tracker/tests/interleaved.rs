@@ -10,8 +10,8 @@ use super::{account, file, key, start, tracker};
 use crate::tracker::persist::{PendingWrites, SavedState};
 use crate::tracker::*;
 use model::{
-    Direction, Fact, FailureCode, FileEnd, Finished, OperationEnd, RemoteOperation,
-    StartedTransfer, TransferState,
+    Direction, Fact, FailureCode, FileEnd, Finished, OperationEnd, RemoteOperation, TransferStart,
+    TransferState,
 };
 
 /// A store as a map: what it holds is what was written.
@@ -171,7 +171,7 @@ proptest! {
         let begun = now.wall + Duration::from_secs(1);
         let tell_start = |tracker: &mut Tracker, t: usize, now: Now| {
             let started_at = courses[t].started.then_some(begun);
-            let start = StartedTransfer { key: key(ids[t]), started_at };
+            let start = TransferStart { key: key(ids[t]), started_at };
             tracker.ingest(&Fact::Started(start), Origin::Cloudtrail, now);
         };
         for t in 0..3 {

@@ -72,7 +72,7 @@ def of_the_exporter(end, lag):
     yield "aws_transfer_exporter_discovery_last_success_timestamp_seconds", source, lambda _: end - 20 - 100 * lag
     yield "aws_transfer_exporter_discovery_duration_seconds", source, lambda _: 0.25
     yield "aws_transfer_exporter_discovery_transfers_total", source, lambda n: 2 * n
-    for outcome, pace in (("understood", 6), ("duplicate", 3), ("foreign", 0), ("unknown", 1), ("failed", lag)):
+    for outcome, pace in (("understood", 6), ("duplicate", 3), ("foreign", 0), ("unparsable", 1), ("failed", lag)):
         yield "aws_transfer_exporter_discovery_messages_total", {"target": source["target"], "outcome": outcome}, lambda n, v=pace: v * n
     yield "aws_transfer_exporter_discovery_queue_messages", {"target": source["target"]}, lambda _: 40
     yield "aws_transfer_exporter_storage_up", {}, lambda _: 1 - lag
@@ -223,7 +223,7 @@ def test_exporter_dashboard_shows_sources_and_storage(past):
     steps = 300 / STEP
     assert values(past, "Discovered transfers") == [({"source": "events", "target": "transfer-events"}, pytest.approx(2 * steps))]
     rates = {metric["outcome"]: value * STEP for metric, value in values(past, "Messages by outcome", instance="whole|replica")}
-    assert rates == pytest.approx({"understood": 12, "duplicate": 6, "foreign": 0, "unknown": 2, "failed": 1})
+    assert rates == pytest.approx({"understood": 12, "duplicate": 6, "foreign": 0, "unparsable": 2, "failed": 1})
     assert values(past, "Queued messages", instance="whole|replica") == [({"job": "whole", "target": "transfer-events"}, 40)]
     assert [value for _, value in both("Storage up")] == [1, 0]
     assert [value for _, value in both("Storage size")] == [1_000_000, 1_000_000]

@@ -1,40 +1,40 @@
-//! What a source other than the API tells: that a transfer has started, that a file has ended, how an operation ended.
+//! Facts: what discovery sources report, and the results of a poll.
 
 use std::time::{Duration, SystemTime};
 
-use super::{ConnectorKey, FailureCode, Finished, TransferKey};
+use crate::{ConnectorKey, FailureCode, FileStatus, Finished, TransferKey};
 
-/// One thing that a source has told.
+/// A fact that a discovery source reports.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fact {
-    /// There is a transfer.
-    Started(StartedTransfer),
+    /// A transfer exists.
+    Started(TransferStart),
     /// A file of a transfer has ended.
     FileEnded(FileEnd),
     /// A directory listing, a remote move or a remote delete has ended.
     OperationEnded(OperationEnd),
 }
 
-/// A transfer that has started.
+/// The start of a transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StartedTransfer {
-    /// Which.
+pub struct TransferStart {
+    /// The transfer.
     pub key: TransferKey,
-    /// When, where the source tells it.
+    /// Time of the start, if the source reports it.
     pub started_at: Option<SystemTime>,
 }
 
-/// A file that has ended, as an event `SFTP Connector File ...` tells it
+/// The end of a file, from an event `SFTP Connector File ...`
 /// (<https://docs.aws.amazon.com/transfer/latest/userguide/events-detail-reference.html>).
 #[derive(Clone, Debug, PartialEq)]
 pub struct FileEnd {
-    /// Its transfer.
+    /// The file's transfer.
     pub key: TransferKey,
     /// `file-transfer-id`: the same in every copy of the event, and of no other file.
     pub file_transfer_id: String,
     /// `operation`.
     pub direction: Direction,
-    /// `file-path`. For a file that was sent it may be written in another way than the API writes it.
+    /// `file-path`. For a file that was sent, it may differ from the path that the API returns.
     pub path: String,
     /// `status-code` and `failure-code`.
     pub end: Finished,
@@ -42,18 +42,18 @@ pub struct FileEnd {
     pub message: Option<String>,
     /// `bytes`; 0 for a failed file.
     pub bytes: u64,
-    /// From `start-timestamp` to `end-timestamp`, where both are told.
+    /// From `start-timestamp` to `end-timestamp`, if the event has both.
     pub duration: Option<Duration>,
     /// `end-timestamp`, else the event's time.
     pub ended_at: SystemTime,
 }
 
-/// A directory listing, remote move or remote delete that has ended, as an event tells it.
+/// The end of a directory listing, remote move or remote delete, from an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperationEnd {
-    /// The connector that did it.
+    /// The connector.
     pub connector: ConnectorKey,
-    /// What it was.
+    /// The operation.
     pub operation: RemoteOperation,
     /// `listing-id`, `move-id` or `delete-id`: the same in every copy of the event.
     pub id: String,
@@ -63,7 +63,20 @@ pub struct OperationEnd {
     pub message: Option<String>,
 }
 
-/// Which way a file went; the label `operation` of bytes and durations.
+/// The result of one file, from `ListFileTransferResults`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileResult {
+    /// Path that the file was sent to or retrieved from; may not be unique within a transfer.
+    pub path: String,
+    /// Status at the time of the poll.
+    pub status: FileStatus,
+    /// Failure code; only for FAILED, and not always.
+    pub failure_code: Option<FailureCode>,
+    /// Failure message: free text with host names and paths.
+    pub failure_message: Option<String>,
+}
+
+/// Direction of a file; the label `operation` of bytes and durations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Direction {
     /// To the partner.
@@ -73,10 +86,10 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// Both.
+    /// Both directions.
     pub const ALL: [Self; 2] = [Self::Send, Self::Retrieve];
 
-    /// The wire's name, which is also the label value.
+    /// Returns the name in the API, which is also the label value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Send => "SEND",
@@ -85,7 +98,7 @@ impl Direction {
     }
 }
 
-/// What a connector does beside moving files; the label `operation` of `aws_transfer_connector_operations_total`.
+/// An operation other than a file transfer; the label `operation` of `aws_transfer_connector_operations_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RemoteOperation {
     /// `StartDirectoryListing`.
@@ -100,7 +113,7 @@ impl RemoteOperation {
     /// Every operation.
     pub const ALL: [Self; 3] = [Self::List, Self::Move, Self::Delete];
 
-    /// The label value.
+    /// Returns the label value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::List => "LIST",
@@ -111,7 +124,7 @@ impl RemoteOperation {
 }
 
 impl Finished {
-    /// From the wire's status and code; `None` for a status that is no end.
+    /// Parses a status and a failure code; `None` for a status that is not final.
     pub fn from_wire(status: &str, code: Option<&str>) -> Option<Self> {
         match status {
             "COMPLETED" => Some(Self::Completed),
