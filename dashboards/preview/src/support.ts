@@ -39,7 +39,7 @@ const text: Spec = { titleSize: 'any', valueSize: 'any', percentSize: 'any' };
 const orientation = ['auto', 'horizontal', 'vertical', ''] as const;
 
 const OPTIONS: Record<string, Spec> = {
-  timeseries: { legend, tooltip: 'any', timezone: (value) => ((value as unknown[])?.length ? 'a time zone of its own' : undefined) },
+  timeseries: { legend, tooltip: 'any', timezone: (value) => ((value as unknown[])?.length ? 'a custom time zone' : undefined) },
   stat: {
     reduceOptions,
     orientation,
