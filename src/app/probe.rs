@@ -160,7 +160,7 @@ impl App {
             files,
             duration: start.elapsed(),
         };
-        exposition(&probed, wanted).map_err(|_| ProbeError::Exposition)
+        exposition(&probed, wanted).map_err(|_| ProbeError::Render)
     }
 
     fn probe_budget(&self, timeout_header: Option<&str>) -> Duration {

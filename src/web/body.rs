@@ -1,66 +1,55 @@
-//! The body of an answer.
+//! The body of metrics. All other bodies are one buffer.
 
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
+use axum::body::{Body, Bytes, HttpBody};
+use hyper::body::{Frame, SizeHint};
 
 use crate::metrics::exposition::Body as Exposition;
 
-/// Pieces that go out one by one.
-pub(crate) struct Body {
+/// Returns the body of a scrape's response. A plain exposition is rendered piece by piece while it is sent.
+pub(crate) fn exposition_body(exposition: Exposition) -> Body {
+    let remaining = match &exposition {
+        Exposition::Whole(pieces) => Some(pieces.iter().map(|piece| piece.len() as u64).sum()),
+        Exposition::Streamed(_) => None,
+    };
+    Body::new(ExpositionBody {
+        pieces: exposition.into_pieces(),
+        remaining,
+    })
+}
+
+struct ExpositionBody {
     pieces: Box<dyn Iterator<Item = Bytes> + Send>,
-    /// Bytes that are left; `None` where they are made as they go out, and the answer is chunked.
-    left: Option<u64>,
+    /// Bytes not yet sent; `None` if the length is unknown, in which case HTTP/1.1 sends chunks.
+    remaining: Option<u64>,
 }
 
-impl From<Bytes> for Body {
-    fn from(bytes: Bytes) -> Self {
-        let left = Some(bytes.len() as u64);
-        Self {
-            pieces: Box::new((!bytes.is_empty()).then_some(bytes).into_iter()),
-            left,
-        }
-    }
-}
-
-impl From<Exposition> for Body {
-    fn from(exposition: Exposition) -> Self {
-        let left = match &exposition {
-            Exposition::Whole(pieces) => Some(pieces.iter().map(|piece| piece.len() as u64).sum()),
-            Exposition::Streamed(_) => None,
-        };
-        Self {
-            pieces: exposition.into_pieces(),
-            left,
-        }
-    }
-}
-
-impl HttpBody for Body {
+impl HttpBody for ExpositionBody {
     type Data = Bytes;
     type Error = Infallible;
 
-    /// A piece that is made here takes some ten microseconds.
+    /// Rendering a piece takes some ten microseconds.
     fn poll_frame(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let body = self.get_mut();
-        let piece = body.pieces.next();
-        if let (Some(left), Some(piece)) = (&mut body.left, &piece) {
-            *left = left.saturating_sub(piece.len() as u64);
+        let this = self.get_mut();
+        let piece = this.pieces.next();
+        if let (Some(remaining), Some(piece)) = (&mut this.remaining, &piece) {
+            *remaining = remaining.saturating_sub(piece.len() as u64);
         }
         Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left == Some(0)
+        self.remaining == Some(0)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.left
+        self.remaining
             .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

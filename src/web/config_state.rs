@@ -1,219 +1,255 @@
-//! What the web configuration file asks for, as it is now. The file and the certificates that it names are looked at
-//! again while the server runs, and what has changed is taken up whole; what cannot be is told, and the one before stays.
+//! The web configuration in effect. The file and the certificates that it names are checked for changes while the server
+//! runs. A change takes effect as a whole; if it is invalid, the previous configuration stays in effect.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::watch;
 use tokio_rustls::rustls::ServerConfig;
 use tracing::{error, info, warn};
 
-use super::middleware::auth::PasswordVerifier;
 use super::middleware::rate_limit::TokenBucket;
 use super::server::tls::{PemFiles, TlsServer};
-use crate::config::{Problems, RateLimitConfig, WebPlan, load_web};
+use crate::config::{Problems, User, WebPlan, load_web};
 use crate::metrics::self_metrics::HttpMetrics;
 
-/// How often files are looked at.
-const LOOK: Duration = Duration::from_secs(1);
-/// A certificate that ends so soon is warned of when it is taken up.
-const SOON: Duration = Duration::from_hours(7 * 24);
+/// How often the files are read.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// A certificate that expires within this time is logged.
+const EXPIRES_SOON: Duration = Duration::from_hours(7 * 24);
 
 /// TLS, users, headers and the rate limit of a server.
 pub struct WebConfigState {
     path: Option<PathBuf>,
-    active: ArcSwap<EffectiveWebConfig>,
-    /// Of what is in force.
+    effective: ArcSwap<EffectiveWebConfig>,
+    /// That of `effective`.
     client_policy: watch::Sender<ClientPolicy>,
-    verifier: Arc<PasswordVerifier>,
-    /// What the last look failed with; told once.
-    fault: Mutex<Option<String>>,
+    /// The errors of the last poll, logged once.
+    last_error: Mutex<Option<String>>,
 }
 
-/// Tells apart which clients' certificates are let in; `None` for plain HTTP.
+/// A fingerprint of which client certificates are accepted; `None` for plain HTTP.
 pub(crate) type ClientPolicy = Option<[u8; 32]>;
 
-/// What has been read and is in force, or will be.
+/// One version of the web configuration, with the certificates that it names.
 pub struct EffectiveWebConfig {
     plan: WebPlan,
-    digest: Option<[u8; 32]>,
     tls: Option<TlsServer>,
+    /// A digest of the PEM files.
+    pem_digest: Option<[u8; 32]>,
     client_policy: ClientPolicy,
     headers: HeaderMap,
-    limiter: Option<(RateLimitConfig, Arc<TokenBucket>)>,
+    rate_limit: Option<Arc<TokenBucket>>,
 }
 
 impl WebConfigState {
-    /// Plain HTTP for everybody.
+    /// Returns a state without a file: plain HTTP without authentication.
     pub fn plain_http() -> Arc<Self> {
-        let none = EffectiveWebConfig {
+        let config = EffectiveWebConfig {
             plan: WebPlan::default(),
-            digest: None,
             tls: None,
+            pem_digest: None,
             client_policy: None,
             headers: HeaderMap::new(),
-            limiter: None,
+            rate_limit: None,
         };
-        Self::of(None, none)
+        Self::new(None, config)
     }
 
-    /// As the file at `path` says. Reads files, and may wait for them.
+    /// Loads the file at `path` and the certificates that it names. Blocks on files.
     ///
     /// # Errors
-    /// All that is wrong with the file, or the first that is wrong with what it names.
+    /// All problems of the file, or the first problem of what it names.
     pub fn load(path: &Path) -> Result<Arc<Self>, Problems> {
-        Ok(Self::of(Some(path.to_owned()), read(path, None)?))
+        let config = EffectiveWebConfig::load(path, None)?;
+        config.warn_if_expiring();
+        Ok(Self::new(Some(path.to_owned()), config))
     }
 
-    fn of(path: Option<PathBuf>, active: EffectiveWebConfig) -> Arc<Self> {
-        let client_policy = watch::Sender::new(active.client_policy);
-        let active = ArcSwap::from_pointee(active);
+    fn new(path: Option<PathBuf>, config: EffectiveWebConfig) -> Arc<Self> {
         Arc::new(Self {
             path,
-            active,
-            client_policy,
-            verifier: PasswordVerifier::new(),
-            fault: Mutex::default(),
+            client_policy: watch::Sender::new(config.client_policy),
+            effective: ArcSwap::from_pointee(config),
+            last_error: Mutex::default(),
         })
     }
 
-    /// Whether connections are TLS.
+    /// Returns whether connections use TLS.
     pub fn has_tls(&self) -> bool {
-        self.active.load().tls.is_some()
+        self.effective.load().tls.is_some()
     }
 
-    /// How many users there are; without any, everybody may ask.
+    /// Returns the number of users; without users, there is no authentication.
     pub fn users(&self) -> usize {
-        self.active.load().plan.users.len()
+        self.effective.load().users().len()
     }
 
-    /// Reads all files anew, for [`Self::apply`]; `None` where there is no web configuration file. May wait for them.
+    /// Loads all files again, for [`Self::apply`]; `None` without a web configuration file. Blocks on files.
     ///
     /// # Errors
-    /// As of [`Self::load`]; what is in force stays.
+    /// As [`Self::load`].
     pub fn stage(&self) -> Result<Option<EffectiveWebConfig>, Problems> {
         let Some(path) = &self.path else {
             return Ok(None);
         };
-        read(path, Some(&self.active.load())).map(Some)
+        EffectiveWebConfig::load(path, Some(&self.effective.load())).map(Some)
     }
 
-    /// Puts what has been read in force: for new connections its TLS, for each request all else. Connections of clients
-    /// that were let in by other rules come to their end.
-    pub fn apply(&self, staged: Option<EffectiveWebConfig>, own: Option<&HttpMetrics>) {
+    /// Puts a staged configuration into effect: its TLS for new connections, the rest for new requests. Connections that
+    /// were accepted under another client policy are closed once their responses are sent.
+    pub fn apply(&self, staged: Option<EffectiveWebConfig>, metrics: Option<&HttpMetrics>) {
         if let Some(staged) = staged {
-            // First, so that who is let in by the new rules is never taken for one of the old.
+            // First, so that a client accepted under the new policy is not taken for one of the old.
             self.client_policy.send_replace(staged.client_policy);
-            self.active.store(Arc::new(staged));
-            self.fault
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
+            self.effective.store(Arc::new(staged));
+            self.last_error().take();
         }
-        if let Some(own) = own {
-            self.record_metrics(own);
+        if let Some(metrics) = metrics {
+            self.record_metrics(metrics);
         }
     }
 
-    /// Reads all files anew; what comes back puts them in force, and cannot fail. May wait for the files.
+    /// Records that staging failed, and returns whether the error is a new one.
+    pub fn record_failure(&self, error: &str, metrics: Option<&HttpMetrics>) -> bool {
+        if let Some(metrics) = metrics {
+            metrics.set_web_config_ok(false);
+        }
+        self.last_error().replace(error.to_owned()).as_deref() != Some(error)
+    }
+
+    /// Stages all files; the returned function applies them.
     ///
     /// # Errors
-    /// As of [`Self::load`]; what is in force stays, and the metrics show it.
+    /// As [`Self::load`]; the metrics show the failure.
     pub fn reload(
         self: &Arc<Self>,
-        own: &Arc<HttpMetrics>,
+        metrics: &Arc<HttpMetrics>,
     ) -> Result<impl FnOnce() + Send + use<>, Problems> {
         let staged = self.stage().inspect_err(|problems| {
-            self.failed(problems.to_string(), Some(own));
+            self.record_failure(&problems.to_string(), Some(metrics));
         })?;
-        let (web_config, own) = (Arc::clone(self), Arc::clone(own));
-        Ok(move || web_config.apply(staged, Some(&own)))
+        let (state, metrics) = (Arc::clone(self), Arc::clone(metrics));
+        Ok(move || state.apply(staged, Some(&metrics)))
     }
 
-    /// Tells what is in force.
-    pub(crate) fn record_metrics(&self, own: &HttpMetrics) {
+    /// Sets the metrics of the configuration in effect.
+    pub(crate) fn record_metrics(&self, metrics: &HttpMetrics) {
         if self.path.is_some() {
-            own.set_web_config_ok(true);
+            metrics.set_web_config_ok(true);
         }
-        own.set_certificate_not_after(self.active.load().tls.as_ref().map(|tls| tls.not_after));
+        let effective = self.effective.load();
+        metrics.set_certificate_not_after(effective.tls.as_ref().map(|tls| tls.not_after));
     }
 
-    /// Looks again and again, for ever.
-    pub(crate) async fn watch(self: Arc<Self>, own: Option<Arc<HttpMetrics>>) {
+    /// Checks the files for changes, forever.
+    pub(crate) async fn watch(self: Arc<Self>, metrics: Option<Arc<HttpMetrics>>) {
         if self.path.is_none() {
             return;
         }
         loop {
-            tokio::time::sleep(LOOK).await;
-            let (web_config, own) = (Arc::clone(&self), own.clone());
-            // One that panics is as good as none.
-            let _ = tokio::task::spawn_blocking(move || web_config.poll(own.as_deref())).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
+            let (state, metrics) = (Arc::clone(&self), metrics.clone());
+            // A poll that panics changes nothing.
+            let _ = tokio::task::spawn_blocking(move || state.poll(metrics.as_deref())).await;
         }
     }
 
-    fn poll(&self, own: Option<&HttpMetrics>) {
+    fn poll(&self, metrics: Option<&HttpMetrics>) {
         match self.stage() {
             Ok(Some(staged)) => {
-                let before = self.active.load();
-                let failed = self
-                    .fault
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .is_some();
-                if staged.plan == before.plan && staged.digest == before.digest {
-                    if failed {
-                        info!("the web configuration is again the one in force");
-                        self.apply(Some(staged), own);
-                    }
-                } else {
-                    staged.warn_of_the_end();
-                    self.apply(Some(staged), own);
-                    info!("web configuration and certificates taken up");
+                let effective = self.effective.load();
+                let has_failed = self.last_error().is_some();
+                if !staged.is_same(&effective) {
+                    staged.warn_if_expiring();
+                    self.apply(Some(staged), metrics);
+                    info!(
+                        event = "web_config_reloaded",
+                        "reloaded the web configuration and its certificates"
+                    );
+                } else if has_failed {
+                    self.apply(Some(staged), metrics);
+                    info!(
+                        event = "web_config_recovered",
+                        "web configuration is valid again and unchanged"
+                    );
                 }
             }
             Ok(None) => {}
             Err(problems) => {
                 let reasons = problems.to_string();
-                if self.failed(reasons.clone(), own) {
-                    error!(%reasons, "the web configuration was not taken up, the one before stays");
+                if self.record_failure(&reasons, metrics) {
+                    error!(
+                        event = "web_config_reload_failed",
+                        %reasons,
+                        "failed to reload the web configuration, the previous one stays in effect"
+                    );
                 }
             }
         }
     }
 
-    /// Keeps why files could not be taken up; whether that is news.
-    fn failed(&self, reasons: String, own: Option<&HttpMetrics>) -> bool {
-        if let Some(own) = own {
-            own.set_web_config_ok(false);
-        }
-        let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
-        fault.replace(reasons.clone()) != Some(reasons)
-    }
-
-    /// Ends when a connection that was let in by `client_policy` would have to be let in anew.
-    pub(crate) async fn client_policy_changed(&self, client_policy: ClientPolicy) {
-        // It ends with the sender, which is this one's.
+    /// Completes when `policy` is no longer the client policy in effect.
+    pub(crate) async fn client_policy_changed(&self, policy: ClientPolicy) {
+        // The sender lives as long as `self`.
         let _ = self
             .client_policy
             .subscribe()
-            .wait_for(|now| *now != client_policy)
+            .wait_for(|current| *current != policy)
             .await;
     }
 
-    pub(crate) fn active(&self) -> Arc<EffectiveWebConfig> {
-        self.active.load_full()
+    pub(crate) fn effective(&self) -> Arc<EffectiveWebConfig> {
+        self.effective.load_full()
     }
 
-    pub(crate) fn verifier(&self) -> &Arc<PasswordVerifier> {
-        &self.verifier
+    fn last_error(&self) -> MutexGuard<'_, Option<String>> {
+        self.last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl EffectiveWebConfig {
-    /// What new connections are served with; `None` for plain HTTP.
+    /// Loads all files. An unchanged rate limit keeps its tokens.
+    fn load(path: &Path, previous: Option<&Self>) -> Result<Self, Problems> {
+        let plan = load_web(path)?;
+        let (mut tls, mut pem_digest, mut client_policy) = (None, None, None);
+        if let Some(tls_plan) = &plan.tls {
+            let files = PemFiles::read(&plan, tls_plan)?;
+            tls = Some(files.build(&plan, tls_plan)?);
+            pem_digest = Some(files.digest());
+            client_policy = Some(files.client_policy(tls_plan));
+        }
+        let rate_limit = plan.rate_limit.map(|limit| {
+            previous
+                .and_then(|previous| previous.rate_limit.as_ref())
+                .filter(|bucket| bucket.config() == limit)
+                .map_or_else(|| Arc::new(TokenBucket::new(limit)), Arc::clone)
+        });
+        let header = |(name, value): &(&'static str, String)| {
+            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+            Some((name, HeaderValue::try_from(value).ok()?))
+        };
+        let headers = plan.headers.iter().filter_map(header).collect();
+        Ok(Self {
+            plan,
+            tls,
+            pem_digest,
+            client_policy,
+            headers,
+            rate_limit,
+        })
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.plan == other.plan && self.pem_digest == other.pem_digest
+    }
+
+    /// Returns the TLS configuration of new connections; `None` for plain HTTP.
     pub(crate) fn tls(&self) -> Option<Arc<ServerConfig>> {
         self.tls.as_ref().map(|tls| Arc::clone(&tls.config))
     }
@@ -222,72 +258,30 @@ impl EffectiveWebConfig {
         self.client_policy
     }
 
-    pub(crate) fn plan(&self) -> &WebPlan {
-        &self.plan
+    pub(crate) fn users(&self) -> &[User] {
+        &self.plan.users
     }
 
     pub(crate) fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// Whether the rate limit lets a request through now.
-    pub(crate) fn allows(&self) -> bool {
-        self.limiter
-            .as_ref()
-            .is_none_or(|(_, limiter)| limiter.allows())
+    pub(crate) fn rate_limit(&self) -> Option<&TokenBucket> {
+        self.rate_limit.as_deref()
     }
 
-    fn warn_of_the_end(&self) {
+    fn warn_if_expiring(&self) {
         let Some(tls) = &self.tls else { return };
         let left = tls
             .not_after
             .duration_since(SystemTime::now())
             .unwrap_or_default();
-        if left < SOON {
+        if left < EXPIRES_SOON {
             warn!(
+                event = "certificate_expires_soon",
                 seconds_left = left.as_secs(),
-                "the server's certificate ends soon, or has ended"
+                "the server certificate has expired or expires soon"
             );
         }
     }
-}
-
-/// Reads everything; a rate limit that stays the same goes on from where it is.
-fn read(path: &Path, before: Option<&EffectiveWebConfig>) -> Result<EffectiveWebConfig, Problems> {
-    let plan = load_web(path)?;
-    let (tls, digest, client_policy) = match &plan.tls {
-        None => (None, None, None),
-        Some(tls) => {
-            let material = PemFiles::read(&plan, tls)?;
-            (
-                Some(material.build(&plan, tls)?),
-                Some(material.digest()),
-                Some(material.client_policy(tls)),
-            )
-        }
-    };
-    let limiter =
-        plan.rate_limit.map(
-            |limit| match before.and_then(|before| before.limiter.as_ref()) {
-                Some((same, limiter)) if *same == limit => (limit, Arc::clone(limiter)),
-                _ => (limit, Arc::new(TokenBucket::new(limit))),
-            },
-        );
-    let header = |(name, value): &(&'static str, String)| {
-        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-        Some((name, HeaderValue::try_from(value).ok()?))
-    };
-    let headers = plan.headers.iter().filter_map(header).collect();
-    let active = EffectiveWebConfig {
-        plan,
-        digest,
-        tls,
-        client_policy,
-        headers,
-        limiter,
-    };
-    if before.is_none() {
-        active.warn_of_the_end();
-    }
-    Ok(active)
 }

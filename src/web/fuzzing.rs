@@ -1,36 +1,41 @@
 //! One connection without a socket, for tests that feed it bytes.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::Exporter;
-use super::routes::{self, pages};
+use super::config_state::WebConfigState;
+use super::middleware::Middleware;
+use super::routes::{self, RouteState};
+use super::server::accept::ListenerGroup;
+use super::server::connection::{Connection, Protocol};
+use super::server::limits::ServerLimits;
+use super::server::pool::ConnectionPool;
+use super::{Exporter, MAX_CONNECTIONS};
 
-/// As the server has them.
-const MAX_HEADER_BYTES: usize = 16 * 1024;
-const MAX_HEADERS: usize = 64;
-
-/// Serves `stream` until it ends, as a connection that was accepted is served, but without its time-outs.
+/// Serves HTTP/1.1 on `stream` until it ends, as on an accepted connection.
 pub async fn serve_connection<S>(stream: S, exporter: Arc<dyn Exporter>, telemetry_path: &str)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let turns = pages::turns();
-    let service = service_fn(|request| {
-        let (exporter, turns) = (Arc::clone(&exporter), turns.clone());
-        async move {
-            Ok::<_, Infallible>(routes::answer(request, exporter, telemetry_path, &turns).await)
-        }
-    });
-    let connection = http1::Builder::new()
-        .max_buf_size(MAX_HEADER_BYTES)
-        .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), service);
-    // What is wrong with the bytes is told to whoever sent them.
-    let _ = connection.await;
+    let state = RouteState {
+        exporter,
+        telemetry_path: telemetry_path.into(),
+    };
+    let pool = ConnectionPool::new(MAX_CONNECTIONS);
+    let Some(slot) = pool.acquire() else { return };
+    let connection = Connection {
+        peer: ([127, 0, 0, 1], 0).into(),
+        slot: Arc::new(slot),
+        group: Arc::new(ListenerGroup {
+            router: routes::router(&state, &Middleware::new(None)),
+            web_config: WebConfigState::plain_http(),
+            metrics: None,
+            pool,
+            limits: ServerLimits::default(),
+        }),
+        watcher: GracefulShutdown::new().watcher(),
+    };
+    connection.serve_http(stream, Protocol::Http1).await;
 }

@@ -1,23 +1,25 @@
-//! Floor 3: the HTTP server.
+//! The HTTP server. `server` owns sockets, connections and TLS, `middleware` is what every request passes, and `routes`
+//! answers.
 //!
-//! | route | answer |
+//! | route | response |
 //! | --- | --- |
-//! | `GET /` | landing page: version, state at a glance, links |
-//! | `GET /metrics` (`--web.telemetry-path`) | the exposition, in the format and encoding that the client prefers; `?name[]=` filters families |
-//! | `GET /transfers` | connectors, transfers and failed files for people, to be filtered and searched |
-//! | `GET /api/v1/transfers` | the same as JSON, by the same parameters |
-//! | `GET /api/v1/targets` | unfinished transfers as targets for `/probe`, in the form of Prometheus' `http_sd` |
-//! | `GET /api/v1/openapi.json` | the description of these routes |
-//! | `GET /probe?connector_id=&transfer_id=[&account=]` | looks at one transfer now, and tells its families alone |
-//! | `PUT`, `DELETE /api/v1/transfers/{connector_id}/{transfer_id}` | starts or stops to track one (`--web.enable-write-api`), durably |
-//! | `POST /-/reload` | reloads (`--web.enable-lifecycle`): 200 once the new configuration is in force, or 500 with the reasons |
-//! | `GET /-/healthy` | 200 while the process is up |
-//! | `GET /-/ready` | 200 while it can answer a scrape, else 503 |
+//! | `GET /` | landing page: version, status at a glance, links |
+//! | `GET /metrics` (`--web.telemetry-path`) | metrics in the negotiated format and encoding; `?name[]=` selects families |
+//! | `GET /transfers` | HTML page of connectors, transfers and failed files, with filters and search |
+//! | `GET /api/v1/transfers` | the same data as JSON, with the same parameters |
+//! | `GET /api/v1/targets` | unfinished transfers as targets of `/probe`, in the `http_sd` format of Prometheus |
+//! | `GET /api/v1/openapi.json` | OpenAPI description of these routes |
+//! | `GET /probe?connector_id=&transfer_id=[&account=]` | polls one transfer and returns only its metrics |
+//! | `PUT`, `DELETE /api/v1/transfers/{connector_id}/{transfer_id}` | starts or stops tracking a transfer (`--web.enable-write-api`); durable once answered |
+//! | `POST /-/reload` | reloads the configuration (`--web.enable-lifecycle`): 200 once the new one is active, else 500 with the reasons |
+//! | `GET /-/healthy` | 200 while the process runs |
+//! | `GET /-/ready` | 200 while scrapes can be answered, else 503 |
 //!
-//! `--web.health-listen-address` has the last two alone, in plain HTTP for everybody. On the other addresses each request
-//! passes the rate limit and the authentication of the web configuration file before it has a handler.
+//! HEAD returns the headers of GET without a body and starts no poll. An unknown path is 404, a method that the path does
+//! not support 405 with `Allow`.
 //!
-//! HEAD is answered as GET without a body, and starts no sweep and no look. Any other path is 404, any other method 405.
+//! Requests pass the rate limit and the authentication of the web configuration file before they reach a handler.
+//! `--web.health-listen-address` serves only `/-/healthy` and `/-/ready`, without TLS or authentication.
 
 mod body;
 mod config_state;
@@ -41,100 +43,114 @@ use crate::tracker::query::{Query, Selection};
 use model::{ConnectorId, Shard, TransferId};
 
 pub use config_state::{EffectiveWebConfig, WebConfigState};
-pub use middleware::work_queue::WorkQueue;
-pub use routes::pages::{Overview, ProbeError, ProbeRequest};
+pub use middleware::work_queue::{Permit, QueueSlot, WorkQueue};
+pub use routes::pages::{Overview, ProbeRequest};
 pub use server::limits::ServerLimits;
 pub use server::pool::MAX_CONNECTIONS;
 pub use server::{Server, listen};
 
-/// What the write API was asked for.
+/// A request of the write API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WriteRequest {
-    /// The configured account; may be left out where there is one.
+    /// Account name; optional if exactly one account is configured.
     pub account: Option<String>,
     /// The connector.
     pub connector: ConnectorId,
     /// The transfer.
     pub transfer: TransferId,
-    /// When it started, where the caller tells it.
+    /// Start time of the transfer, if given.
     pub started_at: Option<SystemTime>,
-    /// True to track it, false to stop.
+    /// True to start tracking the transfer, false to stop.
     pub track: bool,
 }
 
-/// Why a write is refused.
+/// Why a request of the write API failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WriteApiError {
-    /// The write API is off.
-    #[error("the write API is off: start the exporter with --web.enable-write-api")]
+    /// The write API is disabled.
+    #[error("the write API is disabled: start the exporter with --web.enable-write-api")]
     Disabled,
-    /// No account of this name, or none named where there are several.
-    #[error("`account` names no configured account, or is missing where there are several")]
+    /// The account is not configured, or missing although several are.
+    #[error("`account` is not configured, or is missing although several accounts are")]
     UnknownAccount,
-    /// The transfer is another shard's.
-    #[error("the transfer is of another shard than this one, which is {0}")]
+    /// The transfer belongs to another shard.
+    #[error("the transfer belongs to another shard; this is shard {0}")]
     OtherShard(Shard),
-    /// It is known, and the store does not take it.
-    #[error("the storage does not take it: try again")]
+    /// The change was applied in memory but could not be persisted.
+    #[error("failed to persist the change: retry")]
     NotPersisted,
 }
 
-/// Why there was no reload.
+/// Why a reload over HTTP failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReloadError {
-    /// Reloads over HTTP are off.
+    /// Reloads over HTTP are disabled.
     #[error(
-        "reloads over HTTP are off: start the exporter with --web.enable-lifecycle, or send it SIGHUP"
+        "reloads over HTTP are disabled: start the exporter with --web.enable-lifecycle, or send SIGHUP"
     )]
     Disabled,
     /// There is nothing to reload.
     #[error("the exporter was started without a configuration file")]
     NoFile,
-    /// The new configuration is not sound, or could not be put into force.
-    #[error("the configuration was not reloaded, the one before stays:\n{0}")]
+    /// The new configuration is invalid or could not be applied.
+    #[error("failed to reload the configuration, the previous one stays active:\n{0}")]
     Failed(String),
 }
 
-/// What the server answers from.
+/// Why a probe failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProbeError {
+    /// The account is not configured, or missing although several are.
+    #[error("`account` is not configured, or is missing although several accounts are")]
+    UnknownAccount,
+    /// Too many probes of the account are waiting.
+    #[error("too many probes of this account are waiting")]
+    Busy,
+    /// Rendering failed.
+    #[error("failed to render the metrics")]
+    Render,
+}
+
+/// What the server needs of the exporter.
 pub trait Exporter: Send + Sync + 'static {
-    /// The exposition for one scrape, in the format and the encoding that it is wanted in; `None` if it could not be
-    /// made. `timeout_header` is the value of `X-Prometheus-Scrape-Timeout-Seconds`; without `sweep`, no AWS call is made.
+    /// Renders the metrics of one scrape; `None` if rendering fails. `timeout_header` is the value of
+    /// `X-Prometheus-Scrape-Timeout-Seconds`. No AWS call is made unless `poll` is set.
     fn scrape(
         self: Arc<Self>,
-        wanted: ScrapeRequest,
+        request: ScrapeRequest,
         timeout_header: Option<String>,
-        sweep: bool,
+        poll: bool,
     ) -> Pin<Box<dyn Future<Output = Option<Exposition>> + Send>>;
 
-    /// Starts or stops to track a transfer; true if it was not tracked before from here, or was until now. What has been
-    /// answered is durable.
+    /// Starts or stops tracking a transfer and returns whether that changed anything. The change is durable once this
+    /// returns `Ok`.
     fn write(
         self: Arc<Self>,
-        write: WriteRequest,
+        request: WriteRequest,
     ) -> Pin<Box<dyn Future<Output = Result<bool, WriteApiError>> + Send>>;
 
-    /// The whole at a glance.
+    /// Returns the status of the exporter, for the landing page.
     fn overview(&self) -> Overview;
 
-    /// The transfers that `query` takes. May take a tenth of a second where there are very many.
+    /// Returns the transfers that match `query`. Blocks for about 100 ms with 100,000 transfers.
     fn select(&self, query: &Query) -> Selection;
 
-    /// The failed files that are kept, the newest first.
+    /// Returns the retained failed files, the newest first.
     fn failures(&self) -> Vec<Arc<KeptFailure>>;
 
-    /// Looks at one transfer, and tells its families in the format and the encoding that they are wanted in.
+    /// Polls one transfer and renders its metrics.
     fn probe(
         self: Arc<Self>,
         probe: ProbeRequest,
-        wanted: ScrapeRequest,
+        request: ScrapeRequest,
         timeout_header: Option<String>,
     ) -> Pin<Box<dyn Future<Output = Result<Exposition, ProbeError>> + Send>>;
 
-    /// Reloads the configuration; done once the new one is in force.
+    /// Reloads the configuration and returns once the new one is active.
     fn reload(self: Arc<Self>) -> Pin<Box<dyn Future<Output = Result<(), ReloadError>> + Send>> {
         Box::pin(async { Err(ReloadError::NoFile) })
     }
 
-    /// True while a scrape can be answered.
+    /// Returns whether scrapes can be answered.
     fn is_ready(&self) -> bool;
 }

@@ -1,29 +1,61 @@
-//! An answer on its way: when it has gone, or has been given up, the request is one record of the log.
+//! The access log: one record for each request, written when its response has been sent or dropped.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
-use hyper::{Method, StatusCode};
+use axum::Extension;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use hyper::body::{Frame, SizeHint};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use crate::web::body::Body;
+use super::Middleware;
+use crate::web::routes::RouteInfo;
 use crate::web::server::pool::SendGuard;
+use crate::web::server::service::RequestContext;
 
-/// What is logged of a request. No path, no query and no header: they may hold what is not for a log.
-pub(crate) struct AccessLogRecord {
-    pub(crate) method: &'static str,
-    pub(crate) handler: &'static str,
-    pub(crate) status: StatusCode,
-    pub(crate) peer: SocketAddr,
-    pub(crate) begun: Instant,
+/// Counts the request and logs it once its response has been sent.
+pub(super) async fn record(
+    State(middleware): State<Middleware>,
+    Extension(context): Extension<RequestContext>,
+    Extension(route): Extension<RouteInfo>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let method = method_name(request.method());
+    let handler = route.handler(request.method());
+    let response = next.run(request).await;
+    let status = response.status();
+    if let Some(metrics) = &middleware.metrics {
+        metrics.count_request(handler, status.as_str());
+    }
+    let record = AccessLogRecord {
+        method,
+        handler,
+        status,
+        peer: context.peer,
+        started: context.started,
+    };
+    let sending = context.slot.begin_send();
+    response.map(|body| Body::new(AccessLogBody::new(body, sending, record)))
 }
 
-/// A body that is watched.
-pub(crate) struct AccessLogBody {
+/// What is logged of a request. Path, query and headers are not: they may hold secrets.
+struct AccessLogRecord {
+    method: &'static str,
+    handler: &'static str,
+    status: StatusCode,
+    peer: SocketAddr,
+    started: Instant,
+}
+
+/// A body that counts its bytes, reports progress to its connection, and logs the request when dropped.
+struct AccessLogBody {
     body: Body,
     bytes: usize,
     sending: SendGuard,
@@ -31,7 +63,7 @@ pub(crate) struct AccessLogBody {
 }
 
 impl AccessLogBody {
-    pub(crate) fn new(body: Body, sending: SendGuard, record: AccessLogRecord) -> Self {
+    fn new(body: Body, sending: SendGuard, record: AccessLogRecord) -> Self {
         Self {
             body,
             bytes: 0,
@@ -43,17 +75,17 @@ impl AccessLogBody {
 
 impl HttpBody for AccessLogBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = axum::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let sent = self.get_mut();
-        let polled = Pin::new(&mut sent.body).poll_frame(cx);
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.body).poll_frame(cx);
         if let Poll::Ready(Some(Ok(frame))) = &polled {
-            sent.bytes += frame.data_ref().map_or(0, Bytes::len);
-            sent.sending.progressed();
+            this.bytes += frame.data_ref().map_or(0, Bytes::len);
+            this.sending.progressed();
         }
         polled
     }
@@ -74,24 +106,33 @@ impl Drop for AccessLogBody {
             handler,
             status,
             peer,
-            begun,
+            started,
         } = self.record;
-        let (status, bytes, duration_seconds) =
-            (status.as_u16(), self.bytes, begun.elapsed().as_secs_f64());
-        macro_rules! request {
+        let bytes = self.bytes;
+        let duration_seconds = started.elapsed().as_secs_f64();
+        macro_rules! log {
             ($level:ident) => {
-                $level!(method, handler, status, duration_seconds, bytes, %peer, "request")
+                $level!(
+                    event = "request_served",
+                    method,
+                    handler,
+                    status = status.as_u16(),
+                    duration_seconds,
+                    bytes,
+                    %peer,
+                    "request served"
+                )
             };
         }
-        match status {
-            500.. => request!(warn),
-            400.. => request!(info),
-            _ => request!(debug),
+        match status.as_u16() {
+            500.. => log!(warn),
+            400.. => log!(info),
+            _ => log!(debug),
         }
     }
 }
 
-/// The method's name; one that HTTP does not know is a client's text, and not shown.
+/// Returns the name of the method, or `OTHER`: an unknown name is text of the client and is not logged.
 pub(crate) fn method_name(method: &Method) -> &'static str {
     const KNOWN: [Method; 9] = [
         Method::GET,
@@ -134,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_level_of_a_request_follows_its_status() {
+    fn the_log_level_of_a_request_follows_its_status() {
         let log = Arc::new(Mutex::new(Vec::new()));
         let writer = Arc::clone(&log);
         let subscriber = tracing_subscriber::fmt()
@@ -144,7 +185,7 @@ mod tests {
             .with_writer(move || Log(Arc::clone(&writer)))
             .finish();
         let _guard = tracing::subscriber::set_default(subscriber);
-        let place = Arc::new(ConnectionPool::new(1).enter().unwrap());
+        let slot = Arc::new(ConnectionPool::new(1).acquire().unwrap());
         for (status, level) in [
             (200, "DEBUG"),
             (304, "DEBUG"),
@@ -159,18 +200,14 @@ mod tests {
                 handler: "metrics",
                 status: StatusCode::from_u16(status).unwrap(),
                 peer: ([127, 0, 0, 1], 9).into(),
-                begun: Instant::now(),
+                started: Instant::now(),
             };
-            drop(AccessLogBody::new(
-                Bytes::new().into(),
-                place.sending(),
-                record,
-            ));
-            let said = String::from_utf8(std::mem::take(&mut *log.lock().unwrap())).unwrap();
-            assert_eq!(said.lines().count(), 1, "{status}: {said}");
+            drop(AccessLogBody::new(Body::empty(), slot.begin_send(), record));
+            let text = String::from_utf8(std::mem::take(&mut *log.lock().unwrap())).unwrap();
+            assert_eq!(text.lines().count(), 1, "{status}: {text}");
             assert!(
-                said.contains(&format!(" {level} ")) && said.contains(&format!("status={status} ")),
-                "{said}"
+                text.contains(&format!(" {level} ")) && text.contains(&format!("status={status} ")),
+                "{text}"
             );
         }
     }

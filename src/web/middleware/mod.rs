@@ -1,162 +1,91 @@
-//! What every request passes before it has a handler, and every answer before it goes.
-
-use std::net::SocketAddr;
-use std::sync::Arc;
-
-use hyper::header::{AUTHORIZATION, HOST, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use hyper::{Request, Response, StatusCode};
-use tokio::time::Instant;
+//! What every request passes before its handler and every response after it, one layer a file.
 
 pub(crate) mod access_log;
 pub(crate) mod auth;
+pub(crate) mod cross_site;
 pub(crate) mod rate_limit;
+mod response_headers;
 pub(crate) mod work_queue;
 
-use super::Exporter;
-use super::body::Body;
-use super::config_state::{EffectiveWebConfig, WebConfigState};
-use super::response::{PLAIN, text};
-use super::routes;
-use super::routes::route::{Route, route};
-use super::server::pool::ConnectionSlot;
-use crate::metrics::self_metrics::{HttpMetrics, RejectReason};
-use access_log::{AccessLogBody, AccessLogRecord, method_name};
-use auth::AuthResult;
-use work_queue::WorkQueue;
+use std::sync::Arc;
 
-/// One way in.
+use axum::Extension;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::http::header::{HeaderValue, RETRY_AFTER};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::MethodRouter;
+use tower::ServiceBuilder;
+
+use super::response::{PLAIN, text};
+use super::routes::RouteInfo;
+use super::server::service::RequestContext;
+use crate::metrics::self_metrics::{HttpMetrics, RejectReason};
+use auth::PasswordVerifier;
+pub(crate) use response_headers::PageHeaders;
+
+/// The layers of every route.
+#[derive(Clone)]
 pub(crate) struct Middleware {
-    pub(crate) exporter: Arc<dyn Exporter>,
-    pub(crate) telemetry_path: Arc<str>,
-    pub(crate) web_config: Arc<WebConfigState>,
-    pub(crate) own: Option<Arc<HttpMetrics>>,
-    /// For pages.
-    pub(crate) turns: WorkQueue,
-    /// `/-/healthy` and `/-/ready` are all that is here.
-    pub(crate) health_alone: bool,
+    /// Instruments of the server; `None` records nothing.
+    metrics: Option<Arc<HttpMetrics>>,
+    /// Verifies passwords.
+    verifier: Arc<PasswordVerifier>,
 }
 
 impl Middleware {
-    /// Answers one request.
-    pub(crate) async fn answer<B>(
-        &self,
-        request: Request<B>,
-        place: &Arc<ConnectionSlot>,
-        peer: SocketAddr,
-    ) -> Response<AccessLogBody> {
-        let begun = Instant::now();
-        place.touched();
-        let method = method_name(request.method());
-        let route = self.route(&request);
-        let active = self.web_config.active();
-        let mut response = match self.refusal(&request, &active).await {
-            Some(refusal) => refusal,
-            None if self.health_alone && route == Route::NotFound => text(
-                StatusCode::NOT_FOUND,
-                PLAIN,
-                "404 page not found: /-/healthy and /-/ready are here\n",
-            ),
-            None => {
-                // A request that waits for its password to be verified holds no place that others need.
-                let _answering = place.answering();
-                let exporter = Arc::clone(&self.exporter);
-                routes::answer(
-                    with_host(request),
-                    exporter,
-                    &self.telemetry_path,
-                    &self.turns,
-                )
-                .await
-            }
-        };
-        for (name, value) in active.headers() {
-            response.headers_mut().insert(name, value.clone());
-        }
-        let (handler, status) = (route.handler(), response.status());
-        if let Some(own) = &self.own {
-            own.count_request(handler, status.as_str());
-        }
-        let record = AccessLogRecord {
-            method,
-            handler,
-            status,
-            peer,
-            begun,
-        };
-        response.map(|body| AccessLogBody::new(body, place.sending(), record))
-    }
-
-    /// Counts a client that is not served.
-    pub(crate) fn count(&self, reason: RejectReason) {
-        if let Some(own) = &self.own {
-            own.count_rejected(reason);
+    pub(crate) fn new(metrics: Option<Arc<HttpMetrics>>) -> Self {
+        Self {
+            metrics,
+            verifier: PasswordVerifier::new(),
         }
     }
 
-    fn route<B>(&self, request: &Request<B>) -> Route {
-        let path = request.uri().path();
-        if self.health_alone && !["/-/healthy", "/-/ready"].contains(&path) {
-            return Route::NotFound;
-        }
-        route(request.method().as_str(), path, &self.telemetry_path)
+    /// Wraps the handlers of one route. A request passes the layers from the first to the last.
+    pub(crate) fn wrap<S>(&self, route: RouteInfo, handlers: MethodRouter<S>) -> MethodRouter<S>
+    where
+        S: Clone + Send + Sync + 'static,
+    {
+        handlers.layer(
+            ServiceBuilder::new()
+                .layer(Extension(route))
+                .layer(from_fn_with_state(self.clone(), access_log::record))
+                .layer(from_fn(response_headers::set_configured))
+                .layer(from_fn_with_state(self.clone(), rate_limit::limit))
+                .layer(from_fn_with_state(self.clone(), auth::authenticate))
+                .layer(from_fn(hold_connection)),
+        )
     }
 
-    async fn refusal<B>(
-        &self,
-        request: &Request<B>,
-        active: &EffectiveWebConfig,
-    ) -> Option<Response<Body>> {
-        let again = |mut response: Response<Body>| {
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            response
-        };
-        if !active.allows() {
-            self.count(RejectReason::RateLimit);
-            return Some(again(text(
-                StatusCode::TOO_MANY_REQUESTS,
-                PLAIN,
-                "429 too many requests\n",
-            )));
-        }
-        let users = &active.plan().users;
-        if users.is_empty() {
-            return None;
-        }
-        match self
-            .web_config
-            .verifier()
-            .verify(users, request.headers().get(AUTHORIZATION))
-            .await
-        {
-            AuthResult::Granted => None,
-            AuthResult::Refused => {
-                self.count(RejectReason::Unauthorized);
-                let mut response = text(StatusCode::UNAUTHORIZED, PLAIN, "401 unauthorized\n");
-                let challenge = HeaderValue::from_static(
-                    "Basic realm=\"aws-transfer-exporter\", charset=\"UTF-8\"",
-                );
-                response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-                Some(response)
-            }
-            AuthResult::Busy => {
-                self.count(RejectReason::Busy);
-                let body = "429 too many passwords wait to be verified\n";
-                Some(again(text(StatusCode::TOO_MANY_REQUESTS, PLAIN, body)))
-            }
+    /// Counts a rejected request.
+    fn count_rejected(&self, reason: RejectReason) {
+        if let Some(metrics) = &self.metrics {
+            metrics.count_rejected(reason);
         }
     }
 }
 
-/// HTTP/2 has the host in another place.
-fn with_host<B>(mut request: Request<B>) -> Request<B> {
-    let authority = request
-        .uri()
-        .authority()
-        .and_then(|host| HeaderValue::from_str(host.as_str()).ok());
-    if let Some(authority) = authority.filter(|_| !request.headers().contains_key(HOST)) {
-        request.headers_mut().insert(HOST, authority);
-    }
-    request
+/// Protects the connection from eviction while the handler runs. The innermost layer: a request that waits for its
+/// password to be verified must not hold a connection that others need.
+async fn hold_connection(
+    Extension(context): Extension<RequestContext>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let _responding = context.slot.begin_response();
+    next.run(request).await
+}
+
+/// Returns a 429 that asks the client to retry in a second.
+pub(crate) fn too_many_requests(message: &str) -> Response {
+    let mut response = text(
+        StatusCode::TOO_MANY_REQUESTS,
+        PLAIN,
+        format!("429 {message}\n"),
+    );
+    response
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }

@@ -1,31 +1,24 @@
-//! `POST /-/reload`: answered when the new configuration is in force, or with the reasons why it is not.
+//! `POST /-/reload`.
 
 use std::sync::Arc;
 
-use hyper::StatusCode;
-use hyper::header::HeaderMap;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
 
-use super::api;
+use crate::web::response::{PLAIN, text, text_error};
 use crate::web::{Exporter, ReloadError};
 
-pub(crate) async fn answer(
-    headers: &HeaderMap,
-    exporter: Arc<dyn Exporter>,
-) -> (StatusCode, String) {
-    if api::is_cross_site(headers) {
-        return (
-            StatusCode::FORBIDDEN,
-            "a page of another site asks for this\n".to_owned(),
-        );
-    }
+/// Reloads the configuration, and answers once the new one is active or with the reasons why it is not.
+pub(super) async fn reload(State(exporter): State<Arc<dyn Exporter>>) -> Response {
     match exporter.reload().await {
-        Ok(()) => (
-            StatusCode::OK,
-            "The configuration was reloaded.\n".to_owned(),
-        ),
-        Err(error @ ReloadError::Disabled) => (StatusCode::FORBIDDEN, format!("{error}\n")),
-        Err(error @ (ReloadError::NoFile | ReloadError::Failed(_))) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n"))
+        Ok(()) => text(StatusCode::OK, PLAIN, "configuration reloaded\n"),
+        Err(error) => {
+            let status = match error {
+                ReloadError::Disabled => StatusCode::FORBIDDEN,
+                ReloadError::NoFile | ReloadError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            text_error(status, &error.to_string())
         }
     }
 }

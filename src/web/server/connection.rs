@@ -1,16 +1,12 @@
-//! One connection: its handshake, and HTTP/1.1 or HTTP/2 on it, within limits.
+//! One connection: the TLS handshake, then HTTP/1.1 or HTTP/2.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
-use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::Watcher;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -20,144 +16,169 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
-use super::limits::ServerLimits;
+use super::accept::ListenerGroup;
 use super::pool::ConnectionSlot;
+use super::service::ConnectionService;
 use super::stall::StallTimeout;
 use crate::metrics::self_metrics::RejectReason;
 use crate::web::config_state::{ClientPolicy, WebConfigState};
-use crate::web::middleware::Middleware;
-use crate::web::middleware::access_log::AccessLogBody;
 
-/// Bytes of a request's head, and of what is buffered of it.
+/// Bytes of a request head, which are buffered.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// Headers of a request.
 const MAX_HEADERS: usize = 64;
-/// Requests at once on a connection with HTTP/2.
+/// Concurrent requests of a connection with HTTP/2.
 const MAX_STREAMS: u32 = 16;
-/// Bytes of an answer that HTTP/2 holds for a client that takes none.
+/// Bytes of a response that HTTP/2 buffers for a client that reads nothing.
 const MAX_STREAM_BYTES: usize = 64 * 1024;
-/// How often a connection that is to end is looked at.
-const A_MOMENT: Duration = Duration::from_millis(20);
-/// The first byte of TLS (RFC 8446, section 5.1): a record of a handshake.
-const HANDSHAKE: u8 = 22;
-const PLAIN_TO_TLS: &[u8] = b"HTTP/1.0 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\r\n400 this port speaks HTTPS\n";
+/// How often a connection that is about to be closed is checked for a response in flight.
+const CLOSE_POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// The first byte of a TLS connection: a record of type handshake (RFC 8446, section 5.1).
+const TLS_HANDSHAKE: u8 = 22;
+/// The response to a client that speaks plain HTTP to a TLS port.
+const PLAIN_HTTP_RESPONSE: &[u8] = b"HTTP/1.0 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\r\n400 this port speaks HTTPS\n";
 
-/// A connection that has been accepted.
+/// The HTTP version of a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// HTTP/1.0 and HTTP/1.1.
+    Http1,
+    /// HTTP/2, negotiated by ALPN.
+    Http2,
+}
+
+/// An accepted connection.
 pub(crate) struct Connection {
     pub(crate) peer: SocketAddr,
-    pub(crate) place: Arc<ConnectionSlot>,
-    pub(crate) front: Arc<Middleware>,
-    pub(crate) limits: ServerLimits,
+    pub(crate) slot: Arc<ConnectionSlot>,
+    pub(crate) group: Arc<ListenerGroup>,
     pub(crate) watcher: Watcher,
 }
 
 impl Connection {
-    /// Serves it until it ends, or has to make room.
-    pub(crate) async fn serve(self, stream: TcpStream) {
-        let (place, web_config, grace) = (
-            Arc::clone(&self.place),
-            Arc::clone(&self.front.web_config),
-            self.limits.grace,
-        );
-        let (client_policy, config) = {
-            let active = web_config.active();
-            (active.client_policy(), active.tls())
-        };
+    /// Serves the connection until it ends, is evicted, or its client policy changes.
+    pub(super) async fn serve(self, stream: TcpStream) {
+        let (slot, group, peer) = (Arc::clone(&self.slot), Arc::clone(&self.group), self.peer);
+        let web_config = group.web_config.effective();
+        let (policy, tls) = (web_config.client_policy(), web_config.tls());
+        drop(web_config);
         tokio::select! {
-            () = self.run(stream, config) => {}
-            () = place.evicted() => debug!("an idle connection made room"),
-            () = is_over(&web_config, client_policy, &place, grace) => debug!("clients are let in by other rules now"),
+            () = self.serve_stream(stream, tls) => {}
+            () = slot.evicted() => {
+                debug!(event = "connection_evicted", %peer, "idle connection evicted");
+            }
+            () = policy_expired(&group.web_config, policy, &slot, group.limits.grace) => {
+                debug!(
+                    event = "connection_closed",
+                    %peer,
+                    "TLS client policy changed, closing connection"
+                );
+            }
         }
     }
 
-    async fn run(self, stream: TcpStream, config: Option<Arc<ServerConfig>>) {
-        let Some(config) = config else {
-            return self.http1(stream).await;
+    async fn serve_stream(self, stream: TcpStream, tls: Option<Arc<ServerConfig>>) {
+        let Some(tls) = tls else {
+            return self.serve_http(stream, Protocol::Http1).await;
         };
         let peer = self.peer;
-        match tokio::time::timeout(self.limits.handshake, handshake(stream, config)).await {
-            Ok(Ok(Some(stream))) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                self.http2(stream).await
+        let handshake = tokio::time::timeout(self.group.limits.handshake, handshake(stream, tls));
+        match handshake.await {
+            Ok(Ok(Some(stream))) => {
+                let protocol = match stream.get_ref().1.alpn_protocol() {
+                    Some(b"h2") => Protocol::Http2,
+                    _ => Protocol::Http1,
+                };
+                self.serve_http(stream, protocol).await;
             }
-            Ok(Ok(Some(stream))) => self.http1(stream).await,
-            Ok(Ok(None)) => debug!(%peer, "nothing came"),
+            Ok(Ok(None)) => {
+                debug!(event = "connection_closed", %peer, "connection closed before any data");
+            }
             Ok(Err(error)) => {
-                self.front.count(RejectReason::Tls);
-                debug!(%peer, %error, "no TLS handshake");
+                self.group.count_rejected(RejectReason::Tls);
+                debug!(event = "tls_handshake_failed", %peer, %error, "TLS handshake failed");
             }
             Err(_) => {
-                self.front.count(RejectReason::Tls);
-                debug!(%peer, "no TLS handshake in time");
+                self.group.count_rejected(RejectReason::Tls);
+                debug!(event = "tls_handshake_failed", %peer, "TLS handshake timed out");
             }
         }
     }
 
-    async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
-        let stream = StallTimeout::new(stream, Arc::clone(&self.place), self.limits.stall);
-        let (front, place, peer) = (self.front, self.place, self.peer);
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.limits.header)
-            .max_buf_size(MAX_HEADER_BYTES)
-            .max_headers(MAX_HEADERS)
-            .serve_connection(
-                TokioIo::new(stream),
-                service_fn(move |request| answer(&front, &place, peer, request)),
-            );
-        if let Err(error) = self.watcher.watch(connection).await {
-            debug!(%error, "connection");
-        }
-    }
-
-    async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
-        let ServerLimits { stall, header, .. } = self.limits;
-        let stream = StallTimeout::new(stream, Arc::clone(&self.place), stall);
-        let (front, place, peer) = (self.front, Arc::clone(&self.place), self.peer);
-        let connection = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(MAX_STREAMS)
-            .max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
-            .max_send_buf_size(MAX_STREAM_BYTES)
-            .serve_connection(
-                TokioIo::new(stream),
-                service_fn(move |request| answer(&front, &place, peer, request)),
-            );
+    /// Serves HTTP on the stream until the connection ends.
+    pub(crate) async fn serve_http<S>(self, stream: S, protocol: Protocol)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let limits = self.group.limits;
+        let peer = self.peer;
+        let stream = StallTimeout::new(stream, Arc::clone(&self.slot), limits.stall);
+        let service = ConnectionService {
+            router: self.group.router.clone(),
+            web_config: Arc::clone(&self.group.web_config),
+            peer,
+            slot: Arc::clone(&self.slot),
+        };
+        let builder = http_builder(protocol, limits.header);
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let stalled = async {
+            match protocol {
+                // The header time-out and the stall time-out of the stream cover it.
+                Protocol::Http1 => std::future::pending().await,
+                // hyper has no time-outs for what an HTTP/2 client does not send or read.
+                Protocol::Http2 => {
+                    let activity = self.slot.activity();
+                    activity.stopped(limits.stall, limits.header).await;
+                }
+            }
+        };
         tokio::select! {
             ended = self.watcher.watch(connection) => if let Err(error) = ended {
-                debug!(%error, "connection");
+                debug!(event = "connection_failed", %peer, %error, "connection failed");
             },
-            // HTTP/2 has no time-out of its own for what a client does not send or take.
-            () = self.place.has_stopped(stall, header) => debug!(%peer, "a connection on which nothing moves is closed"),
+            () = stalled => {
+                debug!(event = "connection_closed", %peer, "no activity, closing connection");
+            }
         }
     }
 }
 
-/// Ends when the connection was let in by rules that are in force no more, and nothing of an answer is on its way, or the
-/// grace for it is over: else a client whose certificate is trusted no more would go on for as long as it asks.
-async fn is_over(
-    web_config: &WebConfigState,
-    client_policy: ClientPolicy,
-    place: &ConnectionSlot,
-    grace: Duration,
-) {
-    web_config.client_policy_changed(client_policy).await;
-    let end = Instant::now() + grace;
-    while !place.is_idle() && Instant::now() < end {
-        tokio::time::sleep(A_MOMENT).await;
+fn http_builder(protocol: Protocol, header_timeout: Duration) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_timeout)
+        .max_buf_size(MAX_HEADER_BYTES)
+        .max_headers(MAX_HEADERS);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
+        .max_send_buf_size(MAX_STREAM_BYTES);
+    match protocol {
+        Protocol::Http1 => builder.http1_only(),
+        Protocol::Http2 => builder.http2_only(),
     }
 }
 
-fn answer(
-    front: &Arc<Middleware>,
-    place: &Arc<ConnectionSlot>,
-    peer: SocketAddr,
-    request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<AccessLogBody>, Infallible>> + Send + use<> {
-    let (front, place) = (Arc::clone(front), Arc::clone(place));
-    async move { Ok(front.answer(request, &place, peer).await) }
+/// Completes when the connection was admitted under a client policy that is no longer in effect, and no response is in
+/// flight or `grace` is over. Otherwise a client whose certificate is no longer trusted could keep its connection.
+async fn policy_expired(
+    web_config: &WebConfigState,
+    policy: ClientPolicy,
+    slot: &ConnectionSlot,
+    grace: Duration,
+) {
+    web_config.client_policy_changed(policy).await;
+    let deadline = Instant::now() + grace;
+    while !slot.is_idle() && Instant::now() < deadline {
+        tokio::time::sleep(CLOSE_POLL_INTERVAL).await;
+    }
 }
 
-/// TLS on the stream; `None` where the client went without a word.
+/// Runs the TLS handshake; `None` if the client closes the connection without sending anything.
 async fn handshake(
     mut stream: TcpStream,
     config: Arc<ServerConfig>,
@@ -166,11 +187,10 @@ async fn handshake(
     if stream.peek(&mut first).await? == 0 {
         return Ok(None);
     }
-    if first[0] != HANDSHAKE && first[0].is_ascii_uppercase() {
-        // Who has forgotten the `s` is told so.
-        stream.write_all(PLAIN_TO_TLS).await?;
+    if first[0] != TLS_HANDSHAKE && first[0].is_ascii_uppercase() {
+        stream.write_all(PLAIN_HTTP_RESPONSE).await?;
         stream.shutdown().await?;
-        return Err(io::Error::other("HTTP on a port of HTTPS"));
+        return Err(io::Error::other("plain HTTP request on a TLS port"));
     }
     TlsAcceptor::from(config).accept(stream).await.map(Some)
 }

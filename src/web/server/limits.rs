@@ -1,22 +1,22 @@
-//! What clients may ask of the server.
+//! Limits on what clients may use.
 
 use std::time::Duration;
 
 use super::pool::MAX_CONNECTIONS;
 
-/// In connections and time.
+/// Limits on connections and time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerLimits {
-    /// ConnectionPool at once. Default [`MAX_CONNECTIONS`].
+    /// Connections at once. Default [`MAX_CONNECTIONS`].
     pub connections: usize,
-    /// A TLS handshake must be done within this time. Default 10 s.
+    /// Time for a TLS handshake. Default 10 s.
     pub handshake: Duration,
-    /// A whole request head must arrive within this time, from the first byte on or from the answer before it; so this
-    /// is the keep-alive time as well. Default 30 s.
+    /// Time for a whole request head, from the first byte or from the previous response. It is the keep-alive time as
+    /// well. Default 30 s.
     pub header: Duration,
-    /// A client that takes nothing of its answer for this long is given up. Default 10 s.
+    /// A client that reads nothing of its response for this long is disconnected. Default 10 s.
     pub stall: Duration,
-    /// Requests in flight are answered for at most this long once the server stops. Default 10 s.
+    /// Time for the requests in flight once the server stops. Default 10 s.
     pub grace: Duration,
 }
 

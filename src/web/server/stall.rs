@@ -1,4 +1,4 @@
-//! A connection's stream: it notes when an answer has left, and gives up a client that stops taking its answer.
+//! Time-out for clients that stop reading.
 
 use std::io;
 use std::pin::Pin;
@@ -11,40 +11,40 @@ use tokio::time::Sleep;
 
 use super::pool::ConnectionSlot;
 
-/// `S`, watched.
-pub(crate) struct StallTimeout<S> {
+/// A stream whose writes fail when the client takes nothing for `timeout`. It reports to the connection's slot when
+/// everything written has left.
+pub(super) struct StallTimeout<S> {
     inner: S,
-    place: Arc<ConnectionSlot>,
-    /// How long a write may wait for the client.
-    limit: Duration,
-    /// Runs while a write waits.
-    waiting: Option<Pin<Box<Sleep>>>,
+    slot: Arc<ConnectionSlot>,
+    timeout: Duration,
+    /// Runs while a write is pending.
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> StallTimeout<S> {
-    pub(crate) fn new(inner: S, place: Arc<ConnectionSlot>, limit: Duration) -> Self {
+    pub(super) fn new(inner: S, slot: Arc<ConnectionSlot>, timeout: Duration) -> Self {
         Self {
             inner,
-            place,
-            limit,
-            waiting: None,
+            slot,
+            timeout,
+            deadline: None,
         }
     }
 
-    fn within_limit<T>(
+    fn apply<T>(
         &mut self,
         cx: &mut Context<'_>,
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.waiting = None;
+            self.deadline = None;
             return written;
         }
-        let limit = self.limit;
-        let waiting = self
-            .waiting
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        waiting
+        let timeout = self.timeout;
+        let deadline = self
+            .deadline
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+        deadline
             .as_mut()
             .poll(cx)
             .map(|()| Err(io::ErrorKind::TimedOut.into()))
@@ -68,7 +68,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for StallTimeout<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write(cx, bytes);
-        self.within_limit(cx, written)
+        self.apply(cx, written)
     }
 
     fn poll_write_vectored(
@@ -77,7 +77,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for StallTimeout<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
-        self.within_limit(cx, written)
+        self.apply(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -87,14 +87,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for StallTimeout<S> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.inner).poll_flush(cx);
         if flushed.is_ready() {
-            self.place.flushed();
+            self.slot.mark_flushed();
         }
-        // With TLS the last of an answer waits here.
-        self.within_limit(cx, flushed)
+        // With TLS the end of a response waits here.
+        self.apply(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let ended = Pin::new(&mut self.inner).poll_shutdown(cx);
-        self.within_limit(cx, ended)
+        self.apply(cx, ended)
     }
 }

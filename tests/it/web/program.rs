@@ -106,7 +106,10 @@ fn each_request_is_one_record_that_holds_nothing_secret() {
     let mut all = String::new();
     for (target, credentials, level, method, handler, status) in asked {
         ask(exporter.address, target, credentials);
-        let line = exporter.wait_for("\"message\":\"request\"", "\"message\":\"request\"");
+        let line = exporter.wait_for(
+            "\"event\":\"request_served\"",
+            "\"event\":\"request_served\"",
+        );
         let record: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(
             record["level"].as_str().unwrap().to_lowercase(),
@@ -170,7 +173,10 @@ fn answers_and_refusals_are_counted_and_a_broken_file_shows() {
     );
 
     folder.write("web.yml", "basic_auth_users: nonsense\n");
-    let line = exporter.wait_for("was not taken up", "was not taken up");
+    let line = exporter.wait_for(
+        "event=web_config_reload_failed",
+        "event=web_config_reload_failed",
+    );
     assert!(line.contains("web.yml:1: `basic_auth_users`"), "{line}");
     let told = ask(exporter.address, own, good);
     assert!(
@@ -192,16 +198,10 @@ fn answers_and_refusals_are_counted_and_a_broken_file_shows() {
         "web.yml",
         "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n",
     );
-    exporter.wait_for(
-        "web configuration and certificates taken up",
-        "web configuration and certificates taken up",
-    );
+    exporter.wait_for("event=web_config_reloaded", "event=web_config_reloaded");
     assert!(ask(exporter.address, own, good).contains("this port speaks HTTPS"));
     folder.write("web.yml", "\n");
-    exporter.wait_for(
-        "web configuration and certificates taken up",
-        "web configuration and certificates taken up",
-    );
+    exporter.wait_for("event=web_config_reloaded", "event=web_config_reloaded");
     let told = ask(exporter.address, own, None);
     assert!(
         told.contains("aws_transfer_exporter_http_refused_total{reason=\"tls\"} 1"),

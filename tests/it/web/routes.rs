@@ -289,7 +289,7 @@ async fn an_exposition_that_cannot_be_made_is_500() {
     let answer = server.ask(METRICS).await;
     assert_eq!(
         (answer.status, answer.text()),
-        (500, "the exposition could not be made\n")
+        (500, "failed to render the metrics\n")
     );
 }
 

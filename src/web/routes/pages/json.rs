@@ -2,12 +2,13 @@
 
 use std::time::SystemTime;
 
-use hyper::StatusCode;
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::html::timestamp;
 use super::query::{BadParameter, MAX_LIMIT, MAX_TARGETS, TARGETS, TRANSFERS, transfers as read};
 use super::transfers::wanted_connectors;
+use super::{PageResponse, bad_parameter};
 use crate::tracker::query::KeptFailure;
 use crate::tracker::query::RecentFiles;
 use crate::tracker::query::{ListedTransfer, STUCK_AFTER, StateFilter};
@@ -18,12 +19,10 @@ use model::{ConnectorView, FailureCode, FileCounts, Origin, TransferState};
 /// Transfers of an answer where the query names no limit.
 const LIMIT: usize = 100;
 
-type Answer = (StatusCode, &'static str, String);
-
-pub(super) fn transfers(exporter: &dyn Exporter, query: &str) -> Answer {
+pub(super) fn transfers(exporter: &dyn Exporter, query: &str) -> PageResponse {
     let asked = match read(query, &TRANSFERS, LIMIT, MAX_LIMIT) {
         Ok(asked) => asked,
-        Err(fault) => return (StatusCode::BAD_REQUEST, JSON, error(&fault)),
+        Err(error) => return bad_parameter(&error),
     };
     let overview = exporter.overview();
     let found = exporter.select(&asked);
@@ -51,10 +50,10 @@ pub(super) fn transfers(exporter: &dyn Exporter, query: &str) -> Answer {
     }))
 }
 
-pub(super) fn targets(exporter: &dyn Exporter, query: &str) -> Answer {
+pub(super) fn targets(exporter: &dyn Exporter, query: &str) -> PageResponse {
     let mut asked = match read(query, &TARGETS, MAX_TARGETS, MAX_TARGETS) {
         Ok(asked) => asked,
-        Err(fault) => return (StatusCode::BAD_REQUEST, JSON, error(&fault)),
+        Err(error) => return bad_parameter(&error),
     };
     asked.state.get_or_insert(StateFilter::Unfinished);
     let found = exporter.select(&asked).transfers;
@@ -81,8 +80,12 @@ pub(super) fn error(fault: &BadParameter) -> String {
     )
 }
 
-fn answer(value: &Value) -> Answer {
-    (StatusCode::OK, JSON, format!("{value}\n"))
+fn answer(value: &Value) -> PageResponse {
+    PageResponse {
+        status: StatusCode::OK,
+        content_type: JSON,
+        body: format!("{value}\n"),
+    }
 }
 
 fn files(files: Option<&FileCounts>) -> Value {

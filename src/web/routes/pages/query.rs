@@ -16,7 +16,7 @@ const MAX_SEARCH: usize = 200;
 /// A parameter that cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{parameter}`: {message}")]
-pub(super) struct BadParameter {
+pub(crate) struct BadParameter {
     pub(super) parameter: String,
     pub(super) message: String,
 }
@@ -133,7 +133,8 @@ pub struct ProbeRequest {
     pub transfer: TransferId,
 }
 
-pub(super) fn probe(query: &str) -> Result<ProbeRequest, BadParameter> {
+/// Parses the parameters of `/probe`.
+pub(crate) fn probe(query: &str) -> Result<ProbeRequest, BadParameter> {
     let (mut account, mut connector, mut transfer) = (None, None, None);
     for (name, value) in pairs(query, &PROBE)? {
         match name.as_str() {

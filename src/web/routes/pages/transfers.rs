@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use hyper::StatusCode;
+use axum::http::StatusCode;
 
 use super::html::{Ago, Number, Span, TABLE_END, Text, query, table_head, table_row, timestamp};
 use super::query::{MAX_LIMIT, TRANSFERS, transfers as read};
-use super::{Overview, shell, spark};
+use super::{Overview, PageResponse, shell, spark};
 use crate::tracker::query::RecentFiles;
 use crate::tracker::query::{KeptFailure, MAX_FAILURES};
 use crate::tracker::query::{ListedTransfer, Query, STUCK_AFTER, StateFilter};
@@ -20,11 +20,7 @@ use model::{ConnectorLabels, ConnectorTitle, ConnectorView, FileCounts, Transfer
 const ROWS: usize = 25;
 const TITLE: &str = "Transfers";
 
-pub(super) fn page(
-    exporter: &dyn Exporter,
-    asked: &str,
-    telemetry_path: &str,
-) -> (StatusCode, &'static str, String) {
+pub(super) fn page(exporter: &dyn Exporter, asked: &str, telemetry_path: &str) -> PageResponse {
     let asked = match read(asked, &TRANSFERS, ROWS, MAX_LIMIT) {
         Ok(asked) => asked,
         Err(error) => {
@@ -34,7 +30,11 @@ pub(super) fn page(
                 "<p role=\"alert\">The parameter {}.</p>\n<p><a href=\"/transfers\">All transfers</a></p>",
                 Text(&error.to_string())
             );
-            return (StatusCode::BAD_REQUEST, HTML, shell::end(out, ""));
+            return PageResponse {
+                status: StatusCode::BAD_REQUEST,
+                content_type: HTML,
+                body: shell::end(out, ""),
+            };
         }
     };
     let overview = exporter.overview();
@@ -47,7 +47,11 @@ pub(super) fn page(
     connectors(&mut out, &asked, &overview);
     transfers(&mut out, &asked, exporter, &overview);
     failed_files(&mut out, &asked, &exporter.failures(), &overview);
-    (StatusCode::OK, HTML, shell::end(out, &notes(&overview)))
+    PageResponse {
+        status: StatusCode::OK,
+        content_type: HTML,
+        body: shell::end(out, &notes(&overview)),
+    }
 }
 
 fn form(out: &mut String, asked: &Query, overview: &Overview) {
