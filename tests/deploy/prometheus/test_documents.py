@@ -8,7 +8,7 @@ import pytest
 
 from conftest import MIXIN, ROOT, RUNBOOKS, SHIPPED, alerts, exporter, records, run
 
-SOURCE = (ROOT / "crates" / "model" / "src" / "transfer.rs").read_text()
+SOURCE = "".join(path.read_text() for path in sorted((ROOT / "crates" / "model" / "src").rglob("*.rs")))
 CODES = re.findall(r'"([A-Z_]+)"', re.search(r"DOCUMENTED_FAILURE_CODES: [^=]*= \[(.*?)\];", SOURCE, re.S)[1])
 
 
