@@ -92,7 +92,7 @@
           expr: overShards('max_over_time(aws_transfer_connector_transfers[%(lookback)s])' % c, connector + ['state']),
         },
         {
-          comment:: 'The start of the oldest unfinished transfer. The replica that has run longest knows the earliest start.',
+          comment:: 'The start of the oldest unfinished transfer. The replica that has run longest has the earliest start.',
           record: 'connector:aws_transfer_connector_oldest_unfinished_timestamp_seconds:min',
           expr: |||
             min by (aws_account, aws_region, connector_id) (

@@ -1,7 +1,7 @@
 """End-to-end tests: the exporter assumes the role at an STS (moto) and reads results with it (from the simulator).
 
-moto looks at no trust policy, so what stands before it does: it admits by the documents of deploy/aws, and notes what
-it was asked."""
+moto ignores trust policies, so a proxy in front of it evaluates the documents of deploy/aws and records the requests.
+"""
 
 import base64
 import contextlib
