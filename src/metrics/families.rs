@@ -1,18 +1,18 @@
-//! The one table of descriptors: the encoder, the instruments, METRICS.md and the tests all read it.
+//! The table of metric families. The encoder, the instruments and METRICS.md are derived from it.
 
 /// The type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Goes up and down.
+    /// A value that rises and falls.
     Gauge,
-    /// Only goes up while the process lives.
+    /// A value that only rises while the process lives.
     Counter,
-    /// Observations in buckets.
+    /// Observations counted in buckets.
     Histogram,
 }
 
 impl Kind {
-    /// The word of the text format.
+    /// Returns the type's name in the text formats.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Gauge => "gauge",
@@ -22,36 +22,55 @@ impl Kind {
     }
 }
 
-/// Where a family's values come from.
+/// A group of families, by the origin of their values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// What sweeps have learned: asking for one of these starts a sweep.
+    /// Results of sweeps. A request for such a family starts a sweep.
     Sweep,
-    /// The exporter itself.
+    /// The exporter's own instruments.
     Exporter,
-    /// The operating system's view of the process.
+    /// The operating system's accounting of the process.
     Process,
-    /// How a look at one transfer went that `/probe` was asked for; nowhere else.
+    /// One `/probe` request. Not exported on `/metrics`.
     Probe,
 }
 
-/// One family.
+/// A label of a family.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Label {
+    /// The name.
+    pub name: &'static str,
+    /// What its values mean, in Markdown.
+    pub meaning: &'static str,
+}
+
+impl Label {
+    const fn new(name: &'static str, meaning: &'static str) -> Self {
+        Self { name, meaning }
+    }
+}
+
+/// A metric family.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Family {
-    /// Its name.
+    /// The name.
     pub name: &'static str,
-    /// Its type.
+    /// The type.
     pub kind: Kind,
-    /// Its labels.
-    pub labels: &'static [&'static str],
-    /// Its HELP text.
-    pub help: &'static str,
-    /// Where its values come from.
+    /// The group, by the origin of the values.
     pub source: Source,
+    /// The labels, in the order of the exposition.
+    pub labels: &'static [Label],
+    /// The HELP text: one sentence on what is measured, then when the family is absent.
+    pub help: &'static str,
+    /// What METRICS.md adds to the HELP text, in Markdown. May be empty.
+    pub details: &'static str,
+    /// A PromQL expression for METRICS.md. May be empty.
+    pub example: &'static str,
 }
 
 impl Family {
-    /// The name that `OpenMetrics` gives the family: a counter's without `_total`.
+    /// Returns the family's name in `OpenMetrics`: a counter's name lacks `_total`.
     pub fn base_name(&self) -> &'static str {
         match self.kind {
             Kind::Counter => self.name.strip_suffix("_total").unwrap_or(self.name),
@@ -59,23 +78,66 @@ impl Family {
         }
     }
 
-    /// The unit that the name ends in.
+    /// Returns the unit that the name ends in.
     pub fn unit(&self) -> Option<&'static str> {
         ["seconds", "bytes"].into_iter().find(|unit| {
             let rest = self.base_name().strip_suffix(unit);
             rest.is_some_and(|rest| rest.ends_with('_'))
         })
     }
+
+    /// Returns the names of the labels.
+    pub fn label_names(&self) -> Vec<&'static str> {
+        self.labels.iter().map(|label| label.name).collect()
+    }
 }
 
-const CONNECTOR: &[&str] = &["aws_account", "aws_region", "connector_id"];
+const ACCOUNT: Label = Label::new("aws_account", "`name` of the account in the configuration.");
+const REGION: Label = Label::new("aws_region", "AWS Region of the account.");
+const CONNECTOR_ID: Label = Label::new("connector_id", "Connector ID, `c-` and 17 hex digits.");
+const TRANSFER_ID: Label = Label::new("transfer_id", "Transfer ID from `StartFileTransfer`.");
+const FAILURE_CODE: Label = Label::new(
+    "failure_code",
+    "Failure code of FAILED files. Empty for other statuses, and if AWS reported no code. `OTHER` \
+     beyond 100 undocumented codes.",
+);
+const FILE_STATUS: Label = Label::new(
+    "status",
+    "`QUEUED`, `IN_PROGRESS`, `COMPLETED` or `FAILED`; also any other status that AWS reports.",
+);
+const END_STATUS: Label = Label::new("status", "`COMPLETED` or `FAILED`.");
+const DIRECTION: Label = Label::new("operation", "`SEND` or `RETRIEVE`.");
+const SOURCE: Label = Label::new("source", "`files`, `events`, `cloudtrail` or `connectors`.");
+const TARGET: Label = Label::new(
+    "target",
+    "What the source reads: the first path of `files`, the queue name of `events`, the account \
+     name of `cloudtrail` and `connectors`.",
+);
+
+/// Labels that METRICS.md describes once.
+pub const SHARED_LABELS: &[Label] = &[ACCOUNT, REGION, CONNECTOR_ID, TRANSFER_ID, FAILURE_CODE];
 
 macro_rules! families {
-    ($($id:ident = $name:literal, $kind:ident, $source:ident, $labels:expr, $help:expr;)*) => {
+    ($($id:ident {
+        name: $name:literal,
+        kind: $kind:ident,
+        source: $source:ident,
+        labels: [$($label:expr),* $(,)?],
+        help: $help:literal,
+        $(details: $details:literal,)?
+        $(example: $example:literal,)?
+    })*) => {
         $(
             #[doc = $help]
-            pub const $id: Family =
-                Family { name: $name, kind: Kind::$kind, labels: $labels, help: $help, source: Source::$source };
+            pub const $id: Family = Family {
+                name: $name,
+                kind: Kind::$kind,
+                source: Source::$source,
+                labels: &[$($label),*],
+                help: $help,
+                details: concat!($($details)?),
+                example: concat!($($example)?),
+            };
         )*
 
         /// Every family, in the order of the exposition.
@@ -84,120 +146,510 @@ macro_rules! families {
 }
 
 families! {
-    FILES = "aws_transfer_files", Gauge, Sweep,
-        &["aws_account", "aws_region", "connector_id", "transfer_id", "status", "failure_code"],
-        "Files of one transfer by status. Once its results have been read, the four statuses with an empty failure_code are always there.";
-    RESULTS_UP = "aws_transfer_results_up", Gauge, Sweep,
-        &["aws_account", "aws_region", "connector_id", "transfer_id"],
-        "1 if the newest ListFileTransferResults for the transfer told its files, else 0 (failed, or AWS does not know the transfer). The last known counts stay.";
-    CONNECTOR_FILES = "aws_transfer_connector_files", Gauge, Sweep,
-        &["aws_account", "aws_region", "connector_id", "status", "failure_code"],
-        "Files by status, summed over the transfers of the connector that are tracked now.";
-    CONNECTOR_TRANSFERS = "aws_transfer_connector_transfers", Gauge, Sweep,
-        &["aws_account", "aws_region", "connector_id", "state"],
-        "Tracked transfers by state: pending (nothing known yet), running, completed (all files), failed (settled, at least one file FAILED), gone (AWS no longer knows it).";
-    FILES_FINISHED = "aws_transfer_connector_files_finished_total", Counter, Sweep,
-        &["aws_account", "aws_region", "connector_id", "status", "failure_code"],
-        "Files seen to reach COMPLETED or FAILED, each counted once. What had finished before this exporter could watch is not counted.";
-    BYTES = "aws_transfer_connector_bytes_total", Counter, Sweep,
-        &["aws_account", "aws_region", "connector_id", "operation"],
-        "Bytes of the files that were sent or retrieved, as events tell. Absent without a queue of events.";
-    FILE_DURATION = "aws_transfer_connector_file_duration_seconds", Histogram, Sweep,
-        &["aws_account", "aws_region", "connector_id", "operation"],
-        "Time from the start of a file to its end, as events tell. Absent without a queue of events.";
-    OPERATIONS = "aws_transfer_connector_operations_total", Counter, Sweep,
-        &["aws_account", "aws_region", "connector_id", "operation", "status", "failure_code"],
-        "Directory listings (LIST), remote moves (MOVE) and remote deletes (DELETE) by how they ended, as events tell: no API call reveals it. Absent without a queue of events.";
-    OLDEST_UNFINISHED = "aws_transfer_connector_oldest_unfinished_timestamp_seconds", Gauge, Sweep, CONNECTOR,
-        "Start (first sight where no source tells the start) of the oldest unfinished transfer, in seconds since the epoch. Absent when none is unfinished.";
-    LAST_COMPLETED = "aws_transfer_connector_last_completed_timestamp_seconds", Gauge, Sweep, CONNECTOR,
-        "When a file was last seen to complete, in seconds since the epoch. Absent until one is.";
-    LAST_FAILED = "aws_transfer_connector_last_failed_timestamp_seconds", Gauge, Sweep, CONNECTOR,
-        "When a file was last seen to fail, in seconds since the epoch. Absent until one is.";
-    RESULTS_AGE = "aws_transfer_connector_results_age_seconds", Gauge, Sweep, CONNECTOR,
-        "Age of the stalest answer among the unfinished transfers. Absent when none of them has been answered.";
-    CONNECTOR_INFO = "aws_transfer_connector_info", Gauge, Sweep,
-        &["aws_account", "aws_region", "connector_id", "name"],
-        "Always 1. What people call the connector (its id where no name is configured), its URL, egress type and status where connectors are looked at, and the labels configured for it.";
-    TRANSFERS = "aws_transfer_exporter_transfers", Gauge, Sweep, &["origin"],
-        "Tracked transfers by where they were learned from.";
-    SCRAPE_COMPLETE = "aws_transfer_exporter_scrape_complete", Gauge, Sweep, &[],
-        "1 if everything that was due had been fetched when this scrape was answered, 0 if the deadline came first or a fetch failed.";
-    CODES_FOLDED = "aws_transfer_exporter_failure_codes_folded_total", Counter, Sweep, &[],
-        "Failed files whose unlisted failure code is counted as OTHER, because 100 other unlisted codes were seen before.";
-    DISCOVERY_UP = "aws_transfer_exporter_discovery_up", Gauge, Exporter, &["source", "target"],
-        "1 if the newest look at a source of transfers succeeded, else 0.";
-    DISCOVERY_LAST_SUCCESS = "aws_transfer_exporter_discovery_last_success_timestamp_seconds", Gauge, Exporter, &["source", "target"],
-        "When a look at a source of transfers last succeeded, in seconds since the epoch. Absent until one has.";
-    DISCOVERY_DURATION = "aws_transfer_exporter_discovery_duration_seconds", Gauge, Exporter, &["source", "target"],
-        "Duration of the newest look at a source of transfers.";
-    DISCOVERY_TRANSFERS = "aws_transfer_exporter_discovery_transfers_total", Counter, Exporter, &["source", "target"],
-        "Transfers, and connectors, that a source has told and that were not known from it before.";
-    DISCOVERY_MESSAGES = "aws_transfer_exporter_discovery_messages_total", Counter, Exporter, &["target", "outcome"],
-        "Messages received from a queue, and records of CloudTrail, by outcome: understood, duplicate (told before), foreign (of another account, connector or shard), unparsable (the body could not be parsed: it is left to the queue's redrive policy), failed (understood, and not durable yet: it stays in the queue until it is).";
-    DISCOVERY_QUEUE_MESSAGES = "aws_transfer_exporter_discovery_queue_messages", Gauge, Exporter, &["target"],
-        "Messages in a queue, those that are received and not deleted yet included, as SQS counts them: approximate, and asked for once a minute. Absent where SQS does not tell it.";
-    API_REQUESTS = "aws_transfer_exporter_api_requests_total", Counter, Exporter,
-        &["aws_account", "aws_region", "operation", "outcome"],
-        "Attempts at AWS API requests, retries included, by outcome. Denied includes attempts for which no valid credentials could be had.";
-    API_REQUEST_DURATION = "aws_transfer_exporter_api_request_duration_seconds", Histogram, Exporter, &["operation"],
-        "Duration of attempts at AWS API requests.";
-    API_RATE_LIMIT = "aws_transfer_exporter_api_rate_limit", Gauge, Exporter, &["aws_account", "aws_region"],
-        "API requests per second that are allowed now. Falls when AWS throttles, and climbs back.";
-    SWEEP_DURATION = "aws_transfer_exporter_sweep_duration_seconds", Gauge, Exporter, &[],
-        "Duration of the last sweep that has ended.";
-    STORAGE_UP = "aws_transfer_exporter_storage_up", Gauge, Exporter, &[],
-        "1 if the newest write of what is known succeeded, 0 if it failed or takes too long: then the exporter goes on in memory. Absent without --storage.path.";
-    STORAGE_SIZE = "aws_transfer_exporter_storage_size_bytes", Gauge, Exporter, &[],
-        "Size of the file below --storage.path. Absent without it.";
-    STORAGE_WRITE_DURATION = "aws_transfer_exporter_storage_write_duration_seconds", Histogram, Exporter, &[],
-        "Duration of writes that succeeded. Absent without --storage.path.";
-    STORAGE_WRITE_ERRORS = "aws_transfer_exporter_storage_write_errors_total", Counter, Exporter, &[],
-        "Writes that failed; what they held is written later. Absent without --storage.path.";
-    CONFIG_RELOAD_OK = "aws_transfer_exporter_config_last_reload_successful", Gauge, Exporter, &[],
-        "1 if the last attempt to load the configuration succeeded.";
-    CONFIG_RELOAD_AT = "aws_transfer_exporter_config_last_reload_success_timestamp_seconds", Gauge, Exporter, &[],
-        "When the configuration was last loaded with success, in seconds since the epoch.";
-    HTTP_REQUESTS = "aws_transfer_exporter_http_requests_total", Counter, Exporter, &["handler", "code"],
-        "Answered HTTP requests by handler and status.";
-    HTTP_REFUSED = "aws_transfer_exporter_http_refused_total", Counter, Exporter, &["reason"],
-        "HTTP requests and connections that were not served: over the rate limit, without good credentials, while too many passwords waited to be verified, while every connection was being answered, or without a TLS handshake.";
-    CERTIFICATE_NOT_AFTER = "aws_transfer_exporter_certificate_not_after_timestamp_seconds", Gauge, Exporter, &[],
-        "When the certificate ends that the server shows, in seconds since the epoch. Absent without TLS.";
-    WEB_CONFIG_RELOAD_OK = "aws_transfer_exporter_web_config_last_reload_successful", Gauge, Exporter, &[],
-        "1 if the web configuration file and the certificates that it names are in force as they are now, 0 if those before them are. Absent without --web.config.file.";
-    CONFIG_HASH = "aws_transfer_exporter_config_hash", Gauge, Exporter, &[],
-        "The first 48 bits of the SHA-256 of the configuration file in force, as a number. The same file gives the same number in every exporter. 0 without a file.";
-    ACCOUNT_UP = "aws_transfer_exporter_account_up", Gauge, Exporter, &["aws_account", "aws_region"],
-        "1 if AWS answered the account's newest attempt at ListFileTransferResults and took the credentials (whatever else it answered, be it that they may not read a connector), 0 if it refused them, if none could be had, or if no answer came that could be read. Absent before the first attempt.";
-    TOKIO_WORKERS = "aws_transfer_exporter_tokio_workers", Gauge, Exporter, &[],
-        "Threads of the asynchronous runtime that run tasks.";
-    TOKIO_ALIVE_TASKS = "aws_transfer_exporter_tokio_alive_tasks", Gauge, Exporter, &[],
-        "Tasks of the asynchronous runtime that have not ended.";
-    TOKIO_QUEUE_DEPTH = "aws_transfer_exporter_tokio_global_queue_depth", Gauge, Exporter, &[],
-        "Tasks that wait in the queue that all threads of the asynchronous runtime share.";
-    TOKIO_BUSY = "aws_transfer_exporter_tokio_worker_busy_seconds_total", Counter, Exporter, &[],
-        "Time that the threads of the asynchronous runtime have spent on tasks, all threads together.";
-    SHARD_INFO = "aws_transfer_exporter_shard_info", Gauge, Exporter, &["shard", "shards"],
-        "Always 1. Which of how many exporters this is that share the transfers: 0 of 1 where it has them all.";
-    BUILD_INFO = "aws_transfer_exporter_build_info", Gauge, Exporter, &["version", "rust_version"],
-        "Always 1. What this exporter was built from.";
-    PROCESS_CPU = "process_cpu_seconds_total", Counter, Process, &[],
-        "Total user and system CPU time spent in seconds.";
-    PROCESS_OPEN_FDS = "process_open_fds", Gauge, Process, &[],
-        "Number of open file descriptors.";
-    PROCESS_MAX_FDS = "process_max_fds", Gauge, Process, &[],
-        "Maximum number of open file descriptors.";
-    PROCESS_VIRTUAL_MEMORY = "process_virtual_memory_bytes", Gauge, Process, &[],
-        "Virtual memory size in bytes.";
-    PROCESS_RESIDENT_MEMORY = "process_resident_memory_bytes", Gauge, Process, &[],
-        "Resident memory size in bytes.";
-    PROCESS_START_TIME = "process_start_time_seconds", Gauge, Process, &[],
-        "Start time of the process since unix epoch in seconds.";
-    PROCESS_THREADS = "process_threads", Gauge, Process, &[],
-        "Number of OS threads in the process.";
-    PROBE_SUCCESS = "probe_success", Gauge, Probe, &[],
-        "1 if the look told the transfer's files, 0 if it failed, took too long, or AWS does not know the transfer.";
-    PROBE_DURATION = "probe_duration_seconds", Gauge, Probe, &[],
-        "Time from the request to the answer.";
+    FILES {
+        name: "aws_transfer_files",
+        kind: Gauge,
+        source: Sweep,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID, TRANSFER_ID, FILE_STATUS, FAILURE_CODE],
+        help: "Files of the transfer by status. Absent until its results have been read.",
+        details: "After the first successful poll, the four documented statuses are always \
+            present with an empty `failure_code`. If polls fail, the last counts remain; see \
+            `aws_transfer_results_up`. At most `metrics.max_transfers` transfers have series, the \
+            newest first. `metrics.per_transfer: false` disables the family.",
+        example: "sum by (connector_id, failure_code) (aws_transfer_files{status=\"FAILED\"}) > 0",
+    }
+    RESULTS_UP {
+        name: "aws_transfer_results_up",
+        kind: Gauge,
+        source: Sweep,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID, TRANSFER_ID],
+        help: "Whether the last ListFileTransferResults call for the transfer returned its files. Absent before it.",
+        details: "0 if the call failed, or if AWS does not know the transfer. The last counts of \
+            `aws_transfer_files` remain. Limited like `aws_transfer_files`.",
+        example: "min_over_time(aws_transfer_results_up[15m]) == 0",
+    }
+    CONNECTOR_FILES {
+        name: "aws_transfer_connector_files",
+        kind: Gauge,
+        source: Sweep,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID, FILE_STATUS, FAILURE_CODE],
+        help: "Files of the connector's tracked transfers by status. Absent until one has been read.",
+        details: "The sum over all tracked transfers, including those without series of their \
+            own. It falls when a transfer is no longer tracked: `metrics.keep_settled` after it \
+            settled, or when its source no longer lists it.",
+        example: "sum by (connector_id) (aws_transfer_connector_files{status=\"QUEUED\"})",
+    }
+    CONNECTOR_TRANSFERS {
+        name: "aws_transfer_connector_transfers",
+        kind: Gauge,
+        source: Sweep,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID, Label::new(
+            "state",
+            "`pending` (no results read yet), `running` (a file is unfinished), `completed` (all \
+             files completed), `failed` (all files finished, at least one failed) or `gone` (AWS \
+             no longer knows the transfer).",
+        )],
+        help: "Tracked transfers of the connector by state.",
+        details: "All five states are always present.",
+        example: "sum by (connector_id) (aws_transfer_connector_transfers{state=\"failed\"}) > 0",
+    }
+    FILES_FINISHED {
+        name: "aws_transfer_connector_files_finished_total",
+        kind: Counter,
+        source: Sweep,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID, END_STATUS, FAILURE_CODE],
+        help: "Files seen to reach COMPLETED or FAILED. Each file is counted once.",
+        details: "Files that had finished before the exporter could observe them are not \
+            counted. `COMPLETED`, `FAILED` without a code and `FAILED` with each documented \
+            failure code start at 0 when the connector becomes known. Any other failure code \
+            appears with its first file. OpenMetrics and protobuf carry an exemplar: the \
+            `transfer_id` of the last counted file.",
+        example: "sum by (connector_id, failure_code) (increase(\
+            aws_transfer_connector_files_finished_total{status=\"FAILED\"}[15m])) > 0",
+    }
+    BYTES {
+        name: "aws_transfer_connector_bytes_total",
+        kind: Counter,
+        source: Sweep,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID, DIRECTION],
+        help: "Bytes sent and retrieved. Absent without discovery.events.",
+        details: "EventBridge events are the only source of file sizes. Both operations are \
+            present as soon as an event source is configured.",
+        example: "sum by (connector_id, operation) (rate(aws_transfer_connector_bytes_total[1h]))",
+    }
+    FILE_DURATION {
+        name: "aws_transfer_connector_file_duration_seconds",
+        kind: Histogram,
+        source: Sweep,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID, DIRECTION],
+        help: "Time from the start to the end of a file transfer in seconds. Absent without discovery.events.",
+        details: "Classic buckets from 0.5 s to 12 h, the time after which AWS fails a file. \
+            The protobuf format also carries a native histogram of schema 3.",
+        example: "histogram_quantile(0.95, sum by (connector_id, le) (\
+            rate(aws_transfer_connector_file_duration_seconds_bucket[1h])))",
+    }
+    OPERATIONS {
+        name: "aws_transfer_connector_operations_total",
+        kind: Counter,
+        source: Sweep,
+        labels: [
+            ACCOUNT,
+            REGION,
+            CONNECTOR_ID,
+            Label::new(
+                "operation",
+                "`LIST` (directory listing), `MOVE` (remote move) or `DELETE` (remote delete).",
+            ),
+            END_STATUS,
+            FAILURE_CODE,
+        ],
+        help: "Directory listings, remote moves and remote deletes by result. Absent without discovery.events.",
+        details: "EventBridge events are the only source: no AWS API call returns these results.",
+        example: "sum by (connector_id, operation) (increase(\
+            aws_transfer_connector_operations_total{status=\"FAILED\"}[15m])) > 0",
+    }
+    OLDEST_UNFINISHED {
+        name: "aws_transfer_connector_oldest_unfinished_timestamp_seconds",
+        kind: Gauge,
+        source: Sweep,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID],
+        help: "Start time of the oldest unfinished transfer as a Unix timestamp. Absent if none is unfinished.",
+        details: "The time the exporter first saw the transfer, if no source reports its start.",
+        example: "time() - aws_transfer_connector_oldest_unfinished_timestamp_seconds > 2 * 3600",
+    }
+    LAST_COMPLETED {
+        name: "aws_transfer_connector_last_completed_timestamp_seconds",
+        kind: Gauge,
+        source: Sweep,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID],
+        help: "Time a file last completed as a Unix timestamp. Absent until one completes.",
+        details: "The end time from the event, or the time of the poll that first returned the file \
+            as finished.",
+        example: "time() - aws_transfer_connector_last_completed_timestamp_seconds > 24 * 3600",
+    }
+    LAST_FAILED {
+        name: "aws_transfer_connector_last_failed_timestamp_seconds",
+        kind: Gauge,
+        source: Sweep,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID],
+        help: "Time a file last failed as a Unix timestamp. Absent until one fails.",
+        details: "The end time from the event, or the time of the poll that first returned the file \
+            as finished.",
+    }
+    RESULTS_AGE {
+        name: "aws_transfer_connector_results_age_seconds",
+        kind: Gauge,
+        source: Sweep,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID],
+        help: "Age in seconds of the oldest results among unfinished transfers. Absent if none has results.",
+        details: "A rising value means that sweeps do not finish or that polls fail.",
+    }
+    CONNECTOR_INFO {
+        name: "aws_transfer_connector_info",
+        kind: Gauge,
+        source: Sweep,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID, Label::new(
+            "name",
+            "Configured name of the connector. Its ID if none is configured.",
+        )],
+        help: "Information about the connector. Always 1.",
+        details: "With `discovery.connectors`, the labels `url`, `egress_type` and `status` are \
+            added from `DescribeConnector`. The labels configured for the connector follow.",
+        example: "aws_transfer_connector_files * on (aws_account, aws_region, connector_id) \
+            group_left (name) aws_transfer_connector_info",
+    }
+    TRANSFERS {
+        name: "aws_transfer_exporter_transfers",
+        kind: Gauge,
+        source: Sweep,
+        labels: [Label::new(
+            "origin",
+            "`config` (`transfers` of the configuration), `files`, `events`, `cloudtrail`, `api` \
+             (write API) or `demo`.",
+        )],
+        help: "Tracked transfers by the source that reported them.",
+        details: "A transfer that several sources reported is counted under each. An origin other \
+            than `config` is absent while it has no transfers.",
+    }
+    SCRAPE_COMPLETE {
+        name: "aws_transfer_exporter_scrape_complete",
+        kind: Gauge,
+        source: Sweep,
+        labels: [],
+        help: "Whether all results that were due had been fetched when this scrape was answered.",
+        details: "0 if the deadline came first, or if a poll failed. The scrape then shows the \
+            last known results, and the sweep continues in the background.",
+        example: "avg_over_time(aws_transfer_exporter_scrape_complete[30m]) < 0.5",
+    }
+    CODES_FOLDED {
+        name: "aws_transfer_exporter_failure_codes_folded_total",
+        kind: Counter,
+        source: Sweep,
+        labels: [],
+        help: "Failed files whose failure code was replaced by OTHER.",
+        details: "The first 100 undocumented failure codes keep their name. Later ones are counted \
+            as `OTHER`, so that the number of series stays bounded.",
+    }
+    DISCOVERY_UP {
+        name: "aws_transfer_exporter_discovery_up",
+        kind: Gauge,
+        source: Exporter,
+        labels: [SOURCE, TARGET],
+        help: "Whether the last poll of the discovery source succeeded. Absent before it.",
+        example: "max_over_time(aws_transfer_exporter_discovery_up[15m]) == 0",
+    }
+    DISCOVERY_LAST_SUCCESS {
+        name: "aws_transfer_exporter_discovery_last_success_timestamp_seconds",
+        kind: Gauge,
+        source: Exporter,
+        labels: [SOURCE, TARGET],
+        help: "Time of the last successful poll of the discovery source as a Unix timestamp. Absent before it.",
+    }
+    DISCOVERY_DURATION {
+        name: "aws_transfer_exporter_discovery_duration_seconds",
+        kind: Gauge,
+        source: Exporter,
+        labels: [SOURCE, TARGET],
+        help: "Duration of the last poll of the discovery source in seconds. Absent before it.",
+    }
+    DISCOVERY_TRANSFERS {
+        name: "aws_transfer_exporter_discovery_transfers_total",
+        kind: Counter,
+        source: Exporter,
+        labels: [SOURCE, TARGET],
+        help: "Transfers and connectors reported by the discovery source for the first time.",
+    }
+    DISCOVERY_MESSAGES {
+        name: "aws_transfer_exporter_discovery_messages_total",
+        kind: Counter,
+        source: Exporter,
+        labels: [TARGET, Label::new(
+            "outcome",
+            "`understood`, `duplicate` (reported before), `foreign` (another account, connector \
+             or shard), `unparsable` (left to the queue's redrive policy) or `failed` \
+             (parsed but not persisted yet, stays in the queue; `events` only).",
+        )],
+        help: "Queue messages and CloudTrail records received by outcome.",
+    }
+    DISCOVERY_QUEUE_MESSAGES {
+        name: "aws_transfer_exporter_discovery_queue_messages",
+        kind: Gauge,
+        source: Exporter,
+        labels: [TARGET],
+        help: "Approximate number of messages in the queue. Absent if SQS does not report it.",
+        details: "Includes messages that were received and not yet deleted. Read once a minute \
+            with `GetQueueAttributes`.",
+    }
+    API_REQUESTS {
+        name: "aws_transfer_exporter_api_requests_total",
+        kind: Counter,
+        source: Exporter,
+        labels: [
+            ACCOUNT,
+            REGION,
+            Label::new("operation", "AWS API operation, for example `ListFileTransferResults`."),
+            Label::new(
+                "outcome",
+                "`ok`, `throttled`, `denied`, `not_found`, `invalid`, `server_error`, `timeout`, \
+                 `network` or `malformed` (an unreadable response).",
+            ),
+        ],
+        help: "Attempts at AWS API requests by outcome, including retries.",
+        details: "`denied` includes attempts without valid credentials. All outcomes of an \
+            operation start at 0.",
+        example: "sum by (operation, outcome) (\
+            rate(aws_transfer_exporter_api_requests_total{outcome!=\"ok\"}[5m]))",
+    }
+    API_REQUEST_DURATION {
+        name: "aws_transfer_exporter_api_request_duration_seconds",
+        kind: Histogram,
+        source: Exporter,
+        labels: [Label::new("operation", "AWS API operation.")],
+        help: "Duration of attempts at AWS API requests in seconds.",
+    }
+    API_RATE_LIMIT {
+        name: "aws_transfer_exporter_api_rate_limit",
+        kind: Gauge,
+        source: Exporter,
+        labels: [ACCOUNT, REGION],
+        help: "Current limit of ListFileTransferResults requests per second.",
+        details: "Starts at `collector.requests_per_second`, falls when AWS throttles and \
+            recovers afterwards.",
+    }
+    SWEEP_DURATION {
+        name: "aws_transfer_exporter_sweep_duration_seconds",
+        kind: Gauge,
+        source: Exporter,
+        labels: [],
+        help: "Duration of the last sweep in seconds. 0 before the first.",
+    }
+    STORAGE_UP {
+        name: "aws_transfer_exporter_storage_up",
+        kind: Gauge,
+        source: Exporter,
+        labels: [],
+        help: "Whether the last write to the storage succeeded. Absent without --storage.path.",
+        details: "0 also while a write takes too long. The exporter then continues with its state \
+            in memory.",
+        example: "min_over_time(aws_transfer_exporter_storage_up[10m]) == 0",
+    }
+    STORAGE_SIZE {
+        name: "aws_transfer_exporter_storage_size_bytes",
+        kind: Gauge,
+        source: Exporter,
+        labels: [],
+        help: "Size of the storage file in bytes. Absent without --storage.path.",
+    }
+    STORAGE_WRITE_DURATION {
+        name: "aws_transfer_exporter_storage_write_duration_seconds",
+        kind: Histogram,
+        source: Exporter,
+        labels: [],
+        help: "Duration of successful writes to the storage in seconds. Absent without --storage.path.",
+    }
+    STORAGE_WRITE_ERRORS {
+        name: "aws_transfer_exporter_storage_write_errors_total",
+        kind: Counter,
+        source: Exporter,
+        labels: [],
+        help: "Failed writes to the storage. Absent without --storage.path.",
+        details: "The changes of a failed write are part of the next one.",
+    }
+    CONFIG_RELOAD_OK {
+        name: "aws_transfer_exporter_config_last_reload_successful",
+        kind: Gauge,
+        source: Exporter,
+        labels: [],
+        help: "Whether the last attempt to load the configuration succeeded.",
+        example: "aws_transfer_exporter_config_last_reload_successful == 0",
+    }
+    CONFIG_RELOAD_AT {
+        name: "aws_transfer_exporter_config_last_reload_success_timestamp_seconds",
+        kind: Gauge,
+        source: Exporter,
+        labels: [],
+        help: "Time the configuration was last loaded successfully as a Unix timestamp.",
+    }
+    HTTP_REQUESTS {
+        name: "aws_transfer_exporter_http_requests_total",
+        kind: Counter,
+        source: Exporter,
+        labels: [
+            Label::new(
+                "handler",
+                "`metrics`, `probe`, `healthy`, `ready`, `reload`, `transfer` (write API), \
+                 `transfers_json`, `targets`, `openapi`, `landing`, `transfers`, `not_found` or \
+                 `method_not_allowed`.",
+            ),
+            Label::new("code", "HTTP status code."),
+        ],
+        help: "HTTP responses by handler and status code.",
+    }
+    HTTP_REFUSED {
+        name: "aws_transfer_exporter_http_refused_total",
+        kind: Counter,
+        source: Exporter,
+        labels: [Label::new(
+            "reason",
+            "`rate_limit`, `unauthorized`, `busy` (too many passwords awaited verification), \
+             `connections` (every connection was in use) or `tls` (the handshake failed).",
+        )],
+        help: "Rejected HTTP requests and connections by reason.",
+    }
+    CERTIFICATE_NOT_AFTER {
+        name: "aws_transfer_exporter_certificate_not_after_timestamp_seconds",
+        kind: Gauge,
+        source: Exporter,
+        labels: [],
+        help: "Expiration time of the TLS server certificate as a Unix timestamp. Absent without TLS.",
+        example: "aws_transfer_exporter_certificate_not_after_timestamp_seconds - time() \
+            < 14 * 86400",
+    }
+    WEB_CONFIG_RELOAD_OK {
+        name: "aws_transfer_exporter_web_config_last_reload_successful",
+        kind: Gauge,
+        source: Exporter,
+        labels: [],
+        help: "Whether the web configuration on disk is active. Absent without --web.config.file.",
+        details: "Covers the web configuration file and the certificates and keys it names. 0 if \
+            they could not be loaded: the previous ones remain active.",
+    }
+    CONFIG_HASH {
+        name: "aws_transfer_exporter_config_hash",
+        kind: Gauge,
+        source: Exporter,
+        labels: [],
+        help: "First 48 bits of the SHA-256 of the active configuration file as a number. 0 without a file.",
+        details: "Equal files give equal values, so exporters that share a configuration can be \
+            compared.",
+        example: "count(count_values(\"hash\", aws_transfer_exporter_config_hash)) > 1",
+    }
+    ACCOUNT_UP {
+        name: "aws_transfer_exporter_account_up",
+        kind: Gauge,
+        source: Exporter,
+        labels: [ACCOUNT, REGION],
+        help: "Whether AWS accepted the credentials of the last ListFileTransferResults attempt. Absent before it.",
+        details: "1 if AWS answered and accepted the credentials, whatever else it answered: a \
+            denied request for one connector leaves it at 1. 0 if AWS rejected the credentials, \
+            if none were available, or if no readable answer arrived.",
+        example: "max_over_time(aws_transfer_exporter_account_up[15m]) == 0",
+    }
+    TOKIO_WORKERS {
+        name: "aws_transfer_exporter_tokio_workers",
+        kind: Gauge,
+        source: Exporter,
+        labels: [],
+        help: "Worker threads of the Tokio runtime.",
+    }
+    TOKIO_ALIVE_TASKS {
+        name: "aws_transfer_exporter_tokio_alive_tasks",
+        kind: Gauge,
+        source: Exporter,
+        labels: [],
+        help: "Unfinished tasks of the Tokio runtime.",
+    }
+    TOKIO_QUEUE_DEPTH {
+        name: "aws_transfer_exporter_tokio_global_queue_depth",
+        kind: Gauge,
+        source: Exporter,
+        labels: [],
+        help: "Tasks in the global queue of the Tokio runtime.",
+    }
+    TOKIO_BUSY {
+        name: "aws_transfer_exporter_tokio_worker_busy_seconds_total",
+        kind: Counter,
+        source: Exporter,
+        labels: [],
+        help: "Time the Tokio worker threads spent running tasks in seconds.",
+    }
+    SHARD_INFO {
+        name: "aws_transfer_exporter_shard_info",
+        kind: Gauge,
+        source: Exporter,
+        labels: [
+            Label::new("shard", "`--shard.index`. `0` without sharding."),
+            Label::new("shards", "`--shard.total`. `1` without sharding."),
+        ],
+        help: "Shard of this exporter. Always 1.",
+        example: "count(group by (shard) (aws_transfer_exporter_shard_info))",
+    }
+    BUILD_INFO {
+        name: "aws_transfer_exporter_build_info",
+        kind: Gauge,
+        source: Exporter,
+        labels: [
+            Label::new("version", "Version of the exporter."),
+            Label::new("rust_version", "Version of the Rust compiler."),
+        ],
+        help: "Build information. Always 1.",
+    }
+    PROCESS_CPU {
+        name: "process_cpu_seconds_total",
+        kind: Counter,
+        source: Process,
+        labels: [],
+        help: "Total user and system CPU time spent in seconds.",
+    }
+    PROCESS_OPEN_FDS {
+        name: "process_open_fds",
+        kind: Gauge,
+        source: Process,
+        labels: [],
+        help: "Number of open file descriptors.",
+    }
+    PROCESS_MAX_FDS {
+        name: "process_max_fds",
+        kind: Gauge,
+        source: Process,
+        labels: [],
+        help: "Maximum number of open file descriptors.",
+    }
+    PROCESS_VIRTUAL_MEMORY {
+        name: "process_virtual_memory_bytes",
+        kind: Gauge,
+        source: Process,
+        labels: [],
+        help: "Virtual memory size in bytes.",
+    }
+    PROCESS_RESIDENT_MEMORY {
+        name: "process_resident_memory_bytes",
+        kind: Gauge,
+        source: Process,
+        labels: [],
+        help: "Resident memory size in bytes.",
+    }
+    PROCESS_START_TIME {
+        name: "process_start_time_seconds",
+        kind: Gauge,
+        source: Process,
+        labels: [],
+        help: "Start time of the process since unix epoch in seconds.",
+    }
+    PROCESS_THREADS {
+        name: "process_threads",
+        kind: Gauge,
+        source: Process,
+        labels: [],
+        help: "Number of OS threads in the process.",
+    }
+    PROBE_SUCCESS {
+        name: "probe_success",
+        kind: Gauge,
+        source: Probe,
+        labels: [],
+        help: "Whether the probe succeeded.",
+        details: "1 if the poll returned the transfer's files. 0 if it failed or timed out, or if \
+            AWS does not know the transfer.",
+    }
+    PROBE_DURATION {
+        name: "probe_duration_seconds",
+        kind: Gauge,
+        source: Probe,
+        labels: [],
+        help: "Duration of the probe in seconds.",
+    }
 }
+
+#[cfg(test)]
+mod tests;

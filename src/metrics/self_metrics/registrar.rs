@@ -34,7 +34,7 @@ impl Instrument for Gauge {
 
 impl Instrument for GaugeVec {
     fn from_family(family: &Family) -> prometheus::Result<Self> {
-        Self::new(opts(family), family.labels)
+        Self::new(opts(family), &family.label_names())
     }
 }
 
@@ -46,7 +46,7 @@ impl Instrument for Counter {
 
 impl Instrument for CounterVec {
     fn from_family(family: &Family) -> prometheus::Result<Self> {
-        Self::new(opts(family), family.labels)
+        Self::new(opts(family), &family.label_names())
     }
 }
 
@@ -58,7 +58,7 @@ impl Instrument for Histogram {
 
 impl Instrument for HistogramVec {
     fn from_family(family: &Family) -> prometheus::Result<Self> {
-        Self::new(histogram_opts(family), family.labels)
+        Self::new(histogram_opts(family), &family.label_names())
     }
 }
 
