@@ -16,8 +16,8 @@ use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_transfer_exporter::metrics::cache::Cache;
-use aws_transfer_exporter::metrics::exposition::exposition;
+use aws_transfer_exporter::metrics::cache::SegmentCache;
+use aws_transfer_exporter::metrics::exposition::render;
 use aws_transfer_exporter::metrics::format::{Encoding, Format, FormatKind};
 use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
 use aws_transfer_exporter::metrics::{NameFilter, Scrape, ScrapeRequest};
@@ -97,9 +97,9 @@ fn table(transfers: usize) {
                 },
                 encoding,
             };
-            let answer = |cache: &Mutex<Cache>| {
-                let body = exposition(&scrape, &wanted, cache).unwrap();
-                body.into_pieces()
+            let answer = |cache: &Mutex<SegmentCache>| {
+                let body = render(&scrape, &wanted, cache).unwrap();
+                body.into_parts()
                     .map(|piece| black_box(piece).len())
                     .sum::<usize>()
             };
@@ -123,14 +123,14 @@ fn table(transfers: usize) {
 
 /// Two other ways to a plain body: to hold the text, and to decompress what is kept.
 fn alternatives(scrape: &Scrape<'_>) {
-    let answer = |encoding, cache: &Mutex<Cache>| {
+    let answer = |encoding, cache: &Mutex<SegmentCache>| {
         let wanted = ScrapeRequest {
             encoding,
             ..ScrapeRequest::everything()
         };
-        exposition(scrape, &wanted, cache)
+        render(scrape, &wanted, cache)
             .unwrap()
-            .into_pieces()
+            .into_parts()
             .collect::<Vec<_>>()
     };
     let cache = Mutex::default();
@@ -338,8 +338,8 @@ fn families(snapshot: &Arc<Snapshot>) -> Vec<MetricFamily> {
         started: UNIX_EPOCH,
         process: false,
     };
-    let body = exposition(&scrape, &ScrapeRequest::everything(), &Mutex::default()).unwrap();
-    let text = String::from_utf8(body.into_pieces().flatten().collect()).unwrap();
+    let body = render(&scrape, &ScrapeRequest::everything(), &Mutex::default()).unwrap();
+    let text = String::from_utf8(body.into_parts().flatten().collect()).unwrap();
     let mut families: Vec<MetricFamily> = Vec::new();
     for line in text.lines() {
         if let Some(help) = line.strip_prefix("# HELP ") {

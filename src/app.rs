@@ -27,8 +27,8 @@ use crate::collector::budget::ScrapeBudget;
 use crate::collector::{AccountApi, Collected, Collector};
 use crate::config::{ConfigHash, Plan, Problems};
 use crate::discovery::files::Files;
-use crate::metrics::cache::Cache;
-use crate::metrics::exposition::{Body, exposition};
+use crate::metrics::cache::SegmentCache;
+use crate::metrics::exposition::{self, Exposition};
 use crate::metrics::self_metrics::SelfMetrics;
 use crate::metrics::{Scrape, ScrapeRequest};
 use crate::store::local::LocalStore;
@@ -88,7 +88,7 @@ pub struct App {
     plan: ArcSwap<Plan>,
     accounts: Mutex<Vec<Opened>>,
     started: SystemTime,
-    pieces: Mutex<Cache>,
+    pieces: Mutex<SegmentCache>,
     /// For each core one: more expositions at once take no less time, and each holds a compressor's memory.
     makers: Arc<Semaphore>,
     ready: AtomicBool,
@@ -237,7 +237,7 @@ impl App {
         collected: &Collected,
         wanted: &ScrapeRequest,
         process: bool,
-    ) -> std::io::Result<Body> {
+    ) -> std::io::Result<Exposition> {
         self.tell_runtime();
         let scrape = Scrape {
             snapshot: Arc::clone(&collected.snapshot),
@@ -246,7 +246,7 @@ impl App {
             started: self.started,
             process,
         };
-        exposition(&scrape, wanted, &self.pieces)
+        exposition::render(&scrape, wanted, &self.pieces)
     }
 
     /// Reads the web configuration file and the certificates as they are now; what comes back puts them in force, and
@@ -331,7 +331,7 @@ impl web::Exporter for App {
         wanted: ScrapeRequest,
         timeout_header: Option<String>,
         sweep: bool,
-    ) -> Pin<Box<dyn Future<Output = Option<Body>> + Send>> {
+    ) -> Pin<Box<dyn Future<Output = Option<Exposition>> + Send>> {
         Box::pin(async move {
             let collected = if sweep {
                 let plan = self.plan.load().collector.clone();
@@ -417,7 +417,7 @@ impl web::Exporter for App {
         probe: ProbeRequest,
         wanted: ScrapeRequest,
         timeout_header: Option<String>,
-    ) -> Pin<Box<dyn Future<Output = Result<Body, ProbeError>> + Send>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Exposition, ProbeError>> + Send>> {
         Box::pin(async move {
             self.probe_one(probe, &wanted, timeout_header.as_deref())
                 .await

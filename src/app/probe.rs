@@ -15,8 +15,8 @@ use tracing::debug;
 use super::App;
 use crate::collector::AccountApi;
 use crate::collector::budget::ScrapeBudget;
-use crate::metrics::probe::{Probed, exposition};
-use crate::metrics::{ScrapeRequest, exposition::Body};
+use crate::metrics::probe::{self, ProbeResult};
+use crate::metrics::{ScrapeRequest, exposition::Exposition};
 use crate::transfer::all_file_results;
 use crate::web::{ProbeError, ProbeRequest, WorkQueue};
 use model::{AccountName, ConnectorLabels, FileResult, TransferKey};
@@ -133,7 +133,7 @@ impl App {
         probe: ProbeRequest,
         wanted: &ScrapeRequest,
         timeout_header: Option<&str>,
-    ) -> Result<Body, ProbeError> {
+    ) -> Result<Exposition, ProbeError> {
         let start = tokio::time::Instant::now();
         let account = self
             .account_named(probe.account.as_deref())
@@ -154,13 +154,13 @@ impl App {
             .wait_for(&key, api, turns, self.probe_budget(timeout_header))
             .await;
         let files = told.map(|files| self.collector.count_files(&files));
-        let probed = Probed {
+        let probed = ProbeResult {
             connector,
             transfer: key.transfer,
             files,
             duration: start.elapsed(),
         };
-        exposition(&probed, wanted).map_err(|_| ProbeError::Render)
+        probe::render(&probed, wanted).map_err(|_| ProbeError::Render)
     }
 
     fn probe_budget(&self, timeout_header: Option<&str>) -> Duration {

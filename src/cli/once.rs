@@ -17,7 +17,7 @@ pub(super) async fn run(file: &Path, args: OnceArgs, options: Options) -> anyhow
     // node_exporter has `process_*` of its own.
     let text: Vec<u8> = app
         .exposition(&collected, &ScrapeRequest::everything(), false)?
-        .into_pieces()
+        .into_parts()
         .flatten()
         .collect();
     match &args.output_file {

@@ -1,183 +1,184 @@
-//! What was made of pages, for as long as the pages stay.
+//! Compressed segments of chunks, kept as long as their chunk.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 
-use super::compress::{Compressor, Piece};
-use super::encoder::Encoder;
-use super::families::Kind;
+use super::compress::{Compressor, Segment};
+use super::encode::Encoder;
+use super::families::MetricType;
 use super::format::{Dialect, Encoding};
-use super::state::{PagedFamily, Row};
+use super::state::{Row, RowFamily};
 use model::{Chunk, ConnectorView, Snapshot, TransferView};
 
-/// A piece goes when so many answers in a row had no use for it: no client asks for its format and encoding any more.
-const KEPT_FOR_ANSWERS: u64 = 100;
+/// A segment is evicted after this many expositions in a row that did not use it: no client
+/// requests its format and encoding any more.
+const KEPT_FOR_EXPOSITIONS: u64 = 100;
 
-/// The compressed pieces of each page, by family, dialect and encoding: made when first asked for, dropped with their
-/// page, or when nobody asks for them any more.
+/// Caches the segments of each chunk by family, dialect and encoding. A segment is created on first
+/// use and evicted with its chunk, or when no client requests it any more.
 #[derive(Default)]
-pub struct Cache {
-    transfers: Pages<TransferView>,
-    connectors: Pages<ConnectorView>,
+pub struct SegmentCache {
+    transfers: ChunkMap<TransferView>,
+    connectors: ChunkMap<ConnectorView>,
     renders: u64,
-    answers: u64,
+    expositions: u64,
     scratch: Vec<u8>,
 }
 
-/// Pages by their address. Each holds its page, so that the address stands for no other.
-pub(super) type Pages<T> = HashMap<usize, (Chunk<T>, HashMap<Key, Kept>)>;
+/// Chunks by their address. Each entry holds its chunk, so that the address is not reused.
+pub(super) type ChunkMap<T> = HashMap<usize, (Chunk<T>, HashMap<SegmentKey, CachedSegment>)>;
 
-/// A piece, and the answer that last had it.
-pub(super) struct Kept {
-    piece: Piece,
-    asked: u64,
+/// A segment, and the exposition that last used it.
+pub(super) struct CachedSegment {
+    segment: Segment,
+    last_used: u64,
 }
 
-/// Which of a page's pieces.
+/// Identifies a segment within its chunk.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Key {
+pub(super) struct SegmentKey {
     family: &'static str,
     dialect: Dialect,
-    /// The plain encoding keeps a length alone.
+    /// `Identity` for a segment that holds only its length.
     encoding: Encoding,
 }
 
-impl Key {
-    fn new<T>(family: &PagedFamily<T>, dialect: Dialect, encoding: Encoding) -> Self {
+impl SegmentKey {
+    fn new<T>(family: &RowFamily<T>, dialect: Dialect, encoding: Encoding) -> Self {
         // The samples of a gauge are the same in both text formats.
-        let same = dialect == Dialect::OpenMetrics && family.descriptor.kind == Kind::Gauge;
+        let is_shared =
+            dialect == Dialect::OpenMetrics && family.descriptor.kind == MetricType::Gauge;
         Self {
             family: family.descriptor.name,
-            dialect: if same { Dialect::Text } else { dialect },
+            dialect: if is_shared { Dialect::Text } else { dialect },
             encoding,
         }
     }
 }
 
-/// Rows whose pages the cache knows.
-pub(super) trait Cached: Row {
-    fn known(cache: &mut Cache) -> &mut Pages<Self>;
+/// Rows whose chunks are cached.
+pub(super) trait CachedRow: Row {
+    fn chunk_map(cache: &mut SegmentCache) -> &mut ChunkMap<Self>;
 }
 
-impl Cached for TransferView {
-    fn known(cache: &mut Cache) -> &mut Pages<Self> {
+impl CachedRow for TransferView {
+    fn chunk_map(cache: &mut SegmentCache) -> &mut ChunkMap<Self> {
         &mut cache.transfers
     }
 }
 
-impl Cached for ConnectorView {
-    fn known(cache: &mut Cache) -> &mut Pages<Self> {
+impl CachedRow for ConnectorView {
+    fn chunk_map(cache: &mut SegmentCache) -> &mut ChunkMap<Self> {
         &mut cache.connectors
     }
 }
 
-impl Cache {
-    /// How often the samples of a family of a page were rendered.
+impl SegmentCache {
+    /// Returns how often a family of a chunk was rendered.
     pub fn renders(&self) -> u64 {
         self.renders
     }
 
-    /// Bytes of all pieces.
+    /// Returns the size of all segments, in bytes.
     pub fn bytes(&self) -> usize {
-        fn of<T>(pages: &Pages<T>) -> usize {
-            pages
+        fn of<T>(chunks: &ChunkMap<T>) -> usize {
+            chunks
                 .values()
-                .flat_map(|(_, pieces)| pieces.values())
-                .map(|kept| kept.piece.bytes.len())
+                .flat_map(|(_, segments)| segments.values())
+                .map(|cached| cached.segment.bytes.len())
                 .sum()
         }
         of(&self.transfers) + of(&self.connectors)
     }
 
-    /// Begins an answer from `snapshot`: forgets the pages that it does not have, and what nobody asks for.
+    /// Begins an exposition of `snapshot`: evicts chunks that it does not have and segments that
+    /// are no longer requested.
     pub(super) fn begin(&mut self, snapshot: &Snapshot) {
-        self.answers += 1;
-        let since = self.answers.saturating_sub(KEPT_FOR_ANSWERS);
-        retain(&mut self.transfers, &snapshot.transfers, since);
-        retain(&mut self.connectors, &snapshot.connectors, since);
+        self.expositions += 1;
+        let used_since = self.expositions.saturating_sub(KEPT_FOR_EXPOSITIONS);
+        evict(&mut self.transfers, &snapshot.transfers, used_since);
+        evict(&mut self.connectors, &snapshot.connectors, used_since);
     }
 
-    /// The samples of one family in each page, compressed.
-    pub(super) fn compressed<T: Cached>(
+    /// Returns the compressed samples of one family, a segment for each chunk.
+    pub(super) fn compressed<T: CachedRow>(
         &mut self,
-        pages: &[Chunk<T>],
-        family: &'static PagedFamily<T>,
+        chunks: &[Chunk<T>],
+        family: &'static RowFamily<T>,
         dialect: Dialect,
         compressor: &mut Compressor,
-    ) -> io::Result<Vec<Piece>> {
-        let key = Key::new(family, dialect, compressor.encoding());
-        self.pieces(pages, family, key, dialect, |text| {
+    ) -> io::Result<Vec<Segment>> {
+        let key = SegmentKey::new(family, dialect, compressor.encoding());
+        self.segments(chunks, family, key, dialect, |text| {
             compressor.compress(text)
         })
     }
 
-    /// The length of the samples of one family in all pages.
-    pub(super) fn length<T: Cached>(
+    /// Returns the length of the samples of one family in all chunks.
+    pub(super) fn length<T: CachedRow>(
         &mut self,
-        pages: &[Chunk<T>],
-        family: &'static PagedFamily<T>,
+        chunks: &[Chunk<T>],
+        family: &'static RowFamily<T>,
         dialect: Dialect,
     ) -> usize {
-        let key = Key::new(family, dialect, Encoding::Identity);
-        let measure = |text: &[u8]| Ok(Piece::uncompressed(text));
-        let pieces = self
-            .pieces(pages, family, key, dialect, measure)
+        let key = SegmentKey::new(family, dialect, Encoding::Identity);
+        let measure = |text: &[u8]| Ok(Segment::length_of(text));
+        let segments = self
+            .segments(chunks, family, key, dialect, measure)
             .unwrap_or_default();
-        pieces.iter().map(|piece| piece.length).sum()
+        segments.iter().map(|segment| segment.length).sum()
     }
 
-    fn pieces<T: Cached>(
+    fn segments<T: CachedRow>(
         &mut self,
-        pages: &[Chunk<T>],
-        family: &'static PagedFamily<T>,
-        key: Key,
+        chunks: &[Chunk<T>],
+        family: &'static RowFamily<T>,
+        key: SegmentKey,
         dialect: Dialect,
-        mut make: impl FnMut(&[u8]) -> io::Result<Piece>,
-    ) -> io::Result<Vec<Piece>> {
+        mut create: impl FnMut(&[u8]) -> io::Result<Segment>,
+    ) -> io::Result<Vec<Segment>> {
         let mut encoder = Encoder::new(dialect, family.descriptor);
         encoder.out = std::mem::take(&mut self.scratch);
         let mut renders = 0;
-        let answers = self.answers;
-        let known = T::known(self);
-        let pieces = pages.iter().map(|page| {
-            let (_, pieces) = known
-                .entry(address(page))
-                .or_insert_with(|| (Arc::clone(page), HashMap::new()));
-            if let Some(kept) = pieces.get_mut(&key) {
-                kept.asked = answers;
-                return Ok(kept.piece.clone());
+        let exposition = self.expositions;
+        let chunk_map = T::chunk_map(self);
+        let segments = chunks.iter().map(|chunk| {
+            let (_, segments) = chunk_map
+                .entry(address(chunk))
+                .or_insert_with(|| (Arc::clone(chunk), HashMap::new()));
+            if let Some(cached) = segments.get_mut(&key) {
+                cached.last_used = exposition;
+                return Ok(cached.segment.clone());
             }
             renders += 1;
             encoder.out.clear();
-            for row in page.iter() {
+            for row in chunk.iter() {
                 (family.write)(row, &mut encoder);
             }
-            let piece = make(&encoder.out)?;
-            pieces.insert(
-                key,
-                Kept {
-                    piece: piece.clone(),
-                    asked: answers,
-                },
-            );
-            Ok(piece)
+            let segment = create(&encoder.out)?;
+            let cached = CachedSegment {
+                segment: segment.clone(),
+                last_used: exposition,
+            };
+            segments.insert(key, cached);
+            Ok(segment)
         });
-        let pieces = pieces.collect();
+        let segments = segments.collect();
         self.renders += renders;
         self.scratch = encoder.out;
-        pieces
+        segments
     }
 }
 
-fn retain<T>(known: &mut Pages<T>, pages: &[Chunk<T>], since: u64) {
-    let present: HashSet<_> = pages.iter().map(address).collect();
-    known.retain(|address, (_, pieces)| {
-        pieces.retain(|_, kept| kept.asked >= since);
+fn evict<T>(chunk_map: &mut ChunkMap<T>, chunks: &[Chunk<T>], used_since: u64) {
+    let present: HashSet<_> = chunks.iter().map(address).collect();
+    chunk_map.retain(|address, (_, segments)| {
+        segments.retain(|_, cached| cached.last_used >= used_since);
         present.contains(address)
     });
 }
 
-fn address<T>(page: &Chunk<T>) -> usize {
-    Arc::as_ptr(page).cast::<T>().addr()
+fn address<T>(chunk: &Chunk<T>) -> usize {
+    Arc::as_ptr(chunk).cast::<T>().addr()
 }

@@ -1,9 +1,10 @@
-//! Compressed pieces, and how they make one body. A piece is compressed by itself and knows nothing of what comes before
-//! it, so a page's pieces serve every scrape.
+//! Compressed segments, and the bodies built from them. A segment does not refer to data before it,
+//! so the segments of a chunk serve every scrape.
 //!
-//! gzip: a piece is a stretch of raw deflate that ends in a full flush, which ends at a byte and forgets all history
-//! (RFC 1951, section 3.2.4; zlib's `Z_FULL_FLUSH`). A body is one member (RFC 1952) around the pieces, not one for each:
-//! some readers stop after the first. zstd: a piece is a frame, and frames may follow each other (RFC 8878, section 3.1).
+//! gzip: a segment is raw deflate data that ends in a full flush, which aligns to a byte and resets
+//! the history (RFC 1951, section 3.2.4; zlib's `Z_FULL_FLUSH`). A body is one member (RFC 1952)
+//! around all segments, because some readers stop after the first member. zstd: a segment is a
+//! frame, and frames may be concatenated (RFC 8878, section 3.1).
 
 use std::io;
 
@@ -13,28 +14,29 @@ use flate2::{Compress, Compression, FlushCompress};
 
 use super::format::Encoding;
 
-/// No name, no time, no operating system.
+/// A header without file name, time and operating system.
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
-/// A last block of fixed codes with nothing but its end.
+/// A final block of fixed codes that holds only its end marker.
 const EMPTY_LAST_BLOCK: [u8; 2] = [3, 0];
-/// Paid once for each page, and sent with each scrape; docs/contribute/performance.md has what the levels cost and bring.
+/// Compression runs once per chunk, its result is sent with each scrape.
+/// docs/contribute/performance.md compares the levels.
 const GZIP_LEVEL: Compression = Compression::new(1);
 const ZSTD_LEVEL: i32 = 1;
 
-/// A stretch of text, compressed by itself.
+/// A stretch of text, compressed on its own.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Piece {
-    /// Empty if nothing was compressed.
+pub(super) struct Segment {
+    /// The compressed text. Empty if only the length is known.
     pub(super) bytes: Bytes,
     /// The length of the text.
     pub(super) length: usize,
-    /// The text's CRC-32, for gzip.
+    /// The CRC-32 of the text, for gzip.
     crc: u32,
 }
 
-impl Piece {
-    /// The length alone.
-    pub(super) fn uncompressed(text: &[u8]) -> Self {
+impl Segment {
+    /// Returns a segment that holds only the length of `text`.
+    pub(super) fn length_of(text: &[u8]) -> Self {
         Self {
             length: text.len(),
             ..Self::default()
@@ -42,10 +44,10 @@ impl Piece {
     }
 }
 
-/// Makes pieces.
+/// Compresses text to segments.
 pub(super) struct Compressor {
     coder: Coder,
-    /// Room for the largest piece; what is kept has the size that it needs.
+    /// The output buffer. Segments are copied out of it, so that they have the size they need.
     out: Vec<u8>,
 }
 
@@ -73,9 +75,9 @@ impl Compressor {
         }
     }
 
-    pub(super) fn compress(&mut self, text: &[u8]) -> io::Result<Piece> {
+    pub(super) fn compress(&mut self, text: &[u8]) -> io::Result<Segment> {
         if text.is_empty() {
-            return Ok(Piece::default());
+            return Ok(Segment::default());
         }
         self.out.clear();
         let crc = match &mut self.coder {
@@ -90,7 +92,7 @@ impl Compressor {
                 0
             }
         };
-        Ok(Piece {
+        Ok(Segment {
             bytes: Bytes::copy_from_slice(&self.out),
             length: text.len(),
             crc,
@@ -104,7 +106,7 @@ fn deflate_into(out: &mut Vec<u8>, deflate: &mut Compress, text: &[u8]) -> io::R
     loop {
         let taken = usize::try_from(deflate.total_in()).unwrap_or(text.len());
         deflate.compress_vec(&text[taken..], out, FlushCompress::Full)?;
-        // All is flushed as soon as there is room left.
+        // Free space in the output means that everything was flushed.
         if out.len() < out.capacity() {
             return Ok(());
         }
@@ -112,17 +114,17 @@ fn deflate_into(out: &mut Vec<u8>, deflate: &mut Compress, text: &[u8]) -> io::R
     }
 }
 
-/// A body that is being joined.
-pub(super) struct Joined {
+/// Builds a compressed body from segments and uncompressed text.
+pub(super) struct BodyBuilder {
     compressor: Compressor,
-    /// Text that no piece has taken yet.
-    plain: Vec<u8>,
+    /// Text that is not compressed yet.
+    text: Vec<u8>,
     out: Vec<Bytes>,
     checksum: Hasher,
     length: u64,
 }
 
-impl Joined {
+impl BodyBuilder {
     pub(super) fn new(encoding: Encoding) -> io::Result<Self> {
         let out = match encoding {
             Encoding::Gzip => vec![Bytes::from_static(&GZIP_HEADER)],
@@ -131,46 +133,46 @@ impl Joined {
         let compressor = Compressor::new(encoding)?;
         Ok(Self {
             compressor,
-            plain: Vec::new(),
+            text: Vec::new(),
             out,
             checksum: Hasher::new(),
             length: 0,
         })
     }
 
-    /// What the pieces of this body are made with.
+    /// Returns the compressor for the segments of this body.
     pub(super) fn compressor(&mut self) -> &mut Compressor {
         &mut self.compressor
     }
 
-    /// Adds text that is not compressed yet.
-    pub(super) fn plain(&mut self, text: &[u8]) {
-        self.plain.extend_from_slice(text);
+    /// Appends uncompressed text.
+    pub(super) fn text(&mut self, text: &[u8]) {
+        self.text.extend_from_slice(text);
     }
 
-    /// Adds a piece.
-    pub(super) fn piece(&mut self, piece: &Piece) -> io::Result<()> {
-        if !self.plain.is_empty() {
-            let plain = self.compressor.compress(&std::mem::take(&mut self.plain))?;
-            self.add(&plain);
+    /// Appends a segment.
+    pub(super) fn segment(&mut self, segment: &Segment) -> io::Result<()> {
+        if !self.text.is_empty() {
+            let text = self.compressor.compress(&std::mem::take(&mut self.text))?;
+            self.add(&text);
         }
-        self.add(piece);
+        self.add(segment);
         Ok(())
     }
 
-    fn add(&mut self, piece: &Piece) {
-        if piece.length > 0 {
-            let length = piece.length as u64;
+    fn add(&mut self, segment: &Segment) {
+        if segment.length > 0 {
+            let length = segment.length as u64;
             self.checksum
-                .combine(&Hasher::new_with_initial_len(piece.crc, length));
+                .combine(&Hasher::new_with_initial_len(segment.crc, length));
             self.length += length;
-            self.out.push(piece.bytes.clone());
+            self.out.push(segment.bytes.clone());
         }
     }
 
-    /// The pieces of the whole body.
+    /// Completes the body and returns its parts.
     pub(super) fn finish(mut self) -> io::Result<Vec<Bytes>> {
-        self.piece(&Piece::default())?;
+        self.segment(&Segment::default())?;
         if self.compressor.encoding() == Encoding::Gzip {
             let mut end = EMPTY_LAST_BLOCK.to_vec();
             end.extend_from_slice(&self.checksum.finalize().to_le_bytes());
@@ -178,7 +180,7 @@ impl Joined {
             end.extend_from_slice(&self.length.to_le_bytes()[..4]);
             self.out.push(end.into());
         } else if self.out.is_empty() {
-            // No byte at all would be no frame.
+            // An empty body still needs a frame.
             self.out.push(zstd::bulk::compress(&[], ZSTD_LEVEL)?.into());
         }
         Ok(self.out)
@@ -193,28 +195,28 @@ mod tests {
 
     use super::*;
 
-    fn joined(encoding: Encoding, texts: &[(bool, Vec<u8>)]) -> (Vec<u8>, Vec<u8>) {
-        let mut joined = Joined::new(encoding).unwrap();
+    fn body(encoding: Encoding, texts: &[(bool, Vec<u8>)]) -> (Vec<u8>, Vec<u8>) {
+        let mut builder = BodyBuilder::new(encoding).unwrap();
         let mut whole = Vec::new();
-        for (plain, text) in texts {
+        for (uncompressed, text) in texts {
             whole.extend_from_slice(text);
-            if *plain {
-                joined.plain(text);
+            if *uncompressed {
+                builder.text(text);
             } else {
-                let piece = joined.compressor().compress(text).unwrap();
-                joined.piece(&piece).unwrap();
+                let segment = builder.compressor().compress(text).unwrap();
+                builder.segment(&segment).unwrap();
             }
         }
-        (whole, joined.finish().unwrap().concat())
+        (whole, builder.finish().unwrap().concat())
     }
 
     proptest! {
         #[test]
-        fn pieces_are_one_gzip_member_and_read_as_the_text(
+        fn gzip_segments_form_one_member_with_the_whole_text(
             texts in prop::collection::vec((any::<bool>(), prop::collection::vec(any::<u8>(), 0..5_000)), 0..8),
         ) {
-            let (whole, body) = joined(Encoding::Gzip, &texts);
-            // This reader stops after the first member, and checks length and checksum.
+            let (whole, body) = body(Encoding::Gzip, &texts);
+            // The decoder stops after the first member and verifies length and checksum.
             let mut reader = flate2::bufread::GzDecoder::new(body.as_slice());
             let mut read = Vec::new();
             reader.read_to_end(&mut read).unwrap();
@@ -223,17 +225,17 @@ mod tests {
         }
 
         #[test]
-        fn pieces_are_zstd_frames_and_read_as_the_text(
+        fn zstd_segments_form_frames_with_the_whole_text(
             texts in prop::collection::vec((any::<bool>(), prop::collection::vec(any::<u8>(), 0..5_000)), 0..8),
         ) {
-            let (whole, body) = joined(Encoding::Zstd, &texts);
+            let (whole, body) = body(Encoding::Zstd, &texts);
             prop_assert!(!body.is_empty());
             prop_assert_eq!(zstd::stream::decode_all(body.as_slice()).unwrap(), whole);
         }
     }
 
     #[test]
-    fn a_piece_that_does_not_shrink_and_a_long_one_are_whole() {
+    fn incompressible_and_long_segments_are_complete() {
         let mut seed = 1_u64;
         let noise: Vec<u8> = std::iter::repeat_with(|| {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -242,7 +244,7 @@ mod tests {
         .take(3_000_000)
         .collect();
         for text in [noise, b"a".repeat(3_000_000)] {
-            let (whole, body) = joined(Encoding::Gzip, &[(false, text)]);
+            let (whole, body) = body(Encoding::Gzip, &[(false, text)]);
             let mut read = Vec::new();
             flate2::bufread::GzDecoder::new(body.as_slice())
                 .read_to_end(&mut read)

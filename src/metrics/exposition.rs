@@ -1,5 +1,5 @@
-//! The families of one scrape in their order, and the bytes of it: streamed where they go out plain, joined from
-//! compressed pieces where they do not.
+//! Expositions: the families of a scrape in order, streamed if uncompressed, else built from cached
+//! compressed segments.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,260 +7,262 @@ use std::vec;
 
 use bytes::Bytes;
 
-use super::cache::{Cache, Cached};
-use super::compress::Joined;
-use super::encoder::{self, Encoder};
-use super::families::{self, Source};
+use super::cache::{CachedRow, SegmentCache};
+use super::compress::BodyBuilder;
+use super::encode::{self, Encoder};
+use super::families::{self, Group};
 use super::format::{Dialect, Encoding};
-use super::state::{self, PagedFamily, Row};
+use super::state::{self, Row, RowFamily};
 use super::{Scrape, ScrapeRequest};
 use model::{ConnectorView, Snapshot, TransferView};
 
-/// A streamed piece is at least this long, but for the last; and longer by one row at most.
-const PIECE: usize = 64 * 1024;
+/// The least size of a streamed part, except the last. A part exceeds it by one row at most.
+const STREAMED_PART: usize = 64 * 1024;
 
-/// What a scrape is answered with.
-pub enum Body {
-    /// All of it.
+/// The body of a scrape.
+pub enum Exposition {
+    /// The complete body, in parts.
     Whole(Vec<Bytes>),
-    /// Rendered piece by piece as it is asked for, so that it is never held whole. It holds the pages until its end.
+    /// Renders the body part by part, so that it is never in memory as a whole. Holds the chunks of
+    /// its snapshot until the end.
     Streamed(Box<dyn Iterator<Item = Bytes> + Send>),
 }
 
-impl Body {
-    /// Its pieces.
-    pub fn into_pieces(self) -> Box<dyn Iterator<Item = Bytes> + Send> {
+impl Exposition {
+    /// Returns the parts of the body.
+    pub fn into_parts(self) -> Box<dyn Iterator<Item = Bytes> + Send> {
         match self {
-            Self::Whole(pieces) => Box::new(pieces.into_iter()),
-            Self::Streamed(pieces) => pieces,
+            Self::Whole(parts) => Box::new(parts.into_iter()),
+            Self::Streamed(parts) => parts,
         }
     }
 }
 
-/// The exposition of `scrape` as it is wanted. A plain one costs what stands outside the pages, and the rest as it goes
-/// out; a compressed one costs the pages that `cache` does not know in this format and encoding.
+/// Renders `scrape`. An uncompressed exposition renders families without chunks now and the rest
+/// while it is sent. A compressed one renders the chunks that `cache` lacks.
 ///
 /// # Errors
-/// No memory for the compression.
-pub fn exposition(
+/// The compressor could not allocate memory.
+pub fn render(
     scrape: &Scrape<'_>,
-    wanted: &ScrapeRequest,
-    cache: &Mutex<Cache>,
-) -> io::Result<Body> {
-    let dialect = wanted.format.dialect();
-    let parts = parts(scrape, wanted);
-    if wanted.encoding == Encoding::Identity {
-        return Ok(Body::Streamed(Box::new(Stream::new(
-            scrape, dialect, parts, cache,
-        ))));
+    request: &ScrapeRequest,
+    cache: &Mutex<SegmentCache>,
+) -> io::Result<Exposition> {
+    let dialect = request.format.dialect();
+    let blocks = blocks(scrape, request);
+    if request.encoding == Encoding::Identity {
+        let stream = RowStream::new(scrape, dialect, blocks, cache);
+        return Ok(Exposition::Streamed(Box::new(stream)));
     }
-    // Held while pages are compressed: a second scrape waits for the first, and finds their pieces made.
+    // Held while chunks are compressed, so that a concurrent scrape finds the segments done.
     let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
     cache.begin(&scrape.snapshot);
-    let mut joined = Joined::new(wanted.encoding)?;
-    for part in parts {
-        match part {
-            Part::Written(bytes) => joined.plain(&bytes),
-            Part::Transfers(paged) => join(&mut joined, scrape, paged, dialect, &mut cache)?,
-            Part::Connectors(paged) => join(&mut joined, scrape, paged, dialect, &mut cache)?,
+    let mut body = BodyBuilder::new(request.encoding)?;
+    for block in blocks {
+        match block {
+            Block::Written(text) => body.text(&text),
+            Block::Transfers(family) => append(&mut body, scrape, family, dialect, &mut cache)?,
+            Block::Connectors(family) => append(&mut body, scrape, family, dialect, &mut cache)?,
         }
     }
-    Ok(Body::Whole(joined.finish()?))
+    Ok(Exposition::Whole(body.finish()?))
 }
 
-/// A stretch of an exposition.
-enum Part {
+/// A part of an exposition: rendered text, or a family whose rows are yet to be rendered.
+enum Block {
     Written(Vec<u8>),
-    Transfers(&'static PagedFamily<TransferView>),
-    Connectors(&'static PagedFamily<ConnectorView>),
+    Transfers(&'static RowFamily<TransferView>),
+    Connectors(&'static RowFamily<ConnectorView>),
 }
 
-/// What is wanted, in the order of the table. Families without samples are left out.
-fn parts(scrape: &Scrape<'_>, wanted: &ScrapeRequest) -> Vec<Part> {
-    let dialect = wanted.format.dialect();
+/// Returns the requested families in the order of the table, without those that have no samples.
+fn blocks(scrape: &Scrape<'_>, request: &ScrapeRequest) -> Vec<Block> {
+    let dialect = request.format.dialect();
     let gathered = scrape.metrics.gather();
-    let mut parts = Vec::new();
+    let mut blocks = Vec::new();
     let mut written = Vec::new();
-    for family in families::ALL
+    let requested = families::ALL
         .iter()
         .copied()
-        .filter(|family| wanted.filter.admits(family.name))
-    {
-        let paged = None
-            .or_else(|| paged(family.name, scrape).map(Part::Transfers))
-            .or_else(|| paged(family.name, scrape).map(Part::Connectors));
-        if let Some(part) = paged {
-            parts.push(Part::Written(std::mem::take(&mut written)));
-            parts.push(part);
+        .filter(|family| request.filter.admits(family.name));
+    for family in requested {
+        let of_rows = None
+            .or_else(|| row_family(family.name, scrape).map(Block::Transfers))
+            .or_else(|| row_family(family.name, scrape).map(Block::Connectors));
+        if let Some(block) = of_rows {
+            blocks.push(Block::Written(std::mem::take(&mut written)));
+            blocks.push(block);
             continue;
         }
         let mut encoder = Encoder::new(dialect, family);
-        match family.source {
-            Source::Sweep => state::write(scrape, family, &mut encoder),
-            Source::Probe => continue,
-            Source::Process if !scrape.process => continue,
-            Source::Exporter | Source::Process => {
-                gathered.write(family, scrape.started, &mut encoder)
+        match family.group {
+            Group::Sweep => state::write(scrape, family, &mut encoder),
+            Group::Probe => continue,
+            Group::Process if !scrape.process => continue,
+            Group::Exporter | Group::Process => {
+                gathered.write(family, scrape.started, &mut encoder);
             }
         }
         if !encoder.out.is_empty() {
-            encoder::head(&mut written, dialect, family, encoder.out.len());
+            encode::head(&mut written, dialect, family, encoder.out.len());
             written.append(&mut encoder.out);
         }
     }
     if dialect == Dialect::OpenMetrics {
         written.extend_from_slice(b"# EOF\n");
     }
-    parts.push(Part::Written(written));
-    parts
+    blocks.push(Block::Written(written));
+    blocks
 }
 
-/// The family of this name if it is told by pages of `T`, and one of their rows has a sample of it.
-fn paged<T: Row>(name: &str, scrape: &Scrape<'_>) -> Option<&'static PagedFamily<T>> {
-    let paged = T::FAMILIES
+/// Returns the family of this name if rows of `T` hold its samples and at least one has a sample.
+fn row_family<T: Row>(name: &str, scrape: &Scrape<'_>) -> Option<&'static RowFamily<T>> {
+    let family = T::FAMILIES
         .iter()
-        .find(|paged| paged.descriptor.name == name)?;
-    let mut encoder = Encoder::new(Dialect::Text, paged.descriptor);
-    let mut rows = T::pages(&scrape.snapshot)
+        .find(|family| family.descriptor.name == name)?;
+    let mut encoder = Encoder::new(Dialect::Text, family.descriptor);
+    let mut rows = T::chunks(&scrape.snapshot)
         .iter()
-        .flat_map(|page| page.iter());
+        .flat_map(|chunk| chunk.iter());
     rows.any(|row| {
-        (paged.write)(row, &mut encoder);
+        (family.write)(row, &mut encoder);
         !encoder.out.is_empty()
     })
-    .then_some(paged)
+    .then_some(family)
 }
 
-fn join<T: Cached>(
-    joined: &mut Joined,
+/// Appends a family and its segments to a compressed body.
+fn append<T: CachedRow>(
+    body: &mut BodyBuilder,
     scrape: &Scrape<'_>,
-    paged: &'static PagedFamily<T>,
+    family: &'static RowFamily<T>,
     dialect: Dialect,
-    cache: &mut Cache,
+    cache: &mut SegmentCache,
 ) -> io::Result<()> {
-    let pieces = cache.compressed(
-        T::pages(&scrape.snapshot),
-        paged,
-        dialect,
-        joined.compressor(),
-    )?;
+    let chunks = T::chunks(&scrape.snapshot);
+    let segments = cache.compressed(chunks, family, dialect, body.compressor())?;
+    let samples = segments.iter().map(|segment| segment.length).sum();
     let mut head = Vec::new();
-    encoder::head(
-        &mut head,
-        dialect,
-        paged.descriptor,
-        pieces.iter().map(|piece| piece.length).sum(),
-    );
-    joined.plain(&head);
-    for piece in &pieces {
-        joined.piece(piece)?;
+    encode::head(&mut head, dialect, family.descriptor, samples);
+    body.text(&head);
+    for segment in &segments {
+        body.segment(segment)?;
     }
     Ok(())
 }
 
-/// A plain exposition, piece by piece.
-struct Stream {
+/// Renders an uncompressed exposition part by part.
+struct RowStream {
     snapshot: Arc<Snapshot>,
-    parts: vec::IntoIter<Part>,
-    /// The part whose rows are being told, and the page and the row that come next.
-    current: Option<(Part, usize, usize)>,
+    blocks: vec::IntoIter<Block>,
+    /// The block in progress, with the indices of the next chunk and row.
+    current: Option<(Block, usize, usize)>,
     encoder: Encoder,
 }
 
-impl Stream {
-    fn new(scrape: &Scrape<'_>, dialect: Dialect, parts: Vec<Part>, cache: &Mutex<Cache>) -> Self {
-        // In protobuf the head of a family tells the length of its samples.
+impl RowStream {
+    fn new(
+        scrape: &Scrape<'_>,
+        dialect: Dialect,
+        blocks: Vec<Block>,
+        cache: &Mutex<SegmentCache>,
+    ) -> Self {
+        // In protobuf the head of a family holds the length of its samples.
         let mut lengths = (dialect == Dialect::Protobuf)
             .then(|| cache.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(cache) = &mut lengths {
             cache.begin(&scrape.snapshot);
         }
-        let mut with_heads = Vec::with_capacity(parts.len() * 2);
-        for part in parts {
+        let mut with_heads = Vec::with_capacity(blocks.len() * 2);
+        for block in blocks {
             let lengths = lengths.as_deref_mut();
-            match &part {
-                Part::Written(_) => {}
-                Part::Transfers(paged) => with_heads.push(head(scrape, dialect, paged, lengths)),
-                Part::Connectors(paged) => with_heads.push(head(scrape, dialect, paged, lengths)),
+            match &block {
+                Block::Written(_) => {}
+                Block::Transfers(family) => with_heads.push(head(scrape, dialect, family, lengths)),
+                Block::Connectors(family) => {
+                    with_heads.push(head(scrape, dialect, family, lengths));
+                }
             }
-            with_heads.push(part);
+            with_heads.push(block);
         }
         Self {
             snapshot: Arc::clone(&scrape.snapshot),
-            parts: with_heads.into_iter(),
+            blocks: with_heads.into_iter(),
             current: None,
             encoder: Encoder::new(dialect, families::ALL[0]),
         }
     }
 }
 
-impl Iterator for Stream {
+impl Iterator for RowStream {
     type Item = Bytes;
 
     fn next(&mut self) -> Option<Bytes> {
-        self.encoder.out.reserve(PIECE + PIECE / 8);
-        while self.encoder.out.len() < PIECE {
-            let Some((part, page, row)) = &mut self.current else {
-                let Some(part) = self.parts.next() else { break };
-                match &part {
-                    Part::Written(_) => {}
-                    Part::Transfers(paged) => self.encoder.family(paged.descriptor),
-                    Part::Connectors(paged) => self.encoder.family(paged.descriptor),
+        self.encoder.out.reserve(STREAMED_PART + STREAMED_PART / 8);
+        while self.encoder.out.len() < STREAMED_PART {
+            let Some((block, chunk, row)) = &mut self.current else {
+                let Some(block) = self.blocks.next() else {
+                    break;
+                };
+                match &block {
+                    Block::Written(_) => {}
+                    Block::Transfers(family) => self.encoder.family(family.descriptor),
+                    Block::Connectors(family) => self.encoder.family(family.descriptor),
                 }
-                self.current = Some((part, 0, 0));
+                self.current = Some((block, 0, 0));
                 continue;
             };
-            let ended = match part {
-                Part::Written(bytes) => {
-                    self.encoder.out.append(bytes);
+            let is_done = match block {
+                Block::Written(text) => {
+                    self.encoder.out.append(text);
                     true
                 }
-                Part::Transfers(paged) => {
-                    rows(&self.snapshot, paged, (page, row), &mut self.encoder)
+                Block::Transfers(family) => {
+                    write_rows(&self.snapshot, family, (chunk, row), &mut self.encoder)
                 }
-                Part::Connectors(paged) => {
-                    rows(&self.snapshot, paged, (page, row), &mut self.encoder)
+                Block::Connectors(family) => {
+                    write_rows(&self.snapshot, family, (chunk, row), &mut self.encoder)
                 }
             };
-            if ended {
+            if is_done {
                 self.current = None;
             }
         }
-        let piece = std::mem::take(&mut self.encoder.out);
-        (!piece.is_empty()).then(|| piece.into())
+        let part = std::mem::take(&mut self.encoder.out);
+        (!part.is_empty()).then(|| part.into())
     }
 }
 
-fn head<T: Cached>(
+fn head<T: CachedRow>(
     scrape: &Scrape<'_>,
     dialect: Dialect,
-    paged: &'static PagedFamily<T>,
-    lengths: Option<&mut Cache>,
-) -> Part {
+    family: &'static RowFamily<T>,
+    lengths: Option<&mut SegmentCache>,
+) -> Block {
     let samples = lengths.map_or(0, |cache| {
-        cache.length(T::pages(&scrape.snapshot), paged, dialect)
+        cache.length(T::chunks(&scrape.snapshot), family, dialect)
     });
     let mut head = Vec::new();
-    encoder::head(&mut head, dialect, paged.descriptor, samples);
-    Part::Written(head)
+    encode::head(&mut head, dialect, family.descriptor, samples);
+    Block::Written(head)
 }
 
-/// Writes rows until a piece is full; true if there are no more.
-fn rows<T: Row>(
+/// Writes rows until the part is full. Returns true after the last row.
+fn write_rows<T: Row>(
     snapshot: &Snapshot,
-    paged: &PagedFamily<T>,
-    (page, row): (&mut usize, &mut usize),
+    family: &RowFamily<T>,
+    (chunk, row): (&mut usize, &mut usize),
     out: &mut Encoder,
 ) -> bool {
-    while let Some(rows) = T::pages(snapshot).get(*page) {
+    while let Some(rows) = T::chunks(snapshot).get(*chunk) {
         for next in &rows[*row..] {
-            if out.out.len() >= PIECE {
+            if out.out.len() >= STREAMED_PART {
                 return false;
             }
-            (paged.write)(next, out);
+            (family.write)(next, out);
             *row += 1;
         }
-        *page += 1;
+        *chunk += 1;
         *row = 0;
     }
     true

@@ -2,7 +2,7 @@
 
 /// The type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum MetricType {
     /// A value that rises and falls.
     Gauge,
     /// A value that only rises while the process lives.
@@ -11,7 +11,7 @@ pub enum Kind {
     Histogram,
 }
 
-impl Kind {
+impl MetricType {
     /// Returns the type's name in the text formats.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -24,7 +24,7 @@ impl Kind {
 
 /// A group of families, by the origin of their values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum Group {
     /// Results of sweeps. A request for such a family starts a sweep.
     Sweep,
     /// The exporter's own instruments.
@@ -56,9 +56,9 @@ pub struct Family {
     /// The name.
     pub name: &'static str,
     /// The type.
-    pub kind: Kind,
+    pub kind: MetricType,
     /// The group, by the origin of the values.
-    pub source: Source,
+    pub group: Group,
     /// The labels, in the order of the exposition.
     pub labels: &'static [Label],
     /// The HELP text: one sentence on what is measured, then when the family is absent.
@@ -73,8 +73,8 @@ impl Family {
     /// Returns the family's name in `OpenMetrics`: a counter's name lacks `_total`.
     pub fn base_name(&self) -> &'static str {
         match self.kind {
-            Kind::Counter => self.name.strip_suffix("_total").unwrap_or(self.name),
-            Kind::Gauge | Kind::Histogram => self.name,
+            MetricType::Counter => self.name.strip_suffix("_total").unwrap_or(self.name),
+            MetricType::Gauge | MetricType::Histogram => self.name,
         }
     }
 
@@ -121,7 +121,7 @@ macro_rules! families {
     ($($id:ident {
         name: $name:literal,
         kind: $kind:ident,
-        source: $source:ident,
+        group: $group:ident,
         labels: [$($label:expr),* $(,)?],
         help: $help:literal,
         $(details: $details:literal,)?
@@ -131,8 +131,8 @@ macro_rules! families {
             #[doc = $help]
             pub const $id: Family = Family {
                 name: $name,
-                kind: Kind::$kind,
-                source: Source::$source,
+                kind: MetricType::$kind,
+                group: Group::$group,
                 labels: &[$($label),*],
                 help: $help,
                 details: concat!($($details)?),
@@ -149,7 +149,7 @@ families! {
     FILES {
         name: "aws_transfer_files",
         kind: Gauge,
-        source: Sweep,
+        group: Sweep,
         labels: [ACCOUNT, REGION, CONNECTOR_ID, TRANSFER_ID, FILE_STATUS, FAILURE_CODE],
         help: "Files of the transfer by status. Absent until its results have been read.",
         details: "After the first successful poll, the four documented statuses are always \
@@ -161,7 +161,7 @@ families! {
     RESULTS_UP {
         name: "aws_transfer_results_up",
         kind: Gauge,
-        source: Sweep,
+        group: Sweep,
         labels: [ACCOUNT, REGION, CONNECTOR_ID, TRANSFER_ID],
         help: "Whether the last ListFileTransferResults call for the transfer returned its files. Absent before it.",
         details: "0 if the call failed, or if AWS does not know the transfer. The last counts of \
@@ -171,7 +171,7 @@ families! {
     CONNECTOR_FILES {
         name: "aws_transfer_connector_files",
         kind: Gauge,
-        source: Sweep,
+        group: Sweep,
         labels: [ACCOUNT, REGION, CONNECTOR_ID, FILE_STATUS, FAILURE_CODE],
         help: "Files of the connector's tracked transfers by status. Absent until one has been read.",
         details: "The sum over all tracked transfers, including those without series of their \
@@ -182,7 +182,7 @@ families! {
     CONNECTOR_TRANSFERS {
         name: "aws_transfer_connector_transfers",
         kind: Gauge,
-        source: Sweep,
+        group: Sweep,
         labels: [ACCOUNT, REGION, CONNECTOR_ID, Label::new(
             "state",
             "`pending` (no results read yet), `running` (a file is unfinished), `completed` (all \
@@ -196,7 +196,7 @@ families! {
     FILES_FINISHED {
         name: "aws_transfer_connector_files_finished_total",
         kind: Counter,
-        source: Sweep,
+        group: Sweep,
         labels: [ACCOUNT, REGION, CONNECTOR_ID, END_STATUS, FAILURE_CODE],
         help: "Files seen to reach COMPLETED or FAILED. Each file is counted once.",
         details: "Files that had finished before the exporter could observe them are not \
@@ -210,7 +210,7 @@ families! {
     BYTES {
         name: "aws_transfer_connector_bytes_total",
         kind: Counter,
-        source: Sweep,
+        group: Sweep,
         labels: [ACCOUNT, REGION, CONNECTOR_ID, DIRECTION],
         help: "Bytes sent and retrieved. Absent without discovery.events.",
         details: "EventBridge events are the only source of file sizes. Both operations are \
@@ -220,7 +220,7 @@ families! {
     FILE_DURATION {
         name: "aws_transfer_connector_file_duration_seconds",
         kind: Histogram,
-        source: Sweep,
+        group: Sweep,
         labels: [ACCOUNT, REGION, CONNECTOR_ID, DIRECTION],
         help: "Time from the start to the end of a file transfer in seconds. Absent without discovery.events.",
         details: "Classic buckets from 0.5 s to 12 h, the time after which AWS fails a file. \
@@ -231,7 +231,7 @@ families! {
     OPERATIONS {
         name: "aws_transfer_connector_operations_total",
         kind: Counter,
-        source: Sweep,
+        group: Sweep,
         labels: [
             ACCOUNT,
             REGION,
@@ -251,7 +251,7 @@ families! {
     OLDEST_UNFINISHED {
         name: "aws_transfer_connector_oldest_unfinished_timestamp_seconds",
         kind: Gauge,
-        source: Sweep,
+        group: Sweep,
         labels: [ACCOUNT, REGION, CONNECTOR_ID],
         help: "Start time of the oldest unfinished transfer as a Unix timestamp. Absent if none is unfinished.",
         details: "The time the exporter first saw the transfer, if no source reports its start.",
@@ -260,7 +260,7 @@ families! {
     LAST_COMPLETED {
         name: "aws_transfer_connector_last_completed_timestamp_seconds",
         kind: Gauge,
-        source: Sweep,
+        group: Sweep,
         labels: [ACCOUNT, REGION, CONNECTOR_ID],
         help: "Time a file last completed as a Unix timestamp. Absent until one completes.",
         details: "The end time from the event, or the time of the poll that first returned the file \
@@ -270,7 +270,7 @@ families! {
     LAST_FAILED {
         name: "aws_transfer_connector_last_failed_timestamp_seconds",
         kind: Gauge,
-        source: Sweep,
+        group: Sweep,
         labels: [ACCOUNT, REGION, CONNECTOR_ID],
         help: "Time a file last failed as a Unix timestamp. Absent until one fails.",
         details: "The end time from the event, or the time of the poll that first returned the file \
@@ -279,7 +279,7 @@ families! {
     RESULTS_AGE {
         name: "aws_transfer_connector_results_age_seconds",
         kind: Gauge,
-        source: Sweep,
+        group: Sweep,
         labels: [ACCOUNT, REGION, CONNECTOR_ID],
         help: "Age in seconds of the oldest results among unfinished transfers. Absent if none has results.",
         details: "A rising value means that sweeps do not finish or that polls fail.",
@@ -287,7 +287,7 @@ families! {
     CONNECTOR_INFO {
         name: "aws_transfer_connector_info",
         kind: Gauge,
-        source: Sweep,
+        group: Sweep,
         labels: [ACCOUNT, REGION, CONNECTOR_ID, Label::new(
             "name",
             "Configured name of the connector. Its ID if none is configured.",
@@ -301,7 +301,7 @@ families! {
     TRANSFERS {
         name: "aws_transfer_exporter_transfers",
         kind: Gauge,
-        source: Sweep,
+        group: Sweep,
         labels: [Label::new(
             "origin",
             "`config` (`transfers` of the configuration), `files`, `events`, `cloudtrail`, `api` \
@@ -314,7 +314,7 @@ families! {
     SCRAPE_COMPLETE {
         name: "aws_transfer_exporter_scrape_complete",
         kind: Gauge,
-        source: Sweep,
+        group: Sweep,
         labels: [],
         help: "Whether all results that were due had been fetched when this scrape was answered.",
         details: "0 if the deadline came first, or if a poll failed. The scrape then shows the \
@@ -324,7 +324,7 @@ families! {
     CODES_FOLDED {
         name: "aws_transfer_exporter_failure_codes_folded_total",
         kind: Counter,
-        source: Sweep,
+        group: Sweep,
         labels: [],
         help: "Failed files whose failure code was replaced by OTHER.",
         details: "The first 100 undocumented failure codes keep their name. Later ones are counted \
@@ -333,7 +333,7 @@ families! {
     DISCOVERY_UP {
         name: "aws_transfer_exporter_discovery_up",
         kind: Gauge,
-        source: Exporter,
+        group: Exporter,
         labels: [SOURCE, TARGET],
         help: "Whether the last poll of the discovery source succeeded. Absent before it.",
         example: "max_over_time(aws_transfer_exporter_discovery_up[15m]) == 0",
@@ -341,28 +341,28 @@ families! {
     DISCOVERY_LAST_SUCCESS {
         name: "aws_transfer_exporter_discovery_last_success_timestamp_seconds",
         kind: Gauge,
-        source: Exporter,
+        group: Exporter,
         labels: [SOURCE, TARGET],
         help: "Time of the last successful poll of the discovery source as a Unix timestamp. Absent before it.",
     }
     DISCOVERY_DURATION {
         name: "aws_transfer_exporter_discovery_duration_seconds",
         kind: Gauge,
-        source: Exporter,
+        group: Exporter,
         labels: [SOURCE, TARGET],
         help: "Duration of the last poll of the discovery source in seconds. Absent before it.",
     }
     DISCOVERY_TRANSFERS {
         name: "aws_transfer_exporter_discovery_transfers_total",
         kind: Counter,
-        source: Exporter,
+        group: Exporter,
         labels: [SOURCE, TARGET],
         help: "Transfers and connectors reported by the discovery source for the first time.",
     }
     DISCOVERY_MESSAGES {
         name: "aws_transfer_exporter_discovery_messages_total",
         kind: Counter,
-        source: Exporter,
+        group: Exporter,
         labels: [TARGET, Label::new(
             "outcome",
             "`understood`, `duplicate` (reported before), `foreign` (another account, connector \
@@ -374,7 +374,7 @@ families! {
     DISCOVERY_QUEUE_MESSAGES {
         name: "aws_transfer_exporter_discovery_queue_messages",
         kind: Gauge,
-        source: Exporter,
+        group: Exporter,
         labels: [TARGET],
         help: "Approximate number of messages in the queue. Absent if SQS does not report it.",
         details: "Includes messages that were received and not yet deleted. Read once a minute \
@@ -383,7 +383,7 @@ families! {
     API_REQUESTS {
         name: "aws_transfer_exporter_api_requests_total",
         kind: Counter,
-        source: Exporter,
+        group: Exporter,
         labels: [
             ACCOUNT,
             REGION,
@@ -403,14 +403,14 @@ families! {
     API_REQUEST_DURATION {
         name: "aws_transfer_exporter_api_request_duration_seconds",
         kind: Histogram,
-        source: Exporter,
+        group: Exporter,
         labels: [Label::new("operation", "AWS API operation.")],
         help: "Duration of attempts at AWS API requests in seconds.",
     }
     API_RATE_LIMIT {
         name: "aws_transfer_exporter_api_rate_limit",
         kind: Gauge,
-        source: Exporter,
+        group: Exporter,
         labels: [ACCOUNT, REGION],
         help: "Current limit of ListFileTransferResults requests per second.",
         details: "Starts at `collector.requests_per_second`, falls when AWS throttles and \
@@ -419,14 +419,14 @@ families! {
     SWEEP_DURATION {
         name: "aws_transfer_exporter_sweep_duration_seconds",
         kind: Gauge,
-        source: Exporter,
+        group: Exporter,
         labels: [],
         help: "Duration of the last sweep in seconds. 0 before the first.",
     }
     STORAGE_UP {
         name: "aws_transfer_exporter_storage_up",
         kind: Gauge,
-        source: Exporter,
+        group: Exporter,
         labels: [],
         help: "Whether the last write to the storage succeeded. Absent without --storage.path.",
         details: "0 also while a write takes too long. The exporter then continues with its state \
@@ -436,21 +436,21 @@ families! {
     STORAGE_SIZE {
         name: "aws_transfer_exporter_storage_size_bytes",
         kind: Gauge,
-        source: Exporter,
+        group: Exporter,
         labels: [],
         help: "Size of the storage file in bytes. Absent without --storage.path.",
     }
     STORAGE_WRITE_DURATION {
         name: "aws_transfer_exporter_storage_write_duration_seconds",
         kind: Histogram,
-        source: Exporter,
+        group: Exporter,
         labels: [],
         help: "Duration of successful writes to the storage in seconds. Absent without --storage.path.",
     }
     STORAGE_WRITE_ERRORS {
         name: "aws_transfer_exporter_storage_write_errors_total",
         kind: Counter,
-        source: Exporter,
+        group: Exporter,
         labels: [],
         help: "Failed writes to the storage. Absent without --storage.path.",
         details: "The changes of a failed write are part of the next one.",
@@ -458,7 +458,7 @@ families! {
     CONFIG_RELOAD_OK {
         name: "aws_transfer_exporter_config_last_reload_successful",
         kind: Gauge,
-        source: Exporter,
+        group: Exporter,
         labels: [],
         help: "Whether the last attempt to load the configuration succeeded.",
         example: "aws_transfer_exporter_config_last_reload_successful == 0",
@@ -466,14 +466,14 @@ families! {
     CONFIG_RELOAD_AT {
         name: "aws_transfer_exporter_config_last_reload_success_timestamp_seconds",
         kind: Gauge,
-        source: Exporter,
+        group: Exporter,
         labels: [],
         help: "Time the configuration was last loaded successfully as a Unix timestamp.",
     }
     HTTP_REQUESTS {
         name: "aws_transfer_exporter_http_requests_total",
         kind: Counter,
-        source: Exporter,
+        group: Exporter,
         labels: [
             Label::new(
                 "handler",
@@ -488,7 +488,7 @@ families! {
     HTTP_REFUSED {
         name: "aws_transfer_exporter_http_refused_total",
         kind: Counter,
-        source: Exporter,
+        group: Exporter,
         labels: [Label::new(
             "reason",
             "`rate_limit`, `unauthorized`, `busy` (too many passwords awaited verification), \
@@ -499,7 +499,7 @@ families! {
     CERTIFICATE_NOT_AFTER {
         name: "aws_transfer_exporter_certificate_not_after_timestamp_seconds",
         kind: Gauge,
-        source: Exporter,
+        group: Exporter,
         labels: [],
         help: "Expiration time of the TLS server certificate as a Unix timestamp. Absent without TLS.",
         example: "aws_transfer_exporter_certificate_not_after_timestamp_seconds - time() \
@@ -508,7 +508,7 @@ families! {
     WEB_CONFIG_RELOAD_OK {
         name: "aws_transfer_exporter_web_config_last_reload_successful",
         kind: Gauge,
-        source: Exporter,
+        group: Exporter,
         labels: [],
         help: "Whether the web configuration on disk is active. Absent without --web.config.file.",
         details: "Covers the web configuration file and the certificates and keys it names. 0 if \
@@ -517,7 +517,7 @@ families! {
     CONFIG_HASH {
         name: "aws_transfer_exporter_config_hash",
         kind: Gauge,
-        source: Exporter,
+        group: Exporter,
         labels: [],
         help: "First 48 bits of the SHA-256 of the active configuration file as a number. 0 without a file.",
         details: "Equal files give equal values, so exporters that share a configuration can be \
@@ -527,7 +527,7 @@ families! {
     ACCOUNT_UP {
         name: "aws_transfer_exporter_account_up",
         kind: Gauge,
-        source: Exporter,
+        group: Exporter,
         labels: [ACCOUNT, REGION],
         help: "Whether AWS accepted the credentials of the last ListFileTransferResults attempt. Absent before it.",
         details: "1 if AWS answered and accepted the credentials, whatever else it answered: a \
@@ -538,35 +538,35 @@ families! {
     TOKIO_WORKERS {
         name: "aws_transfer_exporter_tokio_workers",
         kind: Gauge,
-        source: Exporter,
+        group: Exporter,
         labels: [],
         help: "Worker threads of the Tokio runtime.",
     }
     TOKIO_ALIVE_TASKS {
         name: "aws_transfer_exporter_tokio_alive_tasks",
         kind: Gauge,
-        source: Exporter,
+        group: Exporter,
         labels: [],
         help: "Unfinished tasks of the Tokio runtime.",
     }
     TOKIO_QUEUE_DEPTH {
         name: "aws_transfer_exporter_tokio_global_queue_depth",
         kind: Gauge,
-        source: Exporter,
+        group: Exporter,
         labels: [],
         help: "Tasks in the global queue of the Tokio runtime.",
     }
     TOKIO_BUSY {
         name: "aws_transfer_exporter_tokio_worker_busy_seconds_total",
         kind: Counter,
-        source: Exporter,
+        group: Exporter,
         labels: [],
         help: "Time the Tokio worker threads spent running tasks in seconds.",
     }
     SHARD_INFO {
         name: "aws_transfer_exporter_shard_info",
         kind: Gauge,
-        source: Exporter,
+        group: Exporter,
         labels: [
             Label::new("shard", "`--shard.index`. `0` without sharding."),
             Label::new("shards", "`--shard.total`. `1` without sharding."),
@@ -577,7 +577,7 @@ families! {
     BUILD_INFO {
         name: "aws_transfer_exporter_build_info",
         kind: Gauge,
-        source: Exporter,
+        group: Exporter,
         labels: [
             Label::new("version", "Version of the exporter."),
             Label::new("rust_version", "Version of the Rust compiler."),
@@ -587,56 +587,56 @@ families! {
     PROCESS_CPU {
         name: "process_cpu_seconds_total",
         kind: Counter,
-        source: Process,
+        group: Process,
         labels: [],
         help: "Total user and system CPU time spent in seconds.",
     }
     PROCESS_OPEN_FDS {
         name: "process_open_fds",
         kind: Gauge,
-        source: Process,
+        group: Process,
         labels: [],
         help: "Number of open file descriptors.",
     }
     PROCESS_MAX_FDS {
         name: "process_max_fds",
         kind: Gauge,
-        source: Process,
+        group: Process,
         labels: [],
         help: "Maximum number of open file descriptors.",
     }
     PROCESS_VIRTUAL_MEMORY {
         name: "process_virtual_memory_bytes",
         kind: Gauge,
-        source: Process,
+        group: Process,
         labels: [],
         help: "Virtual memory size in bytes.",
     }
     PROCESS_RESIDENT_MEMORY {
         name: "process_resident_memory_bytes",
         kind: Gauge,
-        source: Process,
+        group: Process,
         labels: [],
         help: "Resident memory size in bytes.",
     }
     PROCESS_START_TIME {
         name: "process_start_time_seconds",
         kind: Gauge,
-        source: Process,
+        group: Process,
         labels: [],
         help: "Start time of the process since unix epoch in seconds.",
     }
     PROCESS_THREADS {
         name: "process_threads",
         kind: Gauge,
-        source: Process,
+        group: Process,
         labels: [],
         help: "Number of OS threads in the process.",
     }
     PROBE_SUCCESS {
         name: "probe_success",
         kind: Gauge,
-        source: Probe,
+        group: Probe,
         labels: [],
         help: "Whether the probe succeeded.",
         details: "1 if the poll returned the transfer's files. 0 if it failed or timed out, or if \
@@ -645,7 +645,7 @@ families! {
     PROBE_DURATION {
         name: "probe_duration_seconds",
         kind: Gauge,
-        source: Probe,
+        group: Probe,
         labels: [],
         help: "Duration of the probe in seconds.",
     }

@@ -1,14 +1,14 @@
-//! The formats of an exposition, and how its bytes are encoded on the way.
+//! Formats and encodings of an exposition.
 
 use std::fmt::{self, Display};
 
-/// What a client is answered in.
+/// The format of an exposition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Format {
     /// The format and its version.
     pub kind: FormatKind,
-    /// How the client wants names escaped that are not legacy-valid; told back in the Content-Type. Every name of ours
-    /// is legacy-valid, so the text is the same.
+    /// The escaping scheme that the client requested for names outside the legacy character set,
+    /// repeated in the Content-Type. All names here are within it, so the text does not change.
     pub escaping: Option<Escaping>,
 }
 
@@ -17,17 +17,17 @@ pub struct Format {
 pub enum FormatKind {
     /// The text format, `version=0.0.4`.
     Text0_0_4,
-    /// The text format, `version=1.0.0`: the same, and names may be quoted.
+    /// The text format, `version=1.0.0`, which also allows quoted names.
     Text1_0_0,
-    /// OpenMetrics, `version=0.0.1`: the draft that older scrapers name.
+    /// OpenMetrics, `version=0.0.1`, the draft that older scrapers request.
     OpenMetrics0_0_1,
     /// OpenMetrics, `version=1.0.0`.
     OpenMetrics1_0_0,
-    /// `io.prometheus.client.MetricFamily`, each behind its length.
+    /// `io.prometheus.client.MetricFamily` messages, each preceded by its length.
     Protobuf,
 }
 
-/// Escaping schemes for names, by their names in `Accept` (<https://prometheus.io/docs/instrumenting/escaping_schemes/>).
+/// Escaping schemes for names (<https://prometheus.io/docs/instrumenting/escaping_schemes/>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Escaping {
     /// `allow-utf-8`.
@@ -44,7 +44,7 @@ impl Escaping {
     /// Every scheme.
     pub const ALL: [Self; 4] = [Self::AllowUtf8, Self::Underscores, Self::Dots, Self::Values];
 
-    /// Its name in a header.
+    /// Returns the name of the scheme in headers.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AllowUtf8 => "allow-utf-8",
@@ -56,7 +56,7 @@ impl Escaping {
 }
 
 impl Format {
-    /// The text format that everything reads.
+    /// The text format that every client reads.
     pub const TEXT: Self = Self {
         kind: FormatKind::Text0_0_4,
         escaping: None,
@@ -71,7 +71,7 @@ impl Format {
     }
 }
 
-/// The Content-Type.
+/// Formats the Content-Type.
 impl Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
@@ -90,7 +90,7 @@ impl Display for Format {
     }
 }
 
-/// What the encoder has to tell apart.
+/// The formats that the encoder distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Dialect {
     Text,
@@ -98,10 +98,10 @@ pub(super) enum Dialect {
     Protobuf,
 }
 
-/// How a body is encoded.
+/// The encoding of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Encoding {
-    /// As it is.
+    /// Uncompressed.
     Identity,
     /// gzip.
     Gzip,
@@ -110,7 +110,7 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// The Content-Encoding; `None` for the plain body.
+    /// Returns the Content-Encoding, or `None` if uncompressed.
     pub fn as_header(self) -> Option<&'static str> {
         match self {
             Self::Identity => None,

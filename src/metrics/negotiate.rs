@@ -1,9 +1,9 @@
-//! What the client takes: `Accept` and `Accept-Encoding` (RFC 9110, sections 12.5.1 and 12.5.3). A scrape is never refused
-//! for either: what cannot be met is answered with the text format, or plain.
+//! Negotiation of format and encoding by `Accept` and `Accept-Encoding` (RFC 9110, sections 12.5.1
+//! and 12.5.3). No header is rejected: the fallback is the uncompressed text format.
 
 use super::format::{Encoding, Escaping, Format, FormatKind};
 
-/// The format to answer in: the one of the greatest weight that is known here, the first of equals.
+/// Returns the supported format of the greatest weight, the first among equals.
 pub fn format(accept: Option<&str>) -> Format {
     let mut best = (Format::TEXT, 0);
     for element in elements(accept.unwrap_or_default(), ',') {
@@ -17,7 +17,7 @@ pub fn format(accept: Option<&str>) -> Format {
     best.0
 }
 
-/// One element of `Accept`; `None` if it names nothing that is known here.
+/// Parses an element of `Accept`. Returns `None` if the format is not supported.
 fn media_range(element: &str) -> Option<(Format, u32)> {
     let mut parts = elements(element, ';');
     let media = parts.next()?.trim().to_ascii_lowercase();
@@ -44,7 +44,7 @@ fn media_range(element: &str) -> Option<(Format, u32)> {
     let kind = match (media.as_str(), version) {
         ("text/plain", "" | "0.0.4") | ("text/*" | "*/*", _) => FormatKind::Text0_0_4,
         ("text/plain", "1.0.0") => FormatKind::Text1_0_0,
-        // Those who name no version are older than 1.0.0; client_golang reads them alike.
+        // Clients that name no version predate 1.0.0; client_golang treats them alike.
         ("application/openmetrics-text", "" | "0.0.1") => FormatKind::OpenMetrics0_0_1,
         ("application/openmetrics-text", "1.0.0") => FormatKind::OpenMetrics1_0_0,
         ("application/vnd.google.protobuf", _)
@@ -54,16 +54,18 @@ fn media_range(element: &str) -> Option<(Format, u32)> {
         }
         _ => return None,
     };
-    // The older versions know nothing of it.
+    // The older versions do not define escaping.
     let escaping =
         escaping.filter(|_| !matches!(kind, FormatKind::Text0_0_4 | FormatKind::OpenMetrics0_0_1));
     Some((Format { kind, escaping }, weight))
 }
 
-/// The encoding to answer with: the one of the greatest weight. Of equals a compressed one goes before the plain body,
-/// and of gzip and zstd the one that is named first. Prometheus names zstd first where it takes it; browsers and others
-/// name it last, and among those are readers that stop after the first frame of several (dotnet/runtime#129038,
-/// seanmonstar/reqwest#2574), where a gzip body is one member and read whole by all.
+/// Returns the encoding of the greatest weight. Among equals, compression wins over identity, and
+/// the first named of gzip and zstd wins.
+///
+/// Prometheus names zstd first if it supports it. Other clients name it last, and some of them stop
+/// after the first zstd frame (dotnet/runtime#129038, seanmonstar/reqwest#2574), while a gzip body
+/// is a single member that every client reads whole.
 pub fn encoding(accept_encoding: Option<&str>) -> Encoding {
     let Some(header) = accept_encoding else {
         return Encoding::Identity;
@@ -101,7 +103,7 @@ pub fn encoding(accept_encoding: Option<&str>) -> Encoding {
     {
         best = (any, Encoding::Gzip);
     }
-    // An identity that the header does not name is acceptable, and less wanted than what it does name.
+    // Identity is acceptable if unnamed, with less weight than anything named.
     let identity = identity.or(any).unwrap_or(1);
     if best.0 > 0 && best.0 >= identity {
         best.1
@@ -112,7 +114,7 @@ pub fn encoding(accept_encoding: Option<&str>) -> Encoding {
 
 const WHOLE: u32 = 1_000;
 
-/// The weight in thousandths; `None` where the parameters are not a valid weight.
+/// Parses a weight to thousandths. Returns `None` if the parameters are no valid weight.
 fn weight<'a>(parameters: impl Iterator<Item = &'a str>) -> Option<u32> {
     let mut weight = WHOLE;
     for parameter in parameters {
@@ -125,7 +127,7 @@ fn weight<'a>(parameters: impl Iterator<Item = &'a str>) -> Option<u32> {
     Some(weight)
 }
 
-/// A `qvalue`: at most 1, with at most three decimals.
+/// Parses a `qvalue` (at most 1, at most three decimals) to thousandths.
 fn thousandths(value: &str) -> Option<u32> {
     let (whole, digits) = value.split_once('.').unwrap_or((value, ""));
     if digits.len() > 3 || !digits.bytes().all(|b| b.is_ascii_digit()) {
@@ -139,7 +141,7 @@ fn thousandths(value: &str) -> Option<u32> {
     }
 }
 
-/// Splits a list, but not within quotes.
+/// Splits a list at separators outside quotes.
 fn elements(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let mut quoted = false;
     text.split(move |c| {
@@ -149,5 +151,4 @@ fn elements(text: &str, separator: char) -> impl Iterator<Item = &str> {
 }
 
 #[cfg(test)]
-#[path = "negotiate_tests.rs"]
 mod tests;

@@ -1,4 +1,4 @@
-//! What `/probe` tells of one transfer.
+//! Expositions of `/probe`.
 
 use std::io;
 use std::sync::Arc;
@@ -7,72 +7,72 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 
 use super::ScrapeRequest;
-use super::compress::Joined;
-use super::encoder::{self, Encoder};
-use super::exposition::Body;
+use super::compress::BodyBuilder;
+use super::encode::{self, Encoder};
+use super::exposition::Exposition;
 use super::families::{self, Family};
 use super::format::{Dialect, Encoding};
 use super::state::Row;
 use model::{ConnectorLabels, FileCounts, TransferId, TransferState, TransferView};
 
-/// What a probe came to.
+/// The result of a probe.
 #[derive(Clone, Debug)]
-pub struct Probed {
+pub struct ProbeResult {
     /// The connector.
     pub connector: Arc<ConnectorLabels>,
     /// The transfer.
     pub transfer: TransferId,
-    /// Its files; `None` where none were told in time.
+    /// The transfer's files, or `None` if the probe failed.
     pub files: Option<FileCounts>,
-    /// From the request to the answer.
+    /// The duration of the probe.
     pub duration: Duration,
 }
 
-/// The exposition of one probe: that transfer's families, and how the probe went.
+/// Renders a probe: the families of the transfer, then success and duration.
 ///
 /// # Errors
-/// No memory for the compression.
-pub fn exposition(probed: &Probed, wanted: &ScrapeRequest) -> io::Result<Body> {
-    let dialect = wanted.format.dialect();
+/// The compressor could not allocate memory.
+pub fn render(result: &ProbeResult, request: &ScrapeRequest) -> io::Result<Exposition> {
+    let dialect = request.format.dialect();
     let view = TransferView {
-        connector: Arc::clone(&probed.connector),
-        id: probed.transfer.clone(),
+        connector: Arc::clone(&result.connector),
+        id: result.transfer.clone(),
         since: SystemTime::UNIX_EPOCH,
         state: TransferState::Pending,
-        up: Some(probed.files.is_some()),
-        files: probed.files.clone(),
+        up: Some(result.files.is_some()),
+        files: result.files.clone(),
     };
     let mut out = Vec::new();
-    let mut tell = |family: &'static Family, write: &dyn Fn(&mut Encoder)| {
+    let mut write_family = |family: &'static Family, write: &dyn Fn(&mut Encoder)| {
         let mut encoder = Encoder::new(dialect, family);
         write(&mut encoder);
-        if wanted.filter.admits(family.name) && !encoder.out.is_empty() {
-            encoder::head(&mut out, dialect, family, encoder.out.len());
+        if request.filter.admits(family.name) && !encoder.out.is_empty() {
+            encode::head(&mut out, dialect, family, encoder.out.len());
             out.append(&mut encoder.out);
         }
     };
     for family in TransferView::FAMILIES {
-        tell(family.descriptor, &|encoder| (family.write)(&view, encoder));
+        write_family(family.descriptor, &|encoder| (family.write)(&view, encoder));
     }
     let gauge = |encoder: &mut Encoder, value: f64| {
         encoder.row();
         encoder.gauge(value);
     };
-    tell(&families::PROBE_SUCCESS, &|encoder| {
-        gauge(encoder, f64::from(u8::from(probed.files.is_some())))
+    write_family(&families::PROBE_SUCCESS, &|encoder| {
+        gauge(encoder, f64::from(u8::from(result.files.is_some())))
     });
-    tell(&families::PROBE_DURATION, &|encoder| {
-        gauge(encoder, probed.duration.as_secs_f64())
+    write_family(&families::PROBE_DURATION, &|encoder| {
+        gauge(encoder, result.duration.as_secs_f64())
     });
     if dialect == Dialect::OpenMetrics {
         out.extend_from_slice(b"# EOF\n");
     }
-    if wanted.encoding == Encoding::Identity {
-        return Ok(Body::Whole(vec![Bytes::from(out)]));
+    if request.encoding == Encoding::Identity {
+        return Ok(Exposition::Whole(vec![Bytes::from(out)]));
     }
-    let mut joined = Joined::new(wanted.encoding)?;
-    joined.plain(&out);
-    Ok(Body::Whole(joined.finish()?))
+    let mut body = BodyBuilder::new(request.encoding)?;
+    body.text(&out);
+    Ok(Exposition::Whole(body.finish()?))
 }
 
 #[cfg(test)]
@@ -87,7 +87,7 @@ mod tests {
             region: "eu-central-1".into(),
         };
         let id = "c-0123456789abcdef0".parse().unwrap();
-        let probed = Probed {
+        let result = ProbeResult {
             connector: Arc::new(ConnectorLabels {
                 account: Arc::new(account),
                 id,
@@ -96,12 +96,12 @@ mod tests {
             files,
             duration: Duration::from_millis(250),
         };
-        let wanted = ScrapeRequest {
+        let request = ScrapeRequest {
             filter: NameFilter::from_query(filter),
             ..ScrapeRequest::everything()
         };
-        let pieces = exposition(&probed, &wanted).unwrap().into_pieces();
-        let text = String::from_utf8(pieces.flatten().collect()).unwrap();
+        let parts = render(&result, &request).unwrap().into_parts();
+        let text = String::from_utf8(parts.flatten().collect()).unwrap();
         text.split_inclusive('\n')
             .filter(|line| !line.starts_with('#'))
             .collect()
@@ -110,7 +110,7 @@ mod tests {
     const LABELS: &str = r#"aws_account="prod",aws_region="eu-central-1",connector_id="c-0123456789abcdef0",transfer_id="t""#;
 
     #[test]
-    fn a_probe_tells_one_transfer_and_how_it_went() {
+    fn a_successful_probe_has_the_files_of_the_transfer() {
         let mut files = FileCounts::default();
         files.add_file(&FileStatus::Completed, None);
         files.add_file(&FileStatus::Failed, FailureCode::new("a\"b\\c\nd").as_ref());
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_told_no_files_is_a_probe_that_failed_and_has_no_counts() {
+    fn a_failed_probe_has_no_file_counts() {
         assert_eq!(
             text(None, ""),
             format!(

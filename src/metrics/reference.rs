@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::families::{self, Family, Label, Source};
+use super::families::{self, Family, Group, Label};
 
 const INTRODUCTION: &str = "\
 # Metrics
@@ -13,26 +13,26 @@ Counters carry their creation time in OpenMetrics and protobuf. Labels that many
 
 ";
 
-const SECTIONS: [(Source, &str, &str); 4] = [
+const SECTIONS: [(Group, &str, &str); 4] = [
     (
-        Source::Sweep,
+        Group::Sweep,
         "Transfers and connectors",
         "A scrape that requests one of these families starts a sweep, which calls AWS for the \
          results that are due. A scrape limited to other families with `name[]` does not.",
     ),
     (
-        Source::Exporter,
+        Group::Exporter,
         "Exporter",
         "The exporter's own state. A scrape of these families makes no AWS call.",
     ),
     (
-        Source::Process,
+        Group::Process,
         "Process",
         "Linux only. `once` omits them, because they would clash with those of node_exporter's \
          textfile collector.",
     ),
     (
-        Source::Probe,
+        Group::Probe,
         "Probe",
         "Exported by `/probe` only, together with `aws_transfer_files` and \
          `aws_transfer_results_up` of the requested transfer.",
@@ -45,12 +45,8 @@ pub fn reference() -> String {
     for label in families::SHARED_LABELS {
         item(&mut out, label);
     }
-    for (source, title, text) in SECTIONS {
-        let families = || {
-            families::ALL
-                .iter()
-                .filter(|family| family.source == source)
-        };
+    for (group, title, text) in SECTIONS {
+        let families = || families::ALL.iter().filter(|family| family.group == group);
         // Writing to a String cannot fail.
         let _ = write!(out, "\n## {title}\n\n{text}\n\n");
         out.push_str("| name | type | labels | meaning |\n| --- | --- | --- | --- |\n");

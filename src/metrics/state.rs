@@ -1,31 +1,31 @@
-//! Snapshot to samples, pure: what each row of a page says in each family, and the families that are told anew for each
+//! Snapshot to samples: the samples of a row in each family, and the families that change with every
 //! scrape.
 
 use super::Scrape;
-use super::encoder::{Encoder, unix_seconds};
+use super::encode::{Encoder, unix_seconds};
 use super::families::{self, Family};
 use model::{
     Chunk, ConnectorView, DOCUMENTED_FAILURE_CODES, FileCounts, FileStatus, Finished, Snapshot,
     TransferState, TransferView,
 };
 
-/// A family whose samples come from the rows of pages, each row's by itself.
-pub(super) struct PagedFamily<T: 'static> {
+/// A family whose samples come from rows, independently of each other.
+pub(super) struct RowFamily<T: 'static> {
     pub(super) descriptor: &'static Family,
-    /// Writes the samples of one row, of which there may be none.
+    /// Writes the samples of one row, if any.
     pub(super) write: fn(&T, &mut Encoder),
 }
 
-/// Rows of a snapshot's pages.
+/// A row of a snapshot's chunks.
 pub(super) trait Row: Sized + 'static {
-    const FAMILIES: &'static [PagedFamily<Self>];
+    const FAMILIES: &'static [RowFamily<Self>];
 
-    fn pages(snapshot: &Snapshot) -> &[Chunk<Self>];
+    fn chunks(snapshot: &Snapshot) -> &[Chunk<Self>];
 }
 
 impl Row for TransferView {
-    const FAMILIES: &'static [PagedFamily<Self>] = &[
-        PagedFamily {
+    const FAMILIES: &'static [RowFamily<Self>] = &[
+        RowFamily {
             descriptor: &families::FILES,
             write: |transfer, out| {
                 if let Some(files) = &transfer.files {
@@ -34,7 +34,7 @@ impl Row for TransferView {
                 }
             },
         },
-        PagedFamily {
+        RowFamily {
             descriptor: &families::RESULTS_UP,
             write: |transfer, out| {
                 if let Some(up) = transfer.up {
@@ -45,14 +45,14 @@ impl Row for TransferView {
         },
     ];
 
-    fn pages(snapshot: &Snapshot) -> &[Chunk<Self>] {
+    fn chunks(snapshot: &Snapshot) -> &[Chunk<Self>] {
         &snapshot.transfers
     }
 }
 
 impl Row for ConnectorView {
-    const FAMILIES: &'static [PagedFamily<Self>] = &[
-        PagedFamily {
+    const FAMILIES: &'static [RowFamily<Self>] = &[
+        RowFamily {
             descriptor: &families::CONNECTOR_FILES,
             write: |connector, out| {
                 if let Some(files) = &connector.files {
@@ -61,20 +61,23 @@ impl Row for ConnectorView {
                 }
             },
         },
-        PagedFamily {
+        RowFamily {
             descriptor: &families::CONNECTOR_TRANSFERS,
             write: |connector, out| {
                 out.connector_row(&connector.labels);
-                for (state, labels) in TransferState::ALL.into_iter().zip(&out.ready().states) {
+                for (state, labels) in TransferState::ALL
+                    .into_iter()
+                    .zip(&out.encoded_labels().states)
+                {
                     out.gauge_of(labels, connector.states.of(state));
                 }
             },
         },
-        PagedFamily {
+        RowFamily {
             descriptor: &families::FILES_FINISHED,
             write: write_finished,
         },
-        PagedFamily {
+        RowFamily {
             descriptor: &families::BYTES,
             write: |connector, out| {
                 for (direction, moved) in &connector.moved {
@@ -88,7 +91,7 @@ impl Row for ConnectorView {
                 }
             },
         },
-        PagedFamily {
+        RowFamily {
             descriptor: &families::FILE_DURATION,
             write: |connector, out| {
                 for (direction, moved) in &connector.moved {
@@ -98,23 +101,23 @@ impl Row for ConnectorView {
                 }
             },
         },
-        PagedFamily {
+        RowFamily {
             descriptor: &families::OPERATIONS,
             write: write_operations,
         },
-        PagedFamily {
+        RowFamily {
             descriptor: &families::OLDEST_UNFINISHED,
             write: |connector, out| write_time(connector, connector.oldest_unfinished, out),
         },
-        PagedFamily {
+        RowFamily {
             descriptor: &families::LAST_COMPLETED,
             write: |connector, out| write_time(connector, connector.last_completed, out),
         },
-        PagedFamily {
+        RowFamily {
             descriptor: &families::LAST_FAILED,
             write: |connector, out| write_time(connector, connector.last_failed, out),
         },
-        PagedFamily {
+        RowFamily {
             descriptor: &families::CONNECTOR_INFO,
             write: |connector, out| {
                 out.connector_row(&connector.labels);
@@ -136,12 +139,12 @@ impl Row for ConnectorView {
         },
     ];
 
-    fn pages(snapshot: &Snapshot) -> &[Chunk<Self>] {
+    fn chunks(snapshot: &Snapshot) -> &[Chunk<Self>] {
         &snapshot.connectors
     }
 }
 
-/// Writes a family that is told anew for each scrape; nothing for one that is not of this kind.
+/// Writes a family that changes with every scrape. Writes nothing for any other.
 pub(super) fn write(scrape: &Scrape<'_>, family: &'static Family, out: &mut Encoder) {
     let snapshot = &scrape.snapshot;
     if *family == families::RESULTS_AGE {
@@ -163,13 +166,13 @@ pub(super) fn write(scrape: &Scrape<'_>, family: &'static Family, out: &mut Enco
 }
 
 fn write_files(files: &FileCounts, out: &mut Encoder) {
-    let of_modelled = [
+    let documented = [
         files.queued,
         files.in_progress,
         files.completed,
         files.failed_without_code,
     ];
-    for (labels, value) in out.ready().statuses.iter().zip(of_modelled) {
+    for (labels, value) in out.encoded_labels().statuses.iter().zip(documented) {
         out.gauge_of(labels, value);
     }
     for (code, value) in &files.failed {
@@ -186,11 +189,11 @@ fn write_files(files: &FileCounts, out: &mut Encoder) {
     }
 }
 
-/// The series of COMPLETED, of FAILED without a code and of every documented code are always there.
+/// Writes COMPLETED, FAILED without a code and each documented code always, other codes if seen.
 fn write_finished(connector: &ConnectorView, out: &mut Encoder) {
     out.connector_row(&connector.labels);
     let since = connector.known_since;
-    let [_, _, completed, failed] = &out.ready().statuses;
+    let [_, _, completed, failed] = &out.encoded_labels().statuses;
     for (end, labels) in [
         (Finished::Completed, completed),
         (Finished::Failed(None), failed),
@@ -208,7 +211,10 @@ fn write_finished(connector: &ConnectorView, out: &mut Encoder) {
                 _ => None,
             })
     };
-    for (listed, labels) in DOCUMENTED_FAILURE_CODES.iter().zip(&out.ready().codes) {
+    for (listed, labels) in DOCUMENTED_FAILURE_CODES
+        .iter()
+        .zip(&out.encoded_labels().codes)
+    {
         let seen = coded()
             .find(|(code, _)| code.as_str() == *listed)
             .map(|(_, seen)| seen);

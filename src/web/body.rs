@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 
-use crate::metrics::exposition::Body as Exposition;
+use crate::metrics::exposition::Exposition;
 
 /// Returns the body of a scrape's response. A plain exposition is rendered piece by piece while it is sent.
 pub(crate) fn exposition_body(exposition: Exposition) -> Body {
@@ -16,7 +16,7 @@ pub(crate) fn exposition_body(exposition: Exposition) -> Body {
         Exposition::Streamed(_) => None,
     };
     Body::new(ExpositionBody {
-        pieces: exposition.into_pieces(),
+        pieces: exposition.into_parts(),
         remaining,
     })
 }

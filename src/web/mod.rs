@@ -37,7 +37,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::metrics::ScrapeRequest;
-use crate::metrics::exposition::Body as Exposition;
+use crate::metrics::exposition::Exposition;
 use crate::tracker::query::KeptFailure;
 use crate::tracker::query::{Query, Selection};
 use model::{ConnectorId, Shard, TransferId};

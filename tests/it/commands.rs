@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-use aws_transfer_exporter::metrics::families::{self, Kind, Source};
+use aws_transfer_exporter::metrics::families::{self, Group, MetricType};
 use simulator::{Faults, FileScript, LifeScript, Operation, Settings};
 use tokio::task::spawn_blocking;
 
@@ -434,9 +434,9 @@ async fn every_family_of_the_demo_moves_within_a_minute() {
         let exposition = Exposition::parse(&get(demo.address, "/metrics", "").await.2);
         for family in families::ALL
             .iter()
-            .filter(|family| family.source == Source::Sweep)
+            .filter(|family| family.group == Group::Sweep)
         {
-            let samples = if family.kind == Kind::Histogram {
+            let samples = if family.kind == MetricType::Histogram {
                 format!("{}_count", family.name)
             } else {
                 family.name.into()

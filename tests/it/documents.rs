@@ -160,7 +160,7 @@ async fn the_exposition_has_every_family_of_the_table_in_its_order_with_its_type
             "Absent without TLS",
             "Absent without --web.config.file",
         ];
-        family.source != families::Source::Probe
+        family.group != families::Group::Probe
             && !family.name.contains("_discovery_")
             && !absent.iter().any(|absent| family.help.contains(absent))
     };

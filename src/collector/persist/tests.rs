@@ -157,7 +157,7 @@ impl Rig {
 
     /// The storage's series without their bucket lines.
     fn series(&self, name: &str) -> String {
-        use crate::metrics::exposition::exposition;
+        use crate::metrics::exposition::render;
         use crate::metrics::{NameFilter, Scrape, ScrapeRequest};
         let started = std::time::SystemTime::UNIX_EPOCH;
         let snapshot = Arc::new(Snapshot::default());
@@ -170,7 +170,7 @@ impl Rig {
         };
         let filter =
             NameFilter::from_query(&format!("name[]=aws_transfer_exporter_storage_{name}"));
-        let body = exposition(
+        let body = render(
             &scrape,
             &ScrapeRequest {
                 filter,
@@ -179,7 +179,7 @@ impl Rig {
             &Mutex::default(),
         )
         .unwrap();
-        let text = String::from_utf8(body.into_pieces().flatten().collect()).unwrap();
+        let text = String::from_utf8(body.into_parts().flatten().collect()).unwrap();
         text.lines()
             .last()
             .unwrap()

@@ -34,7 +34,7 @@ fn help_texts_and_details_use_plain_words() {
 
 #[test]
 fn a_help_text_names_the_unit_of_the_family() {
-    for family in ALL.iter().filter(|family| family.source != Source::Process) {
+    for family in ALL.iter().filter(|family| family.group != Group::Process) {
         let named = match family.unit() {
             Some("seconds") if family.name.contains("timestamp") => "Unix timestamp",
             Some("seconds") => "seconds",
@@ -54,7 +54,12 @@ fn a_help_text_names_the_unit_of_the_family() {
 fn names_follow_the_conventions_of_prometheus() {
     for family in ALL {
         let is_total = family.name.ends_with("_total");
-        assert_eq!(is_total, family.kind == Kind::Counter, "{}", family.name);
+        assert_eq!(
+            is_total,
+            family.kind == MetricType::Counter,
+            "{}",
+            family.name
+        );
         let own = ["aws_transfer_", "process_", "probe_"];
         assert!(own.iter().any(|prefix| family.name.starts_with(prefix)));
         let mut names = family.label_names();

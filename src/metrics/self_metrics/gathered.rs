@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use prometheus::proto::MetricFamily;
 
-use crate::metrics::encoder::Encoder;
-use crate::metrics::families::{Family, Kind};
+use crate::metrics::encode::Encoder;
+use crate::metrics::families::{Family, MetricType};
 
 /// The values of all instruments at one moment.
 pub(in crate::metrics) struct Gathered(Vec<MetricFamily>);
@@ -30,9 +30,9 @@ impl Gathered {
                 out.label(label.name(), label.value());
             }
             match family.kind {
-                Kind::Gauge => out.gauge(metric.get_gauge().get_value()),
-                Kind::Counter => out.counter(metric.get_counter().get_value(), started),
-                Kind::Histogram => {
+                MetricType::Gauge => out.gauge(metric.get_gauge().get_value()),
+                MetricType::Counter => out.counter(metric.get_counter().get_value(), started),
+                MetricType::Histogram => {
                     let histogram = metric.get_histogram();
                     let buckets: Vec<_> = histogram
                         .get_bucket()

@@ -3,8 +3,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use prometheus::{Encoder as _, TextEncoder};
 
 use super::*;
-use crate::metrics::encoder::{self, Encoder};
-use crate::metrics::families::{self, Family, Source};
+use crate::metrics::encode::{self, Encoder};
+use crate::metrics::families::{self, Family, Group};
 use crate::metrics::format::Dialect;
 use model::{Account, AccountName};
 
@@ -39,7 +39,7 @@ fn used() -> SelfMetrics {
 
 fn written(metrics: &SelfMetrics, dialect: Dialect, family: &'static Family) -> String {
     let mut out = Vec::new();
-    encoder::head(&mut out, dialect, family, 0);
+    encode::head(&mut out, dialect, family, 0);
     let mut encoder = Encoder::new(dialect, family);
     let started = UNIX_EPOCH + Duration::from_millis(1_500);
     metrics.gather().write(family, started, &mut encoder);
@@ -91,7 +91,7 @@ fn the_text_equals_the_output_of_the_prometheus_crate() {
             .find(|family| family.name == found.name())
             .unwrap();
         // Process metrics change with each read.
-        if family.source == Source::Exporter {
+        if family.group == Group::Exporter {
             let mut expected = Vec::new();
             TextEncoder::new()
                 .encode(std::slice::from_ref(&found), &mut expected)

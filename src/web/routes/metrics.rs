@@ -9,7 +9,7 @@ use axum::http::header::{
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 
-use crate::metrics::exposition::Body as Exposition;
+use crate::metrics::exposition::Exposition;
 use crate::metrics::{NameFilter, ScrapeRequest, negotiate};
 use crate::web::Exporter;
 use crate::web::body::exposition_body;
@@ -25,7 +25,7 @@ pub(super) async fn scrape(
     request: Request,
 ) -> Response {
     let (scrape, timeout) = scrape_request(&request);
-    let poll = request.method() != Method::HEAD && scrape.filter.admits_state();
+    let poll = request.method() != Method::HEAD && scrape.filter.admits_sweep();
     match exporter.scrape(scrape.clone(), timeout, poll).await {
         Some(exposition) => exposition_response(&scrape, exposition),
         None => text(

@@ -8,7 +8,7 @@ use axum::response::Response;
 
 use super::metrics::{exposition_response, scrape_request};
 use super::pages;
-use crate::metrics::exposition::Body as Exposition;
+use crate::metrics::exposition::Exposition;
 use crate::web::middleware::too_many_requests;
 use crate::web::response::{PLAIN, text};
 use crate::web::{Exporter, ProbeError};

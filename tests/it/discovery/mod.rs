@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws_transfer_exporter::discovery::{Sink, SinkError};
-use aws_transfer_exporter::metrics::exposition::exposition;
+use aws_transfer_exporter::metrics::exposition::render;
 use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
 use aws_transfer_exporter::metrics::{Scrape, ScrapeRequest};
 use aws_transfer_exporter::tracker::{Ingested, Tracker, TrackerSettings};
@@ -158,8 +158,8 @@ pub(super) fn sample(metrics: &SelfMetrics, series: &str) -> Option<f64> {
         started: SystemTime::UNIX_EPOCH,
         process: false,
     };
-    let body = exposition(&scrape, &ScrapeRequest::everything(), &Mutex::default()).unwrap();
-    let bytes: Vec<u8> = body.into_pieces().flatten().collect();
+    let body = render(&scrape, &ScrapeRequest::everything(), &Mutex::default()).unwrap();
+    let bytes: Vec<u8> = body.into_parts().flatten().collect();
     let text = String::from_utf8(bytes).unwrap();
     let line = text
         .lines()

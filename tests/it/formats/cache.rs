@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::UNIX_EPOCH;
 
-use aws_transfer_exporter::metrics::cache::Cache;
+use aws_transfer_exporter::metrics::cache::SegmentCache;
 use aws_transfer_exporter::metrics::format::Encoding;
 use model::{Chunk, ConnectorView, FileCounts, Snapshot, TransferState, TransferView};
 
@@ -43,7 +43,7 @@ fn snapshot(
 
 #[test]
 fn only_pages_that_changed_are_rendered_again() {
-    let cache: Mutex<Cache> = Mutex::default();
+    let cache: Mutex<SegmentCache> = Mutex::default();
     let renders = |snapshot: &Arc<Snapshot>, kind, encoding| {
         let before = cache.lock().unwrap().renders();
         let bytes = rendered(snapshot, kind, encoding, &cache);
@@ -76,7 +76,7 @@ fn only_pages_that_changed_are_rendered_again() {
 
 #[test]
 fn each_encoding_and_dialect_is_made_for_itself_and_gauges_are_the_same_in_both_texts() {
-    let cache: Mutex<Cache> = Mutex::default();
+    let cache: Mutex<SegmentCache> = Mutex::default();
     let pages = [page(0, 1)];
     let all = snapshot(&connectors(), &[&pages[0]]);
     let mut last = 0;
@@ -100,7 +100,7 @@ fn each_encoding_and_dialect_is_made_for_itself_and_gauges_are_the_same_in_both_
 
 #[test]
 fn nothing_is_kept_of_pages_that_went() {
-    let cache: Mutex<Cache> = Mutex::default();
+    let cache: Mutex<SegmentCache> = Mutex::default();
     let page = page(0, 1);
     let weak = Arc::downgrade(&page);
     rendered(
@@ -118,7 +118,7 @@ fn nothing_is_kept_of_pages_that_went() {
 
 #[test]
 fn what_nobody_asks_for_any_more_is_dropped_and_the_rest_stays() {
-    let cache: Mutex<Cache> = Mutex::default();
+    let cache: Mutex<SegmentCache> = Mutex::default();
     let all = snapshot(&connectors(), &[&page(0, 1)]);
     rendered(&all, TEXT, Encoding::Gzip, &cache);
     let gzip = cache.lock().unwrap().bytes();

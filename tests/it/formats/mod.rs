@@ -10,9 +10,9 @@ use std::io::Read;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_transfer_exporter::metrics::cache::Cache;
-use aws_transfer_exporter::metrics::exposition::exposition;
-use aws_transfer_exporter::metrics::families::{self, Family, Source};
+use aws_transfer_exporter::metrics::cache::SegmentCache;
+use aws_transfer_exporter::metrics::exposition::render;
+use aws_transfer_exporter::metrics::families::{self, Family, Group};
 use aws_transfer_exporter::metrics::format::{Encoding, Format, FormatKind};
 use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
 use aws_transfer_exporter::metrics::{NameFilter, Scrape, ScrapeRequest};
@@ -56,7 +56,7 @@ fn rendered(
     snapshot: &Arc<Snapshot>,
     kind: FormatKind,
     encoding: Encoding,
-    cache: &Mutex<Cache>,
+    cache: &Mutex<SegmentCache>,
 ) -> Vec<u8> {
     let metrics = self_metrics();
     let wanted = ScrapeRequest {
@@ -74,9 +74,9 @@ fn rendered(
         started: started(),
         process: false,
     };
-    exposition(&scrape, &wanted, cache)
+    render(&scrape, &wanted, cache)
         .unwrap()
-        .into_pieces()
+        .into_parts()
         .flatten()
         .collect()
 }
@@ -289,7 +289,7 @@ fn reference(snapshot: &Snapshot) -> String {
     let mut out = String::new();
     for family in families::ALL
         .iter()
-        .filter(|family| family.source == Source::Sweep)
+        .filter(|family| family.group == Group::Sweep)
     {
         let samples = samples(snapshot, family);
         if samples.is_empty() {
@@ -369,10 +369,10 @@ proptest! {
         prop_assert!(text[reference.len()..].starts_with("# HELP aws_transfer_exporter_api_requests_total "));
         // What was written can be read back, whatever its values hold.
         let read = parsed(&text).0;
-        let wanted: usize = families::ALL.iter().filter(|family| family.source == Source::Sweep)
+        let wanted: usize = families::ALL.iter().filter(|family| family.group == Group::Sweep)
             .map(|family| samples(&snapshot, family).len()).sum();
         prop_assert_eq!(read.iter().filter(|(name, ..)| families::ALL.iter()
-            .any(|family| family.source == Source::Sweep && family.name == name)).count(), wanted);
+            .any(|family| family.group == Group::Sweep && family.name == name)).count(), wanted);
     }
 
     #[test]
@@ -485,9 +485,9 @@ fn a_filter_leaves_whole_families_out_in_every_format() {
                 started: started(),
                 process: true,
             };
-            let bytes: Vec<_> = exposition(&scrape, &wanted, &Mutex::default())
+            let bytes: Vec<_> = render(&scrape, &wanted, &Mutex::default())
                 .unwrap()
-                .into_pieces()
+                .into_parts()
                 .flatten()
                 .collect();
             let mut text = String::new();
@@ -533,9 +533,9 @@ fn a_plain_body_comes_in_pieces_that_stay_small_and_begin_anywhere() {
             ..ScrapeRequest::everything()
         };
         let cache = Mutex::default();
-        let pieces: Vec<_> = exposition(&scrape, &wanted, &cache)
+        let pieces: Vec<_> = render(&scrape, &wanted, &cache)
             .unwrap()
-            .into_pieces()
+            .into_parts()
             .collect();
         let (last, others) = pieces.split_last().unwrap();
         assert!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_transfer_exporter::metrics::families::{self, Kind};
+use aws_transfer_exporter::metrics::families::{self, MetricType};
 use proptest::prelude::*;
 
 use super::{PROTOBUF, TEXT, of, parsed, plain, snapshots, started, text, with};
@@ -121,9 +121,9 @@ fn read(mut bytes_left: &[u8]) -> Read {
         assert_eq!(string(message, 2), family.help);
         assert_eq!(string(message, 5), family.unit().unwrap_or_default());
         let (kind, field) = match family.kind {
-            Kind::Counter => (0, 3),
-            Kind::Gauge => (1, 2),
-            Kind::Histogram => (4, 7),
+            MetricType::Counter => (0, 3),
+            MetricType::Gauge => (1, 2),
+            MetricType::Histogram => (4, 7),
         };
         assert_eq!(number(message, 3), kind, "{name}");
         for metric in all(message, 4) {
@@ -134,8 +134,8 @@ fn read(mut bytes_left: &[u8]) -> Read {
             let value = bytes(metric, field).unwrap();
             let key = (name.clone(), labels.clone());
             match family.kind {
-                Kind::Gauge => read.series.push((name.clone(), labels, double(value, 1))),
-                Kind::Counter => {
+                MetricType::Gauge => read.series.push((name.clone(), labels, double(value, 1))),
+                MetricType::Counter => {
                     read.series.push((name.clone(), labels, double(value, 1)));
                     read.created
                         .insert(key.clone(), time(bytes(value, 3).unwrap()));
@@ -147,7 +147,7 @@ fn read(mut bytes_left: &[u8]) -> Read {
                         read.exemplars.insert(key, told);
                     }
                 }
-                Kind::Histogram => {
+                MetricType::Histogram => {
                     for bucket in all(value, 3) {
                         let Field::Bytes(bucket) = bucket else {
                             panic!("a number for a bucket")

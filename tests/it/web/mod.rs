@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use aws_transfer_exporter::metrics::ScrapeRequest;
-use aws_transfer_exporter::metrics::exposition::Body;
+use aws_transfer_exporter::metrics::exposition::Exposition;
 use aws_transfer_exporter::tracker::query::KeptFailure;
 use aws_transfer_exporter::tracker::query::{Query, Selection};
 use aws_transfer_exporter::web::{
@@ -116,7 +116,7 @@ impl Exporter for Fake {
         wanted: ScrapeRequest,
         timeout_header: Option<String>,
         sweep: bool,
-    ) -> Pin<Box<dyn Future<Output = Option<Body>> + Send>> {
+    ) -> Pin<Box<dyn Future<Output = Option<Exposition>> + Send>> {
         self.scrapes
             .lock()
             .unwrap()
@@ -131,8 +131,8 @@ impl Exporter for Fake {
             given_up.done = true;
             let body = self.body.clone()?;
             Some(match self.streamed {
-                None => Body::Whole(vec![body]),
-                Some(times) => Body::Streamed(Box::new(std::iter::repeat_n(body, times))),
+                None => Exposition::Whole(vec![body]),
+                Some(times) => Exposition::Streamed(Box::new(std::iter::repeat_n(body, times))),
             })
         })
     }
@@ -175,7 +175,7 @@ impl Exporter for Fake {
         _: ProbeRequest,
         _: ScrapeRequest,
         _: Option<String>,
-    ) -> Pin<Box<dyn Future<Output = Result<Body, ProbeError>> + Send>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Exposition, ProbeError>> + Send>> {
         Box::pin(async { Err(ProbeError::UnknownAccount) })
     }
 

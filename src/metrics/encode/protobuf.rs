@@ -1,10 +1,9 @@
-//! The protobuf format's pieces: messages of `io/prometheus/client/metrics.proto`
-//! (<https://github.com/prometheus/client_model/blob/v0.6.3/io/prometheus/client/metrics.proto>), whose field numbers
-//! stand in the names here.
+//! Parts of the protobuf format: messages of `io/prometheus/client/metrics.proto`
+//! (<https://github.com/prometheus/client_model/blob/v0.6.3/io/prometheus/client/metrics.proto>).
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::families::{Family, Kind};
+use crate::metrics::families::{Family, MetricType};
 use model::{DURATION_SCHEMA, Durations};
 
 const LEN: u8 = 2;
@@ -18,7 +17,7 @@ const fn tag(field: u8, wire_type: u8) -> u8 {
 /// `MetricFamily.metric`, and `Metric.label`.
 const FAMILY_METRIC: u8 = tag(4, LEN);
 const METRIC_LABEL: u8 = tag(1, LEN);
-/// Fields of `Metric` for each kind.
+/// Fields of `Metric`, by type.
 const METRIC_GAUGE: u8 = tag(2, LEN);
 const METRIC_COUNTER: u8 = tag(3, LEN);
 const METRIC_HISTOGRAM: u8 = tag(7, LEN);
@@ -46,7 +45,7 @@ fn double(out: &mut Vec<u8>, field: u8, value: f64) {
     out.extend_from_slice(&value.to_le_bytes());
 }
 
-/// Appends a field `label` of `Metric`.
+/// Appends `Metric.label`.
 pub(super) fn label(out: &mut Vec<u8>, name: &str, value: &str) {
     let varint_len = |len: usize| (usize::BITS - len.leading_zeros()).div_ceil(7).max(1) as usize;
     let len = name.len() + varint_len(name.len()) + value.len() + varint_len(value.len()) + 2;
@@ -56,16 +55,16 @@ pub(super) fn label(out: &mut Vec<u8>, name: &str, value: &str) {
     bytes(out, tag(2, LEN), value.as_bytes());
 }
 
-/// Appends a field `metric` of `MetricFamily`, from its labels, in two parts, and its value.
-pub(super) fn metric(out: &mut Vec<u8>, row: &[u8], further: &[u8], value: &[u8]) {
+/// Appends `MetricFamily.metric` from its encoded labels, in two parts, and its value.
+pub(super) fn metric(out: &mut Vec<u8>, row: &[u8], extra: &[u8], value: &[u8]) {
     out.push(FAMILY_METRIC);
-    varint(out, (row.len() + further.len() + value.len()) as u64);
+    varint(out, (row.len() + extra.len() + value.len()) as u64);
     out.extend_from_slice(row);
-    out.extend_from_slice(further);
+    out.extend_from_slice(extra);
     out.extend_from_slice(value);
 }
 
-/// `Metric.gauge`, a `Gauge` with its value in field 1. Its length never changes.
+/// Returns `Metric.gauge`.
 pub(super) fn gauge(value: f64) -> [u8; 11] {
     let mut gauge = [0; 11];
     gauge[..3].copy_from_slice(&[METRIC_GAUGE, 9, tag(1, FIXED64)]);
@@ -73,7 +72,7 @@ pub(super) fn gauge(value: f64) -> [u8; 11] {
     gauge
 }
 
-/// `Metric.counter`: a `Counter` of value, exemplar and `created_timestamp`.
+/// Returns `Metric.counter` with exemplar and creation time.
 pub(super) fn counter(
     value: f64,
     created: SystemTime,
@@ -83,7 +82,7 @@ pub(super) fn counter(
     double(&mut counter, 1, value);
     if let Some((name, text, at)) = exemplar {
         let mut exemplar = Vec::with_capacity(96);
-        // `Exemplar.label` is field 1, as `Metric.label` is.
+        // `Exemplar.label` has the field number of `Metric.label`.
         label(&mut exemplar, name, text);
         double(&mut exemplar, 2, 1.0);
         bytes(&mut exemplar, tag(3, LEN), &timestamp(at));
@@ -95,7 +94,7 @@ pub(super) fn counter(
     out
 }
 
-/// `Metric.histogram`: a `Histogram` of classic buckets (cumulative count, upper bound) with `created_timestamp`.
+/// Returns `Metric.histogram` with classic buckets: cumulative counts and upper bounds.
 pub(super) fn histogram(
     count: u64,
     sum: f64,
@@ -131,8 +130,8 @@ fn classic_fields(
     histogram
 }
 
-/// `Metric.histogram` with both kinds of buckets: beside the classic ones a native histogram of `schema`, the zero bucket
-/// and spans of positive buckets, each bucket told by how it differs from the one before.
+/// Returns `Metric.histogram` with classic and native buckets. Native buckets are spans of counts,
+/// each the difference from the previous one.
 pub(super) fn native_histogram(
     durations: &Durations,
     classic: impl Iterator<Item = (u64, f64)>,
@@ -141,7 +140,7 @@ pub(super) fn native_histogram(
     let mut fields = classic_fields(durations.count(), durations.sum, classic, created);
     fields.push(tag(5, VARINT));
     varint(&mut fields, zigzag(DURATION_SCHEMA.into()));
-    // A threshold of 0: the bucket of what took no time at all. Without it, an empty histogram is taken for a classic one.
+    // The zero bucket holds exact zeros only. Without it an empty histogram would be classic.
     double(&mut fields, 6, 0.0);
     fields.push(tag(7, VARINT));
     varint(&mut fields, durations.zeros);
@@ -159,7 +158,7 @@ pub(super) fn native_histogram(
         before = count;
     }
     if spans.is_empty() {
-        // A span of no buckets says that the histogram is a native one.
+        // An empty span marks the histogram as native.
         spans.push((0, 0));
     }
     for (offset, length) in spans {
@@ -178,13 +177,13 @@ pub(super) fn native_histogram(
     out
 }
 
-/// A signed number as a varint has it: small where its amount is.
-#[expect(clippy::cast_sign_loss, reason = "the bits are what is wanted")]
+/// Returns the zigzag encoding of a signed number.
+#[expect(clippy::cast_sign_loss, reason = "zigzag reinterprets the bits")]
 fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
-/// `google.protobuf.Timestamp`.
+/// Returns a `google.protobuf.Timestamp`.
 fn timestamp(at: SystemTime) -> Vec<u8> {
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut out = vec![tag(1, VARINT)];
@@ -194,15 +193,15 @@ fn timestamp(at: SystemTime) -> Vec<u8> {
     out
 }
 
-/// Appends the length of a `MetricFamily` whose metrics take `metrics` bytes, and its fields but for the metrics.
+/// Appends the length of a `MetricFamily` with `metrics` bytes of metrics, and its other fields.
 pub(super) fn head(out: &mut Vec<u8>, family: &Family, metrics: usize) {
     let mut fields = Vec::with_capacity(256);
     bytes(&mut fields, tag(1, LEN), family.name.as_bytes());
     bytes(&mut fields, tag(2, LEN), family.help.as_bytes());
     let kind = match family.kind {
-        Kind::Counter => 0,
-        Kind::Gauge => 1,
-        Kind::Histogram => 4,
+        MetricType::Counter => 0,
+        MetricType::Gauge => 1,
+        MetricType::Histogram => 4,
     };
     fields.extend_from_slice(&[tag(3, VARINT), kind]);
     if let Some(unit) = family.unit() {
@@ -219,13 +218,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_native_histogram_has_its_buckets_in_spans_and_differences() {
+    fn a_native_histogram_has_spans_and_deltas() {
         let mut durations = Durations::default();
         // 1 s is in bucket 0, 2 s in bucket 8, 2.125 s in bucket 9.
         for millis in [0, 1_000, 1_000, 2_000, 2_125, 2_125, 2_125] {
             durations.observe(Duration::from_millis(millis));
         }
-        let told = native_histogram(&durations, std::iter::empty(), UNIX_EPOCH);
+        let encoded = native_histogram(&durations, std::iter::empty(), UNIX_EPOCH);
         let expected = [
             &[METRIC_HISTOGRAM, 48][..],
             &[tag(1, VARINT), 7, tag(2, FIXED64)],
@@ -234,20 +233,20 @@ mod tests {
             &[tag(5, VARINT), 6, tag(6, FIXED64)],
             &0.0_f64.to_le_bytes(),
             &[tag(7, VARINT), 1],
-            // From bucket 0 on one bucket; after a gap of 7, two.
+            // One bucket from index 0; after a gap of 7, two.
             &[tag(12, LEN), 4, 8, 0, 16, 1],
             &[tag(12, LEN), 4, 8, 14, 16, 2],
             &[tag(13, VARINT), 4, tag(13, VARINT), 1, tag(13, VARINT), 4],
         ];
-        assert_eq!(told, expected.concat());
+        assert_eq!(encoded, expected.concat());
     }
 
     #[test]
-    fn an_empty_native_histogram_still_says_that_it_is_one() {
-        let told = native_histogram(&Durations::default(), std::iter::empty(), UNIX_EPOCH);
+    fn an_empty_native_histogram_is_marked_as_native() {
+        let encoded = native_histogram(&Durations::default(), std::iter::empty(), UNIX_EPOCH);
         assert!(
-            told.ends_with(&[tag(7, VARINT), 0, tag(12, LEN), 4, 8, 0, 16, 0]),
-            "{told:?}"
+            encoded.ends_with(&[tag(7, VARINT), 0, tag(12, LEN), 4, 8, 0, 16, 0]),
+            "{encoded:?}"
         );
     }
 }

@@ -1,8 +1,8 @@
-//! The text formats' pieces: labels, numbers, heads. `OpenMetrics` is the same but for what is noted.
+//! Parts of the text formats: labels, numbers, heads. OpenMetrics differs only where noted.
 
 use std::io::Write;
 
-use super::families::Family;
+use crate::metrics::families::Family;
 
 /// Appends `name="value"`.
 pub(super) fn label(out: &mut Vec<u8>, name: &str, value: &str) {
@@ -27,7 +27,7 @@ pub(super) fn integer_line_end(out: &mut Vec<u8>, mut value: u64) {
     out.extend_from_slice(&digits[at..]);
 }
 
-/// Appends Rust's shortest decimal, which names the same `f64` when read back.
+/// Appends the shortest decimal that reads back as the same `f64`.
 pub(super) fn float(out: &mut Vec<u8>, value: f64) {
     if value.is_infinite() {
         out.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
@@ -42,7 +42,7 @@ pub(super) fn head(out: &mut Vec<u8>, family: &Family) {
     comments(out, family.name, family, false);
 }
 
-/// Appends HELP, TYPE and, where the name has one, UNIT, as `OpenMetrics` wants them.
+/// Appends HELP, TYPE and, if the name has one, UNIT, as OpenMetrics requires.
 pub(super) fn open_metrics_head(out: &mut Vec<u8>, family: &Family) {
     comments(out, family.base_name(), family, true);
     if let Some(unit) = family.unit() {
@@ -56,9 +56,10 @@ fn comments(out: &mut Vec<u8>, name: &str, family: &Family, quote: bool) {
     let _ = writeln!(out, "\n# TYPE {name} {}", family.kind.as_str());
 }
 
-/// Backslash and line feed are escaped everywhere; the quote in label values, and in `OpenMetrics`' HELP.
+/// Appends `text`, escaped: backslash and line feed everywhere, quotes in label values and in the
+/// HELP of OpenMetrics.
 fn escape(out: &mut Vec<u8>, text: &str, quote: bool) {
-    // Without a way out of the loop the compiler looks at many bytes at once, and most texts have nothing to escape.
+    // Most texts have nothing to escape. A loop without an early exit is vectorized.
     let is = |byte: &u8, special| u8::from(*byte == special);
     let special = |found, byte: &u8| found | is(byte, b'\\') | is(byte, b'\n') | is(byte, b'"');
     if text.as_bytes().iter().fold(0, special) == 0 {
@@ -88,13 +89,13 @@ mod tests {
     }
 
     #[test]
-    fn quotes_backslashes_and_line_feeds_are_escaped_and_all_else_is_left() {
+    fn only_quotes_backslashes_and_line_feeds_are_escaped_in_label_values() {
         let text = written(|out| label(out, "name", "a\"b\\c\nd\t{é}=,漢🚀\r"));
         assert_eq!(text, "name=\"a\\\"b\\\\c\\nd\t{é}=,漢🚀\r\"");
     }
 
     #[test]
-    fn a_quote_in_help_is_escaped_for_open_metrics_alone() {
+    fn quotes_in_help_are_escaped_in_open_metrics_only() {
         let family = Family {
             help: "a \"b\" \\ c\nd",
             ..FILES_FINISHED
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn open_metrics_has_the_unit_that_the_name_ends_in() {
+    fn open_metrics_has_the_unit_of_the_name() {
         let unit = |family| {
             written(|out| open_metrics_head(out, family))
                 .lines()
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn infinities_have_their_own_spelling() {
+    fn infinities_and_nan_have_the_spelling_of_prometheus() {
         assert_eq!(written(|out| float(out, f64::INFINITY)), "+Inf");
         assert_eq!(written(|out| float(out, f64::NEG_INFINITY)), "-Inf");
         assert_eq!(written(|out| float(out, f64::NAN)), "NaN");
@@ -138,12 +139,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_integer_is_written_as_the_standard_library_does(value: u64) {
+        fn integers_are_formatted_like_the_standard_library_does(value: u64) {
             prop_assert_eq!(written(|out| integer_line_end(out, value)), format!("{value}\n"));
         }
 
         #[test]
-        fn a_float_reads_back_as_itself(value: f64) {
+        fn floats_read_back_unchanged(value: f64) {
             let text = written(|out| float(out, value));
             let read: f64 = text.parse().unwrap();
             prop_assert!(read.to_bits() == value.to_bits() || read.is_nan() && value.is_nan(), "{}", text);
