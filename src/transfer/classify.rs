@@ -1,4 +1,4 @@
-//! From what the SDK says to an [`ErrorKind`]: for one attempt (as an interceptor sees it) and for a whole call.
+//! Maps SDK errors to [`ErrorKind`]: of one attempt, as an interceptor sees it, and of a whole call.
 
 use std::error::Error as StdError;
 
@@ -20,7 +20,7 @@ use http_body_util::LengthLimitError;
 use super::sdk::InvalidResponse;
 use super::{ErrorKind, TransferError};
 
-/// What one attempt failed with.
+/// Classifies the error of one attempt.
 pub(super) fn attempt(
     error: &OrchestratorError<AnyError>,
     response: Option<&HttpResponse>,
@@ -38,11 +38,12 @@ pub(super) fn attempt(
     if let Some(kind) = code.and_then(by_code) {
         return kind;
     }
-    // Without an answer, and without a connection that failed, the request could not be made.
+    // Without a response and without a failed connection, the request could not be built.
     by_source(error).unwrap_or_else(|| response.map_or(ErrorKind::InvalidRequest, by_response))
 }
 
-/// What is told of an operation's error, whose type an interceptor does not know: a line for each operation.
+/// Returns the metadata of an operation's error. An interceptor sees the error without its type, so
+/// each operation is tried.
 fn metadata(error: &AnyError) -> Option<&ErrorMetadata> {
     fn of<E: ProvideErrorMetadata + StdError + Send + Sync + 'static>(
         error: &AnyError,
@@ -58,7 +59,7 @@ fn metadata(error: &AnyError) -> Option<&ErrorMetadata> {
         .or_else(|| of::<DescribeConnectorError>(error))
 }
 
-/// What a call of any operation failed with, retries included.
+/// Classifies the error of a whole call, retries included.
 pub(super) fn call<E: ProvideErrorMetadata + StdError + 'static>(
     error: &SdkError<E>,
 ) -> TransferError {
@@ -76,11 +77,11 @@ pub(super) fn call<E: ProvideErrorMetadata + StdError + 'static>(
                 .code()
                 .and_then(by_code)
                 .unwrap_or_else(|| by_response(failure.raw()));
-            // What is said of a refused signature repeats what was signed.
+            // The message about a rejected signature repeats the signed request.
             let message = meta.message().filter(|message| {
                 kind != ErrorKind::CredentialsRejected
                     && !message.is_empty()
-                    && !repeats_what_was_signed(message)
+                    && !repeats_a_secret(message)
             });
             match (meta.code(), message) {
                 (None, _) => TransferError::new(kind, status(failure.raw())),
@@ -111,7 +112,7 @@ fn by_connector(error: &ConnectorError) -> ErrorKind {
         return kind;
     }
     if error.is_timeout() {
-        // The SDK has one kind for both, and tells them apart in the text alone.
+        // The SDK has one kind for both; only the text distinguishes them.
         let connecting = chain(error).any(|source| source.to_string().starts_with("HTTP connect"));
         return if connecting {
             ErrorKind::ConnectTimeout
@@ -122,7 +123,7 @@ fn by_connector(error: &ConnectorError) -> ErrorKind {
     ErrorKind::Network
 }
 
-/// Kinds that a source tells wherever it stands in the chain.
+/// Classifies an error by its sources, at any depth.
 fn by_source(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
     chain(error).find_map(|source| match source.downcast_ref::<CredentialsError>() {
         Some(CredentialsError::CredentialsNotLoaded(_)) => Some(ErrorKind::CredentialsMissing),
@@ -137,8 +138,9 @@ fn status(response: &HttpResponse) -> String {
     format!("HTTP status {}", response.status().as_u16())
 }
 
-/// Headers that are secret, and the external id in a request to STS: a proxy may repeat them under any code.
-fn repeats_what_was_signed(message: &str) -> bool {
+/// Returns whether the message contains a secret header, or the external id of a request to STS: a
+/// proxy may repeat them with any error code.
+fn repeats_a_secret(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     [
         "aws4-hmac-sha256",
@@ -170,8 +172,9 @@ fn by_response(response: &HttpResponse) -> ErrorKind {
     }
 }
 
-/// By the code in `__type` or `x-amzn-errortype`. The operation models four errors; the others are those that every AWS
-/// service may answer (<https://docs.aws.amazon.com/transfer/latest/APIReference/CommonErrors.html>).
+/// Classifies the code in `__type` or `x-amzn-errortype`. The operation's model has four errors; the
+/// others are common to all AWS services
+/// (<https://docs.aws.amazon.com/transfer/latest/APIReference/CommonErrors.html>).
 fn by_code(code: &str) -> Option<ErrorKind> {
     Some(match code {
         "ResourceNotFoundException" => ErrorKind::NotFound,
@@ -228,12 +231,12 @@ fn chain<'a>(
     std::iter::successors(Some(error), |error| (*error).source())
 }
 
-/// What the deepest source says, which is the least wrapped.
+/// Returns the text of the innermost source, the most specific one.
 fn innermost(error: &(dyn StdError + 'static)) -> String {
-    let said = match chain(error).last() {
+    let text = match chain(error).last() {
         None => String::new(),
         Some(source) => match source.downcast_ref::<ErrorMetadata>() {
-            // STS, when it refuses a role.
+            // From STS, when it denies assuming a role.
             Some(meta) => {
                 format!(
                     "{}: {}",
@@ -244,9 +247,9 @@ fn innermost(error: &(dyn StdError + 'static)) -> String {
             None => source.to_string(),
         },
     };
-    if repeats_what_was_signed(&said) {
+    if repeats_a_secret(&text) {
         String::new()
     } else {
-        said
+        text
     }
 }

@@ -1,21 +1,21 @@
-//! What can go wrong with a call, by kind.
+//! Errors of calls, by kind.
 
 use std::fmt;
 
 /// A failed call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransferError {
-    /// What callers branch on.
+    /// The kind.
     pub kind: ErrorKind,
-    /// What was said about it, for the log; bounded, without credentials or a body.
+    /// Details for the log: bounded, without credentials or a body.
     pub detail: String,
 }
 
-/// Longest detail that is kept, in characters.
+/// Longest detail, in characters.
 const MAX_DETAIL: usize = 300;
 
 impl TransferError {
-    /// An error of this kind; the detail is put on one line, and cut where it is long.
+    /// Creates an error. The detail is put on one line and truncated.
     pub fn new(kind: ErrorKind, detail: impl fmt::Display) -> Self {
         let detail = detail
             .to_string()
@@ -45,7 +45,7 @@ impl std::error::Error for TransferError {}
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident, $label:literal, $outcome:ident, $text:literal;)*) => {
-        /// Why a call failed.
+        /// The kind of an error.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum ErrorKind {
             $($(#[$doc])* $kind,)*
@@ -55,21 +55,22 @@ macro_rules! kinds {
             /// Every kind.
             pub const ALL: &[Self] = &[$(Self::$kind,)*];
 
-            /// A bounded name, for logs and JSON.
+            /// Returns a name with bounded cardinality, for logs and JSON.
             pub fn as_label(self) -> &'static str {
                 match self {
                     $(Self::$kind => $label,)*
                 }
             }
 
-            /// What it counts as in `aws_transfer_exporter_api_requests_total`.
+            /// Returns the outcome that the error counts as in
+            /// `aws_transfer_exporter_api_requests_total`.
             pub fn outcome(self) -> AttemptOutcome {
                 match self {
                     $(Self::$kind => AttemptOutcome::$outcome,)*
                 }
             }
 
-            /// One sentence for people.
+            /// Returns a description for people.
             pub fn describe(self) -> &'static str {
                 match self {
                     $(Self::$kind => $text,)*
@@ -80,49 +81,49 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// `ResourceNotFoundException`: the connector or the transfer is not known, or its results have expired.
-    NotFound, "not_found", NotFound, "AWS does not know the connector or the transfer";
+    /// `ResourceNotFoundException`: unknown connector or transfer, or its results have expired.
+    NotFound, "not_found", NotFound, "unknown connector or transfer";
     /// `InvalidRequestException`, or another client error.
-    InvalidRequest, "invalid_request", Invalid, "AWS refused the request as invalid";
+    InvalidRequest, "invalid_request", Invalid, "AWS rejected the request as invalid";
     /// `InternalServiceError`, or another HTTP 500.
     InternalServiceError, "internal_service_error", ServerError, "AWS reported an internal error";
     /// `ServiceUnavailableException`, or another HTTP 502, 503 or 504.
     ServiceUnavailable, "service_unavailable", ServerError, "the service is unavailable";
-    /// Throttled, in any of AWS's spellings.
+    /// Throttled, by any of AWS's error codes.
     Throttled, "throttled", Throttled, "AWS throttled the request";
-    /// The credentials are good, and may not do this.
-    AccessDenied, "access_denied", Denied, "the credentials may not do this";
+    /// The credentials are valid and lack a permission.
+    AccessDenied, "access_denied", Denied, "access denied";
     /// The credentials have expired.
     CredentialsExpired, "credentials_expired", Denied, "the credentials have expired";
-    /// AWS does not accept the credentials or their signature.
-    CredentialsRejected, "credentials_rejected", Denied, "AWS does not accept the credentials";
+    /// AWS rejected the credentials or their signature.
+    CredentialsRejected, "credentials_rejected", Denied, "AWS rejected the credentials";
     /// No credentials were found.
-    CredentialsMissing, "credentials_missing", Denied, "no credentials were found";
-    /// Credentials are configured and could not be had, for example because the role may not be assumed.
-    CredentialsUnavailable, "credentials_unavailable", Denied, "the credentials could not be had";
+    CredentialsMissing, "credentials_missing", Denied, "no credentials found";
+    /// Credentials are configured and could not be obtained, for example from an assumed role.
+    CredentialsUnavailable, "credentials_unavailable", Denied, "failed to obtain credentials";
     /// No connection within the connect time-out.
-    ConnectTimeout, "connect_timeout", Timeout, "no connection within the time-out";
-    /// No whole answer within the time-outs.
-    Timeout, "timeout", Timeout, "no answer within the time-out";
-    /// The connection was refused, reset or could not be had.
-    Network, "network", Network, "the connection failed";
-    /// The connection ended within an answer.
-    Truncated, "truncated", Malformed, "the answer was cut short";
-    /// The answer is larger than any that the operation has.
-    Oversized, "oversized", Malformed, "the answer is too large";
-    /// The answer is not what the operation answers.
-    Mistyped, "mistyped", Malformed, "the answer is not of the documented shape";
-    /// A page for people, as proxies and load balancers answer it.
-    HtmlPage, "html_page", Malformed, "a web page came back in place of an answer";
-    /// A page named a page that had been read as its next.
-    RepeatedToken, "repeated_token", Malformed, "the pages repeat";
-    /// More pages than any transfer can have.
-    TooManyPages, "too_many_pages", Malformed, "there are too many pages";
+    ConnectTimeout, "connect_timeout", Timeout, "timed out connecting";
+    /// No complete response within the time-outs.
+    Timeout, "timeout", Timeout, "timed out waiting for a response";
+    /// The connection was refused or reset, or the host was not found.
+    Network, "network", Network, "connection failed";
+    /// The connection ended within a response.
+    Truncated, "truncated", Malformed, "the response was truncated";
+    /// The response is larger than any of the operation.
+    Oversized, "oversized", Malformed, "the response is too large";
+    /// The response does not match the API model.
+    Mistyped, "mistyped", Malformed, "the response does not match the API model";
+    /// An HTML page, from a proxy or a load balancer.
+    HtmlPage, "html_page", Malformed, "received an HTML page instead of an API response";
+    /// A page token was returned twice.
+    RepeatedToken, "repeated_token", Malformed, "a page token was returned twice";
+    /// More pages than any transfer has.
+    TooManyPages, "too_many_pages", Malformed, "too many pages";
 }
 
 impl ErrorKind {
-    /// False if the account's credentials could not be had or were refused, or if no answer came that could be read. What
-    /// AWS denies to good credentials is of one resource: others may be allowed.
+    /// Returns whether AWS answered and accepted the credentials. Access denied leaves the account up:
+    /// it concerns one resource.
     pub fn leaves_account_up(self) -> bool {
         match self.outcome() {
             _ if self.is_credential_error() => false,
@@ -136,7 +137,7 @@ impl ErrorKind {
         }
     }
 
-    /// True if the credentials could not be had, or were refused.
+    /// Returns whether the credentials could not be obtained or were rejected.
     pub fn is_credential_error(self) -> bool {
         matches!(
             self,
@@ -148,26 +149,26 @@ impl ErrorKind {
     }
 }
 
-/// How an attempt ended; the label `outcome` of `aws_transfer_exporter_api_requests_total`.
+/// Outcome of an attempt; the label `outcome` of `aws_transfer_exporter_api_requests_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AttemptOutcome {
-    /// Answered.
+    /// Succeeded.
     Ok,
     /// Throttled.
     Throttled,
-    /// Not allowed, or no valid credentials.
+    /// Access denied, or no valid credentials.
     Denied,
-    /// Not known to AWS.
+    /// Unknown to AWS.
     NotFound,
-    /// Refused as invalid.
+    /// Rejected as invalid.
     Invalid,
     /// An error on AWS's side.
     ServerError,
-    /// Not answered in time.
+    /// Timed out, or cancelled.
     Timeout,
     /// No connection.
     Network,
-    /// Answered, and not understood.
+    /// The response could not be parsed.
     Malformed,
 }
 
@@ -185,7 +186,7 @@ impl AttemptOutcome {
         Self::Malformed,
     ];
 
-    /// The label value.
+    /// Returns the label value.
     pub fn as_label(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -206,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_of_one_resource_leaves_the_account_up() {
+    fn errors_of_one_resource_leave_the_account_up() {
         use ErrorKind as Kind;
         let down: Vec<_> = Kind::ALL
             .iter()
@@ -219,7 +220,7 @@ mod tests {
             Kind::CredentialsMissing,
             Kind::CredentialsUnavailable,
         ];
-        let no_answer = [
+        let no_response = [
             Kind::ConnectTimeout,
             Kind::Timeout,
             Kind::Network,
@@ -230,6 +231,6 @@ mod tests {
             Kind::RepeatedToken,
             Kind::TooManyPages,
         ];
-        assert_eq!(down, [&credentials[..], &no_answer[..]].concat());
+        assert_eq!(down, [&credentials[..], &no_response[..]].concat());
     }
 }

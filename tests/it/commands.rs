@@ -115,7 +115,7 @@ fn an_account_without_a_region_says_how_to_set_one() {
     let said = text(&ended.stderr);
     assert_eq!(ended.status.code(), Some(1));
     assert!(
-        said.contains("account `default`: no Region is known") && said.contains("AWS_REGION"),
+        said.contains("account `default`: no Region configured") && said.contains("AWS_REGION"),
         "{said}"
     );
 }
@@ -235,7 +235,7 @@ async fn results_prints_a_table_or_json_and_says_when_there_are_none() {
     assert_eq!(json["files"][1]["failure_message"], "no \"route\"");
     assert_eq!(none.status.code(), Some(1));
     assert!(
-        text(&none.stderr).contains("AWS does not know the connector or the transfer"),
+        text(&none.stderr).contains("unknown connector or transfer"),
         "{}",
         text(&none.stderr)
     );

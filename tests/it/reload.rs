@@ -199,7 +199,7 @@ fn matrix(url: &str) -> Vec<Row> {
         refused(
             "An account that has no Region any more: refused, and its transfers and the rate stay too.",
             no_region,
-            "account `a`: no Region is known",
+            "account `a`: no Region configured",
         ),
         row(
             "A transfer more, after two refusals: taken, and credentials are not asked for again.",

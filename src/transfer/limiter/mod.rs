@@ -1,136 +1,135 @@
-//! Concurrency and rate limit of one account, as a decorator.
+//! Concurrency and request rate of one account.
 
+mod adaptive_rate;
 mod token_bucket;
 
-use std::sync::{Arc, Mutex as Lock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-
-use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 use self::token_bucket::AdaptiveTokenBucket;
 use super::{ApiFuture, Attempt, ErrorKind, ResultsPage, TransferApi, TransferError};
 use model::{Clock, ConnectorId, TransferId};
 
-/// The limits of one account in its Region, shared by everything that calls AWS for it.
+use tokio::sync::{Mutex as AsyncMutex, Semaphore, SemaphorePermit};
+
+/// Limits of one account in its Region, shared by all its calls for results.
 pub struct AccountLimiter {
     in_flight: Semaphore,
-    places: Lock<Places>,
-    /// Held by the call whose turn it is to wait for the rate; the others queue. So a rate that falls or a pause that
-    /// begins holds for all that have not gone yet.
-    turn: Mutex<()>,
-    rate: Lock<AdaptiveTokenBucket>,
+    permits: Mutex<Permits>,
+    /// Held by the call that waits for the rate; others queue behind it. So a lower rate or a pause
+    /// applies to every call that has not been sent.
+    queue: AsyncMutex<()>,
+    bucket: Mutex<AdaptiveTokenBucket>,
     clock: Arc<dyn Clock>,
 }
 
 /// How many calls may be in flight.
-struct Places {
-    wanted: usize,
-    /// Those that are to go as soon as their calls have ended.
+struct Permits {
+    configured: usize,
+    /// Permits above the configured number: withdrawn as soon as their calls end.
     surplus: usize,
 }
 
-/// A call in flight.
-struct Place<'a> {
-    limits: &'a AccountLimiter,
+/// The permit of a call in flight.
+struct CallPermit<'a> {
+    limiter: &'a AccountLimiter,
     permit: Option<SemaphorePermit<'a>>,
 }
 
-impl Drop for Place<'_> {
+impl Drop for CallPermit<'_> {
     fn drop(&mut self) {
-        let mut places = self
-            .limits
-            .places
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if places.surplus > 0 {
-            places.surplus -= 1;
-            self.permit
-                .take()
-                .into_iter()
-                .for_each(SemaphorePermit::forget);
+        let mut permits = self.limiter.permits();
+        if permits.surplus > 0 {
+            permits.surplus -= 1;
+            if let Some(permit) = self.permit.take() {
+                permit.forget();
+            }
         }
     }
 }
 
 impl AccountLimiter {
-    /// At most `concurrency` calls in flight and `requests_per_second` requests.
+    /// Creates a limiter of `concurrency` calls in flight and `requests_per_second` requests.
     pub fn new(concurrency: usize, requests_per_second: f64, clock: Arc<dyn Clock>) -> Arc<Self> {
-        let rate = AdaptiveTokenBucket::new(requests_per_second, clock.now().instant);
+        let bucket = AdaptiveTokenBucket::new(requests_per_second, clock.now().instant);
         Arc::new(Self {
             in_flight: Semaphore::new(concurrency),
-            places: Lock::new(Places {
-                wanted: concurrency,
+            permits: Mutex::new(Permits {
+                configured: concurrency,
                 surplus: 0,
             }),
-            turn: Mutex::new(()),
-            rate: Lock::new(rate),
+            queue: AsyncMutex::new(()),
+            bucket: Mutex::new(bucket),
             clock,
         })
     }
 
-    /// Has other limits from now on. Calls in flight go on; where there are more than `concurrency`, none begins until
-    /// enough of them have ended. What is remembered of throttling stays.
+    /// Changes the limits. Calls in flight continue; if there are more than `concurrency`, none starts
+    /// until enough of them have ended. Throttling is still remembered.
     pub fn change(&self, concurrency: usize, requests_per_second: f64) {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(more) = concurrency.checked_sub(places.wanted) {
-            let kept = more.min(places.surplus);
-            places.surplus -= kept;
+        let mut permits = self.permits();
+        if let Some(more) = concurrency.checked_sub(permits.configured) {
+            let kept = more.min(permits.surplus);
+            permits.surplus -= kept;
             self.in_flight.add_permits(more - kept);
         } else {
-            let fewer = places.wanted - concurrency;
-            places.surplus += fewer - self.in_flight.forget_permits(fewer);
+            let fewer = permits.configured - concurrency;
+            permits.surplus += fewer - self.in_flight.forget_permits(fewer);
         }
-        places.wanted = concurrency;
-        drop(places);
-        self.with_rate(|rate, now| rate.set_ceiling(requests_per_second, now));
+        permits.configured = concurrency;
+        drop(permits);
+        self.with_bucket(|bucket, now| bucket.set_ceiling(requests_per_second, now));
     }
 
-    /// Requests per second that are allowed now.
+    /// Returns the current rate, in requests per second.
     pub fn rate(&self) -> f64 {
-        self.with_rate(|rate, now| rate.rate(now))
+        self.with_bucket(|bucket, now| bucket.rate(now))
     }
 
     pub(super) fn record_retry(&self) {
-        self.with_rate(AdaptiveTokenBucket::charge);
+        self.with_bucket(AdaptiveTokenBucket::record_retry);
     }
 
-    /// An attempt was throttled.
     pub(super) fn record_throttling(&self, attempt: &Attempt) {
-        self.with_rate(|rate, now| {
+        self.with_bucket(|bucket, now| {
             let sent = now.checked_sub(attempt.duration).filter(|_| !attempt.retry);
-            rate.throttled(now, sent, attempt.retry_after);
+            bucket.record_throttling(now, sent, attempt.retry_after);
         });
     }
 
+    /// Waits until a request may be sent.
     pub(super) async fn acquire(&self) {
-        let _turn = self.turn.lock().await;
-        while let Err(wait) = self.with_rate(|rate, now| {
-            rate.take(now)
+        let _turn = self.queue.lock().await;
+        while let Err(wait) = self.with_bucket(|bucket, now| {
+            bucket
+                .try_acquire(now)
                 .map_err(|at| at.saturating_duration_since(now))
         }) {
             tokio::time::sleep(wait).await;
         }
     }
 
-    fn with_rate<T>(&self, f: impl FnOnce(&mut AdaptiveTokenBucket, Instant) -> T) -> T {
+    fn with_bucket<T>(&self, f: impl FnOnce(&mut AdaptiveTokenBucket, Instant) -> T) -> T {
         let now = self.clock.now().instant;
-        f(
-            &mut self.rate.lock().unwrap_or_else(PoisonError::into_inner),
-            now,
-        )
+        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        f(&mut bucket, now)
+    }
+
+    fn permits(&self) -> std::sync::MutexGuard<'_, Permits> {
+        self.permits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Waits for its turn before each call.
+/// A [`TransferApi`] that waits for its account's limiter before each call.
 pub struct RateLimited<A> {
     inner: A,
-    limits: Arc<AccountLimiter>,
+    limiter: Arc<AccountLimiter>,
 }
 
 impl<A: TransferApi> RateLimited<A> {
-    /// `inner`, within `limits`.
-    pub fn new(inner: A, limits: Arc<AccountLimiter>) -> Self {
-        Self { inner, limits }
+    /// Limits the calls of `inner`.
+    pub fn new(inner: A, limiter: Arc<AccountLimiter>) -> Self {
+        Self { inner, limiter }
     }
 }
 
@@ -142,13 +141,13 @@ impl<A: TransferApi> TransferApi for RateLimited<A> {
         next_token: Option<&'a str>,
     ) -> ApiFuture<'a, ResultsPage> {
         Box::pin(async move {
-            let closed = |_| TransferError::new(ErrorKind::Network, "the limit was closed");
-            let permit = Some(self.limits.in_flight.acquire().await.map_err(closed)?);
-            let _place = Place {
-                limits: &self.limits,
-                permit,
+            let closed = |_| TransferError::new(ErrorKind::Network, "the limiter is closed");
+            let permit = self.limiter.in_flight.acquire().await.map_err(closed)?;
+            let _permit = CallPermit {
+                limiter: &self.limiter,
+                permit: Some(permit),
             };
-            self.limits.acquire().await;
+            self.limiter.acquire().await;
             self.inner
                 .file_results_page(connector, transfer, next_token)
                 .await

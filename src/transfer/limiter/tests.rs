@@ -4,17 +4,25 @@ mod settling;
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::*;
 use crate::transfer::{AttemptOutcome, Operation};
 
-/// Takes 100 ms a call, and notes when each began and how many were in flight.
+/// Takes 100 ms a call. Records when each started and how many were in flight.
 #[derive(Default)]
-struct Slow {
-    begun: Lock<Vec<tokio::time::Instant>>,
-    in_flight: Lock<(usize, usize)>,
+struct SlowApi {
+    started: Mutex<Vec<Instant>>,
+    in_flight: Mutex<InFlight>,
 }
 
-impl TransferApi for Arc<Slow> {
+#[derive(Default)]
+struct InFlight {
+    now: usize,
+    max: usize,
+}
+
+impl TransferApi for Arc<SlowApi> {
     fn file_results_page<'a>(
         &'a self,
         _: &'a ConnectorId,
@@ -22,22 +30,22 @@ impl TransferApi for Arc<Slow> {
         _: Option<&'a str>,
     ) -> ApiFuture<'a, ResultsPage> {
         Box::pin(async {
-            self.begun.lock().unwrap().push(tokio::time::Instant::now());
+            self.started.lock().unwrap().push(Instant::now());
             {
-                let (now, most) = &mut *self.in_flight.lock().unwrap();
+                let InFlight { now, max } = &mut *self.in_flight.lock().unwrap();
                 *now += 1;
-                *most = (*most).max(*now);
+                *max = (*max).max(*now);
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
-            self.in_flight.lock().unwrap().0 -= 1;
+            self.in_flight.lock().unwrap().now -= 1;
             Ok(ResultsPage::default())
         })
     }
 }
 
-fn limits(concurrency: usize, requests_per_second: f64) -> Arc<AccountLimiter> {
+fn limiter(concurrency: usize, requests_per_second: f64) -> Arc<AccountLimiter> {
     let clock = || model::Now {
-        instant: tokio::time::Instant::now().into_std(),
+        instant: Instant::now().into_std(),
         wall: std::time::SystemTime::UNIX_EPOCH,
     };
     AccountLimiter::new(concurrency, requests_per_second, Arc::new(clock))
@@ -54,22 +62,22 @@ fn throttled(duration_ms: u64, retry_after_seconds: u64) -> Attempt {
     }
 }
 
-async fn begin(calls: usize, limits: Arc<AccountLimiter>) -> (Vec<u64>, usize) {
-    let slow = Arc::<Slow>::default();
-    let limited = RateLimited::new(Arc::clone(&slow), limits);
+/// Makes calls at once. Returns when each started, in tenths of a second, and the most in flight.
+async fn call(times: usize, limiter: Arc<AccountLimiter>) -> (Vec<u64>, usize) {
+    let api = Arc::<SlowApi>::default();
+    let limited = RateLimited::new(Arc::clone(&api), limiter);
     let (connector, transfer) = ("c-0123456789abcdef0".parse().unwrap(), "t".parse().unwrap());
-    let start = tokio::time::Instant::now();
-    let calls = (0..calls).map(|_| limited.file_results_page(&connector, &transfer, None));
+    let start = Instant::now();
+    let calls = (0..times).map(|_| limited.file_results_page(&connector, &transfer, None));
     futures_util::future::join_all(calls).await;
-    let begun = slow
-        .begun
+    let started = api
+        .started
         .lock()
         .unwrap()
         .iter()
-        .map(|at| (*at - start).as_secs_f64() * 10.0)
-        .map(tenths)
+        .map(|at| tenths(*at - start))
         .collect();
-    (begun, slow.in_flight.lock().unwrap().1)
+    (started, api.in_flight.lock().unwrap().max)
 }
 
 #[expect(
@@ -77,71 +85,71 @@ async fn begin(calls: usize, limits: Arc<AccountLimiter>) -> (Vec<u64>, usize) {
     clippy::cast_sign_loss,
     reason = "a few tenths of a second"
 )]
-fn tenths(at: f64) -> u64 {
-    at.round() as u64
+fn tenths(time: Duration) -> u64 {
+    (time.as_secs_f64() * 10.0).round() as u64
 }
 
 #[tokio::test(start_paused = true)]
 async fn calls_wait_for_the_rate() {
     assert_eq!(
-        begin(7, limits(16, 3.0)).await,
+        call(7, limiter(16, 3.0)).await,
         (vec![0, 0, 0, 10, 10, 10, 20], 3)
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_wait_for_one_another() {
+async fn calls_above_the_concurrency_wait_for_others_to_end() {
     assert_eq!(
-        begin(6, limits(2, 100.0)).await,
+        call(6, limiter(2, 100.0)).await,
         (vec![0, 0, 1, 1, 2, 2], 2)
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn fewer_places_hold_as_soon_as_the_calls_in_flight_have_ended_and_more_at_once() {
-    let limits = limits(4, 1000.0);
-    let running = tokio::spawn(begin(4, Arc::clone(&limits)));
+async fn lower_concurrency_applies_as_calls_end_and_higher_at_once() {
+    let limiter = limiter(4, 1000.0);
+    let running = tokio::spawn(call(4, Arc::clone(&limiter)));
     tokio::time::sleep(Duration::from_millis(50)).await;
-    limits.change(1, 1000.0);
-    let fewer = begin(2, Arc::clone(&limits)).await;
+    limiter.change(1, 1000.0);
+    let fewer = call(2, Arc::clone(&limiter)).await;
     assert_eq!(running.await.unwrap(), (vec![0; 4], 4));
     assert_eq!(fewer.1, 1, "one after the other");
-    limits.change(3, 1000.0);
+    limiter.change(3, 1000.0);
     assert_eq!(
-        begin(6, Arc::clone(&limits)).await,
+        call(6, Arc::clone(&limiter)).await,
         (vec![0, 0, 0, 1, 1, 1], 3)
     );
-    let running = tokio::spawn(begin(3, Arc::clone(&limits)));
+    let running = tokio::spawn(call(3, Arc::clone(&limiter)));
     tokio::time::sleep(Duration::from_millis(50)).await;
-    limits.change(1, 1000.0);
-    limits.change(2, 1000.0);
+    limiter.change(1, 1000.0);
+    limiter.change(2, 1000.0);
     running.await.unwrap();
     assert_eq!(
-        begin(4, Arc::clone(&limits)).await,
+        call(4, Arc::clone(&limiter)).await,
         (vec![0, 0, 1, 1], 2),
-        "down and up within a call"
+        "lowered and raised during a call"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn retries_and_throttling_slow_down_later_calls() {
-    let limits = limits(16, 4.0);
-    limits.record_retry();
-    limits.record_throttling(&throttled(0, 1));
-    assert!((limits.rate() - 2.0).abs() < 1e-9);
+async fn retries_and_throttling_delay_later_calls() {
+    let limiter = limiter(16, 4.0);
+    limiter.record_retry();
+    limiter.record_throttling(&throttled(0, 1));
+    assert!((limiter.rate() - 2.0).abs() < 1e-9);
     // Nothing for one second, then two a second.
-    assert_eq!(begin(3, limits).await.0, [15, 19, 24]);
+    assert_eq!(call(3, limiter).await.0, [15, 19, 24]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_holds_for_calls_that_wait_already() {
-    let limits = limits(16, 1.0);
-    let waiting = tokio::spawn(begin(3, Arc::clone(&limits)));
+async fn pause_applies_to_calls_that_already_wait() {
+    let limiter = limiter(16, 1.0);
+    let waiting = tokio::spawn(call(3, Arc::clone(&limiter)));
     tokio::time::sleep(Duration::from_millis(500)).await;
-    limits.record_throttling(&throttled(400, 20));
-    let begun = waiting.await.unwrap().0;
+    limiter.record_throttling(&throttled(400, 20));
+    let started = waiting.await.unwrap().0;
     assert!(
-        begun[0] == 0 && begun[1] > 205 && begun[2] > begun[1] + 10,
-        "{begun:?}"
+        started[0] == 0 && started[1] > 205 && started[2] > started[1] + 10,
+        "{started:?}"
     );
 }

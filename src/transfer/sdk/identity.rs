@@ -1,4 +1,4 @@
-//! Who an account's credentials are, and what AWS's clock says.
+//! Identity of an account's credentials, and the skew of the local clock, from STS.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,29 +20,29 @@ use model::Clock;
 /// The principal that signs an account's requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// Its ARN: of a user, or of a role's session.
+    /// ARN of a user or of a role session.
     pub arn: String,
-    /// The number of the AWS account.
+    /// The AWS account id.
     pub account_id: String,
 }
 
-/// How far the local clock is from AWS's, by the header `Date` of the newest answer.
+/// Difference between the local clock and the header `Date` of the last response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockSkew {
-    /// How far; to a second, as the header has it.
+    /// Absolute difference, with the header's resolution of one second.
     pub by: Duration,
-    /// True where the local clock is ahead.
+    /// Whether the local clock is ahead.
     pub ahead: bool,
 }
 
-/// The SDK's client of STS for one account.
+/// Client of STS for one account.
 pub struct SdkIdentity {
     client: Client,
     clock: AwsClock,
 }
 
 impl SdkIdentity {
-    /// Of the account and Region of `base`. Makes no call.
+    /// Creates a client; makes no call.
     pub fn new(base: &ClientBase, clock: Arc<dyn Clock>) -> Self {
         let clock = AwsClock {
             clock,
@@ -55,25 +55,25 @@ impl SdkIdentity {
         }
     }
 
-    /// `GetCallerIdentity`, which needs no permission
+    /// Calls `GetCallerIdentity`, which needs no permission
     /// (<https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>).
     ///
     /// # Errors
-    /// What the call failed with.
+    /// The error of the call.
     pub async fn caller(&self) -> Result<Caller, TransferError> {
-        let answer = self
+        let output = self
             .client
             .get_caller_identity()
             .send()
             .await
             .map_err(|error| classify::call(&error))?;
         Ok(Caller {
-            arn: answer.arn.unwrap_or_default(),
-            account_id: answer.account.unwrap_or_default(),
+            arn: output.arn.unwrap_or_default(),
+            account_id: output.account.unwrap_or_default(),
         })
     }
 
-    /// The skew, once there was an answer, be it an error.
+    /// Returns the skew, once there was a response; an error response will do.
     pub fn skew(&self) -> Option<ClockSkew> {
         *self
             .clock
@@ -83,7 +83,7 @@ impl SdkIdentity {
     }
 }
 
-/// Reads the clock of each answer.
+/// Interceptor that reads the `Date` of each response.
 #[derive(Clone)]
 struct AwsClock {
     clock: Arc<dyn Clock>,
@@ -108,22 +108,23 @@ impl Intercept for AwsClock {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let told = context
+        let skew = context
             .response()
             .headers()
             .get("date")
             .and_then(|date| skew(date, self.clock.now().wall));
-        if told.is_some() {
-            *self.skew.lock().unwrap_or_else(PoisonError::into_inner) = told;
+        if skew.is_some() {
+            *self.skew.lock().unwrap_or_else(PoisonError::into_inner) = skew;
         }
         Ok(())
     }
 }
 
+/// Returns the skew of the local clock at `local`, when a response with this `Date` arrived.
 fn skew(date: &str, local: SystemTime) -> Option<ClockSkew> {
     let aws = SystemTime::try_from(DateTime::from_str(date, Format::HttpDate).ok()?).ok()?;
     Some(match local.duration_since(aws) {
-        // The header leaves out what is less than a second.
+        // The header has no fraction of a second.
         Ok(by) => ClockSkew {
             by: by.saturating_sub(Duration::from_secs(1)),
             ahead: true,
@@ -142,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_skew_is_that_of_the_date_header() {
+    fn skew_is_the_difference_to_the_date_header() {
         let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
         let date = "Sat, 31 Jan 2026 12:00:00 GMT";
         for (local, by, ahead) in [

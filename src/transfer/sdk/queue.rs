@@ -21,19 +21,19 @@ use crate::transfer::{
 };
 use model::{Account, Clock};
 
-/// How long a receive waits for a message: the longest that SQS allows.
+/// How long a receive waits for a message: the maximum of SQS.
 const LONG_POLL: Duration = Duration::from_secs(20);
 
-/// The SDK's client of one queue.
+/// Client of one queue.
 pub struct SdkQueue {
     client: Client,
     url: String,
-    time_outs: TimeoutConfig,
+    receive_timeouts: TimeoutConfig,
 }
 
 impl SdkQueue {
-    /// The queue at `url`, read with the credentials of `base`, in the Region that the URL's host names, else the
-    /// account's. Makes no call.
+    /// Creates a client with the credentials of `base`, in the Region that the host of `url` names,
+    /// else in that of the account. Makes no call.
     pub fn new(
         base: &ClientBase,
         url: &str,
@@ -53,12 +53,15 @@ impl SdkQueue {
             Operation::GetQueueAttributes,
         ];
         let observer = AttemptMetrics::new(account, metrics, &operations);
+        // Its own retry quota: a failing queue must not use up the retries of others.
         let config = Builder::from(&base.sdk)
             .region(Region::new(region))
             .retry_partition(RetryPartition::custom(format!("{} {url}", base.account.name)).build())
             .interceptor(MetricsInterceptor::new(Arc::new(observer), clock));
+        // A receive lasts up to the long poll, and the time-outs of the account are for single
+        // responses.
         let attempt = LONG_POLL + base.attempt;
-        let time_outs = TimeoutConfig::builder()
+        let receive_timeouts = TimeoutConfig::builder()
             .read_timeout(attempt)
             .operation_attempt_timeout(attempt)
             .operation_timeout(2 * attempt)
@@ -66,7 +69,7 @@ impl SdkQueue {
         Self {
             client: Client::from_conf(with_endpoint!(config, endpoint_url).build()),
             url: url.into(),
-            time_outs,
+            receive_timeouts,
         }
     }
 }
@@ -81,10 +84,10 @@ impl QueueApi for SdkQueue {
                 .wait_time_seconds(wait)
                 .max_number_of_messages(batch)
                 .customize();
-            let call =
-                call.config_override(Builder::default().timeout_config(self.time_outs.clone()));
-            let answer = call.send().await.map_err(|error| classify::call(&error))?;
-            let messages = answer.messages.unwrap_or_default().into_iter();
+            let call = call
+                .config_override(Builder::default().timeout_config(self.receive_timeouts.clone()));
+            let output = call.send().await.map_err(|error| classify::call(&error))?;
+            let messages = output.messages.unwrap_or_default().into_iter();
             let message = |message: aws_sdk_sqs::types::Message| QueueMessage {
                 id: message.message_id.unwrap_or_default(),
                 receipt: message.receipt_handle.unwrap_or_default(),
@@ -113,8 +116,8 @@ impl QueueApi for SdkQueue {
                 .delete_message_batch()
                 .queue_url(&self.url)
                 .set_entries(Some(entries));
-            let answer = call.send().await.map_err(|error| classify::call(&error))?;
-            let undeleted = answer.failed.into_iter().filter_map(|failed| {
+            let output = call.send().await.map_err(|error| classify::call(&error))?;
+            let undeleted = output.failed.into_iter().filter_map(|failed| {
                 let receipt = receipts.get(failed.id.parse::<usize>().ok()?)?.clone();
                 Some(UndeletedMessage {
                     receipt,
@@ -128,20 +131,20 @@ impl QueueApi for SdkQueue {
 
     fn depth(&self) -> ApiFuture<'_, u64> {
         Box::pin(async {
-            let wanted = [
+            let names = [
                 QueueAttributeName::ApproximateNumberOfMessages,
                 QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
             ];
             let call = self.client.get_queue_attributes().queue_url(&self.url);
-            let call = call.set_attribute_names(Some(wanted.to_vec()));
-            let answer = call.send().await.map_err(|error| classify::call(&error))?;
-            let attributes = answer.attributes.unwrap_or_default();
+            let call = call.set_attribute_names(Some(names.to_vec()));
+            let output = call.send().await.map_err(|error| classify::call(&error))?;
+            let attributes = output.attributes.unwrap_or_default();
             let count = |name| {
                 attributes
                     .get(name)
                     .and_then(|count| count.parse::<u64>().ok())
             };
-            let counts: Option<Vec<_>> = wanted.iter().map(count).collect();
+            let counts: Option<Vec<_>> = names.iter().map(count).collect();
             let counts = counts
                 .ok_or_else(|| TransferError::new(ErrorKind::Mistyped, "no number of messages"))?;
             Ok(counts.into_iter().fold(0, u64::saturating_add))
@@ -149,7 +152,7 @@ impl QueueApi for SdkQueue {
     }
 }
 
-/// The Region that the host of a queue's URL names: `sqs.<region>.amazonaws.com`, its FIPS, dual-stack and VPC forms,
+/// Returns the Region that the host of a queue's URL names: `sqs.<region>.amazonaws.com`, its FIPS, dual-stack and VPC forms,
 /// and the older `<region>.queue.amazonaws.com`
 /// (<https://docs.aws.amazon.com/general/latest/gr/sqs-service.html>).
 fn region_of(url: &str) -> Option<&str> {
@@ -163,7 +166,7 @@ fn region_of(url: &str) -> Option<&str> {
     found.into_iter().find(|region| is_region(region))
 }
 
-/// `eu-central-1`, `us-gov-west-1`.
+/// Returns whether the string looks like `eu-central-1` or `us-gov-west-1`.
 fn is_region(text: &str) -> bool {
     let parts: Vec<_> = text.split('-').collect();
     let Some((number, words)) = parts.split_last() else {
@@ -179,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_region_is_that_of_the_host_where_it_names_one() {
+    fn region_of_a_queue_is_read_from_its_host() {
         for (url, region) in [
             (
                 "https://sqs.eu-central-1.amazonaws.com/123456789012/q",

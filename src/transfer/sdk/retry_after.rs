@@ -1,4 +1,4 @@
-//! How long a throttled caller is to wait, as the answer tells it.
+//! The pause that AWS asks for when it throttles.
 
 use std::time::Duration;
 
@@ -12,9 +12,10 @@ use serde::Deserialize;
 
 use crate::transfer::session::MAX_BACKOFF;
 
-/// What the answer asks for: the member `RetryAfterSeconds`, a text, of `ThrottlingException`
+/// Returns the pause that a response asks for: the string member `RetryAfterSeconds` of
+/// `ThrottlingException`
 /// (<https://docs.aws.amazon.com/transfer/latest/APIReference/API_ThrottlingException.html>), or the header
-/// `Retry-After` in seconds (RFC 9110, section 10.2.3). The longer one where there are both.
+/// `Retry-After` in seconds (RFC 9110, section 10.2.3). The longer one if the response has both.
 pub(super) fn retry_after(response: &HttpResponse) -> Option<Duration> {
     let header = response.headers().get("retry-after").and_then(seconds);
     let member = response
@@ -39,8 +40,8 @@ fn seconds(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// Makes the SDK wait so long before it retries a throttled attempt, and not retry where that is more than it waits.
-/// It decides nothing else.
+/// Makes the SDK wait that long before it retries a throttled attempt, and not retry if the pause is
+/// longer than its maximum backoff. Other attempts are left to the SDK's classifiers.
 #[derive(Debug)]
 pub(super) struct RetryAfter;
 
@@ -86,7 +87,7 @@ mod tests {
 
     use super::*;
 
-    fn asked(header: Option<&'static str>, body: &'static str) -> Option<f64> {
+    fn pause(header: Option<&'static str>, body: &'static str) -> Option<f64> {
         let mut response =
             HttpResponse::new(StatusCode::try_from(400).unwrap(), SdkBody::from(body));
         if let Some(value) = header {
@@ -96,23 +97,23 @@ mod tests {
     }
 
     #[test]
-    fn the_member_and_the_header_are_read_and_the_longer_one_holds() {
+    fn longer_of_member_and_header_is_returned() {
         let body = r#"{"__type": "ThrottlingException", "RetryAfterSeconds": "3"}"#;
-        assert_eq!(asked(None, body), Some(3.0));
-        assert_eq!(asked(Some("5"), body), Some(5.0));
-        assert_eq!(asked(Some("1"), body), Some(3.0));
-        assert_eq!(asked(Some("0.5"), "<html>"), Some(0.5));
+        assert_eq!(pause(None, body), Some(3.0));
+        assert_eq!(pause(Some("5"), body), Some(5.0));
+        assert_eq!(pause(Some("1"), body), Some(3.0));
+        assert_eq!(pause(Some("0.5"), "<html>"), Some(0.5));
     }
 
     #[test]
-    fn what_is_no_number_of_seconds_asks_for_nothing() {
+    fn invalid_pauses_are_ignored() {
         for body in [
             "",
             "{}",
             r#"{"RetryAfterSeconds": null}"#,
             r#"{"RetryAfterSeconds": 3}"#,
         ] {
-            assert_eq!(asked(None, body), None, "{body}");
+            assert_eq!(pause(None, body), None, "{body}");
         }
         for text in [
             "-1",
@@ -122,7 +123,7 @@ mod tests {
             "soon",
             "Wed, 21 Oct 2026 07:28:00 GMT",
         ] {
-            assert_eq!(asked(Some(text), "{}"), None, "{text}");
+            assert_eq!(pause(Some(text), "{}"), None, "{text}");
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Credentials without a gap: those at hand serve until they expire, should new ones be late.
+//! Credentials that are used until they expire if a refresh fails.
 //!
-//! The SDK asks for new ones some seconds before the old ones expire, and takes a failure for the call's. A source that
-//! fails just then, STS for example, would fail calls that the old credentials are still good for.
+//! The SDK refreshes credentials some seconds before they expire and fails the call if the refresh
+//! fails. A source that fails at that moment, for example STS, would fail calls for which the old
+//! credentials are still valid.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use tracing::debug;
 
-/// Asks `inner`, and answers with what it last gave while that is valid and nothing newer is to be had.
+/// Provides the credentials of `inner`; if that fails, its last ones while they are valid.
 pub(super) struct FallbackCredentials {
     inner: SharedCredentialsProvider,
     last: Mutex<Option<Credentials>>,
@@ -36,7 +37,7 @@ impl FallbackCredentials {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()?;
-        // Those that never expire are asked for anew: their source may have been told others.
+        // Credentials without an expiration are not reused: they may have been replaced.
         last.expiry()
             .is_some_and(|expiry| expiry > (self.clock)())
             .then_some(last)
@@ -56,14 +57,17 @@ impl ProvideCredentials for FallbackCredentials {
     {
         future::ProvideCredentials::new(async move {
             match self.inner.provide_credentials().await {
-                Ok(new) => {
-                    *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(new.clone());
-                    Ok(new)
+                Ok(credentials) => {
+                    *self.last.lock().unwrap_or_else(PoisonError::into_inner) =
+                        Some(credentials.clone());
+                    Ok(credentials)
                 }
                 Err(error) => match self.still_valid() {
                     Some(last) => {
                         debug!(
-                            "new credentials are not to be had, those at hand are valid for some more time"
+                            event = "credentials_refresh_failed",
+                            %error,
+                            "failed to refresh credentials, using the last ones until they expire"
                         );
                         Ok(last)
                     }
@@ -73,7 +77,7 @@ impl ProvideCredentials for FallbackCredentials {
         })
     }
 
-    /// What serves where `inner` takes too long.
+    /// Returns the credentials to use if `inner` takes too long.
     fn fallback_on_interrupt(&self) -> Option<Credentials> {
         self.still_valid()
             .or_else(|| self.inner.fallback_on_interrupt())
@@ -88,71 +92,76 @@ mod tests {
 
     use super::*;
 
-    /// Gives what it holds.
+    /// Provides what it holds.
     #[derive(Debug)]
-    struct Source(Arc<Mutex<Option<Credentials>>>);
+    struct FakeProvider(Arc<Mutex<Option<Credentials>>>);
 
-    impl ProvideCredentials for Source {
+    impl ProvideCredentials for FakeProvider {
         fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
         where
             Self: 'a,
         {
-            let given = self.0.lock().unwrap().clone();
+            let credentials = self.0.lock().unwrap().clone();
             future::ProvideCredentials::ready(
-                given.ok_or_else(|| CredentialsError::not_loaded("none")),
+                credentials.ok_or_else(|| CredentialsError::not_loaded("none")),
             )
         }
     }
 
     #[tokio::test]
-    async fn the_last_ones_serve_until_they_expire_and_no_longer() {
+    async fn last_credentials_are_used_until_they_expire() {
         let start = SystemTime::UNIX_EPOCH;
         let now = Arc::new(Mutex::new(start));
-        let given = Arc::new(Mutex::new(None));
+        let held = Arc::new(Mutex::new(None));
         let clock = Arc::clone(&now);
-        let source = SharedCredentialsProvider::new(Source(Arc::clone(&given)));
+        let source = SharedCredentialsProvider::new(FakeProvider(Arc::clone(&held)));
         let fallback = FallbackCredentials::new(source, Arc::new(move || *clock.lock().unwrap()));
         let id = async || {
             fallback
                 .provide_credentials()
                 .await
-                .map(|given| given.access_key_id().to_owned())
+                .map(|credentials| credentials.access_key_id().to_owned())
                 .ok()
         };
         let seconds = Duration::from_secs;
         let credentials =
             |id: &str, expiry| Some(Credentials::new(id, "secret", None, expiry, "test"));
-        for (at, given_now, expected, why) in [
-            (0, None, None, "there were none yet"),
+        for (at, provided, expected, why) in [
+            (0, None, None, "no credentials yet"),
             (
                 1,
                 credentials("first", Some(start + seconds(10))),
                 Some("first"),
-                "the source gives them",
+                "the first credentials",
             ),
             (
                 5,
                 None,
                 Some("first"),
-                "the source fails, the last are valid",
+                "the refresh fails and the last are valid",
             ),
             (
                 9,
                 credentials("second", Some(start + seconds(20))),
                 Some("second"),
-                "newer ones go first",
+                "newer credentials take precedence",
             ),
             (20, None, None, "the last have expired"),
-            (21, credentials("third", None), Some("third"), "healed"),
+            (
+                21,
+                credentials("third", None),
+                Some("third"),
+                "the source has recovered",
+            ),
             (
                 22,
                 None,
                 None,
-                "those that never expire are not taken from memory",
+                "credentials without an expiration are not reused",
             ),
         ] {
             *now.lock().unwrap() = start + seconds(at);
-            *given.lock().unwrap() = given_now;
+            *held.lock().unwrap() = provided;
             assert_eq!(id().await.as_deref(), expected, "{why}");
         }
     }

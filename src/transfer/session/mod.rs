@@ -1,11 +1,10 @@
-//! Credentials, Region, endpoint, time-outs and retries of each account; the HTTP client is one for all.
+//! Credentials, Region, endpoint, time-outs and retries of each account. All share one HTTP client.
 //!
-//! Each account has a quota of retries of its own: the SDK's, 500 tokens. A retry takes 10, or 5 after throttling; a
-//! call that succeeds by a retry gives back what its last one took, one that succeeds at once gives 1, and nothing else
-//! gives any. So an account on which every call fails by 5xx gets 50 retries, however many calls it makes, and one on
-//! which most succeed retries at most a tenth of them (a fifth where they are throttled). That is the bound that is
-//! wanted, it stands where the attempts are made, and a test counts them: so there is no loop of our own around the
-//! SDK's.
+//! Retries are the SDK's, with a retry quota of 500 tokens for each account. A retry takes 10 tokens, or
+//! 5 after throttling; a call that succeeds by a retry returns the tokens of its last retry, one that
+//! succeeds at once adds 1. So an account on which every call fails with 5xx gets 50 retries, however
+//! many calls it makes, and one on which most calls succeed retries at most a tenth of them (a fifth of
+//! throttled ones). `tests/it/throttled.rs` counts the attempts. No retry loop is needed around it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,25 +26,27 @@ use super::sdk::limit_body;
 use crate::config::AccountPlan;
 use model::Account;
 
-/// Attempts at one call, the first included.
+/// Attempts at one call, the first included: all have to fit into a scrape. The SDK's own default,
+/// stated because the tests and the documentation rely on it.
 const MAX_ATTEMPTS: u32 = 3;
-/// The longest pause before a retry.
+/// Longest pause before a retry. The SDK's default of 20 s exceeds a scrape.
 pub(super) const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
-/// How long a call may take. All of it follows from the budget of a scrape: a call that outlives a scrape's budget
-/// could not have helped that scrape.
+/// Time-outs of a call. They follow from the budget of a scrape: a call that takes longer than the
+/// budget is of no use to the scrape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeOuts {
-    /// To connect.
+    /// Of connecting.
     pub connect: Duration,
-    /// One attempt, the answer's body included.
+    /// Of one attempt, including the response body.
     pub attempt: Duration,
-    /// All attempts, and the pauses between them.
+    /// Of all attempts and the pauses between them.
     pub operation: Duration,
 }
 
 impl TimeOuts {
-    /// The operation gets the scrape's budget, an attempt at most a third of it and 5 s, the connection at most 2 s.
+    /// Returns the time-outs for a budget: all of it for the operation, at most a third and 5 s for an
+    /// attempt, at most 2 s for connecting.
     pub fn within(budget: Duration) -> Self {
         let attempt = (budget / 3).min(Duration::from_secs(5));
         Self {
@@ -59,18 +60,18 @@ impl TimeOuts {
 /// Static credentials, for the built-in simulator.
 #[derive(Clone, Copy)]
 pub struct StaticCredentials {
-    /// The access key's id.
+    /// Access key id.
     pub access_key_id: &'static str,
-    /// The access key's secret.
+    /// Secret access key.
     pub secret_access_key: &'static str,
 }
 
-/// Why an account has no session.
+/// Why a session could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// Neither the configuration nor the SDK's chain names a Region.
+    /// Neither the configuration nor the SDK's provider chain has a Region.
     #[error(
-        "account `{account}`: no Region is known\n  hint: set `region` of the account, or AWS_REGION, or `region` in the profile"
+        "account `{account}`: no Region configured\n  hint: set `region` of the account, or AWS_REGION, or `region` in the profile"
     )]
     NoRegion {
         /// The account.
@@ -78,8 +79,8 @@ pub enum SessionError {
     },
 }
 
-/// Credentials and Region of one account, as they were found. Clients that are made from it anew share its credentials,
-/// and what is cached of them.
+/// Credentials and Region of an account. All sessions that are created from it share the credentials
+/// and their cache.
 #[derive(Clone)]
 pub struct ResolvedAccount {
     account: AccountPlan,
@@ -88,24 +89,24 @@ pub struct ResolvedAccount {
 }
 
 impl ResolvedAccount {
-    /// The entry that it was made for.
+    /// Returns the account's entry in the plan.
     pub fn account(&self) -> &AccountPlan {
         &self.account
     }
 }
 
-/// A session: the account's Region and the SDK's configuration.
+/// The Region and the client configuration of an account.
 pub struct Session {
     /// The Region's code.
     pub region: String,
-    /// What [`super::sdk::SdkTransfer::new`] takes.
+    /// Configuration for [`super::sdk::SdkTransfer::new`].
     pub config: aws_sdk_transfer::config::Builder,
-    /// What the account's clients of other services are made from.
+    /// Base for clients of other services.
     pub base: ClientBase,
 }
 
-/// Credentials, Region, time-outs and retries of one account, for clients of any service. The endpoint of the Transfer
-/// API is no part of it.
+/// Credentials, Region, time-outs and retries of one account, for clients of any service. Does not
+/// include the endpoint of the Transfer API.
 #[derive(Clone)]
 pub struct ClientBase {
     /// The account and its Region.
@@ -122,7 +123,7 @@ impl fmt::Debug for ClientBase {
     }
 }
 
-/// Makes the sessions of all accounts.
+/// Creates the sessions of all accounts.
 pub struct Sessions {
     http_client: SharedHttpClient,
     time_outs: TimeOuts,
@@ -130,7 +131,7 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// With `credentials`, nothing of the environment is asked for any.
+    /// Creates the shared HTTP client. With `credentials`, the default credential chain is not used.
     pub fn new(time_outs: TimeOuts, credentials: Option<StaticCredentials>) -> Self {
         let tls = tls::Provider::Rustls(CryptoMode::AwsLc);
         let http_client = aws_smithy_http_client::Builder::new()
@@ -139,7 +140,7 @@ impl Sessions {
         Self::with_http_client(http_client, time_outs, credentials)
     }
 
-    /// The same over another HTTP client. No answer of it is read past the largest that the API has.
+    /// Uses another HTTP client. The size of its responses is limited.
     pub fn with_http_client(
         http_client: SharedHttpClient,
         time_outs: TimeOuts,
@@ -152,7 +153,8 @@ impl Sessions {
         }
     }
 
-    /// The session of one account. Calls no AWS service but, where no Region is set, the instance's metadata.
+    /// Creates the session of an account. Calls no AWS service except instance metadata, if no Region
+    /// is set.
     ///
     /// # Errors
     /// [`SessionError::NoRegion`].
@@ -160,13 +162,13 @@ impl Sessions {
         Ok(self.session(&self.resolve(account).await?))
     }
 
-    /// Credentials and Region of one account. Calls what [`Sessions::open`] calls.
+    /// Finds the credentials and the Region of an account. Makes the calls of [`Sessions::open`].
     ///
     /// # Errors
     /// [`SessionError::NoRegion`].
     pub async fn resolve(&self, account: &AccountPlan) -> Result<ResolvedAccount, SessionError> {
-        let mut base = self.loader(account).load().await;
-        let Some(region) = base.region().map(ToString::to_string) else {
+        let mut sdk = self.loader(account).load().await;
+        let Some(region) = sdk.region().map(ToString::to_string) else {
             return Err(SessionError::NoRegion {
                 account: account.name.to_string(),
             });
@@ -177,24 +179,24 @@ impl Sessions {
             if let Some(external_id) = &role.external_id {
                 provider = provider.external_id(external_id.expose());
             }
-            let provider = SharedCredentialsProvider::new(provider.configure(&base).build().await);
-            base = base.into_builder().credentials_provider(provider).build();
+            let provider = SharedCredentialsProvider::new(provider.configure(&sdk).build().await);
+            sdk = sdk.into_builder().credentials_provider(provider).build();
         }
-        if let Some((provider, clock)) = base.credentials_provider().zip(base.time_source()) {
+        if let Some((provider, clock)) = sdk.credentials_provider().zip(sdk.time_source()) {
             let fallback = SharedCredentialsProvider::new(FallbackCredentials::new(
                 provider,
                 Arc::new(move || clock.now()),
             ));
-            base = base.into_builder().credentials_provider(fallback).build();
+            sdk = sdk.into_builder().credentials_provider(fallback).build();
         }
         Ok(ResolvedAccount {
             account: account.clone(),
             region,
-            sdk: base,
+            sdk,
         })
     }
 
-    /// A session with credentials that are there already. Calls nothing.
+    /// Creates a session from resolved credentials. Makes no call.
     pub fn session(&self, identity: &ResolvedAccount) -> Session {
         let ResolvedAccount {
             account,
@@ -206,10 +208,10 @@ impl Sessions {
             .into_builder()
             .timeout_config(self.timeouts())
             .build();
-        // A quota of retries of its own: one account that fails leaves the retries of the others alone.
-        let retries = RetryPartition::custom(account.name.to_string()).build();
-        let mut config = aws_sdk_transfer::config::Builder::from(&sdk).retry_partition(retries);
-        // Set here, not on the loader: a role is assumed at STS, not at this endpoint.
+        // Its own retry quota: a failing account must not use up the retries of others.
+        let retry_quota = RetryPartition::custom(account.name.to_string()).build();
+        let mut config = aws_sdk_transfer::config::Builder::from(&sdk).retry_partition(retry_quota);
+        // Not set on the loader: roles are assumed at STS, not at this endpoint.
         if let Some(url) = &account.endpoint_url {
             config = config.endpoint_url(url);
         }
@@ -230,7 +232,7 @@ impl Sessions {
     }
 
     fn timeouts(&self) -> TimeoutConfig {
-        // No time-out of its own for reading: the attempt's covers it, and each one is a timer a call.
+        // No read time-out: the attempt's covers it, and each time-out costs a timer for each call.
         TimeoutConfig::builder()
             .connect_timeout(self.time_outs.connect)
             .operation_attempt_timeout(self.time_outs.attempt)
@@ -241,13 +243,14 @@ impl Sessions {
     fn loader(&self, account: &AccountPlan) -> ConfigLoader {
         let retries = RetryConfig::standard()
             .with_max_attempts(MAX_ATTEMPTS)
+            // Of the SDK's default of 1 s, two retries would take most of a scrape.
             .with_initial_backoff(Duration::from_millis(200))
             .with_max_backoff(MAX_BACKOFF);
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(self.http_client.clone())
             .timeout_config(self.timeouts())
             .retry_config(retries)
-            // The attempt's time-out covers the body: results are small and read whole.
+            // The time-out of the attempt covers the body, which is small.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .use_fips(account.fips)
             .use_dual_stack(account.dual_stack);

@@ -237,7 +237,7 @@ async fn without_any_region_the_session_says_what_to_set() {
     let name = "transfer_errors::sessions::without_any_region_the_session_says_what_to_set";
     let told = in_process(name, home.path(), &[]).await;
     assert!(
-        told.starts_with("account `nowhere`: no Region is known\n  hint: set `region`"),
+        told.starts_with("account `nowhere`: no Region configured\n  hint: set `region`"),
         "{told}"
     );
 }
@@ -341,9 +341,7 @@ async fn a_role_that_may_not_be_assumed_has_its_own_kind_and_says_why() {
         "{told}"
     );
     assert!(
-        told.ends_with(
-            "the credentials could not be had: AccessDenied: may not assume the role\")"
-        ),
+        told.ends_with("failed to obtain credentials: AccessDenied: may not assume the role\")"),
         "{told}"
     );
     assert!(!told.contains(SECRET), "{told}");

@@ -1,10 +1,10 @@
-//! The rate limit against models of a service that throttles, in paused time: what share of the calls is throttled once
-//! settled in, and how long a round of all transfers takes.
+//! The limiter against models of a service that throttles, in paused time: the share of throttled
+//! calls once the rate has settled, and the time to refresh all transfers.
 
 #![expect(
     clippy::cast_precision_loss,
     clippy::print_stdout,
-    reason = "counts far below 2^52, and figures to read"
+    reason = "counts are far below 2^52, and the figures are for the reader"
 )]
 
 use std::collections::VecDeque;
@@ -24,14 +24,14 @@ use model::{ConnectorId, Now, TransferId};
 const TRANSFERS: u64 = 500;
 const LIMIT: f64 = 20.0;
 
-/// How a service enforces its limit.
+/// How the service enforces its limit.
 #[derive(Clone, Copy, Debug)]
-enum Enforced {
-    /// A bucket that holds so many.
+enum Enforcement {
+    /// A token bucket of this size.
     Bucket(f64),
-    /// So many in each second of the clock.
+    /// A fixed window of one second.
     Window,
-    /// So many in any stretch of one second.
+    /// A sliding window of one second.
     Sliding,
 }
 
@@ -42,12 +42,12 @@ struct State {
     random: u64,
 }
 
-/// A service that throttles, and the retries that the SDK makes against it.
+/// A service that throttles, with the retries of the SDK.
 struct Service {
-    enforced: Enforced,
+    enforcement: Enforcement,
     limit: Mutex<f64>,
     retry_after: Option<Duration>,
-    limits: Arc<AccountLimiter>,
+    limiter: Arc<AccountLimiter>,
     start: Instant,
     state: Mutex<State>,
     attempts: AtomicU64,
@@ -59,8 +59,8 @@ impl Service {
         let (now, limit) = (Instant::now(), *self.limit.lock().unwrap());
         let mut state = self.state.lock().unwrap();
         let second = |at: Instant| (at - self.start).as_secs();
-        match self.enforced {
-            Enforced::Bucket(burst) => {
+        match self.enforcement {
+            Enforcement::Bucket(burst) => {
                 let refill = (now - state.refilled).as_secs_f64() * limit;
                 state.tokens = (state.tokens + refill).min(burst);
                 state.refilled = now;
@@ -68,8 +68,8 @@ impl Service {
                 state.tokens -= f64::from(u8::from(passes));
                 return passes;
             }
-            Enforced::Window => state.passed.retain(|at| second(*at) == second(now)),
-            Enforced::Sliding => state.passed.retain(|at| *at + Duration::from_secs(1) > now),
+            Enforcement::Window => state.passed.retain(|at| second(*at) == second(now)),
+            Enforcement::Sliding => state.passed.retain(|at| *at + Duration::from_secs(1) > now),
         }
         let passes = (state.passed.len() as f64) < limit;
         if passes {
@@ -78,7 +78,7 @@ impl Service {
         passes
     }
 
-    /// 20 to 80 ms each way.
+    /// Returns a latency of 20 to 80 ms.
     fn latency(&self) -> Duration {
         let mut state = self.state.lock().unwrap();
         state.random = state
@@ -96,7 +96,7 @@ impl Service {
         tokio::time::sleep(self.latency()).await;
         if !passes {
             self.throttled.fetch_add(1, Ordering::Relaxed);
-            self.limits.record_throttling(&Attempt {
+            self.limiter.record_throttling(&Attempt {
                 operation: Operation::ListFileTransferResults,
                 retry,
                 outcome: AttemptOutcome::Throttled,
@@ -124,7 +124,7 @@ impl TransferApi for Arc<Service> {
                             .unwrap_or(Duration::from_millis(100) * attempt),
                     )
                     .await;
-                    self.limits.record_retry();
+                    self.limiter.record_retry();
                 }
                 if self.attempt(attempt > 0).await {
                     return Ok(ResultsPage::default());
@@ -136,7 +136,7 @@ impl TransferApi for Arc<Service> {
 }
 
 fn service(
-    enforced: Enforced,
+    enforcement: Enforcement,
     ceiling: f64,
     retry_after: Option<Duration>,
     seed: u64,
@@ -146,16 +146,16 @@ fn service(
         wall: std::time::SystemTime::UNIX_EPOCH,
     };
     let start = Instant::now();
-    let tokens = if let Enforced::Bucket(burst) = enforced {
+    let tokens = if let Enforcement::Bucket(burst) = enforcement {
         burst
     } else {
         0.0
     };
     Arc::new(Service {
-        enforced,
+        enforcement,
         limit: Mutex::new(LIMIT),
         retry_after,
-        limits: AccountLimiter::new(16, ceiling, Arc::new(clock)),
+        limiter: AccountLimiter::new(16, ceiling, Arc::new(clock)),
         start,
         state: Mutex::new(State {
             tokens,
@@ -168,82 +168,84 @@ fn service(
     })
 }
 
-/// Refreshes all transfers, round after round, until `until`, with 16 workers. A transfer whose call failed has its turn
-/// again in the next round. Answers the longest time between two answers for one transfer.
+/// Refreshes all transfers in rounds until `until`, with 16 workers. A transfer whose call failed waits
+/// for the next round. Returns the longest time between two results of a transfer.
 async fn refresh(service: &Arc<Service>, until: Instant) -> Duration {
     let (next, now) = (Arc::new(AtomicU64::new(0)), Instant::now());
-    let answered = Arc::new(Mutex::new((
-        vec![now; usize::try_from(TRANSFERS).unwrap()],
-        Duration::ZERO,
-    )));
+    let transfers = usize::try_from(TRANSFERS).unwrap();
+    let refreshed = Arc::new(Mutex::new((vec![now; transfers], Duration::ZERO)));
     let workers = (0..16).map(|_| {
-        let (next, answered) = (Arc::clone(&next), Arc::clone(&answered));
-        let limited = RateLimited::new(Arc::clone(service), Arc::clone(&service.limits));
+        let (next, refreshed) = (Arc::clone(&next), Arc::clone(&refreshed));
+        let limited = RateLimited::new(Arc::clone(service), Arc::clone(&service.limiter));
         async move {
             let (connector, transfer) =
                 ("c-0123456789abcdef0".parse().unwrap(), "t".parse().unwrap());
             while Instant::now() < until {
-                let turn =
-                    usize::try_from(next.fetch_add(1, Ordering::Relaxed) % TRANSFERS).unwrap();
-                if limited
-                    .file_results_page(&connector, &transfer, None)
-                    .await
-                    .is_ok()
-                {
-                    let (at, longest) = &mut *answered.lock().unwrap();
-                    *longest = (*longest).max(at[turn].elapsed());
-                    at[turn] = Instant::now();
+                let index = next.fetch_add(1, Ordering::Relaxed) % TRANSFERS;
+                let index = usize::try_from(index).unwrap();
+                let result = limited.file_results_page(&connector, &transfer, None);
+                if result.await.is_ok() {
+                    let (at, longest) = &mut *refreshed.lock().unwrap();
+                    *longest = (*longest).max(at[index].elapsed());
+                    at[index] = Instant::now();
                 }
             }
         }
     });
     futures_util::future::join_all(workers).await;
-    let (at, longest) = &*answered.lock().unwrap();
+    let (at, longest) = &*refreshed.lock().unwrap();
     at.iter()
         .map(Instant::elapsed)
         .fold(*longest, Duration::max)
 }
 
-/// How one model went once settled in: the share of attempts that were throttled, the longest time between two answers
-/// of a transfer over the ideal period.
-async fn settled(service: &Arc<Service>) -> (f64, f64) {
-    let settle = Instant::now() + Duration::from_mins(1);
-    refresh(service, settle).await;
-    let (attempts, throttled) = (
-        service.attempts.load(Ordering::Relaxed),
-        service.throttled.load(Ordering::Relaxed),
-    );
+/// Figures of a model once the rate has settled.
+struct Settled {
+    /// Share of attempts that were throttled.
+    throttled: f64,
+    /// Longest time between two results of a transfer, relative to the ideal period.
+    period: f64,
+}
+
+async fn settled(service: &Arc<Service>) -> Settled {
+    refresh(service, Instant::now() + Duration::from_mins(1)).await;
+    let counts = || {
+        (
+            service.attempts.load(Ordering::Relaxed),
+            service.throttled.load(Ordering::Relaxed),
+        )
+    };
+    let before = counts();
     let longest = refresh(service, Instant::now() + Duration::from_mins(10)).await;
-    let attempts = service.attempts.load(Ordering::Relaxed) - attempts;
-    let throttled = service.throttled.load(Ordering::Relaxed) - throttled;
-    (
-        throttled as f64 / attempts as f64,
-        longest.as_secs_f64() / (TRANSFERS as f64 / LIMIT),
-    )
+    let after = counts();
+    Settled {
+        throttled: (after.1 - before.1) as f64 / (after.0 - before.0) as f64,
+        period: longest.as_secs_f64() / (TRANSFERS as f64 / LIMIT),
+    }
 }
 
 #[tokio::test(start_paused = true)]
-async fn few_calls_are_throttled_and_500_transfers_are_refreshed_in_little_more_than_the_ideal_period()
- {
+async fn few_calls_are_throttled_and_refreshing_takes_little_more_than_the_ideal_period() {
     let second = Some(Duration::from_secs(1));
     let mut misses = Vec::new();
-    for enforced in [
-        Enforced::Bucket(LIMIT),
-        Enforced::Bucket(5.0),
-        Enforced::Window,
-        Enforced::Sliding,
+    for enforcement in [
+        Enforcement::Bucket(LIMIT),
+        Enforcement::Bucket(5.0),
+        Enforcement::Window,
+        Enforcement::Sliding,
     ] {
         for ceiling in [25.0, 100.0, 2_000.0] {
             for retry_after in [None, second] {
                 for seed in [1, 2] {
-                    let service = service(enforced, ceiling, retry_after, seed);
-                    let (share, ratio) = settled(&service).await;
+                    let service = service(enforcement, ceiling, retry_after, seed);
+                    let Settled { throttled, period } = settled(&service).await;
                     let line = format!(
-                        "{enforced:?}, ceiling {ceiling}, retry after {retry_after:?}: {:.2} % throttled, {ratio:.3} of the ideal period",
-                        share * 100.0
+                        "{enforcement:?}, ceiling {ceiling}, retry after {retry_after:?}: \
+                         {:.2} % throttled, {period:.3} of the ideal period",
+                        throttled * 100.0
                     );
                     println!("{line}");
-                    if share >= 0.02 || ratio > 1.2 {
+                    if throttled >= 0.02 || period > 1.2 {
                         misses.push(line);
                     }
                 }
@@ -254,15 +256,15 @@ async fn few_calls_are_throttled_and_500_transfers_are_refreshed_in_little_more_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_that_is_lifted_is_noticed_within_two_minutes() {
-    for enforced in [Enforced::Bucket(LIMIT), Enforced::Window] {
-        let service = service(enforced, 100.0, Some(Duration::from_secs(1)), 1);
+async fn rate_reaches_the_ceiling_within_two_minutes_after_the_limit_is_lifted() {
+    for enforcement in [Enforcement::Bucket(LIMIT), Enforcement::Window] {
+        let service = service(enforcement, 100.0, Some(Duration::from_secs(1)), 1);
         settled(&service).await;
-        let learned = service.limits.rate();
-        assert!((10.0..26.0).contains(&learned), "{enforced:?}: {learned}");
+        let rate = service.limiter.rate();
+        assert!((10.0..26.0).contains(&rate), "{enforcement:?}: {rate}");
         *service.limit.lock().unwrap() = 10_000.0;
         refresh(&service, Instant::now() + Duration::from_mins(2)).await;
-        let rate = service.limits.rate();
-        assert!(rate > 99.0, "{enforced:?}: {rate}");
+        let rate = service.limiter.rate();
+        assert!(rate > 99.0, "{enforcement:?}: {rate}");
     }
 }
