@@ -1,4 +1,4 @@
-//! Pages for people and their JSON, the description of it, and probes, with the whole program behind them.
+//! HTML pages, the JSON API, its description, and probes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ async fn json(exporter: &Exporter, path: &str) -> Value {
     serde_json::from_str(&body).unwrap()
 }
 
-/// An exporter that knows `transfers` of connector 1, and has scraped them.
+/// Starts an exporter of `transfers` transfers of connector 1 and scrapes it once.
 async fn exporter(url: &str, transfers: usize, options: Options) -> Exporter {
     let keys = (0..transfers)
         .map(|n| key("main", &connector(1), &transfer(n)))
@@ -46,7 +46,7 @@ const HOSTILE: [&str; 5] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hostile_paths_and_messages_are_no_markup_hide_nothing_and_are_told_whole_in_json() {
+async fn hostile_texts_are_escaped_on_the_page_and_complete_in_json() {
     let (simulator, url) = simulator(Settings::default()).await;
     let long = "\u{6f22}".repeat(34_000);
     let texts: Vec<&str> = HOSTILE.iter().copied().chain([long.as_str()]).collect();
@@ -92,8 +92,8 @@ async fn hostile_paths_and_messages_are_no_markup_hide_nothing_and_are_told_whol
         page.len()
     );
 
-    let told = json(&exporter, "/api/v1/transfers").await;
-    let failed = told["transfers"][0]["failed_files"].as_array().unwrap();
+    let listed = json(&exporter, "/api/v1/transfers").await;
+    let failed = listed["transfers"][0]["failed_files"].as_array().unwrap();
     let paths: BTreeSet<_> = failed
         .iter()
         .map(|file| file["path"].as_str().unwrap())
@@ -108,7 +108,7 @@ async fn hostile_paths_and_messages_are_no_markup_hide_nothing_and_are_told_whol
     );
     assert!(paths.iter().all(|path| path.len() < 1_100));
 
-    // What comes by the query is a text, too.
+    // The query string is escaped, too.
     let (status, _, page) = get(exporter.address, "/transfers?search=%22%3E%3Cscript%3E", "").await;
     assert!(
         status == 200
@@ -125,7 +125,7 @@ async fn hostile_paths_and_messages_are_no_markup_hide_nothing_and_are_told_whol
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_follow_each_other_by_cursor_and_say_how_many_match() {
+async fn cursors_page_through_all_matches() {
     let (simulator, url) = simulator(Settings::default()).await;
     for n in 0..7 {
         let life = if n < 5 {
@@ -136,20 +136,20 @@ async fn pages_follow_each_other_by_cursor_and_say_how_many_match() {
         put(&simulator, n, files([life]));
     }
     let exporter = exporter(&url, 7, Options::default()).await;
-    let mut told = Vec::new();
+    let mut listed = Vec::new();
     let mut path = "/api/v1/transfers?state=completed&limit=2".to_owned();
     loop {
         let page = json(&exporter, &path).await;
         assert_eq!(page["transfers_matching"], 5, "{path}");
         let ids = page["transfers"].as_array().unwrap().iter();
-        told.extend(ids.map(|transfer| transfer["transfer_id"].as_str().unwrap().to_owned()));
+        listed.extend(ids.map(|transfer| transfer["transfer_id"].as_str().unwrap().to_owned()));
         let Some(next) = page["next_cursor"].as_str() else {
             break;
         };
         path = format!("/api/v1/transfers?state=completed&limit=2&cursor={next}");
     }
     assert_eq!(
-        told,
+        listed,
         [
             "transfer-0",
             "transfer-1",
@@ -182,7 +182,7 @@ async fn pages_follow_each_other_by_cursor_and_say_how_many_match() {
     );
 }
 
-/// What is wrong with `value`, by its schema: each property is there, none is beside them, each enum and type holds.
+/// Panics unless `value` has exactly the properties of its schema, with the right types and enum values.
 fn compare(description: &Value, schema: &Value, value: &Value, at: &str) {
     if let Some(reference) = schema["$ref"].as_str() {
         let schema = description
@@ -250,7 +250,7 @@ fn compare(description: &Value, schema: &Value, value: &Value, at: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_description_tells_what_is_served() {
+async fn the_openapi_description_matches_the_responses() {
     let (simulator, url) = simulator(Settings::default()).await;
     put(
         &simulator,
@@ -320,7 +320,7 @@ async fn the_description_tells_what_is_served() {
         }
         if path != "/probe" {
             let schema = &operation["responses"]["200"]["content"]["application/json"]["schema"];
-            // With failed files, so that no list is empty.
+            // Transfers with failed files, so that no list is empty.
             let query = if path == "/api/v1/transfers" {
                 "?state=running"
             } else {
@@ -337,7 +337,7 @@ async fn the_description_tells_what_is_served() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_probe_tells_one_transfer_and_does_not_track_it() {
+async fn a_probe_returns_one_transfer_and_does_not_track_it() {
     let (simulator, url) = simulator(Settings::default()).await;
     put(
         &simulator,
@@ -354,14 +354,14 @@ async fn a_probe_tells_one_transfer_and_does_not_track_it() {
     };
     let pair = format!("connector_id={}&transfer_id={}", connector(1), transfer(0));
     let (status, _, body) = probe(pair.clone()).await;
-    let told = Exposition::parse(&body);
+    let probed = Exposition::parse(&body);
     assert_eq!(
-        (status, told.sum("probe_success", &[]), told.0.len()),
+        (status, probed.sum("probe_success", &[]), probed.0.len()),
         (200, 1.0, 8),
         "{body}"
     );
     assert_eq!(
-        told.sum("aws_transfer_files", &["failure_code=\"RENAME_ERROR\""]),
+        probed.sum("aws_transfer_files", &["failure_code=\"RENAME_ERROR\""]),
         1.0
     );
     let (_, _, unknown) = probe(format!("connector_id={}&transfer_id=none", connector(1))).await;
@@ -402,12 +402,12 @@ async fn a_probe_tells_one_transfer_and_does_not_track_it() {
     assert_eq!(
         simulator.calls().of(Operation::ListFileTransferResults),
         before,
-        "HEAD makes no look"
+        "HEAD makes no AWS calls"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn probes_of_the_same_at_once_share_a_look_and_keep_to_their_time() {
+async fn concurrent_probes_of_a_transfer_share_a_poll_and_keep_their_deadlines() {
     let (simulator, url) = simulator(Settings::default()).await;
     put(&simulator, 0, files([LifeScript::completed()]));
     let exporter = Arc::new(exporter(&url, 0, Options::default()).await);
@@ -461,8 +461,8 @@ async fn a_flood_of_probes_is_bounded_and_scrapes_are_answered_meanwhile() {
         ..Faults::default()
     });
     let before = simulator.calls().of(Operation::ListFileTransferResults);
-    let (looks, places, refused) = (32 / 4, 32 / 4 + 64, 25);
-    let mut probes: FuturesUnordered<_> = (0..places + refused)
+    let (polls, slots, refused) = (32 / 4, 32 / 4 + 64, 25);
+    let mut probes: FuturesUnordered<_> = (0..slots + refused)
         .map(|n| {
             let path = format!(
                 "/probe?connector_id={}&transfer_id=made-up-{n}",
@@ -482,12 +482,12 @@ async fn a_flood_of_probes_is_bounded_and_scrapes_are_answered_meanwhile() {
     exporter.scrape().await;
     assert_eq!(
         simulator.calls().of(Operation::ListFileTransferResults) - before,
-        looks
+        polls
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn failed_files_are_told_after_a_restart_without_a_look() {
+async fn failed_files_survive_a_restart_without_a_poll() {
     let (simulator, url) = simulator(Settings::default()).await;
     put(
         &simulator,
@@ -502,10 +502,10 @@ async fn failed_files_are_told_after_a_restart_without_a_look() {
     exporter(&url, 1, options.clone()).await.stop().await;
     let before = simulator.calls().of(Operation::ListFileTransferResults);
     let again = exporter(&url, 1, options).await;
-    let told = json(&again, "/api/v1/transfers?search=no+room").await;
+    let listed = json(&again, "/api/v1/transfers?search=no+room").await;
     assert_eq!(
-        told["transfers"][0]["failed_files"][0]["failure_code"], "RENAME_ERROR",
-        "{told}"
+        listed["transfers"][0]["failed_files"][0]["failure_code"], "RENAME_ERROR",
+        "{listed}"
     );
     assert_eq!(
         simulator.calls().of(Operation::ListFileTransferResults),
@@ -514,7 +514,7 @@ async fn failed_files_are_told_after_a_restart_without_a_look() {
 }
 
 #[test]
-fn stuck_is_what_the_alerts_take_for_stuck() {
+fn the_stuck_filter_has_the_threshold_of_the_alerts() {
     let config = include_str!("../../deploy/mixin/config.libsonnet");
     for key in ["stuckQueuedHours", "stuckInProgressHours"] {
         let hours = config
@@ -564,8 +564,8 @@ async fn probes_what_it_discovers(binary: &std::path::Path) {
         "count by (transfer_id) (aws_transfer_files{{instance=~\"{}/.*\"}})",
         connector(1)
     );
-    let told = prometheus.wait_for(&instances).await;
-    assert_eq!(told.len(), 3, "{told:?}");
+    let probed = prometheus.wait_for(&instances).await;
+    assert_eq!(probed.len(), 3, "{probed:?}");
     let completed = prometheus
         .query("sum(aws_transfer_files{instance=~\"c-.*\",status=\"COMPLETED\"})")
         .await;

@@ -1,13 +1,16 @@
 //! The handlers of pages. Rendering blocks for about 100 ms with 100,000 transfers, so it runs on blocking threads.
 
 use std::num::NonZero;
+use std::sync::LazyLock;
 
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use serde::Serialize;
 
-use super::{PageResponse, json, landing, transfers};
+use super::query::{self, MAX_LIMIT, MAX_TARGETS, TARGETS, TRANSFERS};
+use super::{PageResponse, bad_parameter, json, landing, openapi, transfers};
 use crate::web::middleware::work_queue::{Admission, WorkQueue};
 use crate::web::response::{HTML, JSON, PLAIN, text};
 use crate::web::routes::RouteState;
@@ -16,9 +19,8 @@ use crate::web::routes::RouteState;
 const WAITING: usize = 16;
 /// Pages rendered at once, whatever the number of cores.
 const MAX_CONCURRENCY: usize = 8;
-
-/// The OpenAPI description of the routes below `/api/v1`, and of `/probe`.
-const OPENAPI: &str = include_str!("openapi.json");
+/// Default number of transfers of a JSON response.
+const JSON_LIMIT: usize = 100;
 
 /// Returns the queue of pages. Half of the cores are left for scrapes.
 pub(crate) fn work_queue() -> WorkQueue {
@@ -31,10 +33,9 @@ pub(crate) async fn landing(
     State(state): State<RouteState>,
     Extension(admission): Extension<Admission>,
 ) -> Response {
-    render(admission, move || PageResponse {
-        status: StatusCode::OK,
-        content_type: HTML,
-        body: landing::page(state.exporter.as_ref(), &state.telemetry_path),
+    render(admission, move || {
+        let page = landing::page(state.exporter.as_ref(), &state.telemetry_path);
+        html(StatusCode::OK, page)
     })
     .await
 }
@@ -46,7 +47,17 @@ pub(crate) async fn transfers(
 ) -> Response {
     let query = query.unwrap_or_default();
     render(admission, move || {
-        transfers::page(state.exporter.as_ref(), &query, &state.telemetry_path)
+        let (exporter, telemetry_path) = (state.exporter.as_ref(), &state.telemetry_path);
+        match query::transfers(&query, &TRANSFERS, transfers::ROWS, MAX_LIMIT) {
+            Ok(query) => html(
+                StatusCode::OK,
+                transfers::page(exporter, &query, telemetry_path),
+            ),
+            Err(error) => html(
+                StatusCode::BAD_REQUEST,
+                transfers::bad_request(&error, telemetry_path),
+            ),
+        }
     })
     .await
 }
@@ -58,7 +69,10 @@ pub(crate) async fn transfers_json(
 ) -> Response {
     let query = query.unwrap_or_default();
     render(admission, move || {
-        json::transfers(state.exporter.as_ref(), &query)
+        match query::transfers(&query, &TRANSFERS, JSON_LIMIT, MAX_LIMIT) {
+            Ok(query) => answer(&json::transfers(state.exporter.as_ref(), &query)),
+            Err(error) => bad_parameter(&error),
+        }
     })
     .await
 }
@@ -70,13 +84,48 @@ pub(crate) async fn targets(
 ) -> Response {
     let query = query.unwrap_or_default();
     render(admission, move || {
-        json::targets(state.exporter.as_ref(), &query)
+        match query::transfers(&query, &TARGETS, MAX_TARGETS, MAX_TARGETS) {
+            Ok(query) => answer(&json::targets(state.exporter.as_ref(), query)),
+            Err(error) => bad_parameter(&error),
+        }
     })
     .await
 }
 
 pub(crate) async fn openapi() -> Response {
-    text(StatusCode::OK, JSON, OPENAPI)
+    static DESCRIPTION: LazyLock<String> = LazyLock::new(openapi::description);
+    text(StatusCode::OK, JSON, DESCRIPTION.as_str())
+}
+
+/// Returns a rendered page. A template fails only if writing to memory does.
+fn html(status: StatusCode, page: askama::Result<String>) -> PageResponse {
+    match page {
+        Ok(body) => PageResponse {
+            status,
+            content_type: HTML,
+            body,
+        },
+        Err(_) => failure(),
+    }
+}
+
+fn answer(value: &impl Serialize) -> PageResponse {
+    match serde_json::to_string(value) {
+        Ok(body) => PageResponse {
+            status: StatusCode::OK,
+            content_type: JSON,
+            body: body + "\n",
+        },
+        Err(_) => failure(),
+    }
+}
+
+fn failure() -> PageResponse {
+    PageResponse {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        content_type: PLAIN,
+        body: "failed to render the page\n".to_owned(),
+    }
 }
 
 async fn render(
@@ -88,12 +137,5 @@ async fn render(
         let _admission = admission;
         page()
     });
-    match rendered.await {
-        Ok(page) => page.into(),
-        Err(_) => text(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            PLAIN,
-            "failed to render the page\n",
-        ),
-    }
+    rendered.await.unwrap_or_else(|_| failure()).into()
 }

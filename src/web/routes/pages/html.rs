@@ -1,28 +1,31 @@
-//! Pieces of HTML. Whatever was not written here goes through [`Text`].
+//! Values of templates. The escaper of all templates is [`Escape`]; askama.toml names it.
 
 use std::fmt::{self, Display, Write};
 use std::time::{Duration, SystemTime};
 
-/// A text as it may stand between tags and in a quoted attribute. What a reader would not see, or what would change the
-/// order of what they see, is told by its number.
-pub(super) struct Text<'a>(pub(super) &'a str);
+use askama::filters::Escaper;
 
-impl Display for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|c| match c {
-            '&' => f.write_str("&amp;"),
-            '<' => f.write_str("&lt;"),
-            '>' => f.write_str("&gt;"),
-            '"' => f.write_str("&quot;"),
-            '\'' => f.write_str("&#39;"),
-            c if is_unseen(c) => write!(f, "[U+{:04X}]", u32::from(c)),
-            c => f.write_char(c),
+/// Escapes a text for element content and quoted attributes. Characters that a reader cannot see, or that reorder what
+/// is seen, are written as their code point.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Escape;
+
+impl Escaper for Escape {
+    fn write_escaped_str<W: Write>(&self, mut dest: W, string: &str) -> fmt::Result {
+        string.chars().try_for_each(|c| match c {
+            '&' => dest.write_str("&amp;"),
+            '<' => dest.write_str("&lt;"),
+            '>' => dest.write_str("&gt;"),
+            '"' => dest.write_str("&quot;"),
+            '\'' => dest.write_str("&#39;"),
+            c if is_invisible(c) => write!(dest, "[U+{:04X}]", u32::from(c)),
+            c => dest.write_char(c),
         })
     }
 }
 
-/// Control characters, line ends among them; and what Unicode has for formatting: directions, joiners, tags.
-fn is_unseen(c: char) -> bool {
+/// Returns whether `c` is a control character or a Unicode format character (direction, joiner, tag).
+fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
@@ -31,28 +34,33 @@ fn is_unseen(c: char) -> bool {
         )
 }
 
-/// A moment, told by how long ago it was.
-pub(super) struct Ago {
-    pub(super) at: SystemTime,
-    pub(super) now: SystemTime,
+/// A point in time and its age.
+pub(super) struct Moment {
+    pub(super) at: String,
+    pub(super) ago: Elapsed,
 }
 
-impl Display for Ago {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = timestamp(self.at);
-        let age = self.now.duration_since(self.at).unwrap_or_default();
-        write!(
-            f,
-            "<time datetime=\"{at}\" title=\"{at}\">{} ago</time>",
-            Span(age)
-        )
+impl Moment {
+    pub(super) fn new(at: SystemTime, now: SystemTime) -> Self {
+        Self {
+            at: timestamp(at),
+            ago: Elapsed::between(at, now),
+        }
     }
 }
 
-/// A duration in the largest unit of which there are two or more.
-pub(super) struct Span(pub(super) Duration);
+/// A duration in the largest unit of which there are at least two.
+#[derive(Clone, Copy)]
+pub(super) struct Elapsed(pub(super) Duration);
 
-impl Display for Span {
+impl Elapsed {
+    /// Returns the time from `from` to `to`, or zero if the clock went back.
+    pub(super) fn between(from: SystemTime, to: SystemTime) -> Self {
+        Self(to.duration_since(from).unwrap_or_default())
+    }
+}
+
+impl Display for Elapsed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();
         match seconds {
@@ -64,13 +72,21 @@ impl Display for Span {
     }
 }
 
-/// As RFC 3339 has it, in UTC, to the second.
+/// Formats a time by RFC 3339, in UTC, to the second.
 pub(super) fn timestamp(at: SystemTime) -> String {
     humantime::format_rfc3339_seconds(at).to_string()
 }
 
-/// A number with a thin gap between thousands.
+/// A number with thin spaces between thousands.
+#[derive(Clone, Copy)]
 pub(super) struct Number(pub(super) u64);
+
+impl Number {
+    /// Returns the number of elements of a collection.
+    pub(super) fn of(length: usize) -> Self {
+        Self(u64::try_from(length).unwrap_or(u64::MAX))
+    }
+}
 
 impl Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -85,55 +101,22 @@ impl Display for Number {
     }
 }
 
-/// A query string, with its question mark, of what is not empty.
-pub(super) fn query(parameters: &[(&str, &str)]) -> String {
-    let mut out = form_urlencoded::Serializer::for_suffix(String::from("?"), 1);
+/// Returns a link to `/transfers` with the parameters that are not empty.
+pub(super) fn link(parameters: &[(&str, &str)], fragment: &str) -> String {
+    let mut out = form_urlencoded::Serializer::for_suffix(String::from("/transfers?"), 11);
     for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
         out.append_pair(name, value);
     }
-    out.finish()
+    out.finish() + fragment
 }
-
-/// The head of a table; roles are named, since on a narrow screen the rows are laid out as cards.
-pub(super) fn table_head(out: &mut String, caption: impl Display, columns: &[&str]) {
-    let _ = write!(
-        out,
-        "<table role=\"table\">\n<caption>{caption}</caption>\n<thead role=\"rowgroup\"><tr role=\"row\">"
-    );
-    for column in columns {
-        let _ = write!(out, "<th scope=\"col\" role=\"columnheader\">{column}</th>");
-    }
-    out.push_str("</tr></thead>\n<tbody role=\"rowgroup\">\n");
-}
-
-/// A row: what stands in each column, as HTML. The first is the row's head.
-pub(super) fn table_row(out: &mut String, columns: &[&str], cells: &[String]) {
-    out.push_str("<tr role=\"row\">");
-    for (at, (column, cell)) in columns.iter().zip(cells).enumerate() {
-        let _ = if at == 0 {
-            write!(
-                out,
-                "<th scope=\"row\" role=\"rowheader\" data-label=\"{column}\"><div>{cell}</div></th>"
-            )
-        } else {
-            write!(
-                out,
-                "<td role=\"cell\" data-label=\"{column}\"><div>{cell}</div></td>"
-            )
-        };
-    }
-    out.push_str("</tr>\n");
-}
-
-pub(super) const TABLE_END: &str = "</tbody>\n</table>\n";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_hostile_text_is_no_markup_and_hides_nothing() {
-        for (text, shown) in [
+    fn a_hostile_text_is_escaped_and_hides_nothing() {
+        for (text, expected) in [
             (
                 "<script>alert(1)</script>",
                 "&lt;script&gt;alert(1)&lt;/script&gt;",
@@ -149,24 +132,30 @@ mod tests {
             ),
             ("übel/漢字 🚀", "übel/漢字 🚀"),
         ] {
-            assert_eq!(Text(text).to_string(), shown);
+            let mut escaped = String::new();
+            Escape.write_escaped_str(&mut escaped, text).unwrap();
+            assert_eq!(escaped, expected);
         }
     }
 
     #[test]
-    fn times_and_numbers_are_told_as_people_tell_them() {
-        let span = |seconds| Span(Duration::from_secs(seconds)).to_string();
+    fn durations_and_numbers_are_readable() {
+        let elapsed = |seconds| Elapsed(Duration::from_secs(seconds)).to_string();
         assert_eq!(
-            [0, 119, 120, 7_199, 7_200, 172_799, 172_800].map(span),
+            [0, 119, 120, 7_199, 7_200, 172_799, 172_800].map(elapsed),
             ["0 s", "119 s", "2 min", "119 min", "2 h", "47 h", "2 d"]
         );
         assert_eq!(
             [0, 999, 1_000, 1_234_567].map(|n| Number(n).to_string()),
             ["0", "999", "1\u{2009}000", "1\u{2009}234\u{2009}567"]
         );
+    }
+
+    #[test]
+    fn a_link_encodes_its_parameters_and_omits_empty_ones() {
         assert_eq!(
-            query(&[("a", "x&y=\""), ("b", ""), ("c", "ü")]),
-            "?a=x%26y%3D%22&c=%C3%BC"
+            link(&[("a", "x&y=\""), ("b", ""), ("c", "ü")], "#d"),
+            "/transfers?a=x%26y%3D%22&c=%C3%BC#d"
         );
     }
 }

@@ -1,159 +1,303 @@
-//! `/api/v1/transfers` and `/api/v1/targets`. What they tell is described in openapi.json; a test compares.
+//! `/api/v1/transfers` and `/api/v1/targets`. The types are also the schemas of the OpenAPI description.
 
-use std::time::SystemTime;
-
-use axum::http::StatusCode;
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::html::timestamp;
-use super::query::{BadParameter, MAX_LIMIT, MAX_TARGETS, TARGETS, TRANSFERS, transfers as read};
-use super::transfers::wanted_connectors;
-use super::{PageResponse, bad_parameter};
-use crate::tracker::query::KeptFailure;
-use crate::tracker::query::RecentFiles;
-use crate::tracker::query::{ListedTransfer, STUCK_AFTER, StateFilter};
+use super::query::BadParameter;
+use super::transfers::matching_connectors;
+use crate::tracker::query::{
+    KeptFailure, ListedTransfer, Query, RecentFiles, STUCK_AFTER, StateFilter,
+};
 use crate::web::Exporter;
-use crate::web::response::JSON;
 use model::{ConnectorView, FailureCode, FileCounts, Origin, TransferState};
 
-/// Transfers of an answer where the query names no limit.
-const LIMIT: usize = 100;
+/// Connectors and transfers that match a query.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Transfers {
+    #[schema(format = DateTime)]
+    generated_at: String,
+    /// Start of the process. The last hour is known from then on.
+    #[schema(format = DateTime)]
+    process_started_at: String,
+    stuck_after_seconds: u64,
+    connectors_matching: usize,
+    /// At most `limit`, those with failures first. Empty with a cursor.
+    connectors: Vec<Connector>,
+    /// Number of matching transfers on all pages.
+    transfers_matching: u64,
+    transfers: Vec<Transfer>,
+    /// `null` on the last page.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
 
-pub(super) fn transfers(exporter: &dyn Exporter, query: &str) -> PageResponse {
-    let asked = match read(query, &TRANSFERS, LIMIT, MAX_LIMIT) {
-        Ok(asked) => asked,
-        Err(error) => return bad_parameter(&error),
-    };
+/// A connector.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Connector {
+    account: String,
+    region: String,
+    connector_id: String,
+    /// `null` if no name is known.
+    #[schema(required)]
+    connector_name: Option<String>,
+    transfers: TransfersByState,
+    /// `null` until a transfer has been read.
+    #[schema(required)]
+    files: Option<Files>,
+    last_hour: LastHour,
+    #[schema(required, format = DateTime)]
+    oldest_unfinished_at: Option<String>,
+    #[schema(required, format = DateTime)]
+    last_completed_at: Option<String>,
+    #[schema(required, format = DateTime)]
+    last_failed_at: Option<String>,
+}
+
+/// Transfers by state.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TransfersByState {
+    pending: u64,
+    running: u64,
+    completed: u64,
+    failed: u64,
+    gone: u64,
+}
+
+/// Files by status.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Files {
+    queued: u32,
+    in_progress: u32,
+    completed: u32,
+    failed: u32,
+    /// Files in a status that the API model does not have.
+    other: u32,
+}
+
+/// Files that finished, per minute, oldest first. The last minute is the current one.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct LastHour {
+    #[schema(min_items = 60, max_items = 60)]
+    completed: Vec<u32>,
+    #[schema(min_items = 60, max_items = 60)]
+    failed: Vec<u32>,
+}
+
+/// A transfer.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Transfer {
+    account: String,
+    region: String,
+    connector_id: String,
+    #[schema(required)]
+    connector_name: Option<String>,
+    transfer_id: String,
+    #[schema(schema_with = super::openapi::states)]
+    state: &'static str,
+    stuck: bool,
+    #[schema(format = DateTime)]
+    since: String,
+    /// Whether `since` is the start. If not, no source reported one, and `since` is the first sight.
+    since_is_start: bool,
+    /// `null` once the transfer has ended.
+    #[schema(required, format = DateTime)]
+    unchanged_since: Option<String>,
+    /// Whether the last poll returned the files; `null` before the first.
+    #[schema(required)]
+    results_up: Option<bool>,
+    #[schema(schema_with = super::openapi::origins)]
+    origins: Vec<&'static str>,
+    /// `null` until they have been read.
+    #[schema(required)]
+    files: Option<Files>,
+    /// The newest 100 failed files, newest first.
+    failed_files: Vec<FailedFile>,
+}
+
+/// A failed file.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct FailedFile {
+    /// As AWS reports it; truncated after 1024 bytes, with a note.
+    path: String,
+    #[schema(required)]
+    failure_code: Option<String>,
+    /// Truncated like the path.
+    #[schema(required)]
+    failure_message: Option<String>,
+    /// From the event, or the time of the first sight.
+    #[schema(format = DateTime)]
+    failed_at: String,
+}
+
+/// A target of HTTP service discovery.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TargetGroup {
+    /// The connector id, a slash and the transfer id.
+    #[schema(min_items = 1, max_items = 1)]
+    targets: [String; 1],
+    labels: TargetLabels,
+}
+
+/// Labels of a target.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TargetLabels {
+    #[serde(rename = "__metrics_path__")]
+    metrics_path: &'static str,
+    #[serde(rename = "__param_account")]
+    account: String,
+    #[serde(rename = "__param_connector_id")]
+    connector_id: String,
+    #[serde(rename = "__param_transfer_id")]
+    transfer_id: String,
+}
+
+/// A parameter was refused.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Error {
+    error: String,
+    /// Name of the parameter.
+    parameter: String,
+}
+
+/// Returns the connectors and transfers that match a query.
+pub(super) fn transfers(exporter: &dyn Exporter, query: &Query) -> Transfers {
     let overview = exporter.overview();
-    let found = exporter.select(&asked);
-    let connectors = wanted_connectors(&asked, &overview);
-    // They are told with the first page.
-    let told = if asked.after.is_some() {
+    let found = exporter.select(query);
+    let connectors = matching_connectors(query, &overview);
+    // Only the first page has them.
+    let shown = if query.after.is_some() {
         0
     } else {
-        asked.limit
+        query.limit
     };
-    let shown: Vec<_> = connectors
-        .iter()
-        .take(told)
-        .map(|(connector, recent)| tell(connector, recent))
-        .collect();
-    answer(&json!({
-        "generated_at": timestamp(overview.now),
-        "process_started_at": timestamp(overview.started),
-        "stuck_after_seconds": STUCK_AFTER.as_secs(),
-        "connectors_matching": connectors.len(),
-        "connectors": shown,
-        "transfers_matching": found.matching,
-        "transfers": found.transfers.iter().map(transfer).collect::<Vec<_>>(),
-        "next_cursor": found.next.map(|cursor| cursor.to_string()),
-    }))
-}
-
-pub(super) fn targets(exporter: &dyn Exporter, query: &str) -> PageResponse {
-    let mut asked = match read(query, &TARGETS, MAX_TARGETS, MAX_TARGETS) {
-        Ok(asked) => asked,
-        Err(error) => return bad_parameter(&error),
-    };
-    asked.state.get_or_insert(StateFilter::Unfinished);
-    let found = exporter.select(&asked).transfers;
-    let group = |listed: &ListedTransfer| {
-        let (labels, id) = (&listed.view.connector, listed.view.id.as_str());
-        json!({
-            "targets": [format!("{}/{id}", labels.id)],
-            "labels": {
-                "__metrics_path__": "/probe",
-                "__param_account": labels.account.name.as_str(),
-                "__param_connector_id": labels.id.as_str(),
-                "__param_transfer_id": id,
-            },
-        })
-    };
-    answer(&found.iter().map(group).collect())
-}
-
-/// What is wrong with a parameter.
-pub(super) fn error(fault: &BadParameter) -> String {
-    format!(
-        "{}\n",
-        json!({ "error": fault.to_string(), "parameter": fault.parameter })
-    )
-}
-
-fn answer(value: &Value) -> PageResponse {
-    PageResponse {
-        status: StatusCode::OK,
-        content_type: JSON,
-        body: format!("{value}\n"),
+    Transfers {
+        generated_at: timestamp(overview.now),
+        process_started_at: timestamp(overview.started),
+        stuck_after_seconds: STUCK_AFTER.as_secs(),
+        connectors_matching: connectors.len(),
+        connectors: connectors
+            .iter()
+            .take(shown)
+            .map(|(connector, recent)| Connector::new(connector, recent))
+            .collect(),
+        transfers_matching: found.matching,
+        transfers: found.transfers.iter().map(Transfer::new).collect(),
+        next_cursor: found.next.map(|cursor| cursor.to_string()),
     }
 }
 
-fn files(files: Option<&FileCounts>) -> Value {
-    files.map_or(Value::Null, |files| {
-        let other: u32 = files.other.iter().map(|(_, files)| files).sum();
-        json!({
-            "queued": files.queued,
-            "in_progress": files.in_progress,
-            "completed": files.completed,
-            "failed": files.failed_files(),
-            "other": other,
-        })
-    })
+/// Returns the transfers that match a query, by default the unfinished ones, as targets for `/probe`.
+pub(super) fn targets(exporter: &dyn Exporter, mut query: Query) -> Vec<TargetGroup> {
+    query.state.get_or_insert(StateFilter::Unfinished);
+    let found = exporter.select(&query).transfers;
+    found.iter().map(TargetGroup::new).collect()
 }
 
-fn tell(connector: &ConnectorView, recent: &RecentFiles) -> Value {
-    let states = TransferState::ALL.into_iter();
-    let states: serde_json::Map<_, _> = states
-        .map(|state| {
-            (
-                state.as_label().to_owned(),
-                connector.states.of(state).into(),
-            )
-        })
-        .collect();
-    json!({
-        "account": connector.labels.account.name.as_str(),
-        "region": &*connector.labels.account.region,
-        "connector_id": connector.labels.id.as_str(),
-        "connector_name": connector.title.as_ref().map(|title| &*title.name),
-        "transfers": states,
-        "files": files(connector.files.as_ref()),
-        "last_hour": { "completed": &recent.completed[..], "failed": &recent.failed[..] },
-        "oldest_unfinished_at": time(connector.oldest_unfinished),
-        "last_completed_at": time(connector.last_completed),
-        "last_failed_at": time(connector.last_failed),
-    })
+/// Returns the body of the response to a refused parameter.
+pub(super) fn error(error: &BadParameter) -> String {
+    let error = Error {
+        error: error.to_string(),
+        parameter: error.parameter.clone(),
+    };
+    serde_json::to_string(&error).unwrap_or_default() + "\n"
 }
 
-fn transfer(listed: &ListedTransfer) -> Value {
-    let view = &listed.view;
-    json!({
-        "account": view.connector.account.name.as_str(),
-        "region": &*view.connector.account.region,
-        "connector_id": view.connector.id.as_str(),
-        "connector_name": listed.title.as_ref().map(|title| &*title.name),
-        "transfer_id": view.id.as_str(),
-        "state": view.state.as_label(),
-        "stuck": listed.stuck,
-        "since": timestamp(view.since),
-        "since_is_start": listed.started,
-        "unchanged_since": time(listed.unchanged_since),
-        "results_up": view.up,
-        "origins": listed.origins.iter().map(|origin: &Origin| origin.as_label()).collect::<Vec<_>>(),
-        "files": files(view.files.as_ref()),
-        "failed_files": listed.failures.iter().map(|failure| failed(failure)).collect::<Vec<_>>(),
-    })
+impl Connector {
+    fn new(connector: &ConnectorView, recent: &RecentFiles) -> Self {
+        let labels = &connector.labels;
+        let of = |state| connector.states.of(state);
+        Self {
+            account: labels.account.name.as_str().to_owned(),
+            region: labels.account.region.to_string(),
+            connector_id: labels.id.as_str().to_owned(),
+            connector_name: connector.title.as_ref().map(|title| title.name.to_string()),
+            transfers: TransfersByState {
+                pending: of(TransferState::Pending),
+                running: of(TransferState::Running),
+                completed: of(TransferState::Completed),
+                failed: of(TransferState::Failed),
+                gone: of(TransferState::Gone),
+            },
+            files: connector.files.as_ref().map(Files::new),
+            last_hour: LastHour {
+                completed: recent.completed.to_vec(),
+                failed: recent.failed.to_vec(),
+            },
+            oldest_unfinished_at: connector.oldest_unfinished.map(timestamp),
+            last_completed_at: connector.last_completed.map(timestamp),
+            last_failed_at: connector.last_failed.map(timestamp),
+        }
+    }
 }
 
-fn failed(failure: &KeptFailure) -> Value {
-    json!({
-        "path": &*failure.path,
-        "failure_code": failure.code.as_ref().map(FailureCode::as_str),
-        "failure_message": failure.message.as_deref(),
-        "failed_at": timestamp(failure.at),
-    })
+impl Files {
+    fn new(files: &FileCounts) -> Self {
+        Self {
+            queued: files.queued,
+            in_progress: files.in_progress,
+            completed: files.completed,
+            failed: files.failed_files(),
+            other: files.other.iter().map(|(_, files)| files).sum(),
+        }
+    }
 }
 
-fn time(at: Option<SystemTime>) -> Option<String> {
-    at.map(timestamp)
+impl Transfer {
+    fn new(listed: &ListedTransfer) -> Self {
+        let view = &listed.view;
+        Self {
+            account: view.connector.account.name.as_str().to_owned(),
+            region: view.connector.account.region.to_string(),
+            connector_id: view.connector.id.as_str().to_owned(),
+            connector_name: listed.title.as_ref().map(|title| title.name.to_string()),
+            transfer_id: view.id.as_str().to_owned(),
+            state: view.state.as_label(),
+            stuck: listed.stuck,
+            since: timestamp(view.since),
+            since_is_start: listed.started,
+            unchanged_since: listed.unchanged_since.map(timestamp),
+            results_up: view.up,
+            origins: listed
+                .origins
+                .iter()
+                .map(|origin: &Origin| origin.as_label())
+                .collect(),
+            files: view.files.as_ref().map(Files::new),
+            failed_files: listed
+                .failures
+                .iter()
+                .map(|failure| FailedFile::new(failure))
+                .collect(),
+        }
+    }
+}
+
+impl FailedFile {
+    fn new(failure: &KeptFailure) -> Self {
+        Self {
+            path: failure.path.to_string(),
+            failure_code: failure
+                .code
+                .as_ref()
+                .map(|code| FailureCode::as_str(code).to_owned()),
+            failure_message: failure.message.as_deref().map(str::to_owned),
+            failed_at: timestamp(failure.at),
+        }
+    }
+}
+
+impl TargetGroup {
+    fn new(listed: &ListedTransfer) -> Self {
+        let (labels, id) = (&listed.view.connector, listed.view.id.as_str());
+        Self {
+            targets: [format!("{}/{id}", labels.id)],
+            labels: TargetLabels {
+                metrics_path: "/probe",
+                account: labels.account.name.as_str().to_owned(),
+                connector_id: labels.id.as_str().to_owned(),
+                transfer_id: id.to_owned(),
+            },
+        }
+    }
 }

@@ -1,190 +1,197 @@
-//! The landing page: the state at a glance, and where to go.
+//! The landing page: the state at a glance, and the routes.
 
-use std::fmt::Write;
+use askama::Template;
 
-use super::html::{Ago, Number, Span, Text};
-use super::{Overview, shell, spark};
-use crate::tracker::query::RecentFiles;
-use crate::tracker::query::{Query, StateFilter};
+use super::Overview;
+use super::html::{Elapsed, Moment, Number};
+use super::layout::Layout;
+use super::spark::Sparkline;
+use crate::tracker::query::{Query, RecentFiles, StateFilter};
 use crate::web::Exporter;
 use model::TransferState;
 
-pub(super) fn page(exporter: &dyn Exporter, telemetry_path: &str) -> String {
+/// Length of the window of recent files.
+const HOUR_SECONDS: u64 = 3_600;
+
+#[derive(Template)]
+#[template(path = "landing.html")]
+struct Landing<'a> {
+    layout: Layout<'a>,
+    started: Moment,
+    tiles: Vec<Tile>,
+    sweep: SweepTile,
+    hour_note: String,
+    spark: Sparkline,
+    problems: Problems<'a>,
+    routes: [(&'a str, &'a str); 7],
+}
+
+/// A number with its name.
+struct Tile {
+    name: String,
+    value: String,
+    link: Option<String>,
+    class: &'static str,
+}
+
+struct SweepTile {
+    class: &'static str,
+    ended: Option<Moment>,
+    summary: String,
+}
+
+struct Problems<'a> {
+    /// Source and target of the sources whose last poll failed.
+    sources: Vec<(&'a str, &'a str)>,
+    /// Whether the last write to the storage failed.
+    storage: bool,
+}
+
+impl Problems<'_> {
+    fn is_empty(&self) -> bool {
+        self.sources.is_empty() && !self.storage
+    }
+}
+
+/// Renders the landing page.
+pub(super) fn page(exporter: &dyn Exporter, telemetry_path: &str) -> askama::Result<String> {
     let overview = exporter.overview();
     let stuck = Query {
         state: Some(StateFilter::Stuck),
         ..Query::default()
     };
     let stuck = exporter.select(&stuck).matching;
-    let mut out = shell::start("aws-transfer-exporter", "/", telemetry_path);
-    let _ = writeln!(
-        out,
-        "<p>Prometheus exporter for the SFTP connectors of AWS Transfer Family, version {}, started {}.</p>",
-        env!("CARGO_PKG_VERSION"),
-        Ago {
-            at: overview.started,
-            now: overview.now
-        },
-    );
-    out.push_str("<section aria-labelledby=\"glance\">\n<h2 id=\"glance\">At a glance</h2>\n<dl class=\"tiles\">\n");
-    tiles(&mut out, &overview, stuck);
-    out.push_str("</dl>\n</section>\n");
-    problems(&mut out, &overview);
-    out.push_str("<section aria-labelledby=\"routes\">\n<h2 id=\"routes\">Routes</h2>\n<ul class=\"routes\">\n");
-    for (path, what) in [
-        ("/transfers", "transfers and failed files, for people"),
-        (
-            telemetry_path,
-            "metrics, for Prometheus; a look at them is a scrape, and makes AWS calls",
-        ),
-        ("/api/v1/transfers", "transfers and failed files as JSON"),
-        (
-            "/api/v1/targets",
-            "unfinished transfers as targets for /probe, as Prometheus discovers them over HTTP",
-        ),
-        ("/api/v1/openapi.json", "the description of these routes"),
-        ("/-/healthy", "whether the process is up"),
-        ("/-/ready", "whether it can answer a scrape"),
-    ] {
-        let _ = writeln!(
-            out,
-            "<li><a href=\"{path}\"><code>{path}</code></a>: {what}</li>",
-            path = Text(path)
-        );
+    let mut hour = RecentFiles::default();
+    for (_, recent) in overview.connectors() {
+        hour.add(recent);
     }
-    out.push_str(
-        "<li><code>/probe?connector_id=&amp;transfer_id=</code>: one transfer, asked for now; it makes AWS calls</li>\n\
-         </ul>\n</section>\n",
-    );
-    shell::end(out, "")
+    let uptime = Elapsed::between(overview.started, overview.now);
+    Landing {
+        layout: Layout {
+            title: "aws-transfer-exporter",
+            here: "/",
+            telemetry_path,
+        },
+        started: Moment::new(overview.started, overview.now),
+        tiles: tiles(&overview, stuck, &hour),
+        sweep: sweep(&overview),
+        hour_note: if uptime.0.as_secs() < HOUR_SECONDS {
+            format!(" (of {uptime})")
+        } else {
+            String::new()
+        },
+        spark: Sparkline::new(&hour, 0),
+        problems: Problems {
+            sources: overview
+                .sources
+                .iter()
+                .filter(|(_, _, up)| !up)
+                .map(|(source, target, _)| (source.as_str(), target.as_str()))
+                .collect(),
+            storage: !overview.storage_up,
+        },
+        routes: [
+            ("/transfers", "transfers and failed files"),
+            (
+                telemetry_path,
+                "metrics for Prometheus; opening them is a scrape and makes AWS calls",
+            ),
+            ("/api/v1/transfers", "transfers and failed files as JSON"),
+            (
+                "/api/v1/targets",
+                "unfinished transfers as targets for /probe, for HTTP service discovery",
+            ),
+            ("/api/v1/openapi.json", "the OpenAPI description"),
+            ("/-/healthy", "liveness"),
+            ("/-/ready", "readiness"),
+        ],
+    }
+    .render()
 }
 
-fn tiles(out: &mut String, overview: &Overview, stuck: u64) {
-    let mut tile = |name: &str, value: String, link: &str, class: &str| {
-        let value = if link.is_empty() {
-            value
-        } else {
-            format!("<a href=\"{link}\">{value}</a>")
-        };
-        let _ = writeln!(
-            out,
-            "<div class=\"{class}\"><dt>{name}</dt><dd>{value}</dd></div>"
-        );
+fn tiles(overview: &Overview, stuck: u64, hour: &RecentFiles) -> Vec<Tile> {
+    let class = |bad: bool, class: &'static str| if bad { class } else { "" };
+    let tile = |name: &str, value: u64, link: &str, class| Tile {
+        name: name.to_owned(),
+        value: Number(value).to_string(),
+        link: Some(link.to_owned()),
+        class,
     };
-    let warn = |is_bad: bool, class: &'static str| if is_bad { class } else { "" };
-    let connectors = overview.connectors().count() as u64;
-    tile(
+    let mut tiles = vec![tile(
         "Connectors",
-        Number(connectors).to_string(),
+        Number::of(overview.connectors().count()).0,
         "/transfers#connectors",
         "",
-    );
+    )];
     for state in TransferState::ALL {
-        let transfers: u64 = overview
+        let transfers = overview
             .connectors()
             .map(|(connector, _)| connector.states.of(state))
             .sum();
         let label = state.as_label();
-        let bad = warn(state == TransferState::Failed && transfers > 0, "bad");
-        tile(
+        tiles.push(tile(
             &format!("Transfers {label}"),
-            Number(transfers).to_string(),
+            transfers,
             &format!("/transfers?state={label}"),
-            bad,
-        );
+            class(state == TransferState::Failed && transfers > 0, "bad"),
+        ));
     }
-    tile(
-        "Transfers stuck",
-        Number(stuck).to_string(),
-        "/transfers?state=stuck",
-        warn(stuck > 0, "warn"),
-    );
-    let mut hour = RecentFiles::default();
-    overview
-        .connectors()
-        .for_each(|(_, recent)| hour.add(recent));
     let failed = hour.all_failed();
-    tile(
-        "Failed files, last hour",
-        Number(failed.into()).to_string(),
-        "/transfers#failed",
-        warn(failed > 0, "bad"),
-    );
-    tile(
-        "Completed files, last hour",
-        Number(hour.all_completed().into()).to_string(),
-        "/transfers",
-        "",
-    );
-    let sweep = overview.last_sweep.map_or_else(
-        || "none yet".to_owned(),
-        |sweep| {
-            let whole = if sweep.complete {
-                "complete"
-            } else {
-                "incomplete"
-            };
-            let ago = Ago {
-                at: sweep.ended,
-                now: overview.now,
-            };
-            format!("{ago}, {:.1} s, {whole}", sweep.duration.as_secs_f64())
-        },
-    );
-    tile(
-        "Last sweep",
-        sweep,
-        "",
-        warn(
-            overview.last_sweep.is_some_and(|sweep| !sweep.complete),
-            "warn",
+    tiles.extend([
+        tile(
+            "Transfers stuck",
+            stuck,
+            "/transfers?state=stuck",
+            class(stuck > 0, "warn"),
         ),
-    );
-    for (account, rate) in &overview.accounts {
-        let name = format!("Allowed requests, {}", Text(account.name.as_str()));
-        tile(&name, format!("{rate:.1} per s"), "", "");
-    }
+        tile(
+            "Failed files, last hour",
+            failed.into(),
+            "/transfers#failed",
+            class(failed > 0, "bad"),
+        ),
+        tile(
+            "Completed files, last hour",
+            hour.all_completed().into(),
+            "/transfers",
+            "",
+        ),
+    ]);
+    tiles.extend(overview.accounts.iter().map(|(account, rate)| Tile {
+        name: format!("Allowed requests, {}", account.name),
+        value: format!("{rate:.1} per s"),
+        link: None,
+        class: "",
+    }));
     let down = overview.sources.iter().filter(|(_, _, up)| !up).count();
-    let sources = match overview.sources.len() {
-        0 => "none looked at".to_owned(),
-        all => format!("{down} of {all}"),
-    };
-    tile("Sources that are down", sources, "", warn(down > 0, "bad"));
-    let young = overview
-        .now
-        .duration_since(overview.started)
-        .unwrap_or_default();
-    let note = if young.as_secs() < 3_600 {
-        format!(" (of {})", Span(young))
-    } else {
-        String::new()
-    };
-    let picture = spark::sparkline(&hour, 0);
-    let _ = writeln!(
-        out,
-        "<div class=\"wide\"><dt>Files that ended in the last hour{note}</dt><dd>{picture}<span class=\"words\">{}</span></dd></div>",
-        spark::words(&hour)
-    );
+    tiles.push(Tile {
+        name: "Sources that are down".to_owned(),
+        value: match overview.sources.len() {
+            0 => "no source polled".to_owned(),
+            all => format!("{down} of {all}"),
+        },
+        link: None,
+        class: class(down > 0, "bad"),
+    });
+    tiles
 }
 
-fn problems(out: &mut String, overview: &Overview) {
-    let down = || overview.sources.iter().filter(|(_, _, up)| !up);
-    if down().count() == 0 && overview.storage_up {
-        return;
+fn sweep(overview: &Overview) -> SweepTile {
+    let Some(sweep) = overview.last_sweep else {
+        return SweepTile {
+            class: "",
+            ended: None,
+            summary: String::new(),
+        };
+    };
+    let (class, complete) = if sweep.complete {
+        ("", "complete")
+    } else {
+        ("warn", "incomplete")
+    };
+    SweepTile {
+        class,
+        ended: Some(Moment::new(sweep.ended, overview.now)),
+        summary: format!("{:.1} s, {complete}", sweep.duration.as_secs_f64()),
     }
-    out.push_str(
-        "<section aria-labelledby=\"problems\">\n<h2 id=\"problems\">Problems</h2>\n<ul>\n",
-    );
-    for (source, target, _) in down() {
-        let _ = writeln!(
-            out,
-            "<li>The newest look at {} <code>{}</code> failed.</li>",
-            Text(source),
-            Text(target)
-        );
-    }
-    if !overview.storage_up {
-        out.push_str("<li>The storage takes no writes: what is learned stays in memory.</li>\n");
-    }
-    out.push_str("</ul>\n</section>\n");
 }

@@ -1,11 +1,12 @@
-//! Pages for people, and their twins for programs. None of them calls AWS.
+//! HTML pages and the JSON API. None of them calls AWS.
 
 pub(crate) mod handlers;
-mod html;
+pub(crate) mod html;
 mod json;
 mod landing;
+mod layout;
+mod openapi;
 mod query;
-mod shell;
 mod spark;
 mod transfers;
 
@@ -37,7 +38,7 @@ impl From<PageResponse> for Response<Body> {
 
 /// Returns the value of `Content-Security-Policy` of all pages.
 pub(crate) fn content_security_policy() -> HeaderValue {
-    HeaderValue::from_static(shell::policy())
+    HeaderValue::from_static(layout::policy())
 }
 
 /// Returns the response to a request with an invalid parameter.
@@ -57,33 +58,33 @@ pub(crate) fn bad_account() -> PageResponse {
     })
 }
 
-/// The whole at a glance.
+/// The state of the exporter, for pages.
 #[derive(Clone, Debug)]
 pub struct Overview {
-    /// The moment.
+    /// The time of the snapshot.
     pub now: SystemTime,
-    /// When the process started.
+    /// Start of the process.
     pub started: SystemTime,
     /// The connectors, by account and id.
     pub connectors: Vec<Chunk<ConnectorView>>,
-    /// The last hour of each, in the same order.
+    /// The last hour of each connector, in the same order.
     pub recent: Vec<RecentFiles>,
-    /// The accounts, each with the requests a second that are allowed now.
+    /// The accounts with their current request rate per second.
     pub accounts: Vec<(Account, f64)>,
-    /// `None` before the first.
+    /// The last sweep; `None` before the first.
     pub last_sweep: Option<LastSweep>,
-    /// The sources of transfers that have been looked at: source, target, and whether the newest look succeeded.
+    /// The polled sources: source, target, and whether the last poll succeeded.
     pub sources: Vec<(String, String, bool)>,
-    /// False where there is a storage whose newest write failed.
+    /// False if the last write to the storage failed.
     pub storage_up: bool,
 }
 
 impl Overview {
-    /// Every connector with its last hour.
+    /// Returns the connectors with their last hour.
     pub(super) fn connectors(&self) -> impl Iterator<Item = (&ConnectorView, &RecentFiles)> {
         self.connectors
             .iter()
-            .flat_map(|page| page.iter())
+            .flat_map(|chunk| chunk.iter())
             .zip(&self.recent)
     }
 }

@@ -1,4 +1,4 @@
-//! What a query string asks for.
+//! Query strings of pages and of the JSON API.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -6,14 +6,14 @@ use std::fmt::Display;
 use crate::tracker::query::{CursorError, Query, StateFilter};
 use model::{ConnectorId, IdError, TransferId};
 
-/// Most transfers of one answer.
+/// Maximum of `limit` for transfers.
 pub(super) const MAX_LIMIT: usize = 1_000;
-/// Most targets of one answer: Prometheus wants all of them at once.
+/// Maximum of `limit` for targets. Prometheus does not page.
 pub(super) const MAX_TARGETS: usize = 10_000;
-/// Characters of a search.
+/// Maximum length of a search, in characters.
 const MAX_SEARCH: usize = 200;
 
-/// A parameter that cannot be taken.
+/// An invalid parameter.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{parameter}`: {message}")]
 pub(crate) struct BadParameter {
@@ -28,17 +28,17 @@ fn bad(parameter: &str, message: &dyn Display) -> BadParameter {
     }
 }
 
-/// The parameters by name. An empty one counts as left out, for a form sends all of its fields.
+/// Parses the parameters. Empty ones are dropped, because a form sends all of its fields.
 fn pairs(query: &str, known: &[&str]) -> Result<Vec<(String, String)>, BadParameter> {
     let mut seen = BTreeSet::new();
     let mut pairs = Vec::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         if !known.contains(&name.as_ref()) {
-            // Told back no longer than it has to be.
+            // Bounded, because the error repeats it.
             let name: String = name.chars().take(40).collect();
             return Err(bad(
                 &name,
-                &format_args!("is no parameter; there are {}", known.join(", ")),
+                &format_args!("is not a parameter; there are {}", known.join(", ")),
             ));
         }
         if !seen.insert(name.clone()) {
@@ -65,28 +65,28 @@ pub(super) const TARGETS: [&str; 4] = ["account", "connector_id", "state", "limi
 /// Parameters of `/probe`.
 pub(super) const PROBE: [&str; 3] = ["account", "connector_id", "transfer_id"];
 
-/// Reads those of `known`; `limit` and `most` are what holds where none is given, and the bound.
+/// Parses a filter with the parameters of `known`. `limit` is the default of the parameter, `most` its maximum.
 pub(super) fn transfers(
     query: &str,
     known: &[&str],
     limit: usize,
     most: usize,
 ) -> Result<Query, BadParameter> {
-    let mut asked = Query {
+    let mut filter = Query {
         limit,
         ..Query::default()
     };
     for (name, value) in pairs(query, known)? {
         match name.as_str() {
-            "account" => asked.account = Some(value),
+            "account" => filter.account = Some(value),
             "connector_id" => {
-                asked.connector = Some(value.parse().map_err(|error: IdError| bad(&name, &error))?)
+                filter.connector = Some(value.parse().map_err(|error: IdError| bad(&name, &error))?)
             }
             "state" => {
                 let state = StateFilter::ALL
                     .into_iter()
                     .find(|state| state.as_str() == value);
-                asked.state = Some(state.ok_or_else(|| {
+                filter.state = Some(state.ok_or_else(|| {
                     let known: Vec<_> = StateFilter::ALL
                         .iter()
                         .map(|state| state.as_str())
@@ -100,18 +100,18 @@ pub(super) fn transfers(
                     &format_args!("has at most {MAX_SEARCH} characters"),
                 ));
             }
-            "search" => asked.search = Some(value),
+            "search" => filter.search = Some(value),
             "limit" => {
                 let limit = value
                     .parse()
                     .ok()
                     .filter(|limit| (1..=most).contains(limit));
-                asked.limit = limit.ok_or_else(|| {
+                filter.limit = limit.ok_or_else(|| {
                     bad(&name, &format_args!("is a whole number from 1 to {most}"))
                 })?;
             }
             _ => {
-                asked.after = Some(
+                filter.after = Some(
                     value
                         .parse()
                         .map_err(|error: CursorError| bad(&name, &error))?,
@@ -119,13 +119,13 @@ pub(super) fn transfers(
             }
         }
     }
-    Ok(asked)
+    Ok(filter)
 }
 
-/// What `/probe` is asked for.
+/// The parameters of `/probe`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeRequest {
-    /// The configured account; may be left out where there is one.
+    /// The configured account; optional if there is only one.
     pub account: Option<String>,
     /// The connector.
     pub connector: ConnectorId,
@@ -159,7 +159,7 @@ mod tests {
     use model::TransferState;
 
     #[test]
-    fn what_is_asked_for_is_read_and_empty_fields_of_a_form_are_left_out() {
+    fn a_filter_is_parsed_and_empty_fields_are_dropped() {
         let read = |query: &str| transfers(query, &TRANSFERS, 50, MAX_LIMIT).unwrap();
         assert_eq!(
             read(""),
@@ -172,11 +172,11 @@ mod tests {
             read("search=&state=&account=&connector_id=&limit=&cursor="),
             read("")
         );
-        let asked = read(
+        let filter = read(
             "account=a+b&connector_id=c-0123456789abcdef0&state=failed&search=%3Cb%3E&limit=7",
         );
         assert_eq!(
-            asked,
+            filter,
             Query {
                 account: Some("a b".into()),
                 connector: Some("c-0123456789abcdef0".parse().unwrap()),
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_that_cannot_be_taken_is_named() {
+    fn an_invalid_parameter_is_named() {
         for (query, parameter) in [
             ("limit=0", "limit"),
             ("limit=1001", "limit"),
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_names_a_connector_and_a_transfer() {
+    fn a_probe_requires_a_connector_and_a_transfer() {
         let probed = probe("connector_id=c-0123456789abcdef0&transfer_id=a%2Fb").unwrap();
         assert_eq!((probed.transfer.as_str(), probed.account), ("a/b", None));
         for (query, parameter) in [

@@ -1,64 +1,75 @@
-//! The last hour of files as a small picture, with its words beside it.
+//! The finished files of the last hour as a small picture, with the same in words.
 
 use std::fmt::Write;
 
 use crate::tracker::query::{RECENT_MINUTES, RecentFiles};
 
 const HEIGHT: u32 = 24;
-/// Of a minute's two columns, the one that is drawn.
+/// Width of a minute.
 const STEP: usize = 2;
 
-/// An inline SVG; `id` is one of its own on the page.
-pub(super) fn sparkline(recent: &RecentFiles, id: usize) -> String {
-    let most = (0..RECENT_MINUTES)
-        .map(|at| recent.completed[at] + recent.failed[at])
-        .max()
-        .unwrap_or(0);
-    let words = words(recent);
-    let mut out = format!(
-        "<svg class=\"spark\" role=\"img\" aria-labelledby=\"s{id}t s{id}d\" viewBox=\"0 0 {} {HEIGHT}\" \
-         preserveAspectRatio=\"none\"><title id=\"s{id}t\">Files that ended in the last hour</title>\
-         <desc id=\"s{id}d\">{words}, by the minute; at most {most} in one.</desc>\
-         <path class=\"base\" d=\"M0 23.5h{}\"/>",
-        RECENT_MINUTES * STEP,
-        RECENT_MINUTES * STEP,
-    );
-    let (mut completed, mut failed) = (String::new(), String::new());
-    for at in 0..RECENT_MINUTES {
-        // Whatever there was is seen: a column is at least 2 high.
-        let height = |files: u32| {
-            if files == 0 {
-                0
-            } else {
-                (files * (HEIGHT - 2) / most.max(1)).max(2)
-            }
-        };
-        let (bad, good) = (height(recent.failed[at]), height(recent.completed[at]));
-        let bad_top = HEIGHT - bad;
-        let good = good.min(bad_top);
-        let x = at * STEP;
-        if good > 0 {
-            let _ = write!(completed, "M{x} {bad_top}v-{good}h{STEP}v{good}z");
-        }
-        if bad > 0 {
-            let _ = write!(failed, "M{x} {HEIGHT}v-{bad}h{STEP}v{bad}z");
-        }
-    }
-    for (class, path) in [("good", completed), ("bad", failed)] {
-        if !path.is_empty() {
-            let _ = write!(out, "<path class=\"{class}\" d=\"{path}\"/>");
-        }
-    }
-    out + "</svg>"
+/// An inline SVG: completed files above failed ones, a column per minute.
+pub(super) struct Sparkline {
+    /// Unique on the page.
+    pub(super) id: usize,
+    pub(super) summary: String,
+    /// The most files in a minute.
+    pub(super) peak: u32,
+    /// Path data of completed files; empty without any.
+    pub(super) completed: String,
+    /// Path data of failed files; empty without any.
+    pub(super) failed: String,
 }
 
-/// The hour in words.
-pub(super) fn words(recent: &RecentFiles) -> String {
-    format!(
-        "{} completed, {} failed",
-        recent.all_completed(),
-        recent.all_failed()
-    )
+impl Sparkline {
+    pub(super) fn new(recent: &RecentFiles, id: usize) -> Self {
+        let peak = (0..RECENT_MINUTES)
+            .map(|at| recent.completed[at] + recent.failed[at])
+            .max()
+            .unwrap_or(0);
+        let (mut completed, mut failed) = (String::new(), String::new());
+        for at in 0..RECENT_MINUTES {
+            let bad = column(recent.failed[at], peak);
+            let top = HEIGHT - bad;
+            let good = column(recent.completed[at], peak).min(top);
+            let x = at * STEP;
+            if good > 0 {
+                let _ = write!(completed, "M{x} {top}v-{good}h{STEP}v{good}z");
+            }
+            if bad > 0 {
+                let _ = write!(failed, "M{x} {HEIGHT}v-{bad}h{STEP}v{bad}z");
+            }
+        }
+        Self {
+            id,
+            summary: format!(
+                "{} completed, {} failed",
+                recent.all_completed(),
+                recent.all_failed()
+            ),
+            peak,
+            completed,
+            failed,
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "templates reach it through the picture")]
+    pub(super) fn width(&self) -> usize {
+        RECENT_MINUTES * STEP
+    }
+
+    #[expect(clippy::unused_self, reason = "templates reach it through the picture")]
+    pub(super) fn height(&self) -> u32 {
+        HEIGHT
+    }
+}
+
+/// Returns the height of a column. A single file is visible: at least 2 high.
+fn column(files: u32, peak: u32) -> u32 {
+    match files {
+        0 => 0,
+        files => (files * (HEIGHT - 2) / peak.max(1)).max(2),
+    }
 }
 
 #[cfg(test)]
@@ -66,24 +77,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failed_files_stand_below_completed_ones_and_are_always_seen() {
+    fn failed_files_are_below_completed_ones_and_always_visible() {
         let mut recent = RecentFiles::default();
         recent.completed[59] = 1_000;
         recent.failed[59] = 1;
         recent.failed[0] = 500;
-        let svg = sparkline(&recent, 7);
-        assert!(
-            svg.contains("<path class=\"bad\" d=\"M0 24v-10h2v10zM118 24v-2h2v2z\"/>"),
-            "{svg}"
+        let spark = Sparkline::new(&recent, 7);
+        assert_eq!(spark.failed, "M0 24v-10h2v10zM118 24v-2h2v2z");
+        assert_eq!(spark.completed, "M118 22v-21h2v21z");
+        assert_eq!(
+            (spark.summary.as_str(), spark.peak),
+            ("1000 completed, 501 failed", 1001)
         );
-        assert!(
-            svg.contains("<path class=\"good\" d=\"M118 22v-21h2v21z\"/>"),
-            "{svg}"
-        );
-        assert!(
-            svg.contains("1000 completed, 501 failed, by the minute; at most 1001 in one."),
-            "{svg}"
-        );
-        assert!(!sparkline(&RecentFiles::default(), 0).contains("good"));
+        assert_eq!(Sparkline::new(&RecentFiles::default(), 0).completed, "");
     }
 }
