@@ -8,9 +8,9 @@ use simulator::{Faults, LifeScript, Settings};
 
 use crate::rig::{Exporter, account, connector, files, plan, simulator, transfer};
 
-/// An attempt that fails is told by why it failed, for both operations.
+/// A failed attempt is counted by its reason, for both operations.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connectors_are_told_and_a_failed_attempt_by_its_reason() {
+async fn connectors_are_exported_and_failed_attempts_counted_by_reason() {
     let (simulator, url) = simulator(Settings::default()).await;
     simulator.put_transfer(
         &connector(1),

@@ -47,7 +47,7 @@ async fn the_first_scrape_makes_the_calls_and_has_the_series_that_were_predicted
 
         let exporter =
             Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
-        let told = Exposition::parse(&get(exporter.address, "/metrics", "").await.2);
+        let exposition = Exposition::parse(&get(exporter.address, "/metrics", "").await.2);
         let calls = simulator.calls().of(Operation::ListFileTransferResults);
         assert_eq!(
             forecast["accounts"][0]["calls_first_scrape"], calls,
@@ -58,7 +58,7 @@ async fn the_first_scrape_makes_the_calls_and_has_the_series_that_were_predicted
         };
         assert_eq!(
             forecast["series"],
-            told.0.keys().filter(is_state).count(),
+            exposition.0.keys().filter(is_state).count(),
             "{says}"
         );
         exporter.terminate();

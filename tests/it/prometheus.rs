@@ -159,8 +159,8 @@ impl Drop for Prometheus {
     }
 }
 
-/// Every job tells the same series as the first, and no scrape failed.
-async fn tells_the_same_in_each(binary: &Path, jobs: &[(&str, &str)], flags: &[&str]) {
+/// Asserts that every job has the same series as the first, and that no scrape failed.
+async fn assert_same_series_in_each(binary: &Path, jobs: &[(&str, &str)], flags: &[&str]) {
     let (simulator, url) = simulator(Settings::default()).await;
     let pairs = put_transfers(&simulator);
     let (_folder, file) = config(&config_text(&url, &pairs));
@@ -175,7 +175,7 @@ async fn tells_the_same_in_each(binary: &Path, jobs: &[(&str, &str)], flags: &[&
         "aws_transfer_(files|results_up|connector_(files|transfers|info|files_finished_total))";
     let mut first: Option<BTreeMap<String, f64>> = None;
     for (job, _) in jobs {
-        let told = prometheus
+        let series = prometheus
             .wait_for(&format!("{{__name__=~\"{names}\",job=\"{job}\"}}"))
             .await;
         let written = text.lines().filter(|line| {
@@ -191,8 +191,12 @@ async fn tells_the_same_in_each(binary: &Path, jobs: &[(&str, &str)], flags: &[&
             .iter()
             .any(|known| name.strip_prefix("aws_transfer_") == Some(known))
         });
-        assert_eq!(told.len(), written.count(), "{job}");
-        assert_eq!(&told, first.get_or_insert_with(|| told.clone()), "{job}");
+        assert_eq!(series.len(), written.count(), "{job}");
+        assert_eq!(
+            &series,
+            first.get_or_insert_with(|| series.clone()),
+            "{job}"
+        );
         let up = prometheus
             .query(&format!("min_over_time(up{{job=\"{job}\"}}[1m])"))
             .await;
@@ -230,7 +234,7 @@ fn labels(pairs: &[(&str, &str)]) -> String {
     serde_json::to_string(&map).unwrap()
 }
 
-async fn tells_the_exact_counts(binary: &Path) {
+async fn assert_exact_counts(binary: &Path) {
     let (simulator, url) = simulator(Settings::default()).await;
     let pairs = put_transfers(&simulator);
     let (_folder, file) = config(&config_text(&url, &pairs));
@@ -306,14 +310,14 @@ async fn tells_the_exact_counts(binary: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Prometheus 2; tests/run brings it"]
-async fn prometheus_2_tells_the_exact_counts() {
-    tells_the_exact_counts(&peer("PROMETHEUS_2", "prometheus")).await;
+async fn prometheus_2_has_the_exact_counts() {
+    assert_exact_counts(&peer("PROMETHEUS_2", "prometheus")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Prometheus 3; tests/run brings it"]
-async fn prometheus_3_tells_the_exact_counts() {
-    tells_the_exact_counts(&peer("PROMETHEUS_3", "prometheus3")).await;
+async fn prometheus_3_has_the_exact_counts() {
+    assert_exact_counts(&peer("PROMETHEUS_3", "prometheus3")).await;
 }
 
 /// The first so many of a transfer's files have completed, the rest wait.
@@ -335,7 +339,7 @@ fn put_completed(simulator: &Simulator, completed: usize) {
 
 /// 12 files complete, the exporter is killed, 6 complete while it is away, and 6 after it has come back. With storage all
 /// of them are an increase, without it those of the time away are the base; in neither case is any counted twice.
-async fn tells_the_increase_over_a_kill(binary: &Path, storage: bool) {
+async fn assert_increase_over_a_kill(binary: &Path, storage: bool) {
     let sum = |labels: &str| format!("sum(aws_transfer_connector_files_finished_total{labels})");
     let (simulator, url) = simulator(Settings::default()).await;
     put_completed(&simulator, 0);
@@ -400,22 +404,22 @@ async fn tells_the_increase_over_a_kill(binary: &Path, storage: bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Prometheus 2; tests/run brings it"]
-async fn prometheus_2_tells_the_increase_over_a_kill_with_storage() {
-    tells_the_increase_over_a_kill(&peer("PROMETHEUS_2", "prometheus"), true).await;
+async fn prometheus_2_has_the_increase_over_a_kill_with_storage() {
+    assert_increase_over_a_kill(&peer("PROMETHEUS_2", "prometheus"), true).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Prometheus 2; tests/run brings it"]
-async fn prometheus_2_tells_the_increase_over_a_kill_without_storage() {
-    tells_the_increase_over_a_kill(&peer("PROMETHEUS_2", "prometheus"), false).await;
+async fn prometheus_2_has_the_increase_over_a_kill_without_storage() {
+    assert_increase_over_a_kill(&peer("PROMETHEUS_2", "prometheus"), false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Prometheus 2; tests/run brings it"]
 async fn prometheus_2_reads_open_metrics_and_protobuf() {
     let binary = peer("PROMETHEUS_2", "prometheus");
-    tells_the_same_in_each(&binary, &[("default", "")], &[]).await;
-    tells_the_same_in_each(
+    assert_same_series_in_each(&binary, &[("default", "")], &[]).await;
+    assert_same_series_in_each(
         &binary,
         &[("protobuf", "")],
         &["--enable-feature=native-histograms"],
@@ -448,8 +452,8 @@ async fn prometheus_3_reads_the_same_in_each_format_and_encoding() {
         .map(|(job, lines)| (job.as_str(), lines.as_str()))
         .collect();
     let binary = peer("PROMETHEUS_3", "prometheus3");
-    tells_the_same_in_each(&binary, &jobs, &[]).await;
-    tells_the_same_in_each(&binary, &jobs, &["--enable-feature=zstd-scrape"]).await;
+    assert_same_series_in_each(&binary, &jobs, &[]).await;
+    assert_same_series_in_each(&binary, &jobs, &["--enable-feature=zstd-scrape"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -488,7 +492,7 @@ async fn prometheus_3_knows_which_transfer_finished_last() {
     demo.terminate();
 }
 
-/// What events alone tell, in classic buckets and, where the format has them, in native ones.
+/// Series that only events provide, in classic buckets and, where the format has them, in native ones.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Prometheus 3; tests/run brings it"]
 async fn prometheus_3_reads_durations_as_native_histograms() {
@@ -533,7 +537,7 @@ async fn prometheus_3_reads_durations_as_native_histograms() {
             "histogram_count(sum({family}{{job=\"native\"}})) == 12"
         ))
         .await;
-    let one = |told: BTreeMap<String, f64>| told.into_values().next().unwrap();
+    let one = |values: BTreeMap<String, f64>| values.into_values().next().unwrap();
     let sums = format!(
         "sum({family}_sum{{job=\"classic\"}}) - histogram_sum(sum({family}{{job=\"native\"}}))"
     );

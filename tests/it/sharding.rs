@@ -11,7 +11,7 @@ use crate::program::{output, program, text};
 use crate::rig::{Exporter, account, connector, files, key, plan, simulator, transfer};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn three_shards_tell_together_what_one_exporter_tells_and_cost_as_many_calls() {
+async fn three_shards_export_together_what_one_exporter_does_with_as_many_calls() {
     let (simulator, url) = simulator(Settings::default()).await;
     for n in 0..90 {
         let life = if n % 5 == 0 {
@@ -63,15 +63,18 @@ async fn three_shards_tell_together_what_one_exporter_tells_and_cost_as_many_cal
     }
     let borrowed =
         |all: &BTreeMap<String, f64>| all.iter().map(|(s, v)| (s.clone(), *v)).collect::<Vec<_>>();
-    let told = |family| {
+    let single = |family| {
         expected
             .family(family)
             .into_iter()
             .map(|(s, v)| (s.to_owned(), v))
             .collect::<Vec<_>>()
     };
-    assert_eq!(borrowed(&files_of_all), told("aws_transfer_files"));
-    assert_eq!(borrowed(&sums_of_all), told("aws_transfer_connector_files"));
+    assert_eq!(borrowed(&files_of_all), single("aws_transfer_files"));
+    assert_eq!(
+        borrowed(&sums_of_all),
+        single("aws_transfer_connector_files")
+    );
     assert_eq!(simulator.calls().of(Operation::ListFileTransferResults), 90);
     whole.stop().await;
 }

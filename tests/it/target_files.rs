@@ -120,8 +120,8 @@ async fn files_are_taken_up_as_they_change_and_a_bad_one_keeps_what_it_listed() 
     );
 
     fs::write(at("a.yml"), listed(&[2, 4, 5, 6])).unwrap();
-    let mended = until(&exporter, 5.0).await;
-    assert_eq!(up(&mended), 1.0);
+    let fixed = until(&exporter, 5.0).await;
+    assert_eq!(up(&fixed), 1.0);
     fs::remove_file(at("b.json")).unwrap();
     until(&exporter, 4.0).await;
     exporter.stop().await;

@@ -161,7 +161,7 @@ async fn later_looks_begin_a_little_before_the_newest_event_and_take_what_comes_
     rig.put(2, Duration::from_hours(1));
     let newest = rig.clock.now().wall - Duration::from_hours(1);
     assert_eq!(poller.poll().await, Ok(2));
-    // Ten minutes before the newest, and told after it.
+    // Ten minutes before the newest, and reported after it.
     rig.put(3, Duration::from_mins(70));
     assert_eq!(poller.poll().await, Ok(1));
     assert_eq!(
@@ -169,7 +169,7 @@ async fn later_looks_begin_a_little_before_the_newest_event_and_take_what_comes_
         newest - Duration::from_mins(15)
     );
     assert_eq!(poller.poll().await, Ok(0));
-    // The same event is not told twice.
+    // The same event is not reported twice.
     assert_eq!(
         (
             rig.learner.learned.lock().unwrap().len(),
@@ -178,9 +178,10 @@ async fn later_looks_begin_a_little_before_the_newest_event_and_take_what_comes_
         (3, 3)
     );
     assert_eq!(messages(&rig.metrics, "prod")[..4], [3.0, 0.0, 0.0, 0.0]);
-    let told = rig.learner.learned.lock().unwrap().clone();
+    let facts = rig.learner.learned.lock().unwrap().clone();
     assert!(
-        told.iter()
+        facts
+            .iter()
             .any(|fact| matches!(fact, Fact::Started(start) if start.started_at == Some(newest)))
     );
 }
@@ -226,7 +227,7 @@ async fn a_look_that_fails_half_way_goes_on_there_and_loses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_is_no_longer_valid_makes_the_look_begin_anew() {
+async fn an_expired_token_restarts_the_poll() {
     let rig = Rig::new();
     (0..120).for_each(|n| rig.put(n, Duration::from_mins(u64::try_from(n).unwrap())));
     *rig.trail.faults.lock().unwrap() = vec![(1, ErrorKind::InvalidRequest)];
@@ -279,7 +280,7 @@ async fn what_cannot_be_read_is_counted_and_the_rest_is_learned() {
             record,
         });
     }
-    // Without an id and a time it is told again, which changes nothing.
+    // Without an id and a time it is reported again, which changes nothing.
     rig.trail.events.lock().unwrap().push(CloudTrailEvent {
         id: String::new(),
         at: None,

@@ -72,7 +72,7 @@ impl Learner {
             events: true,
             keep_settled: Duration::from_hours(24),
         };
-        // What the tests tell happened before this moment too.
+        // Tests report facts from before this time, too.
         let mut tracker = Tracker::new(settings, UNIX_EPOCH);
         tracker.configure(settings, [account()]);
         Arc::new(Self {

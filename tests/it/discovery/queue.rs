@@ -199,7 +199,7 @@ fn ended(n: usize) -> serde_json::Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_is_deleted_after_what_it_told_is_durable() {
+async fn a_message_is_deleted_after_its_facts_are_durable() {
     let mut rig = Rig::running(Queue::default(), [plain(1), ended(2)]).await;
     sleep(Duration::from_mins(1)).await;
     assert_eq!(
@@ -247,7 +247,7 @@ async fn while_the_store_takes_nothing_nothing_is_received() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_nobody_understands_is_left_to_the_redrive_policy() {
+async fn an_unparsable_message_is_left_to_the_redrive_policy() {
     let mut rig = Rig::running(Queue::default(), [json!({"hello": 1}), plain(1)]).await;
     sleep(Duration::from_mins(4)).await;
     let receives = rig.queue.held.lock().unwrap()[0].receives;
@@ -284,7 +284,7 @@ async fn foreign_messages_are_deleted_and_need_no_store() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn duplicates_are_told_apart_and_wait_for_the_store_too() {
+async fn duplicates_are_recognized_and_wait_for_the_store() {
     let mut rig = Rig::running(Queue::default(), [ended(1), ended(1), plain(1), ended(2)]).await;
     assert_eq!(
         (rig.queue.left(), rig.messages()),
@@ -446,7 +446,7 @@ async fn an_endpoint_that_does_not_wait_is_asked_once_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_depth_is_told_and_its_denial_is_no_outage() {
+async fn the_depth_is_exported_and_its_denial_is_not_an_outage() {
     const DEPTH: &str = "aws_transfer_exporter_discovery_queue_messages{target=\"q\"}";
     let mut rig = Rig::running(Queue::default(), (0..3).map(|_| json!("unknown"))).await;
     assert_eq!(sample(&rig.metrics, DEPTH), Some(3.0));

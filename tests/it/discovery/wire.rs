@@ -375,12 +375,12 @@ async fn the_history_is_looked_up_page_by_page_and_throttling_is_waited_out() {
     assert_eq!(
         up(&metrics, "cloudtrail", "prod"),
         Some(1.0),
-        "`once` tells how the look went"
+        "`once` reports the result of the poll"
     );
 }
 
 #[tokio::test]
-async fn a_refused_look_tells_why() {
+async fn a_refused_poll_reports_the_reason() {
     let denied = json!({"__type": "AccessDeniedException", "Message": "not you"});
     let endpoint =
         Endpoint::scripted([Step::Answer(http(400, JSON_1_1, denied.to_string()))]).await;

@@ -65,7 +65,7 @@ impl Gate {
         *lock(&self.state.mode) = mode;
     }
 
-    /// Nobody listens, and what was connected is closed.
+    /// Closes the listener and all connections.
     pub(crate) async fn close(&mut self) {
         self.serving.abort();
         let _ = (&mut self.serving).await;
@@ -146,7 +146,7 @@ async fn converse(mut stream: TcpStream, behind: SocketAddr, state: Arc<State>) 
     }
 }
 
-/// Sends until 100 MB are sent or nobody takes them.
+/// Sends 100 MB, or until the peer stops reading.
 async fn huge(stream: &mut TcpStream, state: &State) -> Option<()> {
     stream
         .write_all(&answer(HUGE, r#"{"FileTransferResults": ["#))

@@ -1,6 +1,6 @@
 //! Faults against the running program, each by itself. Two accounts of twelve transfers are known; then one fault comes,
 //! half of all files finish meanwhile, and the fault goes. For each fault four sentences hold, and [`stage`] asserts
-//! them: a scrape still answers in time; what is known stays right, for no transfer is ever told but as it was or as it
+//! them: a scrape still answers in time; what is known stays right, for no transfer is ever shown except as it was or as it
 //! is; the fault shows in a metric; and it heals by itself, each file counted once.
 //!
 //! | fault | made by | shows in | heals when |
@@ -21,7 +21,7 @@
 //! | file descriptors run out | a limit, and 200 clients that hold theirs | `process_open_fds` near `process_max_fds`, or both absent | they leave |
 //! | 5,000 slow clients | the test | `process_open_fds`, bounded | they leave, or are closed |
 //! | SIGTERM within a sweep | a signal | `scrape_complete` 0 in the last answer | the next start, with its storage |
-//! | reloads within a sweep, one of them refused | signals | `config_last_reload_successful` 0 | the file is mended |
+//! | reloads within a sweep, one of them refused | signals | `config_last_reload_successful` 0 | the file is fixed |
 
 mod answers;
 mod gate;

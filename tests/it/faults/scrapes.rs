@@ -283,7 +283,7 @@ async fn no_call_goes_out_without_a_scrape_for_state() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn throttling_lowers_the_rate_and_the_gauge_tells() {
+async fn throttling_lowers_the_rate_and_its_gauge() {
     let (simulator, url) = simulator(Settings::default()).await;
     simulator.put_transfer(
         &connector(1),

@@ -31,15 +31,15 @@ pub(crate) const COMPLETE: &str = "aws_transfer_exporter_scrape_complete";
 /// Whom a fault reaches.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// The account `struck` alone: `steady` has to be told as if nothing were.
+    /// Only the account `struck`: `steady` must not be affected.
     OneAccount,
     /// The whole process.
     All,
 }
 
-/// What an exposition tells of one transfer. Both accounts have the same ones.
+/// The state of a transfer in an exposition. Both accounts have the same transfers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Told {
+pub(crate) enum Shown {
     /// Two of four files have finished, before the exporter started.
     Old,
     /// All four have.
@@ -66,7 +66,7 @@ pub(crate) struct Stage {
     signs: Signs,
     /// The last exposition without a fault.
     pub(crate) before: Exposition,
-    last: Vec<Told>,
+    last: Vec<Shown>,
 }
 
 impl Stage {
@@ -106,9 +106,9 @@ impl Stage {
             steady_url,
             signs,
             before: Exposition::default(),
-            last: vec![Told::Old; 2 * TRANSFERS],
+            last: vec![Shown::Old; 2 * TRANSFERS],
         };
-        stage.tell(&[
+        stage.put(&[
             LifeScript::stuck_in_progress(),
             LifeScript::stuck_in_progress(),
         ]);
@@ -196,21 +196,21 @@ impl Stage {
             }
             assert!(Instant::now() < deadline, "the first sweep does not end");
         }
-        assert_eq!(told(&self.before), vec![Some(Told::Old); 2 * TRANSFERS]);
+        assert_eq!(shown(&self.before), vec![Some(Shown::Old); 2 * TRANSFERS]);
         assert_eq!(
             self.before
                 .sum("aws_transfer_connector_files_finished_total", &[]),
             0.0,
             "the base"
         );
-        self.tell(&[
+        self.put(&[
             LifeScript::completed(),
             LifeScript::failed("TIMEOUT_ERROR", "late"),
         ]);
     }
 
     /// The truth: of each transfer one file has completed, one failed, and two live like these.
-    fn tell(&self, lives: &[LifeScript; 2]) {
+    fn put(&self, lives: &[LifeScript; 2]) {
         let start = SystemTime::now() - Duration::from_mins(1);
         for simulator in [&self.struck, &self.steady] {
             for n in 0..TRANSFERS {
@@ -236,7 +236,7 @@ impl Stage {
             let exposition = self.scrape().await;
             is_seen |= shows(&self.before, &exposition);
             let others = &self.last[TRANSFERS..];
-            let caught_up = reach == Reach::All || others.iter().all(|one| *one == Told::New);
+            let caught_up = reach == Reach::All || others.iter().all(|one| *one == Shown::New);
             if reach == Reach::OneAccount {
                 let up = exposition.sum("aws_transfer_results_up", &[STEADY]);
                 assert_eq!(
@@ -254,15 +254,15 @@ impl Stage {
             "aws_transfer_exporter_api_requests_total",
             COMPLETE,
         ];
-        let told = families.map(|family| now.family(family));
+        let values = families.map(|family| now.family(family));
         assert!(
             is_seen,
-            "the fault does not show within {SHOWS_WITHIN} scrapes: {told:#?}"
+            "the fault does not show within {SHOWS_WITHIN} scrapes: {values:#?}"
         );
         panic!("the other account waits for the one that is struck");
     }
 
-    /// The third scene: the fault is over, and without anybody's help all is told as it is, each file counted once.
+    /// The third scene: the fault is over, and every transfer recovers without help, each file counted once.
     /// Ends the exporter as Kubernetes would.
     pub(crate) async fn heals(mut self) {
         self.is_whole_again().await;
@@ -274,7 +274,7 @@ impl Stage {
         loop {
             let exposition = self.scrape().await;
             let all = |family: &str, labels: &[&str]| exposition.sum(family, labels);
-            if self.last.iter().all(|one| *one == Told::New)
+            if self.last.iter().all(|one| *one == Shown::New)
                 && all("aws_transfer_results_up", &[]) == 24.0
                 && all(COMPLETE, &[]) == 1.0
             {
@@ -299,28 +299,28 @@ impl Stage {
             }
             assert!(
                 Instant::now() < deadline,
-                "it does not heal; told: {:?}",
+                "it does not heal: {:?}",
                 self.last
             );
         }
     }
 
-    /// One scrape, in time, whose every transfer is told as it is or as it was, and none goes back.
+    /// One scrape, in time. Every transfer shows its old or its new state, and none goes back.
     pub(crate) async fn scrape(&mut self) -> Exposition {
         let start = Instant::now();
         let exposition = ask(self.address).await;
         let took = start.elapsed();
         assert!(took < SCRAPE_TIMEOUT, "a scrape took {took:?}");
-        for (n, told) in told(&exposition).into_iter().enumerate() {
-            let Some(told) = told else {
+        for (n, state) in shown(&exposition).into_iter().enumerate() {
+            let Some(state) = state else {
                 assert!(
                     self.before == Exposition::default(),
-                    "transfer {n} is told no more"
+                    "transfer {n} is missing"
                 );
                 continue;
             };
-            assert!(told >= self.last[n], "transfer {n} goes back");
-            self.last[n] = told;
+            assert!(state >= self.last[n], "transfer {n} goes back");
+            self.last[n] = state;
         }
         exposition
     }
@@ -384,9 +384,9 @@ pub(crate) async fn ask(address: SocketAddr) -> Exposition {
     Exposition::parse(body)
 }
 
-/// What is told of each transfer: first those of `struck`, then those of `steady`. Anything but one of the two truths is
+/// Returns the state of each transfer: first those of `struck`, then those of `steady`. Anything but one of the two truths is
 /// wrong.
-fn told(exposition: &Exposition) -> Vec<Option<Told>> {
+fn shown(exposition: &Exposition) -> Vec<Option<Shown>> {
     let one = |account: &str, n: usize| {
         let transfer = format!("transfer_id=\"transfer-{n}\"");
         let of = |label: &str| exposition.sum("aws_transfer_files", &[account, &transfer, label]);
@@ -402,9 +402,9 @@ fn told(exposition: &Exposition) -> Vec<Option<Told>> {
         let codes = ["CONNECTION_ERROR", "TIMEOUT_ERROR"]
             .map(|code| of(&format!("failure_code=\"{code}\"")));
         match (statuses, codes) {
-            ([1.0, 1.0, 2.0, 0.0], [1.0, 0.0]) => Some(Told::Old),
-            ([2.0, 2.0, 0.0, 0.0], [1.0, 1.0]) => Some(Told::New),
-            wrong => panic!("{account} {transfer} is told as {wrong:?}"),
+            ([1.0, 1.0, 2.0, 0.0], [1.0, 0.0]) => Some(Shown::Old),
+            ([2.0, 2.0, 0.0, 0.0], [1.0, 1.0]) => Some(Shown::New),
+            wrong => panic!("{account} {transfer} is shown as {wrong:?}"),
         }
     };
     let all = |account| {

@@ -117,7 +117,7 @@ fn nothing_is_kept_of_pages_that_went() {
 }
 
 #[test]
-fn what_nobody_asks_for_any_more_is_dropped_and_the_rest_stays() {
+fn unused_formats_are_evicted_and_the_rest_is_kept() {
     let cache: Mutex<SegmentCache> = Mutex::default();
     let all = snapshot(&connectors(), &[&page(0, 1)]);
     rendered(&all, TEXT, Encoding::Gzip, &cache);

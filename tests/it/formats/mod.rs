@@ -1,4 +1,4 @@
-//! Every format and encoding tells the same series: those that a plain reading of the snapshot gives.
+//! Every format and encoding has the same series: those of the snapshot.
 
 mod cache;
 mod protobuf;
@@ -26,7 +26,7 @@ pub(super) const TEXT: FormatKind = FormatKind::Text0_0_4;
 pub(super) const OPEN_METRICS: FormatKind = FormatKind::OpenMetrics1_0_0;
 pub(super) const PROTOBUF: FormatKind = FormatKind::Protobuf;
 
-/// A name, labels in order, a value as the text tells it.
+/// A name, labels in order, a value as in the text.
 type Series = (String, Vec<(String, String)>, String);
 
 pub(super) fn started() -> SystemTime {
@@ -394,7 +394,7 @@ proptest! {
     }
 
     #[test]
-    fn open_metrics_tells_the_same_series_and_when_counters_began(snapshot in snapshots::snapshots()) {
+    fn open_metrics_has_the_same_series_and_created_timestamps(snapshot in snapshots::snapshots()) {
         let open_metrics = text(&snapshot, OPEN_METRICS);
         prop_assert!(open_metrics.ends_with("\n# EOF\n"));
         let (series, comments) = parsed(&open_metrics);
@@ -414,11 +414,11 @@ proptest! {
         prop_assert_eq!(&rest, &plain);
         for (name, labels, _) in rest {
             if let Some(base) = name.strip_suffix("_total") {
-                let told = created.remove(&(base.to_owned(), labels.clone()));
+                let timestamp = created.remove(&(base.to_owned(), labels.clone()));
                 let connector = snapshot.connectors().find(|view| labels.starts_with(&with(&of(&view.labels), &[])));
                 let since = connector.map_or(started(), |view| view.known_since);
                 let seconds = since.duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
-                prop_assert_eq!(told.unwrap().parse::<f64>().unwrap(), seconds);
+                prop_assert_eq!(timestamp.unwrap().parse::<f64>().unwrap(), seconds);
             } else if let Some(base) = name.strip_suffix("_count") {
                 prop_assert!(created.remove(&(base.to_owned(), labels)).is_some());
             }

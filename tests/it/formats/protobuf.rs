@@ -140,11 +140,11 @@ fn read(mut bytes_left: &[u8]) -> Read {
                     read.created
                         .insert(key.clone(), time(bytes(value, 3).unwrap()));
                     if let Some(exemplar) = bytes(value, 2) {
-                        let told = (
+                        let exemplar = (
                             super::protobuf::labels(exemplar),
                             time(bytes(exemplar, 3).unwrap()),
                         );
-                        read.exemplars.insert(key, told);
+                        read.exemplars.insert(key, exemplar);
                     }
                 }
                 MetricType::Histogram => {
@@ -178,7 +178,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn protobuf_tells_the_same_series_as_the_text(snapshot in snapshots::snapshots()) {
+    fn protobuf_has_the_same_series_as_the_text(snapshot in snapshots::snapshots()) {
         let read = read(&plain(&snapshot, PROTOBUF));
         let text = parsed(&text(&snapshot, TEXT)).0;
         // The infinite bucket is the count, and may be left out.
@@ -195,8 +195,8 @@ proptest! {
             for seen in view.finished.values().filter(|seen| seen.newest.is_some()) {
                 let (id, at) = seen.newest.clone().unwrap();
                 let exemplar = (vec![("transfer_id".to_owned(), id.to_string())], at);
-                let told = read.exemplars.values().any(|told| *told == exemplar);
-                prop_assert_eq!(told, id.as_str().len() <= 117);
+                let found = read.exemplars.values().any(|one| *one == exemplar);
+                prop_assert_eq!(found, id.as_str().len() <= 117);
             }
         }
     }

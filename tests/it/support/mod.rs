@@ -176,7 +176,7 @@ pub(crate) fn http(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8
     bytes
 }
 
-/// The variable that tells a test process that it is one: the file it reports to.
+/// Environment variable of a test process: the file that it writes its report to.
 const REPORT: &str = "TEST_CHILD_REPORT";
 
 /// Runs the test `name` of this binary again, in a process whose environment is `variables` alone, and answers what it

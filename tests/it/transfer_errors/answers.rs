@@ -364,7 +364,7 @@ async fn every_page_is_asked_for_by_the_token_before_it() {
     let expected = ["", r#","NextToken":"t/0=\"""#, r#","NextToken":"t/1=\"""#]
         .map(|rest| format!("{first}{rest}}}"));
     assert_eq!(bodies, expected);
-    assert_eq!(account.told.outcomes(), [AttemptOutcome::Ok; 3]);
+    assert_eq!(account.attempts.outcomes(), [AttemptOutcome::Ok; 3]);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::support::{Endpoint, Step, http};
 use super::{Account, EMPTY, JSON, Log, SECRET, STATIC, failure, plan, role_plan, sessions};
 
 #[tokio::test]
-async fn a_broken_connection_is_told_by_where_it_broke() {
+async fn a_broken_connection_is_classified_by_its_phase() {
     let answer = http(
         200,
         JSON,
@@ -132,10 +132,10 @@ async fn a_failure_that_passes_is_retried_into_an_answer() {
     let account = Account::open(&sessions(), &plan("passes", &endpoint.url)).await;
     assert_eq!(account.page().await, Ok(ResultsPage::default()));
     assert_eq!(
-        account.told.outcomes(),
+        account.attempts.outcomes(),
         [AttemptOutcome::ServerError, AttemptOutcome::Ok]
     );
-    assert_eq!(*account.told.started.lock().unwrap(), [false, true]);
+    assert_eq!(*account.attempts.started.lock().unwrap(), [false, true]);
 }
 
 #[tokio::test]
@@ -161,7 +161,7 @@ async fn a_throttled_attempt_is_retried_no_sooner_than_the_answer_asks() {
             start.elapsed()
         );
         let asked: Vec<_> = account
-            .told
+            .attempts
             .ended
             .lock()
             .unwrap()
@@ -192,7 +192,7 @@ async fn a_refused_connection_is_a_network_error() {
     let error = account.page().await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Network);
     assert!(error.detail.contains("refused"), "{error}");
-    assert_eq!(account.told.outcomes(), [AttemptOutcome::Network; 3]);
+    assert_eq!(account.attempts.outcomes(), [AttemptOutcome::Network; 3]);
 }
 
 #[tokio::test]
@@ -225,7 +225,7 @@ async fn no_connection_in_time_is_a_connect_time_out() {
         account.page().await.unwrap_err().kind,
         ErrorKind::ConnectTimeout
     );
-    assert_eq!(account.told.outcomes(), [AttemptOutcome::Timeout; 3]);
+    assert_eq!(account.attempts.outcomes(), [AttemptOutcome::Timeout; 3]);
 }
 
 #[tokio::test]
@@ -251,11 +251,11 @@ async fn a_stalled_answer_times_out_wherever_it_stalls() {
                 "after {sent} bytes"
             );
             assert_eq!(
-                account.told.outcomes(),
+                account.attempts.outcomes(),
                 [AttemptOutcome::Timeout; 3],
                 "after {sent} bytes"
             );
-            for attempt in account.told.ended.lock().unwrap().iter() {
+            for attempt in account.attempts.ended.lock().unwrap().iter() {
                 assert!(
                     attempt.duration <= Duration::from_millis(400),
                     "after {sent} bytes: {attempt:?}"
@@ -286,7 +286,7 @@ async fn a_call_does_not_outlive_its_time_out_and_its_last_attempt_is_counted() 
         "{:?}",
         start.elapsed()
     );
-    assert_eq!(account.told.outcomes(), [AttemptOutcome::Timeout]);
+    assert_eq!(account.attempts.outcomes(), [AttemptOutcome::Timeout]);
 }
 
 #[tokio::test]
@@ -295,7 +295,7 @@ async fn a_call_that_is_given_up_is_counted() {
     let account = Account::open(&sessions(), &plan("given up", &endpoint.url)).await;
     let call = tokio::time::timeout(Duration::from_millis(300), account.page());
     assert!(call.await.is_err());
-    assert_eq!(account.told.outcomes(), [AttemptOutcome::Timeout]);
+    assert_eq!(account.attempts.outcomes(), [AttemptOutcome::Timeout]);
 }
 
 #[tokio::test]
@@ -305,12 +305,12 @@ async fn one_accounts_failures_leave_the_retries_of_another_alone() {
     let failing = Account::open(&sessions, &plan("failing", &endpoint.url)).await;
     join_all((0..80).map(|_| failing.page())).await;
     assert!(
-        failing.told.outcomes().len() < 3 * 80,
+        failing.attempts.outcomes().len() < 3 * 80,
         "the account has used up its retries"
     );
     let other = Account::open(&sessions, &plan("other", &endpoint.url)).await;
     assert!(other.page().await.is_err());
-    assert_eq!(other.told.outcomes(), [AttemptOutcome::ServerError; 3]);
+    assert_eq!(other.attempts.outcomes(), [AttemptOutcome::ServerError; 3]);
 }
 
 #[tokio::test]

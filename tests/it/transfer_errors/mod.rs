@@ -1,4 +1,4 @@
-//! The port to AWS against an endpoint that answers every way it can: what each answer is told as.
+//! The client of AWS against an endpoint with scripted responses: how each response is classified.
 
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
@@ -54,7 +54,7 @@ impl std::io::Write for LogWriter<'_> {
     }
 }
 
-/// Every attempt, as the observer is told of it.
+/// Records every attempt.
 #[derive(Default)]
 pub(super) struct Recorder {
     started: Mutex<Vec<bool>>,
@@ -82,20 +82,20 @@ impl AttemptObserver for Recorder {
     }
 }
 
-/// One account's client, with what its observer was told.
+/// The client of one account, with its recorded attempts.
 pub(super) struct Account {
     api: SdkTransfer,
-    told: Arc<Recorder>,
+    attempts: Arc<Recorder>,
 }
 
 impl Account {
     async fn open(sessions: &Sessions, plan: &AccountPlan) -> Self {
         let session = sessions.open(plan).await.unwrap();
-        let told = Arc::<Recorder>::default();
-        let observer: Arc<dyn AttemptObserver> = told.clone();
+        let attempts = Arc::<Recorder>::default();
+        let observer: Arc<dyn AttemptObserver> = attempts.clone();
         Self {
             api: SdkTransfer::new(session.config, observer, clock()),
-            told,
+            attempts,
         }
     }
 
@@ -142,10 +142,10 @@ pub(super) async fn failure(
     let endpoint = Endpoint::scripted(steps).await;
     let account = Account::open(&sessions(), &plan(name, &endpoint.url)).await;
     let error = account.page().await.expect_err(name);
-    let retries: Vec<_> = account.told.started.lock().unwrap().clone();
+    let retries: Vec<_> = account.attempts.started.lock().unwrap().clone();
     assert_eq!(
         retries.len(),
-        account.told.outcomes().len(),
+        account.attempts.outcomes().len(),
         "{name}: every attempt that started has ended"
     );
     assert!(
@@ -160,7 +160,7 @@ pub(super) async fn failure(
         retries.len(),
         "{name}: the endpoint saw what was counted"
     );
-    (error, account.told.outcomes())
+    (error, account.attempts.outcomes())
 }
 
 pub(super) async fn page(body: impl AsRef<[u8]>) -> Result<ResultsPage, TransferError> {

@@ -29,7 +29,7 @@ async fn a_region_that_cannot_be_is_an_invalid_request_without_an_attempt() {
     let account = Account::open(&sessions(), &plan).await;
     let error = account.page().await.unwrap_err();
     assert_eq!(
-        (error.kind, account.told.outcomes()),
+        (error.kind, account.attempts.outcomes()),
         (ErrorKind::InvalidRequest, Vec::new()),
         "{error}"
     );
@@ -133,12 +133,12 @@ async fn call_and_report(credentials: Option<StaticCredentials>, plan: AccountPl
     let text = match sessions.open(&plan).await {
         Err(error) => error.to_string(),
         Ok(session) => {
-            let told = Arc::<Recorder>::default();
-            let api = SdkTransfer::new(session.config, told.clone(), clock());
+            let attempts = Arc::<Recorder>::default();
+            let api = SdkTransfer::new(session.config, attempts.clone(), clock());
             let page = api.file_results_page(&connector(), &transfer(), None).await;
             let page =
                 page.map_err(|error| format!("{}: {error:?} {error}", error.kind.as_label()));
-            format!("{} {:?} {page:?}", session.region, told.outcomes())
+            format!("{} {:?} {page:?}", session.region, attempts.outcomes())
         }
     };
     report(&text);
@@ -156,10 +156,10 @@ async fn without_any_credentials_the_kind_says_so() {
     let endpoint = Endpoint::scripted([Step::Answer(http(200, JSON, EMPTY))]).await;
     let home = tempfile::tempdir().unwrap();
     let name = "transfer_errors::sessions::without_any_credentials_the_kind_says_so";
-    let told = in_process(name, home.path(), &[("TEST_URL", &endpoint.url)]).await;
+    let report = in_process(name, home.path(), &[("TEST_URL", &endpoint.url)]).await;
     assert!(
-        told.starts_with("eu-central-1 [Denied] Err(\"credentials_missing: "),
-        "{told}"
+        report.starts_with("eu-central-1 [Denied] Err(\"credentials_missing: "),
+        "{report}"
     );
     assert!(endpoint.seen().is_empty());
 }
@@ -176,10 +176,10 @@ async fn a_profile_that_is_not_there_has_no_credentials() {
     let endpoint = Endpoint::scripted([Step::Answer(http(200, JSON, EMPTY))]).await;
     let home = tempfile::tempdir().unwrap();
     let name = "transfer_errors::sessions::a_profile_that_is_not_there_has_no_credentials";
-    let told = in_process(name, home.path(), &[("TEST_URL", &endpoint.url)]).await;
+    let report = in_process(name, home.path(), &[("TEST_URL", &endpoint.url)]).await;
     assert!(
-        told.starts_with("eu-central-1 [Denied] Err(\"credentials_missing: "),
-        "{told}"
+        report.starts_with("eu-central-1 [Denied] Err(\"credentials_missing: "),
+        "{report}"
     );
     assert!(endpoint.seen().is_empty());
 }
@@ -205,8 +205,8 @@ async fn a_profile_gives_credentials_and_region() {
         ("TEST_URL", endpoint.url.as_str()),
         ("AWS_CONFIG_FILE", file.to_str().unwrap()),
     ];
-    let told = in_process(name, home.path(), &variables).await;
-    assert!(told.starts_with("sa-east-1 [Ok] Ok("), "{told}");
+    let report = in_process(name, home.path(), &variables).await;
+    assert!(report.starts_with("sa-east-1 [Ok] Ok("), "{report}");
     let authorization = endpoint.seen()[0].header("authorization").to_owned();
     assert!(
         authorization.contains("Credential=AKIDOPS/"),
@@ -235,10 +235,10 @@ async fn without_any_region_the_session_says_what_to_set() {
     }
     let home = tempfile::tempdir().unwrap();
     let name = "transfer_errors::sessions::without_any_region_the_session_says_what_to_set";
-    let told = in_process(name, home.path(), &[]).await;
+    let report = in_process(name, home.path(), &[]).await;
     assert!(
-        told.starts_with("account `nowhere`: no Region configured\n  hint: set `region`"),
-        "{told}"
+        report.starts_with("account `nowhere`: no Region configured\n  hint: set `region`"),
+        "{report}"
     );
 }
 
@@ -268,13 +268,13 @@ async fn a_role_is_assumed_with_its_external_id_and_its_key_signs_the_call() {
         ("TEST_URL", endpoint.url.as_str()),
         ("AWS_ENDPOINT_URL_STS", &sts.url),
     ];
-    let told = in_process(name, home.path(), &variables).await;
+    let report = in_process(name, home.path(), &variables).await;
     assert!(
-        told.starts_with("eu-central-1 [Denied] Err(\"access_denied: "),
-        "{told}"
+        report.starts_with("eu-central-1 [Denied] Err(\"access_denied: "),
+        "{report}"
     );
     for canary in [SECRET, TEMPORARY_SECRET, TOKEN] {
-        assert!(!told.contains(canary), "{told}");
+        assert!(!report.contains(canary), "{report}");
     }
     let [asked] = sts.seen().try_into().unwrap();
     let form: Vec<_> = form_urlencoded::parse(asked.body.as_bytes())
@@ -335,23 +335,23 @@ async fn a_role_that_may_not_be_assumed_has_its_own_kind_and_says_why() {
         ("TEST_URL", endpoint.url.as_str()),
         ("AWS_ENDPOINT_URL_STS", &sts.url),
     ];
-    let told = in_process(name, home.path(), &variables).await;
+    let report = in_process(name, home.path(), &variables).await;
     assert!(
-        told.starts_with("eu-central-1 [Denied] Err(\"credentials_unavailable: "),
-        "{told}"
+        report.starts_with("eu-central-1 [Denied] Err(\"credentials_unavailable: "),
+        "{report}"
     );
     assert!(
-        told.ends_with("failed to obtain credentials: AccessDenied: may not assume the role\")"),
-        "{told}"
+        report.ends_with("failed to obtain credentials: AccessDenied: may not assume the role\")"),
+        "{report}"
     );
-    assert!(!told.contains(SECRET), "{told}");
+    assert!(!report.contains(SECRET), "{report}");
     let signature = sts.seen()[0]
         .header("authorization")
         .rsplit_once('=')
         .unwrap()
         .1
         .to_owned();
-    assert!(!told.contains(&signature), "{told}");
+    assert!(!report.contains(&signature), "{report}");
     assert!(endpoint.seen().is_empty());
 }
 
@@ -388,9 +388,9 @@ async fn a_role_that_cannot_be_had_is_no_fault_of_the_transfer_api() {
                 if kind == "timeout" { "900" } else { "9000" },
             ),
         ];
-        let told = in_process(name, home.path(), &variables).await;
-        assert!(told.contains(&format!(" Err(\"{kind}: ")), "{told}");
-        assert!(!told.contains(SECRET), "{told}");
+        let report = in_process(name, home.path(), &variables).await;
+        assert!(report.contains(&format!(" Err(\"{kind}: ")), "{report}");
+        assert!(!report.contains(SECRET), "{report}");
         assert!(endpoint.seen().is_empty() && !sts.seen().is_empty());
     });
     join_all(checks).await;

@@ -1,8 +1,8 @@
 //! The OpenAPI description of `/api/v1` and `/probe`, generated from the types that are served.
 
+use utoipa::OpenApi;
 use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
-use utoipa::OpenApi;
 
 use super::json::{
     Connector, Error, FailedFile, Files, LastHour, TargetGroup, TargetLabels, Transfer, Transfers,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use askama::Template;
 
+use super::Overview;
 use super::html::{Elapsed, Moment, Number, link, timestamp};
 use super::layout::Layout;
 use super::query::BadParameter;
 use super::spark::Sparkline;
-use super::Overview;
 use crate::tracker::query::{
     KeptFailure, ListedTransfer, MAX_FAILURES, Query, RecentFiles, STUCK_AFTER, Selection,
     StateFilter,
@@ -272,7 +272,12 @@ fn connectors<'a>(query: &Query, overview: &'a Overview) -> Table<ConnectorRow<'
     };
     Table {
         caption,
-        rows: found.into_iter().take(query.limit).enumerate().map(row).collect(),
+        rows: found
+            .into_iter()
+            .take(query.limit)
+            .enumerate()
+            .map(row)
+            .collect(),
     }
 }
 
