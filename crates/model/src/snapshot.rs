@@ -1,4 +1,4 @@
-//! What is known at one moment, whole and immutable: what a scrape answers from.
+//! Immutable state at one moment, from which a scrape is rendered.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,130 +9,131 @@ use super::{
     FileCounts, Origin, RemoteOperation, TransferId, TransferState,
 };
 
-/// Rows that are told together. The same `Arc` as long as no row of it has changed, so that what was made of a page
-/// once, a rendered or compressed text, serves for as long as the page stays.
+/// A chunk of rows that is rendered and cached as a unit. The `Arc` stays the same until one of its
+/// rows changes.
 pub type Chunk<T> = Arc<[T]>;
 
-/// Everything that is known of AWS at one moment.
+/// The state of connectors and transfers at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// The connectors, by account and id, in pages.
+    /// All connectors, sorted by account and ID.
     pub connectors: Vec<Chunk<ConnectorView>>,
-    /// The transfers that have series of their own, in pages: the newest, as many as are to be shown.
+    /// The transfers with their own series: the newest, up to the configured number.
     pub transfers: Vec<Chunk<TransferView>>,
-    /// The age of the stalest answer among the unfinished transfers of a connector, for those that have one. Apart from
-    /// the connectors' pages, for it is another one each time.
+    /// The age of the oldest results among a connector's unfinished transfers. Not part of the
+    /// connectors' chunks, because it changes with every scrape. Connectors without results are
+    /// left out.
     pub results_ages: Vec<(Arc<ConnectorLabels>, Duration)>,
-    /// Tracked transfers by where they were learned from.
+    /// Tracked transfers by origin.
     pub origins: BTreeMap<Origin, u64>,
-    /// Files whose unlisted failure code was folded into `OTHER`, since the start.
+    /// Files whose undocumented failure code was replaced by `OTHER` since the start.
     pub folded_failure_codes: u64,
 }
 
 impl Snapshot {
-    /// Every connector.
+    /// Returns all connectors.
     pub fn connectors(&self) -> impl Iterator<Item = &ConnectorView> {
-        self.connectors.iter().flat_map(|page| page.iter())
+        self.connectors.iter().flat_map(|chunk| chunk.iter())
     }
 
-    /// Every transfer that has series of its own.
+    /// Returns the transfers with their own series.
     pub fn transfers(&self) -> impl Iterator<Item = &TransferView> {
-        self.transfers.iter().flat_map(|page| page.iter())
+        self.transfers.iter().flat_map(|chunk| chunk.iter())
     }
 }
 
-/// What tells a connector from every other: the labels of all its series.
+/// The identity of a connector, and the labels of all its series.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectorLabels {
-    /// Its account and Region.
+    /// The account and Region.
     pub account: Arc<Account>,
-    /// Its id.
+    /// The connector ID.
     pub id: ConnectorId,
 }
 
-/// How a file ended: the labels `status` and `failure_code` of the finished counter.
+/// The end of a file: the labels `status` and `failure_code` of the counter of finished files.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Finished {
     /// COMPLETED.
     Completed,
-    /// FAILED, with its code where AWS gave one.
+    /// FAILED, with its code if AWS reported one.
     Failed(Option<FailureCode>),
 }
 
-/// Files that were seen to finish in one way.
+/// Finished files with the same end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FinishedFiles {
-    /// How many.
+    /// The number of files.
     pub files: u64,
-    /// The newest of them: its transfer, and when it was seen to finish.
+    /// The transfer of the file that finished last, and the time.
     pub newest: Option<(TransferId, SystemTime)>,
 }
 
-/// What events tell of the files that went one way.
+/// Files of one direction, as reported by events.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MovedFiles {
-    /// Their bytes.
+    /// The sum of their sizes.
     pub bytes: u64,
-    /// How long each took from its start to its end.
+    /// Their durations from start to end.
     pub durations: Durations,
 }
 
 /// One connector.
 #[derive(Clone, Debug)]
 pub struct ConnectorView {
-    /// Its account, Region and id.
+    /// The account, Region and connector ID.
     pub labels: Arc<ConnectorLabels>,
-    /// What people call it, where that is configured.
+    /// The configured name and labels, if any.
     pub title: Option<Arc<ConnectorTitle>>,
-    /// What AWS tells of it, where that is asked.
+    /// The details from `DescribeConnector`, if `discovery.connectors` polls it.
     pub details: Option<Arc<ConnectorDetails>>,
-    /// When it became known: the moment from which its counters count.
+    /// When it became known: the creation time of its counters.
     pub known_since: SystemTime,
-    /// The sum over its transfers; `None` until one of them has been read.
+    /// Files of its transfers. `None` until one transfer has been read.
     pub files: Option<FileCounts>,
-    /// Its transfers by state.
+    /// Transfers by state.
     pub states: StateCounts,
-    /// Its transfers whose newest look did not tell their files, or that have not been looked at.
+    /// Transfers whose last poll failed, or that have not been polled.
     pub unread: u64,
-    /// Files seen to finish, by how; each counted once, the base left out.
+    /// Files seen to finish, each counted once, without those that had finished before.
     pub finished: BTreeMap<Finished, FinishedFiles>,
-    /// What its files were, by direction, as far as events have told.
+    /// Sizes and durations of its files by direction. Requires events.
     pub moved: BTreeMap<Direction, MovedFiles>,
-    /// Operations beside file transfers, by what and how they ended, as events have told.
+    /// Directory listings, remote moves and remote deletes by result. Requires events.
     pub operations: BTreeMap<(RemoteOperation, Finished), u64>,
-    /// Start (or first sight) of its oldest unfinished transfer.
+    /// The start, or first sight, of the oldest unfinished transfer.
     pub oldest_unfinished: Option<SystemTime>,
-    /// When a file was last seen to complete.
+    /// When a file last completed.
     pub last_completed: Option<SystemTime>,
-    /// When a file was last seen to fail.
+    /// When a file last failed.
     pub last_failed: Option<SystemTime>,
 }
 
 /// One transfer.
 #[derive(Clone, Debug)]
 pub struct TransferView {
-    /// Its connector.
+    /// The connector.
     pub connector: Arc<ConnectorLabels>,
-    /// Its id.
+    /// The transfer ID.
     pub id: TransferId,
-    /// Start, where a source tells it, else first sight.
+    /// The start if a source reported it, else the first sight.
     pub since: SystemTime,
-    /// What is known of it as a whole.
+    /// The state of the transfer as a whole.
     pub state: TransferState,
-    /// Whether the newest look succeeded; `None` before the first look.
+    /// True if the last poll returned the files. `None` before the first poll.
     pub up: Option<bool>,
-    /// Its files; `None` until they have been read.
+    /// The files. `None` until they have been read.
     pub files: Option<FileCounts>,
 }
 
-/// How the last sweep ended.
+/// The result of the last sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LastSweep {
-    /// When.
+    /// The end time.
     pub ended: SystemTime,
-    /// How long it took.
+    /// The duration.
     pub duration: Duration,
-    /// Everything that was due had been fetched.
+    /// True if everything that was due was fetched.
     pub complete: bool,
 }
 
@@ -141,22 +142,22 @@ pub struct LastSweep {
 pub struct StateCounts([u64; 5]);
 
 impl StateCounts {
-    /// Counts one transfer.
+    /// Adds a transfer.
     pub fn add(&mut self, state: TransferState) {
         self.0[state as usize] += 1;
     }
 
-    /// No longer counts one that was counted in `state`.
+    /// Removes a transfer that was added with `state`.
     pub fn remove(&mut self, state: TransferState) {
         self.0[state as usize] = self.0[state as usize].saturating_sub(1);
     }
 
-    /// Transfers in one state.
+    /// Returns the transfers in `state`.
     pub fn of(&self, state: TransferState) -> u64 {
         self.0[state as usize]
     }
 
-    /// Transfers in any state.
+    /// Returns the transfers in any state.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }
