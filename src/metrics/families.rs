@@ -65,7 +65,7 @@ pub struct Family {
     pub help: &'static str,
     /// What METRICS.md adds to the HELP text, in Markdown. May be empty.
     pub details: &'static str,
-    /// A PromQL expression for METRICS.md. May be empty.
+    /// A query for METRICS.md, in `PromQL`. May be empty.
     pub example: &'static str,
 }
 

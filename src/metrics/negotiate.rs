@@ -36,7 +36,7 @@ fn media_range(element: &str) -> Option<(Format, u32)> {
             "escaping" => {
                 escaping = Escaping::ALL
                     .into_iter()
-                    .find(|known| known.as_str() == value)
+                    .find(|known| known.as_str() == value);
             }
             _ => {}
         }

@@ -59,10 +59,10 @@ pub fn render(result: &ProbeResult, request: &ScrapeRequest) -> io::Result<Expos
         encoder.gauge(value);
     };
     write_family(&families::PROBE_SUCCESS, &|encoder| {
-        gauge(encoder, f64::from(u8::from(result.files.is_some())))
+        gauge(encoder, f64::from(u8::from(result.files.is_some())));
     });
     write_family(&families::PROBE_DURATION, &|encoder| {
-        gauge(encoder, result.duration.as_secs_f64())
+        gauge(encoder, result.duration.as_secs_f64());
     });
     if dialect == Dialect::OpenMetrics {
         out.extend_from_slice(b"# EOF\n");

@@ -1,4 +1,4 @@
-//! What is written for people agrees with the program.
+//! Documents and generated files agree with the program.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,7 +22,7 @@ fn text(name: &str) -> String {
 }
 
 #[test]
-fn the_metrics_reference_is_what_the_table_says() {
+fn metrics_md_is_generated_from_the_table_of_families() {
     let generated = reference::reference();
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(path("METRICS.md"), &generated).unwrap();
@@ -30,7 +30,7 @@ fn the_metrics_reference_is_what_the_table_says() {
     assert_eq!(
         text("METRICS.md"),
         generated,
-        "`UPDATE_GOLDEN=1 cargo test` writes it anew"
+        "`cargo xtask generate` updates it"
     );
 }
 
@@ -132,7 +132,7 @@ fn the_readme_has_the_two_commands() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_exposition_has_every_family_of_the_table_in_its_order_with_its_type_and_help() {
+async fn the_exposition_has_every_family_with_its_type_help_and_labels() {
     let (simulator, url) = simulator(Settings::default()).await;
     let folder = tempfile::tempdir().unwrap();
     let options = Options {
@@ -153,7 +153,7 @@ async fn the_exposition_has_every_family_of_the_table_in_its_order_with_its_type
         .track_demo(key("prod", &connector(1), &transfer(1)), now);
     let (_, _, body) = get(exporter.address, "/metrics", "").await;
     let comments: Vec<_> = body.lines().filter(|line| line.starts_with('#')).collect();
-    // Families of a discovery stand where there is one, those of a web configuration too.
+    // Families of discovery, events, TLS and the web configuration are absent here.
     let always = |family: &&&families::Family| {
         let absent = [
             "Absent without discovery.events",
@@ -200,7 +200,7 @@ async fn the_exposition_has_every_family_of_the_table_in_its_order_with_its_type
     }
 }
 
-/// Each file that packages carry, and the command that prints it.
+/// The generated files in packages, and the commands that print them.
 const PRINTED: [(&str, &[&str]); 4] = [
     ("deploy/man/aws-transfer-exporter.1", &["man"]),
     (
@@ -218,7 +218,7 @@ const PRINTED: [(&str, &[&str]); 4] = [
 ];
 
 #[test]
-fn the_manual_page_and_the_completions_are_what_the_program_prints() {
+fn the_manual_page_and_the_completions_equal_the_output_of_the_program() {
     for (file, command) in PRINTED {
         let printed = output(program().args(command));
         assert_eq!(printed.status.code(), Some(0), "{command:?}");
@@ -228,13 +228,13 @@ fn the_manual_page_and_the_completions_are_what_the_program_prints() {
         }
         assert!(
             text(file) == printed,
-            "{file}: `UPDATE_GOLDEN=1 cargo test` writes it anew"
+            "{file}: `cargo xtask generate` updates it"
         );
     }
 }
 
 #[test]
-fn the_help_is_in_groups_and_tells_the_exit_codes() {
+fn the_help_has_groups_and_exit_codes() {
     let help = utf8(&output(program().arg("--help")).stdout);
     let mut rest = help.as_str();
     for heading in [
@@ -324,7 +324,7 @@ fn the_list_of_licenses_has_every_locked_package_and_no_other() {
     let differ: Vec<_> = locked.symmetric_difference(&listed).collect();
     assert!(
         differ.is_empty(),
-        "`deploy/licenses/generate` writes it anew: {differ:?}"
+        "`cargo xtask licences` updates it: {differ:?}"
     );
     assert!(
         locked.len() > 100,

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// The `Accept` headers of real clients, and what they are answered with.
+/// Client, its `Accept` header, and the Content-Type of the response.
 const CLIENTS: [(&str, &str, &str); 19] = [
     // scrape/scrape.go of v2.42.0.
     (
@@ -18,7 +18,7 @@ const CLIENTS: [(&str, &str, &str); 19] = [
          text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
         "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
     ),
-    // scrape/scrape.go of 2.30 and before, as prometheus/prometheus#9430 tells it.
+    // scrape/scrape.go of 2.30 and before, see prometheus/prometheus#9430.
     (
         "Prometheus 2.30",
         "application/openmetrics-text; version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
@@ -64,7 +64,7 @@ const CLIENTS: [(&str, &str, &str); 19] = [
          application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,*/*;q=0.5",
         "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8",
     ),
-    // Both run Prometheus' own scrape package (prometheus.scrape of Alloy, prometheusreceiver of the collector).
+    // Both use the scrape package of Prometheus.
     (
         "Grafana Alloy, OpenTelemetry collector",
         "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
@@ -85,7 +85,7 @@ const CLIENTS: [(&str, &str, &str); 19] = [
          text/plain;version=0.0.4;q=0.3,*/*;q=0.1",
         "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
     ),
-    // influxdata/telegraf#6523 has one with a further element.
+    // See influxdata/telegraf#6523.
     (
         "old Telegraf",
         "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text;q=0.7,\
@@ -118,7 +118,7 @@ const CLIENTS: [(&str, &str, &str); 19] = [
 ];
 
 #[test]
-fn every_client_is_answered_in_what_it_likes_best() {
+fn every_client_gets_the_format_it_prefers() {
     for (client, accept, content_type) in CLIENTS {
         assert_eq!(format(Some(accept)).to_string(), content_type, "{client}");
     }
@@ -126,7 +126,7 @@ fn every_client_is_answered_in_what_it_likes_best() {
 }
 
 #[test]
-fn parameters_may_be_quoted_spelt_with_capitals_and_in_any_order() {
+fn parameters_may_be_quoted_in_capitals_and_in_any_order() {
     for (accept, content_type) in [
         (
             "Application/OpenMetrics-Text ; Q=0.9 ; Version=\"1.0.0\", text/plain;q=0.8",
@@ -170,7 +170,7 @@ fn parameters_may_be_quoted_spelt_with_capitals_and_in_any_order() {
 }
 
 #[test]
-fn gzip_is_chosen_where_the_client_prefers_it() {
+fn gzip_is_chosen_if_the_client_prefers_it() {
     for header in [
         "gzip",
         "GZIP",
@@ -184,7 +184,7 @@ fn gzip_is_chosen_where_the_client_prefers_it() {
         "identity;q=0, gzip;q=0.1",
         "zstd;q=0.5, gzip;q=0.8",
         "zstd;q=0, gzip",
-        // Browsers, and what of readers stops after the first zstd frame.
+        // Browsers, and clients that stop after the first zstd frame.
         "gzip, deflate, br, zstd",
     ] {
         assert_eq!(encoding(Some(header)), Encoding::Gzip, "{header}");
@@ -192,7 +192,7 @@ fn gzip_is_chosen_where_the_client_prefers_it() {
 }
 
 #[test]
-fn zstd_is_chosen_where_the_client_names_it_and_likes_nothing_better() {
+fn zstd_is_chosen_if_named_and_nothing_is_preferred() {
     for header in [
         // `acceptEncodingHeader` in scrape/scrape.go of Prometheus v3.16.0.
         "zstd,gzip",
@@ -205,7 +205,7 @@ fn zstd_is_chosen_where_the_client_names_it_and_likes_nothing_better() {
 }
 
 #[test]
-fn the_plain_body_is_chosen_everywhere_else() {
+fn identity_is_chosen_otherwise() {
     for header in [
         "",
         "identity",
@@ -231,7 +231,7 @@ fn the_plain_body_is_chosen_everywhere_else() {
 
 proptest! {
     #[test]
-    fn no_header_breaks_it(header in "\\PC*") {
+    fn any_header_is_accepted(header in "\\PC*") {
         encoding(Some(&header));
         format(Some(&header));
     }

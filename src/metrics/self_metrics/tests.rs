@@ -106,36 +106,9 @@ fn the_text_equals_the_output_of_the_prometheus_crate() {
 
 #[test]
 fn open_metrics_has_canonical_bounds_and_a_creation_time() {
-    let text = written(
+    insta::assert_snapshot!(written(
         &used(),
         Dialect::OpenMetrics,
         &families::API_REQUEST_DURATION,
-    );
-    let name = "aws_transfer_exporter_api_request_duration_seconds";
-    let help = families::API_REQUEST_DURATION.help;
-    let mut expected =
-        format!("# HELP {name} {help}\n# TYPE {name} histogram\n# UNIT {name} seconds\n");
-    let operation = "operation=\"ListFileTransferResults\"";
-    for (bound, count) in [
-        ("0.005", 1),
-        ("0.01", 1),
-        ("0.025", 1),
-        ("0.05", 2),
-        ("0.1", 2),
-        ("0.25", 2),
-        ("0.5", 3),
-        ("1.0", 3),
-        ("2.5", 3),
-        ("5.0", 3),
-        ("10.0", 3),
-        ("+Inf", 4),
-    ] {
-        let line = format!("{name}_bucket{{{operation},le=\"{bound}\"}} {count}\n");
-        expected.push_str(&line);
-    }
-    for (suffix, value) in [("sum", "30.333"), ("count", "4"), ("created", "1.5")] {
-        let line = format!("{name}_{suffix}{{{operation}}} {value}\n");
-        expected.push_str(&line);
-    }
-    assert_eq!(text, expected);
+    ));
 }

@@ -1,4 +1,4 @@
-//! What was made of a page serves as long as the page stays.
+//! The segment cache: what is rendered again, and what is evicted.
 
 use std::sync::{Arc, Mutex};
 use std::time::UNIX_EPOCH;
@@ -7,11 +7,11 @@ use aws_transfer_exporter::metrics::cache::SegmentCache;
 use aws_transfer_exporter::metrics::format::Encoding;
 use model::{Chunk, ConnectorView, FileCounts, Snapshot, TransferState, TransferView};
 
-use super::snapshots::{labels, with_newest};
+use super::fixtures::{labels, with_newest};
 use super::{OPEN_METRICS, PROTOBUF, TEXT, rendered};
 
-/// A page of one transfer, with series of both families of transfers.
-fn page(n: usize, completed: u32) -> Chunk<TransferView> {
+/// Returns a chunk of one transfer that has series in both families.
+fn chunk(n: usize, completed: u32) -> Chunk<TransferView> {
     Arc::from([TransferView {
         connector: labels(0, "default"),
         id: format!("t-{n}").parse().unwrap(),
@@ -33,7 +33,7 @@ fn snapshot(
     connectors: &[Chunk<ConnectorView>],
     transfers: &[&Chunk<TransferView>],
 ) -> Arc<Snapshot> {
-    let transfers = transfers.iter().map(|page| Arc::clone(page)).collect();
+    let transfers = transfers.iter().map(|chunk| Arc::clone(chunk)).collect();
     Arc::new(Snapshot {
         connectors: connectors.to_vec(),
         transfers,
@@ -42,7 +42,7 @@ fn snapshot(
 }
 
 #[test]
-fn only_pages_that_changed_are_rendered_again() {
+fn only_changed_chunks_are_rendered_again() {
     let cache: Mutex<SegmentCache> = Mutex::default();
     let renders = |snapshot: &Arc<Snapshot>, kind, encoding| {
         let before = cache.lock().unwrap().renders();
@@ -50,37 +50,38 @@ fn only_pages_that_changed_are_rendered_again() {
         (cache.lock().unwrap().renders() - before, bytes)
     };
     let connectors = connectors();
-    let pages = [page(0, 1), page(1, 2), page(2, 3)];
-    let all = snapshot(&connectors, &[&pages[0], &pages[1], &pages[2]]);
-    // Two families of three pages; three of one page of connectors, for the others have no sample there.
-    let (made, first) = renders(&all, TEXT, Encoding::Gzip);
-    assert_eq!(made, 2 * 3 + 3);
-    let (made, second) = renders(
-        &snapshot(&connectors, &[&pages[0], &pages[1], &pages[2]]),
+    let chunks = [chunk(0, 1), chunk(1, 2), chunk(2, 3)];
+    let all = snapshot(&connectors, &[&chunks[0], &chunks[1], &chunks[2]]);
+    // Two families of three chunks of transfers; three of one chunk of connectors, whose other
+    // families have no samples.
+    let (count, first) = renders(&all, TEXT, Encoding::Gzip);
+    assert_eq!(count, 2 * 3 + 3);
+    let (count, second) = renders(
+        &snapshot(&connectors, &[&chunks[0], &chunks[1], &chunks[2]]),
         TEXT,
         Encoding::Gzip,
     );
-    assert!(made == 0 && first == second);
+    assert!(count == 0 && first == second);
 
-    let changed = page(1, 4);
-    let (made, third) = renders(
-        &snapshot(&connectors, &[&pages[0], &changed, &pages[2]]),
+    let changed = chunk(1, 4);
+    let (count, third) = renders(
+        &snapshot(&connectors, &[&chunks[0], &changed, &chunks[2]]),
         TEXT,
         Encoding::Gzip,
     );
-    assert!(made == 2 && third != first);
+    assert!(count == 2 && third != first);
 
-    // The page that went is forgotten; equal rows on another page are another page.
+    // The previous chunk was evicted. Equal rows in another chunk are rendered again.
     assert_eq!(renders(&all, TEXT, Encoding::Gzip), (2, first));
 }
 
 #[test]
-fn each_encoding_and_dialect_is_made_for_itself_and_gauges_are_the_same_in_both_texts() {
+fn segments_are_kept_by_encoding_and_dialect_and_text_formats_share_gauges() {
     let cache: Mutex<SegmentCache> = Mutex::default();
-    let pages = [page(0, 1)];
-    let all = snapshot(&connectors(), &[&pages[0]]);
+    let chunks = [chunk(0, 1)];
+    let all = snapshot(&connectors(), &[&chunks[0]]);
     let mut last = 0;
-    for (kind, encoding, made) in [
+    for (kind, encoding, first) in [
         (TEXT, Encoding::Gzip, 5),
         (OPEN_METRICS, Encoding::Gzip, 1),
         (TEXT, Encoding::Zstd, 5),
@@ -89,37 +90,37 @@ fn each_encoding_and_dialect_is_made_for_itself_and_gauges_are_the_same_in_both_
         (PROTOBUF, Encoding::Identity, 5),
         (TEXT, Encoding::Identity, 0),
     ] {
-        for made in [made, 0] {
+        for expected in [first, 0] {
             rendered(&all, kind, encoding, &cache);
             let renders = cache.lock().unwrap().renders();
-            assert_eq!(renders - last, made, "{kind:?} {encoding:?}");
+            assert_eq!(renders - last, expected, "{kind:?} {encoding:?}");
             last = renders;
         }
     }
 }
 
 #[test]
-fn nothing_is_kept_of_pages_that_went() {
+fn a_chunk_is_evicted_when_no_snapshot_has_it() {
     let cache: Mutex<SegmentCache> = Mutex::default();
-    let page = page(0, 1);
-    let weak = Arc::downgrade(&page);
+    let chunk = chunk(0, 1);
+    let weak = Arc::downgrade(&chunk);
     rendered(
-        &snapshot(&connectors(), &[&page]),
+        &snapshot(&connectors(), &[&chunk]),
         TEXT,
         Encoding::Gzip,
         &cache,
     );
     assert!(cache.lock().unwrap().bytes() > 0);
-    drop(page);
+    drop(chunk);
     rendered(&Arc::default(), TEXT, Encoding::Zstd, &cache);
     assert_eq!(cache.lock().unwrap().bytes(), 0);
     assert!(weak.upgrade().is_none());
 }
 
 #[test]
-fn unused_formats_are_evicted_and_the_rest_is_kept() {
+fn segments_of_an_unused_encoding_are_evicted() {
     let cache: Mutex<SegmentCache> = Mutex::default();
-    let all = snapshot(&connectors(), &[&page(0, 1)]);
+    let all = snapshot(&connectors(), &[&chunk(0, 1)]);
     rendered(&all, TEXT, Encoding::Gzip, &cache);
     let gzip = cache.lock().unwrap().bytes();
     rendered(&all, TEXT, Encoding::Zstd, &cache);

@@ -1,8 +1,10 @@
-//! Every format and encoding has the same series: those of the snapshot.
+//! Every format and encoding has the same series, those of a straightforward reference
+//! implementation.
 
 mod cache;
+mod fixtures;
+mod golden;
 mod protobuf;
-mod snapshots;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -26,7 +28,7 @@ pub(super) const TEXT: FormatKind = FormatKind::Text0_0_4;
 pub(super) const OPEN_METRICS: FormatKind = FormatKind::OpenMetrics1_0_0;
 pub(super) const PROTOBUF: FormatKind = FormatKind::Protobuf;
 
-/// A name, labels in order, a value as in the text.
+/// Name, labels in order, and value as text.
 type Series = (String, Vec<(String, String)>, String);
 
 pub(super) fn started() -> SystemTime {
@@ -51,7 +53,7 @@ fn self_metrics() -> SelfMetrics {
     metrics
 }
 
-/// The bytes of an exposition without `process_*`, which is never twice the same.
+/// Renders an exposition without `process_*`, which changes with each read.
 fn rendered(
     snapshot: &Arc<Snapshot>,
     kind: FormatKind,
@@ -142,7 +144,7 @@ fn of(connector: &ConnectorLabels) -> [(&str, &str); 3] {
     ]
 }
 
-/// The samples of one family that sweeps fill, read off the snapshot without regard to speed.
+/// Returns the samples of a family of the group `Sweep`, without regard to speed.
 fn samples(snapshot: &Snapshot, family: &Family) -> Vec<(Vec<(String, String)>, String)> {
     let seconds = |at: SystemTime| {
         at.duration_since(UNIX_EPOCH)
@@ -284,7 +286,7 @@ fn escaped(text: &str) -> String {
         .replace('"', "\\\"")
 }
 
-/// The text format 0.0.4 of all families that sweeps fill.
+/// Returns the text format 0.0.4 of all families of the group `Sweep`.
 fn reference(snapshot: &Snapshot) -> String {
     let mut out = String::new();
     for family in families::ALL
@@ -321,7 +323,7 @@ fn reference(snapshot: &Snapshot) -> String {
     out
 }
 
-/// A text format's series, and what each metadata line says.
+/// Returns the series and the comments of a text format.
 fn parsed(text: &str) -> (Vec<Series>, Vec<String>) {
     let (mut series, mut comments) = (Vec::new(), Vec::new());
     for line in text.lines() {
@@ -362,12 +364,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn the_text_is_what_a_plain_reading_of_the_snapshot_gives(snapshot in snapshots::snapshots()) {
+    fn the_text_format_equals_the_reference_implementation(snapshot in fixtures::snapshots()) {
         let text = text(&snapshot, TEXT);
         let reference = reference(&snapshot);
         prop_assert!(text.starts_with(&reference), "{}\n----\n{}", reference, text);
         prop_assert!(text[reference.len()..].starts_with("# HELP aws_transfer_exporter_api_requests_total "));
-        // What was written can be read back, whatever its values hold.
+        // The text can be parsed, whatever the values hold.
         let read = parsed(&text).0;
         let wanted: usize = families::ALL.iter().filter(|family| family.group == Group::Sweep)
             .map(|family| samples(&snapshot, family).len()).sum();
@@ -376,7 +378,7 @@ proptest! {
     }
 
     #[test]
-    fn every_encoding_decodes_to_the_plain_body(snapshot in snapshots::snapshots()) {
+    fn every_encoding_decodes_to_the_uncompressed_body(snapshot in fixtures::snapshots()) {
         let cache = Mutex::default();
         for kind in [TEXT, FormatKind::Text1_0_0, FormatKind::OpenMetrics0_0_1, OPEN_METRICS, PROTOBUF] {
             let plain = plain(&snapshot, kind);
@@ -394,7 +396,7 @@ proptest! {
     }
 
     #[test]
-    fn open_metrics_has_the_same_series_and_created_timestamps(snapshot in snapshots::snapshots()) {
+    fn open_metrics_has_the_series_of_the_text_format_and_creation_times(snapshot in fixtures::snapshots()) {
         let open_metrics = text(&snapshot, OPEN_METRICS);
         prop_assert!(open_metrics.ends_with("\n# EOF\n"));
         let (series, comments) = parsed(&open_metrics);
@@ -402,7 +404,7 @@ proptest! {
         let mut rest = Vec::new();
         for (name, labels, value) in series {
             let value = value.split(" # ").next().unwrap().to_owned();
-            // `OpenMetrics` spells a bound `10.0`, the text format `10`.
+            // A bound is `10.0` in OpenMetrics, `10` in the text format.
             let canonical = |(n, v): (String, String)| (n.clone(), if n == "le" { v.trim_end_matches(".0").to_owned() } else { v });
             let labels: Vec<_> = labels.into_iter().map(canonical).collect();
             match name.strip_suffix("_created") {
@@ -414,11 +416,11 @@ proptest! {
         prop_assert_eq!(&rest, &plain);
         for (name, labels, _) in rest {
             if let Some(base) = name.strip_suffix("_total") {
-                let timestamp = created.remove(&(base.to_owned(), labels.clone()));
+                let found = created.remove(&(base.to_owned(), labels.clone()));
                 let connector = snapshot.connectors().find(|view| labels.starts_with(&with(&of(&view.labels), &[])));
                 let since = connector.map_or(started(), |view| view.known_since);
                 let seconds = since.duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
-                prop_assert_eq!(timestamp.unwrap().parse::<f64>().unwrap(), seconds);
+                prop_assert_eq!(found.unwrap().parse::<f64>().unwrap(), seconds);
             } else if let Some(base) = name.strip_suffix("_count") {
                 prop_assert!(created.remove(&(base.to_owned(), labels)).is_some());
             }
@@ -433,10 +435,10 @@ proptest! {
 }
 
 #[test]
-fn an_exemplar_is_the_newest_finished_file_unless_its_id_is_too_long() {
+fn the_exemplar_is_the_last_finished_file_unless_its_id_is_too_long() {
     let at = started() + Duration::from_millis(125);
     let line = |id: &str| {
-        let snapshot = snapshots::with_newest(id, at);
+        let snapshot = fixtures::with_newest(id, at);
         let text = text(&snapshot, OPEN_METRICS);
         let found = text
             .lines()
@@ -452,20 +454,20 @@ fn an_exemplar_is_the_newest_finished_file_unless_its_id_is_too_long() {
         line("a/b.C-1"),
         "7 # {transfer_id=\"a/b.C-1\"} 1 1790000000.375"
     );
-    // `transfer_id` and the value have 128 characters together at most.
+    // `transfer_id` and its value have at most 128 characters together.
     let longest = "x".repeat(117);
     assert_eq!(
         line(&longest),
         format!("7 # {{transfer_id=\"{longest}\"}} 1 1790000000.375")
     );
     assert_eq!(line(&"x".repeat(118)), "7");
-    // The text format knows no exemplars.
-    assert!(!text(&snapshots::with_newest("a", at), TEXT).contains("} 1 1790000000.375"));
+    // The text format has no exemplars.
+    assert!(!text(&fixtures::with_newest("a", at), TEXT).contains("} 1 1790000000.375"));
 }
 
 #[test]
-fn a_filter_leaves_whole_families_out_in_every_format() {
-    let snapshot = snapshots::with_newest("a", started());
+fn a_filter_selects_whole_families_in_every_format() {
+    let snapshot = fixtures::with_newest("a", started());
     let metrics = self_metrics();
     for kind in [TEXT, OPEN_METRICS] {
         for encoding in [Encoding::Identity, Encoding::Gzip] {
@@ -514,8 +516,8 @@ fn a_filter_leaves_whole_families_out_in_every_format() {
 }
 
 #[test]
-fn a_plain_body_comes_in_pieces_that_stay_small_and_begin_anywhere() {
-    let snapshot = snapshots::many(3_000);
+fn an_uncompressed_body_is_streamed_in_small_parts() {
+    let snapshot = fixtures::many(3_000);
     let metrics = self_metrics();
     let scrape = Scrape {
         snapshot: Arc::clone(&snapshot),
@@ -533,15 +535,15 @@ fn a_plain_body_comes_in_pieces_that_stay_small_and_begin_anywhere() {
             ..ScrapeRequest::everything()
         };
         let cache = Mutex::default();
-        let pieces: Vec<_> = render(&scrape, &wanted, &cache)
+        let parts: Vec<_> = render(&scrape, &wanted, &cache)
             .unwrap()
             .into_parts()
             .collect();
-        let (last, others) = pieces.split_last().unwrap();
+        let (last, others) = parts.split_last().unwrap();
         assert!(
             others.len() > 20 && !last.is_empty(),
             "{kind:?}: {}",
-            pieces.len()
+            parts.len()
         );
         for piece in others {
             assert!(
@@ -550,7 +552,7 @@ fn a_plain_body_comes_in_pieces_that_stay_small_and_begin_anywhere() {
                 piece.len()
             );
         }
-        let body = pieces.concat();
+        let body = parts.concat();
         if kind == TEXT {
             assert!(body.starts_with(reference(&snapshot).as_bytes()));
         }

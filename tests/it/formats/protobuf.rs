@@ -1,4 +1,4 @@
-//! The protobuf format, read by a decoder that knows nothing of the encoder.
+//! The protobuf format, read by an independent decoder.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_transfer_exporter::metrics::families::{self, MetricType};
 use proptest::prelude::*;
 
-use super::{PROTOBUF, TEXT, of, parsed, plain, snapshots, started, text, with};
+use super::{PROTOBUF, TEXT, fixtures, of, parsed, plain, started, text, with};
 
 /// The fields of a message: number, and bytes or number.
 #[derive(Debug, PartialEq)]
@@ -102,7 +102,7 @@ type Labels = Vec<(String, String)>;
 
 #[derive(Default)]
 struct Read {
-    /// As the text format has them.
+    /// As in the text format.
     series: Vec<(String, Labels, f64)>,
     created: BTreeMap<(String, Labels), SystemTime>,
     exemplars: BTreeMap<(String, Labels), (Labels, SystemTime)>,
@@ -178,10 +178,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn protobuf_has_the_same_series_as_the_text(snapshot in snapshots::snapshots()) {
+    fn protobuf_has_the_series_of_the_text_format(snapshot in fixtures::snapshots()) {
         let read = read(&plain(&snapshot, PROTOBUF));
         let text = parsed(&text(&snapshot, TEXT)).0;
-        // The infinite bucket is the count, and may be left out.
+        // The infinite bucket equals the count and may be omitted.
         let text = text.into_iter().filter(|(_, labels, _)| !labels.contains(&("le".into(), "+Inf".into())));
         let text: Vec<_> = text.map(|(name, labels, value)| (name, labels, value.parse::<f64>().unwrap())).collect();
         prop_assert_eq!(&read.series, &text);
@@ -195,8 +195,8 @@ proptest! {
             for seen in view.finished.values().filter(|seen| seen.newest.is_some()) {
                 let (id, at) = seen.newest.clone().unwrap();
                 let exemplar = (vec![("transfer_id".to_owned(), id.to_string())], at);
-                let found = read.exemplars.values().any(|one| *one == exemplar);
-                prop_assert_eq!(found, id.as_str().len() <= 117);
+                let is_present = read.exemplars.values().any(|found| *found == exemplar);
+                prop_assert_eq!(is_present, id.as_str().len() <= 117);
             }
         }
     }

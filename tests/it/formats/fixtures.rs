@@ -1,4 +1,4 @@
-//! Snapshots with all that a value may hold.
+//! Snapshots: arbitrary ones, and small ones for single tests.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use proptest::prelude::*;
 
 use crate::rig::connector;
 
-/// Texts with what a label value may have to escape, and with what separates labels.
+/// Texts with characters to escape and with separators of labels.
 fn hostile() -> impl Strategy<Value = String> {
     prop_oneof!["[\\\\\"\n,={} é漢🚀]{0,12}", "[A-Z_]{1,8}"]
 }
@@ -135,7 +135,7 @@ pub(super) fn labels(n: usize, account: &str) -> Arc<ConnectorLabels> {
     })
 }
 
-/// Any snapshot of up to three connectors, in pages of two rows.
+/// Any snapshot of up to three connectors, in chunks of two rows.
 pub(super) fn snapshots() -> impl Strategy<Value = Arc<Snapshot>> {
     let connectors = vec(hostile(), 1..4).prop_map(|accounts| {
         accounts
@@ -167,7 +167,7 @@ fn any_counts() -> impl Strategy<Value = (Option<u64>, u64)> {
     (option::of(0..100_u64), 0..100_u64)
 }
 
-/// One connector, of which 7 files are COMPLETED, the newest of them `at` in transfer `id`.
+/// Returns a connector with 7 completed files, the last of transfer `id` at `at`.
 pub(super) fn with_newest(id: &str, at: SystemTime) -> Arc<Snapshot> {
     let seen = FinishedFiles {
         files: 7,
@@ -194,7 +194,7 @@ pub(super) fn with_newest(id: &str, at: SystemTime) -> Arc<Snapshot> {
     })
 }
 
-/// So many transfers in pages of 512.
+/// Returns transfers in chunks of 512.
 pub(super) fn many(transfers: u32) -> Arc<Snapshot> {
     let connectors = [labels(0, "default"), labels(1, "default")];
     let rows: Vec<_> = (0..transfers)
