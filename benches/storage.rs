@@ -34,7 +34,7 @@ const SETTINGS: TrackerSettings = TrackerSettings {
     max_refresh_interval: Duration::from_mins(5),
     gone_after: Duration::from_mins(15),
     keep_settled: Duration::from_hours(24),
-    shown: 10_000,
+    max_transfers: 10_000,
     shard: Shard::ONLY,
     events: false,
 };

@@ -174,7 +174,7 @@ impl World {
             max_refresh_interval: Duration::from_secs(10),
             gone_after: Duration::from_mins(15),
             keep_settled: Duration::from_mins(1),
-            shown: 1_000_000,
+            max_transfers: 1_000_000,
             shard: Shard::ONLY,
             events: false,
         };

@@ -340,7 +340,7 @@ impl web::Exporter for App {
                     offset: plan.timeout_offset,
                 };
                 self.collector
-                    .collect(budget.of(timeout_header.as_deref()))
+                    .collect(budget.for_header(timeout_header.as_deref()))
                     .await
             } else {
                 self.collector.current()
@@ -516,7 +516,7 @@ fn settings(plan: &Plan, shard: Shard) -> TrackerSettings {
         keep_settled: plan.metrics.keep_settled,
         shard,
         events: !plan.discovery.events.is_empty(),
-        shown: if plan.metrics.per_transfer {
+        max_transfers: if plan.metrics.per_transfer {
             plan.metrics.max_transfers
         } else {
             0

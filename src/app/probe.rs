@@ -169,7 +169,7 @@ impl App {
             timeout: plan.collector.timeout,
             offset: plan.collector.timeout_offset,
         }
-        .of(timeout_header)
+        .for_header(timeout_header)
     }
 
     async fn wait_for(

@@ -1,63 +1,64 @@
-//! Accounts whose credentials are not good: said once for each account and kind, and again when they are good.
+//! Deduplicates log records about credentials: one per account and error kind when it starts to fail, one when the account
+//! recovers.
 
 use std::collections::BTreeSet;
 
 use crate::transfer::{AttemptOutcome, ErrorKind};
 use model::AccountName;
 
-/// An account, and the label of what is wrong with its credentials.
+/// An account and the label of the error kind.
 type AccountFailure = (AccountName, &'static str);
 
-/// What has been said.
+/// The failures that have been logged.
 #[derive(Default)]
 pub(super) struct CredentialFailures(BTreeSet<AccountFailure>);
 
-/// What a sweep makes of it.
+/// The changes that a sweep has found.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Noted {
-    /// Has been said before.
+pub(super) struct SweepReport {
+    /// Failures that have been logged before.
     pub(super) known: BTreeSet<AccountFailure>,
-    /// Is over.
-    pub(super) healed: BTreeSet<AccountName>,
+    /// Accounts that have recovered.
+    pub(super) recovered: BTreeSet<AccountName>,
 }
 
 impl CredentialFailures {
-    /// Notes what failed in a sweep that looked at these accounts.
-    pub(super) fn note<'a>(
+    /// Records the failures of a sweep over the accounts `polled`.
+    pub(super) fn record<'a>(
         &mut self,
-        looked_at: &[&AccountName],
+        polled: &[&AccountName],
         failures: impl Iterator<Item = (&'a AccountName, ErrorKind)>,
-    ) -> Noted {
+    ) -> SweepReport {
         let failures: Vec<_> = failures.collect();
-        // Where nothing was answered, nothing is known of the credentials.
-        let silent: BTreeSet<_> = failures
+        // A call without a response says nothing about the credentials.
+        let unreachable: BTreeSet<_> = failures
             .iter()
-            .filter(|(_, kind)| !is_answer(*kind))
+            .filter(|(_, kind)| !is_response(*kind))
             .map(|(account, _)| *account)
             .collect();
-        let now: BTreeSet<AccountFailure> = failures
+        let current: BTreeSet<AccountFailure> = failures
             .iter()
             .filter(|(_, kind)| kind.is_credential_error())
             .map(|(account, kind)| ((*account).clone(), kind.as_label()))
             .collect();
-        let known = now.intersection(&self.0).cloned().collect();
-        let bad = |account: &AccountName| {
-            silent.contains(account) || now.iter().any(|(bad, _)| bad == account)
+        let known = current.intersection(&self.0).cloned().collect();
+        let may_fail = |account: &AccountName| {
+            unreachable.contains(account) || current.iter().any(|(failing, _)| failing == account)
         };
-        let healed: BTreeSet<_> = self
+        let recovered: BTreeSet<_> = self
             .0
             .iter()
             .map(|(account, _)| account)
-            .filter(|account| looked_at.contains(account) && !bad(account))
+            .filter(|account| polled.contains(account) && !may_fail(account))
             .cloned()
             .collect();
-        self.0.retain(|(account, _)| !healed.contains(account));
-        self.0.extend(now);
-        Noted { known, healed }
+        self.0.retain(|(account, _)| !recovered.contains(account));
+        self.0.extend(current);
+        SweepReport { known, recovered }
     }
 }
 
-fn is_answer(kind: ErrorKind) -> bool {
+fn is_response(kind: ErrorKind) -> bool {
     !matches!(
         kind.outcome(),
         AttemptOutcome::Timeout
@@ -72,11 +73,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_account_and_kind_is_said_once_until_it_heals() {
+    fn each_account_and_kind_is_logged_once_until_it_recovers() {
         use ErrorKind::{AccessDenied, CredentialsExpired, CredentialsMissing, Timeout};
         let (a, b) = (AccountName::new("a"), AccountName::new("b"));
-        let mut refused = CredentialFailures::default();
-        for (looked_at, failures, known, healed, why) in [
+        let mut logged = CredentialFailures::default();
+        for (polled, failures, known, recovered, why) in [
             (
                 vec![&a, &b],
                 vec![(&a, CredentialsExpired)],
@@ -89,21 +90,21 @@ mod tests {
                 vec![(&a, CredentialsExpired), (&b, AccessDenied)],
                 vec!["a"],
                 vec![],
-                "said before",
+                "logged before",
             ),
             (
                 vec![&b],
                 vec![(&b, AccessDenied)],
                 vec![],
                 vec![],
-                "not looked at: nothing is known of it",
+                "an account that is not polled keeps its state",
             ),
             (
                 vec![&a],
                 vec![(&a, Timeout)],
                 vec![],
                 vec![],
-                "no answer: nothing is known of it",
+                "a call without a response changes nothing",
             ),
             (
                 vec![&a],
@@ -117,30 +118,30 @@ mod tests {
                 vec![(&b, CredentialsExpired)],
                 vec![],
                 vec!["a"],
-                "one heals, the other falls",
+                "one account recovers, the other fails",
             ),
             (
                 vec![&a],
                 vec![(&a, CredentialsExpired)],
                 vec![],
                 vec![],
-                "the next time is new again",
+                "a failure after the recovery is new",
             ),
         ] {
-            let noted = refused.note(&looked_at, failures.into_iter());
-            let names: Vec<_> = noted
+            let report = logged.record(&polled, failures.into_iter());
+            let names: Vec<_> = report
                 .known
                 .iter()
                 .map(|(account, _)| account.as_str())
                 .collect();
             assert_eq!(names, known, "{why}");
             assert_eq!(
-                noted
-                    .healed
+                report
+                    .recovered
                     .iter()
                     .map(AccountName::as_str)
                     .collect::<Vec<_>>(),
-                healed,
+                recovered,
                 "{why}"
             );
         }

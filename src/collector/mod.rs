@@ -1,6 +1,14 @@
-//! Floor 3: scrape-triggered collection. A scrape starts a sweep or joins the running one, waits until it ends or the
-//! scrape's own deadline comes, and answers with what is known; the sweep goes on behind it. Without scrapes there are
-//! no AWS calls.
+//! Scrape-triggered collection. A scrape starts a sweep or joins the running one, waits for its end or for the scrape's own
+//! deadline, and is answered with a snapshot of the tracker. The sweep continues in the background. Without scrapes there
+//! are no AWS calls.
+//!
+//! | module | contents |
+//! | --- | --- |
+//! | [`budget`] | how long a scrape may wait |
+//! | `sweep` | polls everything that is due |
+//! | `credential_failures` | deduplicates log records about credentials |
+//! | `persist` | writes changes before a scrape is answered |
+//! | `queries` | read-only queries for pages and the JSON API |
 
 pub mod budget;
 mod credential_failures;
@@ -10,7 +18,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -25,7 +33,7 @@ use crate::transfer::limiter::AccountLimiter;
 use credential_failures::CredentialFailures;
 use model::{
     Account, AccountName, Clock, ConnectorDetails, ConnectorId, ConnectorKey, ConnectorTitle, Fact,
-    LastSweep, Now, Origin, Snapshot, TransferKey,
+    LastSweep, Origin, Snapshot, TransferKey,
 };
 use persist::Persister;
 use sweep::{SweepEnd, Sweeps};
@@ -33,40 +41,38 @@ use sweep::{SweepEnd, Sweeps};
 pub use persist::PersistError;
 pub use queries::CollectorOverview;
 
-/// How one account is called.
+/// The client of one account.
 #[derive(Clone)]
 pub struct AccountApi {
     /// Its labels.
     pub account: Account,
-    /// The port, with its limits around it.
+    /// The API, with the limits applied.
     pub api: Arc<dyn TransferApi>,
-    /// Those limits, for telling the rate.
+    /// The limits, whose current rate is exported.
     pub limits: Arc<AccountLimiter>,
-    /// Transfers that a sweep looks at at once.
+    /// Number of transfers that a sweep polls concurrently.
     pub concurrency: usize,
 }
 
-/// What is to be collected.
+/// The configuration of the collector.
 pub struct Targets {
     /// The accounts.
     pub accounts: Vec<AccountApi>,
     /// The configured transfers.
     pub transfers: Vec<TransferKey>,
-    /// Connectors that are known before any transfer of them is, and what people call those of the transfers.
+    /// The configured connectors, with their titles.
     pub connectors: Vec<(ConnectorKey, Option<ConnectorTitle>)>,
-    /// What the tracker goes by.
+    /// Tracker settings.
     pub settings: TrackerSettings,
 }
 
-/// What a scrape is answered with.
+/// The result of a scrape.
 #[derive(Clone, Debug)]
 pub struct Collected {
-    /// What is known.
+    /// The state of all connectors and transfers.
     pub snapshot: Arc<Snapshot>,
-    /// True if everything that was due had been fetched.
+    /// Whether everything that was due had been fetched.
     pub complete: bool,
-    /// The moment of the snapshot.
-    pub now: Now,
 }
 
 /// Collects the results of all tracked transfers.
@@ -81,7 +87,7 @@ struct Inner {
     sweeps: Sweeps,
     last_sweep: Mutex<Option<LastSweep>>,
     credential_failures: Mutex<CredentialFailures>,
-    /// `None` where nothing outlives the process.
+    /// `None` if no store is configured.
     persister: Option<Persister>,
     stopping: watch::Sender<bool>,
     api_metrics: Arc<ApiMetrics>,
@@ -90,13 +96,13 @@ struct Inner {
 }
 
 impl Collector {
-    /// A collector that knows no target yet, and keeps what it learns in memory alone. Transfers that began before this
-    /// moment have a base that is not counted.
+    /// Creates a collector without targets that keeps its state in memory only. Files of transfers that started before now
+    /// belong to the baseline, which is not counted.
     pub fn new(metrics: &SelfMetrics, clock: Arc<dyn Clock>, settings: TrackerSettings) -> Self {
-        Self::with(metrics, clock, settings, None)
+        Self::with_persister(metrics, clock, settings, None)
     }
 
-    /// One that goes on from `saved`, as `store` has loaded it, and keeps what it learns in `store`.
+    /// Creates a collector that persists its state in `store`. `saved` is the state that was loaded from it.
     pub fn with_store(
         metrics: &SelfMetrics,
         clock: Arc<dyn Clock>,
@@ -105,10 +111,10 @@ impl Collector {
         saved: SavedState,
     ) -> Self {
         let persister = Persister::new(store, saved, Arc::clone(&metrics.storage));
-        Self::with(metrics, clock, settings, Some(persister))
+        Self::with_persister(metrics, clock, settings, Some(persister))
     }
 
-    fn with(
+    fn with_persister(
         metrics: &SelfMetrics,
         clock: Arc<dyn Clock>,
         settings: TrackerSettings,
@@ -131,7 +137,7 @@ impl Collector {
         }
     }
 
-    /// Replaces what is to be collected. What is known of transfers that stay is kept.
+    /// Replaces the targets. The state of transfers that are still tracked is kept.
     pub fn configure(&self, targets: Targets) {
         let now = self.inner.clock.now();
         let mut tracker = self.inner.tracker();
@@ -139,7 +145,7 @@ impl Collector {
             targets.settings,
             targets.accounts.iter().map(|api| api.account.clone()),
         );
-        // Before any transfer of the configuration is taken for a new one.
+        // Restored first, so that known transfers of the configuration are not taken for new ones.
         if let Some(saved) = self
             .inner
             .persister
@@ -151,8 +157,8 @@ impl Collector {
         for (key, title) in targets.connectors {
             tracker.upsert_connector(key, title, now);
         }
-        let wanted: std::collections::BTreeSet<_> = targets.transfers.iter().collect();
-        tracker.retain_origin(Origin::Config, &|key| wanted.contains(key));
+        let configured: BTreeSet<_> = targets.transfers.iter().collect();
+        tracker.retain_origin(Origin::Config, &|key| configured.contains(key));
         for key in &targets.transfers {
             tracker.track(key.clone(), Origin::Config, None, now);
         }
@@ -175,13 +181,13 @@ impl Collector {
         }
     }
 
-    /// Starts to track a transfer that a source has told.
+    /// Starts to track a transfer.
     pub fn track(&self, key: TransferKey, origin: Origin, started_at: Option<SystemTime>) {
         let now = self.inner.clock.now();
         self.inner.tracker().track(key, origin, started_at, now);
     }
 
-    /// Takes in what a source has told; what comes back says for each fact what became of it. It is durable once
+    /// Records facts reported by a discovery source and returns the outcome of each. They are durable once
     /// [`Collector::persist`] has returned.
     pub fn ingest(&self, facts: &[Fact], origin: Origin) -> Vec<Ingested> {
         let now = self.inner.clock.now();
@@ -192,12 +198,8 @@ impl Collector {
             .collect()
     }
 
-    /// Has the transfers of `origin` be these and no others.
-    pub fn replace_transfers(
-        &self,
-        origin: Origin,
-        transfers: &std::collections::BTreeSet<TransferKey>,
-    ) {
+    /// Replaces the set of transfers attributed to `origin`.
+    pub fn replace_transfers(&self, origin: Origin, transfers: &BTreeSet<TransferKey>) {
         let now = self.inner.clock.now();
         let mut tracker = self.inner.tracker();
         tracker.retain_origin(origin, &|key| transfers.contains(key));
@@ -206,7 +208,7 @@ impl Collector {
         }
     }
 
-    /// Takes in which connectors an account has.
+    /// Replaces the list of connectors of an account.
     pub fn set_listed_connectors(
         &self,
         account: &AccountName,
@@ -218,94 +220,86 @@ impl Collector {
             .set_listed_connectors(account, listed, now);
     }
 
-    /// Takes `origin` from a transfer, which is no longer tracked if it was the last; true if it was tracked.
+    /// Removes `origin` from a transfer and drops the transfer if this was its last origin. Returns false if the transfer
+    /// is not tracked.
     pub fn untrack(&self, key: &TransferKey, origin: Origin) -> bool {
         let now = self.inner.clock.now();
         self.inner.tracker().untrack(key, origin, now)
     }
 
-    /// Returns when everything that was learned before the call is durable; at once where nothing outlives the process.
+    /// Waits until everything that was recorded before the call is durable. Returns at once if there is no store.
     ///
     /// # Errors
-    /// It could not be written. It is known all the same, and written as soon as that can be done.
+    /// If the write fails. The changes stay in memory and are written when the store works again.
     pub async fn persist(&self) -> Result<(), PersistError> {
         self.inner.persist().await
     }
 
-    /// Writes what has changed every second, for ever. Ends at once where nothing outlives the process.
+    /// Writes changes every second and never returns. Returns at once if there is no store.
     pub async fn flush_periodically(&self) {
         self.inner.flush_periodically().await;
     }
 
-    /// Starts a sweep or joins the running one, and waits until it ends, `budget` is over or the collector is stopped.
-    /// What is told then has been written, if there is a store and it is neither failing nor too slow for the budget.
+    /// Starts a sweep or joins the running one, and waits until it ends, `budget` has passed or the collector is stopped.
+    /// The result has been written to the store, unless the store is failing or too slow for the budget.
     pub async fn collect(&self, budget: Duration) -> Collected {
         let start = tokio::time::Instant::now();
         let mut sweep = self.inner.sweeps.start_or_join(&self.inner);
         let mut stopping = self.inner.stopping.subscribe();
-        let sweeping = self
-            .inner
-            .persister
-            .as_ref()
-            .map_or(budget, |_| persist::less_a_write(budget));
-        // A sweep whose task died drops its sender: the scrape is answered with what is known.
+        let sweep_budget = match &self.inner.persister {
+            Some(_) => persist::sweep_budget(budget),
+            None => budget,
+        };
+        // If the task of the sweep panics, its sender is dropped and the scrape is answered.
         let complete = tokio::select! {
             end = sweep.wait_for(Option::is_some) => end.is_ok_and(|end| end.is_some_and(SweepEnd::is_complete)),
-            () = tokio::time::sleep(sweeping) => false,
+            () = tokio::time::sleep(sweep_budget) => false,
             _ = stopping.wait_for(|stopping| *stopping) => false,
         };
-        self.answer_durably(complete, budget.saturating_sub(start.elapsed()))
+        self.persisted_result(complete, budget.saturating_sub(start.elapsed()))
             .await
     }
 
-    /// Sweeps until the end, however long it takes, and answers.
+    /// Waits for a whole sweep without a deadline.
     pub async fn collect_fully(&self) -> Collected {
         let mut sweep = self.inner.sweeps.start_or_join(&self.inner);
         let complete = sweep
             .wait_for(Option::is_some)
             .await
             .is_ok_and(|end| end.is_some_and(SweepEnd::is_complete));
-        self.answer_durably(complete, Duration::MAX).await
+        self.persisted_result(complete, Duration::MAX).await
     }
 
-    /// What is known, without any call, and whether it is durable or not: no counter may be told from it.
+    /// Returns the current state without AWS calls. It may not be durable yet, so counters must not be exported from it.
     pub fn current(&self) -> Collected {
-        let nothing_due = self.inner.tracker().due(self.inner.clock.now()).is_empty();
-        self.answer(nothing_due)
+        let complete = self.inner.tracker().due(self.inner.clock.now()).is_empty();
+        self.result(complete)
     }
 
-    /// Ends all waiting: scrapes that wait for a sweep are answered with what is known.
+    /// Stops waiting for sweeps: all pending scrapes are answered with the current state.
     pub fn stop(&self) {
         self.inner.stopping.send_replace(true);
     }
 
-    /// What is known, once it is written: a value that a crash could take back would be a counter that falls.
-    async fn answer_durably(&self, complete: bool, left: Duration) -> Collected {
-        match self.inner.written(left).await {
-            Some((snapshot, now)) => {
-                self.tell_rates();
-                Collected {
-                    snapshot,
-                    complete,
-                    now,
-                }
+    /// Returns the state after writing it, so that a crash cannot make an exported counter decrease.
+    async fn persisted_result(&self, complete: bool, time_left: Duration) -> Collected {
+        match self.inner.persisted_snapshot(time_left).await {
+            Some(snapshot) => {
+                self.update_rate_metrics();
+                Collected { snapshot, complete }
             }
-            None => self.answer(complete),
+            None => self.result(complete),
         }
     }
 
-    fn answer(&self, complete: bool) -> Collected {
-        self.tell_rates();
+    fn result(&self, complete: bool) -> Collected {
+        self.update_rate_metrics();
         let now = self.inner.clock.now();
         let snapshot = Arc::new(self.inner.tracker().snapshot(now));
-        Collected {
-            snapshot,
-            complete,
-            now,
-        }
+        Collected { snapshot, complete }
     }
 
-    fn tell_rates(&self) {
+    fn update_rate_metrics(&self) {
         for api in self.inner.accounts().values() {
             self.inner
                 .api_metrics
@@ -324,7 +318,7 @@ impl Inner {
     }
 }
 
-/// A panic elsewhere must not fail every later scrape.
+/// Locks a mutex, ignoring poisoning: a panic in one task must not fail all later scrapes.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,30 +1,28 @@
-//! What pages for people are made of. No AWS call, and nothing of it is durable or not: no counter is told from here.
+//! Read-only queries for the HTML pages and the JSON API. They make no AWS calls and do not wait for the store.
 
 use std::sync::Arc;
 
 use super::{AccountApi, Collector, lock};
-use crate::tracker::query::KeptFailure;
-use crate::tracker::query::RecentFiles;
-use crate::tracker::query::{Query, Selection, SelectionBuilder};
+use crate::tracker::query::{KeptFailure, Query, RecentFiles, Selection, SelectionBuilder};
 use model::{Account, Chunk, ConnectorView, FileCounts, FileResult, LastSweep, Now};
 
-/// The whole at a glance.
+/// The state of all accounts and connectors.
 #[derive(Clone, Debug)]
 pub struct CollectorOverview {
-    /// The moment.
+    /// The time of the query.
     pub now: Now,
-    /// The connectors, by account and id.
+    /// The connectors, sorted by account and id.
     pub connectors: Vec<Chunk<ConnectorView>>,
-    /// The last hour of each, in the same order.
+    /// The files of their last hour, in the same order.
     pub recent: Vec<RecentFiles>,
-    /// The accounts, each with the requests a second that are allowed now.
+    /// The accounts with the requests per second that are currently allowed.
     pub rates: Vec<(Account, f64)>,
-    /// `None` before the first.
+    /// The last sweep, if there was one.
     pub last_sweep: Option<LastSweep>,
 }
 
 impl CollectorOverview {
-    /// Every connector with its last hour.
+    /// Iterates over the connectors with the files of their last hour.
     pub fn connectors(&self) -> impl Iterator<Item = (&ConnectorView, &RecentFiles)> {
         self.connectors
             .iter()
@@ -34,7 +32,7 @@ impl CollectorOverview {
 }
 
 impl Collector {
-    /// The whole at a glance.
+    /// Returns the state of all accounts and connectors.
     pub fn overview(&self) -> CollectorOverview {
         let now = self.inner.clock.now();
         let (connectors, recent) = self.inner.tracker().connectors_with_recent_files(now);
@@ -49,7 +47,7 @@ impl Collector {
         }
     }
 
-    /// The transfers that `query` takes. The tracker is held for a stretch at a time.
+    /// Runs a query for transfers. The tracker is locked for one batch at a time.
     pub fn select(&self, query: &Query) -> Selection {
         let now = self.inner.clock.now();
         let mut selecting = SelectionBuilder::new(query);
@@ -62,12 +60,12 @@ impl Collector {
         selecting.finish()
     }
 
-    /// The failed files that are kept, the newest first.
+    /// Returns the failed files, newest first.
     pub fn failures(&self) -> Vec<Arc<KeptFailure>> {
         self.inner.tracker().failures()
     }
 
-    /// Counts the files of a transfer that is not tracked, within the tracker's bound on codes.
+    /// Counts the files of a transfer that is not tracked. The limits on failure codes and statuses apply.
     pub fn count_files(&self, files: &[FileResult]) -> FileCounts {
         self.inner.tracker().count_files(files)
     }

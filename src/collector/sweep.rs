@@ -1,9 +1,10 @@
-//! One look at everything that is due. A sweep goes on behind the scrape that started it, and ends early, as incomplete,
-//! in two cases; what it has not looked at is due at the next one, and comes first there:
+//! A sweep polls everything that is due. It continues after the scrape that started it has been answered, and it ends early
+//! (as incomplete) in two cases. Transfers that it has not polled are due in the next sweep, where they come first.
 //!
-//! - nobody waits for it, and no scrape has started or joined it for [`ABANDONED`]: without scrapes there are no calls;
-//! - an account answers nothing: after as many failures in a row as it has calls in flight, at least [`BROKEN`], the
-//!   rest of that account is left. Otherwise its time-outs would hold up the next sweep of all accounts.
+//! - No scrape waits for it, and none has started or joined it for [`ABANDON_AFTER`]: without scrapes there are no calls.
+//! - An account is unreachable. After as many consecutive failures as it has concurrent calls, but at least
+//!   [`MIN_FAILURES`], its remaining transfers are skipped. Their timeouts would otherwise delay the next sweep of all
+//!   accounts.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -19,48 +20,49 @@ use crate::tracker::{PollEffects, PollResult};
 use crate::transfer::{ErrorKind, TransferError, all_file_results};
 use model::{AccountName, LastSweep, TransferKey};
 
-/// A sweep that no scrape wanted for this long takes no new look: twice the default scrape interval of Prometheus, one
-/// minute, so one scrape that is lost does not end it.
-pub(super) const ABANDONED: Duration = Duration::from_mins(2);
+/// A sweep is abandoned if no scrape has asked for it for this long: twice the default scrape interval of Prometheus (one
+/// minute), so that a single lost scrape does not end it.
+pub(super) const ABANDON_AFTER: Duration = Duration::from_mins(2);
 
-/// The least failures in a row after which an account counts as broken.
-pub(super) const BROKEN: usize = 8;
+/// Minimum number of consecutive failures after which an account counts as unreachable.
+pub(super) const MIN_FAILURES: usize = 8;
 
 /// How a sweep ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct SweepEnd {
+    /// Number of failed polls.
     failed: usize,
-    /// Not looked at.
-    left: usize,
+    /// Number of transfers that were not polled.
+    skipped: usize,
 }
 
 impl SweepEnd {
-    /// True if everything that was due has been fetched.
+    /// Returns whether everything that was due has been fetched.
     pub(super) fn is_complete(self) -> bool {
-        self.failed == 0 && self.left == 0
+        self.failed == 0 && self.skipped == 0
     }
 }
 
-/// `None` while the sweep runs. The sender is dropped with its task.
+/// `None` while the sweep runs. The sender is dropped with the sweep's task.
 pub(super) type Sweep = watch::Receiver<Option<SweepEnd>>;
 
-/// At most one sweep at a time.
+/// Ensures that at most one sweep runs.
 #[derive(Default)]
 pub(super) struct Sweeps(Mutex<Current>);
 
 #[derive(Default)]
 struct Current {
     sweep: Option<Sweep>,
-    /// When a scrape last started or joined one.
-    wanted: Option<Instant>,
+    /// When a scrape last started or joined a sweep.
+    last_requested: Option<Instant>,
 }
 
 impl Sweeps {
-    /// The running sweep, or a new one.
+    /// Returns the running sweep, or starts a new one.
     pub(super) fn start_or_join(&self, inner: &Arc<Inner>) -> Sweep {
         let mut current = lock(&self.0);
         let now = inner.clock.now();
-        current.wanted = Some(now.instant);
+        current.last_requested = Some(now.instant);
         let is_running = |sweep: &&Sweep| sweep.borrow().is_none() && sweep.has_changed().is_ok();
         if let Some(running) = current.sweep.as_ref().filter(is_running) {
             return running.clone();
@@ -85,17 +87,17 @@ impl Sweeps {
         receiver
     }
 
-    /// True if someone waits for the running sweep, or has come for it lately.
-    fn is_wanted(&self, sender: &watch::Sender<Option<SweepEnd>>, now: Instant) -> bool {
-        // One receiver is the one that is kept here.
+    /// Returns whether a scrape waits for the running sweep, or has recently asked for it.
+    fn is_requested(&self, sender: &watch::Sender<Option<SweepEnd>>, now: Instant) -> bool {
+        // `Current` holds one of the receivers.
         sender.receiver_count() > 1
             || lock(&self.0)
-                .wanted
-                .is_some_and(|at| now.saturating_duration_since(at) < ABANDONED)
+                .last_requested
+                .is_some_and(|at| now.saturating_duration_since(at) < ABANDON_AFTER)
     }
 }
 
-/// Fetches everything in `due`, in its order within each account, the accounts side by side.
+/// Polls everything in `due`: in order within each account, all accounts concurrently.
 async fn run(
     inner: &Arc<Inner>,
     due: Vec<TransferKey>,
@@ -107,16 +109,16 @@ async fn run(
     for key in due {
         by_account.entry(key.account.clone()).or_default().push(key);
     }
-    let mut looks = JoinSet::new();
+    let mut workers = JoinSet::new();
     let mut queues = Vec::new();
     for (name, keys) in by_account {
         let Some(api) = accounts.get(&name) else {
             continue;
         };
-        let workers = api.concurrency.clamp(1, keys.len());
-        let queue = Arc::new(Queue::new(keys, api.concurrency));
-        for _ in 0..workers {
-            looks.spawn(work(
+        let concurrency = api.concurrency.clamp(1, keys.len());
+        let queue = Arc::new(PollQueue::new(keys, api.concurrency));
+        for _ in 0..concurrency {
+            workers.spawn(poll_queue(
                 Arc::clone(inner),
                 api.clone(),
                 Arc::clone(&queue),
@@ -125,9 +127,9 @@ async fn run(
         }
         queues.push((name, queue));
     }
-    let mut failures: Failures = BTreeMap::new();
+    let mut failures: PollFailures = BTreeMap::new();
     let mut end = SweepEnd::default();
-    while let Some(worker) = looks.join_next().await {
+    while let Some(worker) = workers.join_next().await {
         match worker {
             Ok(of_worker) => {
                 for ((account, kind), (count, example)) in of_worker {
@@ -137,37 +139,11 @@ async fn run(
             }
             Err(panic) => {
                 end.failed += 1;
-                warn!(error = %panic, "a look at a transfer ended early");
+                warn!(event = "poll_worker_failed", error = %panic, "poll worker ended early");
             }
         }
     }
-    let looked_at: Vec<_> = queues.iter().map(|(account, _)| account).collect();
-    let told = failures
-        .iter()
-        .map(|((account, _), (_, example))| (account, example.kind));
-    let refused = lock(&inner.credential_failures).note(&looked_at, told);
-    for account in &refused.healed {
-        info!(aws_account = %account, "the account's credentials are good again");
-    }
-    for ((account, kind), (count, example)) in failures {
-        if refused.known.contains(&(account.clone(), kind)) {
-            debug!(aws_account = %account, kind, transfers = count, "results still cannot be read");
-            continue;
-        }
-        warn!(aws_account = %account, kind, transfers = count, example = %example, "results could not be read");
-    }
-    for (account, queue) in queues {
-        let left = queue.left();
-        end.left += left;
-        if left > 0 && queue.is_broken() && refused.known.iter().any(|(known, _)| *known == account)
-        {
-            debug!(aws_account = %account, transfers = left, "the account still answers nothing");
-        } else if left > 0 && queue.is_broken() {
-            warn!(aws_account = %account, transfers = left, "the account answers nothing: the rest waits for the next sweep");
-        } else if left > 0 {
-            warn!(aws_account = %account, transfers = left, "no scrape wants the sweep any more: the rest waits for the next");
-        }
-    }
+    end.skipped = log_failures(inner, failures, &queues);
     let now = inner.clock.now();
     let duration = now.since(start.instant);
     *lock(&inner.last_sweep) = Some(LastSweep {
@@ -177,71 +153,112 @@ async fn run(
     });
     inner.metrics.set_sweep_duration(duration);
     debug!(
+        event = "sweep_ended",
         seconds = duration.as_secs_f64(),
         failed = end.failed,
-        left = end.left,
+        skipped = end.skipped,
         "sweep ended"
     );
     end
 }
 
-/// What is still to be looked at in one account.
-struct Queue(Mutex<Waiting>);
-
-struct Waiting {
-    keys: vec::IntoIter<TransferKey>,
-    failed_in_a_row: usize,
-    broken_at: usize,
+/// Logs what failed, once per account and kind. Returns the number of transfers that were skipped.
+fn log_failures(
+    inner: &Inner,
+    failures: PollFailures,
+    queues: &[(AccountName, Arc<PollQueue>)],
+) -> usize {
+    let polled: Vec<_> = queues.iter().map(|(account, _)| account).collect();
+    let kinds = failures
+        .iter()
+        .map(|((account, _), (_, example))| (account, example.kind));
+    let credentials = lock(&inner.credential_failures).record(&polled, kinds);
+    for account in &credentials.recovered {
+        info!(event = "credentials_recovered", aws_account = %account, "credentials are valid again");
+    }
+    for ((account, kind), (count, example)) in failures {
+        if credentials.known.contains(&(account.clone(), kind)) {
+            debug!(event = "polls_still_failing", aws_account = %account, kind, transfers = count, "still failing to fetch results");
+            continue;
+        }
+        warn!(event = "polls_failed", aws_account = %account, kind, transfers = count, example = %example, "failed to fetch results");
+    }
+    let mut all_skipped = 0;
+    for (account, queue) in queues {
+        let skipped = queue.remaining();
+        all_skipped += skipped;
+        if skipped == 0 {
+            continue;
+        }
+        let was_logged = || credentials.known.iter().any(|(known, _)| known == account);
+        if !queue.is_unreachable() {
+            warn!(event = "sweep_abandoned", aws_account = %account, transfers = skipped, "sweep abandoned: no scrape for 2m");
+        } else if was_logged() {
+            debug!(event = "account_still_unreachable", aws_account = %account, transfers = skipped, "account still unreachable");
+        } else {
+            warn!(event = "account_unreachable", aws_account = %account, transfers = skipped, "account unreachable, skipping its remaining transfers");
+        }
+    }
+    all_skipped
 }
 
-impl Queue {
+/// The due transfers of one account.
+struct PollQueue(Mutex<QueueState>);
+
+struct QueueState {
+    keys: vec::IntoIter<TransferKey>,
+    consecutive_failures: usize,
+    max_failures: usize,
+}
+
+impl PollQueue {
     fn new(keys: Vec<TransferKey>, concurrency: usize) -> Self {
-        let keys = keys.into_iter();
-        Self(Mutex::new(Waiting {
-            keys,
-            failed_in_a_row: 0,
-            broken_at: concurrency.max(BROKEN),
+        Self(Mutex::new(QueueState {
+            keys: keys.into_iter(),
+            consecutive_failures: 0,
+            max_failures: concurrency.max(MIN_FAILURES),
         }))
     }
 
-    /// The next one; `None` at the end, or where the account is broken.
+    /// Returns the next transfer, or `None` at the end or if the account is unreachable.
     fn next(&self) -> Option<TransferKey> {
-        let mut waiting = lock(&self.0);
-        if waiting.is_broken() {
+        let mut state = lock(&self.0);
+        if state.is_unreachable() {
             None
         } else {
-            waiting.keys.next()
+            state.keys.next()
         }
     }
 
-    fn note(&self, failed: Option<ErrorKind>) {
-        let mut waiting = lock(&self.0);
-        // What has answered once more is not broken; one that has broken stays so until the sweep ends.
-        if failed.is_some_and(is_of_the_whole_account) {
-            waiting.failed_in_a_row += 1;
-        } else if !waiting.is_broken() {
-            waiting.failed_in_a_row = 0;
+    /// Records how a poll ended. Once an account is unreachable, it stays so until the sweep ends.
+    fn record(&self, error: Option<ErrorKind>) {
+        let mut state = lock(&self.0);
+        if error.is_some_and(affects_whole_account) {
+            state.consecutive_failures += 1;
+        } else if !state.is_unreachable() {
+            state.consecutive_failures = 0;
         }
     }
 
-    fn left(&self) -> usize {
+    fn remaining(&self) -> usize {
         lock(&self.0).keys.len()
     }
 
-    fn is_broken(&self) -> bool {
-        lock(&self.0).is_broken()
+    fn is_unreachable(&self) -> bool {
+        lock(&self.0).is_unreachable()
     }
 }
 
-impl Waiting {
-    fn is_broken(&self) -> bool {
-        self.failed_in_a_row >= self.broken_at
+impl QueueState {
+    fn is_unreachable(&self) -> bool {
+        self.consecutive_failures >= self.max_failures
     }
 }
 
-/// Failures that the next transfer will meet as well. Not [`ErrorKind::AccessDenied`], which may be of one connector
-/// and comes at once; not [`ErrorKind::Throttled`], which the rate limit answers.
-fn is_of_the_whole_account(kind: ErrorKind) -> bool {
+/// Returns whether the next transfer of the account will probably fail in the same way. Not true for
+/// [`ErrorKind::AccessDenied`], which may affect a single connector and is returned at once, nor for
+/// [`ErrorKind::Throttled`], which the rate limit handles.
+fn affects_whole_account(kind: ErrorKind) -> bool {
     match kind {
         ErrorKind::InternalServiceError
         | ErrorKind::ServiceUnavailable
@@ -265,28 +282,32 @@ fn is_of_the_whole_account(kind: ErrorKind) -> bool {
     }
 }
 
-/// Failed looks by account and kind, with the first error of each: one record a sweep, not one a transfer.
-type Failures = BTreeMap<(AccountName, &'static str), (usize, TransferError)>;
+/// Failed polls by account and kind: their number and the first error. One log record per sweep, not one per transfer.
+type PollFailures = BTreeMap<(AccountName, &'static str), (usize, TransferError)>;
 
-async fn work(
+/// Polls the transfers of a queue one after the other, until it is empty or the sweep ends early.
+async fn poll_queue(
     inner: Arc<Inner>,
     api: AccountApi,
-    queue: Arc<Queue>,
+    queue: Arc<PollQueue>,
     sender: Arc<watch::Sender<Option<SweepEnd>>>,
-) -> Failures {
-    let mut failures = Failures::new();
-    while inner.sweeps.is_wanted(&sender, inner.clock.now().instant) {
+) -> PollFailures {
+    let mut failures = PollFailures::new();
+    while inner
+        .sweeps
+        .is_requested(&sender, inner.clock.now().instant)
+    {
         let Some(key) = queue.next() else { break };
         if !inner.tracker().is_unfinished(&key) {
             continue;
         }
-        let result = all_file_results(api.api.as_ref(), &key.connector, &key.transfer).await;
-        queue.note(result.as_ref().err().map(|error| error.kind));
-        let answer = match result {
+        let files = all_file_results(api.api.as_ref(), &key.connector, &key.transfer).await;
+        queue.record(files.as_ref().err().map(|error| error.kind));
+        let result = match files {
             Ok(files) => PollResult::Files(files),
             Err(error) if error.kind == ErrorKind::NotFound => PollResult::Unknown,
             Err(error) => {
-                debug!(connector_id = %key.connector, transfer_id = %key.transfer, %error, "results could not be read");
+                debug!(event = "poll_failed", connector_id = %key.connector, transfer_id = %key.transfer, %error, "failed to fetch results");
                 let kind = error.kind.as_label();
                 failures
                     .entry((key.account.clone(), kind))
@@ -296,23 +317,23 @@ async fn work(
             }
         };
         let now = inner.clock.now();
-        let applied = inner.tracker().record_poll(&key, &answer, now);
-        report(&key, &applied);
+        let effects = inner.tracker().record_poll(&key, &result, now);
+        log_effects(&key, &effects);
     }
     failures
 }
 
-/// One record for each file that fails, once.
-fn report(key: &TransferKey, applied: &PollEffects) {
-    for file in &applied.failed {
+fn log_effects(key: &TransferKey, effects: &PollEffects) {
+    for file in &effects.failed {
         file.log(key);
     }
-    if applied.gone {
+    if effects.gone {
         warn!(
+            event = "transfer_gone",
             aws_account = %key.account,
             connector_id = %key.connector,
             transfer_id = %key.transfer,
-            "AWS no longer knows the transfer: it is not asked for again"
+            "transfer is unknown to AWS, polling stopped"
         );
     }
 }

@@ -4,14 +4,14 @@ use std::time::{Instant, UNIX_EPOCH};
 
 use super::*;
 use crate::transfer::{ApiFuture, ErrorKind, ResultsPage, TransferError};
-use model::{ConnectorId, FileResult, FileStatus, Shard, TransferId, TransferState};
+use model::{ConnectorId, FileResult, FileStatus, Now, Shard, TransferId, TransferState};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const SETTINGS: TrackerSettings = TrackerSettings {
     min_refresh_interval: Duration::from_secs(10),
     max_refresh_interval: Duration::from_mins(5),
     gone_after: Duration::from_mins(1),
-    shown: 1_000,
+    max_transfers: 1_000,
     shard: Shard::ONLY,
     events: false,
     keep_settled: Duration::from_mins(1),

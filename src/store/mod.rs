@@ -1,5 +1,5 @@
-//! Floor 2: what must outlive the process. A port in words of the tracker's records; [`local`] keeps it in one file
-//! below `--storage.path`.
+//! Persistent state: the [`Store`] port, which stores the tracker's records, and [`local`], its implementation in a single
+//! file.
 
 pub mod local;
 
@@ -8,62 +8,62 @@ use std::path::PathBuf;
 
 use crate::tracker::persist::{PendingWrites, SavedState};
 
-/// Where the tracker's records are kept. Calls block: they are for threads that may.
+/// A store for the tracker's records. All methods block and must not be called on async threads.
 pub trait Store: Send + Sync + 'static {
-    /// Everything that was written.
+    /// Loads the saved state.
     ///
     /// # Errors
-    /// The file cannot be read, or is not what was written.
+    /// If the file cannot be read or is damaged.
     fn load(&self) -> Result<SavedState, StoreError>;
 
-    /// Writes all of `changes` or nothing. Once it has returned, they outlive the process and the machine's crash.
+    /// Writes all of `changes` atomically. When it returns, the changes survive a crash of the process or the machine.
     ///
     /// # Errors
-    /// Nothing was written, or it is not known to be durable. A later call tries anew, whatever failed before. After
-    /// [`StoreError::Recreated`] everything that is known has to be written, not changes alone.
+    /// If nothing was written, or if it is not known whether the changes are durable. A later call may succeed. After
+    /// [`StoreError::Recreated`] the complete state has to be written, not only changes.
     fn save(&self, changes: &PendingWrites) -> Result<(), StoreError>;
 
-    /// Bytes on disk.
+    /// Returns the size on disk in bytes.
     fn size(&self) -> u64;
 }
 
-/// Why state cannot be kept. Each text names the file, and what to do.
+/// An error of a store. The messages contain the path and, where there is one, a remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The folder cannot be made or written to.
-    #[error("the folder of --storage.path cannot be used: {}: {source}\n  hint: it has to be writable for the user that the exporter runs as, on a disk with room", path.display())]
+    /// The directory cannot be created or written to.
+    #[error("failed to use the directory of --storage.path: {}: {source}\n  hint: it must be writable for the user that runs the exporter, on a disk with free space", path.display())]
     Folder {
-        /// The folder.
+        /// The directory.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// The file cannot be opened or read.
-    #[error("the storage cannot be opened: {}: {detail}\n  hint: the file has to be readable and writable for the user that the exporter runs as", path.display())]
+    #[error("failed to open the storage: {}: {detail}\n  hint: the file must be readable and writable for the user that runs the exporter", path.display())]
     Open {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         detail: String,
     },
-    /// Another process has it.
-    #[error("another process uses the storage: {}\n  hint: each exporter needs a --storage.path of its own; wait until the other has ended, or stop it", path.display())]
+    /// Another process uses the directory.
+    #[error("failed to open the storage: {} is used by another process\n  hint: each exporter needs its own --storage.path; stop the other process, or wait until it has exited", path.display())]
     InUse {
-        /// The folder.
+        /// The directory.
         path: PathBuf,
     },
-    /// A newer release wrote it.
-    #[error("the storage was written by a newer release: {}: format {found}, and this release knows {known}\n  hint: run that release again; or move the file away and start without it: counters then begin at 0, and what had finished is not counted again. It was not changed", path.display())]
+    /// A newer release wrote the file.
+    #[error("failed to open the storage: {} was written by a newer release: it has format {found}, this release supports {supported}\n  hint: run the newer release, or move the file away to start with empty counters; finished files are not counted again. The file was not changed", path.display())]
     Newer {
         /// The file.
         path: PathBuf,
         /// Its format.
         found: u32,
-        /// The newest that is known here.
-        known: u32,
+        /// The newest format that this release supports.
+        supported: u32,
     },
-    /// It is not what was written.
-    #[error("the storage is damaged, or is no storage of this exporter: {}: {detail}\n  hint: put a copy of it back; or move the file away and start without it: counters then begin at 0, and what had finished is not counted again. It is left as it is", path.display())]
+    /// The file is damaged, or was not written by this exporter.
+    #[error("failed to read the storage: {} is damaged or not a storage file: {detail}\n  hint: restore a copy, or move the file away to start with empty counters; finished files are not counted again. The file was not changed", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -71,15 +71,15 @@ pub enum StoreError {
         detail: String,
     },
     /// A write failed.
-    #[error("the storage cannot be written: {}: {detail}", path.display())]
+    #[error("failed to write to the storage: {}: {detail}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         detail: String,
     },
-    /// The file had been taken away while the exporter ran, and was made anew: it holds nothing.
-    #[error("the storage was gone and has been made anew: {}", path.display())]
+    /// The file was removed while the exporter was running, and was recreated empty.
+    #[error("storage file was removed, recreated it: {}", path.display())]
     Recreated {
         /// The file.
         path: PathBuf,
@@ -87,7 +87,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// A word for logs.
+    /// Returns a short name for logs.
     pub fn as_label(&self) -> &'static str {
         match self {
             Self::Folder { .. } => "folder",

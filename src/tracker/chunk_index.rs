@@ -1,5 +1,6 @@
-//! Which transfers are told together. A page is rebuilt when one of its rows has changed, so rows that change are kept
-//! apart from rows that do not: open transfers in small pages, ended ones in large ones.
+//! Groups rows into chunks, which are rendered and cached as a unit. A chunk is rebuilt when one of its rows changes. Rows
+//! that change often are therefore separated from rows that do not: unfinished transfers are in small chunks, ended ones in
+//! large chunks.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,206 +9,213 @@ use slab::Slab;
 
 use model::Chunk;
 
-/// Rows of a page of open transfers: a change has so many rows told anew.
-const OPEN_ROWS: usize = 64;
-/// Rows of a page of ended transfers. Larger ones compress a little better, and cost more when a row leaves.
+/// Rows per chunk of unfinished transfers: the number of rows that one change rebuilds.
+const UNFINISHED_ROWS: usize = 64;
+/// Rows per chunk of ended transfers. Larger chunks compress slightly better, but cost more when a row is removed.
 const ENDED_ROWS: usize = 512;
 
-/// Where a row belongs.
+/// The group of chunks that a row belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tier {
-    /// It may change at any time.
-    Open,
-    /// It stays as it is until it leaves.
+pub(super) enum RowGroup {
+    /// Rows that may change at any time.
+    Unfinished,
+    /// Rows that stay unchanged until they are removed.
     Ended,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Place {
-    tier: Tier,
+struct RowPosition {
+    group: RowGroup,
     row: u16,
-    page: u32,
+    chunk: u32,
 }
 
-/// The pages of all rows, each row known by its slot.
+/// The chunks of all rows. Rows are identified by their slots.
 #[derive(Debug)]
 pub(super) struct ChunkIndex<T> {
-    tiers: [TierPages<T>; 2],
-    /// By slot.
-    places: Vec<Option<Place>>,
+    groups: [ChunkGroup<T>; 2],
+    /// Position of each row, by slot.
+    positions: Vec<Option<RowPosition>>,
 }
 
 #[derive(Debug)]
-struct TierPages<T> {
+struct ChunkGroup<T> {
+    /// Maximum number of rows per chunk.
     capacity: usize,
-    pages: Slab<Rows<T>>,
-    /// ChunkIndex with room, the first of which takes the next row.
-    room: BTreeSet<u32>,
-    /// The one page that is less than a quarter full; a second one is merged into it.
+    chunks: Slab<ChunkRows<T>>,
+    /// Chunks that are not full. The next row is added to the first of them.
+    with_room: BTreeSet<u32>,
+    /// The only chunk that is at most a quarter full; a second one is merged into it.
     sparse: Option<u32>,
 }
 
 #[derive(Debug)]
-struct Rows<T> {
+struct ChunkRows<T> {
     slots: Vec<u32>,
-    /// `None` once a row has changed.
+    /// `None` if a row has changed since the chunk was built.
     built: Option<Chunk<T>>,
 }
 
-impl<T> TierPages<T> {
+impl<T> ChunkGroup<T> {
     fn new(capacity: usize) -> Self {
         Self {
             capacity,
-            pages: Slab::new(),
-            room: BTreeSet::new(),
+            chunks: Slab::new(),
+            with_room: BTreeSet::new(),
             sparse: None,
         }
     }
 
-    fn is_sparse(&self, page: u32) -> bool {
-        self.pages[page as usize].slots.len() * 4 <= self.capacity
+    fn is_sparse(&self, chunk: u32) -> bool {
+        self.chunks[chunk as usize].slots.len() * 4 <= self.capacity
     }
 
+    /// Adds a row and returns its chunk and its index there.
     fn push(&mut self, slot: u32) -> (u32, u16) {
-        let page = self.room.first().copied().unwrap_or_else(|| {
-            let rows = Rows {
+        let chunk = self.with_room.first().copied().unwrap_or_else(|| {
+            let rows = ChunkRows {
                 slots: Vec::with_capacity(self.capacity),
                 built: None,
             };
-            number(self.pages.insert(rows))
+            number(self.chunks.insert(rows))
         });
-        self.push_to(page, slot)
+        self.push_to(chunk, slot)
     }
 
-    fn push_to(&mut self, page: u32, slot: u32) -> (u32, u16) {
-        let rows = &mut self.pages[page as usize];
+    fn push_to(&mut self, chunk: u32, slot: u32) -> (u32, u16) {
+        let rows = &mut self.chunks[chunk as usize];
         rows.slots.push(slot);
         rows.built = None;
         let row = rows.slots.len() - 1;
         if rows.slots.len() < self.capacity {
-            self.room.insert(page);
+            self.with_room.insert(chunk);
         } else {
-            self.room.remove(&page);
+            self.with_room.remove(&chunk);
         }
-        if self.sparse == Some(page) && !self.is_sparse(page) {
+        if self.sparse == Some(chunk) && !self.is_sparse(chunk) {
             self.sparse = None;
         }
         #[expect(
             clippy::cast_possible_truncation,
-            reason = "a page has at most 512 rows"
+            reason = "a chunk has at most 512 rows"
         )]
-        (page, row as u16)
+        (chunk, row as u16)
     }
 
-    fn drop_page(&mut self, page: u32) -> Vec<u32> {
-        self.room.remove(&page);
-        if self.sparse == Some(page) {
+    /// Removes a chunk and returns the slots of its rows.
+    fn remove_chunk(&mut self, chunk: u32) -> Vec<u32> {
+        self.with_room.remove(&chunk);
+        if self.sparse == Some(chunk) {
             self.sparse = None;
         }
-        self.pages.remove(page as usize).slots
+        self.chunks.remove(chunk as usize).slots
     }
 }
 
 impl<T> Default for ChunkIndex<T> {
     fn default() -> Self {
         Self {
-            tiers: [TierPages::new(OPEN_ROWS), TierPages::new(ENDED_ROWS)],
-            places: Vec::new(),
+            groups: [
+                ChunkGroup::new(UNFINISHED_ROWS),
+                ChunkGroup::new(ENDED_ROWS),
+            ],
+            positions: Vec::new(),
         }
     }
 }
 
 impl<T> ChunkIndex<T> {
-    /// Has the row of `slot` told on `tier`, or nowhere; if it is there already, `changed` tells whether anew.
-    pub(super) fn put(&mut self, slot: u32, tier: Option<Tier>, changed: bool) {
-        match (self.place(slot), tier) {
-            (Some(place), Some(tier)) if place.tier == tier => {
+    /// Moves the row for `slot` to `group`, or removes it. If it is already there, `changed` marks its chunk as changed.
+    pub(super) fn put(&mut self, slot: u32, group: Option<RowGroup>, changed: bool) {
+        match (self.position(slot), group) {
+            (Some(position), Some(group)) if position.group == group => {
                 if changed {
-                    self.tiers[tier as usize].pages[place.page as usize].built = None;
+                    self.groups[group as usize].chunks[position.chunk as usize].built = None;
                 }
             }
-            (place, tier) => {
-                if let Some(place) = place {
-                    self.remove(slot, place);
+            (position, group) => {
+                if let Some(position) = position {
+                    self.remove(slot, position);
                 }
-                if let Some(tier) = tier {
-                    let (page, row) = self.tiers[tier as usize].push(slot);
-                    self.set_place(slot, Some(Place { tier, row, page }));
+                if let Some(group) = group {
+                    let (chunk, row) = self.groups[group as usize].push(slot);
+                    self.set_position(slot, Some(RowPosition { group, row, chunk }));
                 }
             }
         }
     }
 
-    /// Every page, the ended rows first. Only pages with a changed row are built anew, by `view` and in the order of
-    /// `order`.
+    /// Returns all chunks, those of ended rows first. Only changed chunks are built again: with `view`, sorted by `order`.
     pub(super) fn build(
         &mut self,
         view: impl Fn(u32) -> T,
         order: impl Fn(&T, &T) -> std::cmp::Ordering,
     ) -> Vec<Chunk<T>> {
-        let mut built = Vec::with_capacity(self.tiers.iter().map(|tier| tier.pages.len()).sum());
-        for tier in [Tier::Ended, Tier::Open] {
-            for (_, rows) in &mut self.tiers[tier as usize].pages {
-                let page = rows.built.get_or_insert_with(|| {
-                    let mut page: Vec<T> = rows.slots.iter().map(|slot| view(*slot)).collect();
-                    page.sort_unstable_by(&order);
-                    page.into()
+        let chunks = self.groups.iter().map(|group| group.chunks.len()).sum();
+        let mut all = Vec::with_capacity(chunks);
+        for group in [RowGroup::Ended, RowGroup::Unfinished] {
+            for (_, rows) in &mut self.groups[group as usize].chunks {
+                let chunk = rows.built.get_or_insert_with(|| {
+                    let mut chunk: Vec<T> = rows.slots.iter().map(|slot| view(*slot)).collect();
+                    chunk.sort_unstable_by(&order);
+                    chunk.into()
                 });
-                built.push(Arc::clone(page));
+                all.push(Arc::clone(chunk));
             }
         }
-        built
+        all
     }
 
-    fn place(&self, slot: u32) -> Option<Place> {
-        self.places.get(slot as usize).copied().flatten()
+    fn position(&self, slot: u32) -> Option<RowPosition> {
+        self.positions.get(slot as usize).copied().flatten()
     }
 
-    fn set_place(&mut self, slot: u32, place: Option<Place>) {
+    fn set_position(&mut self, slot: u32, position: Option<RowPosition>) {
         let slot = slot as usize;
-        if self.places.len() <= slot {
-            self.places.resize(slot + 1, None);
+        if self.positions.len() <= slot {
+            self.positions.resize(slot + 1, None);
         }
-        self.places[slot] = place;
+        self.positions[slot] = position;
     }
 
-    fn remove(&mut self, slot: u32, place: Place) {
-        self.set_place(slot, None);
-        let tier = &mut self.tiers[place.tier as usize];
-        let rows = &mut tier.pages[place.page as usize];
+    fn remove(&mut self, slot: u32, position: RowPosition) {
+        self.set_position(slot, None);
+        let group = &mut self.groups[position.group as usize];
+        let rows = &mut group.chunks[position.chunk as usize];
         rows.built = None;
-        rows.slots.swap_remove(usize::from(place.row));
-        let moved = rows.slots.get(usize::from(place.row)).copied();
+        rows.slots.swap_remove(usize::from(position.row));
+        let moved = rows.slots.get(usize::from(position.row)).copied();
         let empty = rows.slots.is_empty();
-        tier.room.insert(place.page);
+        group.with_room.insert(position.chunk);
         if let Some(moved) = moved {
-            self.set_place(moved, Some(place));
+            self.set_position(moved, Some(position));
         }
         if empty {
-            self.tiers[place.tier as usize].drop_page(place.page);
+            self.groups[position.group as usize].remove_chunk(position.chunk);
         } else {
-            self.merge_if_sparse(place.tier, place.page);
+            self.merge_if_sparse(position.group, position.chunk);
         }
     }
 
-    /// Two pages that are less than a quarter full become one: memory follows the rows.
-    fn merge_if_sparse(&mut self, tier: Tier, page: u32) {
-        let tier_pages = &mut self.tiers[tier as usize];
-        if !tier_pages.is_sparse(page) || tier_pages.sparse == Some(page) {
+    /// Merges two chunks that are at most a quarter full, so that memory use follows the number of rows.
+    fn merge_if_sparse(&mut self, group: RowGroup, chunk: u32) {
+        let chunk_group = &mut self.groups[group as usize];
+        if !chunk_group.is_sparse(chunk) || chunk_group.sparse == Some(chunk) {
             return;
         }
-        let Some(into) = tier_pages.sparse else {
-            tier_pages.sparse = Some(page);
+        let Some(into) = chunk_group.sparse else {
+            chunk_group.sparse = Some(chunk);
             return;
         };
-        for slot in tier_pages.drop_page(page) {
-            let (page, row) = self.tiers[tier as usize].push_to(into, slot);
-            self.set_place(slot, Some(Place { tier, row, page }));
+        for slot in chunk_group.remove_chunk(chunk) {
+            let (chunk, row) = self.groups[group as usize].push_to(into, slot);
+            self.set_position(slot, Some(RowPosition { group, row, chunk }));
         }
     }
 }
 
-/// Slots and pages are numbered in 32 bits: 4 billion transfers do not fit into memory.
+/// Converts a slab key to the 32 bits in which slots, connectors and chunks are numbered. Four billion transfers do not fit
+/// into memory.
 pub(super) fn number(key: usize) -> u32 {
     u32::try_from(key).unwrap_or(u32::MAX)
 }
@@ -222,23 +230,23 @@ mod tests {
     use super::*;
 
     fn build(
-        pages: &mut ChunkIndex<(u32, u32)>,
-        rows: &BTreeMap<u32, (Tier, u32)>,
+        chunks: &mut ChunkIndex<(u32, u32)>,
+        rows: &BTreeMap<u32, (RowGroup, u32)>,
     ) -> Vec<Chunk<(u32, u32)>> {
-        pages.build(|slot| (slot, rows[&slot].1), Ord::cmp)
+        chunks.build(|slot| (slot, rows[&slot].1), Ord::cmp)
     }
 
     #[derive(Clone, Debug)]
     enum Step {
-        Put(u32, Tier),
+        Put(u32, RowGroup),
         Remove(u32),
         Build,
     }
 
     fn step() -> impl Strategy<Value = Step> {
-        let tier = prop_oneof![Just(Tier::Open), Just(Tier::Ended)];
+        let group = prop_oneof![Just(RowGroup::Unfinished), Just(RowGroup::Ended)];
         prop_oneof![
-            6 => (0..1_500_u32, tier).prop_map(|(slot, tier)| Step::Put(slot, tier)),
+            6 => (0..1_500_u32, group).prop_map(|(slot, group)| Step::Put(slot, group)),
             4 => (0..1_500_u32).prop_map(Step::Remove),
             1 => Just(Step::Build),
         ]
@@ -247,71 +255,76 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
-        /// Every row is told once, as it is now; a page without a changed row stays the same; pages follow the rows.
+        /// Every row is listed once in its current version, unchanged chunks are shared, and the number of chunks follows
+        /// the number of rows.
         #[test]
-        fn pages_tell_the_rows(steps in vec(step(), 1..3_000)) {
-            let mut pages = ChunkIndex::default();
-            let mut rows: BTreeMap<u32, (Tier, u32)> = BTreeMap::new();
+        fn chunks_list_every_row_once(steps in vec(step(), 1..3_000)) {
+            let mut chunks = ChunkIndex::default();
+            let mut rows: BTreeMap<u32, (RowGroup, u32)> = BTreeMap::new();
             for (version, step) in (0..).zip(steps) {
                 match step {
-                    Step::Put(slot, tier) => {
-                        rows.insert(slot, (tier, version));
-                        pages.put(slot, Some(tier), true);
+                    Step::Put(slot, group) => {
+                        rows.insert(slot, (group, version));
+                        chunks.put(slot, Some(group), true);
                     }
                     Step::Remove(slot) => {
                         rows.remove(&slot);
-                        pages.put(slot, None, true);
+                        chunks.put(slot, None, true);
                     }
                     Step::Build => {
-                        let built = build(&mut pages, &rows);
-                        let again = build(&mut pages, &rows);
+                        let built = build(&mut chunks, &rows);
+                        let again = build(&mut chunks, &rows);
                         prop_assert!(built.iter().zip(&again).all(|(a, b)| Arc::ptr_eq(a, b)));
                     }
                 }
             }
-            let built = build(&mut pages, &rows);
-            let mut told: Vec<_> = built.iter().flat_map(|page| page.iter().copied()).collect();
-            told.sort_unstable();
-            prop_assert_eq!(told, rows.iter().map(|(slot, (_, version))| (*slot, *version)).collect::<Vec<_>>());
-            for (tier, capacity) in [(Tier::Open, OPEN_ROWS), (Tier::Ended, ENDED_ROWS)] {
-                let of_tier = rows.values().filter(|(on, _)| *on == tier).count();
-                prop_assert!(pages.tiers[tier as usize].pages.len() <= of_tier * 4 / capacity + 2);
+            let built = build(&mut chunks, &rows);
+            let mut listed: Vec<_> = built.iter().flat_map(|chunk| chunk.iter().copied()).collect();
+            listed.sort_unstable();
+            prop_assert_eq!(listed, rows.iter().map(|(slot, (_, version))| (*slot, *version)).collect::<Vec<_>>());
+            for (group, capacity) in [(RowGroup::Unfinished, UNFINISHED_ROWS), (RowGroup::Ended, ENDED_ROWS)] {
+                let of_group = rows.values().filter(|(on, _)| *on == group).count();
+                prop_assert!(chunks.groups[group as usize].chunks.len() <= of_group * 4 / capacity + 2);
             }
         }
     }
 
     #[test]
-    fn a_change_has_one_page_told_anew() {
-        let mut pages = ChunkIndex::default();
+    fn a_changed_row_rebuilds_one_chunk() {
+        let mut chunks = ChunkIndex::default();
         let mut rows = BTreeMap::new();
         for slot in 0..1_000 {
-            let tier = if slot < 200 { Tier::Open } else { Tier::Ended };
-            rows.insert(slot, (tier, 0));
-            pages.put(slot, Some(tier), true);
+            let group = if slot < 200 {
+                RowGroup::Unfinished
+            } else {
+                RowGroup::Ended
+            };
+            rows.insert(slot, (group, 0));
+            chunks.put(slot, Some(group), true);
         }
-        let before = build(&mut pages, &rows);
+        let before = build(&mut chunks, &rows);
         assert_eq!(
-            before.iter().map(|page| page.len()).collect::<Vec<_>>(),
+            before.iter().map(|chunk| chunk.len()).collect::<Vec<_>>(),
             [512, 288, 64, 64, 64, 8]
         );
-        let changed = |pages: &mut ChunkIndex<_>, rows: &_| {
-            let after = build(pages, rows);
+        let changed = |chunks: &mut ChunkIndex<_>, rows: &_| {
+            let after = build(chunks, rows);
             after
                 .iter()
-                .filter(|page| !before.iter().any(|old| Arc::ptr_eq(old, page)))
+                .filter(|chunk| !before.iter().any(|old| Arc::ptr_eq(old, chunk)))
                 .count()
         };
-        pages.put(70, Some(Tier::Open), false);
-        assert_eq!(changed(&mut pages, &rows), 0, "nothing has changed");
-        rows.insert(70, (Tier::Open, 1));
-        pages.put(70, Some(Tier::Open), true);
-        assert_eq!(changed(&mut pages, &rows), 1);
-        rows.insert(70, (Tier::Ended, 2));
-        pages.put(70, Some(Tier::Ended), true);
+        chunks.put(70, Some(RowGroup::Unfinished), false);
+        assert_eq!(changed(&mut chunks, &rows), 0, "nothing has changed");
+        rows.insert(70, (RowGroup::Unfinished, 1));
+        chunks.put(70, Some(RowGroup::Unfinished), true);
+        assert_eq!(changed(&mut chunks, &rows), 1);
+        rows.insert(70, (RowGroup::Ended, 2));
+        chunks.put(70, Some(RowGroup::Ended), true);
         assert_eq!(
-            changed(&mut pages, &rows),
+            changed(&mut chunks, &rows),
             2,
-            "the one it left, and the one it came to"
+            "its old chunk and its new one"
         );
     }
 }

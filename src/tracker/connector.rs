@@ -1,11 +1,11 @@
-//! One connector: the sums over its transfers, kept as they change.
+//! One connector: its counters, and the sums over its transfers, which are updated with every change.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::connector_counters::ConnectorCounters;
-use super::query::recent::{Recent, RecentFiles};
+use super::query::recent::{RecentCounts, RecentFiles};
 use super::transfer::Transfer;
 use model::{
     Account, ConnectorDetails, ConnectorKey, ConnectorLabels, ConnectorTitle, ConnectorView,
@@ -17,30 +17,31 @@ pub(super) struct Connector {
     pub(super) key: ConnectorKey,
     pub(super) labels: Arc<ConnectorLabels>,
     pub(super) known_since: SystemTime,
-    /// The configuration in force knows it.
+    /// Whether it is in the current configuration.
     pub(super) declared: bool,
-    /// A source other than the configuration has told a transfer of it.
+    /// Whether a source other than the configuration has reported a transfer or an operation of it.
     pub(super) discovered: bool,
     pub(super) title: Option<Arc<ConnectorTitle>>,
-    /// AWS lists it now, and tells this of it.
+    /// Its details, if AWS currently lists it.
     pub(super) details: Option<Arc<ConnectorDetails>>,
     pub(super) counters: ConnectorCounters,
-    /// Made when a file ends that counts.
-    recent: Option<Box<Recent>>,
+    /// Allocated when the first file is counted.
+    recent: Option<Box<RecentCounts>>,
     sums: Sums,
 }
 
-/// Over the transfers that are tracked now.
+/// Sums over the transfers that are currently tracked.
 #[derive(Debug, Default)]
 struct Sums {
     files: FileCounts,
-    /// Transfers whose files are known.
-    known: u64,
+    /// Number of transfers whose files are known.
+    with_files: u64,
+    /// Number of transfers whose last poll did not return their files.
     unread: u64,
     states: StateCounts,
     /// Start and slot of each unfinished transfer.
     unfinished: BTreeSet<(SystemTime, u32)>,
-    /// Time of the answer and slot of each unfinished transfer that has one.
+    /// Time of the last result and slot of each unfinished transfer that has been polled.
     answered: BTreeSet<(Instant, u32)>,
 }
 
@@ -63,15 +64,15 @@ impl Connector {
         }
     }
 
-    /// Nothing knows it: no transfer, no configuration, and no source has told of it.
-    pub(super) fn is_unknown(&self) -> bool {
+    /// Returns whether nothing refers to it: no transfer, no source and not the configuration.
+    pub(super) fn is_unused(&self) -> bool {
         !self.declared
             && !self.discovered
             && self.details.is_none()
             && self.sums.states.total() == 0
     }
 
-    /// Counts a file in the last hour that ended at `at`.
+    /// Counts a file that ended at `at` among the files of the last hour.
     pub(super) fn count_recent(&mut self, end: &Finished, at: SystemTime, now: SystemTime) {
         self.recent.get_or_insert_default().count(end, at, now);
     }
@@ -89,7 +90,7 @@ impl Connector {
         sums.unread += u64::from(!transfer.is_read());
         if let Some(files) = transfer.files() {
             sums.files.add(files);
-            sums.known += 1;
+            sums.with_files += 1;
         }
         if transfer.state().is_unfinished() {
             sums.unfinished.insert((transfer.since(), slot));
@@ -98,14 +99,14 @@ impl Connector {
         }
     }
 
-    /// Takes a transfer out of the sums, as it was when it was added.
+    /// Removes a transfer from the sums. It must be unchanged since it was added.
     pub(super) fn subtract(&mut self, slot: u32, transfer: &Transfer) {
         let sums = &mut self.sums;
         sums.states.remove(transfer.state());
         sums.unread -= u64::from(!transfer.is_read());
         if let Some(files) = transfer.files() {
             sums.files.subtract(files);
-            sums.known -= 1;
+            sums.with_files -= 1;
         }
         if transfer.state().is_unfinished() {
             sums.unfinished.remove(&(transfer.since(), slot));
@@ -115,6 +116,7 @@ impl Connector {
         }
     }
 
+    /// Returns the age of the oldest result among its unfinished transfers.
     pub(super) fn results_age(&self, now: Now) -> Option<Duration> {
         self.sums.answered.first().map(|(at, _)| now.since(*at))
     }
@@ -125,7 +127,7 @@ impl Connector {
             title: self.title.clone(),
             details: self.details.clone(),
             known_since: self.known_since,
-            files: (self.sums.known > 0).then(|| self.sums.files.clone()),
+            files: (self.sums.with_files > 0).then(|| self.sums.files.clone()),
             states: self.sums.states,
             unread: self.sums.unread,
             finished: self.counters.finished.clone(),

@@ -1,4 +1,4 @@
-//! What has finished on a connector. It only ever grows, also when the transfers are dropped.
+//! The counters of one connector. They only grow, and they outlive the transfers that they were counted from.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -16,18 +16,15 @@ pub(super) struct ConnectorCounters {
 }
 
 impl ConnectorCounters {
-    /// Has the counters that events move stand at 0, so that `increase()` sees the first of each.
-    pub(super) fn expect_events(&mut self) {
+    /// Initializes the counters that events increase with 0, so that `increase()` sees the first increment.
+    pub(super) fn initialize_event_counters(&mut self) {
         for direction in Direction::ALL {
             self.moved.entry(direction).or_default();
         }
         for operation in RemoteOperation::ALL {
-            self.operations
-                .entry((operation, Finished::Completed))
-                .or_default();
-            self.operations
-                .entry((operation, Finished::Failed(None)))
-                .or_default();
+            for end in [Finished::Completed, Finished::Failed(None)] {
+                self.operations.entry((operation, end)).or_default();
+            }
         }
     }
 
@@ -45,11 +42,11 @@ impl ConnectorCounters {
         {
             entry.newest = Some((transfer.clone(), at));
         }
-        self.note(end, at);
+        self.record_end_time(end, at);
     }
 
-    /// Notes when a file ended that may have been counted before.
-    pub(super) fn note(&mut self, end: &Finished, at: SystemTime) {
+    /// Records when a file ended, without counting it.
+    pub(super) fn record_end_time(&mut self, end: &Finished, at: SystemTime) {
         let last = match end {
             Finished::Completed => &mut self.last_completed,
             Finished::Failed(_) => &mut self.last_failed,
@@ -57,8 +54,8 @@ impl ConnectorCounters {
         *last = Some(last.map_or(at, |last| last.max(at)));
     }
 
-    /// Takes in what an event alone tells of a file.
-    pub(super) fn moved(&mut self, file: &FileEnd) {
+    /// Adds the bytes and the duration of a file, which only events report.
+    pub(super) fn add_transferred(&mut self, file: &FileEnd) {
         let moved = self.moved.entry(file.direction).or_default();
         moved.bytes += file.bytes;
         if let Some(duration) = file.duration {
@@ -66,11 +63,13 @@ impl ConnectorCounters {
         }
     }
 
-    pub(super) fn operation(&mut self, operation: RemoteOperation, end: Finished) {
+    /// Counts one remote operation.
+    pub(super) fn count_operation(&mut self, operation: RemoteOperation, end: Finished) {
         *self.operations.entry((operation, end)).or_default() += 1;
     }
 
-    pub(super) fn fill(&self, record: &mut ConnectorRecord) {
+    /// Writes the counters to `record`.
+    pub(super) fn write_to(&self, record: &mut ConnectorRecord) {
         record.finished = self
             .finished
             .iter()
@@ -88,8 +87,8 @@ impl ConnectorCounters {
             (*direction as u8, moved.bytes, (&moved.durations).into())
         };
         record.moved = self.moved.iter().map(moved).collect();
-        let operation = |((what, end), count): (&(RemoteOperation, Finished), &u64)| {
-            (*what as u8, end_record(end), *count)
+        let operation = |((operation, end), count): (&(RemoteOperation, Finished), &u64)| {
+            (*operation as u8, end_record(end), *count)
         };
         record.operations = self.operations.iter().map(operation).collect();
     }

@@ -1,4 +1,4 @@
-//! All connectors, and the pages in which they are told.
+//! All connectors, and the chunks in which snapshots list them.
 
 use std::collections::BTreeMap;
 use std::ops::{Index, IndexMut};
@@ -11,23 +11,24 @@ use super::chunk_index::number;
 use super::connector::Connector;
 use model::{Account, Chunk, ConnectorKey, ConnectorLabels, ConnectorView, Now};
 
-/// Connectors of a page.
-const ROWS: usize = 32;
+/// Connectors per chunk.
+const CONNECTORS_PER_CHUNK: usize = 32;
 
 /// Connectors by number, and by key in the order of the exposition.
 #[derive(Debug, Default)]
 pub(super) struct Connectors {
-    known: Slab<Connector>,
+    by_number: Slab<Connector>,
     by_key: BTreeMap<ConnectorKey, u32>,
-    /// Empty once a connector has come or gone.
-    pages: Vec<Rows>,
-    /// By number, the page of a connector.
-    page_of: Vec<u32>,
+    /// Cleared when a connector is added or removed, and laid out again for the next snapshot.
+    chunks: Vec<ConnectorChunk>,
+    /// Index of the chunk of each connector, by the connector's number.
+    chunk_of: Vec<u32>,
 }
 
 #[derive(Debug)]
-struct Rows {
+struct ConnectorChunk {
     numbers: Vec<u32>,
+    /// `None` if a connector has changed since the last snapshot.
     built: Option<Chunk<ConnectorView>>,
 }
 
@@ -36,17 +37,20 @@ impl Connectors {
         self.by_key.get(key).copied()
     }
 
-    /// The number of a connector, which is made known if it is not.
-    pub(super) fn number_of(&mut self, key: ConnectorKey, account: &Arc<Account>, now: Now) -> u32 {
+    /// Returns the number of a connector, which is added if it is missing.
+    pub(super) fn find_or_insert(
+        &mut self,
+        key: ConnectorKey,
+        account: &Arc<Account>,
+        now: Now,
+    ) -> u32 {
         if let Some(number) = self.find(&key) {
             return number;
         }
-        let number = number(
-            self.known
-                .insert(Connector::new(key.clone(), account, now.wall)),
-        );
+        let connector = Connector::new(key.clone(), account, now.wall);
+        let number = number(self.by_number.insert(connector));
         self.by_key.insert(key, number);
-        self.pages.clear();
+        self.chunks.clear();
         number
     }
 
@@ -55,38 +59,40 @@ impl Connectors {
     }
 
     pub(super) fn remove(&mut self, number: u32) -> ConnectorKey {
-        let connector = self.known.remove(number as usize);
+        let connector = self.by_number.remove(number as usize);
         self.by_key.remove(&connector.key);
-        self.pages.clear();
+        self.chunks.clear();
         connector.key
     }
 
-    /// Has the connector told anew.
-    pub(super) fn touch(&mut self, number: u32) {
-        let page = self
-            .page_of
+    /// Marks the connector's chunk as changed.
+    pub(super) fn mark_changed(&mut self, number: u32) {
+        let chunk = self
+            .chunk_of
             .get(number as usize)
-            .and_then(|page| self.pages.get_mut(*page as usize));
-        if let Some(page) = page {
-            page.built = None;
+            .and_then(|chunk| self.chunks.get_mut(*chunk as usize));
+        if let Some(chunk) = chunk {
+            chunk.built = None;
         }
     }
 
-    pub(super) fn pages(&mut self) -> Vec<Chunk<ConnectorView>> {
-        if self.pages.is_empty() {
-            self.lay_out();
+    /// Returns all chunks. Only changed chunks are built again.
+    pub(super) fn chunks(&mut self) -> Vec<Chunk<ConnectorView>> {
+        if self.chunks.is_empty() {
+            self.lay_out_chunks();
         }
-        let known = &self.known;
-        let view = |number: &u32| known[*number as usize].view();
-        let build = |rows: &mut Rows| {
-            Arc::clone(
-                rows.built
-                    .get_or_insert_with(|| rows.numbers.iter().map(view).collect()),
-            )
+        let by_number = &self.by_number;
+        let view = |number: &u32| by_number[*number as usize].view();
+        let build = |chunk: &mut ConnectorChunk| {
+            let built = chunk
+                .built
+                .get_or_insert_with(|| chunk.numbers.iter().map(view).collect());
+            Arc::clone(built)
         };
-        self.pages.iter_mut().map(build).collect()
+        self.chunks.iter_mut().map(build).collect()
     }
 
+    /// Returns the age of the oldest poll result among the unfinished transfers of each connector that has one.
     pub(super) fn results_ages(&self, now: Now) -> Vec<(Arc<ConnectorLabels>, Duration)> {
         let connectors = self.by_key.values().map(|number| &self[*number]);
         connectors
@@ -94,14 +100,14 @@ impl Connectors {
             .collect()
     }
 
-    fn lay_out(&mut self) {
+    fn lay_out_chunks(&mut self) {
         let numbers: Vec<u32> = self.by_key.values().copied().collect();
-        self.page_of = vec![0; self.known.capacity()];
-        for (page, numbers) in numbers.chunks(ROWS).enumerate() {
+        self.chunk_of = vec![0; self.by_number.capacity()];
+        for (chunk, numbers) in numbers.chunks(CONNECTORS_PER_CHUNK).enumerate() {
             for connector in numbers {
-                self.page_of[*connector as usize] = number(page);
+                self.chunk_of[*connector as usize] = number(chunk);
             }
-            self.pages.push(Rows {
+            self.chunks.push(ConnectorChunk {
                 numbers: numbers.to_vec(),
                 built: None,
             });
@@ -113,12 +119,12 @@ impl Index<u32> for Connectors {
     type Output = Connector;
 
     fn index(&self, number: u32) -> &Connector {
-        &self.known[number as usize]
+        &self.by_number[number as usize]
     }
 }
 
 impl IndexMut<u32> for Connectors {
     fn index_mut(&mut self, number: u32) -> &mut Connector {
-        &mut self.known[number as usize]
+        &mut self.by_number[number as usize]
     }
 }

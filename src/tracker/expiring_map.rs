@@ -1,67 +1,67 @@
-//! What is remembered for a while after it is over, so that a late copy of old news is known as such.
+//! A map whose entries expire.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, SystemTime};
 
-/// How long. An event comes at most a day late from `EventBridge`, and the API and the usual look back at `CloudTrail` tell of
-/// seven days.
+/// How long retired transfers and counted operations are remembered. `EventBridge` delivers events at most one day late;
+/// the API and the default CloudTrail lookback cover seven days.
 pub(super) const RETENTION: Duration = Duration::from_hours(7 * 24);
 
-/// Values by hash, each until its time is over.
+/// Values by hash, each with an expiry time.
 #[derive(Debug)]
 pub(super) struct ExpiringMap<T> {
-    known: HashMap<u64, (SystemTime, T)>,
-    by_time: BTreeSet<(SystemTime, u64)>,
+    values: HashMap<u64, (SystemTime, T)>,
+    by_expiry: BTreeSet<(SystemTime, u64)>,
 }
 
 impl<T> Default for ExpiringMap<T> {
     fn default() -> Self {
         Self {
-            known: HashMap::new(),
-            by_time: BTreeSet::new(),
+            values: HashMap::new(),
+            by_expiry: BTreeSet::new(),
         }
     }
 }
 
 impl<T> ExpiringMap<T> {
     pub(super) fn contains(&self, hash: u64) -> bool {
-        self.known.contains_key(&hash)
+        self.values.contains_key(&hash)
     }
 
     pub(super) fn get(&self, hash: u64) -> Option<&(SystemTime, T)> {
-        self.known.get(&hash)
+        self.values.get(&hash)
     }
 
     pub(super) fn get_mut(&mut self, hash: u64) -> Option<&mut T> {
-        self.known.get_mut(&hash).map(|(_, value)| value)
+        self.values.get_mut(&hash).map(|(_, value)| value)
     }
 
-    pub(super) fn insert(&mut self, hash: u64, until: SystemTime, value: T) {
+    pub(super) fn insert(&mut self, hash: u64, expires_at: SystemTime, value: T) {
         self.remove(hash);
-        self.by_time.insert((until, hash));
-        self.known.insert(hash, (until, value));
+        self.by_expiry.insert((expires_at, hash));
+        self.values.insert(hash, (expires_at, value));
     }
 
     pub(super) fn remove(&mut self, hash: u64) -> Option<T> {
-        let (until, value) = self.known.remove(&hash)?;
-        self.by_time.remove(&(until, hash));
+        let (expires_at, value) = self.values.remove(&hash)?;
+        self.by_expiry.remove(&(expires_at, hash));
         Some(value)
     }
 
-    /// Forgets what is over; what comes back are its hashes.
+    /// Removes the expired entries and returns their hashes.
     pub(super) fn expire(&mut self, now: SystemTime) -> Vec<u64> {
-        let mut over = Vec::new();
-        while let Some((until, hash)) = self.by_time.first().copied()
-            && until <= now
+        let mut expired = Vec::new();
+        while let Some((expires_at, hash)) = self.by_expiry.first().copied()
+            && expires_at <= now
         {
-            self.by_time.pop_first();
-            self.known.remove(&hash);
-            over.push(hash);
+            self.by_expiry.pop_first();
+            self.values.remove(&hash);
+            expired.push(hash);
         }
-        over
+        expired
     }
 
     pub(super) fn hashes(&self) -> impl Iterator<Item = u64> {
-        self.known.keys().copied()
+        self.values.keys().copied()
     }
 }

@@ -1,4 +1,4 @@
-//! The record of a failed file, for whoever learned of it.
+//! A failed file, and its log record.
 
 use std::borrow::Cow;
 
@@ -6,38 +6,39 @@ use tracing::warn;
 
 use model::{FailureCode, TransferKey};
 
-/// A file that was seen FAILED for the first time.
+/// A file that was reported as FAILED for the first time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedFile {
-    /// Its path, as AWS tells it.
+    /// Its path, as reported by AWS.
     pub path: String,
-    /// Why, where AWS gave a code; not folded.
+    /// The failure code, if AWS reported one. Not limited by the label guard.
     pub code: Option<FailureCode>,
-    /// The same for people.
+    /// The failure message.
     pub message: Option<String>,
 }
 
-/// Characters of a path, a code or a message that are written.
-const LONGEST_TEXT: usize = 1_024;
+/// Maximum number of characters of a path, a code or a message in the log.
+const MAX_LOGGED_CHARS: usize = 1_024;
 
 impl FailedFile {
-    /// Writes the one record that there is of a failed file of the transfer `key`.
+    /// Logs the failed file of the transfer `key`. Called once per failed file.
     pub fn log(&self, key: &TransferKey) {
         warn!(
+            event = "file_failed",
             aws_account = %key.account,
             connector_id = %key.connector,
             transfer_id = %key.transfer,
-            file_path = &*shortened(&self.path),
-            failure_code = &*shortened(self.code.as_ref().map_or("", |code| code.as_str())),
-            failure_message = &*shortened(self.message.as_deref().unwrap_or_default()),
+            file_path = &*shorten(&self.path),
+            failure_code = &*shorten(self.code.as_ref().map_or("", |code| code.as_str())),
+            failure_message = &*shorten(self.message.as_deref().unwrap_or_default()),
             "file failed"
         );
     }
 }
 
-/// As much of a text as a log takes: it comes from elsewhere, and its length has no other bound.
-fn shortened(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(LONGEST_TEXT) {
+/// Shortens a text from AWS to the length that is logged.
+fn shorten(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(MAX_LOGGED_CHARS) {
         Some((end, _)) => format!("{}...", &text[..end]).into(),
         None => text.into(),
     }
@@ -48,10 +49,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_text_is_cut_between_two_characters() {
-        assert_eq!(shortened("short"), "short");
-        let longest = "é".repeat(LONGEST_TEXT);
-        assert_eq!(shortened(&longest), longest);
-        assert_eq!(shortened(&"é".repeat(LONGEST_TEXT + 1)), longest + "...");
+    fn long_texts_are_cut_at_a_character_boundary() {
+        assert_eq!(shorten("short"), "short");
+        let longest = "é".repeat(MAX_LOGGED_CHARS);
+        assert_eq!(shorten(&longest), longest);
+        assert_eq!(shorten(&"é".repeat(MAX_LOGGED_CHARS + 1)), longest + "...");
     }
 }

@@ -1,103 +1,106 @@
-//! Which files of a transfer have been counted as finished, whichever way each was learned.
+//! Counts each file of a transfer once, whichever source reports its end first.
 //!
-//! Two sources tell that a file has ended: an answer of the API tells all files at once, and an event tells one. Each may
-//! be first, events come twice, late or never, and nothing documented says that a path is unique within a transfer, nor
-//! that both write it in the same way. So each end is an entry that either source may have told, and is counted once:
+//! Two sources report that a file has ended: a poll reports all files of a transfer at once, an event reports one file.
+//! Either may come first, and events may arrive twice, late or never. AWS documents neither that a path is unique within a
+//! transfer nor that both sources format it in the same way. Each end is therefore an entry that either source may have
+//! reported, matched by these rules:
 //!
-//! - An answer's file is the entry of the same path that an answer told before, else one that an event told.
-//! - An event's file is the entry of its `file-transfer-id`, else one of the same path that no event told yet.
-//! - Where an event's path is none of the answer's, the two write paths differently: then equal ends are matched.
-//! - What matches nothing is a new entry.
+//! - A polled file matches an entry of the same path: first one that a poll reported before, then one that only an event
+//!   reported.
+//! - An event matches the entry with its `file-transfer-id`, then an entry of the same path without an event.
+//! - If the path of an event is unknown to the poll, the two sources format paths differently, and entries with the same
+//!   kind of end are matched instead.
+//! - A file that matches no entry becomes a new entry.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
 use model::{FileResult, Finished, stable_hash};
 
-/// The ends of one transfer's files.
+/// The ended files of one transfer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct FileLedger {
-    pub(super) entries: Vec<Entry>,
-    /// Paths of the newest answer that had not ended.
+    pub(super) entries: Vec<LedgerEntry>,
+    /// Hashes of the paths that the last poll reported as not ended.
     pub(super) open_paths: Vec<u64>,
-    /// An answer has been read.
-    pub(super) answered: bool,
+    /// Whether a poll has reported the files.
+    pub(super) polled: bool,
 }
 
-/// The end of one file. Paths and ids are kept as hashes: within a transfer they only have to differ.
+/// The end of one file. Paths and ids are stored as hashes, which is enough to tell the files of one transfer apart.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Entry {
+pub(super) struct LedgerEntry {
     pub(super) path: u64,
     pub(super) end: Finished,
-    /// An answer has told it.
-    pub(super) answered: bool,
-    /// The event that told it.
-    pub(super) told: Option<NonZeroU64>,
-    /// False for what had finished before anyone watched.
+    /// Whether a poll has reported it.
+    pub(super) polled: bool,
+    /// Hash of the id of the event that reported it.
+    pub(super) event: Option<NonZeroU64>,
+    /// Whether it is counted. False for files of the baseline, which had ended before the transfer was watched.
     pub(super) counted: bool,
 }
 
-/// What an event changes.
+/// How an event relates to what is already in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum EventMatch {
-    /// It has been told before.
+    /// The event has already been recorded.
     Duplicate,
-    /// The file had been counted already, by an answer.
+    /// The file was already counted when a poll reported it.
     AlreadyCounted,
-    /// The file counts now, and an answer had told it as one of the base.
+    /// The file is counted now; a poll had reported it as part of the baseline.
     CountedLate,
-    /// The file counts now, and nobody had told it.
+    /// The file is counted now; neither source had reported it.
     Counted,
 }
 
 impl FileLedger {
-    /// Takes an answer in. `ends` holds how each of `files` ended, `base` says that what is new is not to be counted.
-    /// What comes back are indices into `files` of those that nobody had told before.
-    pub(super) fn answer(
+    /// Records the files of a poll and returns the indices of the files that neither source had reported. `ends` holds
+    /// the end of each file; if `baseline` is true, new files are not counted.
+    pub(super) fn record_files(
         &mut self,
         files: &[FileResult],
         ends: &[Option<Finished>],
-        base: bool,
+        baseline: bool,
     ) -> Vec<usize> {
-        self.answered = true;
-        let mut told: BTreeMap<u64, Vec<(usize, &Finished)>> = BTreeMap::new();
+        self.polled = true;
+        let mut ended: BTreeMap<u64, Vec<(usize, &Finished)>> = BTreeMap::new();
         self.open_paths.clear();
         for (at, (file, end)) in files.iter().zip(ends).enumerate() {
             let path = stable_hash(&file.path);
             match end {
-                Some(end) => told.entry(path).or_default().push((at, end)),
+                Some(end) => ended.entry(path).or_default().push((at, end)),
                 None => self.open_paths.push(path),
             }
         }
         let mut unmatched = Vec::new();
-        for (path, told) in &told {
-            for (at, end) in self.not_answered_before(*path, told) {
-                match self.told_alone(|entry| entry.path == *path, end) {
-                    Some(entry) => entry.answered = true,
+        for (path, ends) in &ended {
+            for (at, end) in self.new_ends(*path, ends) {
+                match self.event_only(|entry| entry.path == *path, end) {
+                    Some(entry) => entry.polled = true,
                     None => unmatched.push((*path, at, end)),
                 }
             }
         }
-        let foreign = |entry: &Entry, open: &[u64]| {
-            !told.contains_key(&entry.path) && !open.contains(&entry.path)
+        let is_unknown_path = |entry: &LedgerEntry, open: &[u64]| {
+            !ended.contains_key(&entry.path) && !open.contains(&entry.path)
         };
         let mut new = Vec::new();
         for (path, at, end) in unmatched {
             let open = std::mem::take(&mut self.open_paths);
-            let matched = self.told_alone(
-                |entry| foreign(entry, &open) && is_alike(&entry.end, end),
+            let matched = self.event_only(
+                |entry| is_unknown_path(entry, &open) && is_same_kind(&entry.end, end),
                 end,
             );
             if let Some(entry) = matched {
-                entry.answered = true;
+                entry.polled = true;
                 entry.path = path;
             } else {
-                self.entries.push(Entry {
+                self.entries.push(LedgerEntry {
                     path,
                     end: end.clone(),
-                    answered: true,
-                    told: None,
-                    counted: !base,
+                    polled: true,
+                    event: None,
+                    counted: !baseline,
                 });
                 new.push(at);
             }
@@ -107,8 +110,8 @@ impl FileLedger {
         new
     }
 
-    /// Takes an event in. `settled` says that answers have told every file.
-    pub(super) fn event(
+    /// Records an event. `settled` means that polls have reported every file of the transfer.
+    pub(super) fn record_event(
         &mut self,
         file_transfer_id: &str,
         path: &str,
@@ -116,36 +119,36 @@ impl FileLedger {
         settled: bool,
     ) -> EventMatch {
         let id = NonZeroU64::new(stable_hash(file_transfer_id)).unwrap_or(NonZeroU64::MIN);
-        if self.entries.iter().any(|entry| entry.told == Some(id)) {
+        if self.entries.iter().any(|entry| entry.event == Some(id)) {
             return EventMatch::Duplicate;
         }
         let path = stable_hash(path);
-        let known =
+        let is_known_path =
             self.open_paths.contains(&path) || self.entries.iter().any(|entry| entry.path == path);
-        let mut matched = self.untold(|entry| entry.path == path, end);
-        if matched.is_none() && self.answered && !known {
-            matched = self.untold(|entry| entry.answered && is_alike(&entry.end, end), end);
+        let mut matched = self.api_only(|entry| entry.path == path, end);
+        if matched.is_none() && self.polled && !is_known_path {
+            matched = self.api_only(|entry| entry.polled && is_same_kind(&entry.end, end), end);
         }
         if matched.is_none() && settled {
-            matched = self.untold(|_| true, end);
+            matched = self.api_only(|_| true, end);
         }
         match matched.map(|at| &mut self.entries[at]) {
             Some(entry) => {
-                entry.told = Some(id);
+                entry.event = Some(id);
                 if std::mem::replace(&mut entry.counted, true) {
                     EventMatch::AlreadyCounted
                 } else {
                     EventMatch::CountedLate
                 }
             }
-            // Every file is known, and an event has told each: one more cannot be a file.
+            // All files are known and each has its event, so another event cannot belong to another file.
             None if settled => EventMatch::Duplicate,
             None => {
-                self.entries.push(Entry {
+                self.entries.push(LedgerEntry {
                     path,
                     end: end.clone(),
-                    answered: false,
-                    told: Some(id),
+                    polled: false,
+                    event: Some(id),
                     counted: true,
                 });
                 EventMatch::Counted
@@ -153,25 +156,25 @@ impl FileLedger {
         }
     }
 
-    /// True if every entry has been told by an event: nothing can count any more.
-    pub(super) fn is_told(&self) -> bool {
-        self.entries.iter().all(|entry| entry.told.is_some())
+    /// Returns whether every entry has its event, so that no further event can be counted.
+    pub(super) fn has_all_events(&self) -> bool {
+        self.entries.iter().all(LedgerEntry::has_event)
     }
 
-    /// Of the ends told for a path, those that no earlier answer told: as many as there are more of them now, and not
-    /// those that ended as one before.
-    fn not_answered_before<'a>(
+    /// Returns the polled ends of a path that no earlier poll reported. A file whose end changed between polls is not new:
+    /// the number of new ends is at most the number by which the ends of this path have increased.
+    fn new_ends<'a>(
         &self,
         path: u64,
-        told: &[(usize, &'a Finished)],
+        ends: &[(usize, &'a Finished)],
     ) -> Vec<(usize, &'a Finished)> {
         let mut before: Vec<&Finished> = self
             .entries
             .iter()
-            .filter(|entry| entry.answered && entry.path == path)
+            .filter(|entry| entry.polled && entry.path == path)
             .map(|entry| &entry.end)
             .collect();
-        let room = told.len().saturating_sub(before.len());
+        let increase = ends.len().saturating_sub(before.len());
         let is_new =
             |(_, end): &(usize, &'a Finished)| match before.iter().position(|known| known == end) {
                 Some(at) => {
@@ -180,33 +183,45 @@ impl FileLedger {
                 }
                 None => true,
             };
-        told.iter().copied().filter(is_new).take(room).collect()
+        ends.iter().copied().filter(is_new).take(increase).collect()
     }
 
-    /// An entry that an event alone has told, one that ended as `end` before others.
-    fn told_alone(&mut self, of: impl Fn(&Entry) -> bool, end: &Finished) -> Option<&mut Entry> {
-        let at = self.best(|entry| !entry.answered && of(entry), end)?;
+    /// Returns an entry that only an event has reported, preferring one with the same end.
+    fn event_only(
+        &mut self,
+        accept: impl Fn(&LedgerEntry) -> bool,
+        end: &Finished,
+    ) -> Option<&mut LedgerEntry> {
+        let at = self.best_match(|entry| !entry.polled && accept(entry), end)?;
         Some(&mut self.entries[at])
     }
 
-    fn untold(&self, of: impl Fn(&Entry) -> bool, end: &Finished) -> Option<usize> {
-        self.best(|entry| entry.told.is_none() && of(entry), end)
+    /// Returns the index of an entry that only polls have reported, preferring one with the same end.
+    fn api_only(&self, accept: impl Fn(&LedgerEntry) -> bool, end: &Finished) -> Option<usize> {
+        self.best_match(|entry| !entry.has_event() && accept(entry), end)
     }
 
-    fn best(&self, of: impl Fn(&Entry) -> bool, end: &Finished) -> Option<usize> {
-        let fitting = || {
+    fn best_match(&self, accept: impl Fn(&LedgerEntry) -> bool, end: &Finished) -> Option<usize> {
+        let candidates = || {
             self.entries
                 .iter()
                 .enumerate()
-                .filter(|(_, entry)| of(entry))
+                .filter(|(_, entry)| accept(entry))
         };
-        let same = fitting().find(|(_, entry)| entry.end == *end);
-        same.or_else(|| fitting().next()).map(|(at, _)| at)
+        let same = candidates().find(|(_, entry)| entry.end == *end);
+        same.or_else(|| candidates().next()).map(|(at, _)| at)
     }
 }
 
-/// Both completed, or both failed: the code of a failure may be told by one source and not by the other.
-fn is_alike(a: &Finished, b: &Finished) -> bool {
+impl LedgerEntry {
+    fn has_event(&self) -> bool {
+        self.event.is_some()
+    }
+}
+
+/// Returns whether both ends are completions or both are failures. Failure codes are not compared: one source may omit
+/// them.
+fn is_same_kind(a: &Finished, b: &Finished) -> bool {
     matches!(a, Finished::Completed) == matches!(b, Finished::Completed)
 }
 
@@ -223,11 +238,11 @@ mod tests {
 
     const NONE: [usize; 0] = [];
 
-    /// Files by path and end; no end: it runs.
-    fn answer(
+    /// Records a poll of files given by path and end; a file without an end is running.
+    fn poll(
         ledger: &mut FileLedger,
         files: &[(&str, Option<Finished>)],
-        base: bool,
+        baseline: bool,
     ) -> Vec<usize> {
         let results: Vec<_> = files
             .iter()
@@ -239,19 +254,22 @@ mod tests {
             })
             .collect();
         let ends: Vec<_> = files.iter().map(|(_, end)| end.clone()).collect();
-        ledger.answer(&results, &ends, base)
+        ledger.record_files(&results, &ends, baseline)
     }
 
     #[test]
-    fn a_file_that_both_tell_counts_once_whichever_is_first() {
+    fn a_file_reported_by_both_sources_is_counted_once() {
         let mut ledger = FileLedger::default();
-        assert_eq!(ledger.event("t/1", "/a", &DONE, false), EventMatch::Counted);
         assert_eq!(
-            ledger.event("t/1", "/a", &DONE, false),
+            ledger.record_event("t/1", "/a", &DONE, false),
+            EventMatch::Counted
+        );
+        assert_eq!(
+            ledger.record_event("t/1", "/a", &DONE, false),
             EventMatch::Duplicate
         );
         assert_eq!(
-            answer(
+            poll(
                 &mut ledger,
                 &[("/a", Some(DONE)), ("/b", Some(DONE)), ("/c", None)],
                 false
@@ -259,15 +277,15 @@ mod tests {
             [1]
         );
         assert_eq!(
-            ledger.event("t/2", "/b", &DONE, false),
+            ledger.record_event("t/2", "/b", &DONE, false),
             EventMatch::AlreadyCounted
         );
         assert_eq!(
-            ledger.event("t/3", "/c", &failed("X"), false),
+            ledger.record_event("t/3", "/c", &failed("X"), false),
             EventMatch::Counted
         );
         assert_eq!(
-            answer(
+            poll(
                 &mut ledger,
                 &[
                     ("/a", Some(DONE)),
@@ -278,28 +296,28 @@ mod tests {
             ),
             NONE
         );
-        assert!(ledger.is_told());
+        assert!(ledger.has_all_events());
     }
 
     #[test]
-    fn a_file_of_the_base_counts_when_an_event_tells_it() {
+    fn a_baseline_file_is_counted_when_an_event_reports_it() {
         let mut ledger = FileLedger::default();
         assert_eq!(
-            answer(&mut ledger, &[("/a", Some(DONE)), ("/b", None)], true),
+            poll(&mut ledger, &[("/a", Some(DONE)), ("/b", None)], true),
             [0]
         );
         assert_eq!(
-            ledger.event("t/1", "/a", &DONE, false),
+            ledger.record_event("t/1", "/a", &DONE, false),
             EventMatch::CountedLate
         );
         assert_eq!(
-            ledger.event("t/1", "/a", &DONE, false),
+            ledger.record_event("t/1", "/a", &DONE, false),
             EventMatch::Duplicate
         );
     }
 
     #[test]
-    fn paths_that_the_two_write_differently_are_matched_by_their_ends() {
+    fn files_with_differently_formatted_paths_are_matched_by_their_ends() {
         let mut ledger = FileLedger::default();
         let all = [
             ("in/a", Some(DONE)),
@@ -307,40 +325,40 @@ mod tests {
             ("in/c", None),
         ];
         assert_eq!(
-            ledger.event("t/1", "/bucket/in/a", &DONE, false),
+            ledger.record_event("t/1", "/bucket/in/a", &DONE, false),
             EventMatch::Counted
         );
         assert_eq!(
-            answer(&mut ledger, &all, false),
+            poll(&mut ledger, &all, false),
             [1],
-            "the first is the event's"
+            "the first file matches the event"
         );
         assert_eq!(
-            ledger.event("t/2", "/bucket/in/b", &failed(""), false),
+            ledger.record_event("t/2", "/bucket/in/b", &failed(""), false),
             EventMatch::AlreadyCounted,
-            "told without its code"
+            "the event has no failure code"
         );
         assert_eq!(
-            ledger.event("t/3", "/bucket/in/c", &DONE, false),
+            ledger.record_event("t/3", "/bucket/in/c", &DONE, false),
             EventMatch::Counted,
-            "the answer is older than the end"
+            "the poll is older than the end of the file"
         );
         assert_eq!(
-            answer(
+            poll(
                 &mut ledger,
                 &[all[0].clone(), all[1].clone(), ("in/c", Some(DONE))],
                 false
             ),
             NONE
         );
-        assert!(ledger.is_told());
+        assert!(ledger.has_all_events());
     }
 
     #[test]
-    fn equal_paths_are_as_many_files_as_are_told() {
+    fn files_with_equal_paths_are_counted_separately() {
         let mut ledger = FileLedger::default();
         assert_eq!(
-            answer(
+            poll(
                 &mut ledger,
                 &[("/a", Some(DONE)), ("/a", Some(DONE)), ("/a", None)],
                 false
@@ -348,16 +366,19 @@ mod tests {
             [0, 1]
         );
         assert_eq!(
-            ledger.event("t/1", "/a", &DONE, false),
+            ledger.record_event("t/1", "/a", &DONE, false),
             EventMatch::AlreadyCounted
         );
         assert_eq!(
-            ledger.event("t/2", "/a", &DONE, false),
+            ledger.record_event("t/2", "/a", &DONE, false),
             EventMatch::AlreadyCounted
         );
-        assert_eq!(ledger.event("t/3", "/a", &DONE, false), EventMatch::Counted);
         assert_eq!(
-            answer(
+            ledger.record_event("t/3", "/a", &DONE, false),
+            EventMatch::Counted
+        );
+        assert_eq!(
+            poll(
                 &mut ledger,
                 &[("/a", Some(DONE)), ("/a", Some(DONE)), ("/a", Some(DONE))],
                 false
@@ -367,15 +388,15 @@ mod tests {
     }
 
     #[test]
-    fn once_settled_no_event_makes_a_file_more() {
+    fn events_add_no_file_once_the_transfer_has_settled() {
         let mut ledger = FileLedger::default();
-        answer(&mut ledger, &[("/a", Some(DONE))], false);
+        poll(&mut ledger, &[("/a", Some(DONE))], false);
         assert_eq!(
-            ledger.event("t/1", "/elsewhere", &failed("X"), true),
+            ledger.record_event("t/1", "/elsewhere", &failed("X"), true),
             EventMatch::AlreadyCounted
         );
         assert_eq!(
-            ledger.event("t/2", "/a", &DONE, true),
+            ledger.record_event("t/2", "/a", &DONE, true),
             EventMatch::Duplicate
         );
     }

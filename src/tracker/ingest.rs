@@ -1,77 +1,57 @@
-//! What sources other than the API tell.
+//! Facts reported by discovery sources: started transfers, ended files, ended remote operations.
 
 use std::sync::Arc;
 
 use super::expiring_map::RETENTION;
 use super::file_ledger::EventMatch;
-use super::{FailedFile, Tracker, retired_hash};
+use super::retention::retired_hash;
+use super::{FailedFile, Tracker};
 use model::{Fact, FileEnd, Finished, Now, OperationEnd, Origin, Shard, TransferKey, stable_hash};
 
-/// What became of a fact.
+/// The outcome of one ingested fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ingested {
-    /// It was news.
+    /// The fact was new.
     New {
-        /// The failed file that it told, if it did.
+        /// The failed file, if the fact was the first report of one.
         failed: Option<FailedFile>,
     },
-    /// It had been told before.
+    /// The fact had already been reported.
     Duplicate,
-    /// It is of an account that is not configured, or of another shard.
+    /// The fact belongs to an account that is not configured, or to another shard.
     Foreign,
 }
 
 impl Tracker {
-    /// True while the transfer is tracked and unfinished. One that was due may have settled since by events, or have left.
-    pub fn is_unfinished(&self, key: &TransferKey) -> bool {
-        let connector = self.connectors.find(&key.connector_key());
-        let slot = connector.and_then(|connector| self.transfers.find(connector, &key.transfer));
-        slot.is_some_and(|slot| self.transfers[slot].state().is_unfinished())
-    }
-
-    /// Takes in what a source has told.
+    /// Ingests a fact that a source reported.
     pub fn ingest(&mut self, fact: &Fact, origin: Origin, now: Now) -> Ingested {
         match fact {
             Fact::Started(start) => {
-                if !self.is_ours(&start.key) {
+                if !self.is_owned(&start.key) {
                     return Ingested::Foreign;
                 }
-                let known = self.is_known(&start.key, origin);
+                let reported = self.is_reported(&start.key, origin);
                 self.track(start.key.clone(), origin, start.started_at, now);
-                if known {
+                if reported {
                     Ingested::Duplicate
                 } else {
                     Ingested::New { failed: None }
                 }
             }
-            Fact::FileEnded(file) => self.file_ended(file, origin, now),
-            Fact::OperationEnded(end) => self.operation_ended(end, now),
+            Fact::FileEnded(file) => self.ingest_file_end(file, origin, now),
+            Fact::OperationEnded(end) => self.ingest_operation_end(end, now),
         }
     }
 
-    fn file_ended(&mut self, file: &FileEnd, origin: Origin, now: Now) -> Ingested {
-        if !self.is_ours(&file.key) {
+    fn ingest_file_end(&mut self, file: &FileEnd, origin: Origin, now: Now) -> Ingested {
+        if !self.is_owned(&file.key) {
             return Ingested::Foreign;
         }
-        let end = self.admitted(&file.end);
-        let hash = retired_hash(&file.key);
-        let told = if self.retired.contains(hash) && self.slot(&file.key).is_none() {
-            let told = match self.retired.get_mut(hash) {
-                Some(Some(ledger)) => ledger.event(&file.file_transfer_id, &file.path, &end, true),
-                _ => EventMatch::Duplicate,
-            };
-            self.journal_retired(hash);
-            told
-        } else {
-            self.track(file.key.clone(), origin, None, now);
-            let Some(slot) = self.slot(&file.key) else {
-                return Ingested::Foreign;
-            };
-            let told = self.change(slot, |transfer, _| transfer.told(file, &end, now));
-            self.journal_transfer(slot);
-            told
+        let end = self.admitted_end(&file.end);
+        let Some(event_match) = self.match_event(file, &end, origin, now) else {
+            return Ingested::Foreign;
         };
-        if told == EventMatch::Duplicate {
+        if event_match == EventMatch::Duplicate {
             return Ingested::Duplicate;
         }
         let Some(number) = self.connectors.find(&file.key.connector_key()) else {
@@ -79,20 +59,20 @@ impl Tracker {
         };
         let connector = &mut self.connectors[number];
         let counters = &mut connector.counters;
-        counters.moved(file);
-        if matches!(told, EventMatch::Counted | EventMatch::CountedLate) {
+        counters.add_transferred(file);
+        if matches!(event_match, EventMatch::Counted | EventMatch::CountedLate) {
             counters.count(&end, &file.key.transfer, file.ended_at);
             connector.count_recent(&end, file.ended_at, now.wall);
             if end != file.end {
-                self.codes.note_folded();
+                self.label_guard.count_folded();
             }
         } else {
-            counters.note(&end, file.ended_at);
+            counters.record_end_time(&end, file.ended_at);
         }
-        self.touch(number);
+        self.mark_connector(number);
         let failed = match &file.end {
-            // One that an answer has told was reported with it.
-            Finished::Failed(code) if told == EventMatch::Counted => Some(FailedFile {
+            // A file that a poll reported before has already been logged.
+            Finished::Failed(code) if event_match == EventMatch::Counted => Some(FailedFile {
                 path: file.path.clone(),
                 code: code.clone(),
                 message: file.message.clone(),
@@ -105,12 +85,39 @@ impl Tracker {
         Ingested::New { failed }
     }
 
-    fn operation_ended(&mut self, ended: &OperationEnd, now: Now) -> Ingested {
+    /// Matches an event with the ledger of its transfer, which is tracked if it is not yet. Returns `None` if the transfer
+    /// cannot be tracked.
+    fn match_event(
+        &mut self,
+        file: &FileEnd,
+        end: &Finished,
+        origin: Origin,
+        now: Now,
+    ) -> Option<EventMatch> {
+        let hash = retired_hash(&file.key);
+        if self.retired.contains(hash) && self.slot(&file.key).is_none() {
+            let event_match = match self.retired.get_mut(hash) {
+                Some(Some(ledger)) => {
+                    ledger.record_event(&file.file_transfer_id, &file.path, end, true)
+                }
+                _ => EventMatch::Duplicate,
+            };
+            self.mark_retired(hash);
+            return Some(event_match);
+        }
+        self.track(file.key.clone(), origin, None, now);
+        let slot = self.slot(&file.key)?;
+        let event_match = self.update(slot, |transfer, _| transfer.record_event(file, end, now));
+        self.mark_transfer(slot);
+        Some(event_match)
+    }
+
+    fn ingest_operation_end(&mut self, ended: &OperationEnd, now: Now) -> Ingested {
         let Some(account) = self.accounts.get(&ended.connector.account) else {
             return Ingested::Foreign;
         };
         let (connector, operation) = (&ended.connector, ended.operation);
-        // By connector and id, as a transfer's shard is by connector and transfer.
+        // The shard is chosen by connector and operation id, as a transfer's is by connector and transfer id.
         if self.settings.shard != Shard::ONLY
             && !self.settings.shard.owns_text(&connector.id, &ended.id)
         {
@@ -128,40 +135,41 @@ impl Tracker {
             return Ingested::Duplicate;
         }
         let account = Arc::clone(account);
-        let number = self.number_of(connector.clone(), &account, now);
+        let number = self.connector_number(connector.clone(), &account, now);
         self.operations.insert(hash, now.wall + RETENTION, ());
-        if let Some(journal) = &mut self.journal {
-            journal.operations.insert(hash);
+        if let Some(dirty) = &mut self.dirty {
+            dirty.operations.insert(hash);
         }
-        let end = self.admitted(&ended.end);
+        let end = self.admitted_end(&ended.end);
         self.connectors[number].discovered = true;
-        self.connectors[number].counters.operation(operation, end);
-        self.touch(number);
+        self.connectors[number]
+            .counters
+            .count_operation(operation, end);
+        self.mark_connector(number);
         Ingested::New { failed: None }
     }
 
-    /// An end with the code that it is counted under.
-    fn admitted(&mut self, end: &Finished) -> Finished {
+    /// Returns the end with the failure code that it is counted under.
+    fn admitted_end(&mut self, end: &Finished) -> Finished {
         match end {
-            Finished::Failed(Some(code)) => Finished::Failed(Some(self.codes.admit_code(code))),
+            Finished::Failed(Some(code)) => {
+                Finished::Failed(Some(self.label_guard.admit_code(code)))
+            }
             other => other.clone(),
         }
     }
 
-    fn is_ours(&self, key: &TransferKey) -> bool {
+    fn is_owned(&self, key: &TransferKey) -> bool {
         self.accounts.contains_key(&key.account)
             && self.settings.shard.owns(&key.connector, &key.transfer)
     }
 
-    fn is_known(&self, key: &TransferKey, origin: Origin) -> bool {
+    /// Returns whether `origin` has already reported the transfer. A retired transfer counts as reported, except for the
+    /// write API, which tracks it again.
+    fn is_reported(&self, key: &TransferKey, origin: Origin) -> bool {
         match self.slot(key) {
-            Some(slot) => self.transfers[slot].is_of(origin),
+            Some(slot) => self.transfers[slot].has(origin),
             None => self.retired.contains(retired_hash(key)) && origin != Origin::Api,
         }
-    }
-
-    pub(super) fn slot(&self, key: &TransferKey) -> Option<u32> {
-        let number = self.connectors.find(&key.connector_key())?;
-        self.transfers.find(number, &key.transfer)
     }
 }

@@ -1,48 +1,48 @@
-//! Bounds on the label values that come from AWS.
+//! Limits the cardinality of labels whose values come from AWS.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::{FailureCode, FileCounts, FileResult, FileStatus};
 
-/// Unlisted failure codes that pass through; later ones count as `OTHER`.
-const MAX_UNLISTED_CODES: usize = 100;
-/// Statuses outside the API's model that pass through; later ones count as `OTHER`.
-const MAX_UNLISTED_STATUSES: usize = 20;
-/// Bytes of a name that passes through; the longest that AWS lists has 33. A longer one counts as `OTHER`.
-const LONGEST_NAME: usize = 128;
+/// Number of undocumented failure codes that are exported; further ones are counted as `OTHER`.
+const MAX_UNDOCUMENTED_CODES: usize = 100;
+/// Number of undocumented statuses that are exported; further ones are counted as `OTHER`.
+const MAX_UNDOCUMENTED_STATUSES: usize = 20;
+/// Maximum length of a name in bytes; longer ones are counted as `OTHER`. The longest documented name has 33.
+const MAX_NAME_BYTES: usize = 128;
 
-/// The names that have been seen.
+/// The failure codes and statuses seen so far.
 #[derive(Debug, Default)]
 pub(super) struct LabelGuard {
-    /// The listed ones that have been seen: each transfer holds the same text.
-    listed: BTreeSet<FailureCode>,
-    codes: BTreeSet<FailureCode>,
+    /// Documented codes. They are not limited; interning them shares one string among all transfers.
+    documented: BTreeSet<FailureCode>,
+    undocumented: BTreeSet<FailureCode>,
     statuses: BTreeSet<Arc<str>>,
+    /// Number of files whose code was replaced by `OTHER`.
     folded: u64,
 }
 
 impl LabelGuard {
-    /// The code to count under. ListedTransfer codes and the first 100 unlisted ones pass through.
+    /// Returns the code to count under: the code itself, or `OTHER` if it exceeds a limit.
     pub(super) fn admit_code(&mut self, code: &FailureCode) -> FailureCode {
-        let listed = code.is_documented();
-        let (seen, bound) = if listed {
-            (&mut self.listed, usize::MAX)
+        let (seen, limit) = if code.is_documented() {
+            (&mut self.documented, usize::MAX)
         } else {
-            (&mut self.codes, MAX_UNLISTED_CODES)
+            (&mut self.undocumented, MAX_UNDOCUMENTED_CODES)
         };
-        if code.as_str().len() <= LONGEST_NAME && admit(seen, code, bound) {
+        if code.as_str().len() <= MAX_NAME_BYTES && admit(seen, code, limit) {
             return seen.get(code).unwrap_or(code).clone();
         }
         FailureCode::new(FailureCode::OTHER).unwrap_or_else(|| code.clone())
     }
 
-    /// The status to count under.
+    /// Returns the status to count under.
     pub(super) fn admit_status(&mut self, status: &FileStatus) -> FileStatus {
         match status {
             FileStatus::Other(name)
-                if name.len() > LONGEST_NAME
-                    || !admit(&mut self.statuses, name, MAX_UNLISTED_STATUSES) =>
+                if name.len() > MAX_NAME_BYTES
+                    || !admit(&mut self.statuses, name, MAX_UNDOCUMENTED_STATUSES) =>
             {
                 FileStatus::Other(FailureCode::OTHER.into())
             }
@@ -50,8 +50,8 @@ impl LabelGuard {
         }
     }
 
-    /// Files of a transfer that is not tracked, counted under the names of those that are.
-    pub(super) fn count(&mut self, files: &[FileResult]) -> FileCounts {
+    /// Counts files by the status and code to count under.
+    pub(super) fn count_files(&mut self, files: &[FileResult]) -> FileCounts {
         let mut counts = FileCounts::default();
         for file in files {
             let code = file
@@ -64,24 +64,24 @@ impl LabelGuard {
         counts
     }
 
-    /// Notes that one file's code was folded.
-    pub(super) fn note_folded(&mut self) {
+    /// Counts one file whose code was replaced by `OTHER`.
+    pub(super) fn count_folded(&mut self) {
         self.folded += 1;
     }
 
-    /// Goes on from a count of earlier.
+    /// Restores the count of a previous process.
     pub(super) fn restore_folded(&mut self, folded: u64) {
         self.folded = folded;
     }
 
-    /// Files whose code was folded.
+    /// Returns the number of files whose code was replaced by `OTHER`.
     pub(super) fn folded(&self) -> u64 {
         self.folded
     }
 }
 
-fn admit<T: Ord + Clone>(seen: &mut BTreeSet<T>, name: &T, bound: usize) -> bool {
-    seen.contains(name) || (seen.len() < bound && seen.insert(name.clone()))
+fn admit<T: Ord + Clone>(seen: &mut BTreeSet<T>, name: &T, limit: usize) -> bool {
+    seen.contains(name) || (seen.len() < limit && seen.insert(name.clone()))
 }
 
 #[cfg(test)]
@@ -90,11 +90,11 @@ mod tests {
     use model::DOCUMENTED_FAILURE_CODES;
 
     #[test]
-    fn a_name_that_is_too_long_for_a_label_counts_as_other() {
-        let mut book = LabelGuard::default();
+    fn names_that_are_too_long_for_a_label_count_as_other() {
+        let mut guard = LabelGuard::default();
         for (length, passes) in [
-            (LONGEST_NAME, true),
-            (LONGEST_NAME + 1, false),
+            (MAX_NAME_BYTES, true),
+            (MAX_NAME_BYTES + 1, false),
             (1 << 20, false),
         ] {
             let name = "X".repeat(length);
@@ -104,18 +104,18 @@ mod tests {
                 FailureCode::OTHER
             };
             assert_eq!(
-                book.admit_code(&FailureCode::new(&name).unwrap()).as_str(),
+                guard.admit_code(&FailureCode::new(&name).unwrap()).as_str(),
                 expected
             );
             assert_eq!(
-                book.admit_status(&FileStatus::from_wire(&name)).as_str(),
+                guard.admit_status(&FileStatus::from_wire(&name)).as_str(),
                 expected
             );
         }
         assert!(
             DOCUMENTED_FAILURE_CODES
                 .iter()
-                .all(|code| code.len() <= LONGEST_NAME)
+                .all(|code| code.len() <= MAX_NAME_BYTES)
         );
     }
 }

@@ -1,27 +1,108 @@
-//! What a look at a transfer came back with, and what it changed.
+//! Polls: which transfers are due, and what a result of `ListFileTransferResults` changes.
 
-use super::FailedFile;
-use model::FileResult;
+use super::{FailedFile, Tracker};
+use model::{FileResult, Now, TransferKey};
 
-/// What one look at a transfer came back with.
+/// The result of one poll of a transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PollResult {
-    /// All its files. An empty list is the same as [`PollResult::Unknown`]: which of the two AWS answers for an unknown or
-    /// expired transfer has no documented source.
+    /// All files of the transfer. An empty list means the same as [`PollResult::Unknown`]: it is not documented which of
+    /// the two AWS returns for an unknown or expired transfer.
     Files(Vec<FileResult>),
-    /// AWS does not know it.
+    /// AWS does not know the transfer.
     Unknown,
-    /// The look failed; nothing was learned.
+    /// The call failed; the state of the transfer is not known.
     Failed,
 }
 
-/// What an answer changed.
+/// What a poll changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PollEffects {
-    /// Files seen FAILED for the first time, in the answer's order.
+    /// Files seen as FAILED for the first time, in the order of the result.
     pub failed: Vec<FailedFile>,
-    /// The answer settled the transfer.
+    /// Whether the transfer settled.
     pub settled: bool,
-    /// The answer was the last that the transfer was given: AWS no longer knows it.
+    /// Whether the transfer is now considered gone and is not polled again.
     pub gone: bool,
+}
+
+impl Tracker {
+    /// Returns the transfers that are due, never-polled ones first, then by time since the last poll. Settled and gone
+    /// transfers are never due. The cost depends on the number of due transfers.
+    pub fn due(&self, now: Now) -> Vec<TransferKey> {
+        let due = self.due.range(..=(now.instant, u32::MAX));
+        let mut queue: Vec<_> = due
+            .map(|(_, slot)| (self.transfers[*slot].last_attempt(), *slot))
+            .collect();
+        queue.sort_unstable();
+        queue.into_iter().map(|(_, slot)| self.key(slot)).collect()
+    }
+
+    /// Returns whether the transfer is tracked and unfinished. A transfer that was due may since have settled through
+    /// events or have been removed.
+    pub fn is_unfinished(&self, key: &TransferKey) -> bool {
+        self.slot(key)
+            .is_some_and(|slot| self.transfers[slot].state().is_unfinished())
+    }
+
+    /// Records the result of a poll. Results for transfers that are not tracked, settled or gone are ignored.
+    pub fn record_poll(&mut self, key: &TransferKey, result: &PollResult, now: Now) -> PollEffects {
+        let Some(slot) = self.slot(key) else {
+            return PollEffects::default();
+        };
+        if !self.transfers[slot].state().is_unfinished() {
+            return PollEffects::default();
+        }
+        let gone_after = self.settings.gone_after;
+        match result {
+            PollResult::Files(files) if !files.is_empty() => {
+                self.record_files(slot, key, files, now)
+            }
+            PollResult::Files(_) | PollResult::Unknown => {
+                let gone =
+                    self.update(slot, |transfer, _| transfer.record_unknown(gone_after, now));
+                PollEffects {
+                    gone,
+                    ..PollEffects::default()
+                }
+            }
+            PollResult::Failed => {
+                self.update(slot, |transfer, _| transfer.record_failed_poll(now));
+                PollEffects::default()
+            }
+        }
+    }
+
+    fn record_files(
+        &mut self,
+        slot: u32,
+        key: &TransferKey,
+        files: &[FileResult],
+        now: Now,
+    ) -> PollEffects {
+        let since = self.watching_since;
+        let new_ends = self.update(slot, |transfer, label_guard| {
+            transfer.record_files(files, since, label_guard, now)
+        });
+        if !new_ends.finished.is_empty() {
+            let number = self.transfers[slot].connector();
+            let connector = &mut self.connectors[number];
+            for end in &new_ends.finished {
+                connector.counters.count(end, &key.transfer, now.wall);
+                connector.count_recent(end, now.wall, now.wall);
+            }
+            self.mark_connector(number);
+            // Counters and the ledger that they were counted from are written together, even if the counts of the
+            // transfer are unchanged.
+            self.mark_transfer(slot);
+        }
+        for file in &new_ends.failed {
+            self.keep_failure(slot, file, now.wall);
+        }
+        PollEffects {
+            failed: new_ends.failed,
+            settled: !self.transfers[slot].state().is_unfinished(),
+            gone: false,
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! One transfer's life: pending, running, then completed, failed or gone.
+//! One transfer and its states: pending, running, then completed, failed or gone.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -16,41 +16,46 @@ use model::{
 /// (<https://docs.aws.amazon.com/transfer/latest/APIReference/API_ListFileTransferResults.html>).
 const RESULTS_KEPT: Duration = Duration::from_hours(7 * 24);
 
-/// Of the time that nothing has changed, this share passes until the next look: news is at most 5 % late.
-const PATIENCE: u32 = 20;
+/// An unfinished transfer is polled again after a twentieth of the time since its last change, so changes are seen at most
+/// 5 % late.
+const POLLS_PER_UNCHANGED_TIME: u32 = 20;
 
-/// Files that finished with one answer.
+/// Files that a poll reported as finished for the first time.
 #[derive(Debug, Default)]
-pub(super) struct Newly {
+pub(super) struct NewEnds {
     pub(super) finished: Vec<Finished>,
     pub(super) failed: Vec<FailedFile>,
 }
 
-/// What is known of one transfer. There are a hundred thousand: what an open one alone needs is apart.
+/// The state of one transfer. Hundreds of thousands may be tracked, so the fields that only unfinished transfers need are
+/// boxed.
 #[derive(Debug)]
 pub(super) struct Transfer {
     id: TransferId,
     /// The number of its connector.
     connector: u32,
+    /// One bit per origin.
     origins: u8,
     state: TransferState,
+    /// Whether the last poll returned its files; `None` before the first poll.
     up: Option<bool>,
-    /// Start where a source tells it, else first sight.
-    since: Nanos,
+    /// Its start if a source reported it, else the time at which it was first seen.
+    since: Timestamp,
+    /// Whether a source reported its start.
     started: bool,
     files: Option<FileCounts>,
-    /// While any of its files may still count: until it has ended, and with events until they have told all.
+    /// Kept while any of its files may still be counted: until it has ended and, with events, every file has its event.
     ledger: Option<Box<FileLedger>>,
-    open: Option<Box<Open>>,
+    open: Option<Box<OpenState>>,
     ended: Option<Instant>,
 }
 
-/// Nanoseconds from the epoch on, in half the room of a `SystemTime`. Until 2554; what is earlier or later is cut.
+/// Nanoseconds since the epoch, half the size of a `SystemTime`. Times before 1970 or after 2554 are clamped.
 #[derive(Clone, Copy, Debug)]
-struct Nanos(u64);
+struct Timestamp(u64);
 
-impl Nanos {
-    fn of(time: SystemTime) -> Self {
+impl Timestamp {
+    fn new(time: SystemTime) -> Self {
         let nanos = time
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
@@ -63,18 +68,22 @@ impl Nanos {
     }
 }
 
-/// What is known only until the transfer ends: nothing is asked after that.
+/// State that is only needed until the transfer ends; ended transfers are not polled.
 #[derive(Debug)]
-struct Open {
+struct OpenState {
     first_seen: Instant,
+    /// Time of the last poll that AWS answered.
     answered: Option<Instant>,
+    /// Time of the last poll, including failed ones.
     attempted: Option<Instant>,
-    /// When an answer last differed from the one before.
+    /// Time at which the files last changed.
     changed: Instant,
+    /// Time since which AWS has not known the transfer.
     unknown_since: Option<Instant>,
 }
 
-/// What a scrape shows of a transfer, and where it was learned from.
+/// Everything about a transfer that a snapshot or its record contains. Compared before and after a change to find out
+/// whether chunks and the store have to be updated.
 #[derive(PartialEq)]
 pub(super) struct Fingerprint {
     origins: u8,
@@ -92,11 +101,11 @@ impl Transfer {
             origins: 0,
             state: TransferState::Pending,
             up: None,
-            since: Nanos::of(now.wall),
+            since: Timestamp::new(now.wall),
             started: false,
             files: None,
             ledger: Some(Box::default()),
-            open: Some(Box::new(Open {
+            open: Some(Box::new(OpenState {
                 first_seen: now.instant,
                 answered: None,
                 attempted: None,
@@ -107,10 +116,11 @@ impl Transfer {
         }
     }
 
+    /// Adds an origin. The first reported start is kept.
     pub(super) fn add_origin(&mut self, origin: Origin, started_at: Option<SystemTime>) {
         self.origins |= 1 << origin as u8;
         if let Some(start) = started_at.filter(|_| !self.started) {
-            self.since = Nanos::of(start);
+            self.since = Timestamp::new(start);
             self.started = true;
         }
     }
@@ -119,7 +129,7 @@ impl Transfer {
         self.origins &= !(1 << origin as u8);
     }
 
-    pub(super) fn is_of(&self, origin: Origin) -> bool {
+    pub(super) fn has(&self, origin: Origin) -> bool {
         self.origins & (1 << origin as u8) != 0
     }
 
@@ -139,21 +149,22 @@ impl Transfer {
         self.state
     }
 
-    /// Start where a source tells it, else first sight.
+    /// Returns its start if a source reported it, else the time at which it was first seen.
     pub(super) fn since(&self) -> SystemTime {
         self.since.time()
     }
 
-    /// True if a source told its start.
-    pub(super) fn is_started(&self) -> bool {
+    /// Returns whether a source reported its start.
+    pub(super) fn has_start(&self) -> bool {
         self.started
     }
 
-    /// When an answer last differed from the one before, until it has ended.
-    pub(super) fn changed(&self) -> Option<Instant> {
+    /// Returns when its files last changed, or `None` once it has ended.
+    pub(super) fn last_change(&self) -> Option<Instant> {
         self.open.as_ref().map(|open| open.changed)
     }
 
+    /// Returns the time of the last poll that AWS answered.
     pub(super) fn answered(&self) -> Option<Instant> {
         self.open.as_ref()?.answered
     }
@@ -162,7 +173,7 @@ impl Transfer {
         self.ended
     }
 
-    /// True if the newest look told its files.
+    /// Returns whether the last poll returned its files.
     pub(super) fn is_read(&self) -> bool {
         self.up == Some(true)
     }
@@ -171,33 +182,30 @@ impl Transfer {
         self.files.as_ref()
     }
 
-    /// True at the first reading of a transfer that began before `watching_since`, or whose start no source told: what
-    /// has finished by then was not watched.
-    fn has_base(&self, watching_since: SystemTime) -> bool {
-        !self.ledger.as_ref().is_some_and(|ledger| ledger.answered)
+    /// Returns whether the files that have finished by now belong to the baseline, which is not counted: true at the first
+    /// poll of a transfer that started before `watching_since`, or whose start is not known.
+    fn has_baseline(&self, watching_since: SystemTime) -> bool {
+        !self.ledger.as_ref().is_some_and(|ledger| ledger.polled)
             && (!self.started || self.since() < watching_since)
     }
 
-    /// When an open transfer is to be looked at again: at once if it was never answered, else after a twentieth of the
-    /// time that it had not changed for, within the bounds.
+    /// Returns when an unfinished transfer is due: at once if it has never been polled successfully, else after a share of
+    /// the time since its last change, within the configured limits.
     pub(super) fn due_at(&self, settings: &TrackerSettings) -> Option<Instant> {
         let open = self.open.as_ref()?;
         let Some(answered) = open.answered else {
             return Some(open.first_seen);
         };
-        let still = answered.saturating_duration_since(open.changed);
-        let least = settings.min_refresh_interval;
-        Some(
-            answered
-                + (still / PATIENCE)
-                    .min(settings.max_refresh_interval)
-                    .max(least),
-        )
+        let unchanged = answered.saturating_duration_since(open.changed);
+        let interval = (unchanged / POLLS_PER_UNCHANGED_TIME)
+            .min(settings.max_refresh_interval)
+            .max(settings.min_refresh_interval);
+        Some(answered + interval)
     }
 
-    /// Sorts the due: never looked at first, then by how long ago the last look was, whatever it came to. So one that
-    /// fails all the time does not take the turn of others.
-    pub(super) fn turn(&self) -> Option<Instant> {
+    /// Returns the time of the last poll, by which due transfers are sorted. Failed polls count, so that a transfer that
+    /// always fails does not delay others.
+    pub(super) fn last_attempt(&self) -> Option<Instant> {
         self.open.as_ref().and_then(|open| open.attempted)
     }
 
@@ -211,13 +219,14 @@ impl Transfer {
         }
     }
 
-    pub(super) fn read(
+    /// Records the files of a poll and returns those that have newly finished.
+    pub(super) fn record_files(
         &mut self,
         files: &[FileResult],
         watching_since: SystemTime,
-        codes: &mut LabelGuard,
+        label_guard: &mut LabelGuard,
         now: Now,
-    ) -> Newly {
+    ) -> NewEnds {
         let mut counts = FileCounts::default();
         let mut ends = Vec::with_capacity(files.len());
         let mut folded = vec![false; files.len()];
@@ -227,11 +236,11 @@ impl Transfer {
                 .as_ref()
                 .filter(|_| file.status == FileStatus::Failed)
                 .map(|code| {
-                    let admitted = codes.admit_code(code);
+                    let admitted = label_guard.admit_code(code);
                     *folded = admitted != *code;
                     admitted
                 });
-            counts.add_file(&codes.admit_status(&file.status), code.as_ref());
+            counts.add_file(&label_guard.admit_status(&file.status), code.as_ref());
             ends.push(match file.status {
                 FileStatus::Completed => Some(Finished::Completed),
                 FileStatus::Failed => Some(Finished::Failed(code)),
@@ -241,24 +250,26 @@ impl Transfer {
 
         counts.shrink();
 
-        let mut newly = Newly::default();
-        let base = self.has_base(watching_since);
+        let mut new_ends = NewEnds::default();
+        let baseline = self.has_baseline(watching_since);
         let (Some(open), Some(ledger)) = (&mut self.open, &mut self.ledger) else {
-            return newly;
+            return new_ends;
         };
-        for at in ledger.answer(files, &ends, base) {
+        for at in ledger.record_files(files, &ends, baseline) {
             let file = &files[at];
             if file.status == FileStatus::Failed {
-                newly.failed.push(FailedFile {
+                new_ends.failed.push(FailedFile {
                     path: file.path.clone(),
                     code: file.failure_code.clone(),
                     message: file.failure_message.clone(),
                 });
             }
             if folded[at] {
-                codes.note_folded();
+                label_guard.count_folded();
             }
-            newly.finished.extend(ends[at].clone().filter(|_| !base));
+            new_ends
+                .finished
+                .extend(ends[at].clone().filter(|_| !baseline));
         }
 
         self.state = if counts.unfinished_files() > 0 {
@@ -273,15 +284,16 @@ impl Transfer {
         }
         open.unknown_since = None;
         self.files = Some(counts);
-        self.note_answer(true, now);
+        self.record_answer(true, now);
         if !self.state.is_unfinished() {
             self.end(now);
         }
-        newly
+        new_ends
     }
 
-    /// True if it is gone with this: asked for long enough, or begun so long ago that its results have expired.
-    pub(super) fn unknown(&mut self, gone_after: Duration, now: Now) -> bool {
+    /// Records that AWS does not know the transfer. Returns whether it is now considered gone: unknown for `gone_after`, or
+    /// started so long ago that its results have expired.
+    pub(super) fn record_unknown(&mut self, gone_after: Duration, now: Now) -> bool {
         let Some(open) = &mut self.open else {
             return false;
         };
@@ -292,7 +304,7 @@ impl Transfer {
                 .duration_since(self.since())
                 .is_ok_and(|age| age >= RESULTS_KEPT);
         let gone = expired || now.since(since) >= gone_after;
-        self.note_answer(false, now);
+        self.record_answer(false, now);
         if gone {
             self.state = TransferState::Gone;
             self.end(now);
@@ -300,7 +312,8 @@ impl Transfer {
         gone
     }
 
-    pub(super) fn fail(&mut self, now: Now) {
+    /// Records a failed poll. The last known files are kept.
+    pub(super) fn record_failed_poll(&mut self, now: Now) {
         self.up = Some(false);
         if let Some(open) = &mut self.open {
             open.attempted = Some(now.instant);
@@ -318,7 +331,7 @@ impl Transfer {
         }
     }
 
-    fn note_answer(&mut self, up: bool, now: Now) {
+    fn record_answer(&mut self, up: bool, now: Now) {
         self.up = Some(up);
         if let Some(open) = &mut self.open {
             open.answered = Some(now.instant);
@@ -331,40 +344,40 @@ impl Transfer {
         self.ended = Some(now.instant);
     }
 
-    /// Takes an event in that tells of one of its files.
-    pub(super) fn told(&mut self, file: &FileEnd, end: &Finished, now: Now) -> EventMatch {
+    /// Records an event about one of its files.
+    pub(super) fn record_event(&mut self, file: &FileEnd, end: &Finished, now: Now) -> EventMatch {
         let settled = matches!(self.state, TransferState::Completed | TransferState::Failed);
         let Some(ledger) = &mut self.ledger else {
             return EventMatch::Duplicate;
         };
-        let told = ledger.event(&file.file_transfer_id, &file.path, end, settled);
-        if told != EventMatch::Duplicate
+        let event_match = ledger.record_event(&file.file_transfer_id, &file.path, end, settled);
+        if event_match != EventMatch::Duplicate
             && let Some(open) = &mut self.open
         {
-            // News: the rest is looked at again soon.
+            // The other files have probably changed as well, so the transfer is polled again soon.
             open.changed = now.instant;
         }
-        told
+        event_match
     }
 
-    /// Drops what nothing needs any more once it has ended: without events all of the ledger, with them when they have
-    /// told every file.
-    pub(super) fn close(&mut self, events: bool) {
+    /// Drops the ledger of an ended transfer when no file can be counted any more: without events at once, with events
+    /// when every file has its event.
+    pub(super) fn drop_finished_ledger(&mut self, events: bool) {
         if self.ended.is_some()
             && self
                 .ledger
                 .as_ref()
-                .is_some_and(|ledger| !events || ledger.is_told())
+                .is_some_and(|ledger| !events || ledger.has_all_events())
         {
             self.ledger = None;
         }
     }
 
-    pub(super) fn take_ledger(self) -> Option<Box<FileLedger>> {
+    pub(super) fn into_ledger(self) -> Option<Box<FileLedger>> {
         self.ledger
     }
 
-    /// Takes over what was counted of it before it was dropped.
+    /// Restores the ledger of the same transfer from before it was retired.
     pub(super) fn resume(&mut self, ledger: Box<FileLedger>) {
         self.ledger = Some(ledger);
     }
@@ -386,8 +399,9 @@ impl Transfer {
         }
     }
 
-    /// As it was written; ages go on as if the process had not stopped. An open one is looked at as soon as it can be.
-    pub(super) fn restored(
+    /// Restores a transfer from its record. Ages include the time during which the process was stopped. Unfinished
+    /// transfers are due at once.
+    pub(super) fn restore(
         id: TransferId,
         connector: u32,
         record: &TransferRecord,
@@ -401,7 +415,7 @@ impl Transfer {
             .into_iter()
             .find(|state| *state as u8 == record.state);
         let state = state.unwrap_or(TransferState::Pending);
-        let open = Open {
+        let open = OpenState {
             first_seen: now.instant,
             answered: None,
             attempted: None,
@@ -414,7 +428,7 @@ impl Transfer {
             origins: record.origins,
             state,
             up: record.up,
-            since: Nanos::of(time(record.since)),
+            since: Timestamp::new(time(record.since)),
             started: record.started,
             files: record.files.as_deref().map(counts),
             ledger: record.ledger.as_ref().map(|ledger| Box::new(ledger.into())),
@@ -429,7 +443,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hundred_thousand_of_them_fit() {
+    fn transfers_and_their_views_stay_small() {
         assert!(size_of::<Transfer>() <= 120, "{}", size_of::<Transfer>());
         assert!(
             size_of::<TransferView>() <= 112,

@@ -1,4 +1,4 @@
-//! All transfers by slot, and by connector and id.
+//! All transfers, by slot and by connector and id.
 
 use std::hash::BuildHasher;
 use std::ops::{Index, IndexMut};
@@ -10,11 +10,11 @@ use super::chunk_index::number;
 use super::transfer::Transfer;
 use model::TransferId;
 
-/// The ids stand in the transfers alone: the index holds slots.
+/// The index stores slots only, so that each id is stored once, in its transfer.
 #[derive(Debug, Default)]
 pub(super) struct Transfers {
-    /// Boxed, so that memory falls back when transfers leave.
-    known: Slab<Box<Transfer>>,
+    /// Boxed, so that memory is released when transfers are removed.
+    by_slot: Slab<Box<Transfer>>,
     index: HashTable<u32>,
     hasher: DefaultHashBuilder,
 }
@@ -27,15 +27,15 @@ impl Transfers {
     }
 
     pub(super) fn get(&self, slot: u32) -> Option<&Transfer> {
-        self.known.get(slot as usize).map(AsRef::as_ref)
+        self.by_slot.get(slot as usize).map(AsRef::as_ref)
     }
 
     pub(super) fn insert(&mut self, transfer: Transfer) -> u32 {
         let hash = self.hasher.hash_one((transfer.connector(), transfer.id()));
-        let slot = number(self.known.insert(Box::new(transfer)));
-        let (known, hasher) = (&self.known, &self.hasher);
+        let slot = number(self.by_slot.insert(Box::new(transfer)));
+        let (transfers, hasher) = (&self.by_slot, &self.hasher);
         let rehash = |slot: &u32| {
-            let transfer = &known[*slot as usize];
+            let transfer = &transfers[*slot as usize];
             hasher.hash_one((transfer.connector(), transfer.id()))
         };
         self.index.insert_unique(hash, slot, rehash);
@@ -43,7 +43,7 @@ impl Transfers {
     }
 
     pub(super) fn remove(&mut self, slot: u32) -> Transfer {
-        let transfer = *self.known.remove(slot as usize);
+        let transfer = *self.by_slot.remove(slot as usize);
         let hash = self.hasher.hash_one((transfer.connector(), transfer.id()));
         if let Ok(entry) = self.index.find_entry(hash, |known| *known == slot) {
             entry.remove();
@@ -51,16 +51,16 @@ impl Transfers {
         transfer
     }
 
-    /// Slots are below this.
-    pub(super) fn bound(&self) -> usize {
-        self.known
+    /// Returns an upper bound (exclusive) of the slots in use.
+    pub(super) fn slot_bound(&self) -> usize {
+        self.by_slot
             .iter()
             .next_back()
             .map_or(0, |(slot, _)| slot + 1)
     }
 
     pub(super) fn slots(&self) -> Vec<u32> {
-        self.known.iter().map(|(slot, _)| number(slot)).collect()
+        self.by_slot.iter().map(|(slot, _)| number(slot)).collect()
     }
 }
 
@@ -68,12 +68,12 @@ impl Index<u32> for Transfers {
     type Output = Transfer;
 
     fn index(&self, slot: u32) -> &Transfer {
-        &self.known[slot as usize]
+        &self.by_slot[slot as usize]
     }
 }
 
 impl IndexMut<u32> for Transfers {
     fn index_mut(&mut self, slot: u32) -> &mut Transfer {
-        &mut self.known[slot as usize]
+        &mut self.by_slot[slot as usize]
     }
 }

@@ -373,16 +373,14 @@ async fn one_accounts_credentials_are_a_metric_and_one_record_and_heal_by_themse
         );
     }
     // The record is written at the end of the sweep, which may be after the scrape.
-    let first = exporter.wait_for("results could not be read", "results could not be read");
+    let first = exporter.wait_for("event=polls_failed", "event=polls_failed");
     assert!(
         first.contains("aws_account=bad") && first.contains("kind=credentials_unavailable"),
         "{first}"
     );
     let again = exporter.drain_log();
     assert!(
-        !again
-            .iter()
-            .any(|line| line.contains("results could not be read")),
+        !again.iter().any(|line| line.contains("event=polls_failed")),
         "said once: {again:#?}"
     );
     fs::remove_file(home.path().join("broken")).unwrap();
@@ -392,7 +390,7 @@ async fn one_accounts_credentials_are_a_metric_and_one_record_and_heal_by_themse
         (1.0, 1.0),
         "healed at the next scrape"
     );
-    let healed = exporter.wait_for("credentials are good again", "credentials are good again");
+    let healed = exporter.wait_for("event=credentials_recovered", "event=credentials_recovered");
     assert!(healed.contains("aws_account=bad"), "{healed}");
     exporter.terminate();
 }

@@ -275,7 +275,7 @@ async fn the_exporter_serves_logs_each_failed_file_once_reloads_and_stops_cleanl
     let log = exporter.drain_log();
     let failed: Vec<_> = log
         .iter()
-        .filter(|line| line.contains("file failed"))
+        .filter(|line| line.contains("event=file_failed"))
         .collect();
     assert_eq!(failed.len(), 1, "{log:#?}");
     for field in [
@@ -408,13 +408,13 @@ async fn logs_are_json_by_flag_and_nothing_secret_is_in_them_at_any_level() {
     // Past the refresh interval of 1 ms, so that the unknown transfer is due again.
     tokio::time::sleep(Duration::from_millis(20)).await;
     get(exporter.address, "/metrics", "").await;
-    let failed = exporter.wait_for("file failed", "file failed");
+    let failed = exporter.wait_for(r#""event":"file_failed""#, r#""event":"file_failed""#);
     let failed: serde_json::Value = serde_json::from_str(&failed).unwrap();
     assert_eq!(
         (&failed["level"], &failed["failure_code"]),
         (&"WARN".into(), &"TIMEOUT_ERROR".into())
     );
-    let unread = exporter.wait_for("results could not be read", "credentials_expired");
+    let unread = exporter.wait_for(r#""event":"polls_failed""#, "credentials_expired");
     serde_json::from_str::<serde_json::Value>(&unread).unwrap();
     for line in exporter.drain_log().iter().chain([&unread]) {
         for secret in [DEMO_SECRET_ACCESS_KEY, "Signature", "AWS4-HMAC"] {

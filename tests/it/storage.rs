@@ -438,7 +438,7 @@ async fn a_full_disk_takes_nothing_from_the_scrapes_and_heals() {
     let failures: Vec<_> = exporter
         .drain_log()
         .into_iter()
-        .filter(|line| line.contains("the storage fails"))
+        .filter(|line| line.contains("event=storage_failed"))
         .collect();
     assert!(
         matches!(failures.as_slice(), [only] if only.contains(file.to_str().unwrap())),
@@ -453,7 +453,7 @@ async fn a_full_disk_takes_nothing_from_the_scrapes_and_heals() {
             .unwrap()
             .success()
     );
-    exporter.wait_for("takes writes again", "takes writes again");
+    exporter.wait_for("event=storage_recovered", "event=storage_recovered");
     let healed = scrape(exporter.address).await.unwrap();
     assert_eq!(healed.sum(UP, &[]), 1.0);
     assert!(fs::metadata(&file).unwrap().len() > room);
@@ -487,7 +487,7 @@ async fn a_folder_that_is_taken_away_is_written_anew() {
     // News, so that there is something to write: a reload without one of them.
     fs::write(&place.config, config_text(&url, &pairs(3))).unwrap();
     exporter.signal("HUP");
-    exporter.wait_for("made anew", "made anew");
+    exporter.wait_for("event=storage_recreated", "event=storage_recreated");
     exporter.terminate();
     simulator.reset_calls();
     let exporter = place.start();

@@ -1,5 +1,5 @@
-//! Nothing is told that could be lost: what has changed is written first, and a scrape is answered with what was known
-//! when it was. A store that fails or is slow keeps no scrape waiting for long, and heals by itself.
+//! Write-ahead persistence: changes are committed before a scrape is answered, so that no exported counter can decrease after
+//! a crash. A failing or slow store delays scrapes only briefly, and writes resume when it recovers.
 
 #[cfg(test)]
 mod tests;
@@ -15,57 +15,56 @@ use super::{Inner, lock};
 use crate::metrics::self_metrics::StorageMetrics;
 use crate::store::{Store, StoreError};
 use crate::tracker::persist::{PendingWrites, SavedState};
-use model::{Now, Snapshot};
+use model::Snapshot;
 
-/// Between two writes that no scrape asks for.
+/// Interval of writes between scrapes.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
-/// Until a store that has failed is tried again.
+/// Delay before a store that has failed is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
-/// A scrape waits no longer for a write, whatever time it has left.
-const LONGEST_WRITE: Duration = Duration::from_secs(2);
-/// Of a scrape's budget, this share is kept for the write, and at most a second.
+/// Maximum time that a scrape waits for a write, even if its budget is larger.
+const MAX_WRITE_WAIT: Duration = Duration::from_secs(2);
+/// Inverse of the share of a scrape's budget that is reserved for the write (at most one second).
 const WRITE_SHARE: u32 = 10;
 
-/// What was learned is known, and not durable.
+/// Changes are recorded but not durable yet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not written yet: {reason}")]
+#[error("failed to persist changes: {reason}")]
 pub struct PersistError {
     reason: Arc<str>,
 }
 
-/// The part of a scrape's budget that is for the sweep.
-pub(super) fn less_a_write(budget: Duration) -> Duration {
+/// Returns the part of a scrape's budget that the sweep may use.
+pub(super) fn sweep_budget(budget: Duration) -> Duration {
     budget - (budget / WRITE_SHARE).min(Duration::from_secs(1))
 }
 
-/// Writes one after the other, each with all that has changed by then.
+/// Writes changes to the store, one write at a time. Each write contains all changes so far.
 pub(super) struct Persister {
     store: Arc<dyn Store>,
     saved: Mutex<Option<SavedState>>,
-    /// Held from the taking of changes until they are written: so writes follow each other as what they hold does, and
-    /// who finds nothing changed knows that it is durable.
-    pub(super) turn: tokio::sync::Mutex<Turn>,
-    health: Mutex<Health>,
+    /// Held from taking the changes until they are written. Writes therefore have the order of the changes, and a caller
+    /// that finds no changes knows that all earlier ones are durable.
+    pub(super) write_lock: tokio::sync::Mutex<LastWrite>,
+    health: Mutex<StorageHealth>,
     metrics: Arc<StorageMetrics>,
 }
 
 #[derive(Default)]
-pub(super) struct Turn {
-    /// The store has failed, and is not tried before.
+pub(super) struct LastWrite {
+    /// The error of the last write, and the time before which the store is not tried again.
     failed: Option<(Instant, PersistError)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Health {
+enum StorageHealth {
     Good,
     Slow,
     Failing,
 }
 
-/// What was known at a moment, and whether it is durable.
-struct Written {
+/// The result of a write: a snapshot of the state that was written, if requested, and whether it is durable.
+struct WriteOutcome {
     snapshot: Option<Arc<Snapshot>>,
-    now: Now,
     durable: Result<(), PersistError>,
 }
 
@@ -79,35 +78,41 @@ impl Persister {
         Self {
             store,
             saved: Mutex::new(Some(saved)),
-            turn: tokio::sync::Mutex::default(),
-            health: Mutex::new(Health::Good),
+            write_lock: tokio::sync::Mutex::default(),
+            health: Mutex::new(StorageHealth::Good),
             metrics,
         }
     }
 
-    /// What was loaded, once.
+    /// Returns the loaded state on the first call.
     pub(super) fn take_saved(&self) -> Option<SavedState> {
         lock(&self.saved).take()
     }
 
-    /// One record for each change of state.
-    fn note(&self, health: Health, reason: &dyn fmt::Display) {
+    /// Updates the health, and logs changes.
+    fn set_health(&self, health: StorageHealth, reason: &dyn fmt::Display) {
         let before = std::mem::replace(&mut *lock(&self.health), health);
-        self.metrics.set_up(health == Health::Good);
+        self.metrics.set_up(health == StorageHealth::Good);
         if before == health {
             return;
         }
         match health {
-            Health::Good => {
-                info!("the storage takes writes again: everything that is known is durable")
+            StorageHealth::Good => {
+                info!(
+                    event = "storage_recovered",
+                    "storage recovered, all state is durable"
+                );
             }
-            Health::Slow => {
-                warn!(reason = %reason, "the storage is slow: scrapes are answered before their values are durable");
-            }
-            Health::Failing => error!(
+            StorageHealth::Slow => warn!(
+                event = "storage_slow",
+                reason = %reason,
+                "storage is slow, answering scrapes before their values are durable"
+            ),
+            StorageHealth::Failing => error!(
+                event = "storage_failed",
                 reason = %reason,
                 retry_seconds = RETRY_AFTER.as_secs(),
-                "the storage fails: what is learned stays in memory, and is written once that works again"
+                "failed to write to the storage, keeping changes in memory"
             ),
         }
     }
@@ -116,35 +121,36 @@ impl Persister {
         let store = Arc::clone(&self.store);
         match tokio::task::spawn_blocking(move || store.save(&changes)).await {
             Ok(saved) => saved,
-            Err(panic) => {
-                let detail = panic.to_string();
-                Err(StoreError::Write {
-                    path: "--storage.path".into(),
-                    detail,
-                })
-            }
+            Err(panic) => Err(StoreError::Write {
+                path: "--storage.path".into(),
+                detail: panic.to_string(),
+            }),
         }
     }
 }
 
 impl Inner {
-    /// What is known, written before. `None` where there is no store, or the write does not end in time.
-    pub(super) async fn written(self: &Arc<Self>, left: Duration) -> Option<(Arc<Snapshot>, Now)> {
+    /// Writes all changes and returns a snapshot of the written state. Returns `None` if there is no store, or if the write
+    /// does not end in time.
+    pub(super) async fn persisted_snapshot(
+        self: &Arc<Self>,
+        time_left: Duration,
+    ) -> Option<Arc<Snapshot>> {
         let persister = self.persister.as_ref()?;
         let mut write = self.start_write(true);
-        let patience = left.min(LONGEST_WRITE);
-        let written = match tokio::time::timeout(patience, &mut write).await {
-            Ok(written) => written.ok()?,
-            // It may have ended this moment.
+        let timeout = time_left.min(MAX_WRITE_WAIT);
+        let outcome = match tokio::time::timeout(timeout, &mut write).await {
+            Ok(outcome) => outcome.ok()?,
+            // The write may have ended at the same moment.
             Err(_) => write.try_recv().ok().or_else(|| {
-                persister.note(
-                    Health::Slow,
-                    &format_args!("a write takes more than {patience:?}"),
+                persister.set_health(
+                    StorageHealth::Slow,
+                    &format_args!("a write takes more than {timeout:?}"),
                 );
                 None
             })?,
         };
-        Some((written.snapshot?, written.now))
+        outcome.snapshot
     }
 
     pub(super) async fn persist(self: &Arc<Self>) -> Result<(), PersistError> {
@@ -152,7 +158,7 @@ impl Inner {
             return Ok(());
         }
         match self.start_write(false).await {
-            Ok(written) => written.durable,
+            Ok(outcome) => outcome.durable,
             Err(_) => Err(PersistError {
                 reason: "the write ended early".into(),
             }),
@@ -165,61 +171,57 @@ impl Inner {
         }
         loop {
             tokio::time::sleep(FLUSH_EVERY).await;
-            // A failure has been told, and what could not be written is tried again.
+            // Failures have been logged, and the changes are written later.
             let _ = self.persist().await;
         }
     }
 
-    /// A task of its own: who waits for it may go away, and what was taken from the tracker must not go along.
-    fn start_write(self: &Arc<Self>, snapshot: bool) -> oneshot::Receiver<Written> {
+    /// Starts a write in its own task, so that changes taken from the tracker are not lost if the caller is cancelled.
+    fn start_write(self: &Arc<Self>, snapshot: bool) -> oneshot::Receiver<WriteOutcome> {
         let (sender, receiver) = oneshot::channel();
         let inner = Arc::clone(self);
         tokio::spawn(async move { inner.write(sender, snapshot).await });
         receiver
     }
 
-    async fn write(&self, waiting: oneshot::Sender<Written>, snapshot: bool) {
+    async fn write(&self, caller: oneshot::Sender<WriteOutcome>, snapshot: bool) {
         let Some(persister) = &self.persister else {
             return;
         };
-        let mut turn = persister.turn.lock().await;
-        if waiting.is_closed() {
+        let mut last_write = persister.write_lock.lock().await;
+        if caller.is_closed() {
             return;
         }
         let now = self.clock.now();
-        // At the stop there is no later.
+        // The last write of the process is attempted in any case.
         let stopping = *self.stopping.borrow();
-        let resting = turn
+        let recent_failure = last_write
             .failed
             .as_ref()
-            .filter(|(retry_at, _)| now.instant < *retry_at && !stopping);
-        let resting = resting.map(|(_, reason)| reason.clone());
+            .filter(|(retry_at, _)| now.instant < *retry_at && !stopping)
+            .map(|(_, error)| error.clone());
         let (changes, snapshot) = {
             let mut tracker = self.tracker();
-            // A resting store's changes stay marked.
-            let changes = if resting.is_some() {
+            // If nothing is written, the changes stay marked.
+            let changes = if recent_failure.is_some() {
                 PendingWrites::default()
             } else {
                 tracker.take_changes(now)
             };
             (changes, snapshot.then(|| Arc::new(tracker.snapshot(now))))
         };
-        let durable = match resting {
-            Some(reason) => Err(reason),
-            None => self.save(persister, &mut turn, changes).await,
+        let durable = match recent_failure {
+            Some(error) => Err(error),
+            None => self.save(persister, &mut last_write, changes).await,
         };
-        // Nobody waits any more, perhaps.
-        let _ = waiting.send(Written {
-            snapshot,
-            now,
-            durable,
-        });
+        // The caller may have gone.
+        let _ = caller.send(WriteOutcome { snapshot, durable });
     }
 
     async fn save(
         &self,
         persister: &Persister,
-        turn: &mut Turn,
+        last_write: &mut LastWrite,
         changes: PendingWrites,
     ) -> Result<(), PersistError> {
         let mut changes = Arc::new(changes);
@@ -238,12 +240,16 @@ impl Inner {
                         persister.metrics.observe_write(end.since(start.instant));
                         persister.metrics.set_size(persister.store.size());
                     }
-                    turn.failed = None;
-                    persister.note(Health::Good, &"");
+                    last_write.failed = None;
+                    persister.set_health(StorageHealth::Good, &"");
                     return Ok(());
                 }
                 Err(StoreError::Recreated { path }) if !recreated => {
-                    warn!(path = %path.display(), "the storage was gone and has been made anew: all that is known is written to it");
+                    warn!(
+                        event = "storage_recreated",
+                        path = %path.display(),
+                        "storage file was removed, recreated it with the current state"
+                    );
                     recreated = true;
                     let mut tracker = self.tracker();
                     tracker.mark_all_dirty();
@@ -260,12 +266,12 @@ impl Inner {
             drop(tracker);
             persister.metrics.count_error();
             persister.metrics.set_size(persister.store.size());
-            persister.note(Health::Failing, &error);
-            let reason = PersistError {
+            persister.set_health(StorageHealth::Failing, &error);
+            let error = PersistError {
                 reason: error.to_string().into(),
             };
-            turn.failed = Some((end.instant + RETRY_AFTER, reason.clone()));
-            return Err(reason);
+            last_write.failed = Some((end.instant + RETRY_AFTER, error.clone()));
+            return Err(error);
         }
     }
 }

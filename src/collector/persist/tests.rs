@@ -243,7 +243,7 @@ async fn a_persist_with_nothing_of_its_own_waits_for_the_write_before() {
         .persister
         .as_ref()
         .unwrap()
-        .turn
+        .write_lock
         .try_lock()
         .is_ok()
     {

@@ -1,20 +1,17 @@
-//! Records to bytes and back.
+//! Encodes records and decodes keys and records.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use model::{AccountName, ConnectorId, ConnectorKey, TransferKey};
 
-/// What the bytes of a file mean. A change of any record, of a key or of a table needs the next number here, and a reader
-/// for the number before: the encoding tells no field by its name.
-///
-/// 2 has the table of failed files beside all that 1 has, so a file of 1 is read as it is: nothing is known of its
-/// failed files.
-pub(super) const FORMAT: u32 = 2;
+/// The format of the file. The encoding contains no field names, so a change of any record, key or table needs the next
+/// number, and code that reads the previous one.
+pub(super) const FORMAT: u32 = 1;
 
-/// Bytes that are no record.
+/// Bytes that cannot be decoded.
 #[derive(Debug, thiserror::Error)]
-#[error("{what} cannot be read: {detail}")]
+#[error("failed to decode {what}: {detail}")]
 pub(super) struct DecodeError {
     what: &'static str,
     detail: String,
@@ -24,7 +21,7 @@ pub(super) fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, postcard::Erro
     postcard::to_allocvec(record)
 }
 
-/// The record, which has to take all of the bytes.
+/// Decodes a record, which must use all of the bytes.
 pub(super) fn decode<T: DeserializeOwned>(
     what: &'static str,
     bytes: &[u8],
@@ -35,7 +32,7 @@ pub(super) fn decode<T: DeserializeOwned>(
     if rest.is_empty() {
         Ok(record)
     } else {
-        Err(decode_error(format!("{} bytes too many", rest.len())))
+        Err(decode_error(format!("{} trailing bytes", rest.len())))
     }
 }
 
@@ -48,22 +45,22 @@ pub(super) fn connector_key(
     })
 }
 
-/// The key after `before`: keys come sorted, and a hundred thousand transfers are of few connectors, so that these share
-/// their names.
+/// Decodes the key of a transfer. Keys are sorted, and many transfers belong to few connectors: a key with the connector of
+/// `previous` shares its strings.
 pub(super) fn transfer_key(
     (account, connector, transfer): (&str, &str, &str),
-    before: Option<&TransferKey>,
+    previous: Option<&TransferKey>,
 ) -> Result<TransferKey, DecodeError> {
     let transfer = transfer.parse().map_err(|error| DecodeError {
-        what: "a transfer's id",
+        what: "a transfer id",
         detail: format!("{error}"),
     })?;
-    if let Some(before) =
-        before.filter(|key| key.account.as_str() == account && key.connector.as_str() == connector)
+    if let Some(previous) = previous
+        .filter(|key| key.account.as_str() == account && key.connector.as_str() == connector)
     {
         return Ok(TransferKey {
             transfer,
-            ..before.clone()
+            ..previous.clone()
         });
     }
     Ok(TransferKey {
@@ -75,7 +72,7 @@ pub(super) fn transfer_key(
 
 fn connector_id(text: &str) -> Result<ConnectorId, DecodeError> {
     text.parse().map_err(|error| DecodeError {
-        what: "a connector's id",
+        what: "a connector id",
         detail: format!("{error}"),
     })
 }

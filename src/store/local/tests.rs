@@ -4,7 +4,6 @@ use std::os::unix::fs::PermissionsExt;
 use redb::{Database, ReadableTableMetadata, TableDefinition};
 
 use super::*;
-use super::{FILE_NAME, LocalStore};
 use crate::tracker::persist::ConnectorRecord;
 use crate::tracker::{PollResult, Tracker, TrackerSettings};
 use model::{
@@ -17,7 +16,7 @@ const SETTINGS: TrackerSettings = TrackerSettings {
     max_refresh_interval: std::time::Duration::from_mins(5),
     gone_after: std::time::Duration::from_mins(15),
     keep_settled: std::time::Duration::from_hours(1),
-    shown: 100,
+    max_transfers: 100,
     shard: Shard::ONLY,
     events: false,
 };
@@ -61,7 +60,7 @@ fn answer(status: &str, code: &str) -> PollResult {
     PollResult::Files(vec![file("/a", status, code), file("/b", "COMPLETED", "")])
 }
 
-/// A folder with transfers `from..to`, a third of them running, the rest settled.
+/// Adds the transfers `from..to` to the store, a third of them running, the rest settled.
 fn fill(store: &LocalStore, from: usize, to: usize, now: Now) -> Tracker {
     let mut tracker = tracker(store.load().unwrap(), now);
     for n in from..to {
@@ -77,12 +76,12 @@ fn fill(store: &LocalStore, from: usize, to: usize, now: Now) -> Tracker {
     tracker
 }
 
-fn told(saved: &SavedState) -> String {
+fn text(saved: &SavedState) -> String {
     format!("{saved:?}")
 }
 
 #[test]
-fn what_was_written_is_read_again() {
+fn written_state_is_restored() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("deep/er");
     let now = now();
@@ -106,14 +105,14 @@ fn what_was_written_is_read_again() {
     );
     let store = LocalStore::open(&path).unwrap();
     let after = store.load().unwrap();
-    assert_eq!(told(&after), told(&before));
+    assert_eq!(text(&after), text(&before));
     let mut again = tracker(after, now);
     assert_eq!(again.due(now).len(), 100, "the settled ones are not due");
-    assert!(again.take_changes(now).is_empty(), "nothing is new");
+    assert!(again.take_changes(now).is_empty(), "nothing has changed");
 }
 
 #[test]
-fn what_was_dropped_is_gone() {
+fn dropped_transfers_are_removed() {
     let folder = tempfile::tempdir().unwrap();
     let now = now();
     let store = LocalStore::open(folder.path()).unwrap();
@@ -126,7 +125,7 @@ fn what_was_dropped_is_gone() {
 }
 
 #[test]
-fn a_second_user_is_refused_and_told_the_path() {
+fn a_second_process_is_refused_with_the_path() {
     let folder = tempfile::tempdir().unwrap();
     let _first = LocalStore::open(folder.path()).unwrap();
     let refused = LocalStore::open(folder.path()).unwrap_err();
@@ -140,7 +139,7 @@ fn a_second_user_is_refused_and_told_the_path() {
 }
 
 #[test]
-fn a_newer_format_is_refused_and_left() {
+fn a_newer_format_is_refused_and_not_changed() {
     let folder = tempfile::tempdir().unwrap();
     fill(&LocalStore::open(folder.path()).unwrap(), 0, 30, now());
     let file = folder.path().join(FILE_NAME);
@@ -162,7 +161,7 @@ fn a_newer_format_is_refused_and_left() {
                 refused,
                 StoreError::Newer {
                     found: 7,
-                    known: 2,
+                    supported: 1,
                     ..
                 }
             ),
@@ -184,7 +183,7 @@ fn a_newer_format_is_refused_and_left() {
 }
 
 #[test]
-fn what_is_no_storage_is_refused_and_stays_as_it_is() {
+fn other_files_are_refused_and_not_changed() {
     let longer = vec![b'x'; 100_000];
     for content in [&b""[..], b"accounts: []\n", longer.as_slice()] {
         let folder = tempfile::tempdir().unwrap();
@@ -200,10 +199,10 @@ fn what_is_no_storage_is_refused_and_stays_as_it_is() {
     }
 }
 
-/// Each byte of the file that is turned over is either of no consequence or refused: never is another state answered,
-/// and what is refused keeps its bytes.
+/// Every changed byte is either irrelevant or detected: a different state is never loaded, and a refused file is not
+/// changed.
 #[test]
-fn a_damaged_file_is_refused_or_tells_what_was_written() {
+fn a_damaged_file_is_refused_or_loads_the_written_state() {
     let folder = tempfile::tempdir().unwrap();
     let now = now();
     {
@@ -213,7 +212,7 @@ fn a_damaged_file_is_refused_or_tells_what_was_written() {
     }
     let file = folder.path().join(FILE_NAME);
     let whole = fs::read(&file).unwrap();
-    let right = told(&LocalStore::open(folder.path()).unwrap().load().unwrap());
+    let expected = text(&LocalStore::open(folder.path()).unwrap().load().unwrap());
     let (mut refused, mut unharmed) = (0, 0);
     let used: Vec<usize> = (0..whole.len()).filter(|at| whole[*at] != 0).collect();
     let step = used.len() / 300 + 1;
@@ -223,7 +222,7 @@ fn a_damaged_file_is_refused_or_tells_what_was_written() {
         fs::write(&file, &bytes).unwrap();
         match LocalStore::open(folder.path()).and_then(|store| store.load()) {
             Ok(saved) => {
-                assert_eq!(told(&saved), right, "byte {at}");
+                assert_eq!(text(&saved), expected, "byte {at}");
                 unharmed += 1;
             }
             Err(error) => {
@@ -255,7 +254,7 @@ fn a_damaged_file_is_refused_or_tells_what_was_written() {
 }
 
 #[test]
-fn a_file_that_is_taken_away_is_recreated_and_said_to_be() {
+fn a_removed_file_is_recreated_and_reported() {
     let folder = tempfile::tempdir().unwrap();
     let now = now();
     let store = LocalStore::open(folder.path()).unwrap();
@@ -271,13 +270,13 @@ fn a_file_that_is_taken_away_is_recreated_and_said_to_be() {
     store.save(&tracker.take_changes(now)).unwrap();
     drop(store);
     assert_eq!(
-        told(&LocalStore::open(folder.path()).unwrap().load().unwrap()),
-        told(&before)
+        text(&LocalStore::open(folder.path()).unwrap().load().unwrap()),
+        text(&before)
     );
 }
 
 #[test]
-fn a_file_that_takes_its_place_is_not_written_to() {
+fn a_file_put_in_its_place_is_not_written_to() {
     let folder = tempfile::tempdir().unwrap();
     let now = now();
     let store = LocalStore::open(folder.path()).unwrap();
@@ -294,7 +293,7 @@ fn a_file_that_takes_its_place_is_not_written_to() {
 }
 
 #[test]
-fn what_could_not_be_written_is_marked_again_removals_too() {
+fn requeued_changes_and_removals_are_written_again() {
     let folder = tempfile::tempdir().unwrap();
     let now = now();
     let store = LocalStore::open(folder.path()).unwrap();
@@ -302,18 +301,18 @@ fn what_could_not_be_written_is_marked_again_removals_too() {
     let later = now.after(SETTINGS.keep_settled);
     tracker.expire(later);
     tracker.track(key(77), Origin::Demo, None, later);
-    let lost = tracker.take_changes(later);
+    let unwritten = tracker.take_changes(later);
     assert!(tracker.take_changes(later).is_empty());
-    tracker.requeue(&lost);
+    tracker.requeue(&unwritten);
     let again = tracker.take_changes(later);
     store.save(&again).unwrap();
     let saved = store.load().unwrap();
     assert_eq!((saved.transfers.len(), saved.retired.len()), (11, 20));
 }
 
-/// Retired transfers, their hashes after a week, and new ones in their place: the file keeps its size.
+/// Transfers and the hashes of retired ones are replaced by new ones, and the file keeps its size.
 #[test]
-fn the_size_is_bounded_by_what_is_kept() {
+fn the_file_does_not_grow_while_transfers_are_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let store = LocalStore::open(folder.path()).unwrap();
     let mut now = now();
@@ -338,7 +337,7 @@ fn the_size_is_bounded_by_what_is_kept() {
 }
 
 #[test]
-fn a_file_that_is_mostly_empty_is_compacted_at_the_start() {
+fn a_mostly_empty_file_is_compacted_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let key = |n: usize| ConnectorKey {
         account: AccountName::new("prod"),
@@ -350,7 +349,7 @@ fn a_file_that_is_mostly_empty_is_compacted_at_the_start() {
     };
     let store = LocalStore::open(folder.path()).unwrap();
     fill(&store, 0, 300, now());
-    let before = told(&store.load().unwrap());
+    let before = text(&store.load().unwrap());
     let put = |record: Option<ConnectorRecord>| {
         let connectors = (100..180).map(|n| (key(n), record.clone())).collect();
         store
@@ -370,13 +369,12 @@ fn a_file_that_is_mostly_empty_is_compacted_at_the_start() {
         "{large} bytes, then {}",
         store.size()
     );
-    assert_eq!(told(&store.load().unwrap()), before);
+    assert_eq!(text(&store.load().unwrap()), before);
 }
 
-/// The bytes of formats 1 and 2. Where this fails, a file of today would be misread: the records need a new number in
-/// `codec::FORMAT`, and a reader for this one.
+/// If this fails, existing files would be misread: the changed records need a new `codec::FORMAT`.
 #[test]
-fn the_bytes_of_a_format_do_not_change() {
+fn the_encoding_of_records_does_not_change() {
     use model::{Direction, Fact, FileEnd, Finished};
     let wall = std::time::UNIX_EPOCH + std::time::Duration::from_hours(500_000);
     let now = Now { wall, ..now() };
@@ -391,7 +389,7 @@ fn the_bytes_of_a_format_do_not_change() {
             region: "eu-central-1".into(),
         }],
     );
-    let told = Fact::FileEnded(FileEnd {
+    let fact = Fact::FileEnded(FileEnd {
         key: key(1),
         file_transfer_id: "t-1/1".into(),
         direction: Direction::Send,
@@ -402,7 +400,7 @@ fn the_bytes_of_a_format_do_not_change() {
         duration: Some(std::time::Duration::from_secs(3)),
         ended_at: wall,
     });
-    tracker.ingest(&told, Origin::Events, now);
+    tracker.ingest(&fact, Origin::Events, now);
     tracker.record_poll(&key(1), &answer("FAILED", "TIMEOUT_ERROR"), now);
     let changes = tracker.take_changes(now);
     let hex = |bytes: Vec<u8>| {
@@ -413,7 +411,7 @@ fn the_bytes_of_a_format_do_not_change() {
     let (_, transfer) = &changes.transfers[0];
     let (_, connector) = &changes.connectors[0];
     let transfer = hex(codec::encode(transfer.as_ref().unwrap()).unwrap());
-    // Of format 2 alone: path, code, no message, when.
+    // Path, code, no message, time.
     let failures = hex(codec::encode(&changes.failures[0].1).unwrap());
     assert_eq!(
         failures,
@@ -431,63 +429,4 @@ fn the_bytes_of_a_format_do_not_change() {
              00000000084001000d00000000000000000000000000000000000000000000000600000000010000\
              0100000101000002000002010000"
     );
-}
-
-/// A file of format 1, as the release before would have left it: no table of failed files, and the number 1.
-#[test]
-fn a_file_of_format_1_is_read_and_raised() {
-    let folder = tempfile::tempdir().unwrap();
-    let now = now();
-    let before = {
-        let store = LocalStore::open(folder.path()).unwrap();
-        fill(&store, 0, 30, now);
-        store.load().unwrap()
-    };
-    assert_eq!(before.failures.len(), 10);
-    let formats: TableDefinition<'_, &str, u32> = TableDefinition::new("format");
-    let failures: TableDefinition<'_, (&str, &str, &str), &[u8]> = TableDefinition::new("failures");
-    let file = folder.path().join(FILE_NAME);
-    {
-        let database = Database::open(&file).unwrap();
-        let transaction = database.begin_write().unwrap();
-        transaction.delete_table(failures).unwrap();
-        transaction
-            .open_table(formats)
-            .unwrap()
-            .insert("tracker", 1)
-            .unwrap();
-        transaction.commit().unwrap();
-    }
-    let format = || {
-        let database = Database::open(&file).unwrap();
-        let transaction = redb::ReadableDatabase::begin_read(&database).unwrap();
-        redb::ReadableTable::get(&transaction.open_table(formats).unwrap(), "tracker")
-            .unwrap()
-            .unwrap()
-            .value()
-    };
-    drop(LocalStore::open(folder.path()).unwrap());
-    assert_eq!(
-        format(),
-        1,
-        "what nothing was written to, the release before still reads"
-    );
-    let store = LocalStore::open(folder.path()).unwrap();
-    let saved = store.load().unwrap();
-    assert!(saved.failures.is_empty());
-    assert_eq!(
-        told(&saved),
-        told(&SavedState {
-            failures: Vec::new(),
-            ..before
-        }),
-        "all else is as it was"
-    );
-    let mut again = tracker(saved, now);
-    again.track(key(77), Origin::Demo, Some(now.wall), now);
-    again.record_poll(&key(77), &answer("FAILED", "TIMEOUT_ERROR"), now);
-    store.save(&again.take_changes(now)).unwrap();
-    assert_eq!(store.load().unwrap().failures.len(), 1);
-    drop(store);
-    assert_eq!(format(), 2);
 }

@@ -1,86 +1,73 @@
-//! What has changed since it was last written, and how it is taken up again.
+//! Pending writes, and restoration of the saved state.
+//!
+//! The tracker marks what changes in a [`DirtySet`]. [`Tracker::take_changes`] turns the marks into [`PendingWrites`], which
+//! the store writes in one transaction; if that fails, [`Tracker::requeue`] restores the marks.
 
+mod dirty_set;
 mod record;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Tracker;
 use super::connector_counters::ConnectorCounters;
 use super::transfer::Transfer;
-use model::{ConnectorKey, Finished, Now, Origin, TransferKey};
+use model::{ConnectorKey, Finished, Now, TransferKey};
 
+pub(super) use dirty_set::DirtySet;
 pub use record::{
     ConnectorRecord, CountRecord, DurationsRecord, EndRecord, FailureRecord, LedgerRecord, Meta,
     Millis, NewestRecord, PendingWrites, RetiredRecord, SavedState, TransferRecord,
 };
 pub(super) use record::{counts, counts_record, end, end_record, millis, time};
 
-/// Marks of what has changed; the values are read when they are asked for.
-#[derive(Debug, Default)]
-pub(in crate::tracker) struct DirtySet {
-    pub(in crate::tracker) transfers: BTreeSet<u32>,
-    pub(in crate::tracker) dropped: BTreeSet<TransferKey>,
-    /// Transfers whose failed files have changed.
-    pub(in crate::tracker) failures: BTreeSet<u32>,
-    pub(in crate::tracker) connectors: BTreeSet<u32>,
-    pub(in crate::tracker) dropped_connectors: BTreeSet<ConnectorKey>,
-    pub(in crate::tracker) retired: BTreeSet<u64>,
-    pub(in crate::tracker) operations: BTreeSet<u64>,
-    /// What was written last of the rest.
-    meta: Meta,
-}
-
 impl Tracker {
-    /// Takes up what was written, and marks changes from here on. To be called once, after the first
-    /// [`Tracker::configure`]; what belongs to an account that is no longer configured, or to another Region or shard, is
-    /// left out, and marked as dropped.
+    /// Restores the saved state, and marks changes for the store from now on. Called once, after the first
+    /// [`Tracker::configure`]. State of accounts that are no longer configured, of other Regions and of other shards is
+    /// skipped and marked as dropped.
     pub fn restore(&mut self, saved: SavedState, now: Now) {
-        self.journal = Some(DirtySet {
+        self.dirty = Some(DirtySet {
             meta: saved.meta,
             ..DirtySet::default()
         });
         self.watching_since = saved.meta.watching_since.map_or(now.wall, time);
-        self.codes.restore_folded(saved.meta.folded);
+        self.label_guard.restore_folded(saved.meta.folded);
         for (key, record) in saved.connectors {
             let account = self
                 .accounts
                 .get(&key.account)
                 .filter(|account| *account.region == *record.region);
             let Some(account) = account.map(Arc::clone) else {
-                self.note_dropped_connector(key);
+                self.mark_dropped_connector(key);
                 continue;
             };
-            let number = self.connectors.number_of(key, &account, now);
+            let number = self.connectors.find_or_insert(key, &account, now);
             let connector = &mut self.connectors[number];
             connector.known_since = time(record.known_since);
             connector.discovered = record.discovered;
             connector.counters = ConnectorCounters::from(&record);
             if self.settings.events {
-                connector.counters.expect_events();
+                connector.counters.initialize_event_counters();
             }
             for end in connector.counters.finished.keys() {
                 if let Finished::Failed(Some(code)) = end {
-                    self.codes.admit_code(code);
+                    self.label_guard.admit_code(code);
                 }
             }
         }
         for (key, record) in saved.transfers {
-            let ours = self.settings.shard.owns(&key.connector, &key.transfer);
-            let Some(number) = self.connectors.find(&key.connector_key()).filter(|_| ours) else {
-                if let Some(journal) = &mut self.journal {
-                    journal.dropped.insert(key);
-                }
+            let owned = self.settings.shard.owns(&key.connector, &key.transfer);
+            let Some(number) = self.connectors.find(&key.connector_key()).filter(|_| owned) else {
+                self.mark_dropped(key);
                 continue;
             };
             if self.transfers.find(number, &key.transfer).is_none() {
-                self.restore_transfer(key, number, &record, now);
+                self.insert_transfer(Transfer::restore(key.transfer, number, &record, now));
             }
         }
         for (key, records) in saved.failures {
             match self.slot(&key) {
                 Some(slot) => self.restore_failures(slot, records),
-                None => self.note_dropped_failures(key),
+                None => self.mark_dropped(key),
             }
         }
         for (hash, record) in saved.retired {
@@ -90,55 +77,38 @@ impl Tracker {
         for (hash, until) in saved.operations {
             self.operations.insert(hash, time(until), ());
         }
-        // Taking a transfer up touches its connector, of which nothing has changed.
-        if let Some(journal) = &mut self.journal {
-            journal.connectors.clear();
+        // Restoring a transfer marks its connector, although nothing has changed.
+        if let Some(dirty) = &mut self.dirty {
+            dirty.connectors.clear();
         }
     }
 
-    fn restore_transfer(
-        &mut self,
-        key: TransferKey,
-        number: u32,
-        record: &TransferRecord,
-        now: Now,
-    ) {
-        let transfer = Transfer::restored(key.transfer, number, record, now);
-        let since = transfer.since();
-        let slot = self.transfers.insert(transfer);
-        for slot in self.shown.insert(since, slot) {
-            self.show(slot);
-        }
-        self.attach(slot, true);
-    }
-
-    /// Its transfer is not there: what was written of it goes.
-    fn note_dropped_failures(&mut self, key: TransferKey) {
-        if let Some(journal) = &mut self.journal {
-            journal.dropped.insert(key);
+    fn mark_dropped(&mut self, key: TransferKey) {
+        if let Some(dirty) = &mut self.dirty {
+            dirty.dropped.insert(key);
         }
     }
 
-    fn note_dropped_connector(&mut self, key: ConnectorKey) {
-        if let Some(journal) = &mut self.journal {
-            journal.dropped_connectors.insert(key);
+    fn mark_dropped_connector(&mut self, key: ConnectorKey) {
+        if let Some(dirty) = &mut self.dirty {
+            dirty.dropped_connectors.insert(key);
         }
     }
 
-    /// What has changed since the last time. Nothing before [`Tracker::restore`].
+    /// Returns what has changed since the last call, or nothing before [`Tracker::restore`].
     pub fn take_changes(&mut self, now: Now) -> PendingWrites {
-        let Some(journal) = &mut self.journal else {
+        let Some(dirty) = &mut self.dirty else {
             return PendingWrites::default();
         };
-        let marks = std::mem::take(journal);
+        let marks = std::mem::take(dirty);
         let meta = Meta {
             watching_since: Some(millis(self.watching_since)),
-            folded: self.codes.folded(),
+            folded: self.label_guard.folded(),
         };
-        journal.meta = meta;
+        dirty.meta = meta;
         let (transfers, retired, operations) = (&self.transfers, &self.retired, &self.operations);
         let mut changes = PendingWrites::default();
-        // What was dropped and has come again is written after.
+        // Removals come first: a transfer may have been dropped and tracked again.
         changes
             .failures
             .extend(marks.dropped.iter().map(|key| (key.clone(), Vec::new())));
@@ -174,7 +144,7 @@ impl Tracker {
                     discovered: connector.discovered,
                     ..ConnectorRecord::default()
                 };
-                connector.counters.fill(&mut record);
+                connector.counters.write_to(&mut record);
                 (connector.key.clone(), Some(record))
             }));
         changes
@@ -196,18 +166,18 @@ impl Tracker {
         changes
     }
 
-    /// Marks again what was taken and could not be written. What is written next time are the values of then.
+    /// Marks changes again that could not be written. The next write contains their values at that time.
     pub fn requeue(&mut self, changes: &PendingWrites) {
-        let Some(mut journal) = self.journal.take() else {
+        let Some(mut dirty) = self.dirty.take() else {
             return;
         };
         for (key, _) in &changes.transfers {
             match self.slot(key) {
-                Some(slot) => journal.transfers.insert(slot),
-                None => journal.dropped.insert(key.clone()),
+                Some(slot) => dirty.transfers.insert(slot),
+                None => dirty.dropped.insert(key.clone()),
             };
         }
-        journal.failures.extend(
+        dirty.failures.extend(
             changes
                 .failures
                 .iter()
@@ -215,42 +185,30 @@ impl Tracker {
         );
         for (key, _) in &changes.connectors {
             match self.connectors.find(key) {
-                Some(number) => journal.connectors.insert(number),
-                None => journal.dropped_connectors.insert(key.clone()),
+                Some(number) => dirty.connectors.insert(number),
+                None => dirty.dropped_connectors.insert(key.clone()),
             };
         }
-        journal
+        dirty
             .retired
             .extend(changes.retired.iter().map(|(hash, _)| *hash));
-        journal
+        dirty
             .operations
             .extend(changes.operations.iter().map(|(hash, _)| *hash));
-        journal.meta = Meta::default();
-        self.journal = Some(journal);
+        dirty.meta = Meta::default();
+        self.dirty = Some(dirty);
     }
 
-    /// Marks everything as changed: nothing of what was written is there any more.
+    /// Marks everything as changed, because nothing that was written before exists any more.
     pub fn mark_all_dirty(&mut self) {
-        let Some(journal) = &mut self.journal else {
+        let Some(dirty) = &mut self.dirty else {
             return;
         };
-        journal.transfers.extend(self.transfers.slots());
-        journal.failures.extend(self.failures.slots());
-        journal.connectors.extend(self.connectors.numbers());
-        journal.retired.extend(self.retired.hashes());
-        journal.operations.extend(self.operations.hashes());
-        journal.meta = Meta::default();
-    }
-
-    /// Stops to track one transfer that the write API named; true if it was tracked.
-    pub fn untrack(&mut self, key: &TransferKey, origin: Origin, now: Now) -> bool {
-        let Some(slot) = self.slot(key) else {
-            return false;
-        };
-        self.change(slot, |transfer, _| transfer.remove_origin(origin));
-        if !self.transfers[slot].has_origin() {
-            self.drop_transfer(slot, Some(now));
-        }
-        true
+        dirty.transfers.extend(self.transfers.slots());
+        dirty.failures.extend(self.failures.slots());
+        dirty.connectors.extend(self.connectors.numbers());
+        dirty.retired.extend(self.retired.hashes());
+        dirty.operations.extend(self.operations.hashes());
+        dirty.meta = Meta::default();
     }
 }

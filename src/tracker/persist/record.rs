@@ -1,35 +1,37 @@
-//! What of the tracker outlives the process, in plain words: the store writes these, and knows nothing else of them.
+//! The persistent form of the tracker's state. The store encodes these records and does not interpret them.
+//!
+//! The encoding contains no field names: a changed record needs a new format number in the store.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::tracker::file_ledger::{Entry, FileLedger};
+use crate::tracker::file_ledger::{FileLedger, LedgerEntry};
 use model::{ConnectorKey, Durations, FailureCode, FileCounts, FileStatus, Finished, TransferKey};
 
 /// Milliseconds since the epoch.
 pub type Millis = u64;
 
-/// What has changed since the last time it was asked for. `None` stands for what is no longer there.
+/// Changes to write. `None` stands for a removal.
 #[derive(Clone, Debug, Default)]
 pub struct PendingWrites {
     /// Transfers.
     pub transfers: Vec<(TransferKey, Option<TransferRecord>)>,
-    /// The failed files that are kept of a transfer, all of them; none for one that has none any more.
+    /// All failed files of a transfer; an empty list if it has none any more.
     pub failures: Vec<(TransferKey, Vec<FailureRecord>)>,
-    /// Connectors, with their counters.
+    /// Connectors with their counters.
     pub connectors: Vec<(ConnectorKey, Option<ConnectorRecord>)>,
-    /// Transfers that are no longer tracked, by hash.
+    /// Retired transfers by hash.
     pub retired: Vec<(u64, Option<RetiredRecord>)>,
-    /// Operations that have been counted, by hash, and until when that is remembered.
+    /// Counted operations by hash, with their expiry time.
     pub operations: Vec<(u64, Option<Millis>)>,
-    /// The rest.
+    /// Values that exist once.
     pub meta: Meta,
 }
 
 impl PendingWrites {
-    /// True if there is nothing to write.
+    /// Returns whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.transfers.is_empty()
             && self.failures.is_empty()
@@ -40,7 +42,7 @@ impl PendingWrites {
     }
 }
 
-/// Everything that was written, as it is read again.
+/// The saved state, as loaded from the store.
 #[derive(Clone, Debug, Default)]
 pub struct SavedState {
     /// Transfers.
@@ -49,20 +51,20 @@ pub struct SavedState {
     pub failures: Vec<(TransferKey, Vec<FailureRecord>)>,
     /// Connectors.
     pub connectors: Vec<(ConnectorKey, ConnectorRecord)>,
-    /// Transfers that are no longer tracked.
+    /// Retired transfers by hash.
     pub retired: Vec<(u64, RetiredRecord)>,
-    /// Operations that have been counted.
+    /// Counted operations by hash, with their expiry time.
     pub operations: Vec<(u64, Millis)>,
-    /// The rest.
+    /// Values that exist once.
     pub meta: Meta,
 }
 
-/// What there is once. `None`, and 0, are not written.
+/// Values that exist once. The default is not written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meta {
-    /// Since when transfers are watched: the first start with this store.
+    /// Time of the first start with this store. Files of transfers that started earlier form the baseline.
     pub watching_since: Option<Millis>,
-    /// Files whose unlisted failure code was folded into `OTHER`.
+    /// Number of files whose failure code was replaced by `OTHER`.
     pub folded: u64,
 }
 
@@ -71,78 +73,79 @@ pub struct Meta {
 pub struct TransferRecord {
     /// A bit for each [`Origin`](model::Origin).
     pub origins: u8,
-    /// Start, where a source told it, else first sight.
+    /// Its start if a source reported it, else the time at which it was first seen.
     pub since: Millis,
-    /// Whether a source told the start.
+    /// Whether a source reported the start.
     pub started: bool,
     /// Number of the [`TransferState`](model::TransferState).
     pub state: u8,
-    /// Whether the newest look told its files.
+    /// Whether the last poll returned its files.
     pub up: Option<bool>,
     /// Its files.
     pub files: Option<Vec<CountRecord>>,
-    /// The ends of its files, while any may still count.
+    /// The ends of its files, kept while any of them may still be counted.
     pub ledger: Option<LedgerRecord>,
     /// When it ended.
     pub ended: Option<Millis>,
-    /// When an answer last differed from the one before.
+    /// When its files last changed.
     pub changed: Millis,
-    /// Since when AWS does not know it.
+    /// Time since which AWS has not known it.
     pub unknown_since: Option<Millis>,
 }
 
-/// A failed file: its path, its code or an empty text, its message, and when.
+/// A failed file: path, code (empty if there is none), message, time.
 pub type FailureRecord = (String, String, Option<String>, Millis);
 
-/// Files of one status and code: the names as on the wire; no code is an empty one.
+/// A number of files: status, code (empty if there is none), count. Names as returned by AWS.
 pub type CountRecord = (String, String, u32);
 
-/// The ends of a transfer's files: each a path's hash, its end, whether an answer told it, the hash of the event that told
-/// it or 0, and whether it was counted; then the hashes of the paths that had not ended, and whether there was an answer.
+/// The ends of a transfer's files. An entry holds the hash of the path, the end, whether a poll reported it, the hash of the
+/// event (0 if there was none) and whether it is counted. `open_paths` holds the hashes of the paths that had not ended at
+/// the last poll.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerRecord {
     entries: Vec<(u64, EndRecord, bool, u64, bool)>,
     open_paths: Vec<u64>,
-    answered: bool,
+    polled: bool,
 }
 
-/// How a file or an operation ended: `None` completed, else the failure's code, empty where there is none.
+/// The end of a file or an operation: `None` if it completed, else the failure code (empty if there is none).
 pub type EndRecord = Option<String>;
 
-/// A transfer that is no longer tracked.
+/// A retired transfer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetiredRecord {
-    /// Until when it is remembered.
+    /// Its expiry time.
     pub until: Millis,
-    /// The ends of its files, while any may still count.
+    /// The ends of its files, kept while any of them may still be counted.
     pub ledger: Option<LedgerRecord>,
 }
 
-/// One connector's counters.
+/// The counters of one connector.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ConnectorRecord {
-    /// Its Region: in another one, the same id is another connector.
+    /// Its Region. The same id in another Region is another connector.
     pub region: String,
-    /// When it became known.
+    /// When it was first seen.
     pub known_since: Millis,
-    /// Whether a source other than the configuration told of it.
+    /// Whether a source other than the configuration has reported it.
     pub discovered: bool,
-    /// Files seen to finish: how, how many, and the newest.
+    /// Finished files: end, count, newest file.
     pub finished: Vec<(EndRecord, u64, Option<NewestRecord>)>,
     /// When a file last completed.
     pub last_completed: Option<Millis>,
     /// When a file last failed.
     pub last_failed: Option<Millis>,
-    /// Bytes and durations by direction's number.
+    /// Bytes and durations, by the number of the direction.
     pub moved: Vec<(u8, u64, DurationsRecord)>,
-    /// Operations by their number and end.
+    /// Remote operations, by number and end.
     pub operations: Vec<(u8, EndRecord, u64)>,
 }
 
-/// The newest file of an end: its transfer, and when it ended.
+/// The newest file with a given end: its transfer and when it ended.
 pub type NewestRecord = (String, Millis);
 
-/// [`Durations`], written.
+/// The persistent form of [`Durations`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DurationsRecord {
     classic: Vec<u64>,
@@ -221,38 +224,39 @@ pub(in crate::tracker) fn counts(record: &[CountRecord]) -> FileCounts {
 
 impl From<&FileLedger> for LedgerRecord {
     fn from(ledger: &FileLedger) -> Self {
-        let entry = |entry: &Entry| {
-            let told = entry.told.map_or(0, std::num::NonZero::get);
+        let entry = |entry: &LedgerEntry| {
+            let event = entry.event.map_or(0, std::num::NonZero::get);
             (
                 entry.path,
                 end_record(&entry.end),
-                entry.answered,
-                told,
+                entry.polled,
+                event,
                 entry.counted,
             )
         };
         Self {
             entries: ledger.entries.iter().map(entry).collect(),
             open_paths: ledger.open_paths.clone(),
-            answered: ledger.answered,
+            polled: ledger.polled,
         }
     }
 }
 
 impl From<&LedgerRecord> for FileLedger {
     fn from(record: &LedgerRecord) -> Self {
-        let entry =
-            |(path, ended, answered, told, counted): &(u64, EndRecord, bool, u64, bool)| Entry {
+        let entry = |(path, ended, polled, event, counted): &(u64, EndRecord, bool, u64, bool)| {
+            LedgerEntry {
                 path: *path,
                 end: end(ended),
-                answered: *answered,
-                told: std::num::NonZero::new(*told),
+                polled: *polled,
+                event: std::num::NonZero::new(*event),
                 counted: *counted,
-            };
+            }
+        };
         Self {
             entries: record.entries.iter().map(entry).collect(),
             open_paths: record.open_paths.clone(),
-            answered: record.answered,
+            polled: record.polled,
         }
     }
 }

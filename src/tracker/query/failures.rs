@@ -1,5 +1,5 @@
-//! The newest failed files, with what AWS said of each, for people: neither a path nor a message is ever a label.
-//! Bounded in number and in length, and gone with their transfer.
+//! The newest failed files with their messages, for pages and the JSON API. Paths and messages are never exported as
+//! labels. The number and the length of entries are limited, and they are removed with their transfer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use crate::tracker::persist::{FailureRecord, Millis, millis, time};
 use crate::tracker::{FailedFile, Tracker};
 use model::{ConnectorLabels, FailureCode, TransferId};
 
-/// Failed files that are kept, over all transfers: where there are more, the oldest leave.
+/// Maximum number of failed files over all transfers. The oldest are evicted.
 pub const MAX_FAILURES: usize = 10_000;
 
-/// Bytes of a path, and of a message, that are kept. A longer text ends, on the border of a character, in a note of how
-/// long it was.
+/// Maximum length of a path, a code or a message in bytes. Longer texts are cut at a character boundary, followed by a note
+/// with their length.
 pub const MAX_TEXT_BYTES: usize = 1_024;
 
 /// One failed file.
@@ -23,17 +23,18 @@ pub struct KeptFailure {
     pub connector: Arc<ConnectorLabels>,
     /// Its transfer.
     pub transfer: TransferId,
-    /// Its path as AWS tells it, cut to [`MAX_TEXT_BYTES`]. Free text.
+    /// Its path as reported by AWS, cut to [`MAX_TEXT_BYTES`]. Untrusted text.
     pub path: Box<str>,
-    /// Why it failed, where AWS gave a code; not folded, cut as well.
+    /// The failure code, if AWS reported one, cut as well. Not limited by the label guard.
     pub code: Option<FailureCode>,
-    /// The same for people, cut as well. Free text.
+    /// The failure message, cut as well. Untrusted text.
     pub message: Option<Box<str>>,
-    /// When: the event's time where one told it first, else when it was first seen FAILED. To the millisecond.
+    /// When it failed, in whole milliseconds: the time in the event if an event was the first report, else the time of the
+    /// poll.
     pub at: SystemTime,
 }
 
-/// `text`, cut to [`MAX_TEXT_BYTES`].
+/// Cuts `text` to [`MAX_TEXT_BYTES`].
 pub(in crate::tracker) fn cut(text: &str) -> Box<str> {
     if text.len() <= MAX_TEXT_BYTES {
         return text.into();
@@ -42,20 +43,20 @@ pub(in crate::tracker) fn cut(text: &str) -> Box<str> {
     format!("{}… (cut: {} bytes in all)", &text[..end], text.len()).into()
 }
 
-/// Time and number: files that failed in the same millisecond stay apart.
-type At = (Millis, u64);
+/// Time and sequence number, which separates files that failed in the same millisecond.
+type FailureKey = (Millis, u64);
 
-/// The kept files by time, and by the slot of their transfer.
+/// Failed files by time, and by the slot of their transfer.
 #[derive(Debug, Default)]
 pub(in crate::tracker) struct Failures {
-    by_time: BTreeMap<At, (u32, Arc<KeptFailure>)>,
-    by_slot: BTreeSet<(u32, At)>,
+    by_time: BTreeMap<FailureKey, (u32, Arc<KeptFailure>)>,
+    by_slot: BTreeSet<(u32, FailureKey)>,
     next: u64,
 }
 
 impl Failures {
-    /// Keeps one more of the transfer in `slot`. What comes back is the slot of the one that had to leave for it.
-    pub(in crate::tracker) fn keep(&mut self, slot: u32, failure: KeptFailure) -> Option<u32> {
+    /// Adds a failed file of the transfer in `slot`. Returns the slot of the transfer whose file was evicted, if any.
+    pub(in crate::tracker) fn insert(&mut self, slot: u32, failure: KeptFailure) -> Option<u32> {
         let at = (millis(failure.at), self.next);
         self.next += 1;
         self.by_time.insert(at, (slot, Arc::new(failure)));
@@ -63,31 +64,31 @@ impl Failures {
         if self.by_time.len() <= MAX_FAILURES {
             return None;
         }
-        let (at, (left, _)) = self.by_time.pop_first()?;
-        self.by_slot.remove(&(left, at));
-        Some(left)
+        let (at, (evicted, _)) = self.by_time.pop_first()?;
+        self.by_slot.remove(&(evicted, at));
+        Some(evicted)
     }
 
-    /// Drops those of a transfer.
-    pub(in crate::tracker) fn drop_of(&mut self, slot: u32) {
-        let of: Vec<_> = self.of(slot).collect();
-        for at in of {
+    /// Removes the failed files of a transfer.
+    pub(in crate::tracker) fn remove(&mut self, slot: u32) {
+        let keys: Vec<_> = self.keys(slot).collect();
+        for at in keys {
             self.by_slot.remove(&(slot, at));
             self.by_time.remove(&at);
         }
     }
 
-    /// Those of a transfer, the oldest first.
-    pub(in crate::tracker) fn kept(
+    /// Returns the failed files of a transfer, oldest first.
+    pub(in crate::tracker) fn iter(
         &self,
         slot: u32,
     ) -> impl DoubleEndedIterator<Item = &Arc<KeptFailure>> {
-        self.of(slot)
+        self.keys(slot)
             .filter_map(|at| self.by_time.get(&at))
             .map(|(_, failure)| failure)
     }
 
-    /// Slots of the transfers that have any.
+    /// Returns the slots of all transfers with failed files.
     pub(in crate::tracker) fn slots(&self) -> BTreeSet<u32> {
         self.by_slot.iter().map(|(slot, _)| *slot).collect()
     }
@@ -105,10 +106,10 @@ impl Failures {
                 millis(failure.at),
             )
         };
-        self.kept(slot).map(record).collect()
+        self.iter(slot).map(record).collect()
     }
 
-    fn of(&self, slot: u32) -> impl DoubleEndedIterator<Item = At> + '_ {
+    fn keys(&self, slot: u32) -> impl DoubleEndedIterator<Item = FailureKey> + '_ {
         self.by_slot
             .range((slot, (0, 0))..=(slot, (Millis::MAX, u64::MAX)))
             .map(|(_, at)| *at)
@@ -116,7 +117,7 @@ impl Failures {
 }
 
 impl Tracker {
-    /// The failed files that are kept, the newest first.
+    /// Returns the failed files, newest first.
     pub fn failures(&self) -> Vec<Arc<KeptFailure>> {
         self.failures
             .by_time
@@ -126,6 +127,7 @@ impl Tracker {
             .collect()
     }
 
+    /// Adds a failed file and marks the change for the store.
     pub(in crate::tracker) fn keep_failure(
         &mut self,
         slot: u32,
@@ -144,13 +146,13 @@ impl Tracker {
             message: file.message.as_deref().map(cut),
             at: time(millis(at)),
         };
-        let left = self.failures.keep(slot, failure);
-        if let Some(journal) = &mut self.journal {
-            journal.failures.extend([slot].into_iter().chain(left));
+        let evicted = self.failures.insert(slot, failure);
+        if let Some(dirty) = &mut self.dirty {
+            dirty.failures.extend([slot].into_iter().chain(evicted));
         }
     }
 
-    /// Takes up what was written of the transfer in `slot`.
+    /// Restores the failed files of the transfer in `slot`.
     pub(in crate::tracker) fn restore_failures(&mut self, slot: u32, records: Vec<FailureRecord>) {
         let transfer = &self.transfers[slot];
         let (labels, id) = (
@@ -166,7 +168,7 @@ impl Tracker {
                 message: message.map(Into::into),
                 at: time(at),
             };
-            self.failures.keep(slot, failure);
+            self.failures.insert(slot, failure);
         }
     }
 }
@@ -198,13 +200,13 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_cut_between_characters_and_says_so() {
+    fn long_texts_are_cut_at_a_character_boundary_with_a_note() {
         assert_eq!(&*cut("/a"), "/a");
         assert_eq!(
             &*cut(&"x".repeat(MAX_TEXT_BYTES)),
             "x".repeat(MAX_TEXT_BYTES)
         );
-        // A character of three bytes stands across the bound.
+        // A three-byte character spans the limit.
         let long = format!("a{}", "漢".repeat(40_000));
         let short = cut(&long);
         assert_eq!(
@@ -214,22 +216,22 @@ mod tests {
     }
 
     #[test]
-    fn past_the_bound_the_oldest_leave_whichever_transfer_they_are_of() {
+    fn the_oldest_failed_files_of_all_transfers_are_evicted() {
         let mut failures = Failures::default();
         for n in 0..MAX_FAILURES as u64 {
             let slot = u32::from(n % 2 == 1);
-            assert_eq!(failures.keep(slot, failure("/a", 1_000 + n)), None);
+            assert_eq!(failures.insert(slot, failure("/a", 1_000 + n)), None);
         }
-        assert_eq!(failures.keep(2, failure("/new", 999_999)), Some(0));
-        assert_eq!(failures.keep(2, failure("/new", 999_999)), Some(1));
-        assert_eq!(failures.keep(2, failure("/older than all", 0)), Some(2));
+        assert_eq!(failures.insert(2, failure("/new", 999_999)), Some(0));
+        assert_eq!(failures.insert(2, failure("/new", 999_999)), Some(1));
+        assert_eq!(failures.insert(2, failure("/older than all", 0)), Some(2));
         assert_eq!(
-            failures.kept(0).count() + failures.kept(1).count(),
+            failures.iter(0).count() + failures.iter(1).count(),
             MAX_FAILURES - 2
         );
-        assert_eq!(failures.kept(2).count(), 2);
-        failures.drop_of(0);
-        failures.drop_of(2);
+        assert_eq!(failures.iter(2).count(), 2);
+        failures.remove(0);
+        failures.remove(2);
         assert_eq!(
             (failures.by_time.len(), failures.slots()),
             (MAX_FAILURES / 2 - 1, BTreeSet::from([1]))

@@ -1,238 +1,81 @@
-//! Transfers for people: filtered, the newest first, a page at a time. It looks through all of them, a stretch at a time,
-//! so that nothing that waits for the tracker waits long.
+//! Read-only queries for pages and the JSON API: transfers are filtered, sorted newest first and paginated. A query scans all
+//! transfers in batches, so that other users of the tracker do not wait for the whole scan.
 
+mod cursor;
 pub(super) mod failures;
+mod filter;
 pub(super) mod recent;
 #[cfg(test)]
 mod tests;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::Tracker;
 use super::series_budget::nanos;
 use super::transfer::Transfer;
+use filter::{contains, failure_contains};
+use model::{Chunk, ConnectorTitle, ConnectorView, Now, Origin, TransferView};
 
-use model::{
-    AccountName, Chunk, ConnectorId, ConnectorLabels, ConnectorTitle, ConnectorView, Now, Origin,
-    TransferId, TransferState, TransferView,
-};
-
+pub use cursor::{Cursor, CursorError};
 pub use failures::{KeptFailure, MAX_FAILURES, MAX_TEXT_BYTES};
+pub use filter::{Query, StateFilter};
 pub use recent::{RECENT_MINUTES, RecentFiles};
 
-/// An unfinished transfer of which nothing has changed for longer is stuck: the time after which the alerts
-/// `AwsTransferStuckQueued` and `AwsTransferStuckInProgress` fire.
+/// An unfinished transfer is stuck if it is unchanged for longer than this. The alerts `AwsTransferStuckQueued` and
+/// `AwsTransferStuckInProgress` fire after the same time.
 pub const STUCK_AFTER: Duration = Duration::from_hours(2);
 
-/// Failed files that are told with their transfer.
+/// Maximum number of failed files that are listed with their transfer.
 pub const MAX_FAILURES_PER_TRANSFER: usize = 100;
 
-/// Transfers that are looked through at a time.
-const STRETCH: usize = 4_096;
+/// Number of transfers that are scanned at a time.
+const SCAN_BATCH: usize = 4_096;
 
-/// Which transfers, by what is known of them as a whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StateFilter {
-    /// One state.
-    Is(TransferState),
-    /// Pending or running.
-    Unfinished,
-    /// Unfinished, and unchanged for longer than [`STUCK_AFTER`].
-    Stuck,
-}
-
-impl StateFilter {
-    /// Every filter.
-    pub const ALL: [Self; 7] = [
-        Self::Unfinished,
-        Self::Stuck,
-        Self::Is(TransferState::Pending),
-        Self::Is(TransferState::Running),
-        Self::Is(TransferState::Completed),
-        Self::Is(TransferState::Failed),
-        Self::Is(TransferState::Gone),
-    ];
-
-    /// Its name as a parameter.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Is(state) => state.as_label(),
-            Self::Unfinished => "unfinished",
-            Self::Stuck => "stuck",
-        }
-    }
-}
-
-/// What is asked for. What is `None` filters nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Query {
-    /// The configured account.
-    pub account: Option<String>,
-    /// The connector.
-    pub connector: Option<ConnectorId>,
-    /// The state.
-    pub state: Option<StateFilter>,
-    /// A part of the transfer's id, of its connector's id or name, or of a failed file's path, code or message. Letters
-    /// of ASCII match in either case.
-    pub search: Option<String>,
-    /// Those that come after this one.
-    pub after: Option<Cursor>,
-    /// How many at most.
-    pub limit: usize,
-}
-
-impl Query {
-    /// True if what stands in a connector's labels is asked for.
-    pub fn admits(&self, connector: &ConnectorLabels) -> bool {
-        self.account
-            .as_deref()
-            .is_none_or(|account| account == connector.account.name.as_str())
-            && self.connector.as_ref().is_none_or(|id| *id == connector.id)
-    }
-
-    /// True if a connector is what is searched for, or nothing is.
-    pub fn finds_connector(&self, id: &ConnectorId, title: Option<&ConnectorTitle>) -> bool {
-        self.search.as_deref().is_none_or(|part| {
-            holds(id.as_str(), part) || title.is_some_and(|title| holds(&title.name, part))
-        })
-    }
-
-    /// True if a failed file is asked for, by itself or as one of its transfer or connector.
-    pub fn finds_failure(&self, failure: &KeptFailure, title: Option<&ConnectorTitle>) -> bool {
-        self.admits(&failure.connector)
-            && (self.finds_connector(&failure.connector.id, title)
-                || self.search.as_deref().is_some_and(|part| {
-                    holds(failure.transfer.as_str(), part) || tells(failure, part)
-                }))
-    }
-}
-
-fn tells(failure: &KeptFailure, part: &str) -> bool {
-    holds(&failure.path, part)
-        || failure
-            .code
-            .as_ref()
-            .is_some_and(|code| holds(code.as_str(), part))
-        || failure
-            .message
-            .as_deref()
-            .is_some_and(|message| holds(message, part))
-}
-
-fn holds(text: &str, part: &str) -> bool {
-    let (text, part) = (text.as_bytes(), part.as_bytes());
-    part.is_empty()
-        || text
-            .windows(part.len())
-            .any(|window| window.eq_ignore_ascii_case(part))
-}
-
-/// A place in the order of transfers: the newest first, then by account, connector and id. It stays one whatever comes
-/// or goes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Cursor {
-    since: Reverse<i64>,
-    account: AccountName,
-    connector: ConnectorId,
-    transfer: TransferId,
-}
-
-/// A text that is no cursor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a cursor is the `next_cursor` of the answer before, unchanged")]
-pub struct CursorError;
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            since: Reverse(since),
-            account,
-            connector,
-            transfer,
-        } = self;
-        let plain = format!("{since}\n{connector}\n{transfer}\n{account}");
-        plain.bytes().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl FromStr for Cursor {
-    type Err = CursorError;
-
-    fn from_str(text: &str) -> Result<Self, CursorError> {
-        let digit = |digit: u8| {
-            char::from(digit)
-                .to_digit(16)
-                .and_then(|value| u8::try_from(value).ok())
-        };
-        let byte = |pair: &[u8]| match pair {
-            [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
-            _ => None,
-        };
-        let bytes: Vec<u8> = text
-            .as_bytes()
-            .chunks(2)
-            .map(byte)
-            .collect::<Option<_>>()
-            .ok_or(CursorError)?;
-        let plain = String::from_utf8(bytes).map_err(|_| CursorError)?;
-        let mut parts = plain.splitn(4, '\n');
-        let mut part = || parts.next().ok_or(CursorError);
-        Ok(Self {
-            since: Reverse(part()?.parse().map_err(|_| CursorError)?),
-            connector: part()?.parse().map_err(|_| CursorError)?,
-            transfer: part()?.parse().map_err(|_| CursorError)?,
-            account: AccountName::new(part()?),
-        })
-    }
-}
-
-/// One transfer, with what only people ask for.
+/// A transfer with details that are not exported as metrics.
 #[derive(Clone, Debug)]
 pub struct ListedTransfer {
-    /// What a scrape tells too.
+    /// What a snapshot contains as well.
     pub view: TransferView,
-    /// What people call its connector.
+    /// The title of its connector.
     pub title: Option<Arc<ConnectorTitle>>,
-    /// True if a source told its start; else `view.since` is when it was first seen.
+    /// Whether a source reported its start. If not, `view.since` is the time at which it was first seen.
     pub started: bool,
-    /// Since when nothing of it has changed; `None` once it has ended.
+    /// When its files last changed; `None` once it has ended.
     pub unchanged_since: Option<SystemTime>,
-    /// Unfinished, and unchanged for longer than [`STUCK_AFTER`].
+    /// Whether it is unfinished and unchanged for longer than [`STUCK_AFTER`].
     pub stuck: bool,
-    /// Where it was learned from.
+    /// The sources that reported it.
     pub origins: Vec<Origin>,
-    /// Its newest failed files that are kept, at most [`MAX_FAILURES_PER_TRANSFER`], the newest first.
+    /// Its newest failed files, newest first, at most [`MAX_FAILURES_PER_TRANSFER`].
     pub failures: Vec<Arc<KeptFailure>>,
 }
 
-/// What was found.
+/// The result of a query.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     /// The transfers, in order.
     pub transfers: Vec<ListedTransfer>,
-    /// All that the query takes, those before the cursor and after the limit included.
+    /// Number of matching transfers, including those before the cursor and after the limit.
     pub matching: u64,
-    /// Where to go on; `None` at the end.
+    /// Cursor of the next page; `None` on the last one.
     pub next: Option<Cursor>,
 }
 
-/// A selection in the making.
+/// A query in progress. See [`Tracker::select`].
 #[derive(Debug)]
 pub struct SelectionBuilder<'a> {
     query: &'a Query,
-    /// One more than is asked for, to know whether it is the end.
+    /// One more than the limit, to find out whether there is a next page.
     found: BTreeMap<Cursor, ListedTransfer>,
     matching: u64,
     next_slot: usize,
 }
 
 impl<'a> SelectionBuilder<'a> {
-    /// Nothing is found yet.
+    /// Starts a query.
     pub fn new(query: &'a Query) -> Self {
         Self {
             query,
@@ -242,7 +85,7 @@ impl<'a> SelectionBuilder<'a> {
         }
     }
 
-    /// What was found.
+    /// Returns the result.
     pub fn finish(mut self) -> Selection {
         let more = self.found.len() > self.query.limit;
         if more {
@@ -262,12 +105,12 @@ impl<'a> SelectionBuilder<'a> {
 }
 
 impl Tracker {
-    /// Looks through a stretch of the transfers; true if there is more to look through.
+    /// Scans the next [`SCAN_BATCH`] transfers. Returns false when all have been scanned.
     pub fn select(&self, selecting: &mut SelectionBuilder<'_>, now: Now) -> bool {
         let query = selecting.query;
         let from = selecting.next_slot;
-        let to = self.transfers.bound().min(from + STRETCH);
-        // What holds for a connector holds for all of its transfers.
+        let to = self.transfers.slot_bound().min(from + SCAN_BATCH);
+        // Evaluated once per connector instead of once per transfer.
         let mut connectors: HashMap<u32, (bool, bool)> = HashMap::new();
         for slot in (from..to).filter_map(|slot| u32::try_from(slot).ok()) {
             let Some(transfer) = self.transfers.get(slot) else {
@@ -278,19 +121,22 @@ impl Tracker {
                 let found = query.finds_connector(&connector.labels.id, connector.title.as_deref());
                 (query.admits(&connector.labels), found)
             });
-            if !admitted || !takes(query.state, transfer, now) {
+            if !admitted || !matches_state(query.state, transfer, now) {
                 continue;
             }
-            let tells_it = |part: &str| {
-                holds(transfer.id().as_str(), part)
-                    || self.failures.kept(slot).any(|failure| tells(failure, part))
+            let matches_search = |part: &str| {
+                contains(transfer.id().as_str(), part)
+                    || self
+                        .failures
+                        .iter(slot)
+                        .any(|failure| failure_contains(failure, part))
             };
-            if !found && !query.search.as_deref().is_some_and(tells_it) {
+            if !found && !query.search.as_deref().is_some_and(matches_search) {
                 continue;
             }
             selecting.matching += 1;
             let since = Reverse(nanos(transfer.since()));
-            // Most are older than all that were found, and cost no more than this.
+            // Fast path: most transfers are older than everything that has been found.
             let full = selecting.found.len() > query.limit;
             if full
                 && selecting
@@ -316,10 +162,10 @@ impl Tracker {
             }
         }
         selecting.next_slot = to;
-        to < self.transfers.bound()
+        to < self.transfers.slot_bound()
     }
 
-    /// The connectors with their last hour, by account and id.
+    /// Returns the connectors with the files of their last hour, sorted by account and id.
     pub fn connectors_with_recent_files(
         &mut self,
         now: Now,
@@ -330,7 +176,7 @@ impl Tracker {
             .into_iter()
             .map(|number| self.connectors[number].recent(now.wall));
         let recent = recent.collect();
-        (self.connectors.pages(), recent)
+        (self.connectors.chunks(), recent)
     }
 
     fn listed(&self, slot: u32, transfer: &Transfer, now: Now) -> ListedTransfer {
@@ -339,16 +185,16 @@ impl Tracker {
         ListedTransfer {
             view: transfer.view(&connector.labels),
             title: connector.title.clone(),
-            started: transfer.is_started(),
-            unchanged_since: transfer.changed().map(wall),
+            started: transfer.has_start(),
+            unchanged_since: transfer.last_change().map(wall),
             stuck: is_stuck(transfer, now),
             origins: Origin::ALL
                 .into_iter()
-                .filter(|origin| transfer.is_of(*origin))
+                .filter(|origin| transfer.has(*origin))
                 .collect(),
             failures: self
                 .failures
-                .kept(slot)
+                .iter(slot)
                 .rev()
                 .take(MAX_FAILURES_PER_TRANSFER)
                 .map(Arc::clone)
@@ -359,11 +205,11 @@ impl Tracker {
 
 fn is_stuck(transfer: &Transfer, now: Now) -> bool {
     transfer
-        .changed()
+        .last_change()
         .is_some_and(|at| now.since(at) > STUCK_AFTER)
 }
 
-fn takes(state: Option<StateFilter>, transfer: &Transfer, now: Now) -> bool {
+fn matches_state(state: Option<StateFilter>, transfer: &Transfer, now: Now) -> bool {
     match state {
         None => true,
         Some(StateFilter::Is(state)) => transfer.state() == state,

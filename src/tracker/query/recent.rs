@@ -1,18 +1,18 @@
-//! Files that ended within the last hour, by the minute. In memory alone: after a start the hour fills anew.
+//! Files that ended within the last hour, by minute. Not persisted, so the hour is empty after a start.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use model::Finished;
 
-/// Minutes that are told.
+/// Number of minutes.
 pub const RECENT_MINUTES: usize = 60;
 
-/// Files that ended within the last hour; the oldest minute first, the one that runs last.
+/// Files that ended within the last hour, by minute, oldest first. The last element is the current minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecentFiles {
-    /// COMPLETED.
+    /// Files that ended as COMPLETED.
     pub completed: [u32; RECENT_MINUTES],
-    /// FAILED.
+    /// Files that ended as FAILED.
     pub failed: [u32; RECENT_MINUTES],
 }
 
@@ -26,17 +26,17 @@ impl Default for RecentFiles {
 }
 
 impl RecentFiles {
-    /// Files that completed within the hour.
-    pub fn all_completed(&self) -> u32 {
+    /// Returns the number of files that completed within the hour.
+    pub fn total_completed(&self) -> u32 {
         self.completed.iter().sum()
     }
 
-    /// Files that failed within the hour.
-    pub fn all_failed(&self) -> u32 {
+    /// Returns the number of files that failed within the hour.
+    pub fn total_failed(&self) -> u32 {
         self.failed.iter().sum()
     }
 
-    /// Adds another connector's files.
+    /// Adds the files of another connector.
     pub fn add(&mut self, more: &Self) {
         for minute in 0..RECENT_MINUTES {
             self.completed[minute] += more.completed[minute];
@@ -45,17 +45,17 @@ impl RecentFiles {
     }
 }
 
-/// One connector's last hour.
+/// Counts the files of one connector within the last hour.
 #[derive(Debug, Default)]
-pub(in crate::tracker) struct Recent {
-    /// The minute since the epoch that stands last.
+pub(in crate::tracker) struct RecentCounts {
+    /// The last minute, in minutes since the epoch.
     minute: u64,
     files: RecentFiles,
 }
 
-impl Recent {
-    /// Counts a file that ended at `at`. One of more than an hour ago is left out; one of the future, by a clock that
-    /// goes otherwise, is of now.
+impl RecentCounts {
+    /// Counts a file that ended at `at`. Files that ended more than an hour ago are ignored; an end in the future (clocks
+    /// differ) is counted in the current minute.
     pub(in crate::tracker) fn count(&mut self, end: &Finished, at: SystemTime, now: SystemTime) {
         self.advance(now);
         let ago = self.minute.saturating_sub(minute(at));
@@ -71,14 +71,14 @@ impl Recent {
         }
     }
 
-    /// The hour up to now.
+    /// Returns the counts of the hour up to `now`.
     pub(in crate::tracker) fn view(&self, now: SystemTime) -> RecentFiles {
-        let mut shown = Self {
+        let mut current = Self {
             minute: self.minute,
             files: self.files,
         };
-        shown.advance(now);
-        shown.files
+        current.advance(now);
+        current.files
     }
 
     fn advance(&mut self, now: SystemTime) {
@@ -90,8 +90,8 @@ impl Recent {
             files.copy_within(passed.., 0);
             files[RECENT_MINUTES - passed..].fill(0);
         }
-        // A clock that was set back changes nothing about how long ago files ended. A minute is no sign of one: who waited
-        // for the tracker brings the time from before.
+        // After the clock has been set back, counting continues at the new time without moving the counts. A difference of
+        // one minute is not a changed clock: a caller may have waited for the tracker's lock after reading the time.
         if now > self.minute || now + 1 < self.minute {
             self.minute = now;
         }
@@ -110,27 +110,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_stand_in_the_minute_in_which_they_ended_for_an_hour() {
+    fn files_are_counted_in_the_minute_in_which_they_ended() {
         let start = UNIX_EPOCH + Duration::from_hours(500_000);
         let at = |minutes: u64| start + Duration::from_mins(minutes);
-        let mut recent = Recent::default();
+        let mut recent = RecentCounts::default();
         recent.count(&Finished::Completed, at(0), at(0));
         recent.count(&Finished::Completed, at(0) + Duration::from_secs(59), at(1));
         recent.count(&Finished::Failed(None), at(5), at(2));
-        let told = recent.view(at(2));
+        let view = recent.view(at(2));
         assert_eq!(
-            (told.completed[57], told.failed[59]),
+            (view.completed[57], view.failed[59]),
             (2, 1),
-            "what the future tells is of now"
+            "an end in the future counts in the current minute"
         );
-        assert_eq!((told.all_completed(), told.all_failed()), (2, 1));
+        assert_eq!((view.total_completed(), view.total_failed()), (2, 1));
         let later = recent.view(at(59));
         assert_eq!((later.completed[0], later.failed[2]), (2, 1));
-        assert_eq!(recent.view(at(61)).all_completed(), 0);
+        assert_eq!(recent.view(at(61)).total_completed(), 0);
         assert_eq!(recent.view(at(62)), RecentFiles::default());
         recent.count(&Finished::Completed, at(0), at(60));
         assert_eq!(
-            recent.view(at(60)).all_completed(),
+            recent.view(at(60)).total_completed(),
             0,
             "more than an hour ago"
         );
@@ -140,25 +140,25 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_goes_on_after_a_clock_was_far_ahead() {
+    fn counting_continues_after_the_clock_is_set_back() {
         let start = UNIX_EPOCH + Duration::from_hours(500_000);
         let at = |minutes: u64| start + Duration::from_mins(minutes);
-        let mut recent = Recent::default();
+        let mut recent = RecentCounts::default();
         recent.count(&Finished::Completed, at(100_000), at(100_000));
         recent.count(&Finished::Completed, at(10), at(10));
         assert_eq!(
             recent.view(at(10)).completed[59],
             2,
-            "what ended just before the clock was set back is of now"
+            "files counted before the clock was set back stay in the last minute"
         );
         assert_eq!(recent.view(at(11)).completed[58], 2);
         recent.count(&Finished::Completed, at(12), at(12));
         recent.count(&Finished::Completed, at(11), at(11));
-        let told = recent.view(at(12));
+        let view = recent.view(at(12));
         assert_eq!(
-            (told.completed[57], told.completed[58], told.completed[59]),
+            (view.completed[57], view.completed[58], view.completed[59]),
             (2, 1, 1),
-            "late by a moment"
+            "a time of the previous minute"
         );
     }
 }

@@ -20,9 +20,9 @@ fn ids(selection: &Selection) -> Vec<String> {
         .collect()
 }
 
-/// More than are looked through at a time; many of them of one moment.
+/// More transfers than one batch, many of them with the same start.
 #[test]
-fn pages_tell_every_transfer_once_in_order_whatever_comes_and_goes_between_them() {
+fn pages_list_every_transfer_once_while_others_are_added_and_removed() {
     let now = start();
     let mut tracker = tracker(now);
     for n in 0..9_000_u64 {
@@ -33,16 +33,16 @@ fn pages_tell_every_transfer_once_in_order_whatever_comes_and_goes_between_them(
         limit: 997,
         ..Query::default()
     };
-    let mut told = Vec::new();
+    let mut listed = Vec::new();
     for page in 0.. {
         let selection = select(&tracker, &query, now);
-        told.extend(
+        listed.extend(
             selection
                 .transfers
                 .iter()
                 .map(|t| (std::cmp::Reverse(t.view.since), t.view.id.clone())),
         );
-        // News come before what was told, and what was told leaves.
+        // Added transfers come before the listed ones; removed ones have already been listed.
         tracker.track(
             key(&format!("new-{page}")),
             Origin::Demo,
@@ -51,26 +51,26 @@ fn pages_tell_every_transfer_once_in_order_whatever_comes_and_goes_between_them(
         );
         tracker.untrack(&key(&format!("t-{}", page * 3)), Origin::Demo, now);
         let Some(next) = selection.next else { break };
-        // As text, and back: it is sent so.
+        // Clients send the cursor as text.
         query.after = Some(next.to_string().parse().unwrap());
     }
-    assert!(told.is_sorted(), "the newest first, then by id");
+    assert!(listed.is_sorted(), "newest first, then by id");
     assert_eq!(
-        told.len(),
-        told.iter().collect::<BTreeSet<_>>().len(),
-        "none twice"
+        listed.len(),
+        listed.iter().collect::<BTreeSet<_>>().len(),
+        "no transfer is listed twice"
     );
     let missing = (0..9_000)
-        .filter(|n| !told.iter().any(|(_, id)| id.as_str() == format!("t-{n}")))
+        .filter(|n| !listed.iter().any(|(_, id)| id.as_str() == format!("t-{n}")))
         .count();
     assert!(
         missing <= 10,
-        "{missing}: only what left before its page came"
+        "{missing} transfers are missing; only those removed before their page may be"
     );
 }
 
 #[test]
-fn a_query_filters_by_state_and_searches_ids_paths_codes_and_messages() {
+fn queries_filter_by_state_and_search_ids_paths_codes_and_messages() {
     let now = start();
     let mut tracker = tracker(now);
     for id in ["run", "done", "BAD", "new"] {

@@ -1,3 +1,5 @@
+//! Failed files that are kept for pages.
+
 use std::time::Duration;
 
 use super::{account, file, key, start, tracker};
@@ -12,7 +14,7 @@ fn event(id: &str, path: &str, code: &str, now: Now) -> Fact {
         direction: Direction::Send,
         path: path.into(),
         end: Finished::Failed(FailureCode::new(code)),
-        message: Some(format!("{path} told")),
+        message: Some(format!("{path}: reported by event")),
         bytes: 0,
         duration: None,
         ended_at: now.wall - Duration::from_secs(30),
@@ -27,7 +29,7 @@ fn paths(tracker: &Tracker) -> Vec<String> {
         .collect()
 }
 
-fn listening(now: Now) -> Tracker {
+fn tracker_with_events(now: Now) -> Tracker {
     let mut tracker = tracker(now);
     tracker.configure(
         TrackerSettings {
@@ -40,12 +42,12 @@ fn listening(now: Now) -> Tracker {
 }
 
 #[test]
-fn a_failed_file_is_kept_once_whoever_tells_it_first_and_however_often() {
+fn a_failed_file_is_kept_once_whichever_source_reports_it_first() {
     let now = start();
     let failed = file("/x", "FAILED", "TIMEOUT_ERROR");
     let open = file("/y", "QUEUED", "");
-    // (is the transfer of before the process, who tells in which order)
-    for (base, order) in [
+    // Whether the transfer started before the process, and the order of reports: `a` for the API, `e` for an event.
+    for (baseline, order) in [
         (false, "aea"),
         (false, "eae"),
         (false, "ee"),
@@ -53,15 +55,15 @@ fn a_failed_file_is_kept_once_whoever_tells_it_first_and_however_often() {
         (true, "aae"),
         (true, "ea"),
     ] {
-        let mut tracker = listening(now);
-        let began = if base {
+        let mut tracker = tracker_with_events(now);
+        let started_at = if baseline {
             now.wall - Duration::from_hours(1)
         } else {
             now.wall
         };
-        tracker.track(key("a"), Origin::Cloudtrail, Some(began), now);
-        for teller in order.chars() {
-            if teller == 'a' {
+        tracker.track(key("a"), Origin::Cloudtrail, Some(started_at), now);
+        for source in order.chars() {
+            if source == 'a' {
                 tracker.record_poll(
                     &key("a"),
                     &PollResult::Files(vec![failed.clone(), open.clone()]),
@@ -75,12 +77,16 @@ fn a_failed_file_is_kept_once_whoever_tells_it_first_and_however_often() {
                 );
             }
         }
-        assert_eq!(paths(&tracker), ["/x"], "base: {base}, {order}");
+        assert_eq!(paths(&tracker), ["/x"], "baseline: {baseline}, {order}");
         let failure = &tracker.failures()[0];
         let by_event = order.starts_with('e');
         assert_eq!(
             failure.message.as_deref(),
-            Some(if by_event { "/x told" } else { "/x broke" }),
+            Some(if by_event {
+                "/x: reported by event"
+            } else {
+                "/x broke"
+            }),
             "{order}"
         );
         let at = if by_event {
@@ -97,7 +103,7 @@ fn a_failed_file_is_kept_once_whoever_tells_it_first_and_however_often() {
 }
 
 #[test]
-fn failed_files_leave_with_their_transfer_and_another_in_its_place_has_none() {
+fn failed_files_are_removed_with_their_transfer() {
     let now = start();
     let mut tracker = tracker(now);
     tracker.track(key("a"), Origin::Demo, Some(now.wall), now);
@@ -117,7 +123,7 @@ fn failed_files_leave_with_their_transfer_and_another_in_its_place_has_none() {
 }
 
 #[test]
-fn failed_files_outlive_the_process_and_are_written_when_they_change_alone() {
+fn failed_files_are_restored_and_written_only_when_they_change() {
     let now = start();
     let mut before = tracker(now);
     before.restore(SavedState::default(), now);
@@ -148,7 +154,7 @@ fn failed_files_outlive_the_process_and_are_written_when_they_change_alone() {
     assert_eq!(
         (more.transfers.len(), more.failures.len()),
         (1, 0),
-        "they are as they were"
+        "the failed files are unchanged"
     );
     before.requeue(&changes);
     assert_eq!(before.take_changes(now).failures, changes.failures);
@@ -179,6 +185,6 @@ fn failed_files_outlive_the_process_and_are_written_when_they_change_alone() {
     assert_eq!(
         dropped.failures,
         [(key("not-there"), vec![])],
-        "what has no transfer goes"
+        "failed files without a transfer are removed"
     );
 }

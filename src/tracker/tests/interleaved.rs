@@ -1,4 +1,4 @@
-//! Events, answers, restarts and retirements in any order give the same counters.
+//! Events, polls, restarts and expiry give the same counters in any order.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,9 +14,9 @@ use model::{
     TransferState,
 };
 
-/// A store as a map: what it holds is what was written.
+/// A store in memory.
 #[derive(Default)]
-struct Written(SavedState);
+struct MemoryStore(SavedState);
 
 fn put<K: PartialEq, V>(known: &mut Vec<(K, V)>, changes: Vec<(K, Option<V>)>) {
     for (key, value) in changes {
@@ -25,7 +25,7 @@ fn put<K: PartialEq, V>(known: &mut Vec<(K, V)>, changes: Vec<(K, Option<V>)>) {
     }
 }
 
-impl Written {
+impl MemoryStore {
     fn write(&mut self, changes: PendingWrites) {
         put(&mut self.0.transfers, changes.transfers);
         put(&mut self.0.connectors, changes.connectors);
@@ -46,22 +46,23 @@ fn settings() -> TrackerSettings {
     }
 }
 
-fn restarted(written: &Written, now: Now) -> Tracker {
+fn restarted(store: &MemoryStore, now: Now) -> Tracker {
     let mut tracker = Tracker::new(settings(), now.wall);
     tracker.configure(settings(), [account()]);
-    tracker.restore(written.0.clone(), now);
+    tracker.restore(store.0.clone(), now);
     tracker
 }
 
-/// One transfer's files: how each ends.
+/// The files of one transfer.
 #[derive(Clone, Debug)]
-struct Course {
+struct TransferScript {
+    /// The failure code of each file; `None` if it completes.
     ends: Vec<Option<&'static str>>,
-    /// A source tells its start.
+    /// Whether a source reports its start.
     started: bool,
 }
 
-impl Course {
+impl TransferScript {
     fn end(&self, n: usize) -> Finished {
         match self.ends[n] {
             None => Finished::Completed,
@@ -69,8 +70,8 @@ impl Course {
         }
     }
 
-    /// What the API answers when `done` files have ended.
-    fn answer(&self, done: usize) -> PollResult {
+    /// The result of a poll when `done` files have ended.
+    fn poll(&self, done: usize) -> PollResult {
         let file = |n: usize| {
             let path = format!("/f{n}");
             match (n < done, self.ends[n]) {
@@ -97,24 +98,24 @@ impl Course {
     }
 }
 
-fn course() -> impl Strategy<Value = Course> {
+fn script() -> impl Strategy<Value = TransferScript> {
     let end = prop_oneof![3 => Just(None), 1 => Just(Some("")), 1 => Just(Some("TIMEOUT_ERROR"))];
-    (vec(end, 1..5), any::<bool>()).prop_map(|(ends, started)| Course { ends, started })
+    (vec(end, 1..5), any::<bool>()).prop_map(|(ends, started)| TransferScript { ends, started })
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// So many more files of a transfer end, and time passes.
+    /// One more file of a transfer ends.
     End(usize),
-    /// An answer is read.
+    /// A transfer is polled.
     Poll(usize),
-    /// The event of a file comes, if it has ended; perhaps again.
+    /// The event of a file arrives if the file has ended, possibly once more.
     Event(usize, usize),
-    /// The process is killed, and started again.
+    /// The process is killed and restarted.
     Restart,
-    /// What has ended is dropped.
+    /// Ended transfers expire.
     Retire,
-    /// A source tells the start again.
+    /// A source reports the start again.
     Start(usize),
 }
 
@@ -131,7 +132,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 type Counters = (BTreeMap<Finished, u64>, u64, u64, u64);
 
-/// Files by end, bytes, observed durations, listings.
+/// Files by end, bytes, number of observed durations, number of operations.
 fn counters(tracker: &mut Tracker, now: Now) -> Counters {
     let snapshot = tracker.snapshot(now);
     let Some(connector) = snapshot.connectors().next() else {
@@ -160,22 +161,22 @@ proptest! {
 
     #[test]
     fn every_order_gives_the_same_counters(
-        courses in vec(course(), 3..4),
+        scripts in vec(script(), 3..4),
         steps in vec(step(), 0..60),
     ) {
         let ids = ["a", "b", "c"];
         let mut now = start();
-        let mut written = Written::default();
-        let mut tracker = restarted(&written, now);
+        let mut store = MemoryStore::default();
+        let mut tracker = restarted(&store, now);
         let mut done = [0_usize; 3];
-        let begun = now.wall + Duration::from_secs(1);
-        let tell_start = |tracker: &mut Tracker, t: usize, now: Now| {
-            let started_at = courses[t].started.then_some(begun);
+        let started = now.wall + Duration::from_secs(1);
+        let report_start = |tracker: &mut Tracker, t: usize, now: Now| {
+            let started_at = scripts[t].started.then_some(started);
             let start = TransferStart { key: key(ids[t]), started_at };
             tracker.ingest(&Fact::Started(start), Origin::Cloudtrail, now);
         };
         for t in 0..3 {
-            tell_start(&mut tracker, t, now);
+            report_start(&mut tracker, t, now);
         }
         let listing = |id: &str| Fact::OperationEnded(OperationEnd {
             connector: key("a").connector_key(),
@@ -186,62 +187,62 @@ proptest! {
         });
         let mut step_no = 0_u32;
         let mut last = Counters::default();
-        // At the end all comes: every file ends, every event comes, every answer is read.
+        // In the end every file ends, every transfer is polled and every event arrives.
         let rest = (0..3).flat_map(|t| [Step::End(t); 5]).chain((0..3).map(Step::Poll))
             .chain((0..3).flat_map(|t| (0..5).map(move |n| Step::Event(t, n))));
         for step in steps.into_iter().chain(rest) {
             step_no += 1;
             now = now.after(Duration::from_mins(1));
             match step {
-                Step::End(t) => done[t] = (done[t] + 1).min(courses[t].ends.len()),
+                Step::End(t) => done[t] = (done[t] + 1).min(scripts[t].ends.len()),
                 Step::Poll(t) => {
-                    tracker.record_poll(&key(ids[t]), &courses[t].answer(done[t]), now);
+                    tracker.record_poll(&key(ids[t]), &scripts[t].poll(done[t]), now);
                 }
                 Step::Event(t, n) if n < done[t] => {
-                    let fact = courses[t].event(ids[t], n, now);
+                    let fact = scripts[t].event(ids[t], n, now);
                     tracker.ingest(&fact, Origin::Events, now);
                     prop_assert_eq!(tracker.ingest(&fact, Origin::Events, now), Ingested::Duplicate);
                 }
                 Step::Event(..) => {}
                 Step::Restart => {
-                    written.write(tracker.take_changes(now));
-                    tracker = restarted(&written, now);
+                    store.write(tracker.take_changes(now));
+                    tracker = restarted(&store, now);
                 }
                 Step::Retire => {
                     let later = now.after(tracker.settings.keep_settled);
                     tracker.expire(later);
                     now = later;
                 }
-                Step::Start(t) => tell_start(&mut tracker, t, now),
+                Step::Start(t) => report_start(&mut tracker, t, now),
             }
             tracker.ingest(&listing(if step_no.is_multiple_of(2) { "l1" } else { "l2" }), Origin::Events, now);
             let counted = counters(&mut tracker, now);
-            prop_assert!(counted.0.values().sum::<u64>() >= last.0.values().sum::<u64>(), "a counter never falls");
+            prop_assert!(counted.0.values().sum::<u64>() >= last.0.values().sum::<u64>(), "counters never decrease");
             last = counted;
         }
         let mut expected: Counters = (BTreeMap::new(), 0, 0, 2);
-        for course in &courses {
-            for n in 0..course.ends.len() {
-                *expected.0.entry(course.end(n)).or_default() += 1;
+        for script in &scripts {
+            for n in 0..script.ends.len() {
+                *expected.0.entry(script.end(n)).or_default() += 1;
                 expected.1 += 10 + n as u64;
                 expected.2 += 1;
             }
         }
         prop_assert_eq!(&last, &expected);
-        // And what was written is what is known.
-        written.write(tracker.take_changes(now));
-        let mut again = restarted(&written, now);
+        // A restarted process has the same state.
+        store.write(tracker.take_changes(now));
+        let mut again = restarted(&store, now);
         prop_assert_eq!(counters(&mut again, now), expected);
-        let (told, restored) = (tracker.snapshot(now), again.snapshot(now));
-        prop_assert_eq!(&told.origins, &restored.origins);
+        let (current, restored) = (tracker.snapshot(now), again.snapshot(now));
+        prop_assert_eq!(&current.origins, &restored.origins);
         let states = |snapshot: &Snapshot| {
             let mut states: Vec<_> =
                 snapshot.transfers().map(|t| (t.id.clone(), t.state, t.files.clone(), t.since, t.up)).collect();
             states.sort_by(|a, b| a.0.cmp(&b.0));
             states
         };
-        let (told, restored): (Vec<_>, Vec<_>) = (states(&told), states(&restored));
-        prop_assert_eq!(told.iter().filter(|t| t.1 == TransferState::Running).count(), 0);
-        prop_assert_eq!(told, restored);
+        let (current, restored): (Vec<_>, Vec<_>) = (states(&current), states(&restored));
+        prop_assert_eq!(current.iter().filter(|t| t.1 == TransferState::Running).count(), 0);
+        prop_assert_eq!(current, restored);
     }
 }

@@ -1,4 +1,4 @@
-//! What holds for any course of answers.
+//! Properties that hold for any sequence of polls.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn file_strategy() -> impl Strategy<Value = FileResult> {
         .prop_map(|(path, status, code)| file(&format!("/p{path}"), STATUSES[status], CODES[code]))
 }
 
-fn answer_strategy() -> impl Strategy<Value = PollResult> {
+fn result_strategy() -> impl Strategy<Value = PollResult> {
     prop_oneof![
         6 => vec(file_strategy(), 0..12).prop_map(PollResult::Files),
         1 => Just(PollResult::Unknown),
@@ -26,20 +26,20 @@ fn answer_strategy() -> impl Strategy<Value = PollResult> {
     ]
 }
 
-/// A file's course: how many answers pass until it moves, until it ends, and how it ends.
+/// The progress of a file: the number of polls until it starts, the number from there until it ends, and its failure code.
 #[derive(Clone, Debug)]
-struct Course {
-    moves: usize,
+struct FileScript {
+    starts: usize,
     ends: usize,
     failure: Option<usize>,
 }
 
-impl Course {
+impl FileScript {
     fn at(&self, path: usize, step: usize) -> FileResult {
         let path = format!("/file{path}");
         match (
-            step >= self.moves,
-            step >= self.moves + self.ends,
+            step >= self.starts,
+            step >= self.starts + self.ends,
             self.failure,
         ) {
             (false, _, _) => file(&path, "QUEUED", ""),
@@ -50,10 +50,10 @@ impl Course {
     }
 }
 
-fn course_strategy() -> impl Strategy<Value = Course> {
+fn script_strategy() -> impl Strategy<Value = FileScript> {
     (0..5_usize, 0..5_usize, proptest::option::of(0..CODES.len())).prop_map(
-        |(moves, ends, failure)| Course {
-            moves,
+        |(starts, ends, failure)| FileScript {
+            starts,
             ends,
             failure,
         },
@@ -76,18 +76,18 @@ fn counted(tracker: &mut Tracker, now: Now) -> BTreeMap<Finished, u64> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
-    /// The counts of a transfer are the files of its newest readable answer, whatever came before.
+    /// The counts of a transfer are those of its last successful poll.
     #[test]
-    fn sums_equal_the_files_seen(answers in vec(answer_strategy(), 1..12)) {
+    fn counts_are_those_of_the_last_successful_poll(results in vec(result_strategy(), 1..12)) {
         let now = start();
         let mut tracker = tracker(now);
         tracker.track(key("a"), Origin::Config, None, now);
         let mut newest: Option<&Vec<FileResult>> = None;
-        for (step, answer) in answers.iter().enumerate() {
+        for (step, result) in results.iter().enumerate() {
             let now = now.after(Duration::from_secs(step as u64));
-            let open = tracker.due(now.after(Duration::from_secs(100_000))).contains(&key("a"));
-            tracker.record_poll(&key("a"), answer, now);
-            if let PollResult::Files(files) = answer && open && !files.is_empty() {
+            let due = tracker.due(now.after(Duration::from_secs(100_000))).contains(&key("a"));
+            tracker.record_poll(&key("a"), result, now);
+            if let PollResult::Files(files) = result && due && !files.is_empty() {
                 newest = Some(files);
             }
             let snapshot = tracker.snapshot(now);
@@ -107,34 +107,33 @@ proptest! {
         }
     }
 
-    /// Once settled or gone: never due, never changed, nothing counted.
+    /// A settled or gone transfer is never due, never changes and is never counted again.
     #[test]
-    fn a_settled_transfer_is_never_due(answers in vec(answer_strategy(), 1..20)) {
+    fn a_settled_transfer_is_never_due(results in vec(result_strategy(), 1..20)) {
         let now = start();
         let mut tracker = tracker(now);
         tracker.track(key("a"), Origin::Demo, Some(now.wall), now);
         let mut ended: Option<(TransferState, Option<FileCounts>, BTreeMap<Finished, u64>)> = None;
-        for (step, answer) in answers.iter().enumerate() {
+        for (step, result) in results.iter().enumerate() {
             let now = now.after(Duration::from_secs(500 * step as u64));
-            let applied = tracker.record_poll(&key("a"), answer, now);
+            let effects = tracker.record_poll(&key("a"), result, now);
             let view = tracker.snapshot(now).transfers().next().unwrap().clone();
             let due = tracker.due(now.after(Duration::from_secs(100_000)));
             prop_assert_eq!(due.is_empty(), !view.state.is_unfinished());
             if let Some(ended) = &ended {
-                prop_assert_eq!(&applied, &PollEffects::default());
+                prop_assert_eq!(&effects, &PollEffects::default());
                 prop_assert_eq!(ended, &(view.state, view.files.clone(), counted(&mut tracker, now)));
-            } else if applied.settled || applied.gone {
+            } else if effects.settled || effects.gone {
                 prop_assert!(!view.state.is_unfinished());
                 ended = Some((view.state, view.files.clone(), counted(&mut tracker, now)));
             }
         }
     }
 
-    /// Each file that finishes is counted once, as it ended, whatever the order of the files within an answer and however
-    /// often and late an answer comes again.
+    /// Each finished file is counted once, whatever the order of the files in a result and however often a result repeats.
     #[test]
     fn each_finished_file_counts_once(
-        courses in vec(course_strategy(), 1..15),
+        scripts in vec(script_strategy(), 1..15),
         steps in vec((0..10_usize, any::<u64>()), 1..25),
     ) {
         let now = start();
@@ -144,9 +143,9 @@ proptest! {
         let mut expected: BTreeMap<Finished, u64> = BTreeMap::new();
         let mut settled = false;
         for (step, shuffle) in steps {
-            let mut files: Vec<_> = courses.iter().enumerate().map(|(at, course)| course.at(at, step)).collect();
-            let turn = usize::try_from(shuffle % files.len() as u64).unwrap();
-            files.rotate_left(turn);
+            let mut files: Vec<_> = scripts.iter().enumerate().map(|(at, script)| script.at(at, step)).collect();
+            let rotation = usize::try_from(shuffle % files.len() as u64).unwrap();
+            files.rotate_left(rotation);
             if shuffle % 2 == 0 {
                 files.reverse();
             }
@@ -166,25 +165,25 @@ proptest! {
             prop_assert_eq!(&counted(&mut tracker, now), &expected);
         }
         let total: u64 = expected.values().sum();
-        prop_assert!(total <= courses.len() as u64);
+        prop_assert!(total <= scripts.len() as u64);
     }
 
-    /// With paths that repeat, no more files are counted than the longest answer had finished of each path.
+    /// With repeated paths, no more files are counted per path than any single poll reported as finished.
     #[test]
-    fn equal_paths_never_count_more_than_were_told(answers in vec(vec(file_strategy(), 1..12), 1..15)) {
+    fn files_with_equal_paths_are_not_counted_twice(polls in vec(vec(file_strategy(), 1..12), 1..15)) {
         let now = start();
         let mut tracker = tracker(now);
         tracker.track(key("a"), Origin::Demo, Some(now.wall), now);
         let mut most: BTreeMap<String, u64> = BTreeMap::new();
-        for files in answers {
-            // One file that never finishes keeps the transfer open.
-            let answer = files.iter().cloned().chain([file("/open", "QUEUED", "")]).collect();
-            tracker.record_poll(&key("a"), &PollResult::Files(answer), now);
-            let mut told: BTreeMap<String, u64> = BTreeMap::new();
+        for files in polls {
+            // A file that never finishes keeps the transfer unfinished.
+            let result = files.iter().cloned().chain([file("/open", "QUEUED", "")]).collect();
+            tracker.record_poll(&key("a"), &PollResult::Files(result), now);
+            let mut reported: BTreeMap<String, u64> = BTreeMap::new();
             for file in files.iter().filter(|file| file.status.is_finished()) {
-                *told.entry(file.path.clone()).or_default() += 1;
+                *reported.entry(file.path.clone()).or_default() += 1;
             }
-            for (path, files) in told {
+            for (path, files) in reported {
                 let most = most.entry(path).or_default();
                 *most = files.max(*most);
             }
@@ -192,17 +191,17 @@ proptest! {
         }
     }
 
-    /// The sums of a connector are the sums of its transfers, and a snapshot names every tracked transfer once.
+    /// The sums of a connector are those of its transfers, and a snapshot lists every tracked transfer once.
     #[test]
-    fn a_connector_is_the_sum_of_its_transfers(answers in vec((0..5_usize, answer_strategy()), 0..30)) {
+    fn a_connector_is_the_sum_of_its_transfers(results in vec((0..5_usize, result_strategy()), 0..30)) {
         let now = start();
         let mut tracker = tracker(now);
         let ids = ["a", "b", "c", "d", "e"];
         for id in ids {
             tracker.track(key(id), Origin::Config, None, now);
         }
-        for (step, (transfer, answer)) in answers.iter().enumerate() {
-            tracker.record_poll(&key(ids[*transfer]), answer, now.after(Duration::from_secs(100 * step as u64)));
+        for (step, (transfer, result)) in results.iter().enumerate() {
+            tracker.record_poll(&key(ids[*transfer]), result, now.after(Duration::from_secs(100 * step as u64)));
         }
         let snapshot = tracker.snapshot(now);
         let view = snapshot.connectors().next().unwrap();
@@ -221,8 +220,8 @@ proptest! {
         }
     }
 
-    /// Whatever fails, and however few looks fit into a sweep: the next sweep goes on where the one before stopped, and
-    /// all get as many looks.
+    /// Whichever polls fail and however few fit into a sweep, the next sweep continues where the previous one stopped, and
+    /// all transfers are polled equally often.
     #[test]
     fn no_transfer_starves(
         transfers in 1..30_usize,
@@ -231,30 +230,30 @@ proptest! {
     ) {
         let now = start();
         let mut tracker = tracker(now);
-        // Sweeps are 11 s apart, so that everything is due in each.
+        // Sweeps are 11 s apart, so that every transfer is due in each sweep.
         let settings = TrackerSettings { max_refresh_interval: Duration::from_secs(10), ..tracker.settings };
         tracker.configure(settings, [account()]);
         let ids: Vec<_> = (0..transfers).map(|n| format!("t{n}")).collect();
         for id in &ids {
             tracker.track(key(id), Origin::Config, None, now);
         }
-        let mut looks = vec![0_usize; transfers];
+        let mut polls = vec![0_usize; transfers];
         for sweep in 0..(3 * transfers / budget + 3) {
             let at = now.after(Duration::from_secs(11 * sweep as u64));
-            for (look, due) in (0..).zip(tracker.due(at).into_iter().take(budget)) {
-                let at = at.after(Duration::from_millis(look));
+            for (poll, due) in (0..).zip(tracker.due(at).into_iter().take(budget)) {
+                let at = at.after(Duration::from_millis(poll));
                 let transfer: usize = due.transfer.as_str()[1..].parse().unwrap();
-                looks[transfer] += 1;
+                polls[transfer] += 1;
                 let outcome = outcomes[transfer % outcomes.len()];
-                let answer = match outcome {
+                let result = match outcome {
                     0 => PollResult::Failed,
                     1 => PollResult::Files(vec![file("/f", "QUEUED", "")]),
                     _ => PollResult::Files(vec![file("/f", if sweep % 2 == 0 { "QUEUED" } else { "IN_PROGRESS" }, "")]),
                 };
-                tracker.record_poll(&due, &answer, at);
+                tracker.record_poll(&due, &result, at);
             }
         }
-        let (least, most) = (looks.iter().min().unwrap(), looks.iter().max().unwrap());
-        prop_assert!(*least >= 2 && most - least <= 1, "{:?}", looks);
+        let (least, most) = (polls.iter().min().unwrap(), polls.iter().max().unwrap());
+        prop_assert!(*least >= 2 && most - least <= 1, "{:?}", polls);
     }
 }

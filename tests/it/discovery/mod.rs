@@ -67,7 +67,7 @@ impl Learner {
             min_refresh_interval: Duration::from_secs(10),
             max_refresh_interval: Duration::from_mins(5),
             gone_after: Duration::from_mins(15),
-            shown: 100_000,
+            max_transfers: 100_000,
             shard: Shard::ONLY,
             events: true,
             keep_settled: Duration::from_hours(24),

@@ -289,7 +289,9 @@ async fn hostile_codes_messages_and_paths_stay_within_their_line_and_their_label
         }
         let told: Vec<_> = lines
             .iter()
-            .filter(|line| line.contains("file failed"))
+            .filter(|line| {
+                line.contains("event=file_failed") || line.contains(r#""event":"file_failed""#)
+            })
             .collect();
         assert_eq!(told.len(), codes.len(), "a record each: {lines:#?}");
         for line in &lines {

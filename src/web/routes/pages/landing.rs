@@ -136,7 +136,7 @@ fn tiles(overview: &Overview, stuck: u64, hour: &RecentFiles) -> Vec<Tile> {
             class(state == TransferState::Failed && transfers > 0, "bad"),
         ));
     }
-    let failed = hour.all_failed();
+    let failed = hour.total_failed();
     tiles.extend([
         tile(
             "Transfers stuck",
@@ -152,7 +152,7 @@ fn tiles(overview: &Overview, stuck: u64, hour: &RecentFiles) -> Vec<Tile> {
         ),
         tile(
             "Completed files, last hour",
-            hour.all_completed().into(),
+            hour.total_completed().into(),
             "/transfers",
             "",
         ),

@@ -44,8 +44,8 @@ impl Sparkline {
             id,
             summary: format!(
                 "{} completed, {} failed",
-                recent.all_completed(),
-                recent.all_failed()
+                recent.total_completed(),
+                recent.total_failed()
             ),
             peak,
             completed,

@@ -226,7 +226,7 @@ pub(super) fn matching_connectors<'a>(
         title.map_or(connector.labels.id.as_str(), |title| &title.name)
     };
     found.sort_by(|(a, recent_a), (b, recent_b)| {
-        let failed = recent_b.all_failed().cmp(&recent_a.all_failed());
+        let failed = recent_b.total_failed().cmp(&recent_a.total_failed());
         let running = (unfinished(b) > 0).cmp(&(unfinished(a) > 0));
         failed.then(running).then_with(|| name(a).cmp(name(b)))
     });

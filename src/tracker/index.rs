@@ -1,0 +1,177 @@
+//! The only place that changes transfers. [`Tracker::update`] keeps every derived structure (sums, queues, series budget,
+//! chunks, dirty set) consistent with the change.
+
+use super::Tracker;
+use super::chunk_index::RowGroup;
+use super::label_guard::LabelGuard;
+use super::transfer::Transfer;
+use model::{ConnectorKey, Now, Origin, TransferKey};
+
+impl Tracker {
+    /// Changes a transfer and everything that is derived from it.
+    pub(super) fn update<R>(
+        &mut self,
+        slot: u32,
+        change: impl FnOnce(&mut Transfer, &mut LabelGuard) -> R,
+    ) -> R {
+        self.detach(slot);
+        let transfer = &mut self.transfers[slot];
+        let before = transfer.fingerprint();
+        let since = transfer.since();
+        let result = change(transfer, &mut self.label_guard);
+        transfer.drop_finished_ledger(self.settings.events);
+        let changed = transfer.fingerprint() != before;
+        if transfer.since() != since {
+            let new_since = transfer.since();
+            for slot in self.series_budget.change_start(slot, since, new_since) {
+                self.update_visibility(slot);
+            }
+        }
+        self.attach(slot, changed);
+        if changed {
+            self.mark_transfer(slot);
+        }
+        result
+    }
+
+    /// Adds a transfer and returns its slot.
+    pub(super) fn insert_transfer(&mut self, transfer: Transfer) -> u32 {
+        let since = transfer.since();
+        let slot = self.transfers.insert(transfer);
+        for slot in self.series_budget.insert(since, slot) {
+            self.update_visibility(slot);
+        }
+        self.attach(slot, true);
+        slot
+    }
+
+    /// Stops tracking a transfer. With `now`, the transfer is remembered as retired.
+    pub(super) fn drop_transfer(&mut self, slot: u32, now: Option<Now>) {
+        let key = self.key(slot);
+        self.detach(slot);
+        self.failures.remove(slot);
+        let transfer = self.transfers.remove(slot);
+        self.mark_connector(transfer.connector());
+        self.chunks.put(slot, None, true);
+        for slot in self.series_budget.remove(transfer.since(), slot) {
+            self.update_visibility(slot);
+        }
+        if let Some(now) = now {
+            self.retire(&key, transfer, now);
+        }
+        if let Some(dirty) = &mut self.dirty {
+            dirty.transfers.remove(&slot);
+            dirty.failures.remove(&slot);
+            dirty.dropped.insert(key);
+        }
+    }
+
+    /// Removes a connector with all its transfers.
+    pub(super) fn drop_connector(&mut self, number: u32) {
+        for slot in self.transfers.slots() {
+            if self.transfers[slot].connector() == number {
+                self.drop_transfer(slot, None);
+            }
+        }
+        self.remove_connector(number);
+    }
+
+    /// Removes a connector without transfers.
+    pub(super) fn remove_connector(&mut self, number: u32) {
+        let key = self.connectors.remove(number);
+        if let Some(dirty) = &mut self.dirty {
+            dirty.connectors.remove(&number);
+            dirty.dropped_connectors.insert(key);
+        }
+    }
+
+    /// Updates whether a transfer has its own series.
+    pub(super) fn update_visibility(&mut self, slot: u32) {
+        self.place_row(slot, true);
+    }
+
+    /// Marks a connector as changed, for snapshots and for the store.
+    pub(super) fn mark_connector(&mut self, number: u32) {
+        self.connectors.mark_changed(number);
+        if let Some(dirty) = &mut self.dirty {
+            dirty.connectors.insert(number);
+        }
+    }
+
+    /// Marks a transfer as changed for the store.
+    pub(super) fn mark_transfer(&mut self, slot: u32) {
+        if let Some(dirty) = &mut self.dirty {
+            dirty.transfers.insert(slot);
+        }
+    }
+
+    /// Marks a retired transfer as changed for the store.
+    pub(super) fn mark_retired(&mut self, hash: u64) {
+        if let Some(dirty) = &mut self.dirty {
+            dirty.retired.insert(hash);
+        }
+    }
+
+    pub(super) fn slot(&self, key: &TransferKey) -> Option<u32> {
+        let number = self.connectors.find(&key.connector_key())?;
+        self.transfers.find(number, &key.transfer)
+    }
+
+    pub(super) fn key(&self, slot: u32) -> TransferKey {
+        let transfer = &self.transfers[slot];
+        let ConnectorKey { account, id } = self.connectors[transfer.connector()].key.clone();
+        TransferKey {
+            account,
+            connector: id,
+            transfer: transfer.id().clone(),
+        }
+    }
+
+    /// Removes a transfer from all sums and queues.
+    fn detach(&mut self, slot: u32) {
+        let transfer = &self.transfers[slot];
+        self.connectors[transfer.connector()].subtract(slot, transfer);
+        for (origin, count) in Origin::ALL.into_iter().zip(&mut self.origins) {
+            *count -= u64::from(transfer.has(origin));
+        }
+        if let Some(at) = transfer.due_at(&self.settings) {
+            self.due.remove(&(at, slot));
+        }
+        if let Some(at) = transfer.ended() {
+            self.ended.remove(&(at, slot));
+        }
+    }
+
+    /// Adds a transfer to all sums and queues that it belongs to.
+    fn attach(&mut self, slot: u32, changed: bool) {
+        let transfer = &self.transfers[slot];
+        self.connectors[transfer.connector()].add(slot, transfer);
+        let number = transfer.connector();
+        for (origin, count) in Origin::ALL.into_iter().zip(&mut self.origins) {
+            *count += u64::from(transfer.has(origin));
+        }
+        if let Some(at) = transfer.due_at(&self.settings) {
+            self.due.insert((at, slot));
+        }
+        if let Some(at) = transfer.ended().filter(|_| !transfer.has(Origin::Config)) {
+            self.ended.insert((at, slot));
+        }
+        if changed {
+            self.mark_connector(number);
+        }
+        self.place_row(slot, changed);
+    }
+
+    fn place_row(&mut self, slot: u32, changed: bool) {
+        let Some(transfer) = self.transfers.get(slot) else {
+            return;
+        };
+        let group = if transfer.state().is_unfinished() {
+            RowGroup::Unfinished
+        } else {
+            RowGroup::Ended
+        };
+        let visible = self.series_budget.contains(transfer.since(), slot);
+        self.chunks.put(slot, visible.then_some(group), changed);
+    }
+}
