@@ -1,11 +1,12 @@
-//! What is fuzzed: each function takes any bytes, and panics if what follows from them is wrong. `cargo fuzz` feeds them
-//! with bytes of its own making, `cargo test` with the seeds that are committed (`tests/it/fuzzed.rs`).
+//! The fuzzed functions. Each takes any bytes and panics if the result violates an invariant. `cargo
+//! fuzz` calls them with generated input, and `cargo test` with the committed seeds
+//! (`tests/it/fuzzed.rs`).
 
 #![allow(
     dead_code,
     unreachable_pub,
     clippy::allow_attributes,
-    reason = "a fuzz target uses one of the functions"
+    reason = "each fuzz target uses one of the functions"
 )]
 
 use std::cell::RefCell;
@@ -34,11 +35,11 @@ use model::{Account, AccountName, Fact, Finished, Now};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, Runtime};
 
-/// Stands for a secret that came from the environment.
+/// A secret from the environment, which must not appear in any output.
 const SECRET: &str = "canary-0d9f2a";
 
-/// A configuration, and a file of targets: read to a plan or to problems, each with a line that the text has and
-/// without the value of a variable.
+/// Resolves a configuration and a target file. Problems have a line of the text and do not contain the
+/// value of a variable.
 pub fn config(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
@@ -54,7 +55,7 @@ pub fn config(bytes: &[u8]) {
                     plan.accounts
                         .iter()
                         .any(|account| account.name == key.account),
-                    "{key:?} is of no account"
+                    "{key:?} has no account"
                 );
             }
             assert!(
@@ -87,7 +88,7 @@ pub fn config(bytes: &[u8]) {
     let _ = parse_targets("f", text, &accounts, None);
 }
 
-/// The body of a message or of a record of CloudTrail.
+/// Parses the body of an SQS message, or a CloudTrail record.
 pub fn event(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
@@ -126,7 +127,8 @@ pub fn event(bytes: &[u8]) {
     }
 }
 
-/// `Accept` before the first line end, `Accept-Encoding` behind it. What is chosen must have been offered.
+/// Negotiates format and encoding from `Accept` in the first line and `Accept-Encoding` in the rest.
+/// The result must have been offered.
 pub fn accept(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
@@ -156,22 +158,22 @@ pub fn accept(bytes: &[u8]) {
     }
 }
 
-struct Silent;
+/// An observer that records nothing.
+struct NoMetrics;
 
-impl AttemptObserver for Silent {
+impl AttemptObserver for NoMetrics {
     fn attempt_started(&self, _: Operation, _: bool) {}
     fn attempt_ended(&self, _: Attempt) {}
 }
 
-/// Status and body of the answer that comes next.
-type Answer = Arc<Mutex<(u16, Vec<u8>)>>;
+/// Status and body of the next response.
+type NextResponse = Arc<Mutex<(u16, Vec<u8>)>>;
 
-/// A client of the SDK whose HTTP client gives the answer, and a runtime whose time passes by itself: pauses before
-/// retries take none.
+/// An SDK client with a fake HTTP client, and a runtime with paused time, so that retries take no time.
 struct Client {
     runtime: Runtime,
     api: SdkTransfer,
-    answer: Answer,
+    response: NextResponse,
 }
 
 impl Client {
@@ -181,8 +183,8 @@ impl Client {
             .start_paused(true)
             .build()
             .unwrap();
-        let answer = Answer::default();
-        let given = Arc::clone(&answer);
+        let response = NextResponse::default();
+        let given = Arc::clone(&response);
         let http_client = infallible_client_fn(move |_| {
             let (status, body) = given.lock().unwrap_or_else(PoisonError::into_inner).clone();
             hyper::Response::builder()
@@ -210,8 +212,8 @@ impl Client {
         });
         Self {
             runtime,
-            api: SdkTransfer::new(session.config, Arc::new(Silent), clock),
-            answer,
+            api: SdkTransfer::new(session.config, Arc::new(NoMetrics), clock),
+            response,
         }
     }
 }
@@ -221,7 +223,8 @@ thread_local! {
     static SERVER: RefCell<Option<(Runtime, Arc<App>)>> = const { RefCell::new(None) };
 }
 
-/// An answer to `ListFileTransferResults`: the first byte chooses the status, the rest is the body.
+/// Parses a response to `ListFileTransferResults`. The first byte selects the status, the rest is the
+/// body.
 pub fn api_answer(bytes: &[u8]) {
     let Some((choice, body)) = bytes.split_first() else {
         return;
@@ -229,7 +232,10 @@ pub fn api_answer(bytes: &[u8]) {
     let status = [200, 400, 403, 404, 429, 500, 503, 302][usize::from(choice % 8)];
     CLIENT.with_borrow_mut(|client| {
         let client = client.get_or_insert_with(Client::new);
-        *client.answer.lock().unwrap_or_else(PoisonError::into_inner) = (status, body.to_vec());
+        *client
+            .response
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = (status, body.to_vec());
         let (connector, transfer) = (
             "c-0123456789abcdef0".parse().unwrap(),
             "t-1".parse().unwrap(),
@@ -239,7 +245,7 @@ pub fn api_answer(bytes: &[u8]) {
                 .api
                 .file_results_page(&connector, &transfer, None)
                 .await;
-            // The same page over and over: a token in it repeats.
+            // Every page is the same, so a token in it repeats.
             let all = if page.is_ok() {
                 Some(all_file_results(&client.api, &connector, &transfer).await)
             } else {
@@ -270,7 +276,7 @@ pub fn api_answer(bytes: &[u8]) {
     });
 }
 
-/// An exporter of one account, whose endpoint nobody listens on, and of no transfers.
+/// Returns an exporter with one account, whose endpoint is closed, and no transfers.
 fn server() -> (Runtime, Arc<App>) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let account = AccountPlan {
@@ -302,22 +308,22 @@ fn server() -> (Runtime, Arc<App>) {
     (runtime, app)
 }
 
-/// What a client sends on one connection. Whatever comes back is HTTP.
+/// Serves a connection on which a client sends `bytes`. The response is HTTP or empty.
 pub fn request_head(bytes: &[u8]) {
     SERVER.with_borrow_mut(|server_| {
         let (runtime, app) = server_.get_or_insert_with(server);
         let answer = runtime.block_on(async {
             let (mut client, stream) = tokio::io::duplex(64 * 1024);
             let served = serve_connection(stream, Arc::clone(app) as _, "/metrics");
-            let asked = async {
-                // The server may have had enough before all is sent.
+            let exchange = async {
+                // The server may close the connection before everything is sent.
                 let _ = client.write_all(bytes).await;
                 let _ = client.shutdown().await;
                 let mut answer = Vec::new();
                 let _ = client.read_to_end(&mut answer).await;
                 answer
             };
-            tokio::join!(served, asked).1
+            tokio::join!(served, exchange).1
         });
         assert!(
             answer.is_empty() || answer.starts_with(b"HTTP/1."),
@@ -333,7 +339,7 @@ pub fn request_head(bytes: &[u8]) {
     });
 }
 
-/// A web configuration: a plan, or problems each with a line that the text has. No hash of a password is told.
+/// Resolves a web configuration. Problems have a line of the text and do not contain a password hash.
 pub fn web_config(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;

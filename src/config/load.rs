@@ -1,4 +1,4 @@
-//! Reads the file. The one place of this floor that touches the disk.
+//! Reads configuration files from disk.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -6,48 +6,56 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use super::error::shown;
+use super::yaml::escape;
 use super::{ConfigFile, Plan, Problem, Problems, WebPlan};
 
-/// No configuration is larger than this, in bytes.
-const LARGEST: u64 = 64 << 20;
+/// Maximum size of a file, in bytes.
+const MAX_SIZE: u64 = 64 << 20;
 
-/// What messages say of one of the two files.
-struct Named {
+/// A kind of configuration file, for hints.
+struct FileKind {
     flag: &'static str,
     example: &'static str,
 }
 
-const CONFIG: Named = Named {
+const CONFIG: FileKind = FileKind {
     flag: "--config.file",
     example: "example.yml",
 };
-const WEB_CONFIG: Named = Named {
+const WEB_CONFIG: FileKind = FileKind {
     flag: "--web.config.file",
     example: "docs/web-config.yml",
 };
 
-/// Loads the configuration at `path`; `env` answers an environment variable. The errors are all problems of the file,
-/// or the one that kept it from being read: not there, a directory, not readable, not UTF-8, more than 64 MiB.
+/// Loads the configuration at `path`; `env` looks up an environment variable.
+///
+/// # Errors
+/// All problems of the file, or the one that prevented reading it.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Plan, Problems> {
     read(path)?.resolve(env)
 }
 
-/// Reads the configuration at `path`, whatever it says. The error is the one problem that kept it from being read.
+/// Reads the configuration at `path` without parsing it.
+///
+/// # Errors
+/// The problem that prevented reading it.
 pub fn read(path: &Path) -> Result<ConfigText, Problems> {
-    let file = shown_path(path);
-    match text(path, &CONFIG) {
+    let file = display_path(path);
+    match read_text(path, &CONFIG) {
         Ok(text) => Ok(ConfigText { file, text }),
-        Err(refusal) => Err(refusal.of(&file)),
+        Err(error) => Err(error.into_problems(&file)),
     }
 }
 
-/// Loads the web configuration at `path`, with the errors of [`load`]. What it names is not read.
+/// Loads the web configuration at `path`. The certificates that it names are not read.
+///
+/// # Errors
+/// All problems of the file, or the one that prevented reading it.
 pub fn load_web(path: &Path) -> Result<WebPlan, Problems> {
-    let file = shown_path(path);
-    match text(path, &WEB_CONFIG) {
+    let file = display_path(path);
+    match read_text(path, &WEB_CONFIG) {
         Ok(text) => WebPlan::read(&file, path.parent().unwrap_or(Path::new("")), &text),
-        Err(refusal) => Err(refusal.of(&file)),
+        Err(error) => Err(error.into_problems(&file)),
     }
 }
 
@@ -58,7 +66,7 @@ pub struct ConfigText {
 }
 
 impl ConfigText {
-    /// What will be done; `env` answers an environment variable.
+    /// Resolves the text; `env` looks up an environment variable.
     ///
     /// # Errors
     /// All problems of the text.
@@ -66,7 +74,7 @@ impl ConfigText {
         Plan::resolve(ConfigFile::read(&self.file, &self.text, env))
     }
 
-    /// Tells this content from others.
+    /// Returns the hash of the text.
     pub fn hash(&self) -> ConfigHash {
         ConfigHash(Sha256::digest(&self.text).into())
     }
@@ -77,7 +85,7 @@ impl ConfigText {
 pub struct ConfigHash([u8; 32]);
 
 impl ConfigHash {
-    /// The first 48 bits as a number, which a gauge can hold without loss.
+    /// Returns the first 48 bits, which a gauge holds without loss.
     pub fn as_gauge(self) -> f64 {
         self.0
             .iter()
@@ -86,97 +94,89 @@ impl ConfigHash {
     }
 }
 
-/// The path as messages show it: whole, control characters escaped.
-fn shown_path(path: &Path) -> String {
+/// Returns the whole path, with control characters escaped.
+fn display_path(path: &Path) -> String {
     let text = path.display().to_string();
     if text.chars().any(char::is_control) {
-        shown(&text)
+        escape(&text)
     } else {
         text
     }
 }
 
-struct Refusal {
+/// A file that cannot be read.
+struct LoadError {
     line: Option<usize>,
     message: String,
     hint: String,
 }
 
-impl Refusal {
-    fn of(self, file: &str) -> Problems {
-        let Self {
-            line,
-            message,
-            hint,
-        } = self;
+impl LoadError {
+    fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            line: None,
+            message: message.into(),
+            hint: hint.into(),
+        }
+    }
+
+    fn from_io(error: &io::Error, FileKind { flag, example }: &FileKind) -> Self {
+        match error.kind() {
+            ErrorKind::NotFound => Self::new(
+                "failed to read the file: no such file",
+                format!("create it from `{example}`, or pass another file with `{flag}`"),
+            ),
+            ErrorKind::PermissionDenied => Self::new(
+                "failed to read the file: permission denied",
+                "allow the exporter's user to read it",
+            ),
+            ErrorKind::IsADirectory => Self::new(
+                "failed to read the file: it is a directory",
+                format!("pass a file in it with `{flag}`"),
+            ),
+            _ => Self::new(
+                format!("failed to read the file: {error}"),
+                format!("pass a readable file with `{flag}`"),
+            ),
+        }
+    }
+
+    fn into_problems(self, file: &str) -> Problems {
         Problem {
             file: file.into(),
-            line,
+            line: self.line,
             key: String::new(),
-            message,
-            hint: Some(hint),
+            message: self.message,
+            hint: Some(self.hint),
         }
         .into()
     }
 }
 
-fn text(path: &Path, named: &Named) -> Result<String, Refusal> {
-    let bytes = bytes(path).map_err(|error| refused(&error, named))?;
-    if bytes.len() as u64 > LARGEST {
-        let message = "more than 64 MiB".to_owned();
-        return Err(Refusal {
-            line: None,
-            message,
-            hint: format!("name the configuration by `{}`", named.flag),
-        });
+fn read_text(path: &Path, kind: &FileKind) -> Result<String, LoadError> {
+    let bytes = read_bytes(path).map_err(|error| LoadError::from_io(&error, kind))?;
+    if bytes.len() as u64 > MAX_SIZE {
+        let hint = format!("pass a configuration file with `{}`", kind.flag);
+        return Err(LoadError::new("the file is larger than 64 MiB", hint));
     }
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..valid]
-            .split(|byte| *byte == b'\n')
-            .count();
-        Refusal {
-            line: Some(line),
-            message: "not UTF-8".to_owned(),
-            hint: "save the file as UTF-8".to_owned(),
+        let lines = error.as_bytes()[..valid].split(|byte| *byte == b'\n');
+        LoadError {
+            line: Some(lines.count()),
+            ..LoadError::new("the file is not UTF-8", "save the file as UTF-8")
         }
     })
 }
 
-fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
     if file.metadata()?.is_dir() {
         return Err(ErrorKind::IsADirectory.into());
     }
     let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    file.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-fn refused(error: &io::Error, Named { flag, example }: &Named) -> Refusal {
-    let (message, hint) = match error.kind() {
-        ErrorKind::NotFound => (
-            "no such file".to_owned(),
-            format!("write one after `{example}`, or name another by `{flag}`"),
-        ),
-        ErrorKind::PermissionDenied => (
-            "no permission to read it".to_owned(),
-            "let the exporter's user read the file".to_owned(),
-        ),
-        ErrorKind::IsADirectory => (
-            "a directory, not a file".to_owned(),
-            format!("name the file in it by `{flag}`"),
-        ),
-        _ => (
-            format!("cannot be read: {error}"),
-            format!("name a readable file by `{flag}`"),
-        ),
-    };
-    Refusal {
-        line: None,
-        message,
-        hint,
-    }
 }
 
 #[cfg(test)]
@@ -184,8 +184,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_digest_is_the_head_of_sha_256() {
-        let digest = |text: &str| {
+    fn the_gauge_is_the_head_of_the_sha_256() {
+        let gauge = |text: &str| {
             ConfigText {
                 file: String::new(),
                 text: text.to_owned(),
@@ -193,10 +193,9 @@ mod tests {
             .hash()
             .as_gauge()
         };
-        // As `sha256sum` has it: ba7816bf8f01...
-        assert!(
-            (digest("abc") - f64::from(0xba78_16bf_u32) * 65_536.0 - f64::from(0x8f01)).abs() < 0.5
-        );
-        assert!((digest("abc") - digest("abd")).abs() > 0.5);
+        // `sha256sum` prints ba7816bf8f01...
+        let head = f64::from(0xba78_16bf_u32) * 65_536.0 + f64::from(0x8f01);
+        assert!((gauge("abc") - head).abs() < 0.5);
+        assert!((gauge("abc") - gauge("abd")).abs() > 0.5);
     }
 }

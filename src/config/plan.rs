@@ -1,33 +1,32 @@
-//! What will be done: every value there, every value sound.
+//! The resolved configuration: defaults applied, all values valid.
 
-use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
+use super::Secret;
 use model::{AccountName, ConnectorNames, TransferKey};
 
-/// The name of the account where none is configured.
+/// The name of an account without `name`.
 pub(super) const DEFAULT_ACCOUNT: &str = "default";
 
-/// The session name of an assumed role where none is configured.
+/// The session name of a role without `session_name`.
 pub(super) const DEFAULT_SESSION_NAME: &str = "aws-transfer-exporter";
 
-/// The whole configuration, defaulted and validated.
+/// The resolved configuration.
 ///
-/// [`Plan::default`] has one account named `default`, no transfers, and the defaults of everything else.
+/// [`Plan::default`] has one account named `default`, no transfers, and the defaults of all settings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// The accounts in their order; at least one, no two of one name.
+    /// The accounts in configured order: at least one, each with a different name.
     pub accounts: Vec<AccountPlan>,
-    /// The configured pairs in their order, each once; the account of each is one of `accounts`.
+    /// The transfers in configured order, without duplicates. Their accounts are in `accounts`.
     pub transfers: Vec<TransferKey>,
-    /// What people call the connectors.
+    /// Names and labels of connectors.
     pub connectors: ConnectorNames,
-    /// Where further transfers are learned from.
+    /// Sources of further transfers.
     pub discovery: DiscoveryPlan,
-    /// How AWS is asked.
+    /// How AWS is polled.
     pub collector: CollectorPlan,
-    /// What is exported.
+    /// Which metrics are exported.
     pub metrics: MetricsPlan,
 }
 
@@ -44,22 +43,22 @@ impl Default for Plan {
     }
 }
 
-/// One AWS account and how to reach it.
+/// An AWS account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountPlan {
-    /// The value of the label `aws_account`. Default `default`.
+    /// The value of the label `aws_account`. Default: `default`.
     pub name: AccountName,
-    /// The Region's code; none: the SDK's own chain finds it.
+    /// The Region code; `None` for the Region of the SDK's default chain.
     pub region: Option<String>,
-    /// A profile of the shared AWS configuration; none: the SDK's default chain.
+    /// A profile of the shared AWS configuration; `None` for the default credential chain.
     pub profile: Option<String>,
-    /// The role to assume with those credentials.
+    /// The role to assume with these credentials.
     pub assume_role: Option<AssumeRole>,
-    /// The endpoint of the Transfer API instead of the Region's: `http` or `https`, without user and query.
+    /// The endpoint of the Transfer API; `None` for the endpoint of the Region.
     pub endpoint_url: Option<String>,
-    /// The FIPS endpoint of the Region; never together with `endpoint_url`. Default false.
+    /// Whether to use the FIPS endpoint; never with `endpoint_url`. Default: false.
     pub fips: bool,
-    /// The dual-stack endpoint of the Region; never together with `endpoint_url`. Default false.
+    /// Whether to use the dual-stack endpoint; never with `endpoint_url`. Default: false.
     pub dual_stack: bool,
 }
 
@@ -77,38 +76,38 @@ impl Default for AccountPlan {
     }
 }
 
-/// A role to assume by `sts:AssumeRole`.
+/// A role to assume with `sts:AssumeRole`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AssumeRole {
     /// `arn:<partition>:iam::<account>:role/<path and name>`.
     pub role_arn: String,
-    /// The external id that the role's trust policy demands.
+    /// The external ID that the role's trust policy requires.
     pub external_id: Option<Secret>,
-    /// The session's name in `CloudTrail`. Default `aws-transfer-exporter`.
+    /// The session name, as shown in CloudTrail. Default: `aws-transfer-exporter`.
     pub session_name: String,
 }
 
-/// Where transfers are learned from.
+/// Sources of transfers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DiscoveryPlan {
-    /// Lists in files.
+    /// Files that list transfers.
     pub files: Vec<FilesPlan>,
-    /// Queues of events.
+    /// SQS queues with events.
     pub events: Vec<EventsPlan>,
-    /// CloudTrail's event history.
+    /// Event histories of CloudTrail.
     pub cloudtrail: Vec<CloudtrailPlan>,
-    /// The connectors themselves.
+    /// Lists of connectors.
     pub connectors: Vec<ConnectorsPlan>,
 }
 
 /// Files that list transfers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilesPlan {
-    /// The account of an entry that names none; `None` where there are several.
+    /// The account of entries that name none; `None` if entries must name one.
     pub account: Option<AccountName>,
-    /// Globs; at least one.
+    /// Globs of paths; at least one.
     pub paths: Vec<String>,
-    /// How often they are read: 1 s to 24 h. Default 30 s.
+    /// The interval between reads: 1 s to 24 h. Default: 30 s.
     pub refresh_interval: Duration,
 }
 
@@ -116,31 +115,31 @@ impl FilesPlan {
     pub(super) const REFRESH_INTERVAL: Duration = Duration::from_secs(30);
 }
 
-/// An SQS queue of events.
+/// An SQS queue with events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventsPlan {
-    /// The account whose credentials read it, and whose transfers it tells.
+    /// The account whose credentials read the queue, and whose transfers it reports.
     pub account: AccountName,
-    /// The queue's URL.
+    /// The URL of the queue.
     pub queue_url: String,
-    /// The endpoint of SQS instead of the Region's.
+    /// The endpoint of SQS; `None` for the endpoint of the Region.
     pub endpoint_url: Option<String>,
-    /// Globs on connector ids; empty takes all.
+    /// Globs of connector IDs; empty for all connectors.
     pub include: Vec<String>,
 }
 
-/// CloudTrail's event history of one account.
+/// The CloudTrail event history of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloudtrailPlan {
     /// The account.
     pub account: AccountName,
-    /// How far the first look reaches back: 1 min to 7 d. Default 7 d.
+    /// The period that the first lookup covers: 1 min to 7 d. Default: 7 d.
     pub lookback: Duration,
-    /// How often it is looked at: 1 s to 24 h. Default 1 min.
+    /// The interval between lookups: 1 s to 24 h. Default: 1 min.
     pub refresh_interval: Duration,
-    /// The endpoint of CloudTrail instead of the Region's.
+    /// The endpoint of CloudTrail; `None` for the endpoint of the Region.
     pub endpoint_url: Option<String>,
-    /// Globs on connector ids; empty takes all.
+    /// Globs of connector IDs; empty for all connectors.
     pub include: Vec<String>,
 }
 
@@ -149,14 +148,14 @@ impl CloudtrailPlan {
     pub(super) const REFRESH_INTERVAL: Duration = Duration::from_mins(1);
 }
 
-/// The connectors of one account.
+/// The list of connectors of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectorsPlan {
     /// The account.
     pub account: AccountName,
-    /// How often they are listed: 10 s to 24 h. Default 5 min.
+    /// The interval between lists: 10 s to 24 h. Default: 5 min.
     pub refresh_interval: Duration,
-    /// Globs on connector ids; empty takes all.
+    /// Globs of connector IDs; empty for all connectors.
     pub include: Vec<String>,
 }
 
@@ -164,23 +163,23 @@ impl ConnectorsPlan {
     pub(super) const REFRESH_INTERVAL: Duration = Duration::from_mins(5);
 }
 
-/// How AWS is asked.
+/// How AWS is polled.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CollectorPlan {
-    /// Calls in flight at once, per account: 1 to 1024. Default 16.
+    /// Maximum concurrent calls per account: 1 to 1024. Default: 16.
     pub concurrency: usize,
-    /// Calls per second, per account: 0.01 to 10000. Default 10.
+    /// Maximum calls per second and account: 0.01 to 10000. Default: 10.
     pub requests_per_second: f64,
-    /// A scrape's budget where Prometheus tells none: 100 ms to 10 min. Default 10 s.
+    /// The time for a scrape without a time-out header: 100 ms to 10 min. Default: 10 s.
     pub timeout: Duration,
-    /// Taken off the budget; less than `timeout`. Default 500 ms.
+    /// Subtracted from the time for a scrape; less than `timeout`. Default: 500 ms.
     pub timeout_offset: Duration,
-    /// A result younger than this is not fetched again: 1 ms to 24 h. Default 10 s.
+    /// Minimum age of a result before it is polled again: 1 ms to 24 h. Default: 10 s.
     pub min_refresh_interval: Duration,
-    /// An older result of an unfinished transfer is fetched again, however long nothing has changed: `min_refresh_interval`
-    /// to 24 h. Default 5 min, and `min_refresh_interval` where that is longer.
+    /// Maximum age of a result of an unfinished transfer before it is polled again:
+    /// `min_refresh_interval` to 24 h. Default: 5 min, or `min_refresh_interval` if that is longer.
     pub max_refresh_interval: Duration,
-    /// An unknown transfer is asked again this long: 1 s to 14 d. Default 15 min.
+    /// How long a transfer that AWS does not know is polled: 1 s to 14 d. Default: 15 min.
     pub gone_after: Duration,
 }
 
@@ -198,14 +197,14 @@ impl Default for CollectorPlan {
     }
 }
 
-/// What is exported.
+/// Which metrics are exported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricsPlan {
-    /// The families with a label `transfer_id` too. Default true.
+    /// Whether transfers have their own series. Default: true.
     pub per_transfer: bool,
-    /// How long a finished transfer stays tracked: 1 min to 365 d. Default 24 h.
+    /// How long a settled transfer is tracked: 1 min to 365 d. Default: 24 h.
     pub keep_settled: Duration,
-    /// So many transfers at most have series of their own: 1 to 10,000,000. Default 10,000.
+    /// Maximum number of transfers with their own series: 1 to 10,000,000. Default: 10,000.
     pub max_transfers: usize,
 }
 
@@ -216,27 +215,5 @@ impl Default for MetricsPlan {
             keep_settled: Duration::from_hours(24),
             max_transfers: 10_000,
         }
-    }
-}
-
-/// A text that no log, error or `Debug` shows.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Arc<str>);
-
-impl Secret {
-    /// Wraps the text.
-    pub fn new(text: &str) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself, for the one that needs it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
     }
 }

@@ -1,4 +1,5 @@
-//! The configuration floor against files: golden plans, golden error texts, and the documents for people.
+//! Configuration files against snapshots of their plans or problems, and the documentation against
+//! the schema.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,7 +36,7 @@ fn read(text: &str) -> Result<Plan, String> {
     Plan::resolve(ConfigFile::read("x.yml", text, &env)).map_err(|problems| problems.to_string())
 }
 
-fn faults(text: &str) -> String {
+fn problems_of(text: &str) -> String {
     read(text).expect_err(text)
 }
 
@@ -50,40 +51,40 @@ fn files(folder: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Compares with the `.txt` beside the file, or writes it where `UPDATE_GOLDEN` is set.
-fn golden(path: &Path, actual: &str) {
-    let beside = path.with_extension("txt");
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(&beside, format!("{actual}\n")).unwrap();
-    }
-    let expected = fs::read_to_string(&beside).unwrap_or_default();
-    assert_eq!(actual, expected.trim_end(), "{}", path.display());
+/// Compares `actual` with the snapshot beside the file.
+fn assert_snapshot(path: &Path, actual: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(path.parent().unwrap());
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+    settings.bind(|| insta::assert_snapshot!(name, actual));
 }
 
-fn outcome(path: &Path) -> Result<Plan, String> {
+fn resolve(path: &Path) -> Result<Plan, String> {
     let name = path.file_name().unwrap().to_string_lossy();
     let text = fs::read_to_string(path).unwrap();
     Plan::resolve(ConfigFile::read(&name, &text, &env)).map_err(|problems| problems.to_string())
 }
 
 #[test]
-fn each_good_file_gives_its_plan() {
+fn valid_files_resolve_to_their_plan() {
     for path in files("good") {
-        let plan = outcome(&path).unwrap_or_else(|problems| panic!("{problems}"));
-        golden(&path, &format!("{plan:#?}"));
+        let plan = resolve(&path).unwrap_or_else(|problems| panic!("{problems}"));
+        assert_snapshot(&path, &format!("{plan:#?}"));
     }
 }
 
 #[test]
-fn each_bad_file_gives_its_problems() {
+fn invalid_files_report_their_problems() {
     for path in files("bad") {
-        let problems = outcome(&path).expect_err(&path.display().to_string());
-        golden(&path, &problems);
+        let problems = resolve(&path).expect_err(&path.display().to_string());
+        assert_snapshot(&path, &problems);
     }
 }
 
 #[test]
-fn the_problems_stand_in_the_order_of_their_lines_with_all_their_parts() {
+fn problems_are_ordered_by_line() {
     let text = "metrics: {max_transfers: 0}\ncollector:\n  timeout: 10\n";
     let problems = Plan::resolve(ConfigFile::read("x.yml", text, &env)).unwrap_err();
     let places: Vec<_> = problems
@@ -103,7 +104,7 @@ fn the_problems_stand_in_the_order_of_their_lines_with_all_their_parts() {
 }
 
 #[test]
-fn without_a_configuration_there_is_one_account_and_nothing_to_do() {
+fn the_default_plan_has_one_account_and_no_transfers() {
     let plan = Plan::default();
     assert_eq!(plan.accounts.len(), 1);
     assert_eq!(plan.accounts[0].name.as_str(), "default");
@@ -114,7 +115,7 @@ fn without_a_configuration_there_is_one_account_and_nothing_to_do() {
 }
 
 #[test]
-fn line_numbers_hold_whatever_the_style() {
+fn line_numbers_are_right_for_every_yaml_style() {
     for (head, line) in [
         ("", 3),
         ("# a comment\n\n", 5),
@@ -178,7 +179,7 @@ fn line_numbers_hold_whatever_the_style() {
             &format!("\u{feff}{plain}"),
             &format!("\u{feff}{windows}"),
         ] {
-            let problems = faults(text);
+            let problems = problems_of(text);
             assert!(
                 problems.starts_with(&format!("x.yml:{line}: `metrics.max_transfers`")),
                 "{head}: {problems}"
@@ -188,11 +189,11 @@ fn line_numbers_hold_whatever_the_style() {
     }
 }
 
-/// A quoted text that goes on at the line's start is no YAML 1.2, but the YAML reader takes it.
+/// Quoted text that continues without indentation is not YAML 1.2: only one of the parsers accepts it.
 #[test]
-fn where_the_second_parser_gives_up_the_lines_before_hold_and_the_keys_all() {
+fn lines_are_right_up_to_where_the_second_parser_stops() {
     let head = "\ncollector:\n  timeout: 10\n  concurrency: 0\n";
-    let problems = faults(&format!(
+    let problems = problems_of(&format!(
         "{head}connectors:\n- id: x\n  name: \"a\nb\"\n{PAIR}metrics: {{max_transfers: 0}}\n"
     ));
     for place in [
@@ -206,7 +207,7 @@ fn where_the_second_parser_gives_up_the_lines_before_hold_and_the_keys_all() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_says_why() {
+fn unreadable_files_are_reported_with_the_cause() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     fs::write(at("latin1.yml"), b"# fine\ntransfers: \xe9\n").unwrap();
@@ -218,19 +219,19 @@ fn a_file_that_cannot_be_read_says_why() {
     for (path, expected) in [
         (
             at("none.yml"),
-            ": no such file\n  hint: write one after `example.yml`, or name another by `--config.file`",
+            ": failed to read the file: no such file\n  hint: create it from `example.yml`, or pass another file with `--config.file`",
         ),
         (
             at(""),
-            ": a directory, not a file\n  hint: name the file in it by `--config.file`",
+            ": failed to read the file: it is a directory\n  hint: pass a file in it with `--config.file`",
         ),
         (
             at("latin1.yml"),
-            ":2: not UTF-8\n  hint: save the file as UTF-8",
+            ":2: the file is not UTF-8\n  hint: save the file as UTF-8",
         ),
         (
             at("large.yml"),
-            ": more than 64 MiB\n  hint: name the configuration by `--config.file`",
+            ": the file is larger than 64 MiB\n  hint: pass a configuration file with `--config.file`",
         ),
     ] {
         let problems = load(&path, &env).unwrap_err().to_string();
@@ -299,7 +300,7 @@ fn bounds_are_inclusive() {
             );
         }
         for value in bad {
-            let problems = faults(&format!("{section}: {{{key}: {value}}}\n{PAIR}"));
+            let problems = problems_of(&format!("{section}: {{{key}: {value}}}\n{PAIR}"));
             assert!(
                 problems.starts_with(&format!("x.yml:1: `{section}.{key}`: ")),
                 "{problems}"
@@ -319,7 +320,7 @@ fn bounds_are_inclusive() {
 }
 
 #[test]
-fn targets_are_lists_shaped_like_transfers_in_yaml_or_json() {
+fn target_files_are_lists_like_transfers_in_yaml_or_json() {
     let accounts = ["prod", "lab"].map(|name| AccountPlan {
         name: AccountName::new(name),
         ..AccountPlan::default()
@@ -345,13 +346,15 @@ fn targets_are_lists_shaped_like_transfers_in_yaml_or_json() {
     assert_eq!(
         read("- {connector_id: c-1, transfer_id: a, account: prot}\n- transfer: ${HOME}\n")
             .unwrap_err(),
-        "t.yml:1: `[0].account`: no account has this name: prot\n  hint: did you mean `prod`?\n\
-         t.yml:1: `[0].connector_id`: not a connector id: c-1\n  \
-         hint: a connector id is `c-` and 17 of `0-9a-f`, 19 characters in all\n\
-         t.yml:2: `[1].transfer`: unknown key\n  \
-         hint: known here: `account`, `connector_id`, `transfer_id`, `transfer_ids`\n\
-         t.yml:2: `[1].connector_id`: missing\n  hint: a connector id is `c-` and 17 of `0-9a-f`, 19 characters in all\n\
-         t.yml:2: `[1].transfer_id`: missing\n  hint: an entry has `transfer_id` for one or `transfer_ids` for a list"
+        "t.yml:1: `[0].account`: unknown account: prot\n  hint: did you mean `prod`?\n\
+         t.yml:1: `[0].connector_id`: invalid connector ID: c-1\n  \
+         hint: a connector ID is `c-` followed by 17 of `0-9a-f`\n\
+         t.yml:2: `[1].transfer`: unknown key `transfer`\n  \
+         hint: known keys: `account`, `connector_id`, `transfer_id`, `transfer_ids`\n\
+         t.yml:2: `[1].connector_id`: required key is missing\n  \
+         hint: a connector ID is `c-` followed by 17 of `0-9a-f`\n\
+         t.yml:2: `[1].transfer_id`: required key is missing\n  \
+         hint: use `transfer_id` for one transfer, or `transfer_ids` for a list"
     );
     assert!(
         read("- {connector_id: c-0123456789abcdef0, transfer_id: '${HOME}'}")
@@ -361,7 +364,7 @@ fn targets_are_lists_shaped_like_transfers_in_yaml_or_json() {
     assert!(
         read("transfers: []")
             .unwrap_err()
-            .contains("a list is wanted")
+            .contains("expected a list")
     );
     assert!(read("- [").is_err());
 }

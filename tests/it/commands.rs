@@ -87,7 +87,8 @@ fn a_missing_configuration_is_said_once_with_a_hint() {
         let said = text(&ended.stdout) + &text(&ended.stderr);
         assert_eq!(ended.status.code(), Some(1), "{command:?}: {said}");
         assert!(
-            said.contains("/does/not/exist.yml: no such file") && said.contains("hint:"),
+            said.contains("/does/not/exist.yml: failed to read the file: no such file")
+                && said.contains("hint:"),
             "{said}"
         );
     }

@@ -1,5 +1,5 @@
-//! The seeds of the fuzz targets, through the functions that are fuzzed: `cargo fuzz` wants a nightly toolchain, this
-//! does not.
+//! Calls the fuzzed functions with the committed seeds, without the nightly toolchain that `cargo fuzz`
+//! needs.
 
 #[path = "../../fuzz/targets.rs"]
 mod targets;
@@ -7,7 +7,7 @@ mod targets;
 use std::fs;
 use std::path::Path;
 
-/// Each seed as it is, and cut short.
+/// Calls `target` with each seed, whole and truncated.
 fn replay(name: &str, target: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("fuzz/seeds")
@@ -25,31 +25,31 @@ fn replay(name: &str, target: fn(&[u8])) {
 }
 
 #[test]
-fn no_accept_header_is_answered_with_what_was_not_offered() {
+fn negotiated_formats_and_encodings_were_offered() {
     replay("accept", targets::accept);
 }
 
 #[test]
-fn no_answer_of_the_api_is_read_into_a_file_without_path_or_status() {
+fn api_responses_never_yield_files_without_path_or_status() {
     replay("api_answer", targets::api_answer);
 }
 
 #[test]
-fn every_configuration_becomes_a_plan_or_problems_with_their_lines() {
+fn configurations_yield_a_plan_or_problems_with_their_lines() {
     replay("config", targets::config);
 }
 
 #[test]
-fn no_message_tells_of_what_cannot_be() {
+fn messages_never_yield_impossible_facts() {
     replay("event", targets::event);
 }
 
 #[test]
-fn whatever_a_client_sends_the_answer_is_http() {
+fn any_request_gets_an_http_response() {
     replay("request_head", targets::request_head);
 }
 
 #[test]
-fn every_web_configuration_becomes_a_plan_or_problems_with_their_lines() {
+fn web_configurations_yield_a_plan_or_problems_with_their_lines() {
     replay("web_config", targets::web_config);
 }

@@ -1,16 +1,14 @@
-//! The names of connectors.
+//! `connectors`.
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{CONNECTOR_ID_HINT, Resolver};
-use crate::config::check;
-use crate::config::error::shown;
-use crate::config::file::ConnectorEntry;
-use crate::config::reader::Given;
+use super::{CONNECTOR_ID_HINT, REQUIRED, Resolver, check};
+use crate::config::file::{ConnectorEntry, ListOf};
+use crate::config::yaml::{Field, escape};
 use model::{ConnectorId, ConnectorNames, ConnectorTitle};
 
-/// Names of `aws_transfer_connector_info`'s own labels, and of target labels.
-const TAKEN_LABELS: [&str; 9] = [
+/// Labels of `aws_transfer_connector_info`, and labels that Prometheus adds to a target.
+const RESERVED_LABELS: [&str; 9] = [
     "aws_account",
     "aws_region",
     "connector_id",
@@ -23,83 +21,94 @@ const TAKEN_LABELS: [&str; 9] = [
 ];
 
 impl Resolver {
-    pub(super) fn connectors(&mut self, entries: &[Option<ConnectorEntry>]) -> ConnectorNames {
-        let mut titles = ConnectorNames::new();
+    pub(super) fn connectors(&mut self, field: &Field<ListOf<ConnectorEntry>>) -> ConnectorNames {
+        let mut names = ConnectorNames::new();
         let mut first: HashMap<ConnectorId, usize> = HashMap::new();
-        for (index, entry) in entries.iter().enumerate() {
-            let Some(entry) = entry else { continue };
+        for (index, entry) in field.items() {
             let key = |name: &str| format!("connectors[{index}].{name}");
-            let name_hint = "1 to 256 characters that can be printed";
             let name = self.checked(
-                &entry.name,
+                &entry.value.name,
                 || key("name"),
-                |text| check::printable(text, 256),
-                "not a connector's name",
-                name_hint,
+                |text| check::is_printable(text, 256),
+                "invalid connector name",
+                "use 1 to 256 printable characters",
             );
-            let labels = self.labels(index, entry);
-            let at = match &entry.id {
-                Given::Value(at) => at,
-                Given::Absent => {
-                    self.fault(entry.line, key("id"), "missing", CONNECTOR_ID_HINT);
-                    continue;
-                }
-                Given::Faulty => continue,
-            };
-            let Ok(id) = at.value.parse::<ConnectorId>() else {
-                self.fault(
-                    at.line,
-                    key("id"),
-                    at.saying("not a connector id"),
-                    CONNECTOR_ID_HINT,
-                );
+            let labels = self.labels(index, &entry.value);
+            let Some((id, line)) = self.connector_id(&entry.value.id, entry.line, &key("id"))
+            else {
                 continue;
             };
             if let Some(earlier) = first.get(&id) {
-                let message = format!("the same connector as in line {earlier}");
-                self.fault(at.line, key("id"), message, "list each connector once");
+                let message = format!("duplicate connector, first listed in line {earlier}");
+                self.report(line, key("id"), message)
+                    .with_hint("list each connector once");
                 continue;
             }
-            first.insert(id.clone(), at.line);
+            first.insert(id.clone(), line);
             let name = name.unwrap_or_else(|| id.as_str().to_owned()).into();
-            titles.insert(id, ConnectorTitle { name, labels });
+            names.insert(id, ConnectorTitle { name, labels });
         }
-        titles
+        names
+    }
+
+    /// Parses a required connector ID of the entry in `entry_line`, and returns it with its line.
+    pub(super) fn connector_id(
+        &mut self,
+        field: &Field<String>,
+        entry_line: usize,
+        key: &str,
+    ) -> Option<(ConnectorId, usize)> {
+        if field.is_absent() {
+            self.report(entry_line, key, REQUIRED)
+                .with_hint(CONNECTOR_ID_HINT);
+        }
+        let text = field.value()?;
+        let id = text.value.parse().ok();
+        if id.is_none() {
+            self.report(text.line, key, text.describe("invalid connector ID"))
+                .with_hint(CONNECTOR_ID_HINT);
+        }
+        Some((id?, text.line))
     }
 
     fn labels(&mut self, index: usize, entry: &ConnectorEntry) -> BTreeMap<String, String> {
         let mut labels = BTreeMap::new();
-        for (name, line, value) in &entry.labels {
-            let key = || format!("connectors[{index}].labels.{}", shown(name));
-            let fault = if !check::label_name(name) {
-                Some((
-                    "not a label name",
-                    "letters, digits and `_`, no digit first",
-                ))
-            } else if name.starts_with("__") {
-                Some((
-                    "a label name of Prometheus' own",
-                    "a name that does not start with `__`",
-                ))
-            } else if TAKEN_LABELS.contains(&name.as_str()) {
-                Some(("a label that the series have already", "another name"))
-            } else {
-                None
+        let Some(written) = entry.labels.value() else {
+            return labels;
+        };
+        for label in &written.value.0 {
+            let key = || format!("connectors[{index}].labels.{}", escape(&label.name));
+            if let Some((message, hint)) = label_name_error(&label.name) {
+                self.report(label.line, key(), message).with_hint(hint);
+            }
+            let Some(value) = label.value.value() else {
+                continue;
             };
-            if let Some((message, hint)) = fault {
-                self.fault(*line, key(), message, hint);
+            let text = &value.value;
+            if text.chars().any(char::is_control) || text.chars().count() > 1024 {
+                self.report(value.line, key(), "invalid label value")
+                    .with_hint("use at most 1024 characters, without control characters");
             }
-            let Some(at) = value.value() else { continue };
-            if at.value.chars().any(char::is_control) || at.value.chars().count() > 1024 {
-                self.fault(
-                    at.line,
-                    key(),
-                    "not a label's value",
-                    "1024 characters at most, none a control character",
-                );
-            }
-            labels.insert(name.clone(), at.value.clone());
+            labels.insert(label.name.clone(), text.clone());
         }
         labels
+    }
+}
+
+fn label_name_error(name: &str) -> Option<(&'static str, &'static str)> {
+    if !check::is_label_name(name) {
+        Some((
+            "invalid label name",
+            "use letters, digits and `_`, and do not start with a digit",
+        ))
+    } else if name.starts_with("__") {
+        Some((
+            "label names that start with `__` are reserved for Prometheus",
+            "use a name that does not start with `__`",
+        ))
+    } else if RESERVED_LABELS.contains(&name) {
+        Some(("reserved label name", "use another name"))
+    } else {
+        None
     }
 }

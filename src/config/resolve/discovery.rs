@@ -1,72 +1,115 @@
-//! Where transfers are learned from.
+//! `discovery`.
 
 use std::time::Duration;
 
-use super::Resolver;
-use super::accounts::Accounts;
-use crate::config::check;
-use crate::config::discovery::{
-    CloudtrailEntry, ConnectorsEntry, DiscoverySection, EventsEntry, FilesEntry,
+use super::accounts::AccountIndex;
+use super::{EMPTY_LIST, REQUIRED, Resolver, check};
+use crate::config::file::{
+    CloudtrailEntry, ConnectorListEntry, DiscoverySection, EventsEntry, FilesEntry, ListOf,
 };
-use crate::config::error::shown;
 use crate::config::plan::{CloudtrailPlan, ConnectorsPlan, DiscoveryPlan, EventsPlan, FilesPlan};
-use crate::config::reader::Given;
-use model::AccountName;
+use crate::config::yaml::{Field, Spanned, escape};
 
 const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
-const ENDPOINT_HINT: &str = "scheme, host and port: `http://127.0.0.1:4777`";
-const INCLUDE_HINT: &str = "connector ids with `*`, `?` and `[...]`: `c-*`";
+
+const INCLUDE_HINT: &str = "use connector IDs with `*`, `?` and `[...]`, such as `c-*`";
+const PATHS_HINT: &str = "list at least one path, with `*` and `**` for any name and any directories, such as `/etc/aws-transfer-exporter/targets/*.yml`";
+const QUEUE_URL_HINT: &str = "use the URL of the queue, such as `https://sqs.eu-central-1.amazonaws.com/123456789012/transfer-events`";
+
+impl DiscoverySection {
+    /// Returns true if a source is listed, valid or not.
+    pub(super) fn is_used(field: &Field<Self>) -> bool {
+        match field {
+            Field::Absent => false,
+            Field::Invalid => true,
+            Field::Valid(Spanned { value, .. }) => {
+                !(value.files.is_absent()
+                    && value.events.is_absent()
+                    && value.cloudtrail.is_absent()
+                    && value.connectors.is_absent())
+            }
+        }
+    }
+}
 
 impl Resolver {
     pub(super) fn discovery(
         &mut self,
-        given: &DiscoverySection,
-        accounts: &Accounts,
+        field: &Field<DiscoverySection>,
+        accounts: &AccountIndex,
     ) -> DiscoveryPlan {
-        fn each<T>(entries: &[Option<T>]) -> impl Iterator<Item = (usize, &T)> {
-            entries
-                .iter()
-                .enumerate()
-                .filter_map(|(index, entry)| Some((index, entry.as_ref()?)))
-        }
+        let Some(section) = field.value() else {
+            return DiscoveryPlan::default();
+        };
+        let section = &section.value;
         DiscoveryPlan {
-            files: each(&given.files)
-                .filter_map(|(i, entry)| self.files(i, entry, accounts))
-                .collect(),
-            events: each(&given.events)
-                .filter_map(|(i, entry)| self.events(i, entry, accounts))
-                .collect(),
-            cloudtrail: each(&given.cloudtrail)
-                .filter_map(|(i, entry)| self.cloudtrail(i, entry, accounts))
-                .collect(),
-            connectors: each(&given.connectors)
-                .filter_map(|(i, entry)| self.connector_lists(i, entry, accounts))
-                .collect(),
+            files: self.sources("files", &section.files, accounts, Self::files),
+            events: self.sources("events", &section.events, accounts, Self::events),
+            cloudtrail: self.sources(
+                "cloudtrail",
+                &section.cloudtrail,
+                accounts,
+                Self::cloudtrail,
+            ),
+            connectors: self.sources(
+                "connectors",
+                &section.connectors,
+                accounts,
+                Self::connector_list,
+            ),
         }
+    }
+
+    /// Resolves the entries of a list of sources with `resolve`, which gets the key of the entry.
+    fn sources<T, P>(
+        &mut self,
+        name: &str,
+        field: &Field<ListOf<T>>,
+        accounts: &AccountIndex,
+        resolve: fn(&mut Self, &str, &Spanned<T>, &AccountIndex) -> Option<P>,
+    ) -> Vec<P> {
+        if let Some(list) = field.value()
+            && list.value.is_empty()
+        {
+            self.report(list.line, format!("discovery.{name}"), EMPTY_LIST)
+                .with_hint("remove the key");
+        }
+        field
+            .items()
+            .filter_map(|(index, entry)| {
+                resolve(self, &format!("discovery.{name}[{index}]"), entry, accounts)
+            })
+            .collect()
     }
 
     fn files(
         &mut self,
-        index: usize,
-        entry: &FilesEntry,
-        accounts: &Accounts,
+        key: &str,
+        entry: &Spanned<FilesEntry>,
+        accounts: &AccountIndex,
     ) -> Option<FilesPlan> {
-        let key = |name: &str| format!("discovery.files[{index}].{name}");
-        // Each entry of a file may name its account.
+        let Spanned {
+            value: entry, line, ..
+        } = entry;
+        // With several accounts, the entries of the files can name theirs.
         let account = match &entry.account {
-            Given::Absent => accounts.only.clone(),
-            given => self.account_of(given, entry.line, key("account"), accounts),
+            Field::Absent => accounts.default.clone(),
+            field => self.account_of(field, *line, format!("{key}.account"), accounts),
         };
-        let hint = "list one path at least, `*` and `**` allowed: `/etc/aws-transfer-exporter/targets/*.yml`";
+        let paths_key = format!("{key}.paths");
         if entry.paths.is_absent() {
-            self.fault(entry.line, key("paths"), "missing", hint);
+            self.report(*line, &paths_key, REQUIRED)
+                .with_hint(PATHS_HINT);
         }
-        let paths = self.patterns(&entry.paths, &key("paths"), "not a path", hint);
-        let default = FilesPlan::REFRESH_INTERVAL;
-        let interval = key("refresh_interval");
-        let refresh_interval =
-            self.length(&entry.refresh_interval, &interval, SECOND, DAY, default);
+        let paths = self.globs(&entry.paths, &paths_key, "invalid path", PATHS_HINT);
+        let refresh_interval = self.duration(
+            &entry.refresh_interval,
+            &format!("{key}.refresh_interval"),
+            SECOND..=DAY,
+            FilesPlan::REFRESH_INTERVAL,
+        );
         (!paths.is_empty()).then_some(FilesPlan {
             account,
             paths,
@@ -76,30 +119,28 @@ impl Resolver {
 
     fn events(
         &mut self,
-        index: usize,
-        entry: &EventsEntry,
-        accounts: &Accounts,
+        key: &str,
+        entry: &Spanned<EventsEntry>,
+        accounts: &AccountIndex,
     ) -> Option<EventsPlan> {
-        let key = |name: &str| format!("discovery.events[{index}].{name}");
-        let account = self.account_of(&entry.account, entry.line, key("account"), accounts);
-        let hint = "the queue's URL: `https://sqs.eu-central-1.amazonaws.com/123456789012/transfer-events`";
+        let Spanned {
+            value: entry, line, ..
+        } = entry;
+        let account = self.account_of(&entry.account, *line, format!("{key}.account"), accounts);
+        let queue_key = format!("{key}.queue_url");
         if entry.queue_url.is_absent() {
-            self.fault(entry.line, key("queue_url"), "missing", hint);
+            self.report(*line, &queue_key, REQUIRED)
+                .with_hint(QUEUE_URL_HINT);
         }
         let queue_url = self.checked(
             &entry.queue_url,
-            || key("queue_url"),
-            check::queue_url,
-            "not the URL of a queue",
-            hint,
+            || queue_key,
+            check::is_queue_url,
+            "invalid queue URL",
+            QUEUE_URL_HINT,
         );
-        let endpoint_url = self.endpoint(&entry.endpoint_url, &key("endpoint_url"));
-        let include = self.patterns(
-            &entry.include,
-            &key("include"),
-            "not a pattern",
-            INCLUDE_HINT,
-        );
+        let endpoint_url = self.endpoint_url(&entry.endpoint_url, &format!("{key}.endpoint_url"));
+        let include = self.include(&entry.include, key);
         Some(EventsPlan {
             account: account?,
             queue_url: queue_url?,
@@ -110,30 +151,28 @@ impl Resolver {
 
     fn cloudtrail(
         &mut self,
-        index: usize,
-        entry: &CloudtrailEntry,
-        accounts: &Accounts,
+        key: &str,
+        entry: &Spanned<CloudtrailEntry>,
+        accounts: &AccountIndex,
     ) -> Option<CloudtrailPlan> {
-        let key = |name: &str| format!("discovery.cloudtrail[{index}].{name}");
-        let account = self.account_of(&entry.account, entry.line, key("account"), accounts);
-        let lookback = self.length(
+        let Spanned {
+            value: entry, line, ..
+        } = entry;
+        let account = self.account_of(&entry.account, *line, format!("{key}.account"), accounts);
+        let lookback = self.duration(
             &entry.lookback,
-            &key("lookback"),
-            Duration::from_mins(1),
-            7 * DAY,
+            &format!("{key}.lookback"),
+            MINUTE..=7 * DAY,
             CloudtrailPlan::LOOKBACK,
         );
-        let default = CloudtrailPlan::REFRESH_INTERVAL;
-        let interval = key("refresh_interval");
-        let refresh_interval =
-            self.length(&entry.refresh_interval, &interval, SECOND, DAY, default);
-        let endpoint_url = self.endpoint(&entry.endpoint_url, &key("endpoint_url"));
-        let include = self.patterns(
-            &entry.include,
-            &key("include"),
-            "not a pattern",
-            INCLUDE_HINT,
+        let refresh_interval = self.duration(
+            &entry.refresh_interval,
+            &format!("{key}.refresh_interval"),
+            SECOND..=DAY,
+            CloudtrailPlan::REFRESH_INTERVAL,
         );
+        let endpoint_url = self.endpoint_url(&entry.endpoint_url, &format!("{key}.endpoint_url"));
+        let include = self.include(&entry.include, key);
         Some(CloudtrailPlan {
             account: account?,
             lookback,
@@ -143,29 +182,23 @@ impl Resolver {
         })
     }
 
-    fn connector_lists(
+    fn connector_list(
         &mut self,
-        index: usize,
-        entry: &ConnectorsEntry,
-        accounts: &Accounts,
+        key: &str,
+        entry: &Spanned<ConnectorListEntry>,
+        accounts: &AccountIndex,
     ) -> Option<ConnectorsPlan> {
-        let key = |name: &str| format!("discovery.connectors[{index}].{name}");
-        let account = self.account_of(&entry.account, entry.line, key("account"), accounts);
-        let default = ConnectorsPlan::REFRESH_INTERVAL;
-        let interval = key("refresh_interval");
-        let refresh_interval = self.length(
+        let Spanned {
+            value: entry, line, ..
+        } = entry;
+        let account = self.account_of(&entry.account, *line, format!("{key}.account"), accounts);
+        let refresh_interval = self.duration(
             &entry.refresh_interval,
-            &interval,
-            10 * SECOND,
-            DAY,
-            default,
+            &format!("{key}.refresh_interval"),
+            10 * SECOND..=DAY,
+            ConnectorsPlan::REFRESH_INTERVAL,
         );
-        let include = self.patterns(
-            &entry.include,
-            &key("include"),
-            "not a pattern",
-            INCLUDE_HINT,
-        );
+        let include = self.include(&entry.include, key);
         Some(ConnectorsPlan {
             account: account?,
             refresh_interval,
@@ -173,77 +206,42 @@ impl Resolver {
         })
     }
 
-    fn endpoint(&mut self, given: &Given<String>, key: &str) -> Option<String> {
-        let at = given.value()?;
-        if let Err(message) = check::endpoint_url(&at.value) {
-            self.fault(at.line, key, message, ENDPOINT_HINT);
-        }
-        Some(at.value.clone())
+    fn include(&mut self, field: &Field<ListOf<String>>, key: &str) -> Vec<String> {
+        self.globs(
+            field,
+            &format!("{key}.include"),
+            "invalid pattern",
+            INCLUDE_HINT,
+        )
     }
 
-    /// The sound ones of a list of globs.
-    fn patterns(
+    /// Returns the valid globs of a list.
+    fn globs(
         &mut self,
-        given: &Given<Vec<Given<String>>>,
+        field: &Field<ListOf<String>>,
         key: &str,
         message: &str,
         hint: &str,
     ) -> Vec<String> {
-        let Some(list) = given.value() else {
-            return Vec::new();
-        };
-        if list.value.is_empty() {
-            self.fault(list.line, key, "an empty list", hint);
-        }
-        let mut sound = Vec::new();
-        for (index, at) in list
-            .value
-            .iter()
-            .enumerate()
-            .filter_map(|(i, given)| Some((i, given.value()?)))
+        if let Some(list) = field.value()
+            && list.value.is_empty()
         {
-            match glob::Pattern::new(&at.value) {
-                Ok(_) if check::printable(&at.value, 4_096) => sound.push(at.value.clone()),
-                Ok(_) => self.fault(at.line, format!("{key}[{index}]"), message, hint),
-                Err(error) => {
-                    let why = if at.hidden {
-                        message.to_owned()
-                    } else {
-                        format!("{message}: {}", shown(error.msg))
-                    };
-                    self.fault(at.line, format!("{key}[{index}]"), why, hint);
-                }
-            }
+            self.report(list.line, key, EMPTY_LIST).with_hint(hint);
         }
-        sound
-    }
-
-    pub(super) fn account_of(
-        &mut self,
-        given: &Given<String>,
-        line: usize,
-        key: String,
-        accounts: &Accounts,
-    ) -> Option<AccountName> {
-        match given {
-            Given::Value(at) => {
-                if let Some((name, _)) = accounts.known.get(&at.value) {
-                    return Some(name.clone());
+        let mut globs = Vec::new();
+        for (index, glob) in field.items() {
+            let message = match glob::Pattern::new(&glob.value) {
+                Ok(_) if check::is_printable(&glob.value, 4_096) => {
+                    globs.push(glob.value.clone());
+                    continue;
                 }
-                if accounts.complete {
-                    let hint = accounts.meant(at);
-                    self.fault(at.line, key, at.saying("no account has this name"), &hint);
-                }
-                None
-            }
-            Given::Absent => {
-                if accounts.only.is_none() && accounts.plans.len() > 1 {
-                    let message = format!("missing: there are {} accounts", accounts.plans.len());
-                    self.fault(line, key, message, &accounts.shown());
-                }
-                accounts.only.clone()
-            }
-            Given::Faulty => None,
+                // The error is one of a few sentences, but a hidden value must not show which.
+                Err(error) if !glob.hidden => format!("{message}: {}", escape(error.msg)),
+                _ => message.to_owned(),
+            };
+            self.report(glob.line, format!("{key}[{index}]"), message)
+                .with_hint(hint);
         }
+        globs
     }
 }

@@ -1,163 +1,132 @@
-//! The pairs of connector and transfer.
+//! `transfers`, and the files of `discovery.files`.
 
 use std::collections::HashMap;
 
-use super::accounts::Accounts;
-use super::{CONNECTOR_ID_HINT, Resolver};
-use crate::config::file::TransferEntry;
-use crate::config::reader::{At, Given};
-use model::{ConnectorId, TransferId, TransferKey};
+use super::accounts::AccountIndex;
+use super::{EMPTY_LIST, REQUIRED, Resolver};
+use crate::config::file::{ListOf, TransferEntry};
+use crate::config::yaml::{Field, Spanned};
+use model::{TransferId, TransferKey};
 
-/// More pairs than these are a mistake.
-const MOST_PAIRS: usize = 1_000_000;
+/// Maximum number of transfers.
+const MAX_TRANSFERS: usize = 1_000_000;
 
+const TRANSFERS_HINT: &str =
+    "add a `connector_id` with a `transfer_id`, or use `discovery` to find transfers";
 const TRANSFER_ID_HINT: &str =
-    "a transfer id is 1 to 512 characters of `0-9`, `a-z`, `A-Z`, `.`, `/` and `-`";
+    "a transfer ID is 1 to 512 characters of `0-9`, `a-z`, `A-Z`, `.`, `/` and `-`";
+const ONE_ID_HINT: &str = "use `transfer_id` for one transfer, or `transfer_ids` for a list";
 
-struct Pairs {
+#[derive(Default)]
+struct FoundTransfers {
     keys: Vec<TransferKey>,
-    /// Of each the entry's index and its line.
+    /// The index of the entry and the line where each transfer is listed.
     first: HashMap<TransferKey, (usize, usize)>,
 }
 
 impl Resolver {
     pub(super) fn transfers(
         &mut self,
-        given: &Given<Vec<Option<TransferEntry>>>,
-        accounts: &Accounts,
-        discovery: bool,
+        field: &Field<ListOf<TransferEntry>>,
+        accounts: &AccountIndex,
+        has_discovery: bool,
     ) -> Vec<TransferKey> {
-        let hint = "list one pair of `connector_id` and `transfer_id` at least, or have them found by `discovery`";
-        let at = match given {
-            Given::Value(at) if at.value.is_empty() => {
-                self.fault(
-                    at.line,
-                    "transfers",
-                    "an empty list: there is nothing to export",
-                    hint,
-                );
-                return Vec::new();
-            }
-            Given::Value(at) => at,
-            Given::Absent if discovery => return Vec::new(),
-            Given::Absent => {
-                self.fault(1, "transfers", "missing: there is nothing to export", hint);
-                return Vec::new();
-            }
-            Given::Faulty => return Vec::new(),
+        if field.is_absent() && !has_discovery {
+            let message = format!("{REQUIRED}: there is nothing to export");
+            self.report(1, "transfers", message)
+                .with_hint(TRANSFERS_HINT);
+        }
+        let Some(list) = field.value() else {
+            return Vec::new();
         };
-        let mut pairs = Pairs {
-            keys: Vec::new(),
-            first: HashMap::new(),
-        };
-        for (index, entry) in at.value.iter().enumerate() {
-            let Some(entry) = entry else { continue };
-            self.transfer(index, entry, accounts, &mut pairs);
-            if pairs.keys.len() > MOST_PAIRS {
-                let hint = "the results of a transfer are gone after 7 days: list those alone";
-                self.fault(at.line, "transfers", "more than 1,000,000 pairs", hint);
+        if list.value.is_empty() {
+            let message = format!("{EMPTY_LIST}: there is nothing to export");
+            self.report(list.line, "transfers", message)
+                .with_hint(TRANSFERS_HINT);
+        }
+        let mut found = FoundTransfers::default();
+        for (index, entry) in field.items() {
+            self.transfer(index, entry, accounts, &mut found);
+            if found.keys.len() > MAX_TRANSFERS {
+                self.report(list.line, "transfers", "more than 1,000,000 transfers")
+                    .with_hint("remove transfers older than 7 days: AWS has deleted their results");
                 break;
             }
         }
-        pairs.keys
+        found.keys
     }
 
     fn transfer(
         &mut self,
         index: usize,
-        entry: &TransferEntry,
-        accounts: &Accounts,
-        pairs: &mut Pairs,
+        entry: &Spanned<TransferEntry>,
+        accounts: &AccountIndex,
+        found: &mut FoundTransfers,
     ) {
+        let Spanned {
+            value: entry, line, ..
+        } = entry;
         let key = |name: &str| format!("transfers[{index}].{name}");
-        let account = self.account_of(&entry.account, entry.line, key("account"), accounts);
-        let connector = match &entry.connector_id {
-            Given::Absent => {
-                self.fault(
-                    entry.line,
-                    key("connector_id"),
-                    "missing",
-                    CONNECTOR_ID_HINT,
-                );
-                None
-            }
-            given => given.value().and_then(|at| {
-                let id = at.value.parse::<ConnectorId>().ok();
-                if id.is_none() {
-                    self.fault(
-                        at.line,
-                        key("connector_id"),
-                        at.saying("not a connector id"),
-                        CONNECTOR_ID_HINT,
-                    );
-                }
-                id
-            }),
-        };
-        let one_hint = "an entry has `transfer_id` for one or `transfer_ids` for a list";
-        match (
-            entry.transfer_id.is_absent(),
-            entry.transfer_ids.is_absent(),
-        ) {
-            (true, true) => self.fault(entry.line, key("transfer_id"), "missing", one_hint),
-            (false, false) => self.fault(
-                entry.line,
-                key("transfer_ids"),
-                "given beside `transfer_id`",
-                one_hint,
-            ),
-            _ => {}
-        }
-        if let Some(At { value, line, .. }) = entry.transfer_ids.value()
-            && value.is_empty()
-        {
-            self.fault(
-                *line,
-                key("transfer_ids"),
-                "an empty list",
-                "list one id at least",
-            );
-        }
-        let listed = entry.transfer_ids.value().map_or(&[][..], |at| &at.value);
-        let single = entry.transfer_id.value().map(|at| (None, at));
-        let listed = listed
-            .iter()
-            .enumerate()
-            .filter_map(|(i, given)| given.value().map(|at| (Some(i), at)));
-        for (position, at) in single.into_iter().chain(listed) {
+        let account = self.account_of(&entry.account, *line, key("account"), accounts);
+        let connector = self.connector_id(&entry.connector_id, *line, &key("connector_id"));
+        self.check_one_id(index, entry, *line);
+        let single = entry.transfer_id.value().map(|id| (None, id));
+        let listed = entry.transfer_ids.items().map(|(i, id)| (Some(i), id));
+        for (position, id) in single.into_iter().chain(listed) {
             let key = || match position {
                 None => key("transfer_id"),
                 Some(position) => format!("transfers[{index}].transfer_ids[{position}]"),
             };
-            let Ok(transfer) = at.value.parse::<TransferId>() else {
-                self.fault(
-                    at.line,
-                    key(),
-                    at.saying("not a transfer id"),
-                    TRANSFER_ID_HINT,
-                );
+            let Ok(transfer) = id.value.parse::<TransferId>() else {
+                self.report(id.line, key(), id.describe("invalid transfer ID"))
+                    .with_hint(TRANSFER_ID_HINT);
                 continue;
             };
-            let (Some(account), Some(connector)) = (account.clone(), connector.clone()) else {
+            let (Some(account), Some((connector, _))) = (account.clone(), connector.clone()) else {
                 continue;
             };
-            let pair = TransferKey {
+            let transfer = TransferKey {
                 account,
                 connector,
                 transfer,
             };
-            if let Some((earlier, line)) = pairs.first.get(&pair) {
-                let message = format!("the same pair as in `transfers[{earlier}]`, line {line}");
-                self.fault(
-                    at.line,
-                    key(),
-                    message,
-                    "list each pair of connector and transfer once",
+            if let Some((earlier, line)) = found.first.get(&transfer) {
+                let message = format!(
+                    "duplicate transfer, first listed in `transfers[{earlier}]`, line {line}"
                 );
+                self.report(id.line, key(), message)
+                    .with_hint("list each transfer of a connector once");
             } else {
-                pairs.first.insert(pair.clone(), (index, at.line));
-                pairs.keys.push(pair);
+                found.first.insert(transfer.clone(), (index, id.line));
+                found.keys.push(transfer);
             }
+        }
+    }
+
+    /// Checks that an entry has exactly one of `transfer_id` and `transfer_ids`.
+    fn check_one_id(&mut self, index: usize, entry: &TransferEntry, line: usize) {
+        let key = |name: &str| format!("transfers[{index}].{name}");
+        match (
+            entry.transfer_id.is_absent(),
+            entry.transfer_ids.is_absent(),
+        ) {
+            (true, true) => self
+                .report(line, key("transfer_id"), REQUIRED)
+                .with_hint(ONE_ID_HINT),
+            (false, false) => self
+                .report(
+                    line,
+                    key("transfer_ids"),
+                    "cannot be combined with `transfer_id`",
+                )
+                .with_hint(ONE_ID_HINT),
+            _ => {}
+        }
+        if let Some(ids) = entry.transfer_ids.value()
+            && ids.value.is_empty()
+        {
+            self.report(ids.line, key("transfer_ids"), EMPTY_LIST)
+                .with_hint("list at least one ID");
         }
     }
 }

@@ -2,79 +2,91 @@
 
 use bcrypt::HashParts;
 
-use super::super::Secret;
-use super::super::node::Node;
-use super::super::reader::{Given, Path, Reader};
+use crate::config::Secret;
+#[cfg(test)]
+use crate::config::yaml::KeyKind;
+use crate::config::yaml::{Field, FromNode, KeyPath, Node, Reader, Spanned};
 
-/// The highest cost of a hash that is taken. Each step doubles the work: 16 is some seconds for each password, and a
-/// scrape has ten.
+/// Maximum cost of a hash. Each step doubles the time of a verification: a cost of 16 takes seconds,
+/// and a scrape usually has ten.
 pub const MAX_BCRYPT_COST: u32 = 16;
 
-/// One who may ask.
+const HASH_HINT: &str = "create a hash with `htpasswd -nBC 10 \"\" | tr -d ':\\n'`";
+const COST_HINT: &str =
+    "use a cost of 4 to 16: create a hash with `htpasswd -nBC 10 \"\" | tr -d ':\\n'`";
+
+/// A user with a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     /// The name, without a colon.
     pub name: String,
     /// The bcrypt hash of the password, of 60 characters.
     pub hash: Secret,
-    /// The hash's cost: 4 to [`MAX_BCRYPT_COST`].
+    /// The cost of the hash: 4 to [`MAX_BCRYPT_COST`].
     pub cost: u32,
 }
 
-const MAKE: &str = "make one by `htpasswd -nBC 10 \"\" | tr -d ':\\n'`";
-
-/// The users of the mapping; what is wrong with one is reported, and never shown.
-pub(super) fn read(reader: &mut Reader<'_>, node: &Node, path: &Path<'_>) -> Vec<User> {
-    let mut users = Vec::new();
-    for (name, line, value) in reader.entries(node, path).unwrap_or_default() {
-        if cost(name).is_some() {
-            let hint = Some("write the name first: `prometheus: $2y$10$...`".to_owned());
-            reader.fault(line, path, "a hash in place of a name", hint);
-            continue;
-        }
-        let path = path.key(name);
-        if name.is_empty() || name.contains(':') {
-            let hint = Some("a name has one character at least and no colon".to_owned());
-            reader.fault(line, &path, "no client can send this name", hint);
-            continue;
-        }
-        let Given::Value(hash) = reader.scalar::<String>(value, &path) else {
-            continue;
-        };
-        match cost(&hash.value) {
-            Some(cost @ 4..=MAX_BCRYPT_COST) => {
-                users.push(User {
-                    name: name.to_owned(),
-                    hash: Secret::new(&hash.value),
-                    cost,
-                });
-            }
-            Some(cost @ 17..=31) => {
-                let message = format!(
-                    "a cost of {cost}: a scrape would be over before the password is verified"
-                );
-                reader.fault(
-                    hash.line,
-                    &path,
-                    message,
-                    Some(format!("costs are 4 to 16; {MAKE}")),
-                );
-            }
-            Some(_) => reader.fault(
-                hash.line,
-                &path,
-                "no cost of bcrypt",
-                Some(format!("costs are 4 to 16; {MAKE}")),
-            ),
-            None => reader.fault(hash.line, &path, "not a bcrypt hash", Some(MAKE.to_owned())),
-        }
-    }
-    users
+/// The users with a valid name and hash.
+#[derive(Debug)]
+pub(super) struct UsersSection {
+    pub(super) users: Vec<User>,
 }
 
-/// The cost of a hash `$2y$10$` with 22 characters of salt and 31 of hash behind; `None` of anything else.
+impl FromNode for UsersSection {
+    fn from_node(node: &Node, path: &KeyPath<'_>, reader: &mut Reader<'_>) -> Field<Self> {
+        let Some(entries) = reader.entries(node, path) else {
+            return Field::Invalid;
+        };
+        let mut users = Vec::new();
+        for entry in entries {
+            // Before the name becomes part of a message.
+            if cost(entry.key).is_some() {
+                reader
+                    .report(entry.line, path, "expected a user name, found a hash")
+                    .with_hint("write the name first: `prometheus: $2y$10$...`");
+                continue;
+            }
+            let path = path.key(entry.key);
+            if entry.key.is_empty() || entry.key.contains(':') {
+                reader
+                    .report(entry.line, &path, "invalid user name")
+                    .with_hint("use at least one character, and no colon");
+                continue;
+            }
+            let Field::Valid(hash) = reader.scalar::<String>(entry.value, &path) else {
+                continue;
+            };
+            let (message, hint) = match cost(&hash.value) {
+                Some(cost @ 4..=MAX_BCRYPT_COST) => {
+                    users.push(User {
+                        name: entry.key.to_owned(),
+                        hash: Secret::new(&hash.value),
+                        cost,
+                    });
+                    continue;
+                }
+                Some(cost @ 17..=31) => (
+                    format!(
+                        "bcrypt cost {cost} is too high: a verification takes longer than a scrape"
+                    ),
+                    COST_HINT,
+                ),
+                Some(_) => ("invalid bcrypt cost".to_owned(), COST_HINT),
+                None => ("invalid bcrypt hash".to_owned(), HASH_HINT),
+            };
+            reader.report(hash.line, &path, message).with_hint(hint);
+        }
+        Field::Valid(Spanned::new(Self { users }, node.line))
+    }
+
+    #[cfg(test)]
+    const KIND: KeyKind = KeyKind::Names;
+}
+
+/// Returns the cost of a hash such as `$2y$10$` with 22 characters of salt and 31 of hash, and
+/// `None` for other text.
 fn cost(hash: &str) -> Option<u32> {
-    // `2x` marks hashes of a program with a mistake, which no verification repeats.
+    // `$2x$` marks hashes of a faulty implementation, which cannot be verified.
     let version = hash
         .get(..4)
         .filter(|version| ["$2a$", "$2b$", "$2y$"].contains(version));

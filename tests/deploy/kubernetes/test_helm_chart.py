@@ -199,12 +199,14 @@ DOCUMENT = (m.ROOT / "CONFIGURATION.md").read_text().split("\n## Web configurati
 
 
 def test_schema_has_the_documented_keys():
-    tables = re.findall(r"^\| key \|.*\n\|[-| ]+\|\n((?:\|.*\n)+)", DOCUMENT, re.MULTILINE)
-    documented = [set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) for table in tables]
+    blocks = [block for block in re.findall(r"^```yaml\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL) if "<" in block]
+    # The first is the file itself, whose keys are the headings.
+    documented = [set(re.findall(r"^ +(?:- )?(?:\[ )?(\w+): <", block, re.MULTILINE)) for block in blocks[1:]]
     keys = CONFIGURATION["properties"]
     account = keys["accounts"]["items"]["properties"]
     named = [account, account["assume_role"]["properties"], keys["transfers"]["items"]["properties"],
              keys["connectors"]["items"]["properties"],
+             set(keys["discovery"]["properties"]),
              *(source["items"]["properties"] for source in keys["discovery"]["properties"].values()),
              keys["collector"]["properties"], keys["metrics"]["properties"]]
     assert documented == [set(properties) for properties in named]
@@ -215,7 +217,8 @@ def test_schema_has_the_documented_keys():
 
 
 def test_schema_has_the_documented_bounds():
-    rows = re.findall(r"^\| `(\w+)` \| (?:whole )?number, ([\d.]+) to ([\d.]+) \|", DOCUMENT, re.MULTILINE)
+    found = re.findall(r"^ +# .* ([\d.]+) to ([\d.]+)\.\n +\[ (\w+): <(?:int|float)>", DOCUMENT, re.MULTILINE)
+    rows = [(key, low, high) for low, high, key in found]
     assert rows
     keys = CONFIGURATION["properties"]["collector"]["properties"] | CONFIGURATION["properties"]["metrics"]["properties"]
     for key, low, high in rows:

@@ -328,7 +328,7 @@ fn check_reads_the_web_configuration_and_the_certificates_that_it_names() {
             String::new(),
             "rate_limit: 1".to_owned(),
             1,
-            "web.yml:1: `rate_limit`: a mapping is wanted",
+            "web.yml:1: `rate_limit`: expected a mapping",
         ),
     ] {
         let folder = Folder::with(pair, &ca_pem, &config);

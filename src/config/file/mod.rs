@@ -1,0 +1,133 @@
+//! The configuration file as the user writes it: every key optional, every value with its line.
+
+mod discovery;
+
+use std::time::Duration;
+
+use super::Secret;
+use super::yaml::{Field, FromNode, KeyPath, NamedValues, ProblemList, Reader, Spanned, mapping};
+
+pub(super) use discovery::{
+    CloudtrailEntry, ConnectorListEntry, DiscoverySection, EventsEntry, FilesEntry,
+};
+
+/// A list as it is written; invalid items have been reported.
+pub(super) type ListOf<T> = Vec<Field<T>>;
+
+mapping! {
+    pub(super) struct RootSection {
+        accounts: ListOf<AccountEntry>,
+        transfers: ListOf<TransferEntry>,
+        connectors: ListOf<ConnectorEntry>,
+        discovery: DiscoverySection,
+        collector: CollectorSection,
+        metrics: MetricsSection,
+    }
+}
+
+mapping! {
+    pub(super) struct AccountEntry {
+        name: String,
+        region: String,
+        profile: String,
+        assume_role: AssumeRoleEntry,
+        endpoint_url: String,
+        fips: bool,
+        dual_stack: bool,
+    }
+}
+
+mapping! {
+    pub(super) struct AssumeRoleEntry {
+        role_arn: String,
+        external_id: Secret,
+        session_name: String,
+    }
+}
+
+mapping! {
+    pub(super) struct TransferEntry {
+        account: String,
+        connector_id: String,
+        transfer_id: String,
+        transfer_ids: ListOf<String>,
+    }
+}
+
+mapping! {
+    pub(super) struct ConnectorEntry {
+        id: String,
+        name: String,
+        labels: NamedValues<String>,
+    }
+}
+
+mapping! {
+    pub(super) struct CollectorSection {
+        concurrency: i64,
+        requests_per_second: f64,
+        timeout: Duration,
+        timeout_offset: Duration,
+        min_refresh_interval: Duration,
+        max_refresh_interval: Duration,
+        gone_after: Duration,
+    }
+}
+
+mapping! {
+    pub(super) struct MetricsSection {
+        per_transfer: bool,
+        keep_settled: Duration,
+        max_transfers: i64,
+    }
+}
+
+/// A configuration file that has been read, with the problems found so far.
+#[derive(Debug)]
+pub struct ConfigFile {
+    pub(super) problems: ProblemList,
+    pub(super) root: RootSection,
+}
+
+impl ConfigFile {
+    /// Reads the YAML document `text`. `file` is its name in messages, and `env` looks up an
+    /// environment variable. Problems are kept and returned by
+    /// [`Plan::resolve`](super::Plan::resolve).
+    pub fn read(file: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Self {
+        let mut reader = Reader::new(file, env);
+        let root = match reader.parse(text) {
+            Some(node) if node.is_null() => {
+                reader
+                    .report(node.line, &KeyPath::ROOT, "the file is empty")
+                    .with_hint("add `transfers` or `discovery`");
+                Field::Invalid
+            }
+            Some(node) => RootSection::from_node(&node, &KeyPath::ROOT, &mut reader),
+            None => Field::Invalid,
+        };
+        let root = match root {
+            Field::Valid(root) => root.value,
+            // Not absent: a missing key is not another problem.
+            Field::Absent | Field::Invalid => RootSection {
+                transfers: Field::Invalid,
+                ..RootSection::default()
+            },
+        };
+        Self {
+            problems: reader.problems,
+            root,
+        }
+    }
+}
+
+/// Reads a file of `discovery.files`: a list of transfers, empty if the file is.
+pub(super) fn read_targets(file: &str, text: &str) -> (Field<ListOf<TransferEntry>>, ProblemList) {
+    // Its author may not be allowed to read the exporter's environment.
+    let mut reader = Reader::new(file, &|_| None);
+    let entries = match reader.parse(text) {
+        Some(node) if node.is_null() => Field::Valid(Spanned::new(Vec::new(), 1)),
+        Some(node) => ListOf::from_node(&node, &KeyPath::ROOT, &mut reader),
+        None => Field::Invalid,
+    };
+    (entries, reader.problems)
+}

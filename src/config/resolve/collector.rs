@@ -1,0 +1,143 @@
+//! `collector` and `metrics`.
+
+use std::time::Duration;
+
+use super::{Resolver, out_of_range};
+use crate::config::file::{CollectorSection, MetricsSection};
+use crate::config::plan::{CollectorPlan, MetricsPlan};
+use crate::config::yaml::Field;
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const DAY: Duration = Duration::from_hours(24);
+
+const MIN_TIMEOUT: Duration = Duration::from_millis(100);
+
+impl Resolver {
+    pub(super) fn collector(&mut self, section: &Field<CollectorSection>) -> CollectorPlan {
+        let absent = CollectorSection::default();
+        let section = section.value().map_or(&absent, |section| &section.value);
+        let default = CollectorPlan::default();
+        let min_refresh_interval = self.duration(
+            &section.min_refresh_interval,
+            "collector.min_refresh_interval",
+            MILLISECOND..=DAY,
+            default.min_refresh_interval,
+        );
+        let plan = CollectorPlan {
+            concurrency: self.count(
+                &section.concurrency,
+                "collector.concurrency",
+                1..=1024,
+                default.concurrency,
+            ),
+            requests_per_second: self.rate(section, default.requests_per_second),
+            timeout: self.duration(
+                &section.timeout,
+                "collector.timeout",
+                MIN_TIMEOUT..=10 * MINUTE,
+                default.timeout,
+            ),
+            // Less than `timeout`, which is checked below.
+            timeout_offset: section
+                .timeout_offset
+                .value()
+                .map_or(default.timeout_offset, |offset| offset.value),
+            min_refresh_interval,
+            max_refresh_interval: self.duration(
+                &section.max_refresh_interval,
+                "collector.max_refresh_interval",
+                MILLISECOND..=DAY,
+                default.max_refresh_interval.max(min_refresh_interval),
+            ),
+            gone_after: self.duration(
+                &section.gone_after,
+                "collector.gone_after",
+                SECOND..=14 * DAY,
+                default.gone_after,
+            ),
+        };
+        self.check_refresh_intervals(section, &plan);
+        self.check_timeout_offset(section, &plan);
+        plan
+    }
+
+    fn rate(&mut self, section: &CollectorSection, default: f64) -> f64 {
+        let Some(rate) = section.requests_per_second.value() else {
+            return default;
+        };
+        if !(0.01..=10_000.0).contains(&rate.value) {
+            let shown = (!rate.hidden).then(|| format!("{:?}", rate.value));
+            self.report(
+                rate.line,
+                "collector.requests_per_second",
+                out_of_range(shown),
+            )
+            .with_hint("allowed: 0.01 to 10000, with fractions");
+        }
+        rate.value
+    }
+
+    fn check_refresh_intervals(&mut self, section: &CollectorSection, plan: &CollectorPlan) {
+        let Some(max) = section.max_refresh_interval.value() else {
+            return;
+        };
+        if max.value >= MILLISECOND && max.value < plan.min_refresh_interval {
+            self.report(
+                max.line,
+                "collector.max_refresh_interval",
+                "must not be less than `collector.min_refresh_interval`",
+            )
+            .with_hint("increase `max_refresh_interval` or decrease `min_refresh_interval`");
+        }
+    }
+
+    fn check_timeout_offset(&mut self, section: &CollectorSection, plan: &CollectorPlan) {
+        if plan.timeout_offset < plan.timeout {
+            return;
+        }
+        let hint = "calls get `timeout` minus `timeout_offset`";
+        if let Some(offset) = section.timeout_offset.value() {
+            self.report(
+                offset.line,
+                "collector.timeout_offset",
+                "must be less than `collector.timeout`",
+            )
+            .with_hint(hint);
+        } else if let Some(timeout) = section.timeout.value()
+            && timeout.value >= MIN_TIMEOUT
+        {
+            self.report(
+                timeout.line,
+                "collector.timeout",
+                "must be greater than `collector.timeout_offset`, which defaults to 500ms",
+            )
+            .with_hint(hint);
+        }
+    }
+
+    pub(super) fn metrics(&mut self, section: &Field<MetricsSection>) -> MetricsPlan {
+        let absent = MetricsSection::default();
+        let section = section.value().map_or(&absent, |section| &section.value);
+        let default = MetricsPlan::default();
+        MetricsPlan {
+            per_transfer: section
+                .per_transfer
+                .value()
+                .map_or(default.per_transfer, |per_transfer| per_transfer.value),
+            keep_settled: self.duration(
+                &section.keep_settled,
+                "metrics.keep_settled",
+                MINUTE..=365 * DAY,
+                default.keep_settled,
+            ),
+            max_transfers: self.count(
+                &section.max_transfers,
+                "metrics.max_transfers",
+                1..=10_000_000,
+                default.max_transfers,
+            ),
+        }
+    }
+}

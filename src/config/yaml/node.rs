@@ -1,0 +1,50 @@
+//! A YAML document as a tree that keeps what a typed deserializer drops: duplicate entries of a
+//! mapping, and the line of each node.
+
+/// A node and its line, starting at 1.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) line: usize,
+    pub(crate) value: NodeValue,
+}
+
+/// The content of a node.
+#[derive(Debug)]
+pub(crate) enum NodeValue {
+    Null,
+    Bool(bool),
+    /// Saturates beyond 63 bits.
+    Int(i64),
+    Float(f64),
+    Text(String),
+    List(Vec<Node>),
+    /// All entries in document order, including duplicates.
+    Map(Vec<MapEntry>),
+}
+
+/// An entry of a mapping.
+#[derive(Debug)]
+pub(crate) struct MapEntry {
+    pub(crate) key: Node,
+    pub(crate) value: Node,
+}
+
+impl Node {
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(self.value, NodeValue::Null)
+    }
+}
+
+impl NodeValue {
+    /// Returns the type with its article, for messages.
+    pub(super) fn type_name(&self) -> &'static str {
+        match self {
+            Self::Null => "nothing",
+            Self::Bool(_) => "a boolean",
+            Self::Int(_) | Self::Float(_) => "a number",
+            Self::Text(_) => "text",
+            Self::List(_) => "a list",
+            Self::Map(_) => "a mapping",
+        }
+    }
+}
