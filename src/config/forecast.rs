@@ -1,4 +1,4 @@
-//! What a plan will come to, from the configuration alone: series, calls, and the time that a sweep takes.
+//! Estimates series, API calls and the duration of a sweep from a plan.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,77 +6,74 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::plan::{AccountPlan, Plan};
-use model::{ConnectorKey, DOCUMENTED_FAILURE_CODES, TransferKey, TransferState};
+use model::{
+    ConnectorKey, DOCUMENTED_FAILURE_CODES, FileStatus, QUEUE_DEPTH_INTERVAL, QUEUE_LONG_POLL,
+    RESULTS_PAGE_SIZE, TransferKey, TransferState, burst_size,
+};
 
-/// Files on a page of `ListFileTransferResults`, at most.
-const PAGE: u64 = 10;
-/// QUEUED, IN_PROGRESS, COMPLETED and FAILED.
-const STATUSES: u64 = 4;
 const DAY: Duration = Duration::from_hours(24);
-/// A receive waits this long for a message; one follows the other.
-const LONG_POLL: Duration = Duration::from_secs(20);
-/// How often a queue is asked how many messages it holds.
-const DEPTH: Duration = Duration::from_mins(1);
 
-/// What the configuration does not tell.
+/// What the configuration does not contain.
 #[derive(Clone, Copy, Debug)]
 pub struct Assumptions {
-    /// Between two scrapes.
+    /// The time between two scrapes.
     pub scrape_interval: Duration,
-    /// From a call to its answer.
+    /// The duration of an API call.
     pub latency: Duration,
-    /// Of each transfer.
+    /// The number of files in each transfer.
     pub files: u64,
 }
 
-/// All of it. Calls are those without retries.
+/// The estimates for a plan. Retries are not counted.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Forecast {
-    /// Series of AWS state from the first scrape on, while all transfers are unfinished; without those that events add.
+    /// Series of AWS state after the first scrape, while all transfers are unfinished. Series from
+    /// events are not counted.
     pub series: u64,
-    /// Series of AWS state at most, but for one a connector and a transfer for each failure code that is met.
+    /// Maximum series of AWS state, plus one per connector and transfer for each failure code
+    /// found.
     pub series_at_most: u64,
-    /// In the order of the configuration.
+    /// The accounts in configured order.
     pub accounts: Vec<AccountForecast>,
 }
 
-/// Of one account, its configured transfers alone.
+/// The estimates for the configured transfers of an account.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AccountForecast {
-    /// Its name.
+    /// The name of the account.
     pub account: String,
-    /// Configured transfers.
+    /// Number of configured transfers.
     pub transfers: u64,
-    /// Their connectors.
+    /// Number of their connectors.
     pub connectors: u64,
-    /// Pages that one look at a transfer reads.
+    /// Pages of results per poll of a transfer.
     pub pages: u64,
-    /// Calls that the first scrape begins.
+    /// Calls of the first scrape.
     pub calls_first_scrape: u64,
-    /// Calls of each later scrape while everything changes all the time: no scrape makes more.
+    /// Maximum calls of a later scrape.
     pub calls_scrape_at_most: u64,
-    /// Calls of a day while everything changes all the time.
+    /// Calls per day if every transfer changes all the time.
     pub calls_day_at_most: u64,
-    /// Calls of a day while nothing is finished and nothing changes any more.
+    /// Calls per day if all transfers are unfinished and none changes.
     pub calls_day_quiet: u64,
-    /// Calls once everything has finished.
+    /// Calls per day after all transfers have finished.
     pub calls_finished: u64,
-    /// How long a sweep of everything takes.
+    /// The duration of a sweep of all transfers.
     pub sweep_seconds: f64,
-    /// `ReceiveMessage` of a day while no event comes, and `GetQueueAttributes`.
+    /// Calls of `ReceiveMessage` and `GetQueueAttributes` per day without events.
     pub sqs_calls_day: u64,
-    /// `LookupEvents` of a day, one page a look; the first look may read many.
+    /// Calls of `LookupEvents` per day, with one page per lookup. The first lookup may read more.
     pub cloudtrail_calls_day: u64,
-    /// `ListConnectors` of a day, and `DescribeConnector` of the configured connectors: others add to it.
+    /// Calls of `ListConnectors`, and of `DescribeConnector` for the configured connectors, per day.
     pub connector_calls_day: u64,
 }
 
-/// What `plan` comes to.
+/// Returns the estimates for `plan`.
 pub fn forecast(plan: &Plan, assumed: Assumptions) -> Forecast {
     let accounts: Vec<_> = plan
         .accounts
         .iter()
-        .map(|account| of_account(plan, account, assumed))
+        .map(|account| account_forecast(plan, account, assumed))
         .collect();
     let shown = if plan.metrics.per_transfer {
         plan.metrics.max_transfers
@@ -107,21 +104,22 @@ pub fn forecast(plan: &Plan, assumed: Assumptions) -> Forecast {
     // COMPLETED, FAILED without a code, and each documented code.
     let finished = 2 + count(DOCUMENTED_FAILURE_CODES.len());
     let states = count(TransferState::ALL.len());
-    // Transfers by state, files finished, and the info metric.
+    // Transfers by state, finished files, and the info metric.
     let always = known * (states + finished + 1);
-    // Files by status, the oldest unfinished, the age of results.
-    let read = used * (STATUSES + 2);
-    let of_transfers = transfers * (STATUSES + 1);
+    // Files by status, the oldest unfinished transfer, the age of results.
+    let statuses = count(FileStatus::MODELLED.len());
+    let read = used * (statuses + 2);
+    let of_transfers = transfers * (statuses + 1);
     let series = always + read + of_transfers;
-    // When one last completed, and failed.
     Forecast {
         series,
+        // The times of the last completed and the last failed file.
         series_at_most: series + 2 * used,
         accounts,
     }
 }
 
-fn of_account(plan: &Plan, account: &AccountPlan, assumed: Assumptions) -> AccountForecast {
+fn account_forecast(plan: &Plan, account: &AccountPlan, assumed: Assumptions) -> AccountForecast {
     let collector = &plan.collector;
     let mine = || {
         plan.transfers
@@ -135,18 +133,18 @@ fn of_account(plan: &Plan, account: &AccountPlan, assumed: Assumptions) -> Accou
             .collect::<BTreeSet<_>>()
             .len(),
     );
-    let pages = assumed.files.div_ceil(PAGE).max(1);
+    let pages = assumed.files.div_ceil(count(RESULTS_PAGE_SIZE)).max(1);
     let calls = transfers * pages;
-    let looks = |least: Duration| {
-        // A look comes with a scrape: the first one that is `least` after the one before.
-        let scrapes = least
+    let polls_per_day = |min_interval: Duration| {
+        // A poll happens at the first scrape that is `min_interval` after the previous poll.
+        let scrapes = min_interval
             .as_millis()
             .div_ceil(assumed.scrape_interval.as_millis().max(1))
             .max(1);
         let period = assumed.scrape_interval.as_millis() * scrapes;
         u64::try_from(DAY.as_millis() / period.max(1)).unwrap_or(u64::MAX)
     };
-    let each = |interval: Duration| {
+    let per_day = |interval: Duration| {
         u64::try_from(DAY.as_millis() / interval.as_millis().max(1)).unwrap_or(u64::MAX)
     };
     let discovery = &plan.discovery;
@@ -172,37 +170,43 @@ fn of_account(plan: &Plan, account: &AccountPlan, assumed: Assumptions) -> Accou
         pages,
         calls_first_scrape: calls,
         calls_scrape_at_most: calls,
-        calls_day_at_most: calls * looks(collector.min_refresh_interval),
-        calls_day_quiet: calls * looks(collector.max_refresh_interval),
+        calls_day_at_most: calls * polls_per_day(collector.min_refresh_interval),
+        calls_day_quiet: calls * polls_per_day(collector.max_refresh_interval),
         calls_finished: 0,
-        sweep_seconds: sweep(
+        sweep_seconds: sweep_seconds(
             transfers,
             pages,
             collector.concurrency,
             collector.requests_per_second,
             assumed.latency,
         ),
-        sqs_calls_day: queues * (each(LONG_POLL) + each(DEPTH)),
-        cloudtrail_calls_day: trails.map(|source| each(source.refresh_interval)).sum(),
+        sqs_calls_day: queues * (per_day(QUEUE_LONG_POLL) + per_day(QUEUE_DEPTH_INTERVAL)),
+        cloudtrail_calls_day: trails.map(|source| per_day(source.refresh_interval)).sum(),
         connector_calls_day: lists
-            .map(|source| each(source.refresh_interval) * (1 + connectors))
+            .map(|source| per_day(source.refresh_interval) * (1 + connectors))
             .sum(),
     }
 }
 
-/// Whichever is slower: the rate, of which the first second's worth goes at once, or the places, each of which reads
-/// the pages of a transfer one after the other.
+/// Returns the longer of two times: the one that the rate limit allows, whose first burst is sent at
+/// once, and the one of concurrent polls, each of which reads the pages of a transfer in turn.
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
-fn sweep(transfers: u64, pages: u64, concurrency: usize, rate: f64, latency: Duration) -> f64 {
+fn sweep_seconds(
+    transfers: u64,
+    pages: u64,
+    concurrency: usize,
+    rate: f64,
+    latency: Duration,
+) -> f64 {
     let calls = transfers * pages;
     if calls == 0 {
         return 0.0;
     }
     let latency = latency.as_secs_f64();
-    let burst = rate.floor().max(1.0);
+    let burst = burst_size(rate);
     let by_rate = ((calls as f64 - 1.0) / burst).floor() * (burst / rate) + latency;
-    let by_places = (transfers.div_ceil(count(concurrency)) * pages) as f64 * latency;
-    by_rate.max(by_places)
+    let by_concurrency = (transfers.div_ceil(count(concurrency)) * pages) as f64 * latency;
+    by_rate.max(by_concurrency)
 }
 
 fn count(n: usize) -> u64 {
@@ -215,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_figures_follow_from_the_configuration() {
+    fn estimates_follow_from_the_configuration() {
         let text = "accounts:\n  - {name: a, region: eu-west-1}\n  - {name: b, region: eu-west-1}\ntransfers:\n  - {account: a, \
                     connector_id: c-0123456789abcdef0, transfer_ids: [t1, t2, t3]}\n  - {account: b, connector_id: \
                     c-0123456789abcdef1, transfer_ids: [t4]}\ncollector:\n  min_refresh_interval: 90s\n  max_refresh_interval: 10m\n  \
@@ -228,28 +232,28 @@ mod tests {
             latency: Duration::from_millis(100),
             files: 25,
         };
-        let told = forecast(&plan, assumed);
-        let a = &told.accounts[0];
+        let forecast = forecast(&plan, assumed);
+        let a = &forecast.accounts[0];
         assert_eq!(
             (a.transfers, a.pages, a.calls_first_scrape),
             (3, 3, 9),
-            "25 files are three pages"
+            "25 files need three pages"
         );
         assert_eq!(
             a.calls_day_at_most,
             9 * 720,
-            "after 90 s comes the second scrape of a minute: 720 looks a day"
+            "a poll at every second scrape"
         );
-        assert_eq!(a.calls_day_quiet, 9 * 144, "every ten minutes");
+        assert_eq!(a.calls_day_quiet, 9 * 144, "a poll every ten minutes");
         assert!(
             (a.sweep_seconds - 4.1).abs() < 1e-9,
-            "nine calls, two a second: {}",
+            "nine calls at two per second: {}",
             a.sweep_seconds
         );
         assert_eq!(
             (a.sqs_calls_day, a.cloudtrail_calls_day),
             (4320 + 1440, 1440)
         );
-        assert_eq!(told.accounts[1].connector_calls_day, 24 * 2);
+        assert_eq!(forecast.accounts[1].connector_calls_day, 24 * 2);
     }
 }

@@ -1,7 +1,8 @@
-//! The least IAM policies that a plan needs: the actions that it uses, on the narrowest resources that AWS takes.
+//! The minimal IAM policies of a plan: the actions it uses, on the narrowest resources that AWS
+//! supports.
 //!
-//! Which actions take a resource: <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awstransferfamily.html>
-//! and the pages beside it for SQS, CloudTrail and STS.
+//! Which actions support resources: <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awstransferfamily.html>
+//! and the corresponding pages of SQS, CloudTrail and STS.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::plan::{AccountPlan, EventsPlan, Plan};
 
-/// The policies of a plan by who is to have them: an account's name, for the principal that reads that account; and
-/// `<name> (assumes the role)` for the one whose credentials assume that account's role.
+/// Returns the policies of a plan by principal: the name of an account for the principal that reads
+/// it, and `<name> (assumes the role)` for the principal that assumes the role of the account.
 pub fn policies(plan: &Plan) -> BTreeMap<String, Value> {
     let mut all = BTreeMap::new();
     for account in &plan.accounts {
@@ -51,7 +52,7 @@ impl Statements<'_> {
     fn all(&self) -> Vec<Value> {
         let discovery = &self.plan.discovery;
         let mut all = Vec::new();
-        let read = self.read();
+        let read = self.readable_connectors();
         if !read.is_empty() {
             all.push(statement(
                 "ReadFileTransferResults",
@@ -110,8 +111,8 @@ impl Statements<'_> {
         all
     }
 
-    /// The connectors whose results may be read.
-    fn read(&self) -> BTreeSet<String> {
+    /// Returns the connectors whose results are read.
+    fn readable_connectors(&self) -> BTreeSet<String> {
         let discovery = &self.plan.discovery;
         let mine = |account: &model::AccountName| *account == self.account.name;
         let mut read: BTreeSet<String> = self
@@ -121,7 +122,7 @@ impl Statements<'_> {
             .filter(|key| mine(&key.account))
             .map(|key| self.connector(key.connector.as_str()))
             .collect();
-        // Whatever these may tell.
+        // Any connector that these sources may report.
         for include in discovery
             .events
             .iter()
@@ -152,7 +153,7 @@ impl Statements<'_> {
         }
     }
 
-    /// IAM knows `*` and `?`, and no `[...]`.
+    /// Returns the ARNs for globs. IAM supports `*` and `?`, but not `[...]`.
     fn included(&self, globs: &[String]) -> BTreeSet<String> {
         if globs.is_empty()
             || globs
@@ -169,7 +170,7 @@ impl Statements<'_> {
         format!(
             "arn:{}:transfer:{region}:{}:connector/{id}",
             self.partition(),
-            self.number()
+            self.account_id()
         )
     }
 
@@ -194,7 +195,8 @@ impl Statements<'_> {
         format!("arn:{}:sqs:{region}:{number}:{name}", self.partition())
     }
 
-    /// From the Region (<https://docs.aws.amazon.com/general/latest/gr/aws-arns-and-namespaces.html>), else the role.
+    /// Returns the partition of the Region
+    /// (<https://docs.aws.amazon.com/general/latest/gr/aws-arns-and-namespaces.html>), else of the role.
     fn partition(&self) -> &str {
         let role = self
             .account
@@ -208,8 +210,8 @@ impl Statements<'_> {
         }
     }
 
-    /// The AWS account's number, where the role or a queue tells it.
-    fn number(&self) -> &str {
+    /// Returns the AWS account ID from the role or a queue URL, else `*`.
+    fn account_id(&self) -> &str {
         let role = self
             .account
             .assume_role
@@ -236,11 +238,11 @@ mod tests {
     use super::super::{ConfigFile, Plan};
     use super::*;
 
-    fn of(text: &str) -> BTreeMap<String, Value> {
+    fn policies_of(text: &str) -> BTreeMap<String, Value> {
         policies(&Plan::resolve(ConfigFile::read("t.yml", text, &|_| None)).unwrap())
     }
 
-    fn file(name: &str) -> Value {
+    fn policy_file(name: &str) -> Value {
         let path = format!("{}/deploy/aws/{name}", env!("CARGO_MANIFEST_DIR"));
         serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
     }
@@ -251,14 +253,14 @@ mod tests {
         c-0123456789abcdef0\n    transfer_ids: [b, c]\n";
 
     #[test]
-    fn the_policies_are_those_of_deploy_aws() {
-        let made = of(&format!("{ROLE}{TRANSFERS}"));
-        assert_eq!(made["prod"], file("policy.json"));
+    fn policies_equal_those_in_deploy_aws() {
+        let made = policies_of(&format!("{ROLE}{TRANSFERS}"));
+        assert_eq!(made["prod"], policy_file("policy.json"));
         assert_eq!(
             made["prod (assumes the role)"],
-            file("policy-assume-role.json")
+            policy_file("policy-assume-role.json")
         );
-        let made = of(&format!(
+        let made = policies_of(&format!(
             "{ROLE}discovery:\n  cloudtrail:\n    - {{}}\n  connectors:\n    - include: [c-0123456789abcdef0, \
              c-0123456789abcdef1]\n  events:\n    - queue_url: \
              https://sqs.eu-central-1.amazonaws.com/123456789012/transfer-events\n"
@@ -273,7 +275,7 @@ mod tests {
         let expected = ["connectors", "cloudtrail", "queue"]
             .into_iter()
             .flat_map(|name| {
-                file(&format!("policy-discovery-{name}.json"))["Statement"]
+                policy_file(&format!("policy-discovery-{name}.json"))["Statement"]
                     .as_array()
                     .unwrap()
                     .clone()
@@ -282,38 +284,38 @@ mod tests {
     }
 
     #[test]
-    fn resources_are_as_narrow_as_the_configuration_tells() {
+    fn resources_are_as_narrow_as_the_configuration_allows() {
         let queue = "discovery:\n  events:\n    - queue_url: https://sqs.cn-north-1.amazonaws.com.cn/210987654321/q\n";
-        for (says, text, arn) in [
+        for (case, text, arn) in [
             (
-                "Nothing tells the number.",
+                "unknown account ID",
                 format!("accounts:\n  - name: a\n    region: us-gov-west-1\n{TRANSFERS}"),
                 "arn:aws-us-gov:transfer:us-gov-west-1:*:connector/c-0123456789abcdef0",
             ),
             (
-                "Nothing tells the Region.",
+                "unknown Region",
                 TRANSFERS.to_owned(),
                 "arn:aws:transfer:*:*:connector/c-0123456789abcdef0",
             ),
             (
-                "The queue tells the number, and events any connector.",
+                "account ID from the queue, any connector from events",
                 format!("accounts:\n  - name: a\n    region: cn-north-1\n{TRANSFERS}{queue}"),
                 "arn:aws-cn:transfer:cn-north-1:210987654321:connector/*",
             ),
             (
-                "Globs that IAM knows.",
+                "glob supported by IAM",
                 format!("{ROLE}discovery:\n  cloudtrail:\n    - include: [c-01*]\n"),
                 "arn:aws:transfer:eu-central-1:123456789012:connector/c-01*",
             ),
             (
-                "A glob that IAM does not know.",
+                "glob not supported by IAM",
                 format!("{ROLE}discovery:\n  cloudtrail:\n    - include: ['c-[01]*']\n"),
                 "arn:aws:transfer:eu-central-1:123456789012:connector/*",
             ),
         ] {
-            let made = of(&text);
+            let made = policies_of(&text);
             let first = &made.values().next().unwrap()["Statement"][0];
-            assert_eq!(first["Resource"][0], arn, "{says}");
+            assert_eq!(first["Resource"][0], arn, "{case}");
         }
     }
 }

@@ -26,12 +26,10 @@ use crate::metrics::self_metrics::{DiscoveryMetrics, SelfMetrics};
 use crate::transfer::sdk::SdkQueue;
 use crate::transfer::session::ClientBase;
 use crate::transfer::{ErrorKind, QueueApi, QueueMessage, TransferError};
-use model::{Account, Clock, Now, Origin};
+use model::{Account, Clock, Now, Origin, QUEUE_DEPTH_INTERVAL};
 
 /// Outcome of a message that was understood and could not be persisted.
 const FAILED: &str = "failed";
-/// How often the depth of the queue is read.
-const DEPTH_INTERVAL: Duration = Duration::from_mins(1);
 /// Shortest time between two receives if the first was empty: an endpoint may not support long
 /// polling.
 const EMPTY_INTERVAL: Duration = Duration::from_secs(1);
@@ -272,7 +270,7 @@ async fn poll_depth(queue: Arc<dyn QueueApi>, metrics: SourceMetrics) {
                 }
             }
         }
-        tokio::time::sleep(DEPTH_INTERVAL).await;
+        tokio::time::sleep(QUEUE_DEPTH_INTERVAL).await;
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::adaptive_rate::Throttling;
+use model::burst_size;
 
 /// Throttled responses within this time count once: a window of one second that is full stays full.
 const REACTION: Duration = Duration::from_secs(1);
@@ -37,7 +38,7 @@ impl AdaptiveTokenBucket {
         Self {
             ceiling,
             throttling: None,
-            tokens: capacity(ceiling),
+            tokens: burst_size(ceiling),
             refilled: now,
             sent: VecDeque::new(),
         }
@@ -110,9 +111,9 @@ impl AdaptiveTokenBucket {
     pub(super) fn set_ceiling(&mut self, ceiling: f64, now: Instant) {
         self.refill(now);
         // The requests that a higher ceiling adds may be sent at once: the window still limits them.
-        let added = capacity(ceiling) - capacity(self.ceiling);
+        let added = burst_size(ceiling) - burst_size(self.ceiling);
         self.tokens += added.max(0.0);
-        self.tokens = self.tokens.min(capacity(ceiling));
+        self.tokens = self.tokens.min(burst_size(ceiling));
         self.ceiling = ceiling;
         if let Some(throttling) = &mut self.throttling {
             throttling.cap(ceiling);
@@ -129,8 +130,8 @@ impl AdaptiveTokenBucket {
         }
         let rate = self.rate(now);
         let size = match self.throttling {
-            None => capacity(self.ceiling),
-            Some(_) => (BURST * rate).max(2.0).min(capacity(self.ceiling)),
+            None => burst_size(self.ceiling),
+            Some(_) => (BURST * rate).max(2.0).min(burst_size(self.ceiling)),
         };
         let refill = now.saturating_duration_since(self.refilled).as_secs_f64() * rate;
         self.tokens = (self.tokens + refill).min(size);
@@ -157,18 +158,13 @@ impl AdaptiveTokenBucket {
     }
 }
 
-/// Returns the requests that one window allows at the ceiling.
-fn capacity(ceiling: f64) -> f64 {
-    ceiling.floor().max(1.0)
-}
-
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "the configuration limits the ceiling"
 )]
 fn window_size(ceiling: f64) -> usize {
-    capacity(ceiling) as usize
+    burst_size(ceiling) as usize
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! A queue of events: [`QueueApi`] over the SDK.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_config::Region;
 use aws_sdk_sqs::Client;
@@ -19,10 +18,7 @@ use crate::transfer::{
     ApiFuture, ErrorKind, Operation, QUEUE_BATCH, QueueApi, QueueMessage, TransferError,
     UndeletedMessage, classify,
 };
-use model::{Account, Clock};
-
-/// How long a receive waits for a message: the maximum of SQS.
-const LONG_POLL: Duration = Duration::from_secs(20);
+use model::{Account, Clock, QUEUE_LONG_POLL};
 
 /// Client of one queue.
 pub struct SdkQueue {
@@ -60,7 +56,7 @@ impl SdkQueue {
             .interceptor(MetricsInterceptor::new(Arc::new(observer), clock));
         // A receive lasts up to the long poll, and the time-outs of the account are for single
         // responses.
-        let attempt = LONG_POLL + base.attempt;
+        let attempt = QUEUE_LONG_POLL + base.attempt;
         let receive_timeouts = TimeoutConfig::builder()
             .read_timeout(attempt)
             .operation_attempt_timeout(attempt)
@@ -77,7 +73,7 @@ impl SdkQueue {
 impl QueueApi for SdkQueue {
     fn receive(&self) -> ApiFuture<'_, Vec<QueueMessage>> {
         Box::pin(async {
-            let wait = i32::try_from(LONG_POLL.as_secs()).unwrap_or(0);
+            let wait = i32::try_from(QUEUE_LONG_POLL.as_secs()).unwrap_or(0);
             let batch = i32::try_from(QUEUE_BATCH).unwrap_or(1);
             let call = self.client.receive_message().queue_url(&self.url);
             let call = call

@@ -7,10 +7,8 @@ use super::input::{CONNECTOR_ID, FILE_PATH, Input, NEXT_TOKEN, TRANSFER_ID};
 use super::{Call, connector_id, transfer_id, unknown_connector};
 use crate::domain::{ConnectorSpec, Egress, Expiry, Lookup, Protocol};
 use crate::{Simulator, lock};
-use model::{ConnectorId, Direction};
+use model::{ConnectorId, Direction, RESULTS_PAGE_SIZE};
 
-/// Maximum number of rows on a page of `ListFileTransferResults`, even if `MaxResults` is higher.
-const PAGE: usize = 10;
 /// Default of `MaxResults` for `ListConnectors`.
 const CONNECTORS_PAGE: usize = 100;
 
@@ -68,7 +66,7 @@ impl Simulator {
     ) -> Result<Value, ApiError> {
         let connector = input.required_text("ConnectorId", &CONNECTOR_ID)?;
         let transfer = input.required_text("TransferId", &TRANSFER_ID)?;
-        let count = input.max_results(PAGE)?.min(PAGE);
+        let count = input.max_results(RESULTS_PAGE_SIZE)?.min(RESULTS_PAGE_SIZE);
         let token = input.text("NextToken", &NEXT_TOKEN)?;
         input.finish()?;
         let (connector, transfer) = (connector_id(&connector)?, transfer_id(&transfer)?);
