@@ -74,7 +74,8 @@ fn the_configurations_in_the_documents_are_valid() {
             let is_configuration = block
                 .lines()
                 .any(|line| ["transfers:", "discovery:"].contains(&line));
-            if !is_configuration {
+            // A block with placeholders shows the form of a section.
+            if !is_configuration || block.contains(": <") {
                 continue;
             }
             configurations += 1;
