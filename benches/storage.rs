@@ -249,7 +249,7 @@ impl Running {
         let line = log.find_map(|line| {
             let line = line.ok()?;
             seen.push(line.clone());
-            line.contains("message=listening").then_some(line)
+            line.contains("event=listening").then_some(line)
         });
         let line = line.unwrap_or_else(|| panic!("{seen:?}"));
         let port: u16 = line.rsplit(':').next().unwrap().trim().parse().unwrap();

@@ -1,5 +1,6 @@
-//! A Prometheus exporter for the SFTP connectors of AWS Transfer Family. ARCHITECTURE.md draws the floors; a module
-//! uses only floors below its own.
+//! A Prometheus exporter for the SFTP connectors of AWS Transfer Family.
+//!
+//! ARCHITECTURE.md describes the layers. A module uses only layers below its own.
 
 pub mod app;
 pub mod cli;
@@ -7,8 +8,6 @@ pub mod collector;
 pub mod config;
 pub mod discovery;
 pub mod metrics;
-pub mod reload;
-pub mod shutdown;
 pub mod store;
 pub mod telemetry;
 pub mod tracker;

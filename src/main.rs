@@ -1,4 +1,4 @@
-//! The process: arguments, runtime, exit code.
+//! Entry point: arguments, runtime, exit code.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use aws_transfer_exporter::cli::{self, Cli, Exit};
 use clap::Parser;
 
-/// The memory of transfers that have left goes back to the system; with glibc's allocator it would stay.
+/// Returns the memory of expired transfers to the system, which glibc's allocator does not.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -19,11 +19,11 @@ fn main() -> ExitCode {
         .and_then(|runtime| runtime.block_on(cli::run(cli)));
     let exit = ended.unwrap_or_else(|error| {
         let error = match error.downcast::<clap::Error>() {
-            // Bad usage that only shows once flags are taken together.
+            // A usage error in a combination of flags.
             Ok(usage) => usage.exit(),
             Err(error) => error,
         };
-        // Where standard error is closed there is nobody to tell.
+        // There is no other place to report that standard error is closed.
         let _ = writeln!(std::io::stderr(), "aws-transfer-exporter: {error:#}");
         Exit::Failed
     });

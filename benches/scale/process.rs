@@ -93,7 +93,7 @@ impl Process {
             .unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
         let line = log
-            .find_map(|line| line.ok().filter(|line| line.contains("message=listening")))
+            .find_map(|line| line.ok().filter(|line| line.contains("event=listening")))
             .unwrap();
         let port = line.rsplit(':').next().unwrap().trim().parse().unwrap();
         std::thread::spawn(move || log.for_each(drop));

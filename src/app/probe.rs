@@ -1,9 +1,10 @@
-//! `/probe`: one look at one transfer, now. It goes by the account's rate and concurrency as all looks do, and the
-//! transfer is not tracked by it. Two probes of the same at once share a look. A look is made each time, however young the
-//! last one is: who probes asks for now, and paces it by the scrape interval. A look that nobody waits for any more ends.
+//! `/probe`: fetches the results of one transfer for each request, whether it is tracked or not.
+//! Concurrent probes of the same transfer share one fetch. A fetch is cancelled when no request
+//! waits for it any more.
 //!
-//! Anybody may make up ids, and each costs a call. So probes have a quarter of the account's concurrency at most, which
-//! leaves the sweeps the rest of it and of the rate; some more wait, within their time, and others are refused at once.
+//! A client can invent ids, and each costs an API call. Probes therefore use at most a quarter of
+//! the account's concurrency, a bounded number of them waits, and the rest get 429. The account's
+//! limiter applies to them as well.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,174 +14,151 @@ use tokio::sync::watch;
 use tracing::debug;
 
 use super::App;
-use crate::collector::AccountApi;
-use crate::collector::budget::ScrapeBudget;
+use super::accounts::AccountClient;
+use crate::metrics::ScrapeRequest;
+use crate::metrics::exposition::Exposition;
 use crate::metrics::probe::{self, ProbeResult};
-use crate::metrics::{ScrapeRequest, exposition::Exposition};
 use crate::transfer::all_file_results;
 use crate::web::{ProbeError, ProbeRequest, WorkQueue};
-use model::{AccountName, ConnectorLabels, FileResult, TransferKey};
+use model::{ConnectorLabels, FileResult, TransferKey};
 
-/// What a look told: the files, or nothing.
-type Told = Option<Arc<Vec<FileResult>>>;
+/// Files of a transfer. `None` if the fetch failed or found none.
+type FetchResult = Option<Arc<Vec<FileResult>>>;
 
-/// `None` while it runs.
-type Look = watch::Sender<Option<Told>>;
+/// Result of a running fetch. `None` until it ends.
+type FetchSender = watch::Sender<Option<FetchResult>>;
 
-/// One part in so many of an account's concurrency.
-const PART: usize = 4;
-/// Probes of an account that wait beside those whose looks run: a look takes a tenth of a second, a scrape waits for ten.
-const WAITING: usize = 64;
+/// Probes get this fraction of an account's concurrency.
+const CONCURRENCY_DIVISOR: usize = 4;
+/// Waiting probes of an account. A fetch takes about 0.1 s, and a scrape waits for 10 s.
+const MAX_WAITING: usize = 64;
 
-/// The looks that are under way.
-#[derive(Default)]
-pub(super) struct Probes {
-    running: Mutex<HashMap<TransferKey, Look>>,
-    /// By account, with the looks at once.
-    turns: Mutex<HashMap<AccountName, (usize, WorkQueue)>>,
+/// Creates the queue of an account's probes.
+pub(super) fn queue(concurrency: usize) -> WorkQueue {
+    WorkQueue::new((concurrency / CONCURRENCY_DIVISOR).max(1), MAX_WAITING)
 }
 
-impl Probes {
-    /// The running look at a transfer, or a new one.
+/// Fetches in progress, by transfer.
+#[derive(Default)]
+pub(super) struct RunningProbes(Mutex<HashMap<TransferKey, FetchSender>>);
+
+impl RunningProbes {
+    /// Joins the running fetch of a transfer, or starts one.
     fn start_or_join(
         self: &Arc<Self>,
         key: &TransferKey,
-        api: AccountApi,
-        turns: WorkQueue,
-    ) -> watch::Receiver<Option<Told>> {
-        let mut running = self.running();
-        if let Some(look) = running.get(key) {
-            return look.subscribe();
+        client: &AccountClient,
+    ) -> watch::Receiver<Option<FetchResult>> {
+        let mut running = self.lock();
+        if let Some(fetch) = running.get(key) {
+            return fetch.subscribe();
         }
-        let (look, told) = watch::channel(None);
-        running.insert(key.clone(), look.clone());
-        // Dropped where the look panics as well: the next probe starts anew.
-        let mut place = Place {
+        let (sender, receiver) = watch::channel(None);
+        running.insert(key.clone(), sender.clone());
+        // Dropped if the fetch panics as well, so that the next probe starts a new one.
+        let mut entry = RunningEntry {
             probes: Arc::clone(self),
             key: Some(key.clone()),
         };
         let (key, probes) = (key.clone(), Arc::clone(self));
+        let (api, queue) = (Arc::clone(&client.api.api), client.probe_queue.clone());
         tokio::spawn(async move {
-            let all = async {
-                let _turn = turns.permit().await;
-                all_file_results(api.api.as_ref(), &key.connector, &key.transfer).await
+            let fetch = async {
+                let _permit = queue.permit().await;
+                all_file_results(api.as_ref(), &key.connector, &key.transfer).await
             };
-            tokio::pin!(all);
+            tokio::pin!(fetch);
             let files = loop {
                 tokio::select! {
-                    files = &mut all => break files,
-                    () = look.closed() => {
-                        let mut running = probes.running();
-                        if look.receiver_count() == 0 {
+                    files = &mut fetch => break files,
+                    () = sender.closed() => {
+                        let mut running = probes.lock();
+                        // A probe may have joined before the lock was taken.
+                        if sender.receiver_count() == 0 {
                             running.remove(&key);
-                            place.has_left();
+                            entry.disarm();
                             return;
                         }
                     }
                 }
             };
             let files = files.inspect_err(|error| {
-                debug!(connector_id = %key.connector, transfer_id = %key.transfer, %error, "the probe failed");
+                debug!(
+                    event = "probe_failed",
+                    connector_id = %key.connector,
+                    transfer_id = %key.transfer,
+                    %error,
+                    "failed to probe a transfer"
+                );
             });
-            let told = files.ok().filter(|files| !files.is_empty()).map(Arc::new);
-            drop(place);
-            look.send_replace(Some(told));
+            let files = files.ok().filter(|files| !files.is_empty()).map(Arc::new);
+            drop(entry);
+            sender.send_replace(Some(files));
         });
-        told
+        receiver
     }
 
-    fn running(&self) -> MutexGuard<'_, HashMap<TransferKey, Look>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The account's turns, by its concurrency as it is now.
-    fn turns(&self, api: &AccountApi) -> WorkQueue {
-        let at_once = (api.concurrency / PART).max(1);
-        let mut all = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        let turns = all
-            .entry(api.account.name.clone())
-            .or_insert_with(|| (at_once, WorkQueue::new(at_once, WAITING)));
-        if turns.0 != at_once {
-            *turns = (at_once, WorkQueue::new(at_once, WAITING));
-        }
-        turns.1.clone()
+    fn lock(&self) -> MutexGuard<'_, HashMap<TransferKey, FetchSender>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-struct Place {
-    probes: Arc<Probes>,
-    /// `None` once it has left: another look may stand there.
+/// Removes the entry of a fetch when it is dropped.
+struct RunningEntry {
+    probes: Arc<RunningProbes>,
+    /// `None` once the entry was removed: another fetch may have taken its place.
     key: Option<TransferKey>,
 }
 
-impl Place {
-    fn has_left(&mut self) {
+impl RunningEntry {
+    fn disarm(&mut self) {
         self.key = None;
     }
 }
 
-impl Drop for Place {
+impl Drop for RunningEntry {
     fn drop(&mut self) {
         if let Some(key) = &self.key {
-            self.probes.running().remove(key);
+            self.probes.lock().remove(key);
         }
     }
 }
 
 impl App {
-    pub(super) async fn probe_one(
+    pub(super) async fn run_probe(
         &self,
         probe: ProbeRequest,
-        wanted: &ScrapeRequest,
-        timeout_header: Option<&str>,
+        request: &ScrapeRequest,
+        budget: Duration,
     ) -> Result<Exposition, ProbeError> {
         let start = tokio::time::Instant::now();
-        let account = self
-            .account_named(probe.account.as_deref())
+        let runtime = self.runtime.load_full();
+        let client = runtime
+            .requested_account(probe.account.as_deref())
             .ok_or(ProbeError::UnknownAccount)?;
-        let api = self.account(&account).ok_or(ProbeError::UnknownAccount)?;
-        let connector = Arc::new(ConnectorLabels {
-            account: Arc::new(api.account.clone()),
-            id: probe.connector.clone(),
-        });
+        let account = client.api.account.clone();
         let key = TransferKey {
-            account,
-            connector: probe.connector,
+            account: account.name.clone(),
+            connector: probe.connector.clone(),
             transfer: probe.transfer,
         };
-        let turns = self.probes.turns(&api);
-        let _place = turns.try_enter().ok_or(ProbeError::Busy)?;
-        let told = self
-            .wait_for(&key, api, turns, self.probe_budget(timeout_header))
-            .await;
-        let files = told.map(|files| self.collector.count_files(&files));
+        let _slot = client.probe_queue.try_enter().ok_or(ProbeError::Busy)?;
+        let mut fetch = self.probes.start_or_join(&key, client);
+        let result = tokio::time::timeout(budget, fetch.wait_for(Option::is_some)).await;
+        let files = match result {
+            Ok(Ok(files)) => files.clone().flatten(),
+            // The budget is used up, or the fetch panicked.
+            Ok(Err(_)) | Err(_) => None,
+        };
         let probed = ProbeResult {
-            connector,
+            connector: Arc::new(ConnectorLabels {
+                account: Arc::new(account),
+                id: probe.connector,
+            }),
             transfer: key.transfer,
-            files,
+            files: files.map(|files| self.collector.count_files(&files)),
             duration: start.elapsed(),
         };
-        probe::render(&probed, wanted).map_err(|_| ProbeError::Render)
-    }
-
-    fn probe_budget(&self, timeout_header: Option<&str>) -> Duration {
-        let plan = self.plan.load();
-        ScrapeBudget {
-            timeout: plan.collector.timeout,
-            offset: plan.collector.timeout_offset,
-        }
-        .for_header(timeout_header)
-    }
-
-    async fn wait_for(
-        &self,
-        key: &TransferKey,
-        api: AccountApi,
-        turns: WorkQueue,
-        budget: Duration,
-    ) -> Told {
-        let mut look = self.probes.start_or_join(key, api, turns);
-        let told = tokio::time::timeout(budget, look.wait_for(Option::is_some)).await;
-        told.ok()?.ok()?.clone().flatten()
+        probe::render(&probed, request).map_err(|_| ProbeError::Render)
     }
 }

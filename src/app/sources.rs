@@ -1,13 +1,14 @@
-//! The sources of a plan, running.
+//! Discovery sources of the active plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing::error;
 
-use super::Opened;
+use super::accounts::AccountClient;
+use super::runtime::Runtime;
 use crate::collector::Collector;
 use crate::config::{CloudtrailPlan, ConnectorsPlan, EventsPlan, FilesPlan, Plan};
 use crate::discovery::files::Files;
@@ -18,63 +19,155 @@ use crate::transfer::TransferApi;
 use crate::transfer::session::ClientBase;
 use model::{AccountName, Clock, ConnectorDetails, ConnectorId, Fact, Origin, TransferKey};
 
-impl Sink for Collector {
-    fn ingest(&self, facts: &[Fact], origin: Origin) -> Vec<Ingested> {
-        Self::ingest(self, facts, origin)
+/// Everything that sources are built with, except their plan.
+#[derive(Clone)]
+pub(super) struct SourceContext {
+    pub(super) collector: Collector,
+    pub(super) metrics: Arc<SelfMetrics>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// Target files that were read for a plan which is not active yet.
+pub(super) enum TargetFiles {
+    /// The plan has no target files.
+    None,
+    /// The same files as before, already reporting to the collector.
+    Kept(Arc<Files>),
+    /// Files whose transfers are held back until the plan is active.
+    New(Arc<Files>, Arc<StagingSink>),
+}
+
+impl TargetFiles {
+    pub(super) fn files(&self) -> Option<Arc<Files>> {
+        match self {
+            Self::None => None,
+            Self::Kept(files) | Self::New(files, _) => Some(Arc::clone(files)),
+        }
     }
 
-    fn replace_transfers(&self, origin: Origin, transfers: BTreeSet<TransferKey>) {
-        Self::replace_transfers(self, origin, &transfers);
-    }
-
-    fn set_connectors(
-        &self,
-        account: &AccountName,
-        listed: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
-    ) {
-        self.set_listed_connectors(account, listed);
-    }
-
-    fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + '_>> {
-        Box::pin(async { Self::persist(self).await.map_err(|_| SinkError) })
+    /// Passes the listed transfers on. They replace those of the previous files.
+    pub(super) fn publish(self, collector: &Collector) {
+        match self {
+            Self::None => collector.replace_transfers(Origin::Files, &BTreeSet::new()),
+            Self::Kept(_) => {}
+            Self::New(_, sink) => sink.publish(),
+        }
     }
 }
 
-/// Sources that run. They end when this is dropped.
+/// Returns what the meaning of target files depends on. If it is unchanged, so are the files.
+fn files_key(plan: &Plan) -> (&[FilesPlan], Vec<&AccountName>) {
+    (
+        &plan.discovery.files,
+        plan.accounts.iter().map(|account| &account.name).collect(),
+    )
+}
+
+/// Tasks of the running sources. They end when this is dropped.
 #[derive(Default)]
-pub(super) struct Sources {
-    running: Vec<(Key, Task)>,
+pub(super) struct RunningSources {
+    /// False until the exporter serves.
+    started: bool,
+    tasks: Vec<(SourceKey, Task)>,
 }
 
-/// What a source goes by: one that would be made of the same goes on in its place.
-enum Key {
+pub(super) fn lock(sources: &Mutex<RunningSources>) -> MutexGuard<'_, RunningSources> {
+    sources.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl RunningSources {
+    /// Starts the sources of `runtime`, and from now on those of later runtimes.
+    pub(super) fn start(&mut self, runtime: &Runtime, context: &SourceContext) {
+        self.started = true;
+        self.switch(runtime, context);
+    }
+
+    /// Starts the sources of `runtime` and stops all others. A source continues if its plan and
+    /// its account's client are unchanged. Does nothing before [`RunningSources::start`].
+    pub(super) fn switch(&mut self, runtime: &Runtime, context: &SourceContext) {
+        if !self.started {
+            return;
+        }
+        let mut before = std::mem::take(&mut self.tasks);
+        let mut new = Vec::new();
+        for (key, client) in SourceKey::all(runtime) {
+            match before.iter().position(|(known, _)| *known == key) {
+                Some(known) => self.tasks.push(before.swap_remove(known)),
+                None => new.push((key, client)),
+            }
+        }
+        // A removed source's gauges go before a new source with the same labels sets its own.
+        for (key, task) in before {
+            drop(task);
+            let (source, targets) = key.labels();
+            for target in targets {
+                context.metrics.discovery.remove_source(source, target);
+            }
+        }
+        for (key, client) in new {
+            let task = Task(context.spawn(&key, client, runtime));
+            self.tasks.push((key, task));
+        }
+    }
+}
+
+/// Identity of a source. An account's client stands for its credentials, endpoint and time-outs.
+enum SourceKey {
     Files(Arc<Files>),
     Events(EventsPlan, Arc<dyn TransferApi>),
     Cloudtrail(CloudtrailPlan, Arc<dyn TransferApi>),
     Connectors(ConnectorsPlan, Arc<dyn TransferApi>),
 }
 
-impl PartialEq for Key {
+impl PartialEq for SourceKey {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Files(one), Self::Files(other)) => Arc::ptr_eq(one, other),
-            // An account's client stands for its credentials, its endpoint and its time-outs.
-            (Self::Events(one, api), Self::Events(other, of)) => {
-                one == other && Arc::ptr_eq(api, of)
+            (Self::Files(a), Self::Files(b)) => Arc::ptr_eq(a, b),
+            (Self::Events(a, a_api), Self::Events(b, b_api)) => a == b && Arc::ptr_eq(a_api, b_api),
+            (Self::Cloudtrail(a, a_api), Self::Cloudtrail(b, b_api)) => {
+                a == b && Arc::ptr_eq(a_api, b_api)
             }
-            (Self::Cloudtrail(one, api), Self::Cloudtrail(other, of)) => {
-                one == other && Arc::ptr_eq(api, of)
-            }
-            (Self::Connectors(one, api), Self::Connectors(other, of)) => {
-                one == other && Arc::ptr_eq(api, of)
+            (Self::Connectors(a, a_api), Self::Connectors(b, b_api)) => {
+                a == b && Arc::ptr_eq(a_api, b_api)
             }
             _ => false,
         }
     }
 }
 
-impl Key {
-    /// Its labels `source` and `target`.
+impl SourceKey {
+    /// Returns the sources of a runtime, each with the client base of its account. Files have none.
+    fn all(runtime: &Runtime) -> Vec<(Self, Option<ClientBase>)> {
+        let with_client = |account: &AccountName, key: &dyn Fn(Arc<dyn TransferApi>) -> Self| {
+            // A plan refers to no account that it does not define.
+            let client: &AccountClient = runtime.account(account)?;
+            let key = key(Arc::clone(&client.api.api));
+            Some((key, Some(client.base.clone())))
+        };
+        let plan = &runtime.plan.discovery;
+        let files = runtime.files.iter();
+        let files = files.map(|files| (Self::Files(Arc::clone(files)), None));
+        let events = plan.events.iter().filter_map(|source| {
+            with_client(&source.account, &|api| Self::Events(source.clone(), api))
+        });
+        let cloudtrail = plan.cloudtrail.iter().filter_map(|source| {
+            with_client(&source.account, &|api| {
+                Self::Cloudtrail(source.clone(), api)
+            })
+        });
+        let connectors = plan.connectors.iter().filter_map(|source| {
+            with_client(&source.account, &|api| {
+                Self::Connectors(source.clone(), api)
+            })
+        });
+        files
+            .chain(events)
+            .chain(cloudtrail)
+            .chain(connectors)
+            .collect()
+    }
+
+    /// Returns the labels `source` and `target`.
     fn labels(&self) -> (&'static str, Vec<&str>) {
         match self {
             Self::Files(files) => ("files", files.targets().collect()),
@@ -94,167 +187,169 @@ impl Drop for Task {
     }
 }
 
-/// What files are read by: sources of files of the same go on.
-pub(super) fn files_key(plan: &Plan) -> (&[FilesPlan], Vec<&AccountName>) {
-    (
-        &plan.discovery.files,
-        plan.accounts.iter().map(|account| &account.name).collect(),
-    )
-}
-
-/// What clients of an account are made from, by its name.
-pub(super) type Accounts<'a> = &'a (dyn Fn(&AccountName) -> Option<Opened> + Sync);
-
-/// The same, where nothing but that is wanted.
-pub(super) type Bases<'a> = &'a (dyn Fn(&AccountName) -> Option<ClientBase> + Sync);
-
-/// What sources are made with.
-#[derive(Clone)]
-pub(super) struct Surroundings {
-    pub(super) collector: Collector,
-    pub(super) metrics: Arc<SelfMetrics>,
-    pub(super) clock: Arc<dyn Clock>,
-}
-
-impl Surroundings {
-    /// The files of a plan, read once: what they list is known before anything else is done.
-    pub(super) async fn files(&self, plan: &Plan) -> Option<Arc<Files>> {
-        let files = &plan.discovery.files;
-        if files.is_empty() {
-            self.collector
-                .replace_transfers(Origin::Files, &BTreeSet::new());
-            return None;
-        }
-        let sink = Arc::new(self.collector.clone());
-        let files = Arc::new(Files::new(
-            files,
-            &plan.accounts,
-            sink,
-            &self.metrics.discovery,
-            Arc::clone(&self.clock),
-        ));
-        self.look(&files).await;
-        Some(files)
-    }
-
-    /// Reads the files now.
-    pub(super) async fn look(&self, files: &Arc<Files>) {
-        let look = Arc::clone(files);
-        // A panic in reading a file is said by the runtime, and must not keep the exporter from its other sources.
-        let _: Result<(), _> = tokio::task::spawn_blocking(move || look.read_all()).await;
-    }
-
-    /// Has the sources of a plan run, and no others.
-    pub(super) fn start(
-        &self,
-        sources: &mut Sources,
-        files: Option<&Arc<Files>>,
-        plan: &Plan,
-        account: Accounts<'_>,
-    ) {
-        let mut wanted: Vec<(Key, Option<ClientBase>)> = Vec::new();
-        wanted.extend(files.map(|files| (Key::Files(Arc::clone(files)), None)));
-        // A plan names no account that it does not have.
-        let discovery = &plan.discovery;
-        for source in &discovery.events {
-            let made = account(&source.account)
-                .map(|o| (Key::Events(source.clone(), o.api.api), Some(o.base)));
-            wanted.extend(made);
-        }
-        for source in &discovery.cloudtrail {
-            let made = account(&source.account)
-                .map(|o| (Key::Cloudtrail(source.clone(), o.api.api), Some(o.base)));
-            wanted.extend(made);
-        }
-        for source in &discovery.connectors {
-            let made = account(&source.account)
-                .map(|o| (Key::Connectors(source.clone(), o.api.api), Some(o.base)));
-            wanted.extend(made);
-        }
-        let mut before = std::mem::take(&mut sources.running);
-        let mut begin = Vec::new();
-        for (key, base) in wanted {
-            match before.iter().position(|(known, _)| *known == key) {
-                Some(known) => sources.running.push(before.swap_remove(known)),
-                None => begin.push((key, base)),
-            }
-        }
-        for (key, task) in before {
-            drop(task);
-            let (source, targets) = key.labels();
-            for target in targets {
-                self.metrics.discovery.remove_source(source, target);
-            }
-        }
-        for (key, base) in begin {
-            let task = Task(self.spawn(&key, base, plan));
-            sources.running.push((key, task));
-        }
-    }
-
-    fn spawn(&self, key: &Key, base: Option<ClientBase>, plan: &Plan) -> tokio::task::AbortHandle {
-        let task = match (key, base) {
-            (Key::Files(files), _) => tokio::spawn(Arc::clone(files).run()),
-            (Key::Events(source, _), Some(base)) => tokio::spawn(events::run(
-                source.clone(),
-                base,
-                self.sink(),
-                self.metrics(),
-                self.clock(),
-            )),
-            (Key::Cloudtrail(source, _), Some(base)) => tokio::spawn(cloudtrail::run(
-                source.clone(),
-                base,
-                self.sink(),
-                self.metrics(),
-                self.clock(),
-            )),
-            (Key::Connectors(source, _), Some(base)) => {
-                let account = plan
-                    .accounts
-                    .iter()
-                    .find(|account| account.name == source.account);
-                let url = account.and_then(|account| account.endpoint_url.clone());
-                tokio::spawn(connectors::run(
-                    source.clone(),
-                    base,
-                    url,
-                    self.sink(),
-                    self.metrics(),
-                    self.clock(),
-                ))
-            }
-            // Each of these is made with a base.
-            (Key::Events(..) | Key::Cloudtrail(..) | Key::Connectors(..), None) => {
-                tokio::spawn(async {})
-            }
+impl SourceContext {
+    /// Reads the target files of `plan`, so that their transfers are known when it becomes active.
+    pub(super) async fn read_files(&self, previous: &Runtime, plan: &Plan) -> TargetFiles {
+        let kept = previous
+            .files
+            .as_ref()
+            .filter(|_| files_key(&previous.plan) == files_key(plan));
+        let read = if plan.discovery.files.is_empty() {
+            return TargetFiles::None;
+        } else if let Some(files) = kept {
+            TargetFiles::Kept(Arc::clone(files))
+        } else {
+            let sink = Arc::new(StagingSink::new(self.collector.clone()));
+            let files = Arc::new(Files::new(
+                &plan.discovery.files,
+                &plan.accounts,
+                Arc::clone(&sink) as Arc<dyn Sink>,
+                &self.metrics.discovery,
+                Arc::clone(&self.clock),
+            ));
+            TargetFiles::New(files, sink)
         };
-        task.abort_handle()
+        if let Some(files) = read.files() {
+            // A panic must not keep the exporter from its other sources. The runtime reports it.
+            let _: Result<(), _> = tokio::task::spawn_blocking(move || files.read_all()).await;
+        }
+        read
     }
 
-    /// Looks once at CloudTrail.
-    pub(super) async fn look_once(&self, plan: &Plan, base: Bases<'_>) {
-        for source in &plan.discovery.cloudtrail {
-            let Some(base) = base(&source.account) else {
+    /// Polls the CloudTrail sources once.
+    pub(super) async fn poll_cloudtrail_once(&self, runtime: &Runtime) {
+        for source in &runtime.plan.discovery.cloudtrail {
+            let Some(client) = runtime.account(&source.account) else {
                 continue;
             };
-            let look =
-                cloudtrail::poll_once(source, &base, self.sink(), self.metrics(), self.clock());
-            if let Err(error) = look.await {
-                error!(aws_account = %source.account, %error, "CloudTrail could not be read: transfers may be missing");
+            let (base, metrics) = (&client.base, Arc::clone(&self.metrics));
+            let clock = Arc::clone(&self.clock);
+            let poll = cloudtrail::poll_once(source, base, self.sink(), metrics, clock);
+            if let Err(error) = poll.await {
+                error!(
+                    event = "cloudtrail_poll_failed",
+                    aws_account = %source.account,
+                    %error,
+                    "failed to poll CloudTrail, transfers may be missing"
+                );
             }
         }
+    }
+
+    fn spawn(
+        &self,
+        key: &SourceKey,
+        base: Option<ClientBase>,
+        runtime: &Runtime,
+    ) -> tokio::task::AbortHandle {
+        let (sink, metrics) = (self.sink(), Arc::clone(&self.metrics));
+        let clock = Arc::clone(&self.clock);
+        let task = match (key, base) {
+            (SourceKey::Files(files), _) => tokio::spawn(Arc::clone(files).run()),
+            (SourceKey::Events(plan, _), Some(base)) => {
+                tokio::spawn(events::run(plan.clone(), base, sink, metrics, clock))
+            }
+            (SourceKey::Cloudtrail(plan, _), Some(base)) => {
+                tokio::spawn(cloudtrail::run(plan.clone(), base, sink, metrics, clock))
+            }
+            (SourceKey::Connectors(plan, _), Some(base)) => {
+                let mut accounts = runtime.plan.accounts.iter();
+                let url = accounts
+                    .find(|account| account.name == plan.account)
+                    .and_then(|account| account.endpoint_url.clone());
+                let source = connectors::run(plan.clone(), base, url, sink, metrics, clock);
+                tokio::spawn(source)
+            }
+            // `SourceKey::all` gives each of these a client.
+            (
+                SourceKey::Events(..) | SourceKey::Cloudtrail(..) | SourceKey::Connectors(..),
+                None,
+            ) => tokio::spawn(async {}),
+        };
+        task.abort_handle()
     }
 
     fn sink(&self) -> Arc<dyn Sink> {
         Arc::new(self.collector.clone())
     }
+}
 
-    fn metrics(&self) -> Arc<SelfMetrics> {
-        Arc::clone(&self.metrics)
+impl Sink for Collector {
+    fn ingest(&self, facts: &[Fact], origin: Origin) -> Vec<Ingested> {
+        Self::ingest(self, facts, origin)
     }
 
-    fn clock(&self) -> Arc<dyn Clock> {
-        Arc::clone(&self.clock)
+    fn replace_transfers(&self, origin: Origin, transfers: BTreeSet<TransferKey>) {
+        Self::replace_transfers(self, origin, &transfers);
+    }
+
+    fn set_connectors(
+        &self,
+        account: &AccountName,
+        connectors: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
+    ) {
+        self.set_listed_connectors(account, connectors);
+    }
+
+    fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + '_>> {
+        Box::pin(async { Self::persist(self).await.map_err(|_| SinkError) })
+    }
+}
+
+/// Holds back the transfers of target files until their plan is active, then forwards them.
+pub(super) struct StagingSink {
+    collector: Collector,
+    staged: Mutex<Staged>,
+}
+
+enum Staged {
+    /// With the latest list, if any.
+    HeldBack(Option<(Origin, BTreeSet<TransferKey>)>),
+    Published,
+}
+
+impl StagingSink {
+    fn new(collector: Collector) -> Self {
+        Self {
+            collector,
+            staged: Mutex::new(Staged::HeldBack(None)),
+        }
+    }
+
+    fn publish(&self) {
+        let mut staged = self.staged();
+        if let Staged::HeldBack(Some((origin, transfers))) = &*staged {
+            self.collector.replace_transfers(*origin, transfers);
+        }
+        *staged = Staged::Published;
+    }
+
+    fn staged(&self) -> MutexGuard<'_, Staged> {
+        self.staged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sink for StagingSink {
+    fn ingest(&self, facts: &[Fact], origin: Origin) -> Vec<Ingested> {
+        Sink::ingest(&self.collector, facts, origin)
+    }
+
+    fn replace_transfers(&self, origin: Origin, transfers: BTreeSet<TransferKey>) {
+        match &mut *self.staged() {
+            Staged::HeldBack(latest) => *latest = Some((origin, transfers)),
+            Staged::Published => Sink::replace_transfers(&self.collector, origin, transfers),
+        }
+    }
+
+    fn set_connectors(
+        &self,
+        account: &AccountName,
+        connectors: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
+    ) {
+        Sink::set_connectors(&self.collector, account, connectors);
+    }
+
+    fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + '_>> {
+        Sink::persist(&self.collector)
     }
 }

@@ -1,8 +1,10 @@
-//! `check`: every problem of the configuration; with `--live`, of what it names in AWS too.
+//! `check`: validates the configuration, and with `--live` checks it against AWS.
 
 use std::path::Path;
 
-use super::args::{CheckArgs, WebFlags};
+use clap::Args;
+
+use super::flags::WebFlags;
 use super::{Exit, output};
 use crate::app;
 use crate::config::Plan;
@@ -10,8 +12,16 @@ use crate::metrics::self_metrics::SelfMetrics;
 use crate::transfer::preflight::{Finding, Preflight, Verdict};
 use crate::transfer::session::{Sessions, TimeOuts};
 
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Check against AWS too: caller identity, connectors, missing permissions and clock of each
+    /// account.
+    #[arg(long)]
+    live: bool,
+}
+
 pub(super) async fn run(file: &Path, web: &WebFlags, args: &CheckArgs) -> anyhow::Result<Exit> {
-    let secured = self::web(web)?;
+    let web_is_valid = check_web_config(web)?;
     let plan = match super::load(file) {
         Ok(plan) => plan,
         Err(problems) => {
@@ -20,23 +30,27 @@ pub(super) async fn run(file: &Path, web: &WebFlags, args: &CheckArgs) -> anyhow
         }
     };
     let text = format!(
-        "{}: good; accounts: {}, transfers: {}, named connectors: {}\n",
+        "{}: valid; accounts: {}, transfers: {}, named connectors: {}\n",
         file.display(),
         plan.accounts.len(),
         plan.transfers.len(),
         plan.connectors.len()
     );
     output::print(text.as_bytes())?;
-    let lives = if args.live {
-        live(&plan).await?
+    let live_exit = if args.live {
+        check_live(&plan).await?
     } else {
         Exit::Done
     };
-    Ok(if secured { lives } else { Exit::Failed })
+    Ok(if web_is_valid {
+        live_exit
+    } else {
+        Exit::Failed
+    })
 }
 
-/// Every account, whatever came of those before.
-async fn live(plan: &Plan) -> anyhow::Result<Exit> {
+/// Checks every account, even if an earlier one has problems.
+async fn check_live(plan: &Plan) -> anyhow::Result<Exit> {
     let sessions = Sessions::new(TimeOuts::within(plan.collector.timeout), None);
     let checks = Preflight::new(
         plan,
@@ -44,22 +58,21 @@ async fn live(plan: &Plan) -> anyhow::Result<Exit> {
         SelfMetrics::new()?.api,
         app::system_clock(),
     );
-    let mut bad = 0;
+    let mut problems = 0;
     for account in &plan.accounts {
         let findings = checks.account(account).await;
-        bad += findings
+        problems += findings
             .iter()
             .filter(|finding| finding.verdict.is_bad())
             .count();
         output::print(format!("account {}\n{}", account.name, lines(&findings)).as_bytes())?;
     }
-    let said = if bad == 0 {
-        "AWS: good\n".to_owned()
+    output::print(format!("AWS: {problems} problems\n").as_bytes())?;
+    Ok(if problems == 0 {
+        Exit::Done
     } else {
-        format!("AWS: {bad} missing or wrong\n")
-    };
-    output::print(said.as_bytes())?;
-    Ok(if bad == 0 { Exit::Done } else { Exit::Failed })
+        Exit::Failed
+    })
 }
 
 fn lines(findings: &[Finding]) -> String {
@@ -75,19 +88,20 @@ fn lines(findings: &[Finding]) -> String {
             detail,
         } = finding;
         let verdict = Verdict::as_str(*verdict);
-        // What AWS says comes from elsewhere: no control character of it reaches the terminal.
+        // The detail contains text from AWS. Control characters must not reach the terminal.
         let detail: String = detail.chars().filter(|c| !c.is_control()).collect();
         format!("  {verdict:7}  {what:widest$}  {detail}\n")
     };
     findings.iter().map(line).collect()
 }
 
-/// Prints what is wrong with the web configuration file and the certificates that it names; false if anything is.
-fn web(flags: &WebFlags) -> anyhow::Result<bool> {
+/// Prints the problems of the web configuration and its certificates. Returns false if there are
+/// any.
+fn check_web_config(flags: &WebFlags) -> anyhow::Result<bool> {
     let Some(file) = &flags.config_file else {
         return Ok(true);
     };
-    let (text, good) = match flags.web_config() {
+    let (text, valid) = match flags.web_config() {
         Ok(web_config) => {
             let tls = if web_config
                 .as_ref()
@@ -99,12 +113,12 @@ fn web(flags: &WebFlags) -> anyhow::Result<bool> {
             };
             let users = web_config.map_or(0, |web_config| web_config.users());
             (
-                format!("{}: good; {tls}, users: {users}\n", file.display()),
+                format!("{}: valid; {tls}, users: {users}\n", file.display()),
                 true,
             )
         }
         Err(problems) => (format!("{problems}\n"), false),
     };
     output::print(text.as_bytes())?;
-    Ok(good)
+    Ok(valid)
 }

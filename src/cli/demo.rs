@@ -1,6 +1,7 @@
-//! `demo`: the whole path with no AWS account. The simulator listens on a loopback port, and the exporter reads it
-//! through the real SDK over HTTP, as it would read AWS: transfers are learned from CloudTrail's history, ends of files
-//! from a queue of events.
+//! `demo`: serves metrics of simulated transfers, without AWS.
+//!
+//! The simulator listens on a loopback port, and the exporter calls it through the SDK over HTTP.
+//! It discovers transfers in the CloudTrail history and receives events from a queue.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,14 +10,13 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use super::args::WebFlags;
-use super::{Exit, output};
+use super::flags::WebFlags;
+use super::{Exit, output, shutdown};
 use crate::app::{self, App, Options};
 use crate::config::{
     AccountPlan, CloudtrailPlan, CollectorPlan, ConnectorsPlan, DiscoveryPlan, EventsPlan,
     MetricsPlan, Plan,
 };
-use crate::shutdown;
 use crate::transfer::session::StaticCredentials;
 use model::{AccountName, ConnectorTitle};
 use simulator::{DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, Faults, Fleet, Settings, Simulator};
@@ -54,7 +54,7 @@ pub(super) async fn run(web: &WebFlags, mut options: Options) -> anyhow::Result<
         access_key_id: DEMO_ACCESS_KEY_ID,
         secret_access_key: DEMO_SECRET_ACCESS_KEY,
     };
-    super::tell_storage(&options);
+    super::warn_without_storage(&options);
     let options = Options {
         credentials: Some(credentials),
         ..options
@@ -65,7 +65,7 @@ pub(super) async fn run(web: &WebFlags, mut options: Options) -> anyhow::Result<
     let mut background = tokio::task::JoinSet::new();
     background.spawn(simulator.clone().serve(endpoint, std::future::pending()));
     background.spawn(Fleet::new(SEED).run(simulator, sender, std::future::pending()));
-    // The exporter learns of transfers by its own ways; the fleet rests once nobody listens.
+    // Drained, because the fleet pauses while the channel is full.
     background.spawn(async move { while started.recv().await.is_some() {} });
 
     if let Some(listener) = listeners.all.first() {
@@ -79,33 +79,34 @@ pub(super) async fn run(web: &WebFlags, mut options: Options) -> anyhow::Result<
 
 fn welcome(base: &str, telemetry_path: &str, endpoint_url: &str) -> String {
     format!(
-        "\nA simulated fleet of six connectors is transferring files; no AWS account is used.\n\n  \
+        "\nSix simulated connectors are transferring files. No AWS account is used.\n\n  \
          metrics    {base}{telemetry_path}\n  \
          transfers  {base}/transfers\n  \
          overview   {base}/\n  \
          simulator  {endpoint_url}/_simulator/\n\n  \
-         What has failed, and why:\n    curl -s {base}{telemetry_path} | grep 'status=\"FAILED\"' | grep -v ' 0$'\n\n\
-         Each look at the metrics is a scrape. Stop with Ctrl-C.\n\n"
+         Show failed files:\n    curl -s {base}{telemetry_path} | grep 'status=\"FAILED\"' | \
+         grep -v ' 0$'\n\n\
+         Each request for the metrics is a scrape. Stop with Ctrl-C.\n\n"
     )
 }
 
-/// A little of what the real service does too, so that the exporter's own families move.
+/// Returns a low rate of the faults that AWS has, so that the exporter's self metrics change.
 fn faults() -> Faults {
     Faults {
         seed: SEED,
         latency: Duration::from_millis(30),
         server_error_rate: 0.01,
         throttle_rate: 0.01,
-        // Not retried: such a transfer waits for the next scrape, and the scrape says that it is not complete.
+        // Not retried: the transfer waits for the next scrape, and the scrape is incomplete.
         mistyped_rate: 0.01,
-        // Events come at least once, and in no order.
+        // Delivery is at least once and unordered.
         event_duplicate_rate: 0.05,
         event_delay: Duration::from_secs(1),
         ..Faults::default()
     }
 }
 
-/// Everything quicker than in earnest: the fleet lives in seconds where AWS's transfers take minutes and hours.
+/// Returns a plan with short intervals, since a simulated transfer takes seconds.
 fn plan(endpoint_url: &str, queue_url: String) -> Plan {
     let titles = Fleet::connectors().into_iter().map(|(id, name, partner)| {
         let labels = BTreeMap::from([("partner".to_owned(), partner.to_owned())]);

@@ -1,15 +1,15 @@
-//! `healthcheck`: for images without a shell.
+//! `healthcheck`: checks a running exporter from container images without a shell.
 
 use anyhow::bail;
 
 use super::Exit;
-use super::args::WebFlags;
+use super::flags::WebFlags;
 use crate::config;
 use crate::web::healthcheck;
 
 pub(super) async fn run(web: &WebFlags) -> anyhow::Result<Exit> {
     let addresses = if web.health_listen_address.is_empty() {
-        // It has no client certificate and no password to show, and its own could be wrong ones.
+        // This client has no certificate and no password to authenticate with.
         let plan = web
             .config_file
             .as_deref()
@@ -17,8 +17,9 @@ pub(super) async fn run(web: &WebFlags) -> anyhow::Result<Exit> {
             .transpose()?;
         if plan.is_some_and(|plan| plan.tls.is_some() || !plan.users.is_empty()) {
             bail!(
-                "`healthcheck` asks in plain HTTP and without a password, and `--web.config.file` has TLS or users\n  \
-                 hint: start the exporter and this with `--web.health-listen-address=127.0.0.1:10923`"
+                "failed to check health: `--web.config.file` requires TLS or a password\n  \
+                 hint: start the exporter and this command with \
+                 `--web.health-listen-address=127.0.0.1:10923`"
             );
         }
         &web.listen_address

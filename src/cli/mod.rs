@@ -1,40 +1,118 @@
-//! The command line: flags as Prometheus spells them, and what each command does.
+//! Command line: the shared flags, and one module per command with its own flags.
 
-mod args;
 mod check;
+mod completions;
 #[cfg(feature = "demo")]
 mod demo;
+mod flags;
 mod healthcheck;
-mod manual;
+mod man;
 mod once;
 mod output;
 mod plan;
 mod results;
 mod serve;
+mod shard;
+mod shutdown;
 #[cfg(feature = "demo")]
 mod simulate;
 
 use std::path::Path;
 
-pub use args::{Cli, Command};
+use clap::{Parser, Subcommand};
 
 use crate::app::Options;
 use crate::config::{self, ConfigText, Plan, Problems};
 use crate::telemetry;
+use flags::{ConfigFlags, LogFlags, StorageFlags, WebFlags};
+use shard::ShardFlags;
 
-/// How a command ended.
+/// The program's name, and the base name of its files.
+const NAME: &str = "aws-transfer-exporter";
+
+const AFTER_HELP: &str = "\
+Examples:
+  aws-transfer-exporter demo                        serve from the built-in simulator, without AWS
+  aws-transfer-exporter check --config.file=a.yml   print every problem of the configuration
+  aws-transfer-exporter --config.file=a.yml         serve on :10922
+  aws-transfer-exporter once --config.file=a.yml    run one sweep, for example from cron
+
+Exit codes:
+  0  done
+  1  failed, or a problem was found
+  2  usage error
+  3  `once` saw a FAILED file";
+
+/// Prometheus exporter for AWS Transfer Family SFTP connectors. Without a command, it serves
+/// metrics.
+#[derive(Debug, Parser)]
+#[command(
+    name = NAME,
+    version,
+    max_term_width = 120,
+    after_help = AFTER_HELP,
+    subcommand_help_heading = "Commands"
+)]
+pub struct Cli {
+    /// Configuration.
+    #[command(flatten)]
+    config: ConfigFlags,
+    /// Server.
+    #[command(flatten)]
+    web: WebFlags,
+    /// Storage.
+    #[command(flatten)]
+    storage: StorageFlags,
+    /// Sharding.
+    #[command(flatten)]
+    shard: ShardFlags,
+    /// Logs.
+    #[command(flatten)]
+    log: LogFlags,
+    /// Command; serves if absent.
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve from the built-in simulator, without AWS and without a configuration.
+    #[cfg(feature = "demo")]
+    Demo,
+    /// Run only the simulator of the Transfer Family API.
+    #[cfg(feature = "demo")]
+    Simulate(simulate::SimulateArgs),
+    /// Validate the configuration and print every problem. Exits 1 if there is one.
+    Check(check::CheckArgs),
+    /// Estimate series, API calls and the minimal IAM policy (offline).
+    Plan(plan::PlanArgs),
+    /// Run one sweep and print the metrics. Exits 3 if a file is FAILED.
+    Once(once::OnceArgs),
+    /// Print the file results of one transfer.
+    Results(results::ResultsArgs),
+    /// Check the health of a running exporter.
+    ///
+    /// Uses --web.health-listen-address if it is set, else --web.listen-address.
+    Healthcheck,
+    /// Print shell completions.
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page, for man(1).
+    Man,
+}
+
+/// Result of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Done: 0.
     Done,
-    /// Failed, and it has been said why: 1.
+    /// Failed, with the reason already printed: 1.
     Failed,
-    /// A file FAILED (`once`): 3.
+    /// A file is FAILED (`once`): 3.
     FileFailed,
 }
 
 impl Exit {
-    /// The process's exit code. Bad usage is 2, and clap's business.
+    /// Returns the process's exit code. clap exits with 2 on usage errors.
     pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -44,70 +122,71 @@ impl Exit {
     }
 }
 
-/// Does what the command line says.
+/// Runs the command.
 ///
 /// # Errors
-/// What kept the command from its work, for people.
+/// The reason of a failure, for the user.
 pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     telemetry::init(cli.log.level, cli.log.format)?;
-    let storage = cli.storage.path;
+    let Cli {
+        config,
+        web,
+        storage,
+        shard,
+        ..
+    } = cli;
+    let options = || -> anyhow::Result<Options> {
+        Ok(Options {
+            shard: shard.shard()?,
+            storage: storage.path,
+            write_api: web.enable_write_api,
+            lifecycle: web.enable_lifecycle,
+            ..Options::default()
+        })
+    };
     match cli.command {
-        None => {
-            let options = Options {
-                shard: cli.shard.shard()?,
-                storage,
-                write_api: cli.web.enable_write_api,
-                lifecycle: cli.web.enable_lifecycle,
-                ..Options::default()
-            };
-            serve::run(&cli.config, &cli.web, options).await
-        }
+        None => serve::run(&config, &web, options()?).await,
         #[cfg(feature = "demo")]
-        Some(Command::Demo) => {
-            let options = Options {
-                shard: cli.shard.shard()?,
-                storage,
-                write_api: cli.web.enable_write_api,
-                lifecycle: cli.web.enable_lifecycle,
-                ..Options::default()
-            };
-            demo::run(&cli.web, options).await
-        }
+        Some(Command::Demo) => demo::run(&web, options()?).await,
         #[cfg(feature = "demo")]
         Some(Command::Simulate(args)) => simulate::run(args).await,
-        Some(Command::Check(args)) => check::run(&cli.config.file, &cli.web, &args).await,
-        Some(Command::Plan(args)) => plan::run(&cli.config.file, &args),
-        Some(Command::Once(args)) => {
-            let options = Options {
-                shard: cli.shard.shard()?,
-                storage,
-                write_api: cli.web.enable_write_api,
-                ..Options::default()
-            };
-            once::run(&cli.config.file, args, options).await
-        }
-        Some(Command::Results(args)) => results::run(&cli.config.file, args).await,
-        Some(Command::Completions(args)) => manual::completions(args.shell),
-        Some(Command::Man) => manual::page(),
-        Some(Command::Healthcheck) => healthcheck::run(&cli.web).await,
+        Some(Command::Check(args)) => check::run(&config.file, &web, &args).await,
+        Some(Command::Plan(args)) => plan::run(&config.file, &args),
+        Some(Command::Once(args)) => once::run(&config.file, args, options()?).await,
+        Some(Command::Results(args)) => results::run(&config.file, args).await,
+        Some(Command::Healthcheck) => healthcheck::run(&web).await,
+        Some(Command::Completions(args)) => completions::run(&args),
+        Some(Command::Man) => man::run(),
     }
 }
 
-/// Said once, so that nobody expects more.
-fn tell_storage(options: &Options) {
+/// Logs once that state does not survive a restart.
+fn warn_without_storage(options: &Options) {
     if options.storage.is_none() {
         tracing::info!(
-            "no --storage.path: what is known is in memory alone, and is learned anew after a restart"
+            event = "storage_disabled",
+            "--storage.path is not set, state is kept in memory only"
         );
     }
 }
 
-/// Reads the configuration with the process's environment.
+/// Reads and resolves the configuration with the process's environment.
 fn load(file: &Path) -> Result<Plan, Problems> {
     resolve(&config::read(file)?)
 }
 
-/// The same of a text that has been read.
 fn resolve(text: &ConfigText) -> Result<Plan, Problems> {
     text.resolve(&|name| std::env::var(name).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn flags_are_consistent() {
+        Cli::command().debug_assert();
+    }
 }

@@ -1,22 +1,32 @@
-//! `once`: one sweep, for cron, CI and the textfile collector.
+//! `once`: runs one sweep and prints the metrics.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use tracing::error;
 
-use super::args::OnceArgs;
 use super::{Exit, output};
 use crate::app::{self, App, Options};
 use crate::metrics::ScrapeRequest;
 use model::FileCounts;
 
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(super) struct OnceArgs {
+    /// Write to this file atomically instead of to standard output, for node_exporter's textfile
+    /// collector.
+    #[arg(long = "output.file", value_name = "FILE")]
+    output_file: Option<PathBuf>,
+}
+
 pub(super) async fn run(file: &Path, args: OnceArgs, options: Options) -> anyhow::Result<Exit> {
     let app = App::new(super::load(file)?, options, app::system_clock()).await?;
     app.discover_once().await;
     let collected = app.sweep().await;
-    // node_exporter has `process_*` of its own.
+    // node_exporter exports its own `process_*` metrics.
+    let process = false;
     let text: Vec<u8> = app
-        .exposition(&collected, &ScrapeRequest::everything(), false)?
+        .exposition(&collected, &ScrapeRequest::everything(), process)?
         .into_parts()
         .flatten()
         .collect();
@@ -32,7 +42,7 @@ pub(super) async fn run(file: &Path, args: OnceArgs, options: Options) -> anyhow
     {
         return Ok(Exit::FileFailed);
     }
-    // A transfer that was not read, or that AWS does not know, may hold a failed file: that is no success.
+    // An unread or unknown transfer may have a failed file, so this is not a success.
     let mut unread = 0;
     for connector in collected
         .snapshot
@@ -40,7 +50,12 @@ pub(super) async fn run(file: &Path, args: OnceArgs, options: Options) -> anyhow
         .filter(|connector| connector.unread > 0)
     {
         let (id, transfers) = (&connector.labels.id, connector.unread);
-        error!(connector_id = %id, transfers, "transfers whose files are not known: a failure would go unseen");
+        error!(
+            event = "transfers_unread",
+            connector_id = %id,
+            transfers,
+            "failed to read all transfers, a failed file may be missing"
+        );
         unread += transfers;
     }
     Ok(if unread == 0 {

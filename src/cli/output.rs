@@ -1,33 +1,43 @@
-//! Text to standard output and to files.
+//! Output to standard output and to files.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Context;
+use clap::ValueEnum;
 
-/// Writes to standard output. A reader that has gone away is no failure.
+/// Format of a command's output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum OutputFormat {
+    /// Table for a terminal.
+    Table,
+    /// JSON for scripts.
+    Json,
+}
+
+/// Writes to standard output. A closed pipe is not an error.
 pub(super) fn print(text: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("cannot write to standard output"),
+        written => written.context("failed to write to standard output"),
     }
 }
 
-/// Writes a file whole or not at all: beside it, then renamed over it. The file beside it has a name that the textfile
-/// collector does not read.
+/// Writes a file atomically: to a temporary file that is then renamed. node_exporter's textfile
+/// collector ignores the temporary file's name.
 pub(super) fn write_atomically(path: &Path, text: &[u8]) -> anyhow::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}.tmp", std::process::id()));
-    let beside = Path::new(&beside);
-    let written = File::create(beside)
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    let temporary = Path::new(&temporary);
+    let written = File::create(temporary)
         .and_then(|mut file| file.write_all(text).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(beside, path));
+        .and_then(|()| fs::rename(temporary, path));
     written
         .inspect_err(|_| {
-            // The first error is the one to tell.
-            let _ = fs::remove_file(beside);
+            // The first error is the one to report.
+            let _ = fs::remove_file(temporary);
         })
-        .with_context(|| format!("cannot write `{}`", path.display()))
+        .with_context(|| format!("failed to write `{}`", path.display()))
 }

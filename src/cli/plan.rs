@@ -1,20 +1,59 @@
-//! `plan`: what a configuration will come to, before anything is paid for.
+//! `plan`: estimates what a configuration costs, without any call.
 
 use std::fmt::Write;
 use std::path::Path;
+use std::time::Duration;
 
+use clap::Args;
 use serde_json::json;
 
-use super::args::{OutputForm, PlanArgs};
+use super::output::OutputFormat;
 use super::{Exit, output};
+use crate::config;
 use crate::config::forecast::{AccountForecast, Assumptions, Forecast, forecast};
 use crate::config::policy::policies;
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// Print the minimal IAM policy as JSON. Several policies are keyed by the principal that needs
+    /// them.
+    #[arg(long)]
+    iam_policy: bool,
+    /// Time between scrapes.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "1m",
+        value_parser = positive_duration
+    )]
+    scrape_interval: Duration,
+    /// Duration of an AWS call.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "100ms",
+        value_parser = positive_duration
+    )]
+    latency: Duration,
+    /// Files in each transfer.
+    #[arg(long, value_name = "NUMBER", default_value_t = 10)]
+    files: u64,
+    /// Output format.
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    output: OutputFormat,
+}
+
+fn positive_duration(text: &str) -> Result<Duration, String> {
+    config::parse_duration(text)
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| "expected a duration such as `100ms` or `1m`".to_owned())
+}
 
 pub(super) fn run(file: &Path, args: &PlanArgs) -> anyhow::Result<Exit> {
     let plan = super::load(file)?;
     let policies = policies(&plan);
     if args.iam_policy {
-        // One goes into `aws iam create-policy` as it is.
+        // A single policy can be passed to `aws iam create-policy` as it is.
         let text = match policies.values().collect::<Vec<_>>().as_slice() {
             [only] => format!("{only:#}\n"),
             _ => format!("{:#}\n", json!(policies)),
@@ -22,63 +61,74 @@ pub(super) fn run(file: &Path, args: &PlanArgs) -> anyhow::Result<Exit> {
         output::print(text.as_bytes())?;
         return Ok(Exit::Done);
     }
-    let assumed = Assumptions {
+    let assumptions = Assumptions {
         scrape_interval: args.scrape_interval,
         latency: args.latency,
         files: args.files,
     };
-    let told = forecast(&plan, assumed);
+    let forecast = forecast(&plan, assumptions);
     let text = match args.output {
-        OutputForm::Table => table(&told, args),
-        OutputForm::Json => format!(
-            "{:#}\n",
-            json!({ "forecast": told, "iam_policies": policies })
-        ),
+        OutputFormat::Table => table(&forecast, args),
+        OutputFormat::Json => {
+            let document = json!({ "forecast": forecast, "iam_policies": policies });
+            format!("{document:#}\n")
+        }
     };
     output::print(text.as_bytes())?;
     Ok(Exit::Done)
 }
 
-fn table(told: &Forecast, args: &PlanArgs) -> String {
+fn table(forecast: &Forecast, args: &PlanArgs) -> String {
     let mut out = format!(
-        "With a scrape every {:?}, answers after {:?} and {} files a transfer; without retries, and without what \
-         discovery will find and events add:\n\nseries of AWS state: {}, at most {} and one for each failure code that is met\n",
-        args.scrape_interval, args.latency, args.files, told.series, told.series_at_most
+        "Assumptions: one scrape per {:?}, {:?} per AWS call, {} files per transfer, no retries.\n\
+         Not included: transfers found by discovery, and series that events add.\n\n\
+         series of AWS state: {}, at most {} plus one per failure code that occurs\n",
+        args.scrape_interval, args.latency, args.files, forecast.series, forecast.series_at_most
     );
-    for of in &told.accounts {
-        account(&mut out, of);
+    for account in &forecast.accounts {
+        push_account(&mut out, account);
     }
     out.push_str(
-        "\nThe least IAM policy: plan --iam-policy. A queue that a KMS key of yours encrypts needs kms:Decrypt too.\n",
+        "\nMinimal IAM policy: plan --iam-policy. A queue encrypted with your own KMS key also \
+         needs kms:Decrypt.\n",
     );
     out
 }
 
-fn account(out: &mut String, of: &AccountForecast) {
-    // A text takes whatever is written to it.
+fn push_account(out: &mut String, account: &AccountForecast) {
+    // Writing to a String cannot fail.
     let _ = writeln!(
         out,
         "\naccount {}: {} transfers on {} connectors",
-        of.account, of.transfers, of.connectors
+        account.account, account.transfers, account.connectors
     );
-    for (what, calls) in [
-        ("calls of the first scrape", of.calls_first_scrape),
-        ("calls of a later scrape, at most", of.calls_scrape_at_most),
-        ("calls a day, everything changing", of.calls_day_at_most),
+    for (name, calls) in [
+        ("API calls of the first scrape", account.calls_first_scrape),
         (
-            "calls a day, nothing finished and nothing changing",
-            of.calls_day_quiet,
+            "API calls per later scrape, at most",
+            account.calls_scrape_at_most,
         ),
-        ("calls a day, everything finished", of.calls_finished),
-        ("SQS requests a day, no event coming", of.sqs_calls_day),
-        ("CloudTrail lookups a day", of.cloudtrail_calls_day),
-        ("calls a day for connectors", of.connector_calls_day),
+        (
+            "API calls per day, every transfer changing",
+            account.calls_day_at_most,
+        ),
+        (
+            "API calls per day, unfinished and unchanged",
+            account.calls_day_quiet,
+        ),
+        (
+            "API calls per day, everything finished",
+            account.calls_finished,
+        ),
+        ("SQS requests per day, no events", account.sqs_calls_day),
+        ("CloudTrail lookups per day", account.cloudtrail_calls_day),
+        ("connector API calls per day", account.connector_calls_day),
     ] {
-        let _ = writeln!(out, "  {what:50}  {calls:>10}");
+        let _ = writeln!(out, "  {name:50}  {calls:>10}");
     }
     let _ = writeln!(
         out,
         "  {:50}  {:>10.1}",
-        "seconds of a sweep of everything", of.sweep_seconds
+        "seconds for a sweep of everything", account.sweep_seconds
     );
 }

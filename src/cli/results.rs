@@ -1,19 +1,36 @@
-//! `results`: one look at one transfer.
+//! `results`: prints the file results of one transfer.
 
 use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use clap::Args;
 use serde_json::json;
 
-use super::args::{DEFAULT_CONFIG, OutputForm, ResultsArgs};
+use super::flags::DEFAULT_CONFIG;
+use super::output::OutputFormat;
 use super::{Exit, output};
 use crate::app::{self, App, Options};
 use crate::config::Plan;
-use model::{AccountName, ConnectorId, FailureCode, FileResult};
+use model::{AccountName, ConnectorId, FailureCode, FileResult, TransferId};
+
+#[derive(Debug, Args)]
+pub(super) struct ResultsArgs {
+    /// Connector ID.
+    connector_id: ConnectorId,
+    /// Transfer ID, as returned by StartFileTransfer.
+    transfer_id: TransferId,
+    /// Configured account of the connector. Required if it cannot be derived from the
+    /// configuration.
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+    /// Output format.
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    output: OutputFormat,
+}
 
 pub(super) async fn run(file: &Path, args: ResultsArgs) -> anyhow::Result<Exit> {
-    // Without the default file, the default account does; a file that was asked for has to be there.
+    // Without any file, the default account is used. A file that was named must exist.
     let plan = if file == Path::new(DEFAULT_CONFIG) && !file.exists() {
         Plan::default()
     } else {
@@ -22,19 +39,20 @@ pub(super) async fn run(file: &Path, args: ResultsArgs) -> anyhow::Result<Exit> 
     let account = choose_account(&plan, args.account.as_deref(), &args.connector_id)?;
     let app = App::new(plan, Options::default(), app::system_clock()).await?;
     let files = app
-        .look(&account, &args.connector_id, &args.transfer_id)
+        .fetch_results(&account, &args.connector_id, &args.transfer_id)
         .await?;
     if files.is_empty() {
         bail!(
-            "AWS knows no files of transfer `{}` on connector `{}`\n  hint: results are kept for 7 days; \
-             both ids must be of the same StartFileTransfer",
+            "failed to read results: AWS has no files of transfer `{}` on connector `{}`\n  \
+             hint: results expire after 7 days, and both IDs must belong to the same \
+             StartFileTransfer call",
             args.transfer_id,
             args.connector_id
         );
     }
     let text = match args.output {
-        OutputForm::Table => table(&files),
-        OutputForm::Json => {
+        OutputFormat::Table => table(&files),
+        OutputFormat::Json => {
             let files: Vec<_> = files
                 .iter()
                 .map(|file| {
@@ -59,7 +77,8 @@ pub(super) async fn run(file: &Path, args: ResultsArgs) -> anyhow::Result<Exit> 
     Ok(Exit::Done)
 }
 
-/// The account that is named, or the only one, or the only one that the configuration has this connector in.
+/// Returns the named account, else the only account, else the only account whose configured
+/// transfers use the connector.
 fn choose_account(
     plan: &Plan,
     named: Option<&str>,
@@ -79,7 +98,7 @@ fn choose_account(
             .find(|account| account.name.as_str() == named);
         return found.map(|account| account.name.clone()).with_context(|| {
             format!(
-                "`--account`: no account `{named}`\n  hint: the configuration has {}",
+                "`--account`: unknown account `{named}`\n  hint: configured accounts: {}",
                 known()
             )
         });
@@ -95,7 +114,8 @@ fn choose_account(
     match holders.next() {
         Some(first) if holders.all(|other| other == first) => Ok(first.clone()),
         _ => bail!(
-            "which account?\n  hint: name one of {} by `--account`",
+            "failed to choose an account for connector `{connector}`\n  \
+             hint: set `--account` to one of {}",
             known()
         ),
     }
@@ -128,7 +148,7 @@ fn table(files: &[FileResult]) -> String {
     out
 }
 
-/// Paths and messages come from elsewhere: no control character of theirs reaches the terminal.
+/// Escapes control characters of paths and messages, which come from partners' servers.
 fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
@@ -147,7 +167,7 @@ mod tests {
     use model::FileStatus;
 
     #[test]
-    fn columns_stand_below_each_other_and_control_characters_are_shown() {
+    fn columns_are_aligned_and_control_characters_are_escaped() {
         let file = |path: &str, status, code: Option<&str>, message: Option<&str>| FileResult {
             path: path.into(),
             status,

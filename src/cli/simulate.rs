@@ -1,13 +1,59 @@
-//! `simulate`: the endpoints of Transfer Family, CloudTrail and SQS alone.
+//! `simulate`: runs only the simulator, with the endpoints of Transfer Family, CloudTrail and SQS.
 
+use clap::{Args, ValueEnum};
 use tokio::sync::mpsc;
 use tracing::info;
 
-use super::args::SimulateArgs;
-use super::{Exit, output};
-use crate::app::{self, Listen};
-use crate::shutdown;
-use simulator::{AccessKeys, Fleet, Settings, Simulator};
+use super::{Exit, output, shutdown};
+use crate::app;
+use crate::app::listen::{Listen, listen};
+use simulator::{AccessKeys, Expiry, Fleet, Settings, Simulator};
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Simulator")]
+pub(super) struct SimulateArgs {
+    /// Address of the simulator.
+    #[arg(
+        long = "simulator.listen-address",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:4777"
+    )]
+    listen_address: String,
+    /// Seed of all random choices.
+    #[arg(long = "simulator.seed", value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
+    /// Answer for unknown and expired transfers.
+    #[arg(
+        long = "simulator.expiry",
+        value_name = "VARIANT",
+        default_value = "not-found"
+    )]
+    expiry: ExpiryFlag,
+    /// Start transfers all the time, as `demo` does.
+    #[arg(long = "simulator.fleet")]
+    fleet: bool,
+    /// Accept every access key.
+    #[arg(long = "simulator.accept-any-access-key")]
+    accept_any_access_key: bool,
+}
+
+/// Value of `--simulator.expiry`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ExpiryFlag {
+    /// `ResourceNotFoundException`.
+    NotFound,
+    /// An empty list.
+    EmptyList,
+}
+
+impl From<ExpiryFlag> for Expiry {
+    fn from(flag: ExpiryFlag) -> Self {
+        match flag {
+            ExpiryFlag::NotFound => Self::NotFound,
+            ExpiryFlag::EmptyList => Self::EmptyList,
+        }
+    }
+}
 
 pub(super) async fn run(args: SimulateArgs) -> anyhow::Result<Exit> {
     let shutdown = shutdown::requested()?;
@@ -22,31 +68,37 @@ pub(super) async fn run(args: SimulateArgs) -> anyhow::Result<Exit> {
         ..Settings::default()
     };
     let simulator = Simulator::new(settings, app::system_clock());
-    let listeners = app::listen(Listen::Addresses(std::slice::from_ref(
-        &args.listen_address,
-    )))
-    .await?;
-    let mut served = tokio::task::JoinSet::new();
+    let addresses = std::slice::from_ref(&args.listen_address);
+    let listeners = listen(Listen::Addresses(addresses)).await?;
+    let mut tasks = tokio::task::JoinSet::new();
     if args.fleet {
         let (sender, mut started) = mpsc::channel(64);
-        served.spawn(Fleet::new(args.seed).run(simulator.clone(), sender, std::future::pending()));
-        served.spawn(async move {
+        tasks.spawn(Fleet::new(args.seed).run(simulator.clone(), sender, std::future::pending()));
+        tasks.spawn(async move {
             while let Some(transfer) = started.recv().await {
-                info!(connector_id = %transfer.connector, transfer_id = %transfer.transfer, "transfer started");
+                info!(
+                    event = "transfer_started",
+                    connector_id = %transfer.connector,
+                    transfer_id = %transfer.transfer,
+                    "transfer started"
+                );
             }
         });
     }
     for listener in listeners {
         let address = listener.local_addr()?;
-        let endpoint_url = format!("http://{address}");
-        let queue_url = simulator.queue_url(&endpoint_url);
-        output::print(format!(
-            "Transfer Family simulator on {endpoint_url}; control: {endpoint_url}/_simulator/\nCloudTrail: the same address; \
-             queue of events: {queue_url}\n"
-        ).as_bytes())?;
-        served.spawn(simulator.clone().serve(listener, std::future::pending()));
+        let url = format!("http://{address}");
+        let queue_url = simulator.queue_url(&url);
+        output::print(
+            format!(
+                "Transfer Family and CloudTrail simulator on {url}; control: {url}/_simulator/\n\
+                 event queue: {queue_url}\n"
+            )
+            .as_bytes(),
+        )?;
+        tasks.spawn(simulator.clone().serve(listener, std::future::pending()));
     }
     shutdown.await;
-    served.shutdown().await;
+    tasks.shutdown().await;
     Ok(Exit::Done)
 }

@@ -208,7 +208,7 @@ mod tests {
         let written = Arc::new(Mutex::new(String::new()));
         let sink = Arc::clone(&written);
         let layer = RecordLayer::new(format, move |line: &str| {
-            sink.lock().unwrap().push_str(line)
+            sink.lock().unwrap().push_str(line);
         });
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
         let line = written.lock().unwrap().clone();

@@ -121,19 +121,17 @@ impl WebConfigState {
         self.last_error().replace(error.to_owned()).as_deref() != Some(error)
     }
 
-    /// Stages all files; the returned function applies them.
+    /// Stages all files for [`Self::apply`].
     ///
     /// # Errors
     /// As [`Self::load`]; the metrics show the failure.
-    pub fn reload(
-        self: &Arc<Self>,
-        metrics: &Arc<HttpMetrics>,
-    ) -> Result<impl FnOnce() + Send + use<>, Problems> {
-        let staged = self.stage().inspect_err(|problems| {
+    pub fn stage_reload(
+        &self,
+        metrics: &HttpMetrics,
+    ) -> Result<Option<EffectiveWebConfig>, Problems> {
+        self.stage().inspect_err(|problems| {
             self.record_failure(&problems.to_string(), Some(metrics));
-        })?;
-        let (state, metrics) = (Arc::clone(self), Arc::clone(metrics));
-        Ok(move || state.apply(staged, Some(&metrics)))
+        })
     }
 
     /// Sets the metrics of the configuration in effect.

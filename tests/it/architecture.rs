@@ -8,7 +8,7 @@ const FLOORS: [&[&str]; 5] = [
     &["config", "metrics", "tracker"],
     &["store", "transfer"],
     &["collector", "web", "discovery"],
-    &["app", "cli", "reload", "shutdown", "telemetry"],
+    &["app", "cli", "telemetry"],
     &["main", "lib"],
 ];
 

@@ -124,7 +124,7 @@ async fn each_check_is_a_line_and_what_is_bad_exits_1() {
                 "ok       connector                         c-00000000000000001: SFTP, ACTIVE",
                 "ok       transfer:ListFileTransferResults  c-00000000000000001",
                 "ok       clock",
-                "AWS: good",
+                "AWS: 0 problems",
             ][..],
         ),
         (
@@ -160,7 +160,7 @@ async fn each_check_is_a_line_and_what_is_bad_exits_1() {
             1,
             &[
                 "missing  transfer:ListFileTransferResults  c-00000000000000001",
-                "AWS: 1 missing or wrong",
+                "AWS: 1 problems",
             ],
         ),
         (
@@ -197,7 +197,7 @@ async fn each_check_is_a_line_and_what_is_bad_exits_1() {
                 "missing  transfer:DescribeConnector",
                 "missing  cloudtrail:LookupEvents",
                 "missing  sqs:GetQueueAttributes",
-                "AWS: 4 missing or wrong",
+                "AWS: 4 problems",
             ],
         ),
     ] {

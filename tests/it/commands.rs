@@ -304,7 +304,10 @@ async fn the_exporter_serves_logs_each_failed_file_once_reloads_and_stops_cleanl
 
     fs::write(&file, "nonsense: 1\n").unwrap();
     exporter.signal("HUP");
-    exporter.wait_for("was not reloaded", "was not reloaded");
+    exporter.wait_for(
+        "event=config_reload_failed",
+        "\"event\":\"config_reload_failed\"",
+    );
     let exposition = scrape().await;
     assert_eq!(
         exposition.sum("aws_transfer_exporter_config_last_reload_successful", &[]),
@@ -318,7 +321,7 @@ async fn the_exporter_serves_logs_each_failed_file_once_reloads_and_stops_cleanl
 
     fs::write(&file, config_text(&url, &[pair(1), pair(2)])).unwrap();
     exporter.signal("HUP");
-    exporter.wait_for("configuration reloaded", "configuration reloaded");
+    exporter.wait_for("event=config_reloaded", "\"event\":\"config_reloaded\"");
     let exposition = scrape().await;
     assert_eq!(
         exposition.sum("aws_transfer_exporter_config_last_reload_successful", &[]),

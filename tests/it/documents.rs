@@ -138,6 +138,7 @@ async fn the_exposition_has_every_family_with_its_type_help_and_labels() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options {
         storage: Some(folder.path().to_owned()),
+        write_api: true,
         ..Options::default()
     };
     let exporter =
@@ -150,8 +151,8 @@ async fn the_exposition_has_every_family_with_its_type_help_and_labels() {
     let now = SystemTime::now();
     simulator.put_transfer(&connector(1), &transfer(1), files(lives), now);
     exporter
-        .app
-        .track_demo(key("prod", &connector(1), &transfer(1)), now);
+        .track(key("prod", &connector(1), &transfer(1)), now)
+        .await;
     let (_, _, body) = get(exporter.address, "/metrics", "").await;
     let comments: Vec<_> = body.lines().filter(|line| line.starts_with('#')).collect();
     // Families of discovery, events, TLS and the web configuration are absent here.

@@ -119,7 +119,7 @@ impl Running {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             log,
         };
-        let line = running.wait_for("message=listening", "\"message\":\"listening\"");
+        let line = running.wait_for("event=listening", "\"event\":\"listening\"");
         let port: String = line
             .rsplit(':')
             .next()

@@ -178,7 +178,7 @@ fn matrix(url: &str) -> Vec<Row> {
     let refused = |says, text, answer| Row {
         status: 500,
         answer,
-        log: "was not reloaded",
+        log: "event=config_reload_failed",
         ..row(says, text, "a1 b1", 2, 3.0, 50.0, "")
     };
     vec![
@@ -300,7 +300,7 @@ async fn the_matrix_of_what_changes_and_what_is_kept() {
         let (answered, body) = ask(exporter.address, "POST", "/-/reload", "").await;
         assert_eq!(answered, status, "{says} {body}");
         assert!(body.contains(answer), "{says} {body}");
-        let line = exporter.wait_for("reloaded", "reloaded");
+        let line = exporter.wait_for("event=config_reload", "\"event\":\"config_reload");
         assert!(line.contains(log), "{says} {line}");
         if status == 200 {
             in_force = text;
@@ -462,7 +462,7 @@ async fn another_content_is_taken_by_itself_and_a_refused_one_is_tried_once() {
     tokio::time::sleep(Duration::from_secs(4)).await;
     let refusals = |log: Vec<String>| {
         log.iter()
-            .filter(|line| line.contains("was not reloaded"))
+            .filter(|line| line.contains("event=config_reload_failed"))
             .count()
     };
     assert_eq!(refusals(exporter.drain_log()), 1, "said once");
@@ -483,11 +483,17 @@ async fn another_content_is_taken_by_itself_and_a_refused_one_is_tried_once() {
     exporter.signal("HUP");
     assert!(
         exporter
-            .wait_for("was not reloaded", "was not reloaded")
+            .wait_for(
+                "event=config_reload_failed",
+                "\"event\":\"config_reload_failed\""
+            )
             .contains("cause=")
     );
     exporter.signal("HUP");
-    exporter.wait_for("was not reloaded", "was not reloaded");
+    exporter.wait_for(
+        "event=config_reload_failed",
+        "\"event\":\"config_reload_failed\"",
+    );
     exporter.terminate();
 }
 
@@ -514,7 +520,7 @@ async fn a_sweep_goes_on_when_its_account_is_taken_out_and_its_answers_are_dropp
     let mut fewer = wanted;
     fewer.accounts.pop();
     fewer.transfers.truncate(3);
-    let changes = exporter.app.apply(fewer).await.unwrap();
+    let changes = exporter.app.reload_config(fewer, None).await.unwrap();
     assert_eq!(changes.to_string(), "accounts removed: b; transfers: +0 -3");
     let told = sweeping.await.unwrap();
     assert_eq!(
@@ -558,7 +564,11 @@ async fn a_source_that_stays_the_same_runs_on_and_another_begins_anew() {
 
     wanted.transfers.push(key("a", &connector(1), &transfer(2)));
     wanted.collector.requests_per_second = 500.0;
-    exporter.app.apply(wanted.clone()).await.unwrap();
+    exporter
+        .app
+        .reload_config(wanted.clone(), None)
+        .await
+        .unwrap();
     let told = exporter.scrape().await;
     assert_eq!(
         told.sum(up, &["source=\"cloudtrail\""]),
@@ -568,14 +578,18 @@ async fn a_source_that_stays_the_same_runs_on_and_another_begins_anew() {
     assert_eq!(looks(), first, "it is not read from the start");
 
     wanted.discovery.cloudtrail[0].lookback = Duration::from_hours(2);
-    exporter.app.apply(wanted.clone()).await.unwrap();
+    exporter
+        .app
+        .reload_config(wanted.clone(), None)
+        .await
+        .unwrap();
     until(exporter.address, "the other one is read", |_| {
         looks() > first
     })
     .await;
 
     wanted.discovery.cloudtrail.clear();
-    exporter.app.apply(wanted).await.unwrap();
+    exporter.app.reload_config(wanted, None).await.unwrap();
     assert_eq!(
         exporter.scrape().await.family(up).len(),
         0,

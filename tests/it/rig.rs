@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_transfer_exporter::app::{self, App, Options};
 use aws_transfer_exporter::config::{AccountPlan, CollectorPlan, Plan};
 use aws_transfer_exporter::transfer::session::StaticCredentials;
+use aws_transfer_exporter::web::{Exporter as _, WriteRequest};
 use model::{AccountName, ConnectorId, TransferId, TransferKey};
 use simulator::{
     DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, FileScript, LifeScript, Settings, Simulator,
@@ -127,6 +128,18 @@ impl Exporter {
             stop: Some(stop),
             served,
         }
+    }
+
+    /// Tracks a transfer through the write API, which must be enabled.
+    pub(crate) async fn track(&self, key: TransferKey, started_at: SystemTime) {
+        let write = WriteRequest {
+            account: Some(key.account.to_string()),
+            connector: key.connector,
+            transfer: key.transfer,
+            started_at: Some(started_at),
+            track: true,
+        };
+        assert_eq!(Arc::clone(&self.app).write(write).await, Ok(true));
     }
 
     pub(crate) async fn scrape(&self) -> Exposition {

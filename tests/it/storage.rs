@@ -231,7 +231,7 @@ async fn it_is_said_at_the_start_what_outlives_the_process() {
         )
         .stderr,
     );
-    assert_eq!(log.matches("no --storage.path").count(), 1, "{log}");
+    assert_eq!(log.matches("event=storage_disabled").count(), 1, "{log}");
     let exporter = place.start();
     assert!(place.storage().join(FILE).exists());
     exporter.terminate();
@@ -244,7 +244,7 @@ async fn it_is_said_at_the_start_what_outlives_the_process() {
         .stderr,
     );
     assert!(
-        kept.contains("storage opened") && !kept.contains("no --storage.path"),
+        kept.contains("event=storage_opened") && !kept.contains("event=storage_disabled"),
         "{kept}"
     );
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use aws_transfer_exporter::app::Options;
 use model::DOCUMENTED_FAILURE_CODES;
 use simulator::{End, Faults, LifeScript, Operation, Settings, Simulator};
 
@@ -174,13 +175,15 @@ async fn the_counter_counts_each_file_once_while_transfers_run() {
         life.after(step * n, step)
     });
     simulator.put_transfer(&connector, &transfer, files(lives), SystemTime::now());
-    let exporter = Exporter::start(plan(vec![account("prod", &url)], Vec::new())).await;
+    let options = Options {
+        write_api: true,
+        ..Options::default()
+    };
+    let plan = plan(vec![account("prod", &url)], Vec::new());
+    let exporter = Exporter::start_with(plan, options).await;
     exporter
-        .app
-        .track_demo(key("default", &connector, &transfer), SystemTime::now());
-    exporter
-        .app
-        .track_demo(key("prod", &connector, &transfer), SystemTime::now());
+        .track(key("prod", &connector, &transfer), SystemTime::now())
+        .await;
     let finished = "aws_transfer_connector_files_finished_total";
     let mut last = 0.0;
     for _ in 0..100 {

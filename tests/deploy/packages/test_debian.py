@@ -123,7 +123,7 @@ def test_package_lifecycle(machine, simulator):
     text = metrics(machine)
     assert UP in text
     assert machine.show(UNIT, "Type", "NotifyAccess") == {"Type": "notify", "NotifyAccess": "main"}
-    assert '"message":"starting"' in machine.journal(UNIT)
+    assert '"event":"starting"' in machine.journal(UNIT)
     machine.run("aws-transfer-exporter", "healthcheck")
     # The sandbox does not affect process metrics.
     own = ["cpu_seconds_total", "open_fds", "max_fds", "virtual_memory_bytes", "resident_memory_bytes",

@@ -21,7 +21,7 @@ def demo(tmp_path_factory):
         process = subprocess.Popen([exporter, "demo", "--web.listen-address=127.0.0.1:0"], stdout=out, stderr=out)
     try:
         deadline = time.monotonic() + 60
-        while not (found := re.search(r"message=listening address=(\S+)", log.read_text(errors="replace"))):
+        while not (found := re.search(r"event=listening message=listening address=(\S+)", log.read_text(errors="replace"))):
             assert time.monotonic() < deadline and process.poll() is None, log.read_text(errors="replace")
             time.sleep(0.1)
         url = f"http://{found[1]}"

@@ -203,7 +203,7 @@ async fn a_name_does_not_resolve() {
         "http://transfer.invalid:{}",
         stage.gate.address.port()
     ));
-    stage.reload("configuration reloaded");
+    stage.reload("event=config_reloaded");
     let shows = outcome(&["network", "timeout"]);
     stage
         .endures(Reach::OneAccount, |before, now| {
@@ -211,7 +211,7 @@ async fn a_name_does_not_resolve() {
         })
         .await;
     stage.configure(&format!("http://localhost:{}", stage.gate.address.port()));
-    stage.reload("configuration reloaded");
+    stage.reload("event=config_reloaded");
     stage.heals().await;
 }
 

@@ -302,8 +302,8 @@ async fn reloads_come_within_a_sweep() {
     let good = fs::read_to_string(stage.config()).unwrap();
     let bad = format!("{good}colector: {{}}\n");
     for (text, says) in [
-        (&good, "configuration reloaded"),
-        (&bad, "was not reloaded"),
+        (&good, "event=config_reloaded"),
+        (&bad, "event=config_reload_failed"),
     ] {
         let (calls, address) = (stage.calls(), stage.address);
         let waiting = tokio::spawn(async move { ask(address).await });
@@ -323,7 +323,7 @@ async fn reloads_come_within_a_sweep() {
     stage.endures(Reach::OneAccount, refused).await;
     fs::write(stage.config(), good).unwrap();
     stage.struck.set_faults(Faults::default());
-    stage.reload("configuration reloaded");
+    stage.reload("event=config_reloaded");
     let healed = stage.is_whole_again().await;
     assert_eq!(
         healed.sum("aws_transfer_exporter_config_last_reload_successful", &[]),

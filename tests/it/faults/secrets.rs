@@ -179,7 +179,10 @@ async fn no_secret_is_told_by_any_command_route_or_log() {
         }
         fs::write(&file, &bad).unwrap();
         exporter.signal("HUP");
-        let refused = exporter.wait_for("was not reloaded", "was not reloaded");
+        let refused = exporter.wait_for(
+            "event=config_reload_failed",
+            "\"event\":\"config_reload_failed\"",
+        );
         is_silent("the log of a refused reload", &refused);
         fs::write(&file, &good).unwrap();
         for route in [
@@ -281,7 +284,7 @@ async fn hostile_codes_messages_and_paths_stay_within_their_line_and_their_label
         let mut lines = Vec::new();
         loop {
             let line = exporter.wait_for("", "");
-            let is_last = line.contains("stopped");
+            let is_last = line.contains("event=stopped") || line.contains("\"event\":\"stopped\"");
             lines.push(line);
             if is_last {
                 break;

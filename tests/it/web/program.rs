@@ -184,7 +184,10 @@ fn answers_and_refusals_are_counted_and_a_broken_file_shows() {
         "{told}"
     );
     exporter.signal("HUP");
-    exporter.wait_for("was not reloaded", "was not reloaded");
+    exporter.wait_for(
+        "event=config_reload_failed",
+        "\"event\":\"config_reload_failed\"",
+    );
     let told = ask(exporter.address, own, good);
     assert!(
         told.contains("aws_transfer_exporter_config_last_reload_successful 0"),
@@ -286,7 +289,7 @@ fn check_reads_the_web_configuration_and_the_certificates_that_it_names() {
             ca.pem(),
             mtls.clone(),
             0,
-            "web.yml: good; HTTPS, users: 0",
+            "web.yml: valid; HTTPS, users: 0",
         ),
         (
             &pair,

@@ -1,4 +1,4 @@
-//! What a reload changes, for the log: names and numbers, never a value, which may be secret.
+//! Difference of two plans for the log: names and counts, no values, since those may be secret.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,22 +9,22 @@ use model::AccountName;
 /// The difference of two plans.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Accounts that are new.
+    /// New accounts.
     pub accounts_added: Vec<AccountName>,
-    /// Accounts that are there no more.
+    /// Removed accounts.
     pub accounts_removed: Vec<AccountName>,
-    /// Accounts whose entries differ; all others keep their credentials.
+    /// Accounts whose entries changed. All others keep their credentials.
     pub accounts_changed: Vec<AccountName>,
-    /// Configured transfers that are new.
+    /// Number of new configured transfers.
     pub transfers_added: usize,
-    /// Configured transfers that are there no more.
+    /// Number of removed configured transfers.
     pub transfers_removed: usize,
-    /// Sections that differ, beside accounts and transfers.
+    /// Other sections that changed.
     pub sections: Vec<&'static str>,
 }
 
 impl Changes {
-    /// From one plan to another.
+    /// Compares two plans.
     pub fn between(before: &Plan, after: &Plan) -> Self {
         let entries = |plan: &Plan| -> BTreeMap<AccountName, _> {
             plan.accounts
@@ -41,7 +41,7 @@ impl Changes {
                 .collect()
         };
         let transfers = |plan: &Plan| plan.transfers.iter().cloned().collect::<BTreeSet<_>>();
-        let (listed, wanted) = (transfers(before), transfers(after));
+        let (old_keys, new_keys) = (transfers(before), transfers(after));
         let sections = [
             ("connectors", before.connectors != after.connectors),
             ("discovery", before.discovery != after.discovery),
@@ -56,8 +56,8 @@ impl Changes {
                 .filter(|(name, entry)| old.get(*name).is_some_and(|old| old != *entry))
                 .map(|(name, _)| name.clone())
                 .collect(),
-            transfers_added: wanted.difference(&listed).count(),
-            transfers_removed: listed.difference(&wanted).count(),
+            transfers_added: new_keys.difference(&old_keys).count(),
+            transfers_removed: old_keys.difference(&new_keys).count(),
             sections: sections
                 .into_iter()
                 .filter(|(_, differs)| *differs)
@@ -69,7 +69,7 @@ impl Changes {
 
 impl fmt::Display for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut said = Vec::new();
+        let mut parts = Vec::new();
         for (names, what) in [
             (&self.accounts_added, "accounts added"),
             (&self.accounts_removed, "accounts removed"),
@@ -77,20 +77,20 @@ impl fmt::Display for Changes {
         ] {
             if !names.is_empty() {
                 let names: Vec<_> = names.iter().map(AccountName::as_str).collect();
-                said.push(format!("{what}: {}", names.join(", ")));
+                parts.push(format!("{what}: {}", names.join(", ")));
             }
         }
         if self.transfers_added + self.transfers_removed > 0 {
-            said.push(format!(
+            parts.push(format!(
                 "transfers: +{} -{}",
                 self.transfers_added, self.transfers_removed
             ));
         }
         if !self.sections.is_empty() {
-            said.push(format!("sections: {}", self.sections.join(", ")));
+            parts.push(format!("sections: {}", self.sections.join(", ")));
         }
-        f.write_str(if said.is_empty() { "nothing" } else { "" })?;
-        f.write_str(&said.join("; "))
+        f.write_str(if parts.is_empty() { "nothing" } else { "" })?;
+        f.write_str(&parts.join("; "))
     }
 }
 
@@ -101,7 +101,7 @@ mod tests {
     use model::TransferKey;
 
     #[test]
-    fn names_and_numbers_are_told_and_no_secret() {
+    fn changes_are_shown_as_names_and_counts_without_secrets() {
         let account = |name: &str, external_id: &str| AccountPlan {
             name: AccountName::new(name),
             assume_role: Some(AssumeRole {
@@ -135,10 +135,11 @@ mod tests {
             ..Plan::default()
         };
         after.metrics.per_transfer = false;
-        let told = Changes::between(&before, &after).to_string();
+        let text = Changes::between(&before, &after).to_string();
         assert_eq!(
-            told,
-            "accounts added: d; accounts removed: b; accounts changed: a; transfers: +2 -1; sections: metrics"
+            text,
+            "accounts added: d; accounts removed: b; accounts changed: a; transfers: +2 -1; \
+             sections: metrics"
         );
         assert_eq!(Changes::between(&before, &before).to_string(), "nothing");
     }

@@ -1,15 +1,16 @@
-//! Signals.
+//! Shutdown signals.
 
 use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
-/// Ends at the first SIGTERM or SIGINT. A second one ends the process at once.
+/// Installs the handlers and returns a future that completes at the first SIGTERM or SIGINT. A
+/// second signal ends the process at once.
 ///
 /// # Errors
 /// The handlers cannot be installed.
-pub fn requested() -> io::Result<impl Future<Output = ()>> {
+pub(super) fn requested() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
@@ -17,7 +18,7 @@ pub fn requested() -> io::Result<impl Future<Output = ()>> {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
         };
-        info!(signal = name, "stopping");
+        info!(event = "stopping", signal = name, "stopping");
         tokio::spawn(async move {
             tokio::select! {
                 _ = terminate.recv() => (),

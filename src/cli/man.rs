@@ -1,43 +1,17 @@
-//! `man` and `completions`: what a package carries beside the program, made of the flags themselves.
+//! `man`: prints the manual page, generated from the flags.
 
 use std::fmt::Write as _;
 
 use clap::builder::PossibleValue;
 use clap::{Arg, Command, CommandFactory};
-use clap_complete::Shell;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 
-use super::{Cli, Exit, output};
+use super::{Cli, Exit, NAME, output};
 
-/// The program's name, and that of its files.
-const NAME: &str = "aws-transfer-exporter";
-
-/// Stands below the flags of `--help`.
-pub(super) const AFTER_HELP: &str = "\
-Examples:
-  aws-transfer-exporter demo                        serve from the simulator, with no AWS account
-  aws-transfer-exporter check --config.file=a.yml   print every problem of the configuration
-  aws-transfer-exporter --config.file=a.yml         serve on :10922
-  aws-transfer-exporter once --config.file=a.yml    one sweep, for cron
-
-Exit codes:
-  0  done
-  1  failed, or a problem was found
-  2  bad usage
-  3  `once` saw a file that FAILED";
-
-/// Prints the completions of a shell.
-pub(super) fn completions(shell: Shell) -> anyhow::Result<Exit> {
-    let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), NAME, &mut text);
-    output::print(&text)?;
-    Ok(Exit::Done)
-}
-
-/// Prints the manual page: one for the program with all its commands, since `man NAME` is what people try.
-pub(super) fn page() -> anyhow::Result<Exit> {
+/// Prints one page with all commands, because users try `man aws-transfer-exporter`.
+pub(super) fn run() -> anyhow::Result<Exit> {
     let mut command = Cli::command();
-    // Tells each command its whole name, and hands the global flags down.
+    // Sets the full name of each command and passes the global flags down.
     command.build();
     let mut text = Vec::new();
     let man = clap_mangen::Man::new(command.clone().version("").disable_help_subcommand(true));
@@ -51,7 +25,7 @@ pub(super) fn page() -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Where the flags and a command stand. clap's own lists every flag, and nobody reads that.
+/// Returns the synopsis. clap's own lists every flag.
 fn synopsis() -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["SYNOPSIS"]);
@@ -66,11 +40,13 @@ fn synopsis() -> Roff {
     roff
 }
 
-/// What follows the flags that all commands share.
+/// Returns the sections after the shared flags.
 fn sections(command: &Command) -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["COMMANDS"]);
-    roff.text([roman("The flags above stand before or after a command.")]);
+    roff.text([roman(
+        "The flags above can be given before or after a command.",
+    )]);
     for sub in command
         .get_subcommands()
         .filter(|sub| sub.get_name() != "help")
@@ -109,46 +85,48 @@ const EXIT_CODES: &[(&str, &str)] = &[
     ("0", "Done. A server: stopped by a signal."),
     (
         "1",
-        "Failed, and standard error tells why; `check` found a problem; `healthcheck` got no good answer; `once` could not read a transfer.",
+        "Failed, with the reason on standard error; `check` found a problem; `healthcheck` found \
+         the exporter unhealthy; `once` could not read a transfer.",
     ),
-    ("2", "Bad usage."),
-    ("3", "`once` saw a file that FAILED."),
+    ("2", "Usage error."),
+    ("3", "`once` saw a FAILED file."),
 ];
 
 const SIGNALS: &[(&str, &str)] = &[
     (
         "SIGHUP",
-        "Reloads the configuration, whole or not at all. The log and the metric aws_transfer_exporter_config_last_reload_successful tell which.",
+        "Reloads the configuration, as a whole or not at all. The log and the metric \
+         aws_transfer_exporter_config_last_reload_successful report the result.",
     ),
     (
         "SIGTERM, SIGINT",
-        "Stop the server; scrapes that wait are answered first.",
+        "Stop the server after waiting scrapes are answered.",
     ),
 ];
 
 const ENVIRONMENT: &[(&str, &str)] = &[
     (
-        "AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID and so on",
-        "Read as every AWS SDK does, for an account that configures none of its own.",
+        "AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID and others",
+        "As for every AWS SDK, for accounts that do not configure them.",
     ),
     (
         "Any name",
-        "${NAME} in a value of the configuration takes the environment variable NAME.",
+        "${NAME} in a configuration value expands to the environment variable NAME.",
     ),
     (
         "SSL_CERT_FILE, SSL_CERT_DIR",
-        "Certificates of the authorities that are trusted for connections to AWS.",
+        "CA certificates for connections to AWS.",
     ),
 ];
 
 const FILES: &[(&str, &str)] = &[
     (
         "aws-transfer-exporter.yml",
-        "The configuration, in the working folder, where --config.file names no other.",
+        "Default configuration file, in the working directory.",
     ),
     (
         "/etc/aws-transfer-exporter/aws-transfer-exporter.yml",
-        "The configuration, where a package started the program.",
+        "Configuration file of the packaged service.",
     ),
     (
         "~/.aws/config, ~/.aws/credentials",
@@ -159,23 +137,23 @@ const FILES: &[(&str, &str)] = &[
 const EXAMPLES: &[(&str, &str)] = &[
     (
         "aws-transfer-exporter demo",
-        "Serve with no AWS account, from the simulator.",
+        "Serve from the built-in simulator, without AWS.",
     ),
     (
         "aws-transfer-exporter check --config.file=a.yml",
-        "Print every problem of a configuration with file, line and key.",
+        "Print every problem of the configuration with file, line and key.",
     ),
     (
         "aws-transfer-exporter --config.file=a.yml --web.listen-address=127.0.0.1:10922",
-        "Serve on the loopback alone.",
+        "Serve on the loopback interface only.",
     ),
     (
         "aws-transfer-exporter once --config.file=a.yml --output.file=aws_transfer.prom",
-        "One sweep, for the textfile collector of node_exporter.",
+        "Run one sweep for node_exporter's textfile collector.",
     ),
 ];
 
-/// A section of terms with a sentence each.
+/// Adds a section of terms with a sentence each.
 fn list(roff: &mut Roff, title: &str, rows: &[(&str, &str)]) {
     roff.control("SH", [title]);
     for (term, text) in rows {
@@ -185,7 +163,7 @@ fn list(roff: &mut Roff, title: &str, rows: &[(&str, &str)]) {
     }
 }
 
-/// The command with the values that it takes by place: `results CONNECTOR_ID TRANSFER_ID`.
+/// Returns a command with its positional values: `results CONNECTOR_ID TRANSFER_ID`.
 fn usage(command: &Command) -> String {
     let values = command
         .get_positionals()
@@ -196,7 +174,7 @@ fn usage(command: &Command) -> String {
         .join(" ")
 }
 
-/// `--flag=VALUE`, or the name of a value.
+/// Returns `--flag=VALUE`, or the name of a positional value.
 fn heading(arg: &Arg) -> Vec<Inline> {
     let value = arg
         .get_value_names()
@@ -212,7 +190,7 @@ fn heading(arg: &Arg) -> Vec<Inline> {
     }
 }
 
-/// What `--help` tells of a flag.
+/// Returns the help text of a flag with its possible values and default.
 fn explanation(arg: &Arg) -> String {
     let mut text = arg.get_help().map(ToString::to_string).unwrap_or_default();
     if !text.ends_with('.') {

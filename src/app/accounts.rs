@@ -1,0 +1,144 @@
+//! Clients of the accounts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::probe;
+use super::runtime::Runtime;
+use crate::collector::AccountApi;
+use crate::config::{CollectorPlan, Plan};
+use crate::metrics::self_metrics::ApiMetrics;
+use crate::transfer::limiter::{AccountLimiter, RateLimited};
+use crate::transfer::observer::AccountObserver;
+use crate::transfer::sdk::SdkTransfer;
+use crate::transfer::session::{
+    ClientBase, ResolvedAccount, SessionError, Sessions, StaticCredentials, TimeOuts,
+};
+use crate::web::WorkQueue;
+use model::{Account, AccountName, Clock};
+
+/// The client of one account.
+#[derive(Clone)]
+pub(super) struct AccountClient {
+    /// Transfer API, with its limiter.
+    pub(super) api: AccountApi,
+    /// Base of the clients of other AWS services.
+    pub(super) base: ClientBase,
+    /// Credentials and Region.
+    identity: ResolvedAccount,
+    /// Queue of `/probe` requests.
+    pub(super) probe_queue: WorkQueue,
+}
+
+impl AccountClient {
+    /// Applies concurrency and rate to the limiter, which survives reloads.
+    pub(super) fn apply_limits(&self, plan: &CollectorPlan) {
+        let limits = &self.api.limits;
+        limits.change(plan.concurrency, plan.requests_per_second);
+    }
+}
+
+/// Builds the clients of a plan.
+pub(super) struct ClientBuilder<'a> {
+    plan: &'a Plan,
+    sessions: Sessions,
+    metrics: &'a Arc<ApiMetrics>,
+    clock: &'a Arc<dyn Clock>,
+}
+
+impl<'a> ClientBuilder<'a> {
+    pub(super) fn new(
+        plan: &'a Plan,
+        credentials: Option<StaticCredentials>,
+        metrics: &'a Arc<ApiMetrics>,
+        clock: &'a Arc<dyn Clock>,
+    ) -> Self {
+        let sessions = Sessions::new(TimeOuts::within(plan.collector.timeout), credentials);
+        Self {
+            plan,
+            sessions,
+            metrics,
+            clock,
+        }
+    }
+
+    /// Builds one client per account. An account whose entry is unchanged keeps its credentials,
+    /// with their cache, and its limiter; it keeps its client unless `collector.timeout` changed.
+    ///
+    /// # Errors
+    /// An account has no Region.
+    pub(super) async fn build(
+        &self,
+        previous: &Runtime,
+    ) -> Result<BTreeMap<AccountName, AccountClient>, SessionError> {
+        let same_timeout = previous.plan.collector.timeout == self.plan.collector.timeout;
+        let mut clients = BTreeMap::new();
+        for entry in &self.plan.accounts {
+            let unchanged = previous
+                .account(&entry.name)
+                .filter(|client| client.identity.account() == entry);
+            let client = match unchanged {
+                Some(client) if same_timeout => self.keep_client(client),
+                Some(client) => {
+                    let limits = Arc::clone(&client.api.limits);
+                    self.build_client(client.identity.clone(), limits)
+                }
+                None => {
+                    let identity = Box::pin(self.sessions.resolve(entry)).await?;
+                    self.build_client(identity, self.new_limits())
+                }
+            };
+            clients.insert(entry.name.clone(), client);
+        }
+        Ok(clients)
+    }
+
+    fn keep_client(&self, client: &AccountClient) -> AccountClient {
+        let concurrency = self.plan.collector.concurrency;
+        let mut kept = client.clone();
+        if kept.api.concurrency != concurrency {
+            kept.api.concurrency = concurrency;
+            kept.probe_queue = probe::queue(concurrency);
+        }
+        kept
+    }
+
+    fn build_client(
+        &self,
+        identity: ResolvedAccount,
+        limits: Arc<AccountLimiter>,
+    ) -> AccountClient {
+        let session = self.sessions.session(&identity);
+        let account = Account {
+            name: identity.account().name.clone(),
+            region: session.region.as_str().into(),
+        };
+        let observer = AccountObserver::new(
+            account.clone(),
+            Arc::clone(self.metrics),
+            Arc::clone(&limits),
+        );
+        let sdk = SdkTransfer::new(session.config, Arc::new(observer), Arc::clone(self.clock));
+        let concurrency = self.plan.collector.concurrency;
+        AccountClient {
+            api: AccountApi {
+                account,
+                api: Arc::new(RateLimited::new(sdk, Arc::clone(&limits))),
+                limits,
+                concurrency,
+            },
+            base: session.base,
+            identity,
+            probe_queue: probe::queue(concurrency),
+        }
+    }
+
+    fn new_limits(&self) -> Arc<AccountLimiter> {
+        let plan = &self.plan.collector;
+        AccountLimiter::new(
+            plan.concurrency,
+            plan.requests_per_second,
+            Arc::clone(self.clock),
+        )
+    }
+}

@@ -1,0 +1,100 @@
+//! A reload in two steps: prepare everything that can fail, then commit.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::changes::Changes;
+use crate::app::App;
+use crate::app::accounts::ClientBuilder;
+use crate::app::runtime::Runtime;
+use crate::app::sources::{self, TargetFiles};
+use crate::config::{ConfigHash, Plan};
+use crate::web::EffectiveWebConfig;
+
+/// A runtime that is ready to be committed. Dropping it leaves no trace.
+pub(in crate::app) struct Prepared {
+    runtime: Runtime,
+    target_files: TargetFiles,
+    web_config: Option<EffectiveWebConfig>,
+    config_hash: Option<ConfigHash>,
+}
+
+impl App {
+    /// Replaces the configuration and the web configuration, both or neither. `config_hash`
+    /// identifies the content of the configuration file.
+    ///
+    /// # Errors
+    /// An account has no Region, or the web configuration is invalid. Nothing has changed then.
+    pub async fn reload_config(
+        &self,
+        plan: Plan,
+        config_hash: Option<ConfigHash>,
+    ) -> anyhow::Result<Changes> {
+        let web_config = self.read_web_config().await?;
+        let prepared = Box::pin(self.prepare_runtime(plan)).await?;
+        Ok(self.commit(Prepared {
+            web_config,
+            config_hash,
+            ..prepared
+        }))
+    }
+
+    /// Builds clients and reads target files. Files come last, since reading them cannot fail: no
+    /// source reports a file of a plan that is then rejected.
+    pub(in crate::app) async fn prepare_runtime(&self, plan: Plan) -> anyhow::Result<Prepared> {
+        let previous = self.runtime.load_full();
+        let credentials = self.options.credentials;
+        let accounts = ClientBuilder::new(&plan, credentials, &self.metrics.api, &self.clock)
+            .build(&previous)
+            .await?;
+        let target_files = self.source_context().read_files(&previous, &plan).await;
+        Ok(Prepared {
+            runtime: Runtime {
+                plan,
+                accounts,
+                files: target_files.files(),
+            },
+            target_files,
+            web_config: None,
+            config_hash: None,
+        })
+    }
+
+    async fn read_web_config(&self) -> anyhow::Result<Option<EffectiveWebConfig>> {
+        let Some(web_config) = self.options.web_config.clone() else {
+            return Ok(None);
+        };
+        let metrics = Arc::clone(&self.metrics.http);
+        let read = tokio::task::spawn_blocking(move || web_config.stage_reload(&metrics));
+        Ok(read
+            .await
+            .context("failed to read the web configuration")??)
+    }
+
+    /// Activates a prepared runtime. Cannot fail and does not wait, so no state is half applied. A
+    /// running sweep continues with the clients that it started with.
+    pub(in crate::app) fn commit(&self, prepared: Prepared) -> Changes {
+        let runtime = Arc::new(prepared.runtime);
+        let changes = Changes::between(&self.runtime.load().plan, &runtime.plan);
+        let mut sources = sources::lock(&self.sources);
+        for client in runtime.accounts.values() {
+            client.apply_limits(&runtime.plan.collector);
+        }
+        // Derived from the runtime: the collector's map of clients and the tracker's labels.
+        self.collector
+            .configure(runtime.targets(self.options.shard));
+        prepared.target_files.publish(&self.collector);
+        self.runtime.store(Arc::clone(&runtime));
+        sources.switch(&runtime, &self.source_context());
+        drop(sources);
+        if let Some(web_config) = &self.options.web_config {
+            web_config.apply(prepared.web_config, Some(&self.metrics.http));
+        }
+        if let Some(hash) = prepared.config_hash {
+            self.metrics.config.set_hash(hash.as_gauge());
+        }
+        self.metrics.config.record_reload(true, self.clock.now());
+        changes
+    }
+}

@@ -1,0 +1,88 @@
+//! The active configuration and everything that was built from it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::accounts::AccountClient;
+use crate::collector::Targets;
+use crate::config::Plan;
+use crate::discovery::files::Files;
+use crate::tracker::TrackerSettings;
+use model::{AccountName, ConnectorKey, ConnectorTitle, Shard, TransferKey};
+
+/// The active plan with the clients of its accounts. A reload replaces it as a whole; nothing else
+/// keeps a set of accounts, except what the collector derives from [`Runtime::targets`].
+#[derive(Default)]
+pub(super) struct Runtime {
+    pub(super) plan: Plan,
+    pub(super) accounts: BTreeMap<AccountName, AccountClient>,
+    /// Target files of `discovery.files`.
+    pub(super) files: Option<Arc<Files>>,
+}
+
+impl Runtime {
+    pub(super) fn account(&self, name: &AccountName) -> Option<&AccountClient> {
+        self.accounts.get(name)
+    }
+
+    /// Returns the account that a request names. If it names none, returns the only account.
+    pub(super) fn requested_account(&self, name: Option<&str>) -> Option<&AccountClient> {
+        match name {
+            Some(name) => self.accounts.get(&AccountName::new(name)),
+            None if self.accounts.len() == 1 => self.accounts.values().next(),
+            None => None,
+        }
+    }
+
+    /// Returns what the collector polls.
+    pub(super) fn targets(&self, shard: Shard) -> Targets {
+        Targets {
+            transfers: self.plan.transfers.clone(),
+            connectors: known_connectors(&self.plan),
+            settings: tracker_settings(&self.plan, shard),
+            accounts: self
+                .accounts
+                .values()
+                .map(|client| client.api.clone())
+                .collect(),
+        }
+    }
+}
+
+pub(super) fn tracker_settings(plan: &Plan, shard: Shard) -> TrackerSettings {
+    TrackerSettings {
+        min_refresh_interval: plan.collector.min_refresh_interval,
+        max_refresh_interval: plan.collector.max_refresh_interval,
+        gone_after: plan.collector.gone_after,
+        keep_settled: plan.metrics.keep_settled,
+        shard,
+        events: !plan.discovery.events.is_empty(),
+        max_transfers: if plan.metrics.per_transfer {
+            plan.metrics.max_transfers
+        } else {
+            0
+        },
+    }
+}
+
+/// Returns the connectors of the configured transfers and the named connectors. If there are
+/// several accounts, the account of a named connector is unknown until one of its transfers is.
+fn known_connectors(plan: &Plan) -> Vec<(ConnectorKey, Option<ConnectorTitle>)> {
+    let mut keys: BTreeSet<ConnectorKey> = plan
+        .transfers
+        .iter()
+        .map(TransferKey::connector_key)
+        .collect();
+    if let [only] = plan.accounts.as_slice() {
+        keys.extend(plan.connectors.keys().map(|id| ConnectorKey {
+            account: only.name.clone(),
+            id: id.clone(),
+        }));
+    }
+    keys.into_iter()
+        .map(|key| {
+            let title = plan.connectors.get(&key.id).cloned();
+            (key, title)
+        })
+        .collect()
+}
