@@ -41,6 +41,14 @@ def test_commands_and_flags_of_the_runbooks_exist():
         assert done.returncode == 0 and flag in done.stdout, f"{command} {flag}"
 
 
+def test_event_ids_of_the_runbooks_exist():
+    sources = "".join(path.read_text() for path in (ROOT / "src").rglob("*.rs"))
+    known = set(re.findall(r'event = "(\w+)"', sources))
+    patterns = re.findall(r"event=([\w|()]+)", RUNBOOKS.read_text())
+    assert patterns
+    assert not [pattern for pattern in patterns if not any(re.match(pattern, event) for event in known)]
+
+
 @pytest.mark.parametrize("file", [RUNBOOKS, SHIPPED / "README.md", MIXIN / "README.md"], ids=str)
 def test_relative_links_resolve(file):
     for target in re.findall(r"\]\((?!https?:)([^)]+)\)", file.read_text()):
