@@ -1,4 +1,4 @@
-//! Asks an exporter's own `/-/healthy`, for images without a shell.
+//! The health check of the command line: requests `/-/healthy` of a running exporter, for images without a shell.
 
 use std::time::Duration;
 
@@ -10,32 +10,32 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// An exporter that does not answer by then is not healthy.
+/// The time for the response.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Why it is not healthy.
+/// Why an exporter is not healthy.
 #[derive(Debug, thiserror::Error)]
 pub enum HealthcheckError {
-    /// No connection.
-    #[error("cannot connect to {0}: {1}")]
+    /// The connection failed.
+    #[error("failed to connect to {0}: {1}")]
     Connect(String, std::io::Error),
-    /// No proper answer.
-    #[error("{0} does not answer HTTP: {1}")]
+    /// The response is not HTTP.
+    #[error("failed to get a response from {0}: {1}")]
     Http(String, hyper::Error),
-    /// An answer other than 200.
-    #[error("{0} answers {1}")]
+    /// The status is not 200.
+    #[error("{0} answered {1}")]
     Status(String, StatusCode),
-    /// No answer in time.
-    #[error("{0} does not answer within 3 s")]
+    /// No response arrived in time.
+    #[error("{0} did not answer within 3 s")]
     Timeout(String),
 }
 
-/// Asks the exporter that listens on `address`; an unspecified host means this machine.
+/// Checks the exporter that listens on `address`. An unspecified host means this machine.
 ///
 /// # Errors
 /// [`HealthcheckError`].
 pub async fn check(address: &str) -> Result<(), HealthcheckError> {
-    let target = reachable(address);
+    let target = connect_address(address);
     tokio::time::timeout(TIMEOUT, get(&target))
         .await
         .unwrap_or(Err(HealthcheckError::Timeout(target)))
@@ -59,8 +59,9 @@ async fn get(target: &str) -> Result<(), HealthcheckError> {
     }
 }
 
-/// Where to connect for a listen address: one without a host, or with `0.0.0.0` or `[::]`, is reached on the loopback.
-fn reachable(address: &str) -> String {
+/// Returns where to connect for a listen address: one without a host, or with `0.0.0.0` or `[::]`, is reached on the
+/// loopback.
+fn connect_address(address: &str) -> String {
     match address.rsplit_once(':') {
         Some(("" | "0.0.0.0" | "[::]", port)) => format!("localhost:{port}"),
         _ => address.to_owned(),
@@ -73,10 +74,10 @@ mod tests {
 
     #[test]
     fn an_unspecified_host_is_reached_on_the_loopback() {
-        assert_eq!(reachable(":10922"), "localhost:10922");
-        assert_eq!(reachable("0.0.0.0:1"), "localhost:1");
-        assert_eq!(reachable("[::]:1"), "localhost:1");
-        assert_eq!(reachable("[::1]:1"), "[::1]:1");
-        assert_eq!(reachable("10.0.0.1:1"), "10.0.0.1:1");
+        assert_eq!(connect_address(":10922"), "localhost:10922");
+        assert_eq!(connect_address("0.0.0.0:1"), "localhost:1");
+        assert_eq!(connect_address("[::]:1"), "localhost:1");
+        assert_eq!(connect_address("[::1]:1"), "[::1]:1");
+        assert_eq!(connect_address("10.0.0.1:1"), "10.0.0.1:1");
     }
 }

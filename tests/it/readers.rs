@@ -1,5 +1,4 @@
-//! Readers of gzip and zstd that are not ours get the whole body: several pages of it, in one gzip member or in several
-//! zstd frames.
+//! Independent gzip and zstd decoders read the whole body: several chunks, in one gzip member or several zstd frames.
 
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
@@ -9,10 +8,10 @@ use simulator::{LifeScript, Settings};
 use crate::program::{Running, config, config_text, peer, signing_program};
 use crate::rig::{connector, files, get, simulator, transfer};
 
-/// Families that do not change from one scrape to the next.
+/// Families that are the same in consecutive scrapes.
 const PATH: &str = "/metrics?name[]=aws_transfer_files&name[]=aws_transfer_results_up\
                     &name[]=aws_transfer_connector_files_finished_total";
-/// More than two pages of settled ones.
+/// More than two chunks of settled transfers.
 const TRANSFERS: usize = 1_100;
 
 async fn reads_the_whole_body(read: impl Fn(&str) -> Command) {
@@ -99,7 +98,7 @@ async fn python_reads_gzip() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Go; tests/run tells where there is none"]
+#[ignore = "needs Go; tests/run reports where it is missing"]
 async fn go_reads_gzip() {
     reads_the_whole_body(|url| {
         let mut command = Command::new("go");

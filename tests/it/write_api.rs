@@ -1,4 +1,4 @@
-//! PUT and DELETE of single transfers.
+//! The write API: PUT and DELETE of single transfers.
 
 use std::time::SystemTime;
 
@@ -8,7 +8,7 @@ use simulator::{LifeScript, Operation, Settings};
 use crate::rig::{Exporter, account, ask, connector, files, plan, simulator, transfer};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_orchestrator_starts_and_stops_to_track_a_transfer() {
+async fn an_orchestrator_starts_and_stops_tracking_a_transfer() {
     let (simulator, url) = simulator(Settings::default()).await;
     simulator.put_transfer(
         &connector(1),
@@ -23,19 +23,19 @@ async fn an_orchestrator_starts_and_stops_to_track_a_transfer() {
     let exporter =
         Exporter::start_with(plan(vec![account("prod", &url)], Vec::new()), options).await;
     let path = format!("/api/v1/transfers/{}/{}", connector(1), transfer(1));
-    let told = format!(
+    let body = format!(
         "{{\"account\":null,\"connector_id\":\"{}\",\"transfer_id\":\"transfer-1\"}}\n",
         connector(1)
     );
 
     assert_eq!(
         ask(exporter.address, "PUT", &path, "").await,
-        (201, told.clone())
+        (201, body.clone())
     );
     assert_eq!(
         ask(exporter.address, "PUT", &path, "").await,
-        (200, told.clone()),
-        "a repetition changes nothing"
+        (200, body.clone()),
+        "repeating a request changes nothing"
     );
     let scrape = exporter.scrape().await;
     assert_eq!(
@@ -49,7 +49,7 @@ async fn an_orchestrator_starts_and_stops_to_track_a_transfer() {
 
     assert_eq!(
         ask(exporter.address, "DELETE", &path, "").await,
-        (200, told.clone())
+        (200, body.clone())
     );
     assert_eq!(ask(exporter.address, "DELETE", &path, "").await.0, 200);
     assert_eq!(
@@ -67,16 +67,16 @@ async fn an_orchestrator_starts_and_stops_to_track_a_transfer() {
         (format!("{path}?account=lab"), "", 404),
         (path.clone(), "Sec-Fetch-Site: cross-site\r\n", 403),
     ] {
-        let (answered, body) = ask(exporter.address, "PUT", &path, headers).await;
-        assert_eq!(answered, status, "{path}: {body}");
-        assert!(body.starts_with("{\"error\":"), "{body}");
+        let (answered, error) = ask(exporter.address, "PUT", &path, headers).await;
+        assert_eq!(answered, status, "{path}: {error}");
+        assert!(error.starts_with("{\"error\":"), "{error}");
     }
     exporter.stop().await;
     assert!(simulator.calls().of(Operation::ListFileTransferResults) <= 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_is_off_unless_it_is_asked_for() {
+async fn the_write_api_is_disabled_by_default() {
     let (_simulator, url) = simulator(Settings::default()).await;
     let exporter = Exporter::start(plan(vec![account("prod", &url)], Vec::new())).await;
     let (status, body) = ask(
@@ -99,7 +99,7 @@ async fn it_is_off_unless_it_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_answered_is_known_after_a_restart() {
+async fn an_accepted_change_survives_a_restart() {
     let (simulator, url) = simulator(Settings::default()).await;
     simulator.put_transfer(
         &connector(1),

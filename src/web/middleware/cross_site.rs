@@ -2,6 +2,7 @@
 
 use axum::extract::{Request, State};
 use axum::http::header::{HOST, HeaderMap, HeaderName, ORIGIN};
+use axum::http::uri::Authority;
 use axum::http::{StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
@@ -42,7 +43,7 @@ fn is_cross_site(uri: &Uri, headers: &HeaderMap) -> bool {
             .map(|value| value.to_str().unwrap_or_default())
     };
     // HTTP/2 has the host in the target.
-    let host = text(&HOST).or_else(|| uri.authority().map(|authority| authority.as_str()));
+    let host = text(&HOST).or_else(|| uri.authority().map(Authority::as_str));
     let is_other_site =
         text(&SEC_FETCH_SITE).is_some_and(|site| !matches!(site, "same-origin" | "none"));
     let is_other_origin = text(&ORIGIN).is_some_and(|origin| {

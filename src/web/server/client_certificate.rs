@@ -1,4 +1,4 @@
-//! Clients' certificates: any, or those that a CA has signed and that have one of the allowed names.
+//! Verification of client certificates: any certificate, or those that a CA has signed and that have an allowed name.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,21 +19,22 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
 use x509_parser::time::ASN1Time;
 
-/// Takes any certificate whose key the client has.
-pub(crate) fn any(mandatory: bool, provider: &CryptoProvider) -> Arc<dyn ClientCertVerifier> {
-    Arc::new(ClientCertificateVerifier {
+/// Returns a verifier that accepts any certificate whose key the client holds.
+pub(super) fn any(mandatory: bool, provider: &CryptoProvider) -> Arc<dyn ClientCertVerifier> {
+    Arc::new(CertificateVerifier {
         mandatory,
-        trust: None,
+        trusted: None,
         names: Vec::new(),
         algorithms: provider.signature_verification_algorithms,
     })
 }
 
-/// Takes certificates that one of `roots` has signed, and that have one of `names` where there are any.
+/// Returns a verifier that accepts certificates signed by one of `roots`. If there are `names`, the certificate must have
+/// one of them.
 ///
 /// # Errors
-/// A root that is no certificate.
-pub(crate) fn verified(
+/// A root is not a certificate.
+pub(super) fn verified(
     roots: Vec<CertificateDer<'static>>,
     mandatory: bool,
     names: Vec<String>,
@@ -48,19 +49,19 @@ pub(crate) fn verified(
     let chains = WebPkiClientVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider))
         .build()?;
     let algorithms = provider.signature_verification_algorithms;
-    Ok(Arc::new(ClientCertificateVerifier {
+    Ok(Arc::new(CertificateVerifier {
         mandatory,
-        trust: Some(TrustedRoots { chains, roots }),
+        trusted: Some(TrustedRoots { chains, roots }),
         names,
         algorithms,
     }))
 }
 
 #[derive(Debug)]
-struct ClientCertificateVerifier {
+struct CertificateVerifier {
     mandatory: bool,
-    /// `None` where any certificate does.
-    trust: Option<TrustedRoots>,
+    /// `None` accepts any certificate.
+    trusted: Option<TrustedRoots>,
     names: Vec<String>,
     algorithms: WebPkiSupportedAlgorithms,
 }
@@ -83,7 +84,7 @@ impl TrustedRoots {
             .verify_client_cert(end_entity, intermediates, now)
         {
             Ok(_) => Ok(()),
-            // A self-signed certificate in place of a CA: `openssl req -x509` makes such, and the toolkit takes them.
+            // A self-signed certificate that is its own CA. `openssl req -x509` creates such, and the toolkit accepts them.
             Err(_) if self.roots.iter().any(|root| root == end_entity) => {
                 self_signed(end_entity, now)
             }
@@ -115,7 +116,8 @@ fn parsed<'c>(certificate: &'c CertificateDer<'_>) -> Result<X509Certificate<'c>
     Ok(parsed)
 }
 
-/// Whether the certificate has one of the names: DNS names, mail addresses, IP addresses and URIs, compared as text.
+/// Returns whether the certificate has one of the names. DNS names, email addresses, IP addresses and URIs are compared
+/// as text.
 fn has_one_of(names: &[String], certificate: &X509Certificate<'_>) -> bool {
     let Ok(Some(extension)) = certificate.subject_alternative_name() else {
         return false;
@@ -137,15 +139,15 @@ fn ip(bytes: &[u8]) -> Option<String> {
     Some(address.to_canonical().to_string())
 }
 
-impl ClientCertVerifier for ClientCertificateVerifier {
+impl ClientCertVerifier for CertificateVerifier {
     fn client_auth_mandatory(&self) -> bool {
         self.mandatory
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.trust
+        self.trusted
             .as_ref()
-            .map(|trust| trust.chains.root_hint_subjects())
+            .map(|trusted| trusted.chains.root_hint_subjects())
             .unwrap_or_default()
     }
 
@@ -155,8 +157,8 @@ impl ClientCertVerifier for ClientCertificateVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        if let Some(trust) = &self.trust {
-            trust.verify(end_entity, intermediates, now)?;
+        if let Some(trusted) = &self.trusted {
+            trusted.verify(end_entity, intermediates, now)?;
         }
         if !self.names.is_empty() && !has_one_of(&self.names, &parsed(end_entity)?) {
             return Err(CertificateError::ApplicationVerificationFailure.into());
@@ -195,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_compared_as_text_whatever_their_kind() {
+    fn names_of_every_kind_are_compared_as_text() {
         let mut params = CertificateParams::default();
         let text = |text: &str| Ia5String::try_from(text).unwrap();
         params.subject_alt_names = vec![

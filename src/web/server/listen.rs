@@ -1,4 +1,4 @@
-//! Listen addresses as Prometheus writes them.
+//! Listening sockets, from addresses in the format of Prometheus or from systemd.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -9,21 +9,20 @@ use tokio::net::{TcpListener, lookup_host};
 
 const BACKLOG: i32 = 1024;
 
-/// Why an address cannot be listened on.
+/// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on `{address}`: {reason}\n  hint: {hint}")]
+#[error("failed to listen on `{address}`: {reason}\n  hint: {hint}")]
 pub struct ListenError {
     address: String,
-    /// Not a source: the chain is printed whole, and would tell it twice.
+    /// Not a source, because the message has it already.
     reason: io::Error,
     hint: &'static str,
 }
 
-/// Listens on `host:port`, `[v6]:port` or `:port`; the last means every address, of IPv6 and IPv4 where the system has
-/// both.
+/// Listens on `host:port`, `[ipv6]:port` or `:port`. The last means all addresses, of IPv6 and IPv4 if the system has both.
 ///
 /// # Errors
-/// [`ListenError`], with what to do about it.
+/// [`ListenError`], with a remedy.
 pub async fn bind(address: &str) -> Result<TcpListener, ListenError> {
     let attempt = match address.strip_prefix(':') {
         Some(port) => match port.parse() {
@@ -31,7 +30,7 @@ pub async fn bind(address: &str) -> Result<TcpListener, ListenError> {
                 .or_else(|_| open(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))),
             Err(_) => Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "the port is not a number up to 65535",
+                "the port must be a number from 0 to 65535",
             )),
         },
         None => resolve(address).await.and_then(open),
@@ -39,12 +38,12 @@ pub async fn bind(address: &str) -> Result<TcpListener, ListenError> {
     attempt.map_err(|reason| {
         let hint = match reason.kind() {
             io::ErrorKind::AddrInUse => {
-                "another process listens there; stop it, or choose another `--web.listen-address`"
+                "another process listens there; stop it or choose another `--web.listen-address`"
             }
             io::ErrorKind::PermissionDenied => {
-                "ports below 1024 need a privilege; choose a higher one"
+                "ports below 1024 need a privilege; choose a higher port"
             }
-            _ => "an address is `host:port`, `[ipv6]:port` or `:port`",
+            _ => "the format is `host:port`, `[ipv6]:port` or `:port`",
         };
         ListenError {
             address: address.to_owned(),
@@ -54,31 +53,31 @@ pub async fn bind(address: &str) -> Result<TcpListener, ListenError> {
     })
 }
 
-/// systemd handed over no socket.
+/// Sockets of systemd that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum InheritError {
-    /// There is none, or it is for another process.
+    /// systemd passed no socket to this process.
     #[error(
-        "`--web.systemd-socket`: systemd handed over no socket\n  hint: start the socket unit, not the service alone"
+        "`--web.systemd-socket`: systemd passed no socket\n  hint: start the socket unit instead of the service"
     )]
     None,
-    /// One that is no listening TCP socket.
-    #[error("`--web.systemd-socket`: socket {0} is no listening TCP socket: {1}")]
+    /// A socket is not a listening TCP socket.
+    #[error("`--web.systemd-socket`: socket {0} is not a listening TCP socket: {1}")]
     Unusable(usize, io::Error),
 }
 
-/// The sockets that systemd handed over (`LISTEN_FDS`, `sd_listen_fds(3)`).
+/// Returns the sockets that systemd passed (`LISTEN_FDS`, `sd_listen_fds(3)`).
 ///
 /// # Errors
 /// [`InheritError`].
 pub fn systemd_sockets() -> Result<Vec<TcpListener>, InheritError> {
-    let mut handed = ListenFd::from_env();
-    let count = handed.len();
+    let mut passed = ListenFd::from_env();
+    let count = passed.len();
     if count == 0 {
         return Err(InheritError::None);
     }
     let mut take = |at: usize| {
-        let listener = handed
+        let listener = passed
             .take_tcp_listener(at)?
             .ok_or(io::ErrorKind::InvalidInput)?;
         listener.set_nonblocking(true)?;
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_in_use_says_so() {
+    async fn an_address_in_use_is_reported_with_a_remedy() {
         let taken = bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let listener = bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -138,10 +137,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_malformed_address_says_what_one_is() {
+    async fn a_malformed_address_is_reported_with_the_format() {
         for address in ["", "localhost", ":x", ":70000", "1.2.3.4.5:1:2"] {
             let error = bind(address).await.unwrap_err().to_string();
-            assert!(error.contains("hint: an address is"), "{address}: {error}");
+            assert!(error.contains("hint: the format is"), "{address}: {error}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! TLS, made from the plan and the bytes of the files that it names.
+//! The TLS configuration, built from the web configuration and the PEM files that it names.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -18,31 +18,31 @@ use x509_parser::parse_x509_certificate;
 use super::client_certificate;
 use crate::config::{ClientAuth, Pem, PemSource, Problem, TlsPlan, TlsVersion, WebPlan};
 
-/// No PEM file is larger, in bytes.
-const LARGEST: u64 = 1 << 20;
+/// The largest PEM file, in bytes.
+const MAX_PEM_BYTES: u64 = 1 << 20;
 
 const KEY_HINT: &str =
-    "a PEM file with an unencrypted `PRIVATE KEY` (PKCS #8, PKCS #1 or SEC 1) is wanted";
+    "name a PEM file with an unencrypted `PRIVATE KEY` (PKCS #8, PKCS #1 or SEC 1)";
 
-/// The bytes of what a plan names, as they were at one moment.
+/// The contents of the PEM files at one moment.
 pub(crate) struct PemFiles {
     cert: Vec<u8>,
     key: Vec<u8>,
     client_ca: Option<Vec<u8>>,
 }
 
-/// What connections are served with.
+/// The TLS configuration of new connections.
 pub(crate) struct TlsServer {
     pub(crate) config: Arc<ServerConfig>,
-    /// When the server's certificate ends.
+    /// When the server certificate expires.
     pub(crate) not_after: SystemTime,
 }
 
 impl PemFiles {
-    /// Reads the files.
+    /// Reads the files. Blocks.
     ///
     /// # Errors
-    /// The first that cannot be read.
+    /// The first file that cannot be read.
     pub(crate) fn read(web: &WebPlan, tls: &TlsPlan) -> Result<Self, Problem> {
         let bytes = |pem| bytes(web, pem);
         let client_ca = tls.client_ca.as_ref().map(bytes).transpose()?;
@@ -53,7 +53,7 @@ impl PemFiles {
         })
     }
 
-    /// The same for the same bytes. What is kept for comparison is no key.
+    /// Returns a digest of all contents, so that the key itself need not be kept for comparison.
     pub(crate) fn digest(&self) -> [u8; 32] {
         let mut digest = Sha256::new();
         for bytes in [&self.cert, &self.key].into_iter().chain(&self.client_ca) {
@@ -63,7 +63,7 @@ impl PemFiles {
         digest.finalize().into()
     }
 
-    /// The same where the same clients are let in.
+    /// Returns a fingerprint of which clients are accepted.
     pub(crate) fn client_policy(&self, tls: &TlsPlan) -> [u8; 32] {
         let mut digest = Sha256::new();
         let kind = [
@@ -82,10 +82,10 @@ impl PemFiles {
         digest.finalize().into()
     }
 
-    /// What connections are to be served with.
+    /// Builds the TLS configuration.
     ///
     /// # Errors
-    /// What is wrong with a certificate or key.
+    /// The first problem of a certificate or key.
     pub(crate) fn build(&self, web: &WebPlan, tls: &TlsPlan) -> Result<TlsServer, Problem> {
         let provider = Arc::new(provider(tls));
         let chain = certificates(web, &tls.cert, &self.cert)?;
@@ -93,7 +93,7 @@ impl PemFiles {
             web.problem(
                 &tls.cert,
                 "not an X.509 certificate",
-                "write the server's certificate first",
+                "put the server certificate first",
             )
         })?;
         let key = PrivateKeyDer::from_pem_slice(&self.key)
@@ -101,7 +101,7 @@ impl PemFiles {
         let certified =
             CertifiedKey::from_der(chain, key, &provider).map_err(|error| match error {
                 rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                    let hint = "take both from the same request to the CA";
+                    let hint = "use the key with which the certificate was requested";
                     web.problem(&tls.key, "not the key of the certificate", hint)
                 }
                 error => web.problem(&tls.key, format!("not usable: {error}"), KEY_HINT),
@@ -113,8 +113,8 @@ impl PemFiles {
         let unusable = |error: rustls::Error| {
             web.problem(
                 &tls.cert,
-                format!("TLS cannot be served: {error}"),
-                "look at the versions, suites and curves",
+                format!("failed to set up TLS: {error}"),
+                "check the versions, cipher suites and curves",
             )
         };
         let versions: Vec<_> = [
@@ -122,10 +122,10 @@ impl PemFiles {
             (TlsVersion::Tls13, &version::TLS13),
         ]
         .into_iter()
-        .filter_map(|(own, theirs)| {
+        .filter_map(|(version, supported)| {
             (tls.min_version..=tls.max_version)
-                .contains(&own)
-                .then_some(theirs)
+                .contains(&version)
+                .then_some(supported)
         })
         .collect();
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -146,7 +146,7 @@ impl PemFiles {
                     web.problem(
                         pem,
                         format!("not usable: {error}"),
-                        "write the CA's certificates as PEM",
+                        "name a PEM file with the certificates of the CA",
                     )
                 })?)
             }
@@ -155,7 +155,7 @@ impl PemFiles {
             builder.with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)));
         config.ignore_client_order = tls.prefer_server_cipher_suites;
         if tls.client_auth != ClientAuth::None {
-            // A client is asked for its certificate at each connection: what has expired is not taken up again.
+            // Without resumption, each connection verifies the certificate, which may have expired meanwhile.
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
         }
@@ -185,11 +185,11 @@ fn bytes(web: &WebPlan, pem: &Pem) -> Result<Vec<u8>, Problem> {
             ),
             ErrorKind::PermissionDenied => (
                 format!("no permission to read {path}"),
-                "let the exporter's user read the file",
+                "allow the user of the exporter to read the file",
             ),
             ErrorKind::FileTooLarge => (format!("more than 1 MiB: {path}"), "name a PEM file"),
             _ => (
-                format!("{path} cannot be read: {error}"),
+                format!("failed to read {path}: {error}"),
                 "name a readable PEM file",
             ),
         };
@@ -203,8 +203,8 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
         return Err(ErrorKind::IsADirectory.into());
     }
     let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST {
+    file.take(MAX_PEM_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_PEM_BYTES {
         Err(ErrorKind::FileTooLarge.into())
     } else {
         Ok(bytes)
@@ -216,7 +216,7 @@ fn certificates(
     pem: &Pem,
     bytes: &[u8],
 ) -> Result<Vec<CertificateDer<'static>>, Problem> {
-    const HINT: &str = "a PEM file with `CERTIFICATE` in it is wanted, the server's own first";
+    const HINT: &str = "name a PEM file with a `CERTIFICATE`, the server certificate first";
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
     match found {
         Ok(found) if found.is_empty() => Err(web.problem(pem, "no certificate in it", HINT)),
@@ -225,7 +225,7 @@ fn certificates(
     }
 }
 
-/// The end of the first certificate's validity.
+/// Returns when the first certificate expires.
 fn not_after(chain: &[CertificateDer<'_>]) -> Option<SystemTime> {
     let (_, first) = parse_x509_certificate(chain.first()?).ok()?;
     let seconds = u64::try_from(first.validity().not_after.timestamp()).unwrap_or(0);
@@ -242,7 +242,7 @@ fn provider(tls: &TlsPlan) -> CryptoProvider {
             .collect();
         let is_13 = |suite: &SupportedCipherSuite| suite.tls13().is_some();
         if !suites.iter().any(is_13) {
-            // As in the toolkit: the list is of TLS 1.2.
+            // As in the exporter-toolkit, where the list applies to TLS 1.2 only.
             suites.extend(provider.cipher_suites.iter().copied().filter(is_13));
         }
         provider.cipher_suites = suites;
@@ -258,15 +258,15 @@ fn provider(tls: &TlsPlan) -> CryptoProvider {
 }
 
 fn suite(name: &str) -> Option<SupportedCipherSuite> {
-    // TLS 1.3's go by another name there.
-    let spelled = if name.contains("_WITH_") {
+    // rustls names the suites of TLS 1.3 differently.
+    let rustls_name = if name.contains("_WITH_") {
         name.to_owned()
     } else {
         name.replacen("TLS_", "TLS13_", 1)
     };
     aws_lc_rs::ALL_CIPHER_SUITES
         .iter()
-        .find(|suite| format!("{:?}", suite.suite()) == spelled)
+        .find(|suite| format!("{:?}", suite.suite()) == rustls_name)
         .copied()
 }
 
@@ -284,7 +284,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_name_that_a_configuration_may_have_is_known_to_the_library() {
+    fn every_configurable_suite_and_curve_is_supported_by_rustls() {
         for name in crate::config::CIPHER_SUITES {
             assert!(suite(name).is_some(), "{name}");
         }

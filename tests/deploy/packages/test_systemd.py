@@ -93,4 +93,4 @@ def test_socket_starts_the_service_on_the_first_scrape(static_exporter, tmp_path
 def test_missing_socket_is_reported(exporter):
     done = run(exporter, "demo", "--web.systemd-socket", check=False)
     assert done.returncode == 1
-    assert "systemd handed over no socket" in done.stderr and "hint:" in done.stderr
+    assert "systemd passed no socket" in done.stderr and "hint:" in done.stderr

@@ -1,4 +1,4 @@
-//! Who is let in: TLS, clients' certificates, passwords, and the way from one configuration to the next.
+//! TLS, client certificates, passwords, and changes of the web configuration.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::rig::{Exporter, account, plan, simulator};
 use super::pki::{Authority, Dialer, Folder, Pair, TLS12, TLS13};
 use super::{BODY, Client, Fake, HEALTHY, LARGE, METRICS, Server, get, within};
 
-/// bcrypt of `open sesame` at the lowest cost.
+/// A bcrypt hash of `open sesame` with the lowest cost.
 fn hash() -> String {
     bcrypt::hash("open sesame", 4).unwrap()
 }
@@ -57,11 +57,11 @@ async fn secured(
     .await
 }
 
-/// The status, or `None` where there is no TLS.
+/// Returns the status of the response, or `None` if the TLS handshake fails.
 async fn asked(dialer: &Dialer, address: SocketAddr, request: &str) -> Option<u16> {
     let stream = within("a handshake", dialer.dial(address)).await.ok()?;
     let mut client = Client::over(stream);
-    // With TLS 1.3 a client learns that its certificate is refused only when it reads.
+    // With TLS 1.3, the rejection of a certificate shows only on read.
     client.stream.write_all(request.as_bytes()).await.ok()?;
     if client.more().await {
         Some(client.answer(false).await.status)
@@ -74,15 +74,15 @@ async fn asked(dialer: &Dialer, address: SocketAddr, request: &str) -> Option<u1
 async fn the_matrix_of_certificates_and_passwords() {
     let (ca, strangers) = (Authority::new("ours"), Authority::new("strangers"));
     let server_pair = ca.server();
-    // What the client shows.
+    // The certificates of clients.
     let shown: [(&str, Option<Pair>); 5] = [
         ("nothing", None),
         ("prometheus", Some(ca.client("prometheus"))),
         ("grafana", Some(ca.client("grafana"))),
-        ("a stranger's", Some(strangers.client("prometheus"))),
-        ("an expired one", Some(ca.expired_client("prometheus"))),
+        ("of another CA", Some(strangers.client("prometheus"))),
+        ("expired", Some(ca.expired_client("prometheus"))),
     ];
-    // What is asked of clients, and who of those above gets through.
+    // The client authentication, and which of the clients above are accepted.
     let types = [
         ("NoClientCert", "", [true, true, true, true, true]),
         ("RequestClientCert", "", [true, true, true, true, true]),
@@ -109,12 +109,12 @@ async fn the_matrix_of_certificates_and_passwords() {
             [false, true, false, false, false],
         ),
     ];
-    // What is sent, and the answer without users and with them.
+    // Each request, and its status without users and with users.
     let sent = [
         (METRICS.to_owned(), 200, 401),
         (with_password("prometheus:open sesame"), 200, 200),
         (with_password("prometheus:open"), 200, 401),
-        (with_password("nobody:open sesame"), 200, 401),
+        (with_password("unknown:open sesame"), 200, 401),
     ];
     for (auth, more, through) in types {
         for with_users in [false, true] {
@@ -143,7 +143,7 @@ async fn the_matrix_of_certificates_and_passwords() {
 }
 
 #[tokio::test]
-async fn passwords_alone_are_asked_for_in_plain_http() {
+async fn plain_http_requires_passwords_if_there_are_users() {
     let folder = Folder::with(&Authority::new("ours").server(), "", &users());
     let server = secured(&Fake::new(), ServerLimits::default(), &folder.web_config()).await;
     for (path, what) in [
@@ -166,7 +166,7 @@ async fn passwords_alone_are_asked_for_in_plain_http() {
 }
 
 #[tokio::test]
-async fn a_self_signed_certificate_is_its_own_authority() {
+async fn a_self_signed_certificate_is_accepted_as_its_own_ca() {
     let ca = Authority::new("ours");
     let (pair, other) = (
         Authority::self_signed("prometheus"),
@@ -186,7 +186,7 @@ async fn a_self_signed_certificate_is_its_own_authority() {
 }
 
 #[tokio::test]
-async fn versions_suites_and_protocols_are_those_of_the_configuration() {
+async fn tls_versions_suites_and_protocols_follow_the_configuration() {
     let ca = Authority::new("ours");
     let pair = ca.server();
     let (both, old, new) = (rustls::ALL_VERSIONS, TLS12, TLS13);
@@ -251,7 +251,7 @@ async fn versions_suites_and_protocols_are_those_of_the_configuration() {
 }
 
 #[tokio::test]
-async fn http_2_is_answered_with_passwords_headers_and_several_requests_at_once() {
+async fn http_2_serves_concurrent_requests_with_passwords_and_headers() {
     let ca = Authority::new("ours");
     let headers = "http_server_config:\n  headers:\n    X-Frame-Options: deny\n";
     let folder = Folder::with(&ca.server(), "", &format!("{TLS}{}{headers}", users()));
@@ -276,8 +276,8 @@ async fn http_2_is_answered_with_passwords_headers_and_several_requests_at_once(
     };
     let good = Some("prometheus:open sesame");
     let (first, second) = (tokio::spawn(ask(good)), tokio::spawn(ask(good)));
-    fake.has_begun(2).await;
-    // Both wait, and a third is answered beside them.
+    fake.wait_for_scrapes(2).await;
+    // Both wait while a third is answered.
     let refused = ask(None).await;
     assert_eq!(
         (
@@ -303,7 +303,7 @@ async fn http_2_is_answered_with_passwords_headers_and_several_requests_at_once(
     within("the connection ends", connection).await.unwrap();
 }
 
-/// HTTP/2 with a server, and its connection.
+/// Connects with HTTP/2.
 async fn http_2(
     ca: &Authority,
     address: SocketAddr,
@@ -316,7 +316,7 @@ async fn http_2(
     let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
     let (sender, connection) = within("HTTP/2", handshake).await.unwrap();
     let connection = tokio::spawn(async move {
-        // However it ends.
+        // An error ends the connection as well.
         let _ = connection.await;
     });
     (sender, connection)
@@ -330,7 +330,7 @@ fn metrics() -> hyper::Request<Empty<bytes::Bytes>> {
 }
 
 #[tokio::test]
-async fn on_http_2_too_a_client_that_asks_or_takes_nothing_is_given_up() {
+async fn an_idle_or_stalled_http_2_client_is_disconnected() {
     let ca = Authority::new("ours");
     let folder = Folder::with(&ca.server(), "", TLS);
     let short = Duration::from_millis(300);
@@ -353,7 +353,7 @@ async fn on_http_2_too_a_client_that_asks_or_takes_nothing_is_given_up() {
         let fake = Fake::answering(Some(vec![b'x'; LARGE / 512].into()), Some(512), 1);
         let server = secured(&fake, limits, &folder.web_config()).await;
         let (mut sender, connection) = http_2(&ca, server.address).await;
-        // The answer is held, and nothing of it is read.
+        // The response is held without being read.
         let held = if asks {
             Some(
                 within("an answer", sender.send_request(metrics()))
@@ -371,7 +371,7 @@ async fn on_http_2_too_a_client_that_asks_or_takes_nothing_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_stop_answers_what_waits_on_http_2_and_on_tls() {
+async fn shutdown_answers_requests_in_flight_on_http_2_and_tls() {
     let ca = Authority::new("ours");
     let folder = Folder::with(&ca.server(), "", TLS);
     let fake = Fake::closed();
@@ -380,7 +380,7 @@ async fn a_stop_answers_what_waits_on_http_2_and_on_tls() {
     let second = tokio::spawn(async move { sender.send_request(metrics()).await.unwrap() });
     let mut first = Client::over(Dialer::trusting(&ca).dial(server.address).await.unwrap());
     first.send(METRICS).await;
-    fake.has_begun(2).await;
+    fake.wait_for_scrapes(2).await;
     let stopping = tokio::spawn(server.stop());
     fake.open.add_permits(2);
     assert_eq!(first.answer(false).await.text(), BODY);
@@ -391,13 +391,13 @@ async fn a_stop_answers_what_waits_on_http_2_and_on_tls() {
 }
 
 #[tokio::test]
-async fn who_speaks_plain_http_to_a_port_of_https_is_told_so() {
+async fn plain_http_on_a_tls_port_gets_a_400_that_says_so() {
     let folder = Folder::with(&Authority::new("ours").server(), "", TLS);
     let server = secured(&Fake::new(), ServerLimits::default(), &folder.web_config()).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(HEALTHY.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    // The rest of the request is not read, so the end may be a reset.
+    // The server does not read the rest of the request, so the connection may end with a reset.
     let _ = within("an answer", stream.read_to_string(&mut answer)).await;
     assert!(
         answer.starts_with("HTTP/1.0 400 ") && answer.contains("this port speaks HTTPS"),
@@ -406,7 +406,7 @@ async fn who_speaks_plain_http_to_a_port_of_https_is_told_so() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_does_not_come_is_closed_and_holds_no_place_of_another() {
+async fn a_stuck_handshake_is_evicted_and_times_out() {
     let ca = Authority::new("ours");
     let folder = Folder::with(&ca.server(), "", TLS);
     let limits = ServerLimits {
@@ -415,7 +415,7 @@ async fn a_handshake_that_does_not_come_is_closed_and_holds_no_place_of_another(
         ..ServerLimits::default()
     };
     let server = secured(&Fake::new(), limits, &folder.web_config()).await;
-    // The first bytes of a handshake and no more.
+    // Only the first bytes of a handshake.
     let mut slow = Vec::new();
     for _ in 0..2 {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
@@ -425,16 +425,20 @@ async fn a_handshake_that_does_not_come_is_closed_and_holds_no_place_of_another(
     assert_eq!(
         asked(&Dialer::trusting(&ca), server.address, METRICS).await,
         Some(200),
-        "the bound is reached"
+        "the pool is full"
     );
     for mut stream in slow {
         let mut bytes = Vec::new();
-        let _ = within("the slow ones are closed", stream.read_to_end(&mut bytes)).await;
+        let _ = within(
+            "slow connections are closed",
+            stream.read_to_end(&mut bytes),
+        )
+        .await;
     }
 }
 
 #[tokio::test]
-async fn beyond_the_rate_limit_requests_are_refused_and_health_is_not() {
+async fn the_rate_limit_rejects_requests_but_not_health_checks_on_their_own_address() {
     let folder = Folder::with(
         &Authority::new("ours").server(),
         "",
@@ -466,7 +470,7 @@ async fn beyond_the_rate_limit_requests_are_refused_and_health_is_not() {
 }
 
 #[tokio::test]
-async fn the_address_for_health_has_health_alone_and_asks_for_nothing() {
+async fn the_health_address_serves_only_health_checks_without_authentication() {
     let ca = Authority::new("ours");
     let config = format!(
         "{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n{}",
@@ -514,7 +518,7 @@ async fn the_address_for_health_has_health_alone_and_asks_for_nothing() {
     );
 }
 
-/// Asks again and again until `done`.
+/// Polls until `done`.
 async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !done().await {
@@ -523,14 +527,14 @@ async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// The certificate that a new connection is shown.
+/// Returns the server certificate of a new connection.
 async fn certificate(dialer: &Dialer, address: SocketAddr) -> Vec<u8> {
     let stream = within("a handshake", dialer.dial(address)).await.unwrap();
     stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
 }
 
 #[tokio::test]
-async fn certificates_are_renewed_while_connections_go_on_and_a_broken_pair_changes_nothing() {
+async fn certificates_are_reloaded_under_open_connections_and_a_broken_pair_changes_nothing() {
     let ca = Authority::new("ours");
     let (first, second) = (ca.server(), ca.server());
     let folder = Folder::with(&first, "", TLS);
@@ -540,7 +544,7 @@ async fn certificates_are_renewed_while_connections_go_on_and_a_broken_pair_chan
     let before = certificate(&dialer, server.address).await;
     let mut kept = Client::over(dialer.dial(server.address).await.unwrap());
     assert_eq!(kept.ask(METRICS).await.status, 200);
-    // The new certificate without its key yet.
+    // The new certificate, still without its key.
     folder.write("server.crt", &second.cert);
     assert!(web_config.stage().is_err());
     assert_eq!(
@@ -561,7 +565,7 @@ async fn certificates_are_renewed_while_connections_go_on_and_a_broken_pair_chan
 }
 
 #[tokio::test]
-async fn a_client_whose_authority_is_trusted_no_more_keeps_no_connection() {
+async fn a_client_whose_ca_is_no_longer_trusted_is_disconnected() {
     let (ca, next) = (Authority::new("ours"), Authority::new("next"));
     let config =
         format!("{TLS}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n");
@@ -603,7 +607,7 @@ async fn a_client_whose_authority_is_trusted_no_more_keeps_no_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_end_of_the_certificate_in_force_is_told() {
+async fn the_expiry_of_the_certificate_in_effect_is_exported() {
     let ca = Authority::new("ours");
     let folder = Folder::with(&ca.server_until(2100), "", TLS);
     let (_simulator, url) = simulator(Settings::default()).await;
@@ -614,7 +618,7 @@ async fn the_end_of_the_certificate_in_force_is_told() {
     let exporter =
         Exporter::start_with(plan(vec![account("prod", &url)], Vec::new()), options).await;
     let name = "aws_transfer_exporter_certificate_not_after_timestamp_seconds";
-    let told = async || {
+    let not_after = async || {
         let mut client = Client::over(Dialer::trusting(&ca).dial(exporter.address).await.unwrap());
         let answer = client.ask(&get(&format!("/metrics?name[]={name}"))).await;
         let line = answer
@@ -626,19 +630,19 @@ async fn the_end_of_the_certificate_in_force_is_told() {
         line.parse::<f64>().unwrap()
     };
     // The first of January 2100 and 2101, by `date -u -d 2100-01-01 +%s`.
-    assert_eq!(told().await, 4_102_444_800.0);
+    assert_eq!(not_after().await, 4_102_444_800.0);
     let renewed = ca.server_until(2101);
     folder.write("server.crt", &renewed.cert);
     folder.write("server.key", &renewed.key);
     until("the end of the renewed one", async || {
-        told().await == 4_133_980_800.0
+        not_after().await == 4_133_980_800.0
     })
     .await;
     exporter.stop().await;
 }
 
 #[tokio::test]
-async fn a_changed_file_counts_at_the_next_request_and_a_broken_one_changes_nothing() {
+async fn a_changed_file_applies_to_the_next_request_and_a_broken_one_changes_nothing() {
     let folder = Folder::with(&Authority::new("ours").server(), "", &users());
     let web_config = folder.web_config();
     let server = secured(&Fake::new(), ServerLimits::default(), &web_config).await;
@@ -660,8 +664,8 @@ async fn a_changed_file_counts_at_the_next_request_and_a_broken_one_changes_noth
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_bad_passwords_starves_nobody_who_is_known() {
-    // Each takes some tenths of a second: the flood would take minutes.
+async fn a_flood_of_wrong_passwords_does_not_starve_cached_credentials() {
+    // A verification takes some tenths of a second, so the whole flood would take minutes.
     let hash = bcrypt::hash("open sesame", 11).unwrap();
     let folder = Folder::with(
         &Authority::new("ours").server(),
@@ -693,7 +697,7 @@ async fn a_flood_of_bad_passwords_starves_nobody_who_is_known() {
             .entry(within("an answer", one).await.unwrap())
             .or_insert(0) += 1;
     }
-    // Some were verified, and some told to come again, since the queue has a bound.
+    // Some were verified, and some got a 429 because the queue is bounded.
     let of = |status: &str| {
         refused
             .get(&format!("HTTP/1.1 {status}"))

@@ -1,14 +1,14 @@
-//! The web server over loopback sockets, asked byte by byte.
+//! The HTTP server over loopback sockets.
 
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod auth;
-mod bounds;
+mod limits;
 mod peers;
 mod pki;
 mod program;
 mod routes;
-mod stop;
+mod shutdown;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -31,7 +31,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
-/// No step of a test takes longer.
+/// The time limit of each step of a test.
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
 pub(super) const BODY: &str = "# TYPE up gauge\nup 1\n";
 pub(super) const LARGE: usize = 32 << 20;
@@ -41,22 +41,22 @@ pub(super) const METRICS: &str = "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n";
 pub(super) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(LIMIT, future)
         .await
-        .unwrap_or_else(|_| panic!("{what}: nothing within {LIMIT:?}"))
+        .unwrap_or_else(|_| panic!("{what}: timed out after {LIMIT:?}"))
 }
 
-/// Answers with one body, to as many scrapes as `open` has permits.
+/// An exporter that answers as many scrapes as `open` has permits, each with the same body.
 pub(super) struct Fake {
-    /// `None` fails.
+    /// `None` fails the scrape.
     body: Option<Bytes>,
-    /// So many times the body, as pieces that are made as they go out.
+    /// How often the body is repeated in a streamed response.
     streamed: Option<usize>,
     ready: AtomicBool,
     open: Semaphore,
-    /// While true, no page is done.
+    /// While true, rendering a page blocks.
     held: AtomicBool,
-    /// One permit for each scrape that has begun.
-    begun: Semaphore,
-    /// One permit for each scrape that was given up.
+    /// Has a permit for each scrape that has started.
+    started_scrapes: Semaphore,
+    /// Has a permit for each scrape that was cancelled.
     dropped: Arc<Semaphore>,
     scrapes: Mutex<Vec<(ScrapeRequest, Option<String>, bool)>>,
 }
@@ -73,7 +73,7 @@ impl Fake {
             ready: AtomicBool::new(true),
             open: Semaphore::new(permits),
             held: AtomicBool::new(false),
-            begun: Semaphore::new(0),
+            started_scrapes: Semaphore::new(0),
             dropped: Arc::new(Semaphore::new(0)),
             scrapes: Mutex::default(),
         })
@@ -83,26 +83,29 @@ impl Fake {
         Self::with(BODY, 100_000)
     }
 
-    /// Scrapes of this one wait until `open` gets permits.
+    /// Scrapes wait until `open` gets permits.
     fn closed() -> Arc<Self> {
         Self::with(BODY, 0)
     }
 
-    async fn has_begun(&self, scrapes: u32) {
-        within("a scrape begins", self.begun.acquire_many(scrapes))
-            .await
-            .unwrap()
-            .forget();
+    async fn wait_for_scrapes(&self, scrapes: u32) {
+        within(
+            "a scrape starts",
+            self.started_scrapes.acquire_many(scrapes),
+        )
+        .await
+        .unwrap()
+        .forget();
     }
 }
 
-/// Adds a permit when dropped unless `done`.
-pub(super) struct GivenUp {
+/// Adds a permit when dropped, unless `done`.
+pub(super) struct CancelGuard {
     dropped: Arc<Semaphore>,
     done: bool,
 }
 
-impl Drop for GivenUp {
+impl Drop for CancelGuard {
     fn drop(&mut self) {
         if !self.done {
             self.dropped.add_permits(1);
@@ -113,22 +116,22 @@ impl Drop for GivenUp {
 impl Exporter for Fake {
     fn scrape(
         self: Arc<Self>,
-        wanted: ScrapeRequest,
+        request: ScrapeRequest,
         timeout_header: Option<String>,
-        sweep: bool,
+        poll: bool,
     ) -> Pin<Box<dyn Future<Output = Option<Exposition>> + Send>> {
         self.scrapes
             .lock()
             .unwrap()
-            .push((wanted, timeout_header, sweep));
+            .push((request, timeout_header, poll));
         Box::pin(async move {
-            let mut given_up = GivenUp {
+            let mut guard = CancelGuard {
                 dropped: Arc::clone(&self.dropped),
                 done: false,
             };
-            self.begun.add_permits(1);
+            self.started_scrapes.add_permits(1);
             self.open.acquire().await.unwrap().forget();
-            given_up.done = true;
+            guard.done = true;
             let body = self.body.clone()?;
             Some(match self.streamed {
                 None => Exposition::Whole(vec![body]),
@@ -158,9 +161,9 @@ impl Exporter for Fake {
     }
 
     fn select(&self, _: &Query) -> Selection {
-        let begun = std::time::Instant::now();
-        // Not for ever: a test that fails would not end.
-        while self.held.load(Ordering::Relaxed) && begun.elapsed() < 2 * LIMIT {
+        let start = std::time::Instant::now();
+        // Bounded, so that a failing test ends.
+        while self.held.load(Ordering::Relaxed) && start.elapsed() < 2 * LIMIT {
             std::thread::sleep(Duration::from_millis(5));
         }
         Selection::default()
@@ -228,7 +231,7 @@ impl Server {
         Client::connect(self.address).await
     }
 
-    /// One request on a connection of its own.
+    /// Sends one request on a new connection.
     async fn ask(&self, request: &str) -> Answer {
         self.client().await.ask(request).await
     }
@@ -297,7 +300,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.answer(request.starts_with("HEAD ")).await
     }
 
-    /// Reads one answer; without a body if it is one to HEAD.
+    /// Reads one response; `to_head` if it has no body.
     async fn answer(&mut self, to_head: bool) -> Answer {
         let end = loop {
             if let Some(at) = self
@@ -378,7 +381,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             .is_ok_and(|read| read > 0)
     }
 
-    /// Waits until the server closes the connection; what else it sent is dropped.
+    /// Waits until the server closes the connection.
     async fn is_closed(&mut self) {
         while self.more().await {
             self.bytes.clear();

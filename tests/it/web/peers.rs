@@ -1,8 +1,8 @@
-//! promtool, curl and Prometheus judge the web configuration file and what is served by it.
+//! promtool, curl, openssl and Prometheus against the web configuration.
 
 #![expect(
     clippy::print_stdout,
-    reason = "how much has been compared is a figure to be seen"
+    reason = "the number of comparisons is part of the result"
 )]
 
 use std::fmt::Write as _;
@@ -36,7 +36,7 @@ fn accepts(promtool: &Path, file: &Path) -> bool {
     status.unwrap().success()
 }
 
-/// Files that this exporter takes.
+/// Files that the exporter accepts.
 fn good() -> Vec<String> {
     let mut files = vec![
         String::new(),
@@ -88,7 +88,7 @@ fn good() -> Vec<String> {
     files
 }
 
-/// Files that promtool refuses.
+/// Files that promtool rejects.
 fn bad() -> Vec<String> {
     let mut files: Vec<String> = [
         "nonsense",
@@ -135,7 +135,7 @@ fn bad() -> Vec<String> {
 
 #[test]
 #[ignore = "needs promtool of Prometheus 3; tests/run brings it"]
-fn prometheus_3_promtool_takes_what_is_taken_and_refuses_nothing_more() {
+fn prometheus_3_promtool_accepts_what_is_accepted_here() {
     let promtool = peer("PROMTOOL_3", "promtool");
     let ca = Authority::new("ours");
     let folder = Folder::with(&ca.server(), &ca.pem(), "");
@@ -163,7 +163,7 @@ fn prometheus_3_promtool_takes_what_is_taken_and_refuses_nothing_more() {
 
 #[test]
 #[ignore = "needs Go and promtool of Prometheus 3; tests/run brings it"]
-fn prometheus_3_toolkit_takes_of_its_own_examples_whatever_is_taken() {
+fn prometheus_3_toolkit_examples_accepted_here_are_accepted_by_promtool() {
     let promtool = peer("PROMTOOL_3", "promtool");
     let cache = Command::new("go")
         .args(["env", "GOMODCACHE"])
@@ -194,19 +194,19 @@ fn prometheus_3_toolkit_takes_of_its_own_examples_whatever_is_taken() {
             (Err(_), false) => counts.1 += 1,
             (Err(problems), true) => {
                 counts.2 += 1;
-                println!("refused here alone: {}\n{problems}", path.display());
+                println!("rejected only here: {}\n{problems}", path.display());
             }
-            (Ok(_), false) => panic!("{} is taken here alone", path.display()),
+            (Ok(_), false) => panic!("{} is accepted only here", path.display()),
         }
     }
     println!(
-        "taken by both {}, refused by both {}, refused here alone {}",
+        "accepted by both {}, rejected by both {}, rejected only here {}",
         counts.0, counts.1, counts.2
     );
     assert!(counts.0 > 5 && counts.1 > 10, "{counts:?}");
 }
 
-/// Who asks, and who is let in: with TLS, with certificates, with passwords, with both.
+/// A web configuration, and what it requires of clients.
 struct Case {
     config: String,
     tls: bool,
@@ -232,7 +232,7 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// An exporter of this case, and certificates beside its configuration.
+/// Starts an exporter with this configuration, and writes client certificates into its folder.
 fn exporter(case: &Case) -> (Running, Folder, tempfile::TempDir) {
     let (ca, strangers) = (Authority::new("ours"), Authority::new("strangers"));
     let folder = Folder::with(&ca.server(), &ca.pem(), &case.config);
@@ -254,7 +254,7 @@ fn exporter(case: &Case) -> (Running, Folder, tempfile::TempDir) {
     (Running::start(&mut command), folder, config)
 }
 
-/// Each certificate and password with whether it is enough.
+/// Returns each pair of certificate and password, and whether it is sufficient.
 fn asking(case: &Case) -> Vec<(Option<&'static str>, Option<&'static str>, bool)> {
     let mut all = Vec::new();
     for certificate in [None, Some("good"), Some("other"), Some("stranger")] {
@@ -272,7 +272,7 @@ fn asking(case: &Case) -> Vec<(Option<&'static str>, Option<&'static str>, bool)
 
 #[test]
 #[ignore = "needs curl; tests/run brings it"]
-fn curl_is_let_in_with_what_is_asked_for_and_with_nothing_less() {
+fn curl_is_admitted_only_with_the_required_credentials() {
     let curl = peer("CURL", "curl");
     let mut asked = 0;
     for case in cases() {
@@ -321,7 +321,7 @@ fn curl_is_let_in_with_what_is_asked_for_and_with_nothing_less() {
     println!("curl asked {asked} times");
 }
 
-async fn scrapes_with_what_is_asked_for_and_with_nothing_less(binary: &Path) {
+async fn scrapes_only_with_the_required_credentials(binary: &Path) {
     for case in cases() {
         let (exporter, folder, _config) = exporter(&case);
         let mut jobs = Vec::new();
@@ -375,14 +375,14 @@ async fn scrapes_with_what_is_asked_for_and_with_nothing_less(binary: &Path) {
                     ))
                     .await;
             } else {
-                // Twice at least, and never with success.
-                let told = prometheus
+                // At least two scrapes, none of them successful.
+                let output = prometheus
                     .wait_for(&format!(
                         "max_over_time(up{{job=\"{name}\"}}[1m]) and count_over_time(up{{job=\"{name}\"}}[1m]) >= 2"
                     ))
                     .await;
                 assert_eq!(
-                    told.into_values().collect::<Vec<_>>(),
+                    output.into_values().collect::<Vec<_>>(),
                     [0.0],
                     "{}{lines}",
                     case.config
@@ -396,20 +396,19 @@ async fn scrapes_with_what_is_asked_for_and_with_nothing_less(binary: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Prometheus 2; tests/run brings it"]
-async fn prometheus_2_scrapes_with_what_is_asked_for() {
-    scrapes_with_what_is_asked_for_and_with_nothing_less(&peer("PROMETHEUS_2", "prometheus")).await;
+async fn prometheus_2_scrapes_with_the_required_credentials() {
+    scrapes_only_with_the_required_credentials(&peer("PROMETHEUS_2", "prometheus")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Prometheus 3; tests/run brings it"]
-async fn prometheus_3_scrapes_with_what_is_asked_for() {
-    scrapes_with_what_is_asked_for_and_with_nothing_less(&peer("PROMETHEUS_3", "prometheus3"))
-        .await;
+async fn prometheus_3_scrapes_with_the_required_credentials() {
+    scrapes_only_with_the_required_credentials(&peer("PROMETHEUS_3", "prometheus3")).await;
 }
 
 #[test]
 #[ignore = "needs openssl; tests/run brings it"]
-fn openssl_is_shown_what_the_configuration_allows() {
+fn openssl_sees_the_configured_tls_versions_and_suites() {
     let openssl = PathBuf::from("openssl");
     let ca = Authority::new("ours");
     for (more, flag, expected) in [
@@ -447,11 +446,11 @@ fn openssl_is_shown_what_the_configuration_allows() {
             ])
             .stdin(Stdio::null());
         let answer = client.output().unwrap();
-        let told = String::from_utf8_lossy(&answer.stderr).into_owned();
-        let protocol = told
+        let output = String::from_utf8_lossy(&answer.stderr).into_owned();
+        let protocol = output
             .lines()
             .find_map(|line| line.strip_prefix("Protocol version: "));
-        assert_eq!(protocol, expected, "{more}{flag}: {told}");
+        assert_eq!(protocol, expected, "{more}{flag}: {output}");
         exporter.terminate();
     }
 }

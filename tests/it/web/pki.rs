@@ -1,4 +1,4 @@
-//! Certificates for tests, made anew each time, and clients that show them.
+//! Generated certificates, and clients that present them.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -50,7 +50,7 @@ impl Authority {
         }
     }
 
-    /// For `localhost` and the loopback, until the first of January of `year`.
+    /// Issues a certificate for `localhost` and the loopback addresses that expires on 1 January of `year`.
     pub(super) fn server_until(&self, year: i32) -> Pair {
         let mut params =
             CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
@@ -75,7 +75,7 @@ impl Authority {
         self.sign(&params)
     }
 
-    /// What `openssl req -x509` makes: its own CA.
+    /// Generates a certificate that is its own CA, as `openssl req -x509` does.
     pub(super) fn self_signed(name: &str) -> Pair {
         let mut params = client_params(name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -94,7 +94,7 @@ fn client_params(name: &str) -> CertificateParams {
     params
 }
 
-/// A folder with a web configuration file and what it names.
+/// A folder with a web configuration file and the files that it names.
 pub(super) struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -102,7 +102,7 @@ impl Folder {
         Self(tempfile::tempdir().unwrap())
     }
 
-    /// With `server.crt` and `server.key`, `ca.crt`, and this configuration.
+    /// Writes `server.crt`, `server.key`, `ca.crt` and the configuration.
     pub(super) fn with(server: &Pair, ca: &str, config: &str) -> Self {
         let folder = Self::new();
         folder.write("server.crt", &server.cert);
@@ -116,7 +116,7 @@ impl Folder {
         self.0.path().join(name)
     }
 
-    /// Whole or not at all, as who renews certificates does.
+    /// Replaces a file atomically, as tools that renew certificates do.
     pub(super) fn write(&self, name: &str, text: &str) {
         let next = self.path("next");
         std::fs::write(&next, text).unwrap();
@@ -128,7 +128,7 @@ impl Folder {
     }
 }
 
-/// How a client makes itself known.
+/// A TLS client.
 pub(super) struct Dialer {
     pub(super) roots: String,
     pub(super) shown: Option<Pair>,

@@ -1,4 +1,4 @@
-//! The program with a web configuration file: what it logs, counts, and tells systemd.
+//! The program with a web configuration file: logs, metrics and systemd notifications.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,7 +13,7 @@ use super::pki::{Authority, Folder};
 use crate::program::{Running, config, output, program, text};
 
 const PATIENCE: Duration = Duration::from_mins(1);
-/// No transfer is asked for, so no account is needed.
+/// The transfer is never polled, so the endpoint need not exist.
 const CONFIG: &str = "accounts:\n  - name: a\n    region: eu-central-1\n    endpoint_url: http://127.0.0.1:9\n\
                       transfers:\n  - connector_id: c-0123456789abcdef0\n    transfer_id: t\n";
 
@@ -56,7 +56,7 @@ fn start(file: &std::path::Path, folder: &Folder, more: &[&str]) -> (Running, Co
 }
 
 #[test]
-fn each_request_is_one_record_that_holds_nothing_secret() {
+fn each_request_is_logged_once_without_secrets() {
     let (_config, file) = config(CONFIG);
     let folder = secured();
     let (exporter, _) = start(&file, &folder, &["--log.level=debug", "--log.format=json"]);
@@ -140,7 +140,7 @@ fn each_request_is_one_record_that_holds_nothing_secret() {
 }
 
 #[test]
-fn answers_and_refusals_are_counted_and_a_broken_file_shows() {
+fn metrics_count_responses_and_rejections_and_show_a_broken_file() {
     let (_config, file) = config(CONFIG);
     let folder = secured();
     let (exporter, _) = start(&file, &folder, &[]);
@@ -152,7 +152,7 @@ fn answers_and_refusals_are_counted_and_a_broken_file_shows() {
     ask(exporter.address, "GET /-/healthy", good);
     ask(exporter.address, "GET /-/healthy", None);
     ask(exporter.address, "GET /-/healthy", Some("prometheus:wrong"));
-    let told = ask(exporter.address, own, good);
+    let output = ask(exporter.address, own, good);
     for line in [
         "aws_transfer_exporter_http_requests_total{code=\"200\",handler=\"healthy\"} 1",
         "aws_transfer_exporter_http_requests_total{code=\"401\",handler=\"healthy\"} 2",
@@ -165,11 +165,11 @@ fn answers_and_refusals_are_counted_and_a_broken_file_shows() {
         "aws_transfer_exporter_web_config_last_reload_successful 1",
         "aws_transfer_exporter_config_last_reload_successful 1",
     ] {
-        assert!(told.contains(line), "{line}: {told}");
+        assert!(output.contains(line), "{line}: {output}");
     }
     assert!(
-        !told.contains("aws_transfer_exporter_certificate_not_after"),
-        "{told}"
+        !output.contains("aws_transfer_exporter_certificate_not_after"),
+        "{output}"
     );
 
     folder.write("web.yml", "basic_auth_users: nonsense\n");
@@ -178,20 +178,20 @@ fn answers_and_refusals_are_counted_and_a_broken_file_shows() {
         "event=web_config_reload_failed",
     );
     assert!(line.contains("web.yml:1: `basic_auth_users`"), "{line}");
-    let told = ask(exporter.address, own, good);
+    let output = ask(exporter.address, own, good);
     assert!(
-        told.contains("web_config_last_reload_successful 0"),
-        "{told}"
+        output.contains("web_config_last_reload_successful 0"),
+        "{output}"
     );
     exporter.signal("HUP");
     exporter.wait_for(
         "event=config_reload_failed",
         "\"event\":\"config_reload_failed\"",
     );
-    let told = ask(exporter.address, own, good);
+    let output = ask(exporter.address, own, good);
     assert!(
-        told.contains("aws_transfer_exporter_config_last_reload_successful 0"),
-        "{told}"
+        output.contains("aws_transfer_exporter_config_last_reload_successful 0"),
+        "{output}"
     );
 
     let pair = Authority::new("others").server_until(2100);
@@ -205,21 +205,21 @@ fn answers_and_refusals_are_counted_and_a_broken_file_shows() {
     assert!(ask(exporter.address, own, good).contains("this port speaks HTTPS"));
     folder.write("web.yml", "\n");
     exporter.wait_for("event=web_config_reloaded", "event=web_config_reloaded");
-    let told = ask(exporter.address, own, None);
+    let output = ask(exporter.address, own, None);
     assert!(
-        told.contains("aws_transfer_exporter_http_refused_total{reason=\"tls\"} 1"),
-        "{told}"
+        output.contains("aws_transfer_exporter_http_refused_total{reason=\"tls\"} 1"),
+        "{output}"
     );
     exporter.terminate();
 }
 
-/// What systemd has been told, until `text` is.
-fn told(socket: &UnixDatagram, text: &str) -> String {
+/// Returns the notifications to systemd up to `text`.
+fn notifications(socket: &UnixDatagram, text: &str) -> String {
     let begun = Instant::now();
     let mut all = String::new();
     let mut bytes = [0; 4096];
     while !all.contains(text) {
-        assert!(begun.elapsed() < PATIENCE, "`{text}` was not told: {all}");
+        assert!(begun.elapsed() < PATIENCE, "`{text}` was not sent: {all}");
         if let Ok(length) = socket.recv(&mut bytes) {
             all.push_str(std::str::from_utf8(&bytes[..length]).unwrap());
         }
@@ -228,7 +228,7 @@ fn told(socket: &UnixDatagram, text: &str) -> String {
 }
 
 #[test]
-fn systemd_is_told_of_readiness_reloads_life_and_the_stop() {
+fn systemd_is_notified_of_readiness_reloads_and_shutdown_and_the_watchdog_is_fed() {
     let (_config, file) = config(CONFIG);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
@@ -241,30 +241,30 @@ fn systemd_is_told_of_readiness_reloads_life_and_the_stop() {
         format!("--config.file={}", file.display()),
         "--web.listen-address=127.0.0.1:0".to_owned(),
     ]);
-    // A watchdog that waits so long is fed each tenth of a second.
+    // With this interval, the watchdog is fed every 100 ms.
     command
         .env("NOTIFY_SOCKET", &path)
         .env("WATCHDOG_USEC", "200000");
     let exporter = Running::start(&mut command);
-    told(&socket, "READY=1\n");
+    notifications(&socket, "READY=1\n");
     assert!(
         ask(exporter.address, "GET /-/ready", None).starts_with("HTTP/1.0 200"),
-        "ready, and no answer"
+        "ready without a response"
     );
-    told(&socket, "WATCHDOG=1\n");
+    notifications(&socket, "WATCHDOG=1\n");
     exporter.signal("HUP");
-    let reload = told(&socket, "READY=1\n");
+    let reload = notifications(&socket, "READY=1\n");
     let (began, ended) = (
         reload.find("RELOADING=1\nMONOTONIC_USEC="),
         reload.find("READY=1\n"),
     );
     assert!(began.is_some() && began < ended, "{reload}");
     exporter.signal("TERM");
-    told(&socket, "STOPPING=1\n");
+    notifications(&socket, "STOPPING=1\n");
 }
 
 #[test]
-fn check_reads_the_web_configuration_and_the_certificates_that_it_names() {
+fn check_validates_the_web_configuration_and_its_certificates() {
     let (_config, file) = config(CONFIG);
     let (ca, other) = (Authority::new("ours"), Authority::new("ours"));
     let tls = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
@@ -338,18 +338,18 @@ fn check_reads_the_web_configuration_and_the_certificates_that_it_names() {
         let web = format!("--web.config.file={}", folder.path("web.yml").display());
         let printed =
             output(program().args(["check", &format!("--config.file={}", file.display()), &web]));
-        let told = text(&printed.stdout);
+        let output = text(&printed.stdout);
         assert!(
-            told.contains(expected),
-            "{config}{told}{}",
+            output.contains(expected),
+            "{config}{output}{}",
             text(&printed.stderr)
         );
-        assert_eq!(printed.status.code(), Some(code), "{told}");
+        assert_eq!(printed.status.code(), Some(code), "{output}");
     }
 }
 
 #[test]
-fn the_health_check_asks_apart_or_says_what_to_do() {
+fn the_health_check_uses_the_health_address_or_reports_a_remedy() {
     let (_config, file) = config(CONFIG);
     let folder = secured();
     let web = format!("--web.config.file={}", folder.path("web.yml").display());
@@ -360,7 +360,7 @@ fn the_health_check_asks_apart_or_says_what_to_do() {
         "{}",
         text(&printed.stderr)
     );
-    // Free a moment ago.
+    // A free port, unless another process takes it meanwhile.
     let apart = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -375,7 +375,7 @@ fn the_health_check_asks_apart_or_says_what_to_do() {
 }
 
 #[test]
-fn a_web_configuration_with_a_fault_keeps_it_from_starting() {
+fn an_invalid_web_configuration_prevents_the_start() {
     let (_config, file) = config(CONFIG);
     let folder = secured();
     folder.write("web.yml", "tls_server_config:\n  min_version: TLS10\n");
@@ -386,10 +386,10 @@ fn a_web_configuration_with_a_fault_keeps_it_from_starting() {
         "--web.listen-address=127.0.0.1:0",
     ]));
     assert_eq!(printed.status.code(), Some(1));
-    let told = text(&printed.stderr);
+    let output = text(&printed.stderr);
     assert!(
-        told.contains("`tls_server_config.min_version`: not supported: TLS10")
-            && told.contains("RFC 8996"),
-        "{told}"
+        output.contains("`tls_server_config.min_version`: not supported: TLS10")
+            && output.contains("RFC 8996"),
+        "{output}"
     );
 }

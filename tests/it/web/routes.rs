@@ -1,4 +1,4 @@
-//! What each request is answered with.
+//! Routes, negotiation and bodies.
 
 use std::sync::atomic::Ordering;
 
@@ -8,7 +8,7 @@ use aws_transfer_exporter::web::ServerLimits;
 use super::{BODY, Fake, HEALTHY, METRICS, Server, get, started};
 
 #[tokio::test]
-async fn every_route_answers_with_its_type() {
+async fn every_route_returns_its_content_type() {
     let (_, server) = started().await;
     for (path, kind, text) in [
         ("/", "text/html; charset=utf-8", "<code>&lt;b&gt;</code>"),
@@ -45,7 +45,7 @@ async fn every_route_answers_with_its_type() {
 }
 
 #[tokio::test]
-async fn an_unknown_path_is_404_and_a_wrong_method_405_with_allow() {
+async fn an_unknown_path_is_404_and_an_unsupported_method_405_with_allow() {
     let (fake, server) = started().await;
     for path in [
         "/metric",
@@ -92,7 +92,7 @@ async fn an_unknown_path_is_404_and_a_wrong_method_405_with_allow() {
 }
 
 #[tokio::test]
-async fn head_has_the_headers_of_get_without_a_body_and_starts_no_sweep() {
+async fn head_returns_the_headers_of_get_without_a_body_and_starts_no_poll() {
     let (fake, server) = started().await;
     for rest in [
         "/",
@@ -106,7 +106,7 @@ async fn head_has_the_headers_of_get_without_a_body_and_starts_no_sweep() {
             let rest = format!("{rest} HTTP/1.1\r\nhost: x\r\n{accept}\r\n");
             let mut client = server.client().await;
             let head = client.ask(&format!("HEAD {rest}")).await;
-            // Were there a body, it would come before this answer.
+            // A body would arrive before this response.
             let got = client.ask(&format!("GET {rest}")).await;
             assert_eq!(
                 (head.status, &head.headers),
@@ -120,24 +120,24 @@ async fn head_has_the_headers_of_get_without_a_body_and_starts_no_sweep() {
             );
         }
     }
-    let sweeps: Vec<_> = fake
+    let polls: Vec<_> = fake
         .scrapes
         .lock()
         .unwrap()
         .iter()
-        .map(|(_, _, sweep)| *sweep)
+        .map(|(_, _, poll)| *poll)
         .collect();
     assert_eq!(
-        sweeps,
+        polls,
         [false, true, false, true, false, false, false, false]
     );
 }
 
 #[tokio::test]
-async fn the_filter_and_the_time_out_are_passed_on_and_own_families_need_no_sweep() {
+async fn the_filter_and_the_timeout_are_passed_on_and_own_families_start_no_poll() {
     let (fake, server) = started().await;
     let own = "aws_transfer_exporter_build_info";
-    for (query, filter, sweep) in [
+    for (query, filter, poll) in [
         ("", "", true),
         ("?", "", true),
         (
@@ -172,10 +172,10 @@ async fn the_filter_and_the_time_out_are_passed_on_and_own_families_need_no_swee
             "GET /metrics{query} HTTP/1.1\r\nhost: x\r\nX-Prometheus-Scrape-Timeout-Seconds: 9.5\r\n\r\n"
         );
         assert_eq!(server.ask(&request).await.status, 200);
-        let (wanted, timeout, swept) = fake.scrapes.lock().unwrap().pop().unwrap();
+        let (request, timeout, polled) = fake.scrapes.lock().unwrap().pop().unwrap();
         assert_eq!(
-            (wanted.filter, timeout, swept),
-            (NameFilter::from_query(filter), Some("9.5".into()), sweep),
+            (request.filter, timeout, polled),
+            (NameFilter::from_query(filter), Some("9.5".into()), poll),
             "{query}"
         );
     }
@@ -185,7 +185,7 @@ async fn the_filter_and_the_time_out_are_passed_on_and_own_families_need_no_swee
 }
 
 #[tokio::test]
-async fn what_is_asked_for_is_what_the_headers_say() {
+async fn format_and_encoding_are_negotiated_by_headers() {
     let (fake, server) = started().await;
     let text = "text/plain; version=0.0.4; charset=utf-8";
     let open_metrics =
@@ -238,11 +238,11 @@ async fn what_is_asked_for_is_what_the_headers_say() {
             "{headers}"
         );
         assert_eq!(answer.text(), BODY, "{headers}");
-        let (wanted, _, _) = fake.scrapes.lock().unwrap().pop().unwrap();
+        let (request, _, _) = fake.scrapes.lock().unwrap().pop().unwrap();
         assert_eq!(
             (
-                wanted.format.to_string().as_str(),
-                wanted.encoding.as_header()
+                request.format.to_string().as_str(),
+                request.encoding.as_header()
             ),
             (kind, encoding),
             "{headers}"
@@ -251,7 +251,7 @@ async fn what_is_asked_for_is_what_the_headers_say() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_made_as_it_goes_out_is_chunked_and_whole() {
+async fn a_streamed_body_is_chunked_and_complete() {
     let fake = Fake::answering(Some(BODY.into()), Some(10_000), 100);
     let server = Server::start(&fake, ServerLimits::default()).await;
     let mut client = server.client().await;
@@ -272,7 +272,7 @@ async fn a_body_that_is_made_as_it_goes_out_is_chunked_and_whole() {
         assert_eq!(head.headers, known.collect());
         assert!(answer.body == BODY.repeat(10_000).as_bytes());
     }
-    // HTTP/1.0 knows no chunks: there the end of the connection is the end of the body.
+    // HTTP/1.0 has no chunks: the body ends with the connection.
     let mut old = server.client().await;
     old.send("GET /metrics HTTP/1.0\r\n\r\n").await;
     while old.more().await {}
@@ -284,7 +284,7 @@ async fn a_body_that_is_made_as_it_goes_out_is_chunked_and_whole() {
 }
 
 #[tokio::test]
-async fn an_exposition_that_cannot_be_made_is_500() {
+async fn a_failure_to_render_is_500() {
     let server = Server::start(&Fake::answering(None, None, 100), ServerLimits::default()).await;
     let answer = server.ask(METRICS).await;
     assert_eq!(
@@ -294,7 +294,7 @@ async fn an_exposition_that_cannot_be_made_is_500() {
 }
 
 #[tokio::test]
-async fn ready_is_503_while_no_scrape_can_be_answered_and_healthy_stays() {
+async fn ready_is_503_while_scrapes_cannot_be_answered_and_healthy_stays_200() {
     let (fake, server) = started().await;
     fake.ready.store(false, Ordering::Relaxed);
     assert_eq!(server.ask(&get("/-/ready")).await.status, 503);
@@ -304,7 +304,7 @@ async fn ready_is_503_while_no_scrape_can_be_answered_and_healthy_stays() {
 }
 
 #[tokio::test]
-async fn a_connection_is_used_again_and_closed_where_the_client_wants_it() {
+async fn a_connection_is_kept_alive_unless_the_client_asks_to_close_it() {
     let (_, server) = started().await;
     let mut client = server.client().await;
     for _ in 0..3 {
@@ -324,7 +324,7 @@ async fn a_connection_is_used_again_and_closed_where_the_client_wants_it() {
 }
 
 #[tokio::test]
-async fn pipelined_requests_are_answered_in_their_order() {
+async fn pipelined_requests_are_answered_in_order() {
     let (_, server) = started().await;
     let mut client = server.client().await;
     client
@@ -337,9 +337,9 @@ async fn pipelined_requests_are_answered_in_their_order() {
     assert_eq!(statuses, [200, 404, 200, 200]);
 }
 
-/// No route reads a body, so none may be taken for the next request.
+/// No route reads a body.
 #[tokio::test]
-async fn a_body_that_nobody_reads_is_no_request() {
+async fn an_unread_body_is_not_taken_for_a_request() {
     let (_, server) = started().await;
     let hidden = "GET /-/ready HTTP/1.1\r\nhost: x\r\n\r\n";
     let length = hidden.len();
@@ -356,7 +356,7 @@ async fn a_body_that_nobody_reads_is_no_request() {
             true,
         ),
         (
-            "a huge body that does not come",
+            "a huge body that does not arrive",
             format!("{head}content-length: 1000000000000\r\n\r\n{hidden}"),
             false,
         ),
@@ -370,7 +370,7 @@ async fn a_body_that_nobody_reads_is_no_request() {
         assert_eq!(
             client.ask(&request).await.status,
             500,
-            "{what}: there is nothing to reload"
+            "{what}: no file to reload"
         );
         if goes_on {
             assert_eq!(client.ask(METRICS).await.text(), BODY, "{what}");

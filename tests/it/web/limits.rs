@@ -1,4 +1,4 @@
-//! Connections, heads and time, within bounds.
+//! Limits on connections, request heads and time.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::{BODY, Client, Fake, HEALTHY, LARGE, METRICS, Server, started, within};
 
 #[tokio::test]
-async fn a_request_beyond_the_bounds_is_refused_and_the_server_lives() {
+async fn a_request_over_the_limits_is_rejected_and_the_server_goes_on() {
     let (_, server) = started().await;
     let long = "x".repeat(20 * 1024);
     let many = "h: x\r\n".repeat(100);
@@ -47,7 +47,7 @@ async fn a_request_beyond_the_bounds_is_refused_and_the_server_lives() {
 }
 
 #[tokio::test]
-async fn a_head_that_does_not_come_in_time_closes_the_connection() {
+async fn a_late_request_head_closes_the_connection() {
     let fake = Fake::new();
     let server = Server::start(
         &fake,
@@ -70,7 +70,7 @@ async fn a_head_that_does_not_come_in_time_closes_the_connection() {
     assert_eq!(server.ask(METRICS).await.status, 200);
 }
 
-/// Files that this process may have open.
+/// Returns the limit of open files of this process.
 fn open_files() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let files = limits
@@ -81,11 +81,11 @@ fn open_files() -> usize {
         .unwrap_or(256)
 }
 
-/// Floods take turns: each takes a good part of the files that this process may open.
+/// Floods run one at a time, because each uses a large part of the file limit.
 static FLOOD: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// So many connections, fewer where the process may not have so many open (each takes two files), which send `bytes`;
-/// then a scrape, while each sends one byte more if it trickles.
+/// Opens `wanted` connections that send `bytes` (fewer if the file limit is low: each takes two files), and scrapes. With
+/// `trickles`, each connection sends a byte more before each scrape.
 async fn flood(wanted: usize, bytes: &str, trickles: bool) {
     let _turn = FLOOD.lock().await;
     let clients = wanted.min(open_files().saturating_sub(100) / 3);
@@ -93,7 +93,7 @@ async fn flood(wanted: usize, bytes: &str, trickles: bool) {
         "with {clients} connections of {wanted} wanted, {} files may be open",
         open_files()
     );
-    // With fewer connections, fewer places: they are used up all the same.
+    // With fewer connections, a smaller pool: it is full all the same.
     let connections = if clients < wanted {
         MAX_CONNECTIONS.min(clients / 4)
     } else {
@@ -126,7 +126,7 @@ async fn flood(wanted: usize, bytes: &str, trickles: bool) {
     for _ in 0..3 {
         if trickles {
             for client in &mut flood {
-                // One that made room is closed.
+                // An evicted connection is closed.
                 let _ = client.stream.write(b"x").await;
             }
         }
@@ -142,27 +142,27 @@ async fn flood(wanted: usize, bytes: &str, trickles: bool) {
 }
 
 #[tokio::test]
-async fn five_hundred_idle_connections_do_not_hold_up_a_scrape() {
+async fn five_hundred_idle_connections_do_not_delay_a_scrape() {
     flood(500, "", false).await;
 }
 
 #[tokio::test]
-async fn five_hundred_trickling_connections_do_not_hold_up_a_scrape() {
+async fn five_hundred_trickling_connections_do_not_delay_a_scrape() {
     flood(500, "GET /metrics HTTP/1.1\r\nhost: ", true).await;
 }
 
 #[tokio::test]
-async fn two_thousand_idle_connections_do_not_hold_up_a_scrape() {
+async fn two_thousand_idle_connections_do_not_delay_a_scrape() {
     flood(2_000, "", false).await;
 }
 
 #[tokio::test]
-async fn two_thousand_clients_that_asked_and_stay_do_not_hold_up_a_scrape() {
+async fn two_thousand_kept_alive_connections_do_not_delay_a_scrape() {
     flood(2_000, METRICS, false).await;
 }
 
 #[tokio::test]
-async fn a_process_that_may_open_few_files_still_answers_scrapes() {
+async fn a_process_with_a_low_file_limit_still_answers_scrapes() {
     if is_in_process() {
         let (_, server) = started().await;
         let mut parent = TcpStream::connect(std::env::var("TEST_PARENT").unwrap())
@@ -173,7 +173,7 @@ async fn a_process_that_may_open_few_files_still_answers_scrapes() {
             .await
             .unwrap();
         parent.shutdown().await.unwrap();
-        // Until the parent has seen enough.
+        // Until the parent closes the connection.
         let _ = parent.read(&mut [0]).await;
         return report(&open_files().to_string());
     }
@@ -181,11 +181,11 @@ async fn a_process_that_may_open_few_files_still_answers_scrapes() {
     let rendezvous = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = rendezvous.local_addr().unwrap().to_string();
     let home = tempfile::tempdir().unwrap();
-    let name = "web::bounds::a_process_that_may_open_few_files_still_answers_scrapes";
+    let name = "web::limits::a_process_with_a_low_file_limit_still_answers_scrapes";
     let variables = [("TEST_PARENT", address.as_str())];
     let child = in_bounded_process(name, home.path(), &variables, Some(64));
     let parent = async {
-        let (mut child, _) = within("the child calls", rendezvous.accept())
+        let (mut child, _) = within("the child connects", rendezvous.accept())
             .await
             .unwrap();
         let mut address = String::new();
@@ -208,7 +208,7 @@ async fn a_process_that_may_open_few_files_still_answers_scrapes() {
 }
 
 #[tokio::test]
-async fn a_scrape_in_flight_outlasts_any_number_of_new_connections() {
+async fn a_scrape_in_flight_is_not_evicted_by_new_connections() {
     let fake = Fake::closed();
     let server = Server::start(
         &fake,
@@ -220,7 +220,7 @@ async fn a_scrape_in_flight_outlasts_any_number_of_new_connections() {
     .await;
     let mut scraper = server.client().await;
     scraper.send(METRICS).await;
-    fake.has_begun(1).await;
+    fake.wait_for_scrapes(1).await;
     let mut others = Vec::new();
     for _ in 0..20 {
         others.push(server.client().await);
@@ -233,7 +233,7 @@ async fn a_scrape_in_flight_outlasts_any_number_of_new_connections() {
 }
 
 #[tokio::test]
-async fn where_every_connection_is_being_answered_a_new_one_is_closed_at_once() {
+async fn a_new_connection_is_closed_if_all_others_are_in_use() {
     let fake = Fake::closed();
     let server = Server::start(
         &fake,
@@ -246,7 +246,7 @@ async fn where_every_connection_is_being_answered_a_new_one_is_closed_at_once() 
     let (mut first, mut second) = (server.client().await, server.client().await);
     first.send(METRICS).await;
     second.send(METRICS).await;
-    fake.has_begun(2).await;
+    fake.wait_for_scrapes(2).await;
     server.client().await.is_closed().await;
     fake.open.add_permits(2);
     assert_eq!(first.answer(false).await.status, 200);
@@ -255,23 +255,21 @@ async fn where_every_connection_is_being_answered_a_new_one_is_closed_at_once() 
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_ends_its_scrape() {
+async fn a_client_that_disconnects_cancels_its_scrape() {
     let fake = Fake::closed();
     let server = Server::start(&fake, ServerLimits::default()).await;
     let mut client = server.client().await;
     client.send(METRICS).await;
-    fake.has_begun(1).await;
+    fake.wait_for_scrapes(1).await;
     drop(client);
-    within("the scrape is given up", fake.dropped.acquire())
+    within("the scrape is cancelled", fake.dropped.acquire())
         .await
         .unwrap()
         .forget();
 }
 
-/// More than the sockets of a loopback connection buffer.
-
 #[tokio::test]
-async fn a_client_that_never_reads_holds_up_nobody_and_is_given_up() {
+async fn a_client_that_never_reads_is_disconnected_and_delays_no_other() {
     let fake = Fake::with(vec![b'x'; LARGE], 100);
     let limits = ServerLimits {
         stall: Duration::from_millis(300),
@@ -281,10 +279,10 @@ async fn a_client_that_never_reads_holds_up_nobody_and_is_given_up() {
     let server = Server::start(&fake, limits).await;
     let mut stuck = server.client().await;
     stuck.send(METRICS).await;
-    fake.has_begun(1).await;
+    fake.wait_for_scrapes(1).await;
     assert_eq!(server.ask(METRICS).await.body.len(), LARGE);
     assert_eq!(server.ask(HEALTHY).await.status, 200);
-    // Ends long before the grace.
+    // Ends long before the grace is over.
     server.stop().await;
     let mut taken = 0;
     while stuck.more().await {
@@ -295,7 +293,7 @@ async fn a_client_that_never_reads_holds_up_nobody_and_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_slow_client_gets_all_of_a_large_answer_while_others_come() {
+async fn a_slow_client_gets_all_of_a_large_response_while_others_connect() {
     let fake = Fake::with(vec![b'x'; LARGE], 100);
     let server = Server::start(
         &fake,
@@ -307,7 +305,7 @@ async fn a_slow_client_gets_all_of_a_large_answer_while_others_come() {
     .await;
     let mut slow = server.client().await;
     slow.send(METRICS).await;
-    fake.has_begun(1).await;
+    fake.wait_for_scrapes(1).await;
     let mut others = Vec::new();
     for _ in 0..10 {
         others.push(server.client().await);
@@ -316,9 +314,8 @@ async fn a_slow_client_gets_all_of_a_large_answer_while_others_come() {
     assert_eq!(slow.answer(false).await.body.len(), LARGE);
 }
 
-/// To make a page takes a tenth of a second where there are very many transfers.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_pages_is_bounded_and_scrapes_are_answered_meanwhile() {
+async fn a_flood_of_pages_gets_429_while_scrapes_are_answered() {
     let (fake, server) = started().await;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let places = 17 * (cores / 2).clamp(1, 8);
@@ -340,7 +337,7 @@ async fn a_flood_of_pages_is_bounded_and_scrapes_are_answered_meanwhile() {
         .map(|client| async { client.answer(false).await.status })
         .collect();
     for _ in 0..9 {
-        assert_eq!(within("a refusal", answers.next()).await, Some(429));
+        assert_eq!(within("a 429", answers.next()).await, Some(429));
     }
     assert_eq!(server.ask(METRICS).await.text(), BODY);
     fake.held.store(false, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! The stop, listening and the health check.
+//! Shutdown, listeners and the health check.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::{BODY, Client, Fake, HEALTHY, LARGE, METRICS, Server, get, started, within};
 
 #[tokio::test]
-async fn the_stop_answers_scrapes_in_flight_closes_the_rest_and_refuses_new_ones() {
+async fn shutdown_answers_scrapes_in_flight_closes_other_connections_and_refuses_new_ones() {
     let fake = Fake::closed();
     let server = Server::start(&fake, ServerLimits::default()).await;
     let mut scraper = server.client().await;
@@ -22,7 +22,7 @@ async fn the_stop_answers_scrapes_in_flight_closes_the_rest_and_refuses_new_ones
     kept.ask(HEALTHY).await;
     half.send("GET /metrics HTTP/1.1\r\nhos").await;
     scraper.send(METRICS).await;
-    fake.has_begun(1).await;
+    fake.wait_for_scrapes(1).await;
     let Server {
         address,
         stop,
@@ -33,7 +33,7 @@ async fn the_stop_answers_scrapes_in_flight_closes_the_rest_and_refuses_new_ones
     kept.is_closed().await;
     half.is_closed().await;
     assert!(
-        within("a refusal", TcpStream::connect(address))
+        within("a refused connection", TcpStream::connect(address))
             .await
             .is_err()
     );
@@ -49,7 +49,7 @@ async fn the_stop_answers_scrapes_in_flight_closes_the_rest_and_refuses_new_ones
 }
 
 #[tokio::test]
-async fn a_request_whose_head_has_begun_before_the_stop_is_answered() {
+async fn a_request_whose_head_began_before_shutdown_is_answered() {
     let (_, server) = started().await;
     let mut client = server.client().await;
     let (begin, rest) = METRICS.split_at(10);
@@ -63,7 +63,7 @@ async fn a_request_whose_head_has_begun_before_the_stop_is_answered() {
 }
 
 #[tokio::test]
-async fn the_stop_returns_within_the_grace_whatever_is_stuck() {
+async fn shutdown_ends_within_the_grace_with_stuck_clients() {
     let fake = Fake::with(vec![b'x'; LARGE], 1);
     let grace = Duration::from_millis(700);
     let server = Server::start(
@@ -76,9 +76,9 @@ async fn the_stop_returns_within_the_grace_whatever_is_stuck() {
     .await;
     let (mut never_reads, mut never_answered) = (server.client().await, server.client().await);
     never_reads.send(METRICS).await;
-    fake.has_begun(1).await;
+    fake.wait_for_scrapes(1).await;
     never_answered.send(METRICS).await;
-    fake.has_begun(1).await;
+    fake.wait_for_scrapes(1).await;
     let start = std::time::Instant::now();
     server.stop().await;
     assert!(
@@ -87,14 +87,14 @@ async fn the_stop_returns_within_the_grace_whatever_is_stuck() {
         start.elapsed()
     );
     never_answered.is_closed().await;
-    within("the scrape is given up", fake.dropped.acquire())
+    within("the scrape is cancelled", fake.dropped.acquire())
         .await
         .unwrap()
         .forget();
 }
 
 #[tokio::test]
-async fn an_idle_server_stops_at_once() {
+async fn an_idle_server_shuts_down_at_once() {
     let (_, server) = started().await;
     let mut kept = server.client().await;
     kept.ask(METRICS).await;
@@ -109,7 +109,7 @@ async fn an_idle_server_stops_at_once() {
 }
 
 #[tokio::test]
-async fn it_listens_on_ipv6_and_on_both_where_no_host_is_named() {
+async fn a_listen_address_without_a_host_covers_ipv4_and_ipv6() {
     let fake = Fake::new();
     let six = Server::at("[::1]:0", &fake, ServerLimits::default()).await;
     assert!(six.address.is_ipv6());
@@ -126,7 +126,7 @@ async fn it_listens_on_ipv6_and_on_both_where_no_host_is_named() {
 }
 
 #[tokio::test]
-async fn every_listener_is_served_under_the_default_bounds_and_the_telemetry_path() {
+async fn every_listener_serves_the_configured_telemetry_path() {
     let listeners = vec![
         listen::bind("127.0.0.1:0").await.unwrap(),
         listen::bind("127.0.0.1:0").await.unwrap(),
@@ -165,7 +165,7 @@ async fn every_listener_is_served_under_the_default_bounds_and_the_telemetry_pat
 }
 
 #[tokio::test]
-async fn the_health_check_tells_a_living_exporter_from_a_dead_one() {
+async fn the_health_check_succeeds_only_while_the_exporter_runs() {
     let (_, server) = started().await;
     let port = server.address.port();
     healthcheck::check(&format!("127.0.0.1:{port}"))
@@ -178,15 +178,15 @@ async fn the_health_check_tells_a_living_exporter_from_a_dead_one() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.starts_with(&format!("cannot connect to 127.0.0.1:{port}: ")),
+        error.starts_with(&format!("failed to connect to 127.0.0.1:{port}: ")),
         "{error}"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_health_check_does_not_wait_for_ever() {
+async fn the_health_check_times_out() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap().to_string();
     let error = healthcheck::check(&address).await.unwrap_err().to_string();
-    assert_eq!(error, format!("{address} does not answer within 3 s"));
+    assert_eq!(error, format!("{address} did not answer within 3 s"));
 }
