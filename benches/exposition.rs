@@ -1,8 +1,9 @@
-//! The exposition at size: CPU and bytes in each format and encoding, cold (nothing made yet) and warm (all pages kept),
-//! beside `prometheus::TextEncoder` and flate2 over the same series. All in this process and on one thread; what the
-//! network costs is not here. Linux only: it reads `/proc`.
+//! Measures CPU time and size of the exposition in each format and encoding: cold (empty cache) and
+//! warm (all chunks cached), compared with `prometheus::TextEncoder` and flate2 for the same
+//! series. In this process and on one thread, without the network. Linux only, because it reads
+//! `/proc`.
 //!
-//! `cargo bench --bench exposition` prints the tables.
+//! Run with `cargo bench --bench exposition`.
 
 #![expect(
     clippy::unwrap_used,
@@ -30,7 +31,7 @@ use model::{
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Encoder, TextEncoder};
 
-const TRANSFERS_OF_CONNECTOR: usize = 1_000;
+const TRANSFERS_PER_CONNECTOR: usize = 1_000;
 const FORMATS: [(&str, FormatKind); 3] = [
     ("text 0.0.4", FormatKind::Text0_0_4),
     ("OpenMetrics 1.0.0", FormatKind::OpenMetrics1_0_0),
@@ -89,7 +90,7 @@ fn table(transfers: usize) {
     };
     for (format_name, kind) in FORMATS {
         for (encoding_name, encoding) in ENCODINGS {
-            let wanted = ScrapeRequest {
+            let request = ScrapeRequest {
                 filter: NameFilter::default(),
                 format: Format {
                     kind,
@@ -97,16 +98,16 @@ fn table(transfers: usize) {
                 },
                 encoding,
             };
-            let answer = |cache: &Mutex<SegmentCache>| {
-                let body = render(&scrape, &wanted, cache).unwrap();
+            let expose = |cache: &Mutex<SegmentCache>| {
+                let body = render(&scrape, &request, cache).unwrap();
                 body.into_parts()
                     .map(|piece| black_box(piece).len())
                     .sum::<usize>()
             };
-            let (cold, _) = best(runs, || answer(&Mutex::default()));
+            let (cold, _) = best(runs, || expose(&Mutex::default()));
             let cache = Mutex::default();
-            answer(&cache);
-            let (warm, bytes) = best(10, || answer(&cache));
+            expose(&cache);
+            let (warm, bytes) = best(10, || expose(&cache));
             println!(
                 "{format_name:<18} {encoding_name:<9} {cold:>9.3} {warm:>9.3} {bytes:>11}   {:>15.1}   {:>15.1}",
                 whole / cold,
@@ -114,28 +115,32 @@ fn table(transfers: usize) {
             );
             if encoding != Encoding::Identity {
                 let kept = cache.lock().unwrap().bytes();
-                assert!(kept > 0 && kept < bytes, "{kept} bytes are kept of {bytes}");
+                assert!(
+                    kept > 0 && kept < bytes,
+                    "{kept} of {bytes} bytes are cached"
+                );
             }
         }
     }
     alternatives(&scrape);
 }
 
-/// Two other ways to a plain body: to hold the text, and to decompress what is kept.
+/// Measures two alternatives for plain bodies: keeping the text, and decompressing the cached zstd
+/// segments.
 fn alternatives(scrape: &Scrape<'_>) {
-    let answer = |encoding, cache: &Mutex<SegmentCache>| {
-        let wanted = ScrapeRequest {
+    let expose = |encoding, cache: &Mutex<SegmentCache>| {
+        let request = ScrapeRequest {
             encoding,
             ..ScrapeRequest::everything()
         };
-        render(scrape, &wanted, cache)
+        render(scrape, &request, cache)
             .unwrap()
             .into_parts()
             .collect::<Vec<_>>()
     };
     let cache = Mutex::default();
-    let plain = answer(Encoding::Identity, &cache).concat();
-    let held = answer(Encoding::Zstd, &cache);
+    let plain = expose(Encoding::Identity, &cache).concat();
+    let held = expose(Encoding::Zstd, &cache);
     let (unzstd, length) = best(3, || {
         let mut buffer = vec![0; 64 * 1024];
         let mut length = 0;
@@ -162,12 +167,12 @@ fn alternatives(scrape: &Scrape<'_>) {
         levels(&plain);
     }
     println!(
-        "plain out of kept zstd {unzstd:.2} ms, copied from held text {copied:.2} ms ({} bytes held)",
+        "plain from cached zstd {unzstd:.2} ms, copied from cached text {copied:.2} ms ({} bytes cached)",
         plain.len()
     );
 }
 
-/// What levels cost and bring, in pieces as long as those of a page.
+/// Measures compression levels with segments of the size of a chunk.
 fn levels(plain: &[u8]) {
     for level in [1, 2, 3, 4, 6, 9] {
         let (ms, bytes) = best(3, || {
@@ -194,7 +199,7 @@ fn levels(plain: &[u8]) {
     }
 }
 
-/// The least CPU time of several runs, in ms, and the last result.
+/// Returns the lowest CPU time of several runs in ms, and the last result.
 fn best<T>(runs: u32, mut run: impl FnMut() -> T) -> (f64, T) {
     let mut least = f64::INFINITY;
     let mut result = None;
@@ -207,15 +212,16 @@ fn best<T>(runs: u32, mut run: impl FnMut() -> T) -> (f64, T) {
     (least, result.unwrap())
 }
 
-/// What this thread has spent on a CPU: others use this machine too.
+/// Returns the CPU time of this thread, which other processes on the machine do not affect.
 fn cpu_ms() -> f64 {
-    // schedstat is brought up to date when the thread is scheduled; clock ticks would be too coarse.
+    // schedstat is updated when the thread is scheduled; clock ticks would be too coarse.
     std::thread::yield_now();
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     text.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e6
 }
 
-/// Settled transfers of connectors with 1,000 each: 9 of 10 all COMPLETED, one with failed files of one code.
+/// Returns settled transfers on connectors with 1,000 transfers each. One transfer in ten has
+/// failed files of one code.
 fn snapshot(transfers: usize) -> Snapshot {
     let account = Arc::new(Account {
         name: AccountName::new("production"),
@@ -232,7 +238,7 @@ fn snapshot(transfers: usize) -> Snapshot {
             .wrapping_add(1_442_695_040_888_963_407);
         seed >> 16
     };
-    let connectors: Vec<_> = (0..transfers.div_ceil(TRANSFERS_OF_CONNECTOR))
+    let connectors: Vec<_> = (0..transfers.div_ceil(TRANSFERS_PER_CONNECTOR))
         .map(|_| {
             let id: ConnectorId = format!("c-{:017x}", random()).parse().unwrap();
             Arc::new(ConnectorLabels {
@@ -260,7 +266,7 @@ fn snapshot(transfers: usize) -> Snapshot {
                 files.failed.push((code(n / 10), 1));
             }
             TransferView {
-                connector: Arc::clone(&connectors[n / TRANSFERS_OF_CONNECTOR]),
+                connector: Arc::clone(&connectors[n / TRANSFERS_PER_CONNECTOR]),
                 id: id.parse().unwrap(),
                 since: at,
                 state: if failed {
@@ -328,7 +334,8 @@ fn connector(
     }
 }
 
-/// The same series as `prometheus` holds them, read off our own text; but for the exporter's own.
+/// Returns the same series as families of the `prometheus` crate, parsed from our text, without the
+/// exporter's own metrics.
 fn families(snapshot: &Arc<Snapshot>) -> Vec<MetricFamily> {
     let metrics = SelfMetrics::new().unwrap();
     let scrape = Scrape {
@@ -364,7 +371,7 @@ fn families(snapshot: &Arc<Snapshot>) -> Vec<MetricFamily> {
         let labels = series
             .split_once('{')
             .map_or("", |(_, labels)| labels.trim_end_matches('}'));
-        // No label value here holds a comma.
+        // No label value contains a comma.
         let pairs = labels
             .split(',')
             .filter(|pair| !pair.is_empty())

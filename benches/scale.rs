@@ -1,8 +1,15 @@
-//! The whole at size: a simulator and an exporter as processes, and what `/proc` tells of the exporter. Linux only.
+//! Measures the exporter as a process, against a simulator as a process. Linux only, because it
+//! reads `/proc`.
 //!
-//! `cargo bench --bench scale` prints sizes, shares and retirement; `-- sizes 1000 10000`, `-- shares` and `-- retire`
-//! each alone. `-- soak 300` has a Prometheus (`$PROMETHEUS`, else `prometheus`) scrape 100,000 transfers so many
-//! seconds, `-- faults 600` has faults on as long, `-- load 30` has `wrk` scrape 1,000 of them from 64 connections.
+//! | command | measures |
+//! | --- | --- |
+//! | `cargo bench --bench scale` | sizes, shares and retirement |
+//! | `-- sizes 1000 10000` | a scrape of settled transfers, by their number |
+//! | `-- shares` | a scrape, by the share of running transfers |
+//! | `-- retire` | memory after 100,000 transfers have been removed |
+//! | `-- soak 300` | 300 s of scrapes by Prometheus (`$PROMETHEUS`, else `prometheus`) |
+//! | `-- faults 600` | 600 s with faults |
+//! | `-- load 30` | 30 s of scrapes by `wrk` on 64 connections |
 
 #![expect(
     clippy::unwrap_used,
@@ -13,6 +20,8 @@
 
 #[path = "scale/faults.rs"]
 mod faults;
+#[path = "shared/precise_timer.rs"]
+mod precise_timer;
 #[path = "scale/process.rs"]
 mod process;
 #[path = "scale/text_encoder.rs"]
@@ -54,7 +63,7 @@ fn main() {
         Some("soak") => watch::soak(number(1, 300)),
         Some("faults") => faults::faults(number(1, 600)),
         Some("load") => watch::load(number(1, 30)),
-        Some(other) => panic!("`{other}` is none of sizes, shares, retire, soak, faults, load"),
+        Some(other) => panic!("`{other}` is not one of sizes, shares, retire, soak, faults, load"),
         None => {
             [1_000, 10_000, 100_000, 220_000]
                 .into_iter()
@@ -65,7 +74,7 @@ fn main() {
     }
 }
 
-/// A simulator and an exporter of so many transfers; nothing has been asked yet.
+/// A simulator and an exporter with the same transfers, which have not been polled yet.
 struct Pair {
     exporter: Process,
     simulator: Process,
@@ -86,7 +95,7 @@ impl Pair {
     }
 }
 
-/// One exposition of settled transfers, in each format and encoding.
+/// Measures a scrape of settled transfers in each format and encoding.
 fn sizes(transfers: usize) {
     let pair = Pair::start(transfers, 0);
     let exporter = &pair.exporter;
@@ -94,13 +103,13 @@ fn sizes(transfers: usize) {
     let (now, peak) = exporter.resident();
     println!("resident memory, configuration read   {now:>7.1} MB, peak {peak:.1} MB");
     let (cpu, start) = (exporter.cpu(), Instant::now());
-    exporter.learn_all();
+    exporter.poll_all();
     let (wall, cpu) = (start.elapsed().as_secs_f64(), exporter.cpu().since(cpu));
     let calls = exporter.calls();
     let ideal = LATENCY.as_secs_f64() * transfers as f64 / CONCURRENCY as f64;
     println!(
-        "first sweep                           {:.3} calls a transfer, {wall:.2} s ({:.3} of the ideal {ideal:.2} s), \
-         CPU {:.3} ms a call",
+        "first sweep                           {:.3} calls per transfer, {wall:.2} s ({:.3} of the ideal {ideal:.2} s), \
+         CPU {:.3} ms per call",
         calls / transfers as f64,
         wall / ideal,
         cpu.total() / calls
@@ -125,7 +134,8 @@ fn sizes(transfers: usize) {
             let scrape = || get(exporter.port, "/metrics", &headers).len();
             let bytes = scrape();
             let runs = (2_000_000_000 / (bytes * 10 + 1_000_000)).clamp(10, 400);
-            // A batch, since the clock counts hundredths of a second; the least of three, since others use the machine.
+            // Batches, because the clock counts hundredths of a second. The best of three, because
+            // other processes use the machine.
             let batches = (0..3).map(|_| {
                 let cpu = exporter.cpu();
                 let mut walls: Vec<f64> = (0..runs)
@@ -151,30 +161,30 @@ fn sizes(transfers: usize) {
         let (now, peak) = exporter.resident();
         println!("resident memory, {name:<20} {now:>7.1} MB, peak {peak:.1} MB");
     }
-    let asked = exporter.calls() - calls;
-    println!("{asked} AWS calls since the first sweep");
-    assert!(asked < 0.5);
+    let repeated = exporter.calls() - calls;
+    println!("{repeated} AWS calls since the first sweep");
+    assert!(repeated < 0.5);
     drop(pair);
 }
 
-/// What a scrape costs by how many transfers run, of 10,000: all that run are due each time.
+/// Measures a scrape by the share of running transfers, which are all due at each scrape.
 fn shares() {
     const TRANSFERS: usize = 10_000;
-    println!("\n{TRANSFERS} transfers, gzip; all that run are due at each scrape");
+    println!("\n{TRANSFERS} transfers, gzip; all running ones are due at each scrape");
     println!("running    calls   CPU ms   beyond a scrape with nothing due");
     let mut least = 0.0;
     let mut beyond = Vec::new();
     for (running, each, runs) in [(0, 0, 200), (100, 100, 40), (TRANSFERS, 1, 3)] {
         let pair = Pair::start(TRANSFERS, each);
         let exporter = &pair.exporter;
-        exporter.learn_all();
+        exporter.poll_all();
         let scrape = || get(exporter.port, "/metrics", "Accept-Encoding: gzip\r\n");
         scrape();
         let batches = (0..3).map(|_| {
             let (calls, cpu) = (exporter.calls(), exporter.cpu());
             for _ in 0..runs {
                 scrape();
-                // So that the answers are old enough to be asked for again.
+                // Longer than the refresh interval, so that the running transfers are due again.
                 std::thread::sleep(Duration::from_millis(3));
             }
             let cpu = exporter.cpu().since(cpu).per(runs).total();
@@ -188,18 +198,18 @@ fn shares() {
         beyond.push(cpu - least);
     }
     println!(
-        "1 % running costs {:.2} % of what all running costs",
+        "1 % running costs {:.2} % of all running",
         beyond[1] / beyond[2] * 100.0
     );
 }
 
-/// Resident memory when 100,000 settled transfers leave.
+/// Measures resident memory after 100,000 settled transfers have been removed.
 fn retire() {
     const TRANSFERS: usize = 100_000;
     let pair = Pair::start(TRANSFERS, 0);
     let exporter = &pair.exporter;
-    println!("\n{TRANSFERS} settled transfers leave: resident memory");
-    exporter.learn_all();
+    println!("\n{TRANSFERS} settled transfers are removed: resident memory");
+    exporter.poll_all();
     get(exporter.port, "/metrics", "Accept-Encoding: gzip\r\n");
     let (now, peak) = exporter.resident();
     println!("all tracked          {now:>7.1} MB, peak {peak:.1} MB");
@@ -209,18 +219,21 @@ fn retire() {
     )
     .unwrap();
     exporter.reload();
-    let patience = Instant::now() + Duration::from_mins(1);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while exporter
         .text("/metrics")
         .matches("\naws_transfer_results_up{")
         .count()
         > 1
     {
-        assert!(Instant::now() < patience, "the configuration is not taken");
+        assert!(
+            Instant::now() < deadline,
+            "the configuration was not reloaded"
+        );
         std::thread::sleep(Duration::from_millis(100));
     }
     get(exporter.port, "/metrics", "Accept-Encoding: gzip\r\n");
-    println!("one left             {:>7.1} MB", exporter.resident().0);
+    println!("one remaining        {:>7.1} MB", exporter.resident().0);
     std::thread::sleep(Duration::from_secs(15));
     println!("15 s later           {:>7.1} MB", exporter.resident().0);
 }

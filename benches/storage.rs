@@ -1,7 +1,7 @@
-//! A start at size: 100,000 transfers, of which one in a hundred is unfinished, in the file of `--storage.path`. Once after
-//! a clean stop, once after a kill. Linux only: it reads `/proc`.
+//! Measures the start with 100,000 stored transfers, one percent of them unfinished, after a clean
+//! stop and after a kill. Linux only, because it reads `/proc`.
 //!
-//! `cargo bench --bench storage` prints the figures.
+//! Run with `cargo bench --bench storage`.
 
 #![expect(
     clippy::unwrap_used,
@@ -54,7 +54,7 @@ fn main() {
     );
 
     let config = folder.path().join("exporter.yml");
-    // Nothing answers there, and nothing is asked: no scrape comes for what is swept.
+    // Nothing listens on this port, and without scrapes nothing is polled.
     let text = "accounts:\n  - {name: bench, region: eu-central-1, endpoint_url: 'http://127.0.0.1:9'}\n\
                 transfers:\n  - {connector_id: c-00000000000000001, transfer_id: one}\n";
     fs::write(&config, text).unwrap();
@@ -65,9 +65,9 @@ fn main() {
     ];
     for (how, signal) in [("a clean stop", "TERM"), ("a kill", "KILL")] {
         println!("start after {how}:  ready s   resident MB   peak MB");
-        Running::start(&flags).end(signal);
+        Process::start(&flags).end(signal);
         for _ in 0..STARTS {
-            let running = Running::start(&flags);
+            let running = Process::start(&flags);
             println!(
                 "{:>27.3}   {:>11.1}   {:>7.1}",
                 running.ready.as_secs_f64(),
@@ -82,12 +82,12 @@ fn main() {
         fs::metadata(&file).unwrap().len() as f64 / 1e6
     );
     writes(&storage);
-    files(folder.path());
+    target_files(folder.path());
 }
 
-/// As many transfers learned through files, in ten of them: by a first start, which has all to learn and to store, and by
-/// later ones.
-fn files(folder: &Path) {
+/// Measures starts with the transfers in ten target files: the first one ingests and stores them
+/// all, later ones restore them.
+fn target_files(folder: &Path) {
     let targets = folder.join("targets");
     fs::create_dir(&targets).unwrap();
     for file in 0..10 {
@@ -117,7 +117,7 @@ fn files(folder: &Path) {
     ];
     println!("start with {TRANSFERS} in files:  ready s   resident MB   peak MB   file MB");
     for _ in 0..3 {
-        let running = Running::start(&flags);
+        let running = Process::start(&flags);
         // The first flush follows within a second.
         std::thread::sleep(Duration::from_secs(3));
         let size = fs::metadata(storage.join("state.redb")).unwrap().len() as f64 / 1e6;
@@ -131,7 +131,7 @@ fn files(folder: &Path) {
     }
 }
 
-/// What the tracker would have written: through it, so that the records are its own.
+/// Fills the store through a tracker.
 fn fill(storage: &Path) {
     let now = Now {
         instant: Instant::now() + Duration::from_hours(100),
@@ -140,19 +140,20 @@ fn fill(storage: &Path) {
     let mut tracker = tracker(SavedState::default(), now);
     for n in 0..TRANSFERS {
         tracker.track(key(n), Origin::Demo, Some(now.wall), now);
-        tracker.record_poll(&key(n), &answer(n), now);
+        tracker.record_poll(&key(n), &poll_result(n), now);
     }
     let store = LocalStore::open(storage).unwrap();
     let changes = tracker.take_changes(now);
     let start = Instant::now();
     store.save(&changes).unwrap();
     println!(
-        "all of it written at once: {:.3} s",
+        "complete state written at once: {:.3} s",
         start.elapsed().as_secs_f64()
     );
 }
 
-/// One transfer changes, as with each flush of a calm exporter; and a thousand, as with a busy sweep.
+/// Measures writes of one changed transfer, as in a quiet period, and of a thousand, as after a
+/// busy sweep.
 fn writes(storage: &Path) {
     let now = Now {
         instant: Instant::now() + Duration::from_hours(100),
@@ -161,7 +162,7 @@ fn writes(storage: &Path) {
     let store = LocalStore::open(storage).unwrap();
     let mut tracker = tracker(store.load().unwrap(), now);
     for changed in [1, 1_000] {
-        let mut took: Vec<f64> = (0..20)
+        let mut durations: Vec<f64> = (0..20)
             .map(|round| {
                 for n in 0..changed {
                     tracker.track(
@@ -177,10 +178,10 @@ fn writes(storage: &Path) {
                 start.elapsed().as_secs_f64() * 1e3
             })
             .collect();
-        took.sort_by(f64::total_cmp);
+        durations.sort_by(f64::total_cmp);
         println!(
-            "write of {changed} changed: median {:.1} ms, worst {:.1} ms",
-            took[10], took[19]
+            "write of {changed} changed transfers: median {:.1} ms, worst {:.1} ms",
+            durations[10], durations[19]
         );
     }
 }
@@ -206,7 +207,7 @@ fn key(n: usize) -> TransferKey {
     }
 }
 
-fn answer(n: usize) -> PollResult {
+fn poll_result(n: usize) -> PollResult {
     let file = |at: usize| {
         let status = if n.is_multiple_of(100) && at == 0 {
             "QUEUED"
@@ -225,14 +226,14 @@ fn answer(n: usize) -> PollResult {
     PollResult::Files((0..FILES).map(file).collect())
 }
 
-/// The exporter as a process; it is killed when dropped.
-struct Running {
+/// The exporter as a process, which is killed when dropped.
+struct Process {
     child: Child,
-    /// From the start until `/-/ready` answers 200.
+    /// Time from the start until `/-/ready` responds with 200.
     ready: Duration,
 }
 
-impl Running {
+impl Process {
     fn start(flags: &[String]) -> Self {
         let start = Instant::now();
         let mut child = Command::new(env!("CARGO_BIN_EXE_aws-transfer-exporter"))
@@ -257,9 +258,9 @@ impl Running {
         stream
             .write_all(b"GET /-/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        assert!(response.starts_with("HTTP/1.1 200"), "{response}");
         std::thread::spawn(move || log.for_each(drop));
         Self {
             child,
@@ -291,9 +292,9 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended.
+        // The process may have exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,7 +1,8 @@
-//! One sweep at size: 1,000 unfinished transfers, 50 ms a call, 32 calls at once. The simulator and the exporter are
-//! processes of their own, as in earnest; the figures are of the exporter's. Linux only: it reads `/proc`.
+//! Measures sweeps of 1,000 unfinished transfers with a latency of 50 ms and 32 concurrent calls.
+//! The simulator and the exporter run as separate processes; the figures are those of the exporter.
+//! Linux only, because it reads `/proc`.
 //!
-//! `cargo bench --bench sweep` prints them.
+//! Run with `cargo bench --bench sweep`.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,47 +11,56 @@
 )]
 #![expect(clippy::cast_precision_loss, reason = "small numbers")]
 
+#[path = "shared/precise_timer.rs"]
+mod precise_timer;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
-use simulator::{DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY};
+use aws_transfer_exporter::app::system_clock;
+use precise_timer::PreciseTimer;
+use simulator::{
+    DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, Faults, FileScript, LifeScript, Settings, Simulator,
+};
 
 const TRANSFERS: usize = 1_000;
 const CONCURRENCY: usize = 32;
 const LATENCY: Duration = Duration::from_millis(50);
 const SWEEPS: usize = 7;
+/// The argument with which the benchmark starts itself as the simulator.
+const SIMULATOR: &str = "simulator";
 
 fn main() {
-    let simulator = Process::start(&["simulate", "--simulator.listen-address=127.0.0.1:0"]);
-    for n in 0..TRANSFERS {
-        let stuck =
-            r#"[{"path": "/a", "queued_for": "forever", "in_progress_for": 0, "end": "never"}]"#;
-        let path = format!("/_simulator/transfers/{}/t-{n}", connector(n));
-        request(simulator.port, "PUT", &path, stuck);
+    if std::env::args().nth(1).as_deref() == Some(SIMULATOR) {
+        simulate();
+    } else {
+        measure();
     }
-    let latency = format!(r#"{{"latency": "{}ms"}}"#, LATENCY.as_millis());
-    request(simulator.port, "PUT", "/_simulator/faults", &latency);
+}
 
+fn measure() {
+    let simulator = Process::simulator();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("exporter.yml");
     fs::write(&file, configuration(simulator.port)).unwrap();
     let flag = format!("--config.file={}", file.display());
-    let exporter = Process::start(&[&flag, "--web.listen-address=127.0.0.1:0"]);
+    let exporter = Process::exporter(&[&flag, "--web.listen-address=127.0.0.1:0"]);
     let resident_before = exporter.status_kib("VmRSS");
 
     let ideal = LATENCY.as_secs_f64() * TRANSFERS as f64 / CONCURRENCY as f64;
     println!(
-        "{TRANSFERS} transfers, {} ms a call, {CONCURRENCY} at once: ideal {ideal:.4} s",
+        "{TRANSFERS} transfers, {} ms per call, {CONCURRENCY} concurrent calls: ideal {ideal:.4} s",
         LATENCY.as_millis()
     );
-    let latency = true_latency(simulator.port);
+    let latency = measured_latency(simulator.port);
     let rounds = TRANSFERS.div_ceil(CONCURRENCY);
     println!(
-        "a call by itself takes {:.2} ms; {rounds} rounds of that are {:.3} of the ideal",
+        "a single call takes {:.2} ms; {rounds} rounds of calls take {:.3} of the ideal",
         latency.as_secs_f64() * 1_000.0,
         latency.as_secs_f64() * rounds as f64 / ideal
     );
@@ -76,29 +86,30 @@ fn main() {
     }
     let ratio = median(&mut ratios);
     println!(
-        "over ideal: median {ratio:.3}, worst {:.3} (at most 1.05 wanted)",
+        "over ideal: median {ratio:.3}, worst {:.3} (target: at most 1.05)",
         ratios[SWEEPS - 1]
     );
     println!(
-        "over what is ideal for calls that take so long: {:.3}",
+        "over ideal for the measured latency: {:.3}",
         ratio * LATENCY.as_secs_f64() / latency.as_secs_f64()
     );
     println!(
-        "CPU a call: median {:.3} ms, worst {:.3} ms (at most 0.2 ms wanted)",
+        "CPU per call: median {:.3} ms, worst {:.3} ms (target: at most 0.2 ms)",
         median(&mut costs),
         costs[SWEEPS - 1]
     );
     println!(
-        "resident memory: {:.1} MB before the first sweep, {:.1} MB now, {:.1} MB at the peak (at most 30 MB wanted)",
+        "resident memory: {:.1} MB before the first sweep, {:.1} MB now, {:.1} MB at the peak (target: at most 30 MB)",
         resident_before / 1_000.0 * 1.024,
         exporter.status_kib("VmRSS") / 1_000.0 * 1.024,
         exporter.status_kib("VmHWM") / 1_000.0 * 1.024
     );
 }
 
-/// What one call takes on a connection of its own, the mean of 40: the simulator's latency with its timer's ticks, and
-/// the loopback. Unsigned, so it is refused; the latency is the same.
-fn true_latency(port: u16) -> Duration {
+/// Returns the mean duration of 40 calls on one connection: the simulated latency with the
+/// inaccuracy of the timer and of the loopback. The calls are unsigned and therefore refused, after
+/// the same latency.
+fn measured_latency(port: u16) -> Duration {
     const CALLS: u32 = 40;
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_nodelay(true).unwrap();
@@ -107,10 +118,45 @@ fn true_latency(port: u16) -> Duration {
     let start = Instant::now();
     for _ in 0..CALLS {
         stream.write_all(call.as_bytes()).unwrap();
-        // The answer is short and comes at once.
+        // The response is short enough for one read.
         assert!(stream.read(&mut [0; 4_096]).unwrap() > 0);
     }
     start.elapsed() / CALLS
+}
+
+/// Serves until standard input ends, that is until the parent exits.
+fn simulate() {
+    let settings = Settings {
+        timer: Arc::new(PreciseTimer),
+        ..Settings::default()
+    };
+    let simulator = Simulator::new(settings, system_clock());
+    for n in 0..TRANSFERS {
+        let stuck = FileScript::new("/a".to_owned(), LifeScript::stuck_queued());
+        simulator.put_transfer(
+            &connector(n).parse().unwrap(),
+            &format!("t-{n}").parse().unwrap(),
+            vec![stuck],
+            SystemTime::now(),
+        );
+    }
+    simulator.set_faults(Faults {
+        latency: LATENCY,
+        ..Faults::default()
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        println!("{}", listener.local_addr().unwrap().port());
+        let serving = tokio::spawn(simulator.serve(listener, std::future::pending()));
+        let parent = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
+        let _ = parent.await;
+        serving.abort();
+    });
+    std::process::exit(0);
 }
 
 fn connector(n: usize) -> String {
@@ -138,14 +184,30 @@ fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// A command of the program that listens; it is killed when dropped.
+/// A listening process, which is killed when dropped.
 struct Process {
     child: Child,
     port: u16,
 }
 
 impl Process {
-    fn start(args: &[&str]) -> Self {
+    /// Starts this benchmark as the simulator.
+    fn simulator() -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .arg(SIMULATOR)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut port = String::new();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut port).unwrap();
+        let port = port.trim().parse().unwrap();
+        Self { child, port }
+    }
+
+    /// Starts the exporter.
+    fn exporter(args: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_aws-transfer-exporter"))
             .args(args)
             .env("AWS_ACCESS_KEY_ID", DEMO_ACCESS_KEY_ID)
@@ -164,7 +226,8 @@ impl Process {
         Self { child, port }
     }
 
-    /// User and system time of the process (`/proc/PID/stat`, fields 14 and 15, in hundredths of a second).
+    /// Returns the user and system time of the process (`/proc/PID/stat`, fields 14 and 15, in
+    /// hundredths of a second).
     fn cpu_seconds(&self) -> f64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         let fields: Vec<_> = stat
@@ -182,7 +245,8 @@ impl Process {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    /// Attempts so far; asking starts no sweep.
+    /// Returns the number of API requests so far. The request of this series does not start a
+    /// sweep.
     fn calls(&self) -> f64 {
         let text = request(
             self.port,
@@ -199,7 +263,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended.
+        // The process may have exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,7 +1,7 @@
-//! The tracker at size: CPU of each of its operations, and the bytes that a settled transfer takes. All in this process
-//! and on one thread. Linux only: it reads `/proc`.
+//! Measures the CPU time of the tracker's operations, and the memory per settled transfer, in this
+//! process and on one thread. Linux only, because it reads `/proc`.
 //!
-//! `cargo bench --bench tracker` prints the tables.
+//! Run with `cargo bench --bench tracker`.
 
 #![expect(
     clippy::unwrap_used,
@@ -25,44 +25,44 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-const TRANSFERS_OF_CONNECTOR: usize = 1_000;
-/// A settled transfer takes no more, apart from what is rendered of it.
-const MOST_BYTES: f64 = 400.0;
+const TRANSFERS_PER_CONNECTOR: usize = 1_000;
+/// Maximum memory per settled transfer, without rendered text.
+const MAX_BYTES: f64 = 400.0;
 const RUNS: usize = 5;
 
 fn main() {
-    println!("µs a transfer, least of {RUNS}");
-    println!("transfers   learn     due  settle  expire  not news");
+    println!("µs per transfer, best of {RUNS} runs");
+    println!("transfers  ingest     due  settle  expire  unchanged");
     [1_000, 10_000, 100_000].into_iter().for_each(operations);
     println!(
-        "\na snapshot, ms, least of {RUNS}: by how many transfers have changed since the one before"
+        "\nms per snapshot, best of {RUNS} runs, by the share of transfers that changed since the last one"
     );
-    println!("transfers   first       0     1 %     all   1 % of an all-running one");
+    println!("transfers   first       0     1 %     all   1 %, all running");
     [1_000, 10_000, 100_000].into_iter().for_each(snapshots);
-    println!("\nbytes allocated for a settled transfer, its row of the snapshot included");
+    println!("\nbytes allocated per settled transfer, including its row in the snapshot");
     println!("transfers  configured  discovered");
     for transfers in [1_000, 10_000, 100_000] {
         let [configured, discovered] =
             [Origin::Config, Origin::Files].map(|origin| bytes(transfers, origin));
         println!("{transfers:>9} {configured:>11.1} {discovered:>11.1}");
         assert!(
-            transfers < 10_000 || configured.max(discovered) <= MOST_BYTES,
-            "more than {MOST_BYTES}"
+            transfers < 10_000 || configured.max(discovered) <= MAX_BYTES,
+            "more than {MAX_BYTES}"
         );
     }
 }
 
-/// Learning, telling what is due, settling, dropping; and an answer that says nothing new.
+/// Measures ingesting, finding due transfers, settling, expiring, and polls without changes.
 fn operations(transfers: usize) {
     let mut least = [f64::INFINITY; 5];
     for _ in 0..RUNS {
         let world = World::new(transfers);
         let mut tracker = world.tracker();
-        let learn = cpu_ms(|| world.learn(&mut tracker, Origin::Files));
+        let ingest = cpu_ms(|| world.ingest(&mut tracker, Origin::Files));
         let due = cpu_ms(|| assert_eq!(tracker.due(world.at(1)).len(), transfers));
-        world.answer_all(&mut tracker, false, 2);
-        let again = cpu_ms(|| world.answer_all(&mut tracker, false, 60));
-        let settle = cpu_ms(|| world.answer_all(&mut tracker, true, 120));
+        world.poll_all(&mut tracker, false, 2);
+        let unchanged = cpu_ms(|| world.poll_all(&mut tracker, false, 60));
+        let settle = cpu_ms(|| world.poll_all(&mut tracker, true, 120));
         let expire = cpu_ms(|| tracker.expire(world.at(10_000)));
         assert!(
             tracker
@@ -71,12 +71,17 @@ fn operations(transfers: usize) {
                 .next()
                 .is_none()
         );
-        for (least, ms) in least.iter_mut().zip([learn, due, settle, expire, again]) {
+        for (least, ms) in least
+            .iter_mut()
+            .zip([ingest, due, settle, expire, unchanged])
+        {
             *least = least.min(ms * 1_000.0 / transfers as f64);
         }
     }
-    let [learn, due, settle, expire, again] = least;
-    println!("{transfers:>9} {learn:>7.3} {due:>7.3} {settle:>7.3} {expire:>7.3}   {again:>7.3}");
+    let [ingest, due, settle, expire, unchanged] = least;
+    println!(
+        "{transfers:>9} {ingest:>7.3} {due:>7.3} {settle:>7.3} {expire:>7.3}    {unchanged:>7.3}"
+    );
 }
 
 fn snapshots(transfers: usize) {
@@ -84,29 +89,29 @@ fn snapshots(transfers: usize) {
     for _ in 0..RUNS {
         let world = World::new(transfers);
         let mut tracker = world.tracker();
-        world.learn(&mut tracker, Origin::Config);
+        world.ingest(&mut tracker, Origin::Config);
         let snapshot =
             |tracker: &mut Tracker| cpu_ms(|| drop(black_box(tracker.snapshot(world.at(1)))));
-        // One in a hundred runs, the others have ended.
+        // One in a hundred is running, the others have ended.
         for (n, key) in world.keys.iter().enumerate() {
-            tracker.record_poll(key, &world.answer(n, n % 100 != 0), world.at(2));
+            tracker.record_poll(key, &world.result(n, n % 100 != 0), world.at(2));
         }
         let first = snapshot(&mut tracker);
         let none = snapshot(&mut tracker);
         for (n, key) in world.keys.iter().enumerate().step_by(100) {
-            tracker.record_poll(key, &world.more(n), world.at(60));
+            tracker.record_poll(key, &world.result_with_more_files(n), world.at(60));
         }
         let few = snapshot(&mut tracker);
 
         let mut running = world.tracker();
-        world.learn(&mut running, Origin::Config);
-        world.answer_all(&mut running, false, 2);
+        world.ingest(&mut running, Origin::Config);
+        world.poll_all(&mut running, false, 2);
         snapshot(&mut running);
         for (n, key) in world.keys.iter().enumerate().step_by(100) {
-            running.record_poll(key, &world.more(n), world.at(60));
+            running.record_poll(key, &world.result_with_more_files(n), world.at(60));
         }
         let spread = snapshot(&mut running);
-        world.answer_all(&mut running, true, 120);
+        world.poll_all(&mut running, true, 120);
         let all = snapshot(&mut running);
         for (least, ms) in least.iter_mut().zip([first, none, few, all, spread]) {
             *least = least.min(ms);
@@ -116,14 +121,14 @@ fn snapshots(transfers: usize) {
     println!("{transfers:>9} {first:>7.3} {none:>7.3} {few:>7.3} {all:>7.3}   {spread:>7.3}");
 }
 
-/// What is still allocated once all have settled and a snapshot was taken. The keys are not counted: the ids are copied,
-/// as they are when each comes out of a message of its own.
+/// Returns the bytes that are allocated per transfer once all have settled and a snapshot was
+/// taken. The ids are copied, as if each came from its own message, and the keys are not included.
 fn bytes(transfers: usize, origin: Origin) -> f64 {
     let world = World::new(transfers);
     let mut tracker = world.tracker();
     let region = Region::new(ALLOCATOR);
-    world.learn(&mut tracker, origin);
-    world.answer_all(&mut tracker, true, 2);
+    world.ingest(&mut tracker, origin);
+    world.poll_all(&mut tracker, true, 2);
     drop(tracker.snapshot(world.at(3)));
     let change = region.change();
     let kept = change.bytes_allocated - change.bytes_deallocated;
@@ -141,7 +146,7 @@ impl World {
         let mut random = SplitMix64::new(7);
         let account = AccountName::new("bench");
         let key = |n: usize| {
-            let connector: ConnectorId = format!("c-{:017x}", n / TRANSFERS_OF_CONNECTOR)
+            let connector: ConnectorId = format!("c-{:017x}", n / TRANSFERS_PER_CONNECTOR)
                 .parse()
                 .unwrap();
             TransferKey {
@@ -187,7 +192,7 @@ impl World {
         tracker
     }
 
-    fn learn(&self, tracker: &mut Tracker, origin: Origin) {
+    fn ingest(&self, tracker: &mut Tracker, origin: Origin) {
         for key in &self.keys {
             let transfer = key.transfer.as_str().parse().unwrap();
             let start = TransferStart {
@@ -201,15 +206,16 @@ impl World {
         }
     }
 
-    fn answer_all(&self, tracker: &mut Tracker, settled: bool, at: u64) {
+    fn poll_all(&self, tracker: &mut Tracker, settled: bool, at: u64) {
         for (n, key) in self.keys.iter().enumerate() {
-            tracker.record_poll(key, &self.answer(n, settled), self.at(at));
+            tracker.record_poll(key, &self.result(n, settled), self.at(at));
         }
     }
 
-    /// Two files; if it is settled, one of ten has a third that failed, else all have one that runs.
-    #[expect(clippy::unused_self, reason = "beside the others")]
-    fn answer(&self, n: usize, settled: bool) -> PollResult {
+    /// Returns two completed files and, if not settled, a running one. Every tenth settled transfer
+    /// has a failed one.
+    #[expect(clippy::unused_self, reason = "consistent with the other methods")]
+    fn result(&self, n: usize, settled: bool) -> PollResult {
         let file = |path: &str, status| FileResult {
             path: path.to_owned(),
             status,
@@ -232,9 +238,9 @@ impl World {
         PollResult::Files(files)
     }
 
-    /// Runs still, and has a file more.
-    fn more(&self, n: usize) -> PollResult {
-        let PollResult::Files(mut files) = self.answer(n, false) else {
+    /// Returns the files of a running transfer and one more.
+    fn result_with_more_files(&self, n: usize) -> PollResult {
+        let PollResult::Files(mut files) = self.result(n, false) else {
             unreachable!()
         };
         files.push(FileResult {
@@ -245,10 +251,10 @@ impl World {
     }
 }
 
-/// What this thread has spent on a CPU: others use this machine too.
+/// Returns the CPU time of this thread, which other processes on the machine do not affect.
 fn cpu_ms(run: impl FnOnce()) -> f64 {
     let cpu = || {
-        // schedstat is brought up to date when the thread is scheduled; clock ticks would be too coarse.
+        // schedstat is updated when the thread is scheduled; clock ticks would be too coarse.
         std::thread::yield_now();
         let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
         text.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e6

@@ -1,4 +1,4 @@
-//! A soak with faults on.
+//! A soak test with faults.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -12,18 +12,18 @@ use super::Pair;
 
 const TRANSFERS: usize = 1_000;
 const INTERVAL: Duration = Duration::from_secs(5);
-/// What a scrape says that it waits, and what it may take.
+/// The timeout of a scrape.
 const TIMEOUT: Duration = Duration::from_secs(4);
 const FAULTS: &str = r#"{"seed": 3, "latency": "20ms", "throttle_rate": 0.1, "server_error_rate": 0.05,
     "unavailable_rate": 0.05, "html_rate": 0.01, "mistyped_rate": 0.01, "truncated_rate": 0.01, "reset_rate": 0.01,
     "stall_rate": 0.002}"#;
 
-/// Half of 1,000 transfers run, and are asked for at each scrape, for so many seconds with faults on; then without, until
-/// all is known again.
+/// Polls 500 running transfers at each scrape, for `seconds` with faults, then without faults until
+/// a scrape is complete.
 pub(crate) fn faults(seconds: usize) {
     let pair = Pair::start(TRANSFERS, 2);
     let exporter = &pair.exporter;
-    exporter.learn_all();
+    exporter.poll_all();
     control(pair.simulator.port, FAULTS);
     let (cpu, calls, start) = (
         exporter.cpu(),
@@ -34,41 +34,41 @@ pub(crate) fn faults(seconds: usize) {
     let (mut scrapes, mut incomplete, mut missed, mut slowest) = (0, 0, Vec::new(), Duration::ZERO);
     let (mut minutes, mut memory) = (0, Vec::new());
     println!(
-        "\n{TRANSFERS} transfers, half of them running, a scrape each {} s, faults: {FAULTS}",
+        "\n{TRANSFERS} transfers, half of them running, a scrape every {} s, faults: {FAULTS}",
         INTERVAL.as_secs()
     );
     while Instant::now() < end {
-        let began = Instant::now();
+        let scrape_start = Instant::now();
         scrapes += 1;
         match scrape(exporter.port) {
-            Ok(text) if began.elapsed() <= TIMEOUT && is_right(&text) => {
+            Ok(text) if scrape_start.elapsed() <= TIMEOUT && is_right(&text) => {
                 incomplete +=
                     usize::from(text.contains("\naws_transfer_exporter_scrape_complete 0\n"));
             }
             Ok(_) => missed.push(format!(
                 "scrape {scrapes} is late or wrong after {:?}",
-                began.elapsed()
+                scrape_start.elapsed()
             )),
             Err(error) => missed.push(format!("scrape {scrapes}: {error}")),
         }
-        slowest = slowest.max(began.elapsed());
+        slowest = slowest.max(scrape_start.elapsed());
         if start.elapsed().as_secs() / 60 >= minutes {
             let (now, peak) = exporter.resident();
             println!("after {minutes:>2} min: resident memory {now:.1} MB, peak {peak:.1} MB");
             memory.push(now);
             minutes += 1;
         }
-        sleep(INTERVAL.saturating_sub(began.elapsed()));
+        sleep(INTERVAL.saturating_sub(scrape_start.elapsed()));
     }
     let (cpu, wall) = (exporter.cpu().since(cpu), start.elapsed().as_secs_f64());
     let (now, peak) = exporter.resident();
     println!("after {wall:.0} s: resident memory {now:.1} MB, peak {peak:.1} MB");
     println!(
-        "scrapes {scrapes}, missed {}, the slowest {slowest:.2?}; {incomplete} were not complete",
+        "scrapes {scrapes}, missed {}, slowest {slowest:.2?}; {incomplete} incomplete",
         missed.len()
     );
     println!(
-        "CPU {:.1} ms a scrape, {:.2} % of a core",
+        "CPU {:.1} ms per scrape, {:.2} % of a core",
         cpu.total() / f64::from(scrapes),
         cpu.total() / wall / 10.0
     );
@@ -80,21 +80,21 @@ pub(crate) fn faults(seconds: usize) {
     }
     control(pair.simulator.port, "{}");
     let lifted = Instant::now();
-    exporter.learn_all();
+    exporter.poll_all();
     println!(
         "complete again {:.1} s after the faults were lifted",
         lifted.elapsed().as_secs_f64()
     );
     assert!(is_right(&exporter.text("/metrics")));
     assert!(missed.is_empty(), "{missed:#?}");
-    // The first minute fills what is kept.
+    // Caches are filled during the first minute.
     let settled = memory.get(1).copied().unwrap_or(now);
     assert!(now < settled * 1.2 + 2.0, "memory grows: {memory:?}, {now}");
 }
 
 const REQUESTS: &str = "/metrics?name[]=aws_transfer_exporter_api_requests_total";
 
-/// Every transfer is told, with the files that it has.
+/// Returns whether every transfer is listed with its files.
 fn is_right(text: &str) -> bool {
     let sum = |status: &str| {
         let samples = text
@@ -113,7 +113,7 @@ fn is_right(text: &str) -> bool {
     ];
     all.iter()
         .zip([2.0 * transfers, transfers / 2.0, 0.0, 0.0])
-        .all(|(told, truth)| (told - truth).abs() < 0.5)
+        .all(|(reported, expected)| (reported - expected).abs() < 0.5)
 }
 
 fn outcomes(text: &str) -> BTreeMap<String, f64> {
@@ -147,7 +147,7 @@ fn control(port: u16, faults: &str) {
     assert!(answer.starts_with("HTTP/1.0 20"), "{answer}");
 }
 
-/// One scrape as Prometheus makes it: gzip, and given up a little after its time-out.
+/// Scrapes like Prometheus: with gzip, and a client timeout slightly above the scrape timeout.
 fn scrape(port: u16) -> io::Result<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(2 * TIMEOUT))?;

@@ -1,4 +1,4 @@
-//! The simulator and the exporter as processes, and what `/proc` tells of them.
+//! The simulator and the exporter as processes, and their CPU time and memory.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -6,8 +6,10 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::precise_timer::PreciseTimer;
 use aws_transfer_exporter::app::system_clock;
 use model::ConnectorId;
 use simulator::{
@@ -15,19 +17,19 @@ use simulator::{
     Simulator, SplitMix64,
 };
 
-const TRANSFERS_OF_CONNECTOR: usize = 1_000;
-/// Calls in flight at once.
+const TRANSFERS_PER_CONNECTOR: usize = 1_000;
+/// Number of concurrent calls.
 pub(crate) const CONCURRENCY: usize = 64;
-/// Of each call.
+/// Simulated latency of each call.
 pub(crate) const LATENCY: Duration = Duration::from_millis(20);
 
-/// A listening process; it is killed when dropped.
+/// A listening process, which is killed when dropped.
 pub(crate) struct Process {
     child: Child,
     pub(crate) port: u16,
 }
 
-/// User and system time, in ms.
+/// User and system time in ms.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Cpu {
     pub(crate) user: f64,
@@ -56,8 +58,8 @@ impl Cpu {
 }
 
 impl Process {
-    /// This benchmark once more, as a simulator of so many transfers: one in `running_each` runs for ever, and all do if
-    /// it is 1.
+    /// Starts this benchmark as a simulator. One transfer in `running_each` runs forever, or none
+    /// if it is 0.
     pub(crate) fn simulator(transfers: usize, running_each: usize) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args([
@@ -100,7 +102,7 @@ impl Process {
         Self { child, port }
     }
 
-    /// Fields 14 and 15 of `/proc/PID/stat`, in hundredths of a second.
+    /// Returns the CPU time (fields 14 and 15 of `/proc/PID/stat`, in hundredths of a second).
     pub(crate) fn cpu(&self) -> Cpu {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         let fields: Vec<_> = stat
@@ -115,7 +117,7 @@ impl Process {
         }
     }
 
-    /// Resident memory in MB: now, and at the peak.
+    /// Returns the current and the peak resident memory in MB.
     pub(crate) fn resident(&self) -> (f64, f64) {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let of = |key: &str| {
@@ -131,7 +133,8 @@ impl Process {
         (of("VmRSS"), of("VmHWM"))
     }
 
-    /// Attempts so far; asking starts no sweep.
+    /// Returns the number of API requests so far. The request of this series does not start a
+    /// sweep.
     pub(crate) fn calls(&self) -> f64 {
         let text = self.text("/metrics?name[]=aws_transfer_exporter_api_requests_total");
         let samples = text.lines().filter(|line| line.starts_with("aws_"));
@@ -144,14 +147,14 @@ impl Process {
         String::from_utf8(get(self.port, path, "")).unwrap()
     }
 
-    /// Scrapes until all is known.
-    pub(crate) fn learn_all(&self) {
-        let patience = Instant::now() + Duration::from_mins(20);
+    /// Scrapes until all transfers have been polled.
+    pub(crate) fn poll_all(&self) {
+        let deadline = Instant::now() + Duration::from_mins(20);
         while !self
             .text("/metrics")
             .contains("\naws_transfer_exporter_scrape_complete 1\n")
         {
-            assert!(Instant::now() < patience, "the sweep does not end");
+            assert!(Instant::now() < deadline, "the sweep does not end");
         }
     }
 
@@ -169,39 +172,39 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended.
+        // The process may have exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The body of an answer.
+/// Returns the body of a response.
 pub(crate) fn get(port: u16, path: &str, headers: &str) -> Vec<u8> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let head = format!(
         "GET {path} HTTP/1.0\r\nHost: localhost\r\nX-Prometheus-Scrape-Timeout-Seconds: 600\r\n{headers}\r\n"
     );
     stream.write_all(head.as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    let end = answer
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).unwrap();
+    let end = response
         .windows(4)
         .position(|window| window == b"\r\n\r\n")
         .unwrap();
     assert!(
-        answer.starts_with(b"HTTP/1.0 200"),
+        response.starts_with(b"HTTP/1.0 200"),
         "{path}: {}",
-        String::from_utf8_lossy(&answer[..end])
+        String::from_utf8_lossy(&response[..end])
     );
-    answer.split_off(end + 4)
+    response.split_off(end + 4)
 }
 
-/// Connector and id of each transfer: UUIDs, as AWS has them.
+/// Returns the connector and id of each transfer. Ids are UUIDs, as in AWS.
 fn pairs(transfers: usize) -> impl Iterator<Item = (ConnectorId, String)> {
     let mut random = SplitMix64::new(7);
     (0..transfers).map(move |n| {
         (
-            format!("c-{:017x}", n / TRANSFERS_OF_CONNECTOR)
+            format!("c-{:017x}", n / TRANSFERS_PER_CONNECTOR)
                 .parse()
                 .unwrap(),
             random.uuid(),
@@ -209,11 +212,12 @@ fn pairs(transfers: usize) -> impl Iterator<Item = (ConnectorId, String)> {
     })
 }
 
-/// Serves until its standard input ends, which is when its parent does. Of ten settled transfers nine have COMPLETED
-/// files alone, and one a failed one too.
+/// Serves until standard input ends, that is until the parent exits. One settled transfer in ten
+/// has a failed file.
 pub(crate) fn simulate(transfers: usize, running_each: usize) {
     let settings = Settings {
         max_transfers: transfers.max(1),
+        timer: Arc::new(PreciseTimer),
         ..Settings::default()
     };
     let simulator = Simulator::new(settings, system_clock());
@@ -244,7 +248,7 @@ pub(crate) fn simulate(transfers: usize, running_each: usize) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         println!("{}", listener.local_addr().unwrap().port());
         let served = tokio::spawn(simulator.serve(listener, std::future::pending()));
-        // Its parent has ended.
+        // Returns when the parent exits.
         let parent = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
         let _ = tokio::join!(parent);
         served.abort();
@@ -252,7 +256,7 @@ pub(crate) fn simulate(transfers: usize, running_each: usize) {
     std::process::exit(0);
 }
 
-/// A configuration that lists the transfers.
+/// Returns a configuration that lists the transfers.
 pub(crate) fn configuration(port: u16, transfers: usize) -> String {
     let mut text = format!(
         "accounts:\n  - name: bench\n    region: eu-central-1\n    endpoint_url: http://127.0.0.1:{port}\n\
@@ -261,7 +265,7 @@ pub(crate) fn configuration(port: u16, transfers: usize) -> String {
          metrics:\n  max_transfers: 1000000\ntransfers:\n"
     );
     for (n, (connector, id)) in pairs(transfers).enumerate() {
-        if n % TRANSFERS_OF_CONNECTOR == 0 {
+        if n % TRANSFERS_PER_CONNECTOR == 0 {
             let _ = writeln!(text, "  - connector_id: {connector}\n    transfer_ids:");
         }
         let _ = writeln!(text, "      - {id}");

@@ -1,4 +1,5 @@
-//! What the same series cost an exporter that builds them all and compresses them all, each time.
+//! The cost of the same series for an exporter that encodes and compresses all of them at every
+//! scrape.
 
 use std::io::Write;
 
@@ -7,7 +8,8 @@ use flate2::write::GzEncoder;
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Encoder, TextEncoder};
 
-/// CPU of this thread in ms: to encode ready-made families, and to compress the text at level 1. The least of three.
+/// Returns the CPU time of this thread in ms for encoding existing families, and for compressing
+/// the text at level 1. The best of three runs.
 pub(crate) fn cost(text: &str) -> (f64, f64) {
     let families = families(text);
     let (mut encode, mut compress) = (f64::INFINITY, f64::INFINITY);
@@ -25,14 +27,15 @@ pub(crate) fn cost(text: &str) -> (f64, f64) {
     (encode, compress)
 }
 
-/// Brought up to date when the thread is scheduled; clock ticks would be too coarse.
+/// Returns the CPU time of this thread. schedstat is updated when the thread is scheduled; clock
+/// ticks would be too coarse.
 fn cpu_ms() -> f64 {
     std::thread::yield_now();
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     text.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e6
 }
 
-/// The families of an exposition as `prometheus` holds them. No label value of the benchmark holds a comma.
+/// Parses an exposition into families of the `prometheus` crate. No label value contains a comma.
 fn families(text: &str) -> Vec<MetricFamily> {
     let mut families: Vec<MetricFamily> = Vec::new();
     for line in text.lines() {

@@ -1,4 +1,4 @@
-//! Clients that are not ours, over time.
+//! Load by other programs: Prometheus and `wrk`.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -13,12 +13,12 @@ use super::Pair;
 
 const INTERVAL: Duration = Duration::from_secs(15);
 
-/// A Prometheus scrapes 100,000 settled transfers for so many seconds.
+/// Runs a Prometheus that scrapes 100,000 settled transfers for `seconds`.
 pub(crate) fn soak(seconds: usize) {
     const TRANSFERS: usize = 100_000;
     let pair = Pair::start(TRANSFERS, 0);
     let exporter = &pair.exporter;
-    exporter.learn_all();
+    exporter.poll_all();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("prometheus.yml");
     let text = format!(
@@ -62,9 +62,9 @@ pub(crate) fn soak(seconds: usize) {
             .parse::<f64>()
             .ok()
     };
-    let patience = Instant::now() + Duration::from_mins(1);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while query("up").is_none() {
-        assert!(Instant::now() < patience, "the first scrape does not come");
+        assert!(Instant::now() < deadline, "no scrape has happened");
         sleep(Duration::from_millis(100));
     }
     let (calls, cpu, start) = (exporter.calls(), exporter.cpu(), Instant::now());
@@ -75,21 +75,21 @@ pub(crate) fn soak(seconds: usize) {
     let scrapes = ask("count_over_time(up[w])");
     let (now, peak) = exporter.resident();
     println!(
-        "\n{TRANSFERS} transfers scraped each {} s for {wall:.0} s",
+        "\n{TRANSFERS} transfers scraped every {} s for {wall:.0} s",
         INTERVAL.as_secs()
     );
     println!(
         "scrapes {scrapes}, failed {}",
         scrapes - ask("sum_over_time(up[w])")
     );
-    println!("samples of a scrape {}", ask("scrape_samples_scraped"));
+    println!("samples per scrape {}", ask("scrape_samples_scraped"));
     println!(
-        "scrape_duration_seconds: mean {:.3}, most {:.3}",
+        "scrape_duration_seconds: mean {:.3}, maximum {:.3}",
         ask("avg_over_time(scrape_duration_seconds[w])"),
         ask("max_over_time(scrape_duration_seconds[w])")
     );
     println!(
-        "exporter: CPU {:.2} ms a scrape, {:.4} % of a core",
+        "exporter: CPU {:.2} ms per scrape, {:.4} % of a core",
         cpu.total() / scrapes,
         cpu.total() / wall / 10.0
     );
@@ -103,17 +103,18 @@ pub(crate) fn soak(seconds: usize) {
     );
     let expected = (wall / INTERVAL.as_secs_f64()).floor();
     assert!(scrapes >= expected, "{scrapes} scrapes of {expected}");
-    // Prometheus ends by itself at SIGTERM; its data goes with the folder.
+    // Its data is removed with the directory.
     let _ = prometheus.kill();
     let _ = prometheus.wait();
 }
 
-/// `wrk` with 64 connections scrapes 1,000 settled transfers for so many seconds, gzip and plain.
+/// Runs `wrk` with 64 connections against 1,000 settled transfers for `seconds`, with gzip and
+/// without.
 pub(crate) fn load(seconds: usize) {
     const TRANSFERS: usize = 1_000;
     let pair = Pair::start(TRANSFERS, 0);
     let exporter = &pair.exporter;
-    exporter.learn_all();
+    exporter.poll_all();
     for encoding in ["gzip", "identity"] {
         let before = exporter.resident().0;
         let cpu = exporter.cpu();
@@ -132,24 +133,24 @@ pub(crate) fn load(seconds: usize) {
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        let said = String::from_utf8(ended.stdout).unwrap();
-        let requests = said
+        let report = String::from_utf8(ended.stdout).unwrap();
+        let requests = report
             .split_once(" requests in ")
             .and_then(|(text, _)| text.rsplit('\n').next())
             .unwrap();
         let requests: f64 = requests.trim().parse().unwrap();
         let cpu = exporter.cpu().since(cpu);
         let (now, peak) = exporter.resident();
-        println!("\n{TRANSFERS} transfers, 64 connections, {seconds} s, {encoding}\n{said}");
+        println!("\n{TRANSFERS} transfers, 64 connections, {seconds} s, {encoding}\n{report}");
         println!(
-            "exporter: CPU {:.3} ms a scrape ({:.3} user), resident memory {before:.1} MB before, {now:.1} MB after, \
+            "exporter: CPU {:.3} ms per scrape ({:.3} user), resident memory {before:.1} MB before, {now:.1} MB after, \
              peak {peak:.1} MB",
             cpu.total() / requests,
             cpu.user / requests
         );
         assert!(ended.status.success());
         assert!(
-            !said.contains("Socket errors") && !said.contains("Non-2xx"),
+            !report.contains("Socket errors") && !report.contains("Non-2xx"),
             "errors"
         );
     }

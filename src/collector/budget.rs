@@ -15,8 +15,9 @@ pub struct ScrapeBudget {
 }
 
 impl ScrapeBudget {
-    /// Returns the time to wait for a scrape with the given value of `X-Prometheus-Scrape-Timeout-Seconds`. A value that is
-    /// not a positive number of seconds is ignored. If the offset exceeds the timeout, half of the timeout is used.
+    /// Returns the time to wait for a scrape with the given value of
+    /// `X-Prometheus-Scrape-Timeout-Seconds`. A value that is not a positive number of seconds is
+    /// ignored. If the offset exceeds the timeout, half of the timeout is used.
     pub fn for_header(self, header: Option<&str>) -> Duration {
         let requested = header
             .and_then(|value| value.trim().parse::<f64>().ok())

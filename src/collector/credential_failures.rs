@@ -1,5 +1,5 @@
-//! Deduplicates log records about credentials: one per account and error kind when it starts to fail, one when the account
-//! recovers.
+//! Deduplicates log records about credentials: one per account and error kind when it starts to
+//! fail, one when the account recovers.
 
 use std::collections::BTreeSet;
 

@@ -1,6 +1,6 @@
-//! Scrape-triggered collection. A scrape starts a sweep or joins the running one, waits for its end or for the scrape's own
-//! deadline, and is answered with a snapshot of the tracker. The sweep continues in the background. Without scrapes there
-//! are no AWS calls.
+//! Scrape-triggered collection. A scrape starts a sweep or joins the running one, waits for its end
+//! or for the scrape's own deadline, and is answered with a snapshot of the tracker. The sweep
+//! continues in the background. Without scrapes there are no AWS calls.
 //!
 //! | module | contents |
 //! | --- | --- |
@@ -96,13 +96,14 @@ struct Inner {
 }
 
 impl Collector {
-    /// Creates a collector without targets that keeps its state in memory only. Files of transfers that started before now
-    /// belong to the baseline, which is not counted.
+    /// Creates a collector without targets that keeps its state in memory only. Files of transfers
+    /// that started before now belong to the baseline, which is not counted.
     pub fn new(metrics: &SelfMetrics, clock: Arc<dyn Clock>, settings: TrackerSettings) -> Self {
         Self::with_persister(metrics, clock, settings, None)
     }
 
-    /// Creates a collector that persists its state in `store`. `saved` is the state that was loaded from it.
+    /// Creates a collector that persists its state in `store`. `saved` is the state that was loaded
+    /// from it.
     pub fn with_store(
         metrics: &SelfMetrics,
         clock: Arc<dyn Clock>,
@@ -187,8 +188,8 @@ impl Collector {
         self.inner.tracker().track(key, origin, started_at, now);
     }
 
-    /// Records facts reported by a discovery source and returns the outcome of each. They are durable once
-    /// [`Collector::persist`] has returned.
+    /// Records facts reported by a discovery source and returns the outcome of each. They are
+    /// durable once [`Collector::persist`] has returned.
     pub fn ingest(&self, facts: &[Fact], origin: Origin) -> Vec<Ingested> {
         let now = self.inner.clock.now();
         let mut tracker = self.inner.tracker();
@@ -220,14 +221,15 @@ impl Collector {
             .set_listed_connectors(account, listed, now);
     }
 
-    /// Removes `origin` from a transfer and drops the transfer if this was its last origin. Returns false if the transfer
-    /// is not tracked.
+    /// Removes `origin` from a transfer and drops the transfer if this was its last origin. Returns
+    /// false if the transfer is not tracked.
     pub fn untrack(&self, key: &TransferKey, origin: Origin) -> bool {
         let now = self.inner.clock.now();
         self.inner.tracker().untrack(key, origin, now)
     }
 
-    /// Waits until everything that was recorded before the call is durable. Returns at once if there is no store.
+    /// Waits until everything that was recorded before the call is durable. Returns at once if
+    /// there is no store.
     ///
     /// # Errors
     /// If the write fails. The changes stay in memory and are written when the store works again.
@@ -240,8 +242,9 @@ impl Collector {
         self.inner.flush_periodically().await;
     }
 
-    /// Starts a sweep or joins the running one, and waits until it ends, `budget` has passed or the collector is stopped.
-    /// The result has been written to the store, unless the store is failing or too slow for the budget.
+    /// Starts a sweep or joins the running one, and waits until it ends, `budget` has passed or the
+    /// collector is stopped. The result has been written to the store, unless the store is failing
+    /// or too slow for the budget.
     pub async fn collect(&self, budget: Duration) -> Collected {
         let start = tokio::time::Instant::now();
         let mut sweep = self.inner.sweeps.start_or_join(&self.inner);
@@ -270,7 +273,8 @@ impl Collector {
         self.persisted_result(complete, Duration::MAX).await
     }
 
-    /// Returns the current state without AWS calls. It may not be durable yet, so counters must not be exported from it.
+    /// Returns the current state without AWS calls. It may not be durable yet, so counters must not
+    /// be exported from it.
     pub fn current(&self) -> Collected {
         let complete = self.inner.tracker().due(self.inner.clock.now()).is_empty();
         self.result(complete)
@@ -281,7 +285,8 @@ impl Collector {
         self.inner.stopping.send_replace(true);
     }
 
-    /// Returns the state after writing it, so that a crash cannot make an exported counter decrease.
+    /// Returns the state after writing it, so that a crash cannot make an exported counter
+    /// decrease.
     async fn persisted_result(&self, complete: bool, time_left: Duration) -> Collected {
         match self.inner.persisted_snapshot(time_left).await {
             Some(snapshot) => {

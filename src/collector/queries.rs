@@ -1,4 +1,5 @@
-//! Read-only queries for the HTML pages and the JSON API. They make no AWS calls and do not wait for the store.
+//! Read-only queries for the HTML pages and the JSON API. They make no AWS calls and do not wait
+//! for the store.
 
 use std::sync::Arc;
 
@@ -65,7 +66,8 @@ impl Collector {
         self.inner.tracker().failures()
     }
 
-    /// Counts the files of a transfer that is not tracked. The limits on failure codes and statuses apply.
+    /// Counts the files of a transfer that is not tracked. The limits on failure codes and statuses
+    /// apply.
     pub fn count_files(&self, files: &[FileResult]) -> FileCounts {
         self.inner.tracker().count_files(files)
     }

@@ -1,10 +1,12 @@
-//! A sweep polls everything that is due. It continues after the scrape that started it has been answered, and it ends early
-//! (as incomplete) in two cases. Transfers that it has not polled are due in the next sweep, where they come first.
+//! A sweep polls everything that is due. It continues after the scrape that started it has been
+//! answered, and it ends early (as incomplete) in two cases. Transfers that it has not polled are
+//! due in the next sweep, where they come first.
 //!
-//! - No scrape waits for it, and none has started or joined it for [`ABANDON_AFTER`]: without scrapes there are no calls.
-//! - An account is unreachable. After as many consecutive failures as it has concurrent calls, but at least
-//!   [`MIN_FAILURES`], its remaining transfers are skipped. Their timeouts would otherwise delay the next sweep of all
-//!   accounts.
+//! - No scrape waits for it, and none has started or joined it for [`ABANDON_AFTER`]: without
+//!   scrapes there are no calls.
+//! - An account is unreachable. After as many consecutive failures as it has concurrent calls, but
+//!   at least [`MIN_FAILURES`], its remaining transfers are skipped. Their timeouts would otherwise
+//!   delay the next sweep of all accounts.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -20,8 +22,8 @@ use crate::tracker::{PollEffects, PollResult};
 use crate::transfer::{ErrorKind, TransferError, all_file_results};
 use model::{AccountName, LastSweep, TransferKey};
 
-/// A sweep is abandoned if no scrape has asked for it for this long: twice the default scrape interval of Prometheus (one
-/// minute), so that a single lost scrape does not end it.
+/// A sweep is abandoned if no scrape has asked for it for this long: twice the default scrape
+/// interval of Prometheus (one minute), so that a single lost scrape does not end it.
 pub(super) const ABANDON_AFTER: Duration = Duration::from_mins(2);
 
 /// Minimum number of consecutive failures after which an account counts as unreachable.
@@ -255,9 +257,9 @@ impl QueueState {
     }
 }
 
-/// Returns whether the next transfer of the account will probably fail in the same way. Not true for
-/// [`ErrorKind::AccessDenied`], which may affect a single connector and is returned at once, nor for
-/// [`ErrorKind::Throttled`], which the rate limit handles.
+/// Returns whether the next transfer of the account will probably fail in the same way. Not true
+/// for [`ErrorKind::AccessDenied`], which may affect a single connector and is returned at once,
+/// nor for [`ErrorKind::Throttled`], which the rate limit handles.
 fn affects_whole_account(kind: ErrorKind) -> bool {
     match kind {
         ErrorKind::InternalServiceError
@@ -282,7 +284,8 @@ fn affects_whole_account(kind: ErrorKind) -> bool {
     }
 }
 
-/// Failed polls by account and kind: their number and the first error. One log record per sweep, not one per transfer.
+/// Failed polls by account and kind: their number and the first error. One log record per sweep,
+/// not one per transfer.
 type PollFailures = BTreeMap<(AccountName, &'static str), (usize, TransferError)>;
 
 /// Polls the transfers of a queue one after the other, until it is empty or the sweep ends early.

@@ -3,8 +3,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Instant, UNIX_EPOCH};
 
 use super::*;
-use crate::transfer::{ApiFuture, ErrorKind, ResultsPage, TransferError};
-use model::{ConnectorId, FileResult, FileStatus, Now, Shard, TransferId, TransferState};
+use crate::transfer::ErrorKind;
+use crate::transfer::fake::{FakeTransferApi, page_with_status};
+use model::{Now, Shard, TransferState};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const SETTINGS: TrackerSettings = TrackerSettings {
@@ -17,7 +18,7 @@ pub(super) const SETTINGS: TrackerSettings = TrackerSettings {
     keep_settled: Duration::from_mins(1),
 };
 
-/// A clock that follows tokio's, which the tests pause.
+/// Returns a clock that follows tokio's, which the tests pause.
 pub(super) fn clock() -> Arc<dyn Clock> {
     let (base, wall) = (
         tokio::time::Instant::now(),
@@ -27,61 +28,15 @@ pub(super) fn clock() -> Arc<dyn Clock> {
     Arc::new(move || Now { instant, wall }.after(base.elapsed()))
 }
 
-/// Answers each call after `delay` with what `answer` says of the transfer; notes the calls.
-struct Fake<F> {
+/// Returns a fake that answers each call after `delay` with one file of the status that `status`
+/// returns for a transfer.
+fn fake(
     delay: Duration,
-    answer: F,
-    asked: Mutex<Vec<String>>,
-    in_flight: AtomicUsize,
-    peak: AtomicUsize,
-}
-
-impl<F: Fn(&str) -> Result<&'static str, ErrorKind> + Send + Sync + 'static> Fake<F> {
-    fn new(delay: Duration, answer: F) -> Arc<Self> {
-        let (in_flight, peak) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Arc::new(Self {
-            delay,
-            answer,
-            asked: Mutex::default(),
-            in_flight,
-            peak,
-        })
-    }
-
-    fn take_asked(&self) -> Vec<String> {
-        std::mem::take(&mut *lock(&self.asked))
-    }
-}
-
-impl<F: Fn(&str) -> Result<&'static str, ErrorKind> + Send + Sync + 'static> TransferApi
-    for Fake<F>
-{
-    fn file_results_page<'a>(
-        &'a self,
-        _: &'a ConnectorId,
-        transfer: &'a TransferId,
-        _: Option<&'a str>,
-    ) -> ApiFuture<'a, ResultsPage> {
-        Box::pin(async move {
-            lock(&self.asked).push(transfer.to_string());
-            let in_flight = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
-            self.peak.fetch_max(in_flight, Ordering::Relaxed);
-            tokio::time::sleep(self.delay).await;
-            self.in_flight.fetch_sub(1, Ordering::Relaxed);
-            let status =
-                (self.answer)(transfer.as_str()).map_err(|kind| TransferError::new(kind, ""))?;
-            let file = FileResult {
-                path: "/f".into(),
-                status: FileStatus::from_wire(status),
-                failure_code: None,
-                failure_message: None,
-            };
-            Ok(ResultsPage {
-                files: vec![file],
-                next_token: None,
-            })
-        })
-    }
+    status: impl Fn(&str) -> Result<&'static str, ErrorKind> + Send + Sync + 'static,
+) -> FakeTransferApi {
+    FakeTransferApi::with_delay(delay, move |call| {
+        status(call.transfer.as_str()).map(page_with_status)
+    })
 }
 
 pub(super) fn key(account: &str, transfer: &str) -> TransferKey {
@@ -134,17 +89,17 @@ fn states(collected: &Collected) -> BTreeMap<String, TransferState> {
 
 #[tokio::test(start_paused = true)]
 async fn without_scrapes_there_are_no_calls() {
-    let api = Fake::new(SECOND, |_| Ok("QUEUED"));
-    let collector = collector(&[("prod", api.clone())], pairs(&["a"]), 4);
+    let api = fake(SECOND, |_| Ok("QUEUED"));
+    let collector = collector(&[("prod", api.port())], pairs(&["a"]), 4);
     tokio::time::sleep(Duration::from_secs(100_000)).await;
     collector.current();
-    assert_eq!(api.take_asked(), Vec::<String>::new());
+    assert_eq!(api.take_transfers(), Vec::<String>::new());
 }
 
 #[tokio::test(start_paused = true)]
-async fn scrapes_at_once_share_one_sweep() {
-    let api = Fake::new(SECOND, |_| Ok("QUEUED"));
-    let collector = collector(&[("prod", api.clone())], pairs(&["a", "b", "c"]), 4);
+async fn concurrent_scrapes_share_one_sweep() {
+    let api = fake(SECOND, |_| Ok("QUEUED"));
+    let collector = collector(&[("prod", api.port())], pairs(&["a", "b", "c"]), 4);
     let late = async {
         tokio::time::sleep(SECOND / 2).await;
         collector.collect(10 * SECOND).await
@@ -155,7 +110,7 @@ async fn scrapes_at_once_share_one_sweep() {
         collector.collect(10 * SECOND),
         late
     );
-    assert_eq!(api.take_asked().len(), 3);
+    assert_eq!(api.take_transfers().len(), 3);
     for collected in [a, b, c, d] {
         assert!(collected.complete);
         assert!(
@@ -167,9 +122,9 @@ async fn scrapes_at_once_share_one_sweep() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_scrape_answers_at_its_deadline_and_the_sweep_goes_on_behind_it() {
-    let api = Fake::new(SECOND, |_| Ok("QUEUED"));
-    let collector = collector(&[("prod", api.clone())], pairs(&["a", "b", "c", "d"]), 1);
+async fn a_scrape_is_answered_at_its_deadline_and_the_sweep_continues() {
+    let api = fake(SECOND, |_| Ok("QUEUED"));
+    let collector = collector(&[("prod", api.port())], pairs(&["a", "b", "c", "d"]), 1);
     let start = tokio::time::Instant::now();
     let first = collector.collect(Duration::from_millis(2_500)).await;
     assert_eq!(start.elapsed(), Duration::from_millis(2_500));
@@ -186,60 +141,60 @@ async fn a_scrape_answers_at_its_deadline_and_the_sweep_goes_on_behind_it() {
             .values()
             .all(|state| *state == TransferState::Running)
     );
-    assert_eq!(api.take_asked(), ["a", "b", "c", "d"]);
+    assert_eq!(api.take_transfers(), ["a", "b", "c", "d"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_scrape_joins_the_sweep_that_the_first_left_running() {
-    let api = Fake::new(SECOND, |_| Ok("QUEUED"));
-    let collector = collector(&[("prod", api.clone())], pairs(&["a", "b", "c"]), 1);
+async fn a_second_scrape_joins_the_running_sweep() {
+    let api = fake(SECOND, |_| Ok("QUEUED"));
+    let collector = collector(&[("prod", api.port())], pairs(&["a", "b", "c"]), 1);
     assert!(!collector.collect(SECOND / 2).await.complete);
     assert!(collector.collect(10 * SECOND).await.complete);
-    assert_eq!(api.take_asked(), ["a", "b", "c"]);
+    assert_eq!(api.take_transfers(), ["a", "b", "c"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_unfinished_transfers_with_old_answers_are_fetched_again() {
-    let api = Fake::new(SECOND, |id| {
+async fn only_unfinished_transfers_with_old_results_are_polled_again() {
+    let api = fake(SECOND, |id| {
         Ok(if id == "done" { "COMPLETED" } else { "QUEUED" })
     });
-    let collector = collector(&[("prod", api.clone())], pairs(&["done", "open"]), 1);
+    let collector = collector(&[("prod", api.port())], pairs(&["done", "open"]), 1);
     assert!(collector.collect_fully().await.complete);
-    api.take_asked();
+    api.take_transfers();
     let again = collector.collect(10 * SECOND).await;
-    assert!(again.complete, "nothing is due, and nothing is missing");
-    assert_eq!(api.take_asked(), Vec::<String>::new());
+    assert!(again.complete, "nothing is due");
+    assert_eq!(api.take_transfers(), Vec::<String>::new());
     tokio::time::sleep(SETTINGS.min_refresh_interval).await;
     collector.collect(10 * SECOND).await;
-    assert_eq!(api.take_asked(), ["open"]);
+    assert_eq!(api.take_transfers(), ["open"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn never_fetched_ones_come_first_and_then_the_stalest() {
-    let api = Fake::new(SECOND, |_| Ok("QUEUED"));
-    let collector = collector(&[("prod", api.clone())], pairs(&["b", "a"]), 1);
+async fn never_polled_transfers_come_first_then_the_stalest() {
+    let api = fake(SECOND, |_| Ok("QUEUED"));
+    let collector = collector(&[("prod", api.port())], pairs(&["b", "a"]), 1);
     collector.collect_fully().await;
     collector.track(key("prod", "new"), Origin::Demo, None);
     tokio::time::sleep(2 * SETTINGS.min_refresh_interval).await;
-    api.take_asked();
+    api.take_transfers();
     collector.collect_fully().await;
-    assert_eq!(api.take_asked(), ["new", "b", "a"]);
+    assert_eq!(api.take_transfers(), ["new", "b", "a"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_transfers_failure_touches_that_transfer_alone() {
-    let api = Fake::new(SECOND, |id| {
+async fn a_failed_poll_affects_only_its_transfer() {
+    let api = fake(SECOND, |id| {
         if id == "bad" {
             Err(ErrorKind::AccessDenied)
         } else {
             Ok("COMPLETED")
         }
     });
-    let collector = collector(&[("prod", api.clone())], pairs(&["a", "bad", "c"]), 2);
+    let collector = collector(&[("prod", api.port())], pairs(&["a", "bad", "c"]), 2);
     let collected = collector.collect(10 * SECOND).await;
     assert!(
         !collected.complete,
-        "a failed fetch is something that is missing"
+        "a failed poll makes the sweep incomplete"
     );
     let expected = [
         ("prod/a", TransferState::Completed),
@@ -253,16 +208,20 @@ async fn one_transfers_failure_touches_that_transfer_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_account_does_not_hold_up_another() {
-    let slow = Fake::new(100 * SECOND, |_| Err(ErrorKind::Timeout));
-    let quick = Fake::new(SECOND, |_| Ok("COMPLETED"));
+async fn a_slow_account_does_not_delay_another() {
+    let slow = fake(100 * SECOND, |_| Err(ErrorKind::Timeout));
+    let quick = fake(SECOND, |_| Ok("COMPLETED"));
     let transfers = vec![
         key("slow", "a"),
         key("quick", "b"),
         key("slow", "c"),
         key("quick", "d"),
     ];
-    let collector = collector(&[("slow", slow), ("quick", quick)], transfers, 1);
+    let collector = collector(
+        &[("slow", slow.port()), ("quick", quick.port())],
+        transfers,
+        1,
+    );
     let collected = collector.collect(3 * SECOND).await;
     let known = states(&collected);
     assert_eq!(
@@ -276,37 +235,37 @@ async fn a_slow_account_does_not_hold_up_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_looks_at_once_than_the_concurrency() {
-    let api = Fake::new(SECOND, |_| Ok("QUEUED"));
+async fn concurrent_polls_are_limited() {
+    let api = fake(SECOND, |_| Ok("QUEUED"));
     let ids: Vec<_> = (0..20).map(|n| n.to_string()).collect();
     let transfers = ids.iter().map(|id| key("prod", id)).collect();
-    let collector = collector(&[("prod", api.clone())], transfers, 3);
+    let collector = collector(&[("prod", api.port())], transfers, 3);
     let start = tokio::time::Instant::now();
     assert!(collector.collect_fully().await.complete);
     assert_eq!(start.elapsed(), 7 * SECOND);
-    assert_eq!(api.peak.load(Ordering::Relaxed), 3);
+    assert_eq!(api.max_in_flight(), 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_a_look_ends_neither_the_sweep_nor_the_next() {
-    let api = Fake::new(SECOND, |id| {
-        assert_ne!(id, "bad", "a look that panics");
+async fn a_panic_in_a_poll_ends_neither_the_sweep_nor_the_next() {
+    let api = fake(SECOND, |id| {
+        assert_ne!(id, "bad", "a poll that panics");
         Ok("QUEUED")
     });
-    let collector = collector(&[("prod", api.clone())], pairs(&["a", "bad", "c"]), 3);
+    let collector = collector(&[("prod", api.port())], pairs(&["a", "bad", "c"]), 3);
     let collected = collector.collect(10 * SECOND).await;
     assert!(!collected.complete);
     assert_eq!(states(&collected)["prod/c"], TransferState::Running);
     tokio::time::sleep(SETTINGS.min_refresh_interval).await;
-    api.take_asked();
+    api.take_transfers();
     collector.collect(10 * SECOND).await;
-    assert_eq!(api.take_asked().len(), 3);
+    assert_eq!(api.take_transfers().len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_answers_waiting_scrapes_with_what_is_known() {
-    let api = Fake::new(SECOND, |_| Ok("QUEUED"));
-    let collector = collector(&[("prod", api.clone())], pairs(&["a", "b"]), 1);
+async fn a_stop_answers_waiting_scrapes() {
+    let api = fake(SECOND, |_| Ok("QUEUED"));
+    let collector = collector(&[("prod", api.port())], pairs(&["a", "b"]), 1);
     let waiting = tokio::spawn({
         let collector = collector.clone();
         async move { collector.collect(1_000 * SECOND).await }
@@ -319,11 +278,11 @@ async fn a_stop_answers_waiting_scrapes_with_what_is_known() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_configuration_keeps_what_is_known_of_transfers_that_stay() {
-    let api: Arc<dyn TransferApi> = Fake::new(SECOND, |_| Ok("COMPLETED"));
+async fn a_new_configuration_keeps_the_state_of_remaining_transfers() {
+    let api = fake(SECOND, |_| Ok("COMPLETED")).port();
     let collector = collector(
         &[("prod", Arc::clone(&api))],
-        pairs(&["leaves", "stays"]),
+        pairs(&["removed", "kept"]),
         2,
     );
     collector.collect_fully().await;
@@ -338,7 +297,7 @@ async fn a_new_configuration_keeps_what_is_known_of_transfers_that_stay() {
         limits,
         concurrency: 2,
     }];
-    let transfers = pairs(&["stays", "comes"]);
+    let transfers = pairs(&["kept", "added"]);
     collector.configure(Targets {
         accounts,
         transfers,
@@ -346,8 +305,8 @@ async fn a_new_configuration_keeps_what_is_known_of_transfers_that_stay() {
         settings: SETTINGS,
     });
     let expected = [
-        ("prod/comes", TransferState::Pending),
-        ("prod/stays", TransferState::Completed),
+        ("prod/added", TransferState::Pending),
+        ("prod/kept", TransferState::Completed),
     ];
     assert_eq!(
         states(&collector.current()),
@@ -356,9 +315,9 @@ async fn a_new_configuration_keeps_what_is_known_of_transfers_that_stay() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sweep_asks_for_nothing_that_has_settled_or_left_since_it_began() {
-    let api = Fake::new(SECOND, |_| Ok("QUEUED"));
-    let collector = collector(&[("prod", api.clone())], pairs(&["a", "b", "c"]), 1);
+async fn a_sweep_skips_transfers_that_have_been_removed_since_it_started() {
+    let api = fake(SECOND, |_| Ok("QUEUED"));
+    let collector = collector(&[("prod", api.port())], pairs(&["a", "b", "c"]), 1);
     let running = tokio::spawn({
         let collector = collector.clone();
         async move { collector.collect(SECOND * 10).await }
@@ -366,53 +325,53 @@ async fn a_sweep_asks_for_nothing_that_has_settled_or_left_since_it_began() {
     tokio::time::sleep(SECOND / 2).await;
     assert!(collector.untrack(&key("prod", "b"), Origin::Config));
     assert!(running.await.unwrap().complete);
-    assert_eq!(api.take_asked(), ["a", "c"]);
+    assert_eq!(api.take_transfers(), ["a", "c"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sweep_that_no_scrape_wants_ends_and_the_next_goes_on_where_it_stopped() {
-    let api = Fake::new(10 * SECOND, |_| Ok("QUEUED"));
+async fn an_abandoned_sweep_ends_and_the_next_continues_where_it_stopped() {
+    let api = fake(10 * SECOND, |_| Ok("QUEUED"));
     let ids: Vec<_> = (0..30).map(|n| format!("{n:02}")).collect();
     let collector = collector(
-        &[("prod", api.clone())],
+        &[("prod", api.port())],
         ids.iter().map(|id| key("prod", id)).collect(),
         1,
     );
     assert!(!collector.collect(SECOND).await.complete);
     tokio::time::sleep(Duration::from_hours(10)).await;
-    // A look every ten seconds for two minutes.
-    assert_eq!(api.take_asked(), ids[..12]);
+    // One poll every ten seconds for two minutes.
+    assert_eq!(api.take_transfers(), ids[..12]);
 
     assert!(
         !collector.collect(SECOND).await.complete,
-        "what was left is missing"
+        "the skipped transfers are missing"
     );
     tokio::time::sleep(100 * SECOND).await;
-    // The second joins: two minutes more from there.
+    // The second scrape joins the sweep, which continues for two more minutes.
     assert!(!collector.collect(SECOND).await.complete);
     tokio::time::sleep(Duration::from_hours(10)).await;
-    assert_eq!(api.take_asked()[..18], ids[12..]);
+    assert_eq!(api.take_transfers()[..18], ids[12..]);
     assert!(collector.collect_fully().await.complete);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sweep_that_someone_waits_for_goes_on_however_long_it_takes() {
-    let api = Fake::new(100 * SECOND, |_| Ok("COMPLETED"));
+async fn a_sweep_is_not_abandoned_while_a_caller_waits_for_it() {
+    let api = fake(100 * SECOND, |_| Ok("COMPLETED"));
     let ids: Vec<_> = (0..20).map(|n| n.to_string()).collect();
     let collector = collector(
-        &[("prod", api.clone())],
+        &[("prod", api.port())],
         ids.iter().map(|id| key("prod", id)).collect(),
         2,
     );
     assert!(collector.collect_fully().await.complete);
-    assert_eq!(api.take_asked().len(), 20);
+    assert_eq!(api.take_transfers().len(), 20);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_that_answers_nothing_is_left_until_the_next_sweep_and_then_goes_on() {
+async fn an_unreachable_account_is_skipped_until_the_next_sweep() {
     let works = Arc::new(AtomicUsize::new(0));
     let up = Arc::clone(&works);
-    let api = Fake::new(3 * SECOND, move |_| {
+    let api = fake(3 * SECOND, move |_| {
         if up.load(Ordering::Relaxed) == 0 {
             Err(ErrorKind::Timeout)
         } else {
@@ -421,13 +380,16 @@ async fn an_account_that_answers_nothing_is_left_until_the_next_sweep_and_then_g
     });
     let ids: Vec<_> = (0..100).map(|n| format!("{n:02}")).collect();
     let transfers = ids.iter().map(|id| key("prod", id)).collect();
-    let collector = collector(&[("prod", api.clone())], transfers, 4);
+    let collector = collector(&[("prod", api.port())], transfers, 4);
     let start = tokio::time::Instant::now();
     assert!(!collector.collect_fully().await.complete);
-    // Eight in a row, and three that were under way by then.
-    assert_eq!((start.elapsed(), api.take_asked().len()), (9 * SECOND, 11));
+    // Eight consecutive failures, and three calls that were in flight.
+    assert_eq!(
+        (start.elapsed(), api.take_transfers().len()),
+        (9 * SECOND, 11)
+    );
     collector.collect_fully().await;
-    assert_eq!(api.take_asked().len(), 11);
+    assert_eq!(api.take_transfers().len(), 11);
     works.store(1, Ordering::Relaxed);
     assert!(collector.collect_fully().await.complete);
     assert!(
@@ -438,17 +400,17 @@ async fn an_account_that_answers_nothing_is_left_until_the_next_sweep_and_then_g
 }
 
 #[tokio::test(start_paused = true)]
-async fn failures_between_answers_and_denied_connectors_leave_nothing_out() {
+async fn isolated_failures_and_denied_connectors_skip_nothing() {
     for kind in [ErrorKind::InternalServiceError, ErrorKind::AccessDenied] {
-        let api = Fake::new(SECOND, move |id| {
+        let api = fake(SECOND, move |id| {
             let fails = kind == ErrorKind::AccessDenied || !id.ends_with('0');
             if fails { Err(kind) } else { Ok("QUEUED") }
         });
-        // Every eighth answers, and seven in a row do not.
+        // Every eighth call succeeds, seven consecutive ones fail.
         let ids: Vec<_> = (0..64).map(|n| format!("{n:02}-{}", n % 8)).collect();
         let transfers = ids.iter().map(|id| key("prod", id)).collect();
-        let collector = collector(&[("prod", api.clone())], transfers, 1);
+        let collector = collector(&[("prod", api.port())], transfers, 1);
         collector.collect_fully().await;
-        assert_eq!(api.take_asked().len(), 64, "{kind:?}");
+        assert_eq!(api.take_transfers().len(), 64, "{kind:?}");
     }
 }

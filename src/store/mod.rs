@@ -1,5 +1,5 @@
-//! Persistent state: the [`Store`] port, which stores the tracker's records, and [`local`], its implementation in a single
-//! file.
+//! Persistent state: the [`Store`] port, which stores the tracker's records, and [`local`], its
+//! implementation in a single file.
 
 pub mod local;
 
@@ -16,11 +16,13 @@ pub trait Store: Send + Sync + 'static {
     /// If the file cannot be read or is damaged.
     fn load(&self) -> Result<SavedState, StoreError>;
 
-    /// Writes all of `changes` atomically. When it returns, the changes survive a crash of the process or the machine.
+    /// Writes all of `changes` atomically. When it returns, the changes survive a crash of the
+    /// process or the machine.
     ///
     /// # Errors
-    /// If nothing was written, or if it is not known whether the changes are durable. A later call may succeed. After
-    /// [`StoreError::Recreated`] the complete state has to be written, not only changes.
+    /// If nothing was written, or if it is not known whether the changes are durable. A later call
+    /// may succeed. After [`StoreError::Recreated`] the complete state has to be written, not only
+    /// changes.
     fn save(&self, changes: &PendingWrites) -> Result<(), StoreError>;
 
     /// Returns the size on disk in bytes.

@@ -1,6 +1,6 @@
-//! Groups rows into chunks, which are rendered and cached as a unit. A chunk is rebuilt when one of its rows changes. Rows
-//! that change often are therefore separated from rows that do not: unfinished transfers are in small chunks, ended ones in
-//! large chunks.
+//! Groups rows into chunks, which are rendered and cached as a unit. A chunk is rebuilt when one of
+//! its rows changes. Rows that change often are therefore separated from rows that do not:
+//! unfinished transfers are in small chunks, ended ones in large chunks.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use model::Chunk;
 
 /// Rows per chunk of unfinished transfers: the number of rows that one change rebuilds.
 const UNFINISHED_ROWS: usize = 64;
-/// Rows per chunk of ended transfers. Larger chunks compress slightly better, but cost more when a row is removed.
+/// Rows per chunk of ended transfers. Larger chunks compress slightly better, but cost more when a
+/// row is removed.
 const ENDED_ROWS: usize = 512;
 
 /// The group of chunks that a row belongs to.
@@ -125,7 +126,8 @@ impl<T> Default for ChunkIndex<T> {
 }
 
 impl<T> ChunkIndex<T> {
-    /// Moves the row for `slot` to `group`, or removes it. If it is already there, `changed` marks its chunk as changed.
+    /// Moves the row for `slot` to `group`, or removes it. If it is already there, `changed` marks
+    /// its chunk as changed.
     pub(super) fn put(&mut self, slot: u32, group: Option<RowGroup>, changed: bool) {
         match (self.position(slot), group) {
             (Some(position), Some(group)) if position.group == group => {
@@ -145,7 +147,8 @@ impl<T> ChunkIndex<T> {
         }
     }
 
-    /// Returns all chunks, those of ended rows first. Only changed chunks are built again: with `view`, sorted by `order`.
+    /// Returns all chunks, those of ended rows first. Only changed chunks are built again: with
+    /// `view`, sorted by `order`.
     pub(super) fn build(
         &mut self,
         view: impl Fn(u32) -> T,
@@ -197,7 +200,8 @@ impl<T> ChunkIndex<T> {
         }
     }
 
-    /// Merges two chunks that are at most a quarter full, so that memory use follows the number of rows.
+    /// Merges two chunks that are at most a quarter full, so that memory use follows the number of
+    /// rows.
     fn merge_if_sparse(&mut self, group: RowGroup, chunk: u32) {
         let chunk_group = &mut self.groups[group as usize];
         if !chunk_group.is_sparse(chunk) || chunk_group.sparse == Some(chunk) {
@@ -214,8 +218,8 @@ impl<T> ChunkIndex<T> {
     }
 }
 
-/// Converts a slab key to the 32 bits in which slots, connectors and chunks are numbered. Four billion transfers do not fit
-/// into memory.
+/// Converts a slab key to the 32 bits in which slots, connectors and chunks are numbered. Four
+/// billion transfers do not fit into memory.
 pub(super) fn number(key: usize) -> u32 {
     u32::try_from(key).unwrap_or(u32::MAX)
 }
@@ -255,8 +259,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
-        /// Every row is listed once in its current version, unchanged chunks are shared, and the number of chunks follows
-        /// the number of rows.
+        /// Every row is listed once in its current version, unchanged chunks are shared, and the
+        /// number of chunks follows the number of rows.
         #[test]
         fn chunks_list_every_row_once(steps in vec(step(), 1..3_000)) {
             let mut chunks = ChunkIndex::default();

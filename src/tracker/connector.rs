@@ -1,4 +1,5 @@
-//! One connector: its counters, and the sums over its transfers, which are updated with every change.
+//! One connector: its counters, and the sums over its transfers, which are updated with every
+//! change.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

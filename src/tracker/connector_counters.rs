@@ -1,4 +1,5 @@
-//! The counters of one connector. They only grow, and they outlive the transfers that they were counted from.
+//! The counters of one connector. They only grow, and they outlive the transfers that they were
+//! counted from.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -16,7 +17,8 @@ pub(super) struct ConnectorCounters {
 }
 
 impl ConnectorCounters {
-    /// Initializes the counters that events increase with 0, so that `increase()` sees the first increment.
+    /// Initializes the counters that events increase with 0, so that `increase()` sees the first
+    /// increment.
     pub(super) fn initialize_event_counters(&mut self) {
         for direction in Direction::ALL {
             self.moved.entry(direction).or_default();

@@ -92,7 +92,8 @@ impl Connectors {
         self.chunks.iter_mut().map(build).collect()
     }
 
-    /// Returns the age of the oldest poll result among the unfinished transfers of each connector that has one.
+    /// Returns the age of the oldest poll result among the unfinished transfers of each connector
+    /// that has one.
     pub(super) fn results_ages(&self, now: Now) -> Vec<(Arc<ConnectorLabels>, Duration)> {
         let connectors = self.by_key.values().map(|number| &self[*number]);
         connectors

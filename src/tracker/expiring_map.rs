@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, SystemTime};
 
-/// How long retired transfers and counted operations are remembered. `EventBridge` delivers events at most one day late;
-/// the API and the default CloudTrail lookback cover seven days.
+/// How long retired transfers and counted operations are remembered. `EventBridge` delivers events
+/// at most one day late; the API and the default CloudTrail lookback cover seven days.
 pub(super) const RETENTION: Duration = Duration::from_hours(7 * 24);
 
 /// Values by hash, each with an expiry time.

@@ -1,15 +1,17 @@
 //! Counts each file of a transfer once, whichever source reports its end first.
 //!
-//! Two sources report that a file has ended: a poll reports all files of a transfer at once, an event reports one file.
-//! Either may come first, and events may arrive twice, late or never. AWS documents neither that a path is unique within a
-//! transfer nor that both sources format it in the same way. Each end is therefore an entry that either source may have
-//! reported, matched by these rules:
+//! Two sources report that a file has ended: a poll reports all files of a transfer at once, an
+//! event reports one file. Either may come first, and events may arrive twice, late or never. AWS
+//! documents neither that a path is unique within a transfer nor that both sources format it in the
+//! same way. Each end is therefore an entry that either source may have reported, matched by these
+//! rules:
 //!
-//! - A polled file matches an entry of the same path: first one that a poll reported before, then one that only an event
-//!   reported.
-//! - An event matches the entry with its `file-transfer-id`, then an entry of the same path without an event.
-//! - If the path of an event is unknown to the poll, the two sources format paths differently, and entries with the same
-//!   kind of end are matched instead.
+//! - A polled file matches an entry of the same path: first one that a poll reported before, then
+//!   one that only an event reported.
+//! - An event matches the entry with its `file-transfer-id`, then an entry of the same path without
+//!   an event.
+//! - If the path of an event is unknown to the poll, the two sources format paths differently, and
+//!   entries with the same kind of end are matched instead.
 //! - A file that matches no entry becomes a new entry.
 
 use std::collections::BTreeMap;
@@ -27,7 +29,8 @@ pub(super) struct FileLedger {
     pub(super) polled: bool,
 }
 
-/// The end of one file. Paths and ids are stored as hashes, which is enough to tell the files of one transfer apart.
+/// The end of one file. Paths and ids are stored as hashes, which is enough to distinguish the
+/// files of one transfer.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct LedgerEntry {
     pub(super) path: u64,
@@ -36,7 +39,8 @@ pub(super) struct LedgerEntry {
     pub(super) polled: bool,
     /// Hash of the id of the event that reported it.
     pub(super) event: Option<NonZeroU64>,
-    /// Whether it is counted. False for files of the baseline, which had ended before the transfer was watched.
+    /// Whether it is counted. False for files of the baseline, which had ended before the transfer
+    /// was watched.
     pub(super) counted: bool,
 }
 
@@ -54,8 +58,9 @@ pub(super) enum EventMatch {
 }
 
 impl FileLedger {
-    /// Records the files of a poll and returns the indices of the files that neither source had reported. `ends` holds
-    /// the end of each file; if `baseline` is true, new files are not counted.
+    /// Records the files of a poll and returns the indices of the files that neither source had
+    /// reported. `ends` holds the end of each file; if `baseline` is true, new files are not
+    /// counted.
     pub(super) fn record_files(
         &mut self,
         files: &[FileResult],
@@ -141,7 +146,8 @@ impl FileLedger {
                     EventMatch::CountedLate
                 }
             }
-            // All files are known and each has its event, so another event cannot belong to another file.
+            // All files are known and each has its event, so another event cannot belong to another
+            // file.
             None if settled => EventMatch::Duplicate,
             None => {
                 self.entries.push(LedgerEntry {
@@ -161,8 +167,9 @@ impl FileLedger {
         self.entries.iter().all(LedgerEntry::has_event)
     }
 
-    /// Returns the polled ends of a path that no earlier poll reported. A file whose end changed between polls is not new:
-    /// the number of new ends is at most the number by which the ends of this path have increased.
+    /// Returns the polled ends of a path that no earlier poll reported. A file whose end changed
+    /// between polls is not new: the number of new ends is at most the number by which the ends of
+    /// this path have increased.
     fn new_ends<'a>(
         &self,
         path: u64,
@@ -196,7 +203,8 @@ impl FileLedger {
         Some(&mut self.entries[at])
     }
 
-    /// Returns the index of an entry that only polls have reported, preferring one with the same end.
+    /// Returns the index of an entry that only polls have reported, preferring one with the same
+    /// end.
     fn api_only(&self, accept: impl Fn(&LedgerEntry) -> bool, end: &Finished) -> Option<usize> {
         self.best_match(|entry| !entry.has_event() && accept(entry), end)
     }
@@ -219,8 +227,8 @@ impl LedgerEntry {
     }
 }
 
-/// Returns whether both ends are completions or both are failures. Failure codes are not compared: one source may omit
-/// them.
+/// Returns whether both ends are completions or both are failures. Failure codes are not compared:
+/// one source may omit them.
 fn is_same_kind(a: &Finished, b: &Finished) -> bool {
     matches!(a, Finished::Completed) == matches!(b, Finished::Completed)
 }

@@ -1,5 +1,5 @@
-//! The only place that changes transfers. [`Tracker::update`] keeps every derived structure (sums, queues, series budget,
-//! chunks, dirty set) consistent with the change.
+//! The only place that changes transfers. [`Tracker::update`] keeps every derived structure (sums,
+//! queues, series budget, chunks, dirty set) consistent with the change.
 
 use super::Tracker;
 use super::chunk_index::RowGroup;

@@ -85,8 +85,8 @@ impl Tracker {
         Ingested::New { failed }
     }
 
-    /// Matches an event with the ledger of its transfer, which is tracked if it is not yet. Returns `None` if the transfer
-    /// cannot be tracked.
+    /// Matches an event with the ledger of its transfer, which is tracked if it is not yet. Returns
+    /// `None` if the transfer cannot be tracked.
     fn match_event(
         &mut self,
         file: &FileEnd,
@@ -117,7 +117,8 @@ impl Tracker {
             return Ingested::Foreign;
         };
         let (connector, operation) = (&ended.connector, ended.operation);
-        // The shard is chosen by connector and operation id, as a transfer's is by connector and transfer id.
+        // The shard is chosen by connector and operation id, as a transfer's is by connector and
+        // transfer id.
         if self.settings.shard != Shard::ONLY
             && !self.settings.shard.owns_text(&connector.id, &ended.id)
         {
@@ -164,8 +165,8 @@ impl Tracker {
             && self.settings.shard.owns(&key.connector, &key.transfer)
     }
 
-    /// Returns whether `origin` has already reported the transfer. A retired transfer counts as reported, except for the
-    /// write API, which tracks it again.
+    /// Returns whether `origin` has already reported the transfer. A retired transfer counts as
+    /// reported, except for the write API, which tracks it again.
     fn is_reported(&self, key: &TransferKey, origin: Origin) -> bool {
         match self.slot(key) {
             Some(slot) => self.transfers[slot].has(origin),

@@ -9,13 +9,15 @@ use model::{FailureCode, FileCounts, FileResult, FileStatus};
 const MAX_UNDOCUMENTED_CODES: usize = 100;
 /// Number of undocumented statuses that are exported; further ones are counted as `OTHER`.
 const MAX_UNDOCUMENTED_STATUSES: usize = 20;
-/// Maximum length of a name in bytes; longer ones are counted as `OTHER`. The longest documented name has 33.
+/// Maximum length of a name in bytes; longer ones are counted as `OTHER`. The longest documented
+/// name has 33.
 const MAX_NAME_BYTES: usize = 128;
 
 /// The failure codes and statuses seen so far.
 #[derive(Debug, Default)]
 pub(super) struct LabelGuard {
-    /// Documented codes. They are not limited; interning them shares one string among all transfers.
+    /// Documented codes. They are not limited; interning them shares one string among all
+    /// transfers.
     documented: BTreeSet<FailureCode>,
     undocumented: BTreeSet<FailureCode>,
     statuses: BTreeSet<Arc<str>>,

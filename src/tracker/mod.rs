@@ -1,5 +1,5 @@
-//! The state of every transfer, as a pure state machine: facts, poll results and `now` go in; due transfers, counters and
-//! snapshots come out. No clock and no I/O.
+//! The state of every transfer, as a pure state machine: facts, poll results and `now` go in; due
+//! transfers, counters and snapshots come out. No clock and no I/O.
 //!
 //! | module | contents |
 //! | --- | --- |
@@ -65,8 +65,8 @@ pub struct TrackerSettings {
     pub gone_after: Duration,
     /// How long a finished transfer is kept if it is not in the configuration.
     pub keep_settled: Duration,
-    /// Number of transfers with their own series. The newest are chosen; the others only count in the sums of their
-    /// connectors.
+    /// Number of transfers with their own series. The newest are chosen; the others only count in
+    /// the sums of their connectors.
     pub max_transfers: usize,
     /// The shard of this process. Transfers of other shards are ignored.
     pub shard: Shard,
@@ -76,8 +76,9 @@ pub struct TrackerSettings {
 
 /// All tracked connectors and transfers.
 ///
-/// Everything that a scrape needs (sums, due order, series budget, chunks) is updated when a transfer changes, not when
-/// a scrape asks for it. The cost of a scrape therefore depends on the number of changes, not on the number of transfers.
+/// Everything that a scrape needs (sums, due order, series budget, chunks) is updated when a
+/// transfer changes, not when a scrape asks for it. The cost of a scrape therefore depends on the
+/// number of changes, not on the number of transfers.
 #[derive(Debug)]
 pub struct Tracker {
     settings: TrackerSettings,
@@ -104,8 +105,8 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// Creates an empty tracker. Files that finished before the first poll of a transfer that started before
-    /// `watching_since` are not counted.
+    /// Creates an empty tracker. Files that finished before the first poll of a transfer that
+    /// started before `watching_since` are not counted.
     pub fn new(settings: TrackerSettings, watching_since: SystemTime) -> Self {
         Self {
             settings,
@@ -126,15 +127,16 @@ impl Tracker {
         }
     }
 
-    /// Replaces the settings and the accounts. Transfers of accounts that are no longer configured are dropped; all other
-    /// state is kept.
+    /// Replaces the settings and the accounts. Transfers of accounts that are no longer configured
+    /// are dropped; all other state is kept.
     pub fn configure(
         &mut self,
         settings: TrackerSettings,
         accounts: impl IntoIterator<Item = Account>,
     ) {
         self.settings = settings;
-        // The due queue comes first: entries are later removed by the due time that the new settings give.
+        // The due queue comes first: entries are later removed by the due time that the new
+        // settings give.
         let transfers = &self.transfers;
         let new_due_time =
             |(_, slot): (Instant, u32)| transfers[slot].due_at(&settings).map(|at| (at, slot));
@@ -157,7 +159,8 @@ impl Tracker {
                     }
                     self.connectors.mark_changed(number);
                 }
-                // The account has been removed, or has moved to another Region, where the same id is another connector.
+                // The account has been removed, or has moved to another Region, where the same id
+                // is another connector.
                 _ => self.drop_connector(number),
             }
         }
@@ -185,7 +188,8 @@ impl Tracker {
         }
     }
 
-    /// Counts the files of a transfer that is not tracked. The limits on failure codes and statuses apply.
+    /// Counts the files of a transfer that is not tracked. The limits on failure codes and statuses
+    /// apply.
     pub fn count_files(&mut self, files: &[FileResult]) -> FileCounts {
         self.label_guard.count_files(files)
     }

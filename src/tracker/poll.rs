@@ -6,8 +6,8 @@ use model::{FileResult, Now, TransferKey};
 /// The result of one poll of a transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PollResult {
-    /// All files of the transfer. An empty list means the same as [`PollResult::Unknown`]: it is not documented which of
-    /// the two AWS returns for an unknown or expired transfer.
+    /// All files of the transfer. An empty list means the same as [`PollResult::Unknown`]: it is
+    /// not documented which of the two AWS returns for an unknown or expired transfer.
     Files(Vec<FileResult>),
     /// AWS does not know the transfer.
     Unknown,
@@ -27,8 +27,9 @@ pub struct PollEffects {
 }
 
 impl Tracker {
-    /// Returns the transfers that are due, never-polled ones first, then by time since the last poll. Settled and gone
-    /// transfers are never due. The cost depends on the number of due transfers.
+    /// Returns the transfers that are due, never-polled ones first, then by time since the last
+    /// poll. Settled and gone transfers are never due. The cost depends on the number of due
+    /// transfers.
     pub fn due(&self, now: Now) -> Vec<TransferKey> {
         let due = self.due.range(..=(now.instant, u32::MAX));
         let mut queue: Vec<_> = due
@@ -38,14 +39,15 @@ impl Tracker {
         queue.into_iter().map(|(_, slot)| self.key(slot)).collect()
     }
 
-    /// Returns whether the transfer is tracked and unfinished. A transfer that was due may since have settled through
-    /// events or have been removed.
+    /// Returns whether the transfer is tracked and unfinished. A transfer that was due may since
+    /// have settled through events or have been removed.
     pub fn is_unfinished(&self, key: &TransferKey) -> bool {
         self.slot(key)
             .is_some_and(|slot| self.transfers[slot].state().is_unfinished())
     }
 
-    /// Records the result of a poll. Results for transfers that are not tracked, settled or gone are ignored.
+    /// Records the result of a poll. Results for transfers that are not tracked, settled or gone
+    /// are ignored.
     pub fn record_poll(&mut self, key: &TransferKey, result: &PollResult, now: Now) -> PollEffects {
         let Some(slot) = self.slot(key) else {
             return PollEffects::default();
@@ -92,8 +94,8 @@ impl Tracker {
                 connector.count_recent(end, now.wall, now.wall);
             }
             self.mark_connector(number);
-            // Counters and the ledger that they were counted from are written together, even if the counts of the
-            // transfer are unchanged.
+            // Counters and the ledger that they were counted from are written together, even if the
+            // counts of the transfer are unchanged.
             self.mark_transfer(slot);
         }
         for file in &new_ends.failed {

@@ -1,7 +1,7 @@
 //! Expiry of finished transfers.
 //!
-//! Sources may report a transfer or its files again after it has expired. Its hash is therefore remembered for
-//! [`RETENTION`], so that it is neither tracked nor counted a second time.
+//! Sources may report a transfer or its files again after it has expired. Its hash is therefore
+//! remembered for [`RETENTION`], so that it is neither tracked nor counted a second time.
 
 use super::Tracker;
 use super::expiring_map::RETENTION;
@@ -10,8 +10,8 @@ use super::transfer::Transfer;
 use model::{Now, TransferKey, stable_hash};
 
 impl Tracker {
-    /// Drops finished and gone transfers that have reached `keep_settled`, except those in the configuration, and expires
-    /// remembered hashes.
+    /// Drops finished and gone transfers that have reached `keep_settled`, except those in the
+    /// configuration, and expires remembered hashes.
     pub fn expire(&mut self, now: Now) {
         while let Some((at, slot)) = self.ended.first().copied() {
             if now.since(at) < self.settings.keep_settled {
@@ -27,7 +27,8 @@ impl Tracker {
         }
     }
 
-    /// Remembers a transfer that is dropped, with its ledger while any of its files may still be counted.
+    /// Remembers a transfer that is dropped, with its ledger while any of its files may still be
+    /// counted.
     pub(super) fn retire(&mut self, key: &TransferKey, transfer: Transfer, now: Now) {
         let hash = retired_hash(key);
         self.retired
@@ -35,7 +36,8 @@ impl Tracker {
         self.mark_retired(hash);
     }
 
-    /// Removes a remembered transfer and returns its ledger, if any of its files may still be counted.
+    /// Removes a remembered transfer and returns its ledger, if any of its files may still be
+    /// counted.
     pub(super) fn take_retired(&mut self, hash: u64) -> Option<Box<FileLedger>> {
         let ledger = self.retired.remove(hash)?;
         self.mark_retired(hash);

@@ -11,8 +11,8 @@ pub(super) struct SeriesBudget {
     beyond: BTreeSet<(Nanos, u32)>,
 }
 
-/// Nanoseconds since the epoch, which covers 292 years before and after it. Half the size of a `SystemTime`, which matters
-/// because every transfer is in one of the sets.
+/// Nanoseconds since the epoch, which covers 292 years before and after it. Half the size of a
+/// `SystemTime`, which matters because every transfer is in one of the sets.
 pub(super) type Nanos = i64;
 
 /// Converts a time, saturating at the limits.
@@ -39,7 +39,8 @@ impl SeriesBudget {
         self.within.contains(&(nanos(since), slot))
     }
 
-    /// Adds a transfer. Like all changes, returns the slots of the transfers that have gained or lost their own series.
+    /// Adds a transfer. Like all changes, returns the slots of the transfers that have gained or
+    /// lost their own series.
     pub(super) fn insert(&mut self, since: SystemTime, slot: u32) -> Vec<u32> {
         self.within.insert((nanos(since), slot));
         self.balance()
@@ -101,7 +102,8 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// After any sequence of changes, the newest transfers are within the limit, and every move is reported.
+        /// After any sequence of changes, the newest transfers are within the limit, and every move
+        /// is reported.
         #[test]
         fn the_newest_transfers_are_within_the_limit(
             limit in 0..20_usize,

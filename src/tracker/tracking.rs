@@ -13,7 +13,8 @@ use model::{
 };
 
 impl Tracker {
-    /// Adds a connector of the configuration, or updates its title. Valid until the next [`Tracker::configure`].
+    /// Adds a connector of the configuration, or updates its title. Valid until the next
+    /// [`Tracker::configure`].
     pub fn upsert_connector(&mut self, key: ConnectorKey, title: Option<ConnectorTitle>, now: Now) {
         let Some(account) = self.accounts.get(&key.account) else {
             return;
@@ -26,8 +27,8 @@ impl Tracker {
         self.connectors.mark_changed(number);
     }
 
-    /// Replaces the list of connectors of an account with their details. A connector that is no longer listed is removed
-    /// unless it has transfers or another source has reported it.
+    /// Replaces the list of connectors of an account with their details. A connector that is no
+    /// longer listed is removed unless it has transfers or another source has reported it.
     pub fn set_listed_connectors(
         &mut self,
         account: &AccountName,
@@ -60,11 +61,11 @@ impl Tracker {
         }
     }
 
-    /// Starts to track a transfer, or adds an origin to a tracked one. `started_at` is its start, if the source reports
-    /// it.
+    /// Starts to track a transfer, or adds an origin to a tracked one. `started_at` is its start,
+    /// if the source reports it.
     ///
-    /// Transfers of other shards and of accounts that are not configured are ignored. An expired transfer is only tracked
-    /// again if the configuration or the write API names it.
+    /// Transfers of other shards and of accounts that are not configured are ignored. An expired
+    /// transfer is only tracked again if the configuration or the write API names it.
     pub fn track(
         &mut self,
         key: TransferKey,
@@ -98,8 +99,8 @@ impl Tracker {
         self.mark_transfer(slot);
     }
 
-    /// Removes `origin` from one transfer and drops the transfer if this was its last origin. Returns false if the
-    /// transfer is not tracked.
+    /// Removes `origin` from one transfer and drops the transfer if this was its last origin.
+    /// Returns false if the transfer is not tracked.
     pub fn untrack(&mut self, key: &TransferKey, origin: Origin, now: Now) -> bool {
         let Some(slot) = self.slot(key) else {
             return false;
@@ -111,9 +112,9 @@ impl Tracker {
         true
     }
 
-    /// Removes `origin` from every transfer for which `keep` returns false, and drops the transfers that have no other
-    /// origin. Connectors that are no longer in the configuration and that no source has reported are removed with their
-    /// counters.
+    /// Removes `origin` from every transfer for which `keep` returns false, and drops the transfers
+    /// that have no other origin. Connectors that are no longer in the configuration and that no
+    /// source has reported are removed with their counters.
     pub fn retain_origin(&mut self, origin: Origin, keep: &dyn Fn(&TransferKey) -> bool) {
         for slot in self.transfers.slots() {
             if self.transfers[slot].has(origin) && !keep(&self.key(slot)) {

@@ -16,8 +16,8 @@ use model::{
 /// (<https://docs.aws.amazon.com/transfer/latest/APIReference/API_ListFileTransferResults.html>).
 const RESULTS_KEPT: Duration = Duration::from_hours(7 * 24);
 
-/// An unfinished transfer is polled again after a twentieth of the time since its last change, so changes are seen at most
-/// 5 % late.
+/// An unfinished transfer is polled again after a twentieth of the time since its last change, so
+/// changes are seen at most 5 % late.
 const POLLS_PER_UNCHANGED_TIME: u32 = 20;
 
 /// Files that a poll reported as finished for the first time.
@@ -27,8 +27,8 @@ pub(super) struct NewEnds {
     pub(super) failed: Vec<FailedFile>,
 }
 
-/// The state of one transfer. Hundreds of thousands may be tracked, so the fields that only unfinished transfers need are
-/// boxed.
+/// The state of one transfer. Hundreds of thousands may be tracked, so the fields that only
+/// unfinished transfers need are boxed.
 #[derive(Debug)]
 pub(super) struct Transfer {
     id: TransferId,
@@ -44,13 +44,15 @@ pub(super) struct Transfer {
     /// Whether a source reported its start.
     started: bool,
     files: Option<FileCounts>,
-    /// Kept while any of its files may still be counted: until it has ended and, with events, every file has its event.
+    /// Kept while any of its files may still be counted: until it has ended and, with events, every
+    /// file has its event.
     ledger: Option<Box<FileLedger>>,
     open: Option<Box<OpenState>>,
     ended: Option<Instant>,
 }
 
-/// Nanoseconds since the epoch, half the size of a `SystemTime`. Times before 1970 or after 2554 are clamped.
+/// Nanoseconds since the epoch, half the size of a `SystemTime`. Times before 1970 or after 2554
+/// are clamped.
 #[derive(Clone, Copy, Debug)]
 struct Timestamp(u64);
 
@@ -82,8 +84,8 @@ struct OpenState {
     unknown_since: Option<Instant>,
 }
 
-/// Everything about a transfer that a snapshot or its record contains. Compared before and after a change to find out
-/// whether chunks and the store have to be updated.
+/// Everything about a transfer that a snapshot or its record contains. Compared before and after a
+/// change to find out whether chunks and the store have to be updated.
 #[derive(PartialEq)]
 pub(super) struct Fingerprint {
     origins: u8,
@@ -182,15 +184,17 @@ impl Transfer {
         self.files.as_ref()
     }
 
-    /// Returns whether the files that have finished by now belong to the baseline, which is not counted: true at the first
-    /// poll of a transfer that started before `watching_since`, or whose start is not known.
+    /// Returns whether the files that have finished by now belong to the baseline, which is not
+    /// counted: true at the first poll of a transfer that started before `watching_since`, or whose
+    /// start is not known.
     fn has_baseline(&self, watching_since: SystemTime) -> bool {
         !self.ledger.as_ref().is_some_and(|ledger| ledger.polled)
             && (!self.started || self.since() < watching_since)
     }
 
-    /// Returns when an unfinished transfer is due: at once if it has never been polled successfully, else after a share of
-    /// the time since its last change, within the configured limits.
+    /// Returns when an unfinished transfer is due: at once if it has never been polled
+    /// successfully, else after a share of the time since its last change, within the configured
+    /// limits.
     pub(super) fn due_at(&self, settings: &TrackerSettings) -> Option<Instant> {
         let open = self.open.as_ref()?;
         let Some(answered) = open.answered else {
@@ -203,8 +207,8 @@ impl Transfer {
         Some(answered + interval)
     }
 
-    /// Returns the time of the last poll, by which due transfers are sorted. Failed polls count, so that a transfer that
-    /// always fails does not delay others.
+    /// Returns the time of the last poll, by which due transfers are sorted. Failed polls count, so
+    /// that a transfer that always fails does not delay others.
     pub(super) fn last_attempt(&self) -> Option<Instant> {
         self.open.as_ref().and_then(|open| open.attempted)
     }
@@ -291,8 +295,8 @@ impl Transfer {
         new_ends
     }
 
-    /// Records that AWS does not know the transfer. Returns whether it is now considered gone: unknown for `gone_after`, or
-    /// started so long ago that its results have expired.
+    /// Records that AWS does not know the transfer. Returns whether it is now considered gone:
+    /// unknown for `gone_after`, or started so long ago that its results have expired.
     pub(super) fn record_unknown(&mut self, gone_after: Duration, now: Now) -> bool {
         let Some(open) = &mut self.open else {
             return false;
@@ -360,8 +364,8 @@ impl Transfer {
         event_match
     }
 
-    /// Drops the ledger of an ended transfer when no file can be counted any more: without events at once, with events
-    /// when every file has its event.
+    /// Drops the ledger of an ended transfer when no file can be counted any more: without events
+    /// at once, with events when every file has its event.
     pub(super) fn drop_finished_ledger(&mut self, events: bool) {
         if self.ended.is_some()
             && self
@@ -399,8 +403,8 @@ impl Transfer {
         }
     }
 
-    /// Restores a transfer from its record. Ages include the time during which the process was stopped. Unfinished
-    /// transfers are due at once.
+    /// Restores a transfer from its record. Ages include the time during which the process was
+    /// stopped. Unfinished transfers are due at once.
     pub(super) fn restore(
         id: TransferId,
         connector: u32,

@@ -13,6 +13,8 @@
 
 mod classify;
 mod error;
+#[cfg(test)]
+pub(crate) mod fake;
 pub mod limiter;
 pub mod observer;
 mod ports;

@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use super::{ErrorKind, TransferApi, TransferError};
 use model::{ConnectorId, FileResult, TransferId};
 
-/// More pages than this are an error. A page has at most 10 files, and one `StartFileTransfer` at most
-/// 10
+/// More pages than this are an error. A page has at most 10 files, and one `StartFileTransfer` at
+/// most 10
 /// (<https://docs.aws.amazon.com/transfer/latest/APIReference/API_ListFileTransferResults.html>).
 pub const MAX_PAGES: usize = 1_000;
 
-/// Largest size of all pages together, in bytes: 10,000 files with the longest paths and messages of
-/// 1 KiB fit. The size of each response is limited too; this limits their sum.
+/// Largest size of all pages together, in bytes: 10,000 files with the longest paths and messages
+/// of 1 KiB fit. The size of each response is limited too; this limits their sum.
 const MAX_SIZE: usize = 32 << 20;
 
 /// Fetches every page. Returns all files or an error, never part of the files.
@@ -66,43 +66,10 @@ fn size(files: &[FileResult]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
-    use crate::transfer::{ApiFuture, ResultsPage};
+    use crate::transfer::ResultsPage;
+    use crate::transfer::fake::FakeTransferApi;
     use model::FileStatus;
-
-    /// Returns page `n` with one file `n`; `next` returns the token of the page after `n`.
-    struct FakePages<F> {
-        requests: Mutex<usize>,
-        next: F,
-        /// Bytes added to each path.
-        padding: usize,
-    }
-
-    impl<F: Fn(usize) -> Option<String> + Send + Sync + 'static> TransferApi for FakePages<F> {
-        fn file_results_page<'a>(
-            &'a self,
-            _: &'a ConnectorId,
-            _: &'a TransferId,
-            _: Option<&'a str>,
-        ) -> ApiFuture<'a, ResultsPage> {
-            let mut requests = self.requests.lock().unwrap();
-            *requests += 1;
-            let page = *requests;
-            let file = FileResult {
-                path: page.to_string() + &"x".repeat(self.padding),
-                status: FileStatus::Queued,
-                failure_code: None,
-                failure_message: None,
-            };
-            let page = ResultsPage {
-                files: vec![file],
-                next_token: (self.next)(page),
-            };
-            Box::pin(async move { Ok(page) })
-        }
-    }
 
     async fn fetch(
         next: impl Fn(usize) -> Option<String> + Send + Sync + 'static,
@@ -110,24 +77,29 @@ mod tests {
         fetch_padded(0, next).await
     }
 
+    /// Fetches pages of one file each, whose path is `padding` bytes longer than the number of the
+    /// page. `next` returns the token after a page.
     async fn fetch_padded(
         padding: usize,
         next: impl Fn(usize) -> Option<String> + Send + Sync + 'static,
     ) -> (Result<usize, ErrorKind>, usize) {
-        let api = FakePages {
-            requests: Mutex::new(0),
-            next,
-            padding,
-        };
-        let result = all_file_results(
-            &api,
-            &"c-0123456789abcdef0".parse().unwrap(),
-            &"t".parse().unwrap(),
-        )
-        .await;
+        let api = FakeTransferApi::new(move |call| {
+            let file = FileResult {
+                path: call.number.to_string() + &"x".repeat(padding),
+                status: FileStatus::Queued,
+                failure_code: None,
+                failure_message: None,
+            };
+            Ok(ResultsPage {
+                files: vec![file],
+                next_token: next(call.number),
+            })
+        });
+        let (connector, transfer) = ("c-0123456789abcdef0".parse().unwrap(), "t".parse().unwrap());
+        let result = all_file_results(&api, &connector, &transfer).await;
         (
             result.map(|files| files.len()).map_err(|e| e.kind),
-            api.requests.into_inner().unwrap(),
+            api.calls().len(),
         )
     }
 

@@ -1,9 +1,6 @@
-//! Clients that are not ours, many series and many requests; what it costs is measured by `benches/scale.rs`.
+//! Many series and requests by other programs. `benches/scale.rs` measures the cost.
 
-#![expect(
-    clippy::print_stdout,
-    reason = "figures, for who reads the log of tests/run"
-)]
+#![expect(clippy::print_stdout, reason = "figures for the log of tests/run")]
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
@@ -14,7 +11,7 @@ use crate::program::{Running, config, config_text, peer, signing_program};
 use crate::prometheus::Prometheus;
 use crate::rig::{connector, files, get, simulator, transfer};
 
-/// An exporter that knows so many settled transfers.
+/// Starts an exporter and polls this number of settled transfers.
 async fn settled(transfers: usize) -> (tempfile::TempDir, Running) {
     let (simulator, url) = simulator(Settings::default()).await;
     let mut pairs = Vec::with_capacity(transfers);
@@ -52,8 +49,9 @@ fn resident_kib(exporter: &Running) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn memory_falls_back_when_transfers_leave() {
-    // Nothing answers there, and nothing asks: memory is what 50,000 tracked transfers take.
+async fn memory_is_released_when_transfers_are_removed() {
+    // Nothing listens on this port, and nothing is polled: the memory is that of 50,000 tracked
+    // transfers.
     let list = |count: usize| {
         let pairs: Vec<_> = (0..count)
             .map(|n| {
@@ -72,9 +70,9 @@ async fn memory_falls_back_when_transfers_leave() {
     let all = resident_kib(&exporter);
     std::fs::write(&file, list(1)).unwrap();
     exporter.signal("HUP");
-    let patience = Instant::now() + Duration::from_mins(1);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
-        // Scrapes of the own families alone: the allocator works when it is asked.
+        // A scrape without a sweep makes the allocator release memory.
         get(
             exporter.address,
             "/metrics?name[]=aws_transfer_exporter_build_info",
@@ -87,10 +85,10 @@ async fn memory_falls_back_when_transfers_leave() {
             break;
         }
         assert!(
-            Instant::now() < patience,
+            Instant::now() < deadline,
             "{all} KiB with all, {one} KiB with one"
         );
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     exporter.terminate();
 }
@@ -131,13 +129,13 @@ async fn prometheus_2_misses_no_scrape_of_ten_thousand_transfers() {
             .await)
     );
     let (_, _, after) = get(exporter.address, calls, "").await;
-    assert_eq!(after, before, "settled transfers are not asked for again");
+    assert_eq!(after, before, "settled transfers are not polled again");
     exporter.terminate();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs wrk; tests/run brings it"]
-async fn wrk_gets_every_answer_on_64_connections() {
+async fn wrk_gets_all_responses_on_64_connections() {
     let (_folder, exporter) = settled(1_000).await;
     let load = |seconds: usize| {
         let wrk = std::env::var_os("WRK").unwrap_or_else(|| "wrk".into());
@@ -155,23 +153,23 @@ async fn wrk_gets_every_answer_on_64_connections() {
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        let said = String::from_utf8(ended.stdout).unwrap();
-        assert!(ended.status.success(), "{said}");
+        let report = String::from_utf8(ended.stdout).unwrap();
+        assert!(ended.status.success(), "{report}");
         assert!(
-            !said.contains("Socket errors") && !said.contains("Non-2xx"),
-            "{said}"
+            !report.contains("Socket errors") && !report.contains("Non-2xx"),
+            "{report}"
         );
-        let requests = said
+        let requests = report
             .split_once(" requests in ")
             .unwrap()
             .0
             .rsplit('\n')
             .next()
             .unwrap();
-        assert!(requests.trim().parse::<u64>().unwrap() >= 64, "{said}");
-        println!("{said}");
+        assert!(requests.trim().parse::<u64>().unwrap() >= 64, "{report}");
+        println!("{report}");
     };
-    // The first brings threads and buffers, and each thread its part of the allocator.
+    // The first run allocates threads, buffers and the allocator's arenas.
     load(10);
     let before = resident_kib(&exporter);
     load(5);

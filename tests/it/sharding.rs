@@ -1,4 +1,4 @@
-//! Several exporters share the transfers.
+//! Exporters that share the transfers by shards.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -11,7 +11,7 @@ use crate::program::{output, program, text};
 use crate::rig::{Exporter, account, connector, files, key, plan, simulator, transfer};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn three_shards_export_together_what_one_exporter_does_with_as_many_calls() {
+async fn three_shards_export_the_same_as_one_exporter_with_as_many_calls() {
     let (simulator, url) = simulator(Settings::default()).await;
     for n in 0..90 {
         let life = if n % 5 == 0 {
@@ -63,24 +63,27 @@ async fn three_shards_export_together_what_one_exporter_does_with_as_many_calls(
     }
     let borrowed =
         |all: &BTreeMap<String, f64>| all.iter().map(|(s, v)| (s.clone(), *v)).collect::<Vec<_>>();
-    let single = |family| {
+    let expected_series = |family| {
         expected
             .family(family)
             .into_iter()
             .map(|(s, v)| (s.to_owned(), v))
             .collect::<Vec<_>>()
     };
-    assert_eq!(borrowed(&files_of_all), single("aws_transfer_files"));
+    assert_eq!(
+        borrowed(&files_of_all),
+        expected_series("aws_transfer_files")
+    );
     assert_eq!(
         borrowed(&sums_of_all),
-        single("aws_transfer_connector_files")
+        expected_series("aws_transfer_connector_files")
     );
     assert_eq!(simulator.calls().of(Operation::ListFileTransferResults), 90);
     whole.stop().await;
 }
 
 #[test]
-fn a_shard_that_cannot_be_is_bad_usage() {
+fn invalid_shards_are_usage_errors() {
     for (flags, says) in [
         (
             &["--shard.index=3", "--shard.total=3"][..],

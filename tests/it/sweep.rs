@@ -1,4 +1,4 @@
-//! Exact counts at a thousand pairs, and what they cost.
+//! Exact counts for a thousand transfers, and the number of calls.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -14,7 +14,7 @@ const CONNECTORS: usize = 20;
 const FILES: usize = 23;
 const PAGES: u64 = 3;
 
-/// How file `file` of pair `pair` stands: every third transfer is settled, the others are not.
+/// Returns the script of a file. Every third transfer settles, the others do not.
 fn life(pair: usize, file: usize) -> LifeScript {
     let unsettled = !pair.is_multiple_of(3);
     match (pair + file) % 5 {
@@ -32,7 +32,7 @@ fn life(pair: usize, file: usize) -> LifeScript {
     }
 }
 
-/// Every series of `aws_transfer_files` that must be there, counted from the scripts alone.
+/// Returns all expected series of `aws_transfer_files`, counted from the scripts.
 fn expected() -> BTreeMap<String, f64> {
     let mut series = BTreeMap::new();
     for pair in 0..PAIRS {
@@ -74,7 +74,7 @@ fn put_all(simulator: &Simulator) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_pairs_of_three_pages_are_exact_and_cost_one_call_a_page() {
+async fn counts_of_a_thousand_transfers_are_exact_with_one_call_per_page() {
     let (simulator, url) = simulator(Settings::default()).await;
     put_all(&simulator);
     let pairs = (0..PAIRS)
@@ -162,7 +162,7 @@ async fn a_thousand_pairs_of_three_pages_are_exact_and_cost_one_call_a_page() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_counter_counts_each_file_once_while_transfers_run() {
+async fn each_file_is_counted_once_while_transfers_run() {
     let (simulator, url) = simulator(Settings::default()).await;
     let (connector, transfer) = (connector(1), transfer(1));
     let step = Duration::from_millis(150);
@@ -189,7 +189,7 @@ async fn the_counter_counts_each_file_once_while_transfers_run() {
     for _ in 0..100 {
         let scrape = exporter.scrape().await;
         let now = scrape.sum(finished, &[]);
-        assert!(now >= last, "a counter went from {last} to {now}");
+        assert!(now >= last, "the counter decreased from {last} to {now}");
         assert_eq!(
             now,
             scrape.sum("aws_transfer_files", &["status=\"COMPLETED\""])
@@ -205,7 +205,7 @@ async fn the_counter_counts_each_file_once_while_transfers_run() {
             assert_eq!(
                 scrape.family(finished).len(),
                 18,
-                "COMPLETED, FAILED without a code, the 16 codes"
+                "COMPLETED, FAILED without a code, the 16 documented codes"
             );
             return;
         }

@@ -1,7 +1,7 @@
-//! A service that throttles, over the wire: the share of throttled calls and the refresh period once settled in; and
-//! what retries cost when every call fails.
+//! A service that throttles: the share of throttled calls and the refresh period once the rate has
+//! settled, and the number of retries when every call fails.
 
-#![expect(clippy::print_stdout, reason = "figures to read")]
+#![expect(clippy::print_stdout, reason = "figures for the log of tests/run")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,13 +20,12 @@ use crate::rig::{
 
 const LIMIT: f64 = 100.0;
 const TRANSFERS: usize = 500;
-/// Nothing is measured before.
+/// Time until the rate has settled.
 const SETTLE: Duration = Duration::from_secs(12);
 const ROUNDS: u32 = 2;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn once_settled_in_few_calls_are_throttled_and_a_round_takes_little_more_than_the_ideal_period()
- {
+async fn few_calls_are_throttled_once_the_rate_has_settled() {
     let (simulator, url) = simulator(Settings::default()).await;
     for n in 0..TRANSFERS {
         simulator.put_transfer(
@@ -81,9 +80,9 @@ async fn once_settled_in_few_calls_are_throttled_and_a_round_takes_little_more_t
 
 /// Counts attempts.
 #[derive(Default)]
-struct Counted(AtomicU64);
+struct AttemptCounter(AtomicU64);
 
-impl AttemptObserver for Counted {
+impl AttemptObserver for AttemptCounter {
     fn attempt_started(&self, _: aws_transfer_exporter::transfer::Operation, _: bool) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
@@ -92,14 +91,14 @@ impl AttemptObserver for Counted {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_region_on_which_every_call_fails_gets_hardly_more_attempts_than_calls() {
+async fn retries_are_few_when_every_call_fails() {
     const CALLS: usize = 1_000;
     let (simulator, url) = simulator(Settings::default()).await;
     simulator.set_faults(Faults {
         server_error_rate: 1.0,
         ..Faults::default()
     });
-    let counted = Arc::<Counted>::default();
+    let counted = Arc::<AttemptCounter>::default();
     let sessions = Sessions::new(TimeOuts::within(Duration::from_secs(10)), Some(CREDENTIALS));
     let session = sessions.open(&account("prod", &url)).await.unwrap();
     let observer: Arc<dyn AttemptObserver> = counted.clone();
@@ -113,24 +112,24 @@ async fn a_region_on_which_every_call_fails_gets_hardly_more_attempts_than_calls
         }
         let now = counted.0.load(Ordering::Relaxed);
         println!(
-            "quarter {quarter}: {:.3} attempts a call",
+            "quarter {quarter}: {:.3} attempts per call",
             (now - last) as f64 / (CALLS / 4) as f64
         );
         if quarter > 1 {
             assert_eq!(
                 now - last,
                 CALLS as u64 / 4,
-                "the quota is used up: one attempt a call"
+                "the retry quota is used up: one attempt per call"
             );
         }
         last = now;
     }
     let ratio = last as f64 / CALLS as f64;
-    println!("{last} attempts, {CALLS} calls: {ratio:.3} attempts a call");
+    println!("{last} attempts, {CALLS} calls: {ratio:.3} attempts per call");
     assert_eq!(
         simulator.calls().of(Operation::ListFileTransferResults),
         last,
-        "what is counted is what AWS sees"
+        "every attempt is counted"
     );
     assert!((1.0..=1.1).contains(&ratio), "{ratio}");
 }

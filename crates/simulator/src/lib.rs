@@ -20,10 +20,10 @@ mod api;
 mod domain;
 mod fleet;
 mod profiles;
-mod punctual;
 mod simulator;
 #[cfg(test)]
 mod testing;
+mod timer;
 mod wire;
 
 pub use domain::{
@@ -32,6 +32,7 @@ pub use domain::{
 };
 pub use fleet::{Fleet, Started};
 pub use simulator::{Settings, Simulator};
+pub use timer::{Timer, TokioTimer};
 pub use wire::credential::{AccessKeys, DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY};
 
 pub(crate) use simulator::lock;

@@ -9,6 +9,7 @@ use crate::domain::{
     Account, Body, Calls, ConnectorSpec, Dice, Expiry, Faults, FileScript, QUEUE, RemoteKind,
     SplitMix64, Start, UnknownConnector,
 };
+use crate::timer::{Timer, TokioTimer};
 use crate::wire::credential::AccessKeys;
 use model::{Clock, ConnectorId, Direction, Now, TransferId};
 
@@ -31,6 +32,8 @@ pub struct Settings {
     pub seed: u64,
     /// Delay of CloudTrail's event history; minutes in AWS.
     pub cloudtrail_delay: Duration,
+    /// The timer for the latency of answers.
+    pub timer: Arc<dyn Timer>,
 }
 
 impl Default for Settings {
@@ -44,6 +47,7 @@ impl Default for Settings {
             account_id: "123456789012".to_owned(),
             seed: 0,
             cloudtrail_delay: Duration::ZERO,
+            timer: Arc::new(TokioTimer),
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Write-ahead persistence: changes are committed before a scrape is answered, so that no exported counter can decrease after
-//! a crash. A failing or slow store delays scrapes only briefly, and writes resume when it recovers.
+//! Write-ahead persistence: changes are committed before a scrape is answered, so that no exported
+//! counter can decrease after a crash. A failing or slow store delays scrapes only briefly, and
+//! writes resume when it recovers.
 
 #[cfg(test)]
 mod tests;
@@ -42,8 +43,8 @@ pub(super) fn sweep_budget(budget: Duration) -> Duration {
 pub(super) struct Persister {
     store: Arc<dyn Store>,
     saved: Mutex<Option<SavedState>>,
-    /// Held from taking the changes until they are written. Writes therefore have the order of the changes, and a caller
-    /// that finds no changes knows that all earlier ones are durable.
+    /// Held from taking the changes until they are written. Writes therefore have the order of the
+    /// changes, and a caller that finds no changes knows that all earlier ones are durable.
     pub(super) write_lock: tokio::sync::Mutex<LastWrite>,
     health: Mutex<StorageHealth>,
     metrics: Arc<StorageMetrics>,
@@ -62,7 +63,8 @@ enum StorageHealth {
     Failing,
 }
 
-/// The result of a write: a snapshot of the state that was written, if requested, and whether it is durable.
+/// The result of a write: a snapshot of the state that was written, if requested, and whether it is
+/// durable.
 struct WriteOutcome {
     snapshot: Option<Arc<Snapshot>>,
     durable: Result<(), PersistError>,
@@ -130,8 +132,8 @@ impl Persister {
 }
 
 impl Inner {
-    /// Writes all changes and returns a snapshot of the written state. Returns `None` if there is no store, or if the write
-    /// does not end in time.
+    /// Writes all changes and returns a snapshot of the written state. Returns `None` if there is
+    /// no store, or if the write does not end in time.
     pub(super) async fn persisted_snapshot(
         self: &Arc<Self>,
         time_left: Duration,
@@ -176,7 +178,8 @@ impl Inner {
         }
     }
 
-    /// Starts a write in its own task, so that changes taken from the tracker are not lost if the caller is cancelled.
+    /// Starts a write in its own task, so that changes taken from the tracker are not lost if the
+    /// caller is cancelled.
     fn start_write(self: &Arc<Self>, snapshot: bool) -> oneshot::Receiver<WriteOutcome> {
         let (sender, receiver) = oneshot::channel();
         let inner = Arc::clone(self);

@@ -5,15 +5,15 @@ use crate::collector::tests::{SECOND, SETTINGS, clock, key};
 use crate::collector::*;
 use crate::store::{StoreError, local::LocalStore};
 use crate::tracker::persist::PendingWrites;
+use crate::transfer::fake::{FakeTransferApi, page_with_status};
 use crate::transfer::limiter::AccountLimiter;
-use crate::transfer::{ApiFuture, ResultsPage};
-use model::{ConnectorId, FileResult, FileStatus, TransferId, TransferState};
+use model::TransferState;
 
-/// A store that does as it is told: takes its time, fails, loses everything.
+/// A store whose behaviour tests can change.
 #[derive(Default)]
-struct Fickle {
+struct FakeStore {
     behaviour: Mutex<Behaviour>,
-    /// Transfers that are written, and how often something was.
+    /// Whether each written transfer has ended, and the number of writes.
     written: Mutex<(BTreeMap<String, bool>, usize)>,
 }
 
@@ -22,13 +22,13 @@ enum Behaviour {
     #[default]
     Good,
     Failing,
-    /// Until the behaviour is another one.
+    /// Blocks until the behaviour changes.
     Hanging,
     Recreated,
 }
 
-impl Fickle {
-    fn be(&self, behaviour: Behaviour) {
+impl FakeStore {
+    fn set(&self, behaviour: Behaviour) {
         *lock(&self.behaviour) = behaviour;
     }
 
@@ -41,7 +41,7 @@ impl Fickle {
     }
 }
 
-impl Store for Fickle {
+impl Store for FakeStore {
     fn load(&self) -> Result<SavedState, StoreError> {
         Ok(SavedState::default())
     }
@@ -59,7 +59,7 @@ impl Store for Fickle {
                 });
             }
             Behaviour::Recreated => {
-                self.be(Behaviour::Good);
+                self.set(Behaviour::Good);
                 lock(&self.written).0.clear();
                 return Err(StoreError::Recreated {
                     path: "/gone".into(),
@@ -85,39 +85,19 @@ impl Store for Fickle {
     }
 }
 
-/// Every transfer completes with its first look.
-struct Completed;
-
-impl TransferApi for Completed {
-    fn file_results_page<'a>(
-        &'a self,
-        _: &'a ConnectorId,
-        _: &'a TransferId,
-        _: Option<&'a str>,
-    ) -> ApiFuture<'a, ResultsPage> {
-        Box::pin(async move {
-            let file = FileResult {
-                path: "/f".into(),
-                status: FileStatus::Completed,
-                failure_code: None,
-                failure_message: None,
-            };
-            Ok(ResultsPage {
-                files: vec![file],
-                next_token: None,
-            })
-        })
-    }
+/// Returns a fake in which every transfer has completed.
+fn completed() -> Arc<dyn TransferApi> {
+    FakeTransferApi::new(|_| Ok(page_with_status("COMPLETED"))).port()
 }
 
 struct Rig {
-    store: Arc<Fickle>,
+    store: Arc<FakeStore>,
     collector: Collector,
     metrics: SelfMetrics,
 }
 
 fn rig() -> Rig {
-    let (store, clock) = (Arc::new(Fickle::default()), clock());
+    let (store, clock) = (Arc::new(FakeStore::default()), clock());
     let metrics = SelfMetrics::new().unwrap();
     let collector = Collector::with_store(
         &metrics,
@@ -134,7 +114,7 @@ fn rig() -> Rig {
     collector.configure(Targets {
         accounts: vec![AccountApi {
             account,
-            api: Arc::new(Completed),
+            api: completed(),
             limits,
             concurrency: 4,
         }],
@@ -155,7 +135,7 @@ impl Rig {
             .track(key("prod", transfer), Origin::Demo, None);
     }
 
-    /// The storage's series without their bucket lines.
+    /// Returns the value of a series of the storage.
     fn series(&self, name: &str) -> String {
         use crate::metrics::exposition::render;
         use crate::metrics::{NameFilter, Scrape, ScrapeRequest};
@@ -203,11 +183,11 @@ fn finished(collected: &Collected) -> u64 {
 }
 
 #[tokio::test]
-async fn what_a_scrape_tells_is_written_before() {
+async fn changes_are_written_before_a_scrape_is_answered() {
     let rig = rig();
     rig.track("a");
-    let told = rig.collector.collect(10 * SECOND).await;
-    assert_eq!(finished(&told), 1);
+    let collected = rig.collector.collect(10 * SECOND).await;
+    assert_eq!(finished(&collected), 1);
     assert_eq!(rig.store.settled("a"), Some(true));
     assert_eq!(rig.up(), "1");
     let writes = rig.store.writes();
@@ -216,7 +196,7 @@ async fn what_a_scrape_tells_is_written_before() {
 }
 
 #[tokio::test]
-async fn persist_returns_when_what_was_learned_is_written() {
+async fn persist_returns_when_the_changes_are_written() {
     let rig = rig();
     rig.track("a");
     assert_eq!(rig.store.settled("a"), None);
@@ -229,10 +209,10 @@ async fn persist_returns_when_what_was_learned_is_written() {
 }
 
 #[tokio::test]
-async fn a_persist_with_nothing_of_its_own_waits_for_the_write_before() {
+async fn persist_without_changes_waits_for_the_running_write() {
     let rig = rig();
     rig.track("a");
-    rig.store.be(Behaviour::Hanging);
+    rig.store.set(Behaviour::Hanging);
     let first = tokio::spawn({
         let collector = rig.collector.clone();
         async move { collector.persist().await }
@@ -259,38 +239,38 @@ async fn a_persist_with_nothing_of_its_own_waits_for_the_write_before() {
             .is_err(),
         "it did not wait"
     );
-    rig.store.be(Behaviour::Good);
+    rig.store.set(Behaviour::Good);
     first.await.unwrap().unwrap();
     second.await.unwrap().unwrap();
     assert_eq!(rig.store.settled("a"), Some(false));
 }
 
 #[tokio::test]
-async fn who_goes_away_takes_nothing_along() {
+async fn a_cancelled_persist_loses_no_changes() {
     let rig = rig();
     rig.track("a");
-    rig.store.be(Behaviour::Hanging);
+    rig.store.set(Behaviour::Hanging);
     assert!(
         tokio::time::timeout(Duration::from_millis(50), rig.collector.persist())
             .await
             .is_err()
     );
-    rig.store.be(Behaviour::Good);
+    rig.store.set(Behaviour::Good);
     rig.collector.persist().await.unwrap();
     assert_eq!(rig.store.settled("a"), Some(false));
 }
 
 #[tokio::test]
-async fn a_slow_store_keeps_no_scrape_waiting_past_its_budget() {
+async fn a_slow_store_does_not_delay_a_scrape_beyond_its_budget() {
     let rig = rig();
     rig.track("a");
-    rig.store.be(Behaviour::Hanging);
+    rig.store.set(Behaviour::Hanging);
     let start = Instant::now();
-    let told = rig.collector.collect(SECOND).await;
+    let collected = rig.collector.collect(SECOND).await;
     assert!(start.elapsed() < 3 * SECOND / 2, "{:?}", start.elapsed());
-    assert_eq!(finished(&told), 1);
+    assert_eq!(finished(&collected), 1);
     assert_eq!(rig.up(), "0");
-    rig.store.be(Behaviour::Good);
+    rig.store.set(Behaviour::Good);
     rig.collector.persist().await.unwrap();
     assert_eq!(
         (rig.up().as_str(), rig.store.settled("a")),
@@ -299,11 +279,11 @@ async fn a_slow_store_keeps_no_scrape_waiting_past_its_budget() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_fails_is_tried_again_and_then_has_everything() {
+async fn a_failed_store_is_retried_and_gets_all_changes() {
     let rig = rig();
     rig.track("a");
     rig.collector.persist().await.unwrap();
-    rig.store.be(Behaviour::Failing);
+    rig.store.set(Behaviour::Failing);
     rig.track("b");
     let failed = rig.collector.persist().await.unwrap_err();
     assert!(failed.to_string().contains("/full: no room"), "{failed}");
@@ -312,18 +292,22 @@ async fn a_store_that_fails_is_tried_again_and_then_has_everything() {
         ("0", "1")
     );
     rig.collector.untrack(&key("prod", "a"), Origin::Demo);
-    let told = rig.collector.collect(10 * SECOND).await;
-    assert_eq!(finished(&told), 1, "the scrape is answered from memory");
+    let collected = rig.collector.collect(10 * SECOND).await;
+    assert_eq!(
+        finished(&collected),
+        1,
+        "the scrape is answered from memory"
+    );
     rig.collector.persist().await.unwrap_err();
     assert_eq!(
         rig.series("write_errors_total"),
         "1",
-        "it is left alone for a while"
+        "the store is not retried yet"
     );
     tokio::time::sleep(11 * SECOND).await;
     rig.collector.persist().await.unwrap_err();
     assert_eq!(rig.series("write_errors_total"), "2");
-    rig.store.be(Behaviour::Good);
+    rig.store.set(Behaviour::Good);
     tokio::time::sleep(9 * SECOND).await;
     rig.collector.persist().await.unwrap_err();
     tokio::time::sleep(2 * SECOND).await;
@@ -336,12 +320,12 @@ async fn a_store_that_fails_is_tried_again_and_then_has_everything() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_the_stop_a_store_that_failed_is_tried_at_once() {
+async fn a_failed_store_is_retried_at_once_on_shutdown() {
     let rig = rig();
     rig.track("a");
-    rig.store.be(Behaviour::Failing);
+    rig.store.set(Behaviour::Failing);
     rig.collector.persist().await.unwrap_err();
-    rig.store.be(Behaviour::Good);
+    rig.store.set(Behaviour::Good);
     rig.collector.persist().await.unwrap_err();
     rig.collector.stop();
     rig.collector.persist().await.unwrap();
@@ -349,11 +333,11 @@ async fn at_the_stop_a_store_that_failed_is_tried_at_once() {
 }
 
 #[tokio::test]
-async fn a_store_that_was_recreated_gets_everything_again() {
+async fn a_recreated_store_gets_the_complete_state() {
     let rig = rig();
     rig.track("a");
     rig.collector.persist().await.unwrap();
-    rig.store.be(Behaviour::Recreated);
+    rig.store.set(Behaviour::Recreated);
     rig.track("b");
     rig.collector.persist().await.unwrap();
     assert_eq!(
@@ -363,7 +347,7 @@ async fn a_store_that_was_recreated_gets_everything_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn between_scrapes_it_is_written_every_second() {
+async fn changes_are_written_every_second_between_scrapes() {
     let rig = rig();
     let flushing = tokio::spawn({
         let collector = rig.collector.clone();
@@ -379,7 +363,7 @@ async fn between_scrapes_it_is_written_every_second() {
 }
 
 #[tokio::test]
-async fn without_a_store_everything_is_as_durable_as_it_gets() {
+async fn persist_returns_at_once_without_a_store() {
     let metrics = SelfMetrics::new().unwrap();
     let collector = Collector::new(&metrics, clock(), SETTINGS);
     collector.persist().await.unwrap();
@@ -387,7 +371,7 @@ async fn without_a_store_everything_is_as_durable_as_it_gets() {
 }
 
 #[tokio::test]
-async fn a_scrape_during_many_writes_never_tells_what_the_file_does_not_hold() {
+async fn scrapes_never_return_more_than_the_file_contains() {
     let folder = tempfile::tempdir().unwrap();
     let metrics = SelfMetrics::new().unwrap();
     let clock = clock();
@@ -396,7 +380,7 @@ async fn a_scrape_during_many_writes_never_tells_what_the_file_does_not_hold() {
         name: AccountName::new("prod"),
         region: "eu-central-1".into(),
     };
-    let mut told_before = 0;
+    let mut reported = 0;
     for round in 0..5 {
         let store = open();
         let saved = store.load().unwrap();
@@ -406,15 +390,15 @@ async fn a_scrape_during_many_writes_never_tells_what_the_file_does_not_hold() {
             .filter(|(_, record)| record.ended.is_some())
             .count() as u64;
         assert!(
-            held >= told_before,
-            "{told_before} had been told, {held} are there"
+            held >= reported,
+            "{reported} were reported, {held} are stored"
         );
         let collector = Collector::with_store(&metrics, Arc::clone(&clock), SETTINGS, store, saved);
         let limits = AccountLimiter::new(4, 1_000.0, Arc::clone(&clock));
         collector.configure(Targets {
             accounts: vec![AccountApi {
                 account: account.clone(),
-                api: Arc::new(Completed),
+                api: completed(),
                 limits,
                 concurrency: 4,
             }],
@@ -425,7 +409,7 @@ async fn a_scrape_during_many_writes_never_tells_what_the_file_does_not_hold() {
         for n in 0..50 {
             collector.track(key("prod", &format!("{round}-{n}")), Origin::Demo, None);
         }
-        told_before = finished(&collector.collect(30 * SECOND).await);
-        assert_eq!(told_before, 50 * (round + 1));
+        reported = finished(&collector.collect(30 * SECOND).await);
+        assert_eq!(reported, 50 * (round + 1));
     }
 }

@@ -5,8 +5,8 @@ use serde::de::DeserializeOwned;
 
 use model::{AccountName, ConnectorId, ConnectorKey, TransferKey};
 
-/// The format of the file. The encoding contains no field names, so a change of any record, key or table needs the next
-/// number, and code that reads the previous one.
+/// The format of the file. The encoding contains no field names, so a change of any record, key or
+/// table needs the next number, and code that reads the previous one.
 pub(super) const FORMAT: u32 = 1;
 
 /// Bytes that cannot be decoded.
@@ -45,8 +45,8 @@ pub(super) fn connector_key(
     })
 }
 
-/// Decodes the key of a transfer. Keys are sorted, and many transfers belong to few connectors: a key with the connector of
-/// `previous` shares its strings.
+/// Decodes the key of a transfer. Keys are sorted, and many transfers belong to few connectors: a
+/// key with the connector of `previous` shares its strings.
 pub(super) fn transfer_key(
     (account, connector, transfer): (&str, &str, &str),
     previous: Option<&TransferKey>,

@@ -73,7 +73,8 @@ pub(super) fn on_open_database(path: &Path, error: DatabaseError) -> StoreError 
     }
 }
 
-/// Returns whether the error means that the file is not a `redb` file, or is shorter than it should be.
+/// Returns whether the error means that the file is not a `redb` file, or is shorter than it should
+/// be.
 fn indicates_damage(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -13,7 +13,8 @@ use super::error::{FileError, on_open, on_open_database};
 use super::tables::{begin, read_format, write_format};
 use crate::store::StoreError;
 
-/// Size of `redb`'s page cache. Its default is 1 GiB, but the tracker holds everything in memory and reads the file once.
+/// Size of `redb`'s page cache. Its default is 1 GiB, but the tracker holds everything in memory
+/// and reads the file once.
 const CACHE_BYTES: usize = 4 << 20;
 /// A file is compacted at the start if that can free at least this much ...
 const MIN_COMPACTABLE_BYTES: u64 = 8 << 20;
@@ -53,8 +54,8 @@ pub(super) fn open_or_create(path: &Path) -> Result<(OpenFile, bool), StoreError
     Ok((OpenFile { database, identity }, created))
 }
 
-/// Creates an empty file. It is written completely before it gets its name, so an incomplete file at `path` is a damaged
-/// one.
+/// Creates an empty file. It is written completely before it gets its name, so an incomplete file
+/// at `path` is a damaged one.
 fn create(path: &Path) -> Result<(), StoreError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let unusable = |source| StoreError::Folder {
@@ -100,8 +101,8 @@ pub(super) fn compact(path: &Path, database: &mut Database) -> Result<(), StoreE
     Ok(())
 }
 
-/// Runs an operation of `redb`. It returns errors for most damaged files; the rare file that makes it panic is reported as
-/// damaged as well.
+/// Runs an operation of `redb`. It returns errors for most damaged files; the rare file that makes
+/// it panic is reported as damaged as well.
 pub(super) fn catch_panic<T>(path: &Path, operation: impl FnOnce() -> T) -> Result<T, StoreError> {
     catch_unwind(AssertUnwindSafe(operation)).map_err(|_| StoreError::Damaged {
         path: path.to_owned(),

@@ -1,8 +1,9 @@
-//! The store in a single file, based on `redb`: transactions are atomic, and every page has a checksum.
+//! The store in a single file, based on `redb`: transactions are atomic, and every page has a
+//! checksum.
 //!
-//! Commits have two phases. With one phase, `redb` cannot distinguish a damaged page from a commit that a crash interrupted,
-//! and silently falls back to the previous commit. With two phases, an acknowledged commit is either found complete or the
-//! file is refused as damaged.
+//! Commits have two phases. With one phase, `redb` cannot distinguish a damaged page from a commit
+//! that a crash interrupted, and silently falls back to the previous commit. With two phases, an
+//! acknowledged commit is either found complete or the file is refused as damaged.
 
 mod codec;
 mod error;
@@ -35,12 +36,13 @@ pub struct LocalStore {
 }
 
 impl LocalStore {
-    /// Opens the file in `folder`, creating the directory (mode 0700) and the file (mode 0600) if they are missing. Reads
-    /// every page and verifies its checksum. After a crash, `redb` recovers the last commit.
+    /// Opens the file in `folder`, creating the directory (mode 0700) and the file (mode 0600) if
+    /// they are missing. Reads every page and verifies its checksum. After a crash, `redb` recovers
+    /// the last commit.
     ///
     /// # Errors
-    /// If the directory cannot be used, another process uses it, or the file is damaged or was written by a newer release. A
-    /// refused file is not changed.
+    /// If the directory cannot be used, another process uses it, or the file is damaged or was
+    /// written by a newer release. A refused file is not changed.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let unusable = |source| StoreError::Folder {
             path: folder.to_owned(),

@@ -199,8 +199,8 @@ fn other_files_are_refused_and_not_changed() {
     }
 }
 
-/// Every changed byte is either irrelevant or detected: a different state is never loaded, and a refused file is not
-/// changed.
+/// Every changed byte is either irrelevant or detected: a different state is never loaded, and a
+/// refused file is not changed.
 #[test]
 fn a_damaged_file_is_refused_or_loads_the_written_state() {
     let folder = tempfile::tempdir().unwrap();

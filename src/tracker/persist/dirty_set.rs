@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::Meta;
 use model::{ConnectorKey, TransferKey};
 
-/// What has changed since the last write. Only keys are stored; values are read when the write is prepared.
+/// What has changed since the last write. Only keys are stored; values are read when the write is
+/// prepared.
 #[derive(Debug, Default)]
 pub(in crate::tracker) struct DirtySet {
     pub(in crate::tracker) transfers: BTreeSet<u32>,

@@ -1,7 +1,8 @@
 //! Pending writes, and restoration of the saved state.
 //!
-//! The tracker marks what changes in a [`DirtySet`]. [`Tracker::take_changes`] turns the marks into [`PendingWrites`], which
-//! the store writes in one transaction; if that fails, [`Tracker::requeue`] restores the marks.
+//! The tracker marks what changes in a [`DirtySet`]. [`Tracker::take_changes`] turns the marks into
+//! [`PendingWrites`], which the store writes in one transaction; if that fails,
+//! [`Tracker::requeue`] restores the marks.
 
 mod dirty_set;
 mod record;
@@ -21,9 +22,9 @@ pub use record::{
 pub(super) use record::{counts, counts_record, end, end_record, millis, time};
 
 impl Tracker {
-    /// Restores the saved state, and marks changes for the store from now on. Called once, after the first
-    /// [`Tracker::configure`]. State of accounts that are no longer configured, of other Regions and of other shards is
-    /// skipped and marked as dropped.
+    /// Restores the saved state, and marks changes for the store from now on. Called once, after
+    /// the first [`Tracker::configure`]. State of accounts that are no longer configured, of other
+    /// Regions and of other shards is skipped and marked as dropped.
     pub fn restore(&mut self, saved: SavedState, now: Now) {
         self.dirty = Some(DirtySet {
             meta: saved.meta,
@@ -166,7 +167,8 @@ impl Tracker {
         changes
     }
 
-    /// Marks changes again that could not be written. The next write contains their values at that time.
+    /// Marks changes again that could not be written. The next write contains their values at that
+    /// time.
     pub fn requeue(&mut self, changes: &PendingWrites) {
         let Some(mut dirty) = self.dirty.take() else {
             return;

@@ -1,4 +1,5 @@
-//! The persistent form of the tracker's state. The store encodes these records and does not interpret them.
+//! The persistent form of the tracker's state. The store encodes these records and does not
+//! interpret them.
 //!
 //! The encoding contains no field names: a changed record needs a new format number in the store.
 
@@ -62,7 +63,8 @@ pub struct SavedState {
 /// Values that exist once. The default is not written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meta {
-    /// Time of the first start with this store. Files of transfers that started earlier form the baseline.
+    /// Time of the first start with this store. Files of transfers that started earlier form the
+    /// baseline.
     pub watching_since: Option<Millis>,
     /// Number of files whose failure code was replaced by `OTHER`.
     pub folded: u64,
@@ -99,9 +101,9 @@ pub type FailureRecord = (String, String, Option<String>, Millis);
 /// A number of files: status, code (empty if there is none), count. Names as returned by AWS.
 pub type CountRecord = (String, String, u32);
 
-/// The ends of a transfer's files. An entry holds the hash of the path, the end, whether a poll reported it, the hash of the
-/// event (0 if there was none) and whether it is counted. `open_paths` holds the hashes of the paths that had not ended at
-/// the last poll.
+/// The ends of a transfer's files. An entry holds the hash of the path, the end, whether a poll
+/// reported it, the hash of the event (0 if there was none) and whether it is counted. `open_paths`
+/// holds the hashes of the paths that had not ended at the last poll.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerRecord {
     entries: Vec<(u64, EndRecord, bool, u64, bool)>,
@@ -109,7 +111,8 @@ pub struct LedgerRecord {
     polled: bool,
 }
 
-/// The end of a file or an operation: `None` if it completed, else the failure code (empty if there is none).
+/// The end of a file or an operation: `None` if it completed, else the failure code (empty if there
+/// is none).
 pub type EndRecord = Option<String>;
 
 /// A retired transfer.

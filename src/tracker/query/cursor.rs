@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use model::{AccountName, ConnectorId, TransferId};
 
-/// A position in the order of transfers: newest first, then by account, connector and id. It remains valid when transfers
-/// are added or removed.
+/// A position in the order of transfers: newest first, then by account, connector and id. It
+/// remains valid when transfers are added or removed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
     pub(super) since: Reverse<i64>,

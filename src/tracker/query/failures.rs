@@ -1,5 +1,6 @@
-//! The newest failed files with their messages, for pages and the JSON API. Paths and messages are never exported as
-//! labels. The number and the length of entries are limited, and they are removed with their transfer.
+//! The newest failed files with their messages, for pages and the JSON API. Paths and messages are
+//! never exported as labels. The number and the length of entries are limited, and they are removed
+//! with their transfer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,8 +13,8 @@ use model::{ConnectorLabels, FailureCode, TransferId};
 /// Maximum number of failed files over all transfers. The oldest are evicted.
 pub const MAX_FAILURES: usize = 10_000;
 
-/// Maximum length of a path, a code or a message in bytes. Longer texts are cut at a character boundary, followed by a note
-/// with their length.
+/// Maximum length of a path, a code or a message in bytes. Longer texts are cut at a character
+/// boundary, followed by a note with their length.
 pub const MAX_TEXT_BYTES: usize = 1_024;
 
 /// One failed file.
@@ -29,8 +30,8 @@ pub struct KeptFailure {
     pub code: Option<FailureCode>,
     /// The failure message, cut as well. Untrusted text.
     pub message: Option<Box<str>>,
-    /// When it failed, in whole milliseconds: the time in the event if an event was the first report, else the time of the
-    /// poll.
+    /// When it failed, in whole milliseconds: the time in the event if an event was the first
+    /// report, else the time of the poll.
     pub at: SystemTime,
 }
 
@@ -55,7 +56,8 @@ pub(in crate::tracker) struct Failures {
 }
 
 impl Failures {
-    /// Adds a failed file of the transfer in `slot`. Returns the slot of the transfer whose file was evicted, if any.
+    /// Adds a failed file of the transfer in `slot`. Returns the slot of the transfer whose file
+    /// was evicted, if any.
     pub(in crate::tracker) fn insert(&mut self, slot: u32, failure: KeptFailure) -> Option<u32> {
         let at = (millis(failure.at), self.next);
         self.next += 1;

@@ -45,8 +45,8 @@ pub struct Query {
     pub connector: Option<ConnectorId>,
     /// The state.
     pub state: Option<StateFilter>,
-    /// A part of the transfer's id, of its connector's id or name, or of a failed file's path, code or message. ASCII
-    /// letters match in either case.
+    /// A part of the transfer's id, of its connector's id or name, or of a failed file's path, code
+    /// or message. ASCII letters match in either case.
     pub search: Option<String>,
     /// Only transfers after this position.
     pub after: Option<Cursor>,
@@ -63,14 +63,16 @@ impl Query {
             && self.connector.as_ref().is_none_or(|id| *id == connector.id)
     }
 
-    /// Returns whether the search text is part of the connector's id or name, or whether there is none.
+    /// Returns whether the search text is part of the connector's id or name, or whether there is
+    /// none.
     pub fn finds_connector(&self, id: &ConnectorId, title: Option<&ConnectorTitle>) -> bool {
         self.search.as_deref().is_none_or(|part| {
             contains(id.as_str(), part) || title.is_some_and(|title| contains(&title.name, part))
         })
     }
 
-    /// Returns whether the filters accept a failed file, by itself or through its transfer or connector.
+    /// Returns whether the filters accept a failed file, by itself or through its transfer or
+    /// connector.
     pub fn finds_failure(&self, failure: &KeptFailure, title: Option<&ConnectorTitle>) -> bool {
         self.admits(&failure.connector)
             && (self.finds_connector(&failure.connector.id, title)

@@ -1,5 +1,6 @@
-//! Read-only queries for pages and the JSON API: transfers are filtered, sorted newest first and paginated. A query scans all
-//! transfers in batches, so that other users of the tracker do not wait for the whole scan.
+//! Read-only queries for pages and the JSON API: transfers are filtered, sorted newest first and
+//! paginated. A query scans all transfers in batches, so that other users of the tracker do not
+//! wait for the whole scan.
 
 mod cursor;
 pub(super) mod failures;
@@ -24,8 +25,8 @@ pub use failures::{KeptFailure, MAX_FAILURES, MAX_TEXT_BYTES};
 pub use filter::{Query, StateFilter};
 pub use recent::{RECENT_MINUTES, RecentFiles};
 
-/// An unfinished transfer is stuck if it is unchanged for longer than this. The alerts `AwsTransferStuckQueued` and
-/// `AwsTransferStuckInProgress` fire after the same time.
+/// An unfinished transfer is stuck if it is unchanged for longer than this. The alerts
+/// `AwsTransferStuckQueued` and `AwsTransferStuckInProgress` fire after the same time.
 pub const STUCK_AFTER: Duration = Duration::from_hours(2);
 
 /// Maximum number of failed files that are listed with their transfer.
@@ -41,7 +42,8 @@ pub struct ListedTransfer {
     pub view: TransferView,
     /// The title of its connector.
     pub title: Option<Arc<ConnectorTitle>>,
-    /// Whether a source reported its start. If not, `view.since` is the time at which it was first seen.
+    /// Whether a source reported its start. If not, `view.since` is the time at which it was first
+    /// seen.
     pub started: bool,
     /// When its files last changed; `None` once it has ended.
     pub unchanged_since: Option<SystemTime>,

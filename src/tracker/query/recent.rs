@@ -1,4 +1,5 @@
-//! Files that ended within the last hour, by minute. Not persisted, so the hour is empty after a start.
+//! Files that ended within the last hour, by minute. Not persisted, so the hour is empty after a
+//! start.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -7,7 +8,8 @@ use model::Finished;
 /// Number of minutes.
 pub const RECENT_MINUTES: usize = 60;
 
-/// Files that ended within the last hour, by minute, oldest first. The last element is the current minute.
+/// Files that ended within the last hour, by minute, oldest first. The last element is the current
+/// minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecentFiles {
     /// Files that ended as COMPLETED.
@@ -54,8 +56,8 @@ pub(in crate::tracker) struct RecentCounts {
 }
 
 impl RecentCounts {
-    /// Counts a file that ended at `at`. Files that ended more than an hour ago are ignored; an end in the future (clocks
-    /// differ) is counted in the current minute.
+    /// Counts a file that ended at `at`. Files that ended more than an hour ago are ignored; an end
+    /// in the future (clocks differ) is counted in the current minute.
     pub(in crate::tracker) fn count(&mut self, end: &Finished, at: SystemTime, now: SystemTime) {
         self.advance(now);
         let ago = self.minute.saturating_sub(minute(at));
@@ -90,8 +92,9 @@ impl RecentCounts {
             files.copy_within(passed.., 0);
             files[RECENT_MINUTES - passed..].fill(0);
         }
-        // After the clock has been set back, counting continues at the new time without moving the counts. A difference of
-        // one minute is not a changed clock: a caller may have waited for the tracker's lock after reading the time.
+        // After the clock has been set back, counting continues at the new time without moving the
+        // counts. A difference of one minute is not a changed clock: a caller may have waited for
+        // the tracker's lock after reading the time.
         if now > self.minute || now + 1 < self.minute {
             self.minute = now;
         }

@@ -46,7 +46,8 @@ fn a_failed_file_is_kept_once_whichever_source_reports_it_first() {
     let now = start();
     let failed = file("/x", "FAILED", "TIMEOUT_ERROR");
     let open = file("/y", "QUEUED", "");
-    // Whether the transfer started before the process, and the order of reports: `a` for the API, `e` for an event.
+    // Whether the transfer started before the process, and the order of reports: `a` for the API,
+    // `e` for an event.
     for (baseline, order) in [
         (false, "aea"),
         (false, "eae"),

@@ -26,7 +26,8 @@ fn result_strategy() -> impl Strategy<Value = PollResult> {
     ]
 }
 
-/// The progress of a file: the number of polls until it starts, the number from there until it ends, and its failure code.
+/// The progress of a file: the number of polls until it starts, the number from there until it
+/// ends, and its failure code.
 #[derive(Clone, Debug)]
 struct FileScript {
     starts: usize,
@@ -130,7 +131,8 @@ proptest! {
         }
     }
 
-    /// Each finished file is counted once, whatever the order of the files in a result and however often a result repeats.
+    /// Each finished file is counted once, whatever the order of the files in a result and however
+    /// often a result repeats.
     #[test]
     fn each_finished_file_counts_once(
         scripts in vec(script_strategy(), 1..15),
@@ -168,7 +170,8 @@ proptest! {
         prop_assert!(total <= scripts.len() as u64);
     }
 
-    /// With repeated paths, no more files are counted per path than any single poll reported as finished.
+    /// With repeated paths, no more files are counted per path than any single poll reported as
+    /// finished.
     #[test]
     fn files_with_equal_paths_are_not_counted_twice(polls in vec(vec(file_strategy(), 1..12), 1..15)) {
         let now = start();
@@ -191,7 +194,8 @@ proptest! {
         }
     }
 
-    /// The sums of a connector are those of its transfers, and a snapshot lists every tracked transfer once.
+    /// The sums of a connector are those of its transfers, and a snapshot lists every tracked
+    /// transfer once.
     #[test]
     fn a_connector_is_the_sum_of_its_transfers(results in vec((0..5_usize, result_strategy()), 0..30)) {
         let now = start();
@@ -220,8 +224,8 @@ proptest! {
         }
     }
 
-    /// Whichever polls fail and however few fit into a sweep, the next sweep continues where the previous one stopped, and
-    /// all transfers are polled equally often.
+    /// Whichever polls fail and however few fit into a sweep, the next sweep continues where the
+    /// previous one stopped, and all transfers are polled equally often.
     #[test]
     fn no_transfer_starves(
         transfers in 1..30_usize,

@@ -7,41 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::*;
+use crate::transfer::fake::FakeTransferApi;
 use crate::transfer::{AttemptOutcome, Operation};
-
-/// Takes 100 ms a call. Records when each started and how many were in flight.
-#[derive(Default)]
-struct SlowApi {
-    started: Mutex<Vec<Instant>>,
-    in_flight: Mutex<InFlight>,
-}
-
-#[derive(Default)]
-struct InFlight {
-    now: usize,
-    max: usize,
-}
-
-impl TransferApi for Arc<SlowApi> {
-    fn file_results_page<'a>(
-        &'a self,
-        _: &'a ConnectorId,
-        _: &'a TransferId,
-        _: Option<&'a str>,
-    ) -> ApiFuture<'a, ResultsPage> {
-        Box::pin(async {
-            self.started.lock().unwrap().push(Instant::now());
-            {
-                let InFlight { now, max } = &mut *self.in_flight.lock().unwrap();
-                *now += 1;
-                *max = (*max).max(*now);
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            self.in_flight.lock().unwrap().now -= 1;
-            Ok(ResultsPage::default())
-        })
-    }
-}
 
 fn limiter(concurrency: usize, requests_per_second: f64) -> Arc<AccountLimiter> {
     let clock = || model::Now {
@@ -62,22 +29,21 @@ fn throttled(duration_ms: u64, retry_after_seconds: u64) -> Attempt {
     }
 }
 
-/// Makes calls at once. Returns when each started, in tenths of a second, and the most in flight.
+/// Makes concurrent calls of 100 ms each. Returns when each started, in tenths of a second, and the most in flight.
 async fn call(times: usize, limiter: Arc<AccountLimiter>) -> (Vec<u64>, usize) {
-    let api = Arc::<SlowApi>::default();
-    let limited = RateLimited::new(Arc::clone(&api), limiter);
+    let api =
+        FakeTransferApi::with_delay(Duration::from_millis(100), |_| Ok(ResultsPage::default()));
+    let limited = RateLimited::new(api.clone(), limiter);
     let (connector, transfer) = ("c-0123456789abcdef0".parse().unwrap(), "t".parse().unwrap());
     let start = Instant::now();
     let calls = (0..times).map(|_| limited.file_results_page(&connector, &transfer, None));
     futures_util::future::join_all(calls).await;
     let started = api
-        .started
-        .lock()
-        .unwrap()
+        .calls()
         .iter()
-        .map(|at| tenths(*at - start))
+        .map(|call| tenths(call.started - start))
         .collect();
-    (started, api.in_flight.lock().unwrap().max)
+    (started, api.max_in_flight())
 }
 
 #[expect(

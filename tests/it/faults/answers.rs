@@ -1,42 +1,42 @@
-//! What AWS, or whatever stands in its place, does to the calls of one account.
+//! Faults in the responses to the calls of one account.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_transfer_exporter::transfer::MAX_PAGES;
 use simulator::{DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, Faults};
 
 use super::gate::{HUGE, Mode};
-use super::stage::{Reach, Stage, is_down, outcome};
+use super::stage::{COMPLETE, STRUCK, Scope, Stage, is_down, outcome};
 use crate::rig::Exposition;
 
-/// One row of the table: these faults of the simulator, which show in attempts that end so.
-async fn of_the_simulator(faults: Faults, shows: impl Fn(&Exposition, &Exposition) -> bool) {
-    let mut stage = Stage::set().await;
+/// Tests faults of the simulator.
+async fn simulator_fault(faults: Faults, is_visible: impl Fn(&Exposition, &Exposition) -> bool) {
+    let mut stage = Stage::start().await;
     stage.struck.set_faults(Faults { seed: 11, ..faults });
-    stage.endures(Reach::OneAccount, shows).await;
+    stage.assert_endured(Scope::OneAccount, is_visible).await;
     stage.struck.set_faults(Faults::default());
-    stage.heals().await;
+    stage.assert_recovers().await;
 }
 
-/// Every call fails: attempts end so, and nothing is up.
-async fn of_every_call(faults: Faults, outcomes: &'static [&'static str]) {
-    let shows = outcome(outcomes);
-    of_the_simulator(faults, |before, now| {
-        shows(before, now) && is_down(before, now)
+/// Tests faults of the simulator with which every call fails with one of these outcomes.
+async fn every_call_fails(faults: Faults, outcomes: &'static [&'static str]) {
+    let is_visible = outcome(outcomes);
+    simulator_fault(faults, |before, now| {
+        is_visible(before, now) && is_down(before, now)
     })
     .await;
 }
 
-/// One row of the table: the gate does this to every answer.
-async fn of_the_gate(mode: Mode, outcomes: &'static [&'static str]) -> Stage {
-    let mut stage = Stage::set().await;
+/// Tests a fault of the gate with which every call fails with one of these outcomes.
+async fn gate_fault(mode: Mode, outcomes: &'static [&'static str]) -> Stage {
+    let mut stage = Stage::start().await;
     stage.gate.set(mode);
-    let shows = outcome(outcomes);
+    let is_visible = outcome(outcomes);
     stage
-        .endures(Reach::OneAccount, |before, now| {
-            shows(before, now) && is_down(before, now)
+        .assert_endured(Scope::OneAccount, |before, now| {
+            is_visible(before, now) && is_down(before, now)
         })
         .await;
     stage.gate.set(Mode::Pass);
@@ -45,7 +45,7 @@ async fn of_the_gate(mode: Mode, outcomes: &'static [&'static str]) -> Stage {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn half_of_all_calls_are_throttled() {
-    of_the_simulator(
+    simulator_fault(
         Faults {
             throttle_rate: 0.5,
             ..Faults::default()
@@ -57,7 +57,7 @@ async fn half_of_all_calls_are_throttled() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_call_is_an_internal_error() {
-    of_every_call(
+    every_call_fails(
         Faults {
             server_error_rate: 1.0,
             ..Faults::default()
@@ -69,7 +69,7 @@ async fn every_call_is_an_internal_error() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_service_is_unavailable() {
-    of_every_call(
+    every_call_fails(
         Faults {
             unavailable_rate: 1.0,
             ..Faults::default()
@@ -80,8 +80,8 @@ async fn the_service_is_unavailable() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_proxy_answers_with_its_page() {
-    of_every_call(
+async fn a_proxy_responds_with_its_page() {
+    every_call_fails(
         Faults {
             html_rate: 1.0,
             ..Faults::default()
@@ -93,7 +93,7 @@ async fn a_proxy_answers_with_its_page() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_call_stalls() {
-    of_every_call(
+    every_call_fails(
         Faults {
             stall_rate: 1.0,
             ..Faults::default()
@@ -104,13 +104,16 @@ async fn every_call_stalls() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bytes_drip() {
-    of_the_gate(Mode::Slow, &["timeout"]).await.heals().await;
+async fn responses_are_very_slow() {
+    gate_fault(Mode::Slow, &["timeout"])
+        .await
+        .assert_recovers()
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_are_reset_before_the_answer() {
-    of_every_call(
+async fn connections_are_reset_before_the_response() {
+    every_call_fails(
         Faults {
             reset_rate: 1.0,
             ..Faults::default()
@@ -121,16 +124,16 @@ async fn connections_are_reset_before_the_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_are_reset_within_the_answer() {
-    of_the_gate(Mode::ResetInBody, &["malformed"])
+async fn connections_are_reset_within_the_response() {
+    gate_fault(Mode::ResetInBody, &["malformed"])
         .await
-        .heals()
+        .assert_recovers()
         .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn json_is_cut_short() {
-    of_every_call(
+async fn json_is_truncated() {
+    every_call_fails(
         Faults {
             truncated_rate: 1.0,
             ..Faults::default()
@@ -142,7 +145,7 @@ async fn json_is_cut_short() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn json_has_the_wrong_types() {
-    of_every_call(
+    every_call_fails(
         Faults {
             mistyped_rate: 1.0,
             ..Faults::default()
@@ -152,72 +155,72 @@ async fn json_has_the_wrong_types() {
     .await;
 }
 
-/// None is read past its first megabytes, however much memory there is.
+/// Only the first 4 MiB of a response are read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_has_a_hundred_megabytes() {
-    let stage = of_the_gate(Mode::Huge, &["malformed"]).await;
+async fn a_response_has_a_hundred_megabytes() {
+    let stage = gate_fault(Mode::Huge, &["malformed"]).await;
     let peak = stage.peak_memory();
-    // Twelve at once, of 4 MiB each, beside their growing buffers. Whole ones would be 1,200 MB.
+    // Twelve concurrent responses of 4 MiB with growing buffers. Complete ones would be 1,200 MB.
     assert!(peak < 300, "{peak} MB");
     assert!(
         stage.gate.sent() > HUGE as u64 / 25,
         "{} bytes were sent",
         stage.gate.sent()
     );
-    stage.heals().await;
+    stage.assert_recovers().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_page_names_a_next_one() {
-    let mut stage = Stage::set().await;
+async fn pages_are_endless() {
+    let mut stage = Stage::start().await;
     stage.gate.set(Mode::Endless);
-    stage.endures(Reach::OneAccount, is_down).await;
+    stage.assert_endured(Scope::OneAccount, is_down).await;
     assert!(
         stage.gate.pages() >= MAX_PAGES as u64,
         "{} pages were read",
         stage.gate.pages()
     );
     stage.gate.set(Mode::Pass);
-    stage.heals().await;
+    stage.assert_recovers().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_account_of_two_is_dead() {
-    let mut stage = Stage::set().await;
+async fn one_of_two_accounts_is_unreachable() {
+    let mut stage = Stage::start().await;
     stage.gate.close().await;
-    let shows = outcome(&["network"]);
+    let is_visible = outcome(&["network"]);
     stage
-        .endures(Reach::OneAccount, |before, now| {
-            shows(before, now) && is_down(before, now)
+        .assert_endured(Scope::OneAccount, |before, now| {
+            is_visible(before, now) && is_down(before, now)
         })
         .await;
     stage.gate.open().await;
-    stage.heals().await;
+    stage.assert_recovers().await;
 }
 
-/// The name comes and goes by a reload, since no test may change what the machine resolves.
+/// Changes the host name by a reload, because a test cannot change name resolution.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_name_does_not_resolve() {
-    let mut stage = Stage::set().await;
+    let mut stage = Stage::start().await;
     stage.configure(&format!(
         "http://transfer.invalid:{}",
         stage.gate.address.port()
     ));
     stage.reload("event=config_reloaded");
-    let shows = outcome(&["network", "timeout"]);
+    let is_visible = outcome(&["network", "timeout"]);
     stage
-        .endures(Reach::OneAccount, |before, now| {
-            shows(before, now) && is_down(before, now)
+        .assert_endured(Scope::OneAccount, |before, now| {
+            is_visible(before, now) && is_down(before, now)
         })
         .await;
     stage.configure(&format!("http://localhost:{}", stage.gate.address.port()));
     stage.reload("event=config_reloaded");
-    stage.heals().await;
+    stage.assert_recovers().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn credentials_have_expired() {
-    of_every_call(
+    every_call_fails(
         Faults {
             expired_token: true,
             ..Faults::default()
@@ -228,8 +231,8 @@ async fn credentials_have_expired() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_credentials_may_do_nothing() {
-    of_every_call(
+async fn the_credentials_have_no_permissions() {
+    every_call_fails(
         Faults {
             access_denied: true,
             ..Faults::default()
@@ -239,19 +242,20 @@ async fn the_credentials_may_do_nothing() {
     .await;
 }
 
-/// A `credential_process` gives credentials for seconds at a time, fails for a while, and gives them again.
+/// A `credential_process` returns credentials that are valid for seconds, fails for a while, and
+/// returns them again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_credentials_are_to_be_had() {
+async fn no_credentials_are_available() {
     let folder = tempfile::tempdir().unwrap();
-    let (script, out_of_order) = (
+    let (script, failing) = (
         folder.path().join("credentials"),
-        folder.path().join("out-of-order"),
+        folder.path().join("failing"),
     );
     let text = format!(
         "#!/bin/sh\n[ -e {} ] && exit 1\nexpiration=$(date -u -d '+1 second' +%Y-%m-%dT%H:%M:%SZ)\n\
          printf '{{\"Version\": 1, \"AccessKeyId\": \"{DEMO_ACCESS_KEY_ID}\", \"SecretAccessKey\": \
          \"{DEMO_SECRET_ACCESS_KEY}\", \"Expiration\": \"%s\"}}' \"$expiration\"\n",
-        out_of_order.display()
+        failing.display()
     );
     fs::write(&script, text).unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
@@ -262,34 +266,43 @@ async fn no_credentials_are_to_be_had() {
         script.display()
     );
     fs::write(&profiles, text).unwrap();
-    let mut stage = Stage::set_with_profiles(profiles).await;
-    fs::write(&out_of_order, "").unwrap();
-    // What was given last serves until it expires.
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let shows = outcome(&["denied"]);
+    let mut stage = Stage::start_with_profiles(profiles).await;
+    fs::write(&failing, "").unwrap();
+    // The last credentials are valid for another second.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while stage
+        .scrape()
+        .await
+        .sum("aws_transfer_results_up", &[STRUCK])
+        > 0.0
+    {
+        assert!(Instant::now() < deadline, "the credentials do not expire");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let is_visible = outcome(&["denied"]);
     stage
-        .endures(Reach::OneAccount, |before, now| {
-            shows(before, now) && is_down(before, now)
+        .assert_endured(Scope::OneAccount, |before, now| {
+            is_visible(before, now) && is_down(before, now)
         })
         .await;
-    fs::remove_file(&out_of_order).unwrap();
-    stage.heals().await;
+    fs::remove_file(&failing).unwrap();
+    stage.assert_recovers().await;
 }
 
-/// Answers come late, and a scrape does not wait for them.
+/// Responses are late, and a scrape does not wait for them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_answer_is_later_than_a_scrape() {
+async fn responses_are_later_than_the_scrape() {
     let faults = Faults {
         latency: Duration::from_millis(1_500),
         ..Faults::default()
     };
-    let incomplete = |_: &Exposition, now: &Exposition| now.sum(super::stage::COMPLETE, &[]) == 0.0;
-    let mut stage = Stage::set().await;
+    let incomplete = |_: &Exposition, now: &Exposition| now.sum(COMPLETE, &[]) == 0.0;
+    let mut stage = Stage::start().await;
     stage.struck.set_faults(Faults {
         throttle_rate: 0.2,
         ..faults
     });
-    stage.endures(Reach::OneAccount, incomplete).await;
+    stage.assert_endured(Scope::OneAccount, incomplete).await;
     stage.struck.set_faults(Faults::default());
-    stage.heals().await;
+    stage.assert_recovers().await;
 }

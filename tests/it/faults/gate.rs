@@ -1,4 +1,4 @@
-//! What stands between an exporter and its endpoint, and may do to an answer what no server does on purpose.
+//! A TCP proxy between the exporter and its endpoint that can break responses.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,22 +12,22 @@ use tokio::task::{JoinHandle, JoinSet};
 /// Bytes of [`Mode::Huge`].
 pub(crate) const HUGE: usize = 100 << 20;
 
-/// What becomes of an answer.
+/// What the proxy does to a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// It is passed on.
+    /// Passes it on.
     Pass,
-    /// It comes byte by byte, 20 a second.
+    /// Sends it at 20 bytes per second.
     Slow,
-    /// All but its end comes, then a reset.
+    /// Sends all but its end, then resets the connection.
     ResetInBody,
-    /// In its place, a sound list of files of 100 MB.
+    /// Replaces it by a valid list of files of 100 MB.
     Huge,
-    /// In its place, a page of one file and the token of a next one.
+    /// Replaces it by a page of one file with the token of a next page.
     Endless,
 }
 
-/// A port of the loopback before a simulator.
+/// The proxy, on a port of the loopback interface.
 pub(crate) struct Gate {
     pub(crate) address: SocketAddr,
     behind: SocketAddr,
@@ -37,7 +37,7 @@ pub(crate) struct Gate {
 
 struct State {
     mode: Mutex<Mode>,
-    /// Bytes that were taken from it in place of answers.
+    /// Number of bytes sent in [`Mode::Huge`].
     sent: AtomicU64,
     pages: AtomicU64,
 }
@@ -65,13 +65,13 @@ impl Gate {
         *lock(&self.state.mode) = mode;
     }
 
-    /// Closes the listener and all connections.
+    /// Stops listening and closes all connections.
     pub(crate) async fn close(&mut self) {
         self.serving.abort();
         let _ = (&mut self.serving).await;
     }
 
-    /// Somebody listens on the same port again.
+    /// Listens on the same port again.
     pub(crate) async fn open(&mut self) {
         let listener = TcpListener::bind(self.address).await.unwrap();
         self.serving = tokio::spawn(serve(listener, self.behind, Arc::clone(&self.state)));
@@ -97,15 +97,15 @@ fn lock(mode: &Mutex<Mode>) -> MutexGuard<'_, Mode> {
 }
 
 async fn serve(listener: TcpListener, behind: SocketAddr, state: Arc<State>) {
-    // Dropped with this task, and closes the connections.
+    // Dropped with this task, which closes the connections.
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
-        connections.spawn(converse(stream, behind, Arc::clone(&state)));
+        connections.spawn(forward(stream, behind, Arc::clone(&state)));
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn converse(mut stream: TcpStream, behind: SocketAddr, state: Arc<State>) -> Option<()> {
+async fn forward(mut stream: TcpStream, behind: SocketAddr, state: Arc<State>) -> Option<()> {
     let mut other = TcpStream::connect(behind).await.ok()?;
     loop {
         let (request, true) = message(&mut stream).await? else {
@@ -146,7 +146,7 @@ async fn converse(mut stream: TcpStream, behind: SocketAddr, state: Arc<State>) 
     }
 }
 
-/// Sends 100 MB, or until the peer stops reading.
+/// Sends 100 MB, or until the connection is closed.
 async fn huge(stream: &mut TcpStream, state: &State) -> Option<()> {
     stream
         .write_all(&answer(HUGE, r#"{"FileTransferResults": ["#))
@@ -170,7 +170,7 @@ fn answer(length: usize, body: &str) -> Vec<u8> {
     [head.as_bytes(), body.as_bytes()].concat()
 }
 
-/// One request or answer, head and body, and whether it came whole.
+/// Reads one request or response. Returns its head and body, and whether it is complete.
 async fn message(stream: &mut TcpStream) -> Option<(Vec<u8>, bool)> {
     let mut bytes = Vec::new();
     let end = loop {

@@ -1,4 +1,4 @@
-//! What the machine, its clock and its operator do to the process.
+//! Faults of the machine, its clock and its operator.
 
 use std::fs;
 use std::process::Command;
@@ -13,15 +13,15 @@ use simulator::Faults;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::stage::{COMPLETE, Reach, Signs, Stage, ask, outcome};
+use super::stage::{COMPLETE, CredentialSource, Scope, Stage, outcome, scrape};
 use crate::rig::{CREDENTIALS, Exposition};
 
 impl Stage {
-    /// Sends SIGHUP, and waits for what the log says then.
-    pub(crate) fn reload(&self, says: &str) {
+    /// Sends SIGHUP and waits for a log record that contains `text`.
+    pub(crate) fn reload(&self, text: &str) {
         let exporter = self.exporter.as_ref().unwrap();
         exporter.signal("HUP");
-        exporter.wait_for(says, says);
+        exporter.wait_for(text, text);
     }
 
     fn limit(&self, limit: &str) {
@@ -36,7 +36,8 @@ impl Stage {
     }
 }
 
-/// By hours and by a year, forth and back. AWS is not asked with the wrong time, since the SDK reads its own clock.
+/// By hours and by a year, in both directions. Calls still have the correct time, because the SDK
+/// reads the clock itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_wall_clock_jumps() {
     let ahead = Arc::new(AtomicI64::new(0));
@@ -52,7 +53,7 @@ async fn the_wall_clock_jumps() {
             }
         })
     };
-    let mut stage = Stage::empty(Signs::Environment).await;
+    let mut stage = Stage::empty(CredentialSource::Environment).await;
     let plan = config::load(&stage.config(), &|_| None).unwrap();
     let options = Options {
         credentials: Some(CREDENTIALS),
@@ -62,7 +63,7 @@ async fn the_wall_clock_jumps() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     stage.address = listener.local_addr().unwrap();
     tokio::spawn(app.serve(vec![listener], "/metrics", std::future::pending()));
-    stage.learn().await;
+    stage.poll_all().await;
     let is_sane = |_: &Exposition, now: &Exposition| {
         let ages = now.family("aws_transfer_connector_results_age_seconds");
         assert!(
@@ -73,21 +74,21 @@ async fn the_wall_clock_jumps() {
     };
     for hours in [2, -2, 366 * 24, -366 * 24] {
         ahead.store(hours * 3_600, Ordering::Relaxed);
-        stage.endures(Reach::OneAccount, is_sane).await;
+        stage.assert_endured(Scope::OneAccount, is_sane).await;
     }
     ahead.store(0, Ordering::Relaxed);
-    stage.is_whole_again().await;
+    stage.wait_until_complete().await;
 }
 
-/// The same to the program as a process, whose every reading of the wall clock is forged: AWS refuses what is signed two
-/// hours early or late.
+/// Changes the wall clock of the process. AWS rejects requests that are signed two hours early or
+/// late.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs libfaketime; tests/run brings it"]
 async fn the_machines_clock_jumps() {
     let library = std::env::var("LIBFAKETIME")
         .expect("`LIBFAKETIME` names libfaketimeMT.so.1; `tests/run` brings it");
     for jump in ["+2h", "-2h"] {
-        let mut stage = Stage::empty(Signs::Environment).await;
+        let mut stage = Stage::empty(CredentialSource::Environment).await;
         let file = stage.folder.path().join("faketime");
         fs::write(&file, "+0\n").unwrap();
         let prelude = format!(
@@ -95,10 +96,10 @@ async fn the_machines_clock_jumps() {
             file.display()
         );
         stage.start(&prelude, &[]);
-        stage.learn().await;
+        stage.poll_all().await;
         fs::write(&file, format!("{jump}\n")).unwrap();
         let denied = outcome(&["denied"]);
-        let shows = |before: &Exposition, now: &Exposition| {
+        let is_visible = |before: &Exposition, now: &Exposition| {
             let ages = now.family("aws_transfer_connector_results_age_seconds");
             assert!(
                 ages.values().all(|age| (0.0..60.0).contains(age)),
@@ -106,23 +107,23 @@ async fn the_machines_clock_jumps() {
             );
             denied(before, now)
         };
-        stage.endures(Reach::All, shows).await;
+        stage.assert_endured(Scope::All, is_visible).await;
         fs::write(&file, "+0\n").unwrap();
-        stage.heals().await;
+        stage.assert_recovers().await;
     }
 }
 
-/// A limit on the size of files stands in for the disk: every write past it fails.
+/// A limit on the size of files replaces the full disk: every write beyond it fails.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_disk_is_full() {
-    let mut stage = Stage::set_with("trap '' XFSZ", &["--storage.path=STORAGE"]).await;
+    let mut stage = Stage::start_with("trap '' XFSZ", &["--storage.path=STORAGE"]).await;
     stage.limit("--fsize=512:unlimited");
-    let shows = |before: &Exposition, now: &Exposition| {
+    let is_visible = |before: &Exposition, now: &Exposition| {
         let errors = "aws_transfer_exporter_storage_write_errors_total";
         now.sum("aws_transfer_exporter_storage_up", &[]) == 0.0
             && now.sum(errors, &[]) > before.sum(errors, &[])
     };
-    stage.endures(Reach::OneAccount, shows).await;
+    stage.assert_endured(Scope::OneAccount, is_visible).await;
     stage.limit("--fsize=unlimited:unlimited");
     let deadline = Instant::now() + Duration::from_mins(1);
     while stage
@@ -131,30 +132,28 @@ async fn the_disk_is_full() {
         .sum("aws_transfer_exporter_storage_up", &[])
         == 0.0
     {
-        assert!(
-            Instant::now() < deadline,
-            "the storage takes no writes again"
-        );
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(Instant::now() < deadline, "the storage does not recover");
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    // What was learned while it was full is durable: killed and started again, it is told without a call.
-    stage.is_whole_again().await;
+    // Changes from the time of the full disk are durable: after a kill they are exported without a
+    // call.
+    stage.wait_until_complete().await;
     let mut killed = stage.exporter.take().unwrap();
     killed.signal("KILL");
     killed.wait();
     let calls = stage.calls();
     stage.start("true", &["--storage.path=STORAGE"]);
-    stage.is_whole_again().await;
-    assert_eq!(stage.calls(), calls, "all had settled");
+    stage.wait_until_complete().await;
+    assert_eq!(stage.calls(), calls, "all transfers had settled");
 }
 
-/// 64 descriptors, and 200 clients that ask for nothing and stay.
+/// 64 descriptors and 200 idle clients.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn file_descriptors_run_out() {
-    let mut stage = Stage::set_with("ulimit -n 64", &[]).await;
+    let mut stage = Stage::start_with("ulimit -n 64", &[]).await;
     let (address, held) = (stage.address, Arc::new(Mutex::new(Vec::new())));
-    let most = Arc::new(Mutex::new(0.0_f64));
-    let come = {
+    let max_open = Arc::new(Mutex::new(0.0_f64));
+    let connect = {
         let held = Arc::clone(&held);
         async move |clients: usize| {
             for _ in 0..clients {
@@ -167,29 +166,29 @@ async fn file_descriptors_run_out() {
             }
         }
     };
-    come(200).await;
-    // Those that had to make room come again.
+    connect(200).await;
+    // Disconnected clients connect again.
     let clients = tokio::spawn(async move {
         loop {
-            come(4).await;
+            connect(4).await;
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     });
-    let shows = |_: &Exposition, now: &Exposition| {
+    let is_visible = |_: &Exposition, now: &Exposition| {
         let (open, max) = (
             now.sum("process_open_fds", &[]),
             now.sum("process_max_fds", &[]),
         );
         if now.family("process_max_fds").is_empty() {
-            // It could not even read of itself.
+            // The process could not read its own limits.
             return true;
         }
         assert!(open <= max && max == 64.0, "{open} of {max}");
-        let mut most = most.lock().unwrap();
-        *most = most.max(open);
-        *most >= 40.0
+        let mut max_open = max_open.lock().unwrap();
+        *max_open = max_open.max(open);
+        *max_open >= 40.0
     };
-    stage.endures(Reach::All, shows).await;
+    stage.assert_endured(Scope::All, is_visible).await;
     clients.abort();
     let _ = clients.await;
     held.lock().unwrap().clear();
@@ -198,10 +197,10 @@ async fn file_descriptors_run_out() {
         log.iter().any(|line| line.contains("event=accept_failed")),
         "{log:#?}"
     );
-    stage.heals().await;
+    stage.assert_recovers().await;
 }
 
-/// Each sends a part of a request and no more. What the exporter keeps of them is bounded.
+/// Each sends a part of a request only. The memory that the exporter uses for them is bounded.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_thousand_clients_are_slow() {
     const CLIENTS: usize = 5_000;
@@ -212,9 +211,9 @@ async fn five_thousand_clients_are_slow() {
         .unwrap();
     assert!(
         raised.success(),
-        "this test holds 5,000 sockets, and the hard limit on open files does not let it"
+        "this test needs 5,000 sockets, more than the hard limit on open files"
     );
-    let mut stage = Stage::set().await;
+    let mut stage = Stage::start().await;
     let memory = stage.peak_memory();
     let mut clients = Vec::with_capacity(CLIENTS);
     let mut most = 0.0_f64;
@@ -222,13 +221,13 @@ async fn five_thousand_clients_are_slow() {
         for n in 0..CLIENTS / 10 {
             let mut client = TcpStream::connect(stage.address).await.unwrap();
             let part = &b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: "[..10 + n % 30];
-            // It may have had to make room at once.
+            // The connection may already be closed.
             let _ = client.write_all(part).await;
             clients.push(client);
         }
         let scraped = stage.scrape().await;
         most = most.max(scraped.sum("process_open_fds", &[]));
-        // Some send one more byte, some have been closed by now.
+        // Some connections have been closed by now.
         for client in clients.iter_mut().skip(batch).step_by(10) {
             let _ = client.write_all(b"y").await;
         }
@@ -238,38 +237,39 @@ async fn five_thousand_clients_are_slow() {
         "{most} descriptors, of 5,000 connections that were opened"
     );
     stage
-        .endures(Reach::OneAccount, |_, now| {
+        .assert_endured(Scope::OneAccount, |_, now| {
             now.sum("process_open_fds", &[]) > 400.0
         })
         .await;
     let grown = stage.peak_memory() - memory;
     assert!(grown < 100, "{grown} MB for 512 connections");
     drop(clients);
-    let healed = stage.is_whole_again().await;
+    let recovered = stage.wait_until_complete().await;
     let deadline = Instant::now() + Duration::from_secs(30);
-    let mut open = healed.sum("process_open_fds", &[]);
+    let mut open = recovered.sum("process_open_fds", &[]);
     while open > 100.0 {
         assert!(
             Instant::now() < deadline,
-            "{open} descriptors are open after all have left"
+            "{open} descriptors are open after all clients have disconnected"
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
         open = stage.scrape().await.sum("process_open_fds", &[]);
     }
-    stage.heals().await;
+    stage.assert_recovers().await;
 }
 
-/// The scrape that waits is answered with what is known, and the process ends cleanly; the next one goes on.
+/// The waiting scrape is answered with the current state, and the process exits cleanly. The next
+/// one continues.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigterm_comes_within_a_sweep() {
-    let mut stage = Stage::set_with("true", &["--storage.path=STORAGE"]).await;
+    let mut stage = Stage::start_with("true", &["--storage.path=STORAGE"]).await;
     stage.struck.set_faults(Faults {
         stall_rate: 1.0,
         ..Faults::default()
     });
     let (calls, address) = (stage.calls(), stage.address);
-    let waiting = tokio::spawn(async move { ask(address).await });
-    stage.is_asked_since(calls).await;
+    let waiting = tokio::spawn(async move { scrape(address).await });
+    stage.wait_for_calls_after(calls).await;
     let start = Instant::now();
     let mut exporter = stage.exporter.take().unwrap();
     exporter.signal("TERM");
@@ -278,7 +278,7 @@ async fn sigterm_comes_within_a_sweep() {
     assert_eq!(
         answered.sum("aws_transfer_files", &["aws_account=\"struck\""]),
         48.0,
-        "what is known is told"
+        "the current state is exported"
     );
     assert_eq!(exporter.wait().code(), Some(0));
     assert!(
@@ -288,46 +288,46 @@ async fn sigterm_comes_within_a_sweep() {
     );
     stage.struck.set_faults(Faults::default());
     stage.start("true", &["--storage.path=STORAGE"]);
-    stage.heals().await;
+    stage.assert_recovers().await;
 }
 
-/// One reload is refused, and the configuration before stays in force.
+/// One reload is rejected, and the previous configuration stays in effect.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reloads_come_within_a_sweep() {
-    let mut stage = Stage::set().await;
+    let mut stage = Stage::start().await;
     stage.struck.set_faults(Faults {
         stall_rate: 1.0,
         ..Faults::default()
     });
     let good = fs::read_to_string(stage.config()).unwrap();
     let bad = format!("{good}colector: {{}}\n");
-    for (text, says) in [
+    for (text, logged) in [
         (&good, "event=config_reloaded"),
         (&bad, "event=config_reload_failed"),
     ] {
         let (calls, address) = (stage.calls(), stage.address);
-        let waiting = tokio::spawn(async move { ask(address).await });
-        stage.is_asked_since(calls).await;
+        let waiting = tokio::spawn(async move { scrape(address).await });
+        stage.wait_for_calls_after(calls).await;
         fs::write(stage.config(), text).unwrap();
-        stage.reload(says);
+        stage.reload(logged);
         let answered = waiting.await.unwrap();
         assert_eq!(
             answered.sum("aws_transfer_files", &["aws_account=\"struck\""]),
             48.0,
-            "what is known is told"
+            "the current state is exported"
         );
     }
     let refused = |_: &Exposition, now: &Exposition| {
         now.sum("aws_transfer_exporter_config_last_reload_successful", &[]) == 0.0
     };
-    stage.endures(Reach::OneAccount, refused).await;
+    stage.assert_endured(Scope::OneAccount, refused).await;
     fs::write(stage.config(), good).unwrap();
     stage.struck.set_faults(Faults::default());
     stage.reload("event=config_reloaded");
-    let healed = stage.is_whole_again().await;
+    let recovered = stage.wait_until_complete().await;
     assert_eq!(
-        healed.sum("aws_transfer_exporter_config_last_reload_successful", &[]),
+        recovered.sum("aws_transfer_exporter_config_last_reload_successful", &[]),
         1.0
     );
-    stage.heals().await;
+    stage.assert_recovers().await;
 }

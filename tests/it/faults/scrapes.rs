@@ -1,4 +1,4 @@
-//! What a scrape answers when AWS does not.
+//! Scrapes while AWS calls fail.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -7,8 +7,7 @@ use simulator::{Expiry, Faults, LifeScript, Operation, Settings, ThrottleError};
 use crate::rig::{Exporter, account, connector, files, key, plan, simulator, transfer};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_errors_stalls_cuts_and_throttling_each_scrape_answers_in_time_and_the_counts_become_exact()
- {
+async fn scrapes_are_in_time_and_counts_become_exact_with_many_faults() {
     const PAIRS: usize = 200;
     let (simulator, url) = simulator(Settings::default()).await;
     for pair in 0..PAIRS {
@@ -30,7 +29,7 @@ async fn with_errors_stalls_cuts_and_throttling_each_scrape_answers_in_time_and_
         .collect();
     let mut plan = plan(vec![account("prod", &url)], pairs);
     plan.collector.timeout = Duration::from_secs(3);
-    // An answer is good for the whole test: what is fetched again is what had failed.
+    // Longer than the test, so that only failed polls are repeated.
     plan.collector.min_refresh_interval = Duration::from_hours(1);
     let exporter = Exporter::start(plan).await;
     simulator.set_faults(Faults {
@@ -71,7 +70,7 @@ async fn with_errors_stalls_cuts_and_throttling_each_scrape_answers_in_time_and_
     ] {
         assert!(
             calls.outcome(fault) > 0,
-            "no {fault} came to pass: {:?}",
+            "no {fault} happened: {:?}",
             calls.outcomes
         );
     }
@@ -79,7 +78,7 @@ async fn with_errors_stalls_cuts_and_throttling_each_scrape_answers_in_time_and_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_accounts_failure_touches_that_account_alone() {
+async fn a_failing_account_does_not_affect_others() {
     let (good, good_url) = simulator(Settings::default()).await;
     let (bad, bad_url) = simulator(Settings::default()).await;
     for simulator in [&good, &bad] {
@@ -141,7 +140,7 @@ async fn one_accounts_failure_touches_that_account_alone() {
         let files = scrape.family("aws_transfer_files");
         assert!(
             !files.keys().any(|series| series.contains(&of)),
-            "unknown is not zero"
+            "unknown files are not exported as zero"
         );
     }
     assert_eq!(
@@ -151,7 +150,7 @@ async fn one_accounts_failure_touches_that_account_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_unknown_transfer_is_pending_then_gone_in_either_variant() {
+async fn an_unknown_transfer_is_pending_and_then_gone() {
     for expiry in [Expiry::NotFound, Expiry::EmptyList] {
         let (simulator, url) = simulator(Settings {
             expiry,
@@ -203,13 +202,13 @@ async fn an_unknown_transfer_is_pending_then_gone_in_either_variant() {
         assert_eq!(
             simulator.calls().of(Operation::ListFileTransferResults),
             0,
-            "a gone transfer is not asked for again"
+            "a gone transfer is not polled again"
         );
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_scrape_answers_by_its_deadline_and_the_next_one_finds_more() {
+async fn a_scrape_is_answered_at_its_deadline_and_the_next_one_has_more() {
     let (simulator, url) = simulator(Settings::default()).await;
     for n in 0..8 {
         simulator.put_transfer(
@@ -253,12 +252,12 @@ async fn a_scrape_answers_by_its_deadline_and_the_next_one_finds_more() {
     assert_eq!(
         simulator.calls().of(Operation::ListFileTransferResults),
         8,
-        "the sweep that was left running is joined"
+        "the second scrape joins the running sweep"
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_call_goes_out_without_a_scrape_for_state() {
+async fn only_scrapes_of_state_cause_calls() {
     let (simulator, url) = simulator(Settings::default()).await;
     let exporter = Exporter::start(plan(
         vec![account("prod", &url)],
@@ -283,7 +282,7 @@ async fn no_call_goes_out_without_a_scrape_for_state() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn throttling_lowers_the_rate_and_its_gauge() {
+async fn throttling_lowers_the_exported_rate() {
     let (simulator, url) = simulator(Settings::default()).await;
     simulator.put_transfer(
         &connector(1),
@@ -312,7 +311,7 @@ async fn throttling_lowers_the_rate_and_its_gauge() {
     assert_eq!(
         simulator.calls().of(Operation::ListFileTransferResults),
         3,
-        "what is counted is what AWS sees"
+        "every call is counted"
     );
     let rate = scrape.sum("aws_transfer_exporter_api_rate_limit", &[]);
     assert!((25.0..75.0).contains(&rate), "{rate}");

@@ -1,4 +1,5 @@
-//! What is secret stays so, and what is hostile stays one line: whatever fails, at the least level of the log.
+//! Secrets never appear in outputs, and hostile texts stay within their line, at the lowest log
+//! level and with every fault.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,12 +12,12 @@ use simulator::{LifeScript, Settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::stage::ask;
+use super::stage::scrape;
 use crate::program::{Running, config, config_text, output, program, signing_program, text};
 use crate::rig::{connector, files, simulator, transfer};
 use crate::support::{Endpoint, Seen, Step, http};
 
-/// What must not be seen, by what it is. Sound where they stand, so that nothing refuses them before they are used.
+/// Secrets with their descriptions. They are valid, so that they are used and not rejected.
 const SECRETS: [(&str, &str); 5] = [
     (
         "the secret access key",
@@ -43,21 +44,21 @@ fn with_secrets(mut command: Command, sts: &Endpoint) -> Command {
     command
 }
 
-/// No secret is in what was said, and no signature either.
-fn is_silent(place: &str, said: &str) {
+/// Asserts that an output contains no secret and no signature.
+fn assert_no_secrets(place: &str, said: &str) {
     for (what, secret) in SECRETS {
-        assert!(!said.contains(secret), "{what} is told in {place}: {said}");
+        assert!(!said.contains(secret), "{what} is in {place}: {said}");
     }
     let is_hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
     for after in said.split("Signature=").skip(1) {
         assert!(
             after.chars().take_while(|c| is_hex(*c)).count() < 64,
-            "a signature is told in {place}: {said}"
+            "a signature is in {place}: {said}"
         );
     }
 }
 
-/// Every answer repeats what was signed, in turn as an error of each kind.
+/// Responds with errors of different kinds, each of which repeats the signed request.
 async fn echo() -> Endpoint {
     Endpoint::answering(|at, seen: &Seen| {
         let repeated = seen.head.replace('"', "'").replace("\r\n", " | ");
@@ -80,7 +81,7 @@ async fn echo() -> Endpoint {
     .await
 }
 
-/// The same as STS: it refuses the role, and repeats all of the request.
+/// Responds as STS with an error that repeats the request.
 async fn echoing_sts() -> Endpoint {
     Endpoint::answering(|_, seen: &Seen| {
         let repeated = format!("{} | {}", seen.head, seen.body).replace('&', "&amp;").replace('<', "&lt;");
@@ -93,7 +94,7 @@ async fn echoing_sts() -> Endpoint {
     .await
 }
 
-async fn answer(address: SocketAddr, request: &str) -> String {
+async fn send(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut bytes = Vec::new();
@@ -102,7 +103,7 @@ async fn answer(address: SocketAddr, request: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_secret_is_told_by_any_command_route_or_log() {
+async fn no_secret_appears_in_any_command_route_or_log() {
     let (endpoint, sts) = (echo().await, echoing_sts().await);
     let url = &endpoint.url;
     let good = format!(
@@ -115,7 +116,7 @@ async fn no_secret_is_told_by_any_command_route_or_log() {
          {connector}\n    transfer_id: t-2\n",
         connector = connector(1)
     );
-    // Each value is refused, and some stand in the place of others.
+    // Every value is invalid, and some are in the place of others.
     let [_, _, (_, external_id), (_, password), _] = SECRETS;
     let bad = format!(
         "accounts:\n  - name: a\n    region: ${{CANARY}}\n    endpoint_url: http://user:{password}@127.0.0.1:1\n    fips: \
@@ -164,7 +165,7 @@ async fn no_secret_is_told_by_any_command_route_or_log() {
                 !said.is_empty() && (name == "check" || ended.status.code() == Some(1)),
                 "{name}: {said}"
             );
-            is_silent(name, &said);
+            assert_no_secrets(name, &said);
         }
         let exporter = Running::start(
             with_secrets(program(), &sts)
@@ -174,8 +175,8 @@ async fn no_secret_is_told_by_any_command_route_or_log() {
         let seen = endpoint.seen().len();
         let deadline = Instant::now() + Duration::from_mins(1);
         while endpoint.seen().len() < seen + 4 {
-            ask(exporter.address).await;
-            assert!(Instant::now() < deadline, "nothing is asked");
+            scrape(exporter.address).await;
+            assert!(Instant::now() < deadline, "no calls are made");
         }
         fs::write(&file, &bad).unwrap();
         exporter.signal("HUP");
@@ -183,7 +184,7 @@ async fn no_secret_is_told_by_any_command_route_or_log() {
             "event=config_reload_failed",
             "\"event\":\"config_reload_failed\"",
         );
-        is_silent("the log of a refused reload", &refused);
+        assert_no_secrets("the log of a refused reload", &refused);
         fs::write(&file, &good).unwrap();
         for route in [
             "GET /",
@@ -205,11 +206,11 @@ async fn no_secret_is_told_by_any_command_route_or_log() {
             let head = format!(
                 "{route} HTTP/1.0\r\nHost: localhost\r\nX-Prometheus-Scrape-Timeout-Seconds: 4\r\n\r\n"
             );
-            let told = answer(exporter.address, &head).await;
-            assert!(told.starts_with("HTTP/1.0 "), "{route}: {told}");
-            is_silent(route, &told);
+            let response = send(exporter.address, &head).await;
+            assert!(response.starts_with("HTTP/1.0 "), "{route}: {response}");
+            assert_no_secrets(route, &response);
         }
-        is_silent("the log", &exporter.drain_log().join("\n"));
+        assert_no_secrets("the log", &exporter.drain_log().join("\n"));
         exporter.terminate();
     }
     let signed = endpoint.seen();
@@ -226,14 +227,14 @@ async fn no_secret_is_told_by_any_command_route_or_log() {
     drop(folder);
 }
 
-/// Texts of a partner's server reach the log, and stay within their field and their line.
+/// Texts from a partner's server are logged within their field and line.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hostile_codes_messages_and_paths_stay_within_their_line_and_their_label() {
+async fn hostile_texts_stay_within_their_line_and_label() {
     const HOSTILE: &str = "a\"b\\c\n2026 level=error msg=forged\r\n{\"level\":\"ERROR\"}\u{1b}[31m\u{0}\u{7f}\u{85}\u{2028}é=}";
     let (simulator, url) = simulator(Settings::default()).await;
     let pair = [(connector(1).to_string(), transfer(1).to_string())];
     let (_folder, file) = config(&config_text(&url, &pair));
-    // Past the bound of unlisted codes, and past that of a code's length.
+    // More than the limit of undocumented codes, and one longer than the limit.
     let codes: Vec<String> = (0..150)
         .map(|n| format!("{n}{HOSTILE}"))
         .chain([HOSTILE.repeat(40)])
@@ -251,20 +252,20 @@ async fn hostile_codes_messages_and_paths_stay_within_their_line_and_their_label
             files([LifeScript::stuck_queued()]),
             SystemTime::now(),
         );
-        ask(exporter.address).await;
+        scrape(exporter.address).await;
         let mut all = files(codes.iter().map(|code| LifeScript::failed(code, HOSTILE)));
         for file in &mut all {
             file.path.push_str(HOSTILE);
         }
         simulator.put_transfer(&connector(1), &transfer(1), all, SystemTime::now());
-        // What comes is parsed line by line: a label that breaks out of its line has no value.
+        // The exposition is parsed line by line: a label that spans lines would have no value.
         let deadline = Instant::now() + Duration::from_mins(1);
         let exposition = loop {
-            let exposition = ask(exporter.address).await;
+            let exposition = scrape(exporter.address).await;
             if exposition.sum("aws_transfer_files", &["status=\"FAILED\""]) == codes.len() as f64 {
                 break exposition;
             }
-            assert!(Instant::now() < deadline, "the files are not told");
+            assert!(Instant::now() < deadline, "the files are not exported");
         };
         let families = exposition.family("aws_transfer_files");
         let failed: BTreeMap<_, _> = families
@@ -290,13 +291,17 @@ async fn hostile_codes_messages_and_paths_stay_within_their_line_and_their_label
                 break;
             }
         }
-        let told: Vec<_> = lines
+        let records: Vec<_> = lines
             .iter()
             .filter(|line| {
                 line.contains("event=file_failed") || line.contains(r#""event":"file_failed""#)
             })
             .collect();
-        assert_eq!(told.len(), codes.len(), "a record each: {lines:#?}");
+        assert_eq!(
+            records.len(),
+            codes.len(),
+            "one record per file: {lines:#?}"
+        );
         for line in &lines {
             let is_control = |c: char| c.is_control();
             assert!(
@@ -319,10 +324,10 @@ async fn hostile_codes_messages_and_paths_stay_within_their_line_and_their_label
             }
         }
         if format == "json" {
-            let record: Value = serde_json::from_str(told[0]).unwrap();
+            let record: Value = serde_json::from_str(records[0]).unwrap();
             assert!(
                 record["failure_message"] == HOSTILE,
-                "nothing of it is lost: {record}"
+                "the message is complete: {record}"
             );
         }
     }

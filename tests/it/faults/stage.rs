@@ -1,4 +1,5 @@
-//! One stage for all faults: two accounts, of which one is struck, and what has to hold before, during and after.
+//! The set-up of all fault tests: two accounts, one of which has the fault, and the assertions
+//! before, during and after it.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -17,44 +18,45 @@ use crate::rig::{Exposition, connector, files, simulator, transfer};
 
 /// Transfers of each account.
 pub(crate) const TRANSFERS: usize = 12;
-/// What a scrape says that it waits, in seconds. The exporter takes half of it, so that a slow machine has the rest.
+/// The timeout of a scrape. The exporter uses half of it, which leaves the other half for a slow
+/// machine.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(4);
-/// A fault shows within so many scrapes.
-const SHOWS_WITHIN: usize = 12;
-/// Nothing takes longer to heal.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// Maximum number of scrapes until a fault is visible.
+const VISIBLE_WITHIN: usize = 12;
+/// Maximum time until recovery.
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(90);
 
 pub(crate) const STRUCK: &str = "aws_account=\"struck\"";
 pub(crate) const STEADY: &str = "aws_account=\"steady\"";
 pub(crate) const COMPLETE: &str = "aws_transfer_exporter_scrape_complete";
 
-/// Whom a fault reaches.
+/// What a fault affects.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reach {
-    /// Only the account `struck`: `steady` must not be affected.
+pub(crate) enum Scope {
+    /// Only the account `struck`. The account `steady` must be unaffected.
     OneAccount,
     /// The whole process.
     All,
 }
 
-/// The state of a transfer in an exposition. Both accounts have the same transfers.
+/// The files of a transfer in an exposition. Both accounts have the same transfers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Shown {
-    /// Two of four files have finished, before the exporter started.
+pub(crate) enum FilesVersion {
+    /// Two of four files had finished before the exporter started.
     Old,
-    /// All four have.
+    /// All four files have finished.
     New,
 }
 
-/// How the exporter comes to its credentials.
-pub(crate) enum Signs {
-    /// By the environment.
+/// Where the exporter gets its credentials from.
+pub(crate) enum CredentialSource {
+    /// The environment.
     Environment,
-    /// Each account by a profile of this file.
+    /// A profile in this file for each account.
     Profiles(PathBuf),
 }
 
-/// An exporter that knows all there is, between two scenes.
+/// An exporter with two accounts, all of whose transfers have been polled.
 pub(crate) struct Stage {
     pub(crate) struck: Simulator,
     pub(crate) steady: Simulator,
@@ -63,36 +65,38 @@ pub(crate) struct Stage {
     pub(crate) exporter: Option<Running>,
     pub(crate) folder: tempfile::TempDir,
     steady_url: String,
-    signs: Signs,
-    /// The last exposition without a fault.
+    credentials: CredentialSource,
+    /// The last exposition before the fault.
     pub(crate) before: Exposition,
-    last: Vec<Shown>,
+    last: Vec<FilesVersion>,
 }
 
 impl Stage {
-    /// An exporter as a process.
-    pub(crate) async fn set() -> Self {
-        Self::set_with("true", &[]).await
+    /// Starts an exporter as a process.
+    pub(crate) async fn start() -> Self {
+        Self::start_with("true", &[]).await
     }
 
-    /// The same in a shell that runs `prelude` before, with further flags; `STORAGE` in them is a folder.
-    pub(crate) async fn set_with(prelude: &str, flags: &[&str]) -> Self {
-        let mut stage = Self::empty(Signs::Environment).await;
+    /// Starts an exporter in a shell that runs `prelude` first, with more flags. `STORAGE` in flags
+    /// is replaced by a directory.
+    pub(crate) async fn start_with(prelude: &str, flags: &[&str]) -> Self {
+        let mut stage = Self::empty(CredentialSource::Environment).await;
         stage.start(prelude, flags);
-        stage.learn().await;
+        stage.poll_all().await;
         stage
     }
 
-    /// The same, its credentials those of the profiles `struck` and `steady`.
-    pub(crate) async fn set_with_profiles(file: PathBuf) -> Self {
-        let mut stage = Self::empty(Signs::Profiles(file)).await;
+    /// Starts an exporter that uses the profiles `struck` and `steady`.
+    pub(crate) async fn start_with_profiles(file: PathBuf) -> Self {
+        let mut stage = Self::empty(CredentialSource::Profiles(file)).await;
         stage.start("true", &[]);
-        stage.learn().await;
+        stage.poll_all().await;
         stage
     }
 
-    /// Without an exporter, which the caller starts before it calls [`Self::learn`].
-    pub(crate) async fn empty(signs: Signs) -> Self {
+    /// Creates a stage without an exporter. The caller starts one and then calls
+    /// [`Self::poll_all`].
+    pub(crate) async fn empty(credentials: CredentialSource) -> Self {
         let (struck, struck_url) = simulator(Settings::default()).await;
         let (steady, steady_url) = simulator(Settings::default()).await;
         let gate = Gate::before(struck_url.strip_prefix("http://").unwrap().parse().unwrap()).await;
@@ -104,11 +108,11 @@ impl Stage {
             exporter: None,
             folder: tempfile::tempdir().unwrap(),
             steady_url,
-            signs,
+            credentials,
             before: Exposition::default(),
-            last: vec![Shown::Old; 2 * TRANSFERS],
+            last: vec![FilesVersion::Old; 2 * TRANSFERS],
         };
-        stage.put(&[
+        stage.put_transfers(&[
             LifeScript::stuck_in_progress(),
             LifeScript::stuck_in_progress(),
         ]);
@@ -124,7 +128,7 @@ impl Stage {
         self.folder.path().join("exporter.yml")
     }
 
-    /// Writes the configuration, with this endpoint for `struck`.
+    /// Writes the configuration with an endpoint for `struck`.
     pub(crate) fn configure(&self, struck_url: &str) {
         let mut text = "collector:\n  min_refresh_interval: 1ms\n  max_refresh_interval: 1ms\n  \
                         requests_per_second: 10000\n  timeout: 6s\n  timeout_offset: 2s\naccounts:\n"
@@ -134,7 +138,7 @@ impl Stage {
                 text,
                 "  - name: {name}\n    region: eu-central-1\n    endpoint_url: {url}"
             );
-            if let Signs::Profiles(_) = self.signs {
+            if let CredentialSource::Profiles(_) = self.credentials {
                 let _ = writeln!(text, "    profile: {name}");
             }
         }
@@ -152,9 +156,9 @@ impl Stage {
     }
 
     pub(crate) fn start(&mut self, prelude: &str, flags: &[&str]) {
-        let program = match &self.signs {
-            Signs::Environment => signing_program(),
-            Signs::Profiles(file) => {
+        let program = match &self.credentials {
+            CredentialSource::Environment => signing_program(),
+            CredentialSource::Profiles(file) => {
                 let mut program = program();
                 program.env("AWS_CONFIG_FILE", file);
                 program
@@ -184,9 +188,9 @@ impl Stage {
         self.exporter = Some(exporter);
     }
 
-    /// The first scene: all is known as it is.
-    pub(crate) async fn learn(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
+    /// Scrapes until all transfers have been polled, then completes half of the files.
+    pub(crate) async fn poll_all(&mut self) {
+        let deadline = Instant::now() + RECOVERY_TIMEOUT;
         loop {
             self.before = self.scrape().await;
             if self.before.sum(COMPLETE, &[]) == 1.0
@@ -196,21 +200,24 @@ impl Stage {
             }
             assert!(Instant::now() < deadline, "the first sweep does not end");
         }
-        assert_eq!(shown(&self.before), vec![Some(Shown::Old); 2 * TRANSFERS]);
+        assert_eq!(
+            versions(&self.before),
+            vec![Some(FilesVersion::Old); 2 * TRANSFERS]
+        );
         assert_eq!(
             self.before
                 .sum("aws_transfer_connector_files_finished_total", &[]),
             0.0,
-            "the base"
+            "files of the baseline are not counted"
         );
-        self.put(&[
+        self.put_transfers(&[
             LifeScript::completed(),
             LifeScript::failed("TIMEOUT_ERROR", "late"),
         ]);
     }
 
-    /// The truth: of each transfer one file has completed, one failed, and two live like these.
-    fn put(&self, lives: &[LifeScript; 2]) {
+    /// Puts the transfers: each has a completed file, a failed one and two with these scripts.
+    fn put_transfers(&self, lives: &[LifeScript; 2]) {
         let start = SystemTime::now() - Duration::from_mins(1);
         for simulator in [&self.struck, &self.steady] {
             for n in 0..TRANSFERS {
@@ -224,27 +231,29 @@ impl Stage {
         }
     }
 
-    /// The second scene. Each scrape answers in time, what is known stays right, and the fault shows: `shows` compares
-    /// the exposition before the fault with one of now. Meanwhile half of the files finish.
-    pub(crate) async fn endures(
+    /// Asserts that each scrape is answered in time, that known files stay correct, and that the
+    /// fault becomes visible: `is_visible` compares the exposition before the fault with the
+    /// current one. Half of the files finish meanwhile.
+    pub(crate) async fn assert_endured(
         &mut self,
-        reach: Reach,
-        shows: impl Fn(&Exposition, &Exposition) -> bool,
+        scope: Scope,
+        is_visible: impl Fn(&Exposition, &Exposition) -> bool,
     ) {
-        let mut is_seen = false;
-        for turn in 1..=SHOWS_WITHIN {
+        let mut was_visible = false;
+        for number in 1..=VISIBLE_WITHIN {
             let exposition = self.scrape().await;
-            is_seen |= shows(&self.before, &exposition);
+            was_visible |= is_visible(&self.before, &exposition);
             let others = &self.last[TRANSFERS..];
-            let caught_up = reach == Reach::All || others.iter().all(|one| *one == Shown::New);
-            if reach == Reach::OneAccount {
+            let caught_up =
+                scope == Scope::All || others.iter().all(|one| *one == FilesVersion::New);
+            if scope == Scope::OneAccount {
                 let up = exposition.sum("aws_transfer_results_up", &[STEADY]);
                 assert_eq!(
                     up, TRANSFERS as f64,
-                    "scrape {turn}: the other account is touched"
+                    "scrape {number}: the other account is affected"
                 );
             }
-            if is_seen && caught_up && turn >= 2 {
+            if was_visible && caught_up && number >= 2 {
                 return;
             }
         }
@@ -254,27 +263,27 @@ impl Stage {
             "aws_transfer_exporter_api_requests_total",
             COMPLETE,
         ];
-        let values = families.map(|family| now.family(family));
+        let samples = families.map(|family| now.family(family));
         assert!(
-            is_seen,
-            "the fault does not show within {SHOWS_WITHIN} scrapes: {values:#?}"
+            was_visible,
+            "the fault is not visible within {VISIBLE_WITHIN} scrapes: {samples:#?}"
         );
-        panic!("the other account waits for the one that is struck");
+        panic!("the other account is delayed by the one with the fault");
     }
 
-    /// The third scene: the fault is over, and every transfer recovers without help, each file counted once.
-    /// Ends the exporter as Kubernetes would.
-    pub(crate) async fn heals(mut self) {
-        self.is_whole_again().await;
+    /// Asserts that the exporter recovers on its own after the fault, with each file counted once,
+    /// and terminates it as Kubernetes would.
+    pub(crate) async fn assert_recovers(mut self) {
+        self.wait_until_complete().await;
         self.exporter.take().unwrap().terminate();
     }
 
-    pub(crate) async fn is_whole_again(&mut self) -> Exposition {
-        let deadline = Instant::now() + PATIENCE;
+    pub(crate) async fn wait_until_complete(&mut self) -> Exposition {
+        let deadline = Instant::now() + RECOVERY_TIMEOUT;
         loop {
             let exposition = self.scrape().await;
             let all = |family: &str, labels: &[&str]| exposition.sum(family, labels);
-            if self.last.iter().all(|one| *one == Shown::New)
+            if self.last.iter().all(|one| *one == FilesVersion::New)
                 && all("aws_transfer_results_up", &[]) == 24.0
                 && all(COMPLETE, &[]) == 1.0
             {
@@ -287,7 +296,7 @@ impl Stage {
                     assert_eq!(
                         all(finished, &[account, "status=\"COMPLETED\""]),
                         TRANSFERS as f64,
-                        "each file once"
+                        "each file is counted once"
                     );
                     assert_eq!(
                         all(finished, &[account, "failure_code=\"TIMEOUT_ERROR\""]),
@@ -299,37 +308,38 @@ impl Stage {
             }
             assert!(
                 Instant::now() < deadline,
-                "it does not heal: {:?}",
+                "it does not recover: {:?}",
                 self.last
             );
         }
     }
 
-    /// One scrape, in time. Every transfer shows its old or its new state, and none goes back.
+    /// Scrapes, and asserts that the response is in time, that every transfer has its old or its
+    /// new files, and that none goes back to the old ones.
     pub(crate) async fn scrape(&mut self) -> Exposition {
         let start = Instant::now();
-        let exposition = ask(self.address).await;
+        let exposition = scrape(self.address).await;
         let took = start.elapsed();
         assert!(took < SCRAPE_TIMEOUT, "a scrape took {took:?}");
-        for (n, state) in shown(&exposition).into_iter().enumerate() {
-            let Some(state) = state else {
+        for (n, version) in versions(&exposition).into_iter().enumerate() {
+            let Some(version) = version else {
                 assert!(
                     self.before == Exposition::default(),
                     "transfer {n} is missing"
                 );
                 continue;
             };
-            assert!(state >= self.last[n], "transfer {n} goes back");
-            self.last[n] = state;
+            assert!(version >= self.last[n], "transfer {n} goes back");
+            self.last[n] = version;
         }
         exposition
     }
 
-    /// Waits until `struck` has been asked, since `calls` calls.
-    pub(crate) async fn is_asked_since(&self, calls: u64) {
-        let deadline = Instant::now() + PATIENCE;
+    /// Waits until `struck` has received more than `calls` calls.
+    pub(crate) async fn wait_for_calls_after(&self, calls: u64) {
+        let deadline = Instant::now() + RECOVERY_TIMEOUT;
         while self.calls() <= calls {
-            assert!(Instant::now() < deadline, "no sweep begins");
+            assert!(Instant::now() < deadline, "no sweep starts");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -338,7 +348,7 @@ impl Stage {
         self.struck.calls().of(Operation::ListFileTransferResults)
     }
 
-    /// The most memory that the exporter has taken so far, in MB.
+    /// Returns the peak resident memory of the exporter in MB.
     pub(crate) fn peak_memory(&self) -> u64 {
         let pid = self.exporter.as_ref().unwrap().child.id();
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
@@ -355,38 +365,38 @@ impl Stage {
     }
 }
 
-/// One scrape of its own connection, whole.
-pub(crate) async fn ask(address: SocketAddr) -> Exposition {
-    let asked = async {
+/// Scrapes on a new connection and returns the complete exposition.
+pub(crate) async fn scrape(address: SocketAddr) -> Exposition {
+    let request = async {
         let mut stream = TcpStream::connect(address).await?;
         let seconds = SCRAPE_TIMEOUT.as_secs();
-        let request = format!(
+        let head = format!(
             "GET /metrics HTTP/1.0\r\nHost: localhost\r\nX-Prometheus-Scrape-Timeout-Seconds: {seconds}\r\n\r\n"
         );
-        stream.write_all(request.as_bytes()).await?;
+        stream.write_all(head.as_bytes()).await?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await?;
         Ok::<_, std::io::Error>(answer)
     };
-    let answer = tokio::time::timeout(Duration::from_mins(1), asked)
+    let answer = tokio::time::timeout(Duration::from_mins(1), request)
         .await
-        .expect("no answer at all")
+        .expect("no response within a minute")
         .unwrap();
     let answer = String::from_utf8(answer).unwrap();
     assert!(
         answer.starts_with("HTTP/1.0 200 OK\r\n"),
-        "no answer: {answer:?}"
+        "unexpected response: {answer:?}"
     );
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-    // The last family but those of the process, which are absent while it cannot open a file.
+    // The last family except those of the process, which are missing while it cannot open a file.
     let is_whole = body.ends_with('\n') && body.contains("\naws_transfer_exporter_build_info{");
-    assert!(is_whole, "the answer is cut after {} bytes", body.len());
+    assert!(is_whole, "the response ends after {} bytes", body.len());
     Exposition::parse(body)
 }
 
-/// Returns the state of each transfer: first those of `struck`, then those of `steady`. Anything but one of the two truths is
-/// wrong.
-fn shown(exposition: &Exposition) -> Vec<Option<Shown>> {
+/// Returns the version of the files of each transfer, those of `struck` first. Panics for any other
+/// combination of files.
+fn versions(exposition: &Exposition) -> Vec<Option<FilesVersion>> {
     let one = |account: &str, n: usize| {
         let transfer = format!("transfer_id=\"transfer-{n}\"");
         let of = |label: &str| exposition.sum("aws_transfer_files", &[account, &transfer, label]);
@@ -402,9 +412,9 @@ fn shown(exposition: &Exposition) -> Vec<Option<Shown>> {
         let codes = ["CONNECTION_ERROR", "TIMEOUT_ERROR"]
             .map(|code| of(&format!("failure_code=\"{code}\"")));
         match (statuses, codes) {
-            ([1.0, 1.0, 2.0, 0.0], [1.0, 0.0]) => Some(Shown::Old),
-            ([2.0, 2.0, 0.0, 0.0], [1.0, 1.0]) => Some(Shown::New),
-            wrong => panic!("{account} {transfer} is shown as {wrong:?}"),
+            ([1.0, 1.0, 2.0, 0.0], [1.0, 0.0]) => Some(FilesVersion::Old),
+            ([2.0, 2.0, 0.0, 0.0], [1.0, 1.0]) => Some(FilesVersion::New),
+            wrong => panic!("{account} {transfer} has {wrong:?}"),
         }
     };
     let all = |account| {
@@ -415,7 +425,7 @@ fn shown(exposition: &Exposition) -> Vec<Option<Shown>> {
     [all(STRUCK), all(STEADY)].concat()
 }
 
-/// Attempts of `struck` that ended so have become more.
+/// Returns a check that requests of `struck` with one of these outcomes have increased.
 pub(crate) fn outcome(
     outcomes: &'static [&'static str],
 ) -> impl Fn(&Exposition, &Exposition) -> bool {
@@ -432,7 +442,7 @@ pub(crate) fn outcome(
     move |before, now| count(now) > count(before)
 }
 
-/// No transfer of `struck` is up, and the scrape is not complete.
+/// Returns whether no transfer of `struck` could be polled and the scrape is incomplete.
 pub(crate) fn is_down(_: &Exposition, now: &Exposition) -> bool {
     now.sum("aws_transfer_results_up", &[STRUCK]) == 0.0 && now.sum(COMPLETE, &[]) == 0.0
 }

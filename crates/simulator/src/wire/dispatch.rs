@@ -13,7 +13,7 @@ use super::reply::Reply;
 use crate::api::error::{self, ApiError};
 use crate::api::{Call, sqs};
 use crate::domain::{Disruption, Faults, Operation, Service};
-use crate::{Simulator, lock, punctual};
+use crate::{Simulator, lock};
 
 /// The longest wait of a receive for a message.
 const MAX_WAIT: Duration = Duration::from_secs(20);
@@ -90,7 +90,7 @@ impl Simulator {
             )
         };
         if !faults.latency.is_zero() {
-            punctual::sleep(faults.latency).await;
+            self.0.settings.timer.sleep(faults.latency).await;
         }
         let mut stopping = pin!(stopping);
         let answer = self

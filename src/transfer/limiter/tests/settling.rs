@@ -14,12 +14,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::transfer::fake::FakeTransferApi;
 use crate::transfer::limiter::{AccountLimiter, RateLimited};
 use crate::transfer::{
-    ApiFuture, Attempt, AttemptOutcome, ErrorKind, Operation, ResultsPage, TransferApi,
-    TransferError,
+    Attempt, AttemptOutcome, ErrorKind, Operation, ResultsPage, TransferApi, TransferError,
 };
-use model::{ConnectorId, Now, TransferId};
+use model::Now;
 
 const TRANSFERS: u64 = 500;
 const LIMIT: f64 = 20.0;
@@ -88,6 +88,29 @@ impl Service {
         Duration::from_millis(20 + (state.random >> 33) % 60)
     }
 
+    /// A call with the retries of the SDK.
+    async fn call(&self) -> Result<ResultsPage, TransferError> {
+        for attempt in 0..3 {
+            if attempt > 0 {
+                let pause = Duration::from_millis(100) * attempt;
+                tokio::time::sleep(self.retry_after.unwrap_or(pause)).await;
+                self.limiter.record_retry();
+            }
+            if self.attempt(attempt > 0).await {
+                return Ok(ResultsPage::default());
+            }
+        }
+        Err(TransferError::new(ErrorKind::Throttled, ""))
+    }
+
+    fn api(self: &Arc<Self>) -> FakeTransferApi {
+        let service = Arc::clone(self);
+        FakeTransferApi::with_future(move |_| {
+            let service = Arc::clone(&service);
+            Box::pin(async move { service.call().await })
+        })
+    }
+
     async fn attempt(&self, retry: bool) -> bool {
         self.attempts.fetch_add(1, Ordering::Relaxed);
         let start = Instant::now();
@@ -106,32 +129,6 @@ impl Service {
             });
         }
         passes
-    }
-}
-
-impl TransferApi for Arc<Service> {
-    fn file_results_page<'a>(
-        &'a self,
-        _: &'a ConnectorId,
-        _: &'a TransferId,
-        _: Option<&'a str>,
-    ) -> ApiFuture<'a, ResultsPage> {
-        Box::pin(async {
-            for attempt in 0..3 {
-                if attempt > 0 {
-                    tokio::time::sleep(
-                        self.retry_after
-                            .unwrap_or(Duration::from_millis(100) * attempt),
-                    )
-                    .await;
-                    self.limiter.record_retry();
-                }
-                if self.attempt(attempt > 0).await {
-                    return Ok(ResultsPage::default());
-                }
-            }
-            Err(TransferError::new(ErrorKind::Throttled, ""))
-        })
     }
 }
 
@@ -176,7 +173,7 @@ async fn refresh(service: &Arc<Service>, until: Instant) -> Duration {
     let refreshed = Arc::new(Mutex::new((vec![now; transfers], Duration::ZERO)));
     let workers = (0..16).map(|_| {
         let (next, refreshed) = (Arc::clone(&next), Arc::clone(&refreshed));
-        let limited = RateLimited::new(Arc::clone(service), Arc::clone(&service.limiter));
+        let limited = RateLimited::new(service.api(), Arc::clone(&service.limiter));
         async move {
             let (connector, transfer) =
                 ("c-0123456789abcdef0".parse().unwrap(), "t".parse().unwrap());
