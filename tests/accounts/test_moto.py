@@ -1,4 +1,4 @@
-"""moto's STS, which none of us wrote: it gives the role, and tells `check --live` who asks."""
+"""moto's STS, an independent implementation, assumes roles and identifies callers for `check --live`."""
 
 import os
 import pathlib
@@ -24,7 +24,7 @@ def free_port():
 
 
 def environment(sts):
-    """Keys that moto takes, and nothing of whoever runs this."""
+    """Returns credentials that moto accepts, and no AWS variable of the caller's environment."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return kept | {
         "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
@@ -45,7 +45,7 @@ def answers(url):
             return
         except OSError:
             time.sleep(0.1)
-    raise AssertionError(f"{url} does not answer")
+    raise AssertionError(f"{url} does not respond")
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def sts():
 
 @pytest.fixture(scope="module")
 def transfer_api():
-    """The simulator, which takes the keys that moto makes up."""
+    """The simulator, which accepts the keys that moto generates."""
     port = free_port()
     server = subprocess.Popen(
         [EXPORTER, "simulate", f"--simulator.listen-address=127.0.0.1:{port}", "--simulator.accept-any-access-key"],
@@ -94,7 +94,7 @@ def account(name, region, url, role=True):
     return f"  - {{name: {name}, region: {region}, endpoint_url: '{url}'{assumed}}}\n"
 
 
-def test_the_caller_is_the_roles_session_in_each_region(tmp_path, sts, transfer_api):
+def test_caller_is_the_role_session_in_each_region(tmp_path, sts, transfer_api):
     accounts = "accounts:\n" + account("a", "eu-central-1", transfer_api) + account("b", "us-east-1", transfer_api)
     accounts += account("c", "us-west-2", transfer_api, role=False)
     checked = run(sts, "check", "--live", configuration(tmp_path, accounts))
@@ -103,20 +103,20 @@ def test_the_caller_is_the_roles_session_in_each_region(tmp_path, sts, transfer_
     session = "arn:aws:sts::123456789012:assumed-role/transfer-read/aws-transfer-exporter"
     assert callers[:2] == [session, session]
     assert "assumed-role" not in callers[2]
-    # The simulator has no such connector, and says so to credentials that it took.
+    # The simulator has no such connector; a 404 shows that it accepted the credentials.
     assert f"problem  connector                         {CONNECTOR}: not in this AWS account" in checked.stdout
     assert f"ok       transfer:ListFileTransferResults  {CONNECTOR}" in checked.stdout
     assert checked.returncode == 1
 
 
-def test_the_roles_credentials_are_what_signs(tmp_path, sts, transfer_api):
+def test_role_credentials_sign_requests(tmp_path, sts, transfer_api):
     accounts = "accounts:\n" + account("a", "eu-central-1", transfer_api)
     once = run(sts, "once", configuration(tmp_path, accounts))
     up = re.findall(r'^aws_transfer_exporter_account_up\{aws_account="a",aws_region="eu-central-1"\} (\d)', once.stdout, re.M)
     assert up == ["1"], once.stdout + once.stderr
 
 
-def test_without_sts_the_account_is_down_and_the_other_is_not(tmp_path, transfer_api):
+def test_without_sts_only_the_account_with_a_role_is_down(tmp_path, transfer_api):
     accounts = "accounts:\n" + account("a", "eu-central-1", transfer_api)
     accounts += account("c", "us-west-2", transfer_api, role=False)
     file = configuration(tmp_path, accounts)
@@ -127,6 +127,6 @@ def test_without_sts_the_account_is_down_and_the_other_is_not(tmp_path, transfer
     assert up == {"a": "0", "c": "1"}, once.stdout + once.stderr
 
 
-def test_moto_is_what_answered(sts):
+def test_moto_is_the_sts_endpoint(sts):
     client = boto3.client("sts", endpoint_url=sts, region_name="eu-central-1", aws_access_key_id="x", aws_secret_access_key="y")
     assert client.get_caller_identity()["Account"] == "123456789012"

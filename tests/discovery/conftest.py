@@ -1,4 +1,4 @@
-"""An AWS of moto's own process, and the exporter as a process that is killed."""
+"""moto as SQS and EventBridge, and the exporter as a process that is killed."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def wait_until(condition, seconds, what):
         if condition():
             return
         time.sleep(0.05)
-    raise AssertionError(f"{what}: not within {seconds} s")
+    raise AssertionError(f"timed out after {seconds} s: {what}")
 
 
 def free_port():
@@ -67,12 +67,12 @@ class Aws:
         return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
 
     def put(self, batch):
-        """At most ten events at once: pairs of type and detail."""
+        """Puts at most ten events: pairs of type and detail."""
         entries = [{"Source": "aws.transfer", "DetailType": of, "Detail": json.dumps(detail)} for of, detail in batch]
         assert self.events.put_events(Entries=entries)["FailedEntryCount"] == 0
 
     def send(self, batch):
-        """The same as moto's rule sends them, without the quarter of a second that it takes for each."""
+        """Sends the bodies of moto's rule directly: the rule takes a quarter of a second for each event."""
         bodies = [
             {"version": "0", "id": f"{number}", "detail-type": of, "source": "aws.transfer", "account": ACCOUNT,
              "time": "2026-01-01T00:00:00Z", "region": REGION, "resources": [], "detail": detail}
@@ -97,7 +97,7 @@ def aws():
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_until(lambda: answers(f"{url}/moto-api/"), 60, "moto answers")
+        wait_until(lambda: answers(f"{url}/moto-api/"), 60, "moto responds")
         yield Aws(url)
     finally:
         server.kill()
@@ -105,7 +105,7 @@ def aws():
 
 
 class Exporter:
-    """The program with a configuration and a storage of its own, started as often as it is killed."""
+    """The program with its own configuration and storage, restarted after each kill."""
 
     def __init__(self, folder: pathlib.Path, config: str):
         self.folder = folder
@@ -137,16 +137,16 @@ class Exporter:
                 break
         else:
             raise AssertionError("".join(self.log[-20:]))
-        # Else the pipe fills, and the program waits for it.
+        # Otherwise the pipe fills and blocks the program.
         threading.Thread(target=self.log.extend, args=(self.process.stderr,), daemon=True).start()
 
     def kill(self):
-        """At once, as the kernel does it where memory is short."""
+        """Kills the process at once, like the kernel's OOM killer."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
     def samples(self, family):
-        """Values by the labels of the series."""
+        """Returns values by the labels of the series."""
         url = f"http://127.0.0.1:{self.port}/metrics"
         text = urllib.request.urlopen(url, timeout=60).read().decode()
         samples = {}

@@ -1,4 +1,4 @@
-"""Events that come twice and in any order, and an exporter that is killed again and again, make exact counters."""
+"""Counters are exact with duplicate events in any order and repeated kills of the exporter."""
 
 import collections
 import os
@@ -8,14 +8,15 @@ import time
 
 from conftest import wait_until
 
-# What a loaded machine does in a minute; more by the environment.
+# Takes a loaded machine about a minute; the environment can ask for more.
 EVENTS = int(os.environ.get("EVENTS", "600"))
 KILLS = int(os.environ.get("KILLS", "12"))
-# So many messages wait at most: moto looks through all of them for each receive.
+# Most messages in the queue: moto scans all of them for each receive.
 AT_ONCE = 300
-# So many come through EventBridge's rule, the others straight into the queue: moto takes a quarter of a second each.
+# Events sent through EventBridge's rule, where moto takes a quarter of a second each; others go
+# directly into the queue.
 BY_RULE = 50
-# Nothing above takes longer than this.
+# Time-out of each wait, in seconds.
 PATIENCE = int(os.environ.get("PATIENCE", "200"))
 
 CONNECTORS = [f"c-{number:017x}" for number in range(3)]
@@ -45,7 +46,7 @@ def shuffled_with_duplicates(dice, unique):
     return events
 
 
-def test_events_and_kills_make_exact_counters(aws, exporter):
+def test_counters_are_exact_after_duplicates_and_kills(aws, exporter):
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
     dice = random.Random(seed)
@@ -74,9 +75,9 @@ def test_events_and_kills_make_exact_counters(aws, exporter):
     sender.join(PATIENCE)
     assert not sender.is_alive()
     wait_until(lambda: aws.depth(aws.queue) == 0, PATIENCE, "the queue is empty")
-    assert aws.depth(aws.dead) == 0, "no message was given up"
+    assert aws.depth(aws.dead) == 0, "no message went to the dead-letter queue"
     print(f"{time.monotonic() - start:.0f} s, {kills_while_messages_wait} kills while messages waited")
-    assert kills_while_messages_wait >= KILLS // 2, "else the kills hit nothing"
+    assert kills_while_messages_wait >= KILLS // 2, "too few kills while messages waited"
 
     expected = collections.Counter()
     for _, detail in unique:
@@ -91,7 +92,7 @@ def test_events_and_kills_make_exact_counters(aws, exporter):
     counted = exporter.samples("aws_transfer_connector_files_finished_total")
     assert {labels: count for labels, count in counted.items() if count} == dict(expected)
 
-    # The same once more changes nothing, and a restart neither.
+    # Neither duplicates nor a restart change the counters.
     again = dice.sample(events, 200)
     for at in range(0, 200, 10):
         aws.send(again[at : at + 10])

@@ -1,10 +1,10 @@
-//! boto3, which none of us wrote, judges the simulator's wire.
+//! The simulator against boto3, an independent client.
 
 use crate::program::{pytest, simulate};
 
 #[test]
-#[ignore = "needs boto3; tests/run brings it"]
-fn boto3_takes_the_simulator_for_the_endpoint() {
+#[ignore = "needs boto3, which tests/run installs"]
+fn boto3_works_with_the_simulator() {
     let simulator = simulate();
     let endpoint = format!("http://{}", simulator.address);
     pytest(

@@ -1,4 +1,4 @@
-//! A real Prometheus scrapes the running program; its query API is what counts.
+//! A real Prometheus scrapes the program; assertions use its query API.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -13,7 +13,7 @@ use simulator::{FileScript, LifeScript, Settings, Simulator};
 use crate::program::{Running, config, config_text, peer, program, signing_program};
 use crate::rig::{connector, files, get, simulator, transfer};
 
-/// A code that AWS does not list, with everything that a label value may have to escape.
+/// An undocumented code with every character that a label value has to escape.
 const ODD_CODE: &str = "a\"b\\c\nd\\n é漢🚀 {x=\"y\"}";
 
 fn put_transfers(simulator: &Simulator) -> Vec<(String, String)> {
@@ -63,7 +63,7 @@ impl Prometheus {
         Self::start_with(binary, target, &[("aws-transfer-exporter", "")], &[]).await
     }
 
-    /// With a job for each name and further lines of its configuration.
+    /// Starts with a job for each name and the further lines of its configuration.
     pub(crate) async fn start_with(
         binary: &Path,
         target: SocketAddr,
@@ -79,7 +79,7 @@ impl Prometheus {
             text.extend(["  - job_name: ", job, "\n", &target, lines]);
         }
         std::fs::write(&file, text).unwrap();
-        // Free a moment ago; nothing else on this machine asks for it by number.
+        // Free a moment ago; no other process asks for it by number.
         let address = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -113,13 +113,13 @@ impl Prometheus {
     }
 
     async fn api(&self, path: &str) -> Value {
-        // HTTP/1.0, so that the answer is not chunked.
+        // HTTP/1.0, so that the response is not chunked.
         let (status, _, body) = get_1_0(self.address, path).await;
         assert_eq!(status, 200, "{path}: {body}");
         serde_json::from_str(&body).unwrap()
     }
 
-    /// An instant query: the labels but `instance` and `job`, and the value.
+    /// Runs an instant query: returns values by the labels without `instance` and `job`.
     pub(crate) async fn query(&self, expression: &str) -> BTreeMap<String, f64> {
         let query = form_urlencoded::Serializer::new(String::new())
             .append_pair("query", expression)
@@ -153,24 +153,28 @@ impl Prometheus {
 
 impl Drop for Prometheus {
     fn drop(&mut self) {
-        // It may have ended.
+        // Fails if the process has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Asserts that every job has the same series as the first, and that no scrape failed.
-async fn assert_same_series_in_each(binary: &Path, jobs: &[(&str, &str)], flags: &[&str]) {
+/// Asserts that every job has the series of the first and that no scrape failed.
+async fn assert_every_job_has_the_same_series(
+    binary: &Path,
+    jobs: &[(&str, &str)],
+    flags: &[&str],
+) {
     let (simulator, url) = simulator(Settings::default()).await;
     let pairs = put_transfers(&simulator);
     let (_folder, file) = config(&config_text(&url, &pairs));
     let flag = format!("--config.file={}", file.display());
     let exporter =
         Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
-    // All is known before the first job asks.
+    // Everything is polled before the first scrape of a job.
     let (_, _, text) = get(exporter.address, "/metrics", "").await;
     let prometheus = Prometheus::start_with(binary, exporter.address, jobs, flags).await;
-    // Ages and times change, and `_created` is in OpenMetrics alone.
+    // Ages and times change, and only OpenMetrics has `_created`.
     let names =
         "aws_transfer_(files|results_up|connector_(files|transfers|info|files_finished_total))";
     let mut first: Option<BTreeMap<String, f64>> = None;
@@ -320,7 +324,7 @@ async fn prometheus_3_has_the_exact_counts() {
     assert_exact_counts(&peer("PROMETHEUS_3", "prometheus3")).await;
 }
 
-/// The first so many of a transfer's files have completed, the rest wait.
+/// Replaces the transfer: its first `completed` files have completed, the others are queued.
 fn put_completed(simulator: &Simulator, completed: usize) {
     let life = |file: usize| {
         if file < completed {
@@ -337,8 +341,9 @@ fn put_completed(simulator: &Simulator, completed: usize) {
     );
 }
 
-/// 12 files complete, the exporter is killed, 6 complete while it is away, and 6 after it has come back. With storage all
-/// of them are an increase, without it those of the time away are the base; in neither case is any counted twice.
+/// 12 files complete, the exporter is killed, 6 complete while it is down, and 6 after its restart.
+/// With storage all of them are an increase; without it those of the downtime are the base. No file is
+/// counted twice.
 async fn assert_increase_over_a_kill(binary: &Path, storage: bool) {
     let sum = |labels: &str| format!("sum(aws_transfer_connector_files_finished_total{labels})");
     let (simulator, url) = simulator(Settings::default()).await;
@@ -384,7 +389,7 @@ async fn assert_increase_over_a_kill(binary: &Path, storage: bool) {
     prometheus
         .wait_for(&format!("{} == {at_the_end}", sum("")))
         .await;
-    // Prometheus extrapolates by up to a scrape interval at the end: a longer time before makes that small.
+    // Prometheus extrapolates by up to a scrape interval at the end: a longer range makes that small.
     tokio::time::sleep(Duration::from_secs(10)).await;
 
     let value = async |query: &str| prometheus.query(query).await.into_values().next().unwrap();
@@ -416,10 +421,10 @@ async fn prometheus_2_has_the_increase_over_a_kill_without_storage() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Prometheus 2; tests/run brings it"]
-async fn prometheus_2_reads_open_metrics_and_protobuf() {
+async fn prometheus_2_reads_openmetrics_and_protobuf() {
     let binary = peer("PROMETHEUS_2", "prometheus");
-    assert_same_series_in_each(&binary, &[("default", "")], &[]).await;
-    assert_same_series_in_each(
+    assert_every_job_has_the_same_series(&binary, &[("default", "")], &[]).await;
+    assert_every_job_has_the_same_series(
         &binary,
         &[("protobuf", "")],
         &["--enable-feature=native-histograms"],
@@ -452,13 +457,13 @@ async fn prometheus_3_reads_the_same_in_each_format_and_encoding() {
         .map(|(job, lines)| (job.as_str(), lines.as_str()))
         .collect();
     let binary = peer("PROMETHEUS_3", "prometheus3");
-    assert_same_series_in_each(&binary, &jobs, &[]).await;
-    assert_same_series_in_each(&binary, &jobs, &["--enable-feature=zstd-scrape"]).await;
+    assert_every_job_has_the_same_series(&binary, &jobs, &[]).await;
+    assert_every_job_has_the_same_series(&binary, &jobs, &["--enable-feature=zstd-scrape"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Prometheus 3; tests/run brings it"]
-async fn prometheus_3_knows_which_transfer_finished_last() {
+async fn prometheus_3_has_the_last_finished_transfer_as_exemplar() {
     let demo = Running::start(program().args(["demo", "--web.listen-address=127.0.0.1:0"]));
     let jobs = [
         ("text", "    scrape_protocols: [OpenMetricsText1.0.0]\n"),
@@ -492,7 +497,7 @@ async fn prometheus_3_knows_which_transfer_finished_last() {
     demo.terminate();
 }
 
-/// Series that only events provide, in classic buckets and, where the format has them, in native ones.
+/// Durations from events, in classic buckets and, if the format has them, in native ones.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Prometheus 3; tests/run brings it"]
 async fn prometheus_3_reads_durations_as_native_histograms() {
@@ -537,7 +542,7 @@ async fn prometheus_3_reads_durations_as_native_histograms() {
             "histogram_count(sum({family}{{job=\"native\"}})) == 12"
         ))
         .await;
-    let one = |values: BTreeMap<String, f64>| values.into_values().next().unwrap();
+    let one = |result: BTreeMap<String, f64>| result.into_values().next().unwrap();
     let sums = format!(
         "sum({family}_sum{{job=\"classic\"}}) - histogram_sum(sum({family}{{job=\"native\"}}))"
     );
@@ -556,7 +561,7 @@ async fn prometheus_3_reads_durations_as_native_histograms() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs promtool; tests/run brings it"]
-async fn promtool_has_nothing_to_say() {
+async fn promtool_finds_no_problem() {
     let promtool = peer("PROMTOOL", "promtool");
     let demo = Running::start(program().args(["demo", "--web.listen-address=127.0.0.1:0"]));
     for _ in 0..5 {

@@ -1,4 +1,4 @@
-//! Transfers listed in files: taken up when the content changes.
+//! Transfers listed in files.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -43,7 +43,7 @@ fn tracked(scrape: &Exposition) -> f64 {
     scrape.sum("aws_transfer_exporter_transfers", &["origin=\"files\""])
 }
 
-/// Scrapes until so many transfers are tracked through files.
+/// Scrapes until `transfers` transfers from files are tracked.
 async fn until(exporter: &Exporter, transfers: f64) -> Exposition {
     for _ in 0..200 {
         let scrape = exporter.scrape().await;
@@ -59,7 +59,7 @@ async fn until(exporter: &Exporter, transfers: f64) -> Exposition {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn files_are_taken_up_as_they_change_and_a_bad_one_keeps_what_it_listed() {
+async fn changed_files_are_applied_and_an_invalid_one_keeps_its_transfers() {
     let (simulator, url) = simulator(Settings::default()).await;
     for n in 0..10 {
         simulator.put_transfer(
@@ -78,7 +78,7 @@ async fn files_are_taken_up_as_they_change_and_a_bad_one_keeps_what_it_listed() 
     assert_eq!(
         tracked(&first),
         3.0,
-        "read before the first scrape is answered"
+        "files are read before the first scrape"
     );
     assert_eq!(
         first.sum("aws_transfer_connector_files", &["status=\"COMPLETED\""]),
@@ -116,19 +116,19 @@ async fn files_are_taken_up_as_they_change_and_a_bad_one_keeps_what_it_listed() 
     assert_eq!(
         (up(&bad), tracked(&bad)),
         (0.0, 4.0),
-        "what it last listed is kept"
+        "the last valid transfers are kept"
     );
 
     fs::write(at("a.yml"), listed(&[2, 4, 5, 6])).unwrap();
-    let fixed = until(&exporter, 5.0).await;
-    assert_eq!(up(&fixed), 1.0);
+    let repaired = until(&exporter, 5.0).await;
+    assert_eq!(up(&repaired), 1.0);
     fs::remove_file(at("b.json")).unwrap();
     until(&exporter, 4.0).await;
     exporter.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_swap_of_a_mounted_config_map_is_seen() {
+async fn swapped_links_of_a_mounted_config_map_are_noticed() {
     let (simulator, url) = simulator(Settings::default()).await;
     for n in 0..3 {
         simulator.put_transfer(
@@ -138,7 +138,8 @@ async fn the_swap_of_a_mounted_config_map_is_seen() {
             SystemTime::now(),
         );
     }
-    // As Kubernetes mounts one: `targets.yml` -> `..data/targets.yml`, `..data` -> a folder with the time in its name.
+    // A mounted ConfigMap: `targets.yml` -> `..data/targets.yml`, `..data` -> a directory named by
+    // the time.
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let write = |version: &str, numbers: &[usize]| {

@@ -171,7 +171,7 @@ fn every_type_of_event_is_read() {
                 of_file(status),
             )));
             let message = (status == "FAILED").then(|| "too late".to_owned());
-            let told = (
+            let fields = (
                 read.direction,
                 read.end,
                 read.message,
@@ -180,7 +180,7 @@ fn every_type_of_event_is_read() {
                 read.path.as_str(),
             );
             assert_eq!(
-                told,
+                fields,
                 (
                     direction,
                     finished,

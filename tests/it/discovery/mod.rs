@@ -1,9 +1,9 @@
-//! Sources of transfers against queues and histories that misbehave, and against the wire.
+//! Discovery sources against fake queues and histories that misbehave, and over HTTP.
 
-mod history;
+mod cloudtrail;
+mod http;
 mod peer;
 mod queue;
-mod wire;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
@@ -45,23 +45,23 @@ pub(super) fn error(kind: ErrorKind) -> TransferError {
     TransferError::new(kind, "scripted")
 }
 
-/// A tracker behind a store that takes what it likes.
-pub(super) struct Learner {
+/// A tracker whose storage fails on request.
+pub(super) struct FakeSink {
     tracker: Mutex<Tracker>,
-    /// What `persist` answers next; true once there is nothing left.
+    /// Results of the next calls of `persist`; successes after the last.
     durable: Mutex<VecDeque<bool>>,
-    /// `persist` never ends.
+    /// Whether `persist` never completes.
     pub(super) hangs: Mutex<bool>,
-    /// The next so many calls of `learn` panic.
+    /// How many of the next calls of `ingest` panic.
     pub(super) panics: Mutex<usize>,
-    /// Facts that `learn` was given.
-    pub(super) learned: Mutex<Vec<Fact>>,
-    /// What happened, in its order: also of queues that share it.
+    /// Facts given to `ingest`.
+    pub(super) facts: Mutex<Vec<Fact>>,
+    /// Calls in their order, also those of a queue that shares the log.
     pub(super) log: Arc<Mutex<Vec<String>>>,
     clock: Arc<dyn Clock>,
 }
 
-impl Learner {
+impl FakeSink {
     pub(super) fn new(clock: &Arc<dyn Clock>) -> Arc<Self> {
         let settings = TrackerSettings {
             min_refresh_interval: Duration::from_secs(10),
@@ -72,7 +72,7 @@ impl Learner {
             events: true,
             keep_settled: Duration::from_hours(24),
         };
-        // Tests report facts from before this time, too.
+        // Facts of the tests may be older than this moment.
         let mut tracker = Tracker::new(settings, UNIX_EPOCH);
         tracker.configure(settings, [account()]);
         Arc::new(Self {
@@ -80,14 +80,14 @@ impl Learner {
             durable: Mutex::default(),
             hangs: Mutex::default(),
             panics: Mutex::default(),
-            learned: Mutex::default(),
+            facts: Mutex::default(),
             log: Arc::default(),
             clock: Arc::clone(clock),
         })
     }
 
-    pub(super) fn persists(&self, answers: impl IntoIterator<Item = bool>) {
-        self.durable.lock().unwrap().extend(answers);
+    pub(super) fn set_persist_results(&self, results: impl IntoIterator<Item = bool>) {
+        self.durable.lock().unwrap().extend(results);
     }
 
     pub(super) fn log(&self) -> Vec<String> {
@@ -98,7 +98,7 @@ impl Learner {
         self.tracker.lock().unwrap().snapshot(self.clock.now())
     }
 
-    /// Tracked transfers.
+    /// Returns the number of tracked transfers.
     pub(super) fn transfers(&self) -> u64 {
         let snapshot = self.snapshot();
         snapshot
@@ -109,18 +109,18 @@ impl Learner {
     }
 }
 
-impl Sink for Learner {
+impl Sink for FakeSink {
     fn ingest(&self, facts: &[Fact], origin: Origin) -> Vec<Ingested> {
         {
             let mut panics = self.panics.lock().unwrap();
             if *panics > 0 {
                 *panics -= 1;
                 drop(panics);
-                panic!("a mistake, on purpose");
+                panic!("on purpose");
             }
         }
-        self.log.lock().unwrap().push("learn".into());
-        self.learned.lock().unwrap().extend_from_slice(facts);
+        self.log.lock().unwrap().push("ingest".into());
+        self.facts.lock().unwrap().extend_from_slice(facts);
         let mut tracker = self.tracker.lock().unwrap();
         facts
             .iter()
@@ -129,7 +129,7 @@ impl Sink for Learner {
     }
 
     fn replace_transfers(&self, _: Origin, _: BTreeSet<TransferKey>) {
-        panic!("these sources add, they do not replace");
+        panic!("these sources only add transfers");
     }
 
     fn set_connectors(&self, _: &AccountName, _: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>) {}
@@ -149,7 +149,7 @@ impl Sink for Learner {
     }
 }
 
-/// A sample of the exporter's own families; `None` where there is no such series.
+/// Returns a sample of the exporter's own metrics; `None` if there is no such series.
 pub(super) fn sample(metrics: &SelfMetrics, series: &str) -> Option<f64> {
     let scrape = Scrape {
         snapshot: Arc::default(),

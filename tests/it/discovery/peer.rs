@@ -1,10 +1,11 @@
-//! moto's queue and rules, which none of us wrote, feed a process that is killed again and again.
+//! An independent implementation of SQS and EventBridge (moto) feeds an exporter that is killed
+//! repeatedly.
 
 use crate::program::pytest;
 
 #[test]
-#[ignore = "needs moto; tests/run brings it"]
-fn events_of_moto_are_counted_exactly_however_often_the_exporter_is_killed() {
+#[ignore = "needs moto, which tests/run installs"]
+fn events_of_moto_are_counted_exactly_once_across_kills() {
     pytest(
         "discovery",
         &["."],

@@ -1,4 +1,4 @@
-//! A queue with SQS's habits in memory, in paused time.
+//! The queue reader against a fake SQS queue, in paused time.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,37 +13,37 @@ use model::AccountName;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::{CONNECTOR, Learner, account, discovered, error, messages, paused_clock, sample, up};
+use super::{CONNECTOR, FakeSink, account, discovered, error, messages, paused_clock, sample, up};
 
 const VISIBILITY: Duration = Duration::from_mins(1);
 
-struct Held {
+struct HeldMessage {
     id: String,
     body: String,
     visible: Instant,
     receives: usize,
 }
 
-/// At least once, a visibility timeout of a minute, and faults on request.
+/// At-least-once delivery, a visibility time-out of one minute, and errors on request.
 #[derive(Default)]
-struct Queue {
-    held: Mutex<Vec<Held>>,
+struct FakeQueue {
+    held: Mutex<Vec<HeldMessage>>,
     log: Arc<Mutex<Vec<String>>>,
     receives: Mutex<Vec<Instant>>,
     faults: Mutex<Vec<ErrorKind>>,
     delete_faults: Mutex<Vec<Vec<UndeletedMessage>>>,
     delete_denied: Mutex<bool>,
     depth_denied: bool,
-    /// Answers at once where there is no message.
-    hasty: bool,
+    /// Does not support long polling.
+    is_short_polling: bool,
     deletes: Mutex<usize>,
 }
 
-impl Queue {
+impl FakeQueue {
     fn put(&self, body: &serde_json::Value) {
         let mut held = self.held.lock().unwrap();
         let id = format!("m-{}", held.len());
-        held.push(Held {
+        held.push(HeldMessage {
             id,
             body: body.to_string(),
             visible: Instant::now(),
@@ -51,12 +51,12 @@ impl Queue {
         });
     }
 
-    fn left(&self) -> usize {
+    fn len(&self) -> usize {
         self.held.lock().unwrap().len()
     }
 }
 
-impl QueueApi for Queue {
+impl QueueApi for FakeQueue {
     fn receive(&self) -> ApiFuture<'_, Vec<QueueMessage>> {
         Box::pin(async {
             self.receives.lock().unwrap().push(Instant::now());
@@ -84,7 +84,7 @@ impl QueueApi for Queue {
                     body: held.body.clone(),
                 });
             }
-            if messages.is_empty() && !self.hasty {
+            if messages.is_empty() && !self.is_short_polling {
                 sleep(Duration::from_secs(20)).await;
             }
             self.log
@@ -120,31 +120,31 @@ impl QueueApi for Queue {
             if self.depth_denied {
                 Err(error(ErrorKind::AccessDenied))
             } else {
-                Ok(self.left() as u64)
+                Ok(self.len() as u64)
             }
         })
     }
 }
 
-/// A source that reads a queue.
+/// A running reader.
 struct Rig {
-    queue: Arc<Queue>,
-    learner: Arc<Learner>,
+    queue: Arc<FakeQueue>,
+    sink: Arc<FakeSink>,
     metrics: Arc<SelfMetrics>,
     task: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Rig {
-    fn new(queue: Queue) -> Self {
+    fn new(queue: FakeQueue) -> Self {
         let clock = paused_clock();
-        let learner = Learner::new(&clock);
-        let queue = Queue {
-            log: Arc::clone(&learner.log),
+        let sink = FakeSink::new(&clock);
+        let queue = FakeQueue {
+            log: Arc::clone(&sink.log),
             ..queue
         };
         Self {
             queue: Arc::new(queue),
-            learner,
+            sink,
             metrics: Arc::new(SelfMetrics::new().unwrap()),
             task: None,
         }
@@ -157,18 +157,21 @@ impl Rig {
             endpoint_url: None,
             include: vec!["c-0*".into()],
         };
-        let (queue, learner, metrics) = (
+        let (queue, sink, metrics) = (
             Arc::clone(&self.queue),
-            Arc::clone(&self.learner),
+            Arc::clone(&self.sink),
             Arc::clone(&self.metrics.discovery),
         );
         let clock = paused_clock();
         self.task = Some(tokio::spawn(async move {
-            events::run_with(queue, &plan, account(), learner, metrics, clock).await;
+            events::run_with(queue, &plan, account(), sink, metrics, clock).await;
         }));
     }
 
-    async fn running(queue: Queue, bodies: impl IntoIterator<Item = serde_json::Value>) -> Self {
+    async fn running(
+        queue: FakeQueue,
+        bodies: impl IntoIterator<Item = serde_json::Value>,
+    ) -> Self {
         let mut rig = Self::new(queue);
         bodies.into_iter().for_each(|body| rig.queue.put(&body));
         rig.start();
@@ -182,7 +185,7 @@ impl Rig {
 
     async fn stop(&mut self) {
         let task = self.task.take().unwrap();
-        assert!(!task.is_finished(), "the source ended by itself");
+        assert!(!task.is_finished(), "the source has ended");
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());
     }
@@ -199,14 +202,14 @@ fn ended(n: usize) -> serde_json::Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_is_deleted_after_its_facts_are_durable() {
-    let mut rig = Rig::running(Queue::default(), [plain(1), ended(2)]).await;
+async fn messages_are_deleted_after_their_facts_are_durable() {
+    let mut rig = Rig::running(FakeQueue::default(), [plain(1), ended(2)]).await;
     sleep(Duration::from_mins(1)).await;
     assert_eq!(
-        rig.learner.log()[..5],
-        ["receive 2", "learn", "learn", "durable", "delete 2"]
+        rig.sink.log()[..5],
+        ["receive 2", "ingest", "ingest", "durable", "delete 2"]
     );
-    assert_eq!((rig.queue.left(), rig.learner.transfers()), (0, 2));
+    assert_eq!((rig.queue.len(), rig.sink.transfers()), (0, 2));
     assert_eq!(rig.messages(), [2.0, 0.0, 0.0, 0.0, 0.0]);
     assert_eq!(
         (
@@ -219,57 +222,57 @@ async fn a_message_is_deleted_after_its_facts_are_durable() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_the_store_takes_nothing_nothing_is_received() {
-    let mut rig = Rig::new(Queue::default());
-    rig.learner.persists([false; 9]);
+async fn nothing_is_received_while_storage_fails() {
+    let mut rig = Rig::new(FakeQueue::default());
+    rig.sink.set_persist_results([false; 9]);
     (0..25).for_each(|n| rig.queue.put(&plain(n)));
     rig.start();
     sleep(Duration::from_secs(100)).await;
     assert_eq!(
-        (rig.queue.left(), rig.queue.receives.lock().unwrap().len()),
+        (rig.queue.len(), rig.queue.receives.lock().unwrap().len()),
         (25, 1)
     );
     assert_eq!(rig.messages(), [0.0, 0.0, 0.0, 0.0, 10.0]);
     assert_eq!(up(&rig.metrics, "events", "q"), Some(0.0));
     let failures = rig
-        .learner
+        .sink
         .log()
         .iter()
         .filter(|line| *line == "not durable")
         .count();
     assert!((5..9).contains(&failures), "the pauses grow: {failures}");
     sleep(Duration::from_mins(5)).await;
-    assert_eq!((rig.queue.left(), rig.learner.transfers()), (0, 25));
-    // Those that were not durable were deleted once they were, and did not come again.
+    assert_eq!((rig.queue.len(), rig.sink.transfers()), (0, 25));
+    // The ten messages were deleted once they were durable, and not received again.
     assert_eq!(rig.messages(), [15.0, 0.0, 0.0, 0.0, 10.0]);
     assert_eq!(up(&rig.metrics, "events", "q"), Some(1.0));
     rig.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unparsable_message_is_left_to_the_redrive_policy() {
-    let mut rig = Rig::running(Queue::default(), [json!({"hello": 1}), plain(1)]).await;
+async fn unparsable_messages_are_left_to_the_redrive_policy() {
+    let mut rig = Rig::running(FakeQueue::default(), [json!({"hello": 1}), plain(1)]).await;
     sleep(Duration::from_mins(4)).await;
     let receives = rig.queue.held.lock().unwrap()[0].receives;
     assert!(
-        (4..6).contains(&receives) && rig.queue.left() == 1,
+        (4..6).contains(&receives) && rig.queue.len() == 1,
         "{receives}"
     );
     #[expect(clippy::cast_precision_loss, reason = "a handful")]
-    let unknown = receives as f64;
-    assert_eq!(rig.messages(), [1.0, 0.0, 0.0, unknown, 0.0]);
+    let unparsable = receives as f64;
+    assert_eq!(rig.messages(), [1.0, 0.0, 0.0, unparsable, 0.0]);
     assert_eq!(
         up(&rig.metrics, "events", "q"),
         Some(1.0),
-        "a body is no outage"
+        "the source itself is up"
     );
     rig.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn foreign_messages_are_deleted_and_need_no_store() {
-    let mut rig = Rig::new(Queue::default());
-    rig.learner.persists([false; 100]);
+async fn foreign_messages_are_deleted_even_while_storage_fails() {
+    let mut rig = Rig::new(FakeQueue::default());
+    rig.sink.set_persist_results([false; 100]);
     rig.queue
         .put(&json!({"ConnectorId": "c-99999999999999999", "TransferId": "t"}));
     rig.queue
@@ -277,39 +280,43 @@ async fn foreign_messages_are_deleted_and_need_no_store() {
     rig.start();
     sleep(Duration::from_secs(5)).await;
     assert_eq!(
-        (rig.queue.left(), rig.messages()),
+        (rig.queue.len(), rig.messages()),
         (0, [0.0, 0.0, 2.0, 0.0, 0.0])
     );
     rig.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn duplicates_are_recognized_and_wait_for_the_store() {
-    let mut rig = Rig::running(Queue::default(), [ended(1), ended(1), plain(1), ended(2)]).await;
+async fn duplicates_are_counted_and_wait_for_storage() {
+    let mut rig = Rig::running(
+        FakeQueue::default(),
+        [ended(1), ended(1), plain(1), ended(2)],
+    )
+    .await;
     assert_eq!(
-        (rig.queue.left(), rig.messages()),
+        (rig.queue.len(), rig.messages()),
         (0, [2.0, 2.0, 0.0, 0.0, 0.0])
     );
     assert_eq!(discovered(&rig.metrics, "events", "q"), Some(2.0));
-    rig.learner.persists([false, true]);
+    rig.sink.set_persist_results([false, true]);
     rig.queue.put(&ended(1));
-    // The long poll that runs ends 20 s after the start.
+    // The long poll under way ends 20 s after the start.
     sleep(Duration::from_millis(19_500)).await;
     assert_eq!(
-        (rig.queue.left(), rig.messages()),
+        (rig.queue.len(), rig.messages()),
         (1, [2.0, 2.0, 0.0, 0.0, 1.0]),
         "known from memory alone"
     );
     sleep(Duration::from_secs(1)).await;
-    assert_eq!(rig.queue.left(), 0);
+    assert_eq!(rig.queue.len(), 0);
     rig.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_kind_of_error_is_outlived() {
-    let queue = Queue {
+async fn reading_continues_after_every_kind_of_error() {
+    let queue = FakeQueue {
         faults: Mutex::new(ErrorKind::ALL.to_vec()),
-        ..Queue::default()
+        ..FakeQueue::default()
     };
     let mut rig = Rig::running(queue, [plain(1)]).await;
     assert_eq!(up(&rig.metrics, "events", "q"), Some(0.0));
@@ -330,27 +337,27 @@ async fn every_kind_of_error_is_outlived() {
             .all(|pause| *pause > Duration::from_secs(29)),
         "{pauses:?}"
     );
-    assert_eq!((rig.queue.left(), rig.learner.transfers()), (0, 1));
+    assert_eq!((rig.queue.len(), rig.sink.transfers()), (0, 1));
     assert_eq!(up(&rig.metrics, "events", "q"), Some(1.0));
     rig.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_mistake_of_the_exporter_is_outlived() {
-    let mut rig = Rig::new(Queue::default());
-    *rig.learner.panics.lock().unwrap() = 2;
+async fn reading_continues_after_a_panic() {
+    let mut rig = Rig::new(FakeQueue::default());
+    *rig.sink.panics.lock().unwrap() = 2;
     rig.queue.put(&plain(1));
     rig.start();
     sleep(Duration::from_secs(5)).await;
     assert_eq!(
-        (rig.queue.left(), up(&rig.metrics, "events", "q")),
+        (rig.queue.len(), up(&rig.metrics, "events", "q")),
         (1, Some(0.0))
     );
     sleep(Duration::from_mins(5)).await;
     assert_eq!(
         (
-            rig.queue.left(),
-            rig.learner.transfers(),
+            rig.queue.len(),
+            rig.sink.transfers(),
             up(&rig.metrics, "events", "q")
         ),
         (0, 1, Some(1.0))
@@ -359,13 +366,13 @@ async fn a_mistake_of_the_exporter_is_outlived() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_batch_did_not_delete_is_tried_again_where_that_may_help() {
+async fn deletions_are_retried_if_the_error_is_retryable() {
     let undeleted = |receipt: &str, retryable| UndeletedMessage {
         receipt: receipt.into(),
         retryable,
         code: "X".into(),
     };
-    let queue = Queue::default();
+    let queue = FakeQueue::default();
     *queue.delete_faults.lock().unwrap() = vec![
         vec![undeleted("m-0/1", true)],
         vec![undeleted("m-0/1", true), undeleted("m-1/1", false)],
@@ -373,28 +380,28 @@ async fn what_a_batch_did_not_delete_is_tried_again_where_that_may_help() {
     let mut rig = Rig::running(queue, [plain(0), plain(1), plain(2)]).await;
     sleep(Duration::from_secs(5)).await;
     assert_eq!(
-        (rig.queue.left(), *rig.queue.deletes.lock().unwrap()),
+        (rig.queue.len(), *rig.queue.deletes.lock().unwrap()),
         (1, 3)
     );
     assert_eq!(up(&rig.metrics, "events", "q"), Some(1.0));
     sleep(Duration::from_mins(2)).await;
     assert_eq!(
-        (rig.queue.left(), rig.messages()),
+        (rig.queue.len(), rig.messages()),
         (0, [3.0, 1.0, 0.0, 0.0, 0.0]),
-        "it came again"
+        "the message was received again"
     );
     rig.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn messages_that_may_not_be_deleted_are_an_outage_and_still_learned() {
-    let queue = Queue {
+async fn denied_deletion_fails_the_poll_after_messages_are_ingested() {
+    let queue = FakeQueue {
         delete_denied: Mutex::new(true),
-        ..Queue::default()
+        ..FakeQueue::default()
     };
     let mut rig = Rig::running(queue, (0..25).map(plain)).await;
     sleep(Duration::from_secs(10)).await;
-    assert_eq!((rig.queue.left(), rig.learner.transfers()), (25, 25));
+    assert_eq!((rig.queue.len(), rig.sink.transfers()), (25, 25));
     assert_eq!(
         (
             up(&rig.metrics, "events", "q"),
@@ -405,36 +412,36 @@ async fn messages_that_may_not_be_deleted_are_an_outage_and_still_learned() {
     *rig.queue.delete_denied.lock().unwrap() = false;
     sleep(Duration::from_mins(5)).await;
     assert_eq!(
-        (rig.queue.left(), up(&rig.metrics, "events", "q")),
+        (rig.queue.len(), up(&rig.metrics, "events", "q")),
         (0, Some(1.0))
     );
     rig.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_in_hand_when_the_source_ends_is_not_deleted() {
-    let mut rig = Rig::new(Queue::default());
-    *rig.learner.hangs.lock().unwrap() = true;
+async fn cancelled_reader_deletes_no_message_it_holds() {
+    let mut rig = Rig::new(FakeQueue::default());
+    *rig.sink.hangs.lock().unwrap() = true;
     rig.queue.put(&plain(1));
     rig.start();
     sleep(Duration::from_secs(5)).await;
     rig.stop().await;
     assert_eq!(
-        (rig.queue.left(), *rig.queue.deletes.lock().unwrap()),
+        (rig.queue.len(), *rig.queue.deletes.lock().unwrap()),
         (1, 0)
     );
-    *rig.learner.hangs.lock().unwrap() = false;
+    *rig.sink.hangs.lock().unwrap() = false;
     rig.start();
     sleep(Duration::from_mins(2)).await;
-    assert_eq!((rig.queue.left(), rig.learner.transfers()), (0, 1));
+    assert_eq!((rig.queue.len(), rig.sink.transfers()), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_endpoint_that_does_not_wait_is_asked_once_a_second() {
+async fn queue_without_long_polling_is_read_once_a_second() {
     let mut rig = Rig::running(
-        Queue {
-            hasty: true,
-            ..Queue::default()
+        FakeQueue {
+            is_short_polling: true,
+            ..FakeQueue::default()
         },
         [],
     )
@@ -446,9 +453,9 @@ async fn an_endpoint_that_does_not_wait_is_asked_once_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_depth_is_exported_and_its_denial_is_not_an_outage() {
+async fn queue_depth_is_exported_and_a_denied_read_is_no_failed_poll() {
     const DEPTH: &str = "aws_transfer_exporter_discovery_queue_messages{target=\"q\"}";
-    let mut rig = Rig::running(Queue::default(), (0..3).map(|_| json!("unknown"))).await;
+    let mut rig = Rig::running(FakeQueue::default(), (0..3).map(|_| json!("unknown"))).await;
     assert_eq!(sample(&rig.metrics, DEPTH), Some(3.0));
     rig.queue.held.lock().unwrap().clear();
     sleep(Duration::from_mins(1)).await;
@@ -458,9 +465,9 @@ async fn the_depth_is_exported_and_its_denial_is_not_an_outage() {
     assert_eq!(sample(&rig.metrics, DEPTH), None);
 
     let mut rig = Rig::running(
-        Queue {
+        FakeQueue {
             depth_denied: true,
-            ..Queue::default()
+            ..FakeQueue::default()
         },
         [plain(1)],
     )

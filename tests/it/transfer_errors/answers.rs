@@ -1,4 +1,4 @@
-//! What AWS answers: kinds, shapes and pages.
+//! Responses of AWS: error codes, shapes and pages.
 
 use aws_transfer_exporter::transfer::{
     AttemptOutcome, ErrorKind, MAX_PAGES, ResultsPage, all_file_results,
@@ -13,7 +13,7 @@ use super::{
 };
 
 #[tokio::test]
-async fn every_error_code_has_its_kind_and_its_attempts() {
+async fn every_error_code_has_a_kind_and_a_number_of_attempts() {
     use ErrorKind::{
         AccessDenied, CredentialsExpired, CredentialsRejected, InternalServiceError,
         InvalidRequest, NotFound, ServiceUnavailable, Throttled,
@@ -78,7 +78,7 @@ async fn every_error_code_has_its_kind_and_its_attempts() {
 }
 
 #[tokio::test]
-async fn an_error_is_read_in_every_form_that_aws_sends_it_in() {
+async fn errors_are_parsed_in_every_form_that_aws_uses() {
     let html = "<!DOCTYPE html>\n<title>502 Bad Gateway</title>";
     let as_html = "content-type: text/html; charset=utf-8\r\n";
     let named = |header: &str| format!("{JSON}x-amzn-errortype: {header}\r\n");
@@ -180,7 +180,7 @@ async fn an_error_is_read_in_every_form_that_aws_sends_it_in() {
 }
 
 #[tokio::test]
-async fn the_detail_repeats_the_message_in_either_spelling() {
+async fn detail_contains_the_message_in_either_spelling() {
     for member in ["Message", "message"] {
         let body =
             format!(r#"{{"__type": "InvalidRequestException", "{member}": "no such page"}}"#);
@@ -195,7 +195,7 @@ async fn the_detail_repeats_the_message_in_either_spelling() {
 }
 
 #[tokio::test]
-async fn a_long_message_is_cut() {
+async fn long_message_is_truncated() {
     let body = format!(
         r#"{{"__type": "InvalidRequestException", "Message": "{}"}}"#,
         "\u{e4}".repeat(500_000)
@@ -208,7 +208,7 @@ async fn a_long_message_is_cut() {
 }
 
 #[tokio::test]
-async fn a_mistyped_answer_is_neither_an_empty_list_nor_a_half_one() {
+async fn malformed_response_is_an_error_and_not_a_shorter_list() {
     let good = r#"{"FilePath": "/a", "StatusCode": "COMPLETED"}"#;
     let with = |file: &str| format!(r#"{{"FileTransferResults": [{good}, {file}]}}"#).into_bytes();
     let bodies: Vec<Vec<u8>> = vec![
@@ -268,7 +268,7 @@ async fn a_mistyped_answer_is_neither_an_empty_list_nor_a_half_one() {
 }
 
 #[tokio::test]
-async fn members_that_the_model_does_not_know_are_ignored() {
+async fn unknown_members_are_ignored() {
     let body = r#"{"Extra": [{"FilePath": 7}], "FileTransferResults": [
         {"FilePath": "/a", "StatusCode": "FAILED", "FailureCode": "CONNECTION_ERROR", "FailureMessage": "why", "X": {}},
         {"FilePath": "/b", "StatusCode": "FAILED", "FailureCode": "", "FailureMessage": null},
@@ -297,7 +297,7 @@ async fn members_that_the_model_does_not_know_are_ignored() {
 }
 
 #[tokio::test]
-async fn an_unknown_status_keeps_its_own_name_and_its_file_unfinished() {
+async fn unknown_status_keeps_its_name_and_its_file_unfinished() {
     let page = page(r#"{"FileTransferResults": [{"FilePath": "/a", "StatusCode": "Completed"}]}"#)
         .await
         .unwrap();
@@ -306,7 +306,7 @@ async fn an_unknown_status_keeps_its_own_name_and_its_file_unfinished() {
 }
 
 #[tokio::test]
-async fn paths_come_through_exactly() {
+async fn paths_are_unchanged() {
     let body = r#"{"FileTransferResults": [
         {"FilePath": "/b\u00fccher/\ud83d\udce6 \"q\"\\\/\t.csv", "StatusCode": "QUEUED"},
         {"FilePath": "/bücher/📦", "StatusCode": "QUEUED"}]}"#;
@@ -322,7 +322,7 @@ async fn paths_come_through_exactly() {
 }
 
 #[tokio::test]
-async fn an_empty_list_is_an_answer_and_an_empty_token_ends_the_pages() {
+async fn empty_list_is_a_result_and_an_empty_token_ends_the_pages() {
     for body in [
         EMPTY,
         r#"{"FileTransferResults": [], "NextToken": ""}"#,
@@ -333,7 +333,7 @@ async fn an_empty_list_is_an_answer_and_an_empty_token_ends_the_pages() {
 }
 
 #[tokio::test]
-async fn every_page_is_asked_for_by_the_token_before_it() {
+async fn every_page_is_requested_with_the_token_of_the_previous_one() {
     let endpoint = Endpoint::answering(|at, _| {
         let next = if at < 2 {
             format!(r#", "NextToken": "t/{at}=\"""#)
@@ -368,7 +368,7 @@ async fn every_page_is_asked_for_by_the_token_before_it() {
 }
 
 #[tokio::test]
-async fn a_repeated_token_and_a_thousand_and_first_page_are_errors() {
+async fn repeated_token_and_page_1001_are_errors() {
     for (same, kind, pages) in [
         (true, ErrorKind::RepeatedToken, 2),
         (false, ErrorKind::TooManyPages, MAX_PAGES),
@@ -391,7 +391,7 @@ async fn a_repeated_token_and_a_thousand_and_first_page_are_errors() {
 }
 
 #[tokio::test]
-async fn a_page_that_fails_leaves_no_half_a_transfer() {
+async fn failed_page_fails_the_whole_transfer() {
     let first = r#"{"FileTransferResults": [{"FilePath": "/a", "StatusCode": "QUEUED"}], "NextToken": "n"}"#;
     let gone = r#"{"__type": "ResourceNotFoundException", "Message": "expired"}"#;
     let steps = [

@@ -1,4 +1,4 @@
-//! What happens to the connection, and time.
+//! Failures of the connection, retries and time-outs.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use crate::support::{Endpoint, Step, http};
 use super::{Account, EMPTY, JSON, Log, SECRET, STATIC, failure, plan, role_plan, sessions};
 
 #[tokio::test]
-async fn a_broken_connection_is_classified_by_its_phase() {
+async fn broken_connection_is_classified_by_where_it_broke() {
     let answer = http(
         200,
         JSON,
@@ -76,7 +76,7 @@ async fn a_broken_connection_is_classified_by_its_phase() {
 }
 
 #[tokio::test]
-async fn an_answer_is_read_up_to_four_mebibytes() {
+async fn response_above_four_mebibytes_is_an_error() {
     let file = r#"{"FilePath": "/a", "StatusCode": "QUEUED"}"#;
     let of = |files: usize| {
         let body = format!(
@@ -109,7 +109,7 @@ async fn page_of(step: Step) -> Result<ResultsPage, TransferError> {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_http_is_malformed_or_a_broken_connection() {
+async fn invalid_http_is_malformed_or_a_broken_connection() {
     let (error, outcomes) =
         failure("SSH", [Step::Close(b"SSH-2.0-OpenSSH_9.9\r\n".to_vec())]).await;
     assert_eq!(error.kind, ErrorKind::Network, "{error}");
@@ -122,7 +122,7 @@ async fn an_answer_that_is_no_http_is_malformed_or_a_broken_connection() {
 }
 
 #[tokio::test]
-async fn a_failure_that_passes_is_retried_into_an_answer() {
+async fn transient_failure_is_retried() {
     let unavailable = http(503, JSON, r#"{"__type": "ServiceUnavailableException"}"#);
     let endpoint = Endpoint::scripted([
         Step::Answer(unavailable),
@@ -139,7 +139,7 @@ async fn a_failure_that_passes_is_retried_into_an_answer() {
 }
 
 #[tokio::test]
-async fn a_throttled_attempt_is_retried_no_sooner_than_the_answer_asks() {
+async fn throttled_attempt_is_retried_no_earlier_than_the_response_asks() {
     let body = r#"{"__type": "ThrottlingException", "RetryAfterSeconds": "1"}"#;
     let by_header = http(
         400,
@@ -173,7 +173,7 @@ async fn a_throttled_attempt_is_retried_no_sooner_than_the_answer_asks() {
 }
 
 #[tokio::test]
-async fn an_attempt_that_asks_for_a_long_pause_is_not_retried() {
+async fn attempt_with_a_long_retry_after_is_not_retried() {
     let body = r#"{"__type": "ThrottlingException", "RetryAfterSeconds": "60"}"#;
     let (error, outcomes) = failure("long pause", [Step::Answer(http(400, JSON, body))]).await;
     assert_eq!(
@@ -183,7 +183,7 @@ async fn an_attempt_that_asks_for_a_long_pause_is_not_retried() {
 }
 
 #[tokio::test]
-async fn a_refused_connection_is_a_network_error() {
+async fn refused_connection_is_a_network_error() {
     let free = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -196,8 +196,8 @@ async fn a_refused_connection_is_a_network_error() {
 }
 
 #[tokio::test]
-async fn no_connection_in_time_is_a_connect_time_out() {
-    // The queue of connections that wait to be accepted is full: a further one gets no answer.
+async fn slow_connect_is_a_connect_timeout() {
+    // The backlog is full: another connection gets no answer.
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket
         .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
@@ -212,7 +212,7 @@ async fn no_connection_in_time_is_a_connect_time_out() {
     .await
     {
         queued.push(stream);
-        assert!(queued.len() < 1_000, "the queue never fills");
+        assert!(queued.len() < 1_000, "the backlog never fills");
     }
     let time_outs = TimeOuts {
         connect: Duration::from_millis(100),
@@ -229,7 +229,7 @@ async fn no_connection_in_time_is_a_connect_time_out() {
 }
 
 #[tokio::test]
-async fn a_stalled_answer_times_out_wherever_it_stalls() {
+async fn stalled_response_times_out_wherever_it_stalls() {
     let whole = http(200, JSON, EMPTY);
     let time_outs = TimeOuts {
         connect: Duration::from_millis(200),
@@ -267,7 +267,7 @@ async fn a_stalled_answer_times_out_wherever_it_stalls() {
 }
 
 #[tokio::test]
-async fn a_call_does_not_outlive_its_time_out_and_its_last_attempt_is_counted() {
+async fn call_ends_at_its_time_out_and_its_last_attempt_is_counted() {
     let endpoint = Endpoint::scripted([Step::Stall(Vec::new())]).await;
     let time_outs = TimeOuts {
         connect: Duration::from_millis(400),
@@ -290,7 +290,7 @@ async fn a_call_does_not_outlive_its_time_out_and_its_last_attempt_is_counted() 
 }
 
 #[tokio::test]
-async fn a_call_that_is_given_up_is_counted() {
+async fn cancelled_call_is_counted() {
     let endpoint = Endpoint::scripted([Step::Stall(Vec::new())]).await;
     let account = Account::open(&sessions(), &plan("given up", &endpoint.url)).await;
     let call = tokio::time::timeout(Duration::from_millis(300), account.page());
@@ -299,7 +299,7 @@ async fn a_call_that_is_given_up_is_counted() {
 }
 
 #[tokio::test]
-async fn one_accounts_failures_leave_the_retries_of_another_alone() {
+async fn failures_of_one_account_leave_the_retries_of_another() {
     let endpoint = Endpoint::scripted([Step::Answer(http(503, JSON, "{}"))]).await;
     let sessions = sessions();
     let failing = Account::open(&sessions, &plan("failing", &endpoint.url)).await;
@@ -314,7 +314,7 @@ async fn one_accounts_failures_leave_the_retries_of_another_alone() {
 }
 
 #[tokio::test]
-async fn an_error_never_repeats_what_was_signed() {
+async fn error_never_repeats_the_signed_request() {
     let echo = |code: &'static str| {
         move |_: usize, seen: &crate::support::Seen| {
             let message = seen.header("authorization").replace('"', "");
@@ -344,7 +344,7 @@ async fn an_error_never_repeats_what_was_signed() {
 }
 
 #[tokio::test]
-async fn opening_a_session_and_calling_warns_of_nothing() {
+async fn opening_a_session_and_calling_logs_no_warning() {
     let log = Arc::new(Mutex::new(Vec::new()));
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::WARN)

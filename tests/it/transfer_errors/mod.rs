@@ -1,4 +1,4 @@
-//! The client of AWS against an endpoint with scripted responses: how each response is classified.
+//! The SDK adapter against an endpoint that fails in every way: how each failure is classified.
 
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
@@ -31,7 +31,7 @@ pub(super) const STATIC: StaticCredentials = StaticCredentials {
 pub(super) const JSON: &str = "content-type: application/x-amz-json-1.1\r\n";
 pub(super) const EMPTY: &str = r#"{"FileTransferResults": []}"#;
 
-/// Where a subscriber writes to.
+/// Output of a subscriber.
 pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Log {
@@ -82,7 +82,7 @@ impl AttemptObserver for Recorder {
     }
 }
 
-/// The client of one account, with its recorded attempts.
+/// The client of one account, with the attempts that its observer recorded.
 pub(super) struct Account {
     api: SdkTransfer,
     attempts: Arc<Recorder>,
@@ -134,7 +134,7 @@ pub(super) fn sessions() -> Sessions {
     Sessions::new(TimeOuts::within(Duration::from_secs(15)), Some(STATIC))
 }
 
-/// Kind, outcomes of the attempts, and detail of a call to an endpoint that follows `steps`.
+/// Returns the error of a call to an endpoint that follows `steps`, and the outcomes of its attempts.
 pub(super) async fn failure(
     name: &str,
     steps: impl Into<Vec<Step>>,
@@ -171,7 +171,7 @@ pub(super) async fn page(body: impl AsRef<[u8]>) -> Result<ResultsPage, Transfer
         .await
 }
 
-/// Checks many cases at once, since the pauses before retries are most of their time.
+/// Checks many cases concurrently: most of their time are pauses before retries.
 pub(super) async fn assert_kinds(cases: Vec<(String, Vec<u8>, ErrorKind, usize)>) {
     let checks = cases
         .into_iter()

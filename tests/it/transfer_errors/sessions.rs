@@ -21,7 +21,7 @@ use super::{
 };
 
 #[tokio::test]
-async fn a_region_that_cannot_be_is_an_invalid_request_without_an_attempt() {
+async fn invalid_region_is_an_invalid_request_without_an_attempt() {
     let plan = AccountPlan {
         region: Some("no region".into()),
         ..AccountPlan::default()
@@ -37,7 +37,7 @@ async fn a_region_that_cannot_be_is_an_invalid_request_without_an_attempt() {
 }
 
 #[tokio::test]
-async fn each_account_has_its_endpoint_and_region_and_all_share_the_connections() {
+async fn accounts_have_their_own_endpoint_and_region_and_share_connections() {
     let one = Endpoint::scripted([Step::Answer(http(200, JSON, EMPTY))]).await;
     let two = Endpoint::scripted([Step::Answer(http(200, JSON, EMPTY))]).await;
     let sessions = sessions();
@@ -85,7 +85,7 @@ async fn each_account_has_its_endpoint_and_region_and_all_share_the_connections(
 }
 
 #[tokio::test]
-async fn fips_and_dual_stack_lead_to_the_documented_hosts() {
+async fn fips_and_dual_stack_use_the_documented_hosts() {
     for (fips, dual_stack, region, host) in [
         (
             false,
@@ -126,7 +126,7 @@ async fn fips_and_dual_stack_lead_to_the_documented_hosts() {
     }
 }
 
-/// Makes one call in this process, as its environment has it, and reports how it went.
+/// Makes one call with the environment of this process and reports the result.
 async fn call_and_report(credentials: Option<StaticCredentials>, plan: AccountPlan) {
     let budget = std::env::var("TEST_BUDGET_MS").map_or(10_000, |budget| budget.parse().unwrap());
     let sessions = Sessions::new(TimeOuts::within(Duration::from_millis(budget)), credentials);
@@ -149,13 +149,13 @@ fn variable(name: &str) -> String {
 }
 
 #[tokio::test]
-async fn without_any_credentials_the_kind_says_so() {
+async fn call_without_credentials_has_its_own_kind() {
     if is_in_process() {
         return call_and_report(None, plan("none", &variable("TEST_URL"))).await;
     }
     let endpoint = Endpoint::scripted([Step::Answer(http(200, JSON, EMPTY))]).await;
     let home = tempfile::tempdir().unwrap();
-    let name = "transfer_errors::sessions::without_any_credentials_the_kind_says_so";
+    let name = "transfer_errors::sessions::call_without_credentials_has_its_own_kind";
     let report = in_process(name, home.path(), &[("TEST_URL", &endpoint.url)]).await;
     assert!(
         report.starts_with("eu-central-1 [Denied] Err(\"credentials_missing: "),
@@ -165,7 +165,7 @@ async fn without_any_credentials_the_kind_says_so() {
 }
 
 #[tokio::test]
-async fn a_profile_that_is_not_there_has_no_credentials() {
+async fn missing_profile_has_no_credentials() {
     if is_in_process() {
         let plan = AccountPlan {
             profile: Some("absent".into()),
@@ -175,7 +175,7 @@ async fn a_profile_that_is_not_there_has_no_credentials() {
     }
     let endpoint = Endpoint::scripted([Step::Answer(http(200, JSON, EMPTY))]).await;
     let home = tempfile::tempdir().unwrap();
-    let name = "transfer_errors::sessions::a_profile_that_is_not_there_has_no_credentials";
+    let name = "transfer_errors::sessions::missing_profile_has_no_credentials";
     let report = in_process(name, home.path(), &[("TEST_URL", &endpoint.url)]).await;
     assert!(
         report.starts_with("eu-central-1 [Denied] Err(\"credentials_missing: "),
@@ -185,7 +185,7 @@ async fn a_profile_that_is_not_there_has_no_credentials() {
 }
 
 #[tokio::test]
-async fn a_profile_gives_credentials_and_region() {
+async fn profile_provides_credentials_and_region() {
     if is_in_process() {
         let plan = AccountPlan {
             profile: Some("ops".into()),
@@ -200,7 +200,7 @@ async fn a_profile_gives_credentials_and_region() {
     let profiles = "[default]\nregion = us-east-1\naws_access_key_id = AKIDDEFAULT\naws_secret_access_key = x\n\
         [profile ops]\nregion = sa-east-1\naws_access_key_id = AKIDOPS\naws_secret_access_key = y\n";
     std::fs::write(&file, profiles).unwrap();
-    let name = "transfer_errors::sessions::a_profile_gives_credentials_and_region";
+    let name = "transfer_errors::sessions::profile_provides_credentials_and_region";
     let variables = [
         ("TEST_URL", endpoint.url.as_str()),
         ("AWS_CONFIG_FILE", file.to_str().unwrap()),
@@ -219,7 +219,7 @@ async fn a_profile_gives_credentials_and_region() {
 }
 
 #[tokio::test]
-async fn without_any_region_the_session_says_what_to_set() {
+async fn error_without_a_region_says_what_to_set() {
     if is_in_process() {
         let plan = AccountPlan {
             region: None,
@@ -234,7 +234,7 @@ async fn without_any_region_the_session_says_what_to_set() {
         return report(&error.to_string());
     }
     let home = tempfile::tempdir().unwrap();
-    let name = "transfer_errors::sessions::without_any_region_the_session_says_what_to_set";
+    let name = "transfer_errors::sessions::error_without_a_region_says_what_to_set";
     let report = in_process(name, home.path(), &[]).await;
     assert!(
         report.starts_with("account `nowhere`: no Region configured\n  hint: set `region`"),
@@ -243,7 +243,7 @@ async fn without_any_region_the_session_says_what_to_set() {
 }
 
 #[tokio::test]
-async fn a_role_is_assumed_with_its_external_id_and_its_key_signs_the_call() {
+async fn role_is_assumed_with_its_external_id_and_signs_the_call() {
     if is_in_process() {
         return call_and_report(Some(STATIC), role_plan(&variable("TEST_URL"))).await;
     }
@@ -263,7 +263,7 @@ async fn a_role_is_assumed_with_its_external_id_and_its_key_signs_the_call() {
     let rejected = r#"{"__type": "AccessDeniedException", "Message": "not authorized"}"#;
     let endpoint = Endpoint::scripted([Step::Answer(http(400, JSON, rejected))]).await;
     let home = tempfile::tempdir().unwrap();
-    let name = "transfer_errors::sessions::a_role_is_assumed_with_its_external_id_and_its_key_signs_the_call";
+    let name = "transfer_errors::sessions::role_is_assumed_with_its_external_id_and_signs_the_call";
     let variables = [
         ("TEST_URL", endpoint.url.as_str()),
         ("AWS_ENDPOINT_URL_STS", &sts.url),
@@ -314,7 +314,7 @@ async fn a_role_is_assumed_with_its_external_id_and_its_key_signs_the_call() {
 }
 
 #[tokio::test]
-async fn a_role_that_may_not_be_assumed_has_its_own_kind_and_says_why() {
+async fn denied_role_has_its_own_kind_and_the_reason() {
     if is_in_process() {
         return call_and_report(Some(STATIC), role_plan(&variable("TEST_URL"))).await;
     }
@@ -329,8 +329,7 @@ async fn a_role_that_may_not_be_assumed_has_its_own_kind_and_says_why() {
     .await;
     let endpoint = Endpoint::scripted([Step::Answer(http(200, JSON, EMPTY))]).await;
     let home = tempfile::tempdir().unwrap();
-    let name =
-        "transfer_errors::sessions::a_role_that_may_not_be_assumed_has_its_own_kind_and_says_why";
+    let name = "transfer_errors::sessions::denied_role_has_its_own_kind_and_the_reason";
     let variables = [
         ("TEST_URL", endpoint.url.as_str()),
         ("AWS_ENDPOINT_URL_STS", &sts.url),
@@ -356,7 +355,7 @@ async fn a_role_that_may_not_be_assumed_has_its_own_kind_and_says_why() {
 }
 
 #[tokio::test]
-async fn a_role_that_cannot_be_had_is_no_fault_of_the_transfer_api() {
+async fn failure_to_assume_a_role_is_not_attributed_to_the_transfer_api() {
     if is_in_process() {
         return call_and_report(Some(STATIC), role_plan(&variable("TEST_URL"))).await;
     }
@@ -379,7 +378,7 @@ async fn a_role_that_cannot_be_had_is_no_fault_of_the_transfer_api() {
         let endpoint = Endpoint::scripted([Step::Answer(http(200, JSON, EMPTY))]).await;
         let home = tempfile::tempdir().unwrap();
         let name =
-            "transfer_errors::sessions::a_role_that_cannot_be_had_is_no_fault_of_the_transfer_api";
+            "transfer_errors::sessions::failure_to_assume_a_role_is_not_attributed_to_the_transfer_api";
         let variables = [
             ("TEST_URL", endpoint.url.as_str()),
             ("AWS_ENDPOINT_URL_STS", &sts.url),

@@ -1,4 +1,4 @@
-//! The requests that leave, and what answers do: SQS speaks JSON 1.0, CloudTrail JSON 1.1.
+//! Requests and responses over HTTP: SQS uses JSON 1.0, CloudTrail JSON 1.1.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,18 +13,24 @@ use aws_transfer_exporter::transfer::session::{ClientBase, Sessions, StaticCrede
 use model::AccountName;
 use serde_json::{Value, json};
 
-use super::{CONNECTOR, Learner, messages, sample, up};
+use super::{CONNECTOR, FakeSink, messages, sample, up};
 use crate::support::{Endpoint, Seen, Step, http};
 
 const JSON_1_0: &str = "content-type: application/x-amz-json-1.0\r\n";
 const JSON_1_1: &str = "content-type: application/x-amz-json-1.1\r\n";
 
-async fn base(plan: AccountPlan) -> ClientBase {
+const TIME_OUTS: TimeOuts = TimeOuts {
+    connect: Duration::from_secs(2),
+    attempt: Duration::from_secs(5),
+    operation: Duration::from_secs(15),
+};
+
+async fn base(plan: AccountPlan, time_outs: TimeOuts) -> ClientBase {
     let credentials = StaticCredentials {
         access_key_id: "AKIDSTATIC",
         secret_access_key: "s",
     };
-    let sessions = Sessions::new(TimeOuts::within(Duration::from_secs(15)), Some(credentials));
+    let sessions = Sessions::new(time_outs, Some(credentials));
     sessions.open(&plan).await.unwrap().base
 }
 
@@ -36,16 +42,25 @@ fn plan() -> AccountPlan {
     }
 }
 
-/// A source that reads a queue over the wire.
-struct Reading {
+/// A reader of a queue over HTTP.
+struct RunningReader {
     endpoint: Endpoint,
-    learner: Arc<Learner>,
+    sink: Arc<FakeSink>,
     metrics: Arc<SelfMetrics>,
     task: tokio::task::JoinHandle<()>,
 }
 
-impl Reading {
+impl RunningReader {
     async fn start(
+        plan: AccountPlan,
+        queue_url: &str,
+        step: impl Fn(&str, usize, &Seen) -> Step + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_within(TIME_OUTS, plan, queue_url, step).await
+    }
+
+    async fn start_within(
+        time_outs: TimeOuts,
         plan: AccountPlan,
         queue_url: &str,
         step: impl Fn(&str, usize, &Seen) -> Step + Send + Sync + 'static,
@@ -70,35 +85,40 @@ impl Reading {
         })
         .await;
         let clock = app::system_clock();
-        let (learner, metrics) = (Learner::new(&clock), Arc::new(SelfMetrics::new().unwrap()));
-        let plan_of_queue = EventsPlan {
+        let (sink, metrics) = (FakeSink::new(&clock), Arc::new(SelfMetrics::new().unwrap()));
+        let queue_plan = EventsPlan {
             account: AccountName::new("prod"),
             queue_url: queue_url.into(),
             endpoint_url: Some(endpoint.url.clone()),
             include: Vec::new(),
         };
-        let base = base(plan).await;
+        let base = base(plan, time_outs).await;
         let task = tokio::spawn(events::run(
-            plan_of_queue,
+            queue_plan,
             base,
-            learner.clone(),
+            sink.clone(),
             Arc::clone(&metrics),
             clock,
         ));
         Self {
             endpoint,
-            learner,
+            sink,
             metrics,
             task,
         }
     }
 
-    /// Waits until the endpoint has seen so many requests for `operation`.
+    /// Waits until the endpoint has received `requests` requests for `operation`.
     async fn seen(&self, operation: &str, requests: usize) -> Vec<Seen> {
         for _ in 0..500 {
             let target = format!("AmazonSQS.{operation}");
-            let of = |seen: &Seen| seen.header("x-amz-target") == target;
-            let seen: Vec<_> = self.endpoint.seen().into_iter().filter(of).collect();
+            let is_operation = |seen: &Seen| seen.header("x-amz-target") == target;
+            let seen: Vec<_> = self
+                .endpoint
+                .seen()
+                .into_iter()
+                .filter(is_operation)
+                .collect();
             if seen.len() >= requests {
                 return seen;
             }
@@ -112,7 +132,7 @@ impl Reading {
     }
 }
 
-impl Drop for Reading {
+impl Drop for RunningReader {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -128,7 +148,7 @@ fn requests(metrics: &SelfMetrics, region: &str, operation: &str, outcome: &str)
     )
 }
 
-fn answer(body: &Value) -> Step {
+fn respond(body: &Value) -> Step {
     Step::Answer(http(200, JSON_1_0, body.to_string()))
 }
 
@@ -140,14 +160,14 @@ fn message(n: usize) -> Value {
 #[tokio::test]
 async fn messages_are_received_in_long_polls_and_deleted_in_batches() {
     let url = "https://sqs.eu-west-1.amazonaws.com/123456789012/transfer-events";
-    let reading = Reading::start(plan(), url, |operation, at, _| match (operation, at) {
-        ("ReceiveMessage", 0) => answer(&json!({"Messages": (0..10).map(message).collect::<Vec<_>>()})),
-        ("ReceiveMessage", 1) => answer(&json!({"Messages": [message(3), message(10)]})),
-        ("ReceiveMessage", _) => answer(&json!({})),
-        ("DeleteMessageBatch", 1) => answer(&json!({"Successful": [{"Id": "0"}],
+    let reading = RunningReader::start(plan(), url, |operation, at, _| match (operation, at) {
+        ("ReceiveMessage", 0) => respond(&json!({"Messages": (0..10).map(message).collect::<Vec<_>>()})),
+        ("ReceiveMessage", 1) => respond(&json!({"Messages": [message(3), message(10)]})),
+        ("ReceiveMessage", _) => respond(&json!({})),
+        ("DeleteMessageBatch", 1) => respond(&json!({"Successful": [{"Id": "0"}],
             "Failed": [{"Id": "1", "SenderFault": false, "Code": "InternalError", "Message": "x"}]})),
-        ("DeleteMessageBatch", _) => answer(&json!({"Successful": [], "Failed": []})),
-        _ => answer(
+        ("DeleteMessageBatch", _) => respond(&json!({"Successful": [], "Failed": []})),
+        _ => respond(
             &json!({"Attributes": {"ApproximateNumberOfMessages": "40", "ApproximateNumberOfMessagesNotVisible": "2"}}),
         ),
     })
@@ -167,22 +187,22 @@ async fn messages_are_received_in_long_polls_and_deleted_in_batches() {
         received[0]
             .header("authorization")
             .contains("/eu-west-1/sqs/aws4_request"),
-        "the Region is the queue's"
+        "signed for the Region of the queue"
     );
     let body: Value = serde_json::from_str(&deleted[0].body).unwrap();
     let entries: Vec<_> = (0..10)
         .map(|n| json!({"Id": n.to_string(), "ReceiptHandle": format!("r-{n}")}))
         .collect();
     assert_eq!(body, json!({"QueueUrl": url, "Entries": entries}));
-    let again: Value = serde_json::from_str(&deleted[2].body).unwrap();
+    let retried: Value = serde_json::from_str(&deleted[2].body).unwrap();
     assert_eq!(
-        again["Entries"],
+        retried["Entries"],
         json!([{"Id": "0", "ReceiptHandle": "r-10"}]),
-        "what failed alone"
+        "only the failed entry"
     );
 
     let target = "transfer-events";
-    assert_eq!(reading.learner.transfers(), 11);
+    assert_eq!(reading.sink.transfers(), 11);
     assert_eq!(
         messages(&reading.metrics, target),
         [11.0, 1.0, 0.0, 0.0, 0.0]
@@ -214,43 +234,47 @@ async fn messages_are_received_in_long_polls_and_deleted_in_batches() {
     assert_eq!(
         reading.requests("eu-west-1", "DeleteMessageBatch", "denied"),
         Some(0.0),
-        "it stands from the start"
+        "the series exists from the start"
     );
 }
 
 #[tokio::test]
-async fn a_long_poll_may_take_longer_than_other_attempts() {
-    // Time-outs of a budget of 15 s allow an attempt 5 s.
-    let reading = Reading::start(plan(), "http://127.0.0.1:1/1/q", |operation, at, _| match (
-        operation, at,
-    ) {
+async fn long_poll_may_take_longer_than_other_attempts() {
+    let time_outs = TimeOuts {
+        attempt: Duration::from_millis(80),
+        ..TIME_OUTS
+    };
+    let step = |operation: &str, at: usize, _: &Seen| match (operation, at) {
         ("ReceiveMessage", 0) => Step::Stall(Vec::new()),
-        _ => answer(&json!({})),
-    })
-    .await;
+        _ => respond(&json!({})),
+    };
+    let reading =
+        RunningReader::start_within(time_outs, plan(), "http://127.0.0.1:1/1/q", step).await;
     reading.seen("ReceiveMessage", 1).await;
-    tokio::time::sleep(Duration::from_secs(7)).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(
         reading.seen("ReceiveMessage", 1).await.len(),
         1,
-        "it is still waited for"
+        "still waiting after the time-out of other attempts"
     );
-    assert_eq!(
-        reading.requests("eu-central-1", "ReceiveMessage", "timeout"),
-        Some(0.0)
-    );
+    let timeouts = |metrics: &SelfMetrics| {
+        requests(metrics, "eu-central-1", "ReceiveMessage", "timeout").unwrap()
+    };
+    assert_eq!(timeouts(&reading.metrics), 0.0);
     let metrics = Arc::clone(&reading.metrics);
     drop(reading);
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(
-        requests(&metrics, "eu-central-1", "ReceiveMessage", "timeout"),
-        Some(1.0),
-        "given up, and counted"
-    );
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while timeouts(&metrics) < 1.0 {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "a cancelled receive is counted"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 #[tokio::test]
-async fn errors_are_counted_by_outcome_and_outlived() {
+async fn errors_are_counted_by_outcome_and_reading_continues() {
     let error = |status, code: &str| {
         Step::Answer(http(
             status,
@@ -263,17 +287,17 @@ async fn errors_are_counted_by_outcome_and_outlived() {
         dual_stack: true,
         ..plan()
     };
-    let reading = Reading::start(
+    let reading = RunningReader::start(
         fips,
         "http://localhost/1/q",
         move |operation, at, _| match (operation, at) {
             ("ReceiveMessage", 0..=2) => error(400, "com.amazonaws.sqs#RequestThrottled"),
             ("ReceiveMessage", 3) => error(400, "com.amazonaws.sqs#QueueDoesNotExist"),
-            ("ReceiveMessage", 4) => answer(&json!({"Messages": [message(1)]})),
-            ("ReceiveMessage", _) => answer(&json!({})),
+            ("ReceiveMessage", 4) => respond(&json!({"Messages": [message(1)]})),
+            ("ReceiveMessage", _) => respond(&json!({})),
             ("GetQueueAttributes", _) => error(403, "AccessDeniedException"),
             ("DeleteMessageBatch", 0) => error(400, "com.amazon.coral.service#KmsAccessDenied"),
-            _ => answer(&json!({"Successful": [], "Failed": []})),
+            _ => respond(&json!({"Successful": [], "Failed": []})),
         },
     )
     .await;
@@ -284,7 +308,7 @@ async fn errors_are_counted_by_outcome_and_outlived() {
     assert_eq!(of("ReceiveMessage", "invalid"), Some(1.0));
     assert_eq!(of("GetQueueAttributes", "denied"), Some(1.0));
     assert_eq!(of("DeleteMessageBatch", "denied"), Some(1.0));
-    assert_eq!(reading.learner.transfers(), 1);
+    assert_eq!(reading.sink.transfers(), 1);
 }
 
 fn history(page: &[(&str, Value)], next: Option<&str>) -> Step {
@@ -305,7 +329,7 @@ fn record(transfer: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_history_is_looked_up_page_by_page_and_throttling_is_waited_out() {
+async fn history_is_polled_page_by_page_and_resumed_after_throttling() {
     let throttled = json!({"__type": "ThrottlingException", "Message": "Rate exceeded"});
     let endpoint = Endpoint::scripted([
         history(&[("e-1", record("t-1")), ("e-2", json!({}))], Some("n-1")),
@@ -314,31 +338,31 @@ async fn the_history_is_looked_up_page_by_page_and_throttling_is_waited_out() {
     ])
     .await;
     let clock = app::system_clock();
-    let (learner, metrics) = (Learner::new(&clock), Arc::new(SelfMetrics::new().unwrap()));
-    let plan_of_trail = CloudtrailPlan {
+    let (sink, metrics) = (FakeSink::new(&clock), Arc::new(SelfMetrics::new().unwrap()));
+    let cloudtrail_plan = CloudtrailPlan {
         account: AccountName::new("prod"),
         lookback: Duration::from_hours(1),
         refresh_interval: Duration::from_mins(1),
         endpoint_url: Some(endpoint.url.clone()),
         include: Vec::new(),
     };
-    let base = base(plan()).await;
+    let base = base(plan(), TIME_OUTS).await;
     let started = std::time::Instant::now();
-    let looked = cloudtrail::poll_once(
-        &plan_of_trail,
+    let result = cloudtrail::poll_once(
+        &cloudtrail_plan,
         &base,
-        learner.clone(),
+        sink.clone(),
         Arc::clone(&metrics),
         clock,
     )
     .await;
-    assert_eq!((looked, learner.transfers()), (Ok(2), 2));
+    assert_eq!((result, sink.transfers()), (Ok(2), 2));
     assert!(
         started.elapsed() >= Duration::from_secs(2),
         "one request a second"
     );
     let seen = endpoint.seen();
-    assert_eq!(seen.len(), 3, "the SDK makes no attempt of its own");
+    assert_eq!(seen.len(), 3, "the SDK does not retry");
     let bodies: Vec<Value> = seen
         .iter()
         .map(|seen| serde_json::from_str(&seen.body).unwrap())
@@ -375,18 +399,18 @@ async fn the_history_is_looked_up_page_by_page_and_throttling_is_waited_out() {
     assert_eq!(
         up(&metrics, "cloudtrail", "prod"),
         Some(1.0),
-        "`once` reports the result of the poll"
+        "the poll is recorded"
     );
 }
 
 #[tokio::test]
-async fn a_refused_poll_reports_the_reason() {
+async fn denied_poll_is_not_retried() {
     let denied = json!({"__type": "AccessDeniedException", "Message": "not you"});
     let endpoint =
         Endpoint::scripted([Step::Answer(http(400, JSON_1_1, denied.to_string()))]).await;
     let clock = app::system_clock();
-    let (learner, metrics) = (Learner::new(&clock), Arc::new(SelfMetrics::new().unwrap()));
-    let plan_of_trail = CloudtrailPlan {
+    let (sink, metrics) = (FakeSink::new(&clock), Arc::new(SelfMetrics::new().unwrap()));
+    let cloudtrail_plan = CloudtrailPlan {
         account: AccountName::new("prod"),
         lookback: Duration::from_hours(1),
         refresh_interval: Duration::from_mins(1),
@@ -394,9 +418,9 @@ async fn a_refused_poll_reports_the_reason() {
         include: Vec::new(),
     };
     let error = cloudtrail::poll_once(
-        &plan_of_trail,
-        &base(plan()).await,
-        learner,
+        &cloudtrail_plan,
+        &base(plan(), TIME_OUTS).await,
+        sink,
         Arc::clone(&metrics),
         clock,
     )
@@ -405,6 +429,6 @@ async fn a_refused_poll_reports_the_reason() {
     assert_eq!(
         (endpoint.seen().len(), up(&metrics, "cloudtrail", "prod")),
         (1, Some(0.0)),
-        "no second try at what is denied"
+        "denied, so not retried"
     );
 }

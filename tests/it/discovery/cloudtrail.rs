@@ -1,4 +1,4 @@
-//! CloudTrail's history in memory, in paused time.
+//! The CloudTrail poller against a fake history, in paused time.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -13,20 +13,20 @@ use model::{AccountName, Clock, Fact};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::{CONNECTOR, Learner, account, discovered, error, messages, paused_clock, up};
+use super::{CONNECTOR, FakeSink, account, discovered, error, messages, paused_clock, up};
 
 const PAGE: usize = 50;
 
-/// The events, and the calls: where each began, which token, when.
+/// Keeps events and records calls: start time, token, time of the call.
 #[derive(Default)]
-struct Trail {
+struct FakeCloudTrailApi {
     events: Mutex<Vec<CloudTrailEvent>>,
     calls: Mutex<Vec<(SystemTime, Option<String>, Instant)>>,
-    /// The calls with these numbers fail.
+    /// Numbers of the calls that fail.
     faults: Mutex<Vec<(usize, ErrorKind)>>,
 }
 
-impl CloudTrailApi for Trail {
+impl CloudTrailApi for FakeCloudTrailApi {
     fn page<'a>(
         &'a self,
         from: SystemTime,
@@ -62,8 +62,8 @@ impl CloudTrailApi for Trail {
 }
 
 struct Rig {
-    trail: Arc<Trail>,
-    learner: Arc<Learner>,
+    api: Arc<FakeCloudTrailApi>,
+    sink: Arc<FakeSink>,
     metrics: Arc<SelfMetrics>,
     clock: Arc<dyn Clock>,
 }
@@ -73,8 +73,8 @@ impl Rig {
         let clock = paused_clock();
         let metrics = Arc::new(SelfMetrics::new().unwrap());
         Self {
-            trail: Arc::default(),
-            learner: Learner::new(&clock),
+            api: Arc::default(),
+            sink: FakeSink::new(&clock),
             metrics,
             clock,
         }
@@ -88,22 +88,22 @@ impl Rig {
             endpoint_url: None,
             include: Vec::new(),
         };
-        let (trail, learner, metrics) = (
-            Arc::clone(&self.trail),
-            Arc::clone(&self.learner),
+        let (api, sink, metrics) = (
+            Arc::clone(&self.api),
+            Arc::clone(&self.sink),
             Arc::clone(&self.metrics.discovery),
         );
         CloudTrailPoller::new(
-            trail,
+            api,
             &plan,
             account(),
-            learner,
+            sink,
             metrics,
             Arc::clone(&self.clock),
         )
     }
 
-    /// An event of so long ago.
+    /// Adds an event that happened `ago`.
     fn put(&self, n: usize, ago: Duration) {
         let at = self.clock.now().wall - ago;
         let event = CloudTrailEvent {
@@ -111,11 +111,11 @@ impl Rig {
             at: Some(at),
             record: record(&format!("t-{n}")),
         };
-        self.trail.events.lock().unwrap().push(event);
+        self.api.events.lock().unwrap().push(event);
     }
 
     fn calls(&self) -> usize {
-        self.trail.calls.lock().unwrap().len()
+        self.api.calls.lock().unwrap().len()
     }
 }
 
@@ -126,17 +126,13 @@ fn record(transfer: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_reads_all_pages_at_one_request_a_second() {
+async fn poll_reads_all_pages_at_one_request_a_second() {
     let rig = Rig::new();
     (0..201).for_each(|n| rig.put(n, Duration::from_mins(40 * u64::try_from(n).unwrap())));
     let start = Instant::now();
     assert_eq!(rig.poller().poll().await, Ok(201));
     assert_eq!(
-        (
-            rig.calls(),
-            start.elapsed().as_secs(),
-            rig.learner.transfers()
-        ),
+        (rig.calls(), start.elapsed().as_secs(), rig.sink.transfers()),
         (5, 4, 201)
     );
     assert_eq!(
@@ -146,7 +142,7 @@ async fn a_look_reads_all_pages_at_one_request_a_second() {
         ),
         (Some(1.0), Some(201.0))
     );
-    let from = rig.trail.calls.lock().unwrap()[0].0;
+    let from = rig.api.calls.lock().unwrap()[0].0;
     assert_eq!(
         rig.clock.now().wall.duration_since(from).unwrap(),
         Duration::from_hours(7 * 24) + start.elapsed()
@@ -154,31 +150,28 @@ async fn a_look_reads_all_pages_at_one_request_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn later_looks_begin_a_little_before_the_newest_event_and_take_what_comes_late() {
+async fn later_poll_starts_before_the_newest_event_and_ingests_late_ones() {
     let rig = Rig::new();
     let mut poller = rig.poller();
     rig.put(1, Duration::from_hours(2));
     rig.put(2, Duration::from_hours(1));
     let newest = rig.clock.now().wall - Duration::from_hours(1);
     assert_eq!(poller.poll().await, Ok(2));
-    // Ten minutes before the newest, and reported after it.
+    // Ten minutes older than the newest, and returned after it.
     rig.put(3, Duration::from_mins(70));
     assert_eq!(poller.poll().await, Ok(1));
     assert_eq!(
-        rig.trail.calls.lock().unwrap()[1].0,
+        rig.api.calls.lock().unwrap()[1].0,
         newest - Duration::from_mins(15)
     );
     assert_eq!(poller.poll().await, Ok(0));
-    // The same event is not reported twice.
+    // No event is ingested twice.
     assert_eq!(
-        (
-            rig.learner.learned.lock().unwrap().len(),
-            rig.learner.transfers()
-        ),
+        (rig.sink.facts.lock().unwrap().len(), rig.sink.transfers()),
         (3, 3)
     );
     assert_eq!(messages(&rig.metrics, "prod")[..4], [3.0, 0.0, 0.0, 0.0]);
-    let facts = rig.learner.learned.lock().unwrap().clone();
+    let facts = rig.sink.facts.lock().unwrap().clone();
     assert!(
         facts
             .iter()
@@ -187,30 +180,24 @@ async fn later_looks_begin_a_little_before_the_newest_event_and_take_what_comes_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_that_fails_half_way_goes_on_there_and_loses_nothing() {
+async fn failed_poll_resumes_at_the_page_that_failed() {
     let rig = Rig::new();
     (0..400).for_each(|n| rig.put(n, Duration::from_mins(10 * u64::try_from(n).unwrap())));
-    *rig.trail.faults.lock().unwrap() = vec![(3, ErrorKind::Throttled), (4, ErrorKind::Timeout)];
+    *rig.api.faults.lock().unwrap() = vec![(3, ErrorKind::Throttled), (4, ErrorKind::Timeout)];
     let task = tokio::spawn(rig.poller().run());
     sleep(Duration::from_millis(3_100)).await;
     assert_eq!(
-        (
-            up(&rig.metrics, "cloudtrail", "prod"),
-            rig.learner.transfers()
-        ),
+        (up(&rig.metrics, "cloudtrail", "prod"), rig.sink.transfers()),
         (Some(0.0), 150)
     );
-    // What comes meanwhile is newer than all that the look has seen.
+    // Newer than all events that the poll has returned.
     rig.put(400, Duration::ZERO);
     sleep(Duration::from_secs(90)).await;
     assert_eq!(
-        (
-            up(&rig.metrics, "cloudtrail", "prod"),
-            rig.learner.transfers()
-        ),
+        (up(&rig.metrics, "cloudtrail", "prod"), rig.sink.transfers()),
         (Some(1.0), 401)
     );
-    let calls = rig.trail.calls.lock().unwrap().clone();
+    let calls = rig.api.calls.lock().unwrap().clone();
     let tokens: Vec<_> = calls[..7]
         .iter()
         .map(|(_, token, _)| token.as_deref().unwrap_or(""))
@@ -227,10 +214,10 @@ async fn a_look_that_fails_half_way_goes_on_there_and_loses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_expired_token_restarts_the_poll() {
+async fn invalid_token_makes_the_next_poll_start_over() {
     let rig = Rig::new();
     (0..120).for_each(|n| rig.put(n, Duration::from_mins(u64::try_from(n).unwrap())));
-    *rig.trail.faults.lock().unwrap() = vec![(1, ErrorKind::InvalidRequest)];
+    *rig.api.faults.lock().unwrap() = vec![(1, ErrorKind::InvalidRequest)];
     let mut poller = rig.poller();
     assert_eq!(
         poller.poll().await.unwrap_err().kind,
@@ -238,27 +225,21 @@ async fn an_expired_token_restarts_the_poll() {
     );
     assert_eq!(poller.poll().await, Ok(70));
     assert_eq!(
-        (
-            rig.learner.transfers(),
-            rig.learner.learned.lock().unwrap().len()
-        ),
+        (rig.sink.transfers(), rig.sink.facts.lock().unwrap().len()),
         (120, 120)
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_kind_of_error_is_outlived() {
+async fn polling_continues_after_every_kind_of_error() {
     let rig = Rig::new();
     rig.put(1, Duration::from_mins(1));
-    *rig.trail.faults.lock().unwrap() = ErrorKind::ALL.iter().copied().enumerate().collect();
+    *rig.api.faults.lock().unwrap() = ErrorKind::ALL.iter().copied().enumerate().collect();
     let task = tokio::spawn(rig.poller().run());
     sleep(Duration::from_mins(25)).await;
     assert!(!task.is_finished());
     assert_eq!(
-        (
-            rig.learner.transfers(),
-            up(&rig.metrics, "cloudtrail", "prod")
-        ),
+        (rig.sink.transfers(), up(&rig.metrics, "cloudtrail", "prod")),
         (1, Some(1.0))
     );
     task.abort();
@@ -266,7 +247,7 @@ async fn every_kind_of_error_is_outlived() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_read_is_counted_and_the_rest_is_learned() {
+async fn unparsable_records_are_counted_and_others_ingested() {
     let rig = Rig::new();
     let mut refused: serde_json::Value = serde_json::from_str(&record("t-9")).unwrap();
     refused["errorCode"] = json!("AccessDenied");
@@ -274,14 +255,14 @@ async fn what_cannot_be_read_is_counted_and_the_rest_is_learned() {
         ["", "{", "[]", "{}", r#"{"eventName": "StartFileTransfer"}"#].map(ToOwned::to_owned);
     let now = rig.clock.now().wall;
     for (n, record) in records.into_iter().chain([refused.to_string()]).enumerate() {
-        rig.trail.events.lock().unwrap().push(CloudTrailEvent {
+        rig.api.events.lock().unwrap().push(CloudTrailEvent {
             id: format!("x-{n}"),
             at: Some(now),
             record,
         });
     }
-    // Without an id and a time it is reported again, which changes nothing.
-    rig.trail.events.lock().unwrap().push(CloudTrailEvent {
+    // Without an id, an event is ingested again, which changes nothing.
+    rig.api.events.lock().unwrap().push(CloudTrailEvent {
         id: String::new(),
         at: None,
         record: record("t-1"),
@@ -294,10 +275,10 @@ async fn what_cannot_be_read_is_counted_and_the_rest_is_learned() {
     assert_eq!(up(&rig.metrics, "cloudtrail", "prod"), Some(1.0));
 }
 
-/// Answers the same page for ever.
-struct Endless;
+/// Returns the same token in every response.
+struct RepeatingApi;
 
-impl CloudTrailApi for Endless {
+impl CloudTrailApi for RepeatingApi {
     fn page<'a>(&'a self, _: SystemTime, _: Option<&'a str>) -> ApiFuture<'a, CloudTrailPage> {
         Box::pin(async {
             Ok(CloudTrailPage {
@@ -309,7 +290,7 @@ impl CloudTrailApi for Endless {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeated_token_is_an_error_and_not_a_loop() {
+async fn repeated_token_is_an_error() {
     let rig = Rig::new();
     let plan = CloudtrailPlan {
         account: AccountName::new("prod"),
@@ -318,12 +299,12 @@ async fn a_repeated_token_is_an_error_and_not_a_loop() {
         endpoint_url: None,
         include: Vec::new(),
     };
-    let (learner, metrics) = (Arc::clone(&rig.learner), Arc::clone(&rig.metrics.discovery));
+    let (sink, metrics) = (Arc::clone(&rig.sink), Arc::clone(&rig.metrics.discovery));
     let mut poller = CloudTrailPoller::new(
-        Arc::new(Endless),
+        Arc::new(RepeatingApi),
         &plan,
         account(),
-        learner,
+        sink,
         metrics,
         Arc::clone(&rig.clock),
     );
