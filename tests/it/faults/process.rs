@@ -95,7 +95,7 @@ async fn the_machines_clock_jumps() {
             "export LD_PRELOAD={library} FAKETIME_TIMESTAMP_FILE={} FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1",
             file.display()
         );
-        stage.start(&prelude, &[]);
+        stage.start_exporter(&prelude, &[]);
         stage.poll_all().await;
         fs::write(&file, format!("{jump}\n")).unwrap();
         let denied = outcome(&["denied"]);
@@ -142,7 +142,7 @@ async fn the_disk_is_full() {
     killed.signal("KILL");
     killed.wait();
     let calls = stage.calls();
-    stage.start("true", &["--storage.path=STORAGE"]);
+    stage.start_exporter("true", &["--storage.path=STORAGE"]);
     stage.wait_until_complete().await;
     assert_eq!(stage.calls(), calls, "all transfers had settled");
 }
@@ -287,7 +287,7 @@ async fn sigterm_comes_within_a_sweep() {
         start.elapsed()
     );
     stage.struck.set_faults(Faults::default());
-    stage.start("true", &["--storage.path=STORAGE"]);
+    stage.start_exporter("true", &["--storage.path=STORAGE"]);
     stage.assert_recovers().await;
 }
 

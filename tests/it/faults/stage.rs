@@ -81,7 +81,7 @@ impl Stage {
     /// is replaced by a directory.
     pub(crate) async fn start_with(prelude: &str, flags: &[&str]) -> Self {
         let mut stage = Self::empty(CredentialSource::Environment).await;
-        stage.start(prelude, flags);
+        stage.start_exporter(prelude, flags);
         stage.poll_all().await;
         stage
     }
@@ -89,7 +89,7 @@ impl Stage {
     /// Starts an exporter that uses the profiles `struck` and `steady`.
     pub(crate) async fn start_with_profiles(file: PathBuf) -> Self {
         let mut stage = Self::empty(CredentialSource::Profiles(file)).await;
-        stage.start("true", &[]);
+        stage.start_exporter("true", &[]);
         stage.poll_all().await;
         stage
     }
@@ -155,7 +155,7 @@ impl Stage {
         fs::write(self.config(), text).unwrap();
     }
 
-    pub(crate) fn start(&mut self, prelude: &str, flags: &[&str]) {
+    pub(crate) fn start_exporter(&mut self, prelude: &str, flags: &[&str]) {
         let program = match &self.credentials {
             CredentialSource::Environment => signing_program(),
             CredentialSource::Profiles(file) => {
