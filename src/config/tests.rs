@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{AccountPlan, ConfigFile, Plan, load};
 use model::{AccountName, TransferKey};
 
-mod docs;
+pub(super) mod docs;
 mod limits;
 mod secrets;
 

@@ -258,7 +258,7 @@ async fn many_accounts_and_regions_are_read_by_one_process() {
     let exporter = Running::start(
         at_home(home.path(), &issuer.url).args([&flag, "--web.listen-address=127.0.0.1:0"]),
     );
-    let told = scrape(&exporter).await;
+    let exposition = scrape(&exporter).await;
     for (name, region, _) in accounts {
         let labels = [
             format!("aws_account=\"{name}\""),
@@ -266,11 +266,15 @@ async fn many_accounts_and_regions_are_read_by_one_process() {
         ];
         let labels: Vec<_> = labels.iter().map(String::as_str).collect();
         assert_eq!(
-            told.sum("aws_transfer_exporter_account_up", &labels),
+            exposition.sum("aws_transfer_exporter_account_up", &labels),
             1.0,
             "{name}"
         );
-        assert_eq!(told.sum("aws_transfer_results_up", &labels), 1.0, "{name}");
+        assert_eq!(
+            exposition.sum("aws_transfer_results_up", &labels),
+            1.0,
+            "{name}"
+        );
     }
     exporter.terminate();
 }
@@ -319,17 +323,17 @@ async fn credentials_that_expire_within_seconds_are_refreshed_without_a_failed_l
     };
     let deadline = Instant::now() + Duration::from_mins(1);
     while runs() < 4 {
-        let told = scrape(&exporter).await;
-        assert_eq!(told.sum("aws_transfer_results_up", &[]), 1.0);
-        assert_eq!(told.sum("aws_transfer_exporter_account_up", &[]), 1.0);
+        let exposition = scrape(&exporter).await;
+        assert_eq!(exposition.sum("aws_transfer_results_up", &[]), 1.0);
+        assert_eq!(exposition.sum("aws_transfer_exporter_account_up", &[]), 1.0);
         assert!(Instant::now() < deadline, "{} runs", runs());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let told = scrape(&exporter).await;
+    let exposition = scrape(&exporter).await;
     let requests = "aws_transfer_exporter_api_requests_total";
     assert_eq!(
-        told.sum(requests, &["outcome=\"ok\""]),
-        told.sum(requests, &[]),
+        exposition.sum(requests, &["outcome=\"ok\""]),
+        exposition.sum(requests, &[]),
         "no attempt failed"
     );
     exporter.terminate();
@@ -357,17 +361,20 @@ async fn one_accounts_credentials_are_a_metric_and_one_record_and_heal_by_themse
         at_home(home.path(), "http://127.0.0.1:1")
             .args([&flag, "--web.listen-address=127.0.0.1:0"]),
     );
-    let up = |told: &Exposition, name: &str| {
-        told.sum(
+    let up = |exposition: &Exposition, name: &str| {
+        exposition.sum(
             "aws_transfer_exporter_account_up",
             &[&format!("aws_account=\"{name}\"")],
         )
     };
     for _ in 0..5 {
-        let told = scrape(&exporter).await;
-        assert_eq!((up(&told, "bad"), up(&told, "good")), (0.0, 1.0));
+        let exposition = scrape(&exporter).await;
         assert_eq!(
-            told.sum("aws_transfer_results_up", &["aws_account=\"good\""]),
+            (up(&exposition, "bad"), up(&exposition, "good")),
+            (0.0, 1.0)
+        );
+        assert_eq!(
+            exposition.sum("aws_transfer_results_up", &["aws_account=\"good\""]),
             1.0,
             "the other is read"
         );
@@ -384,9 +391,9 @@ async fn one_accounts_credentials_are_a_metric_and_one_record_and_heal_by_themse
         "said once: {again:#?}"
     );
     fs::remove_file(home.path().join("broken")).unwrap();
-    let told = scrape(&exporter).await;
+    let exposition = scrape(&exporter).await;
     assert_eq!(
-        (up(&told, "bad"), up(&told, "good")),
+        (up(&exposition, "bad"), up(&exposition, "good")),
         (1.0, 1.0),
         "healed at the next scrape"
     );
@@ -395,7 +402,7 @@ async fn one_accounts_credentials_are_a_metric_and_one_record_and_heal_by_themse
     exporter.terminate();
 }
 
-/// The credentials are good: what they may not read is told transfer by transfer.
+/// The credentials are accepted: only the transfers that they may not read are unreadable.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_aws_denies_to_good_credentials_leaves_the_account_up() {
     let (simulator, url) = simulator(Settings::default()).await;
@@ -417,22 +424,22 @@ async fn what_aws_denies_to_good_credentials_leaves_the_account_up() {
         at_home(home.path(), "http://127.0.0.1:1")
             .args([&flag, "--web.listen-address=127.0.0.1:0"]),
     );
-    let told = scrape(&exporter).await;
+    let exposition = scrape(&exporter).await;
     assert_eq!(
-        told.sum(
+        exposition.sum(
             "aws_transfer_exporter_api_requests_total",
             &["outcome=\"denied\""]
         ),
         1.0
     );
-    assert_eq!(told.sum("aws_transfer_results_up", &[]), 0.0);
-    assert_eq!(told.sum("aws_transfer_exporter_account_up", &[]), 1.0);
+    assert_eq!(exposition.sum("aws_transfer_results_up", &[]), 0.0);
+    assert_eq!(exposition.sum("aws_transfer_exporter_account_up", &[]), 1.0);
     exporter.terminate();
 }
 
 #[test]
-#[ignore = "needs moto; tests/run brings it"]
-fn moto_gives_the_role_and_tells_the_caller() {
+#[ignore = "needs moto; tests/run provides it"]
+fn moto_provides_the_role_and_the_caller() {
     pytest(
         "accounts",
         &["."],

@@ -346,7 +346,7 @@ async fn the_exporter_serves_logs_each_failed_file_once_reloads_and_stops_cleanl
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_scrape_in_flight_is_answered_when_the_process_is_told_to_stop() {
+async fn a_scrape_in_flight_is_answered_during_shutdown() {
     let (simulator, url) = simulator(Settings::default()).await;
     simulator.put_transfer(
         &connector(1),
@@ -429,7 +429,7 @@ async fn logs_are_json_by_flag_and_nothing_secret_is_in_them_at_any_level() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a minute; tests/run brings it"]
+#[ignore = "needs minutes; tests/run provides it"]
 async fn every_family_of_the_demo_moves_within_a_minute() {
     let demo = Running::start(program().args(["demo", "--web.listen-address=127.0.0.1:0"]));
     let mut seen: std::collections::BTreeMap<String, std::collections::BTreeSet<String>> =

@@ -574,13 +574,13 @@ async fn probes_what_it_discovers(binary: &std::path::Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Prometheus 2; tests/run brings it"]
+#[ignore = "needs Prometheus 2; tests/run provides it"]
 async fn prometheus_2_probes_what_it_discovers() {
     probes_what_it_discovers(&peer("PROMETHEUS_2", "prometheus")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Prometheus 3; tests/run brings it"]
+#[ignore = "needs Prometheus 3; tests/run provides it"]
 async fn prometheus_3_probes_what_it_discovers() {
     probes_what_it_discovers(&peer("PROMETHEUS_3", "prometheus3")).await;
 }

@@ -37,7 +37,7 @@ pub(crate) fn signing_program() -> Command {
     command
 }
 
-/// Has pytest run `tests` of this folder below tests/, and prints what it says; every one must pass, and none be skipped.
+/// Runs `tests` of a folder below tests/ with pytest and prints the output. Every test must pass, and none be skipped.
 pub(crate) fn pytest(folder: &str, tests: &[&str], variable: (&str, &str)) {
     let judged = Command::new(peer("TEST_PYTHON", "python3"))
         .args(["-m", "pytest", "-q", "-s", "-p", "no:cacheprovider"])
@@ -91,7 +91,7 @@ pub(crate) fn config_text(endpoint_url: &str, pairs: &[(String, String)]) -> Str
     text
 }
 
-/// A process that runs until it is told to stop; dropped, it is killed.
+/// A running process, killed on drop.
 pub(crate) struct Running {
     pub(crate) child: Child,
     pub(crate) address: SocketAddr,

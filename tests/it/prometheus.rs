@@ -313,13 +313,13 @@ async fn assert_exact_counts(binary: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Prometheus 2; tests/run brings it"]
+#[ignore = "needs Prometheus 2; tests/run provides it"]
 async fn prometheus_2_has_the_exact_counts() {
     assert_exact_counts(&peer("PROMETHEUS_2", "prometheus")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Prometheus 3; tests/run brings it"]
+#[ignore = "needs Prometheus 3; tests/run provides it"]
 async fn prometheus_3_has_the_exact_counts() {
     assert_exact_counts(&peer("PROMETHEUS_3", "prometheus3")).await;
 }
@@ -408,19 +408,19 @@ async fn assert_increase_over_a_kill(binary: &Path, storage: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Prometheus 2; tests/run brings it"]
+#[ignore = "needs Prometheus 2; tests/run provides it"]
 async fn prometheus_2_has_the_increase_over_a_kill_with_storage() {
     assert_increase_over_a_kill(&peer("PROMETHEUS_2", "prometheus"), true).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Prometheus 2; tests/run brings it"]
+#[ignore = "needs Prometheus 2; tests/run provides it"]
 async fn prometheus_2_has_the_increase_over_a_kill_without_storage() {
     assert_increase_over_a_kill(&peer("PROMETHEUS_2", "prometheus"), false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Prometheus 2; tests/run brings it"]
+#[ignore = "needs Prometheus 2; tests/run provides it"]
 async fn prometheus_2_reads_openmetrics_and_protobuf() {
     let binary = peer("PROMETHEUS_2", "prometheus");
     assert_every_job_has_the_same_series(&binary, &[("default", "")], &[]).await;
@@ -433,7 +433,7 @@ async fn prometheus_2_reads_openmetrics_and_protobuf() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Prometheus 3; tests/run brings it"]
+#[ignore = "needs Prometheus 3; tests/run provides it"]
 async fn prometheus_3_reads_the_same_in_each_format_and_encoding() {
     let jobs: Vec<_> = [
         "PrometheusText0.0.4",
@@ -462,7 +462,7 @@ async fn prometheus_3_reads_the_same_in_each_format_and_encoding() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Prometheus 3; tests/run brings it"]
+#[ignore = "needs Prometheus 3; tests/run provides it"]
 async fn prometheus_3_has_the_last_finished_transfer_as_exemplar() {
     let demo = Running::start(program().args(["demo", "--web.listen-address=127.0.0.1:0"]));
     let jobs = [
@@ -499,7 +499,7 @@ async fn prometheus_3_has_the_last_finished_transfer_as_exemplar() {
 
 /// Durations from events, in classic buckets and, if the format has them, in native ones.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Prometheus 3; tests/run brings it"]
+#[ignore = "needs Prometheus 3; tests/run provides it"]
 async fn prometheus_3_reads_durations_as_native_histograms() {
     let (simulator, url) = simulator(Settings::default()).await;
     let lives = |_| LifeScript::completed().after(Duration::ZERO, Duration::from_secs(2));
@@ -560,7 +560,7 @@ async fn prometheus_3_reads_durations_as_native_histograms() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs promtool; tests/run brings it"]
+#[ignore = "needs promtool; tests/run provides it"]
 async fn promtool_finds_no_problem() {
     let promtool = peer("PROMTOOL", "promtool");
     let demo = Running::start(program().args(["demo", "--web.listen-address=127.0.0.1:0"]));

@@ -69,19 +69,19 @@ fn curl(arguments: &'static [&'static str]) -> impl Fn(&str) -> Command {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs curl; tests/run brings it"]
+#[ignore = "needs curl; tests/run provides it"]
 async fn curl_reads_gzip() {
     reads_the_whole_body(curl(&["--compressed"])).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs curl with zstd; tests/run brings it"]
+#[ignore = "needs curl with zstd; tests/run provides it"]
 async fn curl_reads_zstd() {
     reads_the_whole_body(curl(&["--compressed", "--header", "Accept-Encoding: zstd"])).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Python; tests/run brings it"]
+#[ignore = "needs Python; tests/run provides it"]
 async fn python_reads_gzip() {
     let python = peer("TEST_PYTHON", "python3");
     reads_the_whole_body(|url| {

@@ -1,4 +1,4 @@
-//! Reloads: what each change keeps, what it makes anew, and what is told. Whole or not at all.
+//! Reloads: what each change keeps, rebuilds and exports. A reload applies as a whole or not at all.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -51,8 +51,9 @@ impl Profiles {
         let runs = |name: &str| {
             fs::read_to_string(self.folder.path().join(format!("runs-{name}"))).unwrap_or_default()
         };
-        let told = ["a", "b", "c", "d"].map(|name| (name, runs(name).lines().count()));
-        told.iter()
+        let counts = ["a", "b", "c", "d"].map(|name| (name, runs(name).lines().count()));
+        counts
+            .iter()
             .filter(|(_, n)| *n > 0)
             .map(|(name, n)| format!("{name}{n}"))
             .collect::<Vec<_>>()
@@ -305,11 +306,11 @@ async fn the_matrix_of_what_changes_and_what_is_kept() {
         if status == 200 {
             in_force = text;
         }
-        let told = scrape(exporter.address).await;
-        let own = |name: &str| told.sum(&format!("aws_transfer_exporter_{name}"), &[]);
+        let exposition = scrape(exporter.address).await;
+        let own = |name: &str| exposition.sum(&format!("aws_transfer_exporter_{name}"), &[]);
         assert_eq!(profiles.runs(), runs, "{says}");
         assert_eq!(
-            told.family("aws_transfer_exporter_account_up").len(),
+            exposition.family("aws_transfer_exporter_account_up").len(),
             accounts,
             "{says}"
         );
@@ -319,12 +320,12 @@ async fn the_matrix_of_what_changes_and_what_is_kept() {
             "{says} every account is up"
         );
         assert_eq!(
-            told.sum("aws_transfer_exporter_transfers", &["origin=\"config\""]),
+            exposition.sum("aws_transfer_exporter_transfers", &["origin=\"config\""]),
             transfers,
             "{says}"
         );
         assert_eq!(
-            told.sum(
+            exposition.sum(
                 "aws_transfer_exporter_api_rate_limit",
                 &["aws_account=\"a\""]
             ),
@@ -343,7 +344,7 @@ async fn the_matrix_of_what_changes_and_what_is_kept() {
         );
         let completed = ["aws_account=\"a\"", "status=\"COMPLETED\""];
         assert_eq!(
-            told.sum("aws_transfer_connector_files", &completed),
+            exposition.sum("aws_transfer_connector_files", &completed),
             1.0,
             "{says} what is known stays"
         );
@@ -443,19 +444,21 @@ async fn another_content_is_taken_by_itself_and_a_refused_one_is_tried_once() {
             .args(flags)
             .arg("--web.listen-address=127.0.0.1:0"),
     );
-    let transfers =
-        |told: &Exposition| told.sum("aws_transfer_exporter_transfers", &["origin=\"config\""]);
-    let successful =
-        |told: &Exposition| told.sum("aws_transfer_exporter_config_last_reload_successful", &[]);
+    let transfers = |exposition: &Exposition| {
+        exposition.sum("aws_transfer_exporter_transfers", &["origin=\"config\""])
+    };
+    let successful = |exposition: &Exposition| {
+        exposition.sum("aws_transfer_exporter_config_last_reload_successful", &[])
+    };
 
     swap(folder.path(), "..2", &config_text(&url, &pairs(2)));
-    until(exporter.address, "the second is taken", |told| {
-        transfers(told) == 2.0
+    until(exporter.address, "the second is taken", |exposition| {
+        transfers(exposition) == 2.0
     })
     .await;
     swap(folder.path(), "..3", "nonsense: 1\n");
-    until(exporter.address, "the third is refused", |told| {
-        successful(told) == 0.0
+    until(exporter.address, "the third is refused", |exposition| {
+        successful(exposition) == 0.0
     })
     .await;
     // Some looks later.
@@ -475,7 +478,7 @@ async fn another_content_is_taken_by_itself_and_a_refused_one_is_tried_once() {
     until(
         exporter.address,
         "the one in force is back: all is well",
-        |told| successful(told) == 1.0,
+        |exposition| successful(exposition) == 1.0,
     )
     .await;
     // The same by SIGHUP, which asks whatever the content is.
@@ -522,28 +525,28 @@ async fn a_sweep_goes_on_when_its_account_is_taken_out_and_its_answers_are_dropp
     fewer.transfers.truncate(3);
     let changes = exporter.app.reload_config(fewer, None).await.unwrap();
     assert_eq!(changes.to_string(), "accounts removed: b; transfers: +0 -3");
-    let told = sweeping.await.unwrap();
+    let exposition = sweeping.await.unwrap();
     assert_eq!(
-        told.sum("aws_transfer_results_up", &["aws_account=\"a\""]),
+        exposition.sum("aws_transfer_results_up", &["aws_account=\"a\""]),
         3.0
     );
-    let told = exporter.scrape().await;
+    let exposition = exporter.scrape().await;
     for name in [
         "aws_transfer_results_up",
         "aws_transfer_files",
         "aws_transfer_exporter_api_rate_limit",
     ] {
-        assert_eq!(told.sum(name, &["aws_account=\"b\""]), 0.0, "{name}");
+        assert_eq!(exposition.sum(name, &["aws_account=\"b\""]), 0.0, "{name}");
     }
     assert_eq!(
-        told.sum("aws_transfer_results_up", &["aws_account=\"a\""]),
+        exposition.sum("aws_transfer_results_up", &["aws_account=\"a\""]),
         3.0
     );
     exporter.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_source_that_stays_the_same_runs_on_and_another_begins_anew() {
+async fn an_unchanged_source_keeps_running_and_a_changed_one_restarts() {
     let (simulator, url) = four_transfers().await;
     let looks = || simulator.calls().of(Operation::LookupEvents);
     let mut wanted = plan(vec![account("a", &url)], Vec::new());
@@ -556,8 +559,8 @@ async fn a_source_that_stays_the_same_runs_on_and_another_begins_anew() {
     }];
     let exporter = Exporter::start(wanted.clone()).await;
     let up = "aws_transfer_exporter_discovery_up";
-    until(exporter.address, "the history is read", |told| {
-        told.sum(up, &["source=\"cloudtrail\""]) == 1.0
+    until(exporter.address, "the history is read", |exposition| {
+        exposition.sum(up, &["source=\"cloudtrail\""]) == 1.0
     })
     .await;
     let first = looks();
@@ -569,9 +572,9 @@ async fn a_source_that_stays_the_same_runs_on_and_another_begins_anew() {
         .reload_config(wanted.clone(), None)
         .await
         .unwrap();
-    let told = exporter.scrape().await;
+    let exposition = exporter.scrape().await;
     assert_eq!(
-        told.sum(up, &["source=\"cloudtrail\""]),
+        exposition.sum(up, &["source=\"cloudtrail\""]),
         1.0,
         "its state stays"
     );

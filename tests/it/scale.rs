@@ -94,7 +94,7 @@ async fn memory_is_released_when_transfers_are_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Prometheus 2; tests/run brings it"]
+#[ignore = "needs Prometheus 2; tests/run provides it"]
 async fn prometheus_2_misses_no_scrape_of_ten_thousand_transfers() {
     let binary = peer("PROMETHEUS_2", "prometheus");
     let (_folder, exporter) = settled(10_000).await;
@@ -134,7 +134,7 @@ async fn prometheus_2_misses_no_scrape_of_ten_thousand_transfers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs wrk; tests/run brings it"]
+#[ignore = "needs wrk; tests/run provides it"]
 async fn wrk_gets_all_responses_on_64_connections() {
     let (_folder, exporter) = settled(1_000).await;
     let load = |seconds: usize| {

@@ -102,7 +102,7 @@ fn calls(simulator: &Simulator) -> u64 {
     simulator.calls().of(Operation::ListFileTransferResults)
 }
 
-/// Killed at twenty moments while files end: no counter that was told ever falls, every file is counted once, and what
+/// Killed at twenty moments while files end: no exported counter ever falls, every file is counted once, and what
 /// has settled is not asked for again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_kills_lose_nothing_and_count_nothing_twice() {
@@ -127,7 +127,7 @@ async fn twenty_kills_lose_nothing_and_count_nothing_twice() {
         "the machine is too slow for this test"
     );
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
-    let mut told = 0;
+    let mut answered = 0;
     for kill in 0..20 {
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -144,7 +144,7 @@ async fn twenty_kills_lose_nothing_and_count_nothing_twice() {
         exporter.signal("KILL");
         exporter.wait();
         let mut scrapes = scrapes.await.unwrap();
-        told += scrapes.len();
+        answered += scrapes.len();
         simulator.reset_calls();
         exporter = place.start();
         scrapes.push(scrape(exporter.address).await.unwrap());
@@ -173,7 +173,10 @@ async fn twenty_kills_lose_nothing_and_count_nothing_twice() {
             last = scrape;
         }
     }
-    assert!(told > 20, "only {told} scrapes were told before a kill");
+    assert!(
+        answered > 20,
+        "only {answered} scrapes were answered before a kill"
+    );
     while unfinished(&last) > 0.0 {
         tokio::time::sleep(Duration::from_millis(50)).await;
         last = scrape(exporter.address).await.unwrap();
@@ -208,11 +211,14 @@ async fn without_storage_a_restart_counts_nothing_again() {
     for _ in 0..2 {
         let exporter =
             Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
-        let told = scrape(exporter.address).await.unwrap();
-        assert_eq!(told.sum("aws_transfer_files", &["status=\"FAILED\""]), 8.0);
-        assert_eq!(told.family(FINISHED).len(), 36, "the series stand");
-        assert_eq!(told.sum(FINISHED, &[]), 0.0);
-        assert!(told.family(UP).is_empty());
+        let exposition = scrape(exporter.address).await.unwrap();
+        assert_eq!(
+            exposition.sum("aws_transfer_files", &["status=\"FAILED\""]),
+            8.0
+        );
+        assert_eq!(exposition.family(FINISHED).len(), 36, "the series stand");
+        assert_eq!(exposition.sum(FINISHED, &[]), 0.0);
+        assert!(exposition.family(UP).is_empty());
         exporter.terminate();
     }
 }
@@ -255,7 +261,7 @@ fn is_refused(command: &mut Command, wanted: &[&str]) {
     let log = text(&ended.stderr);
     assert_eq!(ended.status.code(), Some(1), "{log}");
     for text in wanted {
-        assert!(log.contains(text), "`{text}` is not told: {log}");
+        assert!(log.contains(text), "`{text}` is not logged: {log}");
     }
 }
 
@@ -477,7 +483,7 @@ async fn a_full_disk_takes_nothing_from_the_scrapes_and_heals() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_that_is_taken_away_is_written_anew() {
+async fn a_removed_folder_is_created_again() {
     let (simulator, url) = simulator(Settings::default()).await;
     put(&simulator, 4, 8, Duration::ZERO, Duration::ZERO);
     let place = Place::new(&url, &pairs(4));

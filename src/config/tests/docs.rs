@@ -18,9 +18,9 @@ fn line_ends_and_a_byte_order_mark_change_nothing() {
 }
 
 /// The keys of each mapping by its path, in the order of their declaration.
-fn schema() -> BTreeMap<String, Vec<String>> {
+pub(in crate::config) fn schema<T: FromNode>() -> BTreeMap<String, Vec<String>> {
     let mut schema: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    RootSection::visit_keys("", &mut |path, _| {
+    T::visit_keys("", &mut |path, _| {
         if path.ends_with("[]") {
             return;
         }
@@ -32,13 +32,13 @@ fn schema() -> BTreeMap<String, Vec<String>> {
 }
 
 /// A key in a skeleton of the reference: `[ key: <type> | default = value ]`.
-struct DocumentedKey {
-    key: String,
+pub(in crate::config) struct DocumentedKey {
+    pub(in crate::config) key: String,
     default: Option<String>,
 }
 
-/// Returns the keys of the skeleton below `heading`, by the column in which they start.
-fn skeleton(reference: &str, heading: &str) -> Vec<DocumentedKey> {
+/// Returns the keys of the skeleton below `heading`.
+pub(in crate::config) fn skeleton(reference: &str, heading: &str) -> Vec<DocumentedKey> {
     let section = reference.split(&format!("# `{heading}`\n")).nth(1);
     let section = section.unwrap_or_else(|| panic!("CONFIGURATION.md has no heading `{heading}`"));
     let block = section.split("```yaml\n").nth(1).unwrap();
@@ -64,7 +64,7 @@ fn the_example_and_the_reference_have_every_key() {
     let example = fs::read_to_string(Path::new(ROOT).join("example.yml")).unwrap();
     let reference = fs::read_to_string(Path::new(ROOT).join("CONFIGURATION.md")).unwrap();
     read(&example).unwrap();
-    for (mapping, keys) in schema() {
+    for (mapping, keys) in schema::<RootSection>() {
         let heading = match mapping.as_str() {
             "" => "aws-transfer-exporter.yml",
             "accounts.assume_role" => "assume_role",

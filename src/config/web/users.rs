@@ -34,18 +34,24 @@ pub(super) struct UsersSection {
 
 impl FromNode for UsersSection {
     fn from_node(node: &Node, path: &KeyPath<'_>, reader: &mut Reader<'_>) -> Field<Self> {
+        // Checked first: no message may contain a key that is a hash.
+        let hashes: Vec<_> = node
+            .text_keys()
+            .filter(|(key, _)| cost(key).is_some())
+            .collect();
+        if !hashes.is_empty() {
+            for (_, line) in hashes {
+                reader
+                    .report(line, path, "expected a user name, found a hash")
+                    .with_hint("write the name first: `prometheus: $2y$10$...`");
+            }
+            return Field::Invalid;
+        }
         let Some(entries) = reader.entries(node, path) else {
             return Field::Invalid;
         };
         let mut users = Vec::new();
         for entry in entries {
-            // Before the name becomes part of a message.
-            if cost(entry.key).is_some() {
-                reader
-                    .report(entry.line, path, "expected a user name, found a hash")
-                    .with_hint("write the name first: `prometheus: $2y$10$...`");
-                continue;
-            }
             let path = path.key(entry.key);
             if entry.key.is_empty() || entry.key.contains(':') {
                 reader

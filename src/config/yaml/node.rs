@@ -33,6 +33,18 @@ impl Node {
     pub(crate) fn is_null(&self) -> bool {
         matches!(self.value, NodeValue::Null)
     }
+
+    /// Returns the keys of a mapping that are text, with their lines.
+    pub(crate) fn text_keys(&self) -> impl Iterator<Item = (&str, usize)> {
+        let entries = match &self.value {
+            NodeValue::Map(entries) => entries.as_slice(),
+            _ => &[],
+        };
+        entries.iter().filter_map(|entry| match &entry.key.value {
+            NodeValue::Text(key) => Some((key.as_str(), entry.key.line)),
+            _ => None,
+        })
+    }
 }
 
 impl NodeValue {

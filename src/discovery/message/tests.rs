@@ -309,7 +309,7 @@ fn record(transfer: &Value) -> Value {
 }
 
 #[test]
-fn a_call_that_started_a_transfer_tells_it() {
+fn a_successful_call_reports_the_start() {
     let start = Some(at("2025-12-31T10:00:00Z"));
     assert_eq!(
         facts(&api_call(&record(&json!("t-1")))),
@@ -324,7 +324,7 @@ fn a_call_that_started_a_transfer_tells_it() {
 }
 
 #[test]
-fn a_call_that_was_refused_tells_nothing() {
+fn a_refused_call_reports_nothing() {
     let mut refused = record(&Value::Null);
     refused["errorCode"] = json!("ThrottlingException");
     refused["responseElements"] = Value::Null;

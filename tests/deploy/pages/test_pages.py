@@ -86,7 +86,7 @@ def test_the_policy_keeps_scripts_and_styles_out(demo, browser):
     )
     assert browser.run("new Promise(done => setTimeout(() => done(window.ran ?? 0), 300))") == 0
     assert browser.run("getComputedStyle(document.getElementById('evil')).color") != "rgb(18, 52, 86)"
-    assert browser.complaints, "the violations are told"
+    assert browser.complaints, "the violations are reported"
     browser.complaints.clear()
 
 
@@ -95,8 +95,8 @@ def test_the_policy_keeps_scripts_and_styles_out(demo, browser):
 def test_text_stands_out_in_light_and_dark(demo, browser, page, dark):
     browser.view(dark=dark)
     browser.open(demo + page)
-    told = browser.run(CONTRASTS)
-    assert told["seen"] > 15 and told["low"] == []
+    contrasts = browser.run(CONTRASTS)
+    assert contrasts["seen"] > 15 and contrasts["low"] == []
     background = browser.run("getComputedStyle(document.body).backgroundColor")
     assert (background == "rgb(15, 20, 25)") == dark, background
 

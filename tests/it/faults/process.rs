@@ -83,7 +83,7 @@ async fn the_wall_clock_jumps() {
 /// Changes the wall clock of the process. AWS rejects requests that are signed two hours early or
 /// late.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs libfaketime; tests/run brings it"]
+#[ignore = "needs libfaketime; tests/run provides it"]
 async fn the_machines_clock_jumps() {
     let library = std::env::var("LIBFAKETIME")
         .expect("`LIBFAKETIME` names libfaketimeMT.so.1; `tests/run` brings it");

@@ -54,9 +54,9 @@ pub(super) struct Fake {
     open: Semaphore,
     /// While true, rendering a page blocks.
     held: AtomicBool,
-    /// Has a permit for each scrape that has started.
+    /// Permits: one for each scrape that has started.
     started_scrapes: Semaphore,
-    /// Has a permit for each scrape that was cancelled.
+    /// Permits: one for each scrape that was cancelled.
     dropped: Arc<Semaphore>,
     scrapes: Mutex<Vec<(ScrapeRequest, Option<String>, bool)>>,
 }

@@ -134,7 +134,7 @@ fn bad() -> Vec<String> {
 }
 
 #[test]
-#[ignore = "needs promtool of Prometheus 3; tests/run brings it"]
+#[ignore = "needs promtool of Prometheus 3; tests/run provides it"]
 fn prometheus_3_promtool_accepts_what_is_accepted_here() {
     let promtool = peer("PROMTOOL_3", "promtool");
     let ca = Authority::new("ours");
@@ -162,7 +162,7 @@ fn prometheus_3_promtool_accepts_what_is_accepted_here() {
 }
 
 #[test]
-#[ignore = "needs Go and promtool of Prometheus 3; tests/run brings it"]
+#[ignore = "needs Go and promtool of Prometheus 3; tests/run provides it"]
 fn prometheus_3_toolkit_examples_accepted_here_are_accepted_by_promtool() {
     let promtool = peer("PROMTOOL_3", "promtool");
     let cache = Command::new("go")
@@ -271,7 +271,7 @@ fn asking(case: &Case) -> Vec<(Option<&'static str>, Option<&'static str>, bool)
 }
 
 #[test]
-#[ignore = "needs curl; tests/run brings it"]
+#[ignore = "needs curl; tests/run provides it"]
 fn curl_is_admitted_only_with_the_required_credentials() {
     let curl = peer("CURL", "curl");
     let mut asked = 0;
@@ -395,19 +395,19 @@ async fn scrapes_only_with_the_required_credentials(binary: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Prometheus 2; tests/run brings it"]
+#[ignore = "needs Prometheus 2; tests/run provides it"]
 async fn prometheus_2_scrapes_with_the_required_credentials() {
     scrapes_only_with_the_required_credentials(&peer("PROMETHEUS_2", "prometheus")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Prometheus 3; tests/run brings it"]
+#[ignore = "needs Prometheus 3; tests/run provides it"]
 async fn prometheus_3_scrapes_with_the_required_credentials() {
     scrapes_only_with_the_required_credentials(&peer("PROMETHEUS_3", "prometheus3")).await;
 }
 
 #[test]
-#[ignore = "needs openssl; tests/run brings it"]
+#[ignore = "needs openssl; tests/run provides it"]
 fn openssl_sees_the_configured_tls_versions_and_suites() {
     let openssl = PathBuf::from("openssl");
     let ca = Authority::new("ours");

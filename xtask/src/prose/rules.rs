@@ -21,16 +21,12 @@ const WORDS: [(&str, &str); 14] = [
 ];
 
 /// The first words of comments that describe an effect by its cause.
-const OPENINGS: [(&str, &str); 4] = [
+const OPENINGS: [(&str, &str); 3] = [
     (
         "Has ",
         "start with a verb in the third person: Sets, Marks, Moves",
     ),
     ("Lets ", "start with a verb in the third person"),
-    (
-        "Whether ",
-        "write `Returns whether`, or `True if` for a field",
-    ),
     ("Tells ", "Reports, Returns"),
 ];
 

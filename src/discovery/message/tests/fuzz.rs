@@ -165,7 +165,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(150_000))]
 
     #[test]
-    #[ignore = "takes its time; tests/run brings it"]
+    #[ignore = "needs minutes; tests/run provides it"]
     fn none_of_many_bodies_panics(text in some_body()) {
         check(&text)?;
     }
