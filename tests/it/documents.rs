@@ -411,6 +411,36 @@ fn the_security_model_names_tests_that_exist() {
 }
 
 #[test]
+fn every_documented_log_event_is_logged() {
+    let mut sources = String::new();
+    let mut folders = vec![path("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap().path();
+            if entry.is_dir() {
+                folders.push(entry);
+            } else if entry.extension().is_some_and(|extension| extension == "rs") {
+                sources.push_str(&fs::read_to_string(entry).unwrap());
+            }
+        }
+    }
+    let reference = text("docs/reference/log-events.md");
+    let events: Vec<_> = reference
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .flat_map(|row| row.split(" |").next().unwrap().split(", "))
+        .map(|event| event.trim_matches('`'))
+        .collect();
+    assert!(events.len() > 20, "only {} events were found", events.len());
+    for event in events {
+        assert!(
+            sources.contains(&format!("event = \"{event}\"")),
+            "docs/reference/log-events.md: no record has the event {event}"
+        );
+    }
+}
+
+#[test]
 fn the_index_of_decisions_lists_every_decision() {
     let index = text("docs/adr/index.md");
     for page in pages() {
