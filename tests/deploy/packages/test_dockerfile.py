@@ -98,7 +98,7 @@ def test_build_context_is_minimal(by_stage, tmp_path):
                       "--tag=context", f"--file={recipe}", REPOSITORY)
         context = image.buildah("mount", image.buildah("from", "localhost/context"))
         names = set(run("ls", "-A", context).stdout.split()) - {"dist"}
-        assert names == {"Cargo.toml", "Cargo.lock", "LICENSE", "benches", "build.rs", "crates", "deploy", "src", "xtask"}
+        assert names == {"Cargo.toml", "Cargo.lock", "LICENSE", "askama.toml", "benches", "build.rs", "crates", "deploy", "src", "xtask"}
         copied = {word for instruction, rest in by_stage["build"] if instruction == "COPY" for word in rest.split()[:-1]}
         assert copied | {"LICENSE", "deploy"} == names
         shipped = run("find", f"{context}/deploy", "-type", "f", "-printf", "%P\\n").stdout.split()
