@@ -38,8 +38,7 @@ use std::time::SystemTime;
 
 use crate::metrics::ScrapeRequest;
 use crate::metrics::exposition::Exposition;
-use crate::tracker::query::KeptFailure;
-use crate::tracker::query::{Query, Selection};
+use crate::tracker::query::{KeptFailure, Query, Selection};
 use model::{ConnectorId, Shard, TransferId};
 
 pub use config_state::{EffectiveWebConfig, WebConfigState};

@@ -92,7 +92,7 @@ pub(crate) struct PasswordVerifier {
 /// A keyed hash of a name, a password and its bcrypt hash.
 type Tag = [u8; 32];
 
-/// Valid credentials have a cache of their own, so that a flood of invalid ones does not evict them.
+/// Valid credentials are cached separately, so that a flood of invalid ones does not evict them.
 #[derive(Default)]
 struct Cache {
     valid: VecDeque<Tag>,

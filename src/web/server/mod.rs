@@ -87,7 +87,7 @@ impl Server {
             pool: ConnectionPool::new(self.limits.connections),
             limits: self.limits,
         });
-        // A pool of their own: a flood of one group cannot take the slots of the other.
+        // Separate pools, so that a flood of one group cannot take the slots of the other.
         let health = Arc::new(ListenerGroup {
             router: routes::health_router(&state, &middleware),
             web_config: WebConfigState::plain_http(),

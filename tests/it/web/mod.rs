@@ -19,8 +19,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use aws_transfer_exporter::metrics::ScrapeRequest;
 use aws_transfer_exporter::metrics::exposition::Exposition;
-use aws_transfer_exporter::tracker::query::KeptFailure;
-use aws_transfer_exporter::tracker::query::{Query, Selection};
+use aws_transfer_exporter::tracker::query::{KeptFailure, Query, Selection};
 use aws_transfer_exporter::web::{
     self, Exporter, Overview, ProbeError, ProbeRequest, ServerLimits, WriteApiError, WriteRequest,
     listen,
