@@ -28,11 +28,9 @@ fn documents_that_would_exhaust_memory_are_rejected() {
         (&"{a: ".repeat(1000), "64 levels"),
         (&"- ".repeat(1000), "64 levels"),
     ] {
-        let start = Instant::now();
         let problems = problems_of(document);
         assert!(problems.contains(needle), "{problems}");
         assert_eq!(problems.matches("x.yml:").count(), 1, "{problems}");
-        assert!(start.elapsed() < Duration::from_secs(30));
     }
 }
 
@@ -54,7 +52,7 @@ fn a_hundred_thousand_transfers_load() {
     assert_eq!(read(&text).unwrap().transfers.len(), 100_000);
     // A debug build takes a second or two; quadratic time would take minutes.
     assert!(
-        start.elapsed() < Duration::from_secs(20),
+        start.elapsed() < Duration::from_mins(1),
         "{:?}",
         start.elapsed()
     );
