@@ -139,7 +139,7 @@ fn fill(storage: &Path) {
     };
     let mut tracker = tracker(SavedState::default(), now);
     for n in 0..TRANSFERS {
-        tracker.track(key(n), Origin::Demo, Some(now.wall), now);
+        tracker.track(key(n), Origin::Api, Some(now.wall), now);
         tracker.record_poll(&key(n), &poll_result(n), now);
     }
     let store = LocalStore::open(storage).unwrap();
@@ -167,7 +167,7 @@ fn writes(storage: &Path) {
                 for n in 0..changed {
                     tracker.track(
                         key(TRANSFERS + round * 1_000 + n),
-                        Origin::Demo,
+                        Origin::Api,
                         Some(now.wall),
                         now,
                     );

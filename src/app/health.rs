@@ -1,7 +1,7 @@
 //! State for the pages.
 
 use super::App;
-use crate::web::Overview;
+use crate::web::{Health, Overview, SourceHealth};
 
 impl App {
     pub(super) fn build_overview(&self) -> Overview {
@@ -12,9 +12,23 @@ impl App {
             connectors: collected.connectors,
             recent: collected.recent,
             accounts: collected.rates,
-            last_sweep: collected.last_sweep,
-            sources: self.metrics.discovery.health(),
-            storage_up: self.options.storage.is_none() || self.metrics.storage.is_up(),
+            health: Health {
+                last_sweep: collected.last_sweep,
+                sources: self.source_health(),
+                storage_up: self.collector.is_storage_up(),
+            },
         }
+    }
+
+    fn source_health(&self) -> Vec<SourceHealth> {
+        let polls = self.metrics.discovery.last_polls();
+        let health = polls
+            .into_iter()
+            .map(|((source, target), up)| SourceHealth {
+                source: source.to_owned(),
+                target,
+                up,
+            });
+        health.collect()
     }
 }

@@ -20,7 +20,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -182,12 +182,6 @@ impl Collector {
         }
     }
 
-    /// Starts to track a transfer.
-    pub fn track(&self, key: TransferKey, origin: Origin, started_at: Option<SystemTime>) {
-        let now = self.inner.clock.now();
-        self.inner.tracker().track(key, origin, started_at, now);
-    }
-
     /// Records facts reported by a discovery source and returns the outcome of each. They are
     /// durable once [`Collector::persist`] has returned.
     pub fn ingest(&self, facts: &[Fact], origin: Origin) -> Vec<Ingested> {
@@ -226,6 +220,12 @@ impl Collector {
     pub fn untrack(&self, key: &TransferKey, origin: Origin) -> bool {
         let now = self.inner.clock.now();
         self.inner.tracker().untrack(key, origin, now)
+    }
+
+    /// Returns false if the last write to the store failed or timed out.
+    pub fn is_storage_up(&self) -> bool {
+        let persister = self.inner.persister.as_ref();
+        persister.is_none_or(Persister::is_up)
     }
 
     /// Waits until everything that was recorded before the call is durable. Returns at once if

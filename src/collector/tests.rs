@@ -87,6 +87,15 @@ fn states(collected: &Collected) -> BTreeMap<String, TransferState> {
         .collect()
 }
 
+/// Tracks a transfer as the write API does.
+pub(super) fn track(collector: &Collector, key: TransferKey) {
+    let start = Fact::Started(model::TransferStart {
+        key,
+        started_at: None,
+    });
+    collector.ingest(&[start], Origin::Api);
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_scrapes_there_are_no_calls() {
     let api = fake(SECOND, |_| Ok("QUEUED"));
@@ -174,7 +183,7 @@ async fn never_polled_transfers_come_first_then_the_stalest() {
     let api = fake(SECOND, |_| Ok("QUEUED"));
     let collector = collector(&[("prod", api.port())], pairs(&["b", "a"]), 1);
     collector.collect_fully().await;
-    collector.track(key("prod", "new"), Origin::Demo, None);
+    track(&collector, key("prod", "new"));
     tokio::time::sleep(2 * SETTINGS.min_refresh_interval).await;
     api.take_transfers();
     collector.collect_fully().await;

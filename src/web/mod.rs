@@ -43,7 +43,7 @@ use model::{ConnectorId, Shard, TransferId};
 
 pub use config_state::{EffectiveWebConfig, WebConfigState};
 pub use middleware::work_queue::{Permit, QueueSlot, WorkQueue};
-pub use routes::pages::{Overview, ProbeRequest};
+pub use routes::pages::{Health, Overview, ProbeRequest, SourceHealth};
 pub use server::limits::ServerLimits;
 pub use server::pool::MAX_CONNECTIONS;
 pub use server::{Server, listen};

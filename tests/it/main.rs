@@ -19,6 +19,7 @@ mod documents;
 mod faults;
 mod formats;
 mod fuzzed;
+mod log_events;
 mod pages;
 mod plan;
 mod program;

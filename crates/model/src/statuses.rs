@@ -10,8 +10,6 @@ use crate::ids::name;
 pub enum Origin {
     /// `transfers` of the configuration.
     Config,
-    /// The built-in simulator of the `demo` command.
-    Demo,
     /// `discovery.files`.
     Files,
     /// `discovery.events`.
@@ -24,9 +22,8 @@ pub enum Origin {
 
 impl Origin {
     /// Every origin.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 5] = [
         Self::Config,
-        Self::Demo,
         Self::Files,
         Self::Events,
         Self::Cloudtrail,
@@ -37,7 +34,6 @@ impl Origin {
     pub fn as_label(self) -> &'static str {
         match self {
             Self::Config => "config",
-            Self::Demo => "demo",
             Self::Files => "files",
             Self::Events => "events",
             Self::Cloudtrail => "cloudtrail",

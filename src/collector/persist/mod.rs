@@ -91,6 +91,10 @@ impl Persister {
         lock(&self.saved).take()
     }
 
+    pub(super) fn is_up(&self) -> bool {
+        *lock(&self.health) == StorageHealth::Good
+    }
+
     /// Updates the health, and logs changes.
     fn set_health(&self, health: StorageHealth, reason: &dyn fmt::Display) {
         let before = std::mem::replace(&mut *lock(&self.health), health);

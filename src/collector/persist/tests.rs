@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::collector::tests::{SECOND, SETTINGS, clock, key};
+use crate::collector::tests::{SECOND, SETTINGS, clock, key, track};
 use crate::collector::*;
 use crate::store::{StoreError, local::LocalStore};
 use crate::tracker::persist::PendingWrites;
@@ -131,8 +131,7 @@ fn rig() -> Rig {
 
 impl Rig {
     fn track(&self, transfer: &str) {
-        self.collector
-            .track(key("prod", transfer), Origin::Demo, None);
+        track(&self.collector, key("prod", transfer));
     }
 
     /// Returns the value of a series of the storage.
@@ -202,10 +201,10 @@ async fn persist_returns_when_the_changes_are_written() {
     assert_eq!(rig.store.settled("a"), None);
     rig.collector.persist().await.unwrap();
     assert_eq!(rig.store.settled("a"), Some(false));
-    assert!(rig.collector.untrack(&key("prod", "a"), Origin::Demo));
+    assert!(rig.collector.untrack(&key("prod", "a"), Origin::Api));
     rig.collector.persist().await.unwrap();
     assert_eq!(rig.store.settled("a"), None);
-    assert!(!rig.collector.untrack(&key("prod", "a"), Origin::Demo));
+    assert!(!rig.collector.untrack(&key("prod", "a"), Origin::Api));
 }
 
 #[tokio::test]
@@ -291,7 +290,7 @@ async fn a_failed_store_is_retried_and_gets_all_changes() {
         (rig.up().as_str(), rig.series("write_errors_total").as_str()),
         ("0", "1")
     );
-    rig.collector.untrack(&key("prod", "a"), Origin::Demo);
+    rig.collector.untrack(&key("prod", "a"), Origin::Api);
     let collected = rig.collector.collect(10 * SECOND).await;
     assert_eq!(
         finished(&collected),
@@ -407,7 +406,7 @@ async fn scrapes_never_return_more_than_the_file_contains() {
             settings: SETTINGS,
         });
         for n in 0..50 {
-            collector.track(key("prod", &format!("{round}-{n}")), Origin::Demo, None);
+            track(&collector, key("prod", &format!("{round}-{n}")));
         }
         reported = finished(&collector.collect(30 * SECOND).await);
         assert_eq!(reported, 50 * (round + 1));

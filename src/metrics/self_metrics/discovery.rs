@@ -1,5 +1,7 @@
 //! Discovery sources.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prometheus::{CounterVec, GaugeVec};
@@ -10,13 +12,17 @@ use model::Now;
 
 /// Instruments of discovery sources, by the labels `source` and `target`.
 pub struct DiscoveryMetrics {
-    pub(super) up: GaugeVec,
+    up: GaugeVec,
     last_success: GaugeVec,
     duration: GaugeVec,
     transfers: CounterVec,
     messages: CounterVec,
     queue_messages: GaugeVec,
+    last_polls: Mutex<LastPolls>,
 }
+
+/// Whether the last poll succeeded, by source and target.
+type LastPolls = BTreeMap<(&'static str, String), bool>;
 
 impl DiscoveryMetrics {
     pub(super) fn new(registrar: &Registrar) -> Result<Self, InstrumentError> {
@@ -27,17 +33,20 @@ impl DiscoveryMetrics {
             transfers: registrar.create(&families::DISCOVERY_TRANSFERS)?,
             messages: registrar.create(&families::DISCOVERY_MESSAGES)?,
             queue_messages: registrar.create(&families::DISCOVERY_QUEUE_MESSAGES)?,
+            last_polls: Mutex::default(),
         })
     }
 
     /// Records the end of a poll of a source. `succeeded_at` is `None` if it failed.
     pub fn record_poll(
         &self,
-        source: &str,
+        source: &'static str,
         target: &str,
         succeeded_at: Option<Now>,
         duration: Duration,
     ) {
+        self.lock_last_polls()
+            .insert((source, target.to_owned()), succeeded_at.is_some());
         let labels = [source, target];
         self.up
             .with_label_values(&labels)
@@ -85,7 +94,8 @@ impl DiscoveryMetrics {
     }
 
     /// Removes the gauges of a source that is no longer configured. Its counters stay.
-    pub fn remove_source(&self, source: &str, target: &str) {
+    pub fn remove_source(&self, source: &'static str, target: &str) {
+        self.lock_last_polls().remove(&(source, target.to_owned()));
         for gauge in [&self.up, &self.last_success, &self.duration] {
             // Fails if there is no such series.
             let _ = gauge.remove_label_values(&[source, target]);
@@ -93,5 +103,17 @@ impl DiscoveryMetrics {
         if source == "events" {
             self.set_queue_messages(target, None);
         }
+    }
+
+    /// Returns whether the last poll of each source succeeded, by source and target. State for the
+    /// pages, which read no gauge.
+    pub fn last_polls(&self) -> BTreeMap<(&'static str, String), bool> {
+        self.lock_last_polls().clone()
+    }
+
+    fn lock_last_polls(&self) -> MutexGuard<'_, LastPolls> {
+        self.last_polls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

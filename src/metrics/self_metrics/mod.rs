@@ -10,7 +10,6 @@ mod collector;
 mod config;
 mod discovery;
 mod gathered;
-mod health;
 mod http;
 mod registrar;
 mod runtime;

@@ -12,7 +12,7 @@ const NONE: [&str; 0] = [];
 
 /// Instruments of the storage. Absent from scrapes until [`StorageMetrics::enable`] is called.
 pub struct StorageMetrics {
-    pub(super) up: GaugeVec,
+    up: GaugeVec,
     size: GaugeVec,
     writes: HistogramVec,
     errors: CounterVec,

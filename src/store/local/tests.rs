@@ -64,7 +64,7 @@ fn answer(status: &str, code: &str) -> PollResult {
 fn fill(store: &LocalStore, from: usize, to: usize, now: Now) -> Tracker {
     let mut tracker = tracker(store.load().unwrap(), now);
     for n in from..to {
-        tracker.track(key(n), Origin::Demo, Some(now.wall), now);
+        tracker.track(key(n), Origin::Api, Some(now.wall), now);
         let (status, code) = [
             ("QUEUED", ""),
             ("COMPLETED", ""),
@@ -300,7 +300,7 @@ fn requeued_changes_and_removals_are_written_again() {
     let mut tracker = fill(&store, 0, 30, now);
     let later = now.after(SETTINGS.keep_settled);
     tracker.expire(later);
-    tracker.track(key(77), Origin::Demo, None, later);
+    tracker.track(key(77), Origin::Api, None, later);
     let unwritten = tracker.take_changes(later);
     assert!(tracker.take_changes(later).is_empty());
     tracker.requeue(&unwritten);
@@ -320,7 +320,7 @@ fn the_file_does_not_grow_while_transfers_are_replaced() {
     let mut sizes = Vec::new();
     for round in 0..40 {
         for n in round * 500..(round + 1) * 500 {
-            tracker.track(key(n), Origin::Demo, Some(now.wall), now);
+            tracker.track(key(n), Origin::Api, Some(now.wall), now);
             tracker.record_poll(&key(n), &answer("COMPLETED", ""), now);
             if n % 50 == 0 {
                 store.save(&tracker.take_changes(now)).unwrap();

@@ -27,7 +27,7 @@ fn pages_list_every_transfer_once_while_others_are_added_and_removed() {
     let mut tracker = tracker(now);
     for n in 0..9_000_u64 {
         let since = (n % 3 > 0).then(|| now.wall - Duration::from_secs(n % 700));
-        tracker.track(key(&format!("t-{n}")), Origin::Demo, since, now);
+        tracker.track(key(&format!("t-{n}")), Origin::Api, since, now);
     }
     let mut query = Query {
         limit: 997,
@@ -45,11 +45,11 @@ fn pages_list_every_transfer_once_while_others_are_added_and_removed() {
         // Added transfers come before the listed ones; removed ones have already been listed.
         tracker.track(
             key(&format!("new-{page}")),
-            Origin::Demo,
+            Origin::Api,
             Some(now.wall + Duration::from_secs(1)),
             now,
         );
-        tracker.untrack(&key(&format!("t-{}", page * 3)), Origin::Demo, now);
+        tracker.untrack(&key(&format!("t-{}", page * 3)), Origin::Api, now);
         let Some(next) = selection.next else { break };
         // Clients send the cursor as text.
         query.after = Some(next.to_string().parse().unwrap());
@@ -74,7 +74,7 @@ fn queries_filter_by_state_and_search_ids_paths_codes_and_messages() {
     let now = start();
     let mut tracker = tracker(now);
     for id in ["run", "done", "BAD", "new"] {
-        tracker.track(key(id), Origin::Demo, Some(now.wall), now);
+        tracker.track(key(id), Origin::Api, Some(now.wall), now);
     }
     tracker.record_poll(
         &key("run"),

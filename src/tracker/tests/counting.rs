@@ -48,7 +48,7 @@ fn files_of_a_transfer_that_started_after_the_process_are_all_counted() {
     let now = start();
     let mut tracker = tracker(now);
     track_new(&mut tracker, "a", now);
-    tracker.track(key("old"), Origin::Demo, Some(now.wall - SECOND), now);
+    tracker.track(key("old"), Origin::Api, Some(now.wall - SECOND), now);
     let answer = files(&[
         ("f", "COMPLETED", ""),
         ("g", "FAILED", ""),

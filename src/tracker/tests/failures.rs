@@ -107,7 +107,7 @@ fn a_failed_file_is_kept_once_whichever_source_reports_it_first() {
 fn failed_files_are_removed_with_their_transfer() {
     let now = start();
     let mut tracker = tracker(now);
-    tracker.track(key("a"), Origin::Demo, Some(now.wall), now);
+    tracker.track(key("a"), Origin::Api, Some(now.wall), now);
     tracker.record_poll(
         &key("a"),
         &PollResult::Files(vec![file("/x", "FAILED", "")]),
@@ -116,7 +116,7 @@ fn failed_files_are_removed_with_their_transfer() {
     assert_eq!(paths(&tracker), ["/x"]);
     let later = now.after(Duration::from_hours(2));
     tracker.expire(later);
-    tracker.track(key("b"), Origin::Demo, Some(later.wall), later);
+    tracker.track(key("b"), Origin::Api, Some(later.wall), later);
     assert_eq!(
         (paths(&tracker).len(), tracker.transfers.slots().len()),
         (0, 1)
@@ -129,7 +129,7 @@ fn failed_files_are_restored_and_written_only_when_they_change() {
     let mut before = tracker(now);
     before.restore(SavedState::default(), now);
     for id in ["a", "b"] {
-        before.track(key(id), Origin::Demo, Some(now.wall), now);
+        before.track(key(id), Origin::Api, Some(now.wall), now);
     }
     let failed = [
         file("/x", "FAILED", "RENAME_ERROR"),

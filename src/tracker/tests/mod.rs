@@ -114,5 +114,5 @@ fn finished(tracker: &mut Tracker, now: Now) -> Vec<(Finished, u64)> {
 
 /// Tracks a transfer that started after the process.
 fn track_new(tracker: &mut Tracker, id: &str, now: Now) {
-    tracker.track(key(id), Origin::Demo, Some(now.wall), now);
+    tracker.track(key(id), Origin::Api, Some(now.wall), now);
 }

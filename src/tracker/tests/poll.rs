@@ -148,8 +148,8 @@ fn transfers_whose_results_have_expired_are_gone_at_once() {
     let now = start();
     let mut tracker = tracker(now);
     let days = |days: u64| now.wall - Duration::from_hours(24 * days);
-    tracker.track(key("old"), Origin::Demo, Some(days(7)), now);
-    tracker.track(key("young"), Origin::Demo, Some(days(6)), now);
+    tracker.track(key("old"), Origin::Api, Some(days(7)), now);
+    tracker.track(key("young"), Origin::Api, Some(days(6)), now);
     assert!(
         tracker
             .record_poll(&key("old"), &PollResult::Unknown, now)

@@ -113,7 +113,7 @@ proptest! {
     fn a_settled_transfer_is_never_due(results in vec(result_strategy(), 1..20)) {
         let now = start();
         let mut tracker = tracker(now);
-        tracker.track(key("a"), Origin::Demo, Some(now.wall), now);
+        tracker.track(key("a"), Origin::Api, Some(now.wall), now);
         let mut ended: Option<(TransferState, Option<FileCounts>, BTreeMap<Finished, u64>)> = None;
         for (step, result) in results.iter().enumerate() {
             let now = now.after(Duration::from_secs(500 * step as u64));
@@ -140,7 +140,7 @@ proptest! {
     ) {
         let now = start();
         let mut tracker = tracker(now);
-        tracker.track(key("a"), Origin::Demo, Some(now.wall), now);
+        tracker.track(key("a"), Origin::Api, Some(now.wall), now);
         let mut seen = BTreeSet::new();
         let mut expected: BTreeMap<Finished, u64> = BTreeMap::new();
         let mut settled = false;
@@ -176,7 +176,7 @@ proptest! {
     fn files_with_equal_paths_are_not_counted_twice(polls in vec(vec(file_strategy(), 1..12), 1..15)) {
         let now = start();
         let mut tracker = tracker(now);
-        tracker.track(key("a"), Origin::Demo, Some(now.wall), now);
+        tracker.track(key("a"), Origin::Api, Some(now.wall), now);
         let mut most: BTreeMap<String, u64> = BTreeMap::new();
         for files in polls {
             // A file that never finishes keeps the transfer unfinished.

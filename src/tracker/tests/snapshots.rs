@@ -12,7 +12,7 @@ fn the_newest_transfers_have_series_and_all_are_in_the_sums() {
     };
     tracker.configure(settings(2), [account()]);
     for (id, age) in [("middle", 20), ("oldest", 30), ("newest", 10)] {
-        tracker.track(key(id), Origin::Demo, Some(now.wall - age * SECOND), now);
+        tracker.track(key(id), Origin::Api, Some(now.wall - age * SECOND), now);
         tracker.record_poll(&key(id), &files(&[("f", "COMPLETED", "")]), now);
     }
     assert_eq!(ids(&mut tracker, now), ["middle", "newest"]);
@@ -44,7 +44,7 @@ fn a_snapshot_rebuilds_only_changed_chunks() {
     );
     for n in 0..2_000 {
         let id = format!("t{n}");
-        tracker.track(key(&id), Origin::Demo, Some(now.wall), now);
+        tracker.track(key(&id), Origin::Api, Some(now.wall), now);
         let status = if n < 1_900 { "COMPLETED" } else { "QUEUED" };
         tracker.record_poll(&key(&id), &files(&[("f", status, "")]), now);
     }
@@ -86,7 +86,7 @@ fn a_snapshot_rebuilds_only_changed_chunks() {
 fn ages_only_consider_unfinished_transfers() {
     let now = start();
     let mut tracker = tracker(now);
-    tracker.track(key("a"), Origin::Demo, Some(now.wall - 30 * SECOND), now);
+    tracker.track(key("a"), Origin::Api, Some(now.wall - 30 * SECOND), now);
     tracker.track(key("b"), Origin::Config, None, now.after(SECOND));
     let oldest = |tracker: &mut Tracker, now| {
         (

@@ -47,10 +47,10 @@ fn a_transfer_is_dropped_with_its_last_origin() {
             .origins
             .into_iter()
             .collect::<Vec<_>>(),
-        [(Origin::Config, 1), (Origin::Demo, 1)]
+        [(Origin::Config, 1), (Origin::Api, 1)]
     );
     tracker.retain_origin(Origin::Config, &|_| false);
-    tracker.retain_origin(Origin::Demo, &|_| false);
+    tracker.retain_origin(Origin::Api, &|_| false);
     assert_eq!(
         ids(&mut tracker, now).len(),
         0,

@@ -21,8 +21,8 @@ use aws_transfer_exporter::metrics::ScrapeRequest;
 use aws_transfer_exporter::metrics::exposition::Exposition;
 use aws_transfer_exporter::tracker::query::{KeptFailure, Query, Selection};
 use aws_transfer_exporter::web::{
-    self, Exporter, Overview, ProbeError, ProbeRequest, ServerLimits, WriteApiError, WriteRequest,
-    listen,
+    self, Exporter, Health, Overview, ProbeError, ProbeRequest, ServerLimits, SourceHealth,
+    WriteApiError, WriteRequest, listen,
 };
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -153,9 +153,15 @@ impl Exporter for Fake {
             connectors: Vec::new(),
             recent: Vec::new(),
             accounts: Vec::new(),
-            last_sweep: None,
-            sources: vec![("files".into(), "<b>".into(), false)],
-            storage_up: true,
+            health: Health {
+                last_sweep: None,
+                sources: vec![SourceHealth {
+                    source: "files".into(),
+                    target: "<b>".into(),
+                    up: false,
+                }],
+                storage_up: true,
+            },
         }
     }
 

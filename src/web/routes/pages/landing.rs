@@ -83,12 +83,13 @@ pub(super) fn page(exporter: &dyn Exporter, telemetry_path: &str) -> askama::Res
         spark: Sparkline::new(&hour, 0),
         problems: Problems {
             sources: overview
+                .health
                 .sources
                 .iter()
-                .filter(|(_, _, up)| !up)
-                .map(|(source, target, _)| (source.as_str(), target.as_str()))
+                .filter(|source| !source.up)
+                .map(|source| (source.source.as_str(), source.target.as_str()))
                 .collect(),
-            storage: !overview.storage_up,
+            storage: !overview.health.storage_up,
         },
         routes: [
             ("/transfers", "transfers and failed files"),
@@ -163,10 +164,11 @@ fn tiles(overview: &Overview, stuck: u64, hour: &RecentFiles) -> Vec<Tile> {
         link: None,
         class: "",
     }));
-    let down = overview.sources.iter().filter(|(_, _, up)| !up).count();
+    let sources = &overview.health.sources;
+    let down = sources.iter().filter(|source| !source.up).count();
     tiles.push(Tile {
         name: "Sources that are down".to_owned(),
-        value: match overview.sources.len() {
+        value: match sources.len() {
             0 => "no source polled".to_owned(),
             all => format!("{down} of {all}"),
         },
@@ -177,7 +179,7 @@ fn tiles(overview: &Overview, stuck: u64, hour: &RecentFiles) -> Vec<Tile> {
 }
 
 fn sweep(overview: &Overview) -> SweepTile {
-    let Some(sweep) = overview.last_sweep else {
+    let Some(sweep) = overview.health.last_sweep else {
         return SweepTile {
             class: "",
             ended: None,

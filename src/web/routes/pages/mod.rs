@@ -71,12 +71,30 @@ pub struct Overview {
     pub recent: Vec<RecentFiles>,
     /// The accounts with their current request rate per second.
     pub accounts: Vec<(Account, f64)>,
+    /// Health of sweeps, sources and storage.
+    pub health: Health,
+}
+
+/// Health of sweeps, sources and storage.
+#[derive(Clone, Debug)]
+pub struct Health {
     /// The last sweep; `None` before the first.
     pub last_sweep: Option<LastSweep>,
-    /// The polled sources: source, target, and whether the last poll succeeded.
-    pub sources: Vec<(String, String, bool)>,
+    /// The sources that were polled.
+    pub sources: Vec<SourceHealth>,
     /// False if the last write to the storage failed.
     pub storage_up: bool,
+}
+
+/// Health of one discovery source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceHealth {
+    /// Kind of the source: `files`, `events`, `cloudtrail` or `connectors`.
+    pub source: String,
+    /// Distinguishes sources of one kind.
+    pub target: String,
+    /// Whether the last poll succeeded.
+    pub up: bool,
 }
 
 impl Overview {
