@@ -138,9 +138,9 @@ fn a_module_imports_only_floors_below_its_own() {
             if used == source.module || source.path == "lib.rs" {
                 continue;
             }
-            let (importer, imported) = (floor(&source.module), floor(&used));
+            let (own, other) = (floor(&source.module), floor(&used));
             assert!(
-                imported < importer || (importer == WIRING && imported == WIRING),
+                other < own || (own == WIRING && other == WIRING),
                 "src/{} imports `{used}`, which is not on a lower floor",
                 source.path
             );

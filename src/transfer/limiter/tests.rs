@@ -33,10 +33,10 @@ fn throttled(duration_ms: u64, retry_after_seconds: u64) -> Attempt {
 async fn call(times: usize, limiter: Arc<AccountLimiter>) -> (Vec<u64>, usize) {
     let api =
         FakeTransferApi::with_delay(Duration::from_millis(100), |_| Ok(ResultsPage::default()));
-    let limited = RateLimited::new(api.clone(), limiter);
+    let client = RateLimited::new(api.clone(), limiter);
     let (connector, transfer) = ("c-0123456789abcdef0".parse().unwrap(), "t".parse().unwrap());
     let start = Instant::now();
-    let calls = (0..times).map(|_| limited.file_results_page(&connector, &transfer, None));
+    let calls = (0..times).map(|_| client.file_results_page(&connector, &transfer, None));
     futures_util::future::join_all(calls).await;
     let started = api
         .calls()

@@ -257,14 +257,14 @@ async fn long_poll_may_take_longer_than_other_attempts() {
         1,
         "still waiting after the time-out of other attempts"
     );
-    let timeouts = |metrics: &SelfMetrics| {
+    let timed_out = |metrics: &SelfMetrics| {
         requests(metrics, "eu-central-1", "ReceiveMessage", "timeout").unwrap()
     };
-    assert_eq!(timeouts(&reading.metrics), 0.0);
+    assert_eq!(timed_out(&reading.metrics), 0.0);
     let metrics = Arc::clone(&reading.metrics);
     drop(reading);
     let deadline = std::time::Instant::now() + Duration::from_secs(10);
-    while timeouts(&metrics) < 1.0 {
+    while timed_out(&metrics) < 1.0 {
         assert!(
             std::time::Instant::now() < deadline,
             "a cancelled receive is counted"

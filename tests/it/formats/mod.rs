@@ -273,7 +273,7 @@ fn samples(snapshot: &Snapshot, family: &Family) -> Vec<(Vec<(String, String)>, 
         }
         "exporter_scrape_complete" => out.push((Vec::new(), "1".into())),
         "exporter_failure_codes_folded_total" => {
-            out.push((Vec::new(), snapshot.folded_failure_codes.to_string()))
+            out.push((Vec::new(), snapshot.folded_failure_codes.to_string()));
         }
         _ => {}
     }

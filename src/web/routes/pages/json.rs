@@ -1,5 +1,10 @@
 //! `/api/v1/transfers` and `/api/v1/targets`. The types are also the schemas of the OpenAPI description.
 
+#![expect(
+    clippy::struct_field_names,
+    reason = "the fields have the names of the JSON"
+)]
+
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -80,7 +80,8 @@ pub(super) fn transfers(
         match name.as_str() {
             "account" => filter.account = Some(value),
             "connector_id" => {
-                filter.connector = Some(value.parse().map_err(|error: IdError| bad(&name, &error))?)
+                filter.connector =
+                    Some(value.parse().map_err(|error: IdError| bad(&name, &error))?);
             }
             "state" => {
                 let state = StateFilter::ALL
@@ -115,7 +116,7 @@ pub(super) fn transfers(
                     value
                         .parse()
                         .map_err(|error: CursorError| bad(&name, &error))?,
-                )
+                );
             }
         }
     }
@@ -140,7 +141,7 @@ pub(crate) fn probe(query: &str) -> Result<ProbeRequest, BadParameter> {
         match name.as_str() {
             "account" => account = Some(value),
             "connector_id" => {
-                connector = Some(value.parse().map_err(|error: IdError| bad(&name, &error))?)
+                connector = Some(value.parse().map_err(|error: IdError| bad(&name, &error))?);
             }
             _ => transfer = Some(value.parse().map_err(|error: IdError| bad(&name, &error))?),
         }

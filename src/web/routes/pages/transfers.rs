@@ -46,7 +46,7 @@ const FAILURE_COLUMNS: [&str; 6] = ["File", "Code", "Message", "When", "Connecto
 
 #[derive(Template)]
 #[template(path = "transfers.html")]
-struct Transfers<'a> {
+struct TransfersPage<'a> {
     layout: Layout<'a>,
     form: Form<'a>,
     connectors: Table<ConnectorRow<'a>>,
@@ -157,7 +157,7 @@ pub(super) fn page(
     let selection = exporter.select(query);
     let kept = exporter.failures();
     let uptime = Elapsed::between(overview.started, overview.now);
-    Transfers {
+    TransfersPage {
         layout: layout(telemetry_path),
         form: form(query, &overview),
         connectors: connectors(query, &overview),

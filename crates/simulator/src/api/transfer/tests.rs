@@ -152,7 +152,7 @@ fn a_transfer_may_appear_after_a_delay() {
             &"t".parse().unwrap(),
             file(),
             now().wall - age,
-        )
+        );
     };
     put(Duration::from_secs(1));
     assert_eq!(
