@@ -3,15 +3,15 @@
 //!
 //! | module | contents |
 //! | --- | --- |
-//! | [`runtime`] | the active plan and the accounts' clients, swapped as a whole |
-//! | [`accounts`] | builds the client of each account |
+//! | `runtime` | the active plan and the accounts' clients, swapped as a whole |
+//! | `accounts` | builds the client of each account |
 //! | [`reload`] | prepares and commits a new configuration |
-//! | [`sources`] | runs the discovery sources of the active plan |
-//! | [`exporter`] | implements the ports of the HTTP server |
-//! | [`probe`] | serves `/probe` |
-//! | [`health`] | state for the pages |
+//! | `sources` | runs the discovery sources of the active plan |
+//! | `exporter` | implements the ports of the HTTP server |
+//! | `probe` | serves `/probe` |
+//! | `health` | state for the pages |
 //! | [`listen`] | listening sockets |
-//! | [`systemd`] | notifications for systemd |
+//! | `systemd` | notifications for systemd |
 
 mod accounts;
 mod exporter;

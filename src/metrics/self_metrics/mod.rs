@@ -1,7 +1,7 @@
 //! The exporter's own instruments, grouped by the module that records them. Only this module uses
 //! the `prometheus` crate.
 //!
-//! Each group declares its instruments with [`Registrar::create`], which reads name, type, labels
+//! Each group declares its instruments with `Registrar::create`, which reads name, type, labels
 //! and HELP text from [`families`](super::families) and registers the instrument.
 
 mod api;

@@ -1,6 +1,6 @@
 //! Pending writes, and restoration of the saved state.
 //!
-//! The tracker marks what changes in a [`DirtySet`]. [`Tracker::take_changes`] turns the marks into
+//! The tracker marks what changes in a `DirtySet`. [`Tracker::take_changes`] turns the marks into
 //! [`PendingWrites`], which the store writes in one transaction; if that fails,
 //! [`Tracker::requeue`] restores the marks.
 

@@ -107,7 +107,7 @@ impl<'a> SelectionBuilder<'a> {
 }
 
 impl Tracker {
-    /// Scans the next [`SCAN_BATCH`] transfers. Returns false when all have been scanned.
+    /// Scans the next `SCAN_BATCH` transfers. Returns false when all have been scanned.
     pub fn select(&self, selecting: &mut SelectionBuilder<'_>, now: Now) -> bool {
         let query = selecting.query;
         let from = selecting.next_slot;
