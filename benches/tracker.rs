@@ -201,6 +201,8 @@ impl World {
                     ..key.clone()
                 },
                 started_at: None,
+                reported_at: None,
+                files: None,
             };
             tracker.ingest(&Fact::Started(start), origin, self.at(0));
         }

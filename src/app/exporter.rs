@@ -74,6 +74,8 @@ impl web::Exporter for App {
                 let start = Fact::Started(TransferStart {
                     key,
                     started_at: write.started_at,
+                    reported_at: None,
+                    files: None,
                 });
                 match self.collector.ingest(&[start], Origin::Api).first() {
                     Some(Ingested::New { .. }) => true,

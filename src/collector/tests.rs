@@ -92,6 +92,8 @@ pub(super) fn track(collector: &Collector, key: TransferKey) {
     let start = Fact::Started(model::TransferStart {
         key,
         started_at: None,
+        reported_at: None,
+        files: None,
     });
     collector.ingest(&[start], Origin::Api);
 }

@@ -22,6 +22,11 @@ pub struct TransferStart {
     pub key: TransferKey,
     /// Time of the start, if the source reports it.
     pub started_at: Option<SystemTime>,
+    /// When the report was made: `SentTimestamp` of a message, or the time of a PUT. Stands for the
+    /// start if `started_at` is not known.
+    pub reported_at: Option<SystemTime>,
+    /// Number of files that the call requested, if the source reports it.
+    pub files: Option<u32>,
 }
 
 /// The end of a file, from an event `SFTP Connector File ...`

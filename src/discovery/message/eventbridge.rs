@@ -133,6 +133,8 @@ impl ConnectorEvent<'_> {
             Fact::Started(TransferStart {
                 key,
                 started_at: None,
+                reported_at: None,
+                files: None,
             }),
             Fact::FileEnded(file),
         ])

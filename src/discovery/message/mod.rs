@@ -151,6 +151,8 @@ impl EventFilter<'_> {
             Fact::Started(TransferStart {
                 key: self.key(connector, transfer),
                 started_at,
+                reported_at: None,
+                files: None,
             })
         })
     }

@@ -62,6 +62,8 @@ fn started(transfer: &str, started_at: Option<SystemTime>) -> Fact {
     Fact::Started(TransferStart {
         key: key(CONNECTOR, transfer),
         started_at,
+        reported_at: None,
+        files: None,
     })
 }
 

@@ -172,7 +172,7 @@ proptest! {
         let started = now.wall + Duration::from_secs(1);
         let report_start = |tracker: &mut Tracker, t: usize, now: Now| {
             let started_at = scripts[t].started.then_some(started);
-            let start = TransferStart { key: key(ids[t]), started_at };
+            let start = TransferStart { key: key(ids[t]), started_at, reported_at: None, files: None };
             tracker.ingest(&Fact::Started(start), Origin::Cloudtrail, now);
         };
         for t in 0..3 {
