@@ -22,7 +22,8 @@ use aws_transfer_exporter::config::{
 };
 use aws_transfer_exporter::discovery::ConnectorFilter;
 use aws_transfer_exporter::discovery::message::{
-    EventFilter, ParsedMessage, parse_message, parse_record,
+    AccountRoute, EventFilter, MessageRouting, MessageTimes, ParsedMessage, parse_message,
+    parse_record,
 };
 use aws_transfer_exporter::metrics::negotiate;
 use aws_transfer_exporter::transfer::sdk::SdkTransfer;
@@ -98,16 +99,25 @@ pub fn event(bytes: &[u8]) {
         region: "us-east-1".into(),
     };
     let connectors = ConnectorFilter::new(&["c-*".to_owned()]);
+    let route = AccountRoute {
+        account: account.clone(),
+        id: Some("123456789012".into()),
+    };
+    let routing = MessageRouting {
+        queue: &route,
+        others: &[],
+        connectors: &connectors,
+    };
     let filter = EventFilter {
         account: &account,
         connectors: &connectors,
     };
     let now = SystemTime::UNIX_EPOCH + Duration::from_hours(500_000);
     for read in [
-        parse_message(text, filter, now),
+        parse_message(text, routing, MessageTimes { now, sent_at: None }),
         parse_record(text, filter, None),
     ] {
-        let Ok(ParsedMessage::Facts(facts)) = read else {
+        let Ok(ParsedMessage::Facts(facts, _)) = read else {
             continue;
         };
         for fact in facts {

@@ -7,10 +7,11 @@ use super::probe;
 use super::runtime::Runtime;
 use crate::collector::AccountApi;
 use crate::config::{CollectorPlan, Plan};
+use crate::discovery::routes::AccountId;
 use crate::metrics::self_metrics::ApiMetrics;
 use crate::transfer::limiter::{AccountLimiter, RateLimited};
 use crate::transfer::observer::AccountObserver;
-use crate::transfer::sdk::SdkTransfer;
+use crate::transfer::sdk::{SdkIdentity, SdkTransfer};
 use crate::transfer::session::{
     ClientBase, ResolvedAccount, SessionError, Sessions, StaticCredentials, TimeOuts,
 };
@@ -24,6 +25,8 @@ pub(super) struct AccountClient {
     pub(super) api: AccountApi,
     /// Base of the clients of other AWS services.
     pub(super) base: ClientBase,
+    /// AWS account ID, by which events are routed.
+    pub(super) account_id: Arc<AccountId>,
     /// Credentials and Region.
     identity: ResolvedAccount,
     /// Queue of `/probe` requests.
@@ -120,7 +123,15 @@ impl<'a> ClientBuilder<'a> {
         );
         let sdk = SdkTransfer::new(session.config, Arc::new(observer), Arc::clone(self.clock));
         let concurrency = self.plan.collector.concurrency;
+        let account_id = identity.account().known_account_id().map_or_else(
+            || {
+                let api = SdkIdentity::new(&session.base, Arc::clone(self.clock));
+                AccountId::unresolved(Arc::new(api))
+            },
+            AccountId::known,
+        );
         AccountClient {
+            account_id: Arc::new(account_id),
             api: AccountApi {
                 account,
                 api: Arc::new(RateLimited::new(sdk, Arc::clone(&limits))),

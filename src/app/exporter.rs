@@ -74,8 +74,8 @@ impl web::Exporter for App {
                 let start = Fact::Started(TransferStart {
                     key,
                     started_at: write.started_at,
-                    reported_at: None,
-                    files: None,
+                    reported_at: Some(self.clock.now().wall),
+                    files: write.files,
                 });
                 match self.collector.ingest(&[start], Origin::Api).first() {
                     Some(Ingested::New { .. }) => true,

@@ -12,6 +12,7 @@ use super::runtime::Runtime;
 use crate::collector::Collector;
 use crate::config::{CloudtrailPlan, ConnectorsPlan, EventsPlan, FilesPlan, Plan};
 use crate::discovery::files::Files;
+use crate::discovery::routes::Routes;
 use crate::discovery::{Sink, SinkError, cloudtrail, connectors, events};
 use crate::metrics::self_metrics::SelfMetrics;
 use crate::tracker::Ingested;
@@ -114,7 +115,7 @@ impl RunningSources {
 /// Identity of a source. An account's client stands for its credentials, endpoint and time-outs.
 enum SourceKey {
     Files(Arc<Files>),
-    Events(EventsPlan, Arc<dyn TransferApi>),
+    Events(EventsPlan, Arc<dyn TransferApi>, Routes),
     Cloudtrail(CloudtrailPlan, Arc<dyn TransferApi>),
     Connectors(ConnectorsPlan, Arc<dyn TransferApi>),
 }
@@ -123,7 +124,9 @@ impl PartialEq for SourceKey {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Files(a), Self::Files(b)) => Arc::ptr_eq(a, b),
-            (Self::Events(a, a_api), Self::Events(b, b_api)) => a == b && Arc::ptr_eq(a_api, b_api),
+            (Self::Events(a, a_api, a_routes), Self::Events(b, b_api, b_routes)) => {
+                a == b && Arc::ptr_eq(a_api, b_api) && a_routes == b_routes
+            }
             (Self::Cloudtrail(a, a_api), Self::Cloudtrail(b, b_api)) => {
                 a == b && Arc::ptr_eq(a_api, b_api)
             }
@@ -148,7 +151,10 @@ impl SourceKey {
         let files = runtime.files.iter();
         let files = files.map(|files| (Self::Files(Arc::clone(files)), None));
         let events = plan.events.iter().filter_map(|source| {
-            with_client(&source.account, &|api| Self::Events(source.clone(), api))
+            let routes = routes(runtime, &source.account)?;
+            with_client(&source.account, &|api| {
+                Self::Events(source.clone(), api, routes.clone())
+            })
         });
         let cloudtrail = plan.cloudtrail.iter().filter_map(|source| {
             with_client(&source.account, &|api| {
@@ -171,11 +177,28 @@ impl SourceKey {
     fn labels(&self) -> (&'static str, Vec<&str>) {
         match self {
             Self::Files(files) => ("files", files.targets().collect()),
-            Self::Events(plan, _) => ("events", vec![events::queue_name(&plan.queue_url)]),
+            Self::Events(plan, ..) => ("events", vec![events::queue_name(&plan.queue_url)]),
             Self::Cloudtrail(plan, _) => ("cloudtrail", vec![plan.account.as_str()]),
             Self::Connectors(plan, _) => ("connectors", vec![plan.account.as_str()]),
         }
     }
+}
+
+/// Returns the accounts to which messages of a queue of `account` may belong.
+fn routes(runtime: &Runtime, account: &AccountName) -> Option<Routes> {
+    let route = |client: &AccountClient| {
+        let account = client.api.account.clone();
+        (account, Arc::clone(&client.account_id))
+    };
+    let names = runtime.plan.accounts.iter().map(|account| &account.name);
+    let others = names.filter(|name| *name != account);
+    Some(Routes::new(
+        route(runtime.account(account)?),
+        others
+            .filter_map(|name| runtime.account(name))
+            .map(route)
+            .collect(),
+    ))
 }
 
 /// A task that ends when this is dropped.
@@ -246,8 +269,9 @@ impl SourceContext {
         let clock = Arc::clone(&self.clock);
         let task = match (key, base) {
             (SourceKey::Files(files), _) => tokio::spawn(Arc::clone(files).run()),
-            (SourceKey::Events(plan, _), Some(base)) => {
-                tokio::spawn(events::run(plan.clone(), base, sink, metrics, clock))
+            (SourceKey::Events(plan, _, routes), Some(base)) => {
+                let (plan, routes) = (plan.clone(), routes.clone());
+                tokio::spawn(events::run(plan, routes, base, sink, metrics, clock))
             }
             (SourceKey::Cloudtrail(plan, _), Some(base)) => {
                 tokio::spawn(cloudtrail::run(plan.clone(), base, sink, metrics, clock))

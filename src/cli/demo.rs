@@ -23,6 +23,8 @@ use simulator::{DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, Faults, Fleet, Setti
 
 const SEED: u64 = 1;
 const ACCOUNT: &str = "demo";
+/// The AWS account ID of the simulator.
+const ACCOUNT_ID: &str = "123456789012";
 const REGION: &str = "eu-central-1";
 
 pub(super) async fn run(web: &WebFlags, mut options: Options) -> anyhow::Result<Exit> {
@@ -44,6 +46,7 @@ pub(super) async fn run(web: &WebFlags, mut options: Options) -> anyhow::Result<
     let clock = app::system_clock();
     let settings = Settings {
         seed: SEED,
+        account_id: ACCOUNT_ID.to_owned(),
         cloudtrail_delay: Duration::from_secs(1),
         ..Settings::default()
     };
@@ -122,6 +125,7 @@ fn plan(endpoint_url: &str, queue_url: String) -> Plan {
         accounts: vec![AccountPlan {
             name: AccountName::new(ACCOUNT),
             region: Some(REGION.to_owned()),
+            account_id: Some(ACCOUNT_ID.to_owned()),
             endpoint_url: Some(endpoint_url.to_owned()),
             ..AccountPlan::default()
         }],

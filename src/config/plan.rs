@@ -50,6 +50,8 @@ pub struct AccountPlan {
     pub name: AccountName,
     /// The Region code; `None` for the Region of the SDK's default chain.
     pub region: Option<String>,
+    /// The AWS account ID, 12 digits; `None` for the account of the credentials.
+    pub account_id: Option<String>,
     /// A profile of the shared AWS configuration; `None` for the default credential chain.
     pub profile: Option<String>,
     /// The role to assume with these credentials.
@@ -62,11 +64,21 @@ pub struct AccountPlan {
     pub dual_stack: bool,
 }
 
+impl AccountPlan {
+    /// Returns the AWS account ID as far as the configuration has it: `account_id`, or that of the
+    /// role.
+    pub fn known_account_id(&self) -> Option<&str> {
+        let role = || self.assume_role.as_ref()?.role_arn.split(':').nth(4);
+        self.account_id.as_deref().or_else(role)
+    }
+}
+
 impl Default for AccountPlan {
     fn default() -> Self {
         Self {
             name: AccountName::new(DEFAULT_ACCOUNT),
             region: None,
+            account_id: None,
             profile: None,
             assume_role: None,
             endpoint_url: None,
@@ -118,9 +130,9 @@ impl FilesPlan {
 /// An SQS queue with events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventsPlan {
-    /// The account whose credentials read the queue, and whose transfers it reports.
+    /// The account whose credentials read the queue. Messages that name no account belong to it.
     pub account: AccountName,
-    /// The URL of the queue.
+    /// The URL of the queue; no other entry has it.
     pub queue_url: String,
     /// The endpoint of SQS; `None` for the endpoint of the Region.
     pub endpoint_url: Option<String>,

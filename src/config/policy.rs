@@ -210,13 +210,8 @@ impl Statements<'_> {
         }
     }
 
-    /// Returns the AWS account ID from the role or a queue URL, else `*`.
+    /// Returns the AWS account ID of the configuration, from the role or from a queue URL, else `*`.
     fn account_id(&self) -> &str {
-        let role = self
-            .account
-            .assume_role
-            .as_ref()
-            .and_then(|role| role.role_arn.split(':').nth(4));
         let queues = self
             .plan
             .discovery
@@ -229,7 +224,8 @@ impl Statements<'_> {
                 .next()
                 .filter(|number| number.len() == 12 && number.bytes().all(|b| b.is_ascii_digit()))
         });
-        role.or_else(|| queue.into_iter().next()).unwrap_or("*")
+        let known = self.account.known_account_id();
+        known.or_else(|| queue.into_iter().next()).unwrap_or("*")
     }
 }
 

@@ -5,7 +5,8 @@
 //! | a message | is |
 //! | --- | --- |
 //! | understood or a duplicate | deleted once its facts are durable |
-//! | foreign: of another account, Region or shard, of a connector that is not selected, or no event of a connector | deleted, because a queue belongs to one exporter |
+//! | foreign: of another shard, of a connector that is not selected, or no event of a connector | deleted, because a queue belongs to one exporter |
+//! | foreign: of an AWS account and Region that are not configured | left to the queue's redrive policy; each account and Region is logged once |
 //! | unparsable | left to the queue's redrive policy, and logged once |
 //!
 //! While the storage fails, nothing is received: each receive counts for the redrive policy.
@@ -18,15 +19,18 @@ use tracing::{debug, info, warn};
 
 use super::backoff::Backoff;
 use super::ingest::{MessageOutcome, ingest};
-use super::message::{EventFilter, ParseError, parse_message};
+use super::message::{
+    IgnoredFields, MessageRouting, MessageTimes, ParseError, ParsedMessage, Unrouted, parse_message,
+};
 use super::poller::{self, Poller};
+use super::routes::Routes;
 use super::{ConnectorFilter, Sink, SourceMetrics};
 use crate::config::EventsPlan;
 use crate::metrics::self_metrics::{DiscoveryMetrics, SelfMetrics};
 use crate::transfer::sdk::SdkQueue;
 use crate::transfer::session::ClientBase;
 use crate::transfer::{ErrorKind, QueueApi, QueueMessage, TransferError};
-use model::{Account, Clock, Now, Origin, QUEUE_DEPTH_INTERVAL};
+use model::{Clock, Now, Origin, QUEUE_DEPTH_INTERVAL};
 
 /// Outcome of a message that was understood and could not be persisted.
 const FAILED: &str = "failed";
@@ -36,13 +40,14 @@ const EMPTY_INTERVAL: Duration = Duration::from_secs(1);
 /// Attempts at deleting what a batch did not delete.
 const DELETE_ATTEMPTS: u32 = 3;
 const DELETE_RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// Unparsable messages that are remembered, so that each is logged once.
-const MAX_UNPARSABLE: usize = 1_000;
+/// Messages, accounts or fields that are remembered, so that each is logged once.
+const MAX_LOGGED: usize = 1_000;
 
-/// Reads the queue of `plan` with the credentials of `base`. Never returns; cancelling it at any
-/// moment loses no event.
+/// Reads the queue of `plan` with the credentials of `base`, and assigns its messages with
+/// `routes`. Never returns; cancelling it at any moment loses no event.
 pub async fn run(
     plan: EventsPlan,
+    routes: Routes,
     base: ClientBase,
     sink: Arc<dyn Sink>,
     metrics: Arc<SelfMetrics>,
@@ -57,14 +62,14 @@ pub async fn run(
         Arc::clone(&clock),
     );
     let discovery = Arc::clone(&metrics.discovery);
-    run_with(Arc::new(queue), &plan, base.account, sink, discovery, clock).await;
+    run_with(Arc::new(queue), &plan, routes, sink, discovery, clock).await;
 }
 
 /// Reads `queue` instead of the queue that `plan` names.
 pub async fn run_with(
     queue: Arc<dyn QueueApi>,
     plan: &EventsPlan,
-    account: Account,
+    routes: Routes,
     sink: Arc<dyn Sink>,
     metrics: Arc<DiscoveryMetrics>,
     clock: Arc<dyn Clock>,
@@ -75,17 +80,27 @@ pub async fn run_with(
         metrics.add_messages(outcome.as_label(), 0);
     }
     metrics.add_messages(FAILED, 0);
+    for (field, _) in IgnoredFields::default().by_name() {
+        metrics.add_ignored_fields(field, 0);
+    }
     let depth = poll_depth(Arc::clone(&queue), metrics.clone());
+    // Without them, events of other configured accounts could not be assigned.
+    routes.resolve_first().await;
+    let resolve = routes.clone();
     let reader = QueueReader {
         queue,
-        account,
+        routes,
         filter: ConnectorFilter::new(&plan.include),
         sink,
         clock,
         metrics,
-        unparsable: RecentIds::default(),
+        logged: RecentIds::default(),
     };
-    tokio::join!(poller::run(reader, Duration::ZERO), depth);
+    tokio::join!(
+        poller::run(reader, Duration::ZERO),
+        depth,
+        resolve.resolve()
+    );
 }
 
 /// Returns the queue's name, the last part of its URL: the label `target`.
@@ -95,12 +110,13 @@ pub fn queue_name(url: &str) -> &str {
 
 struct QueueReader {
     queue: Arc<dyn QueueApi>,
-    account: Account,
+    routes: Routes,
     filter: ConnectorFilter,
     sink: Arc<dyn Sink>,
     clock: Arc<dyn Clock>,
     metrics: SourceMetrics,
-    unparsable: RecentIds,
+    /// What was logged and is not logged again.
+    logged: RecentIds,
 }
 
 impl Poller for QueueReader {
@@ -149,19 +165,32 @@ impl QueueReader {
 
     fn ingest(&mut self, messages: &[QueueMessage]) -> Batch {
         let now = self.clock.now().wall;
+        let (queue, others) = self.routes.current();
         let mut batch = Batch::default();
         for message in messages {
-            let filter = EventFilter {
-                account: &self.account,
+            let routing = MessageRouting {
+                queue: &queue,
+                others: &others,
                 connectors: &self.filter,
             };
-            let parsed = match parse_message(&message.body, filter, now) {
+            let times = MessageTimes {
+                now,
+                sent_at: message.sent_at,
+            };
+            let parsed = match parse_message(&message.body, routing, times) {
+                Ok(ParsedMessage::Unrouted(unrouted)) => {
+                    self.report_unrouted(&unrouted);
+                    continue;
+                }
                 Ok(parsed) => parsed,
                 Err(error) => {
                     self.report_unparsable(message, error);
                     continue;
                 }
             };
+            if let ParsedMessage::Facts(_, ignored) = &parsed {
+                self.report_ignored(message, *ignored);
+            }
             let (outcome, transfers) = ingest(self.sink.as_ref(), &parsed, Origin::Events);
             self.metrics.add_transfers(transfers);
             let receipt = message.receipt.clone();
@@ -177,7 +206,7 @@ impl QueueReader {
     fn report_unparsable(&mut self, message: &QueueMessage, error: ParseError) {
         self.metrics
             .add_messages(MessageOutcome::Unparsable.as_label(), 1);
-        if self.unparsable.insert(&message.id) {
+        if self.logged.insert(&format!("message {}", message.id)) {
             warn!(
                 event = "message_unparsable",
                 queue = %self.metrics.target,
@@ -185,6 +214,39 @@ impl QueueReader {
                 %error,
                 "failed to parse message, leaving it to the queue's redrive policy"
             );
+        }
+    }
+
+    fn report_unrouted(&mut self, unrouted: &Unrouted) {
+        self.metrics
+            .add_messages(MessageOutcome::Foreign.as_label(), 1);
+        if self.logged.insert(&format!("account {unrouted}")) {
+            info!(
+                event = "message_unrouted",
+                queue = %self.metrics.target,
+                account_id = unrouted.account_id,
+                region = unrouted.region,
+                "AWS account and Region of a message are not configured, leaving it to the queue's redrive policy"
+            );
+        }
+    }
+
+    /// Counts optional fields that cannot be used, and logs the first of each name.
+    fn report_ignored(&mut self, message: &QueueMessage, ignored: IgnoredFields) {
+        for (field, messages) in ignored.by_name() {
+            if messages == 0 {
+                continue;
+            }
+            self.metrics.add_ignored_fields(field, messages);
+            if self.logged.insert(&format!("field {field}")) {
+                warn!(
+                    event = "message_field_ignored",
+                    queue = %self.metrics.target,
+                    message_id = message.id,
+                    field,
+                    "invalid field of a message, counting others like it without a log record"
+                );
+            }
         }
     }
 
@@ -274,7 +336,7 @@ async fn poll_depth(queue: Arc<dyn QueueApi>, metrics: SourceMetrics) {
     }
 }
 
-/// The newest message ids, up to [`MAX_UNPARSABLE`].
+/// The newest ids, up to [`MAX_LOGGED`].
 #[derive(Default)]
 struct RecentIds {
     ids: BTreeSet<u64>,
@@ -289,7 +351,7 @@ impl RecentIds {
             return false;
         }
         self.order.push_back(hash);
-        if self.order.len() > MAX_UNPARSABLE
+        if self.order.len() > MAX_LOGGED
             && let Some(oldest) = self.order.pop_front()
         {
             self.ids.remove(&oldest);

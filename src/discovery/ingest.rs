@@ -44,7 +44,7 @@ pub(super) fn ingest(
     message: &ParsedMessage,
     origin: Origin,
 ) -> (MessageOutcome, usize) {
-    let ParsedMessage::Facts(facts) = message else {
+    let ParsedMessage::Facts(facts, _) = message else {
         return (MessageOutcome::Foreign, 0);
     };
     if facts.is_empty() {

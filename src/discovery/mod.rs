@@ -16,6 +16,7 @@ pub mod files;
 mod ingest;
 pub mod message;
 mod poller;
+pub mod routes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -120,6 +121,13 @@ impl SourceMetrics {
     fn add_messages(&self, outcome: &'static str, messages: usize) {
         let messages = u32::try_from(messages).unwrap_or(u32::MAX);
         self.metrics.count_messages(&self.target, outcome, messages);
+    }
+
+    /// Counts optional fields of messages that cannot be used; 0 creates the series.
+    fn add_ignored_fields(&self, field: &'static str, fields: usize) {
+        let fields = u32::try_from(fields).unwrap_or(u32::MAX);
+        self.metrics
+            .count_ignored_fields(&self.target, field, fields);
     }
 
     /// Sets the number of messages in the queue, if it is known.

@@ -365,11 +365,20 @@ families! {
         group: Exporter,
         labels: [TARGET, Label::new(
             "outcome",
-            "`understood`, `duplicate` (reported before), `foreign` (another account, connector \
-             or shard), `unparsable` (left to the queue's redrive policy) or `failed` \
+            "`understood`, `duplicate` (reported before), `foreign` (not about a configured \
+             account, an included connector or this shard), `unparsable` (left to the queue's redrive policy) or `failed` \
              (parsed but not persisted yet, stays in the queue; `events` only).",
         )],
         help: "Queue messages and CloudTrail records received by outcome.",
+    }
+    DISCOVERY_IGNORED_FIELDS {
+        name: "aws_transfer_exporter_discovery_ignored_fields_total",
+        kind: Counter,
+        group: Exporter,
+        labels: [TARGET, Label::new("field", "`StartedAt` or `Files` of a caller's message.")],
+        help: "Optional fields of callers' messages that were ignored because their value is invalid.",
+        details: "The rest of the message is used. An ignored `StartedAt` is replaced by the time at \
+            which the message was sent.",
     }
     DISCOVERY_QUEUE_MESSAGES {
         name: "aws_transfer_exporter_discovery_queue_messages",

@@ -111,6 +111,8 @@ pub struct QueueMessage {
     pub receipt: String,
     /// Message body.
     pub body: String,
+    /// `SentTimestamp`: when the message was sent to the queue, if the response has it.
+    pub sent_at: Option<SystemTime>,
 }
 
 /// A message that `DeleteMessageBatch` did not delete.
@@ -122,6 +124,12 @@ pub struct UndeletedMessage {
     pub retryable: bool,
     /// Error code.
     pub code: String,
+}
+
+/// The AWS account of an account's credentials (STS).
+pub trait IdentityApi: Send + Sync + 'static {
+    /// Calls `GetCallerIdentity` and returns the AWS account ID.
+    fn account_id(&self) -> ApiFuture<'_, String>;
 }
 
 /// An operation that is measured; the label `operation`.

@@ -59,6 +59,8 @@ pub struct WriteRequest {
     pub transfer: TransferId,
     /// Start time of the transfer, if given.
     pub started_at: Option<SystemTime>,
+    /// Number of files that were requested, if given: 1 to [`TransferStart::MAX_FILES`](model::TransferStart::MAX_FILES).
+    pub files: Option<u32>,
     /// True to start tracking the transfer, false to stop.
     pub track: bool,
 }

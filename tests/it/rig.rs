@@ -137,6 +137,7 @@ impl Exporter {
             connector: key.connector,
             transfer: key.transfer,
             started_at: Some(started_at),
+            files: None,
             track: true,
         };
         assert_eq!(Arc::clone(&self.app).write(write).await, Ok(true));

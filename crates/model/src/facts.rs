@@ -25,8 +25,14 @@ pub struct TransferStart {
     /// When the report was made: `SentTimestamp` of a message, or the time of a PUT. Stands for the
     /// start if `started_at` is not known.
     pub reported_at: Option<SystemTime>,
-    /// Number of files that the call requested, if the source reports it.
+    /// Number of files that the call requested, if the source reports it: at most
+    /// [`TransferStart::MAX_FILES`] where a user writes it.
     pub files: Option<u32>,
+}
+
+impl TransferStart {
+    /// Largest number of files that a message or the write API may report.
+    pub const MAX_FILES: u32 = 1_000;
 }
 
 /// The end of a file, from an event `SFTP Connector File ...`

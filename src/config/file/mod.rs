@@ -29,6 +29,7 @@ mapping! {
     pub(super) struct AccountEntry {
         name: String,
         region: String,
+        account_id: String,
         profile: String,
         assume_role: AssumeRoleEntry,
         endpoint_url: String,

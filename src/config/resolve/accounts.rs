@@ -146,6 +146,13 @@ impl Resolver {
             "invalid Region code",
             "use a code such as `eu-central-1` or `us-gov-west-1`",
         );
+        let account_id = self.checked(
+            &entry.account_id,
+            || key("account_id"),
+            check::is_account_id,
+            "invalid AWS account ID",
+            "use the 12 digits in quotes, such as `\"123456789012\"`",
+        );
         let profile = self.checked(
             &entry.profile,
             || key("profile"),
@@ -171,6 +178,7 @@ impl Resolver {
         AccountPlan {
             name,
             region,
+            account_id,
             profile,
             assume_role: role.map(|role| self.assume_role(index, role)),
             endpoint_url,

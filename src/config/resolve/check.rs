@@ -25,6 +25,11 @@ pub(super) fn is_region(text: &str) -> bool {
     }
 }
 
+/// Returns true for the 12 digits of an AWS account ID.
+pub(super) fn is_account_id(text: &str) -> bool {
+    digits(text, 12..=12)
+}
+
 /// Returns true for `arn:<partition>:iam::<12 digits>:role/<path and name>`.
 pub(super) fn is_role_arn(text: &str) -> bool {
     let parts: Vec<&str> = text.splitn(6, ':').collect();
@@ -34,7 +39,7 @@ pub(super) fn is_role_arn(text: &str) -> bool {
     let partition_ok = partition.split('-').all(is_lower);
     let name = resource.strip_prefix("role/").unwrap_or_default();
     partition_ok
-        && digits(account, 12..=12)
+        && is_account_id(account)
         && !name.is_empty()
         && name.len() <= 576
         && !name.ends_with('/')
@@ -109,6 +114,13 @@ pub(super) fn is_queue_url(text: &str) -> bool {
         .and_then(|(_, rest)| rest.split_once('/'));
     endpoint_url(text).is_ok()
         && path.is_some_and(|(_, path)| path.split('/').all(|part| !part.is_empty()))
+}
+
+/// Returns true for the URL of a FIFO queue, whose name ends with `.fifo`
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues.html>).
+pub(super) fn is_fifo_queue(url: &str) -> bool {
+    url.rsplit_once('.')
+        .is_some_and(|(_, suffix)| suffix == "fifo")
 }
 
 /// Returns true for 1 to `max` characters that are not all spaces, without control characters.

@@ -1,5 +1,6 @@
 //! `discovery`.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::accounts::AccountIndex;
@@ -16,6 +17,8 @@ const DAY: Duration = Duration::from_hours(24);
 
 const INCLUDE_HINT: &str = "use connector IDs with `*`, `?` and `[...]`, such as `c-*`";
 const PATHS_HINT: &str = "list at least one path, with `*` and `**` for any name and any directories, such as `/etc/aws-transfer-exporter/targets/*.yml`";
+const FIFO: &str =
+    "FIFO queues are not supported: a message that cannot be used would block those behind it";
 const QUEUE_URL_HINT: &str = "use the URL of the queue, such as `https://sqs.eu-central-1.amazonaws.com/123456789012/transfer-events`";
 
 impl DiscoverySection {
@@ -44,6 +47,7 @@ impl Resolver {
             return DiscoveryPlan::default();
         };
         let section = &section.value;
+        self.unique_queues(&section.events);
         DiscoveryPlan {
             files: self.sources("files", &section.files, accounts, Self::files),
             events: self.sources("events", &section.events, accounts, Self::events),
@@ -139,6 +143,12 @@ impl Resolver {
             "invalid queue URL",
             QUEUE_URL_HINT,
         );
+        if let Some(url) = entry.queue_url.value()
+            && check::is_fifo_queue(&url.value)
+        {
+            self.report(url.line, format!("{key}.queue_url"), FIFO)
+                .with_hint("use a standard queue: the order of events does not matter");
+        }
         let endpoint_url = self.endpoint_url(&entry.endpoint_url, &format!("{key}.endpoint_url"));
         let include = self.include(&entry.include, key);
         Some(EventsPlan {
@@ -147,6 +157,30 @@ impl Resolver {
             endpoint_url,
             include,
         })
+    }
+
+    /// Reports queues that appear twice: the readers would each get a part of the messages.
+    fn unique_queues(&mut self, field: &Field<ListOf<EventsEntry>>) {
+        let mut first: HashMap<String, (usize, usize)> = HashMap::new();
+        for (index, entry) in field.items() {
+            let Some(url) = entry.value.queue_url.value() else {
+                continue;
+            };
+            let queue = queue_identity(&url.value);
+            let Some((line, other)) = first.get(&queue) else {
+                first.insert(queue, (url.line, index));
+                continue;
+            };
+            let message = format!(
+                "duplicate queue, first used in line {line} by `discovery.events[{other}]`"
+            );
+            self.report(
+                url.line,
+                format!("discovery.events[{index}].queue_url"),
+                message,
+            )
+            .with_hint("remove one of the two: a queue may carry events of several accounts");
+        }
     }
 
     fn cloudtrail(
@@ -244,4 +278,11 @@ impl Resolver {
         }
         globs
     }
+}
+
+/// Returns a queue's URL with its scheme and host in lower case.
+fn queue_identity(url: &str) -> String {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    let path = url[host..].find('/').map_or(url.len(), |at| host + at);
+    url[..path].to_ascii_lowercase() + &url[path..]
 }

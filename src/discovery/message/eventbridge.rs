@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use serde_json::{Map, Value};
 
 use super::json::{count, text, time, timestamp};
-use super::{EventFilter, ParseError, ParsedMessage, cloudtrail};
+use super::{EventFilter, IgnoredFields, MessageRouting, ParseError, ParsedMessage, cloudtrail};
 use model::{
     ConnectorId, ConnectorKey, Direction, Fact, FileEnd, Finished, OperationEnd, RemoteOperation,
     TransferStart,
@@ -19,7 +19,7 @@ const API_CALL: &str = "AWS API Call via CloudTrail";
 /// Parses an event that was received at `now`.
 pub(super) fn parse(
     event: &Map<String, Value>,
-    filter: EventFilter<'_>,
+    routing: MessageRouting<'_>,
     now: SystemTime,
 ) -> Result<ParsedMessage, ParseError> {
     let member = |key: &str| event.get(key).and_then(Value::as_str);
@@ -30,16 +30,37 @@ pub(super) fn parse(
         .get("detail")
         .filter(|detail| detail.is_object())
         .ok_or(ParseError::InvalidField("detail"))?;
-    let is_elsewhere = member("region").is_some_and(|region| region != &*filter.account.region);
-    if source != SOURCE || is_elsewhere {
+    if source != SOURCE {
         return Ok(ParsedMessage::Foreign);
     }
-    let at = member("time").and_then(timestamp);
+    let (at, account_id, region) = (
+        member("time").and_then(timestamp),
+        member("account"),
+        member("region"),
+    );
     if detail_type == API_CALL {
-        return cloudtrail::parse(detail, filter, at);
+        if !cloudtrail::is_start(detail)? {
+            return Ok(ParsedMessage::Foreign);
+        }
+        let non_empty = |key| Some(text(detail, key)).filter(|text| !text.is_empty());
+        let route = routing.route(
+            account_id.or_else(|| non_empty("recipientAccountId")),
+            region.or_else(|| non_empty("awsRegion")),
+        );
+        return match route {
+            Ok(filter) if cloudtrail::is_in_region(detail, filter.account) => {
+                cloudtrail::parse(detail, filter, at)
+            }
+            Ok(_) => Ok(ParsedMessage::Foreign),
+            Err(unrouted) => Ok(ParsedMessage::Unrouted(unrouted)),
+        };
     }
     let Some((subject, completed)) = Subject::parse(detail_type) else {
         return Ok(ParsedMessage::Foreign);
+    };
+    let filter = match routing.route(account_id, region) {
+        Ok(filter) => filter,
+        Err(unrouted) => return Ok(ParsedMessage::Unrouted(unrouted)),
     };
     let event = ConnectorEvent {
         detail,
@@ -53,10 +74,11 @@ pub(super) fn parse(
     if !filter.connectors.matches(event.connector.as_str()) {
         return Ok(ParsedMessage::Foreign);
     }
-    Ok(ParsedMessage::Facts(match subject {
+    let facts = match subject {
         Subject::File(direction) => event.file(direction, filter, now)?,
         Subject::Operation(operation) => vec![event.operation(operation, filter)?],
-    }))
+    };
+    Ok(ParsedMessage::Facts(facts, IgnoredFields::default()))
 }
 
 /// What an event is about.

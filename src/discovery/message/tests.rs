@@ -25,26 +25,40 @@ fn at(text: &str) -> SystemTime {
     humantime::parse_rfc3339(text).unwrap()
 }
 
+/// The account of the queue.
+fn route() -> AccountRoute {
+    AccountRoute {
+        account: Account {
+            name: AccountName::new("prod"),
+            region: "us-east-1".into(),
+        },
+        id: Some("123456789012".into()),
+    }
+}
+
 fn parse_with(text: &str, globs: &[&str]) -> Result<ParsedMessage, ParseError> {
-    let account = Account {
-        name: AccountName::new("prod"),
-        region: "us-east-1".into(),
-    };
     let connectors =
         ConnectorFilter::new(&globs.iter().map(ToString::to_string).collect::<Vec<_>>());
-    parse_message(
-        text,
-        EventFilter {
-            account: &account,
-            connectors: &connectors,
-        },
-        now(),
-    )
+    let routing = MessageRouting {
+        queue: &route(),
+        others: &[],
+        connectors: &connectors,
+    };
+    let times = MessageTimes {
+        now: now(),
+        sent_at: Some(sent_at()),
+    };
+    parse_message(text, routing, times)
+}
+
+/// One minute before [`now`].
+fn sent_at() -> SystemTime {
+    now() - Duration::from_mins(1)
 }
 
 fn facts(body: &Value) -> Vec<Fact> {
     match parse_with(&body.to_string(), &[]) {
-        Ok(ParsedMessage::Facts(facts)) => facts,
+        Ok(ParsedMessage::Facts(facts, ignored)) if ignored == IgnoredFields::default() => facts,
         other => panic!("{body}: {other:?}"),
     }
 }
@@ -58,12 +72,23 @@ fn key(connector: &str, transfer: &str) -> TransferKey {
     }
 }
 
-fn started(transfer: &str, started_at: Option<SystemTime>) -> Fact {
+/// A start that CloudTrail has recorded.
+fn recorded(transfer: &str, started_at: Option<SystemTime>, files: Option<u32>) -> Fact {
     Fact::Started(TransferStart {
         key: key(CONNECTOR, transfer),
         started_at,
         reported_at: None,
-        files: None,
+        files,
+    })
+}
+
+/// A start that a caller has reported.
+fn reported(transfer: &str, started_at: Option<SystemTime>, files: Option<u32>) -> Fact {
+    Fact::Started(TransferStart {
+        key: key(CONNECTOR, transfer),
+        started_at,
+        reported_at: Some(sent_at()),
+        files,
     })
 }
 
@@ -75,7 +100,7 @@ fn failed(code: &str) -> Finished {
 fn event(detail_type: &str, fields: Value) -> Value {
     let mut detail = fields;
     detail["connector-id"] = json!(CONNECTOR);
-    json!({"version": "0", "id": "e-1", "source": "aws.transfer", "detail-type": detail_type, "account": "1",
+    json!({"version": "0", "id": "e-1", "source": "aws.transfer", "detail-type": detail_type, "account": "123456789012",
         "time": "2025-12-31T10:00:00Z", "region": "us-east-1", "resources": [], "detail": detail})
 }
 
@@ -315,13 +340,13 @@ fn a_successful_call_reports_the_start() {
     let start = Some(at("2025-12-31T10:00:00Z"));
     assert_eq!(
         facts(&api_call(&record(&json!("t-1")))),
-        [started("t-1", start)]
+        [recorded("t-1", start, Some(1))]
     );
     let mut without_time = record(&json!("t-1"));
     without_time["eventTime"] = json!(null);
     assert_eq!(
         facts(&api_call(&without_time)),
-        [started("t-1", Some(at("2025-12-31T10:00:05Z")))]
+        [recorded("t-1", Some(at("2025-12-31T10:00:05Z")), Some(1))]
     );
 }
 
@@ -363,10 +388,10 @@ fn plain_messages_are_one_or_a_list() {
     let one = json!({"ConnectorId": CONNECTOR, "TransferId": "t-1"});
     let two = json!({"ConnectorId": CONNECTOR, "TransferId": "t-2", "StartedAt": "2025-12-31T10:00:00+00:00", "More": {}});
     let start = Some(at("2025-12-31T10:00:00Z"));
-    assert_eq!(facts(&one), [started("t-1", None)]);
+    assert_eq!(facts(&one), [reported("t-1", None, None)]);
     assert_eq!(
         facts(&json!([one, two])),
-        [started("t-1", None), started("t-2", start)]
+        [reported("t-1", None, None), reported("t-2", start, None)]
     );
     assert_eq!(facts(&json!([])), []);
     for bad in [
@@ -405,11 +430,6 @@ fn sns_may_wrap_each_kind() {
 
 #[test]
 fn other_events_are_foreign() {
-    let mut other_region = event(
-        "SFTP Connector File Send Completed",
-        json!({"transfer-id": "t-1"}),
-    );
-    other_region["region"] = json!("eu-west-1");
     let mut other_call = record(&json!("t-1"));
     other_call["eventName"] = json!("CreateServer");
     let mut other_record_region = record(&json!("t-1"));
@@ -420,7 +440,6 @@ fn other_events_are_foreign() {
         event("SFTP Connector File Send Begun", json!({})),
         json!({"source": "aws.s3", "detail-type": "Object Created", "detail": {}}),
         json!({"source": "mine", "detail-type": "SFTP Connector File Send Completed", "detail": {}}),
-        other_region,
         api_call(&other_call),
         api_call(&other_record_region),
     ] {
@@ -429,6 +448,165 @@ fn other_events_are_foreign() {
             Ok(ParsedMessage::Foreign),
             "{foreign}"
         );
+    }
+}
+
+#[test]
+fn events_of_accounts_that_are_not_configured_are_unrouted() {
+    let sent = event(
+        "SFTP Connector File Send Completed",
+        json!({"transfer-id": "t-1"}),
+    );
+    let elsewhere = |mut event: Value, key: &str, value: &str| {
+        event[key] = json!(value);
+        event
+    };
+    let recorded_elsewhere = elsewhere(record(&json!("t-1")), "recipientAccountId", "210987654321");
+    for (body, account_id, region) in [
+        (
+            elsewhere(sent.clone(), "region", "eu-west-1"),
+            "123456789012",
+            "eu-west-1",
+        ),
+        (
+            elsewhere(sent, "account", "210987654321"),
+            "210987654321",
+            "us-east-1",
+        ),
+        // The record stands in for an event without `account`.
+        (api_call(&recorded_elsewhere), "210987654321", "us-east-1"),
+    ] {
+        let expected = Unrouted {
+            account_id: account_id.into(),
+            region: region.into(),
+        };
+        assert_eq!(
+            parse_with(&body.to_string(), &[]),
+            Ok(ParsedMessage::Unrouted(expected)),
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn number_of_files_is_that_of_the_paths_of_the_call() {
+    let files = |parameters: Value| {
+        let mut call = record(&json!("t-1"));
+        call["requestParameters"] = parameters;
+        match facts(&api_call(&call)).as_slice() {
+            [Fact::Started(start)] => start.files,
+            other => panic!("{other:?}"),
+        }
+    };
+    for (key, paths, expected) in [
+        ("sendFilePaths", json!(["/a", "/b", "/c"]), Some(3)),
+        ("retrieveFilePaths", json!(["/a"]), Some(1)),
+        ("retrieveFilePaths", json!([]), None),
+        (
+            "sendFilePaths",
+            json!("HIDDEN_DUE_TO_SECURITY_REASONS"),
+            None,
+        ),
+        ("somethingElse", json!(["/a"]), None),
+    ] {
+        let parameters = json!({"connectorId": CONNECTOR, key: paths});
+        assert_eq!(files(parameters), expected, "{key}");
+    }
+}
+
+/// Returns the start of a plain message with `field`, and the number of ignored fields.
+fn plain_with(field: &str, value: Value) -> (TransferStart, IgnoredFields) {
+    let mut body = json!({"ConnectorId": CONNECTOR, "TransferId": "t-1"});
+    body[field] = value;
+    match parse_with(&body.to_string(), &[]) {
+        Ok(ParsedMessage::Facts(facts, ignored)) => match facts.as_slice() {
+            [Fact::Started(start)] => (start.clone(), ignored),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_caller_may_write_the_start_in_every_common_form() {
+    let expected = Some(at("2025-12-31T10:00:00Z"));
+    let seconds = 1_767_175_200_u64;
+    for value in [
+        json!("2025-12-31T10:00:00Z"),
+        json!("2025-12-31T10:00:00.000+00:00"),
+        json!("2025-12-31T11:30:00+01:30"),
+        json!("2025-12-31T11:00:00+0100"),
+        json!("2025-12-31T02:00:00-08"),
+        json!("2025-12-31 11:00:00 +01:00"),
+        json!("2025-12-31T10:00:00"),
+        json!("2025-12-31 10:00:00"),
+        json!("2025-12-31t10:00:00z"),
+        json!(seconds),
+        json!(1_767_175_200.0),
+        json!(seconds * 1_000),
+        json!(seconds.to_string()),
+        json!((seconds * 1_000).to_string()),
+        json!(format!("{seconds}.0")),
+    ] {
+        let (start, ignored) = plain_with("StartedAt", value.clone());
+        assert_eq!(
+            (start.started_at, ignored),
+            (expected, IgnoredFields::default()),
+            "{value}"
+        );
+        assert_eq!(start.reported_at, Some(sent_at()));
+    }
+}
+
+#[test]
+fn a_start_in_the_future_is_now() {
+    for value in [json!("2031-01-01T00:00:00Z"), json!(2_000_000_000)] {
+        let (start, ignored) = plain_with("StartedAt", value);
+        assert_eq!((start.started_at, ignored.started_at), (Some(now()), 0));
+    }
+}
+
+#[test]
+fn unusable_fields_of_a_plain_message_are_counted_and_the_rest_is_used() {
+    for value in [
+        json!("yesterday"),
+        json!(""),
+        json!("2025-12-31"),
+        json!("2025-12-31T10:00:00+24:00"),
+        json!("2025-12-31T10:00:00+1:00"),
+        json!("2025-12-31T10:00:00Z+01:00"),
+        json!("20251231"),
+        json!(-1),
+        json!(7),
+        json!(1e300),
+        json!(["2025-12-31T10:00:00Z"]),
+        json!(true),
+    ] {
+        let (start, ignored) = plain_with("StartedAt", value.clone());
+        assert_eq!((ignored.started_at, ignored.files), (1, 0), "{value}");
+        assert_eq!(
+            (start.started_at, start.reported_at),
+            (None, Some(sent_at()))
+        );
+    }
+    for value in [json!(0), json!(1_001), json!(2.5), json!("3"), json!([1])] {
+        let (start, ignored) = plain_with("Files", value.clone());
+        assert_eq!((ignored.started_at, ignored.files), (0, 1), "{value}");
+        assert_eq!(start.files, None);
+    }
+    for absent in ["StartedAt", "Files"] {
+        assert_eq!(
+            plain_with(absent, Value::Null).1,
+            IgnoredFields::default(),
+            "{absent}"
+        );
+    }
+}
+
+#[test]
+fn a_caller_may_write_the_number_of_files() {
+    for files in [1, 1_000] {
+        assert_eq!(plain_with("Files", json!(files)).0.files, Some(files));
     }
 }
 
@@ -453,10 +631,11 @@ fn unwanted_connectors_are_foreign() {
             "{body}"
         );
         assert!(
-            matches!(parse_with(&body.to_string(), &["c-0*"]), Ok(ParsedMessage::Facts(facts)) if !facts.is_empty())
+            matches!(parse_with(&body.to_string(), &["c-0*"]), Ok(ParsedMessage::Facts(facts, _)) if !facts.is_empty())
         );
     }
-    let Ok(ParsedMessage::Facts(kept)) = parse_with(&json!([plain, other]).to_string(), &["c-9*"])
+    let Ok(ParsedMessage::Facts(kept, _)) =
+        parse_with(&json!([plain, other]).to_string(), &["c-9*"])
     else {
         panic!()
     };

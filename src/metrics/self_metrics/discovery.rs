@@ -17,6 +17,7 @@ pub struct DiscoveryMetrics {
     duration: GaugeVec,
     transfers: CounterVec,
     messages: CounterVec,
+    ignored_fields: CounterVec,
     queue_messages: GaugeVec,
     last_polls: Mutex<LastPolls>,
 }
@@ -32,6 +33,7 @@ impl DiscoveryMetrics {
             duration: registrar.create(&families::DISCOVERY_DURATION)?,
             transfers: registrar.create(&families::DISCOVERY_TRANSFERS)?,
             messages: registrar.create(&families::DISCOVERY_MESSAGES)?,
+            ignored_fields: registrar.create(&families::DISCOVERY_IGNORED_FIELDS)?,
             queue_messages: registrar.create(&families::DISCOVERY_QUEUE_MESSAGES)?,
             last_polls: Mutex::default(),
         })
@@ -77,6 +79,13 @@ impl DiscoveryMetrics {
         self.messages
             .with_label_values(&[target, outcome])
             .inc_by(f64::from(messages));
+    }
+
+    /// Counts optional fields of messages that cannot be used. 0 creates the series.
+    pub fn count_ignored_fields(&self, target: &str, field: &str, fields: u32) {
+        self.ignored_fields
+            .with_label_values(&[target, field])
+            .inc_by(f64::from(fields));
     }
 
     /// Sets the number of messages in a queue, or removes the series if it is unknown.

@@ -14,7 +14,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 
 use crate::transfer::session::ClientBase;
-use crate::transfer::{TransferError, classify};
+use crate::transfer::{ApiFuture, ErrorKind, IdentityApi, TransferError, classify};
 use model::Clock;
 
 /// The principal that signs an account's requests.
@@ -80,6 +80,18 @@ impl SdkIdentity {
             .skew
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl IdentityApi for SdkIdentity {
+    fn account_id(&self) -> ApiFuture<'_, String> {
+        Box::pin(async {
+            let account_id = self.caller().await?.account_id;
+            if account_id.is_empty() {
+                return Err(TransferError::new(ErrorKind::Mistyped, "no account ID"));
+            }
+            Ok(account_id)
+        })
     }
 }
 

@@ -1,13 +1,16 @@
 //! A queue of events: [`QueueApi`] over the SDK.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_config::Region;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::Builder;
 use aws_sdk_sqs::config::retry::RetryPartition;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
-use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, QueueAttributeName};
+use aws_sdk_sqs::types::{
+    DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName, QueueAttributeName,
+};
 
 use super::interceptor::MetricsInterceptor;
 use super::with_endpoint;
@@ -79,16 +82,12 @@ impl QueueApi for SdkQueue {
             let call = call
                 .wait_time_seconds(wait)
                 .max_number_of_messages(batch)
+                .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
                 .customize();
             let call = call
                 .config_override(Builder::default().timeout_config(self.receive_timeouts.clone()));
             let output = call.send().await.map_err(|error| classify::call(&error))?;
             let messages = output.messages.unwrap_or_default().into_iter();
-            let message = |message: aws_sdk_sqs::types::Message| QueueMessage {
-                id: message.message_id.unwrap_or_default(),
-                receipt: message.receipt_handle.unwrap_or_default(),
-                body: message.body.unwrap_or_default(),
-            };
             Ok(messages.map(message).collect())
         })
     }
@@ -148,6 +147,22 @@ impl QueueApi for SdkQueue {
     }
 }
 
+fn message(message: Message) -> QueueMessage {
+    QueueMessage {
+        sent_at: sent_at(&message),
+        id: message.message_id.unwrap_or_default(),
+        receipt: message.receipt_handle.unwrap_or_default(),
+        body: message.body.unwrap_or_default(),
+    }
+}
+
+/// Returns `SentTimestamp`, in milliseconds since the epoch.
+fn sent_at(message: &Message) -> Option<SystemTime> {
+    let attributes = message.attributes.as_ref()?;
+    let milliseconds = attributes.get(&MessageSystemAttributeName::SentTimestamp)?;
+    UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds.parse().ok()?))
+}
+
 /// Returns the Region that the host of a queue's URL names: `sqs.<region>.amazonaws.com`, its FIPS, dual-stack and VPC forms,
 /// and the older `<region>.queue.amazonaws.com`
 /// (<https://docs.aws.amazon.com/general/latest/gr/sqs-service.html>).
@@ -176,6 +191,20 @@ fn is_region(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn time_of_a_message_is_its_sent_timestamp() {
+        let sent = |value: &str| {
+            let name = MessageSystemAttributeName::SentTimestamp;
+            sent_at(&Message::builder().attributes(name, value).build())
+        };
+        let expected = UNIX_EPOCH + Duration::from_millis(1_769_860_800_123);
+        assert_eq!(sent("1769860800123"), Some(expected));
+        for bad in ["", "-1", "yesterday"] {
+            assert_eq!(sent(bad), None, "{bad}");
+        }
+        assert_eq!(sent_at(&Message::builder().build()), None);
+    }
 
     #[test]
     fn region_of_a_queue_is_read_from_its_host() {

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::web::response::{JSON, json_error, text};
 use crate::web::{Exporter, WriteApiError, WriteRequest};
-use model::{ConnectorId, TransferId};
+use model::{ConnectorId, TransferId, TransferStart};
 
 /// The path of a single transfer. The ids are parsed from the undecoded path, because a transfer id may have slashes.
 pub(super) const TRANSFER_PATH: &str = "/api/v1/transfers/{*transfer}";
@@ -19,9 +19,10 @@ pub(super) const TRANSFERS_PREFIX: &str = "/api/v1/transfers/";
 
 const STARTED_AT: &str =
     "`started_at` must be a time such as `2026-01-31T12:00:00Z`, or seconds since the epoch";
+const FILES: &str = "`files` must be a number from 1 to 1000";
 
-/// Answers `PUT` and `DELETE /api/v1/transfers/{connector_id}/{transfer_id}[?account=][&started_at=]`. A change is durable
-/// once it is answered with a status below 300, and repeating it changes nothing.
+/// Answers `PUT` and `DELETE /api/v1/transfers/{connector_id}/{transfer_id}[?account=][&started_at=][&files=]`. A change is
+/// durable once it is answered with a status below 300, and repeating it changes nothing.
 pub(super) async fn write(
     State(exporter): State<Arc<dyn Exporter>>,
     method: Method,
@@ -71,20 +72,29 @@ fn write_request(method: &Method, ids: &str, query: &str) -> Result<WriteRequest
         connector,
         transfer,
         started_at: None,
+        files: None,
         track: *method == Method::PUT,
     };
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {
         match key.as_ref() {
             "account" => request.account = Some(value.into_owned()),
             "started_at" => request.started_at = Some(parse_time(&value).ok_or(STARTED_AT)?),
+            "files" => request.files = Some(parse_files(&value).ok_or(FILES)?),
             _ => {
-                return Err(
-                    "unknown parameter: the parameters are `account` and `started_at`".to_owned(),
-                );
+                let message =
+                    "unknown parameter: the parameters are `account`, `started_at` and `files`";
+                return Err(message.to_owned());
             }
         }
     }
     Ok(request)
+}
+
+fn parse_files(text: &str) -> Option<u32> {
+    let files = text.parse().ok()?;
+    (1..=TransferStart::MAX_FILES)
+        .contains(&files)
+        .then_some(files)
 }
 
 fn parse_time(text: &str) -> Option<SystemTime> {
@@ -127,9 +137,24 @@ mod tests {
             ("c-0123456789abcdef0/a", "acount=x"),
             ("c-0123456789abcdef0/a", "started_at=yesterday"),
             ("c-0123456789abcdef0/a", "started_at=-1"),
+            ("c-0123456789abcdef0/a", "files=0"),
+            ("c-0123456789abcdef0/a", "files=1001"),
+            ("c-0123456789abcdef0/a", "files=2.5"),
+            ("c-0123456789abcdef0/a", "files="),
         ] {
             assert!(parse(ids, query).is_err(), "{ids}?{query}");
         }
+    }
+
+    #[test]
+    fn the_number_of_files_is_between_one_and_a_thousand() {
+        let ids = "c-0123456789abcdef0/a";
+        for files in [1, 1_000] {
+            let request = parse(ids, &format!("files={files}")).unwrap();
+            assert_eq!(request.files, Some(files));
+        }
+        let error = parse(ids, "files=many").unwrap_err();
+        assert_eq!(error, "`files` must be a number from 1 to 1000");
     }
 
     #[test]

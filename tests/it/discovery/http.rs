@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_transfer_exporter::app;
 use aws_transfer_exporter::config::{AccountPlan, CloudtrailPlan, EventsPlan};
@@ -10,10 +10,10 @@ use aws_transfer_exporter::discovery::{cloudtrail, events};
 use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
 use aws_transfer_exporter::transfer::ErrorKind;
 use aws_transfer_exporter::transfer::session::{ClientBase, Sessions, StaticCredentials, TimeOuts};
-use model::AccountName;
+use model::{AccountName, Fact};
 use serde_json::{Value, json};
 
-use super::{CONNECTOR, FakeSink, messages, sample, up};
+use super::{CONNECTOR, FakeSink, messages, routes, sample, up};
 use crate::support::{Endpoint, Seen, Step, http};
 
 const JSON_1_0: &str = "content-type: application/x-amz-json-1.0\r\n";
@@ -95,6 +95,7 @@ impl RunningReader {
         let base = base(plan, time_outs).await;
         let task = tokio::spawn(events::run(
             queue_plan,
+            routes(),
             base,
             sink.clone(),
             Arc::clone(&metrics),
@@ -154,7 +155,8 @@ fn respond(body: &Value) -> Step {
 
 fn message(n: usize) -> Value {
     let body = json!({"ConnectorId": CONNECTOR, "TransferId": format!("t-{n}")}).to_string();
-    json!({"MessageId": format!("m-{n}"), "ReceiptHandle": format!("r-{n}"), "MD5OfBody": "x", "Body": body})
+    json!({"MessageId": format!("m-{n}"), "ReceiptHandle": format!("r-{n}"), "MD5OfBody": "x", "Body": body,
+        "Attributes": {"SentTimestamp": "1767225600123"}})
 }
 
 #[tokio::test]
@@ -177,7 +179,8 @@ async fn messages_are_received_in_long_polls_and_deleted_in_batches() {
     let body: Value = serde_json::from_str(&received[0].body).unwrap();
     assert_eq!(
         body,
-        json!({"QueueUrl": url, "WaitTimeSeconds": 20, "MaxNumberOfMessages": 10})
+        json!({"QueueUrl": url, "WaitTimeSeconds": 20, "MaxNumberOfMessages": 10,
+            "MessageSystemAttributeNames": ["SentTimestamp"]})
     );
     assert_eq!(
         received[0].header("content-type"),
@@ -203,6 +206,16 @@ async fn messages_are_received_in_long_polls_and_deleted_in_batches() {
 
     let target = "transfer-events";
     assert_eq!(reading.sink.transfers(), 11);
+    let sent_at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_767_225_600_123);
+    assert!(
+        reading
+            .sink
+            .facts
+            .lock()
+            .unwrap()
+            .iter()
+            .all(|fact| matches!(fact, Fact::Started(start) if start.reported_at == Some(sent_at)))
+    );
     assert_eq!(
         messages(&reading.metrics, target),
         [11.0, 1.0, 0.0, 0.0, 0.0]

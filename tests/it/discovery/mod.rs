@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use aws_transfer_exporter::discovery::routes::{AccountId, Routes};
 use aws_transfer_exporter::discovery::{Sink, SinkError};
 use aws_transfer_exporter::metrics::exposition::render;
 use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
@@ -39,6 +40,24 @@ pub(super) fn account() -> Account {
         name: AccountName::new("prod"),
         region: "eu-central-1".into(),
     }
+}
+
+/// A second configured account.
+pub(super) fn lab() -> Account {
+    Account {
+        name: AccountName::new("lab"),
+        region: "us-east-1".into(),
+    }
+}
+
+/// AWS account IDs of [`account`] and [`lab`].
+pub(super) const ACCOUNT_ID: &str = "123456789012";
+pub(super) const LAB_ID: &str = "210987654321";
+
+/// Routes of a queue of [`account`].
+pub(super) fn routes() -> Routes {
+    let route = |account, id| (account, Arc::new(AccountId::known(id)));
+    Routes::new(route(account(), ACCOUNT_ID), vec![route(lab(), LAB_ID)])
 }
 
 pub(super) fn error(kind: ErrorKind) -> TransferError {
@@ -74,7 +93,7 @@ impl FakeSink {
         };
         // Facts of the tests may be older than this moment.
         let mut tracker = Tracker::new(settings, UNIX_EPOCH);
-        tracker.configure(settings, [account()]);
+        tracker.configure(settings, [account(), lab()]);
         Arc::new(Self {
             tracker: Mutex::new(tracker),
             durable: Mutex::default(),

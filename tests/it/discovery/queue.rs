@@ -1,7 +1,7 @@
 //! The queue reader against a fake SQS queue, in paused time.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_transfer_exporter::config::EventsPlan;
 use aws_transfer_exporter::discovery::events;
@@ -9,12 +9,17 @@ use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
 use aws_transfer_exporter::transfer::{
     ApiFuture, ErrorKind, QUEUE_BATCH, QueueApi, QueueMessage, UndeletedMessage,
 };
-use model::AccountName;
+use model::{AccountName, Fact};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::{CONNECTOR, FakeSink, account, discovered, error, messages, paused_clock, sample, up};
+use super::{
+    ACCOUNT_ID, CONNECTOR, FakeSink, LAB_ID, discovered, error, messages, paused_clock, routes,
+    sample, up,
+};
 
+/// Time that a message reports, before the tests' clock.
+const SENT_AT: SystemTime = SystemTime::UNIX_EPOCH;
 const VISIBILITY: Duration = Duration::from_mins(1);
 
 struct HeldMessage {
@@ -82,6 +87,7 @@ impl QueueApi for FakeQueue {
                     id: held.id.clone(),
                     receipt,
                     body: held.body.clone(),
+                    sent_at: Some(SENT_AT),
                 });
             }
             if messages.is_empty() && !self.is_short_polling {
@@ -164,7 +170,7 @@ impl Rig {
         );
         let clock = paused_clock();
         self.task = Some(tokio::spawn(async move {
-            events::run_with(queue, &plan, account(), sink, metrics, clock).await;
+            events::run_with(queue, &plan, routes(), sink, metrics, clock).await;
         }));
     }
 
@@ -265,6 +271,94 @@ async fn unparsable_messages_are_left_to_the_redrive_policy() {
         up(&rig.metrics, "events", "q"),
         Some(1.0),
         "the source itself is up"
+    );
+    rig.stop().await;
+}
+
+/// The event of [`ended`], with an account and a Region.
+fn ended_in(account_id: &str, region: &str, n: usize) -> serde_json::Value {
+    let mut event = ended(n);
+    event["account"] = json!(account_id);
+    event["region"] = json!(region);
+    event
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_queue_carries_events_of_several_accounts_and_regions() {
+    let bodies = [
+        ended_in(ACCOUNT_ID, "eu-central-1", 1),
+        ended_in(LAB_ID, "us-east-1", 2),
+        ended(3),
+        plain(4),
+    ];
+    let mut rig = Rig::running(FakeQueue::default(), bodies).await;
+    let facts = rig.sink.facts.lock().unwrap().clone();
+    let accounts = facts.iter().filter_map(|fact| match fact {
+        Fact::Started(start) => Some(start.key.account.to_string()),
+        _ => None,
+    });
+    assert_eq!(
+        accounts.collect::<Vec<_>>(),
+        ["prod", "lab", "prod", "prod"]
+    );
+    assert_eq!(
+        (rig.queue.len(), rig.messages()),
+        (0, [4.0, 0.0, 0.0, 0.0, 0.0])
+    );
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_of_accounts_that_are_not_configured_are_left_to_the_redrive_policy() {
+    let bodies = [
+        ended_in(LAB_ID, "eu-central-1", 1),
+        ended_in("333333333333", "eu-central-1", 2),
+        json!({"source": "aws.transfer", "detail-type": "SFTP Server File Upload Completed",
+            "account": "333333333333", "region": "eu-central-1", "detail": {}}),
+    ];
+    let mut rig = Rig::running(FakeQueue::default(), bodies).await;
+    assert_eq!(
+        (rig.queue.len(), rig.messages()),
+        (2, [0.0, 0.0, 3.0, 0.0, 0.0]),
+        "only what is no event of a connector is deleted"
+    );
+    assert_eq!(rig.sink.transfers(), 0);
+    assert_eq!(up(&rig.metrics, "events", "q"), Some(1.0));
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_messages_report_when_they_were_sent_and_which_fields_are_unusable() {
+    const IGNORED: &str = "aws_transfer_exporter_discovery_ignored_fields_total";
+    let mut rig = Rig::new(FakeQueue::default());
+    rig.queue.put(&plain(1));
+    let mut lacking = plain(2);
+    lacking["StartedAt"] = json!("yesterday");
+    lacking["Files"] = json!(3);
+    rig.queue.put(&lacking);
+    rig.start();
+    sleep(Duration::from_secs(1)).await;
+    let facts = rig.sink.facts.lock().unwrap().clone();
+    let starts: Vec<_> = facts
+        .iter()
+        .map(|fact| match fact {
+            Fact::Started(start) => (start.started_at, start.reported_at, start.files),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(
+        starts,
+        [(None, Some(SENT_AT), None), (None, Some(SENT_AT), Some(3))]
+    );
+    let ignored = |field: &str| {
+        sample(
+            &rig.metrics,
+            &format!("{IGNORED}{{field=\"{field}\",target=\"q\"}}"),
+        )
+    };
+    assert_eq!(
+        (ignored("StartedAt"), ignored("Files"), rig.queue.len()),
+        (Some(1.0), Some(0.0), 0)
     );
     rig.stop().await;
 }

@@ -25,6 +25,10 @@ fn some_text() -> impl Strategy<Value = String> {
         "transfer.amazonaws.com",
         "2025-12-31T10:00:00.123456Z",
         "2025-12-31T10:00:00+00:00",
+        "2025-12-31 10:00:00-08",
+        "0000-01-01T00:00:00+23:59",
+        "1767175200000",
+        "123456789012",
         "-1",
         "9999-99-99T99:99:99Z",
         "0000-00-00T00:00:00Z",
@@ -54,6 +58,10 @@ fn some_value() -> impl Strategy<Value = Value> {
         "ConnectorId",
         "TransferId",
         "StartedAt",
+        "Files",
+        "account",
+        "recipientAccountId",
+        "sendFilePaths",
         "connector-id",
         "transfer-id",
         "file-transfer-id",
@@ -136,12 +144,14 @@ fn some_body() -> impl Strategy<Value = String> {
 
 /// No panic, and what is understood is of the account and has whole ids.
 fn check(text: &str) -> Result<(), TestCaseError> {
-    let Ok(ParsedMessage::Facts(facts)) = parse_with(text, &[]) else {
+    let Ok(ParsedMessage::Facts(facts, _)) = parse_with(text, &[]) else {
         return Ok(());
     };
     for fact in facts {
         match fact {
-            Fact::Started(start) => prop_assert_eq!(start.key.account.as_str(), "prod"),
+            Fact::Started(start) => {
+                prop_assert_eq!(start.key.account.as_str(), "prod");
+            }
             Fact::FileEnded(file) => {
                 prop_assert!(!file.file_transfer_id.is_empty() && file.ended_at <= now());
                 prop_assert!(
