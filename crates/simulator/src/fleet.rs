@@ -31,7 +31,7 @@ pub struct Fleet {
 }
 
 /// A transfer to start.
-struct Batch {
+struct PlannedTransfer {
     partner: &'static Partner,
     /// Age at the start: how far the start is backdated.
     age: Duration,
@@ -132,13 +132,13 @@ impl Fleet {
     }
 
     /// Returns the next transfer of a random partner.
-    fn next(&mut self) -> Batch {
+    fn next(&mut self) -> PlannedTransfer {
         let partner = &PARTNERS[self.random.below(PARTNERS.len())];
         let count = 1 + self.random.below(10);
         let files = (0..count)
             .map(|_| partner.draw(&mut self.random, next_number(&mut self.files)))
             .collect();
-        Batch {
+        PlannedTransfer {
             partner,
             age: Duration::ZERO,
             files,
@@ -147,21 +147,21 @@ impl Fleet {
 
     /// Returns one transfer per partner, scripted so that every state occurs within the first minute, and two that have
     /// already finished.
-    fn first(&mut self) -> Vec<Batch> {
+    fn first(&mut self) -> Vec<PlannedTransfer> {
         let [acme, globex, initech, northwind, contoso, tailspin] = &PARTNERS;
         let mut number = || next_number(&mut self.files);
         let seconds = Duration::from_secs;
         let minutes = Duration::from_mins;
         let now = Duration::ZERO;
         vec![
-            Batch {
+            PlannedTransfer {
                 partner: acme,
                 age: minutes(5),
                 files: (0..3)
                     .map(|n| acme.completing(number(), seconds(1), seconds(2 + n)))
                     .collect(),
             },
-            Batch {
+            PlannedTransfer {
                 partner: contoso,
                 age: minutes(3),
                 files: vec![
@@ -169,14 +169,14 @@ impl Fleet {
                     contoso.failing(number(), "RETRIEVE_FILE_NOT_FOUND", seconds(1)),
                 ],
             },
-            Batch {
+            PlannedTransfer {
                 partner: acme,
                 age: now,
                 files: (0..6)
                     .map(|n| acme.completing(number(), seconds(2 + n), seconds(3)))
                     .collect(),
             },
-            Batch {
+            PlannedTransfer {
                 partner: globex,
                 age: now,
                 files: vec![
@@ -185,7 +185,7 @@ impl Fleet {
                     globex.completing(number(), seconds(4), seconds(6)),
                 ],
             },
-            Batch {
+            PlannedTransfer {
                 partner: initech,
                 age: now,
                 files: vec![
@@ -195,7 +195,7 @@ impl Fleet {
                     initech.failing(number(), "TIMEOUT_ERROR", seconds(35)),
                 ],
             },
-            Batch {
+            PlannedTransfer {
                 partner: northwind,
                 age: now,
                 files: vec![
@@ -204,7 +204,7 @@ impl Fleet {
                     northwind.completing(number(), minutes(7), seconds(4)),
                 ],
             },
-            Batch {
+            PlannedTransfer {
                 partner: contoso,
                 age: now,
                 files: vec![
@@ -213,7 +213,7 @@ impl Fleet {
                     contoso.completing(number(), seconds(5), seconds(5)),
                 ],
             },
-            Batch {
+            PlannedTransfer {
                 partner: tailspin,
                 age: now,
                 files: vec![
@@ -226,7 +226,7 @@ impl Fleet {
     }
 }
 
-impl Batch {
+impl PlannedTransfer {
     fn start(self, simulator: &Simulator) -> Started {
         let started_at = simulator.now().wall - self.age;
         let (connector, transfer) = (self.partner.connector(), simulator.unknown_transfer());
@@ -283,7 +283,7 @@ mod tests {
     use model::{DOCUMENTED_FAILURE_CODES, FileCounts, FileStatus};
 
     /// Returns the transfers that start within `stretch`, with their start.
-    fn batches(seed: u64, stretch: Duration) -> Vec<(Duration, Batch)> {
+    fn batches(seed: u64, stretch: Duration) -> Vec<(Duration, PlannedTransfer)> {
         let mut fleet = Fleet::new(seed);
         let mut all: Vec<_> = fleet
             .first()
@@ -298,7 +298,7 @@ mod tests {
         all
     }
 
-    fn count(batch: &Batch, elapsed: Duration) -> FileCounts {
+    fn count(batch: &PlannedTransfer, elapsed: Duration) -> FileCounts {
         let mut counts = FileCounts::default();
         for file in batch.files.iter().map(|file| file.result_at(elapsed)) {
             counts.add_file(&file.status, file.failure_code.as_ref());

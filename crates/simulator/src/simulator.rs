@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
 
 use crate::domain::{
-    Account, Body, Calls, ConnectorSpec, Dice, Expiry, Faults, FileScript, QUEUE, RemoteKind,
-    SplitMix64, Start, UnknownConnector,
+    Body, Calls, ConnectorSpec, Dice, Expiry, Faults, FileScript, QUEUE, RemoteKind,
+    SimulatedAccount, SplitMix64, Start, UnknownConnector,
 };
 use crate::timer::{Timer, TokioTimer};
 use crate::wire::credential::AccessKeys;
@@ -54,12 +54,12 @@ impl Default for Settings {
 
 /// The simulated endpoint. Clones share their state.
 #[derive(Clone)]
-pub struct Simulator(pub(crate) Arc<Inner>);
+pub struct Simulator(pub(crate) Arc<SimulatorState>);
 
-pub(crate) struct Inner {
+pub(crate) struct SimulatorState {
     pub(crate) settings: Settings,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) state: Mutex<Account>,
+    pub(crate) state: Mutex<SimulatedAccount>,
     pub(crate) faults: Mutex<(Arc<Faults>, Dice)>,
     pub(crate) calls: Mutex<Calls>,
     pub(crate) request_ids: Mutex<SplitMix64>,
@@ -72,9 +72,9 @@ impl Simulator {
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Self {
         let faults = Arc::new(Faults::default());
         let dice = Dice::new(&faults);
-        Self(Arc::new(Inner {
+        Self(Arc::new(SimulatorState {
             clock,
-            state: Mutex::new(Account::new(
+            state: Mutex::new(SimulatedAccount::new(
                 settings.seed,
                 settings.retention,
                 settings.max_transfers,
@@ -253,7 +253,7 @@ impl Simulator {
         self.0.clock.now()
     }
 
-    pub(crate) fn state(&self) -> MutexGuard<'_, Account> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, SimulatedAccount> {
         lock(&self.0.state)
     }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The requests and responses of one connection.
-pub(crate) struct Activity(Mutex<State>);
+pub(crate) struct Activity(Mutex<ActivityState>);
 
-struct State {
+struct ActivityState {
     /// Requests whose response is being prepared.
     responding: usize,
     /// Responses that have not been handed over in full.
@@ -19,7 +19,7 @@ struct State {
 
 impl Activity {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(State {
+        Self(Mutex::new(ActivityState {
             responding: 0,
             sending: 0,
             last: Instant::now(),
@@ -68,13 +68,13 @@ impl Activity {
         }
     }
 
-    fn update(&self, change: impl FnOnce(&mut State)) {
+    fn update(&self, change: impl FnOnce(&mut ActivityState)) {
         let mut state = self.state();
         change(&mut state);
         state.last = Instant::now();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ActivityState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -40,7 +40,7 @@ const PLAIN_HTTP_RESPONSE: &[u8] = b"HTTP/1.0 400 Bad Request\r\ncontent-type: t
 
 /// The HTTP version of a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Protocol {
+pub(crate) enum HttpVersion {
     /// HTTP/1.0 and HTTP/1.1.
     Http1,
     /// HTTP/2, negotiated by ALPN.
@@ -79,17 +79,17 @@ impl Connection {
 
     async fn serve_stream(self, stream: TcpStream, tls: Option<Arc<ServerConfig>>) {
         let Some(tls) = tls else {
-            return self.serve_http(stream, Protocol::Http1).await;
+            return self.serve_http(stream, HttpVersion::Http1).await;
         };
         let peer = self.peer;
         let handshake = tokio::time::timeout(self.group.limits.handshake, handshake(stream, tls));
         match handshake.await {
             Ok(Ok(Some(stream))) => {
-                let protocol = match stream.get_ref().1.alpn_protocol() {
-                    Some(b"h2") => Protocol::Http2,
-                    _ => Protocol::Http1,
+                let version = match stream.get_ref().1.alpn_protocol() {
+                    Some(b"h2") => HttpVersion::Http2,
+                    _ => HttpVersion::Http1,
                 };
-                self.serve_http(stream, protocol).await;
+                self.serve_http(stream, version).await;
             }
             Ok(Ok(None)) => {
                 debug!(event = "connection_closed", %peer, "connection closed before any data");
@@ -106,7 +106,7 @@ impl Connection {
     }
 
     /// Serves HTTP on the stream until the connection ends.
-    pub(crate) async fn serve_http<S>(self, stream: S, protocol: Protocol)
+    pub(crate) async fn serve_http<S>(self, stream: S, version: HttpVersion)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -119,14 +119,14 @@ impl Connection {
             peer,
             slot: Arc::clone(&self.slot),
         };
-        let builder = http_builder(protocol, limits.header);
+        let builder = http_builder(version, limits.header);
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         let stalled = async {
-            match protocol {
+            match version {
                 // The header time-out and the stall time-out of the stream cover it.
-                Protocol::Http1 => std::future::pending().await,
+                HttpVersion::Http1 => std::future::pending().await,
                 // hyper has no time-outs for what an HTTP/2 client does not send or read.
-                Protocol::Http2 => {
+                HttpVersion::Http2 => {
                     let activity = self.slot.activity();
                     activity.stopped(limits.stall, limits.header).await;
                 }
@@ -143,7 +143,7 @@ impl Connection {
     }
 }
 
-fn http_builder(protocol: Protocol, header_timeout: Duration) -> auto::Builder<TokioExecutor> {
+fn http_builder(version: HttpVersion, header_timeout: Duration) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -157,9 +157,9 @@ fn http_builder(protocol: Protocol, header_timeout: Duration) -> auto::Builder<T
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
         .max_send_buf_size(MAX_STREAM_BYTES);
-    match protocol {
-        Protocol::Http1 => builder.http1_only(),
-        Protocol::Http2 => builder.http2_only(),
+    match version {
+        HttpVersion::Http1 => builder.http1_only(),
+        HttpVersion::Http2 => builder.http2_only(),
     }
 }
 

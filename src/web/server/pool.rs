@@ -30,7 +30,7 @@ struct OpenConnections {
 }
 
 struct Entry {
-    state: State,
+    state: SlotState,
     /// Requests whose response is being prepared; with HTTP/2 there are several at once.
     responding: usize,
     evict: Arc<Notify>,
@@ -38,7 +38,7 @@ struct Entry {
 
 /// Ordered: the least is evicted first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum State {
+enum SlotState {
     /// No whole request has arrived.
     Idle(Instant),
     /// The client has not read all of its response.
@@ -71,7 +71,7 @@ impl ConnectionPool {
         open.entries.insert(
             id,
             Entry {
-                state: State::Idle(Instant::now()),
+                state: SlotState::Idle(Instant::now()),
                 responding: 0,
                 evict: Arc::clone(&evict),
             },
@@ -98,7 +98,7 @@ impl ConnectionPool {
     /// Closes the idle connections.
     pub(super) fn close_idle(&self) {
         self.open().entries.retain(|_, entry| {
-            let is_idle = matches!(entry.state, State::Idle(_));
+            let is_idle = matches!(entry.state, SlotState::Idle(_));
             if is_idle {
                 entry.evict.notify_one();
             }
@@ -132,7 +132,7 @@ impl OpenConnections {
             .iter()
             .map(|(id, entry)| (entry.state, *id))
             .min();
-        let Some((State::Idle(_) | State::Writing(_), id)) = first else {
+        let Some((SlotState::Idle(_) | SlotState::Writing(_), id)) = first else {
             return false;
         };
         if let Some(entry) = self.entries.remove(&id) {
@@ -160,7 +160,7 @@ impl ConnectionSlot {
     pub(crate) fn begin_response(self: &Arc<Self>) -> ResponseGuard {
         self.pool.update(self.id, |entry| {
             entry.responding += 1;
-            entry.state = State::Responding;
+            entry.state = SlotState::Responding;
         });
         self.activity.begin_response();
         ResponseGuard(Arc::clone(self))
@@ -175,8 +175,8 @@ impl ConnectionSlot {
     /// Records that everything written has left.
     pub(super) fn mark_flushed(&self) {
         self.pool.update(self.id, |entry| {
-            if let State::Writing(_) = entry.state {
-                entry.state = State::Idle(Instant::now());
+            if let SlotState::Writing(_) = entry.state {
+                entry.state = SlotState::Idle(Instant::now());
             }
         });
     }
@@ -186,7 +186,7 @@ impl ConnectionSlot {
         let open = self.pool.open();
         open.entries
             .get(&self.id)
-            .is_none_or(|entry| matches!(entry.state, State::Idle(_)))
+            .is_none_or(|entry| matches!(entry.state, SlotState::Idle(_)))
     }
 
     pub(crate) fn activity(&self) -> &Activity {
@@ -208,7 +208,7 @@ impl Drop for ResponseGuard {
         self.0.pool.update(self.0.id, |entry| {
             entry.responding -= 1;
             if entry.responding == 0 {
-                entry.state = State::Writing(Instant::now());
+                entry.state = SlotState::Writing(Instant::now());
             }
         });
         self.0.activity.end_response();

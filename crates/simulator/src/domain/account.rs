@@ -26,17 +26,17 @@ pub(crate) enum Lookup {
     },
 }
 
-struct Connector {
+struct SimulatedConnector {
     spec: Arc<ConnectorSpec>,
     transfers: HashMap<TransferId, Arc<StartedTransfer>>,
 }
 
 /// Connectors, transfers, event history and queue.
-pub(crate) struct Account {
+pub(crate) struct SimulatedAccount {
     pub(crate) history: History,
     pub(crate) queue: Queue,
     feed: Feed,
-    connectors: BTreeMap<ConnectorId, Connector>,
+    connectors: BTreeMap<ConnectorId, SimulatedConnector>,
     /// Transfers in insertion order, oldest first.
     order: VecDeque<(ConnectorId, TransferId, u64)>,
     serial: u64,
@@ -45,7 +45,7 @@ pub(crate) struct Account {
     max_transfers: usize,
 }
 
-impl Account {
+impl SimulatedAccount {
     pub(crate) fn new(seed: u64, retention: Duration, max_transfers: usize) -> Self {
         Self {
             history: History::new(max_transfers),
@@ -68,7 +68,7 @@ impl Account {
             None => {
                 self.connectors.insert(
                     id,
-                    Connector {
+                    SimulatedConnector {
                         spec,
                         transfers: HashMap::new(),
                     },
@@ -281,11 +281,11 @@ mod tests {
         name.parse().unwrap()
     }
 
-    fn state(max_transfers: usize) -> Account {
-        Account::new(1, 7 * DAY, max_transfers)
+    fn state(max_transfers: usize) -> SimulatedAccount {
+        SimulatedAccount::new(1, 7 * DAY, max_transfers)
     }
 
-    fn put(state: &mut Account, name: &str, at: SystemTime) {
+    fn put(state: &mut SimulatedAccount, name: &str, at: SystemTime) {
         let files = vec![FileScript::new("/a", LifeScript::completed())];
         let (connector, transfer) = (&connector(), &transfer(name));
         state.put(

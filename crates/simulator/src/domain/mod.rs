@@ -23,7 +23,7 @@ pub use operation::Operation;
 pub use random::SplitMix64;
 pub use script::{End, FileScript, LifeScript, Profile, failure_message};
 
-pub(crate) use account::{Account, Lookup};
+pub(crate) use account::{Lookup, SimulatedAccount};
 pub(crate) use event::EventSource;
 pub(crate) use faults::{Dice, Disruption};
 pub(crate) use history::Position;

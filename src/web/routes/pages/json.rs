@@ -1,10 +1,5 @@
 //! `/api/v1/transfers` and `/api/v1/targets`. The types are also the schemas of the OpenAPI description.
 
-#![expect(
-    clippy::struct_field_names,
-    reason = "the fields have the names of the JSON"
-)]
-
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -19,7 +14,8 @@ use model::{ConnectorView, FailureCode, FileCounts, Origin, TransferState};
 
 /// Connectors and transfers that match a query.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct Transfers {
+#[schema(as = Transfers)]
+pub(crate) struct TransfersJson {
     #[schema(format = DateTime)]
     generated_at: String,
     /// Start of the process. The last hour is known from then on.
@@ -28,10 +24,10 @@ pub(crate) struct Transfers {
     stuck_after_seconds: u64,
     connectors_matching: usize,
     /// At most `limit`, those with failures first. Empty with a cursor.
-    connectors: Vec<Connector>,
+    connectors: Vec<ConnectorJson>,
     /// Number of matching transfers on all pages.
     transfers_matching: u64,
-    transfers: Vec<Transfer>,
+    transfers: Vec<TransferJson>,
     /// `null` on the last page.
     #[schema(required)]
     next_cursor: Option<String>,
@@ -39,7 +35,8 @@ pub(crate) struct Transfers {
 
 /// A connector.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct Connector {
+#[schema(as = Connector)]
+pub(crate) struct ConnectorJson {
     account: String,
     region: String,
     connector_id: String,
@@ -49,7 +46,7 @@ pub(crate) struct Connector {
     transfers: TransfersByState,
     /// `null` until a transfer has been read.
     #[schema(required)]
-    files: Option<Files>,
+    files: Option<FilesJson>,
     last_hour: LastHour,
     #[schema(required, format = DateTime)]
     oldest_unfinished_at: Option<String>,
@@ -71,7 +68,8 @@ pub(crate) struct TransfersByState {
 
 /// Files by status.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct Files {
+#[schema(as = Files)]
+pub(crate) struct FilesJson {
     queued: u32,
     in_progress: u32,
     completed: u32,
@@ -91,7 +89,8 @@ pub(crate) struct LastHour {
 
 /// A transfer.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct Transfer {
+#[schema(as = Transfer)]
+pub(crate) struct TransferJson {
     account: String,
     region: String,
     connector_id: String,
@@ -115,14 +114,15 @@ pub(crate) struct Transfer {
     origins: Vec<&'static str>,
     /// `null` until they have been read.
     #[schema(required)]
-    files: Option<Files>,
+    files: Option<FilesJson>,
     /// The newest 100 failed files, newest first.
-    failed_files: Vec<FailedFile>,
+    failed_files: Vec<FailedFileJson>,
 }
 
 /// A failed file.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct FailedFile {
+#[schema(as = FailedFile)]
+pub(crate) struct FailedFileJson {
     /// As AWS reports it; truncated after 1024 bytes, with a note.
     path: String,
     #[schema(required)]
@@ -166,7 +166,7 @@ pub(crate) struct Error {
 }
 
 /// Returns the connectors and transfers that match a query.
-pub(super) fn transfers(exporter: &dyn Exporter, query: &Query) -> Transfers {
+pub(super) fn transfers(exporter: &dyn Exporter, query: &Query) -> TransfersJson {
     let overview = exporter.overview();
     let found = exporter.select(query);
     let connectors = matching_connectors(query, &overview);
@@ -176,7 +176,7 @@ pub(super) fn transfers(exporter: &dyn Exporter, query: &Query) -> Transfers {
     } else {
         query.limit
     };
-    Transfers {
+    TransfersJson {
         generated_at: timestamp(overview.now),
         process_started_at: timestamp(overview.started),
         stuck_after_seconds: STUCK_AFTER.as_secs(),
@@ -184,10 +184,10 @@ pub(super) fn transfers(exporter: &dyn Exporter, query: &Query) -> Transfers {
         connectors: connectors
             .iter()
             .take(shown)
-            .map(|(connector, recent)| Connector::new(connector, recent))
+            .map(|(connector, recent)| ConnectorJson::new(connector, recent))
             .collect(),
         transfers_matching: found.matching,
-        transfers: found.transfers.iter().map(Transfer::new).collect(),
+        transfers: found.transfers.iter().map(TransferJson::new).collect(),
         next_cursor: found.next.map(|cursor| cursor.to_string()),
     }
 }
@@ -208,7 +208,7 @@ pub(super) fn error(error: &BadParameter) -> String {
     serde_json::to_string(&error).unwrap_or_default() + "\n"
 }
 
-impl Connector {
+impl ConnectorJson {
     fn new(connector: &ConnectorView, recent: &RecentFiles) -> Self {
         let labels = &connector.labels;
         let of = |state| connector.states.of(state);
@@ -224,7 +224,7 @@ impl Connector {
                 failed: of(TransferState::Failed),
                 gone: of(TransferState::Gone),
             },
-            files: connector.files.as_ref().map(Files::new),
+            files: connector.files.as_ref().map(FilesJson::new),
             last_hour: LastHour {
                 completed: recent.completed.to_vec(),
                 failed: recent.failed.to_vec(),
@@ -236,7 +236,7 @@ impl Connector {
     }
 }
 
-impl Files {
+impl FilesJson {
     fn new(files: &FileCounts) -> Self {
         Self {
             queued: files.queued,
@@ -248,7 +248,7 @@ impl Files {
     }
 }
 
-impl Transfer {
+impl TransferJson {
     fn new(listed: &ListedTransfer) -> Self {
         let view = &listed.view;
         Self {
@@ -268,17 +268,17 @@ impl Transfer {
                 .iter()
                 .map(|origin: &Origin| origin.as_label())
                 .collect(),
-            files: view.files.as_ref().map(Files::new),
+            files: view.files.as_ref().map(FilesJson::new),
             failed_files: listed
                 .failures
                 .iter()
-                .map(|failure| FailedFile::new(failure))
+                .map(|failure| FailedFileJson::new(failure))
                 .collect(),
         }
     }
 }
 
-impl FailedFile {
+impl FailedFileJson {
     fn new(failure: &KeptFailure) -> Self {
         Self {
             path: failure.path.to_string(),

@@ -22,7 +22,7 @@ struct Landing<'a> {
     sweep: SweepTile,
     hour_note: String,
     spark: Sparkline,
-    problems: Problems<'a>,
+    problems: ProblemLists<'a>,
     routes: [(&'a str, &'a str); 7],
 }
 
@@ -40,14 +40,15 @@ struct SweepTile {
     summary: String,
 }
 
-struct Problems<'a> {
+/// What the page lists as problems.
+struct ProblemLists<'a> {
     /// Source and target of the sources whose last poll failed.
     sources: Vec<(&'a str, &'a str)>,
     /// Whether the last write to the storage failed.
     storage: bool,
 }
 
-impl Problems<'_> {
+impl ProblemLists<'_> {
     fn is_empty(&self) -> bool {
         self.sources.is_empty() && !self.storage
     }
@@ -81,7 +82,7 @@ pub(super) fn page(exporter: &dyn Exporter, telemetry_path: &str) -> askama::Res
             String::new()
         },
         spark: Sparkline::new(&hour, 0),
-        problems: Problems {
+        problems: ProblemLists {
             sources: overview
                 .health
                 .sources

@@ -5,8 +5,8 @@ use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 
 use super::json::{
-    Connector, Error, FailedFile, Files, LastHour, TargetGroup, TargetLabels, Transfer, Transfers,
-    TransfersByState,
+    ConnectorJson, Error, FailedFileJson, FilesJson, LastHour, TargetGroup, TargetLabels,
+    TransferJson, TransfersByState, TransfersJson,
 };
 use crate::tracker::query::StateFilter;
 use model::{Origin, TransferState};
@@ -22,8 +22,8 @@ use model::{Origin, TransferState};
     servers((url = "/")),
     paths(list_transfers, list_targets, probe),
     components(schemas(
-        Connector, Error, FailedFile, Files, LastHour, TargetGroup, TargetLabels, Transfer,
-        Transfers, TransfersByState
+        ConnectorJson, Error, FailedFileJson, FilesJson, LastHour, TargetGroup, TargetLabels,
+        TransferJson, TransfersByState, TransfersJson
     ))
 )]
 struct Description;
@@ -119,7 +119,7 @@ struct Probe {
     operation_id = "listTransfers",
     params(Filter, Page),
     responses(
-        (status = 200, description = "The matching transfers.", body = Transfers),
+        (status = 200, description = "The matching transfers.", body = TransfersJson),
         (status = 400, description = "A parameter is invalid.", body = Error),
         (status = 429, description = "Too many pages are waiting; see `Retry-After`.", body = String, content_type = "text/plain")
     )
