@@ -26,10 +26,10 @@ impl web::Exporter for App {
         self: Arc<Self>,
         request: ScrapeRequest,
         timeout_header: Option<String>,
-        sweep: bool,
+        poll: bool,
     ) -> Pin<Box<dyn Future<Output = Option<Exposition>> + Send>> {
         Box::pin(async move {
-            let collected = if sweep {
+            let collected = if poll {
                 let budget = self.scrape_budget(timeout_header.as_deref());
                 self.collector.collect(budget).await
             } else {
