@@ -9,7 +9,7 @@ mod transfer;
 
 use std::time::SystemTime;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Simulator;
 use crate::domain::{Expiry, Faults, Operation, Service, SplitMix64};
@@ -76,9 +76,30 @@ impl Simulator {
         format!("{offset:08x}{}", self.seal(&format!("{offset} {bound_to}")))
     }
 
-    fn offset_of(&self, token: &str, bound_to: &str) -> Option<usize> {
+    /// Returns where the page of a token begins, 0 without a token; `None` if the token is not one of
+    /// `bound_to`.
+    fn offset_of(&self, token: Option<&str>, bound_to: &str) -> Option<usize> {
+        let Some(token) = token else {
+            return Some(0);
+        };
         let offset = usize::from_str_radix(token.get(..8)?, 16).ok()?;
         (self.token(offset, bound_to) == token).then_some(offset)
+    }
+
+    /// Returns the answer with the page `items`, which ends at `end` of `total` items, and a token for
+    /// the next page if there is one.
+    fn page(
+        &self,
+        key: &str,
+        items: &[Value],
+        (end, total): (usize, usize),
+        bound_to: &str,
+    ) -> Value {
+        let mut answer = json!({ key: items });
+        if end < total {
+            answer["NextToken"] = self.token(end, bound_to).into();
+        }
+        answer
     }
 
     /// Returns a checksum of `text`, so that tokens of other requests are refused.

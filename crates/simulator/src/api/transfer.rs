@@ -1,5 +1,7 @@
 //! The operations of AWS Transfer Family.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::error::{self, ApiError};
@@ -16,15 +18,9 @@ impl Simulator {
     pub(super) fn describe_connector(
         &self,
         call: &Call<'_>,
-        mut input: Input,
+        input: Input,
     ) -> Result<Value, ApiError> {
-        let id = input.required_text("ConnectorId", &CONNECTOR_ID)?;
-        input.finish()?;
-        let id = connector_id(&id)?;
-        let spec = self
-            .state()
-            .connector(&id)
-            .ok_or_else(|| unknown_connector(&id))?;
+        let (id, spec) = self.named_connector(input)?;
         Ok(json!({ "Connector": self.described(call.region, &id, &spec) }))
     }
 
@@ -36,12 +32,9 @@ impl Simulator {
         let count = input.max_results(CONNECTORS_PAGE)?;
         let token = input.text("NextToken", &NEXT_TOKEN)?;
         input.finish()?;
-        let offset = match token {
-            Some(token) => self
-                .offset_of(&token, "connectors")
-                .ok_or_else(ApiError::invalid_next_token)?,
-            None => 0,
-        };
+        let offset = self
+            .offset_of(token.as_deref(), "connectors")
+            .ok_or_else(ApiError::invalid_next_token)?;
         let state = self.state();
         let connectors: Vec<Value> = state
             .connectors_from(offset, count)
@@ -51,12 +44,8 @@ impl Simulator {
                 listed
             })
             .collect();
-        let end = offset + connectors.len();
-        let mut answer = json!({ "Connectors": connectors });
-        if end < state.connector_count() {
-            answer["NextToken"] = self.token(end, "connectors").into();
-        }
-        Ok(answer)
+        let of = (offset + connectors.len(), state.connector_count());
+        Ok(self.page("Connectors", &connectors, of, "connectors"))
     }
 
     pub(super) fn list_file_transfer_results(
@@ -84,26 +73,19 @@ impl Simulator {
             }
         };
         let bound_to = format!("{connector} {transfer}");
-        let offset = match token {
-            Some(token) => self
-                .offset_of(&token, &bound_to)
-                .filter(|offset| *offset <= files.len())
-                .ok_or_else(|| {
-                    ApiError::invalid_request("The NextToken is not one of this file transfer.")
-                })?,
-            None => 0,
-        };
+        let offset = self
+            .offset_of(token.as_deref(), &bound_to)
+            .filter(|offset| *offset <= files.len())
+            .ok_or_else(|| {
+                ApiError::invalid_request("The NextToken is not one of this file transfer.")
+            })?;
         let page = files.iter().skip(offset).take(count);
         let rows: Vec<Value> = page
             .map(|file| error::row(&file.result_at(elapsed)))
             .collect();
-        let end = offset + rows.len();
-        let mut answer = json!({ "FileTransferResults": rows });
-        if end < files.len() {
-            answer["NextToken"] = self.token(end, &bound_to).into();
-        }
+        let of = (offset + rows.len(), files.len());
         lock(&self.0.calls).count_page(&connector, &transfer);
-        Ok(answer)
+        Ok(self.page("FileTransferResults", &rows, of, &bound_to))
     }
 
     pub(super) fn start_file_transfer(
@@ -131,14 +113,8 @@ impl Simulator {
         Ok(json!({ "TransferId": transfer.as_str() }))
     }
 
-    pub(super) fn test_connection(&self, mut input: Input) -> Result<Value, ApiError> {
-        let id = input.required_text("ConnectorId", &CONNECTOR_ID)?;
-        input.finish()?;
-        let id = connector_id(&id)?;
-        let spec = self
-            .state()
-            .connector(&id)
-            .ok_or_else(|| unknown_connector(&id))?;
+    pub(super) fn test_connection(&self, input: Input) -> Result<Value, ApiError> {
+        let (id, spec) = self.named_connector(input)?;
         Ok(match &spec.connection_error {
             Some(error) => {
                 json!({ "ConnectorId": id.as_str(), "Status": "ERROR", "StatusMessage": error })
@@ -150,6 +126,20 @@ impl Simulator {
                 "SftpConnectionDetails": { "HostKey": HOST_KEY },
             }),
         })
+    }
+
+    /// Returns the connector of a request that names nothing else.
+    fn named_connector(
+        &self,
+        mut input: Input,
+    ) -> Result<(ConnectorId, Arc<ConnectorSpec>), ApiError> {
+        let id = input.required_text("ConnectorId", &CONNECTOR_ID)?;
+        input.finish()?;
+        let id = connector_id(&id)?;
+        match self.state().connector(&id) {
+            Some(spec) => Ok((id, spec)),
+            None => Err(unknown_connector(&id)),
+        }
     }
 
     fn described(&self, region: &str, id: &ConnectorId, spec: &ConnectorSpec) -> Value {

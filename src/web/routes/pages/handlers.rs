@@ -9,8 +9,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 
-use super::query::{self, MAX_LIMIT, MAX_TARGETS, TARGETS, TRANSFERS};
+use super::query::{self, BadParameter, MAX_LIMIT, MAX_TARGETS, TARGETS, TRANSFERS};
 use super::{PageResponse, bad_parameter, json, landing, openapi, transfers};
+use crate::tracker::query::Query;
+use crate::web::Exporter;
 use crate::web::middleware::work_queue::{Admission, WorkQueue};
 use crate::web::response::{HTML, JSON, PLAIN, text};
 use crate::web::routes::RouteState;
@@ -68,11 +70,9 @@ pub(crate) async fn transfers_json(
     RawQuery(query): RawQuery,
 ) -> Response {
     let query = query.unwrap_or_default();
-    render(admission, move || {
-        match query::transfers(&query, &TRANSFERS, JSON_LIMIT, MAX_LIMIT) {
-            Ok(query) => answer(&json::transfers(state.exporter.as_ref(), &query)),
-            Err(error) => bad_parameter(&error),
-        }
+    let query = query::transfers(&query, &TRANSFERS, JSON_LIMIT, MAX_LIMIT);
+    render_json(state, admission, query, |exporter, query| {
+        json::transfers(exporter, &query)
     })
     .await
 }
@@ -83,13 +83,8 @@ pub(crate) async fn targets(
     RawQuery(query): RawQuery,
 ) -> Response {
     let query = query.unwrap_or_default();
-    render(admission, move || {
-        match query::transfers(&query, &TARGETS, MAX_TARGETS, MAX_TARGETS) {
-            Ok(query) => answer(&json::targets(state.exporter.as_ref(), query)),
-            Err(error) => bad_parameter(&error),
-        }
-    })
-    .await
+    let query = query::transfers(&query, &TARGETS, MAX_TARGETS, MAX_TARGETS);
+    render_json(state, admission, query, json::targets).await
 }
 
 pub(crate) async fn openapi() -> Response {
@@ -109,7 +104,21 @@ fn html(status: StatusCode, page: askama::Result<String>) -> PageResponse {
     }
 }
 
-fn answer(value: &impl Serialize) -> PageResponse {
+/// Responds with what `select` returns for the query.
+async fn render_json<T: Serialize>(
+    state: RouteState,
+    admission: Admission,
+    query: Result<Query, BadParameter>,
+    select: impl FnOnce(&dyn Exporter, Query) -> T + Send + 'static,
+) -> Response {
+    render(admission, move || match query {
+        Ok(query) => json_response(&select(state.exporter.as_ref(), query)),
+        Err(error) => bad_parameter(&error),
+    })
+    .await
+}
+
+fn json_response(value: &impl Serialize) -> PageResponse {
     match serde_json::to_string(value) {
         Ok(body) => PageResponse {
             status: StatusCode::OK,
