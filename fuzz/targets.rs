@@ -1,5 +1,5 @@
-//! The fuzzed functions. Each takes any bytes and panics if the result violates an invariant. `cargo
-//! fuzz` calls them with generated input, and `cargo test` with the committed seeds
+//! The fuzzed functions. Each takes any bytes and panics if the result violates an invariant.
+//! `cargo fuzz` calls them with generated input, and `cargo test` with the committed seeds
 //! (`tests/it/fuzzed.rs`).
 
 #![allow(
@@ -39,8 +39,8 @@ use tokio::runtime::{Builder, Runtime};
 /// A secret from the environment, which must not appear in any output.
 const SECRET: &str = "canary-0d9f2a";
 
-/// Resolves a configuration and a target file. Problems have a line of the text and do not contain the
-/// value of a variable.
+/// Resolves a configuration and a target file. Problems have a line of the text and do not contain
+/// the value of a variable.
 pub fn config(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
@@ -137,8 +137,8 @@ pub fn event(bytes: &[u8]) {
     }
 }
 
-/// Negotiates format and encoding from `Accept` in the first line and `Accept-Encoding` in the rest.
-/// The result must have been offered.
+/// Negotiates format and encoding from `Accept` in the first line and `Accept-Encoding` in the
+/// rest. The result must have been offered.
 pub fn accept(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
@@ -179,7 +179,8 @@ impl AttemptObserver for NoMetrics {
 /// Status and body of the next response.
 type NextResponse = Arc<Mutex<(u16, Vec<u8>)>>;
 
-/// An SDK client with a fake HTTP client, and a runtime with paused time, so that retries take no time.
+/// An SDK client with a fake HTTP client, and a runtime with paused time, so that retries take no
+/// time.
 struct Client {
     runtime: Runtime,
     api: SdkTransfer,
@@ -233,8 +234,8 @@ thread_local! {
     static SERVER: RefCell<Option<(Runtime, Arc<App>)>> = const { RefCell::new(None) };
 }
 
-/// Parses a response to `ListFileTransferResults`. The first byte selects the status, the rest is the
-/// body.
+/// Parses a response to `ListFileTransferResults`. The first byte selects the status, the rest is
+/// the body.
 pub fn api_answer(bytes: &[u8]) {
     let Some((choice, body)) = bytes.split_first() else {
         return;
@@ -349,7 +350,8 @@ pub fn request_head(bytes: &[u8]) {
     });
 }
 
-/// Resolves a web configuration. Problems have a line of the text and do not contain a password hash.
+/// Resolves a web configuration. Problems have a line of the text and do not contain a password
+/// hash.
 pub fn web_config(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;

@@ -64,7 +64,8 @@ pub struct AccountForecast {
     pub sqs_calls_day: u64,
     /// Calls of `LookupEvents` per day, with one page per lookup. The first lookup may read more.
     pub cloudtrail_calls_day: u64,
-    /// Calls of `ListConnectors`, and of `DescribeConnector` for the configured connectors, per day.
+    /// Calls of `ListConnectors`, and of `DescribeConnector` for the configured connectors, per
+    /// day.
     pub connector_calls_day: u64,
 }
 
@@ -188,8 +189,8 @@ fn account_forecast(plan: &Plan, account: &AccountPlan, assumed: Assumptions) ->
     }
 }
 
-/// Returns the longer of two times: the one that the rate limit allows, whose first burst is sent at
-/// once, and the one of concurrent polls, each of which reads the pages of a transfer in turn.
+/// Returns the longer of two times: the one that the rate limit allows, whose first burst is sent
+/// at once, and the one of concurrent polls, each of which reads the pages of a transfer in turn.
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
 fn sweep_seconds(
     transfers: u64,

@@ -13,7 +13,8 @@ pub(super) const DEFAULT_SESSION_NAME: &str = "aws-transfer-exporter";
 
 /// The resolved configuration.
 ///
-/// [`Plan::default`] has one account named `default`, no transfers, and the defaults of all settings.
+/// [`Plan::default`] has one account named `default`, no transfers, and the defaults of all
+/// settings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// The accounts in configured order: at least one, each with a different name.

@@ -1,7 +1,8 @@
 //! The minimal IAM policies of a plan: the actions it uses, on the narrowest resources that AWS
 //! supports.
 //!
-//! Which actions support resources: <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awstransferfamily.html>
+//! Which actions support resources:
+//! <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awstransferfamily.html>
 //! and the corresponding pages of SQS, CloudTrail and STS.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -196,7 +197,8 @@ impl Statements<'_> {
     }
 
     /// Returns the partition of the Region
-    /// (<https://docs.aws.amazon.com/general/latest/gr/aws-arns-and-namespaces.html>), else of the role.
+    /// (<https://docs.aws.amazon.com/general/latest/gr/aws-arns-and-namespaces.html>), else of the
+    /// role.
     fn partition(&self) -> &str {
         let role = self
             .account
@@ -210,7 +212,8 @@ impl Statements<'_> {
         }
     }
 
-    /// Returns the AWS account ID of the configuration, from the role or from a queue URL, else `*`.
+    /// Returns the AWS account ID of the configuration, from the role or from a queue URL, else
+    /// `*`.
     fn account_id(&self) -> &str {
         let queues = self
             .plan

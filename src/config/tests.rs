@@ -189,7 +189,8 @@ fn line_numbers_are_right_for_every_yaml_style() {
     }
 }
 
-/// Quoted text that continues without indentation is not YAML 1.2: only one of the parsers accepts it.
+/// Quoted text that continues without indentation is not YAML 1.2: only one of the parsers accepts
+/// it.
 #[test]
 fn lines_are_right_up_to_where_the_second_parser_stops() {
     let head = "\ncollector:\n  timeout: 10\n  concurrency: 0\n";

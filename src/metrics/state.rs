@@ -1,5 +1,5 @@
-//! Snapshot to samples: the samples of a row in each family, and the families that change with every
-//! scrape.
+//! Snapshot to samples: the samples of a row in each family, and the families that change with
+//! every scrape.
 
 use super::Scrape;
 use super::encode::{Encoder, unix_seconds};

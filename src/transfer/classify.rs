@@ -1,4 +1,5 @@
-//! Maps SDK errors to [`ErrorKind`]: of one attempt, as an interceptor sees it, and of a whole call.
+//! Maps SDK errors to [`ErrorKind`]: of one attempt, as an interceptor sees it, and of a whole
+//! call.
 
 use std::error::Error as StdError;
 
@@ -172,8 +173,8 @@ fn by_response(response: &HttpResponse) -> ErrorKind {
     }
 }
 
-/// Classifies the code in `__type` or `x-amzn-errortype`. The operation's model has four errors; the
-/// others are common to all AWS services
+/// Classifies the code in `__type` or `x-amzn-errortype`. The operation's model has four errors;
+/// the others are common to all AWS services
 /// (<https://docs.aws.amazon.com/transfer/latest/APIReference/CommonErrors.html>).
 fn by_code(code: &str) -> Option<ErrorKind> {
     Some(match code {

@@ -122,8 +122,8 @@ kinds! {
 }
 
 impl ErrorKind {
-    /// Returns whether AWS answered and accepted the credentials. Access denied leaves the account up:
-    /// it concerns one resource.
+    /// Returns whether AWS answered and accepted the credentials. Access denied leaves the account
+    /// up: it concerns one resource.
     pub fn leaves_account_up(self) -> bool {
         match self.outcome() {
             _ if self.is_credential_error() => false,

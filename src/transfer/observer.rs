@@ -14,7 +14,8 @@ pub struct AttemptMetrics {
 }
 
 impl AttemptMetrics {
-    /// Creates the series of `operations` at 0, so that `increase()` sees the first of each outcome.
+    /// Creates the series of `operations` at 0, so that `increase()` sees the first of each
+    /// outcome.
     pub fn new(account: Account, metrics: Arc<ApiMetrics>, operations: &[Operation]) -> Self {
         for operation in operations {
             for outcome in AttemptOutcome::ALL {

@@ -90,8 +90,8 @@ pub trait QueueApi: Send + Sync + 'static {
     /// the long poll.
     fn receive(&self) -> ApiFuture<'_, Vec<QueueMessage>>;
 
-    /// Calls `DeleteMessageBatch` for at most [`QUEUE_BATCH`] receipts and returns the messages that
-    /// were not deleted.
+    /// Calls `DeleteMessageBatch` for at most [`QUEUE_BATCH`] receipts and returns the messages
+    /// that were not deleted.
     fn delete<'a>(&'a self, receipts: &'a [String]) -> ApiFuture<'a, Vec<UndeletedMessage>>;
 
     /// Calls `GetQueueAttributes`: returns the approximate number of messages, in flight included.

@@ -9,7 +9,8 @@ use hyper::body::{Frame, SizeHint};
 
 use crate::metrics::exposition::Exposition;
 
-/// Returns the body of a scrape's response. A plain exposition is rendered piece by piece while it is sent.
+/// Returns the body of a scrape's response. A plain exposition is rendered piece by piece while it
+/// is sent.
 pub(crate) fn exposition_body(exposition: Exposition) -> Body {
     let remaining = match &exposition {
         Exposition::Whole(pieces) => Some(pieces.iter().map(|piece| piece.len() as u64).sum()),

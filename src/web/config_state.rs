@@ -1,5 +1,6 @@
-//! The web configuration in effect. The file and the certificates that it names are checked for changes while the server
-//! runs. A change takes effect as a whole; if it is invalid, the previous configuration stays in effect.
+//! The web configuration in effect. The file and the certificates that it names are checked for
+//! changes while the server runs. A change takes effect as a whole; if it is invalid, the previous
+//! configuration stays in effect.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -88,7 +89,8 @@ impl WebConfigState {
         self.effective.load().users().len()
     }
 
-    /// Loads all files again, for [`Self::apply`]; `None` without a web configuration file. Blocks on files.
+    /// Loads all files again, for [`Self::apply`]; `None` without a web configuration file. Blocks
+    /// on files.
     ///
     /// # Errors
     /// As [`Self::load`].
@@ -99,11 +101,13 @@ impl WebConfigState {
         EffectiveWebConfig::load(path, Some(&self.effective.load())).map(Some)
     }
 
-    /// Puts a staged configuration into effect: its TLS for new connections, the rest for new requests. Connections that
-    /// were accepted under another client policy are closed once their responses are sent.
+    /// Puts a staged configuration into effect: its TLS for new connections, the rest for new
+    /// requests. Connections that were accepted under another client policy are closed once their
+    /// responses are sent.
     pub fn apply(&self, staged: Option<EffectiveWebConfig>, metrics: Option<&HttpMetrics>) {
         if let Some(staged) = staged {
-            // First, so that a client accepted under the new policy is not taken for one of the old.
+            // First, so that a client accepted under the new policy is not taken for one of the
+            // old.
             self.client_policy.send_replace(staged.client_policy);
             self.effective.store(Arc::new(staged));
             self.last_error().take();

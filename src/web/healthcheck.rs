@@ -1,4 +1,5 @@
-//! The health check of the command line: requests `/-/healthy` of a running exporter, for images without a shell.
+//! The health check of the command line: requests `/-/healthy` of a running exporter, for images
+//! without a shell.
 
 use std::time::Duration;
 
@@ -59,8 +60,8 @@ async fn get(target: &str) -> Result<(), HealthcheckError> {
     }
 }
 
-/// Returns where to connect for a listen address: one without a host, or with `0.0.0.0` or `[::]`, is reached on the
-/// loopback.
+/// Returns where to connect for a listen address: one without a host, or with `0.0.0.0` or `[::]`,
+/// is reached on the loopback.
 fn connect_address(address: &str) -> String {
     match address.rsplit_once(':') {
         Some(("" | "0.0.0.0" | "[::]", port)) => format!("localhost:{port}"),

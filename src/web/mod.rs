@@ -1,5 +1,5 @@
-//! The HTTP server. `server` owns sockets, connections and TLS, `middleware` is what every request passes, and `routes`
-//! answers.
+//! The HTTP server. `server` owns sockets, connections and TLS, `middleware` is what every request
+//! passes, and `routes` answers.
 //!
 //! | route | response |
 //! | --- | --- |
@@ -15,11 +15,12 @@
 //! | `GET /-/healthy` | 200 while the process runs |
 //! | `GET /-/ready` | 200 while scrapes can be answered, else 503 |
 //!
-//! HEAD returns the headers of GET without a body and starts no poll. An unknown path is 404, a method that the path does
-//! not support 405 with `Allow`.
+//! HEAD returns the headers of GET without a body and starts no poll. An unknown path is 404, a
+//! method that the path does not support 405 with `Allow`.
 //!
-//! Requests pass the rate limit and the authentication of the web configuration file before they reach a handler.
-//! `--web.health-listen-address` serves only `/-/healthy` and `/-/ready`, without TLS or authentication.
+//! Requests pass the rate limit and the authentication of the web configuration file before they
+//! reach a handler. `--web.health-listen-address` serves only `/-/healthy` and `/-/ready`, without
+//! TLS or authentication.
 
 mod body;
 mod config_state;
@@ -59,7 +60,8 @@ pub struct WriteRequest {
     pub transfer: TransferId,
     /// Start time of the transfer, if given.
     pub started_at: Option<SystemTime>,
-    /// Number of files that were requested, if given: 1 to [`TransferStart::MAX_FILES`](model::TransferStart::MAX_FILES).
+    /// Number of files that were requested, if given: 1 to
+    /// [`TransferStart::MAX_FILES`](model::TransferStart::MAX_FILES).
     pub files: Option<u32>,
     /// True to start tracking the transfer, false to stop.
     pub track: bool,
@@ -114,8 +116,8 @@ pub enum ProbeError {
 
 /// What the server needs of the exporter.
 pub trait Exporter: Send + Sync + 'static {
-    /// Renders the metrics of one scrape; `None` if rendering fails. `timeout_header` is the value of
-    /// `X-Prometheus-Scrape-Timeout-Seconds`. No AWS call is made unless `poll` is set.
+    /// Renders the metrics of one scrape; `None` if rendering fails. `timeout_header` is the value
+    /// of `X-Prometheus-Scrape-Timeout-Seconds`. No AWS call is made unless `poll` is set.
     fn scrape(
         self: Arc<Self>,
         request: ScrapeRequest,
@@ -123,8 +125,8 @@ pub trait Exporter: Send + Sync + 'static {
         poll: bool,
     ) -> Pin<Box<dyn Future<Output = Option<Exposition>> + Send>>;
 
-    /// Starts or stops tracking a transfer and returns whether that changed anything. The change is durable once this
-    /// returns `Ok`.
+    /// Starts or stops tracking a transfer and returns whether that changed anything. The change is
+    /// durable once this returns `Ok`.
     fn write(
         self: Arc<Self>,
         request: WriteRequest,

@@ -1,4 +1,5 @@
-//! Every way to credentials, met by the program itself, and what becomes of the others where one account's are not good.
+//! Every way to credentials, met by the program itself, and what becomes of the others where one
+//! account's are not good.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -279,7 +280,8 @@ async fn many_accounts_and_regions_are_read_by_one_process() {
     exporter.terminate();
 }
 
-/// A profile whose process reads `answer`, a file beside it, notes its runs, and fails where the file is gone.
+/// A profile whose process reads `answer`, a file beside it, notes its runs, and fails where the
+/// file is gone.
 fn write_process(home: &Path, lifetime_seconds: u64) {
     let script = format!(
         "#!/bin/sh\necho run >> {home}/runs\n[ -e {home}/broken ] && exit 1\nprintf '{{\"Version\":1,\"AccessKeyId\":\"{DEMO_ACCESS_KEY_ID}\",\

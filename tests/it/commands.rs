@@ -452,7 +452,8 @@ async fn every_family_of_the_demo_moves_within_a_minute() {
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    // What never changes in a healthy demo: the names, and a fold that takes a hundred unlisted codes.
+    // What never changes in a healthy demo: the names, and a fold that takes a hundred unlisted
+    // codes.
     let still = [families::CONNECTOR_INFO.name, families::CODES_FOLDED.name];
     for (family, states) in &seen {
         let least = if still.contains(&family.as_str()) {

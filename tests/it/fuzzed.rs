@@ -1,5 +1,5 @@
-//! Calls the fuzzed functions with the committed seeds, without the nightly toolchain that `cargo fuzz`
-//! needs.
+//! Calls the fuzzed functions with the committed seeds, without the nightly toolchain that `cargo
+//! fuzz` needs.
 
 #[path = "../../fuzz/targets.rs"]
 mod targets;

@@ -1,5 +1,5 @@
-//! Integration tests: one binary, a module a subject. Those that need a peer which is not Rust are ignored here;
-//! `tests/run` brings the peers and runs them all.
+//! Integration tests: one binary, a module a subject. Those that need a peer which is not Rust are
+//! ignored here; `tests/run` brings the peers and runs them all.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(

@@ -182,7 +182,8 @@ async fn cursors_page_through_all_matches() {
     );
 }
 
-/// Panics unless `value` has exactly the properties of its schema, with the right types and enum values.
+/// Panics unless `value` has exactly the properties of its schema, with the right types and enum
+/// values.
 fn compare(description: &Value, schema: &Value, value: &Value, at: &str) {
     if let Some(reference) = schema["$ref"].as_str() {
         let schema = description

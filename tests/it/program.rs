@@ -37,7 +37,8 @@ pub(crate) fn signing_program() -> Command {
     command
 }
 
-/// Runs `tests` of a folder below tests/ with pytest and prints the output. Every test must pass, and none be skipped.
+/// Runs `tests` of a folder below tests/ with pytest and prints the output. Every test must pass,
+/// and none be skipped.
 pub(crate) fn pytest(folder: &str, tests: &[&str], variable: (&str, &str)) {
     let judged = Command::new(peer("TEST_PYTHON", "python3"))
         .args(["-m", "pytest", "-q", "-s", "-p", "no:cacheprovider"])

@@ -342,8 +342,8 @@ fn put_completed(simulator: &Simulator, completed: usize) {
 }
 
 /// 12 files complete, the exporter is killed, 6 complete while it is down, and 6 after its restart.
-/// With storage all of them are an increase; without it those of the downtime are the base. No file is
-/// counted twice.
+/// With storage all of them are an increase; without it those of the downtime are the base. No file
+/// is counted twice.
 async fn assert_increase_over_a_kill(binary: &Path, storage: bool) {
     let sum = |labels: &str| format!("sum(aws_transfer_connector_files_finished_total{labels})");
     let (simulator, url) = simulator(Settings::default()).await;
@@ -389,7 +389,8 @@ async fn assert_increase_over_a_kill(binary: &Path, storage: bool) {
     prometheus
         .wait_for(&format!("{} == {at_the_end}", sum("")))
         .await;
-    // Prometheus extrapolates by up to a scrape interval at the end: a longer range makes that small.
+    // Prometheus extrapolates by up to a scrape interval at the end: a longer range makes that
+    // small.
     tokio::time::sleep(Duration::from_secs(10)).await;
 
     let value = async |query: &str| prometheus.query(query).await.into_values().next().unwrap();

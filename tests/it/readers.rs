@@ -1,4 +1,5 @@
-//! Independent gzip and zstd decoders read the whole body: several chunks, in one gzip member or several zstd frames.
+//! Independent gzip and zstd decoders read the whole body: several chunks, in one gzip member or
+//! several zstd frames.
 
 use std::process::{Command, Stdio};
 use std::time::SystemTime;

@@ -1,4 +1,5 @@
-//! Reloads: what each change keeps, rebuilds and exports. A reload applies as a whole or not at all.
+//! Reloads: what each change keeps, rebuilds and exports. A reload applies as a whole or not at
+//! all.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -16,7 +17,8 @@ use crate::rig::{
     Exporter, Exposition, account, ask, connector, files, get, key, plan, simulator, transfer,
 };
 
-/// A folder with profiles `a` to `d`, whose credentials come from a process that notes each of its runs.
+/// A folder with profiles `a` to `d`, whose credentials come from a process that notes each of its
+/// runs.
 pub(crate) struct Profiles {
     folder: tempfile::TempDir,
 }
@@ -61,7 +63,8 @@ impl Profiles {
     }
 }
 
-/// A configuration in short: `(name, profile)` of accounts, `(account, transfer)`, and further lines.
+/// A configuration in short: `(name, profile)` of accounts, `(account, transfer)`, and further
+/// lines.
 fn short(
     url: &str,
     accounts: &[(&str, &str)],
@@ -413,7 +416,8 @@ async fn until(address: SocketAddr, what: &str, holds: impl Fn(&Exposition) -> b
     }
 }
 
-/// What a kubelet does with a mounted `ConfigMap`: another folder, and a link that is renamed over the one before.
+/// What a kubelet does with a mounted `ConfigMap`: another folder, and a link that is renamed over
+/// the one before.
 fn swap(folder: &Path, version: &str, text: &str) {
     use std::os::unix::fs::symlink;
     let data = folder.join(version);

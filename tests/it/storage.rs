@@ -81,7 +81,8 @@ fn unfinished(exposition: &Exposition) -> f64 {
     of("state=\"pending\"") + of("state=\"running\"")
 }
 
-/// Transfers whose files end one after the other, the first after `first`; of each, every fourth file fails.
+/// Transfers whose files end one after the other, the first after `first`; of each, every fourth
+/// file fails.
 fn put(simulator: &Simulator, transfers: usize, of_each: u32, first: Duration, apart: Duration) {
     let start = SystemTime::now();
     for n in 0..transfers {
@@ -102,8 +103,8 @@ fn calls(simulator: &Simulator) -> u64 {
     simulator.calls().of(Operation::ListFileTransferResults)
 }
 
-/// Killed at twenty moments while files end: no exported counter ever falls, every file is counted once, and what
-/// has settled is not asked for again.
+/// Killed at twenty moments while files end: no exported counter ever falls, every file is counted
+/// once, and what has settled is not asked for again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_kills_lose_nothing_and_count_nothing_twice() {
     const TRANSFERS: usize = 24;
@@ -201,7 +202,8 @@ async fn twenty_kills_lose_nothing_and_count_nothing_twice() {
     exporter.terminate();
 }
 
-/// What had failed before the start is the base: it shows in the gauges, and the counter stands at 0.
+/// What had failed before the start is the base: it shows in the gauges, and the counter stands at
+/// 0.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_storage_a_restart_counts_nothing_again() {
     let (simulator, url) = simulator(Settings::default()).await;

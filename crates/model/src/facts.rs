@@ -109,7 +109,8 @@ impl Direction {
     }
 }
 
-/// An operation other than a file transfer; the label `operation` of `aws_transfer_connector_operations_total`.
+/// An operation other than a file transfer; the label `operation` of
+/// `aws_transfer_connector_operations_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RemoteOperation {
     /// `StartDirectoryListing`.

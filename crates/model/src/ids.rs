@@ -64,8 +64,8 @@ name! {
 
 /// 1 to 512 of `[0-9a-zA-Z./-]` (`TransferId` of the Transfer API).
 ///
-/// AWS generates UUIDs. Up to 38 characters are stored inline, so that a scan over many ids reads no
-/// other memory.
+/// AWS generates UUIDs. Up to 38 characters are stored inline, so that a scan over many ids reads
+/// no other memory.
 #[derive(Clone)]
 pub struct TransferId(Text);
 

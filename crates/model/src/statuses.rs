@@ -114,8 +114,10 @@ impl FailureCode {
     }
 }
 
-/// The closed list of `failure-code` in the EventBridge detail reference of Transfer Family's SFTP connectors
-/// (<https://docs.aws.amazon.com/transfer/latest/userguide/events-detail-reference.html>), in its order.
+/// The closed list of `failure-code` in the EventBridge detail reference of Transfer Family's SFTP
+/// connectors
+/// (<https://docs.aws.amazon.com/transfer/latest/userguide/events-detail-reference.html>), in its
+/// order.
 pub const DOCUMENTED_FAILURE_CODES: [&str; 16] = [
     "ASSUME_ROLE_ERROR",
     "UNSUPPORTED_OPERATION_ERROR",

@@ -22,8 +22,8 @@ pub struct Started {
     pub started_at: SystemTime,
 }
 
-/// Six partners: a healthy one, one with connection errors, a slow one, one whose files stay QUEUED, one with missing
-/// files, and one with a mix of everything.
+/// Six partners: a healthy one, one with connection errors, a slow one, one whose files stay
+/// QUEUED, one with missing files, and one with a mix of everything.
 #[derive(Clone, Debug)]
 pub struct Fleet {
     random: SplitMix64,
@@ -62,9 +62,10 @@ impl Fleet {
         }
     }
 
-    /// Adds the connectors and starts transfers: a first batch at once, then one every 1 to 3 seconds, until `shutdown`
-    /// completes or the receiver is dropped. The first batch contains one transfer that only CloudTrail knows. With
-    /// every other transfer, a directory is listed or a file moved or deleted.
+    /// Adds the connectors and starts transfers: a first batch at once, then one every 1 to 3
+    /// seconds, until `shutdown` completes or the receiver is dropped. The first batch contains one
+    /// transfer that only CloudTrail knows. With every other transfer, a directory is listed or a
+    /// file moved or deleted.
     pub async fn run(
         mut self,
         simulator: Simulator,
@@ -145,8 +146,8 @@ impl Fleet {
         }
     }
 
-    /// Returns one transfer per partner, scripted so that every state occurs within the first minute, and two that have
-    /// already finished.
+    /// Returns one transfer per partner, scripted so that every state occurs within the first
+    /// minute, and two that have already finished.
     fn first(&mut self) -> Vec<PlannedTransfer> {
         let [acme, globex, initech, northwind, contoso, tailspin] = &PARTNERS;
         let mut number = || next_number(&mut self.files);

@@ -1,6 +1,7 @@
-//! A simulated AWS for SFTP connectors: the API of Transfer Family, the event history of CloudTrail, an SQS queue with
-//! the events that EventBridge would send, and faults on request. Files follow scripts; a seed makes every run the same.
-//! Clients reach it over HTTP with any AWS SDK.
+//! A simulated AWS for SFTP connectors: the API of Transfer Family, the event history of
+//! CloudTrail, an SQS queue with the events that EventBridge would send, and faults on request.
+//! Files follow scripts; a seed makes every run the same. Clients reach it over HTTP with any AWS
+//! SDK.
 //!
 //! | route | answer |
 //! | --- | --- |
@@ -12,9 +13,11 @@
 //! | `PUT /_simulator/connectors/{connector}` | a [`ConnectorSpec`] |
 //! | `PUT /_simulator/transfers/{connector}/{transfer}` | a list of [`FileScript`]s; `?age=8d` backdates the start, `?direction=send` |
 //!
-//! AWS does not document the answer for an unknown or expired transfer: [`Expiry`] has both variants.
+//! AWS does not document the answer for an unknown or expired transfer: [`Expiry`] has both
+//! variants.
 //!
-//! `domain` holds the account and knows no HTTP; `api` performs operations on it; `wire` speaks HTTP.
+//! `domain` holds the account and knows no HTTP; `api` performs operations on it; `wire` speaks
+//! HTTP.
 
 mod api;
 mod domain;

@@ -92,8 +92,8 @@ impl Simulator {
         self.state().add_connector(id, spec);
     }
 
-    /// Adds a transfer that retrieves files, or replaces the one with the same id. Adds the connector with the default
-    /// spec if it is new.
+    /// Adds a transfer that retrieves files, or replaces the one with the same id. Adds the
+    /// connector with the default spec if it is new.
     pub fn put_transfer(
         &self,
         connector: &ConnectorId,
@@ -127,8 +127,8 @@ impl Simulator {
         self.0.arrivals.notify_waiters();
     }
 
-    /// Adds a start to CloudTrail's event history without a transfer. Adds the connector with the default spec if it is
-    /// new.
+    /// Adds a start to CloudTrail's event history without a transfer. Adds the connector with the
+    /// default spec if it is new.
     pub fn put_lost(
         &self,
         connector: &ConnectorId,

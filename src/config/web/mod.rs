@@ -1,7 +1,8 @@
-//! The web configuration file: TLS, users, headers and a rate limit, in the format of the Prometheus
+//! The web configuration file: TLS, users, headers and a rate limit, in the format of the
+//! Prometheus
 //! [exporter-toolkit](https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md).
-//! The toolkit accepts every file that is accepted here. CONFIGURATION.md lists what is rejected only
-//! here, and why.
+//! The toolkit accepts every file that is accepted here. CONFIGURATION.md lists what is rejected
+//! only here, and why.
 
 mod headers;
 mod rate_limit;

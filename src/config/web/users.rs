@@ -7,8 +7,8 @@ use crate::config::Secret;
 use crate::config::yaml::KeyKind;
 use crate::config::yaml::{Field, FromNode, KeyPath, Node, Reader, Spanned};
 
-/// Maximum cost of a hash. Each step doubles the time of a verification: a cost of 16 takes seconds,
-/// and a scrape usually has ten.
+/// Maximum cost of a hash. Each step doubles the time of a verification: a cost of 16 takes
+/// seconds, and a scrape usually has ten.
 pub const MAX_BCRYPT_COST: u32 = 16;
 
 const HASH_HINT: &str = "create a hash with `htpasswd -nBC 10 \"\" | tr -d ':\\n'`";

@@ -41,8 +41,8 @@ pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
     }
 }
 
-/// Sets the lines of `node` and its descendants. Where the two parsers disagree on the shape, a node
-/// gets the line of its parent.
+/// Sets the lines of `node` and its descendants. Where the two parsers disagree on the shape, a
+/// node gets the line of its parent.
 fn set_lines(node: &mut Node, source_map: &SourceMap, span: Option<SpanId>, parent_line: usize) {
     let own_line = span.map_or(parent_line, |span| source_map.line(span));
     let anchored = span.map(|span| source_map.anchored(span));

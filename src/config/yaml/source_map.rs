@@ -1,5 +1,5 @@
-//! The line of each node of a document. The serde parser does not report positions, so the events of
-//! a second parser provide them.
+//! The line of each node of a document. The serde parser does not report positions, so the events
+//! of a second parser provide them.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -24,7 +24,8 @@ const CLIENTS: [(&str, &str, &str); 19] = [
         "application/openmetrics-text; version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
         "application/openmetrics-text; version=0.0.1; charset=utf-8",
     ),
-    // `acceptHeader` in scrape/scrape.go and `DefaultScrapeProtocols` in config/config.go of v3.16.0.
+    // `acceptHeader` in scrape/scrape.go and `DefaultScrapeProtocols` in config/config.go of
+    // v3.16.0.
     (
         "Prometheus 3",
         "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.7,\

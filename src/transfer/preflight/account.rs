@@ -240,8 +240,9 @@ impl<'a> AccountChecks<'a> {
         sources.any(|source| source.account == self.account.name)
     }
 
-    /// Returns the configured connectors of the account, each with one of its configured transfers. An
-    /// entry of `connectors` names no account, so it is checked only if there is a single account.
+    /// Returns the configured connectors of the account, each with one of its configured transfers.
+    /// An entry of `connectors` names no account, so it is checked only if there is a single
+    /// account.
     fn configured_connectors(&self) -> BTreeMap<ConnectorId, Option<&'a TransferId>> {
         let plan = self.preflight.plan;
         let mut all = BTreeMap::new();

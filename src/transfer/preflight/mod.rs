@@ -1,5 +1,5 @@
-//! The checks of `check --live`: the identity of the credentials, the connectors, the permissions and
-//! the clock. They change nothing in AWS and receive no message from a queue.
+//! The checks of `check --live`: the identity of the credentials, the connectors, the permissions
+//! and the clock. They change nothing in AWS and receive no message from a queue.
 
 mod account;
 

@@ -39,7 +39,8 @@ impl fmt::Debug for MetricsInterceptor {
     }
 }
 
-/// An attempt that has started. Dropped when its call is cancelled: AWS has counted it all the same.
+/// An attempt that has started. Dropped when its call is cancelled: AWS has counted it all the
+/// same.
 struct RunningAttempt {
     interceptor: MetricsInterceptor,
     operation: Operation,

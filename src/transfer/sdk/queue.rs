@@ -163,8 +163,8 @@ fn sent_at(message: &Message) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds.parse().ok()?))
 }
 
-/// Returns the Region that the host of a queue's URL names: `sqs.<region>.amazonaws.com`, its FIPS, dual-stack and VPC forms,
-/// and the older `<region>.queue.amazonaws.com`
+/// Returns the Region that the host of a queue's URL names: `sqs.<region>.amazonaws.com`, its FIPS,
+/// dual-stack and VPC forms, and the older `<region>.queue.amazonaws.com`
 /// (<https://docs.aws.amazon.com/general/latest/gr/sqs-service.html>).
 fn region_of(url: &str) -> Option<&str> {
     let host = url.split_once("://")?.1.split(['/', ':']).next()?;

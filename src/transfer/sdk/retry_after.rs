@@ -14,8 +14,9 @@ use crate::transfer::session::MAX_BACKOFF;
 
 /// Returns the pause that a response asks for: the string member `RetryAfterSeconds` of
 /// `ThrottlingException`
-/// (<https://docs.aws.amazon.com/transfer/latest/APIReference/API_ThrottlingException.html>), or the header
-/// `Retry-After` in seconds (RFC 9110, section 10.2.3). The longer one if the response has both.
+/// (<https://docs.aws.amazon.com/transfer/latest/APIReference/API_ThrottlingException.html>), or
+/// the header `Retry-After` in seconds (RFC 9110, section 10.2.3). The longer one if the response
+/// has both.
 pub(super) fn retry_after(response: &HttpResponse) -> Option<Duration> {
     let header = response.headers().get("retry-after").and_then(seconds);
     let member = response
@@ -40,8 +41,8 @@ fn seconds(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// Makes the SDK wait that long before it retries a throttled attempt, and not retry if the pause is
-/// longer than its maximum backoff. Other attempts are left to the SDK's classifiers.
+/// Makes the SDK wait that long before it retries a throttled attempt, and not retry if the pause
+/// is longer than its maximum backoff. Other attempts are left to the SDK's classifiers.
 #[derive(Debug)]
 pub(super) struct RetryAfter;
 

@@ -1,10 +1,11 @@
 //! Credentials, Region, endpoint, time-outs and retries of each account. All share one HTTP client.
 //!
-//! Retries are the SDK's, with a retry quota of 500 tokens for each account. A retry takes 10 tokens, or
-//! 5 after throttling; a call that succeeds by a retry returns the tokens of its last retry, one that
-//! succeeds at once adds 1. So an account on which every call fails with 5xx gets 50 retries, however
-//! many calls it makes, and one on which most calls succeed retries at most a tenth of them (a fifth of
-//! throttled ones). `tests/it/throttled.rs` counts the attempts. No retry loop is needed around it.
+//! Retries are the SDK's, with a retry quota of 500 tokens for each account. A retry takes 10
+//! tokens, or 5 after throttling; a call that succeeds by a retry returns the tokens of its last
+//! retry, one that succeeds at once adds 1. So an account on which every call fails with 5xx gets
+//! 50 retries, however many calls it makes, and one on which most calls succeed retries at most a
+//! tenth of them (a fifth of throttled ones). `tests/it/throttled.rs` counts the attempts. No retry
+//! loop is needed around it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -45,8 +46,8 @@ pub struct TimeOuts {
 }
 
 impl TimeOuts {
-    /// Returns the time-outs for a budget: all of it for the operation, at most a third and 5 s for an
-    /// attempt, at most 2 s for connecting.
+    /// Returns the time-outs for a budget: all of it for the operation, at most a third and 5 s for
+    /// an attempt, at most 2 s for connecting.
     pub fn within(budget: Duration) -> Self {
         let attempt = (budget / 3).min(Duration::from_secs(5));
         Self {
@@ -79,8 +80,8 @@ pub enum SessionError {
     },
 }
 
-/// Credentials and Region of an account. All sessions that are created from it share the credentials
-/// and their cache.
+/// Credentials and Region of an account. All sessions that are created from it share the
+/// credentials and their cache.
 #[derive(Clone)]
 pub struct ResolvedAccount {
     account: AccountPlan,
@@ -131,7 +132,8 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Creates the shared HTTP client. With `credentials`, the default credential chain is not used.
+    /// Creates the shared HTTP client. With `credentials`, the default credential chain is not
+    /// used.
     pub fn new(time_outs: TimeOuts, credentials: Option<StaticCredentials>) -> Self {
         let tls = tls::Provider::Rustls(CryptoMode::AwsLc);
         let http_client = aws_smithy_http_client::Builder::new()
@@ -153,8 +155,8 @@ impl Sessions {
         }
     }
 
-    /// Creates the session of an account. Calls no AWS service except instance metadata, if no Region
-    /// is set.
+    /// Creates the session of an account. Calls no AWS service except instance metadata, if no
+    /// Region is set.
     ///
     /// # Errors
     /// [`SessionError::NoRegion`].

@@ -54,7 +54,8 @@ struct AccessLogRecord {
     started: Instant,
 }
 
-/// A body that counts its bytes, reports progress to its connection, and logs the request when dropped.
+/// A body that counts its bytes, reports progress to its connection, and logs the request when
+/// dropped.
 struct AccessLogBody {
     body: Body,
     bytes: usize,
@@ -132,7 +133,8 @@ impl Drop for AccessLogBody {
     }
 }
 
-/// Returns the name of the method, or `OTHER`: an unknown name is text of the client and is not logged.
+/// Returns the name of the method, or `OTHER`: an unknown name is text of the client and is not
+/// logged.
 pub(crate) fn method_name(method: &Method) -> &'static str {
     const KNOWN: [Method; 9] = [
         Method::GET,

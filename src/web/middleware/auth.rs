@@ -1,7 +1,8 @@
 //! HTTP basic authentication against bcrypt hashes.
 //!
-//! A verification takes tens of milliseconds of a core by design. So results are cached, and what is not cached is
-//! verified on blocking threads, a few at a time, while requests with cached credentials are answered.
+//! A verification takes tens of milliseconds of a core by design. So results are cached, and what
+//! is not cached is verified on blocking threads, a few at a time, while requests with cached
+//! credentials are answered.
 
 #[cfg(test)]
 mod tests;
@@ -108,7 +109,8 @@ impl PasswordVerifier {
 
     fn with_concurrency(concurrency: usize) -> Arc<Self> {
         let mut key = [0; 32];
-        // The library reseeds itself from the system and does not fail; a key of zeros would be weaker but work.
+        // The library reseeds itself from the system and does not fail; a key of zeros would be
+        // weaker but work.
         let _ = aws_lc_rs::default_provider().secure_random.fill(&mut key);
         let waiting = (concurrency * WAITING).min(MAX_QUEUE - concurrency);
         Arc::new(Self {
@@ -136,7 +138,8 @@ impl PasswordVerifier {
                 found = Some(user);
             }
         }
-        // An unknown name takes as long as a known one: a hash that no password has, with the cost of some user.
+        // An unknown name takes as long as a known one: a hash that no password has, with the cost
+        // of some user.
         let hash = match found {
             Some(user) => user.hash.expose().to_owned(),
             None => dummy_hash(self.tag(&[&name]), users),
@@ -236,8 +239,8 @@ fn credentials(header: &HeaderValue) -> Option<(Vec<u8>, Vec<u8>)> {
     Some((name, password))
 }
 
-/// Returns a hash for an unknown name. Its cost is that of a user chosen by the name: it stays the same for a name, and
-/// unknown names take as long as known ones, in the same proportions.
+/// Returns a hash for an unknown name. Its cost is that of a user chosen by the name: it stays the
+/// same for a name, and unknown names take as long as known ones, in the same proportions.
 fn dummy_hash(name: Tag, users: &[User]) -> String {
     let pick = u64::from_be_bytes([
         name[0], name[1], name[2], name[3], name[4], name[5], name[6], name[7],

@@ -35,7 +35,8 @@ async fn reject_cross_site(
     }
 }
 
-/// Returns whether a browser says that the request comes from another site. Other clients send none of these headers.
+/// Returns whether a browser says that the request comes from another site. Other clients send none
+/// of these headers.
 fn is_cross_site(uri: &Uri, headers: &HeaderMap) -> bool {
     let text = |name: &HeaderName| {
         headers

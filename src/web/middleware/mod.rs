@@ -66,8 +66,8 @@ impl Middleware {
     }
 }
 
-/// Protects the connection from eviction while the handler runs. The innermost layer: a request that waits for its
-/// password to be verified must not hold a connection that others need.
+/// Protects the connection from eviction while the handler runs. The innermost layer: a request
+/// that waits for its password to be verified must not hold a connection that others need.
 async fn hold_connection(
     Extension(context): Extension<RequestContext>,
     request: Request,

@@ -13,7 +13,8 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::web::server::service::RequestContext;
 
-/// Sets `X-Content-Type-Options`, and the headers of the web configuration file over those of the handler.
+/// Sets `X-Content-Type-Options`, and the headers of the web configuration file over those of the
+/// handler.
 pub(super) async fn set_configured(
     Extension(context): Extension<RequestContext>,
     request: Request,

@@ -52,8 +52,8 @@ impl WorkQueue {
     }
 }
 
-/// What a request holds while it is worked on. A request extension, to be moved to where the work is done: work on a
-/// blocking thread goes on when the client disconnects.
+/// What a request holds while it is worked on. A request extension, to be moved to where the work
+/// is done: work on a blocking thread goes on when the client disconnects.
 #[derive(Clone)]
 pub(crate) struct Admission {
     _guards: Arc<(QueueSlot, Option<Permit>)>,

@@ -12,7 +12,8 @@ use crate::web::response::{JSON, json_error, text};
 use crate::web::{Exporter, WriteApiError, WriteRequest};
 use model::{ConnectorId, TransferId, TransferStart};
 
-/// The path of a single transfer. The ids are parsed from the undecoded path, because a transfer id may have slashes.
+/// The path of a single transfer. The ids are parsed from the undecoded path, because a transfer id
+/// may have slashes.
 pub(super) const TRANSFER_PATH: &str = "/api/v1/transfers/{*transfer}";
 /// The path of a transfer without its ids, which is a client error.
 pub(super) const TRANSFERS_PREFIX: &str = "/api/v1/transfers/";
@@ -21,7 +22,8 @@ const STARTED_AT: &str =
     "`started_at` must be a time such as `2026-01-31T12:00:00Z`, or seconds since the epoch";
 const FILES: &str = "`files` must be a number from 1 to 1000";
 
-/// Answers `PUT` and `DELETE /api/v1/transfers/{connector_id}/{transfer_id}[?account=][&started_at=][&files=]`. A change is
+/// Answers `PUT` and `DELETE
+/// /api/v1/transfers/{connector_id}/{transfer_id}[?account=][&started_at=][&files=]`. A change is
 /// durable once it is answered with a status below 300, and repeating it changes nothing.
 pub(super) async fn write(
     State(exporter): State<Arc<dyn Exporter>>,

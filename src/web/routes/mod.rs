@@ -1,4 +1,5 @@
-//! The routes: each is declared once, with its path, its handlers, and its name in metrics and logs.
+//! The routes: each is declared once, with its path, its handlers, and its name in metrics and
+//! logs.
 
 mod api;
 mod health;

@@ -9,7 +9,8 @@ use axum::response::Response;
 use crate::web::response::{PLAIN, text, text_error};
 use crate::web::{Exporter, ReloadError};
 
-/// Reloads the configuration, and answers once the new one is active or with the reasons why it is not.
+/// Reloads the configuration, and answers once the new one is active or with the reasons why it is
+/// not.
 pub(super) async fn reload(State(exporter): State<Arc<dyn Exporter>>) -> Response {
     match exporter.reload().await {
         Ok(()) => text(StatusCode::OK, PLAIN, "configuration reloaded\n"),

@@ -45,7 +45,8 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    /// Accepts until the sender of `stopped` is dropped, and returns the handle that drains the accepted connections.
+    /// Accepts until the sender of `stopped` is dropped, and returns the handle that drains the
+    /// accepted connections.
     pub(super) async fn run(
         self,
         listener: TcpListener,
@@ -68,7 +69,8 @@ impl Acceptor {
                         );
                         continue;
                     };
-                    // With Nagle's algorithm a response may wait for the client's delayed acknowledgement.
+                    // With Nagle's algorithm a response may wait for the client's delayed
+                    // acknowledgement.
                     let _ = stream.set_nodelay(true);
                     let connection = Connection {
                         peer,
@@ -77,7 +79,8 @@ impl Acceptor {
                         watcher: self.graceful.watcher(),
                     };
                     tokio::spawn(connection.serve(stream));
-                    // Its request may be here already. In a burst it must be read before others evict it.
+                    // Its request may be here already. In a burst it must be read before others
+                    // evict it.
                     tokio::task::yield_now().await;
                 }
                 Err(error) if is_connection_error(&error) => {

@@ -47,8 +47,9 @@ impl Activity {
         self.update(|state| state.sending -= 1);
     }
 
-    /// Completes when no part of a response in flight has moved for `stall`, or no request has arrived for `idle`; at
-    /// most `stall` later than that. Never completes while a response is being prepared.
+    /// Completes when no part of a response in flight has moved for `stall`, or no request has
+    /// arrived for `idle`; at most `stall` later than that. Never completes while a response is
+    /// being prepared.
     pub(super) async fn stopped(&self, stall: Duration, idle: Duration) {
         loop {
             let deadline = {

@@ -1,4 +1,5 @@
-//! Verification of client certificates: any certificate, or those that a CA has signed and that have an allowed name.
+//! Verification of client certificates: any certificate, or those that a CA has signed and that
+//! have an allowed name.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -29,8 +30,8 @@ pub(super) fn any(mandatory: bool, provider: &CryptoProvider) -> Arc<dyn ClientC
     })
 }
 
-/// Returns a verifier that accepts certificates signed by one of `roots`. If there are `names`, the certificate must have
-/// one of them.
+/// Returns a verifier that accepts certificates signed by one of `roots`. If there are `names`, the
+/// certificate must have one of them.
 ///
 /// # Errors
 /// A root is not a certificate.
@@ -84,7 +85,8 @@ impl TrustedRoots {
             .verify_client_cert(end_entity, intermediates, now)
         {
             Ok(_) => Ok(()),
-            // A self-signed certificate that is its own CA. `openssl req -x509` creates such, and the toolkit accepts them.
+            // A self-signed certificate that is its own CA. `openssl req -x509` creates such, and
+            // the toolkit accepts them.
             Err(_) if self.roots.iter().any(|root| root == end_entity) => {
                 self_signed(end_entity, now)
             }
@@ -116,8 +118,8 @@ fn parsed<'c>(certificate: &'c CertificateDer<'_>) -> Result<X509Certificate<'c>
     Ok(parsed)
 }
 
-/// Returns whether the certificate has one of the names. DNS names, email addresses, IP addresses and URIs are compared
-/// as text.
+/// Returns whether the certificate has one of the names. DNS names, email addresses, IP addresses
+/// and URIs are compared as text.
 fn has_one_of(names: &[String], certificate: &X509Certificate<'_>) -> bool {
     let Ok(Some(extension)) = certificate.subject_alternative_name() else {
         return false;

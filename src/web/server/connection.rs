@@ -163,8 +163,9 @@ fn http_builder(version: HttpVersion, header_timeout: Duration) -> auto::Builder
     }
 }
 
-/// Completes when the connection was admitted under a client policy that is no longer in effect, and no response is in
-/// flight or `grace` is over. Otherwise a client whose certificate is no longer trusted could keep its connection.
+/// Completes when the connection was admitted under a client policy that is no longer in effect,
+/// and no response is in flight or `grace` is over. Otherwise a client whose certificate is no
+/// longer trusted could keep its connection.
 async fn policy_expired(
     web_config: &WebConfigState,
     policy: ClientPolicy,

@@ -9,7 +9,8 @@ use tracing::warn;
 
 use super::pool::ConnectionPool;
 
-/// A request whose head has begun to arrive when the server stops may still complete within this time.
+/// A request whose head has begun to arrive when the server stops may still complete within this
+/// time.
 const PARTIAL_HEAD_GRACE: Duration = Duration::from_millis(500);
 
 /// Waits for the requests in flight, at most for `grace`, and closes what is left.

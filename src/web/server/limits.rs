@@ -11,8 +11,8 @@ pub struct ServerLimits {
     pub connections: usize,
     /// Time for a TLS handshake. Default 10 s.
     pub handshake: Duration,
-    /// Time for a whole request head, from the first byte or from the previous response. It is the keep-alive time as
-    /// well. Default 30 s.
+    /// Time for a whole request head, from the first byte or from the previous response. It is the
+    /// keep-alive time as well. Default 30 s.
     pub header: Duration,
     /// A client that reads nothing of its response for this long is disconnected. Default 10 s.
     pub stall: Duration,

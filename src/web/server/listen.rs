@@ -19,7 +19,8 @@ pub struct ListenError {
     hint: &'static str,
 }
 
-/// Listens on `host:port`, `[ipv6]:port` or `:port`. The last means all addresses, of IPv6 and IPv4 if the system has both.
+/// Listens on `host:port`, `[ipv6]:port` or `:port`. The last means all addresses, of IPv6 and IPv4
+/// if the system has both.
 ///
 /// # Errors
 /// [`ListenError`], with a remedy.

@@ -1,8 +1,9 @@
 //! Sockets, connections and TLS: everything below a request.
 //!
-//! [`accept`] gives each accepted connection a slot of the [`pool`], which evicts the longest idle connection when it is
-//! full. [`connection`] runs the TLS handshake and serves HTTP/1.1 or HTTP/2 within [`limits`]; [`service`] passes each
-//! request to the router. [`drain`] ends what is open at shutdown.
+//! [`accept`] gives each accepted connection a slot of the [`pool`], which evicts the longest idle
+//! connection when it is full. [`connection`] runs the TLS handshake and serves HTTP/1.1 or HTTP/2
+//! within [`limits`]; [`service`] passes each request to the router. [`drain`] ends what is open at
+//! shutdown.
 
 pub(crate) mod accept;
 mod activity;
@@ -61,8 +62,9 @@ impl Default for Server {
 }
 
 impl Server {
-    /// Serves `listeners` until `shutdown` completes. Then it accepts no more connections, waits for the requests in
-    /// flight, closes what is left when [`ServerLimits::grace`] is over, and returns.
+    /// Serves `listeners` until `shutdown` completes. Then it accepts no more connections, waits
+    /// for the requests in flight, closes what is left when [`ServerLimits::grace`] is over, and
+    /// returns.
     pub async fn run(
         self,
         listeners: Vec<TcpListener>,

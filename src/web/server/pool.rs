@@ -1,5 +1,5 @@
-//! The connection pool. When it is full, the connection that has been idle longest is evicted; if none is idle, the one
-//! that has been writing its response longest.
+//! The connection pool. When it is full, the connection that has been idle longest is evicted; if
+//! none is idle, the one that has been writing its response longest.
 
 #[cfg(test)]
 mod tests;
@@ -58,8 +58,8 @@ impl ConnectionPool {
         })
     }
 
-    /// Returns a slot for a new connection, evicting another if the pool is full. `None` if a response is being prepared
-    /// on every connection.
+    /// Returns a slot for a new connection, evicting another if the pool is full. `None` if a
+    /// response is being prepared on every connection.
     pub(crate) fn acquire(self: &Arc<Self>) -> Option<ConnectionSlot> {
         let mut open = self.open();
         if open.entries.len() >= open.limit && !open.evict() {
@@ -84,8 +84,8 @@ impl ConnectionPool {
         })
     }
 
-    /// Lowers the limit below the number of open connections, evicts those above it and returns it. Called when the
-    /// process runs out of a resource.
+    /// Lowers the limit below the number of open connections, evicts those above it and returns it.
+    /// Called when the process runs out of a resource.
     pub(super) fn shrink(&self) -> usize {
         let mut open = self.open();
         open.limit = (open.entries.len() * 7 / 8)
@@ -156,7 +156,8 @@ impl ConnectionSlot {
         self.evict.notified().await;
     }
 
-    /// Protects the connection from eviction until the guard is dropped; then its response is being written.
+    /// Protects the connection from eviction until the guard is dropped; then its response is being
+    /// written.
     pub(crate) fn begin_response(self: &Arc<Self>) -> ResponseGuard {
         self.pool.update(self.id, |entry| {
             entry.responding += 1;

@@ -11,8 +11,8 @@ use tokio::time::Sleep;
 
 use super::pool::ConnectionSlot;
 
-/// A stream whose writes fail when the client takes nothing for `timeout`. It reports to the connection's slot when
-/// everything written has left.
+/// A stream whose writes fail when the client takes nothing for `timeout`. It reports to the
+/// connection's slot when everything written has left.
 pub(super) struct StallTimeout<S> {
     inner: S,
     slot: Arc<ConnectionSlot>,

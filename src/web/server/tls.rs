@@ -155,7 +155,8 @@ impl PemFiles {
             builder.with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)));
         config.ignore_client_order = tls.prefer_server_cipher_suites;
         if tls.client_auth != ClientAuth::None {
-            // Without resumption, each connection verifies the certificate, which may have expired meanwhile.
+            // Without resumption, each connection verifies the certificate, which may have expired
+            // meanwhile.
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
         }

@@ -25,7 +25,8 @@ use model::{
 
 pub(super) const CONNECTOR: &str = "c-0123456789abcdef0";
 
-/// 2026-01-01T00:00:00Z on the wall, and a monotonic clock that follows tokio's, which the tests pause.
+/// 2026-01-01T00:00:00Z on the wall, and a monotonic clock that follows tokio's, which the tests
+/// pause.
 pub(super) fn paused_clock() -> Arc<dyn Clock> {
     let (base, wall) = (
         tokio::time::Instant::now(),

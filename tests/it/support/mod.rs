@@ -1,4 +1,5 @@
-//! The other side of the wire, scripted byte by byte, and test processes with an environment of their own.
+//! The other side of the wire, scripted byte by byte, and test processes with an environment of
+//! their own.
 
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
@@ -179,8 +180,8 @@ pub(crate) fn http(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8
 /// Environment variable of a test process: the file that it writes its report to.
 const REPORT: &str = "TEST_CHILD_REPORT";
 
-/// Runs the test `name` of this binary again, in a process whose environment is `variables` alone, and answers what it
-/// reported.
+/// Runs the test `name` of this binary again, in a process whose environment is `variables` alone,
+/// and answers what it reported.
 pub(crate) async fn in_process(name: &str, home: &Path, variables: &[(&str, &str)]) -> String {
     in_bounded_process(name, home, variables, None).await
 }

@@ -134,7 +134,8 @@ pub(super) fn sessions() -> Sessions {
     Sessions::new(TimeOuts::within(Duration::from_secs(15)), Some(STATIC))
 }
 
-/// Returns the error of a call to an endpoint that follows `steps`, and the outcomes of its attempts.
+/// Returns the error of a call to an endpoint that follows `steps`, and the outcomes of its
+/// attempts.
 pub(super) async fn failure(
     name: &str,
     steps: impl Into<Vec<Step>>,

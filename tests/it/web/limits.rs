@@ -84,8 +84,8 @@ fn open_files() -> usize {
 /// Floods run one at a time, because each uses a large part of the file limit.
 static FLOOD: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// Opens `wanted` connections that send `bytes` (fewer if the file limit is low: each takes two files), and scrapes. With
-/// `trickles`, each connection sends a byte more before each scrape.
+/// Opens `wanted` connections that send `bytes` (fewer if the file limit is low: each takes two
+/// files), and scrapes. With `trickles`, each connection sends a byte more before each scrape.
 async fn flood(wanted: usize, bytes: &str, trickles: bool) {
     let _turn = FLOOD.lock().await;
     let clients = wanted.min(open_files().saturating_sub(100) / 3);

@@ -50,7 +50,8 @@ impl Authority {
         }
     }
 
-    /// Issues a certificate for `localhost` and the loopback addresses that expires on 1 January of `year`.
+    /// Issues a certificate for `localhost` and the loopback addresses that expires on 1 January of
+    /// `year`.
     pub(super) fn server_until(&self, year: i32) -> Pair {
         let mut params =
             CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();

@@ -101,8 +101,8 @@ pub(super) fn openings(text: &str) -> Vec<Finding> {
     findings
 }
 
-/// Finds HELP texts in the table of families that are too long. A text stands after `help:`, on the same line or the
-/// next.
+/// Finds HELP texts in the table of families that are too long. A text stands after `help:`, on the
+/// same line or the next.
 pub(super) fn help(text: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut lines = numbered(text).peekable();
@@ -129,7 +129,8 @@ pub(super) fn help(text: &str) -> Vec<Finding> {
     findings
 }
 
-/// Checks Markdown headings: one of the first level, none that skips a level or ends in punctuation.
+/// Checks Markdown headings: one of the first level, none that skips a level or ends in
+/// punctuation.
 pub(super) fn headings(text: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     let (mut fenced, mut level, mut titles) = (false, 0, 0);

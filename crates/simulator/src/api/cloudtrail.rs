@@ -15,7 +15,8 @@ use model::Direction;
 const RETENTION: Duration = Duration::from_hours(90 * 24);
 /// Maximum and default number of events on a page.
 const PAGE: usize = 50;
-/// Maximum number of paths in a record: the limit of `StartFileTransfer`. A scripted transfer may have more.
+/// Maximum number of paths in a record: the limit of `StartFileTransfer`. A scripted transfer may
+/// have more.
 const PATHS: usize = 10;
 /// The only attribute that finds events.
 const EVENT: (&str, &str) = ("EventName", "StartFileTransfer");

@@ -1,5 +1,5 @@
-//! The members of a request: types first (`SerializationException`), then the constraints of the API's model
-//! (`InvalidRequestException`, all violations in one text).
+//! The members of a request: types first (`SerializationException`), then the constraints of the
+//! API's model (`InvalidRequestException`, all violations in one text).
 
 use serde_json::{Map, Value};
 

@@ -76,8 +76,8 @@ impl Simulator {
         format!("{offset:08x}{}", self.seal(&format!("{offset} {bound_to}")))
     }
 
-    /// Returns where the page of a token begins, 0 without a token; `None` if the token is not one of
-    /// `bound_to`.
+    /// Returns where the page of a token begins, 0 without a token; `None` if the token is not one
+    /// of `bound_to`.
     fn offset_of(&self, token: Option<&str>, bound_to: &str) -> Option<usize> {
         let Some(token) = token else {
             return Some(0);
@@ -86,8 +86,8 @@ impl Simulator {
         (self.token(offset, bound_to) == token).then_some(offset)
     }
 
-    /// Returns the answer with the page `items`, which ends at `end` of `total` items, and a token for
-    /// the next page if there is one.
+    /// Returns the answer with the page `items`, which ends at `end` of `total` items, and a token
+    /// for the next page if there is one.
     fn page(
         &self,
         key: &str,

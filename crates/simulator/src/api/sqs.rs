@@ -1,4 +1,5 @@
-//! The operations of SQS on a single queue, in AWS JSON 1.0. Errors also carry the code of the query protocol.
+//! The operations of SQS on a single queue, in AWS JSON 1.0. Errors also carry the code of the
+//! query protocol.
 
 use std::fmt::{Display, Write as _};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

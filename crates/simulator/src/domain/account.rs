@@ -207,7 +207,8 @@ impl SimulatedAccount {
         self.random.uuid().parse().expect("a UUID is a transfer id")
     }
 
-    /// Returns the files of a transfer and the time since its start. An expired transfer is unknown.
+    /// Returns the files of a transfer and the time since its start. An expired transfer is
+    /// unknown.
     pub(crate) fn lookup(
         &self,
         connector: &ConnectorId,

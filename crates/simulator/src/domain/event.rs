@@ -186,7 +186,8 @@ fn failed(detail: &mut Value, code: Option<&str>, message: Option<&str>) -> &'st
     "Failed"
 }
 
-/// Returns bucket and key. Sent files come from the bucket in their path; retrieved files go to a fixed bucket.
+/// Returns bucket and key. Sent files come from the bucket in their path; retrieved files go to a
+/// fixed bucket.
 fn local(path: &str, direction: Direction) -> (&str, &str) {
     let path = path.trim_start_matches('/');
     match (direction, path.split_once('/')) {

@@ -101,7 +101,8 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Parses JSON. Unknown members, rates outside `0.0 ..= 1.0` and rates per second that are not positive are errors.
+    /// Parses JSON. Unknown members, rates outside `0.0 ..= 1.0` and rates per second that are not
+    /// positive are errors.
     pub fn from_json(json: &[u8]) -> Result<Self, String> {
         let faults: Self = serde_json::from_slice(json).map_err(|error| error.to_string())?;
         let of_events = [
@@ -178,8 +179,8 @@ impl Dice {
         }
     }
 
-    /// Draws the fault of the next call. Each call draws the same number of values, so that one rate does not shift
-    /// the draws of another.
+    /// Draws the fault of the next call. Each call draws the same number of values, so that one
+    /// rate does not shift the draws of another.
     pub(crate) fn roll(
         &mut self,
         faults: &Faults,

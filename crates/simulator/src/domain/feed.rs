@@ -1,4 +1,5 @@
-//! Turns finished files into queue messages. There is no timer: reading the queue first adds the events that are due.
+//! Turns finished files into queue messages. There is no timer: reading the queue first adds the
+//! events that are due.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +25,8 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    /// Creates a feed of at most `max` entries; beyond that, the entries that end first are dropped.
+    /// Creates a feed of at most `max` entries; beyond that, the entries that end first are
+    /// dropped.
     pub(crate) fn new(max: usize) -> Self {
         Self {
             due: BTreeMap::new(),
@@ -84,7 +86,8 @@ impl Feed {
     }
 }
 
-/// Delivers an event. Each event has its own random stream, so its fate does not depend on the order of reads.
+/// Delivers an event. Each event has its own random stream, so its fate does not depend on the
+/// order of reads.
 fn deliver(event: Event, at: SystemTime, faults: &Faults, queue: &mut Queue) {
     let (subject, number) = event.subject();
     let mut random = SplitMix64::keyed(faults.seed, subject, number);

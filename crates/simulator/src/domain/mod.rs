@@ -1,5 +1,5 @@
-//! The simulated account: connectors, transfers, the event history, the queue and the faults. No HTTP, no JSON of
-//! AWS's wire except in events, no clock.
+//! The simulated account: connectors, transfers, the event history, the queue and the faults. No
+//! HTTP, no JSON of AWS's wire except in events, no clock.
 
 mod account;
 mod calls;

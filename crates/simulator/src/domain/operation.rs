@@ -13,8 +13,8 @@ pub(crate) enum Service {
 impl Service {
     const ALL: [Self; 3] = [Self::Transfer, Self::CloudTrail, Self::Sqs];
 
-    /// Returns the prefixes of `X-Amz-Target`. For CloudTrail, some SDKs send the namespace, others (such as the one for
-    /// Rust) only the service name.
+    /// Returns the prefixes of `X-Amz-Target`. For CloudTrail, some SDKs send the namespace, others
+    /// (such as the one for Rust) only the service name.
     fn target_prefixes(self) -> &'static [&'static str] {
         match self {
             Self::Transfer => &["TransferService."],

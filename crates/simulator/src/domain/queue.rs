@@ -106,7 +106,8 @@ impl Queue {
                 },
             ));
         }
-        // Made available only now: without a visibility timeout, one call would receive a message repeatedly.
+        // Made available only now: without a visibility timeout, one call would receive a message
+        // repeatedly.
         self.order
             .extend(receipts.iter().map(|(at, receipt)| (*at, receipt.message)));
         receipts.into_iter().map(|(_, receipt)| receipt).collect()
@@ -116,7 +117,8 @@ impl Queue {
         self.messages.get(&receipt.message)
     }
 
-    /// Deletes a message by its newest receipt. An older receipt does nothing, as in a standard queue.
+    /// Deletes a message by its newest receipt. An older receipt does nothing, as in a standard
+    /// queue.
     pub(crate) fn delete(&mut self, receipt: Receipt) {
         let is_newest = |message: &Message| message.receives == receipt.receive;
         if self.messages.get(&receipt.message).is_some_and(is_newest)

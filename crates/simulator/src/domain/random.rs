@@ -54,7 +54,8 @@ impl SplitMix64 {
         all.get(self.below(all.len()))
     }
 
-    /// Returns an exponentially distributed duration with mean `mean`, capped at three times the mean.
+    /// Returns an exponentially distributed duration with mean `mean`, capped at three times the
+    /// mean.
     pub fn duration(&mut self, mean: Duration) -> Duration {
         let share = (-(1.0 - self.unit()).ln()).clamp(0.0, 3.0);
         Duration::try_from_secs_f64(mean.as_secs_f64() * share).unwrap_or(Duration::MAX)

@@ -1,4 +1,5 @@
-//! The script of a file: fixed, or drawn from a seeded profile. The status is a function of the elapsed time.
+//! The script of a file: fixed, or drawn from a seeded profile. The status is a function of the
+//! elapsed time.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Control routes, for a simulator in another process. They need no credentials: a simulator listens on the loopback
-//! interface.
+//! Control routes, for a simulator in another process. They need no credentials: a simulator
+//! listens on the loopback interface.
 
 use std::time::Duration;
 

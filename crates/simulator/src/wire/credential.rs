@@ -1,5 +1,5 @@
-//! The check of an `Authorization` header: its form, the scope of its credential and its age. The signature itself is
-//! not computed: whether an SDK signs correctly is tested by the SDK.
+//! The check of an `Authorization` header: its form, the scope of its credential and its age. The
+//! signature itself is not computed: whether an SDK signs correctly is tested by the SDK.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
@@ -9,7 +9,8 @@ use hyper::HeaderMap;
 use crate::api::error::ApiError;
 use crate::domain::Service;
 
-/// An access key id that every simulator accepts unless its settings say otherwise. Public: it opens nothing.
+/// An access key id that every simulator accepts unless its settings say otherwise. Public: it
+/// opens nothing.
 pub const DEMO_ACCESS_KEY_ID: &str = "AKIASIMULATOR0000000";
 /// The secret to sign with. Any other works as well.
 pub const DEMO_SECRET_ACCESS_KEY: &str = "simulator-secret-for-the-loopback-only";
@@ -46,7 +47,8 @@ struct Credential<'a> {
     service: &'a str,
 }
 
-/// Checks the `Authorization` header of a call to `service`. Returns the Region of the credential scope.
+/// Checks the `Authorization` header of a call to `service`. Returns the Region of the credential
+/// scope.
 pub(crate) fn check<'a>(
     headers: &'a HeaderMap,
     service: Service,
@@ -173,7 +175,8 @@ fn invalid(message: &str) -> ApiError {
     ApiError::front("InvalidSignatureException", message)
 }
 
-/// An `Authorization` header for a scope of Region and service, dated by the `x-amz-date` of `headers`.
+/// An `Authorization` header for a scope of Region and service, dated by the `x-amz-date` of
+/// `headers`.
 #[cfg(test)]
 pub(crate) fn authorize(
     access_key_id: &str,

@@ -40,7 +40,8 @@ impl Drop for InFlight<'_> {
 }
 
 impl Simulator {
-    /// Answers one request, API or control. `stopping` completes when the simulator stops; a stalled call ends then.
+    /// Answers one request, API or control. `stopping` completes when the simulator stops; a
+    /// stalled call ends then.
     pub(crate) async fn answer(
         &self,
         parts: &Parts,
@@ -109,8 +110,8 @@ impl Simulator {
         answer
     }
 
-    /// Answers at once, except for a receive that finds no message: it is repeated whenever a message may have arrived,
-    /// until its wait time is over.
+    /// Answers at once, except for a receive that finds no message: it is repeated whenever a
+    /// message may have arrived, until its wait time is over.
     async fn answer_or_wait(
         &self,
         parts: &Parts,
@@ -176,7 +177,8 @@ impl Simulator {
         }
     }
 
-    /// Checks a call in the order of the AWS front end: operation, credential, rate, permission, members.
+    /// Checks a call in the order of the AWS front end: operation, credential, rate, permission,
+    /// members.
     fn check_and_perform(
         &self,
         parts: &Parts,

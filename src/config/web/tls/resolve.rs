@@ -8,8 +8,8 @@ use super::{
 use crate::config::Secret;
 use crate::config::yaml::{Field, Problem, ProblemList, Spanned};
 
-/// Resolves the section, with relative paths in `folder`. Returns `None` if it is invalid, which has
-/// been reported.
+/// Resolves the section, with relative paths in `folder`. Returns `None` if it is invalid, which
+/// has been reported.
 pub(in crate::config::web) fn resolve(
     section: &Spanned<TlsSection>,
     folder: &Path,
@@ -204,8 +204,8 @@ impl TlsResolver<'_> {
         field.items().map(|(_, name)| name.value.clone()).collect()
     }
 
-    /// Returns the names of a list that are `known`. `unsupported` returns a hint for a name that the
-    /// toolkit knows and this server does not.
+    /// Returns the names of a list that are `known`. `unsupported` returns a hint for a name that
+    /// the toolkit knows and this server does not.
     fn names(
         &mut self,
         key: &str,

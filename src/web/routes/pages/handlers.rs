@@ -1,4 +1,5 @@
-//! The handlers of pages. Rendering blocks for about 100 ms with 100,000 transfers, so it runs on blocking threads.
+//! The handlers of pages. Rendering blocks for about 100 ms with 100,000 transfers, so it runs on
+//! blocking threads.
 
 use std::num::NonZero;
 use std::sync::LazyLock;

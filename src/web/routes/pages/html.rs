@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use askama::filters::Escaper;
 
-/// Escapes a text for element content and quoted attributes. Characters that a reader cannot see, or that reorder what
-/// is seen, are written as their code point.
+/// Escapes a text for element content and quoted attributes. Characters that a reader cannot see,
+/// or that reorder what is seen, are written as their code point.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Escape;
 
@@ -24,7 +24,8 @@ impl Escaper for Escape {
     }
 }
 
-/// Returns whether `c` is a control character or a Unicode format character (direction, joiner, tag).
+/// Returns whether `c` is a control character or a Unicode format character (direction, joiner,
+/// tag).
 fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(

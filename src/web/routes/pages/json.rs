@@ -1,4 +1,5 @@
-//! `/api/v1/transfers` and `/api/v1/targets`. The types are also the schemas of the OpenAPI description.
+//! `/api/v1/transfers` and `/api/v1/targets`. The types are also the schemas of the OpenAPI
+//! description.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -102,7 +103,8 @@ pub(crate) struct TransferJson {
     stuck: bool,
     #[schema(format = DateTime)]
     since: String,
-    /// Whether `since` is the start. If not, no source reported one, and `since` is the first sight.
+    /// Whether `since` is the start. If not, no source reported one, and `since` is the first
+    /// sight.
     since_is_start: bool,
     /// `null` once the transfer has ended.
     #[schema(required, format = DateTime)]
@@ -192,7 +194,8 @@ pub(super) fn transfers(exporter: &dyn Exporter, query: &Query) -> TransfersJson
     }
 }
 
-/// Returns the transfers that match a query, by default the unfinished ones, as targets for `/probe`.
+/// Returns the transfers that match a query, by default the unfinished ones, as targets for
+/// `/probe`.
 pub(super) fn targets(exporter: &dyn Exporter, mut query: Query) -> Vec<TargetGroup> {
     query.state.get_or_insert(StateFilter::Unfinished);
     let found = exporter.select(&query).transfers;

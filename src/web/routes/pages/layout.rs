@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 
 const STYLE: &str = include_str!("style.css");
 
-/// Returns the `Content-Security-Policy` of all pages: the one style sheet, by its hash, and forms to this server.
+/// Returns the `Content-Security-Policy` of all pages: the one style sheet, by its hash, and forms
+/// to this server.
 pub(super) fn policy() -> &'static str {
     static POLICY: LazyLock<String> = LazyLock::new(|| {
         let hash = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));

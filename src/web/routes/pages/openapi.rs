@@ -70,8 +70,8 @@ struct Filter {
     account: Option<String>,
     #[param(pattern = "^c-[0-9a-f]{17}$")]
     connector_id: Option<String>,
-    /// A state, `unfinished` (pending or running), or `stuck` (unfinished and unchanged for longer than
-    /// `stuck_after_seconds`).
+    /// A state, `unfinished` (pending or running), or `stuck` (unfinished and unchanged for longer
+    /// than `stuck_after_seconds`).
     #[param(schema_with = state_filters, required = false)]
     state: Option<String>,
 }
@@ -80,8 +80,8 @@ struct Filter {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes parameters that `query` parses")]
 struct Page {
-    /// Part of a transfer id, of a connector id or name, or of the path, code or message of a failed file. ASCII letters
-    /// match in either case.
+    /// Part of a transfer id, of a connector id or name, or of the path, code or message of a
+    /// failed file. ASCII letters match in either case.
     #[param(max_length = 200)]
     search: Option<String>,
     /// Maximum number of transfers, and of connectors.
@@ -127,7 +127,7 @@ struct Probe {
 #[expect(dead_code, reason = "carries the description of a route")]
 fn list_transfers() {}
 
-/// Returns unfinished transfers as targets for `/probe`, in the form of `http_sd_configs` of Prometheus.
+/// Returns unfinished transfers as targets for `/probe`, for `http_sd_configs` of Prometheus.
 #[utoipa::path(
     get,
     path = "/api/v1/targets",

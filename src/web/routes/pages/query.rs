@@ -65,7 +65,8 @@ pub(super) const TARGETS: [&str; 4] = ["account", "connector_id", "state", "limi
 /// Parameters of `/probe`.
 pub(super) const PROBE: [&str; 3] = ["account", "connector_id", "transfer_id"];
 
-/// Parses a filter with the parameters of `known`. `limit` is the default of the parameter, `most` its maximum.
+/// Parses a filter with the parameters of `known`. `limit` is the default of the parameter, `most`
+/// its maximum.
 pub(super) fn transfers(
     query: &str,
     known: &[&str],

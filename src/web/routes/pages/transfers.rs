@@ -205,8 +205,8 @@ fn form<'a>(query: &'a Query, overview: &'a Overview) -> Form<'a> {
     }
 }
 
-/// Returns the matching connectors: those with failures in the last hour first, then those with unfinished transfers,
-/// then by name.
+/// Returns the matching connectors: those with failures in the last hour first, then those with
+/// unfinished transfers, then by name.
 pub(super) fn matching_connectors<'a>(
     query: &Query,
     overview: &'a Overview,
