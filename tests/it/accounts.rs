@@ -98,7 +98,7 @@ struct Way {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_way_to_credentials_leads_to_results() {
+async fn every_source_of_credentials_returns_results() {
     let (simulator, url) = simulator(Settings::default()).await;
     simulator.put_transfer(
         &connector(1),
@@ -236,7 +236,7 @@ async fn scrape(exporter: &Running) -> Exposition {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_accounts_and_regions_are_read_by_one_process() {
+async fn one_process_polls_many_accounts_and_regions() {
     let (simulator, url) = simulator(Settings::default()).await;
     simulator.put_transfer(
         &connector(1),
@@ -300,7 +300,7 @@ fn write_process(home: &Path, lifetime_seconds: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn credentials_that_expire_within_seconds_are_refreshed_without_a_failed_look() {
+async fn credentials_that_expire_within_seconds_are_refreshed_without_a_failed_poll() {
     let (simulator, url) = simulator(Settings::default()).await;
     simulator.put_transfer(
         &connector(1),
@@ -342,7 +342,7 @@ async fn credentials_that_expire_within_seconds_are_refreshed_without_a_failed_l
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_accounts_credentials_are_a_metric_and_one_record_and_heal_by_themselves() {
+async fn bad_credentials_of_one_account_are_exported_and_logged_once_until_they_recover() {
     let (simulator, url) = simulator(Settings::default()).await;
     simulator.put_transfer(
         &connector(1),
@@ -406,7 +406,7 @@ async fn one_accounts_credentials_are_a_metric_and_one_record_and_heal_by_themse
 
 /// The credentials are accepted: only the transfers that they may not read are unreadable.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_aws_denies_to_good_credentials_leaves_the_account_up() {
+async fn access_denied_with_valid_credentials_leaves_the_account_up() {
     let (simulator, url) = simulator(Settings::default()).await;
     simulator.put_transfer(
         &connector(1),

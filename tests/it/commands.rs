@@ -15,7 +15,7 @@ fn pair(n: usize) -> (String, String) {
 }
 
 #[test]
-fn version_and_help_are_there_and_bad_usage_is_2() {
+fn version_and_help_are_printed_and_bad_usage_exits_2() {
     let version = output(program().arg("--version"));
     assert_eq!(
         text(&version.stdout),
@@ -77,7 +77,7 @@ fn check_prints_every_problem_and_exits_1() {
 }
 
 #[test]
-fn a_missing_configuration_is_said_once_with_a_hint() {
+fn a_missing_configuration_is_reported_with_a_hint() {
     for command in [&[][..], &["once"], &["check"]] {
         let ended = output(
             program()
@@ -95,7 +95,7 @@ fn a_missing_configuration_is_said_once_with_a_hint() {
 }
 
 #[test]
-fn a_port_in_use_is_said_once_with_a_hint() {
+fn a_port_in_use_is_reported_once_with_a_hint() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let ended = output(program().args(["demo", &format!("--web.listen-address={address}")]));
@@ -109,7 +109,7 @@ fn a_port_in_use_is_said_once_with_a_hint() {
 }
 
 #[test]
-fn an_account_without_a_region_says_how_to_set_one() {
+fn an_account_without_a_region_is_reported_with_the_variable_that_sets_one() {
     let (_folder, file) =
         config("transfers:\n  - connector_id: c-0123456789abcdef0\n    transfer_id: a\n");
     let ended = output(program().args(["once", &format!("--config.file={}", file.display())]));
@@ -122,7 +122,7 @@ fn an_account_without_a_region_says_how_to_set_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn once_exits_3_for_a_failed_file_1_for_an_unknown_or_unread_one_and_0_else() {
+async fn once_exits_3_for_a_failed_file_1_for_an_unread_transfer_and_0_otherwise() {
     let (simulator, url) = simulator(Settings::default()).await;
     simulator.put_transfer(
         &connector(1),
@@ -192,7 +192,7 @@ async fn once_exits_3_for_a_failed_file_1_for_an_unknown_or_unread_one_and_0_els
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn results_prints_a_table_or_json_and_says_when_there_are_none() {
+async fn results_prints_a_table_or_json_and_fails_for_an_unknown_transfer() {
     let (simulator, url) = simulator(Settings::default()).await;
     let scripts = vec![
         FileScript::new("/in/a\nb.csv", LifeScript::completed()),
@@ -243,7 +243,7 @@ async fn results_prints_a_table_or_json_and_says_when_there_are_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_exporter_serves_logs_each_failed_file_once_reloads_and_stops_cleanly() {
+async fn the_exporter_logs_each_failed_file_once_reloads_on_sighup_and_stops_cleanly() {
     let (simulator, url) = simulator(Settings::default()).await;
     let scripts = vec![
         FileScript::new(
@@ -384,7 +384,7 @@ async fn a_scrape_in_flight_is_answered_during_shutdown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn logs_are_json_by_flag_and_nothing_secret_is_in_them_at_any_level() {
+async fn json_logs_are_valid_and_contain_no_secrets_at_any_level() {
     use simulator::DEMO_SECRET_ACCESS_KEY;
     let (simulator, url) = simulator(Settings::default()).await;
     simulator.put_transfer(
@@ -430,7 +430,7 @@ async fn logs_are_json_by_flag_and_nothing_secret_is_in_them_at_any_level() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs minutes; tests/run provides it"]
-async fn every_family_of_the_demo_moves_within_a_minute() {
+async fn every_family_of_the_demo_changes_within_a_minute() {
     let demo = Running::start(program().args(["demo", "--web.listen-address=127.0.0.1:0"]));
     let mut seen: std::collections::BTreeMap<String, std::collections::BTreeSet<String>> =
         std::collections::BTreeMap::new();

@@ -273,7 +273,7 @@ fn matrix(url: &str) -> Vec<Row> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_matrix_of_what_changes_and_what_is_kept() {
+async fn a_reload_rebuilds_only_what_has_changed() {
     let (_simulator, url) = four_transfers().await;
     let start = first(&url);
     let profiles = Profiles::new();
@@ -356,7 +356,7 @@ async fn the_matrix_of_what_changes_and_what_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reload_over_http_is_off_by_default_and_refused_to_pages_of_other_sites() {
+async fn a_reload_over_http_is_off_by_default_and_rejects_cross_site_requests() {
     let (_simulator, url) = four_transfers().await;
     let (_folder, file) = config(&config_text(
         &url,
@@ -428,7 +428,7 @@ fn swap(folder: &Path, version: &str, text: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_content_is_taken_by_itself_and_a_refused_one_is_tried_once() {
+async fn changed_content_is_reloaded_automatically_and_invalid_content_is_reported_once() {
     let (_simulator, url) = four_transfers().await;
     let pairs = |n: usize| {
         (1..=n)
@@ -465,7 +465,7 @@ async fn another_content_is_taken_by_itself_and_a_refused_one_is_tried_once() {
         successful(exposition) == 0.0
     })
     .await;
-    // Some looks later.
+    // Several checks of the file later.
     tokio::time::sleep(Duration::from_secs(4)).await;
     let refusals = |log: Vec<String>| {
         log.iter()
@@ -505,7 +505,7 @@ async fn another_content_is_taken_by_itself_and_a_refused_one_is_tried_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sweep_goes_on_when_its_account_is_taken_out_and_its_answers_are_dropped() {
+async fn a_sweep_continues_when_its_account_is_removed_and_drops_the_results_of_the_account() {
     let (simulator, url) = four_transfers().await;
     simulator.set_faults(Faults {
         latency: Duration::from_millis(300),
@@ -552,7 +552,7 @@ async fn a_sweep_goes_on_when_its_account_is_taken_out_and_its_answers_are_dropp
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unchanged_source_keeps_running_and_a_changed_one_restarts() {
     let (simulator, url) = four_transfers().await;
-    let looks = || simulator.calls().of(Operation::LookupEvents);
+    let lookups = || simulator.calls().of(Operation::LookupEvents);
     let mut wanted = plan(vec![account("a", &url)], Vec::new());
     wanted.discovery.cloudtrail = vec![CloudtrailPlan {
         account: wanted.accounts[0].name.clone(),
@@ -567,7 +567,7 @@ async fn an_unchanged_source_keeps_running_and_a_changed_one_restarts() {
         exposition.sum(up, &["source=\"cloudtrail\""]) == 1.0
     })
     .await;
-    let first = looks();
+    let first = lookups();
 
     wanted.transfers.push(key("a", &connector(1), &transfer(2)));
     wanted.collector.requests_per_second = 500.0;
@@ -582,7 +582,7 @@ async fn an_unchanged_source_keeps_running_and_a_changed_one_restarts() {
         1.0,
         "its state stays"
     );
-    assert_eq!(looks(), first, "it is not read from the start");
+    assert_eq!(lookups(), first, "it is not read from the start");
 
     wanted.discovery.cloudtrail[0].lookback = Duration::from_hours(2);
     exporter
@@ -591,7 +591,7 @@ async fn an_unchanged_source_keeps_running_and_a_changed_one_restarts() {
         .await
         .unwrap();
     until(exporter.address, "the other one is read", |_| {
-        looks() > first
+        lookups() > first
     })
     .await;
 
