@@ -11,6 +11,7 @@
 //! | `probe` | serves `/probe` |
 //! | `health` | state for the pages |
 //! | [`listen`] | listening sockets |
+//! | `web_config` | renews the web configuration and its certificates |
 //! | `systemd` | notifications for systemd |
 
 mod accounts;
@@ -22,6 +23,7 @@ pub mod reload;
 mod runtime;
 mod sources;
 mod systemd;
+mod web_config;
 
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -198,15 +200,20 @@ impl App {
             health,
             ..web::Server::default()
         };
-        if let Some(web_config) = &self.options.web_config {
+        let watching = self.options.web_config.as_ref().map(|web_config| {
             server.web_config = Arc::clone(web_config);
-        }
+            let metrics = Arc::clone(&self.metrics.http);
+            tokio::spawn(web_config::watch(Arc::clone(web_config), metrics))
+        });
         let watchdog = tokio::spawn(systemd::run_watchdog());
         // The sockets are open: a client that connects from now on is answered.
         systemd::ready();
         server.run(all, self, telemetry_path.into(), stopping).await;
         flushing.abort();
         watchdog.abort();
+        if let Some(watching) = watching {
+            watching.abort();
+        }
         match tokio::time::timeout(LAST_WRITE_TIMEOUT, collector.persist()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => warn!(

@@ -1,6 +1,5 @@
-//! The web configuration in effect. The file and the certificates that it names are checked for
-//! changes while the server runs. A change takes effect as a whole; if it is invalid, the previous
-//! configuration stays in effect.
+//! The web configuration in effect, which connections and requests read. A new one is staged and
+//! then applied as a whole; if it is invalid, the previous configuration stays in effect.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,15 +9,13 @@ use arc_swap::ArcSwap;
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::watch;
 use tokio_rustls::rustls::ServerConfig;
-use tracing::{error, info, warn};
+use tracing::warn;
 
 use super::middleware::rate_limit::TokenBucket;
 use super::server::tls::{PemFiles, TlsServer};
 use crate::config::{Problems, User, WebPlan, load_web};
 use crate::metrics::self_metrics::HttpMetrics;
 
-/// How often the files are read.
-const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// A certificate that expires within this time is logged.
 const EXPIRES_SOON: Duration = Duration::from_hours(7 * 24);
 
@@ -28,7 +25,7 @@ pub struct WebConfigState {
     effective: ArcSwap<EffectiveWebConfig>,
     /// That of `effective`.
     client_policy: watch::Sender<ClientPolicy>,
-    /// The errors of the last poll, logged once.
+    /// The errors of the last staging, logged once.
     last_error: Mutex<Option<String>>,
 }
 
@@ -147,51 +144,14 @@ impl WebConfigState {
         metrics.set_certificate_not_after(effective.tls.as_ref().map(|tls| tls.not_after));
     }
 
-    /// Checks the files for changes, forever.
-    pub(crate) async fn watch(self: Arc<Self>, metrics: Option<Arc<HttpMetrics>>) {
-        if self.path.is_none() {
-            return;
-        }
-        loop {
-            tokio::time::sleep(POLL_INTERVAL).await;
-            let (state, metrics) = (Arc::clone(&self), metrics.clone());
-            // A poll that panics changes nothing.
-            let _ = tokio::task::spawn_blocking(move || state.poll(metrics.as_deref())).await;
-        }
+    /// Returns whether `staged` equals the configuration in effect.
+    pub(crate) fn is_in_effect(&self, staged: &EffectiveWebConfig) -> bool {
+        staged.is_same(&self.effective.load())
     }
 
-    fn poll(&self, metrics: Option<&HttpMetrics>) {
-        match self.stage() {
-            Ok(Some(staged)) => {
-                let effective = self.effective.load();
-                let has_failed = self.last_error().is_some();
-                if !staged.is_same(&effective) {
-                    staged.warn_if_expiring();
-                    self.apply(Some(staged), metrics);
-                    info!(
-                        event = "web_config_reloaded",
-                        "reloaded the web configuration and its certificates"
-                    );
-                } else if has_failed {
-                    self.apply(Some(staged), metrics);
-                    info!(
-                        event = "web_config_recovered",
-                        "web configuration is valid again and unchanged"
-                    );
-                }
-            }
-            Ok(None) => {}
-            Err(problems) => {
-                let reasons = problems.to_string();
-                if self.record_failure(&reasons, metrics) {
-                    error!(
-                        event = "web_config_reload_failed",
-                        %reasons,
-                        "failed to reload the web configuration, the previous one stays in effect"
-                    );
-                }
-            }
-        }
+    /// Returns whether the last staging failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.last_error().is_some()
     }
 
     /// Completes when `policy` is no longer the client policy in effect.
@@ -272,7 +232,8 @@ impl EffectiveWebConfig {
         self.rate_limit.as_deref()
     }
 
-    fn warn_if_expiring(&self) {
+    /// Logs a certificate that has expired or expires soon.
+    pub(crate) fn warn_if_expiring(&self) {
         let Some(tls) = &self.tls else { return };
         let left = tls
             .not_after

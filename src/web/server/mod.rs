@@ -75,8 +75,6 @@ impl Server {
         if let Some(metrics) = &self.metrics {
             self.web_config.record_metrics(metrics);
         }
-        let web_config = Arc::clone(&self.web_config);
-        let watching = tokio::spawn(web_config.watch(self.metrics.clone()));
         let state = RouteState {
             exporter,
             telemetry_path,
@@ -110,7 +108,6 @@ impl Server {
         }
         shutdown.await;
         drop(stop);
-        watching.abort();
         drain::drain(self.limits.grace, acceptors, &[&main.pool, &health.pool]).await;
     }
 }
