@@ -49,7 +49,7 @@ impl TargetFiles {
     /// Passes the listed transfers on. They replace those of the previous files.
     pub(super) fn publish(self, collector: &Collector) {
         match self {
-            Self::None => collector.replace_transfers(Origin::Files, &BTreeSet::new()),
+            Self::None => collector.replace_transfers(Origin::Files, &BTreeSet::new(), true),
             Self::Kept(_) => {}
             Self::New(_, sink) => sink.publish(),
         }
@@ -233,8 +233,7 @@ impl SourceContext {
             TargetFiles::New(files, sink)
         };
         if let Some(files) = read.files() {
-            // A panic must not keep the exporter from its other sources. The runtime reports it.
-            let _: Result<(), _> = tokio::task::spawn_blocking(move || files.read_all()).await;
+            files.read_all().await;
         }
         read
     }
@@ -303,8 +302,8 @@ impl Sink for Collector {
         Self::ingest(self, facts, origin)
     }
 
-    fn replace_transfers(&self, origin: Origin, transfers: BTreeSet<TransferKey>) {
-        Self::replace_transfers(self, origin, &transfers);
+    fn replace_transfers(&self, origin: Origin, transfers: BTreeSet<TransferKey>, complete: bool) {
+        Self::replace_transfers(self, origin, &transfers, complete);
     }
 
     fn set_connectors(
@@ -328,8 +327,15 @@ pub(super) struct StagingSink {
 
 enum Staged {
     /// With the latest list, if any.
-    HeldBack(Option<(Origin, BTreeSet<TransferKey>)>),
+    HeldBack(Option<StagedTransfers>),
     Published,
+}
+
+/// A set of transfers that is held back.
+struct StagedTransfers {
+    origin: Origin,
+    transfers: BTreeSet<TransferKey>,
+    complete: bool,
 }
 
 impl StagingSink {
@@ -342,8 +348,9 @@ impl StagingSink {
 
     fn publish(&self) {
         let mut staged = self.staged();
-        if let Staged::HeldBack(Some((origin, transfers))) = &*staged {
-            self.collector.replace_transfers(*origin, transfers);
+        if let Staged::HeldBack(Some(latest)) = &*staged {
+            self.collector
+                .replace_transfers(latest.origin, &latest.transfers, latest.complete);
         }
         *staged = Staged::Published;
     }
@@ -358,10 +365,19 @@ impl Sink for StagingSink {
         Sink::ingest(&self.collector, facts, origin)
     }
 
-    fn replace_transfers(&self, origin: Origin, transfers: BTreeSet<TransferKey>) {
+    fn replace_transfers(&self, origin: Origin, transfers: BTreeSet<TransferKey>, complete: bool) {
         match &mut *self.staged() {
-            Staged::HeldBack(latest) => *latest = Some((origin, transfers)),
-            Staged::Published => Sink::replace_transfers(&self.collector, origin, transfers),
+            Staged::HeldBack(latest) => {
+                *latest = Some(StagedTransfers {
+                    origin,
+                    transfers,
+                    complete,
+                });
+            }
+            Staged::Published => {
+                self.collector
+                    .replace_transfers(origin, &transfers, complete);
+            }
         }
     }
 

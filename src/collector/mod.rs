@@ -193,11 +193,19 @@ impl Collector {
             .collect()
     }
 
-    /// Replaces the set of transfers attributed to `origin`.
-    pub fn replace_transfers(&self, origin: Origin, transfers: &BTreeSet<TransferKey>) {
+    /// Replaces the set of transfers attributed to `origin`. If the set is not `complete`, adds its
+    /// transfers and removes none.
+    pub fn replace_transfers(
+        &self,
+        origin: Origin,
+        transfers: &BTreeSet<TransferKey>,
+        complete: bool,
+    ) {
         let now = self.inner.clock.now();
         let mut tracker = self.inner.tracker();
-        tracker.retain_origin(origin, &|key| transfers.contains(key));
+        if complete {
+            tracker.retain_origin(origin, &|key| transfers.contains(key));
+        }
         for key in transfers {
             tracker.track(key.clone(), origin, None, now);
         }

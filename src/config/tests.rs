@@ -330,8 +330,15 @@ fn target_files_are_lists_like_transfers_in_yaml_or_json() {
     let read = |text: &str| {
         super::parse_targets("t.yml", text, &accounts, Some(&prod)).map_err(|e| e.to_string())
     };
-    for text in ["", "[]", "# none\n", "---\n"] {
+    for text in ["[]", "# none\n[]\n", "---\n[]"] {
         assert_eq!(read(text), Ok(Vec::new()), "{text:?}");
+    }
+    for text in ["", " \n", "# none\n", "---\n", "null"] {
+        let problems = read(text).unwrap_err();
+        assert!(
+            problems.ends_with("the file is empty\n  hint: write `[]` for an empty list"),
+            "{problems}"
+        );
     }
     let yaml = "- {connector_id: c-0123456789abcdef0, transfer_ids: [a, b]}\n\
                 - {account: lab, connector_id: c-0123456789abcdef0, transfer_id: a}\n";

@@ -1,29 +1,48 @@
 //! Lists of transfers in files. A file is applied when the hash of its content changes: a mounted
 //! `ConfigMap` changes by a swap of links, which file watchers do not see.
+//!
+//! | observation | effect |
+//! | --- | --- |
+//! | a content changed, and a second read [`SETTLE_TIME`] later (or `refresh_interval`, if that is shorter) is alike | it is judged; otherwise the next cycle tries again |
+//! | the same at the start and at a reload | the second read follows after [`FIRST_PAUSE`], a few times if need be |
+//! | a valid list, `[]` included | its transfers replace those of the file |
+//! | an empty, unparsable or unreadable file, a folder that cannot be listed | a fault: what is known stays, `discovery_up` is 0, one log record |
+//! | a known name was twice absent from a listing without faults | the file is gone, with its transfers |
+//! | a file was never read, because of a fault | no transfer of this origin is removed, since the file may list it |
+
+mod listing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tracing::{info, warn};
+use futures_util::future::join_all;
+use tracing::{debug, info, warn};
 
+use self::listing::list;
 use super::{Sink, SourceMetrics};
 use crate::config::{AccountPlan, FilesPlan, parse_targets};
 use crate::metrics::self_metrics::DiscoveryMetrics;
-use model::{AccountName, Clock, Origin, TransferKey};
+use model::{AccountName, Clock, Now, Origin, TransferKey};
 
 /// Largest file, in bytes.
 const MAX_SIZE: u64 = 64 << 20;
+/// Longest time between the two reads of a changed content: a file that is being written changes
+/// again by then.
+const SETTLE_TIME: Duration = Duration::from_secs(1);
+/// Time between the two reads at the start and at a reload, which wait for them.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Second reads at the start and at a reload, while the content keeps changing.
+const FIRST_ATTEMPTS: usize = 5;
 
 /// All target files that the configuration names.
 pub struct Files {
     sources: Vec<FileSource>,
     accounts: Vec<AccountPlan>,
-    /// What each source lists now, by its index.
-    listed: Mutex<Vec<BTreeMap<PathBuf, ListedFile>>>,
+    state: Mutex<State>,
     sink: Arc<dyn Sink>,
     clock: Arc<dyn Clock>,
 }
@@ -33,23 +52,123 @@ struct FileSource {
     paths: Vec<String>,
     interval: Duration,
     metrics: SourceMetrics,
+    /// Held during a cycle: its reads belong together.
+    cycle: tokio::sync::Mutex<()>,
+}
+
+/// What all sources list.
+struct State {
+    /// By the index of the source.
+    sources: Vec<SourceState>,
+    /// Whether the sink has received a set, and whether that was complete.
+    published: Option<bool>,
+}
+
+/// What one source lists.
+#[derive(Default)]
+struct SourceState {
+    files: BTreeMap<PathBuf, TargetFile>,
+    /// What was judged last; `None` before the first time.
+    judged: Option<Fingerprint>,
+    /// Whether all its files were once valid at the same time. From then on its list is known.
+    complete: bool,
 }
 
 /// State of one file.
-struct ListedFile {
-    /// Hash of the content that was read last, valid or not.
-    hash: u64,
-    /// Whether that content is valid.
-    is_valid: bool,
-    /// Transfers of the last valid content.
-    transfers: Arc<BTreeSet<TransferKey>>,
+#[derive(Default)]
+struct TargetFile {
+    /// Hash of the last valid content; `None` if there was none.
+    hash: Option<u64>,
+    /// Transfers of that content.
+    transfers: BTreeSet<TransferKey>,
+    /// Why the present content is not used.
+    fault: Option<String>,
 }
 
-/// Result of reading one file.
+/// One read of a source.
+#[derive(Default)]
 struct Reading {
-    file: ListedFile,
-    changed: bool,
-    new: usize,
+    files: BTreeMap<PathBuf, Content>,
+    /// Paths that could not be listed, with the error.
+    faults: BTreeMap<PathBuf, String>,
+}
+
+/// What was read from a file.
+enum Content {
+    Text { hash: u64, text: String },
+    Fault(String),
+}
+
+/// Identity of a reading: a hash for each file, and the faults.
+#[derive(Clone, Default, PartialEq, Eq)]
+struct Fingerprint {
+    files: BTreeMap<PathBuf, u64>,
+    faults: BTreeMap<PathBuf, String>,
+}
+
+impl Content {
+    fn read(path: &Path) -> Option<Self> {
+        match read_text(path) {
+            Ok(text) => Some(Self::Text {
+                hash: model::stable_hash(&text),
+                text,
+            }),
+            // Gone since it was listed. A link to nothing is not.
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound && path.symlink_metadata().is_err() =>
+            {
+                None
+            }
+            Err(error) => Some(Self::Fault(error.to_string())),
+        }
+    }
+
+    fn identity(&self) -> u64 {
+        match self {
+            Self::Text { hash, .. } => *hash,
+            Self::Fault(error) => model::stable_hash(&format!("fault\0{error}")),
+        }
+    }
+}
+
+impl Reading {
+    fn fingerprint(&self) -> Fingerprint {
+        let identity = |(path, content): (&PathBuf, &Content)| (path.clone(), content.identity());
+        Fingerprint {
+            files: self.files.iter().map(identity).collect(),
+            faults: self.faults.clone(),
+        }
+    }
+}
+
+/// What differs between two readings.
+#[derive(Default)]
+struct Unsettled {
+    files: BTreeSet<PathBuf>,
+    /// Paths whose listing has failed in one of them only, or in another way.
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Unsettled {
+    fn between(a: &Fingerprint, b: &Fingerprint) -> Self {
+        Self {
+            files: changed(&a.files, &b.files),
+            folders: changed(&a.faults, &b.faults),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.folders.is_empty()
+    }
+}
+
+/// Returns the keys whose values differ, those that only one of the maps has included.
+fn changed<T: PartialEq>(a: &BTreeMap<PathBuf, T>, b: &BTreeMap<PathBuf, T>) -> BTreeSet<PathBuf> {
+    let paths = a.keys().chain(b.keys());
+    paths
+        .filter(|path| a.get(*path) != b.get(*path))
+        .cloned()
+        .collect()
 }
 
 impl Files {
@@ -71,11 +190,15 @@ impl Files {
                 "files",
                 plan.paths.first().map_or("", |path| path),
             ),
+            cycle: tokio::sync::Mutex::default(),
         };
         Self {
             sources: plans.iter().map(source).collect(),
             accounts: accounts.to_vec(),
-            listed: Mutex::new(plans.iter().map(|_| BTreeMap::new()).collect()),
+            state: Mutex::new(State {
+                sources: plans.iter().map(|_| SourceState::default()).collect(),
+                published: None,
+            }),
             sink,
             clock,
         }
@@ -86,134 +209,249 @@ impl Files {
         self.sources.iter().map(|source| &*source.metrics.target)
     }
 
-    /// Reads every file once.
-    pub fn read_all(&self) {
-        (0..self.sources.len()).for_each(|source| self.read_source(source));
+    /// Reads every file, at the start and at a reload.
+    pub async fn read_all(self: &Arc<Self>) {
+        let sources = 0..self.sources.len();
+        join_all(sources.map(|source| self.cycle(source, FIRST_PAUSE, FIRST_ATTEMPTS))).await;
     }
 
     /// Reads the files at their intervals. Never returns.
     pub async fn run(self: Arc<Self>) {
-        let mut tasks = tokio::task::JoinSet::new();
-        for source in 0..self.sources.len() {
-            let files = Arc::clone(&self);
-            tasks.spawn(async move {
-                loop {
-                    tokio::time::sleep(files.sources[source].interval).await;
-                    let files = Arc::clone(&files);
-                    // A panic in reading a file must not end the source.
-                    let _: Result<(), _> =
-                        tokio::task::spawn_blocking(move || files.read_source(source)).await;
-                }
-            });
-        }
-        while tasks.join_next().await.is_some() {}
+        let files = &self;
+        let sources = files.sources.iter().enumerate();
+        join_all(sources.map(|(index, source)| async move {
+            loop {
+                tokio::time::sleep(source.interval).await;
+                files
+                    .cycle(index, SETTLE_TIME.min(source.interval), 1)
+                    .await;
+            }
+        }))
+        .await;
     }
 
-    fn read_source(&self, index: usize) {
-        let source = &self.sources[index];
+    /// Reads a source. If anything has changed, reads it again after `pause`, up to `attempts`
+    /// times until two reads are alike, and judges what is alike.
+    async fn cycle(self: &Arc<Self>, index: usize, pause: Duration, attempts: usize) {
+        let _cycle = self.sources[index].cycle.lock().await;
         let start = self.clock.now();
-        let paths = source.matching_paths();
-        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut before = std::mem::take(&mut listed[index]);
-        let mut changed = before.keys().any(|path| !paths.contains(path));
-        let (mut new, mut is_valid) = (0, true);
-        for path in paths {
-            let known = before.remove(&path);
-            let reading = self.read_file(&path, source, known);
-            changed |= reading.changed;
-            new += reading.new;
-            is_valid &= reading.file.is_valid;
-            listed[index].insert(path, reading.file);
+        let result = async {
+            let mut reading = self.read(index).await?;
+            let mut before = reading.fingerprint();
+            let (files, first) = (Arc::clone(self), before.clone());
+            if blocking(move || files.record_if_judged(index, &first, start)).await? {
+                return Some(());
+            }
+            let mut unsettled = Unsettled::default();
+            for _ in 0..attempts {
+                tokio::time::sleep(pause).await;
+                reading = self.read(index).await?;
+                let after = reading.fingerprint();
+                unsettled = Unsettled::between(&before, &after);
+                before = after;
+                if unsettled.is_empty() {
+                    break;
+                }
+            }
+            let files = Arc::clone(self);
+            blocking(move || files.judge(index, &reading, &unsettled, start)).await
         }
-        if changed {
-            let transfers = listed
-                .iter()
-                .flat_map(BTreeMap::values)
-                .flat_map(|file| file.transfers.iter().cloned());
-            self.sink
-                .replace_transfers(Origin::Files, transfers.collect());
-        }
-        drop(listed);
-        if is_valid {
-            source.metrics.succeeded(start);
-            source.metrics.add_transfers(new);
-        } else {
-            source.metrics.failed(start);
+        .await;
+        if result.is_none() {
+            self.sources[index].metrics.panicked();
         }
     }
 
-    fn read_file(&self, path: &Path, source: &FileSource, known: Option<ListedFile>) -> Reading {
-        let text = read_text(path).map_err(|error| error.to_string());
-        let hash = model::stable_hash(text.as_ref().unwrap_or_else(|error| error));
-        let before = known
-            .as_ref()
-            .map_or_else(Arc::default, |known| Arc::clone(&known.transfers));
-        if let Some(known) = known.filter(|known| known.hash == hash) {
-            return Reading {
-                file: known,
-                changed: false,
-                new: 0,
-            };
+    async fn read(self: &Arc<Self>, index: usize) -> Option<Reading> {
+        let files = Arc::clone(self);
+        blocking(move || {
+            let listing = list(&files.sources[index].paths);
+            let paths = listing.files.into_iter();
+            Reading {
+                files: paths
+                    .filter_map(|path| Content::read(&path).map(|content| (path, content)))
+                    .collect(),
+                faults: listing.faults,
+            }
+        })
+        .await
+    }
+
+    /// Records the health of a source whose reading was judged before, else returns false.
+    fn record_if_judged(&self, index: usize, reading: &Fingerprint, start: Now) -> bool {
+        let is_judged = self.state().sources[index].judged.as_ref() == Some(reading);
+        if is_judged {
+            self.record(index, start, true);
         }
-        let file = path.display().to_string();
-        let result = text.and_then(|text| {
-            parse_targets(&file, &text, &self.accounts, source.account.as_ref())
-                .map_err(|problems| problems.to_string())
+        is_judged
+    }
+
+    /// Applies a reading, except for what is `unsettled`.
+    fn judge(&self, index: usize, reading: &Reading, unsettled: &Unsettled, start: Now) {
+        let source = &self.sources[index];
+        let mut state = self.state();
+        let known = &mut state.sources[index];
+        let mut judged = reading.fingerprint();
+        judged
+            .files
+            .retain(|path, _| !unsettled.files.contains(path));
+        judged
+            .faults
+            .retain(|path, _| !unsettled.folders.contains(path));
+        let listed = judged.faults.is_empty() && unsettled.folders.is_empty();
+        let before = known.judged.as_ref().map(|judged| &judged.faults);
+        log_folders(before.unwrap_or(&BTreeMap::new()), &judged.faults);
+        known.judged = Some(judged);
+        let (mut changed, mut new) = (false, 0);
+        known.files.retain(|path, file| {
+            let is_gone =
+                listed && !reading.files.contains_key(path) && !unsettled.files.contains(path);
+            changed |= is_gone && !file.transfers.is_empty();
+            !is_gone
         });
-        match result {
-            Ok(transfers) => {
-                let transfers = BTreeSet::from_iter(transfers);
-                let new = transfers.difference(&before).count();
+        for (path, content) in &reading.files {
+            let file = known.files.entry(path.clone()).or_default();
+            if unsettled.files.contains(path) {
+                let path = path.display();
+                debug!(event = "targets_unsettled", file = %path, "target file is still changing");
+                continue;
+            }
+            if let Some(transfers) = file.apply(path, content, source, &self.accounts) {
+                changed = true;
+                new += transfers;
+            }
+        }
+        known.complete |= listed
+            && unsettled.files.is_empty()
+            && known.files.values().all(|file| file.hash.is_some());
+        self.publish(&mut state, changed);
+        drop(state);
+        source.metrics.add_transfers(new);
+        self.record(index, start, unsettled.is_empty());
+    }
+
+    /// Passes the transfers of all sources on, if they have changed or nothing was passed on.
+    fn publish(&self, state: &mut State, changed: bool) {
+        let complete = state.sources.iter().all(|source| source.complete);
+        if !changed && state.published == Some(complete) {
+            return;
+        }
+        let transfers = state
+            .sources
+            .iter()
+            .flat_map(|source| source.files.values())
+            .flat_map(|file| file.transfers.iter().cloned())
+            .collect();
+        self.sink
+            .replace_transfers(Origin::Files, transfers, complete);
+        state.published = Some(complete);
+    }
+
+    /// Records the health of a source. If it is not `settled`, it has not succeeded, and has only
+    /// failed if it is faulty besides.
+    fn record(&self, index: usize, start: Now, settled: bool) {
+        let state = self.state();
+        let source = &state.sources[index];
+        let folders = source
+            .judged
+            .as_ref()
+            .is_some_and(|judged| !judged.faults.is_empty());
+        let is_faulty = folders || source.files.values().any(|file| file.fault.is_some());
+        drop(state);
+        let metrics = &self.sources[index].metrics;
+        if is_faulty {
+            metrics.failed(start);
+        } else if settled {
+            metrics.succeeded(start);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl TargetFile {
+    /// Applies a content. Returns the number of new transfers if the list has changed.
+    fn apply(
+        &mut self,
+        path: &Path,
+        content: &Content,
+        source: &FileSource,
+        accounts: &[AccountPlan],
+    ) -> Option<usize> {
+        let file = path.display().to_string();
+        let parsed = match content {
+            Content::Text { hash, .. } if self.hash == Some(*hash) => {
+                if self.fault.take().is_some() {
+                    info!(
+                        event = "targets_recovered",
+                        file, "target file is valid again"
+                    );
+                }
+                return None;
+            }
+            Content::Text { hash, text } => {
+                parse_targets(&file, text, accounts, source.account.as_ref())
+                    .map(|transfers| (*hash, transfers))
+                    .map_err(|problems| problems.to_string())
+            }
+            Content::Fault(error) => Err(error.clone()),
+        };
+        match parsed {
+            Ok((hash, transfers)) => {
+                let before =
+                    std::mem::replace(&mut self.transfers, transfers.into_iter().collect());
+                let new = self.transfers.difference(&before).count();
+                (self.hash, self.fault) = (Some(hash), None);
                 info!(
                     event = "targets_loaded",
                     file,
-                    transfers = transfers.len(),
+                    transfers = self.transfers.len(),
                     new,
                     "loaded target file"
                 );
-                Reading {
-                    file: ListedFile {
-                        hash,
-                        is_valid: true,
-                        transfers: Arc::new(transfers),
-                    },
-                    changed: true,
-                    new,
-                }
+                Some(new)
             }
             Err(error) => {
-                warn!(
-                    event = "targets_load_failed",
-                    file,
-                    kept = before.len(),
-                    error,
-                    "failed to load target file, keeping its last valid transfers"
-                );
-                Reading {
-                    file: ListedFile {
-                        hash,
-                        is_valid: false,
-                        transfers: before,
-                    },
-                    changed: false,
-                    new: 0,
+                if self.fault.as_ref() != Some(&error) {
+                    warn!(
+                        event = "targets_load_failed",
+                        file,
+                        kept = self.transfers.len(),
+                        error,
+                        "failed to load target file, keeping its last valid transfers"
+                    );
                 }
+                self.fault = Some(error);
+                None
             }
         }
     }
 }
 
-impl FileSource {
-    /// Returns the files that the globs match, each once.
-    fn matching_paths(&self) -> BTreeSet<PathBuf> {
-        self.paths
-            .iter()
-            .filter_map(|path| glob::glob(path).ok())
-            .flatten()
-            .filter_map(Result::ok)
-            .filter(|path| path.is_file())
-            .collect()
+/// Logs folders that cannot be listed any more, and those that can again.
+fn log_folders(before: &BTreeMap<PathBuf, String>, after: &BTreeMap<PathBuf, String>) {
+    for (path, error) in after {
+        if before.get(path) != Some(error) {
+            let path = path.display();
+            warn!(
+                event = "targets_list_failed",
+                %path,
+                error,
+                "failed to list target files, keeping those that are known"
+            );
+        }
     }
+    for path in before.keys().filter(|path| !after.contains_key(*path)) {
+        let path = path.display();
+        info!(event = "targets_list_recovered", %path, "target files can be listed again");
+    }
+}
+
+/// Runs `work` on a blocking thread; `None` if it panics, which the runtime reports.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(work).await.ok()
 }
 
 fn read_text(path: &Path) -> io::Result<String> {
@@ -226,3 +464,6 @@ fn read_text(path: &Path) -> io::Result<String> {
     }
     String::from_utf8(bytes).map_err(|_| io::Error::other("not UTF-8"))
 }
+
+#[cfg(test)]
+mod tests;

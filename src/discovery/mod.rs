@@ -38,8 +38,9 @@ pub trait Sink: Send + Sync + 'static {
     /// Ingests facts and returns the result for each.
     fn ingest(&self, facts: &[Fact], origin: Origin) -> Vec<Ingested>;
 
-    /// Replaces the set of transfers attributed to `origin`.
-    fn replace_transfers(&self, origin: Origin, transfers: BTreeSet<TransferKey>);
+    /// Replaces the set of transfers attributed to `origin`. If the set is not `complete`, adds its
+    /// transfers and removes none.
+    fn replace_transfers(&self, origin: Origin, transfers: BTreeSet<TransferKey>, complete: bool);
 
     /// Replaces the connectors of an account.
     fn set_connectors(

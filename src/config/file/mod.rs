@@ -5,7 +5,7 @@ mod discovery;
 use std::time::Duration;
 
 use super::Secret;
-use super::yaml::{Field, FromNode, KeyPath, NamedValues, ProblemList, Reader, Spanned, mapping};
+use super::yaml::{Field, FromNode, KeyPath, NamedValues, ProblemList, Reader, mapping};
 
 pub(super) use discovery::{
     CloudtrailEntry, ConnectorListEntry, DiscoverySection, EventsEntry, FilesEntry,
@@ -121,12 +121,18 @@ impl ConfigFile {
     }
 }
 
-/// Reads a file of `discovery.files`: a list of transfers, empty if the file is.
+/// Reads a file of `discovery.files`: a list of transfers.
 pub(super) fn read_targets(file: &str, text: &str) -> (Field<ListOf<TransferEntry>>, ProblemList) {
     // Its author may not be allowed to read the exporter's environment.
     let mut reader = Reader::new(file, &|_| None);
     let entries = match reader.parse(text) {
-        Some(node) if node.is_null() => Field::Valid(Spanned::new(Vec::new(), 1)),
+        // Not an empty list: a file is empty for a moment while it is written.
+        Some(node) if node.is_null() => {
+            reader
+                .report(node.line, &KeyPath::ROOT, "the file is empty")
+                .with_hint("write `[]` for an empty list");
+            Field::Invalid
+        }
         Some(node) => ListOf::from_node(&node, &KeyPath::ROOT, &mut reader),
         None => Field::Invalid,
     };

@@ -45,9 +45,8 @@ impl Plan {
     }
 }
 
-/// Parses a file of `discovery.files`: a list like `transfers`, in YAML or JSON; an empty file is
-/// an empty list. `file` is its name in messages, and `account` the account of entries that name
-/// none.
+/// Parses a file of `discovery.files`: a list like `transfers`, in YAML or JSON, and `[]` if there
+/// are none. `file` is its name in messages, and `account` the account of entries that name none.
 ///
 /// # Errors
 /// All problems of the file.

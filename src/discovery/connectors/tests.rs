@@ -58,7 +58,7 @@ impl Sink for FakeSink {
         Vec::new()
     }
 
-    fn replace_transfers(&self, _: Origin, _: BTreeSet<TransferKey>) {}
+    fn replace_transfers(&self, _: Origin, _: BTreeSet<TransferKey>, _: bool) {}
 
     fn set_connectors(
         &self,

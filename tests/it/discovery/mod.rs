@@ -148,7 +148,7 @@ impl Sink for FakeSink {
             .collect()
     }
 
-    fn replace_transfers(&self, _: Origin, _: BTreeSet<TransferKey>) {
+    fn replace_transfers(&self, _: Origin, _: BTreeSet<TransferKey>, _: bool) {
         panic!("these sources only add transfers");
     }
 
