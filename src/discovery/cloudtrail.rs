@@ -1,8 +1,8 @@
 //! CloudTrail's event history: starts of transfers.
 //!
 //! A poll reads pages from the newest event back to a start time. Events arrive late and in any
-//! order, so each poll starts some time before the newest event seen so far. A poll that failed
-//! resumes at the page that failed.
+//! order, so each poll starts some time before the newest event seen so far: see [`Reach`]. A poll
+//! that failed resumes at the page that failed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,12 +22,21 @@ use crate::transfer::session::ClientBase;
 use crate::transfer::{AttemptOutcome, CloudTrailApi, CloudTrailEvent, ErrorKind, TransferError};
 use model::{Account, Clock, Origin};
 
-/// How far a poll reaches behind the newest event: CloudTrail is typically some minutes late.
-const OVERLAP: Duration = Duration::from_mins(15);
+/// How far a poll reaches behind the newest event: CloudTrail is typically some minutes late, and
+/// hours at times.
+const OVERLAP: Duration = Duration::from_hours(4);
+/// The same, while longer polls would take too much of the request rate.
+const SHORT_OVERLAP: Duration = Duration::from_mins(15);
+/// A poll of the whole [`OVERLAP`] follows the last one after this time for each page beyond the
+/// first: all callers in the account and Region share the request rate.
+const OVERLAP_PAUSE: Duration = Duration::from_secs(10);
+/// Interval between polls of the whole `lookback`.
+const FULL_INTERVAL: Duration = Duration::from_hours(24);
 /// One request a second, half of what CloudTrail allows an account and Region for all callers.
 const REQUEST_INTERVAL: Duration = Duration::from_secs(1);
-/// Event ids that are remembered. Other events are ingested again, which changes nothing.
-const MAX_SEEN: usize = 50_000;
+/// Event ids that are remembered: those of the [`OVERLAP`] at 14 starts a second. Other events are
+/// ingested again, which changes nothing.
+const MAX_SEEN: usize = 200_000;
 /// Attempts of [`poll_once`].
 const ONCE_ATTEMPTS: u32 = 5;
 
@@ -89,10 +98,27 @@ pub struct CloudTrailPoller {
     /// Parse errors that were logged.
     logged: BTreeSet<&'static str>,
     last_request: Option<Instant>,
+    /// End of the last poll of the whole `lookback`.
+    last_full: Option<Instant>,
+    /// When the next poll of the whole [`OVERLAP`] may begin.
+    next_overlap: Option<Instant>,
+}
+
+/// How far a poll reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// The whole `lookback`: at first, and once a day for events that were very late.
+    Full,
+    /// [`OVERLAP`] behind the newest event.
+    Overlap,
+    /// [`SHORT_OVERLAP`] behind the newest event: before [`OVERLAP_PAUSE`] has passed.
+    Short,
 }
 
 /// Progress of a poll.
 struct Progress {
+    reach: Reach,
+    pages: u32,
     from: SystemTime,
     token: Option<String>,
     newest: Option<SystemTime>,
@@ -156,6 +182,8 @@ impl CloudTrailPoller {
             seen: BTreeMap::new(),
             logged: BTreeSet::new(),
             last_request: None,
+            last_full: None,
+            next_overlap: None,
         }
     }
 
@@ -176,12 +204,7 @@ impl CloudTrailPoller {
     }
 
     async fn read_pages(&mut self) -> Result<usize, TransferError> {
-        let mut progress = self.unfinished.take().unwrap_or_else(|| Progress {
-            from: self.start_time(),
-            token: None,
-            newest: None,
-            transfers: 0,
-        });
+        let mut progress = self.unfinished.take().unwrap_or_else(|| self.begin());
         loop {
             self.pace().await;
             let token = progress.token.as_deref();
@@ -194,6 +217,7 @@ impl CloudTrailPoller {
                     return Err(error);
                 }
             };
+            progress.pages += 1;
             for event in &page.events {
                 progress.newest = progress.newest.max(event.at);
                 progress.transfers += self.ingest(event);
@@ -206,19 +230,53 @@ impl CloudTrailPoller {
                 token => progress.token = token,
             }
         }
+        let now = self.clock.now();
         // Capped, so that a clock that is ahead somewhere hides no later event.
-        let now = self.clock.now().wall;
-        self.newest = self.newest.max(progress.newest.map(|at| at.min(now)));
-        let from = self.start_time();
+        self.newest = self.newest.max(progress.newest.map(|at| at.min(now.wall)));
+        if progress.reach == Reach::Full {
+            self.last_full = Some(now.instant);
+        }
+        if progress.reach == Reach::Overlap {
+            let pause = OVERLAP_PAUSE.saturating_mul(progress.pages - 1);
+            self.next_overlap = now.instant.checked_add(pause);
+        }
+        let from = self.start_time(Reach::Overlap);
         self.seen.retain(|_, at| *at >= from);
         Ok(progress.transfers)
     }
 
-    /// Returns where the next poll starts.
-    fn start_time(&self) -> SystemTime {
+    fn begin(&self) -> Progress {
+        let now = self.clock.now();
+        let is_full_due = self
+            .last_full
+            .is_none_or(|last| now.since(last) >= FULL_INTERVAL);
+        let reach = if is_full_due {
+            Reach::Full
+        } else if self.next_overlap.is_none_or(|next| next <= now.instant) {
+            Reach::Overlap
+        } else {
+            Reach::Short
+        };
+        Progress {
+            reach,
+            pages: 0,
+            from: self.start_time(reach),
+            token: None,
+            newest: None,
+            transfers: 0,
+        }
+    }
+
+    /// Returns where a poll of this reach starts.
+    fn start_time(&self, reach: Reach) -> SystemTime {
         let earliest = before(self.clock.now().wall, self.lookback);
+        let overlap = match reach {
+            Reach::Full => return earliest,
+            Reach::Overlap => OVERLAP,
+            Reach::Short => SHORT_OVERLAP,
+        };
         self.newest
-            .map_or(earliest, |newest| before(newest, OVERLAP).max(earliest))
+            .map_or(earliest, |newest| before(newest, overlap).max(earliest))
     }
 
     /// Ingests one event and returns the number of transfers that were not known.

@@ -162,7 +162,7 @@ async fn later_poll_starts_before_the_newest_event_and_ingests_late_ones() {
     assert_eq!(poller.poll().await, Ok(1));
     assert_eq!(
         rig.api.calls.lock().unwrap()[1].0,
-        newest - Duration::from_mins(15)
+        newest - Duration::from_hours(4)
     );
     assert_eq!(poller.poll().await, Ok(0));
     // No event is ingested twice.
@@ -177,6 +177,73 @@ async fn later_poll_starts_before_the_newest_event_and_ingests_late_ones() {
             .iter()
             .any(|fact| matches!(fact, Fact::Started(start) if start.started_at == Some(newest)))
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn event_that_is_hours_late_is_ingested_and_no_event_twice() {
+    let rig = Rig::new();
+    let mut poller = rig.poller();
+    (0..40).for_each(|n| rig.put(n, Duration::from_mins(10 * u64::try_from(n).unwrap())));
+    assert_eq!(poller.poll().await, Ok(40));
+    rig.put(40, Duration::from_mins(235));
+    assert_eq!(poller.poll().await, Ok(1));
+    assert_eq!(poller.poll().await, Ok(0));
+    assert_eq!(rig.sink.facts.lock().unwrap().len(), 41);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whole_lookback_is_polled_once_a_day() {
+    let rig = Rig::new();
+    let mut poller = rig.poller();
+    rig.put(1, Duration::ZERO);
+    assert_eq!(poller.poll().await, Ok(1));
+    // Far behind the overlap.
+    rig.put(2, Duration::from_hours(48));
+    sleep(Duration::from_hours(23)).await;
+    rig.put(3, Duration::ZERO);
+    assert_eq!(poller.poll().await, Ok(1));
+    sleep(Duration::from_hours(1)).await;
+    assert_eq!(poller.poll().await, Ok(1));
+    let reaches: Vec<_> = rig
+        .api
+        .calls
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|call| call.0)
+        .collect();
+    let now = rig.clock.now().wall;
+    assert!(now.duration_since(reaches[2]).unwrap() >= Duration::from_hours(7 * 24));
+    assert!(now.duration_since(reaches[1]).unwrap() < Duration::from_hours(29));
+    assert_eq!(rig.sink.transfers(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_of_many_pages_leave_the_request_rate_to_others() {
+    let rig = Rig::new();
+    // Ten pages within four hours, one of them within fifteen minutes.
+    (0..500).for_each(|n| rig.put(n, Duration::from_secs(28 * u64::try_from(n).unwrap())));
+    let task = tokio::spawn(rig.poller().run());
+    sleep(Duration::from_hours(1)).await;
+    task.abort();
+    // Ten at first, then ten each 100 s or longer and one a minute.
+    assert!((250..360).contains(&rig.calls()), "{}", rig.calls());
+    assert_eq!(rig.sink.facts.lock().unwrap().len(), 500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn start_reports_the_number_of_requested_files() {
+    let rig = Rig::new();
+    let mut listed: serde_json::Value = serde_json::from_str(&record("t-1")).unwrap();
+    listed["requestParameters"]["sendFilePaths"] = json!(["/a", "/b"]);
+    rig.api.events.lock().unwrap().push(CloudTrailEvent {
+        id: "e-1".into(),
+        at: Some(rig.clock.now().wall),
+        record: listed.to_string(),
+    });
+    assert_eq!(rig.poller().poll().await, Ok(1));
+    let facts = rig.sink.facts.lock().unwrap().clone();
+    assert!(matches!(facts.as_slice(), [Fact::Started(start)] if start.files == Some(2)));
 }
 
 #[tokio::test(start_paused = true)]
