@@ -11,6 +11,9 @@
     reason = "a benchmark prints, and fails by panicking"
 )]
 
+#[path = "shared/parsed.rs"]
+mod parsed;
+
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::io::{Read, Write};
@@ -28,7 +31,7 @@ use model::{
     Account, AccountName, ConnectorId, ConnectorLabels, ConnectorView, FailureCode, FileCounts,
     Finished, FinishedFiles, Snapshot, StateCounts, TransferState, TransferView,
 };
-use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::MetricFamily;
 use prometheus::{Encoder, TextEncoder};
 
 const TRANSFERS_PER_CONNECTOR: usize = 1_000;
@@ -347,53 +350,5 @@ fn families(snapshot: &Arc<Snapshot>) -> Vec<MetricFamily> {
     };
     let body = render(&scrape, &ScrapeRequest::everything(), &Mutex::default()).unwrap();
     let text = String::from_utf8(body.into_parts().flatten().collect()).unwrap();
-    let mut families: Vec<MetricFamily> = Vec::new();
-    for line in text.lines() {
-        if let Some(help) = line.strip_prefix("# HELP ") {
-            let (name, help) = help.split_once(' ').unwrap();
-            let mut family = MetricFamily::default();
-            family.set_name(name.into());
-            family.set_help(help.into());
-            families.push(family);
-            continue;
-        }
-        let family = families.last_mut().unwrap();
-        if line.starts_with("# TYPE ") {
-            let counter = line.ends_with(" counter");
-            family.set_field_type(if counter {
-                MetricType::COUNTER
-            } else {
-                MetricType::GAUGE
-            });
-            continue;
-        }
-        let (series, value) = line.rsplit_once(' ').unwrap();
-        let labels = series
-            .split_once('{')
-            .map_or("", |(_, labels)| labels.trim_end_matches('}'));
-        // No label value contains a comma.
-        let pairs = labels
-            .split(',')
-            .filter(|pair| !pair.is_empty())
-            .map(|pair| {
-                let (name, value) = pair.split_once('=').unwrap();
-                let mut pair = LabelPair::default();
-                pair.set_name(name.into());
-                pair.set_value(value.trim_matches('"').into());
-                pair
-            });
-        let mut metric = Metric::from_label(pairs.collect());
-        let value = value.parse().unwrap();
-        if family.get_field_type() == MetricType::COUNTER {
-            let mut counter = Counter::default();
-            counter.set_value(value);
-            metric.set_counter(counter);
-        } else {
-            let mut gauge = Gauge::default();
-            gauge.set_value(value);
-            metric.set_gauge(gauge);
-        }
-        family.mut_metric().push(metric);
-    }
-    families
+    parsed::families(&text)
 }

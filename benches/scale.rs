@@ -20,6 +20,8 @@
 
 #[path = "scale/faults.rs"]
 mod faults;
+#[path = "shared/parsed.rs"]
+mod parsed;
 #[path = "shared/precise_timer.rs"]
 mod precise_timer;
 #[path = "scale/process.rs"]
