@@ -17,7 +17,7 @@ POST /                                               the three APIs, selected by
                                                      this server as `endpoint_url` of each
 GET    /_simulator/queue                             the URL of the queue, for `queue_url`
 DELETE /_simulator/queue                             remove all messages, and the events of files in progress
-GET    /_simulator/calls                             what was request so far
+GET    /_simulator/calls                             the requests so far
 DELETE /_simulator/calls                             reset the counts
 GET    /_simulator/faults                            the faults
 PUT    /_simulator/faults                            {\"latency\": \"50ms\", \"throttle_rate\": 0.1,
