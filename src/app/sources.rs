@@ -314,6 +314,10 @@ impl Sink for Collector {
         self.set_listed_connectors(account, connectors);
     }
 
+    fn exclude_connectors(&self, account: &AccountName, ids: &BTreeSet<ConnectorId>) {
+        Self::exclude_connectors(self, account, ids);
+    }
+
     fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + '_>> {
         Box::pin(async { Self::persist(self).await.map_err(|_| SinkError) })
     }
@@ -387,6 +391,10 @@ impl Sink for StagingSink {
         connectors: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
     ) {
         Sink::set_connectors(&self.collector, account, connectors);
+    }
+
+    fn exclude_connectors(&self, account: &AccountName, ids: &BTreeSet<ConnectorId>) {
+        self.collector.exclude_connectors(account, ids);
     }
 
     fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + '_>> {

@@ -223,6 +223,11 @@ impl Collector {
             .set_listed_connectors(account, listed, now);
     }
 
+    /// Replaces the connectors of an account whose transfers are not tracked.
+    pub fn exclude_connectors(&self, account: &AccountName, ids: &BTreeSet<ConnectorId>) {
+        self.inner.tracker().exclude_connectors(account, ids);
+    }
+
     /// Removes `origin` from a transfer and drops the transfer if this was its last origin. Returns
     /// false if the transfer is not tracked.
     pub fn untrack(&self, key: &TransferKey, origin: Origin) -> bool {

@@ -1,7 +1,7 @@
 //! Connectors of an account, listed and described at a slow interval: the labels of
 //! `aws_transfer_connector_info`, and connectors that have had no transfer yet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +46,8 @@ pub struct ConnectorPoller {
     account: AccountName,
     filter: ConnectorFilter,
     known: BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
+    /// Connectors of the other protocol.
+    as2: BTreeSet<ConnectorId>,
     sink: Arc<dyn Sink>,
     metrics: SourceMetrics,
 }
@@ -64,12 +66,14 @@ impl ConnectorPoller {
             account: plan.account.clone(),
             filter: ConnectorFilter::new(&plan.include),
             known: BTreeMap::new(),
+            as2: BTreeSet::new(),
             sink,
             metrics: SourceMetrics::new(metrics, clock, "connectors", plan.account.as_str()),
         }
     }
 
     /// Lists and describes all connectors. One that could not be described keeps its last details.
+    /// AS2 connectors are excluded: CloudTrail reports their transfers, which have no results.
     ///
     /// # Errors
     /// The error of a page, or of the last failed description.
@@ -79,17 +83,20 @@ impl ConnectorPoller {
     }
 
     async fn refresh(&mut self) -> Result<(), TransferError> {
-        let (mut connectors, mut failure) = (BTreeMap::new(), None);
+        let (mut connectors, mut as2, mut failure) = (BTreeMap::new(), BTreeSet::new(), None);
         for id in self.list().await? {
             tokio::time::sleep(PAUSE).await;
             match self.api.describe(&id).await {
                 Ok(Some(details)) => {
                     connectors.insert(id, Arc::new(details));
                 }
-                Ok(None) => {}
+                Ok(None) => {
+                    as2.insert(id);
+                }
                 // Deleted since it was listed.
                 Err(error) if error.kind == ErrorKind::NotFound => {}
                 Err(error) => {
+                    as2.extend(self.as2.take(&id));
                     connectors.extend(self.known.remove(&id).map(|known| (id, known)));
                     failure = Some(error);
                 }
@@ -99,7 +106,9 @@ impl ConnectorPoller {
             .keys()
             .filter(|id| !self.known.contains_key(*id))
             .count();
+        self.sink.exclude_connectors(&self.account, &as2);
         self.sink.set_connectors(&self.account, &connectors);
+        self.as2 = as2;
         self.known = connectors;
         if let Some(error) = failure {
             return Err(error);

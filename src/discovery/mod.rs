@@ -49,6 +49,9 @@ pub trait Sink: Send + Sync + 'static {
         connectors: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
     );
 
+    /// Replaces the connectors of an account that have no results to poll: AS2 connectors.
+    fn exclude_connectors(&self, account: &AccountName, ids: &BTreeSet<ConnectorId>);
+
     /// Completes once everything ingested before is durable; at once without storage.
     fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + '_>>;
 }

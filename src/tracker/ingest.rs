@@ -18,13 +18,17 @@ pub enum Ingested {
     },
     /// The fact had already been reported.
     Duplicate,
-    /// The fact belongs to an account that is not configured, or to another shard.
+    /// The fact belongs to an account that is not configured, to another shard or to an excluded
+    /// connector.
     Foreign,
 }
 
 impl Tracker {
     /// Ingests a fact that a source reported.
     pub fn ingest(&mut self, fact: &Fact, origin: Origin, now: Now) -> Ingested {
+        if self.excludes(fact, origin) {
+            return Ingested::Foreign;
+        }
         match fact {
             Fact::Started(start) => {
                 if !self.is_owned(&start.key) {

@@ -4,6 +4,7 @@
 //! | module | contents |
 //! | --- | --- |
 //! | `tracking` | which connectors and transfers are tracked |
+//! | `exclusion` | connectors whose transfers are not tracked |
 //! | [`poll`](PollResult) | due transfers, results of `ListFileTransferResults` |
 //! | [`ingest`](Ingested) | facts reported by discovery sources and events |
 //! | `file_ledger` | counts each file once, whichever source reports it first |
@@ -16,6 +17,7 @@ mod chunk_index;
 mod connector;
 mod connector_counters;
 mod connectors;
+mod exclusion;
 mod expiring_map;
 mod failed_file;
 mod file_ledger;
@@ -43,7 +45,8 @@ use expiring_map::ExpiringMap;
 use file_ledger::FileLedger;
 use label_guard::LabelGuard;
 use model::{
-    Account, AccountName, FileCounts, FileResult, Now, Origin, Shard, Snapshot, TransferView,
+    Account, AccountName, ConnectorKey, FileCounts, FileResult, Now, Origin, Shard, Snapshot,
+    TransferView,
 };
 use persist::DirtySet;
 use query::failures::Failures;
@@ -100,6 +103,8 @@ pub struct Tracker {
     retired: ExpiringMap<Option<Box<FileLedger>>>,
     /// Remote operations that have been counted, by hash.
     operations: ExpiringMap<()>,
+    /// Connectors whose transfers are not tracked.
+    excluded: BTreeSet<ConnectorKey>,
     /// `None` until [`Tracker::restore`] is called, and so always `None` without a store.
     dirty: Option<DirtySet>,
 }
@@ -123,6 +128,7 @@ impl Tracker {
             failures: Failures::default(),
             retired: ExpiringMap::default(),
             operations: ExpiringMap::default(),
+            excluded: BTreeSet::new(),
             dirty: None,
         }
     }

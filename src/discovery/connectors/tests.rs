@@ -49,9 +49,9 @@ impl ConnectorsApi for FakeConnectorsApi {
     }
 }
 
-/// Keeps every list of connectors that it was given.
+/// Keeps every list of connectors that it was given, and every list of excluded ones.
 #[derive(Default)]
-struct FakeSink(Mutex<Vec<Vec<ConnectorId>>>);
+struct FakeSink(Mutex<Vec<Vec<ConnectorId>>>, Mutex<Vec<Vec<ConnectorId>>>);
 
 impl Sink for FakeSink {
     fn ingest(&self, _: &[Fact], _: Origin) -> Vec<Ingested> {
@@ -71,13 +71,17 @@ impl Sink for FakeSink {
             .push(connectors.keys().cloned().collect());
     }
 
+    fn exclude_connectors(&self, _: &AccountName, ids: &BTreeSet<ConnectorId>) {
+        self.1.lock().unwrap().push(ids.iter().cloned().collect());
+    }
+
     fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + '_>> {
         Box::pin(async { Ok(()) })
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn failed_description_keeps_the_last_details_and_as2_connectors_are_ignored() {
+async fn failed_description_keeps_what_is_known_and_as2_connectors_are_excluded() {
     let clock: Arc<dyn Clock> = Arc::new(|| Now {
         instant: tokio::time::Instant::now().into_std(),
         wall: std::time::SystemTime::UNIX_EPOCH,
@@ -92,7 +96,7 @@ async fn failed_description_keeps_the_last_details_and_as2_connectors_are_ignore
     let metrics = SelfMetrics::new().unwrap().discovery;
     let mut poller = ConnectorPoller::new(api.clone(), &plan, sink.clone(), metrics, clock);
     poller.poll().await.unwrap();
-    *api.0.lock().unwrap() = "fasfs";
+    *api.0.lock().unwrap() = "ffsfs";
     assert_eq!(
         poller.poll().await.unwrap_err().kind,
         ErrorKind::AccessDenied
@@ -103,4 +107,5 @@ async fn failed_description_keeps_the_last_details_and_as2_connectors_are_ignore
         *sink.0.lock().unwrap(),
         [vec![id(0), id(2)], vec![id(0), id(2)], vec![id(0), id(1)]]
     );
+    assert_eq!(*sink.1.lock().unwrap(), [vec![id(1)], vec![id(1)], vec![]]);
 }

@@ -154,6 +154,8 @@ impl Sink for FakeSink {
 
     fn set_connectors(&self, _: &AccountName, _: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>) {}
 
+    fn exclude_connectors(&self, _: &AccountName, _: &BTreeSet<ConnectorId>) {}
+
     fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + '_>> {
         Box::pin(async {
             if *self.hangs.lock().unwrap() {
