@@ -194,6 +194,7 @@ fn tracker(saved: SavedState, now: Now) -> Tracker {
             name: AccountName::new("bench"),
             region: "eu-central-1".into(),
         }],
+        now,
     );
     tracker.restore(saved, now);
     tracker

@@ -188,7 +188,7 @@ impl World {
             name: AccountName::new("bench"),
             region: "eu-central-1".into(),
         };
-        tracker.configure(settings, [account]);
+        tracker.configure(settings, [account], self.at(0));
         tracker
     }
 

@@ -8,7 +8,7 @@ use crate::collector::Targets;
 use crate::config::Plan;
 use crate::discovery::files::Files;
 use crate::tracker::TrackerSettings;
-use model::{AccountName, ConnectorKey, ConnectorTitle, Shard, TransferKey};
+use model::{AccountName, ConnectorKey, ConnectorTitle, Origin, Shard, TransferKey};
 
 /// The active plan with the clients of its accounts. A reload replaces it as a whole; nothing else
 /// keeps a set of accounts, except what the collector derives from [`Runtime::targets`].
@@ -37,6 +37,7 @@ impl Runtime {
     /// Returns what the collector polls.
     pub(super) fn targets(&self, shard: Shard) -> Targets {
         Targets {
+            sources: sources(&self.plan),
             transfers: self.plan.transfers.clone(),
             connectors: known_connectors(&self.plan),
             settings: tracker_settings(&self.plan, shard),
@@ -47,6 +48,26 @@ impl Runtime {
                 .collect(),
         }
     }
+}
+
+/// Returns what reports transfers of which account. A list of files without an account may name any.
+fn sources(plan: &Plan) -> BTreeSet<(AccountName, Origin)> {
+    let discovery = &plan.discovery;
+    let files = discovery
+        .files
+        .iter()
+        .flat_map(|files| match &files.account {
+            Some(account) => vec![account],
+            None => plan.accounts.iter().map(|account| &account.name).collect(),
+        });
+    let events = discovery.events.iter().map(|events| &events.account);
+    let cloudtrail = discovery.cloudtrail.iter().map(|trail| &trail.account);
+    let of = |origin| move |account: &AccountName| (account.clone(), origin);
+    files
+        .map(of(Origin::Files))
+        .chain(events.map(of(Origin::Events)))
+        .chain(cloudtrail.map(of(Origin::Cloudtrail)))
+        .collect()
 }
 
 pub(super) fn tracker_settings(plan: &Plan, shard: Shard) -> TrackerSettings {

@@ -62,6 +62,8 @@ pub struct Targets {
     pub transfers: Vec<TransferKey>,
     /// The configured connectors, with their titles.
     pub connectors: Vec<(ConnectorKey, Option<ConnectorTitle>)>,
+    /// What reports transfers of which account, apart from the configuration and the write API.
+    pub sources: BTreeSet<(AccountName, Origin)>,
     /// Tracker settings.
     pub settings: TrackerSettings,
 }
@@ -145,6 +147,7 @@ impl Collector {
         tracker.configure(
             targets.settings,
             targets.accounts.iter().map(|api| api.account.clone()),
+            now,
         );
         // Restored first, so that known transfers of the configuration are not taken for new ones.
         if let Some(saved) = self
@@ -155,11 +158,12 @@ impl Collector {
         {
             tracker.restore(saved, now);
         }
+        tracker.watch(targets.sources, now);
         for (key, title) in targets.connectors {
             tracker.upsert_connector(key, title, now);
         }
         let configured: BTreeSet<_> = targets.transfers.iter().collect();
-        tracker.retain_origin(Origin::Config, &|key| configured.contains(key));
+        tracker.retain_origin(Origin::Config, &|key| configured.contains(key), now);
         for key in &targets.transfers {
             tracker.track(key.clone(), Origin::Config, None, now);
         }
@@ -204,7 +208,7 @@ impl Collector {
         let now = self.inner.clock.now();
         let mut tracker = self.inner.tracker();
         if complete {
-            tracker.retain_origin(origin, &|key| transfers.contains(key));
+            tracker.retain_origin(origin, &|key| transfers.contains(key), now);
         }
         for key in transfers {
             tracker.track(key.clone(), origin, None, now);

@@ -65,6 +65,7 @@ fn collector(
         concurrency,
     });
     let targets = Targets {
+        sources: BTreeSet::new(),
         accounts: accounts.collect(),
         transfers,
         connectors: Vec::new(),
@@ -310,6 +311,7 @@ async fn a_new_configuration_keeps_the_state_of_remaining_transfers() {
     }];
     let transfers = pairs(&["kept", "added"]);
     collector.configure(Targets {
+        sources: BTreeSet::new(),
         accounts,
         transfers,
         connectors: Vec::new(),
@@ -402,6 +404,8 @@ async fn an_unreachable_account_is_skipped_until_the_next_sweep() {
     collector.collect_fully().await;
     assert_eq!(api.take_transfers().len(), 11);
     works.store(1, Ordering::Relaxed);
+    // Polls that failed back off.
+    tokio::time::sleep(SETTINGS.max_refresh_interval).await;
     assert!(collector.collect_fully().await.complete);
     assert!(
         states(&collector.current())

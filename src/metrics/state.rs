@@ -161,7 +161,8 @@ pub(super) fn write(scrape: &Scrape<'_>, family: &'static Family, out: &mut Enco
     } else if *family == families::SCRAPE_COMPLETE {
         out.gauge(u64::from(scrape.complete));
     } else if *family == families::CODES_FOLDED {
-        out.counter(snapshot.folded_failure_codes, scrape.started);
+        let since = snapshot.folded_since.unwrap_or(scrape.started);
+        out.counter(snapshot.folded_failure_codes, since);
     }
 }
 

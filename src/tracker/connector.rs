@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::connector_counters::ConnectorCounters;
+use super::persist::{ConnectorRecord, Millis, millis, time};
 use super::query::recent::{RecentCounts, RecentFiles};
 use super::transfer::Transfer;
 use model::{
@@ -120,6 +121,31 @@ impl Connector {
     /// Returns the age of the oldest result among its unfinished transfers.
     pub(super) fn results_age(&self, now: Now) -> Option<Duration> {
         self.sums.answered.first().map(|(at, _)| now.since(*at))
+    }
+
+    /// Returns its persistent form. `left` is when it was removed.
+    pub(super) fn record(&self, left: Option<Millis>) -> ConnectorRecord {
+        let mut record = ConnectorRecord {
+            region: self.labels.account.region.to_string(),
+            known_since: millis(self.known_since),
+            discovered: self.discovered,
+            left,
+            ..ConnectorRecord::default()
+        };
+        self.counters.write_to(&mut record);
+        record
+    }
+
+    /// Restores its counters.
+    pub(super) fn restore(&mut self, record: &ConnectorRecord) {
+        self.known_since = time(record.known_since);
+        self.discovered = record.discovered;
+        self.counters = ConnectorCounters::from(record);
+    }
+
+    /// Returns the unfinished transfer that started or was first seen longest ago.
+    pub(super) fn oldest_unfinished(&self) -> Option<(SystemTime, u32)> {
+        self.sums.unfinished.first().copied()
     }
 
     pub(super) fn view(&self) -> ConnectorView {

@@ -47,6 +47,35 @@ impl ConnectorCounters {
         self.record_end_time(end, at);
     }
 
+    /// Cuts times that are in the future to `now`, after the clock was set back. Returns whether there
+    /// were any.
+    pub(super) fn cut_times(&mut self, now: SystemTime) -> bool {
+        let newest = self
+            .finished
+            .values_mut()
+            .filter_map(|seen| seen.newest.as_mut());
+        let mut is_changed = false;
+        for at in newest
+            .map(|(_, at)| at)
+            .chain(&mut self.last_completed)
+            .chain(&mut self.last_failed)
+        {
+            is_changed |= *at > now;
+            *at = (*at).min(now);
+        }
+        is_changed
+    }
+
+    /// Returns whether nothing has been counted.
+    pub(super) fn is_empty(&self) -> bool {
+        self.finished.is_empty()
+            && self
+                .moved
+                .values()
+                .all(|moved| *moved == MovedFiles::default())
+            && self.operations.values().all(|count| *count == 0)
+    }
+
     /// Records when a file ended, without counting it.
     pub(super) fn record_end_time(&mut self, end: &Finished, at: SystemTime) {
         let last = match end {

@@ -1,11 +1,7 @@
 //! A map whose entries expire.
 
 use std::collections::{BTreeSet, HashMap};
-use std::time::{Duration, SystemTime};
-
-/// How long retired transfers and counted operations are remembered. `EventBridge` delivers events
-/// at most one day late; the API and the default CloudTrail lookback cover seven days.
-pub(super) const RETENTION: Duration = Duration::from_hours(7 * 24);
+use std::time::SystemTime;
 
 /// Values by hash, each with an expiry time.
 #[derive(Debug)]
@@ -30,10 +26,6 @@ impl<T> ExpiringMap<T> {
 
     pub(super) fn get(&self, hash: u64) -> Option<&(SystemTime, T)> {
         self.values.get(&hash)
-    }
-
-    pub(super) fn get_mut(&mut self, hash: u64) -> Option<&mut T> {
-        self.values.get_mut(&hash).map(|(_, value)| value)
     }
 
     pub(super) fn insert(&mut self, hash: u64, expires_at: SystemTime, value: T) {

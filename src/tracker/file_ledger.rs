@@ -1,47 +1,71 @@
 //! Counts each file of a transfer once, whichever source reports its end first.
 //!
-//! Two sources report that a file has ended: a poll reports all files of a transfer at once, an
+//! Two sources report that a file has ended: a poll returns a row for every file of a transfer, an
 //! event reports one file. Either may come first, and events may arrive twice, late or never. AWS
 //! documents neither that a path is unique within a transfer nor that both sources format it in the
-//! same way. Each end is therefore an entry that either source may have reported, matched by these
-//! rules:
+//! same way. Each end is therefore an entry that either source may have reported. Two reports are
+//! the same file only by these rules, the first that applies:
 //!
-//! - A polled file matches an entry of the same path: first one that a poll reported before, then
-//!   one that only an event reported.
-//! - An event matches the entry with its `file-transfer-id`, then an entry of the same path without
-//!   an event.
-//! - If the path of an event is unknown to the poll, the two sources format paths differently, and
-//!   entries with the same kind of end are matched instead.
-//! - A file that matches no entry becomes a new entry.
+//! | | an event matches | a row that has ended matches |
+//! | --- | --- | --- |
+//! | 1 | the entry with its `file-transfer-id` | an entry of a row with this path; at most as many rows of a path are new as its rows have increased |
+//! | 2 | a row with the same path and the same end | an entry that only an event reported, with the same path and the same end |
+//! | 3 | if no row has its path: a row with the same end, of the same file name if there is one | the same with another path that no row has |
+//! | 4 | no entry: it is a new file, and counts | no entry: it is a new file |
+//!
+//! A failure without a code has the same end as one with a code: one source may omit it. Ends of
+//! different kinds or codes never match. In rule 3, an event stays alone while a row that has not
+//! ended may be its file: then only rows that are counted already are matched, which changes no
+//! counter.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
-use model::{FileResult, Finished, stable_hash};
+use model::{FailureCode, FileResult, Finished, stable_hash};
+
+/// Paths and ids are stored as hashes of 40 bits, which distinguish the files of one transfer.
+pub(super) const HASH_MASK: u64 = (1 << 40) - 1;
+/// Longest failure code in bytes that is compared; the rest is cut.
+pub(super) const MAX_CODE_BYTES: usize = 128;
 
 /// The ended files of one transfer.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct FileLedger {
     pub(super) entries: Vec<LedgerEntry>,
-    /// Hashes of the paths that the last poll reported as not ended.
-    pub(super) open_paths: Vec<u64>,
-    /// Whether a poll has reported the files.
-    pub(super) polled: bool,
+    /// Paths that the last poll reported as not ended.
+    pub(super) open_rows: Vec<FilePath>,
 }
 
-/// The end of one file. Paths and ids are stored as hashes, which is enough to distinguish the
-/// files of one transfer.
-#[derive(Clone, Debug, PartialEq)]
+/// The end of one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LedgerEntry {
-    pub(super) path: u64,
+    pub(super) path: FilePath,
     pub(super) end: Finished,
     /// Whether a poll has reported it.
     pub(super) polled: bool,
     /// Hash of the id of the event that reported it.
     pub(super) event: Option<NonZeroU64>,
-    /// Whether it is counted. False for files of the baseline, which had ended before the transfer
-    /// was watched.
+    /// Whether it is counted. False for files of the baseline, which may have ended before the
+    /// transfer was watched.
     pub(super) counted: bool,
+}
+
+/// A path, as hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FilePath {
+    pub(super) hash: u64,
+    /// Of the last component, which both sources format in the same way.
+    pub(super) name: u8,
+}
+
+impl FilePath {
+    fn new(path: &str) -> Self {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        Self {
+            hash: stable_hash(path) & HASH_MASK,
+            name: stable_hash(name).to_le_bytes()[0],
+        }
+    }
 }
 
 /// How an event relates to what is already in the ledger.
@@ -58,354 +82,226 @@ pub(super) enum EventMatch {
 }
 
 impl FileLedger {
-    /// Records the files of a poll and returns the indices of the files that neither source had
-    /// reported. `ends` holds the end of each file; if `baseline` is true, new files are not
-    /// counted.
-    pub(super) fn record_files(
+    /// Records the rows of a poll and returns the indices of the files that neither source had
+    /// reported. `ends` holds the end of each row; new files are counted if `counted` is true.
+    pub(super) fn record_rows(
         &mut self,
-        files: &[FileResult],
+        rows: &[FileResult],
         ends: &[Option<Finished>],
-        baseline: bool,
+        counted: bool,
     ) -> Vec<usize> {
-        self.polled = true;
-        let mut ended: BTreeMap<u64, Vec<(usize, &Finished)>> = BTreeMap::new();
-        self.open_paths.clear();
-        for (at, (file, end)) in files.iter().zip(ends).enumerate() {
-            let path = stable_hash(&file.path);
+        let paths: Vec<_> = rows.iter().map(|row| FilePath::new(&row.path)).collect();
+        let mut ended: BTreeMap<u64, Vec<(usize, Finished)>> = BTreeMap::new();
+        self.open_rows.clear();
+        for (at, (path, end)) in paths.iter().zip(ends).enumerate() {
             match end {
-                Some(end) => ended.entry(path).or_default().push((at, end)),
-                None => self.open_paths.push(path),
+                Some(end) => ended
+                    .entry(path.hash)
+                    .or_default()
+                    .push((at, comparable(end))),
+                None => self.open_rows.push(*path),
             }
         }
         let mut unmatched = Vec::new();
         for (path, ends) in &ended {
             for (at, end) in self.new_ends(*path, ends) {
-                match self.event_only(|entry| entry.path == *path, end) {
-                    Some(entry) => entry.polled = true,
-                    None => unmatched.push((*path, at, end)),
+                let same = |entry: &LedgerEntry| !entry.polled && entry.path.hash == *path;
+                match self.find(&end, same) {
+                    Some(entry) => self.entries[entry].mark_polled(paths[at], &end),
+                    None => unmatched.push((at, end)),
                 }
             }
         }
-        let is_unknown_path = |entry: &LedgerEntry, open: &[u64]| {
-            !ended.contains_key(&entry.path) && !open.contains(&entry.path)
-        };
         let mut new = Vec::new();
-        for (path, at, end) in unmatched {
-            let open = std::mem::take(&mut self.open_paths);
-            let matched = self.event_only(
-                |entry| is_unknown_path(entry, &open) && is_same_kind(&entry.end, end),
-                end,
-            );
-            if let Some(entry) = matched {
-                entry.polled = true;
-                entry.path = path;
+        for (at, end) in unmatched {
+            let path = paths[at];
+            let elsewhere = |entry: &LedgerEntry| {
+                !entry.polled && !paths.iter().any(|row| row.hash == entry.path.hash)
+            };
+            let entry = self
+                .find(&end, |entry| {
+                    elsewhere(entry) && entry.path.name == path.name
+                })
+                .or_else(|| self.find(&end, elsewhere));
+            if let Some(entry) = entry {
+                self.entries[entry].mark_polled(path, &end);
             } else {
                 self.entries.push(LedgerEntry {
                     path,
-                    end: end.clone(),
+                    end,
                     polled: true,
                     event: None,
-                    counted: !baseline,
+                    counted,
                 });
                 new.push(at);
             }
-            self.open_paths = open;
         }
         new.sort_unstable();
         new
     }
 
-    /// Records an event. `settled` means that polls have reported every file of the transfer.
+    /// Records an event.
     pub(super) fn record_event(
         &mut self,
         file_transfer_id: &str,
         path: &str,
         end: &Finished,
-        settled: bool,
     ) -> EventMatch {
-        let id = NonZeroU64::new(stable_hash(file_transfer_id)).unwrap_or(NonZeroU64::MIN);
+        let id = stable_hash(file_transfer_id) & HASH_MASK;
+        let id = NonZeroU64::new(id).unwrap_or(NonZeroU64::MIN);
         if self.entries.iter().any(|entry| entry.event == Some(id)) {
             return EventMatch::Duplicate;
         }
-        let path = stable_hash(path);
-        let is_known_path =
-            self.open_paths.contains(&path) || self.entries.iter().any(|entry| entry.path == path);
-        let mut matched = self.api_only(|entry| entry.path == path, end);
-        if matched.is_none() && self.polled && !is_known_path {
-            matched = self.api_only(|entry| entry.polled && is_same_kind(&entry.end, end), end);
+        let (path, end) = (FilePath::new(path), comparable(end));
+        if let Some(entry) = self.match_event(path, &end) {
+            let entry = &mut self.entries[entry];
+            entry.event = Some(id);
+            return if std::mem::replace(&mut entry.counted, true) {
+                EventMatch::AlreadyCounted
+            } else {
+                EventMatch::CountedLate
+            };
         }
-        if matched.is_none() && settled {
-            matched = self.api_only(|_| true, end);
-        }
-        match matched.map(|at| &mut self.entries[at]) {
-            Some(entry) => {
-                entry.event = Some(id);
-                if std::mem::replace(&mut entry.counted, true) {
-                    EventMatch::AlreadyCounted
-                } else {
-                    EventMatch::CountedLate
-                }
-            }
-            // All files are known and each has its event, so another event cannot belong to another
-            // file.
-            None if settled => EventMatch::Duplicate,
-            None => {
-                self.entries.push(LedgerEntry {
-                    path,
-                    end: end.clone(),
-                    polled: false,
-                    event: Some(id),
-                    counted: true,
-                });
-                EventMatch::Counted
-            }
-        }
+        self.entries.push(LedgerEntry {
+            path,
+            end,
+            polled: false,
+            event: Some(id),
+            counted: true,
+        });
+        EventMatch::Counted
     }
 
-    /// Returns whether every entry has its event, so that no further event can be counted.
-    pub(super) fn has_all_events(&self) -> bool {
-        self.entries.iter().all(LedgerEntry::has_event)
+    /// Returns the row that an event with a new id reports again.
+    fn match_event(&self, path: FilePath, end: &Finished) -> Option<usize> {
+        let is_row = |entry: &LedgerEntry| entry.polled && entry.event.is_none();
+        let same_path = |entry: &LedgerEntry| is_row(entry) && entry.path.hash == path.hash;
+        let found = self
+            .find(end, |entry| same_path(entry) && entry.counted)
+            .or_else(|| self.find(end, same_path));
+        let has_row = self.open_rows.iter().any(|open| open.hash == path.hash)
+            || self
+                .entries
+                .iter()
+                .any(|entry| entry.polled && entry.path.hash == path.hash);
+        if found.is_some() || has_row {
+            return found;
+        }
+        let same_name = |entry: &LedgerEntry| is_row(entry) && entry.path.name == path.name;
+        let open_name = self.open_rows.iter().any(|open| open.name == path.name);
+        if open_name {
+            return None;
+        }
+        self.find(end, |entry| same_name(entry) && entry.counted)
+            .or_else(|| self.find(end, same_name))
+            .or_else(|| self.find(end, |entry| is_row(entry) && entry.counted))
+            .or_else(|| {
+                self.open_rows
+                    .is_empty()
+                    .then(|| self.find(end, is_row))
+                    .flatten()
+            })
     }
 
-    /// Returns the polled ends of a path that no earlier poll reported. A file whose end changed
-    /// between polls is not new: the number of new ends is at most the number by which the ends of
-    /// this path have increased.
-    fn new_ends<'a>(
-        &self,
-        path: u64,
-        ends: &[(usize, &'a Finished)],
-    ) -> Vec<(usize, &'a Finished)> {
-        let mut before: Vec<&Finished> = self
-            .entries
+    /// Counts every file of the baseline, and returns their ends.
+    pub(super) fn count_baseline(&mut self) -> Vec<Finished> {
+        self.entries
+            .iter_mut()
+            .filter(|entry| !entry.counted)
+            .map(|entry| {
+                entry.counted = true;
+                entry.end.clone()
+            })
+            .collect()
+    }
+
+    /// Returns the number of files that events have reported.
+    pub(super) fn events(&self) -> usize {
+        self.entries
             .iter()
-            .filter(|entry| entry.polled && entry.path == path)
-            .map(|entry| &entry.end)
+            .filter(|entry| entry.event.is_some())
+            .count()
+    }
+
+    /// Returns the ended rows of a path that no earlier poll reported. A file whose end changed
+    /// between polls is not new: the number of new ends is at most the number by which the rows of
+    /// this path that have ended have increased.
+    fn new_ends(&mut self, path: u64, ends: &[(usize, Finished)]) -> Vec<(usize, Finished)> {
+        let mut before: Vec<usize> = (0..self.entries.len())
+            .filter(|at| self.entries[*at].polled && self.entries[*at].path.hash == path)
             .collect();
         let increase = ends.len().saturating_sub(before.len());
-        let is_new =
-            |(_, end): &(usize, &'a Finished)| match before.iter().position(|known| known == end) {
-                Some(at) => {
-                    before.swap_remove(at);
-                    false
+        let mut new = Vec::new();
+        for (at, end) in ends {
+            let known = before
+                .iter()
+                .position(|known| self.entries[*known].end == *end)
+                .or_else(|| {
+                    before
+                        .iter()
+                        .position(|known| is_same_end(&self.entries[*known].end, end))
+                });
+            match known {
+                Some(known) => {
+                    let known = before.swap_remove(known);
+                    self.entries[known].add_code(end);
                 }
-                None => true,
-            };
-        ends.iter().copied().filter(is_new).take(increase).collect()
+                None => new.push((*at, end.clone())),
+            }
+        }
+        new.truncate(increase);
+        new
     }
 
-    /// Returns an entry that only an event has reported, preferring one with the same end.
-    fn event_only(
-        &mut self,
-        accept: impl Fn(&LedgerEntry) -> bool,
-        end: &Finished,
-    ) -> Option<&mut LedgerEntry> {
-        let at = self.best_match(|entry| !entry.polled && accept(entry), end)?;
-        Some(&mut self.entries[at])
-    }
-
-    /// Returns the index of an entry that only polls have reported, preferring one with the same
-    /// end.
-    fn api_only(&self, accept: impl Fn(&LedgerEntry) -> bool, end: &Finished) -> Option<usize> {
-        self.best_match(|entry| !entry.has_event() && accept(entry), end)
-    }
-
-    fn best_match(&self, accept: impl Fn(&LedgerEntry) -> bool, end: &Finished) -> Option<usize> {
-        let candidates = || {
+    /// Returns the index of an accepted entry with the same end, preferring one whose code is the
+    /// same.
+    fn find(&self, end: &Finished, accept: impl Fn(&LedgerEntry) -> bool) -> Option<usize> {
+        let accepted = |same: &dyn Fn(&Finished) -> bool| {
             self.entries
                 .iter()
-                .enumerate()
-                .filter(|(_, entry)| accept(entry))
+                .position(|entry| same(&entry.end) && accept(entry))
         };
-        let same = candidates().find(|(_, entry)| entry.end == *end);
-        same.or_else(|| candidates().next()).map(|(at, _)| at)
+        accepted(&|known| known == end).or_else(|| accepted(&|known| is_same_end(known, end)))
     }
 }
 
 impl LedgerEntry {
-    fn has_event(&self) -> bool {
-        self.event.is_some()
+    fn mark_polled(&mut self, path: FilePath, end: &Finished) {
+        self.polled = true;
+        self.path = path;
+        self.add_code(end);
+    }
+
+    /// Adds a code that the first report did not have.
+    fn add_code(&mut self, end: &Finished) {
+        if self.end == Finished::Failed(None) {
+            self.end = end.clone();
+        }
     }
 }
 
-/// Returns whether both ends are completions or both are failures. Failure codes are not compared:
-/// one source may omit them.
-fn is_same_kind(a: &Finished, b: &Finished) -> bool {
-    matches!(a, Finished::Completed) == matches!(b, Finished::Completed)
+/// Returns whether two reports may be of the same end: the same kind and code, or one source has
+/// omitted the code.
+fn is_same_end(a: &Finished, b: &Finished) -> bool {
+    match (a, b) {
+        (Finished::Failed(None), Finished::Failed(_))
+        | (Finished::Failed(_), Finished::Failed(None)) => true,
+        _ => a == b,
+    }
+}
+
+/// Returns the end with a code of at most [`MAX_CODE_BYTES`].
+fn comparable(end: &Finished) -> Finished {
+    match end {
+        Finished::Failed(Some(code)) if code.as_str().len() > MAX_CODE_BYTES => {
+            let code = code.as_str();
+            Finished::Failed(FailureCode::new(
+                &code[..code.floor_char_boundary(MAX_CODE_BYTES)],
+            ))
+        }
+        end => end.clone(),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use model::{FailureCode, FileStatus};
-
-    const DONE: Finished = Finished::Completed;
-
-    fn failed(code: &str) -> Finished {
-        Finished::Failed(FailureCode::new(code))
-    }
-
-    const NONE: [usize; 0] = [];
-
-    /// Records a poll of files given by path and end; a file without an end is running.
-    fn poll(
-        ledger: &mut FileLedger,
-        files: &[(&str, Option<Finished>)],
-        baseline: bool,
-    ) -> Vec<usize> {
-        let results: Vec<_> = files
-            .iter()
-            .map(|(path, _)| FileResult {
-                path: (*path).to_owned(),
-                status: FileStatus::Queued,
-                failure_code: None,
-                failure_message: None,
-            })
-            .collect();
-        let ends: Vec<_> = files.iter().map(|(_, end)| end.clone()).collect();
-        ledger.record_files(&results, &ends, baseline)
-    }
-
-    #[test]
-    fn a_file_reported_by_both_sources_is_counted_once() {
-        let mut ledger = FileLedger::default();
-        assert_eq!(
-            ledger.record_event("t/1", "/a", &DONE, false),
-            EventMatch::Counted
-        );
-        assert_eq!(
-            ledger.record_event("t/1", "/a", &DONE, false),
-            EventMatch::Duplicate
-        );
-        assert_eq!(
-            poll(
-                &mut ledger,
-                &[("/a", Some(DONE)), ("/b", Some(DONE)), ("/c", None)],
-                false
-            ),
-            [1]
-        );
-        assert_eq!(
-            ledger.record_event("t/2", "/b", &DONE, false),
-            EventMatch::AlreadyCounted
-        );
-        assert_eq!(
-            ledger.record_event("t/3", "/c", &failed("X"), false),
-            EventMatch::Counted
-        );
-        assert_eq!(
-            poll(
-                &mut ledger,
-                &[
-                    ("/a", Some(DONE)),
-                    ("/b", Some(DONE)),
-                    ("/c", Some(failed("X")))
-                ],
-                false
-            ),
-            NONE
-        );
-        assert!(ledger.has_all_events());
-    }
-
-    #[test]
-    fn a_baseline_file_is_counted_when_an_event_reports_it() {
-        let mut ledger = FileLedger::default();
-        assert_eq!(
-            poll(&mut ledger, &[("/a", Some(DONE)), ("/b", None)], true),
-            [0]
-        );
-        assert_eq!(
-            ledger.record_event("t/1", "/a", &DONE, false),
-            EventMatch::CountedLate
-        );
-        assert_eq!(
-            ledger.record_event("t/1", "/a", &DONE, false),
-            EventMatch::Duplicate
-        );
-    }
-
-    #[test]
-    fn files_with_differently_formatted_paths_are_matched_by_their_ends() {
-        let mut ledger = FileLedger::default();
-        let all = [
-            ("in/a", Some(DONE)),
-            ("in/b", Some(failed("X"))),
-            ("in/c", None),
-        ];
-        assert_eq!(
-            ledger.record_event("t/1", "/bucket/in/a", &DONE, false),
-            EventMatch::Counted
-        );
-        assert_eq!(
-            poll(&mut ledger, &all, false),
-            [1],
-            "the first file matches the event"
-        );
-        assert_eq!(
-            ledger.record_event("t/2", "/bucket/in/b", &failed(""), false),
-            EventMatch::AlreadyCounted,
-            "the event has no failure code"
-        );
-        assert_eq!(
-            ledger.record_event("t/3", "/bucket/in/c", &DONE, false),
-            EventMatch::Counted,
-            "the poll is older than the end of the file"
-        );
-        assert_eq!(
-            poll(
-                &mut ledger,
-                &[all[0].clone(), all[1].clone(), ("in/c", Some(DONE))],
-                false
-            ),
-            NONE
-        );
-        assert!(ledger.has_all_events());
-    }
-
-    #[test]
-    fn files_with_equal_paths_are_counted_separately() {
-        let mut ledger = FileLedger::default();
-        assert_eq!(
-            poll(
-                &mut ledger,
-                &[("/a", Some(DONE)), ("/a", Some(DONE)), ("/a", None)],
-                false
-            ),
-            [0, 1]
-        );
-        assert_eq!(
-            ledger.record_event("t/1", "/a", &DONE, false),
-            EventMatch::AlreadyCounted
-        );
-        assert_eq!(
-            ledger.record_event("t/2", "/a", &DONE, false),
-            EventMatch::AlreadyCounted
-        );
-        assert_eq!(
-            ledger.record_event("t/3", "/a", &DONE, false),
-            EventMatch::Counted
-        );
-        assert_eq!(
-            poll(
-                &mut ledger,
-                &[("/a", Some(DONE)), ("/a", Some(DONE)), ("/a", Some(DONE))],
-                false
-            ),
-            NONE
-        );
-    }
-
-    #[test]
-    fn events_add_no_file_once_the_transfer_has_settled() {
-        let mut ledger = FileLedger::default();
-        poll(&mut ledger, &[("/a", Some(DONE))], false);
-        assert_eq!(
-            ledger.record_event("t/1", "/elsewhere", &failed("X"), true),
-            EventMatch::AlreadyCounted
-        );
-        assert_eq!(
-            ledger.record_event("t/2", "/a", &DONE, true),
-            EventMatch::Duplicate
-        );
-    }
-}
+mod tests;

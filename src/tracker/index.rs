@@ -4,6 +4,7 @@
 use super::Tracker;
 use super::chunk_index::RowGroup;
 use super::label_guard::LabelGuard;
+use super::persist::millis;
 use super::transfer::Transfer;
 use model::{ConnectorKey, Now, Origin, TransferKey};
 
@@ -19,7 +20,6 @@ impl Tracker {
         let before = transfer.fingerprint();
         let since = transfer.since();
         let result = change(transfer, &mut self.label_guard);
-        transfer.drop_finished_ledger(self.settings.events);
         let changed = transfer.fingerprint() != before;
         if transfer.since() != since {
             let new_since = transfer.since();
@@ -45,8 +45,8 @@ impl Tracker {
         slot
     }
 
-    /// Stops tracking a transfer. With `now`, the transfer is remembered as retired.
-    pub(super) fn drop_transfer(&mut self, slot: u32, now: Option<Now>) {
+    /// Stops tracking a transfer, whose fate is kept.
+    pub(super) fn drop_transfer(&mut self, slot: u32, now: Now) {
         let key = self.key(slot);
         self.detach(slot);
         self.failures.remove(slot);
@@ -56,9 +56,7 @@ impl Tracker {
         for slot in self.series_budget.remove(transfer.since(), slot) {
             self.update_visibility(slot);
         }
-        if let Some(now) = now {
-            self.retire(&key, transfer, now);
-        }
+        self.keep_fate(&key, &transfer, now);
         if let Some(dirty) = &mut self.dirty {
             dirty.transfers.remove(&slot);
             dirty.failures.remove(&slot);
@@ -67,21 +65,26 @@ impl Tracker {
     }
 
     /// Removes a connector with all its transfers.
-    pub(super) fn drop_connector(&mut self, number: u32) {
+    pub(super) fn drop_connector(&mut self, number: u32, now: Now) {
         for slot in self.transfers.slots() {
             if self.transfers[slot].connector() == number {
-                self.drop_transfer(slot, None);
+                self.drop_transfer(slot, now);
             }
         }
-        self.remove_connector(number);
+        self.remove_connector(number, now);
     }
 
-    /// Removes a connector without transfers.
-    pub(super) fn remove_connector(&mut self, number: u32) {
+    /// Removes a connector without transfers. Its counters are kept for when it comes back.
+    pub(super) fn remove_connector(&mut self, number: u32, now: Now) {
+        let connector = &self.connectors[number];
+        if !connector.counters.is_empty() {
+            let record = connector.record(Some(millis(now.wall)));
+            self.dormant.insert(connector.key.clone(), record);
+        }
         let key = self.connectors.remove(number);
         if let Some(dirty) = &mut self.dirty {
             dirty.connectors.remove(&number);
-            dirty.dropped_connectors.insert(key);
+            dirty.removed_connectors.insert(key);
         }
     }
 
@@ -105,10 +108,10 @@ impl Tracker {
         }
     }
 
-    /// Marks a retired transfer as changed for the store.
-    pub(super) fn mark_retired(&mut self, hash: u64) {
+    /// Marks a fate as changed for the store.
+    pub(super) fn mark_fate(&mut self, hash: u64) {
         if let Some(dirty) = &mut self.dirty {
-            dirty.retired.insert(hash);
+            dirty.fates.insert(hash);
         }
     }
 
@@ -166,7 +169,7 @@ impl Tracker {
         let Some(transfer) = self.transfers.get(slot) else {
             return;
         };
-        let group = if transfer.state().is_unfinished() {
+        let group = if transfer.is_open() {
             RowGroup::Unfinished
         } else {
             RowGroup::Ended

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use super::expiring_map::RETENTION;
+use super::fate::{FATE_KEPT, Fate, fate_hash};
 use super::file_ledger::EventMatch;
-use super::retention::retired_hash;
+use super::transfer::{RESULTS_KEPT, Transfer};
 use super::{FailedFile, Tracker};
-use model::{Fact, FileEnd, Finished, Now, OperationEnd, Origin, Shard, TransferKey, stable_hash};
+use model::{
+    Fact, FileEnd, Finished, Now, OperationEnd, Origin, Shard, TransferKey, TransferStart,
+    stable_hash,
+};
 
 /// The outcome of one ingested fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,37 +33,76 @@ impl Tracker {
             return Ingested::Foreign;
         }
         match fact {
-            Fact::Started(start) => {
-                if !self.is_owned(&start.key) {
-                    return Ingested::Foreign;
-                }
-                let reported = self.is_reported(&start.key, origin);
-                self.track(start.key.clone(), origin, start.started_at, now);
-                if reported {
-                    Ingested::Duplicate
-                } else {
-                    Ingested::New { failed: None }
-                }
-            }
+            Fact::Started(start) => self.ingest_start(start, origin, now),
             Fact::FileEnded(file) => self.ingest_file_end(file, origin, now),
             Fact::OperationEnded(end) => self.ingest_operation_end(end, now),
         }
+    }
+
+    fn ingest_start(&mut self, start: &TransferStart, origin: Origin, now: Now) -> Ingested {
+        if !self.is_owned(&start.key) {
+            return Ingested::Foreign;
+        }
+        let is_known = match self.slot(&start.key) {
+            Some(slot) => self.transfers[slot].has(origin),
+            None if self.start_of_ended(start, origin, now) => return Ingested::Duplicate,
+            None => false,
+        };
+        match self.track_start(start, origin, now) {
+            None => Ingested::Foreign,
+            Some(_) if is_known => Ingested::Duplicate,
+            Some(_) => Ingested::New { failed: None },
+        }
+    }
+
+    /// Records a start of a transfer that had ended when it left, and returns true, if it need not be
+    /// tracked again: sources that read a history report such transfers again and again.
+    fn start_of_ended(&mut self, start: &TransferStart, origin: Origin, now: Now) -> bool {
+        let hash = fate_hash(&start.key);
+        let is_history = matches!(origin, Origin::Cloudtrail | Origin::Events);
+        let Some(fate) = self.fates.get(hash).filter(|fate| is_history && fate.ended) else {
+            return false;
+        };
+        let Some(account) = self.accounts.get(&start.key.account).map(Arc::clone) else {
+            return false;
+        };
+        let from = self.watched_from(&start.key, fate.seen | 1 << origin as u8);
+        let number = self.connector_number(start.key.connector_key(), &account, now);
+        let id = start.key.transfer.clone();
+        let mut transfer = Transfer::resume(id, number, &fate, from, now);
+        let rows = fate.ledger.unpack().entries.len();
+        if start.files.is_some_and(|files| files as usize > rows) && transfer.has_results(now) {
+            return false;
+        }
+        transfer.record_start(start, now);
+        let ends = transfer.watch_from(from);
+        self.count_late(number, &start.key.transfer, &ends, now);
+        let updated = Fate {
+            left: fate.left,
+            ended: true,
+            ..transfer.fate(now)
+        };
+        if updated != fate {
+            self.insert_fate(hash, &updated);
+        }
+        true
     }
 
     fn ingest_file_end(&mut self, file: &FileEnd, origin: Origin, now: Now) -> Ingested {
         if !self.is_owned(&file.key) {
             return Ingested::Foreign;
         }
-        let end = self.admitted_end(&file.end);
-        let Some(event_match) = self.match_event(file, &end, origin, now) else {
+        let Some(account) = self.accounts.get(&file.key.account).map(Arc::clone) else {
+            return Ingested::Foreign;
+        };
+        let Some(event_match) = self.match_event(file, origin, now) else {
             return Ingested::Foreign;
         };
         if event_match == EventMatch::Duplicate {
             return Ingested::Duplicate;
         }
-        let Some(number) = self.connectors.find(&file.key.connector_key()) else {
-            return Ingested::Foreign;
-        };
+        let end = self.admitted_end(&file.end);
+        let number = self.connector_number(file.key.connector_key(), &account, now);
         let connector = &mut self.connectors[number];
         let counters = &mut connector.counters;
         counters.add_transferred(file);
@@ -91,28 +133,41 @@ impl Tracker {
 
     /// Matches an event with the ledger of its transfer, which is tracked if it is not yet. Returns
     /// `None` if the transfer cannot be tracked.
-    fn match_event(
-        &mut self,
-        file: &FileEnd,
-        end: &Finished,
-        origin: Origin,
-        now: Now,
-    ) -> Option<EventMatch> {
-        let hash = retired_hash(&file.key);
-        if self.retired.contains(hash) && self.slot(&file.key).is_none() {
-            let event_match = match self.retired.get_mut(hash) {
-                Some(Some(ledger)) => {
-                    ledger.record_event(&file.file_transfer_id, &file.path, end, true)
-                }
-                _ => EventMatch::Duplicate,
-            };
-            self.mark_retired(hash);
+    fn match_event(&mut self, file: &FileEnd, origin: Origin, now: Now) -> Option<EventMatch> {
+        if self.slot(&file.key).is_none()
+            && let Some(event_match) = self.match_event_of_ended(file, now)
+        {
             return Some(event_match);
         }
-        self.track(file.key.clone(), origin, None, now);
-        let slot = self.slot(&file.key)?;
-        let event_match = self.update(slot, |transfer, _| transfer.record_event(file, end, now));
-        self.mark_transfer(slot);
+        // A file starts when its transfer does, or later.
+        let file_started = file
+            .duration
+            .and_then(|duration| file.ended_at.checked_sub(duration));
+        let start = TransferStart {
+            key: file.key.clone(),
+            started_at: None,
+            reported_at: file_started,
+            files: None,
+        };
+        let slot = self.track_start(&start, origin, now)?;
+        Some(self.update(slot, |transfer, _| transfer.record_event(file, now)))
+    }
+
+    /// Matches an event with the fate of a transfer that had ended when it left. Returns `None` if the
+    /// transfer has to be tracked again: for a file that was not known while AWS keeps its results,
+    /// or because it had not ended.
+    fn match_event_of_ended(&mut self, file: &FileEnd, now: Now) -> Option<EventMatch> {
+        let hash = fate_hash(&file.key);
+        let mut fate = self.fates.get(hash).filter(|fate| fate.ended)?;
+        let event_match = fate.record_event(file);
+        let is_kept = now
+            .wall
+            .duration_since(fate.since)
+            .is_ok_and(|age| age < RESULTS_KEPT);
+        if event_match == EventMatch::Counted && is_kept {
+            return None;
+        }
+        self.insert_fate(hash, &fate);
         Some(event_match)
     }
 
@@ -141,7 +196,7 @@ impl Tracker {
         }
         let account = Arc::clone(account);
         let number = self.connector_number(connector.clone(), &account, now);
-        self.operations.insert(hash, now.wall + RETENTION, ());
+        self.operations.insert(hash, now.wall + FATE_KEPT, ());
         if let Some(dirty) = &mut self.dirty {
             dirty.operations.insert(hash);
         }
@@ -155,7 +210,7 @@ impl Tracker {
     }
 
     /// Returns the end with the failure code that it is counted under.
-    fn admitted_end(&mut self, end: &Finished) -> Finished {
+    pub(super) fn admitted_end(&mut self, end: &Finished) -> Finished {
         match end {
             Finished::Failed(Some(code)) => {
                 Finished::Failed(Some(self.label_guard.admit_code(code)))
@@ -164,17 +219,8 @@ impl Tracker {
         }
     }
 
-    fn is_owned(&self, key: &TransferKey) -> bool {
+    pub(super) fn is_owned(&self, key: &TransferKey) -> bool {
         self.accounts.contains_key(&key.account)
             && self.settings.shard.owns(&key.connector, &key.transfer)
-    }
-
-    /// Returns whether `origin` has already reported the transfer. A retired transfer counts as
-    /// reported, except for the write API, which tracks it again.
-    fn is_reported(&self, key: &TransferKey, origin: Origin) -> bool {
-        match self.slot(key) {
-            Some(slot) => self.transfers[slot].has(origin),
-            None => self.retired.contains(retired_hash(key)) && origin != Origin::Api,
-        }
     }
 }

@@ -8,8 +8,10 @@
 //! | [`poll`](PollResult) | due transfers, results of `ListFileTransferResults` |
 //! | [`ingest`](Ingested) | facts reported by discovery sources and events |
 //! | `file_ledger` | counts each file once, whichever source reports it first |
+//! | `watch_moments` | the moments from which finished files count |
+//! | `fate` | what outlives a transfer that has left |
 //! | `index` | keeps all derived structures consistent |
-//! | `retention` | expiry of finished transfers |
+//! | `retention` | transfers that leave, and expiry |
 //! | [`persist`] | pending writes and restoration |
 //! | [`query`] | read-only queries for pages and the JSON API |
 
@@ -20,10 +22,12 @@ mod connectors;
 mod exclusion;
 mod expiring_map;
 mod failed_file;
+mod fate;
 mod file_ledger;
 mod index;
 mod ingest;
 mod label_guard;
+mod packed_ledger;
 pub mod persist;
 mod poll;
 pub mod query;
@@ -34,6 +38,7 @@ mod tests;
 mod tracking;
 mod transfer;
 mod transfers;
+mod watch_moments;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -42,16 +47,17 @@ use std::time::{Duration, Instant, SystemTime};
 use chunk_index::ChunkIndex;
 use connectors::Connectors;
 use expiring_map::ExpiringMap;
-use file_ledger::FileLedger;
+use fate::Fates;
 use label_guard::LabelGuard;
 use model::{
     Account, AccountName, ConnectorKey, FileCounts, FileResult, Now, Origin, Shard, Snapshot,
     TransferView,
 };
-use persist::DirtySet;
+use persist::{ConnectorRecord, DirtySet};
 use query::failures::Failures;
 use series_budget::SeriesBudget;
 use transfers::Transfers;
+use watch_moments::WatchMoments;
 
 pub use failed_file::FailedFile;
 pub use ingest::Ingested;
@@ -85,7 +91,7 @@ pub struct TrackerSettings {
 #[derive(Debug)]
 pub struct Tracker {
     settings: TrackerSettings,
-    watching_since: SystemTime,
+    watch_moments: WatchMoments,
     accounts: BTreeMap<AccountName, Arc<Account>>,
     connectors: Connectors,
     transfers: Transfers,
@@ -93,14 +99,17 @@ pub struct Tracker {
     origins: [u64; Origin::ALL.len()],
     /// Due time and slot of each unfinished transfer.
     due: BTreeSet<(Instant, u32)>,
-    /// End time and slot of each finished transfer that is not in the configuration.
-    ended: BTreeSet<(Instant, u32)>,
+    /// End time, in seconds since the epoch, and slot of each finished transfer that is not in the
+    /// configuration.
+    ended: BTreeSet<(u32, u32)>,
     series_budget: SeriesBudget,
     chunks: ChunkIndex<TransferView>,
     label_guard: LabelGuard,
     failures: Failures,
-    /// Expired transfers by hash. The ledger is kept while any of its files may still be counted.
-    retired: ExpiringMap<Option<Box<FileLedger>>>,
+    /// What outlives the transfers that have left.
+    fates: Fates,
+    /// Connectors that have been removed. Their counters continue if they come back.
+    dormant: BTreeMap<ConnectorKey, ConnectorRecord>,
     /// Remote operations that have been counted, by hash.
     operations: ExpiringMap<()>,
     /// Connectors whose transfers are not tracked.
@@ -110,12 +119,11 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// Creates an empty tracker. Files that finished before the first poll of a transfer that
-    /// started before `watching_since` are not counted.
+    /// Creates an empty tracker. Files that finished before `watching_since` are not counted.
     pub fn new(settings: TrackerSettings, watching_since: SystemTime) -> Self {
         Self {
             settings,
-            watching_since,
+            watch_moments: WatchMoments::new(watching_since),
             accounts: BTreeMap::new(),
             connectors: Connectors::default(),
             transfers: Transfers::default(),
@@ -126,7 +134,8 @@ impl Tracker {
             chunks: ChunkIndex::default(),
             label_guard: LabelGuard::default(),
             failures: Failures::default(),
-            retired: ExpiringMap::default(),
+            fates: Fates::default(),
+            dormant: BTreeMap::new(),
             operations: ExpiringMap::default(),
             excluded: BTreeSet::new(),
             dirty: None,
@@ -134,11 +143,12 @@ impl Tracker {
     }
 
     /// Replaces the settings and the accounts. Transfers of accounts that are no longer configured
-    /// are dropped; all other state is kept.
+    /// leave, and so do transfers of other shards; all other state is kept.
     pub fn configure(
         &mut self,
         settings: TrackerSettings,
         accounts: impl IntoIterator<Item = Account>,
+        now: Now,
     ) {
         self.settings = settings;
         // The due queue comes first: entries are later removed by the due time that the new
@@ -167,11 +177,42 @@ impl Tracker {
                 }
                 // The account has been removed, or has moved to another Region, where the same id
                 // is another connector.
-                _ => self.drop_connector(number),
+                _ => self.drop_connector(number, now),
             }
         }
         for slot in self.series_budget.set_limit(settings.max_transfers) {
             self.update_visibility(slot);
+        }
+    }
+
+    /// Starts to count the files of the configured accounts, and of what `sources` report, unless it
+    /// has started before. Called after [`Tracker::configure`] and, if there is a store,
+    /// [`Tracker::restore`].
+    pub fn watch(&mut self, sources: impl IntoIterator<Item = (AccountName, Origin)>, now: Now) {
+        let shard = self.settings.shard;
+        self.watch_moments
+            .watch(self.accounts.keys(), sources, shard, now.wall);
+    }
+
+    /// Makes the transfers of an account due at once that AWS does not know or that could not be
+    /// read, because the account's credentials, Region or endpoint have changed.
+    pub fn retry_account(&mut self, account: &AccountName, now: Now) {
+        for slot in self.transfers.slots() {
+            let connector = &self.connectors[self.transfers[slot].connector()];
+            if connector.key.account == *account {
+                self.update(slot, |transfer, _| transfer.retry_at_once(true, now));
+            }
+        }
+    }
+
+    /// Compares the clocks. Called before time is compared with what was recorded.
+    fn follow_clock(&mut self, now: Now) {
+        if self.watch_moments.follow_clock(now) {
+            for number in self.connectors.numbers() {
+                if self.connectors[number].counters.cut_times(now.wall) {
+                    self.mark_connector(number);
+                }
+            }
         }
     }
 
@@ -190,6 +231,7 @@ impl Tracker {
             results_ages: connectors.results_ages(now),
             origins: self.origins(),
             folded_failure_codes: self.label_guard.folded(),
+            folded_since: Some(self.watch_moments.start()),
             connectors: self.connectors.chunks(),
         }
     }

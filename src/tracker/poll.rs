@@ -22,13 +22,13 @@ pub struct PollEffects {
     pub failed: Vec<FailedFile>,
     /// Whether the transfer settled.
     pub settled: bool,
-    /// Whether the transfer is now considered gone and is not polled again.
+    /// Whether the transfer is now considered gone.
     pub gone: bool,
 }
 
 impl Tracker {
     /// Returns the transfers that are due, never-polled ones first, then by time since the last
-    /// poll. Settled and gone transfers are never due. The cost depends on the number of due
+    /// poll. Settled transfers are never due. The cost depends on the number of due
     /// transfers.
     pub fn due(&self, now: Now) -> Vec<TransferKey> {
         let due = self.due.range(..=(now.instant, u32::MAX));
@@ -39,11 +39,11 @@ impl Tracker {
         queue.into_iter().map(|(_, slot)| self.key(slot)).collect()
     }
 
-    /// Returns whether the transfer is tracked and unfinished. A transfer that was due may since
-    /// have settled through events or have been removed.
+    /// Returns whether the transfer is tracked and polled. A transfer that was due may since have
+    /// settled or have been removed.
     pub fn is_unfinished(&self, key: &TransferKey) -> bool {
         self.slot(key)
-            .is_some_and(|slot| self.transfers[slot].state().is_unfinished())
+            .is_some_and(|slot| self.transfers[slot].is_open())
     }
 
     /// Records the result of a poll. Results for transfers that are not tracked, settled or gone
@@ -52,9 +52,10 @@ impl Tracker {
         let Some(slot) = self.slot(key) else {
             return PollEffects::default();
         };
-        if !self.transfers[slot].state().is_unfinished() {
+        if !self.transfers[slot].is_open() {
             return PollEffects::default();
         }
+        self.follow_clock(now);
         let gone_after = self.settings.gone_after;
         match result {
             PollResult::Files(files) if !files.is_empty() => {
@@ -69,7 +70,9 @@ impl Tracker {
                 }
             }
             PollResult::Failed => {
-                self.update(slot, |transfer, _| transfer.record_failed_poll(now));
+                self.update(slot, |transfer, _| {
+                    transfer.record_failed_poll(gone_after, now);
+                });
                 PollEffects::default()
             }
         }
@@ -82,9 +85,8 @@ impl Tracker {
         files: &[FileResult],
         now: Now,
     ) -> PollEffects {
-        let since = self.watching_since;
         let new_ends = self.update(slot, |transfer, label_guard| {
-            transfer.record_files(files, since, label_guard, now)
+            transfer.record_files(files, label_guard, now)
         });
         if !new_ends.finished.is_empty() {
             let number = self.transfers[slot].connector();
@@ -94,16 +96,13 @@ impl Tracker {
                 connector.count_recent(end, now.wall, now.wall);
             }
             self.mark_connector(number);
-            // Counters and the ledger that they were counted from are written together, even if the
-            // counts of the transfer are unchanged.
-            self.mark_transfer(slot);
         }
         for file in &new_ends.failed {
             self.keep_failure(slot, file, now.wall);
         }
         PollEffects {
             failed: new_ends.failed,
-            settled: !self.transfers[slot].state().is_unfinished(),
+            settled: !self.transfers[slot].is_open(),
             gone: false,
         }
     }

@@ -1,53 +1,90 @@
-//! Expiry of finished transfers.
+//! Transfers that leave, and expiry.
 //!
-//! Sources may report a transfer or its files again after it has expired. Its hash is therefore
-//! remembered for [`RETENTION`], so that it is neither tracked nor counted a second time.
+//! A transfer leaves when its last source no longer reports it, when its account or shard does, or
+//! when it has been settled for `keep_settled`. What is counted of it is its fate, which is kept for
+//! 15 days: sources may report the transfer or its files again.
+
+use std::time::Duration;
 
 use super::Tracker;
-use super::expiring_map::RETENTION;
-use super::file_ledger::FileLedger;
-use super::transfer::Transfer;
-use model::{Now, TransferKey, stable_hash};
+use super::fate::{FATE_KEPT, Fate, fate_hash};
+use super::persist::millis;
+use super::transfer::{RESULTS_KEPT, Transfer, seconds};
+use model::{Now, TransferKey};
 
 impl Tracker {
     /// Drops finished and gone transfers that have reached `keep_settled`, except those in the
-    /// configuration, and expires remembered hashes.
+    /// configuration, gives unfinished ones up whose results have expired, and drops what is kept of
+    /// transfers, operations and connectors that left 15 days ago.
     pub fn expire(&mut self, now: Now) {
+        self.follow_clock(now);
+        self.give_up_abandoned(now);
+        let keep = u32::try_from(self.settings.keep_settled.as_secs()).unwrap_or(u32::MAX);
         while let Some((at, slot)) = self.ended.first().copied() {
-            if now.since(at) < self.settings.keep_settled {
+            if at.saturating_add(keep) > seconds(now.wall) {
                 break;
             }
-            self.drop_transfer(slot, Some(now));
+            self.drop_transfer(slot, now);
         }
-        let retired = self.retired.expire(now.wall);
+        let fates = self.fates.expire(now.wall);
         let operations = self.operations.expire(now.wall);
+        let oldest = millis(now.wall).saturating_sub(millis_of(FATE_KEPT));
+        let is_over = |left: Option<u64>| left.is_some_and(|left| left < oldest);
+        let connectors: Vec<_> = self
+            .dormant
+            .iter()
+            .filter(|(_, record)| is_over(record.left))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in &connectors {
+            self.dormant.remove(key);
+        }
         if let Some(dirty) = &mut self.dirty {
-            dirty.retired.extend(retired);
+            dirty.fates.extend(fates);
             dirty.operations.extend(operations);
+            dirty.removed_connectors.extend(connectors);
         }
     }
 
-    /// Remembers a transfer that is dropped, with its ledger while any of its files may still be
-    /// counted.
-    pub(super) fn retire(&mut self, key: &TransferKey, transfer: Transfer, now: Now) {
-        let hash = retired_hash(key);
-        self.retired
-            .insert(hash, now.wall + RETENTION, transfer.into_ledger());
-        self.mark_retired(hash);
+    /// Ends unfinished transfers whose results AWS no longer keeps, even if nothing polls them.
+    fn give_up_abandoned(&mut self, now: Now) {
+        let gone_after = self.settings.gone_after;
+        for number in self.connectors.numbers() {
+            while let Some((since, slot)) = self.connectors[number].oldest_unfinished() {
+                let is_old = now
+                    .wall
+                    .duration_since(since)
+                    .is_ok_and(|age| age >= RESULTS_KEPT);
+                if !is_old || !self.transfers[slot].is_abandoned(gone_after, now) {
+                    break;
+                }
+                self.update(slot, |transfer, _| transfer.give_up(now));
+            }
+        }
     }
 
-    /// Removes a remembered transfer and returns its ledger, if any of its files may still be
-    /// counted.
-    pub(super) fn take_retired(&mut self, hash: u64) -> Option<Box<FileLedger>> {
-        let ledger = self.retired.remove(hash)?;
-        self.mark_retired(hash);
-        ledger
+    /// Keeps what is counted of a transfer that leaves. Nothing is kept of one that neither a poll
+    /// nor an event has reported.
+    pub(super) fn keep_fate(&mut self, key: &TransferKey, transfer: &Transfer, now: Now) {
+        let fate = transfer.fate(now);
+        if fate.polled || !fate.ledger.bytes().is_empty() {
+            self.insert_fate(fate_hash(key), &fate);
+        }
+    }
+
+    pub(super) fn insert_fate(&mut self, hash: u64, fate: &Fate) {
+        self.fates.insert(hash, fate);
+        self.mark_fate(hash);
+    }
+
+    /// Removes the fate of a transfer that comes back.
+    pub(super) fn take_fate(&mut self, hash: u64) -> Option<Fate> {
+        let fate = self.fates.remove(hash)?;
+        self.mark_fate(hash);
+        Some(fate)
     }
 }
 
-pub(super) fn retired_hash(key: &TransferKey) -> u64 {
-    stable_hash(&format!(
-        "{}/{}/{}",
-        key.account, key.connector, key.transfer
-    ))
+fn millis_of(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

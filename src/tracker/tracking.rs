@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::Tracker;
-use super::retention::retired_hash;
+use super::fate::fate_hash;
 use super::transfer::Transfer;
 use model::{
-    Account, AccountName, ConnectorDetails, ConnectorId, ConnectorKey, ConnectorTitle, Now, Origin,
-    TransferKey,
+    Account, AccountName, ConnectorDetails, ConnectorId, ConnectorKey, ConnectorTitle, Finished,
+    Now, Origin, TransferId, TransferKey, TransferStart,
 };
 
 impl Tracker {
@@ -56,7 +56,7 @@ impl Tracker {
                 self.mark_connector(number);
             }
             if self.connectors[number].is_unused() {
-                self.remove_connector(number);
+                self.remove_connector(number, now);
             }
         }
     }
@@ -64,8 +64,8 @@ impl Tracker {
     /// Starts to track a transfer, or adds an origin to a tracked one. `started_at` is its start,
     /// if the source reports it.
     ///
-    /// Transfers of other shards and of accounts that are not configured are ignored. An expired
-    /// transfer is only tracked again if the configuration or the write API names it.
+    /// Transfers of other shards and of accounts that are not configured are ignored. A transfer
+    /// that has left resumes from its fate.
     pub fn track(
         &mut self,
         key: TransferKey,
@@ -73,30 +73,100 @@ impl Tracker {
         started_at: Option<SystemTime>,
         now: Now,
     ) {
-        if !self.settings.shard.owns(&key.connector, &key.transfer) {
-            return;
-        }
-        let Some(account) = self.accounts.get(&key.account) else {
-            return;
+        let start = TransferStart {
+            key,
+            started_at,
+            reported_at: None,
+            files: None,
         };
-        let account = Arc::clone(account);
+        self.track_start(&start, origin, now);
+    }
+
+    /// Tracks a transfer with all that is reported of its start. Returns `None` if the transfer is
+    /// ignored.
+    pub(super) fn track_start(
+        &mut self,
+        start: &TransferStart,
+        origin: Origin,
+        now: Now,
+    ) -> Option<u32> {
+        let key = &start.key;
+        if !self.is_owned(key) {
+            return None;
+        }
+        self.follow_clock(now);
+        let account = Arc::clone(self.accounts.get(&key.account)?);
         let number = self.connector_number(key.connector_key(), &account, now);
         self.connectors[number].discovered |= origin != Origin::Config;
-        if let Some(slot) = self.transfers.find(number, &key.transfer) {
-            self.update(slot, |transfer, _| transfer.add_origin(origin, started_at));
-            return;
+        let slot = match self.transfers.find(number, &key.transfer) {
+            Some(slot) => slot,
+            None => {
+                let fate = self.take_fate(fate_hash(key));
+                let transfer = match fate {
+                    Some(fate) => {
+                        let seen = fate.seen | 1 << origin as u8;
+                        let from = self.watched_from(key, seen);
+                        Transfer::resume(key.transfer.clone(), number, &fate, from, now)
+                    }
+                    None => Transfer::new(key.transfer.clone(), number, now),
+                };
+                let slot = self.insert_transfer(transfer);
+                self.mark_transfer(slot);
+                slot
+            }
+        };
+        let is_new_origin = !self.transfers[slot].has(origin);
+        self.update(slot, |transfer, _| {
+            transfer.add_origin(origin);
+            transfer.record_start(start, now);
+            if is_new_origin {
+                transfer.retry_at_once(false, now);
+            }
+        });
+        self.count_watched(slot, now);
+        Some(slot)
+    }
+
+    /// Counts the baseline of a transfer if it is known by now that it started while it was watched.
+    pub(super) fn count_watched(&mut self, slot: u32, now: Now) {
+        let transfer = &self.transfers[slot];
+        let (number, seen) = (transfer.connector(), transfer.seen());
+        let connector = &self.connectors[number].key;
+        let from =
+            self.watch_moments
+                .watched_from(&connector.account, &connector.id, transfer.id(), seen);
+        let ends = self.update(slot, |transfer, _| transfer.watch_from(from));
+        let transfer = self.transfers[slot].id().clone();
+        self.count_late(number, &transfer, &ends, now);
+    }
+
+    /// Counts files that polls have reported before.
+    pub(super) fn count_late(
+        &mut self,
+        number: u32,
+        transfer: &TransferId,
+        ends: &[Finished],
+        now: Now,
+    ) {
+        for end in ends {
+            let label = self.admitted_end(end);
+            if label != *end {
+                self.label_guard.count_folded();
+            }
+            let connector = &mut self.connectors[number];
+            connector.counters.count(&label, transfer, now.wall);
+            connector.count_recent(&label, now.wall, now.wall);
         }
-        let hash = retired_hash(&key);
-        if self.retired.contains(hash) && !matches!(origin, Origin::Config | Origin::Api) {
-            return;
+        if !ends.is_empty() {
+            self.mark_connector(number);
         }
-        let mut transfer = Transfer::new(key.transfer, number, now);
-        transfer.add_origin(origin, started_at);
-        if let Some(ledger) = self.take_retired(hash) {
-            transfer.resume(ledger);
-        }
-        let slot = self.insert_transfer(transfer);
-        self.mark_transfer(slot);
+    }
+
+    /// Returns the moment from which the files of a transfer count. `seen` has a bit for each origin
+    /// that has reported it.
+    pub(super) fn watched_from(&self, key: &TransferKey, seen: u8) -> SystemTime {
+        self.watch_moments
+            .watched_from(&key.account, &key.connector, &key.transfer, seen)
     }
 
     /// Removes `origin` from one transfer and drops the transfer if this was its last origin.
@@ -107,26 +177,26 @@ impl Tracker {
         };
         self.update(slot, |transfer, _| transfer.remove_origin(origin));
         if !self.transfers[slot].has_origin() {
-            self.drop_transfer(slot, Some(now));
+            self.drop_transfer(slot, now);
         }
         true
     }
 
     /// Removes `origin` from every transfer for which `keep` returns false, and drops the transfers
     /// that have no other origin. Connectors that are no longer in the configuration and that no
-    /// source has reported are removed with their counters.
-    pub fn retain_origin(&mut self, origin: Origin, keep: &dyn Fn(&TransferKey) -> bool) {
+    /// source has reported are removed; their counters continue if they come back.
+    pub fn retain_origin(&mut self, origin: Origin, keep: &dyn Fn(&TransferKey) -> bool, now: Now) {
         for slot in self.transfers.slots() {
             if self.transfers[slot].has(origin) && !keep(&self.key(slot)) {
                 self.update(slot, |transfer, _| transfer.remove_origin(origin));
                 if !self.transfers[slot].has_origin() {
-                    self.drop_transfer(slot, None);
+                    self.drop_transfer(slot, now);
                 }
             }
         }
         for number in self.connectors.numbers() {
             if self.connectors[number].is_unused() {
-                self.remove_connector(number);
+                self.remove_connector(number, now);
             }
         }
     }
@@ -138,7 +208,14 @@ impl Tracker {
         account: &Arc<Account>,
         now: Now,
     ) -> u32 {
+        let dormant = self.dormant.remove(&key);
         let number = self.connectors.find_or_insert(key, account, now);
+        if let Some(record) = dormant
+            && *account.region == *record.region
+        {
+            self.connectors[number].restore(&record);
+            self.mark_connector(number);
+        }
         if self.settings.events {
             self.connectors[number].counters.initialize_event_counters();
         }

@@ -1,24 +1,36 @@
 //! One transfer and its states: pending, running, then completed, failed or gone.
+//!
+//! A transfer has settled when all its files have ended and their number is confirmed: by the number
+//! that its start reported, or by a second equal answer. Nothing is final before AWS forgets the
+//! results: a settled or gone transfer is reopened by evidence of another file.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::file_ledger::{EventMatch, FileLedger};
+use super::fate::Fate;
+use super::file_ledger::EventMatch;
 use super::label_guard::LabelGuard;
+use super::packed_ledger::PackedLedger;
 use super::persist::{TransferRecord, counts, counts_record, millis, time};
 use super::{FailedFile, TrackerSettings};
 use model::{
     ConnectorLabels, FileCounts, FileEnd, FileResult, FileStatus, Finished, Now, Origin,
-    TransferId, TransferState, TransferView,
+    TransferId, TransferStart, TransferState, TransferView,
 };
 
 /// How long AWS keeps results: "available up to 7 days after an operation has been requested"
 /// (<https://docs.aws.amazon.com/transfer/latest/APIReference/API_ListFileTransferResults.html>).
-const RESULTS_KEPT: Duration = Duration::from_hours(7 * 24);
+pub(super) const RESULTS_KEPT: Duration = Duration::from_hours(7 * 24);
 
 /// An unfinished transfer is polled again after a twentieth of the time since its last change, so
 /// changes are seen at most 5 % late.
 const POLLS_PER_UNCHANGED_TIME: u32 = 20;
+
+/// If the number of files is not known, a second equal answer at least this much later confirms it.
+pub(super) const CONFIRM_AFTER: Duration = Duration::from_secs(30);
+
+/// Longest time between two polls of a transfer that AWS does not know.
+const GONE_INTERVAL: Duration = Duration::from_hours(1);
 
 /// Files that a poll reported as finished for the first time.
 #[derive(Debug, Default)]
@@ -27,28 +39,50 @@ pub(super) struct NewEnds {
     pub(super) failed: Vec<FailedFile>,
 }
 
-/// The state of one transfer. Hundreds of thousands may be tracked, so the fields that only
-/// unfinished transfers need are boxed.
+/// How much is known of the start of a transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum StartKind {
+    /// Nothing: the time is that of the first sight.
+    FirstSeen,
+    /// The time at which its start, or the start of one of its files, was reported.
+    Reported,
+    /// The time of the call.
+    Exact,
+}
+
+impl StartKind {
+    pub(super) const ALL: [Self; 3] = [Self::FirstSeen, Self::Reported, Self::Exact];
+}
+
+/// The state of one transfer. Hundreds of thousands may be tracked, so the fields that only polled
+/// transfers need are boxed.
 #[derive(Debug)]
 pub(super) struct Transfer {
     id: TransferId,
     /// The number of its connector.
     connector: u32,
-    /// One bit per origin.
+    /// One bit per origin that reports it now.
     origins: u8,
+    /// One bit per origin that has ever reported it.
+    seen: u8,
     state: TransferState,
     /// Whether the last poll returned its files; `None` before the first poll.
     up: Option<bool>,
+    start: StartKind,
+    /// Whether it started while it was watched: all its files are counted.
+    watched: bool,
+    /// Whether a poll was answered while it was watched: files that end later are counted.
+    polled: bool,
     /// Its start if a source reported it, else the time at which it was first seen.
     since: Timestamp,
-    /// Whether a source reported its start.
-    started: bool,
+    /// Number of files that its start requested; 0 if that is not known.
+    expected: u16,
+    /// When it settled or went, in seconds since the epoch; 0 if neither.
+    ended: u32,
     files: Option<FileCounts>,
-    /// Kept while any of its files may still be counted: until it has ended and, with events, every
-    /// file has its event.
-    ledger: Option<Box<FileLedger>>,
+    ledger: PackedLedger,
+    /// `None` once it is no longer polled.
     open: Option<Box<OpenState>>,
-    ended: Option<Instant>,
 }
 
 /// Nanoseconds since the epoch, half the size of a `SystemTime`. Times before 1970 or after 2554
@@ -70,18 +104,40 @@ impl Timestamp {
     }
 }
 
-/// State that is only needed until the transfer ends; ended transfers are not polled.
+/// State that is only needed while the transfer is polled.
 #[derive(Debug)]
 struct OpenState {
-    first_seen: Instant,
+    /// When it became due, if it has not been polled since.
+    due: Instant,
     /// Time of the last poll that AWS answered.
     answered: Option<Instant>,
     /// Time of the last poll, including failed ones.
     attempted: Option<Instant>,
     /// Time at which the files last changed.
     changed: Instant,
+    /// Time of the first of the equal answers in which all files have ended.
+    stable_since: Option<Instant>,
     /// Time since which AWS has not known the transfer.
     unknown_since: Option<Instant>,
+    /// Time since which no poll has returned files.
+    failing_since: Option<Instant>,
+    /// Number of polls since then.
+    failures: u8,
+}
+
+impl OpenState {
+    fn new(now: Now) -> Self {
+        Self {
+            due: now.instant,
+            answered: None,
+            attempted: None,
+            changed: now.instant,
+            stable_since: None,
+            unknown_since: None,
+            failing_since: None,
+            failures: 0,
+        }
+    }
 }
 
 /// Everything about a transfer that a snapshot or its record contains. Compared before and after a
@@ -89,10 +145,19 @@ struct OpenState {
 #[derive(PartialEq)]
 pub(super) struct Fingerprint {
     origins: u8,
+    seen: u8,
     state: TransferState,
     up: Option<bool>,
+    start: StartKind,
+    watched: bool,
+    polled: bool,
     since: SystemTime,
+    expected: u16,
+    ended: u32,
     files: Option<FileCounts>,
+    ledger: PackedLedger,
+    /// Whether it is polled.
+    open: bool,
 }
 
 impl Transfer {
@@ -101,30 +166,62 @@ impl Transfer {
             id,
             connector,
             origins: 0,
+            seen: 0,
             state: TransferState::Pending,
             up: None,
+            start: StartKind::FirstSeen,
+            watched: false,
+            polled: false,
             since: Timestamp::new(now.wall),
-            started: false,
+            expected: 0,
+            ended: 0,
             files: None,
-            ledger: Some(Box::default()),
-            open: Some(Box::new(OpenState {
-                first_seen: now.instant,
-                answered: None,
-                attempted: None,
-                changed: now.instant,
-                unknown_since: None,
-            })),
-            ended: None,
+            ledger: PackedLedger::default(),
+            open: Some(Box::new(OpenState::new(now))),
         }
     }
 
-    /// Adds an origin. The first reported start is kept.
-    pub(super) fn add_origin(&mut self, origin: Origin, started_at: Option<SystemTime>) {
-        self.origins |= 1 << origin as u8;
-        if let Some(start) = started_at.filter(|_| !self.started) {
-            self.since = Timestamp::new(start);
-            self.started = true;
+    /// Resumes a transfer that has left. `watched_from` is the moment from which its files count
+    /// now.
+    pub(super) fn resume(
+        id: TransferId,
+        connector: u32,
+        fate: &Fate,
+        watched_from: SystemTime,
+        now: Now,
+    ) -> Self {
+        let mut transfer = Self::new(id, connector, now);
+        transfer.seen = fate.seen;
+        transfer.start = fate.start;
+        transfer.since = Timestamp::new(fate.since);
+        transfer.expected = fate.expected;
+        // Evidence from before it was watched again says nothing about what has ended since.
+        let same_watch = watched_from <= fate.left + Duration::from_secs(1);
+        transfer.watched = fate.watched && same_watch;
+        transfer.polled = fate.polled && same_watch;
+        transfer.ledger = fate.ledger.clone();
+        transfer
+    }
+
+    /// Returns what outlives the transfer when it leaves at `now`.
+    pub(super) fn fate(&self, now: Now) -> Fate {
+        Fate {
+            since: self.since(),
+            start: self.start,
+            left: now.wall,
+            seen: self.seen,
+            expected: self.expected,
+            watched: self.watched,
+            polled: self.polled,
+            ended: self.ended != 0,
+            ledger: self.ledger.clone(),
         }
+    }
+
+    /// Adds an origin.
+    pub(super) fn add_origin(&mut self, origin: Origin) {
+        self.origins |= 1 << origin as u8;
+        self.seen |= 1 << origin as u8;
     }
 
     pub(super) fn remove_origin(&mut self, origin: Origin) {
@@ -137,6 +234,11 @@ impl Transfer {
 
     pub(super) fn has_origin(&self) -> bool {
         self.origins != 0
+    }
+
+    /// Returns a bit for each origin that has ever reported it.
+    pub(super) fn seen(&self) -> u8 {
+        self.seen
     }
 
     pub(super) fn id(&self) -> &TransferId {
@@ -158,12 +260,15 @@ impl Transfer {
 
     /// Returns whether a source reported its start.
     pub(super) fn has_start(&self) -> bool {
-        self.started
+        self.start != StartKind::FirstSeen
     }
 
-    /// Returns when its files last changed, or `None` once it has ended.
+    /// Returns when its files last changed, or `None` once all of them have ended.
     pub(super) fn last_change(&self) -> Option<Instant> {
-        self.open.as_ref().map(|open| open.changed)
+        self.open
+            .as_ref()
+            .filter(|_| self.state.is_unfinished())
+            .map(|open| open.changed)
     }
 
     /// Returns the time of the last poll that AWS answered.
@@ -171,8 +276,14 @@ impl Transfer {
         self.open.as_ref()?.answered
     }
 
-    pub(super) fn ended(&self) -> Option<Instant> {
-        self.ended
+    /// Returns when it settled or went, in seconds since the epoch.
+    pub(super) fn ended(&self) -> Option<u32> {
+        (self.ended != 0).then_some(self.ended)
+    }
+
+    /// Returns whether it is polled.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
     }
 
     /// Returns whether the last poll returned its files.
@@ -184,27 +295,30 @@ impl Transfer {
         self.files.as_ref()
     }
 
-    /// Returns whether the files that have finished by now belong to the baseline, which is not
-    /// counted: true at the first poll of a transfer that started before `watching_since`, or whose
-    /// start is not known.
-    fn has_baseline(&self, watching_since: SystemTime) -> bool {
-        !self.ledger.as_ref().is_some_and(|ledger| ledger.polled)
-            && (!self.started || self.since() < watching_since)
-    }
-
-    /// Returns when an unfinished transfer is due: at once if it has never been polled
-    /// successfully, else after a share of the time since its last change, within the configured
-    /// limits.
+    /// Returns when the transfer is due: at once if it has not been polled since it was tracked or
+    /// since evidence of a change arrived, later after polls that failed, else after a share of the
+    /// time since its last change, within the configured limits. `None` if it is not polled.
     pub(super) fn due_at(&self, settings: &TrackerSettings) -> Option<Instant> {
         let open = self.open.as_ref()?;
-        let Some(answered) = open.answered else {
-            return Some(open.first_seen);
+        let Some(attempted) = open.attempted.filter(|at| *at >= open.due) else {
+            return Some(open.due);
         };
-        let unchanged = answered.saturating_duration_since(open.changed);
-        let interval = (unchanged / POLLS_PER_UNCHANGED_TIME)
-            .min(settings.max_refresh_interval)
-            .max(settings.min_refresh_interval);
-        Some(answered + interval)
+        let min = settings.min_refresh_interval;
+        let max = settings.max_refresh_interval.max(min);
+        if open.failures > 0 {
+            let max = match self.state {
+                TransferState::Gone => max.max(GONE_INTERVAL),
+                _ => max,
+            };
+            let doubled = min.saturating_mul(1 << (open.failures - 1).min(16));
+            return Some(attempted + doubled.min(max));
+        }
+        if let Some(stable_since) = open.stable_since {
+            return Some((attempted + min).max(stable_since + CONFIRM_AFTER));
+        }
+        let unchanged = attempted.saturating_duration_since(open.changed);
+        let interval = (unchanged / POLLS_PER_UNCHANGED_TIME).min(max).max(min);
+        Some(attempted + interval)
     }
 
     /// Returns the time of the last poll, by which due transfers are sorted. Failed polls count, so
@@ -216,50 +330,147 @@ impl Transfer {
     pub(super) fn fingerprint(&self) -> Fingerprint {
         Fingerprint {
             origins: self.origins,
+            seen: self.seen,
             state: self.state,
             up: self.up,
+            start: self.start,
+            watched: self.watched,
+            polled: self.polled,
             since: self.since(),
+            expected: self.expected,
+            ended: self.ended,
             files: self.files.clone(),
+            ledger: self.ledger.clone(),
+            open: self.open.is_some(),
         }
+    }
+
+    /// Records evidence of the start. An exact start replaces a reported one. A reported start only
+    /// stands for a start that nothing contradicts: it must not be later than the first sight of a
+    /// transfer whose files have been read.
+    pub(super) fn record_start(&mut self, start: &TransferStart, now: Now) {
+        let at_most_now = |at: SystemTime| Timestamp::new(at.min(now.wall));
+        if let Some(exact) = start.started_at {
+            if self.start != StartKind::Exact {
+                self.since = at_most_now(exact);
+                self.start = StartKind::Exact;
+            }
+        } else if let Some(reported) = start.reported_at {
+            let is_plausible = self.files.is_none() || reported <= self.since();
+            if self.start == StartKind::FirstSeen && is_plausible {
+                self.since = at_most_now(reported);
+                self.start = StartKind::Reported;
+            }
+        }
+        let files = start
+            .files
+            .map_or(0, |files| u16::try_from(files).unwrap_or(u16::MAX));
+        if files > self.expected {
+            self.expected = files;
+            let rows = self.files.as_ref().map_or(0, FileCounts::total);
+            if !self.is_open() && u32::from(files) > rows {
+                self.reopen(now);
+            }
+        }
+    }
+
+    /// Marks the transfer as watched if it started at or after `watched_from`, and returns the ends
+    /// of the files that are counted because of that.
+    pub(super) fn watch_from(&mut self, watched_from: SystemTime) -> Vec<Finished> {
+        if self.watched || !self.has_start() || self.since() < watched_from {
+            return Vec::new();
+        }
+        self.watched = true;
+        let mut ledger = self.ledger.unpack();
+        let counted = ledger.count_baseline();
+        if !counted.is_empty() {
+            self.ledger = PackedLedger::pack(&ledger);
+        }
+        counted
+    }
+
+    /// Makes a transfer that is not answered due at once, because there is evidence that AWS knows
+    /// it. Unknown answers of before are no evidence any more if `is_other_account` is true.
+    pub(super) fn retry_at_once(&mut self, is_other_account: bool, now: Now) {
+        if is_other_account && self.files.is_none() {
+            self.polled = false;
+        }
+        if self.state == TransferState::Gone {
+            self.reopen(now);
+        } else if let Some(open) = &mut self.open
+            && open.failures > 0
+        {
+            open.due = now.instant;
+            open.failures = 0;
+            open.unknown_since = None;
+            open.failing_since = None;
+        }
+    }
+
+    /// Makes the transfer due again, unless its results have expired.
+    fn reopen(&mut self, now: Now) {
+        if self.is_expired(now) {
+            return;
+        }
+        if self.state == TransferState::Gone || !self.state.is_unfinished() {
+            self.state = match self.files {
+                Some(_) => TransferState::Running,
+                None => TransferState::Pending,
+            };
+        }
+        self.ended = 0;
+        let changed = self.open.as_ref().map_or(now.instant, |open| open.changed);
+        self.open = Some(Box::new(OpenState {
+            changed,
+            ..OpenState::new(now)
+        }));
+    }
+
+    /// Returns whether AWS still keeps its results, by the wall clock.
+    pub(super) fn has_results(&self, now: Now) -> bool {
+        !self.is_expired(now)
+    }
+
+    /// Returns whether AWS keeps its results no longer, by the wall clock.
+    fn is_expired(&self, now: Now) -> bool {
+        now.wall
+            .duration_since(self.since())
+            .is_ok_and(|age| age >= RESULTS_KEPT)
     }
 
     /// Records the files of a poll and returns those that have newly finished.
     pub(super) fn record_files(
         &mut self,
         files: &[FileResult],
-        watching_since: SystemTime,
         label_guard: &mut LabelGuard,
         now: Now,
     ) -> NewEnds {
         let mut counts = FileCounts::default();
         let mut ends = Vec::with_capacity(files.len());
-        let mut folded = vec![false; files.len()];
-        for (file, folded) in files.iter().zip(&mut folded) {
+        let mut labels = Vec::with_capacity(files.len());
+        for file in files {
             let code = file
                 .failure_code
                 .as_ref()
-                .filter(|_| file.status == FileStatus::Failed)
-                .map(|code| {
-                    let admitted = label_guard.admit_code(code);
-                    *folded = admitted != *code;
-                    admitted
-                });
-            counts.add_file(&label_guard.admit_status(&file.status), code.as_ref());
+                .filter(|_| file.status == FileStatus::Failed);
+            let label = code.map(|code| label_guard.admit_code(code));
+            counts.add_file(&label_guard.admit_status(&file.status), label.as_ref());
             ends.push(match file.status {
                 FileStatus::Completed => Some(Finished::Completed),
-                FileStatus::Failed => Some(Finished::Failed(code)),
+                FileStatus::Failed => Some(Finished::Failed(code.cloned())),
                 _ => None,
             });
+            labels.push(label);
         }
-
         counts.shrink();
 
         let mut new_ends = NewEnds::default();
-        let baseline = self.has_baseline(watching_since);
-        let (Some(open), Some(ledger)) = (&mut self.open, &mut self.ledger) else {
+        if self.open.is_none() {
             return new_ends;
-        };
-        for at in ledger.record_files(files, &ends, baseline) {
+        }
+        let mut ledger = self.ledger.unpack();
+        let counted = self.watched || self.polled;
+        for at in ledger.record_rows(files, &ends, counted) {
             let file = &files[at];
             if file.status == FileStatus::Failed {
                 new_ends.failed.push(FailedFile {
@@ -268,59 +479,123 @@ impl Transfer {
                     message: file.failure_message.clone(),
                 });
             }
-            if folded[at] {
+            if labels[at] != file.failure_code && file.status == FileStatus::Failed {
                 label_guard.count_folded();
             }
-            new_ends
-                .finished
-                .extend(ends[at].clone().filter(|_| !baseline));
+            if counted {
+                new_ends.finished.extend(match ends[at] {
+                    Some(Finished::Completed) => Some(Finished::Completed),
+                    Some(Finished::Failed(_)) => Some(Finished::Failed(labels[at].clone())),
+                    None => None,
+                });
+            }
         }
-
-        self.state = if counts.unfinished_files() > 0 {
+        let rows = files.len();
+        let is_all = rows >= ledger.events() && rows >= usize::from(self.expected);
+        self.ledger = PackedLedger::pack(&ledger);
+        self.polled = true;
+        self.up = Some(true);
+        self.ended = 0;
+        self.state = if counts.unfinished_files() > 0 || !is_all {
             TransferState::Running
         } else if counts.failed_files() > 0 {
             TransferState::Failed
         } else {
             TransferState::Completed
         };
-        if self.files.as_ref() != Some(&counts) {
-            open.changed = now.instant;
-        }
-        open.unknown_since = None;
+        let is_changed = self.files.as_ref() != Some(&counts);
         self.files = Some(counts);
-        self.record_answer(true, now);
-        if !self.state.is_unfinished() {
-            self.end(now);
-        }
+        self.record_answer(is_changed, now);
         new_ends
     }
 
+    /// Updates the times of an answer with files, and settles the transfer if the number of its
+    /// files is confirmed.
+    fn record_answer(&mut self, is_changed: bool, now: Now) {
+        let Some(open) = &mut self.open else { return };
+        open.answered = Some(now.instant);
+        open.attempted = Some(now.instant);
+        open.unknown_since = None;
+        open.failing_since = None;
+        open.failures = 0;
+        if is_changed {
+            open.changed = now.instant;
+            open.stable_since = None;
+        }
+        if self.state.is_unfinished() {
+            open.stable_since = None;
+            return;
+        }
+        let stable_since = *open.stable_since.get_or_insert(now.instant);
+        if self.expected > 0 || now.since(stable_since) >= CONFIRM_AFTER {
+            self.open = None;
+            self.ended = seconds(now.wall);
+        }
+    }
+
     /// Records that AWS does not know the transfer. Returns whether it is now considered gone:
-    /// unknown for `gone_after`, or started so long ago that its results have expired.
+    /// unknown for `gone_after`, or its results have expired. A gone transfer is polled less and
+    /// less often, until its results have expired.
     pub(super) fn record_unknown(&mut self, gone_after: Duration, now: Now) -> bool {
+        let is_expired = self.is_expired(now);
         let Some(open) = &mut self.open else {
             return false;
         };
         let since = *open.unknown_since.get_or_insert(now.instant);
-        let expired = self.started
-            && now
-                .wall
-                .duration_since(self.since())
-                .is_ok_and(|age| age >= RESULTS_KEPT);
-        let gone = expired || now.since(since) >= gone_after;
-        self.record_answer(false, now);
-        if gone {
-            self.state = TransferState::Gone;
-            self.end(now);
+        let is_long = now.since(since) >= gone_after;
+        open.answered = Some(now.instant);
+        self.polled = true;
+        self.record_failure(now);
+        if !is_expired && !is_long {
+            return false;
         }
-        gone
+        if is_expired && is_long {
+            self.open = None;
+        }
+        let is_new = self.state != TransferState::Gone;
+        self.state = TransferState::Gone;
+        if self.ended == 0 {
+            self.ended = seconds(now.wall);
+        }
+        is_new
     }
 
-    /// Records a failed poll. The last known files are kept.
-    pub(super) fn record_failed_poll(&mut self, now: Now) {
+    /// Records a failed poll. The last known files are kept. A transfer whose polls fail until its
+    /// results have expired is gone.
+    pub(super) fn record_failed_poll(&mut self, gone_after: Duration, now: Now) {
+        self.record_failure(now);
+        let failing_since = self.open.as_ref().and_then(|open| open.failing_since);
+        if self.is_expired(now) && failing_since.is_some_and(|at| now.since(at) >= gone_after) {
+            self.give_up(now);
+        }
+    }
+
+    /// Ends a transfer whose results AWS no longer keeps.
+    pub(super) fn give_up(&mut self, now: Now) {
+        self.open = None;
+        if self.state.is_unfinished() {
+            self.state = TransferState::Gone;
+        }
+        if self.ended == 0 {
+            self.ended = seconds(now.wall);
+        }
+    }
+
+    /// Returns whether it is unfinished, AWS keeps its results no longer, and no poll has returned
+    /// files for `gone_after`.
+    pub(super) fn is_abandoned(&self, gone_after: Duration, now: Now) -> bool {
+        let is_silent = self.open.as_ref().is_some_and(|open| {
+            now.since(open.answered.unwrap_or(open.due).max(open.due)) >= gone_after
+        });
+        is_silent && self.is_expired(now)
+    }
+
+    fn record_failure(&mut self, now: Now) {
         self.up = Some(false);
         if let Some(open) = &mut self.open {
             open.attempted = Some(now.instant);
+            open.failing_since.get_or_insert(now.instant);
+            open.failures = open.failures.saturating_add(1);
         }
     }
 
@@ -335,55 +610,23 @@ impl Transfer {
         }
     }
 
-    fn record_answer(&mut self, up: bool, now: Now) {
-        self.up = Some(up);
-        if let Some(open) = &mut self.open {
-            open.answered = Some(now.instant);
-            open.attempted = Some(now.instant);
+    /// Records an event about one of its files. An unseen file reopens a settled transfer.
+    pub(super) fn record_event(&mut self, file: &FileEnd, now: Now) -> EventMatch {
+        let mut ledger = self.ledger.unpack();
+        let event_match = ledger.record_event(&file.file_transfer_id, &file.path, &file.end);
+        if event_match == EventMatch::Duplicate {
+            return event_match;
         }
-    }
-
-    fn end(&mut self, now: Now) {
-        self.open = None;
-        self.ended = Some(now.instant);
-    }
-
-    /// Records an event about one of its files.
-    pub(super) fn record_event(&mut self, file: &FileEnd, end: &Finished, now: Now) -> EventMatch {
-        let settled = matches!(self.state, TransferState::Completed | TransferState::Failed);
-        let Some(ledger) = &mut self.ledger else {
-            return EventMatch::Duplicate;
-        };
-        let event_match = ledger.record_event(&file.file_transfer_id, &file.path, end, settled);
-        if event_match != EventMatch::Duplicate
-            && let Some(open) = &mut self.open
-        {
+        self.ledger = PackedLedger::pack(&ledger);
+        if event_match == EventMatch::Counted && !self.is_open() {
+            self.reopen(now);
+        }
+        self.retry_at_once(false, now);
+        if let Some(open) = &mut self.open {
             // The other files have probably changed as well, so the transfer is polled again soon.
             open.changed = now.instant;
         }
         event_match
-    }
-
-    /// Drops the ledger of an ended transfer when no file can be counted any more: without events
-    /// at once, with events when every file has its event.
-    pub(super) fn drop_finished_ledger(&mut self, events: bool) {
-        if self.ended.is_some()
-            && self
-                .ledger
-                .as_ref()
-                .is_some_and(|ledger| !events || ledger.has_all_events())
-        {
-            self.ledger = None;
-        }
-    }
-
-    pub(super) fn into_ledger(self) -> Option<Box<FileLedger>> {
-        self.ledger
-    }
-
-    /// Restores the ledger of the same transfer from before it was retired.
-    pub(super) fn resume(&mut self, ledger: Box<FileLedger>) {
-        self.ledger = Some(ledger);
     }
 
     pub(super) fn record(&self, now: Now) -> TransferRecord {
@@ -391,20 +634,26 @@ impl Transfer {
         let open = self.open.as_ref();
         TransferRecord {
             origins: self.origins,
+            seen: self.seen,
             since: millis(self.since()),
-            started: self.started,
+            start: self.start as u8,
+            watched: self.watched,
+            polled: self.polled,
+            expected: self.expected,
             state: self.state as u8,
             up: self.up,
             files: self.files.as_ref().map(counts_record),
-            ledger: self.ledger.as_deref().map(Into::into),
-            ended: self.ended.map(wall),
-            changed: open.map_or(0, |open| wall(open.changed)),
+            ledger: self.ledger.bytes().into(),
+            ended: self.ended,
+            changed: open.map(|open| wall(open.changed)),
+            stable_since: open.and_then(|open| open.stable_since).map(wall),
             unknown_since: open.and_then(|open| open.unknown_since).map(wall),
+            failing_since: open.and_then(|open| open.failing_since).map(wall),
         }
     }
 
     /// Restores a transfer from its record. Ages include the time during which the process was
-    /// stopped. Unfinished transfers are due at once.
+    /// stopped. Open transfers are due at once.
     pub(super) fn restore(
         id: TransferId,
         connector: u32,
@@ -418,28 +667,42 @@ impl Transfer {
         let state = TransferState::ALL
             .into_iter()
             .find(|state| *state as u8 == record.state);
-        let state = state.unwrap_or(TransferState::Pending);
-        let open = OpenState {
-            first_seen: now.instant,
-            answered: None,
-            attempted: None,
-            changed: instant(record.changed),
-            unknown_since: record.unknown_since.map(instant),
-        };
+        let start = StartKind::ALL
+            .into_iter()
+            .find(|kind| *kind as u8 == record.start);
+        let open = record.changed.map(|changed| {
+            Box::new(OpenState {
+                changed: instant(changed),
+                stable_since: record.stable_since.map(instant),
+                unknown_since: record.unknown_since.map(instant),
+                failing_since: record.failing_since.map(instant),
+                ..OpenState::new(now)
+            })
+        });
         Self {
             id,
             connector,
             origins: record.origins,
-            state,
+            seen: record.seen,
+            state: state.unwrap_or(TransferState::Pending),
             up: record.up,
+            start: start.unwrap_or(StartKind::FirstSeen),
+            watched: record.watched,
+            polled: record.polled,
             since: Timestamp::new(time(record.since)),
-            started: record.started,
+            expected: record.expected,
+            ended: record.ended,
             files: record.files.as_deref().map(counts),
-            ledger: record.ledger.as_ref().map(|ledger| Box::new(ledger.into())),
-            open: state.is_unfinished().then(|| Box::new(open)),
-            ended: record.ended.map(instant),
+            ledger: PackedLedger::from_bytes(&record.ledger),
+            open,
         }
     }
+}
+
+/// Returns the seconds since the epoch, at least 1.
+pub(super) fn seconds(at: SystemTime) -> u32 {
+    let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    u32::try_from(seconds).unwrap_or(u32::MAX).max(1)
 }
 
 #[cfg(test)]
@@ -448,7 +711,7 @@ mod tests {
 
     #[test]
     fn transfers_and_their_views_stay_small() {
-        assert!(size_of::<Transfer>() <= 120, "{}", size_of::<Transfer>());
+        assert!(size_of::<Transfer>() <= 128, "{}", size_of::<Transfer>());
         assert!(
             size_of::<TransferView>() <= 112,
             "{}",

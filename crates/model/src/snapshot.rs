@@ -26,8 +26,10 @@ pub struct Snapshot {
     pub results_ages: Vec<(Arc<ConnectorLabels>, Duration)>,
     /// Tracked transfers by origin.
     pub origins: BTreeMap<Origin, u64>,
-    /// Files whose undocumented failure code was replaced by `OTHER` since the start.
+    /// Files whose undocumented failure code was replaced by `OTHER`.
     pub folded_failure_codes: u64,
+    /// Since when they are counted; `None` only in an empty snapshot.
+    pub folded_since: Option<SystemTime>,
 }
 
 impl Snapshot {

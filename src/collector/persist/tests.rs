@@ -71,9 +71,10 @@ impl Store for FakeStore {
         written.1 += 1;
         for (key, record) in &changes.transfers {
             match record {
-                Some(record) => written
-                    .0
-                    .insert(key.transfer.to_string(), record.ended.is_some()),
+                Some(record) => written.0.insert(
+                    key.transfer.to_string(),
+                    record.state == TransferState::Completed as u8,
+                ),
                 None => written.0.remove(key.transfer.as_str()),
             };
         }
@@ -112,6 +113,7 @@ fn rig() -> Rig {
     };
     let limits = AccountLimiter::new(4, 1_000.0, clock);
     collector.configure(Targets {
+        sources: BTreeSet::new(),
         accounts: vec![AccountApi {
             account,
             api: completed(),
@@ -386,7 +388,7 @@ async fn scrapes_never_return_more_than_the_file_contains() {
         let held: u64 = saved
             .transfers
             .iter()
-            .filter(|(_, record)| record.ended.is_some())
+            .filter(|(_, record)| record.state == TransferState::Completed as u8)
             .count() as u64;
         assert!(
             held >= reported,
@@ -395,6 +397,7 @@ async fn scrapes_never_return_more_than_the_file_contains() {
         let collector = Collector::with_store(&metrics, Arc::clone(&clock), SETTINGS, store, saved);
         let limits = AccountLimiter::new(4, 1_000.0, Arc::clone(&clock));
         collector.configure(Targets {
+            sources: BTreeSet::new(),
             accounts: vec![AccountApi {
                 account: account.clone(),
                 api: completed(),

@@ -14,7 +14,7 @@ const METAS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const CONNECTORS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("connectors");
 const TRANSFERS: TableDefinition<'_, (&str, &str, &str), &[u8]> = TableDefinition::new("transfers");
 const FAILURES: TableDefinition<'_, (&str, &str, &str), &[u8]> = TableDefinition::new("failures");
-const RETIRED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("retired");
+const FATES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("fates");
 const OPERATIONS: TableDefinition<'_, u64, u64> = TableDefinition::new("operations");
 /// The only key of [`FORMATS`] and [`METAS`].
 const ONLY: &str = "tracker";
@@ -79,11 +79,11 @@ pub(super) fn write(database: &Database, changes: &PendingWrites) -> Result<(), 
                 None => connectors.remove(key)?,
             };
         }
-        let mut retired = transaction.open_table(RETIRED)?;
-        for (hash, record) in &changes.retired {
-            match record {
-                Some(record) => retired.insert(hash, encode(record)?.as_slice())?,
-                None => retired.remove(hash)?,
+        let mut fates = transaction.open_table(FATES)?;
+        for (hash, fate) in &changes.fates {
+            match fate {
+                Some(fate) => fates.insert(hash, fate.as_slice())?,
+                None => fates.remove(hash)?,
             };
         }
         let mut operations = transaction.open_table(OPERATIONS)?;
@@ -147,12 +147,10 @@ pub(super) fn read(database: &Database) -> Result<SavedState, FileError> {
                 .push((key, decode("failed files", records.value())?));
         }
     }
-    if let Some(table) = present(transaction.open_table(RETIRED))? {
+    if let Some(table) = present(transaction.open_table(FATES))? {
         for row in table.iter()? {
-            let (hash, record) = row?;
-            saved
-                .retired
-                .push((hash.value(), decode("a retired transfer", record.value())?));
+            let (hash, fate) = row?;
+            saved.fates.push((hash.value(), fate.value().into()));
         }
     }
     if let Some(table) = present(transaction.open_table(OPERATIONS))? {

@@ -7,8 +7,8 @@ use super::*;
 use crate::tracker::persist::ConnectorRecord;
 use crate::tracker::{PollResult, Tracker, TrackerSettings};
 use model::{
-    Account, AccountName, ConnectorKey, FailureCode, FileResult, FileStatus, Now, Origin, Shard,
-    TransferKey,
+    Account, AccountName, ConnectorKey, Fact, FailureCode, FileResult, FileStatus, Now, Origin,
+    Shard, TransferKey, TransferStart,
 };
 
 const SETTINGS: TrackerSettings = TrackerSettings {
@@ -45,6 +45,7 @@ fn tracker(saved: SavedState, now: Now) -> Tracker {
             name: AccountName::new("prod"),
             region: "eu-central-1".into(),
         }],
+        now,
     );
     tracker.restore(saved, now);
     tracker
@@ -60,11 +61,22 @@ fn answer(status: &str, code: &str) -> PollResult {
     PollResult::Files(vec![file("/a", status, code), file("/b", "COMPLETED", "")])
 }
 
+/// Tracks a transfer with a known number of files, so that it settles at the first answer.
+fn start_of_two_files(tracker: &mut Tracker, n: usize, now: Now) {
+    let start = TransferStart {
+        key: key(n),
+        started_at: Some(now.wall),
+        reported_at: None,
+        files: Some(2),
+    };
+    tracker.ingest(&Fact::Started(start), Origin::Api, now);
+}
+
 /// Adds the transfers `from..to` to the store, a third of them running, the rest settled.
 fn fill(store: &LocalStore, from: usize, to: usize, now: Now) -> Tracker {
     let mut tracker = tracker(store.load().unwrap(), now);
     for n in from..to {
-        tracker.track(key(n), Origin::Api, Some(now.wall), now);
+        start_of_two_files(&mut tracker, n, now);
         let (status, code) = [
             ("QUEUED", ""),
             ("COMPLETED", ""),
@@ -121,7 +133,7 @@ fn dropped_transfers_are_removed() {
     tracker.expire(later);
     store.save(&tracker.take_changes(later)).unwrap();
     let saved = store.load().unwrap();
-    assert_eq!((saved.transfers.len(), saved.retired.len()), (10, 20));
+    assert_eq!((saved.transfers.len(), saved.fates.len()), (10, 20));
 }
 
 #[test]
@@ -307,10 +319,11 @@ fn requeued_changes_and_removals_are_written_again() {
     let again = tracker.take_changes(later);
     store.save(&again).unwrap();
     let saved = store.load().unwrap();
-    assert_eq!((saved.transfers.len(), saved.retired.len()), (11, 20));
+    assert_eq!((saved.transfers.len(), saved.fates.len()), (11, 20));
 }
 
-/// Transfers and the hashes of retired ones are replaced by new ones, and the file keeps its size.
+/// Transfers and the fates of those that have left are replaced by new ones, and the file keeps its
+/// size.
 #[test]
 fn the_file_does_not_grow_while_transfers_are_replaced() {
     let folder = tempfile::tempdir().unwrap();
@@ -320,7 +333,7 @@ fn the_file_does_not_grow_while_transfers_are_replaced() {
     let mut sizes = Vec::new();
     for round in 0..40 {
         for n in round * 500..(round + 1) * 500 {
-            tracker.track(key(n), Origin::Api, Some(now.wall), now);
+            start_of_two_files(&mut tracker, n, now);
             tracker.record_poll(&key(n), &answer("COMPLETED", ""), now);
             if n % 50 == 0 {
                 store.save(&tracker.take_changes(now)).unwrap();
@@ -331,8 +344,8 @@ fn the_file_does_not_grow_while_transfers_are_replaced() {
         store.save(&tracker.take_changes(now)).unwrap();
         sizes.push(store.size());
     }
-    assert!(store.load().unwrap().retired.len() < 4_000);
-    let (early, last) = (sizes[10], sizes[39]);
+    assert!(store.load().unwrap().fates.len() < 7_000);
+    let (early, last) = (sizes[25], sizes[39]);
     assert!(last <= early, "{sizes:?}");
 }
 
@@ -375,7 +388,7 @@ fn a_mostly_empty_file_is_compacted_at_the_start() {
 /// If this fails, existing files would be misread: the changed records need a new `codec::FORMAT`.
 #[test]
 fn the_encoding_of_records_does_not_change() {
-    use model::{Direction, Fact, FileEnd, Finished};
+    use model::{Direction, FileEnd, Finished};
     let wall = std::time::UNIX_EPOCH + std::time::Duration::from_hours(500_000);
     let now = Now { wall, ..now() };
     let mut tracker = tracker(SavedState::default(), now);
@@ -388,6 +401,7 @@ fn the_encoding_of_records_does_not_change() {
             name: AccountName::new("prod"),
             region: "eu-central-1".into(),
         }],
+        now,
     );
     let fact = Fact::FileEnded(FileEnd {
         key: key(1),
@@ -420,11 +434,11 @@ fn the_encoding_of_records_does_not_change() {
     let connector = hex(codec::encode(connector.as_ref().unwrap()).unwrap());
     assert_eq!(
         transfer,
-        "0480a0f1c2b13400030101010209434f4d504c455445440001064641494c45440d54494d454f55545f4552524f52010102fbe1a0aaf5d6f4bfe301010d54494d454f55545f4552524f5201bde28cb4c4b5bcc6e90101e2cdb4b1909fd886750001000000010180a0f1c2b1340000"
+        "0404c888f1c2b13401000100030101010209434f4d504c455445440001064641494c45440d54494d454f55545f4552524f5201134ff8fb304855b73d318346ac0a05e2262d06f9000180a0f1c2b1340180a0f1c2b1340000"
     );
     assert_eq!(
         connector,
-        "0c65752d63656e7472616c2d3180a0f1c2b1340101010d54494d454f55545f4552524f5201010374\
+        "0c65752d63656e7472616c2d3180a0f1c2b134010001010d54494d454f55545f4552524f5201010374\
              2d3180a0f1c2b134000180a0f1c2b1340200ac020d00000001000000000000000000011a01000000\
              00000000084001000d00000000000000000000000000000000000000000000000600000000010000\
              0100000101000002000002010000"

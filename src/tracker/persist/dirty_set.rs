@@ -14,8 +14,9 @@ pub(in crate::tracker) struct DirtySet {
     /// Transfers whose failed files have changed.
     pub(in crate::tracker) failures: BTreeSet<u32>,
     pub(in crate::tracker) connectors: BTreeSet<u32>,
-    pub(in crate::tracker) dropped_connectors: BTreeSet<ConnectorKey>,
-    pub(in crate::tracker) retired: BTreeSet<u64>,
+    /// Connectors that are not tracked: dropped, or dormant.
+    pub(in crate::tracker) removed_connectors: BTreeSet<ConnectorKey>,
+    pub(in crate::tracker) fates: BTreeSet<u64>,
     pub(in crate::tracker) operations: BTreeSet<u64>,
     /// The last written value.
     pub(super) meta: Meta,

@@ -10,42 +10,47 @@ mod record;
 use std::sync::Arc;
 
 use super::Tracker;
-use super::connector_counters::ConnectorCounters;
 use super::transfer::Transfer;
 use model::{ConnectorKey, Finished, Now, TransferKey};
 
 pub(super) use dirty_set::DirtySet;
 pub use record::{
-    ConnectorRecord, CountRecord, DurationsRecord, EndRecord, FailureRecord, LedgerRecord, Meta,
-    Millis, NewestRecord, PendingWrites, RetiredRecord, SavedState, TransferRecord,
+    ConnectorRecord, CountRecord, DurationsRecord, EndRecord, FailureRecord, FateRecord, Meta,
+    Millis, NewestRecord, PendingWrites, SavedState, TransferRecord,
 };
 pub(super) use record::{counts, counts_record, end, end_record, millis, time};
 
 impl Tracker {
     /// Restores the saved state, and marks changes for the store from now on. Called once, after
-    /// the first [`Tracker::configure`]. State of accounts that are no longer configured, of other
-    /// Regions and of other shards is skipped and marked as dropped.
+    /// the first [`Tracker::configure`]. Of transfers of accounts that are no longer configured, of
+    /// other Regions and of other shards, only the fates are kept; the counters of connectors that
+    /// are not configured continue when they come back.
     pub fn restore(&mut self, saved: SavedState, now: Now) {
+        self.watch_moments.restore(&saved.meta, now.wall);
+        self.label_guard.restore_folded(saved.meta.folded);
         self.dirty = Some(DirtySet {
             meta: saved.meta,
             ..DirtySet::default()
         });
-        self.watching_since = saved.meta.watching_since.map_or(now.wall, time);
-        self.label_guard.restore_folded(saved.meta.folded);
-        for (key, record) in saved.connectors {
+        for (hash, record) in saved.fates {
+            self.fates.insert_packed(hash, &record);
+        }
+        for (key, mut record) in saved.connectors {
             let account = self
                 .accounts
                 .get(&key.account)
-                .filter(|account| *account.region == *record.region);
+                .filter(|account| record.left.is_none() && *account.region == *record.region);
             let Some(account) = account.map(Arc::clone) else {
-                self.mark_dropped_connector(key);
+                if record.left.is_none() {
+                    record.left = Some(millis(now.wall));
+                    self.mark_removed_connector(key.clone());
+                }
+                self.dormant.insert(key, record);
                 continue;
             };
             let number = self.connectors.find_or_insert(key, &account, now);
             let connector = &mut self.connectors[number];
-            connector.known_since = time(record.known_since);
-            connector.discovered = record.discovered;
-            connector.counters = ConnectorCounters::from(&record);
+            connector.restore(&record);
             if self.settings.events {
                 connector.counters.initialize_event_counters();
             }
@@ -58,6 +63,8 @@ impl Tracker {
         for (key, record) in saved.transfers {
             let owned = self.settings.shard.owns(&key.connector, &key.transfer);
             let Some(number) = self.connectors.find(&key.connector_key()).filter(|_| owned) else {
+                let transfer = Transfer::restore(key.transfer.clone(), 0, &record, now);
+                self.keep_fate(&key, &transfer, now);
                 self.mark_dropped(key);
                 continue;
             };
@@ -71,16 +78,18 @@ impl Tracker {
                 None => self.mark_dropped(key),
             }
         }
-        for (hash, record) in saved.retired {
-            let ledger = record.ledger.as_ref().map(|ledger| Box::new(ledger.into()));
-            self.retired.insert(hash, time(record.until), ledger);
-        }
         for (hash, until) in saved.operations {
             self.operations.insert(hash, time(until), ());
         }
-        // Restoring a transfer marks its connector, although nothing has changed.
+        // Restoring a transfer marks its connector, although nothing has changed. Times in the
+        // future are cut.
         if let Some(dirty) = &mut self.dirty {
             dirty.connectors.clear();
+        }
+        for number in self.connectors.numbers() {
+            if self.connectors[number].counters.cut_times(now.wall) {
+                self.mark_connector(number);
+            }
         }
     }
 
@@ -90,9 +99,9 @@ impl Tracker {
         }
     }
 
-    fn mark_dropped_connector(&mut self, key: ConnectorKey) {
+    fn mark_removed_connector(&mut self, key: ConnectorKey) {
         if let Some(dirty) = &mut self.dirty {
-            dirty.dropped_connectors.insert(key);
+            dirty.removed_connectors.insert(key);
         }
     }
 
@@ -102,12 +111,13 @@ impl Tracker {
             return PendingWrites::default();
         };
         let marks = std::mem::take(dirty);
-        let meta = Meta {
-            watching_since: Some(millis(self.watching_since)),
+        let mut meta = Meta {
             folded: self.label_guard.folded(),
+            ..Meta::default()
         };
-        dirty.meta = meta;
-        let (transfers, retired, operations) = (&self.transfers, &self.retired, &self.operations);
+        self.watch_moments.write_to(&mut meta);
+        dirty.meta = meta.clone();
+        let (transfers, fates, operations) = (&self.transfers, &self.fates, &self.operations);
         let mut changes = PendingWrites::default();
         // Removals come first: a transfer may have been dropped and tracked again.
         changes
@@ -132,31 +142,25 @@ impl Tracker {
         changes
             .transfers
             .extend(marks.transfers.into_iter().filter_map(known));
+        // A connector that came back is written below.
         changes
             .connectors
-            .extend(marks.dropped_connectors.into_iter().map(|key| (key, None)));
+            .extend(marks.removed_connectors.into_iter().map(|key| {
+                let record = self.dormant.get(&key).cloned();
+                (key, record)
+            }));
         changes
             .connectors
             .extend(marks.connectors.into_iter().map(|number| {
                 let connector = &self.connectors[number];
-                let mut record = ConnectorRecord {
-                    region: connector.labels.account.region.to_string(),
-                    known_since: millis(connector.known_since),
-                    discovered: connector.discovered,
-                    ..ConnectorRecord::default()
-                };
-                connector.counters.write_to(&mut record);
-                (connector.key.clone(), Some(record))
+                (connector.key.clone(), Some(connector.record(None)))
             }));
-        changes
-            .retired
-            .extend(marks.retired.into_iter().map(|hash| {
-                let record = retired.get(hash).map(|(until, ledger)| RetiredRecord {
-                    until: millis(*until),
-                    ledger: ledger.as_deref().map(Into::into),
-                });
-                (hash, record)
-            }));
+        changes.fates.extend(
+            marks
+                .fates
+                .into_iter()
+                .map(|hash| (hash, fates.packed(hash).map(Into::into))),
+        );
         let until = |hash| (hash, operations.get(hash).map(|(until, ())| millis(*until)));
         changes
             .operations
@@ -188,12 +192,12 @@ impl Tracker {
         for (key, _) in &changes.connectors {
             match self.connectors.find(key) {
                 Some(number) => dirty.connectors.insert(number),
-                None => dirty.dropped_connectors.insert(key.clone()),
+                None => dirty.removed_connectors.insert(key.clone()),
             };
         }
         dirty
-            .retired
-            .extend(changes.retired.iter().map(|(hash, _)| *hash));
+            .fates
+            .extend(changes.fates.iter().map(|(hash, _)| *hash));
         dirty
             .operations
             .extend(changes.operations.iter().map(|(hash, _)| *hash));
@@ -209,7 +213,10 @@ impl Tracker {
         dirty.transfers.extend(self.transfers.slots());
         dirty.failures.extend(self.failures.slots());
         dirty.connectors.extend(self.connectors.numbers());
-        dirty.retired.extend(self.retired.hashes());
+        dirty
+            .removed_connectors
+            .extend(self.dormant.keys().cloned());
+        dirty.fates.extend(self.fates.hashes());
         dirty.operations.extend(self.operations.hashes());
         dirty.meta = Meta::default();
     }

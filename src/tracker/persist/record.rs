@@ -8,7 +8,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::tracker::file_ledger::{FileLedger, LedgerEntry};
 use model::{ConnectorKey, Durations, FailureCode, FileCounts, FileStatus, Finished, TransferKey};
 
 /// Milliseconds since the epoch.
@@ -23,8 +22,8 @@ pub struct PendingWrites {
     pub failures: Vec<(TransferKey, Vec<FailureRecord>)>,
     /// Connectors with their counters.
     pub connectors: Vec<(ConnectorKey, Option<ConnectorRecord>)>,
-    /// Retired transfers by hash.
-    pub retired: Vec<(u64, Option<RetiredRecord>)>,
+    /// Fates of transfers that have left, by hash.
+    pub fates: Vec<(u64, Option<FateRecord>)>,
     /// Counted operations by hash, with their expiry time.
     pub operations: Vec<(u64, Option<Millis>)>,
     /// Values that exist once.
@@ -37,7 +36,7 @@ impl PendingWrites {
         self.transfers.is_empty()
             && self.failures.is_empty()
             && self.connectors.is_empty()
-            && self.retired.is_empty()
+            && self.fates.is_empty()
             && self.operations.is_empty()
             && self.meta == Meta::default()
     }
@@ -52,8 +51,8 @@ pub struct SavedState {
     pub failures: Vec<(TransferKey, Vec<FailureRecord>)>,
     /// Connectors.
     pub connectors: Vec<(ConnectorKey, ConnectorRecord)>,
-    /// Retired transfers by hash.
-    pub retired: Vec<(u64, RetiredRecord)>,
+    /// Fates of transfers that have left, by hash.
+    pub fates: Vec<(u64, FateRecord)>,
     /// Counted operations by hash, with their expiry time.
     pub operations: Vec<(u64, Millis)>,
     /// Values that exist once.
@@ -61,11 +60,17 @@ pub struct SavedState {
 }
 
 /// Values that exist once. The default is not written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meta {
-    /// Time of the first start with this store. Files of transfers that started earlier form the
-    /// baseline.
+    /// Time of the first start with this store.
     pub watching_since: Option<Millis>,
+    /// Accounts by name, with the time of their first configuration.
+    pub accounts: Vec<(String, Millis)>,
+    /// Sources by account and number of the [`Origin`](model::Origin), with the time of their first
+    /// configuration.
+    pub sources: Vec<(String, u8, Millis)>,
+    /// Shards that the process has been: index, total, time since when.
+    pub shards: Vec<(u32, u32, Millis)>,
     /// Number of files whose failure code was replaced by `OTHER`.
     pub folded: u64,
 }
@@ -73,26 +78,38 @@ pub struct Meta {
 /// One transfer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransferRecord {
-    /// A bit for each [`Origin`](model::Origin).
+    /// A bit for each [`Origin`](model::Origin) that reports it.
     pub origins: u8,
+    /// A bit for each origin that has ever reported it.
+    pub seen: u8,
     /// Its start if a source reported it, else the time at which it was first seen.
     pub since: Millis,
-    /// Whether a source reported the start.
-    pub started: bool,
+    /// What is known of its start: 0 nothing, 1 when it was reported, 2 the time of the call.
+    pub start: u8,
+    /// Whether it started while it was watched.
+    pub watched: bool,
+    /// Whether a poll was answered while it was watched.
+    pub polled: bool,
+    /// Number of files that its start requested; 0 if that is not known.
+    pub expected: u16,
     /// Number of the [`TransferState`](model::TransferState).
     pub state: u8,
     /// Whether the last poll returned its files.
     pub up: Option<bool>,
     /// Its files.
     pub files: Option<Vec<CountRecord>>,
-    /// The ends of its files, kept while any of them may still be counted.
-    pub ledger: Option<LedgerRecord>,
-    /// When it ended.
-    pub ended: Option<Millis>,
-    /// When its files last changed.
-    pub changed: Millis,
+    /// The ends of its files, packed.
+    pub ledger: Vec<u8>,
+    /// When it settled or went, in seconds since the epoch; 0 if neither.
+    pub ended: u32,
+    /// When its files last changed; `None` if it is no longer polled.
+    pub changed: Option<Millis>,
+    /// Time of the first of the equal answers in which all files have ended.
+    pub stable_since: Option<Millis>,
     /// Time since which AWS has not known it.
     pub unknown_since: Option<Millis>,
+    /// Time since which no poll has returned files.
+    pub failing_since: Option<Millis>,
 }
 
 /// A failed file: path, code (empty if there is none), message, time.
@@ -101,28 +118,13 @@ pub type FailureRecord = (String, String, Option<String>, Millis);
 /// A number of files: status, code (empty if there is none), count. Names as returned by AWS.
 pub type CountRecord = (String, String, u32);
 
-/// The ends of a transfer's files. An entry holds the hash of the path, the end, whether a poll
-/// reported it, the hash of the event (0 if there was none) and whether it is counted. `open_paths`
-/// holds the hashes of the paths that had not ended at the last poll.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LedgerRecord {
-    entries: Vec<(u64, EndRecord, bool, u64, bool)>,
-    open_paths: Vec<u64>,
-    polled: bool,
-}
-
 /// The end of a file or an operation: `None` if it completed, else the failure code (empty if there
 /// is none).
 pub type EndRecord = Option<String>;
 
-/// A retired transfer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RetiredRecord {
-    /// Its expiry time.
-    pub until: Millis,
-    /// The ends of its files, kept while any of them may still be counted.
-    pub ledger: Option<LedgerRecord>,
-}
+/// The packed fate of a transfer that has left: when it left, its start, its origins, and which of its
+/// files are counted.
+pub type FateRecord = Vec<u8>;
 
 /// The counters of one connector.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -133,6 +135,8 @@ pub struct ConnectorRecord {
     pub known_since: Millis,
     /// Whether a source other than the configuration has reported it.
     pub discovered: bool,
+    /// When it was removed; its counters continue if it comes back.
+    pub left: Option<Millis>,
     /// Finished files: end, count, newest file.
     pub finished: Vec<(EndRecord, u64, Option<NewestRecord>)>,
     /// When a file last completed.
@@ -223,45 +227,6 @@ pub(in crate::tracker) fn counts(record: &[CountRecord]) -> FileCounts {
         );
     }
     files
-}
-
-impl From<&FileLedger> for LedgerRecord {
-    fn from(ledger: &FileLedger) -> Self {
-        let entry = |entry: &LedgerEntry| {
-            let event = entry.event.map_or(0, std::num::NonZero::get);
-            (
-                entry.path,
-                end_record(&entry.end),
-                entry.polled,
-                event,
-                entry.counted,
-            )
-        };
-        Self {
-            entries: ledger.entries.iter().map(entry).collect(),
-            open_paths: ledger.open_paths.clone(),
-            polled: ledger.polled,
-        }
-    }
-}
-
-impl From<&LedgerRecord> for FileLedger {
-    fn from(record: &LedgerRecord) -> Self {
-        let entry = |(path, ended, polled, event, counted): &(u64, EndRecord, bool, u64, bool)| {
-            LedgerEntry {
-                path: *path,
-                end: end(ended),
-                polled: *polled,
-                event: std::num::NonZero::new(*event),
-                counted: *counted,
-            }
-        };
-        Self {
-            entries: record.entries.iter().map(entry).collect(),
-            open_paths: record.open_paths.clone(),
-            polled: record.polled,
-        }
-    }
 }
 
 impl From<&Durations> for DurationsRecord {

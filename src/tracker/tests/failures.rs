@@ -37,6 +37,7 @@ fn tracker_with_events(now: Now) -> Tracker {
             ..tracker.settings
         },
         [account()],
+        now,
     );
     tracker
 }
@@ -112,6 +113,11 @@ fn failed_files_are_removed_with_their_transfer() {
         &key("a"),
         &PollResult::Files(vec![file("/x", "FAILED", "")]),
         now,
+    );
+    tracker.record_poll(
+        &key("a"),
+        &PollResult::Files(vec![file("/x", "FAILED", "")]),
+        now.after(Duration::from_mins(1)),
     );
     assert_eq!(paths(&tracker), ["/x"]);
     let later = now.after(Duration::from_hours(2));

@@ -29,7 +29,7 @@ impl MemoryStore {
     fn write(&mut self, changes: PendingWrites) {
         put(&mut self.0.transfers, changes.transfers);
         put(&mut self.0.connectors, changes.connectors);
-        put(&mut self.0.retired, changes.retired);
+        put(&mut self.0.fates, changes.fates);
         put(&mut self.0.operations, changes.operations);
         if changes.meta.watching_since.is_some() {
             self.0.meta = changes.meta;
@@ -48,7 +48,7 @@ fn settings() -> TrackerSettings {
 
 fn restarted(store: &MemoryStore, now: Now) -> Tracker {
     let mut tracker = Tracker::new(settings(), now.wall);
-    tracker.configure(settings(), [account()]);
+    tracker.configure(settings(), [account()], now);
     tracker.restore(store.0.clone(), now);
     tracker
 }

@@ -3,6 +3,7 @@
 mod counting;
 mod failures;
 mod interleaved;
+mod life;
 mod poll;
 mod properties;
 mod snapshots;
@@ -51,7 +52,7 @@ pub(super) fn key(transfer: &str) -> TransferKey {
 
 pub(super) fn tracker(now: Now) -> Tracker {
     let mut tracker = Tracker::new(SETTINGS, now.wall);
-    tracker.configure(SETTINGS, [account()]);
+    tracker.configure(SETTINGS, [account()], now);
     tracker
 }
 
@@ -110,6 +111,14 @@ fn finished(tracker: &mut Tracker, now: Now) -> Vec<(Finished, u64)> {
         .into_iter()
         .map(|(end, seen)| (end, seen.files))
         .collect()
+}
+
+/// Records a poll whose answer is confirmed by a second one.
+fn settle(tracker: &mut Tracker, id: &str, result: &PollResult, now: Now) -> PollEffects {
+    let mut effects = tracker.record_poll(&key(id), result, now);
+    let confirmed = now.after(30 * SECOND);
+    effects.settled |= tracker.record_poll(&key(id), result, confirmed).settled;
+    effects
 }
 
 /// Tracks a transfer that started after the process.

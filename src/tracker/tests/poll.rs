@@ -40,18 +40,18 @@ fn a_failed_poll_keeps_the_last_known_counts() {
 }
 
 #[test]
-fn a_transfer_settles_when_its_last_file_finishes_and_is_never_due_again() {
+fn a_transfer_settles_when_a_second_answer_confirms_its_files_and_is_not_due_again() {
     let now = start();
     let mut tracker = tracker(now);
     tracker.track(key("a"), Origin::Config, None, now);
     tracker.track(key("b"), Origin::Config, None, now);
-    assert!(
-        tracker
-            .record_poll(&key("a"), &files(&[("f", "COMPLETED", "")]), now)
-            .settled
-    );
+    let completed = files(&[("f", "COMPLETED", "")]);
+    let first = tracker.record_poll(&key("a"), &completed, now);
+    assert!(!first.settled, "the number of its files is not known");
+    assert_eq!(tracker.due(now.after(29 * SECOND)), [key("b")]);
+    assert!(settle(&mut tracker, "a", &completed, now.after(30 * SECOND)).settled);
     let failed = files(&[("f", "COMPLETED", ""), ("g", "FAILED", "CONNECTION_ERROR")]);
-    assert!(tracker.record_poll(&key("b"), &failed, now).settled);
+    assert!(settle(&mut tracker, "b", &failed, now).settled);
     assert_eq!(
         transfer(&mut tracker, "a", now).state,
         TransferState::Completed
@@ -89,16 +89,13 @@ fn never_polled_transfers_are_due_first_then_the_ones_polled_longest_ago() {
     tracker.record_poll(&key("b"), &running, now);
     tracker.record_poll(&key("a"), &running, now.after(SECOND));
     tracker.record_poll(&key("c"), &PollResult::Failed, now.after(2 * SECOND));
-    let later = now.after(11 * SECOND);
+    let later = now.after(12 * SECOND);
     assert_eq!(
         tracker.due(later),
         [key("d"), key("b"), key("a"), key("c")],
         "a failed poll counts as a poll"
     );
-    assert_eq!(
-        tracker.due(now.after(10 * SECOND)),
-        [key("d"), key("b"), key("c")]
-    );
+    assert_eq!(tracker.due(now.after(10 * SECOND)), [key("d"), key("b")]);
 }
 
 #[test]
@@ -199,7 +196,14 @@ fn not_found_and_an_empty_list_are_equivalent() {
                 .gone
         );
         assert_eq!(transfer(&mut tracker, "a", now).state, TransferState::Gone);
-        assert_eq!(tracker.due(now.after(1_000 * SETTINGS.gone_after)), []);
+        let gone = now.after(SETTINGS.gone_after);
+        assert_eq!(tracker.due(gone.after(SECOND)), []);
+        let hour = gone.after(Duration::from_hours(1));
+        assert_eq!(
+            tracker.due(hour),
+            [key("a")],
+            "it is polled less and less often"
+        );
     }
 }
 

@@ -10,20 +10,20 @@ fn the_newest_transfers_have_series_and_all_are_in_the_sums() {
         max_transfers,
         ..SETTINGS
     };
-    tracker.configure(settings(2), [account()]);
+    tracker.configure(settings(2), [account()], now);
     for (id, age) in [("middle", 20), ("oldest", 30), ("newest", 10)] {
         tracker.track(key(id), Origin::Api, Some(now.wall - age * SECOND), now);
-        tracker.record_poll(&key(id), &files(&[("f", "COMPLETED", "")]), now);
+        settle(&mut tracker, id, &files(&[("f", "COMPLETED", "")]), now);
     }
     assert_eq!(ids(&mut tracker, now), ["middle", "newest"]);
     assert_eq!(connector(&mut tracker, now).files.unwrap().completed, 3);
-    tracker.configure(settings(0), [account()]);
+    tracker.configure(settings(0), [account()], now);
     assert_eq!(ids(&mut tracker, now), Vec::<String>::new());
-    tracker.configure(settings(3), [account()]);
+    tracker.configure(settings(3), [account()], now);
     assert_eq!(ids(&mut tracker, now).len(), 3);
-    tracker.configure(settings(1), [account()]);
+    tracker.configure(settings(1), [account()], now);
     assert_eq!(ids(&mut tracker, now), ["newest"]);
-    tracker.expire(now.after(SETTINGS.keep_settled));
+    tracker.expire(now.after(SETTINGS.keep_settled + 30 * SECOND));
     assert_eq!(
         connector(&mut tracker, now).files,
         None,
@@ -41,6 +41,7 @@ fn a_snapshot_rebuilds_only_changed_chunks() {
             ..SETTINGS
         },
         [account()],
+        now,
     );
     for n in 0..2_000 {
         let id = format!("t{n}");

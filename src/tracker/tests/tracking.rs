@@ -13,15 +13,16 @@ fn finished_transfers_expire_unless_they_are_configured() {
         track_new(&mut tracker, id, now);
     }
     for id in ["configured", "both", "done"] {
-        tracker.record_poll(&key(id), &files(&[("f", "COMPLETED", "")]), now);
+        settle(&mut tracker, id, &files(&[("f", "COMPLETED", "")]), now);
     }
-    let kept = now.after(SETTINGS.keep_settled - SECOND);
+    let settled = now.after(30 * SECOND);
+    let kept = settled.after(SETTINGS.keep_settled - SECOND);
     tracker.expire(kept);
     assert_eq!(
         ids(&mut tracker, kept),
         ["both", "configured", "done", "running"]
     );
-    let over = now.after(SETTINGS.keep_settled);
+    let over = settled.after(SETTINGS.keep_settled);
     tracker.expire(over);
     assert_eq!(ids(&mut tracker, over), ["both", "configured", "running"]);
     assert_eq!(
@@ -39,7 +40,11 @@ fn a_transfer_is_dropped_with_its_last_origin() {
         tracker.track(key(id), Origin::Config, None, now);
     }
     track_new(&mut tracker, "both", now);
-    tracker.retain_origin(Origin::Config, &|known| known.transfer.as_str() == "stays");
+    tracker.retain_origin(
+        Origin::Config,
+        &|known| known.transfer.as_str() == "stays",
+        now,
+    );
     assert_eq!(tracker.due(now), [key("stays"), key("both")]);
     assert_eq!(
         tracker
@@ -49,8 +54,8 @@ fn a_transfer_is_dropped_with_its_last_origin() {
             .collect::<Vec<_>>(),
         [(Origin::Config, 1), (Origin::Api, 1)]
     );
-    tracker.retain_origin(Origin::Config, &|_| false);
-    tracker.retain_origin(Origin::Api, &|_| false);
+    tracker.retain_origin(Origin::Config, &|_| false, now);
+    tracker.retain_origin(Origin::Api, &|_| false, now);
     assert_eq!(
         ids(&mut tracker, now).len(),
         0,
@@ -67,17 +72,17 @@ fn a_connector_is_removed_when_it_leaves_the_configuration() {
         labels: BTreeMap::new(),
     };
     tracker.upsert_connector(key("a").connector_key(), Some(title), now);
-    tracker.retain_origin(Origin::Config, &|_| false);
+    tracker.retain_origin(Origin::Config, &|_| false, now);
     assert_eq!(
         connector(&mut tracker, now).title.unwrap().name.as_ref(),
         "acme"
     );
-    tracker.configure(SETTINGS, [account()]);
+    tracker.configure(SETTINGS, [account()], now);
     tracker.upsert_connector(key("a").connector_key(), None, now);
-    tracker.retain_origin(Origin::Config, &|_| false);
+    tracker.retain_origin(Origin::Config, &|_| false, now);
     assert_eq!(connector(&mut tracker, now).title, None);
-    tracker.configure(SETTINGS, [account()]);
-    tracker.retain_origin(Origin::Config, &|_| false);
+    tracker.configure(SETTINGS, [account()], now);
+    tracker.retain_origin(Origin::Config, &|_| false, now);
     assert!(tracker.snapshot(now).connectors().next().is_none());
 }
 
@@ -97,6 +102,7 @@ fn removing_an_account_drops_its_transfers() {
             name: AccountName::new("other"),
             region: "us-east-1".into(),
         }],
+        now,
     );
     assert!(tracker.snapshot(now).connectors().next().is_none());
     assert_eq!(tracker.due(now), []);

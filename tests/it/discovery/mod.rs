@@ -94,7 +94,7 @@ impl FakeSink {
         };
         // Facts of the tests may be older than this moment.
         let mut tracker = Tracker::new(settings, UNIX_EPOCH);
-        tracker.configure(settings, [account(), lab()]);
+        tracker.configure(settings, [account(), lab()], clock.now());
         Arc::new(Self {
             tracker: Mutex::new(tracker),
             durable: Mutex::default(),

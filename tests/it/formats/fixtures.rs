@@ -158,6 +158,7 @@ pub(super) fn snapshots() -> impl Strategy<Value = Arc<Snapshot>> {
                     .collect(),
                 origins: config.map(|n| (Origin::Config, n)).into_iter().collect(),
                 folded_failure_codes: folded,
+                folded_since: None,
             })
         })
     })

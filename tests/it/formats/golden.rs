@@ -81,6 +81,7 @@ fn fleet() -> Arc<Snapshot> {
         results_ages: vec![(labels, Duration::from_millis(2_500))],
         origins: BTreeMap::from([(Origin::Config, 2)]),
         folded_failure_codes: 0,
+        folded_since: None,
     })
 }
 

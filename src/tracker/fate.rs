@@ -1,0 +1,253 @@
+//! What outlives a transfer that has left: which of its files are counted. A transfer that comes
+//! back resumes from its fate, and its late events are matched with it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use std::hash::BuildHasher;
+
+use super::file_ledger::EventMatch;
+use super::packed_ledger::PackedLedger;
+use super::transfer::{StartKind, seconds};
+use model::{FileEnd, TransferKey, stable_hash};
+
+/// How long a fate is kept. SQS keeps a message for at most 14 days, `EventBridge` retries for one
+/// day, and CloudTrail is read for at most seven.
+pub(super) const FATE_KEPT: Duration = Duration::from_hours(15 * 24);
+
+/// How often the fates are searched for expired ones.
+const EXPIRY_INTERVAL: u32 = 3_600;
+
+/// What is kept of a transfer that has left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fate {
+    /// Its start if a source reported it, else the time at which it was first seen; in whole seconds
+    /// once it has been packed.
+    pub(super) since: SystemTime,
+    pub(super) start: StartKind,
+    /// When it left; in whole seconds once it has been packed.
+    pub(super) left: SystemTime,
+    /// One bit per origin that has ever reported it.
+    pub(super) seen: u8,
+    /// Number of files that its start requested; 0 if that is not known. At most 255 once packed.
+    pub(super) expected: u16,
+    /// Whether it started while it was watched.
+    pub(super) watched: bool,
+    /// Whether a poll was answered while it was watched.
+    pub(super) polled: bool,
+    /// Whether it had settled or gone.
+    pub(super) ended: bool,
+    pub(super) ledger: PackedLedger,
+}
+
+const WATCHED: u8 = 1 << 2;
+const POLLED: u8 = 1 << 3;
+const ENDED: u8 = 1 << 4;
+const START_MASK: u8 = 3;
+/// Bytes of a packed fate before its ledger.
+const HEADER: usize = 11;
+
+impl Fate {
+    /// Records an event about one of its files.
+    pub(super) fn record_event(&mut self, file: &FileEnd) -> EventMatch {
+        let mut ledger = self.ledger.unpack();
+        let event_match = ledger.record_event(&file.file_transfer_id, &file.path, &file.end);
+        self.ledger = PackedLedger::pack(&ledger);
+        event_match
+    }
+
+    pub(super) fn pack(&self) -> Vec<u8> {
+        let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+        let mut bytes = Vec::with_capacity(HEADER + self.ledger.bytes().len());
+        bytes.extend(seconds(self.left).to_le_bytes());
+        bytes.extend(seconds(self.since).to_le_bytes());
+        bytes.push(self.seen);
+        bytes.push(
+            self.start as u8
+                | flag(self.watched, WATCHED)
+                | flag(self.polled, POLLED)
+                | flag(self.ended, ENDED),
+        );
+        bytes.push(u8::try_from(self.expected).unwrap_or(u8::MAX));
+        bytes.extend(self.ledger.bytes());
+        bytes
+    }
+
+    /// Returns `None` for bytes that no fate packs to.
+    pub(super) fn unpack(bytes: &[u8]) -> Option<Self> {
+        let (header, ledger) = bytes.split_at_checked(HEADER)?;
+        let [l0, l1, l2, l3, s0, s1, s2, s3, seen, flags, expected] = *header else {
+            return None;
+        };
+        let time = |bytes| UNIX_EPOCH + Duration::from_secs(u32::from_le_bytes(bytes).into());
+        let start = StartKind::ALL
+            .into_iter()
+            .find(|kind| *kind as u8 == flags & START_MASK)?;
+        Some(Self {
+            since: time([s0, s1, s2, s3]),
+            start,
+            left: time([l0, l1, l2, l3]),
+            seen,
+            expected: expected.into(),
+            watched: flags & WATCHED != 0,
+            polled: flags & POLLED != 0,
+            ended: flags & ENDED != 0,
+            ledger: PackedLedger::from_bytes(ledger),
+        })
+    }
+}
+
+/// Returns the hash under which the fate of a transfer is kept.
+pub(super) fn fate_hash(key: &TransferKey) -> u64 {
+    stable_hash(&format!(
+        "{}/{}/{}",
+        key.account, key.connector, key.transfer
+    ))
+}
+
+/// The fates of all transfers that have left, by hash. Each is one allocation: its hash, then the
+/// packed fate.
+#[derive(Debug, Default)]
+pub(super) struct Fates {
+    entries: HashTable<Box<[u8]>>,
+    hasher: DefaultHashBuilder,
+    /// When the fates were last searched for expired ones, in seconds since the epoch.
+    searched: u32,
+}
+
+/// Bytes of the hash.
+const KEY: usize = 8;
+
+fn key_of(entry: &[u8]) -> u64 {
+    entry
+        .first_chunk::<KEY>()
+        .map_or(0, |key| u64::from_le_bytes(*key))
+}
+
+/// Returns when the transfer of an entry left, in seconds since the epoch.
+fn left_at(entry: &[u8]) -> u32 {
+    entry
+        .get(KEY..KEY + 4)
+        .and_then(|left| left.first_chunk())
+        .map_or(0, |left| u32::from_le_bytes(*left))
+}
+
+impl Fates {
+    pub(super) fn get(&self, hash: u64) -> Option<Fate> {
+        Fate::unpack(self.packed(hash)?)
+    }
+
+    /// Returns the packed fate.
+    pub(super) fn packed(&self, hash: u64) -> Option<&[u8]> {
+        let entry = self
+            .entries
+            .find(self.hasher.hash_one(hash), |entry| key_of(entry) == hash)?;
+        Some(&entry[KEY..])
+    }
+
+    pub(super) fn insert(&mut self, hash: u64, fate: &Fate) {
+        self.insert_packed(hash, &fate.pack());
+    }
+
+    /// Adds a fate from the store.
+    pub(super) fn insert_packed(&mut self, hash: u64, fate: &[u8]) {
+        self.remove(hash);
+        let entry: Box<[u8]> = [&hash.to_le_bytes()[..], fate].concat().into();
+        let hasher = &self.hasher;
+        self.entries
+            .insert_unique(hasher.hash_one(hash), entry, |entry| {
+                hasher.hash_one(key_of(entry))
+            });
+    }
+
+    /// Removes a fate and returns it.
+    pub(super) fn remove(&mut self, hash: u64) -> Option<Fate> {
+        let found = self
+            .entries
+            .find_entry(self.hasher.hash_one(hash), |entry| key_of(entry) == hash);
+        let (entry, _) = found.ok()?.remove();
+        Fate::unpack(&entry[KEY..])
+    }
+
+    /// Removes the expired fates and returns their hashes. Searches at most once an hour.
+    pub(super) fn expire(&mut self, now: SystemTime) -> Vec<u64> {
+        let now = seconds(now);
+        if now.abs_diff(self.searched) < EXPIRY_INTERVAL {
+            return Vec::new();
+        }
+        self.searched = now;
+        let kept = u32::try_from(FATE_KEPT.as_secs()).unwrap_or(u32::MAX);
+        let mut expired = Vec::new();
+        self.entries.retain(|entry| {
+            let is_kept = left_at(entry).saturating_add(kept) > now;
+            if !is_kept {
+                expired.push(key_of(entry));
+            }
+            is_kept
+        });
+        if self.entries.len() * 4 < self.entries.capacity() {
+            let hasher = &self.hasher;
+            self.entries
+                .shrink_to_fit(|entry| hasher.hash_one(key_of(entry)));
+        }
+        expired
+    }
+
+    pub(super) fn hashes(&self) -> impl Iterator<Item = u64> {
+        self.entries.iter().map(|entry| key_of(entry))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tracker::file_ledger::FileLedger;
+    use model::Finished;
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn fate(left: SystemTime) -> Fate {
+        let mut ledger = FileLedger::default();
+        ledger.record_event("t/1", "/a", &Finished::Completed);
+        Fate {
+            since: at(1_800_000_000),
+            start: StartKind::Reported,
+            left,
+            seen: 0b10100,
+            expected: 3,
+            watched: true,
+            polled: false,
+            ended: true,
+            ledger: PackedLedger::pack(&ledger),
+        }
+    }
+
+    #[test]
+    fn a_packed_fate_unpacks_to_itself() {
+        let fate = fate(at(1_800_000_100));
+        assert_eq!(Fate::unpack(&fate.pack()), Some(fate));
+        assert_eq!(Fate::unpack(&[0; HEADER - 1]), None);
+    }
+
+    #[test]
+    fn a_fate_of_one_completed_file_fits_into_32_bytes() {
+        let bytes = KEY + fate(at(1_800_000_100)).pack().len();
+        assert!(bytes <= 32, "{bytes}");
+    }
+
+    #[test]
+    fn fates_are_kept_for_15_days() {
+        let mut fates = Fates::default();
+        let left = 1_800_000_000;
+        fates.insert(1, &fate(at(left)));
+        fates.insert(2, &fate(at(left + 3_600)));
+        let kept = FATE_KEPT.as_secs();
+        assert!(fates.expire(at(left + kept - 1)).is_empty());
+        assert_eq!(fates.expire(at(left + kept + 3_599)), [1]);
+        assert_eq!((fates.get(1), fates.get(2).is_some()), (None, true));
+        assert_eq!(fates.remove(2).map(|fate| fate.seen), Some(0b10100));
+        assert_eq!(fates.hashes().count(), 0);
+    }
+}

@@ -1,0 +1,276 @@
+use super::*;
+use model::FileStatus;
+
+const DONE: Finished = Finished::Completed;
+const NONE: [usize; 0] = [];
+
+fn failed(code: &str) -> Finished {
+    Finished::Failed(FailureCode::new(code))
+}
+
+/// Records a poll of rows given by path and end; a row without an end is running.
+fn poll(ledger: &mut FileLedger, rows: &[(&str, Option<Finished>)], counted: bool) -> Vec<usize> {
+    let results: Vec<_> = rows
+        .iter()
+        .map(|(path, _)| FileResult {
+            path: (*path).to_owned(),
+            status: FileStatus::Queued,
+            failure_code: None,
+            failure_message: None,
+        })
+        .collect();
+    let ends: Vec<_> = rows.iter().map(|(_, end)| end.clone()).collect();
+    ledger.record_rows(&results, &ends, counted)
+}
+
+/// The rules of a match: what polls have reported, in the baseline or counted, then an event, and
+/// how it matches.
+#[test]
+fn an_event_matches_the_first_rule_that_applies() {
+    use EventMatch::{AlreadyCounted, Counted, CountedLate};
+    let timeout = || failed("TIMEOUT_ERROR");
+    for (rule, rows, counted, path, end, expected) in [
+        (
+            "the same path and end",
+            vec![("/a", Some(DONE))],
+            true,
+            "/a",
+            DONE,
+            AlreadyCounted,
+        ),
+        (
+            "the same path and end, of the baseline",
+            vec![("/a", Some(DONE))],
+            false,
+            "/a",
+            DONE,
+            CountedLate,
+        ),
+        (
+            "the same path, another kind of end",
+            vec![("/a", Some(DONE))],
+            true,
+            "/a",
+            timeout(),
+            Counted,
+        ),
+        (
+            "the same path, another code",
+            vec![("/a", Some(failed("X")))],
+            true,
+            "/a",
+            timeout(),
+            Counted,
+        ),
+        (
+            "the same path, the row has no code",
+            vec![("/a", Some(failed("")))],
+            true,
+            "/a",
+            timeout(),
+            AlreadyCounted,
+        ),
+        (
+            "the same path, the event has no code",
+            vec![("/a", Some(timeout()))],
+            true,
+            "/a",
+            failed(""),
+            AlreadyCounted,
+        ),
+        (
+            "the row has not ended",
+            vec![("/a", None)],
+            true,
+            "/a",
+            DONE,
+            Counted,
+        ),
+        (
+            "another path, the same end",
+            vec![("in/a", Some(DONE))],
+            true,
+            "/bucket/in/a",
+            DONE,
+            AlreadyCounted,
+        ),
+        (
+            "another path and name, the same end",
+            vec![("in/a", Some(DONE))],
+            true,
+            "/other/b",
+            DONE,
+            AlreadyCounted,
+        ),
+        (
+            "another path, another end",
+            vec![("in/a", Some(DONE))],
+            true,
+            "/bucket/in/a",
+            timeout(),
+            Counted,
+        ),
+        (
+            "another path, an open row has the name",
+            vec![("in/a", Some(DONE)), ("in/b", None)],
+            true,
+            "/bucket/in/b",
+            DONE,
+            Counted,
+        ),
+        (
+            "another path, the baseline and an open row",
+            vec![("in/a", Some(DONE)), ("in/b", None)],
+            false,
+            "/bucket/in/c",
+            DONE,
+            Counted,
+        ),
+        (
+            "another path, the baseline has the name",
+            vec![("in/a", Some(DONE)), ("in/b", None)],
+            false,
+            "/bucket/in/a",
+            DONE,
+            CountedLate,
+        ),
+        ("nothing polled", vec![], true, "/a", DONE, Counted),
+    ] {
+        let mut ledger = FileLedger::default();
+        poll(&mut ledger, &rows, counted);
+        assert_eq!(ledger.record_event("t/1", path, &end), expected, "{rule}");
+        assert_eq!(
+            ledger.record_event("t/1", path, &end),
+            EventMatch::Duplicate,
+            "{rule}"
+        );
+    }
+}
+
+#[test]
+fn a_file_reported_by_both_sources_is_counted_once() {
+    let mut ledger = FileLedger::default();
+    assert_eq!(ledger.record_event("t/1", "/a", &DONE), EventMatch::Counted);
+    let rows = [("/a", Some(DONE)), ("/b", Some(DONE)), ("/c", None)];
+    assert_eq!(poll(&mut ledger, &rows, true), [1]);
+    assert_eq!(
+        ledger.record_event("t/2", "/b", &DONE),
+        EventMatch::AlreadyCounted
+    );
+    assert_eq!(
+        ledger.record_event("t/3", "/c", &failed("X")),
+        EventMatch::Counted
+    );
+    let rows = [
+        ("/a", Some(DONE)),
+        ("/b", Some(DONE)),
+        ("/c", Some(failed("X"))),
+    ];
+    assert_eq!(poll(&mut ledger, &rows, true), NONE);
+    assert_eq!((ledger.entries.len(), ledger.events()), (3, 3));
+}
+
+#[test]
+fn an_event_of_an_unseen_file_counts_after_all_rows_have_ended() {
+    let mut ledger = FileLedger::default();
+    poll(&mut ledger, &[("/a", Some(DONE))], true);
+    assert_eq!(
+        ledger.record_event("t/1", "/elsewhere", &failed("X")),
+        EventMatch::Counted
+    );
+    assert_eq!(
+        ledger.record_event("t/2", "/a", &DONE),
+        EventMatch::AlreadyCounted
+    );
+    assert_eq!(ledger.record_event("t/3", "/a", &DONE), EventMatch::Counted);
+}
+
+#[test]
+fn an_event_that_precedes_its_row_is_matched_when_the_row_ends() {
+    let mut ledger = FileLedger::default();
+    let first = [("out/a", Some(DONE)), ("out/b", None)];
+    assert_eq!(poll(&mut ledger, &first, false), [0]);
+    assert_eq!(
+        ledger.record_event("t/2", "/bucket/b", &DONE),
+        EventMatch::Counted
+    );
+    let second = [("out/a", Some(DONE)), ("out/b", Some(DONE))];
+    assert_eq!(poll(&mut ledger, &second, true), NONE);
+    let counted = ledger.entries.iter().filter(|entry| entry.counted).count();
+    assert_eq!((ledger.entries.len(), counted), (2, 1), "one is baseline");
+}
+
+#[test]
+fn codes_are_not_swapped_between_files_with_differently_formatted_paths() {
+    let mut ledger = FileLedger::default();
+    let rows = |c: Option<Finished>| {
+        [
+            ("a", Some(DONE)),
+            ("b", Some(failed("CONNECTION_ERROR"))),
+            ("c", c),
+        ]
+    };
+    assert_eq!(poll(&mut ledger, &rows(None), true), [0, 1]);
+    assert_eq!(
+        ledger.record_event("t/3", "/bkt/c", &failed("TIMEOUT_ERROR")),
+        EventMatch::Counted
+    );
+    assert_eq!(
+        ledger.record_event("t/2", "/bkt/b", &failed("CONNECTION_ERROR")),
+        EventMatch::AlreadyCounted
+    );
+    let ended = rows(Some(failed("TIMEOUT_ERROR")));
+    assert_eq!(poll(&mut ledger, &ended, true), NONE);
+}
+
+#[test]
+fn files_with_equal_paths_are_counted_separately() {
+    let mut ledger = FileLedger::default();
+    let rows = [("/a", Some(DONE)), ("/a", Some(DONE)), ("/a", None)];
+    assert_eq!(poll(&mut ledger, &rows, true), [0, 1]);
+    for (id, expected) in [
+        ("t/1", EventMatch::AlreadyCounted),
+        ("t/2", EventMatch::AlreadyCounted),
+        ("t/3", EventMatch::Counted),
+    ] {
+        assert_eq!(ledger.record_event(id, "/a", &DONE), expected, "{id}");
+    }
+    let rows = [("/a", Some(DONE)), ("/a", Some(DONE)), ("/a", Some(DONE))];
+    assert_eq!(poll(&mut ledger, &rows, true), NONE);
+}
+
+#[test]
+fn the_second_file_of_a_path_may_end_otherwise() {
+    let mut ledger = FileLedger::default();
+    poll(&mut ledger, &[("/p", Some(DONE)), ("/p", None)], true);
+    assert_eq!(
+        ledger.record_event("t/2", "/p", &failed("TIMEOUT_ERROR")),
+        EventMatch::Counted
+    );
+    assert_eq!(
+        ledger.record_event("t/1", "/p", &DONE),
+        EventMatch::AlreadyCounted
+    );
+    let rows = [("/p", Some(DONE)), ("/p", Some(failed("TIMEOUT_ERROR")))];
+    assert_eq!(poll(&mut ledger, &rows, true), NONE);
+}
+
+#[test]
+fn a_code_that_a_source_adds_is_kept() {
+    let mut ledger = FileLedger::default();
+    poll(&mut ledger, &[("/a", Some(failed("")))], true);
+    assert_eq!(poll(&mut ledger, &[("/a", Some(failed("X")))], true), NONE);
+    assert_eq!(ledger.entries[0].end, failed("X"));
+}
+
+#[test]
+fn the_baseline_is_counted_once() {
+    let mut ledger = FileLedger::default();
+    poll(
+        &mut ledger,
+        &[("/a", Some(DONE)), ("/b", Some(failed("X")))],
+        false,
+    );
+    assert_eq!(ledger.count_baseline(), [DONE, failed("X")]);
+    assert!(ledger.count_baseline().is_empty());
+}

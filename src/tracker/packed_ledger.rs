@@ -1,0 +1,216 @@
+//! A [`FileLedger`] in as few bytes as possible: hundreds of thousands are kept in memory and in the
+//! store, most of them with one file.
+//!
+//! One entry after the other, open rows last: a byte of flags and kind, a byte of the file name's
+//! hash, 5 bytes of the path's hash, 5 bytes of the event's if it has one, and an undocumented
+//! failure code with its length.
+
+use std::num::NonZeroU64;
+
+use model::{DOCUMENTED_FAILURE_CODES, FailureCode, Finished};
+
+use super::file_ledger::{FileLedger, FilePath, LedgerEntry};
+
+const COUNTED: u8 = 1;
+const POLLED: u8 = 1 << 1;
+const EVENT: u8 = 1 << 2;
+/// The kind begins at this bit.
+const KIND_SHIFT: u8 = 3;
+const OPEN_ROW: u8 = 0;
+const COMPLETED: u8 = 1;
+const WITHOUT_CODE: u8 = 2;
+const OTHER_CODE: u8 = 3;
+/// Kind of the first documented code; the others follow in their order.
+const FIRST_CODE: u8 = 4;
+/// Bytes of a hash.
+const HASH_BYTES: usize = 5;
+
+/// A packed [`FileLedger`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct PackedLedger(Box<[u8]>);
+
+impl PackedLedger {
+    pub(super) fn pack(ledger: &FileLedger) -> Self {
+        let mut bytes = Vec::new();
+        for entry in &ledger.entries {
+            put_entry(&mut bytes, entry);
+        }
+        for path in &ledger.open_rows {
+            bytes.push(OPEN_ROW << KIND_SHIFT);
+            put_path(&mut bytes, *path);
+        }
+        Self(bytes.into())
+    }
+
+    /// Returns the ledger. What is damaged is left out.
+    pub(super) fn unpack(&self) -> FileLedger {
+        let mut ledger = FileLedger::default();
+        let mut rest = &*self.0;
+        while let Some(read) = read_entry(&mut rest) {
+            match read {
+                Read::OpenRow(path) => ledger.open_rows.push(path),
+                Read::Entry(entry) => ledger.entries.push(entry),
+            }
+        }
+        ledger
+    }
+
+    pub(super) fn from_bytes(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+enum Read {
+    OpenRow(FilePath),
+    Entry(LedgerEntry),
+}
+
+fn put_path(bytes: &mut Vec<u8>, path: FilePath) {
+    bytes.push(path.name);
+    bytes.extend(&path.hash.to_le_bytes()[..HASH_BYTES]);
+}
+
+fn put_entry(bytes: &mut Vec<u8>, entry: &LedgerEntry) {
+    let (kind, code) = match &entry.end {
+        Finished::Completed => (COMPLETED, None),
+        Finished::Failed(None) => (WITHOUT_CODE, None),
+        Finished::Failed(Some(code)) => {
+            let documented = (FIRST_CODE..)
+                .zip(DOCUMENTED_FAILURE_CODES)
+                .find(|(_, known)| *known == code.as_str());
+            match documented {
+                Some((kind, _)) => (kind, None),
+                None => (OTHER_CODE, Some(code.as_str())),
+            }
+        }
+    };
+    let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+    bytes.push(
+        kind << KIND_SHIFT
+            | flag(entry.counted, COUNTED)
+            | flag(entry.polled, POLLED)
+            | flag(entry.event.is_some(), EVENT),
+    );
+    put_path(bytes, entry.path);
+    if let Some(event) = entry.event {
+        bytes.extend(&event.get().to_le_bytes()[..HASH_BYTES]);
+    }
+    if let Some(code) = code {
+        // The ledger cuts codes far below 256 bytes.
+        bytes.push(u8::try_from(code.len()).unwrap_or(u8::MAX));
+        bytes.extend(code.as_bytes().iter().take(u8::MAX.into()));
+    }
+}
+
+fn read_entry(rest: &mut &[u8]) -> Option<Read> {
+    let [tag] = take(rest, 1)? else { return None };
+    let [name] = take(rest, 1)? else { return None };
+    let path = FilePath {
+        name: *name,
+        hash: hash(take(rest, HASH_BYTES)?),
+    };
+    let kind = tag >> KIND_SHIFT;
+    if kind == OPEN_ROW {
+        return Some(Read::OpenRow(path));
+    }
+    let event = match tag & EVENT {
+        0 => None,
+        _ => NonZeroU64::new(hash(take(rest, HASH_BYTES)?)),
+    };
+    let end = match kind {
+        COMPLETED => Finished::Completed,
+        WITHOUT_CODE => Finished::Failed(None),
+        OTHER_CODE => {
+            let [length] = take(rest, 1)? else {
+                return None;
+            };
+            let code = std::str::from_utf8(take(rest, usize::from(*length))?).ok()?;
+            Finished::Failed(FailureCode::new(code))
+        }
+        documented => {
+            let code = DOCUMENTED_FAILURE_CODES.get(usize::from(documented - FIRST_CODE))?;
+            Finished::Failed(FailureCode::new(code))
+        }
+    };
+    Some(Read::Entry(LedgerEntry {
+        path,
+        end,
+        polled: tag & POLLED != 0,
+        event,
+        counted: tag & COUNTED != 0,
+    }))
+}
+
+fn take<'a>(rest: &mut &'a [u8], bytes: usize) -> Option<&'a [u8]> {
+    let (taken, remaining) = rest.split_at_checked(bytes)?;
+    *rest = remaining;
+    Some(taken)
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    let mut all = [0; 8];
+    all[..HASH_BYTES].copy_from_slice(bytes);
+    u64::from_le_bytes(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn path() -> impl Strategy<Value = FilePath> {
+        (0_u64..1 << 40, any::<u8>()).prop_map(|(hash, name)| FilePath { hash, name })
+    }
+
+    fn end() -> impl Strategy<Value = Finished> {
+        let code = prop_oneof![
+            proptest::sample::select(DOCUMENTED_FAILURE_CODES.as_slice()).prop_map(str::to_owned),
+            "[A-Z_é]{0,40}",
+        ];
+        prop_oneof![
+            Just(Finished::Completed),
+            code.prop_map(|code| Finished::Failed(FailureCode::new(&code))),
+        ]
+    }
+
+    fn entry() -> impl Strategy<Value = LedgerEntry> {
+        (path(), end(), any::<bool>(), 0_u64..1 << 40, any::<bool>()).prop_map(
+            |(path, end, polled, event, counted)| LedgerEntry {
+                path,
+                end,
+                polled,
+                event: NonZeroU64::new(event),
+                counted,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn a_packed_ledger_unpacks_to_itself(
+            entries in vec(entry(), 0..12),
+            open_rows in vec(path(), 0..12),
+        ) {
+            let ledger = FileLedger { entries, open_rows };
+            prop_assert_eq!(PackedLedger::pack(&ledger).unpack(), ledger);
+        }
+
+        #[test]
+        fn damaged_bytes_do_not_panic(bytes in vec(any::<u8>(), 0..200)) {
+            PackedLedger::from_bytes(&bytes).unpack();
+        }
+    }
+
+    #[test]
+    fn a_completed_file_takes_at_most_twelve_bytes() {
+        let mut ledger = FileLedger::default();
+        ledger.record_event("t/1", "/a", &Finished::Completed);
+        assert_eq!(PackedLedger::pack(&ledger).bytes().len(), 12);
+    }
+}
