@@ -29,7 +29,8 @@ const POLLS_PER_UNCHANGED_TIME: u32 = 20;
 /// If the number of files is not known, a second equal answer at least this much later confirms it.
 pub(super) const CONFIRM_AFTER: Duration = Duration::from_secs(30);
 
-/// Longest time between two polls of a transfer that AWS does not know.
+/// Longest time between two polls of a gone transfer. It is polled again after half of the time for
+/// which AWS has not known it.
 const GONE_INTERVAL: Duration = Duration::from_hours(1);
 
 /// Files that a poll reported as finished for the first time.
@@ -306,10 +307,11 @@ impl Transfer {
         let min = settings.min_refresh_interval;
         let max = settings.max_refresh_interval.max(min);
         if open.failures > 0 {
-            let max = match self.state {
-                TransferState::Gone => max.max(GONE_INTERVAL),
-                _ => max,
-            };
+            if self.state == TransferState::Gone {
+                let unknown_since = open.unknown_since.unwrap_or(attempted);
+                let unknown_for = attempted.saturating_duration_since(unknown_since);
+                return Some(attempted + (unknown_for / 2).max(max).min(max.max(GONE_INTERVAL)));
+            }
             let doubled = min.saturating_mul(1 << (open.failures - 1).min(16));
             return Some(attempted + doubled.min(max));
         }
@@ -653,7 +655,8 @@ impl Transfer {
     }
 
     /// Restores a transfer from its record. Ages include the time during which the process was
-    /// stopped. Open transfers are due at once.
+    /// stopped. Open transfers are due at once, except those whose files only await the confirming
+    /// answer.
     pub(super) fn restore(
         id: TransferId,
         connector: u32,
@@ -671,12 +674,16 @@ impl Transfer {
             .into_iter()
             .find(|kind| *kind as u8 == record.start);
         let open = record.changed.map(|changed| {
+            let stable_since = record.stable_since.map(instant);
             Box::new(OpenState {
+                due: stable_since.unwrap_or(now.instant),
+                answered: stable_since,
+                attempted: stable_since,
                 changed: instant(changed),
-                stable_since: record.stable_since.map(instant),
+                stable_since,
                 unknown_since: record.unknown_since.map(instant),
                 failing_since: record.failing_since.map(instant),
-                ..OpenState::new(now)
+                failures: 0,
             })
         });
         Self {

@@ -203,7 +203,7 @@ async fn an_unknown_transfer_is_pending_and_then_gone() {
         assert_eq!(
             simulator.calls().of(Operation::ListFileTransferResults),
             0,
-            "a gone transfer is not polled again"
+            "a gone transfer is polled less and less often"
         );
     }
 }
