@@ -98,23 +98,8 @@ impl Tracker {
         let account = Arc::clone(self.accounts.get(&key.account)?);
         let number = self.connector_number(key.connector_key(), &account, now);
         self.connectors[number].discovered |= origin != Origin::Config;
-        let slot = match self.transfers.find(number, &key.transfer) {
-            Some(slot) => slot,
-            None => {
-                let fate = self.take_fate(fate_hash(key));
-                let transfer = match fate {
-                    Some(fate) => {
-                        let seen = fate.seen | 1 << origin as u8;
-                        let from = self.watched_from(key, seen);
-                        Transfer::resume(key.transfer.clone(), number, &fate, from, now)
-                    }
-                    None => Transfer::new(key.transfer.clone(), number, now),
-                };
-                let slot = self.insert_transfer(transfer);
-                self.mark_transfer(slot);
-                slot
-            }
-        };
+        let slot = self.transfers.find(number, &key.transfer);
+        let slot = slot.unwrap_or_else(|| self.add_transfer(key, number, origin, now));
         let is_new_origin = !self.transfers[slot].has(origin);
         self.update(slot, |transfer, _| {
             transfer.add_origin(origin);
@@ -125,6 +110,21 @@ impl Tracker {
         });
         self.count_watched(slot, now);
         Some(slot)
+    }
+
+    /// Adds a transfer, which resumes if it has left before.
+    fn add_transfer(&mut self, key: &TransferKey, connector: u32, origin: Origin, now: Now) -> u32 {
+        let id = key.transfer.clone();
+        let transfer = match self.take_fate(fate_hash(key)) {
+            Some(fate) => {
+                let from = self.watched_from(key, fate.seen | 1 << origin as u8);
+                Transfer::resume(id, connector, &fate, from, now)
+            }
+            None => Transfer::new(id, connector, now),
+        };
+        let slot = self.insert_transfer(transfer);
+        self.mark_transfer(slot);
+        slot
     }
 
     /// Counts the baseline of a transfer if it is known by now that it started while it was watched.

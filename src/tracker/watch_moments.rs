@@ -15,7 +15,7 @@ use model::{AccountName, ConnectorId, Now, Origin, Shard, TransferId};
 const STEP: Duration = Duration::from_secs(1);
 
 /// Clocks before this moment (2026-01-01) have not been set.
-const EARLIEST: Duration = Duration::from_secs(1_767_225_600);
+const EARLIEST: Duration = Duration::from_hours(490_896);
 
 /// The moments of the process, its accounts, sources and shards.
 #[derive(Debug)]

@@ -7,6 +7,11 @@ use model::{Direction, Fact, FileEnd, TransferStart};
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 
+/// Evidence of the start of transfer `a`, with the time that it names.
+type Evidence = fn(&mut Tracker, SystemTime, Now);
+/// How transfer `a` leaves or comes back.
+type Step = fn(&mut Tracker, Now);
+
 fn start_of(id: &str) -> TransferStart {
     TransferStart {
         key: key(id),
@@ -157,7 +162,6 @@ fn rows_that_appear_one_by_one_are_all_counted() {
 #[test]
 fn a_file_counts_if_there_is_evidence_that_it_ended_while_its_transfer_was_watched() {
     let hour = |began: Now, hours: i64| began.wall + HOUR * u32::try_from(hours).unwrap();
-    type Evidence = fn(&mut Tracker, SystemTime, Now);
     let exact: Evidence = |tracker, at, now| {
         let start = TransferStart {
             started_at: Some(at),
@@ -270,7 +274,6 @@ fn a_source_counts_from_its_first_configuration() {
 /// What is counted of a transfer outlives it, however it leaves and comes back.
 #[test]
 fn a_transfer_that_leaves_and_comes_back_counts_each_file_once() {
-    type Step = fn(&mut Tracker, Now);
     let delete: Step = |tracker, now| {
         assert!(tracker.untrack(&key("a"), Origin::Api, now));
     };
@@ -438,13 +441,14 @@ fn unfinished_transfers_expire_without_polls() {
     assert_eq!(tracker.transfers.slots().len(), 0);
 }
 
-fn write(saved: &mut SavedState, changes: PendingWrites) {
-    fn put<K: PartialEq, V>(known: &mut Vec<(K, V)>, changes: Vec<(K, Option<V>)>) {
-        for (key, value) in changes {
-            known.retain(|(other, _)| *other != key);
-            known.extend(value.map(|value| (key, value)));
-        }
+fn put<K: PartialEq, V>(known: &mut Vec<(K, V)>, changes: Vec<(K, Option<V>)>) {
+    for (key, value) in changes {
+        known.retain(|(other, _)| *other != key);
+        known.extend(value.map(|value| (key, value)));
     }
+}
+
+fn write(saved: &mut SavedState, changes: PendingWrites) {
     put(&mut saved.transfers, changes.transfers);
     put(&mut saved.connectors, changes.connectors);
     put(&mut saved.fates, changes.fates);
