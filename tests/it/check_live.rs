@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use simulator::Operation::{
+use simulator::ApiOperation::{
     self, DescribeConnector, GetQueueAttributes, ListConnectors, ListFileTransferResults,
     LookupEvents,
 };
@@ -71,7 +71,7 @@ fn accounts(names: &[&str], url: &str) -> String {
     format!("accounts:\n{}", names.iter().map(entry).collect::<String>())
 }
 
-fn denied(operations: &[Operation]) -> Faults {
+fn denied(operations: &[ApiOperation]) -> Faults {
     Faults {
         access_denied_operations: operations.to_vec(),
         ..Faults::default()

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, SystemTime};
 
 use aws_transfer_exporter::metrics::families::{self, Group, MetricType};
-use simulator::{Faults, FileScript, LifeScript, Operation, Settings};
+use simulator::{ApiOperation, Faults, FileScript, LifeScript, Settings};
 use tokio::task::spawn_blocking;
 
 use crate::program::{Running, config, config_text, output, program, signing_program, text};
@@ -371,7 +371,7 @@ async fn a_scrape_in_flight_is_answered_during_shutdown() {
         )
         .await
     });
-    while simulator.calls().of(Operation::ListFileTransferResults) == 0 {
+    while simulator.calls().of(ApiOperation::ListFileTransferResults) == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     exporter.terminate();

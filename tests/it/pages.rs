@@ -8,7 +8,7 @@ use aws_transfer_exporter::app::Options;
 use aws_transfer_exporter::tracker::query::STUCK_AFTER;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::Value;
-use simulator::{Faults, FileScript, LifeScript, Operation, Settings, Simulator};
+use simulator::{ApiOperation, Faults, FileScript, LifeScript, Settings, Simulator};
 
 use crate::program::{Running, config, config_text, peer, signing_program};
 use crate::prometheus::Prometheus;
@@ -393,7 +393,7 @@ async fn a_probe_returns_one_transfer_and_does_not_track_it() {
         json(&exporter, "/api/v1/transfers").await["transfers_matching"],
         0
     );
-    let before = simulator.calls().of(Operation::ListFileTransferResults);
+    let before = simulator.calls().of(ApiOperation::ListFileTransferResults);
     assert_eq!(
         ask(exporter.address, "HEAD", &format!("/probe?{pair}"), "")
             .await
@@ -401,7 +401,7 @@ async fn a_probe_returns_one_transfer_and_does_not_track_it() {
         200
     );
     assert_eq!(
-        simulator.calls().of(Operation::ListFileTransferResults),
+        simulator.calls().of(ApiOperation::ListFileTransferResults),
         before,
         "HEAD makes no AWS calls"
     );
@@ -421,7 +421,7 @@ async fn concurrent_probes_of_a_transfer_share_a_poll_and_keep_their_deadlines()
         connector(1),
         transfer(0)
     );
-    let before = simulator.calls().of(Operation::ListFileTransferResults);
+    let before = simulator.calls().of(ApiOperation::ListFileTransferResults);
     let probes: Vec<_> = (0..5)
         .map(|_| {
             let (address, path) = (exporter.address, path.clone());
@@ -435,7 +435,7 @@ async fn concurrent_probes_of_a_transfer_share_a_poll_and_keep_their_deadlines()
         );
     }
     assert_eq!(
-        simulator.calls().of(Operation::ListFileTransferResults) - before,
+        simulator.calls().of(ApiOperation::ListFileTransferResults) - before,
         1
     );
     let (status, _, body) = get(
@@ -461,7 +461,7 @@ async fn a_flood_of_probes_is_bounded_and_scrapes_are_answered_meanwhile() {
         latency: Duration::from_mins(1),
         ..Faults::default()
     });
-    let before = simulator.calls().of(Operation::ListFileTransferResults);
+    let before = simulator.calls().of(ApiOperation::ListFileTransferResults);
     let (polls, slots, refused) = (32 / 4, 32 / 4 + 64, 25);
     let mut probes: FuturesUnordered<_> = (0..slots + refused)
         .map(|n| {
@@ -482,7 +482,7 @@ async fn a_flood_of_probes_is_bounded_and_scrapes_are_answered_meanwhile() {
     }
     exporter.scrape().await;
     assert_eq!(
-        simulator.calls().of(Operation::ListFileTransferResults) - before,
+        simulator.calls().of(ApiOperation::ListFileTransferResults) - before,
         polls
     );
 }
@@ -501,7 +501,7 @@ async fn failed_files_survive_a_restart_without_a_poll() {
         ..Options::default()
     };
     exporter(&url, 1, options.clone()).await.stop().await;
-    let before = simulator.calls().of(Operation::ListFileTransferResults);
+    let before = simulator.calls().of(ApiOperation::ListFileTransferResults);
     let again = exporter(&url, 1, options).await;
     let listed = json(&again, "/api/v1/transfers?search=no+room").await;
     assert_eq!(
@@ -509,7 +509,7 @@ async fn failed_files_survive_a_restart_without_a_poll() {
         "{listed}"
     );
     assert_eq!(
-        simulator.calls().of(Operation::ListFileTransferResults),
+        simulator.calls().of(ApiOperation::ListFileTransferResults),
         before
     );
 }

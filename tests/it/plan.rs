@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use serde_json::Value;
-use simulator::{LifeScript, Operation, Settings};
+use simulator::{ApiOperation, LifeScript, Settings};
 use tokio::task::spawn_blocking;
 
 use crate::program::{Running, config, config_text, output, program, signing_program, text};
@@ -40,7 +40,7 @@ async fn the_first_scrape_makes_the_calls_and_has_the_series_that_were_predicted
         let planned: Value = serde_json::from_slice(&planned.stdout).unwrap();
         let forecast = &planned["forecast"];
         assert_eq!(
-            simulator.calls().of(Operation::ListFileTransferResults),
+            simulator.calls().of(ApiOperation::ListFileTransferResults),
             0,
             "{says} `plan` calls nothing"
         );
@@ -48,7 +48,7 @@ async fn the_first_scrape_makes_the_calls_and_has_the_series_that_were_predicted
         let exporter =
             Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
         let exposition = Exposition::parse(&get(exporter.address, "/metrics", "").await.2);
-        let calls = simulator.calls().of(Operation::ListFileTransferResults);
+        let calls = simulator.calls().of(ApiOperation::ListFileTransferResults);
         assert_eq!(
             forecast["accounts"][0]["calls_first_scrape"], calls,
             "{says}"

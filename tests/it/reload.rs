@@ -9,7 +9,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use aws_transfer_exporter::config::CloudtrailPlan;
 use simulator::{
-    DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, Faults, LifeScript, Operation, Settings, Simulator,
+    ApiOperation, DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, Faults, LifeScript, Settings,
+    Simulator,
 };
 
 use crate::program::{Running, config, config_text, program, signing_program};
@@ -521,7 +522,7 @@ async fn a_sweep_continues_when_its_account_is_removed_and_drops_the_results_of_
     let exporter = Exporter::start(wanted.clone()).await;
     let address = exporter.address;
     let sweeping = tokio::spawn(async move { scrape(address).await });
-    while simulator.calls().of(Operation::ListFileTransferResults) < 6 {
+    while simulator.calls().of(ApiOperation::ListFileTransferResults) < 6 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let mut fewer = wanted;
@@ -552,7 +553,7 @@ async fn a_sweep_continues_when_its_account_is_removed_and_drops_the_results_of_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unchanged_source_keeps_running_and_a_changed_one_restarts() {
     let (simulator, url) = four_transfers().await;
-    let lookups = || simulator.calls().of(Operation::LookupEvents);
+    let lookups = || simulator.calls().of(ApiOperation::LookupEvents);
     let mut wanted = plan(vec![account("a", &url)], Vec::new());
     wanted.discovery.cloudtrail = vec![CloudtrailPlan {
         account: wanted.accounts[0].name.clone(),

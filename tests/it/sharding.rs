@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use aws_transfer_exporter::app::Options;
 use model::Shard;
-use simulator::{LifeScript, Operation, Settings};
+use simulator::{ApiOperation, LifeScript, Settings};
 
 use crate::program::{output, program, text};
 use crate::rig::{Exporter, account, connector, files, key, plan, simulator, transfer};
@@ -78,7 +78,10 @@ async fn three_shards_export_the_same_as_one_exporter_with_as_many_calls() {
         borrowed(&sums_of_all),
         expected_series("aws_transfer_connector_files")
     );
-    assert_eq!(simulator.calls().of(Operation::ListFileTransferResults), 90);
+    assert_eq!(
+        simulator.calls().of(ApiOperation::ListFileTransferResults),
+        90
+    );
     whole.stop().await;
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
-use simulator::{LifeScript, Operation, Settings, Simulator};
+use simulator::{ApiOperation, LifeScript, Settings, Simulator};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -100,7 +100,7 @@ fn put(simulator: &Simulator, transfers: usize, of_each: u32, first: Duration, a
 }
 
 fn calls(simulator: &Simulator) -> u64 {
-    simulator.calls().of(Operation::ListFileTransferResults)
+    simulator.calls().of(ApiOperation::ListFileTransferResults)
 }
 
 /// Killed at twenty moments while files end: no exported counter ever falls, every file is counted

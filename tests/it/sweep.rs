@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_transfer_exporter::app::Options;
 use model::DOCUMENTED_FAILURE_CODES;
-use simulator::{End, Faults, LifeScript, Operation, Settings, Simulator};
+use simulator::{ApiOperation, End, Faults, LifeScript, Settings, Simulator};
 
 use crate::rig::{Exporter, account, connector, files, key, plan, simulator, transfer};
 
@@ -90,7 +90,7 @@ async fn counts_of_a_thousand_transfers_are_exact_with_one_call_per_page() {
         assert_eq!(got.get(series.as_str()), Some(value), "{series}");
     }
     assert_eq!(
-        simulator.calls().of(Operation::ListFileTransferResults),
+        simulator.calls().of(ApiOperation::ListFileTransferResults),
         PAIRS as u64 * PAGES
     );
     assert_eq!(
@@ -131,7 +131,7 @@ async fn counts_of_a_thousand_transfers_are_exact_with_one_call_per_page() {
     let second = exporter.scrape_within("300").await;
     assert_eq!(second.family("aws_transfer_files"), got);
     assert_eq!(
-        simulator.calls().of(Operation::ListFileTransferResults),
+        simulator.calls().of(ApiOperation::ListFileTransferResults),
         unsettled * PAGES
     );
 
@@ -147,7 +147,7 @@ async fn counts_of_a_thousand_transfers_are_exact_with_one_call_per_page() {
         exporter.scrape_within("300")
     );
     assert_eq!(
-        simulator.calls().of(Operation::ListFileTransferResults),
+        simulator.calls().of(ApiOperation::ListFileTransferResults),
         unsettled * PAGES
     );
     for scrape in [&four.0, &four.1, &four.2, &four.3] {

@@ -12,7 +12,7 @@ use aws_transfer_exporter::transfer::sdk::SdkTransfer;
 use aws_transfer_exporter::transfer::session::{Sessions, TimeOuts};
 use aws_transfer_exporter::transfer::{Attempt, AttemptObserver, TransferApi};
 use futures_util::future::join_all;
-use simulator::{Faults, LifeScript, Operation, Settings};
+use simulator::{ApiOperation, Faults, LifeScript, Settings};
 
 use crate::rig::{
     CREDENTIALS, Exporter, account, connector, files, key, plan, simulator, transfer,
@@ -66,7 +66,7 @@ async fn few_calls_are_throttled_once_the_rate_has_settled() {
         assert!((0.5 * LIMIT..2.0 * LIMIT).contains(&rate), "{rate}");
     }
     let calls = simulator.calls();
-    let all = calls.of(Operation::ListFileTransferResults) as f64;
+    let all = calls.of(ApiOperation::ListFileTransferResults) as f64;
     let share = calls.outcome("ThrottlingException") as f64 / all;
     println!(
         "{all} calls, {:.2} % throttled; a round took {:.3} of the ideal {ideal} s",
@@ -127,7 +127,7 @@ async fn retries_are_few_when_every_call_fails() {
     let ratio = last as f64 / CALLS as f64;
     println!("{last} attempts, {CALLS} calls: {ratio:.3} attempts per call");
     assert_eq!(
-        simulator.calls().of(Operation::ListFileTransferResults),
+        simulator.calls().of(ApiOperation::ListFileTransferResults),
         last,
         "every attempt is counted"
     );

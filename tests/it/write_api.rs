@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use aws_transfer_exporter::app::Options;
-use simulator::{LifeScript, Operation, Settings};
+use simulator::{ApiOperation, LifeScript, Settings};
 
 use crate::rig::{Exporter, account, ask, connector, files, plan, simulator, transfer};
 
@@ -72,7 +72,7 @@ async fn an_orchestrator_starts_and_stops_tracking_a_transfer() {
         assert!(error.starts_with("{\"error\":"), "{error}");
     }
     exporter.stop().await;
-    assert!(simulator.calls().of(Operation::ListFileTransferResults) <= 2);
+    assert!(simulator.calls().of(ApiOperation::ListFileTransferResults) <= 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,7 +5,7 @@
 //!
 //! | route | answer |
 //! | --- | --- |
-//! | `POST /` | the operations of [`Operation::ALL`], selected by `X-Amz-Target` |
+//! | `POST /` | the operations of [`ApiOperation::ALL`], selected by `X-Amz-Target` |
 //! | `GET /_simulator/` | these routes as plain text |
 //! | `GET`, `DELETE /_simulator/queue` | the queue URL; remove all messages, future events included |
 //! | `GET`, `DELETE /_simulator/calls` | the calls so far; reset the counts |
@@ -30,8 +30,8 @@ mod timer;
 mod wire;
 
 pub use domain::{
-    Calls, ConnectorSpec, Egress, End, Expiry, Faults, FileScript, LifeScript, Operation, Profile,
-    Protocol, SplitMix64, ThrottleError, UnknownConnector, failure_message,
+    ApiOperation, Calls, ConnectorSpec, Egress, End, Expiry, Faults, FileScript, LifeScript,
+    Profile, Protocol, SplitMix64, ThrottleError, UnknownConnector, failure_message,
 };
 pub use fleet::{Fleet, Started};
 pub use simulator::{Settings, Simulator};

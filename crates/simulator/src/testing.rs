@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::api::Call;
 use crate::api::error::ApiError;
-use crate::{Expiry, Faults, Operation, Settings, Simulator};
+use crate::{ApiOperation, Expiry, Faults, Settings, Simulator};
 use model::Now;
 
 /// 2026-01-01T00:00:00Z, on both clocks.
@@ -28,7 +28,7 @@ pub(crate) fn simulator(settings: Settings) -> Simulator {
 /// Performs one call without the checks of the front end.
 pub(crate) fn perform_at(
     simulator: &Simulator,
-    operation: Operation,
+    operation: ApiOperation,
     body: &Value,
     now: SystemTime,
     faults: &Faults,

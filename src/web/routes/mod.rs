@@ -73,7 +73,7 @@ pub(crate) fn router(state: &RouteState, middleware: &Middleware) -> Router {
         content_security_policy: pages::content_security_policy(),
     };
     let page = |handlers| headers.wrap(admit(handlers, &queue));
-    Routes::new(middleware)
+    RouterBuilder::new(middleware)
         // First, because it may be the path of another route.
         .add(&state.telemetry_path, "metrics", GET, get(metrics::scrape))
         .add("/", "landing", GET, page(get(handlers::landing)))
@@ -113,7 +113,7 @@ pub(crate) fn router(state: &RouteState, middleware: &Middleware) -> Router {
 
 /// Returns the routes of the listeners that serve only health checks.
 pub(crate) fn health_router(state: &RouteState, middleware: &Middleware) -> Router {
-    Routes::new(middleware).add_health().finish(
+    RouterBuilder::new(middleware).add_health().finish(
         state,
         "404 page not found: this address serves only /-/healthy and /-/ready\n",
     )
@@ -124,13 +124,13 @@ fn transfer() -> MethodRouter<RouteState> {
 }
 
 /// Builds a router whose routes all have the same middleware.
-struct Routes<'a> {
+struct RouterBuilder<'a> {
     router: Router<RouteState>,
     paths: HashSet<String>,
     middleware: &'a Middleware,
 }
 
-impl<'a> Routes<'a> {
+impl<'a> RouterBuilder<'a> {
     fn new(middleware: &'a Middleware) -> Self {
         Self {
             // The telemetry path may have any segment.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use simulator::{Expiry, Faults, LifeScript, Operation, Settings, ThrottleError};
+use simulator::{ApiOperation, Expiry, Faults, LifeScript, Settings, ThrottleError};
 
 use crate::rig::{Exporter, account, connector, files, key, plan, simulator, transfer};
 
@@ -201,7 +201,7 @@ async fn an_unknown_transfer_is_pending_and_then_gone() {
         simulator.reset_calls();
         exporter.scrape().await;
         assert_eq!(
-            simulator.calls().of(Operation::ListFileTransferResults),
+            simulator.calls().of(ApiOperation::ListFileTransferResults),
             0,
             "a gone transfer is polled less and less often"
         );
@@ -251,7 +251,7 @@ async fn a_scrape_is_answered_at_its_deadline_and_the_next_one_has_more() {
         1.0
     );
     assert_eq!(
-        simulator.calls().of(Operation::ListFileTransferResults),
+        simulator.calls().of(ApiOperation::ListFileTransferResults),
         8,
         "the second scrape joins the running sweep"
     );
@@ -277,9 +277,15 @@ async fn only_scrapes_of_state_cause_calls() {
             "{path}"
         );
     }
-    assert_eq!(simulator.calls().of(Operation::ListFileTransferResults), 0);
+    assert_eq!(
+        simulator.calls().of(ApiOperation::ListFileTransferResults),
+        0
+    );
     crate::rig::get(exporter.address, "/metrics?name[]=aws_transfer_files", "").await;
-    assert_eq!(simulator.calls().of(Operation::ListFileTransferResults), 1);
+    assert_eq!(
+        simulator.calls().of(ApiOperation::ListFileTransferResults),
+        1
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -310,7 +316,7 @@ async fn throttling_lowers_the_exported_rate() {
         3.0
     );
     assert_eq!(
-        simulator.calls().of(Operation::ListFileTransferResults),
+        simulator.calls().of(ApiOperation::ListFileTransferResults),
         3,
         "every call is counted"
     );

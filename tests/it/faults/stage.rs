@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
-use simulator::{LifeScript, Operation, Settings, Simulator};
+use simulator::{ApiOperation, LifeScript, Settings, Simulator};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -345,7 +345,9 @@ impl Stage {
     }
 
     pub(crate) fn calls(&self) -> u64 {
-        self.struck.calls().of(Operation::ListFileTransferResults)
+        self.struck
+            .calls()
+            .of(ApiOperation::ListFileTransferResults)
     }
 
     /// Returns the peak resident memory of the exporter in MB.

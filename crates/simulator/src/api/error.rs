@@ -3,7 +3,7 @@
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
-use crate::domain::Operation;
+use crate::domain::ApiOperation;
 use model::FileResult;
 
 /// An error response.
@@ -72,7 +72,7 @@ impl ApiError {
         )
     }
 
-    pub(crate) fn access_denied(operation: Operation, resource: &str, account_id: &str) -> Self {
+    pub(crate) fn access_denied(operation: ApiOperation, resource: &str, account_id: &str) -> Self {
         let action = format!(
             "{}:{}",
             operation.service().signing_name(),
@@ -137,23 +137,23 @@ pub(crate) fn row(file: &FileResult) -> Value {
 }
 
 /// Returns a well-formed answer whose members have the wrong types.
-pub(crate) fn mistyped(operation: Operation) -> Value {
+pub(crate) fn mistyped(operation: ApiOperation) -> Value {
     match operation {
-        Operation::DescribeConnector => json!({ "Connector": "none" }),
-        Operation::ListConnectors => json!({ "Connectors": 7 }),
-        Operation::ListFileTransferResults => json!({ "FileTransferResults": 7 }),
-        Operation::StartFileTransfer => json!({ "TransferId": ["a"] }),
-        Operation::StartDirectoryListing => json!({ "ListingId": ["a"] }),
-        Operation::StartRemoteDelete => json!({ "DeleteId": ["a"] }),
-        Operation::StartRemoteMove => json!({ "MoveId": ["a"] }),
-        Operation::LookupEvents => json!({ "Events": 7 }),
-        Operation::ReceiveMessage => json!({ "Messages": 7 }),
-        Operation::DeleteMessage => json!(7),
-        Operation::DeleteMessageBatch => json!({ "Successful": 7 }),
-        Operation::SendMessage => json!({ "MessageId": ["a"] }),
-        Operation::GetQueueAttributes => json!({ "Attributes": 7 }),
-        Operation::GetQueueUrl => json!({ "QueueUrl": ["a"] }),
-        Operation::TestConnection => json!({ "Status": { "Code": 7 } }),
+        ApiOperation::DescribeConnector => json!({ "Connector": "none" }),
+        ApiOperation::ListConnectors => json!({ "Connectors": 7 }),
+        ApiOperation::ListFileTransferResults => json!({ "FileTransferResults": 7 }),
+        ApiOperation::StartFileTransfer => json!({ "TransferId": ["a"] }),
+        ApiOperation::StartDirectoryListing => json!({ "ListingId": ["a"] }),
+        ApiOperation::StartRemoteDelete => json!({ "DeleteId": ["a"] }),
+        ApiOperation::StartRemoteMove => json!({ "MoveId": ["a"] }),
+        ApiOperation::LookupEvents => json!({ "Events": 7 }),
+        ApiOperation::ReceiveMessage => json!({ "Messages": 7 }),
+        ApiOperation::DeleteMessage => json!(7),
+        ApiOperation::DeleteMessageBatch => json!({ "Successful": 7 }),
+        ApiOperation::SendMessage => json!({ "MessageId": ["a"] }),
+        ApiOperation::GetQueueAttributes => json!({ "Attributes": 7 }),
+        ApiOperation::GetQueueUrl => json!({ "QueueUrl": ["a"] }),
+        ApiOperation::TestConnection => json!({ "Status": { "Code": 7 } }),
     }
 }
 

@@ -12,14 +12,14 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use crate::Simulator;
-use crate::domain::{Expiry, Faults, Operation, Service, SplitMix64};
+use crate::domain::{ApiOperation, Expiry, Faults, Service, SplitMix64};
 use error::ApiError;
 use input::Input;
 use model::{ConnectorId, TransferId};
 
 /// One call.
 pub(crate) struct Call<'a> {
-    pub(crate) operation: Operation,
+    pub(crate) operation: ApiOperation,
     pub(crate) body: &'a [u8],
     /// The Region of the credential scope.
     pub(crate) region: &'a str,
@@ -35,21 +35,21 @@ impl Simulator {
     pub(crate) fn perform(&self, call: &Call<'_>) -> Result<Value, ApiError> {
         let input = Input::parse(call.body)?;
         match call.operation {
-            Operation::DeleteMessage => self.delete_message(input),
-            Operation::DeleteMessageBatch => self.delete_message_batch(input),
-            Operation::GetQueueAttributes => self.get_queue_attributes(call, input),
-            Operation::GetQueueUrl => self.get_queue_url(call, input),
-            Operation::LookupEvents => self.lookup_events(call, input),
-            Operation::ReceiveMessage => self.receive_message(call, input),
-            Operation::SendMessage => self.send_message(call, input),
-            Operation::StartDirectoryListing => self.start_directory_listing(call, input),
-            Operation::StartRemoteDelete => self.start_remote_delete(call, input),
-            Operation::StartRemoteMove => self.start_remote_move(call, input),
-            Operation::DescribeConnector => self.describe_connector(call, input),
-            Operation::ListConnectors => self.list_connectors(call, input),
-            Operation::ListFileTransferResults => self.list_file_transfer_results(call, input),
-            Operation::StartFileTransfer => self.start_file_transfer(call, input),
-            Operation::TestConnection => self.test_connection(input),
+            ApiOperation::DeleteMessage => self.delete_message(input),
+            ApiOperation::DeleteMessageBatch => self.delete_message_batch(input),
+            ApiOperation::GetQueueAttributes => self.get_queue_attributes(call, input),
+            ApiOperation::GetQueueUrl => self.get_queue_url(call, input),
+            ApiOperation::LookupEvents => self.lookup_events(call, input),
+            ApiOperation::ReceiveMessage => self.receive_message(call, input),
+            ApiOperation::SendMessage => self.send_message(call, input),
+            ApiOperation::StartDirectoryListing => self.start_directory_listing(call, input),
+            ApiOperation::StartRemoteDelete => self.start_remote_delete(call, input),
+            ApiOperation::StartRemoteMove => self.start_remote_move(call, input),
+            ApiOperation::DescribeConnector => self.describe_connector(call, input),
+            ApiOperation::ListConnectors => self.list_connectors(call, input),
+            ApiOperation::ListFileTransferResults => self.list_file_transfer_results(call, input),
+            ApiOperation::StartFileTransfer => self.start_file_transfer(call, input),
+            ApiOperation::TestConnection => self.test_connection(input),
         }
     }
 

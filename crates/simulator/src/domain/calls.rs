@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::operation::Operation;
+use super::operation::ApiOperation;
 use model::{ConnectorId, TransferId};
 
 /// Maximum number of transfers with a page count of their own.
@@ -14,7 +14,7 @@ const MAX_COUNTED_TRANSFERS: usize = 100_000;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Calls {
     /// Calls by operation, counted on arrival.
-    pub operations: BTreeMap<Operation, u64>,
+    pub operations: BTreeMap<ApiOperation, u64>,
     /// Answers by outcome: `ok`, the name of an error, or the fault.
     pub outcomes: BTreeMap<&'static str, u64>,
     /// Successful pages of `ListFileTransferResults` by connector and transfer.
@@ -29,7 +29,7 @@ pub struct Calls {
 
 impl Calls {
     /// Returns the calls of one operation.
-    pub fn of(&self, operation: Operation) -> u64 {
+    pub fn of(&self, operation: ApiOperation) -> u64 {
         self.operations.get(&operation).copied().unwrap_or_default()
     }
 
@@ -73,7 +73,7 @@ impl Calls {
         })
     }
 
-    pub(crate) fn begin(&mut self, operation: Option<Operation>) {
+    pub(crate) fn begin(&mut self, operation: Option<ApiOperation>) {
         if let Some(operation) = operation {
             *self.operations.entry(operation).or_default() += 1;
         }
@@ -118,19 +118,19 @@ mod tests {
     #[test]
     fn the_peak_is_the_most_calls_at_once() {
         let mut calls = Calls::default();
-        calls.begin(Some(Operation::ListConnectors));
+        calls.begin(Some(ApiOperation::ListConnectors));
         calls.begin(None);
         calls.end();
-        calls.begin(Some(Operation::ListConnectors));
+        calls.begin(Some(ApiOperation::ListConnectors));
         assert_eq!((calls.in_flight, calls.peak_in_flight), (2, 2));
-        assert_eq!(calls.of(Operation::ListConnectors), 2);
+        assert_eq!(calls.of(ApiOperation::ListConnectors), 2);
         calls.end();
         calls.reset();
         assert_eq!(
             (
                 calls.in_flight,
                 calls.peak_in_flight,
-                calls.of(Operation::ListConnectors)
+                calls.of(ApiOperation::ListConnectors)
             ),
             (1, 1, 0)
         );

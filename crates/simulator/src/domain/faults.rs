@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::operation::{Operation, Service};
+use super::operation::{ApiOperation, Service};
 use super::random::SplitMix64;
 use super::span;
 
@@ -84,7 +84,7 @@ pub struct Faults {
     /// `AccessDeniedException` for every operation.
     pub access_denied: bool,
     /// `AccessDeniedException` for these operations.
-    pub access_denied_operations: Vec<Operation>,
+    pub access_denied_operations: Vec<ApiOperation>,
     /// `ExpiredTokenException` for every call.
     pub expired_token: bool,
     /// Overrides [`Settings::expiry`](crate::Settings::expiry).
@@ -129,7 +129,7 @@ impl Faults {
     }
 
     /// Returns whether the operation is denied.
-    pub(crate) fn denies(&self, operation: Operation) -> bool {
+    pub(crate) fn denies(&self, operation: ApiOperation) -> bool {
         self.access_denied || self.access_denied_operations.contains(&operation)
     }
 

@@ -19,7 +19,7 @@ mod started_transfer;
 pub use calls::Calls;
 pub use connector::{ConnectorSpec, Egress, Protocol, UnknownConnector};
 pub use faults::{Expiry, Faults, ThrottleError};
-pub use operation::Operation;
+pub use operation::ApiOperation;
 pub use random::SplitMix64;
 pub use script::{End, FileScript, LifeScript, Profile, failure_message};
 

@@ -48,14 +48,14 @@ macro_rules! operations {
     ($($service:ident: $($operation:ident)+;)+) => {
         /// A supported operation.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum Operation {
+        pub enum ApiOperation {
             $($(
                 #[doc = concat!("`", stringify!($operation), "`.")]
                 $operation,
             )+)+
         }
 
-        impl Operation {
+        impl ApiOperation {
             /// All operations.
             pub const ALL: &[Self] = &[$($(Self::$operation),+),+];
 
@@ -82,7 +82,7 @@ operations! {
     Sqs: DeleteMessage DeleteMessageBatch GetQueueAttributes GetQueueUrl ReceiveMessage SendMessage;
 }
 
-impl Operation {
+impl ApiOperation {
     /// Parses the value of `X-Amz-Target`.
     pub(crate) fn from_target(target: &str) -> Option<Self> {
         Service::ALL.into_iter().find_map(|service| {
@@ -104,10 +104,10 @@ mod tests {
 
     #[test]
     fn a_target_names_the_service_and_one_of_its_operations() {
-        for &operation in Operation::ALL {
+        for &operation in ApiOperation::ALL {
             for prefix in operation.service().target_prefixes() {
                 assert_eq!(
-                    Operation::from_target(&format!("{prefix}{}", operation.as_str())),
+                    ApiOperation::from_target(&format!("{prefix}{}", operation.as_str())),
                     Some(operation)
                 );
             }
@@ -121,7 +121,7 @@ mod tests {
             "AmazonSQS.ListConnectors",
             "Other.ListConnectors",
         ] {
-            assert_eq!(Operation::from_target(bad), None, "{bad}");
+            assert_eq!(ApiOperation::from_target(bad), None, "{bad}");
         }
     }
 }

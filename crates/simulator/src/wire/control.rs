@@ -154,7 +154,7 @@ fn put_transfer(
 mod tests {
     use super::*;
     use crate::testing::{now, simulator};
-    use crate::{Operation, Settings};
+    use crate::{ApiOperation, Settings};
 
     const TRANSFER: &str = "/_simulator/transfers/c-0123456789abcdef0/a/b";
 
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn calls_are_reported_as_json_and_reset() {
         let simulator = simulator(Settings::default());
-        crate::lock(&simulator.0.calls).begin(Some(Operation::ListConnectors));
+        crate::lock(&simulator.0.calls).begin(Some(ApiOperation::ListConnectors));
         let request = ControlRequest {
             method: &Method::GET,
             host: "h",
@@ -268,7 +268,7 @@ mod tests {
             ask(&simulator, "DELETE", "/_simulator/calls", ""),
             StatusCode::NO_CONTENT
         );
-        assert_eq!(simulator.calls().of(Operation::ListConnectors), 0);
+        assert_eq!(simulator.calls().of(ApiOperation::ListConnectors), 0);
         assert_eq!(now(), simulator.now());
     }
 }

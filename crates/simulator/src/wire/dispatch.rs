@@ -12,7 +12,7 @@ use super::credential;
 use super::reply::Reply;
 use crate::api::error::{self, ApiError};
 use crate::api::{Call, sqs};
-use crate::domain::{Disruption, Faults, Operation, Service};
+use crate::domain::{ApiOperation, Disruption, Faults, Service};
 use crate::{Simulator, lock};
 
 /// The longest wait of a receive for a message.
@@ -77,14 +77,14 @@ impl Simulator {
             .headers
             .get("x-amz-target")
             .and_then(|target| target.to_str().ok());
-        let operation = target.and_then(Operation::from_target);
+        let operation = target.and_then(ApiOperation::from_target);
         lock(&self.0.calls).begin(operation);
         let _in_flight = InFlight(self);
         let (faults, disruption) = {
             let mut guard = lock(&self.0.faults);
             let (faults, dice) = &mut *guard;
 
-            let service = operation.map_or(Service::Transfer, Operation::service);
+            let service = operation.map_or(Service::Transfer, ApiOperation::service);
             (
                 faults.clone(),
                 dice.roll(faults, service, self.now().instant),
@@ -116,11 +116,11 @@ impl Simulator {
         &self,
         parts: &Parts,
         body: &[u8],
-        operation: Option<Operation>,
+        operation: Option<ApiOperation>,
         (faults, disruption): (&Faults, Option<Disruption>),
         mut stopping: Pin<&mut impl Future<Output = ()>>,
     ) -> Answer {
-        if operation != Some(Operation::ReceiveMessage) {
+        if operation != Some(ApiOperation::ReceiveMessage) {
             return self.answer_once(parts, body, operation, faults, disruption);
         }
         let wait = sqs::wait_time(body).min(MAX_WAIT);
@@ -153,11 +153,11 @@ impl Simulator {
         &self,
         parts: &Parts,
         body: &[u8],
-        operation: Option<Operation>,
+        operation: Option<ApiOperation>,
         faults: &Faults,
         disruption: Option<Disruption>,
     ) -> Answer {
-        let service = operation.map_or(Service::Transfer, Operation::service);
+        let service = operation.map_or(Service::Transfer, ApiOperation::service);
         let api = |result| Reply::api(service, result);
         let page =
             |disruption| api(self.check_and_perform(parts, body, operation, faults, disruption));
@@ -183,7 +183,7 @@ impl Simulator {
         &self,
         parts: &Parts,
         body: &[u8],
-        operation: Option<Operation>,
+        operation: Option<ApiOperation>,
         faults: &Faults,
         disruption: Option<Disruption>,
     ) -> Result<Value, ApiError> {

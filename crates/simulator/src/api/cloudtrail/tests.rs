@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::testing::{now, perform_at, simulator};
-use crate::{Faults, FileScript, LifeScript, Operation, Settings};
+use crate::{ApiOperation, Faults, FileScript, LifeScript, Settings};
 use model::ConnectorId;
 
 fn connector() -> ConnectorId {
@@ -26,7 +26,7 @@ fn look(simulator: &Simulator, more: &Value) -> Result<Value, ApiError> {
     }
     perform_at(
         simulator,
-        Operation::LookupEvents,
+        ApiOperation::LookupEvents,
         &body,
         now().wall,
         &Faults::default(),

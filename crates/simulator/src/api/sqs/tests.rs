@@ -1,12 +1,12 @@
 use super::*;
 use crate::testing::{now, perform_at, simulator};
-use crate::{Faults, Operation, Settings};
+use crate::{ApiOperation, Faults, Settings};
 
 const URL: &str = "http://127.0.0.1:4777/123456789012/transfer-events";
 
 fn ask_at(
     simulator: &Simulator,
-    operation: Operation,
+    operation: ApiOperation,
     more: &Value,
     seconds: u64,
 ) -> Result<Value, ApiError> {
@@ -18,7 +18,7 @@ fn ask_at(
     perform_at(simulator, operation, &body, at, &Faults::default())
 }
 
-fn ask(simulator: &Simulator, operation: Operation, more: &Value) -> Result<Value, ApiError> {
+fn ask(simulator: &Simulator, operation: ApiOperation, more: &Value) -> Result<Value, ApiError> {
     ask_at(simulator, operation, more, 0)
 }
 
@@ -29,7 +29,7 @@ fn filled(messages: usize) -> Simulator {
 }
 
 fn receive(simulator: &Simulator, more: &Value) -> Vec<Value> {
-    let answer = ask(simulator, Operation::ReceiveMessage, more).unwrap();
+    let answer = ask(simulator, ApiOperation::ReceiveMessage, more).unwrap();
     answer
         .get("Messages")
         .map(|messages| messages.as_array().unwrap().clone())
@@ -39,7 +39,7 @@ fn receive(simulator: &Simulator, more: &Value) -> Vec<Value> {
 fn counts(simulator: &Simulator, seconds: u64) -> (String, String) {
     let answer = ask_at(
         simulator,
-        Operation::GetQueueAttributes,
+        ApiOperation::GetQueueAttributes,
         &json!({ "AttributeNames": ["All"] }),
         seconds,
     );
@@ -82,7 +82,7 @@ fn messages_are_received_deleted_and_come_back() {
     for _ in 0..2 {
         ask(
             &simulator,
-            Operation::DeleteMessage,
+            ApiOperation::DeleteMessage,
             &json!({ "ReceiptHandle": handle }),
         )
         .unwrap();
@@ -104,7 +104,7 @@ fn a_batch_reports_a_result_per_entry() {
     ]);
     let answer = ask(
         &simulator,
-        Operation::DeleteMessageBatch,
+        ApiOperation::DeleteMessageBatch,
         &json!({ "Entries": entries }),
     )
     .unwrap();
@@ -126,14 +126,14 @@ fn a_sent_message_has_a_checksum_and_may_be_delayed() {
     let simulator = filled(0);
     let sent = ask(
         &simulator,
-        Operation::SendMessage,
+        ApiOperation::SendMessage,
         &json!({ "MessageBody": "abc", "DelaySeconds": 5 }),
     )
     .unwrap();
     // RFC 1321, A.5.
     assert_eq!(sent["MD5OfMessageBody"], "900150983cd24fb0d6963f7d28e17f72");
     assert_eq!(receive(&simulator, &json!({})), Vec::<Value>::new());
-    let later = ask_at(&simulator, Operation::ReceiveMessage, &json!({}), 5).unwrap();
+    let later = ask_at(&simulator, ApiOperation::ReceiveMessage, &json!({}), 5).unwrap();
     assert_eq!(later["Messages"][0]["MessageId"], sent["MessageId"]);
 }
 
@@ -142,7 +142,7 @@ fn the_queue_url_has_the_host_of_the_request() {
     let url = |name: &str| {
         ask(
             &filled(0),
-            Operation::GetQueueUrl,
+            ApiOperation::GetQueueUrl,
             &json!({ "QueueName": name }),
         )
     };
@@ -152,7 +152,7 @@ fn the_queue_url_has_the_host_of_the_request() {
 
 #[test]
 fn errors_have_the_codes_of_sqs() {
-    use Operation::{
+    use ApiOperation::{
         DeleteMessage, DeleteMessageBatch, GetQueueAttributes, ReceiveMessage, SendMessage,
     };
 

@@ -3,14 +3,14 @@ use std::time::Duration;
 use super::*;
 use crate::domain::Service;
 use crate::testing::{now, simulator};
-use crate::{Faults, FileScript, LifeScript, Operation, Settings};
+use crate::{ApiOperation, Faults, FileScript, LifeScript, Settings};
 
 const CONNECTOR: &str = "c-0123456789abcdef0";
 
 /// Performs one call at `now`, against a simulator that answers unknown transfers by `expiry`.
 fn perform_as(
     simulator: &Simulator,
-    operation: Operation,
+    operation: ApiOperation,
     body: &Value,
     expiry: Expiry,
 ) -> Result<Value, ApiError> {
@@ -28,7 +28,11 @@ fn perform_as(
     })
 }
 
-fn perform(simulator: &Simulator, operation: Operation, body: &Value) -> Result<Value, ApiError> {
+fn perform(
+    simulator: &Simulator,
+    operation: ApiOperation,
+    body: &Value,
+) -> Result<Value, ApiError> {
     perform_as(simulator, operation, body, Expiry::NotFound)
 }
 
@@ -51,7 +55,7 @@ fn results(simulator: &Simulator, more: &Value) -> Result<Value, ApiError> {
     for (name, value) in more.as_object().unwrap() {
         body[name] = value.clone();
     }
-    perform(simulator, Operation::ListFileTransferResults, &body)
+    perform(simulator, ApiOperation::ListFileTransferResults, &body)
 }
 
 fn rows(answer: &Value) -> usize {
@@ -124,7 +128,7 @@ fn an_unknown_transfer_is_answered_by_the_expiry_setting() {
     let ask = |expiry| {
         perform_as(
             &simulator,
-            Operation::ListFileTransferResults,
+            ApiOperation::ListFileTransferResults,
             &body,
             expiry,
         )
@@ -167,7 +171,7 @@ fn a_transfer_may_appear_after_a_delay() {
 fn a_started_transfer_is_queued_under_the_paths_given() {
     let simulator = with_files(0);
     let body = json!({ "ConnectorId": CONNECTOR, "SendFilePaths": ["/bucket/a", "/bucket/a"] });
-    let started = perform(&simulator, Operation::StartFileTransfer, &body).unwrap();
+    let started = perform(&simulator, ApiOperation::StartFileTransfer, &body).unwrap();
     let page = results(&simulator, &json!({ "TransferId": started["TransferId"] })).unwrap();
     let row = json!({ "FilePath": "/bucket/a", "StatusCode": "QUEUED" });
     assert_eq!(page["FileTransferResults"], json!([row, row]));
@@ -182,7 +186,7 @@ fn a_transfer_either_sends_or_retrieves() {
     ] {
         let mut body = paths;
         body["ConnectorId"] = CONNECTOR.into();
-        let error = perform(&simulator, Operation::StartFileTransfer, &body).unwrap_err();
+        let error = perform(&simulator, ApiOperation::StartFileTransfer, &body).unwrap_err();
         assert_eq!(error.kind, "InvalidRequestException");
     }
 }
@@ -198,12 +202,12 @@ fn connectors_are_listed_by_pages_and_refuse_a_foreign_token() {
     }
     let first = perform(
         &simulator,
-        Operation::ListConnectors,
+        ApiOperation::ListConnectors,
         &json!({ "MaxResults": 3 }),
     )
     .unwrap();
     let more = json!({ "MaxResults": 3, "NextToken": first["NextToken"] });
-    let second = perform(&simulator, Operation::ListConnectors, &more).unwrap();
+    let second = perform(&simulator, ApiOperation::ListConnectors, &more).unwrap();
     assert_eq!(second["Connectors"].as_array().unwrap().len(), 2);
     assert_eq!(second.get("NextToken"), None);
     assert_eq!(
@@ -216,7 +220,7 @@ fn connectors_are_listed_by_pages_and_refuse_a_foreign_token() {
     );
     let error = perform(
         &simulator,
-        Operation::ListConnectors,
+        ApiOperation::ListConnectors,
         &json!({ "NextToken": "x" }),
     )
     .unwrap_err();
@@ -237,10 +241,10 @@ fn an_unknown_connector_is_not_found_by_any_operation() {
     ] {
         body[path] = "/a".into();
     }
-    let of_connectors = |operation: &&Operation| {
-        operation.service() == Service::Transfer && **operation != Operation::ListConnectors
+    let of_connectors = |operation: &&ApiOperation| {
+        operation.service() == Service::Transfer && **operation != ApiOperation::ListConnectors
     };
-    for &operation in Operation::ALL.iter().filter(of_connectors) {
+    for &operation in ApiOperation::ALL.iter().filter(of_connectors) {
         let error = perform_as(&simulator, operation, &body, Expiry::EmptyList).unwrap_err();
         assert_eq!(error.body()["Resource"], "c-fffffffffffffffff");
         assert_eq!(error.kind, "ResourceNotFoundException", "{operation:?}");
@@ -258,7 +262,7 @@ fn only_the_description_shows_the_protocol_of_a_connector() {
     let describe = |spec| {
         simulator.add_connector(CONNECTOR.parse().unwrap(), spec);
         let body = json!({ "ConnectorId": CONNECTOR });
-        perform(&simulator, Operation::DescribeConnector, &body).unwrap()["Connector"].clone()
+        perform(&simulator, ApiOperation::DescribeConnector, &body).unwrap()["Connector"].clone()
     };
     let lattice = describe(spec(Protocol::Sftp, Egress::VpcLattice));
     assert!(
@@ -285,7 +289,7 @@ fn a_connection_test_succeeds_or_reports_an_error() {
     let test = || {
         perform(
             &simulator,
-            Operation::TestConnection,
+            ApiOperation::TestConnection,
             &json!({ "ConnectorId": CONNECTOR }),
         )
         .unwrap()

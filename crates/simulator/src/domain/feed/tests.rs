@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::testing::{now, perform_at, simulator};
-use crate::{ConnectorSpec, FileScript, LifeScript, Operation, Profile, Settings, Simulator};
+use crate::{ApiOperation, ConnectorSpec, FileScript, LifeScript, Profile, Settings, Simulator};
 use model::{ConnectorId, Direction};
 
 fn connector() -> ConnectorId {
@@ -34,7 +34,7 @@ fn events(simulator: &Simulator, after: Duration, faults: &Faults) -> Vec<Value>
     loop {
         let answer = perform_at(
             simulator,
-            Operation::ReceiveMessage,
+            ApiOperation::ReceiveMessage,
             &body,
             now().wall + after,
             faults,
@@ -313,19 +313,19 @@ fn listings_moves_and_deletes_end_with_an_event_of_their_kind() {
         );
         for (operation, answered, kind, member) in [
             (
-                Operation::StartDirectoryListing,
+                ApiOperation::StartDirectoryListing,
                 "ListingId",
                 "Directory Listing",
                 "listing-id",
             ),
             (
-                Operation::StartRemoteMove,
+                ApiOperation::StartRemoteMove,
                 "MoveId",
                 "Remote Move",
                 "move-id",
             ),
             (
-                Operation::StartRemoteDelete,
+                ApiOperation::StartRemoteDelete,
                 "DeleteId",
                 "Remote Delete",
                 "delete-id",

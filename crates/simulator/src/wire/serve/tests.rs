@@ -10,7 +10,7 @@ use super::*;
 use crate::testing::{now, simulator};
 use crate::wire::credential::authorize;
 use crate::{
-    DEMO_ACCESS_KEY_ID, Faults, FileScript, LifeScript, Operation, Settings, ThrottleError,
+    ApiOperation, DEMO_ACCESS_KEY_ID, Faults, FileScript, LifeScript, Settings, ThrottleError,
 };
 
 /// A serving simulator and a connection to it.
@@ -142,7 +142,7 @@ async fn one_connection_carries_many_calls() {
     let calls = served.simulator.calls();
     assert_eq!(
         (
-            calls.of(Operation::ListConnectors),
+            calls.of(ApiOperation::ListConnectors),
             calls.outcome("ok"),
             calls.peak_in_flight
         ),
@@ -226,7 +226,7 @@ async fn each_fault_has_its_error_and_its_status() {
         ),
         (
             Faults {
-                access_denied_operations: vec![Operation::ListConnectors],
+                access_denied_operations: vec![ApiOperation::ListConnectors],
                 ..none()
             },
             400,
@@ -249,7 +249,7 @@ async fn each_fault_has_its_error_and_its_status() {
         assert!(served.simulator.calls().outcome(error) > 0);
     }
     served.simulator.set_faults(Faults {
-        access_denied_operations: vec![Operation::TestConnection],
+        access_denied_operations: vec![ApiOperation::TestConnection],
         ..none()
     });
     served.send(&call()).await;
