@@ -229,7 +229,8 @@ impl Collector {
 
     /// Replaces the connectors of an account whose transfers are not tracked.
     pub fn exclude_connectors(&self, account: &AccountName, ids: &BTreeSet<ConnectorId>) {
-        self.inner.tracker().exclude_connectors(account, ids);
+        let now = self.inner.clock.now();
+        self.inner.tracker().exclude_connectors(account, ids, now);
     }
 
     /// Removes `origin` from a transfer and drops the transfer if this was its last origin. Returns

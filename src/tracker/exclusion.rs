@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Tracker;
-use model::{AccountName, ConnectorId, ConnectorKey, Fact, Origin};
+use model::{AccountName, ConnectorId, ConnectorKey, Fact, Now, Origin};
 
 /// Origins that report transfers of every connector, also of those that have no results.
 const HISTORIES: [Origin; 2] = [Origin::Events, Origin::Cloudtrail];
@@ -12,7 +12,12 @@ impl Tracker {
     /// Replaces the excluded connectors of an account: AS2 connectors, whose transfers have no
     /// results. Transfers that only events or CloudTrail have reported are dropped, and later facts
     /// from there are ignored. A transfer that a user names stays.
-    pub fn exclude_connectors(&mut self, account: &AccountName, ids: &BTreeSet<ConnectorId>) {
+    pub fn exclude_connectors(
+        &mut self,
+        account: &AccountName,
+        ids: &BTreeSet<ConnectorId>,
+        now: Now,
+    ) {
         let key = |id: &ConnectorId| ConnectorKey {
             account: account.clone(),
             id: id.clone(),
@@ -30,7 +35,7 @@ impl Tracker {
             }
         }
         for origin in HISTORIES {
-            self.retain_origin(origin, &|key| !new.contains(&key.connector_key()));
+            self.retain_origin(origin, &|key| !new.contains(&key.connector_key()), now);
         }
         self.excluded.extend(new);
     }
@@ -75,7 +80,7 @@ mod tests {
         }
         tracker.ingest(&started("both"), Origin::Api, now);
         let excluded = BTreeSet::from([key("reported").connector]);
-        tracker.exclude_connectors(&account().name, &excluded);
+        tracker.exclude_connectors(&account().name, &excluded, now);
         let has = |tracker: &Tracker, id: &str| tracker.slot(&key(id)).is_some();
         assert!(!has(&tracker, "reported") && has(&tracker, "both"));
         for origin in HISTORIES {
@@ -86,7 +91,7 @@ mod tests {
         assert_eq!(named, Ingested::New { failed: None });
         assert!(!has(&tracker, "late") && has(&tracker, "named"));
 
-        tracker.exclude_connectors(&account().name, &BTreeSet::new());
+        tracker.exclude_connectors(&account().name, &BTreeSet::new(), now);
         let result = tracker.ingest(&started("later"), Origin::Cloudtrail, now);
         assert_eq!(result, Ingested::New { failed: None });
     }
