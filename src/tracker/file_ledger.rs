@@ -16,15 +16,13 @@
 //! A failure without a code has the same end as one with a code: one source may omit it. Ends of
 //! different kinds or codes never match. In rule 3, an event stays alone while a row that has not
 //! ended may be its file: then only rows that are counted already are matched, which changes no
-//! counter.
+//! counter. A match by rule 3 is provisional: an event with the path of the row takes its place.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU64;
+use std::num::NonZeroU32;
 
 use model::{FailureCode, FileResult, Finished, stable_hash};
 
-/// Paths and ids are stored as hashes of 40 bits, which distinguish the files of one transfer.
-pub(super) const HASH_MASK: u64 = (1 << 40) - 1;
 /// Longest failure code in bytes that is compared; the rest is cut.
 pub(super) const MAX_CODE_BYTES: usize = 128;
 
@@ -38,13 +36,21 @@ pub(super) struct FileLedger {
 
 /// The end of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent of each other"
+)]
 pub(super) struct LedgerEntry {
     pub(super) path: FilePath,
     pub(super) end: Finished,
     /// Whether a poll has reported it.
     pub(super) polled: bool,
     /// Hash of the id of the event that reported it.
-    pub(super) event: Option<NonZeroU64>,
+    pub(super) event: Option<NonZeroU32>,
+    /// Whether the event was matched without the path of the row.
+    pub(super) provisional: bool,
+    /// Whether a failure is still to be logged, when its row appears.
+    pub(super) unlogged: bool,
     /// Whether it is counted. False for files of the baseline, which may have ended before the
     /// transfer was watched.
     pub(super) counted: bool,
@@ -53,19 +59,26 @@ pub(super) struct LedgerEntry {
 /// A path, as hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FilePath {
-    pub(super) hash: u64,
+    pub(super) hash: u32,
     /// Of the last component, which both sources format in the same way.
-    pub(super) name: u8,
+    pub(super) name: u16,
 }
 
 impl FilePath {
     fn new(path: &str) -> Self {
         let name = path.rsplit('/').next().unwrap_or(path);
+        let [n0, n1, ..] = stable_hash(name).to_le_bytes();
         Self {
-            hash: stable_hash(path) & HASH_MASK,
-            name: stable_hash(name).to_le_bytes()[0],
+            hash: short_hash(path),
+            name: u16::from_le_bytes([n0, n1]),
         }
     }
+}
+
+/// Returns 32 bits of a hash, which distinguish the files of one transfer.
+fn short_hash(text: &str) -> u32 {
+    let [h0, h1, h2, h3, ..] = stable_hash(text).to_le_bytes();
+    u32::from_le_bytes([h0, h1, h2, h3])
 }
 
 /// How an event relates to what is already in the ledger.
@@ -79,19 +92,31 @@ pub(super) enum EventMatch {
     CountedLate,
     /// The file is counted now; neither source had reported it.
     Counted,
+    /// A poll had reported the file, which was counted for another event. The file of that event is
+    /// counted now.
+    CountedOther,
+}
+
+impl EventMatch {
+    /// Returns whether the event adds one to the counter of its end.
+    pub(super) fn counts(&self) -> bool {
+        !matches!(self, Self::Duplicate | Self::AlreadyCounted)
+    }
 }
 
 impl FileLedger {
     /// Records the rows of a poll and returns the indices of the files that neither source had
-    /// reported. `ends` holds the end of each row; new files are counted if `counted` is true.
+    /// reported, each with whether it is counted. `ends` holds the end of each row; new files are
+    /// counted if `counted` is true. Failures that were not logged when their event arrived are
+    /// returned as well, as not counted.
     pub(super) fn record_rows(
         &mut self,
         rows: &[FileResult],
         ends: &[Option<Finished>],
         counted: bool,
-    ) -> Vec<usize> {
+    ) -> Vec<(usize, bool)> {
         let paths: Vec<_> = rows.iter().map(|row| FilePath::new(&row.path)).collect();
-        let mut ended: BTreeMap<u64, Vec<(usize, Finished)>> = BTreeMap::new();
+        let mut ended: BTreeMap<u32, Vec<(usize, Finished)>> = BTreeMap::new();
         self.open_rows.clear();
         for (at, (path, end)) in paths.iter().zip(ends).enumerate() {
             match end {
@@ -112,7 +137,7 @@ impl FileLedger {
                 }
             }
         }
-        let mut new = Vec::new();
+        let mut new: Vec<(usize, bool)> = Vec::new();
         for (at, end) in unmatched {
             let path = paths[at];
             let elsewhere = |entry: &LedgerEntry| {
@@ -124,16 +149,23 @@ impl FileLedger {
                 })
                 .or_else(|| self.find(&end, elsewhere));
             if let Some(entry) = entry {
-                self.entries[entry].mark_polled(path, &end);
+                let entry = &mut self.entries[entry];
+                entry.mark_polled(path, &end);
+                entry.provisional = true;
+                if std::mem::take(&mut entry.unlogged) {
+                    new.push((at, false));
+                }
             } else {
                 self.entries.push(LedgerEntry {
                     path,
                     end,
                     polled: true,
                     event: None,
+                    provisional: false,
+                    unlogged: false,
                     counted,
                 });
-                new.push(at);
+                new.push((at, counted));
             }
         }
         new.sort_unstable();
@@ -147,29 +179,35 @@ impl FileLedger {
         path: &str,
         end: &Finished,
     ) -> EventMatch {
-        let id = stable_hash(file_transfer_id) & HASH_MASK;
-        let id = NonZeroU64::new(id).unwrap_or(NonZeroU64::MIN);
+        let id = NonZeroU32::new(short_hash(file_transfer_id)).unwrap_or(NonZeroU32::MIN);
         if self.entries.iter().any(|entry| entry.event == Some(id)) {
             return EventMatch::Duplicate;
         }
         let (path, end) = (FilePath::new(path), comparable(end));
         if let Some(entry) = self.match_event(path, &end) {
-            let entry = &mut self.entries[entry];
-            entry.event = Some(id);
-            return if std::mem::replace(&mut entry.counted, true) {
-                EventMatch::AlreadyCounted
-            } else {
-                EventMatch::CountedLate
-            };
+            return self.entries[entry].add_event(id, path);
         }
-        self.entries.push(LedgerEntry {
-            path,
-            end,
-            polled: false,
-            event: Some(id),
-            counted: true,
-        });
-        EventMatch::Counted
+        let same_path =
+            |entry: &LedgerEntry| entry.polled && entry.provisional && entry.path.hash == path.hash;
+        let Some(taken) = self.find(&end, same_path) else {
+            self.entries.push(LedgerEntry::of_event(id, path, end));
+            return EventMatch::Counted;
+        };
+        // The event takes the place of one that was matched with this row without its path.
+        let entry = &mut self.entries[taken];
+        entry.provisional = false;
+        let Some(other) = entry.event.replace(id) else {
+            return EventMatch::AlreadyCounted;
+        };
+        let unknown = FilePath { hash: 0, name: 0 };
+        if let Some(row) = self.match_event(unknown, &end) {
+            return self.entries[row].add_event(other, unknown);
+        }
+        let is_failed = end != Finished::Completed;
+        let mut displaced = LedgerEntry::of_event(other, unknown, end);
+        displaced.unlogged = is_failed;
+        self.entries.push(displaced);
+        EventMatch::CountedOther
     }
 
     /// Returns the row that an event with a new id reports again.
@@ -226,7 +264,7 @@ impl FileLedger {
     /// Returns the ended rows of a path that no earlier poll reported. A file whose end changed
     /// between polls is not new: the number of new ends is at most the number by which the rows of
     /// this path that have ended have increased.
-    fn new_ends(&mut self, path: u64, ends: &[(usize, Finished)]) -> Vec<(usize, Finished)> {
+    fn new_ends(&mut self, path: u32, ends: &[(usize, Finished)]) -> Vec<(usize, Finished)> {
         let mut before: Vec<usize> = (0..self.entries.len())
             .filter(|at| self.entries[*at].polled && self.entries[*at].path.hash == path)
             .collect();
@@ -266,6 +304,30 @@ impl FileLedger {
 }
 
 impl LedgerEntry {
+    /// Returns the entry of a file that only an event has reported.
+    fn of_event(id: NonZeroU32, path: FilePath, end: Finished) -> Self {
+        Self {
+            path,
+            end,
+            polled: false,
+            event: Some(id),
+            provisional: false,
+            unlogged: false,
+            counted: true,
+        }
+    }
+
+    /// Adds the event of a row.
+    fn add_event(&mut self, id: NonZeroU32, path: FilePath) -> EventMatch {
+        self.event = Some(id);
+        self.provisional = self.path.hash != path.hash;
+        if std::mem::replace(&mut self.counted, true) {
+            EventMatch::AlreadyCounted
+        } else {
+            EventMatch::CountedLate
+        }
+    }
+
     fn mark_polled(&mut self, path: FilePath, end: &Finished) {
         self.polled = true;
         self.path = path;

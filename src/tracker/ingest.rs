@@ -106,7 +106,7 @@ impl Tracker {
         let connector = &mut self.connectors[number];
         let counters = &mut connector.counters;
         counters.add_transferred(file);
-        if matches!(event_match, EventMatch::Counted | EventMatch::CountedLate) {
+        if event_match.counts() {
             counters.count(&end, &file.key.transfer, file.ended_at);
             connector.count_recent(&end, file.ended_at, now.wall);
             if end != file.end {

@@ -1,11 +1,11 @@
 //! A [`FileLedger`] in as few bytes as possible: hundreds of thousands are kept in memory and in the
 //! store, most of them with one file.
 //!
-//! One entry after the other, open rows last: a byte of flags and kind, a byte of the file name's
-//! hash, 5 bytes of the path's hash, 5 bytes of the event's if it has one, and an undocumented
+//! One entry after the other, open rows last: 2 bytes of flags and kind, 2 bytes of the file name's
+//! hash, 4 bytes of the path's hash, 4 bytes of the event's if it has one, and an undocumented
 //! failure code with its length.
 
-use std::num::NonZeroU64;
+use std::num::NonZeroU32;
 
 use model::{DOCUMENTED_FAILURE_CODES, FailureCode, Finished};
 
@@ -14,16 +14,14 @@ use super::file_ledger::{FileLedger, FilePath, LedgerEntry};
 const COUNTED: u8 = 1;
 const POLLED: u8 = 1 << 1;
 const EVENT: u8 = 1 << 2;
-/// The kind begins at this bit.
-const KIND_SHIFT: u8 = 3;
+const PROVISIONAL: u8 = 1 << 3;
+const UNLOGGED: u8 = 1 << 4;
 const OPEN_ROW: u8 = 0;
 const COMPLETED: u8 = 1;
 const WITHOUT_CODE: u8 = 2;
 const OTHER_CODE: u8 = 3;
 /// Kind of the first documented code; the others follow in their order.
 const FIRST_CODE: u8 = 4;
-/// Bytes of a hash.
-const HASH_BYTES: usize = 5;
 
 /// A packed [`FileLedger`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,7 +34,7 @@ impl PackedLedger {
             put_entry(&mut bytes, entry);
         }
         for path in &ledger.open_rows {
-            bytes.push(OPEN_ROW << KIND_SHIFT);
+            bytes.extend([0, OPEN_ROW]);
             put_path(&mut bytes, *path);
         }
         Self(bytes.into())
@@ -70,8 +68,8 @@ enum Read {
 }
 
 fn put_path(bytes: &mut Vec<u8>, path: FilePath) {
-    bytes.push(path.name);
-    bytes.extend(&path.hash.to_le_bytes()[..HASH_BYTES]);
+    bytes.extend(path.name.to_le_bytes());
+    bytes.extend(path.hash.to_le_bytes());
 }
 
 fn put_entry(bytes: &mut Vec<u8>, entry: &LedgerEntry) {
@@ -90,14 +88,16 @@ fn put_entry(bytes: &mut Vec<u8>, entry: &LedgerEntry) {
     };
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
     bytes.push(
-        kind << KIND_SHIFT
-            | flag(entry.counted, COUNTED)
+        flag(entry.counted, COUNTED)
             | flag(entry.polled, POLLED)
-            | flag(entry.event.is_some(), EVENT),
+            | flag(entry.event.is_some(), EVENT)
+            | flag(entry.provisional, PROVISIONAL)
+            | flag(entry.unlogged, UNLOGGED),
     );
+    bytes.push(kind);
     put_path(bytes, entry.path);
     if let Some(event) = entry.event {
-        bytes.extend(&event.get().to_le_bytes()[..HASH_BYTES]);
+        bytes.extend(event.get().to_le_bytes());
     }
     if let Some(code) = code {
         // The ledger cuts codes far below 256 bytes.
@@ -107,28 +107,26 @@ fn put_entry(bytes: &mut Vec<u8>, entry: &LedgerEntry) {
 }
 
 fn read_entry(rest: &mut &[u8]) -> Option<Read> {
-    let [tag] = take(rest, 1)? else { return None };
-    let [name] = take(rest, 1)? else { return None };
+    let [flags, kind] = take(rest)?;
     let path = FilePath {
-        name: *name,
-        hash: hash(take(rest, HASH_BYTES)?),
+        name: u16::from_le_bytes(take(rest)?),
+        hash: u32::from_le_bytes(take(rest)?),
     };
-    let kind = tag >> KIND_SHIFT;
     if kind == OPEN_ROW {
         return Some(Read::OpenRow(path));
     }
-    let event = match tag & EVENT {
+    let event = match flags & EVENT {
         0 => None,
-        _ => NonZeroU64::new(hash(take(rest, HASH_BYTES)?)),
+        _ => NonZeroU32::new(u32::from_le_bytes(take(rest)?)),
     };
     let end = match kind {
         COMPLETED => Finished::Completed,
         WITHOUT_CODE => Finished::Failed(None),
         OTHER_CODE => {
-            let [length] = take(rest, 1)? else {
-                return None;
-            };
-            let code = std::str::from_utf8(take(rest, usize::from(*length))?).ok()?;
+            let [length] = take(rest)?;
+            let (code, after) = rest.split_at_checked(usize::from(length))?;
+            *rest = after;
+            let code = std::str::from_utf8(code).ok()?;
             Finished::Failed(FailureCode::new(code))
         }
         documented => {
@@ -139,22 +137,18 @@ fn read_entry(rest: &mut &[u8]) -> Option<Read> {
     Some(Read::Entry(LedgerEntry {
         path,
         end,
-        polled: tag & POLLED != 0,
+        polled: flags & POLLED != 0,
         event,
-        counted: tag & COUNTED != 0,
+        provisional: flags & PROVISIONAL != 0,
+        unlogged: flags & UNLOGGED != 0,
+        counted: flags & COUNTED != 0,
     }))
 }
 
-fn take<'a>(rest: &mut &'a [u8], bytes: usize) -> Option<&'a [u8]> {
-    let (taken, remaining) = rest.split_at_checked(bytes)?;
+fn take<const BYTES: usize>(rest: &mut &[u8]) -> Option<[u8; BYTES]> {
+    let (taken, remaining) = rest.split_first_chunk()?;
     *rest = remaining;
-    Some(taken)
-}
-
-fn hash(bytes: &[u8]) -> u64 {
-    let mut all = [0; 8];
-    all[..HASH_BYTES].copy_from_slice(bytes);
-    u64::from_le_bytes(all)
+    Some(*taken)
 }
 
 #[cfg(test)]
@@ -165,7 +159,7 @@ mod tests {
     use super::*;
 
     fn path() -> impl Strategy<Value = FilePath> {
-        (0_u64..1 << 40, any::<u8>()).prop_map(|(hash, name)| FilePath { hash, name })
+        (any::<u32>(), any::<u16>()).prop_map(|(hash, name)| FilePath { hash, name })
     }
 
     fn end() -> impl Strategy<Value = Finished> {
@@ -180,12 +174,15 @@ mod tests {
     }
 
     fn entry() -> impl Strategy<Value = LedgerEntry> {
-        (path(), end(), any::<bool>(), 0_u64..1 << 40, any::<bool>()).prop_map(
-            |(path, end, polled, event, counted)| LedgerEntry {
+        let entry = (path(), end(), any::<u32>(), any::<[bool; 4]>());
+        entry.prop_map(
+            |(path, end, event, [polled, provisional, unlogged, counted])| LedgerEntry {
                 path,
                 end,
                 polled,
-                event: NonZeroU64::new(event),
+                event: NonZeroU32::new(event),
+                provisional,
+                unlogged,
                 counted,
             },
         )

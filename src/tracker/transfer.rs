@@ -472,7 +472,7 @@ impl Transfer {
         }
         let mut ledger = self.ledger.unpack();
         let counted = self.watched || self.polled;
-        for at in ledger.record_rows(files, &ends, counted) {
+        for (at, counted) in ledger.record_rows(files, &ends, counted) {
             let file = &files[at];
             if file.status == FileStatus::Failed {
                 new_ends.failed.push(FailedFile {

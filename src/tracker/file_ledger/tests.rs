@@ -20,7 +20,8 @@ fn poll(ledger: &mut FileLedger, rows: &[(&str, Option<Finished>)], counted: boo
         })
         .collect();
     let ends: Vec<_> = rows.iter().map(|(_, end)| end.clone()).collect();
-    ledger.record_rows(&results, &ends, counted)
+    let new = ledger.record_rows(&results, &ends, counted);
+    new.into_iter().map(|(at, _)| at).collect()
 }
 
 /// The rules of a match: what polls have reported, in the baseline or counted, then an event, and
@@ -271,6 +272,43 @@ fn the_baseline_is_counted_once() {
         &[("/a", Some(DONE)), ("/b", Some(failed("X")))],
         false,
     );
-    assert_eq!(ledger.count_baseline(), [DONE, failed("X")]);
+    let mut counted = ledger.count_baseline();
+    counted.sort();
+    assert_eq!(counted, [DONE, failed("X")]);
     assert!(ledger.count_baseline().is_empty());
+}
+
+/// Rows may appear late: an event that was matched with another row gives way to that row's event.
+#[test]
+fn an_event_with_the_path_of_a_row_takes_the_place_of_another() {
+    for end in [DONE, failed("X")] {
+        let mut ledger = FileLedger::default();
+        poll(&mut ledger, &[("/out/6", Some(end.clone()))], true);
+        assert_eq!(
+            ledger.record_event("t/3", "/out/3", &end),
+            EventMatch::AlreadyCounted
+        );
+        assert_eq!(
+            ledger.record_event("t/6", "/out/6", &end),
+            EventMatch::CountedOther
+        );
+        let rows = [("/out/3", Some(end.clone())), ("/out/6", Some(end.clone()))];
+        let to_log: &[usize] = if end == DONE { &[] } else { &[0] };
+        assert_eq!(poll(&mut ledger, &rows, true), to_log, "it is not counted");
+        assert_eq!(ledger.entries.len(), 2);
+    }
+}
+
+#[test]
+fn an_event_that_gives_way_is_matched_with_its_row_that_appeared_since() {
+    let mut ledger = FileLedger::default();
+    poll(&mut ledger, &[("/out/6", Some(DONE))], true);
+    ledger.record_event("t/3", "/out/3", &DONE);
+    let rows = [("/out/3", Some(DONE)), ("/out/6", Some(DONE))];
+    assert_eq!(poll(&mut ledger, &rows, true), [0]);
+    assert_eq!(
+        ledger.record_event("t/6", "/out/6", &DONE),
+        EventMatch::AlreadyCounted
+    );
+    assert_eq!(ledger.events(), 2);
 }
