@@ -418,7 +418,7 @@
           alert(
             'AwsTransferDiscoveryStale', 'warning',
             |||
-              time() - max by (job, instance, source, target) (
+              time() - max by (job, instance, aws_account, aws_region, source, target) (
                 last_over_time(aws_transfer_exporter_discovery_last_success_timestamp_seconds[%(lookback)s])
               ) > %(seconds)s
             ||| % (c { seconds: c.discoveryStaleMinutes * 60 }),
@@ -439,11 +439,11 @@
               )
               or
               (
-                sum by (%(shardSet)s, target) (
+                sum by (%(shardSet)s, aws_account, aws_region, target) (
                   increase(aws_transfer_exporter_discovery_messages_total{outcome="failed"}[%(failureMemory)s])
                 ) > 0
-                and on (%(shardSet)s, target)
-                max by (%(shardSet)s, target) (
+                and on (%(shardSet)s, aws_account, aws_region, target)
+                max by (%(shardSet)s, aws_account, aws_region, target) (
                   max_over_time(aws_transfer_exporter_discovery_up{source="events"}[%(lookback)s])
                 ) == 0
               )
@@ -459,7 +459,7 @@
           alert(
             'AwsTransferMessagesNotUnderstood', 'warning',
             |||
-              sum by (%(shardSet)s, target) (
+              sum by (%(shardSet)s, aws_account, aws_region, target) (
                 increase(aws_transfer_exporter_discovery_messages_total{outcome="unparsable"}[%(newFailureWindow)s])
               ) > 0
             ||| % c,

@@ -240,7 +240,7 @@
         {
           comment:: 'Messages in a queue, over all exporters of a set, so that a pod with another name continues the series.',
           record: 'target:aws_transfer_exporter_discovery_queue_messages:max',
-          expr: 'max by (%(shardSet)s, target) (last_over_time(aws_transfer_exporter_discovery_queue_messages[%(lookback)s]))' % c,
+          expr: 'max by (%(shardSet)s, aws_account, aws_region, target) (last_over_time(aws_transfer_exporter_discovery_queue_messages[%(lookback)s]))' % c,
         },
         {
           comment:: 'Attempted AWS requests. Summed over exporters, since AWS counts them all.',

@@ -22,13 +22,15 @@ impl App {
 
     fn source_health(&self) -> Vec<SourceHealth> {
         let polls = self.metrics.discovery.last_polls();
-        let health = polls
-            .into_iter()
-            .map(|((source, target), up)| SourceHealth {
-                source: source.to_owned(),
-                target,
-                up,
-            });
+        let health = polls.into_iter().map(|(labels, up)| SourceHealth {
+            source: labels.source.to_owned(),
+            target: if labels.account.is_empty() || labels.account == labels.target {
+                labels.target
+            } else {
+                format!("{} ({})", labels.target, labels.account)
+            },
+            up,
+        });
         health.collect()
     }
 }

@@ -13,12 +13,14 @@ use crate::collector::Collector;
 use crate::config::{CloudtrailPlan, ConnectorsPlan, EventsPlan, FilesPlan, Plan};
 use crate::discovery::files::Files;
 use crate::discovery::routes::Routes;
-use crate::discovery::{Sink, SinkError, cloudtrail, connectors, events};
-use crate::metrics::self_metrics::SelfMetrics;
+use crate::discovery::{Sink, SinkError, account_labels, cloudtrail, connectors, events};
+use crate::metrics::self_metrics::{SelfMetrics, SourceLabels};
 use crate::tracker::Ingested;
 use crate::transfer::TransferApi;
 use crate::transfer::session::ClientBase;
-use model::{AccountName, Clock, ConnectorDetails, ConnectorId, Fact, Origin, TransferKey};
+use model::{
+    Account, AccountName, Clock, ConnectorDetails, ConnectorId, Fact, Origin, TransferKey,
+};
 
 /// Everything that sources are built with, except their plan.
 #[derive(Clone)]
@@ -57,11 +59,10 @@ impl TargetFiles {
 }
 
 /// Returns what the meaning of target files depends on. If it is unchanged, so are the files.
-fn files_key(plan: &Plan) -> (&[FilesPlan], Vec<&AccountName>) {
-    (
-        &plan.discovery.files,
-        plan.accounts.iter().map(|account| &account.name).collect(),
-    )
+fn files_key(plan: &Plan) -> (&[FilesPlan], Vec<(&AccountName, Option<&str>)>) {
+    let accounts = plan.accounts.iter();
+    let accounts = accounts.map(|account| (&account.name, account.region.as_deref()));
+    (&plan.discovery.files, accounts.collect())
 }
 
 /// Tasks of the running sources. They end when this is dropped.
@@ -100,9 +101,8 @@ impl RunningSources {
         // A removed source's gauges go before a new source with the same labels sets its own.
         for (key, task) in before {
             drop(task);
-            let (source, targets) = key.labels();
-            for target in targets {
-                context.metrics.discovery.remove_source(source, target);
+            for labels in key.labels() {
+                context.metrics.discovery.remove_source(&labels);
             }
         }
         for (key, client) in new {
@@ -116,8 +116,8 @@ impl RunningSources {
 enum SourceKey {
     Files(Arc<Files>),
     Events(EventsPlan, Arc<dyn TransferApi>, Routes),
-    Cloudtrail(CloudtrailPlan, Arc<dyn TransferApi>),
-    Connectors(ConnectorsPlan, Arc<dyn TransferApi>),
+    Cloudtrail(CloudtrailPlan, Arc<dyn TransferApi>, Account),
+    Connectors(ConnectorsPlan, Arc<dyn TransferApi>, Account),
 }
 
 impl PartialEq for SourceKey {
@@ -127,10 +127,10 @@ impl PartialEq for SourceKey {
             (Self::Events(a, a_api, a_routes), Self::Events(b, b_api, b_routes)) => {
                 a == b && Arc::ptr_eq(a_api, b_api) && a_routes == b_routes
             }
-            (Self::Cloudtrail(a, a_api), Self::Cloudtrail(b, b_api)) => {
+            (Self::Cloudtrail(a, a_api, _), Self::Cloudtrail(b, b_api, _)) => {
                 a == b && Arc::ptr_eq(a_api, b_api)
             }
-            (Self::Connectors(a, a_api), Self::Connectors(b, b_api)) => {
+            (Self::Connectors(a, a_api, _), Self::Connectors(b, b_api, _)) => {
                 a == b && Arc::ptr_eq(a_api, b_api)
             }
             _ => false,
@@ -141,10 +141,11 @@ impl PartialEq for SourceKey {
 impl SourceKey {
     /// Returns the sources of a runtime, each with the client base of its account. Files have none.
     fn all(runtime: &Runtime) -> Vec<(Self, Option<ClientBase>)> {
-        let with_client = |account: &AccountName, key: &dyn Fn(Arc<dyn TransferApi>) -> Self| {
+        type MakeKey<'a> = &'a dyn Fn(Arc<dyn TransferApi>, Account) -> SourceKey;
+        let with_client = |account: &AccountName, key: MakeKey<'_>| {
             // A plan refers to no account that it does not define.
             let client: &AccountClient = runtime.account(account)?;
-            let key = key(Arc::clone(&client.api.api));
+            let key = key(Arc::clone(&client.api.api), client.api.account.clone());
             Some((key, Some(client.base.clone())))
         };
         let plan = &runtime.plan.discovery;
@@ -152,18 +153,18 @@ impl SourceKey {
         let files = files.map(|files| (Self::Files(Arc::clone(files)), None));
         let events = plan.events.iter().filter_map(|source| {
             let routes = routes(runtime, &source.account)?;
-            with_client(&source.account, &|api| {
+            with_client(&source.account, &|api, _| {
                 Self::Events(source.clone(), api, routes.clone())
             })
         });
         let cloudtrail = plan.cloudtrail.iter().filter_map(|source| {
-            with_client(&source.account, &|api| {
-                Self::Cloudtrail(source.clone(), api)
+            with_client(&source.account, &|api, account| {
+                Self::Cloudtrail(source.clone(), api, account)
             })
         });
         let connectors = plan.connectors.iter().filter_map(|source| {
-            with_client(&source.account, &|api| {
-                Self::Connectors(source.clone(), api)
+            with_client(&source.account, &|api, account| {
+                Self::Connectors(source.clone(), api, account)
             })
         });
         files
@@ -173,13 +174,13 @@ impl SourceKey {
             .collect()
     }
 
-    /// Returns the labels `source` and `target`.
-    fn labels(&self) -> (&'static str, Vec<&str>) {
+    /// Returns the labels of its metrics. Files are several sources.
+    fn labels(&self) -> Vec<SourceLabels> {
         match self {
-            Self::Files(files) => ("files", files.targets().collect()),
-            Self::Events(plan, ..) => ("events", vec![events::queue_name(&plan.queue_url)]),
-            Self::Cloudtrail(plan, _) => ("cloudtrail", vec![plan.account.as_str()]),
-            Self::Connectors(plan, _) => ("connectors", vec![plan.account.as_str()]),
+            Self::Files(files) => files.labels().cloned().collect(),
+            Self::Events(plan, _, routes) => vec![events::labels(plan, routes.queue_account())],
+            Self::Cloudtrail(.., account) => vec![account_labels("cloudtrail", account)],
+            Self::Connectors(.., account) => vec![account_labels("connectors", account)],
         }
     }
 }
@@ -212,7 +213,12 @@ impl Drop for Task {
 
 impl SourceContext {
     /// Reads the target files of `plan`, so that their transfers are known when it becomes active.
-    pub(super) async fn read_files(&self, previous: &Runtime, plan: &Plan) -> TargetFiles {
+    pub(super) async fn read_files(
+        &self,
+        previous: &Runtime,
+        plan: &Plan,
+        accounts: &BTreeMap<AccountName, AccountClient>,
+    ) -> TargetFiles {
         let kept = previous
             .files
             .as_ref()
@@ -223,9 +229,13 @@ impl SourceContext {
             TargetFiles::Kept(Arc::clone(files))
         } else {
             let sink = Arc::new(StagingSink::new(self.collector.clone()));
+            let region = |(name, client): (&AccountName, &AccountClient)| {
+                (name.clone(), client.api.account.region.to_string())
+            };
             let files = Arc::new(Files::new(
                 &plan.discovery.files,
                 &plan.accounts,
+                &accounts.iter().map(region).collect(),
                 Arc::clone(&sink) as Arc<dyn Sink>,
                 &self.metrics.discovery,
                 Arc::clone(&self.clock),
@@ -272,10 +282,10 @@ impl SourceContext {
                 let (plan, routes) = (plan.clone(), routes.clone());
                 tokio::spawn(events::run(plan, routes, base, sink, metrics, clock))
             }
-            (SourceKey::Cloudtrail(plan, _), Some(base)) => {
+            (SourceKey::Cloudtrail(plan, ..), Some(base)) => {
                 tokio::spawn(cloudtrail::run(plan.clone(), base, sink, metrics, clock))
             }
-            (SourceKey::Connectors(plan, _), Some(base)) => {
+            (SourceKey::Connectors(plan, ..), Some(base)) => {
                 let mut accounts = runtime.plan.accounts.iter();
                 let url = accounts
                     .find(|account| account.name == plan.account)

@@ -14,7 +14,7 @@ use super::backoff::Backoff;
 use super::ingest::{MessageOutcome, ingest};
 use super::message::{EventFilter, ParseError, parse_record};
 use super::poller::{self, Poller};
-use super::{ConnectorFilter, Sink, SourceMetrics};
+use super::{ConnectorFilter, Sink, SourceMetrics, account_labels};
 use crate::config::CloudtrailPlan;
 use crate::metrics::self_metrics::{DiscoveryMetrics, SelfMetrics};
 use crate::transfer::sdk::SdkCloudTrail;
@@ -159,12 +159,8 @@ impl CloudTrailPoller {
         metrics: Arc<DiscoveryMetrics>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let metrics = SourceMetrics::new(
-            metrics,
-            Arc::clone(&clock),
-            "cloudtrail",
-            account.name.as_str(),
-        );
+        let labels = account_labels("cloudtrail", &account);
+        let metrics = SourceMetrics::new(metrics, Arc::clone(&clock), labels);
         for outcome in MessageOutcome::ALL {
             metrics.add_messages(outcome.as_label(), 0);
         }

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::poller::{self, Poller};
-use super::{ConnectorFilter, Sink, SourceMetrics};
+use super::{ConnectorFilter, Sink, SourceMetrics, account_labels};
 use crate::config::ConnectorsPlan;
 use crate::metrics::self_metrics::{DiscoveryMetrics, SelfMetrics};
 use crate::transfer::sdk::SdkConnectors;
 use crate::transfer::session::ClientBase;
 use crate::transfer::{ConnectorsApi, ErrorKind, TransferError};
-use model::{AccountName, Clock, ConnectorDetails, ConnectorId};
+use model::{Account, AccountName, Clock, ConnectorDetails, ConnectorId};
 
 /// Pause between two calls: leaves the request rate of the service to the collector.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -36,7 +36,7 @@ pub async fn run(
     );
     let interval = plan.refresh_interval;
     let discovery = Arc::clone(&metrics.discovery);
-    let poller = ConnectorPoller::new(Arc::new(api), &plan, sink, discovery, clock);
+    let poller = ConnectorPoller::new(Arc::new(api), &plan, &base.account, sink, discovery, clock);
     poller::run(poller, interval).await;
 }
 
@@ -53,22 +53,23 @@ pub struct ConnectorPoller {
 }
 
 impl ConnectorPoller {
-    /// Creates a poller for the account of `plan`.
+    /// Creates a poller for `account`.
     pub fn new(
         api: Arc<dyn ConnectorsApi>,
         plan: &ConnectorsPlan,
+        account: &Account,
         sink: Arc<dyn Sink>,
         metrics: Arc<DiscoveryMetrics>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
             api,
-            account: plan.account.clone(),
+            account: account.name.clone(),
             filter: ConnectorFilter::new(&plan.include),
             known: BTreeMap::new(),
             as2: BTreeSet::new(),
             sink,
-            metrics: SourceMetrics::new(metrics, clock, "connectors", plan.account.as_str()),
+            metrics: SourceMetrics::new(metrics, clock, account_labels("connectors", account)),
         }
     }
 

@@ -26,11 +26,11 @@ use super::poller::{self, Poller};
 use super::routes::Routes;
 use super::{ConnectorFilter, Sink, SourceMetrics};
 use crate::config::EventsPlan;
-use crate::metrics::self_metrics::{DiscoveryMetrics, SelfMetrics};
-use crate::transfer::sdk::SdkQueue;
+use crate::metrics::self_metrics::{DiscoveryMetrics, SelfMetrics, SourceLabels};
+use crate::transfer::sdk::{SdkQueue, queue_region};
 use crate::transfer::session::ClientBase;
 use crate::transfer::{ErrorKind, QueueApi, QueueMessage, TransferError};
-use model::{Clock, Now, Origin, QUEUE_DEPTH_INTERVAL};
+use model::{Account, Clock, Now, Origin, QUEUE_DEPTH_INTERVAL};
 
 /// Outcome of a message that was understood and could not be persisted.
 const FAILED: &str = "failed";
@@ -74,8 +74,8 @@ pub async fn run_with(
     metrics: Arc<DiscoveryMetrics>,
     clock: Arc<dyn Clock>,
 ) {
-    let target = queue_name(&plan.queue_url);
-    let metrics = SourceMetrics::new(metrics, Arc::clone(&clock), "events", target);
+    let labels = labels(plan, routes.queue_account());
+    let metrics = SourceMetrics::new(metrics, Arc::clone(&clock), labels);
     for outcome in MessageOutcome::ALL {
         metrics.add_messages(outcome.as_label(), 0);
     }
@@ -103,9 +103,16 @@ pub async fn run_with(
     );
 }
 
-/// Returns the queue's name, the last part of its URL: the label `target`.
-pub fn queue_name(url: &str) -> &str {
-    url.trim_end_matches('/').rsplit('/').next().unwrap_or(url)
+/// Returns the labels of a queue of `account`: its name, the last part of its URL, and its Region.
+pub fn labels(plan: &EventsPlan, account: &Account) -> SourceLabels {
+    let url = plan.queue_url.as_str();
+    let name = url.trim_end_matches('/').rsplit('/').next();
+    SourceLabels {
+        source: "events",
+        account: account.name.to_string(),
+        region: queue_region(url).unwrap_or(&account.region).to_owned(),
+        target: name.unwrap_or(url).to_owned(),
+    }
 }
 
 struct QueueReader {
@@ -209,7 +216,7 @@ impl QueueReader {
         if self.logged.insert(&format!("message {}", message.id)) {
             warn!(
                 event = "message_unparsable",
-                queue = %self.metrics.target,
+                queue = self.metrics.target(),
                 message_id = message.id,
                 %error,
                 "failed to parse message, leaving it to the queue's redrive policy"
@@ -223,7 +230,7 @@ impl QueueReader {
         if self.logged.insert(&format!("account {unrouted}")) {
             info!(
                 event = "message_unrouted",
-                queue = %self.metrics.target,
+                queue = self.metrics.target(),
                 account_id = unrouted.account_id,
                 region = unrouted.region,
                 "AWS account and Region of a message are not configured, leaving it to the queue's redrive policy"
@@ -241,7 +248,7 @@ impl QueueReader {
             if self.logged.insert(&format!("field {field}")) {
                 warn!(
                     event = "message_field_ignored",
-                    queue = %self.metrics.target,
+                    queue = self.metrics.target(),
                     message_id = message.id,
                     field,
                     "invalid field of a message, counting others like it without a log record"
@@ -261,10 +268,10 @@ impl QueueReader {
             return;
         }
         self.metrics.add_messages(FAILED, ingested.len());
-        let queue = &self.metrics.target;
+        let queue = self.metrics.target();
         warn!(
             event = "events_persist_failed",
-            %queue,
+            queue,
             messages = ingested.len(),
             "failed to persist events, pausing receives until storage recovers"
         );
@@ -275,8 +282,7 @@ impl QueueReader {
             if self.sink.persist().await.is_ok() {
                 info!(
                     event = "events_persist_recovered",
-                    %queue,
-                    "storage recovered, resuming receives"
+                    queue, "storage recovered, resuming receives"
                 );
                 return;
             }
@@ -292,7 +298,7 @@ impl QueueReader {
             if let Some(first) = undeleted.first() {
                 debug!(
                     event = "message_delete_failed",
-                    queue = %self.metrics.target,
+                    queue = self.metrics.target(),
                     messages = undeleted.len(),
                     code = first.code,
                     "failed to delete messages, they will be received again"
@@ -325,7 +331,7 @@ async fn poll_depth(queue: Arc<dyn QueueApi>, metrics: SourceMetrics) {
                 if last_failure.replace(error.kind) != Some(error.kind) {
                     info!(
                         event = "queue_depth_failed",
-                        queue = %metrics.target,
+                        queue = metrics.target(),
                         %error,
                         "failed to read the number of messages"
                     );

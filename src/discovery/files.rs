@@ -25,7 +25,7 @@ use tracing::{debug, info, warn};
 use self::listing::list;
 use super::{Sink, SourceMetrics};
 use crate::config::{AccountPlan, FilesPlan, parse_targets};
-use crate::metrics::self_metrics::DiscoveryMetrics;
+use crate::metrics::self_metrics::{DiscoveryMetrics, SourceLabels};
 use model::{AccountName, Clock, Now, Origin, TransferKey};
 
 /// Largest file, in bytes.
@@ -172,10 +172,12 @@ fn changed<T: PartialEq>(a: &BTreeMap<PathBuf, T>, b: &BTreeMap<PathBuf, T>) -> 
 }
 
 impl Files {
-    /// Creates the sources of `plans`, whose entries may name `accounts`.
+    /// Creates the sources of `plans`, whose entries may name `accounts`. `regions` are those of
+    /// the accounts, for labels.
     pub fn new(
         plans: &[FilesPlan],
         accounts: &[AccountPlan],
+        regions: &BTreeMap<AccountName, String>,
         sink: Arc<dyn Sink>,
         metrics: &Arc<DiscoveryMetrics>,
         clock: Arc<dyn Clock>,
@@ -187,8 +189,7 @@ impl Files {
             metrics: SourceMetrics::new(
                 Arc::clone(metrics),
                 Arc::clone(&clock),
-                "files",
-                plan.paths.first().map_or("", |path| path),
+                labels(plan, regions),
             ),
             cycle: tokio::sync::Mutex::default(),
         };
@@ -204,9 +205,9 @@ impl Files {
         }
     }
 
-    /// Returns the label `target` of each source.
-    pub fn targets(&self) -> impl Iterator<Item = &str> {
-        self.sources.iter().map(|source| &*source.metrics.target)
+    /// Returns the labels of each source.
+    pub fn labels(&self) -> impl Iterator<Item = &SourceLabels> {
+        self.sources.iter().map(|source| &*source.metrics.labels)
     }
 
     /// Reads every file, at the start and at a reload.
@@ -427,6 +428,20 @@ impl TargetFile {
                 None
             }
         }
+    }
+}
+
+/// Returns the labels of a source: its first path, and its account. A source without an account
+/// belongs to the only one, if there is only one.
+fn labels(plan: &FilesPlan, regions: &BTreeMap<AccountName, String>) -> SourceLabels {
+    let account = plan.account.as_ref();
+    SourceLabels {
+        source: "files",
+        account: account.map(ToString::to_string).unwrap_or_default(),
+        region: account
+            .and_then(|account| regions.get(account).cloned())
+            .unwrap_or_default(),
+        target: plan.paths.first().cloned().unwrap_or_default(),
     }
 }
 

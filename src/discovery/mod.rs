@@ -24,9 +24,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::metrics::self_metrics::DiscoveryMetrics;
+use crate::metrics::self_metrics::{DiscoveryMetrics, SourceLabels};
 use crate::tracker::Ingested;
-use model::{AccountName, Clock, ConnectorDetails, ConnectorId, Fact, Now, Origin, TransferKey};
+use model::{
+    Account, AccountName, Clock, ConnectorDetails, ConnectorId, Fact, Now, Origin, TransferKey,
+};
 
 /// The storage did not accept what was ingested: it is in memory only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,25 +63,21 @@ pub trait Sink: Send + Sync + 'static {
 pub struct SourceMetrics {
     metrics: Arc<DiscoveryMetrics>,
     clock: Arc<dyn Clock>,
-    source: &'static str,
-    target: Arc<str>,
+    labels: Arc<SourceLabels>,
 }
 
 impl SourceMetrics {
-    /// Creates the counter of discovered transfers at 0. `source` is `files`, `events`, `cloudtrail`
-    /// or `connectors`; `target` distinguishes sources of one kind.
+    /// Creates the counter of discovered transfers at 0.
     pub fn new(
         metrics: Arc<DiscoveryMetrics>,
         clock: Arc<dyn Clock>,
-        source: &'static str,
-        target: &str,
+        labels: SourceLabels,
     ) -> Self {
-        metrics.count_discovered(source, target, 0);
+        metrics.count_discovered(&labels, 0);
         Self {
             metrics,
             clock,
-            source,
-            target: target.into(),
+            labels: Arc::new(labels),
         }
     }
 
@@ -98,45 +96,59 @@ impl SourceMetrics {
     fn succeeded(&self, start: Now) {
         let now = self.clock.now();
         let duration = now.since(start.instant);
-        self.metrics
-            .record_poll(self.source, &self.target, Some(now), duration);
+        self.metrics.record_poll(&self.labels, Some(now), duration);
     }
 
     /// Records that a poll that began at `start` has failed.
     fn failed(&self, start: Now) {
         let duration = self.clock.now().since(start.instant);
-        self.metrics
-            .record_poll(self.source, &self.target, None, duration);
+        self.metrics.record_poll(&self.labels, None, duration);
     }
 
     /// Records a poll that ended in a panic.
     fn panicked(&self) {
-        self.metrics
-            .record_poll(self.source, &self.target, None, Duration::ZERO);
+        self.metrics.record_poll(&self.labels, None, Duration::ZERO);
     }
 
     /// Counts transfers that were not known before.
     fn add_transfers(&self, transfers: usize) {
-        self.metrics
-            .count_discovered(self.source, &self.target, transfers);
+        self.metrics.count_discovered(&self.labels, transfers);
     }
 
     /// Counts messages of a queue, or records of CloudTrail; 0 creates the series.
     fn add_messages(&self, outcome: &'static str, messages: usize) {
         let messages = u32::try_from(messages).unwrap_or(u32::MAX);
-        self.metrics.count_messages(&self.target, outcome, messages);
+        self.metrics.count_messages(&self.labels, outcome, messages);
     }
 
     /// Counts optional fields of messages that cannot be used; 0 creates the series.
     fn add_ignored_fields(&self, field: &'static str, fields: usize) {
         let fields = u32::try_from(fields).unwrap_or(u32::MAX);
         self.metrics
-            .count_ignored_fields(&self.target, field, fields);
+            .count_ignored_fields(&self.labels, field, fields);
     }
 
     /// Sets the number of messages in the queue, if it is known.
     fn set_queue_depth(&self, messages: Option<u64>) {
-        self.metrics.set_queue_messages(&self.target, messages);
+        self.metrics.set_queue_messages(&self.labels, messages);
+    }
+
+    fn source(&self) -> &'static str {
+        self.labels.source
+    }
+
+    fn target(&self) -> &str {
+        &self.labels.target
+    }
+}
+
+/// Returns the labels of a source that reads an account as a whole.
+pub fn account_labels(source: &'static str, account: &Account) -> SourceLabels {
+    SourceLabels {
+        source,
+        account: account.name.to_string(),
+        region: account.region.to_string(),
+        target: account.name.to_string(),
     }
 }
 

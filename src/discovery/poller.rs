@@ -30,12 +30,16 @@ pub(super) async fn run(mut poller: impl Poller, interval: Duration) {
     let mut last_failure = None;
     loop {
         let result = AssertUnwindSafe(poller.poll()).catch_unwind().await;
-        let (source, target) = (poller.metrics().source, poller.metrics().target.clone());
+        let metrics = poller.metrics().clone();
+        let (source, target) = (metrics.source(), metrics.target());
         let (kind, error) = match result {
             Ok(Ok(())) => {
                 backoff.reset();
                 if last_failure.take().is_some() {
-                    info!(event = "source_poll_recovered", source, %target, "source recovered");
+                    info!(
+                        event = "source_poll_recovered",
+                        source, target, "source recovered"
+                    );
                 }
                 if !interval.is_zero() {
                     tokio::time::sleep(interval).await;
@@ -51,9 +55,9 @@ pub(super) async fn run(mut poller: impl Poller, interval: Duration) {
         };
         let event = "source_poll_failed";
         if last_failure.replace(kind) == Some(kind) {
-            debug!(event, source, %target, kind, error, "source still failing");
+            debug!(event, source, target, kind, error, "source still failing");
         } else {
-            warn!(event, source, %target, kind, error, "failed to poll source");
+            warn!(event, source, target, kind, error, "failed to poll source");
         }
         tokio::time::sleep(backoff.next_pause()).await;
     }

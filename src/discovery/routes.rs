@@ -108,6 +108,11 @@ impl Routes {
         Self { queue, others }
     }
 
+    /// Returns the account of the queue.
+    pub fn queue_account(&self) -> &Account {
+        &self.queue.0
+    }
+
     /// Returns the route to the account of the queue, and those to the others, with the IDs that
     /// are known now.
     pub(super) fn current(&self) -> (AccountRoute, Vec<AccountRoute>) {

@@ -334,36 +334,39 @@ families! {
         name: "aws_transfer_exporter_discovery_up",
         kind: Gauge,
         group: Exporter,
-        labels: [SOURCE, TARGET],
+        labels: [ACCOUNT, REGION, SOURCE, TARGET],
         help: "Whether the last poll of the discovery source succeeded. Absent before it.",
+        details: "`aws_account` and `aws_region` of all discovery families are those of the source's \
+            account. For `events`, the Region is that of the queue. Both are empty for `files` \
+            without an account.",
         example: "max_over_time(aws_transfer_exporter_discovery_up[15m]) == 0",
     }
     DISCOVERY_LAST_SUCCESS {
         name: "aws_transfer_exporter_discovery_last_success_timestamp_seconds",
         kind: Gauge,
         group: Exporter,
-        labels: [SOURCE, TARGET],
+        labels: [ACCOUNT, REGION, SOURCE, TARGET],
         help: "Time of the last successful poll of the discovery source as a Unix timestamp. Absent before it.",
     }
     DISCOVERY_DURATION {
         name: "aws_transfer_exporter_discovery_duration_seconds",
         kind: Gauge,
         group: Exporter,
-        labels: [SOURCE, TARGET],
+        labels: [ACCOUNT, REGION, SOURCE, TARGET],
         help: "Duration of the last poll of the discovery source in seconds. Absent before it.",
     }
     DISCOVERY_TRANSFERS {
         name: "aws_transfer_exporter_discovery_transfers_total",
         kind: Counter,
         group: Exporter,
-        labels: [SOURCE, TARGET],
+        labels: [ACCOUNT, REGION, SOURCE, TARGET],
         help: "Transfers and connectors reported by the discovery source for the first time.",
     }
     DISCOVERY_MESSAGES {
         name: "aws_transfer_exporter_discovery_messages_total",
         kind: Counter,
         group: Exporter,
-        labels: [TARGET, Label::new(
+        labels: [ACCOUNT, REGION, TARGET, Label::new(
             "outcome",
             "`understood`, `duplicate` (reported before), `foreign` (not about a configured \
              account, an included connector or this shard), `unparsable` (left to the queue's redrive policy) or `failed` \
@@ -375,7 +378,7 @@ families! {
         name: "aws_transfer_exporter_discovery_ignored_fields_total",
         kind: Counter,
         group: Exporter,
-        labels: [TARGET, Label::new("field", "`StartedAt` or `Files` of a caller's message.")],
+        labels: [ACCOUNT, REGION, TARGET, Label::new("field", "`StartedAt` or `Files` of a caller's message.")],
         help: "Optional fields of callers' messages that were ignored because their value is invalid.",
         details: "The rest of the message is used. An ignored `StartedAt` is replaced by the time at \
             which the message was sent.",
@@ -384,7 +387,7 @@ families! {
         name: "aws_transfer_exporter_discovery_queue_messages",
         kind: Gauge,
         group: Exporter,
-        labels: [TARGET],
+        labels: [ACCOUNT, REGION, TARGET],
         help: "Approximate number of messages in the queue. Absent if SQS does not report it.",
         details: "Includes messages that were received and not yet deleted. Read once a minute \
             with `GetQueueAttributes`.",

@@ -48,7 +48,8 @@ impl App {
         let accounts = ClientBuilder::new(&plan, credentials, &self.metrics.api, &self.clock)
             .build(&previous)
             .await?;
-        let target_files = self.source_context().read_files(&previous, &plan).await;
+        let context = self.source_context();
+        let target_files = context.read_files(&previous, &plan, &accounts).await;
         Ok(Prepared {
             runtime: Runtime {
                 plan,

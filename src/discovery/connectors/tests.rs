@@ -94,7 +94,12 @@ async fn failed_description_keeps_what_is_known_and_as2_connectors_are_excluded(
         include: vec!["c-0000000000000000[0-3]".to_owned()],
     };
     let metrics = SelfMetrics::new().unwrap().discovery;
-    let mut poller = ConnectorPoller::new(api.clone(), &plan, sink.clone(), metrics, clock);
+    let account = Account {
+        name: plan.account.clone(),
+        region: "eu-central-1".into(),
+    };
+    let mut poller =
+        ConnectorPoller::new(api.clone(), &plan, &account, sink.clone(), metrics, clock);
     poller.poll().await.unwrap();
     *api.0.lock().unwrap() = "ffsfs";
     assert_eq!(

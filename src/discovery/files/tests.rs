@@ -70,6 +70,7 @@ impl Rig {
         let files = Files::new(
             &plans,
             &accounts,
+            &BTreeMap::new(),
             Arc::clone(&sink) as Arc<dyn Sink>,
             &metrics,
             clock,

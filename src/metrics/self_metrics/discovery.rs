@@ -10,7 +10,32 @@ use super::registrar::{InstrumentError, Registrar};
 use crate::metrics::families;
 use model::Now;
 
-/// Instruments of discovery sources, by the labels `source` and `target`.
+/// Labels of a discovery source, which distinguish it from all others.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SourceLabels {
+    /// `files`, `events`, `cloudtrail` or `connectors`.
+    pub source: &'static str,
+    /// Name of the source's account in the configuration; empty if it has none.
+    pub account: String,
+    /// Region of the source; empty if it has no account.
+    pub region: String,
+    /// What the source reads.
+    pub target: String,
+}
+
+impl SourceLabels {
+    /// Returns the values of `aws_account`, `aws_region`, `source` and `target`.
+    fn values(&self) -> [&str; 4] {
+        [&self.account, &self.region, self.source, &self.target]
+    }
+
+    /// Returns the values of `aws_account`, `aws_region` and `target`.
+    fn target_values(&self) -> [&str; 3] {
+        [&self.account, &self.region, &self.target]
+    }
+}
+
+/// Instruments of discovery sources.
 pub struct DiscoveryMetrics {
     up: GaugeVec,
     last_success: GaugeVec,
@@ -19,11 +44,8 @@ pub struct DiscoveryMetrics {
     messages: CounterVec,
     ignored_fields: CounterVec,
     queue_messages: GaugeVec,
-    last_polls: Mutex<LastPolls>,
+    last_polls: Mutex<BTreeMap<SourceLabels, bool>>,
 }
-
-/// Whether the last poll succeeded, by source and target.
-type LastPolls = BTreeMap<(&'static str, String), bool>;
 
 impl DiscoveryMetrics {
     pub(super) fn new(registrar: &Registrar) -> Result<Self, InstrumentError> {
@@ -42,14 +64,13 @@ impl DiscoveryMetrics {
     /// Records the end of a poll of a source. `succeeded_at` is `None` if it failed.
     pub fn record_poll(
         &self,
-        source: &'static str,
-        target: &str,
+        source: &SourceLabels,
         succeeded_at: Option<Now>,
         duration: Duration,
     ) {
         self.lock_last_polls()
-            .insert((source, target.to_owned()), succeeded_at.is_some());
-        let labels = [source, target];
+            .insert(source.clone(), succeeded_at.is_some());
+        let labels = source.values();
         self.up
             .with_label_values(&labels)
             .set(f64::from(u8::from(succeeded_at.is_some())));
@@ -68,23 +89,25 @@ impl DiscoveryMetrics {
         clippy::cast_precision_loss,
         reason = "a count of transfers is far below 2^53"
     )]
-    pub fn count_discovered(&self, source: &str, target: &str, transfers: usize) {
+    pub fn count_discovered(&self, source: &SourceLabels, transfers: usize) {
         self.transfers
-            .with_label_values(&[source, target])
+            .with_label_values(&source.values())
             .inc_by(transfers as f64);
     }
 
     /// Counts queue messages or CloudTrail records. 0 creates the series.
-    pub fn count_messages(&self, target: &str, outcome: &str, messages: u32) {
+    pub fn count_messages(&self, source: &SourceLabels, outcome: &str, messages: u32) {
+        let [account, region, target] = source.target_values();
         self.messages
-            .with_label_values(&[target, outcome])
+            .with_label_values(&[account, region, target, outcome])
             .inc_by(f64::from(messages));
     }
 
     /// Counts optional fields of messages that cannot be used. 0 creates the series.
-    pub fn count_ignored_fields(&self, target: &str, field: &str, fields: u32) {
+    pub fn count_ignored_fields(&self, source: &SourceLabels, field: &str, fields: u32) {
+        let [account, region, target] = source.target_values();
         self.ignored_fields
-            .with_label_values(&[target, field])
+            .with_label_values(&[account, region, target, field])
             .inc_by(f64::from(fields));
     }
 
@@ -93,34 +116,34 @@ impl DiscoveryMetrics {
         clippy::cast_precision_loss,
         reason = "a count of messages is far below 2^53"
     )]
-    pub fn set_queue_messages(&self, target: &str, messages: Option<u64>) {
-        let gauge = &self.queue_messages;
+    pub fn set_queue_messages(&self, source: &SourceLabels, messages: Option<u64>) {
+        let (gauge, labels) = (&self.queue_messages, source.target_values());
         match messages {
-            Some(messages) => gauge.with_label_values(&[target]).set(messages as f64),
+            Some(messages) => gauge.with_label_values(&labels).set(messages as f64),
             // Fails if there is no such series.
-            None => drop(gauge.remove_label_values(&[target])),
+            None => drop(gauge.remove_label_values(&labels)),
         }
     }
 
     /// Removes the gauges of a source that is no longer configured. Its counters stay.
-    pub fn remove_source(&self, source: &'static str, target: &str) {
-        self.lock_last_polls().remove(&(source, target.to_owned()));
+    pub fn remove_source(&self, source: &SourceLabels) {
+        self.lock_last_polls().remove(source);
         for gauge in [&self.up, &self.last_success, &self.duration] {
             // Fails if there is no such series.
-            let _ = gauge.remove_label_values(&[source, target]);
+            let _ = gauge.remove_label_values(&source.values());
         }
-        if source == "events" {
-            self.set_queue_messages(target, None);
+        if source.source == "events" {
+            self.set_queue_messages(source, None);
         }
     }
 
-    /// Returns whether the last poll of each source succeeded, by source and target. State for the
-    /// pages, which read no gauge.
-    pub fn last_polls(&self) -> BTreeMap<(&'static str, String), bool> {
+    /// Returns whether the last poll of each source succeeded. State for the pages, which read no
+    /// gauge.
+    pub fn last_polls(&self) -> BTreeMap<SourceLabels, bool> {
         self.lock_last_polls().clone()
     }
 
-    fn lock_last_polls(&self) -> MutexGuard<'_, LastPolls> {
+    fn lock_last_polls(&self) -> MutexGuard<'_, BTreeMap<SourceLabels, bool>> {
         self.last_polls
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

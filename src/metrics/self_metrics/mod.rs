@@ -22,7 +22,7 @@ use prometheus::Registry;
 pub use api::ApiMetrics;
 pub use collector::CollectorMetrics;
 pub use config::ConfigMetrics;
-pub use discovery::DiscoveryMetrics;
+pub use discovery::{DiscoveryMetrics, SourceLabels};
 pub(super) use gathered::Gathered;
 pub use http::{HttpMetrics, RejectReason};
 pub use registrar::InstrumentError;

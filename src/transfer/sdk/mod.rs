@@ -12,7 +12,7 @@ mod retry_after;
 pub use cloudtrail::SdkCloudTrail;
 pub use connectors::SdkConnectors;
 pub use identity::{Caller, ClockSkew, SdkIdentity};
-pub use queue::SdkQueue;
+pub use queue::{SdkQueue, queue_region};
 pub use results::SdkTransfer;
 
 pub(super) use limit_body::limit_body;

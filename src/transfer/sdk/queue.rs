@@ -41,7 +41,7 @@ impl SdkQueue {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let region =
-            region_of(url).map_or_else(|| base.account.region.to_string(), ToOwned::to_owned);
+            queue_region(url).map_or_else(|| base.account.region.to_string(), ToOwned::to_owned);
         let account = Account {
             name: base.account.name.clone(),
             region: region.as_str().into(),
@@ -166,7 +166,7 @@ fn sent_at(message: &Message) -> Option<SystemTime> {
 /// Returns the Region that the host of a queue's URL names: `sqs.<region>.amazonaws.com`, its FIPS,
 /// dual-stack and VPC forms, and the older `<region>.queue.amazonaws.com`
 /// (<https://docs.aws.amazon.com/general/latest/gr/sqs-service.html>).
-fn region_of(url: &str) -> Option<&str> {
+pub fn queue_region(url: &str) -> Option<&str> {
     let host = url.split_once("://")?.1.split(['/', ':']).next()?;
     let labels: Vec<_> = host.split('.').collect();
     let pairs = labels.windows(2);
@@ -241,7 +241,7 @@ mod tests {
                 None,
             ),
         ] {
-            assert_eq!(region_of(url), region, "{url}");
+            assert_eq!(queue_region(url), region, "{url}");
         }
     }
 }

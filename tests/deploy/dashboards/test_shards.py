@@ -67,14 +67,15 @@ def series(shards, end, lag=0):
 
 def of_the_exporter(end, lag):
     """Yields series of sources and storage; an exporter that is behind cannot write."""
-    source = {"source": "events", "target": "transfer-events"}
+    queue = {"aws_account": "prod", "aws_region": "eu-central-1", "target": "transfer-events"}
+    source = queue | {"source": "events"}
     yield "aws_transfer_exporter_discovery_up", source, lambda _: 1 - lag
     yield "aws_transfer_exporter_discovery_last_success_timestamp_seconds", source, lambda _: end - 20 - 100 * lag
     yield "aws_transfer_exporter_discovery_duration_seconds", source, lambda _: 0.25
     yield "aws_transfer_exporter_discovery_transfers_total", source, lambda n: 2 * n
     for outcome, pace in (("understood", 6), ("duplicate", 3), ("foreign", 0), ("unparsable", 1), ("failed", lag)):
-        yield "aws_transfer_exporter_discovery_messages_total", {"target": source["target"], "outcome": outcome}, lambda n, v=pace: v * n
-    yield "aws_transfer_exporter_discovery_queue_messages", {"target": source["target"]}, lambda _: 40
+        yield "aws_transfer_exporter_discovery_messages_total", queue | {"outcome": outcome}, lambda n, v=pace: v * n
+    yield "aws_transfer_exporter_discovery_queue_messages", queue, lambda _: 40
     yield "aws_transfer_exporter_storage_up", {}, lambda _: 1 - lag
     yield "aws_transfer_exporter_storage_size_bytes", {}, lambda _: 1_000_000
     yield "aws_transfer_exporter_storage_write_errors_total", {}, lambda n: lag * n

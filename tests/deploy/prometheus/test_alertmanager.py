@@ -65,6 +65,7 @@ INHIBITED = [
     ("past the limit", alert("AwsTransferUnfinishedPastAwsLimit", **CONNECTOR), alert("AwsTransferStuckQueued", **CONNECTOR), True),
     ("storage of a replica that is down", alert("AwsTransferExporterDown", job="j", instance="a"), alert("AwsTransferStorageFailing", job="j", instance="a"), True),
     ("a source that cannot be read", alert("AwsTransferDiscoveryFailing", job="j", instance="a", source="events", target="q"), alert("AwsTransferDiscoveryStale", job="j", instance="a", source="events", target="q"), True),
+    ("a queue of that name in another account", alert("AwsTransferDiscoveryFailing", job="j", instance="a", aws_account="prod", source="events", target="q"), alert("AwsTransferDiscoveryStale", job="j", instance="a", aws_account="lab", source="events", target="q"), False),
     ("another source", alert("AwsTransferDiscoveryFailing", job="j", instance="a", source="events", target="q"), alert("AwsTransferDiscoveryStale", job="j", instance="a", source="cloudtrail", target="prod"), False),
     ("past the limit, another connector", alert("AwsTransferUnfinishedPastAwsLimit", **CONNECTOR), alert("AwsTransferStuckQueued", **CONNECTOR | {"connector_id": "c-1"}), False),
 ]

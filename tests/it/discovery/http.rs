@@ -13,7 +13,7 @@ use aws_transfer_exporter::transfer::session::{ClientBase, Sessions, StaticCrede
 use model::{AccountName, Fact};
 use serde_json::{Value, json};
 
-use super::{CONNECTOR, FakeSink, messages, routes, sample, up};
+use super::{CONNECTOR, FakeSink, messages_with, routes, sample, up, up_with};
 use crate::support::{Endpoint, Seen, Step, http};
 
 const JSON_1_0: &str = "content-type: application/x-amz-json-1.0\r\n";
@@ -161,6 +161,8 @@ fn message(n: usize) -> Value {
 
 #[tokio::test]
 async fn messages_are_received_in_long_polls_and_deleted_in_batches() {
+    /// The Region is that of the queue.
+    const LABELS: &str = "aws_account=\"prod\",aws_region=\"eu-west-1\"";
     let url = "https://sqs.eu-west-1.amazonaws.com/123456789012/transfer-events";
     let reading = RunningReader::start(plan(), url, |operation, at, _| match (operation, at) {
         ("ReceiveMessage", 0) => respond(&json!({"Messages": (0..10).map(message).collect::<Vec<_>>()})),
@@ -217,14 +219,19 @@ async fn messages_are_received_in_long_polls_and_deleted_in_batches() {
             .all(|fact| matches!(fact, Fact::Started(start) if start.reported_at == Some(sent_at)))
     );
     assert_eq!(
-        messages(&reading.metrics, target),
+        messages_with(&reading.metrics, LABELS, target),
         [11.0, 1.0, 0.0, 0.0, 0.0]
     );
-    assert_eq!(up(&reading.metrics, "events", target), Some(1.0));
+    assert_eq!(
+        up_with(&reading.metrics, LABELS, "events", target),
+        Some(1.0)
+    );
     assert_eq!(
         sample(
             &reading.metrics,
-            "aws_transfer_exporter_discovery_queue_messages{target=\"transfer-events\"}"
+            &format!(
+                "aws_transfer_exporter_discovery_queue_messages{{{LABELS},target=\"{target}\"}}"
+            )
         ),
         Some(42.0)
     );

@@ -55,6 +55,9 @@ pub(super) fn lab() -> Account {
 pub(super) const ACCOUNT_ID: &str = "123456789012";
 pub(super) const LAB_ID: &str = "210987654321";
 
+/// Labels of every source of [`account`].
+pub(super) const ACCOUNT_LABELS: &str = "aws_account=\"prod\",aws_region=\"eu-central-1\"";
+
 /// Routes of a queue of [`account`].
 pub(super) fn routes() -> Routes {
     let route = |account, id| (account, Arc::new(AccountId::known(id)));
@@ -190,27 +193,39 @@ pub(super) fn sample(metrics: &SelfMetrics, series: &str) -> Option<f64> {
 }
 
 pub(super) fn messages(metrics: &SelfMetrics, target: &str) -> [f64; 5] {
+    messages_with(metrics, ACCOUNT_LABELS, target)
+}
+
+/// Returns the messages of each outcome; -1 if there is no such series.
+pub(super) fn messages_with(metrics: &SelfMetrics, labels: &str, target: &str) -> [f64; 5] {
     ["understood", "duplicate", "foreign", "unparsable", "failed"].map(|outcome| {
-        let series =
-            format!("aws_transfer_exporter_discovery_messages_total{{target=\"{target}\",outcome=\"{outcome}\"}}");
-        let other =
-            format!("aws_transfer_exporter_discovery_messages_total{{outcome=\"{outcome}\",target=\"{target}\"}}");
-        sample(metrics, &series).or_else(|| sample(metrics, &other)).unwrap_or(-1.0)
+        let labels = format!("{labels},outcome=\"{outcome}\",target=\"{target}\"");
+        let series = format!("aws_transfer_exporter_discovery_messages_total{{{labels}}}");
+        sample(metrics, &series).unwrap_or(-1.0)
     })
 }
 
 pub(super) fn up(metrics: &SelfMetrics, source: &str, target: &str) -> Option<f64> {
+    up_with(metrics, ACCOUNT_LABELS, source, target)
+}
+
+pub(super) fn up_with(
+    metrics: &SelfMetrics,
+    labels: &str,
+    source: &str,
+    target: &str,
+) -> Option<f64> {
+    let labels = format!("{labels},source=\"{source}\",target=\"{target}\"");
     sample(
         metrics,
-        &format!("aws_transfer_exporter_discovery_up{{source=\"{source}\",target=\"{target}\"}}"),
+        &format!("aws_transfer_exporter_discovery_up{{{labels}}}"),
     )
 }
 
 pub(super) fn discovered(metrics: &SelfMetrics, source: &str, target: &str) -> Option<f64> {
+    let labels = format!("{ACCOUNT_LABELS},source=\"{source}\",target=\"{target}\"");
     sample(
         metrics,
-        &format!(
-            "aws_transfer_exporter_discovery_transfers_total{{source=\"{source}\",target=\"{target}\"}}"
-        ),
+        &format!("aws_transfer_exporter_discovery_transfers_total{{{labels}}}"),
     )
 }

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use aws_transfer_exporter::config::EventsPlan;
-use aws_transfer_exporter::discovery::events;
+use aws_transfer_exporter::discovery::events::{self, labels};
+use aws_transfer_exporter::discovery::routes::{AccountId, Routes};
 use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
 use aws_transfer_exporter::transfer::{
     ApiFuture, ErrorKind, QUEUE_BATCH, QueueApi, QueueMessage, UndeletedMessage,
@@ -14,8 +15,8 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    ACCOUNT_ID, CONNECTOR, FakeSink, LAB_ID, discovered, error, messages, paused_clock, routes,
-    sample, up,
+    ACCOUNT_ID, ACCOUNT_LABELS, CONNECTOR, FakeSink, LAB_ID, account, discovered, error, lab,
+    messages, messages_with, paused_clock, routes, sample, up, up_with,
 };
 
 /// Time that a message reports, before the tests' clock.
@@ -157,12 +158,7 @@ impl Rig {
     }
 
     fn start(&mut self) {
-        let plan = EventsPlan {
-            account: AccountName::new("prod"),
-            queue_url: "https://sqs.eu-central-1.amazonaws.com/123456789012/q".into(),
-            endpoint_url: None,
-            include: vec!["c-0*".into()],
-        };
+        let plan = queue_plan();
         let (queue, sink, metrics) = (
             Arc::clone(&self.queue),
             Arc::clone(&self.sink),
@@ -194,6 +190,15 @@ impl Rig {
         assert!(!task.is_finished(), "the source has ended");
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());
+    }
+}
+
+fn queue_plan() -> EventsPlan {
+    EventsPlan {
+        account: AccountName::new("prod"),
+        queue_url: "https://sqs.eu-central-1.amazonaws.com/123456789012/q".into(),
+        endpoint_url: None,
+        include: vec!["c-0*".into()],
     }
 }
 
@@ -353,7 +358,7 @@ async fn callers_messages_report_when_they_were_sent_and_which_fields_are_unusab
     let ignored = |field: &str| {
         sample(
             &rig.metrics,
-            &format!("{IGNORED}{{field=\"{field}\",target=\"q\"}}"),
+            &format!("{IGNORED}{{{ACCOUNT_LABELS},field=\"{field}\",target=\"q\"}}"),
         )
     };
     assert_eq!(
@@ -531,6 +536,35 @@ async fn cancelled_reader_deletes_no_message_it_holds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn queues_of_one_name_in_two_accounts_have_their_own_series() {
+    const LAB_LABELS: &str = "aws_account=\"lab\",aws_region=\"us-east-1\"";
+    let mut rig = Rig::running(FakeQueue::default(), [plain(1)]).await;
+    let denied = Arc::new(FakeQueue {
+        faults: Mutex::new(vec![ErrorKind::AccessDenied; 1_000]),
+        ..FakeQueue::default()
+    });
+    let plan = EventsPlan {
+        account: lab().name,
+        queue_url: "https://sqs.us-east-1.amazonaws.com/210987654321/q".into(),
+        ..queue_plan()
+    };
+    let (sink, metrics) = (Arc::clone(&rig.sink), Arc::clone(&rig.metrics.discovery));
+    let routes = Routes::new((lab(), Arc::new(AccountId::known(LAB_ID))), Vec::new());
+    let other = tokio::spawn(async move {
+        events::run_with(denied, &plan, routes, sink, metrics, paused_clock()).await;
+    });
+    for _ in 0..20 {
+        sleep(Duration::from_secs(7)).await;
+        assert_eq!(up(&rig.metrics, "events", "q"), Some(1.0));
+        assert_eq!(up_with(&rig.metrics, LAB_LABELS, "events", "q"), Some(0.0));
+    }
+    assert_eq!(rig.messages(), [1.0, 0.0, 0.0, 0.0, 0.0]);
+    assert_eq!(messages_with(&rig.metrics, LAB_LABELS, "q"), [0.0; 5]);
+    other.abort();
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn queue_without_long_polling_is_read_once_a_second() {
     let mut rig = Rig::running(
         FakeQueue {
@@ -548,14 +582,16 @@ async fn queue_without_long_polling_is_read_once_a_second() {
 
 #[tokio::test(start_paused = true)]
 async fn queue_depth_is_exported_and_a_denied_read_is_no_failed_poll() {
-    const DEPTH: &str = "aws_transfer_exporter_discovery_queue_messages{target=\"q\"}";
+    const DEPTH: &str = "aws_transfer_exporter_discovery_queue_messages{aws_account=\"prod\",aws_region=\"eu-central-1\",target=\"q\"}";
     let mut rig = Rig::running(FakeQueue::default(), (0..3).map(|_| json!("unknown"))).await;
     assert_eq!(sample(&rig.metrics, DEPTH), Some(3.0));
     rig.queue.held.lock().unwrap().clear();
     sleep(Duration::from_mins(1)).await;
     assert_eq!(sample(&rig.metrics, DEPTH), Some(0.0));
     rig.stop().await;
-    rig.metrics.discovery.remove_source("events", "q");
+    rig.metrics
+        .discovery
+        .remove_source(&labels(&queue_plan(), &account()));
     assert_eq!(sample(&rig.metrics, DEPTH), None);
 
     let mut rig = Rig::running(
