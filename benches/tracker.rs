@@ -20,7 +20,7 @@ use model::{
     Shard, TransferKey, TransferStart,
 };
 use simulator::SplitMix64;
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -28,6 +28,8 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 const TRANSFERS_PER_CONNECTOR: usize = 1_000;
 /// Maximum memory per settled transfer, without rendered text.
 const MAX_BYTES: f64 = 400.0;
+/// Maximum memory per transfer that has left.
+const MAX_FATE_BYTES: f64 = 64.0;
 const RUNS: usize = 5;
 
 fn main() {
@@ -40,14 +42,18 @@ fn main() {
     println!("transfers   first       0     1 %     all   1 %, all running");
     [1_000, 10_000, 100_000].into_iter().for_each(snapshots);
     println!("\nbytes allocated per settled transfer, including its row in the snapshot");
-    println!("transfers  configured  discovered");
+    println!("transfers  configured  discovered  after it left");
     for transfers in [1_000, 10_000, 100_000] {
-        let [configured, discovered] =
+        let [(configured, _), (discovered, left)] =
             [Origin::Config, Origin::Files].map(|origin| bytes(transfers, origin));
-        println!("{transfers:>9} {configured:>11.1} {discovered:>11.1}");
+        println!("{transfers:>9} {configured:>11.1} {discovered:>11.1} {left:>14.1}");
         assert!(
             transfers < 10_000 || configured.max(discovered) <= MAX_BYTES,
             "more than {MAX_BYTES}"
+        );
+        assert!(
+            transfers < 10_000 || left <= MAX_FATE_BYTES,
+            "more than {MAX_FATE_BYTES}"
         );
     }
 }
@@ -63,6 +69,7 @@ fn operations(transfers: usize) {
         world.poll_all(&mut tracker, false, 2);
         let unchanged = cpu_ms(|| world.poll_all(&mut tracker, false, 60));
         let settle = cpu_ms(|| world.poll_all(&mut tracker, true, 120));
+        world.poll_all(&mut tracker, true, 180);
         let expire = cpu_ms(|| tracker.expire(world.at(10_000)));
         assert!(
             tracker
@@ -95,6 +102,7 @@ fn snapshots(transfers: usize) {
         // One in a hundred is running, the others have ended.
         for (n, key) in world.keys.iter().enumerate() {
             tracker.record_poll(key, &world.result(n, n % 100 != 0), world.at(2));
+            tracker.record_poll(key, &world.result(n, n % 100 != 0), world.at(33));
         }
         let first = snapshot(&mut tracker);
         let none = snapshot(&mut tracker);
@@ -122,18 +130,27 @@ fn snapshots(transfers: usize) {
 }
 
 /// Returns the bytes that are allocated per transfer once all have settled and a snapshot was
-/// taken. The ids are copied, as if each came from its own message, and the keys are not included.
-fn bytes(transfers: usize, origin: Origin) -> f64 {
+/// taken, and those that are left when the transfers are no longer tracked. The ids are copied, as
+/// if each came from its own message, and the keys are not included.
+fn bytes(transfers: usize, origin: Origin) -> (f64, f64) {
     let world = World::new(transfers);
     let mut tracker = world.tracker();
     let region = Region::new(ALLOCATOR);
     world.ingest(&mut tracker, origin);
     world.poll_all(&mut tracker, true, 2);
-    drop(tracker.snapshot(world.at(3)));
-    let change = region.change();
-    let kept = change.bytes_allocated - change.bytes_deallocated;
-    assert_eq!(tracker.snapshot(world.at(4)).transfers().count(), transfers);
-    kept as f64 / transfers as f64
+    world.poll_all(&mut tracker, true, 60);
+    drop(tracker.snapshot(world.at(61)));
+    let kept = |change: Stats| (change.bytes_allocated - change.bytes_deallocated) as f64;
+    let settled = kept(region.change());
+    assert_eq!(
+        tracker.snapshot(world.at(62)).transfers().count(),
+        transfers
+    );
+    tracker.retain_origin(origin, &|_| false, world.at(63));
+    drop(tracker.snapshot(world.at(64)));
+    let left = kept(region.change());
+    assert_eq!(tracker.snapshot(world.at(65)).transfers().count(), 0);
+    (settled / transfers as f64, left / transfers as f64)
 }
 
 struct World {
