@@ -168,8 +168,27 @@ impl FileLedger {
                 new.push((at, counted));
             }
         }
+        if self.open_rows.is_empty() {
+            self.merge_baseline();
+        }
         new.sort_unstable();
         new
+    }
+
+    /// Matches events that stand alone with rows of the baseline, once no row is open.
+    fn merge_baseline(&mut self) {
+        let lone = |entry: &LedgerEntry| !entry.polled;
+        while let Some((event, row)) = self.entries.iter().enumerate().find_map(|(at, entry)| {
+            let is_row = |row: &LedgerEntry| row.polled && row.event.is_none() && !row.counted;
+            Some((at, self.find(&entry.end, is_row).filter(|_| lone(entry))?))
+        }) {
+            let id = self.entries[event].event;
+            let entry = &mut self.entries[row];
+            entry.event = id;
+            entry.provisional = true;
+            entry.counted = true;
+            self.entries.remove(event);
+        }
     }
 
     /// Records an event.
@@ -226,12 +245,12 @@ impl FileLedger {
             return found;
         }
         let same_name = |entry: &LedgerEntry| is_row(entry) && entry.path.name == path.name;
+        let found = self.find(end, |entry| same_name(entry) && entry.counted);
         let open_name = self.open_rows.iter().any(|open| open.name == path.name);
-        if open_name {
-            return None;
+        if found.is_some() || open_name {
+            return found;
         }
-        self.find(end, |entry| same_name(entry) && entry.counted)
-            .or_else(|| self.find(end, same_name))
+        self.find(end, same_name)
             .or_else(|| self.find(end, |entry| is_row(entry) && entry.counted))
             .or_else(|| {
                 self.open_rows
@@ -253,12 +272,9 @@ impl FileLedger {
             .collect()
     }
 
-    /// Returns the number of files that events have reported.
-    pub(super) fn events(&self) -> usize {
-        self.entries
-            .iter()
-            .filter(|entry| entry.event.is_some())
-            .count()
+    /// Returns the number of files that have ended, by any report.
+    pub(super) fn files(&self) -> usize {
+        self.entries.len()
     }
 
     /// Returns the ended rows of a path that no earlier poll reported. A file whose end changed

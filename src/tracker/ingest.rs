@@ -48,7 +48,7 @@ impl Tracker {
             None if self.start_of_ended(start, origin, now) => return Ingested::Duplicate,
             None => false,
         };
-        match self.track_start(start, origin, now) {
+        match self.track_start(start, None, origin, now) {
             None => Ingested::Foreign,
             Some(_) if is_known => Ingested::Duplicate,
             Some(_) => Ingested::New { failed: None },
@@ -74,7 +74,7 @@ impl Tracker {
         if start.files.is_some_and(|files| files as usize > rows) && transfer.has_results(now) {
             return false;
         }
-        transfer.record_start(start, now);
+        transfer.record_start(start, None, now);
         let ends = transfer.watch_from(from);
         self.count_late(number, &start.key.transfer, &ends, now);
         let updated = Fate {
@@ -139,17 +139,17 @@ impl Tracker {
         {
             return Some(event_match);
         }
-        // A file starts when its transfer does, or later.
+        // A file starts when its transfer does, or later, which says nothing about its other files.
         let file_started = file
             .duration
             .and_then(|duration| file.ended_at.checked_sub(duration));
         let start = TransferStart {
             key: file.key.clone(),
             started_at: None,
-            reported_at: file_started,
+            reported_at: None,
             files: None,
         };
-        let slot = self.track_start(&start, origin, now)?;
+        let slot = self.track_start(&start, file_started, origin, now)?;
         Some(self.update(slot, |transfer, _| transfer.record_event(file, now)))
     }
 
@@ -164,7 +164,8 @@ impl Tracker {
             .wall
             .duration_since(fate.since)
             .is_ok_and(|age| age < RESULTS_KEPT);
-        if event_match == EventMatch::Counted && is_kept {
+        let has_no_row = matches!(event_match, EventMatch::Counted | EventMatch::CountedOther);
+        if has_no_row && is_kept {
             return None;
         }
         self.insert_fate(hash, &fate);

@@ -79,14 +79,15 @@ impl Tracker {
             reported_at: None,
             files: None,
         };
-        self.track_start(&start, origin, now);
+        self.track_start(&start, None, origin, now);
     }
 
-    /// Tracks a transfer with all that is reported of its start. Returns `None` if the transfer is
-    /// ignored.
+    /// Tracks a transfer with all that is reported of its start, which is not later than `latest`.
+    /// Returns `None` if the transfer is ignored.
     pub(super) fn track_start(
         &mut self,
         start: &TransferStart,
+        latest: Option<SystemTime>,
         origin: Origin,
         now: Now,
     ) -> Option<u32> {
@@ -103,7 +104,7 @@ impl Tracker {
         let is_new_origin = !self.transfers[slot].has(origin);
         self.update(slot, |transfer, _| {
             transfer.add_origin(origin);
-            transfer.record_start(start, now);
+            transfer.record_start(start, latest, now);
             if is_new_origin {
                 transfer.retry_at_once(false, now);
             }

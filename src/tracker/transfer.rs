@@ -348,9 +348,14 @@ impl Transfer {
     }
 
     /// Records evidence of the start. An exact start replaces a reported one. A reported start only
-    /// stands for a start that nothing contradicts: it must not be later than the first sight of a
-    /// transfer whose files have been read.
-    pub(super) fn record_start(&mut self, start: &TransferStart, now: Now) {
+    /// stands for a start that nothing contradicts: it must not be later than the first sight of the
+    /// transfer, nor than `latest`, the start of one of its files.
+    pub(super) fn record_start(
+        &mut self,
+        start: &TransferStart,
+        latest: Option<SystemTime>,
+        now: Now,
+    ) {
         let at_most_now = |at: SystemTime| Timestamp::new(at.min(now.wall));
         if let Some(exact) = start.started_at {
             if self.start != StartKind::Exact {
@@ -358,11 +363,17 @@ impl Transfer {
                 self.start = StartKind::Exact;
             }
         } else if let Some(reported) = start.reported_at {
-            let is_plausible = self.files.is_none() || reported <= self.since();
-            if self.start == StartKind::FirstSeen && is_plausible {
+            let reported = reported.min(now.wall);
+            if self.start == StartKind::FirstSeen && reported <= self.since() {
                 self.since = at_most_now(reported);
                 self.start = StartKind::Reported;
             }
+        }
+        if let Some(latest) = latest
+            && self.start != StartKind::Exact
+            && latest < self.since()
+        {
+            self.since = at_most_now(latest);
         }
         let files = start
             .files
@@ -493,7 +504,9 @@ impl Transfer {
             }
         }
         let rows = files.len();
-        let is_all = rows >= ledger.events() && rows >= usize::from(self.expected);
+        let expected = usize::from(self.expected);
+        // Each file that has ended has a row, unless it is one that AWS reports otherwise.
+        let is_all = rows >= expected && (rows >= ledger.files() || expected > 0);
         self.ledger = PackedLedger::pack(&ledger);
         self.polled = true;
         self.up = Some(true);
@@ -620,7 +633,9 @@ impl Transfer {
             return event_match;
         }
         self.ledger = PackedLedger::pack(&ledger);
-        if event_match == EventMatch::Counted && !self.is_open() {
+        // A file without a row: it appears later.
+        let has_no_row = matches!(event_match, EventMatch::Counted | EventMatch::CountedOther);
+        if has_no_row && !self.is_open() {
             self.reopen(now);
         }
         self.retry_at_once(false, now);

@@ -168,7 +168,7 @@ fn a_file_reported_by_both_sources_is_counted_once() {
         ("/c", Some(failed("X"))),
     ];
     assert_eq!(poll(&mut ledger, &rows, true), NONE);
-    assert_eq!((ledger.entries.len(), ledger.events()), (3, 3));
+    assert_eq!(ledger.files(), 3);
 }
 
 #[test]
@@ -310,5 +310,43 @@ fn an_event_that_gives_way_is_matched_with_its_row_that_appeared_since() {
         ledger.record_event("t/6", "/out/6", &DONE),
         EventMatch::AlreadyCounted
     );
-    assert_eq!(ledger.events(), 2);
+    assert_eq!(ledger.files(), 2);
+}
+
+#[test]
+fn an_event_is_matched_with_its_counted_row_while_another_row_of_its_name_is_open() {
+    let mut ledger = FileLedger::default();
+    poll(
+        &mut ledger,
+        &[("/out/0", Some(failed("X"))), ("/out/0", None)],
+        true,
+    );
+    assert_eq!(
+        ledger.record_event("t/0", "/bucket/odd/0", &failed("X")),
+        EventMatch::AlreadyCounted
+    );
+    assert_eq!(
+        ledger.record_event("t/1", "/bucket/odd/0", &DONE),
+        EventMatch::Counted
+    );
+    let rows = [("/out/0", Some(failed("X"))), ("/out/0", Some(DONE))];
+    assert_eq!(poll(&mut ledger, &rows, true), NONE);
+}
+
+#[test]
+fn an_event_that_stands_alone_is_matched_with_the_baseline_once_no_row_is_open() {
+    let mut ledger = FileLedger::default();
+    poll(
+        &mut ledger,
+        &[("/out/0", Some(DONE)), ("/out/0", None)],
+        false,
+    );
+    assert_eq!(
+        ledger.record_event("t/0", "/bucket/0", &DONE),
+        EventMatch::Counted
+    );
+    let rows = [("/out/0", Some(DONE)), ("/out/0", Some(failed("X")))];
+    assert_eq!(poll(&mut ledger, &rows, true), [1]);
+    assert_eq!(ledger.files(), 2);
+    assert!(ledger.count_baseline().is_empty());
 }

@@ -536,3 +536,37 @@ fn counters_continue_when_an_account_comes_back() {
     track_new(&mut restarted, "b", away);
     assert_eq!(count(&mut restarted, away), 1, "and after a restart");
 }
+
+#[test]
+fn the_start_of_a_file_is_no_evidence_for_the_other_files() {
+    let (mut tracker, now) = watching();
+    event(&mut tracker, "a", 1, "/a", Finished::Completed, now);
+    let rows = files(&[("/a", "COMPLETED", ""), ("/b", "COMPLETED", "")]);
+    tracker.record_poll(&key("a"), &rows, now);
+    assert_eq!(count(&mut tracker, now), 1);
+}
+
+#[test]
+fn a_report_later_than_the_start_of_a_file_is_no_evidence_of_the_start() {
+    let (mut tracker, now) = watching();
+    let fact = Fact::FileEnded(FileEnd {
+        key: key("a"),
+        file_transfer_id: "a/1".into(),
+        direction: Direction::Send,
+        path: "/a".into(),
+        end: Finished::Completed,
+        message: None,
+        bytes: 100,
+        duration: Some(2 * HOUR),
+        ended_at: now.wall,
+    });
+    tracker.ingest(&fact, Origin::Events, now);
+    let reported = TransferStart {
+        reported_at: Some(now.wall - SECOND),
+        ..start_of("a")
+    };
+    report(&mut tracker, reported, Origin::Events, now);
+    let rows = files(&[("/a", "COMPLETED", ""), ("/b", "COMPLETED", "")]);
+    tracker.record_poll(&key("a"), &rows, now);
+    assert_eq!(count(&mut tracker, now), 1);
+}
