@@ -71,7 +71,7 @@ impl AccountId {
                         event = "account_id_unresolved",
                         aws_account = %account,
                         %error,
-                        "failed to resolve AWS account ID, events of the account's Region belong to it if it reads their queue"
+                        "failed to resolve AWS account ID, routing events of its queues by Region until it succeeds"
                     );
                 }
                 false

@@ -103,6 +103,52 @@ fn calls(simulator: &Simulator) -> u64 {
     simulator.calls().of(ApiOperation::ListFileTransferResults)
 }
 
+/// A list of the first transfers, as a target file.
+fn target_file(transfers: usize) -> String {
+    let pair = |(connector, transfer): &(String, String)| {
+        format!("- {{connector_id: {connector}, transfer_id: {transfer}}}\n")
+    };
+    pairs(transfers).iter().map(pair).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transfers_of_a_target_file_stay_when_it_cannot_be_read_after_a_restart() {
+    let (simulator, url) = simulator(Settings::default()).await;
+    put(&simulator, 2, 1, Duration::from_hours(1), Duration::ZERO);
+    let targets = tempfile::tempdir().unwrap();
+    let file = targets.path().join("a.yml");
+    let text = format!(
+        "accounts:\n  - name: prod\n    region: eu-central-1\n    endpoint_url: {url}\n\
+         discovery:\n  files:\n    - paths: ['{}/*.yml']\n",
+        targets.path().display()
+    );
+    let (folder, config) = config(&text);
+    let place = Place { folder, config };
+    let contents = [
+        // What is written, transfers that are tracked then, and whether the source is up.
+        (Some(target_file(2)), 2.0, 1.0),
+        (Some(String::new()), 2.0, 0.0),
+        (Some("- connector_id: c-1\n".to_owned()), 2.0, 0.0),
+        (Some(target_file(1)), 1.0, 1.0),
+        (None, 0.0, 1.0),
+    ];
+    for (content, tracked, up) in contents {
+        match content {
+            Some(content) => fs::write(&file, content).unwrap(),
+            None => fs::remove_file(&file).unwrap(),
+        }
+        let exporter = place.start();
+        let seen = scrape(exporter.address).await.unwrap();
+        exporter.terminate();
+        let origin = ["origin=\"files\""];
+        assert_eq!(
+            seen.sum("aws_transfer_exporter_transfers", &origin),
+            tracked
+        );
+        assert_eq!(seen.sum("aws_transfer_exporter_discovery_up", &[]), up);
+    }
+}
+
 /// Killed at twenty moments while files end: no exported counter ever falls, every file is counted
 /// once, and what has settled is not asked for again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

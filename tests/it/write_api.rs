@@ -60,11 +60,12 @@ async fn an_orchestrator_starts_and_stops_tracking_a_transfer() {
         0.0
     );
 
-    let started = format!("{path}?account=prod&started_at=2026-01-31T12:00:00Z");
+    let started = format!("{path}?account=prod&started_at=2026-01-31T12:00:00Z&files=3");
     assert_eq!(ask(exporter.address, "PUT", &started, "").await.0, 201);
     for (path, headers, status) in [
         (path.replace("c-", "d-"), "", 400),
         (format!("{path}?account=lab"), "", 404),
+        (format!("{path}?files=0"), "", 400),
         (path.clone(), "Sec-Fetch-Site: cross-site\r\n", 403),
     ] {
         let (answered, error) = ask(exporter.address, "PUT", &path, headers).await;
