@@ -190,9 +190,9 @@ impl App {
         };
         self.start_sources();
         let collector = self.collector.clone();
-        let flushing = {
+        let housekeeping = {
             let collector = collector.clone();
-            tokio::spawn(async move { collector.flush_periodically().await })
+            tokio::spawn(async move { collector.run_housekeeping().await })
         };
         let Listeners { all, health } = listeners.into();
         let mut server = web::Server {
@@ -209,7 +209,7 @@ impl App {
         // The sockets are open: a client that connects from now on is answered.
         systemd::ready();
         server.run(all, self, telemetry_path.into(), stopping).await;
-        flushing.abort();
+        housekeeping.abort();
         watchdog.abort();
         if let Some(watching) = watching {
             watching.abort();

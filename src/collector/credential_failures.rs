@@ -13,9 +13,9 @@ type AccountFailure = (AccountName, &'static str);
 #[derive(Default)]
 pub(super) struct CredentialFailures(BTreeSet<AccountFailure>);
 
-/// The changes that a sweep has found.
+/// The changes that a round has found.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct SweepReport {
+pub(super) struct CredentialReport {
     /// Failures that have been logged before.
     pub(super) known: BTreeSet<AccountFailure>,
     /// Accounts that have recovered.
@@ -23,12 +23,12 @@ pub(super) struct SweepReport {
 }
 
 impl CredentialFailures {
-    /// Records the failures of a sweep over the accounts `polled`.
+    /// Records the failures of a round of the accounts `polled`.
     pub(super) fn record<'a>(
         &mut self,
         polled: &[&AccountName],
         failures: impl Iterator<Item = (&'a AccountName, ErrorKind)>,
-    ) -> SweepReport {
+    ) -> CredentialReport {
         let failures: Vec<_> = failures.collect();
         // A call without a response says nothing about the credentials.
         let unreachable: BTreeSet<_> = failures
@@ -54,7 +54,7 @@ impl CredentialFailures {
             .collect();
         self.0.retain(|(account, _)| !recovered.contains(account));
         self.0.extend(current);
-        SweepReport { known, recovered }
+        CredentialReport { known, recovered }
     }
 }
 

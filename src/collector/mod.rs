@@ -1,11 +1,13 @@
-//! Scrape-triggered collection. A scrape starts a sweep or joins the running one, waits for its end
+//! Scrape-triggered collection. A scrape starts a sweep of everything that is due, waits for its end
 //! or for the scrape's own deadline, and is answered with a snapshot of the tracker. The sweep
 //! continues in the background. Without scrapes there are no AWS calls.
 //!
 //! | module | contents |
 //! | --- | --- |
 //! | [`budget`] | how long a scrape may wait |
-//! | `sweep` | polls everything that is due |
+//! | `sweep` | what a scrape waits for: everything that was due when it arrived |
+//! | `poller` | polls the transfers of one account |
+//! | `round` | log records about failed polls |
 //! | `credential_failures` | deduplicates log records about credentials |
 //! | `persist` | writes changes before a scrape is answered |
 //! | `queries` | read-only queries for pages and the JSON API |
@@ -13,12 +15,15 @@
 pub mod budget;
 mod credential_failures;
 mod persist;
+mod poller;
 mod queries;
+mod round;
 mod sweep;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -36,7 +41,8 @@ use model::{
     LastSweep, Origin, Snapshot, TransferKey,
 };
 use persist::Persister;
-use sweep::{SweepEnd, Sweeps};
+use poller::AccountPoller;
+use sweep::Sweep;
 
 pub use persist::PersistError;
 pub use queries::CollectorOverview;
@@ -50,7 +56,7 @@ pub struct AccountApi {
     pub api: Arc<dyn TransferApi>,
     /// The limits, whose current rate is exported.
     pub limits: Arc<AccountLimiter>,
-    /// Number of transfers that a sweep polls concurrently.
+    /// Number of transfers that are polled concurrently.
     pub concurrency: usize,
 }
 
@@ -83,11 +89,15 @@ pub struct Collector {
     inner: Arc<Inner>,
 }
 
+type Pollers = BTreeMap<AccountName, Arc<AccountPoller>>;
+
 struct Inner {
     tracker: Mutex<Tracker>,
-    accounts: Mutex<Arc<BTreeMap<AccountName, AccountApi>>>,
-    sweeps: Sweeps,
+    /// Locked before the tracker.
+    pollers: Mutex<Arc<Pollers>>,
     last_sweep: Mutex<Option<LastSweep>>,
+    /// Whether the duration of a running sweep is measured.
+    sweep_measured: AtomicBool,
     credential_failures: Mutex<CredentialFailures>,
     /// `None` if no store is configured.
     persister: Option<Persister>,
@@ -127,9 +137,9 @@ impl Collector {
         Self {
             inner: Arc::new(Inner {
                 tracker: Mutex::new(tracker),
-                accounts: Mutex::default(),
-                sweeps: Sweeps::default(),
+                pollers: Mutex::default(),
                 last_sweep: Mutex::default(),
+                sweep_measured: AtomicBool::new(false),
                 credential_failures: Mutex::default(),
                 persister,
                 stopping: watch::Sender::new(false),
@@ -140,8 +150,10 @@ impl Collector {
         }
     }
 
-    /// Replaces the targets. The state of transfers that are still tracked is kept.
+    /// Replaces the targets. The state of transfers that are still tracked is kept. A scrape sees
+    /// either the previous targets or the new ones.
     pub fn configure(&self, targets: Targets) {
+        let mut pollers = lock(&self.inner.pollers);
         let now = self.inner.clock.now();
         let mut tracker = self.inner.tracker();
         tracker.configure(
@@ -168,21 +180,29 @@ impl Collector {
             tracker.track(key.clone(), Origin::Config, None, now);
         }
         drop(tracker);
-        let accounts: BTreeMap<_, _> = targets
-            .accounts
-            .into_iter()
-            .map(|api| (api.account.name.clone(), api))
-            .collect();
-        let before = std::mem::replace(&mut *lock(&self.inner.accounts), Arc::new(accounts));
-        for old in before.values() {
-            if self
-                .inner
-                .accounts()
-                .get(&old.account.name)
-                .is_none_or(|new| new.account != old.account)
-            {
-                self.inner.api_metrics.remove_account(&old.account);
-            }
+        let mut before = pollers.as_ref().clone();
+        let mut configured = Pollers::new();
+        let mut unused = Vec::new();
+        for api in targets.accounts {
+            let name = api.account.name.clone();
+            let poller = match before.remove(&name) {
+                Some(poller) => {
+                    unused.extend(poller.replace_api(Some(api)));
+                    poller
+                }
+                None => AccountPoller::new(api, now.instant),
+            };
+            configured.insert(name, poller);
+        }
+        unused.extend(
+            before
+                .values()
+                .filter_map(|poller| poller.replace_api(None)),
+        );
+        *pollers = Arc::new(configured);
+        drop(pollers);
+        for account in &unused {
+            self.inner.api_metrics.remove_account(account);
         }
     }
 
@@ -255,25 +275,25 @@ impl Collector {
         self.inner.persist().await
     }
 
-    /// Writes changes every second and never returns. Returns at once if there is no store.
-    pub async fn flush_periodically(&self) {
-        self.inner.flush_periodically().await;
+    /// Expires transfers and writes changes every second. Never returns.
+    pub async fn run_housekeeping(&self) {
+        self.inner.run_housekeeping().await;
     }
 
-    /// Starts a sweep or joins the running one, and waits until it ends, `budget` has passed or the
-    /// collector is stopped. The result has been written to the store, unless the store is failing
+    /// Polls everything that is due, and waits until that has been done, `budget` has passed or the
+    /// collector is stopped. Concurrent scrapes share polls. The result has been written to the store, unless the store is failing
     /// or too slow for the budget.
     pub async fn collect(&self, budget: Duration) -> Collected {
         let start = tokio::time::Instant::now();
-        let mut sweep = self.inner.sweeps.start_or_join(&self.inner);
+        let sweep = Sweep::start(&self.inner);
         let mut stopping = self.inner.stopping.subscribe();
         let sweep_budget = match &self.inner.persister {
             Some(_) => persist::sweep_budget(budget),
             None => budget,
         };
-        // If the task of the sweep panics, its sender is dropped and the scrape is answered.
         let complete = tokio::select! {
-            end = sweep.wait_for(Option::is_some) => end.is_ok_and(|end| end.is_some_and(SweepEnd::is_complete)),
+            biased;
+            () = sweep.ended() => sweep.is_complete(),
             () = tokio::time::sleep(sweep_budget) => false,
             _ = stopping.wait_for(|stopping| *stopping) => false,
         };
@@ -283,22 +303,20 @@ impl Collector {
 
     /// Waits for a whole sweep without a deadline.
     pub async fn collect_fully(&self) -> Collected {
-        let mut sweep = self.inner.sweeps.start_or_join(&self.inner);
-        let complete = sweep
-            .wait_for(Option::is_some)
+        let sweep = Sweep::start(&self.inner);
+        sweep.ended().await;
+        self.persisted_result(sweep.is_complete(), Duration::MAX)
             .await
-            .is_ok_and(|end| end.is_some_and(SweepEnd::is_complete));
-        self.persisted_result(complete, Duration::MAX).await
     }
 
-    /// Returns the current state without AWS calls. It may not be durable yet, so counters must not
-    /// be exported from it.
+    /// Returns the current state without AWS calls; it is complete if nothing is due. It may not be
+    /// durable yet, so counters must not be exported from it.
     pub fn current(&self) -> Collected {
-        let complete = self.inner.tracker().due(self.inner.clock.now()).is_empty();
+        let complete = !self.inner.tracker().is_any_due(self.inner.clock.now());
         self.result(complete)
     }
 
-    /// Stops waiting for sweeps: all pending scrapes are answered with the current state.
+    /// Stops polling: all pending scrapes are answered with the current state.
     pub fn stop(&self) {
         self.inner.stopping.send_replace(true);
     }
@@ -323,7 +341,7 @@ impl Collector {
     }
 
     fn update_rate_metrics(&self) {
-        for api in self.inner.accounts().values() {
+        for api in self.inner.apis() {
             self.inner
                 .api_metrics
                 .set_rate_limit(&api.account, api.limits.rate());
@@ -336,8 +354,13 @@ impl Inner {
         lock(&self.tracker)
     }
 
-    fn accounts(&self) -> Arc<BTreeMap<AccountName, AccountApi>> {
-        Arc::clone(&lock(&self.accounts))
+    fn pollers(&self) -> Arc<Pollers> {
+        Arc::clone(&lock(&self.pollers))
+    }
+
+    fn apis(&self) -> Vec<AccountApi> {
+        let pollers = self.pollers();
+        pollers.values().filter_map(|poller| poller.api()).collect()
     }
 }
 

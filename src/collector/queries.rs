@@ -37,8 +37,11 @@ impl Collector {
     pub fn overview(&self) -> CollectorOverview {
         let now = self.inner.clock.now();
         let (connectors, recent) = self.inner.tracker().connectors_with_recent_files(now);
-        let rate = |api: &AccountApi| (api.account.clone(), api.limits.rate());
-        let rates = self.inner.accounts().values().map(rate).collect();
+        let rate = |api: AccountApi| {
+            let rate = api.limits.rate();
+            (api.account, rate)
+        };
+        let rates = self.inner.apis().into_iter().map(rate).collect();
         CollectorOverview {
             now,
             connectors,

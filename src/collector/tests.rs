@@ -1,3 +1,6 @@
+mod fairness;
+mod sweeps;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Instant, UNIX_EPOCH};
@@ -109,7 +112,7 @@ async fn without_scrapes_there_are_no_calls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn concurrent_scrapes_share_one_sweep() {
+async fn concurrent_scrapes_share_polls() {
     let api = fake(SECOND, |_| Ok("QUEUED"));
     let collector = collector(&[("prod", api.port())], pairs(&["a", "b", "c"]), 4);
     let late = async {
@@ -157,7 +160,7 @@ async fn a_scrape_is_answered_at_its_deadline_and_the_sweep_continues() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_scrape_joins_the_running_sweep() {
+async fn a_second_scrape_joins_the_running_polls() {
     let api = fake(SECOND, |_| Ok("QUEUED"));
     let collector = collector(&[("prod", api.port())], pairs(&["a", "b", "c"]), 1);
     assert!(!collector.collect(SECOND / 2).await.complete);
@@ -182,15 +185,16 @@ async fn only_unfinished_transfers_with_old_results_are_polled_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn never_polled_transfers_come_first_then_the_stalest() {
+async fn never_polled_transfers_alternate_with_the_stalest() {
     let api = fake(SECOND, |_| Ok("QUEUED"));
     let collector = collector(&[("prod", api.port())], pairs(&["b", "a"]), 1);
     collector.collect_fully().await;
     track(&collector, key("prod", "new"));
+    track(&collector, key("prod", "newer"));
     tokio::time::sleep(2 * SETTINGS.min_refresh_interval).await;
     api.take_transfers();
     collector.collect_fully().await;
-    assert_eq!(api.take_transfers(), ["new", "b", "a"]);
+    assert_eq!(api.take_transfers(), ["new", "b", "newer", "a"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -259,15 +263,23 @@ async fn concurrent_polls_are_limited() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_a_poll_ends_neither_the_sweep_nor_the_next() {
+async fn a_panic_is_the_failure_of_one_poll() {
     let api = fake(SECOND, |id| {
         assert_ne!(id, "bad", "a poll that panics");
         Ok("QUEUED")
     });
-    let collector = collector(&[("prod", api.port())], pairs(&["a", "bad", "c"]), 3);
+    let collector = collector(&[("prod", api.port())], pairs(&["a", "bad", "c"]), 1);
     let collected = collector.collect(10 * SECOND).await;
     assert!(!collected.complete);
-    assert_eq!(states(&collected)["prod/c"], TransferState::Running);
+    let expected = [
+        ("prod/a", TransferState::Running),
+        ("prod/bad", TransferState::Pending),
+        ("prod/c", TransferState::Running),
+    ];
+    assert_eq!(
+        states(&collected),
+        expected.map(|(id, state)| (id.to_owned(), state)).into()
+    );
     tokio::time::sleep(SETTINGS.min_refresh_interval).await;
     api.take_transfers();
     collector.collect(10 * SECOND).await;
@@ -328,7 +340,7 @@ async fn a_new_configuration_keeps_the_state_of_remaining_transfers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sweep_skips_transfers_that_have_been_removed_since_it_started() {
+async fn transfers_that_have_left_are_neither_polled_nor_waited_for() {
     let api = fake(SECOND, |_| Ok("QUEUED"));
     let collector = collector(&[("prod", api.port())], pairs(&["a", "b", "c"]), 1);
     let running = tokio::spawn({
@@ -342,33 +354,7 @@ async fn a_sweep_skips_transfers_that_have_been_removed_since_it_started() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_abandoned_sweep_ends_and_the_next_continues_where_it_stopped() {
-    let api = fake(10 * SECOND, |_| Ok("QUEUED"));
-    let ids: Vec<_> = (0..30).map(|n| format!("{n:02}")).collect();
-    let collector = collector(
-        &[("prod", api.port())],
-        ids.iter().map(|id| key("prod", id)).collect(),
-        1,
-    );
-    assert!(!collector.collect(SECOND).await.complete);
-    tokio::time::sleep(Duration::from_hours(10)).await;
-    // One poll every ten seconds for two minutes.
-    assert_eq!(api.take_transfers(), ids[..12]);
-
-    assert!(
-        !collector.collect(SECOND).await.complete,
-        "the skipped transfers are missing"
-    );
-    tokio::time::sleep(100 * SECOND).await;
-    // The second scrape joins the sweep, which continues for two more minutes.
-    assert!(!collector.collect(SECOND).await.complete);
-    tokio::time::sleep(Duration::from_hours(10)).await;
-    assert_eq!(api.take_transfers()[..18], ids[12..]);
-    assert!(collector.collect_fully().await.complete);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_sweep_is_not_abandoned_while_a_caller_waits_for_it() {
+async fn a_caller_without_a_deadline_waits_for_everything() {
     let api = fake(100 * SECOND, |_| Ok("COMPLETED"));
     let ids: Vec<_> = (0..20).map(|n| n.to_string()).collect();
     let collector = collector(
@@ -381,7 +367,7 @@ async fn a_sweep_is_not_abandoned_while_a_caller_waits_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unreachable_account_is_skipped_until_the_next_sweep() {
+async fn an_unreachable_account_is_skipped_until_the_next_scrape() {
     let works = Arc::new(AtomicUsize::new(0));
     let up = Arc::clone(&works);
     let api = fake(3 * SECOND, move |_| {
@@ -396,13 +382,20 @@ async fn an_unreachable_account_is_skipped_until_the_next_sweep() {
     let collector = collector(&[("prod", api.port())], transfers, 4);
     let start = tokio::time::Instant::now();
     assert!(!collector.collect_fully().await.complete);
-    // Eight consecutive failures, and three calls that were in flight.
+    // The second four failures end it. Three calls have started by then.
     assert_eq!(
         (start.elapsed(), api.take_transfers().len()),
-        (9 * SECOND, 11)
+        (6 * SECOND, 11)
     );
-    collector.collect_fully().await;
-    assert_eq!(api.take_transfers().len(), 11);
+    tokio::time::sleep(Duration::from_hours(1)).await;
+    assert_eq!(api.take_transfers(), Vec::<String>::new());
+    let start = tokio::time::Instant::now();
+    assert!(!collector.collect_fully().await.complete);
+    assert_eq!(
+        (start.elapsed(), api.take_transfers().len()),
+        (6 * SECOND, 11)
+    );
+    tokio::time::sleep(Duration::from_hours(1)).await;
     works.store(1, Ordering::Relaxed);
     // Polls that failed back off.
     tokio::time::sleep(SETTINGS.max_refresh_interval).await;

@@ -434,6 +434,8 @@ families! {
         group: Exporter,
         labels: [],
         help: "Duration of the last sweep in seconds. 0 before the first.",
+        details: "From the arrival of a scrape until everything that was due then has been polled, \
+            even if the scrape was answered earlier. Of sweeps that overlap, one is measured.",
     }
     STORAGE_UP {
         name: "aws_transfer_exporter_storage_up",

@@ -3,6 +3,7 @@
 
 use super::Tracker;
 use super::chunk_index::RowGroup;
+use super::due::Turn;
 use super::label_guard::LabelGuard;
 use super::persist::millis;
 use super::transfer::Transfer;
@@ -49,6 +50,7 @@ impl Tracker {
     pub(super) fn drop_transfer(&mut self, slot: u32, now: Now) {
         let key = self.key(slot);
         self.detach(slot);
+        self.due.remove(slot);
         self.failures.remove(slot);
         let transfer = self.transfers.remove(slot);
         self.mark_connector(transfer.connector());
@@ -137,9 +139,6 @@ impl Tracker {
         for (origin, count) in Origin::ALL.into_iter().zip(&mut self.origins) {
             *count -= u64::from(transfer.has(origin));
         }
-        if let Some(at) = transfer.due_at(&self.settings) {
-            self.due.remove(&(at, slot));
-        }
         if let Some(at) = transfer.ended() {
             self.ended.remove(&(at, slot));
         }
@@ -153,16 +152,31 @@ impl Tracker {
         for (origin, count) in Origin::ALL.into_iter().zip(&mut self.origins) {
             *count += u64::from(transfer.has(origin));
         }
-        if let Some(at) = transfer.due_at(&self.settings) {
-            self.due.insert((at, slot));
-        }
         if let Some(at) = transfer.ended().filter(|_| !transfer.has(Origin::Config)) {
             self.ended.insert((at, slot));
         }
         if changed {
             self.mark_connector(number);
         }
+        self.queue_poll(slot);
         self.place_row(slot, changed);
+    }
+
+    /// Queues the next poll of a transfer, or removes a finished transfer from the queue.
+    pub(super) fn queue_poll(&mut self, slot: u32) {
+        let transfer = &self.transfers[slot];
+        let number = transfer.connector();
+        match transfer.due_at(&self.settings) {
+            Some(due) => {
+                let turn = Turn {
+                    due,
+                    last_poll: transfer.last_attempt(),
+                };
+                let account = &self.connectors[number].key.account;
+                self.due.set(slot, account, number, turn);
+            }
+            None => self.due.remove(slot),
+        }
     }
 
     fn place_row(&mut self, slot: u32, changed: bool) {

@@ -5,7 +5,8 @@
 //! | --- | --- |
 //! | `tracking` | which connectors and transfers are tracked |
 //! | `exclusion` | connectors whose transfers are not tracked |
-//! | [`poll`](PollResult) | due transfers, results of `ListFileTransferResults` |
+//! | [`due`](PollTicket) | which transfer is polled next |
+//! | [`poll`](PollResult) | results of `ListFileTransferResults` |
 //! | [`ingest`](Ingested) | facts reported by discovery sources and events |
 //! | `file_ledger` | counts each file once, whichever source reports it first |
 //! | `watch_moments` | the moments from which finished files count |
@@ -19,6 +20,7 @@ mod chunk_index;
 mod connector;
 mod connector_counters;
 mod connectors;
+mod due;
 mod exclusion;
 mod expiring_map;
 mod failed_file;
@@ -42,10 +44,11 @@ mod watch_moments;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use chunk_index::ChunkIndex;
 use connectors::Connectors;
+use due::DueQueue;
 use expiring_map::ExpiringMap;
 use fate::Fates;
 use label_guard::LabelGuard;
@@ -59,6 +62,7 @@ use series_budget::SeriesBudget;
 use transfers::Transfers;
 use watch_moments::WatchMoments;
 
+pub use due::PollTicket;
 pub use failed_file::FailedFile;
 pub use ingest::Ingested;
 pub use poll::{PollEffects, PollResult};
@@ -97,8 +101,8 @@ pub struct Tracker {
     transfers: Transfers,
     /// Number of transfers by origin.
     origins: [u64; Origin::ALL.len()],
-    /// Due time and slot of each unfinished transfer.
-    due: BTreeSet<(Instant, u32)>,
+    /// The unfinished transfers, in the order of their polls.
+    due: DueQueue,
     /// End time, in seconds since the epoch, and slot of each finished transfer that is not in the
     /// configuration.
     ended: BTreeSet<(u32, u32)>,
@@ -128,7 +132,7 @@ impl Tracker {
             connectors: Connectors::default(),
             transfers: Transfers::default(),
             origins: [0; Origin::ALL.len()],
-            due: BTreeSet::new(),
+            due: DueQueue::default(),
             ended: BTreeSet::new(),
             series_budget: SeriesBudget::new(settings.max_transfers),
             chunks: ChunkIndex::default(),
@@ -151,15 +155,9 @@ impl Tracker {
         now: Now,
     ) {
         self.settings = settings;
-        // The due queue comes first: entries are later removed by the due time that the new
-        // settings give.
-        let transfers = &self.transfers;
-        let new_due_time =
-            |(_, slot): (Instant, u32)| transfers[slot].due_at(&settings).map(|at| (at, slot));
-        self.due = std::mem::take(&mut self.due)
-            .into_iter()
-            .filter_map(new_due_time)
-            .collect();
+        for slot in self.due.slots() {
+            self.queue_poll(slot);
+        }
         self.accounts = accounts
             .into_iter()
             .map(|account| (account.name.clone(), Arc::new(account)))

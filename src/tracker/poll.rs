@@ -1,4 +1,4 @@
-//! Polls: which transfers are due, and what a result of `ListFileTransferResults` changes.
+//! What a result of `ListFileTransferResults` changes.
 
 use super::{FailedFile, Tracker};
 use model::{FileResult, Now, TransferKey};
@@ -27,25 +27,6 @@ pub struct PollEffects {
 }
 
 impl Tracker {
-    /// Returns the transfers that are due, never-polled ones first, then by time since the last
-    /// poll. Settled transfers are never due. The cost depends on the number of due
-    /// transfers.
-    pub fn due(&self, now: Now) -> Vec<TransferKey> {
-        let due = self.due.range(..=(now.instant, u32::MAX));
-        let mut queue: Vec<_> = due
-            .map(|(_, slot)| (self.transfers[*slot].last_attempt(), *slot))
-            .collect();
-        queue.sort_unstable();
-        queue.into_iter().map(|(_, slot)| self.key(slot)).collect()
-    }
-
-    /// Returns whether the transfer is tracked and polled. A transfer that was due may since have
-    /// settled or have been removed.
-    pub fn is_unfinished(&self, key: &TransferKey) -> bool {
-        self.slot(key)
-            .is_some_and(|slot| self.transfers[slot].is_open())
-    }
-
     /// Records the result of a poll. Results for transfers that are not tracked, settled or gone
     /// are ignored.
     pub fn record_poll(&mut self, key: &TransferKey, result: &PollResult, now: Now) -> PollEffects {

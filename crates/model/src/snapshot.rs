@@ -128,14 +128,14 @@ pub struct TransferView {
     pub files: Option<FileCounts>,
 }
 
-/// The result of the last sweep.
+/// The result of the last sweep: the polls of everything that was due when a scrape arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LastSweep {
     /// The end time.
     pub ended: SystemTime,
     /// The duration.
     pub duration: Duration,
-    /// True if everything that was due was fetched.
+    /// True if everything that was due was answered.
     pub complete: bool,
 }
 

@@ -73,8 +73,8 @@ impl App {
             .context("failed to read the web configuration")??)
     }
 
-    /// Activates a prepared runtime. Cannot fail and does not wait, so no state is half applied. A
-    /// running sweep continues with the clients that it started with.
+    /// Activates a prepared runtime. Cannot fail and does not wait, so no state is half applied.
+    /// Polls in flight continue with the clients that they started with.
     pub(in crate::app) fn commit(&self, prepared: Prepared) -> Changes {
         let runtime = Arc::new(prepared.runtime);
         let changes = Changes::between(&self.runtime.load().plan, &runtime.plan);
@@ -85,8 +85,8 @@ impl App {
         // Derived from the runtime: the collector's map of clients and the tracker's labels.
         self.collector
             .configure(runtime.targets(self.options.shard));
-        prepared.target_files.publish(&self.collector);
         self.runtime.store(Arc::clone(&runtime));
+        prepared.target_files.publish(&self.collector);
         sources.switch(&runtime, &self.source_context());
         drop(sources);
         if let Some(web_config) = &self.options.web_config {

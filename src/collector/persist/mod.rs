@@ -18,8 +18,8 @@ use crate::store::{Store, StoreError};
 use crate::tracker::persist::{PendingWrites, SavedState};
 use model::Snapshot;
 
-/// Interval of writes between scrapes.
-const FLUSH_EVERY: Duration = Duration::from_secs(1);
+/// Interval of housekeeping: expiry, and writes between scrapes.
+const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(1);
 /// Delay before a store that has failed is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 /// Maximum time that a scrape waits for a write, even if its budget is larger.
@@ -171,12 +171,11 @@ impl Inner {
         }
     }
 
-    pub(super) async fn flush_periodically(self: &Arc<Self>) {
-        if self.persister.is_none() {
-            return;
-        }
+    /// Expires transfers and writes changes periodically, so that neither needs scrapes.
+    pub(super) async fn run_housekeeping(self: &Arc<Self>) {
         loop {
-            tokio::time::sleep(FLUSH_EVERY).await;
+            tokio::time::sleep(HOUSEKEEPING_INTERVAL).await;
+            self.tracker().expire(self.clock.now());
             // Failures have been logged, and the changes are written later.
             let _ = self.persist().await;
         }

@@ -352,7 +352,7 @@ async fn changes_are_written_every_second_between_scrapes() {
     let rig = rig();
     let flushing = tokio::spawn({
         let collector = rig.collector.clone();
-        async move { collector.flush_periodically().await }
+        async move { collector.run_housekeeping().await }
     });
     rig.track("a");
     tokio::time::sleep(3 * SECOND).await;
@@ -368,7 +368,43 @@ async fn persist_returns_at_once_without_a_store() {
     let metrics = SelfMetrics::new().unwrap();
     let collector = Collector::new(&metrics, clock(), SETTINGS);
     collector.persist().await.unwrap();
-    collector.flush_periodically().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn finished_transfers_expire_without_scrapes_and_without_a_store() {
+    let metrics = SelfMetrics::new().unwrap();
+    let clock = clock();
+    let collector = Collector::new(&metrics, Arc::clone(&clock), SETTINGS);
+    let account = Account {
+        name: AccountName::new("prod"),
+        region: "eu-central-1".into(),
+    };
+    collector.configure(Targets {
+        accounts: vec![AccountApi {
+            account,
+            api: completed(),
+            limits: AccountLimiter::new(4, 1_000.0, clock),
+            concurrency: 4,
+        }],
+        transfers: Vec::new(),
+        connectors: Vec::new(),
+        settings: SETTINGS,
+        sources: BTreeSet::new(),
+    });
+    track(&collector, key("prod", "a"));
+    collector.collect(10 * SECOND).await;
+    // The second equal answer settles the transfer.
+    tokio::time::sleep(40 * SECOND).await;
+    assert_eq!(finished(&collector.collect(10 * SECOND).await), 1);
+    let housekeeping = tokio::spawn({
+        let collector = collector.clone();
+        async move { collector.run_housekeeping().await }
+    });
+    tokio::time::sleep(SETTINGS.keep_settled - SECOND).await;
+    assert_eq!(finished(&collector.current()), 1);
+    tokio::time::sleep(2 * SECOND).await;
+    assert_eq!(finished(&collector.current()), 0);
+    housekeeping.abort();
 }
 
 #[tokio::test]

@@ -79,10 +79,10 @@ fn an_unknown_status_is_counted_under_its_own_name_and_keeps_the_file_unfinished
 }
 
 #[test]
-fn never_polled_transfers_are_due_first_then_the_ones_polled_longest_ago() {
+fn never_polled_transfers_alternate_with_those_polled_longest_ago() {
     let now = start();
     let mut tracker = tracker(now);
-    for id in ["a", "b", "c", "d"] {
+    for id in ["a", "b", "c", "d", "e"] {
         tracker.track(key(id), Origin::Config, None, now);
     }
     let running = files(&[("f", "QUEUED", "")]);
@@ -92,10 +92,13 @@ fn never_polled_transfers_are_due_first_then_the_ones_polled_longest_ago() {
     let later = now.after(12 * SECOND);
     assert_eq!(
         tracker.due(later),
-        [key("d"), key("b"), key("a"), key("c")],
+        [key("d"), key("b"), key("e"), key("a"), key("c")],
         "a failed poll counts as a poll"
     );
-    assert_eq!(tracker.due(now.after(10 * SECOND)), [key("d"), key("b")]);
+    assert_eq!(
+        tracker.due(now.after(10 * SECOND)),
+        [key("d"), key("b"), key("e")]
+    );
 }
 
 #[test]
