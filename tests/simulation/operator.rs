@@ -1,0 +1,570 @@
+//! The process under test: the real collector and sources with simulated ports, wired as
+//! `aws_transfer_exporter::app` does it, and what operators do to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_transfer_exporter::collector::{AccountApi, Collector, Targets};
+use aws_transfer_exporter::config::{CloudtrailPlan, EventsPlan};
+use aws_transfer_exporter::discovery::cloudtrail::CloudTrailPoller;
+use aws_transfer_exporter::discovery::routes::{AccountId, Routes};
+use aws_transfer_exporter::discovery::{Sink, SinkError, events};
+use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
+use aws_transfer_exporter::store::Store;
+use aws_transfer_exporter::tracker::{Ingested, TrackerSettings};
+use aws_transfer_exporter::transfer::limiter::{AccountLimiter, RateLimited};
+use model::{
+    Account, AccountName, Clock, ConnectorDetails, ConnectorId, Fact, Origin, TransferKey,
+    TransferStart,
+};
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use crate::aws::{Queue, Results, Trail, account_id};
+use crate::plan::{Change, Ms, SECOND};
+use crate::store::SimulatedStore;
+use crate::world::{
+    PlanState, REGION, World, connector_id, process_clock, system_time, transfer_id,
+};
+
+/// Requests per second of an account: no bound that matters.
+const RATE: f64 = 1_000.0;
+
+/// How long a fault may delay polls after its end: as long as a call may hang.
+const FAULT_ECHO: Ms = 35 * SECOND;
+
+pub(crate) struct Process {
+    world: Arc<World>,
+    life: u64,
+    pub(crate) collector: Collector,
+    metrics: Arc<SelfMetrics>,
+    clock: Arc<dyn Clock>,
+    /// The running sources by what they depend on.
+    sources: BTreeMap<String, AbortHandle>,
+    /// Notified when there may be something to write.
+    dirty: Arc<Notify>,
+}
+
+impl Process {
+    /// Starts a process with the configuration of the world.
+    pub(crate) fn start(world: &Arc<World>) -> Self {
+        let clock = process_clock(world);
+        let metrics = Arc::new(SelfMetrics::new().unwrap());
+        let (life, has_store, plan) = {
+            let state = world.state();
+            (state.life, state.scenario.setup.store, state.plan.clone())
+        };
+        let settings = settings(world, &plan);
+        let collector = if has_store {
+            let store = SimulatedStore {
+                world: Arc::clone(world),
+                life,
+            };
+            let saved = store.load().unwrap();
+            Collector::with_store(
+                &metrics,
+                Arc::clone(&clock),
+                settings,
+                Arc::new(store),
+                saved,
+            )
+        } else {
+            Collector::new(&metrics, Arc::clone(&clock), settings)
+        };
+        let mut process = Self {
+            world: Arc::clone(world),
+            life,
+            collector,
+            metrics,
+            clock,
+            sources: BTreeMap::new(),
+            dirty: Arc::default(),
+        };
+        process.configure();
+        tokio::spawn(process.flush());
+        process
+    }
+
+    /// Writes changes a second after they were made, as a periodic write would: one that runs every
+    /// second of simulated days would make runs slow.
+    fn flush(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (world, collector, dirty) = (
+            Arc::clone(&self.world),
+            self.collector.clone(),
+            Arc::clone(&self.dirty),
+        );
+        async move {
+            loop {
+                dirty.notified().await;
+                loop {
+                    sleep(SECOND).await;
+                    if persist(&world, &collector).await {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Marks that there may be something to write.
+    pub(crate) fn touch(&self) {
+        self.dirty.notify_one();
+    }
+
+    /// Activates the configuration of the world.
+    fn configure(&mut self) {
+        let plan = self.world.state().plan.clone();
+        let accounts: Vec<_> = plan
+            .names
+            .iter()
+            .enumerate()
+            .filter_map(|(account, name)| Some(self.account_api(account, name.as_ref()?)))
+            .collect();
+        let transfers: Vec<_> = plan
+            .configured
+            .iter()
+            .filter_map(|id| self.key(&plan, *id))
+            .collect();
+        let connectors: BTreeSet<_> = transfers.iter().map(TransferKey::connector_key).collect();
+        self.collector.configure(Targets {
+            accounts,
+            transfers,
+            connectors: connectors.into_iter().map(|key| (key, None)).collect(),
+            settings: settings(&self.world, &plan),
+            sources: sources(&plan),
+        });
+        {
+            let mut state = self.world.state();
+            let (now, wall) = (state.now(), state.wall());
+            state.oracle.configured(&plan, now, wall);
+        }
+        self.list(&plan);
+        self.switch_sources(&plan);
+        self.touch();
+    }
+
+    fn list(&self, plan: &PlanState) {
+        let listed = plan
+            .listed
+            .iter()
+            .filter_map(|id| self.key(plan, *id))
+            .collect();
+        self.collector
+            .replace_transfers(Origin::Files, &listed, true);
+        self.touch();
+    }
+
+    fn account_api(&self, account: usize, name: &str) -> AccountApi {
+        let setup = &self.world.state().scenario.setup.clone();
+        let limits = AccountLimiter::new(setup.concurrency, RATE, Arc::clone(&self.clock));
+        let results = Results {
+            world: Arc::clone(&self.world),
+            life: self.life,
+            account,
+            name: name.to_owned(),
+        };
+        AccountApi {
+            account: account_named(name),
+            api: Arc::new(RateLimited::new(results, Arc::clone(&limits))),
+            limits,
+            concurrency: setup.concurrency,
+        }
+    }
+
+    /// Returns the key of a transfer whose account is configured.
+    fn key(&self, plan: &PlanState, transfer: usize) -> Option<TransferKey> {
+        let scenario = Arc::clone(&self.world.state().scenario);
+        let script = scenario.transfer(transfer)?;
+        let name = plan.names.get(script.account)?.as_ref()?;
+        Some(TransferKey {
+            account: AccountName::new(name),
+            connector: connector_id(script.account, script.connector),
+            transfer: transfer_id(transfer),
+        })
+    }
+
+    /// Stops the sources that the plan no longer has, and starts its new ones.
+    fn switch_sources(&mut self, plan: &PlanState) {
+        let mut before = std::mem::take(&mut self.sources);
+        for (account, name) in plan.names.iter().enumerate() {
+            let Some(name) = name else { continue };
+            if plan.trail {
+                let key = format!("cloudtrail/{name}");
+                let task = before
+                    .remove(&key)
+                    .unwrap_or_else(|| self.poll_trail(account, name));
+                self.sources.insert(key, task);
+            }
+            if account > 0 {
+                continue;
+            }
+            for queue in &plan.queues {
+                let key = format!("queue-{queue}/{:?}", plan.names);
+                let routes = || routes(plan, name);
+                let task = before
+                    .remove(&key)
+                    .unwrap_or_else(|| self.read_queue(*queue, name, routes()));
+                self.sources.insert(key, task);
+            }
+        }
+        for task in before.into_values() {
+            task.abort();
+        }
+    }
+
+    fn sink(&self) -> Arc<dyn Sink> {
+        Arc::new(SimulatedSink {
+            world: Arc::clone(&self.world),
+            collector: self.collector.clone(),
+            dirty: Arc::clone(&self.dirty),
+        })
+    }
+
+    fn poll_trail(&self, account: usize, name: &str) -> AbortHandle {
+        let interval = self.world.state().scenario.setup.trail_interval;
+        let plan = CloudtrailPlan {
+            account: AccountName::new(name),
+            lookback: Duration::from_hours(7 * 24),
+            refresh_interval: Duration::from_millis(interval),
+            endpoint_url: None,
+            include: Vec::new(),
+        };
+        let api = Trail {
+            world: Arc::clone(&self.world),
+            life: self.life,
+            account,
+            name: name.to_owned(),
+            returned: Mutex::default(),
+        };
+        let discovery = Arc::clone(&self.metrics.discovery);
+        let clock = Arc::clone(&self.clock);
+        let mut poller = CloudTrailPoller::new(
+            Arc::new(api),
+            &plan,
+            account_named(name),
+            self.sink(),
+            discovery,
+            clock,
+        );
+        // The real loop draws its pauses after failures from the process's own randomness.
+        let task = tokio::spawn(async move {
+            loop {
+                let pause = if poller.poll().await.is_ok() {
+                    interval
+                } else {
+                    5 * SECOND
+                };
+                sleep(pause).await;
+            }
+        });
+        task.abort_handle()
+    }
+
+    fn read_queue(&self, queue: usize, name: &str, routes: Routes) -> AbortHandle {
+        let plan = EventsPlan {
+            account: AccountName::new(name),
+            queue_url: format!("https://sqs.{REGION}.amazonaws.com/111111111111/queue-{queue}"),
+            endpoint_url: None,
+            include: Vec::new(),
+        };
+        let api = Queue {
+            world: Arc::clone(&self.world),
+            life: self.life,
+            number: queue,
+        };
+        let (sink, discovery) = (self.sink(), Arc::clone(&self.metrics.discovery));
+        let clock = Arc::clone(&self.clock);
+        let task = tokio::spawn(async move {
+            events::run_with(Arc::new(api), &plan, routes, sink, discovery, clock).await;
+        });
+        task.abort_handle()
+    }
+
+    /// A scrape arrives, and is answered in a task of its own. `rest` checks that everything is exact.
+    pub(crate) fn scrape(&self, budget: Ms, patience: Option<Ms>, rest: bool) {
+        let arrival = {
+            let mut state = self.world.state();
+            let now = state.now();
+            state.note(|| "scrape".into());
+            state.oracle.scrape_arrived(budget, rest, now)
+        };
+        let (world, collector) = (Arc::clone(&self.world), self.collector.clone());
+        let (life, dirty) = (self.life, Arc::clone(&self.dirty));
+        tokio::spawn(async move {
+            let collect = collector.collect(Duration::from_millis(budget));
+            let patience = Duration::from_millis(patience.unwrap_or(Ms::MAX / 2));
+            let Ok(collected) = tokio::time::timeout(patience, collect).await else {
+                dirty.notify_one();
+                world
+                    .state()
+                    .note(|| "the client of a scrape has left".into());
+                return;
+            };
+            dirty.notify_one();
+            let mut state = world.state();
+            if state.life != life {
+                return;
+            }
+            let now = state.now();
+            state.note(|| {
+                let views = collected.snapshot.connectors();
+                let finished: Vec<_> = views
+                    .filter(|view| !view.finished.is_empty())
+                    .map(|view| {
+                        let files = view.finished.iter().filter(|(_, files)| files.files > 0);
+                        let files: Vec<_> = files
+                            .map(|(end, files)| format!("{end:?}: {}", files.files))
+                            .collect();
+                        format!(
+                            "{}/{}: {}",
+                            view.labels.account.name,
+                            view.labels.id,
+                            files.join(", ")
+                        )
+                    })
+                    .collect();
+                format!(
+                    "answer, complete: {}; counted: {finished:?}",
+                    collected.complete
+                )
+            });
+            let durable = collector.is_storage_up();
+            let faulty = state.faulty_since(arrival.at.saturating_sub(FAULT_ECHO));
+            let result = state
+                .oracle
+                .scrape_ended(&arrival, &collected, durable, &faulty, now);
+            world.check(&mut state, result);
+            if rest {
+                let records = state.stored.records();
+                let result = state.oracle.check_rest(&collected, records, now);
+                world.check(&mut state, result);
+            }
+        });
+    }
+
+    /// Reloads the configuration.
+    pub(crate) fn reload(&mut self, change: Change) {
+        {
+            let mut state = self.world.state();
+            let plan = &mut state.plan;
+            let name =
+                |names: &[Option<String>], account: usize| names.get(account).cloned().flatten();
+            match change {
+                Change::Add(account) => {
+                    if let Some(name @ None) = plan.names.get_mut(account) {
+                        *name = Some(crate::world::first_name(account));
+                    }
+                }
+                Change::Remove(account) => {
+                    if plan.names.iter().flatten().count() > 1
+                        && name(&plan.names, account).is_some()
+                    {
+                        plan.names[account] = None;
+                    }
+                }
+                Change::Rename(account) => {
+                    if let Some(name) = name(&plan.names, account) {
+                        plan.names[account] = Some(format!("{name}-renamed"));
+                    }
+                }
+                Change::Track(transfer) => {
+                    plan.configured.insert(transfer);
+                }
+                Change::Untrack(transfer) => {
+                    plan.configured.remove(&transfer);
+                }
+                Change::AddQueue(queue) => {
+                    plan.queues.insert(queue);
+                }
+                Change::RemoveQueue(queue) => {
+                    plan.queues.remove(&queue);
+                }
+                Change::AddTrail => plan.trail = true,
+                Change::RemoveTrail => plan.trail = false,
+                Change::Same => {}
+            }
+        }
+        self.configure();
+    }
+
+    /// Rewrites the target file.
+    pub(crate) fn relist(&mut self, listed: &[usize]) {
+        let plan = {
+            let mut state = self.world.state();
+            state.plan.listed = listed.iter().copied().collect();
+            let (plan, now) = (state.plan.clone(), state.now());
+            state.oracle.relisted(&plan, now);
+            plan
+        };
+        self.list(&plan);
+    }
+
+    /// Answers `PUT` as the write API does.
+    pub(crate) fn put(&self, transfer: usize, started_at: bool, files: bool) {
+        let (plan, scenario, now, wall) = {
+            let state = self.world.state();
+            (
+                state.plan.clone(),
+                Arc::clone(&state.scenario),
+                state.now(),
+                state.wall(),
+            )
+        };
+        let (Some(key), Some(script)) = (self.key(&plan, transfer), scenario.transfer(transfer))
+        else {
+            return;
+        };
+        let started = started_at.then_some(script.start);
+        let count = files.then_some(script.files.len());
+        let start = TransferStart {
+            key: key.clone(),
+            started_at: started.map(|start| system_time(start.cast_signed())),
+            reported_at: Some(system_time(wall)),
+            files: count.and_then(|count| u32::try_from(count).ok()),
+        };
+        self.collector.ingest(&[Fact::Started(start)], Origin::Api);
+        self.world
+            .state()
+            .oracle
+            .put(key.account.as_str(), transfer, started, count, now, wall);
+        self.touch();
+    }
+
+    /// Answers `DELETE` as the write API does.
+    pub(crate) fn delete(&self, transfer: usize) {
+        let plan = self.world.state().plan.clone();
+        let Some(key) = self.key(&plan, transfer) else {
+            return;
+        };
+        self.collector.untrack(&key, Origin::Api);
+        let mut state = self.world.state();
+        let now = state.now();
+        state.oracle.deleted(key.account.as_str(), transfer, now);
+        drop(state);
+        self.touch();
+    }
+
+    /// Stops as `SIGTERM` does.
+    pub(crate) async fn stop(&self) {
+        {
+            let mut state = self.world.state();
+            let now = state.now();
+            state.oracle.stopping(now);
+        }
+        self.collector.stop();
+        persist(&self.world, &self.collector).await;
+    }
+}
+
+/// Persists everything so far. Returns whether it is durable.
+async fn persist(world: &Arc<World>, collector: &Collector) -> bool {
+    let (life, start) = {
+        let state = world.state();
+        (state.life, state.now())
+    };
+    let is_durable = collector.persist().await.is_ok();
+    let mut state = world.state();
+    if is_durable && state.life == life {
+        state.oracle.persisted(start);
+    }
+    is_durable
+}
+
+/// The sink of the sources.
+struct SimulatedSink {
+    world: Arc<World>,
+    collector: Collector,
+    dirty: Arc<Notify>,
+}
+
+impl Sink for SimulatedSink {
+    fn ingest(&self, facts: &[Fact], origin: Origin) -> Vec<Ingested> {
+        self.dirty.notify_one();
+        Collector::ingest(&self.collector, facts, origin)
+    }
+
+    fn replace_transfers(&self, origin: Origin, transfers: BTreeSet<TransferKey>, complete: bool) {
+        Collector::replace_transfers(&self.collector, origin, &transfers, complete);
+    }
+
+    fn set_connectors(
+        &self,
+        account: &AccountName,
+        connectors: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
+    ) {
+        self.collector.set_listed_connectors(account, connectors);
+    }
+
+    fn exclude_connectors(&self, account: &AccountName, ids: &BTreeSet<ConnectorId>) {
+        self.collector.exclude_connectors(account, ids);
+    }
+
+    /// Never fails twice in a row: the pauses of the real source are random then.
+    fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + '_>> {
+        Box::pin(async {
+            while !persist(&self.world, &self.collector).await {
+                sleep(SECOND).await;
+            }
+            Ok(())
+        })
+    }
+}
+
+fn sleep(ms: Ms) -> tokio::time::Sleep {
+    tokio::time::sleep(Duration::from_millis(ms))
+}
+
+fn account_named(name: &str) -> Account {
+    Account {
+        name: AccountName::new(name),
+        region: REGION.into(),
+    }
+}
+
+/// Returns what reports transfers of which account, as the runtime of the app does.
+fn sources(plan: &PlanState) -> BTreeSet<(AccountName, Origin)> {
+    let names = plan.names.iter().enumerate();
+    let names =
+        names.filter_map(|(account, name)| Some((account, AccountName::new(name.as_ref()?))));
+    names
+        .flat_map(|(account, name)| {
+            let reads_queues = account == 0 && !plan.queues.is_empty();
+            let origins = [
+                (Origin::Files, true),
+                (Origin::Events, reads_queues),
+                (Origin::Cloudtrail, plan.trail),
+            ];
+            let origins = origins.into_iter().filter(|(_, configured)| *configured);
+            origins.map(move |(origin, _)| (name.clone(), origin))
+        })
+        .collect()
+}
+
+/// Returns the routes of a queue that the first account reads.
+fn routes(plan: &PlanState, name: &str) -> Routes {
+    let route = |account: usize, name: &str| {
+        (
+            account_named(name),
+            Arc::new(AccountId::known(&account_id(account))),
+        )
+    };
+    let others = plan.names.iter().enumerate().skip(1);
+    let others = others.filter_map(|(account, name)| Some(route(account, name.as_ref()?)));
+    Routes::new(route(0, name), others.collect())
+}
+
+fn settings(world: &World, plan: &PlanState) -> TrackerSettings {
+    let setup = &world.state().scenario.setup.clone();
+    TrackerSettings {
+        min_refresh_interval: Duration::from_millis(setup.min_refresh),
+        max_refresh_interval: Duration::from_millis(setup.max_refresh.max(setup.min_refresh)),
+        gone_after: Duration::from_millis(setup.gone_after),
+        keep_settled: Duration::from_millis(setup.keep_settled),
+        max_transfers: 1_000,
+        shard: plan.shard,
+        events: !plan.queues.is_empty(),
+    }
+}

@@ -1,0 +1,541 @@
+//! The oracle: records what the exporter was given to observe, and checks what it exports.
+//!
+//! An observation is *sure* if the process has certainly applied it and, with a store, made it
+//! durable before it was killed. Lower bounds come from sure observations, upper bounds from all.
+
+mod bounds;
+mod checks;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use model::{FileCounts, FileResult, Finished, Origin, Shard};
+
+use crate::plan::{Body, MessageScript, Ms, SECOND, Scenario, Step};
+use crate::world::{PlanState, Violation, connector_id, transfer_id};
+
+/// An account's configured name and the number of a transfer.
+pub(crate) type Identity = (String, usize);
+
+/// A series of the counter of finished files: account, connector and end.
+pub(crate) type CounterKey = (String, String, Finished);
+
+/// A moment on the clock of the world, and on the wall clock of the process.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    at: Ms,
+    wall: i64,
+}
+
+impl Moment {
+    fn latest(self, other: Self) -> Self {
+        Self {
+            at: self.at.max(other.at),
+            wall: self.wall.max(other.wall),
+        }
+    }
+
+    fn earliest(self, other: Self) -> Self {
+        Self {
+            at: self.at.min(other.at),
+            wall: self.wall.min(other.wall),
+        }
+    }
+}
+
+pub(crate) struct Oracle {
+    scenario: Arc<Scenario>,
+    /// First configuration of each account and source since the store is empty.
+    accounts: BTreeMap<String, Moment>,
+    sources: BTreeMap<(String, Origin), Moment>,
+    shards: Vec<(Shard, Moment)>,
+    records: BTreeMap<Identity, Record>,
+    /// Largest exported values: of this process, and those that a crash must not undo.
+    exported: BTreeMap<CounterKey, u64>,
+    durable: BTreeMap<CounterKey, u64>,
+    /// What was observed before is durable.
+    durable_until: Ms,
+    life: u64,
+    life_started: Ms,
+    /// Arrivals of scrapes at this process.
+    arrivals: Vec<Ms>,
+    /// The present configuration, and since when it is in force.
+    plan: Option<PlanState>,
+    configured_at: Ms,
+    /// Number of the configuration; a stop is a change too.
+    generation: u64,
+    /// A crash has undone observations since the store is empty.
+    lost_some: bool,
+    /// Most that the wall clock may have been wrong by, in milliseconds.
+    wall_errors: i64,
+}
+
+/// What the exporter has observed of a transfer under one account name.
+#[derive(Default)]
+struct Record {
+    polls: Vec<Poll>,
+    starts: Vec<Start>,
+    events: Vec<Event>,
+    /// When something happened that may make the transfer due, or polled again.
+    evidence: Vec<Ms>,
+    /// Tracked by the write API.
+    api: bool,
+    /// When it last left.
+    left_at: Ms,
+    /// Log records of failed files: since the store is empty, and of this process.
+    logged: u64,
+    logged_in_life: u64,
+}
+
+struct Poll {
+    life: u64,
+    start: Ms,
+    /// When AWS answered, and what.
+    answer: Option<(Ms, Answer)>,
+    sure: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Answer {
+    Failed,
+    Unknown,
+    /// Files whose rows have ended or not, as bits.
+    Rows {
+        ended: u64,
+        open: u64,
+        counts: FileCounts,
+    },
+}
+
+struct Start {
+    at: Ms,
+    /// The reported time of the start, or of the report, cut to the wall clock.
+    time: i64,
+    exact: bool,
+    files: Option<usize>,
+    origin: Origin,
+    /// Nothing was observed of the transfer before.
+    first: bool,
+    sure: bool,
+}
+
+struct Event {
+    at: Ms,
+    file: usize,
+    sure: bool,
+}
+
+impl Answer {
+    /// Returns the answer with these rows; no rows are no answer.
+    pub(crate) fn of(rows: &[(usize, FileResult)]) -> Self {
+        if rows.is_empty() {
+            return Self::Unknown;
+        }
+        let (mut ended, mut open, mut counts) = (0, 0, FileCounts::default());
+        for (id, file) in rows {
+            if file.status.is_finished() {
+                ended |= 1 << id;
+            } else {
+                open |= 1 << id;
+            }
+            counts.add_file(&file.status, file.failure_code.as_ref());
+        }
+        Self::Rows {
+            ended,
+            open,
+            counts,
+        }
+    }
+
+    fn has_ended(&self, file: usize) -> bool {
+        matches!(self, Self::Rows { ended, .. } if ended & (1 << file) != 0)
+    }
+
+    /// Returns the number of rows, if every file has ended.
+    fn all_ended(&self) -> Option<usize> {
+        match self {
+            Self::Rows { ended, open: 0, .. } => Some(ended.count_ones() as usize),
+            _ => None,
+        }
+    }
+
+    fn counts(&self) -> Option<&FileCounts> {
+        match self {
+            Self::Rows { counts, .. } => Some(counts),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let files = |bits: u64| (0..64).filter(|n| bits & (1 << n) != 0).collect::<Vec<_>>();
+        match self {
+            Self::Failed => f.write_str("failed"),
+            Self::Unknown => f.write_str("no rows"),
+            Self::Rows { ended, open, .. } => {
+                write!(
+                    f,
+                    "ended {:?}, unfinished {:?}",
+                    files(*ended),
+                    files(*open)
+                )
+            }
+        }
+    }
+}
+
+impl Oracle {
+    pub(crate) fn new(scenario: Arc<Scenario>) -> Self {
+        let setup = &scenario.setup;
+        let steps = scenario.steps.iter().map(|(_, step)| match step {
+            Step::Wall(by) => by.abs(),
+            _ => 0,
+        });
+        let drift = setup.drift.abs() * (scenario.quiet_at() / SECOND / SECOND).cast_signed();
+        Self {
+            wall_errors: setup.wall_offset.abs() + steps.sum::<i64>() + drift,
+            scenario,
+            accounts: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            shards: Vec::new(),
+            records: BTreeMap::new(),
+            exported: BTreeMap::new(),
+            durable: BTreeMap::new(),
+            durable_until: 0,
+            life: 0,
+            life_started: 0,
+            arrivals: Vec::new(),
+            plan: None,
+            configured_at: 0,
+            generation: 0,
+            lost_some: false,
+        }
+    }
+
+    /// A process starts, with what the last one made durable unless `forgotten`.
+    pub(crate) fn life_started(&mut self, life: u64, now: Ms, forgotten: bool) {
+        if forgotten {
+            *self = Self::new(Arc::clone(&self.scenario));
+        }
+        let until = self.durable_until;
+        for record in self.records.values_mut() {
+            for poll in &mut record.polls {
+                let after = poll.answer.as_ref().is_none_or(|(at, _)| *at >= until);
+                self.lost_some |= poll.sure && after;
+                poll.sure &= !after;
+            }
+            for event in &mut record.events {
+                self.lost_some |= event.sure && event.at >= until;
+                event.sure &= event.at < until;
+            }
+            for start in &mut record.starts {
+                start.sure &= start.at < until;
+            }
+            record.logged_in_life = 0;
+        }
+        self.exported = self.durable.clone();
+        self.life = life;
+        self.life_started = now;
+        self.arrivals.clear();
+    }
+
+    /// Everything that was observed before `at` is durable.
+    pub(crate) fn persisted(&mut self, at: Ms) {
+        self.durable_until = self.durable_until.max(at);
+    }
+
+    /// The process has a new configuration.
+    pub(crate) fn configured(&mut self, plan: &PlanState, now: Ms, wall: i64) {
+        let moment = Moment { at: now, wall };
+        for (account, name) in plan.names.iter().enumerate() {
+            let Some(name) = name else { continue };
+            self.accounts.entry(name.clone()).or_insert(moment);
+            let mut source = |origin, is_configured: bool| {
+                if is_configured {
+                    self.sources.entry((name.clone(), origin)).or_insert(moment);
+                }
+            };
+            source(Origin::Cloudtrail, plan.trail);
+            source(Origin::Events, account == 0 && !plan.queues.is_empty());
+        }
+        if self
+            .shards
+            .last()
+            .is_none_or(|(shard, _)| *shard != plan.shard)
+        {
+            self.shards.push((plan.shard, moment));
+        }
+        let scenario = Arc::clone(&self.scenario);
+        self.plan = Some(plan.clone());
+        for ((name, transfer), record) in &mut self.records {
+            let configured = plan.names.iter().flatten().any(|known| known == name);
+            let script = scenario.transfer(*transfer);
+            let owned = script.is_some_and(|script| {
+                let connector = connector_id(script.account, script.connector);
+                plan.shard.owns(&connector, &transfer_id(*transfer))
+            });
+            if !configured || !owned {
+                record.api = false;
+                record.left_at = now;
+            }
+            record.evidence.push(now);
+        }
+        self.configured_at = now;
+        self.generation += 1;
+    }
+
+    /// The process stops: it answers scrapes without polls.
+    pub(crate) fn stopping(&mut self, now: Ms) {
+        self.configured_at = now;
+        self.generation += 1;
+    }
+
+    /// The target file lists other transfers.
+    pub(crate) fn relisted(&mut self, plan: &PlanState, now: Ms) {
+        self.plan = Some(plan.clone());
+        self.configured_at = now;
+        self.generation += 1;
+        for record in self.records.values_mut() {
+            record.evidence.push(now);
+        }
+    }
+
+    /// Returns whether the process takes facts about a transfer under a name.
+    fn is_ours(&self, name: &str, transfer: usize) -> bool {
+        let Some((plan, script)) = self.plan.as_ref().zip(self.scenario.transfer(transfer)) else {
+            return false;
+        };
+        let connector = connector_id(script.account, script.connector);
+        plan.names
+            .get(script.account)
+            .is_some_and(|known| known.as_deref() == Some(name))
+            && plan.shard.owns(&connector, &transfer_id(transfer))
+    }
+
+    fn record(&mut self, name: &str, transfer: usize) -> &mut Record {
+        self.records.entry((name.to_owned(), transfer)).or_default()
+    }
+
+    /// CloudTrail returns a start.
+    pub(crate) fn listed(
+        &mut self,
+        name: &str,
+        transfer: usize,
+        started: Ms,
+        files: usize,
+        now: Ms,
+        wall: i64,
+    ) {
+        self.started(
+            name,
+            transfer,
+            Origin::Cloudtrail,
+            started.cast_signed(),
+            true,
+            Some(files),
+            now,
+            wall,
+        );
+    }
+
+    /// A queue returns a message.
+    pub(crate) fn received(&mut self, message: &MessageScript, now: Ms, wall: i64) {
+        let scenario = Arc::clone(&self.scenario);
+        let Some(script) = scenario.transfer(message.transfer) else {
+            return;
+        };
+        let names = self
+            .plan
+            .as_ref()
+            .map(|plan| plan.names.as_slice())
+            .unwrap_or_default();
+        let Some(name) = names.get(script.account).cloned().flatten() else {
+            return;
+        };
+        let start = script.start.cast_signed();
+        match message.body {
+            Body::Recorded => {
+                let time = crate::aws::second(script.start).cast_signed();
+                let files = Some(script.files.len());
+                self.started(
+                    &name,
+                    message.transfer,
+                    Origin::Events,
+                    time,
+                    true,
+                    files,
+                    now,
+                    wall,
+                );
+            }
+            Body::Started { started_at, files } => {
+                let files = files.then_some(script.files.len());
+                let time = if started_at {
+                    start
+                } else {
+                    message.sent.cast_signed()
+                };
+                self.started(
+                    &name,
+                    message.transfer,
+                    Origin::Events,
+                    time,
+                    started_at,
+                    files,
+                    now,
+                    wall,
+                );
+            }
+            Body::FileEnded(file) => {
+                if self.is_ours(&name, message.transfer) {
+                    let record = self.record(&name, message.transfer);
+                    record.events.push(Event {
+                        at: now,
+                        file,
+                        sure: true,
+                    });
+                    record.evidence.push(now);
+                }
+            }
+        }
+    }
+
+    /// The write API was asked to track a transfer.
+    pub(crate) fn put(
+        &mut self,
+        name: &str,
+        transfer: usize,
+        started: Option<Ms>,
+        files: Option<usize>,
+        now: Ms,
+        wall: i64,
+    ) {
+        let time = started.map_or(wall, Ms::cast_signed);
+        self.started(
+            name,
+            transfer,
+            Origin::Api,
+            time,
+            started.is_some(),
+            files,
+            now,
+            wall,
+        );
+        if self.is_ours(name, transfer) {
+            self.record(name, transfer).api = true;
+        }
+    }
+
+    /// The write API was asked to forget a transfer.
+    pub(crate) fn deleted(&mut self, name: &str, transfer: usize, now: Ms) {
+        let record = self.record(name, transfer);
+        record.api = false;
+        record.left_at = now;
+        record.evidence.push(now);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all of one report")]
+    fn started(
+        &mut self,
+        name: &str,
+        transfer: usize,
+        origin: Origin,
+        time: i64,
+        exact: bool,
+        files: Option<usize>,
+        now: Ms,
+        wall: i64,
+    ) {
+        if !self.is_ours(name, transfer) {
+            return;
+        }
+        let is_known = self.is_tracked(name, transfer, now + 1);
+        let record = self.record(name, transfer);
+        let first = !is_known && record.polls.is_empty() && record.events.is_empty();
+        record.starts.push(Start {
+            first: first && record.starts.is_empty(),
+            at: now,
+            time: time.min(wall),
+            exact,
+            files,
+            origin,
+            sure: true,
+        });
+        record.evidence.push(now);
+    }
+
+    pub(crate) fn poll_started(
+        &mut self,
+        name: &str,
+        transfer: usize,
+        now: Ms,
+    ) -> Result<(), Violation> {
+        let result = self.check_poll(name, transfer, now);
+        let life = self.life;
+        self.record(name, transfer).polls.push(Poll {
+            life,
+            start: now,
+            answer: None,
+            sure: false,
+        });
+        result
+    }
+
+    /// Returns the number of the newest poll of a transfer.
+    pub(crate) fn last_poll(&self, name: &str, transfer: usize) -> usize {
+        let record = self.records.get(&(name.to_owned(), transfer));
+        record.map_or(0, |record| record.polls.len().saturating_sub(1))
+    }
+
+    pub(crate) fn poll_ended(
+        &mut self,
+        name: &str,
+        transfer: usize,
+        poll: usize,
+        answer: Answer,
+        now: Ms,
+    ) {
+        let configured_at = self.configured_at;
+        let tracked = self.is_ours(name, transfer) && self.is_tracked(name, transfer, now + 1);
+        let record = self.record(name, transfer);
+        let left_at = record.left_at;
+        if let Some(poll) = record.polls.get_mut(poll) {
+            poll.sure = tracked && poll.start > configured_at && poll.start > left_at;
+            poll.answer = Some((now, answer));
+        }
+    }
+
+    /// A log record reports a failed file.
+    pub(crate) fn logged(&mut self, name: &str, transfer: usize) {
+        let record = self.record(name, transfer);
+        record.logged += 1;
+        record.logged_in_life += 1;
+    }
+
+    /// Returns whether the process has surely tracked the transfer since before `until`, unless it
+    /// has settled.
+    fn is_tracked(&self, name: &str, transfer: usize, until: Ms) -> bool {
+        let Some(plan) = &self.plan else { return false };
+        if !self.is_ours(name, transfer) {
+            return false;
+        }
+        if self.configured_at < until
+            && (plan.configured.contains(&transfer) || plan.listed.contains(&transfer))
+        {
+            return true;
+        }
+        let Some(record) = self.records.get(&(name.to_owned(), transfer)) else {
+            return false;
+        };
+        let is_recent = |at: Ms, sure: bool| sure && at < until && at > record.left_at;
+        let mut starts = record.starts.iter();
+        starts.any(|start| {
+            is_recent(start.at, start.sure) && (start.origin != Origin::Api || record.api)
+        }) || record
+            .events
+            .iter()
+            .any(|event| is_recent(event.at, event.sure))
+    }
+}

@@ -1,0 +1,239 @@
+//! Bounds of the counters of finished files, from the evidence that the exporter has.
+
+use std::collections::BTreeMap;
+
+use model::{Finished, Origin};
+
+use super::{Answer, CounterKey, Moment, Oracle, Record};
+use crate::plan::{Ms, SECOND, TransferScript};
+use crate::world::{connector_id, end_of, transfer_id};
+
+/// Least and greatest number of counted files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    pub(crate) least: u64,
+    pub(crate) most: u64,
+}
+
+/// When a transfer's files count from: the earliest and the latest moment that the rules allow. The
+/// wall clock's errors make the earliest one earlier.
+#[derive(Clone, Copy)]
+struct Watched {
+    earliest: i64,
+    latest: Moment,
+}
+
+/// Whether a source has surely, or perhaps, made a file count.
+#[derive(Clone, Copy, Default)]
+struct Evidence {
+    by_poll: (bool, bool),
+    by_event: (bool, bool),
+}
+
+impl Oracle {
+    /// Returns the bounds of every series, from what was observed before `until`.
+    pub(crate) fn bounds(&self, until: Ms, at_rest: bool) -> BTreeMap<CounterKey, Bounds> {
+        let mut all = BTreeMap::<CounterKey, Bounds>::new();
+        for ((name, transfer), record) in &self.records {
+            let Some(script) = self.scenario.transfer(*transfer) else {
+                continue;
+            };
+            let connector = connector_id(script.account, script.connector);
+            for (end, bounds) in self.of_transfer(name, script, record, until, at_rest) {
+                let key = (name.clone(), connector.to_string(), end);
+                let sum = all.entry(key).or_default();
+                sum.least += bounds.least;
+                sum.most += bounds.most;
+            }
+        }
+        all
+    }
+
+    /// Returns the least and the greatest number of all counted files.
+    pub(crate) fn files(&self) -> (u64, u64) {
+        let bounds = self.bounds(Ms::MAX, true).into_values();
+        bounds.fold((0, 0), |(least, most), of| {
+            (least + of.least, most + of.most)
+        })
+    }
+
+    /// Returns the bounds of one transfer.
+    pub(super) fn of_transfer(
+        &self,
+        name: &str,
+        script: &TransferScript,
+        record: &Record,
+        until: Ms,
+        at_rest: bool,
+    ) -> BTreeMap<Finished, Bounds> {
+        let watched = self.watched(name, script, record);
+        let mut ends: BTreeMap<Finished, Vec<Evidence>> = BTreeMap::new();
+        for file in &script.files {
+            let evidence = watched.map_or_else(Evidence::default, |watched| {
+                evidence(watched, file.id, file.ends, record, until)
+            });
+            ends.entry(end_of(file.failure)).or_default().push(evidence);
+        }
+        // An event of a file without a row may be taken for another file until the row appears.
+        let has_late_rows = script.files.iter().any(|file| file.visible > script.known);
+        let has_all_rows = at_rest && record.has_rows_of(script);
+        let is_plain = script.has_plain_paths() && (has_all_rows || !has_late_rows);
+        ends.into_iter()
+            .map(|(end, files)| {
+                (
+                    end,
+                    if is_plain {
+                        each(&files)
+                    } else {
+                        group(&files)
+                    },
+                )
+            })
+            .collect()
+    }
+
+    fn watched(&self, name: &str, script: &TransferScript, record: &Record) -> Option<Watched> {
+        let account = *self.accounts.get(name)?;
+        let source = |origin: Origin| match origin {
+            Origin::Events | Origin::Cloudtrail => {
+                let since = self.sources.get(&(name.to_owned(), origin));
+                Some(since.copied().unwrap_or(account))
+            }
+            Origin::Config | Origin::Files | Origin::Api => Some(account),
+        };
+        let mut origins: Vec<_> = record
+            .starts
+            .iter()
+            .filter(|start| start.sure)
+            .map(|start| start.origin)
+            .collect();
+        origins.extend(
+            record
+                .events
+                .iter()
+                .filter(|event| event.sure)
+                .map(|_| Origin::Events),
+        );
+        let plan = self.plan.as_ref()?;
+        if plan.configured.contains(&script.id) || plan.listed.contains(&script.id) {
+            origins.push(Origin::Config);
+        }
+        let reported = origins
+            .into_iter()
+            .filter_map(source)
+            .reduce(Moment::earliest);
+        let any = self.sources.iter().filter(|((of, _), _)| of == name);
+        let any = any.map(|(_, moment)| *moment).reduce(Moment::latest);
+        let latest_origin = reported.or(any).unwrap_or(account);
+        let (connector, transfer) = (
+            connector_id(script.account, script.connector),
+            transfer_id(script.id),
+        );
+        let owns = |shard: &model::Shard| shard.owns(&connector, &transfer);
+        let first = self.shards.iter().find(|(shard, _)| owns(shard))?.1;
+        let since = self
+            .shards
+            .iter()
+            .rev()
+            .take_while(|(shard, _)| owns(shard))
+            .last()
+            .map(|(_, since)| *since);
+        Some(Watched {
+            earliest: {
+                let first = account.latest(first);
+                first.wall.min(first.at.cast_signed()) - self.wall_errors
+            },
+            // While another shard owns it, nothing more counts.
+            latest: account
+                .latest(latest_origin)
+                .latest(since.unwrap_or(Moment {
+                    at: i64::MAX.cast_unsigned(),
+                    wall: i64::MAX,
+                })),
+        })
+    }
+}
+
+impl Record {
+    /// Returns whether the last poll surely had a row of every file.
+    fn has_rows_of(&self, script: &TransferScript) -> bool {
+        let mut answers = self.polls.iter().rev().filter(|poll| poll.sure);
+        let answer = answers.find_map(|poll| poll.answer.as_ref());
+        answer.is_some_and(|(_, answer)| answer.all_ended() == Some(script.files.len()))
+    }
+}
+
+/// Returns the evidence for one file that ended at `ended`.
+fn evidence(watched: Watched, file: usize, ended: Ms, record: &Record, until: Ms) -> Evidence {
+    let mut of = Evidence::default();
+    for event in record.events.iter().filter(|event| event.file == file) {
+        of.by_event.0 |= event.sure && event.at < until;
+        of.by_event.1 = true;
+    }
+    let (mut lacked, mut surely_lacked) = (false, false);
+    let (mut seen, mut surely_seen) = (false, false);
+    let (mut counted, mut surely_counted) = (false, false);
+    for poll in &record.polls {
+        let Some((at, answer)) = &poll.answer else {
+            continue;
+        };
+        if *answer == Answer::Failed {
+            continue;
+        }
+        let sure = poll.sure && *at < until;
+        if answer.has_ended(file) {
+            seen = true;
+            surely_seen |= sure;
+            counted |= lacked;
+            surely_counted |= sure && surely_lacked;
+        } else {
+            lacked = true;
+            surely_lacked |= sure && poll.start >= watched.latest.at;
+        }
+    }
+    let (mut started, mut surely_started) = (false, false);
+    let mut contradicted = false;
+    let early = |at: Ms, moment: Moment| {
+        let at = at.cast_signed();
+        at < moment.at.cast_signed() || at < moment.wall
+    };
+    for start in &record.starts {
+        started |= start.time + SECOND.cast_signed() >= watched.earliest;
+        let is_late =
+            start.time >= watched.latest.wall && start.time >= watched.latest.at.cast_signed();
+        // It started before it was first reported.
+        contradicted |= !is_late;
+        surely_started |= start.sure
+            && start.at < until
+            && is_late
+            && (start.exact
+                || start.first && start.at >= watched.latest.at && !early(ended, watched.latest));
+    }
+    of.by_poll.0 = surely_counted || surely_seen && surely_started && !contradicted;
+    // What ended while it was watched may count without evidence: in doubt it need not.
+    let ended_watched = ended.cast_signed() >= watched.earliest;
+    of.by_poll.1 = counted || seen && (started || ended_watched);
+    of
+}
+
+/// Returns the bounds of files that both sources distinguish.
+fn each(files: &[Evidence]) -> Bounds {
+    let count = |of: fn(&Evidence) -> bool| files.iter().filter(|file| of(file)).count() as u64;
+    Bounds {
+        least: count(|file| file.by_poll.0 || file.by_event.0),
+        most: count(|file| file.by_poll.1 || file.by_event.1),
+    }
+}
+
+/// Returns the bounds of files with the same end that no path distinguishes: a file that one source
+/// reports may be any of those that the other one reports.
+fn group(files: &[Evidence]) -> Bounds {
+    let count = |of: fn(&Evidence) -> bool| files.iter().filter(|file| of(file)).count() as u64;
+    let polled = count(|file| file.by_poll.0);
+    let events = count(|file| file.by_event.0);
+    let most = count(|file| file.by_poll.1) + count(|file| file.by_event.1);
+    Bounds {
+        least: polled.max(events),
+        most: most.min(files.len() as u64),
+    }
+}
