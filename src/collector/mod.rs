@@ -182,11 +182,15 @@ impl Collector {
         drop(tracker);
         let mut before = pollers.as_ref().clone();
         let mut configured = Pollers::new();
+        let mut changed = Vec::new();
         let mut unused = Vec::new();
         for api in targets.accounts {
             let name = api.account.name.clone();
             let poller = match before.remove(&name) {
                 Some(poller) => {
+                    if !poller.has_client(&api) {
+                        changed.push(name.clone());
+                    }
                     unused.extend(poller.replace_api(Some(api)));
                     poller
                 }
@@ -201,6 +205,9 @@ impl Collector {
         );
         *pollers = Arc::new(configured);
         drop(pollers);
+        for account in &changed {
+            self.inner.tracker().retry_account(account, now);
+        }
         for account in &unused {
             self.inner.api_metrics.remove_account(account);
         }

@@ -70,6 +70,14 @@ impl AccountPoller {
         lock(&self.state).api.clone()
     }
 
+    /// Returns whether it polls with the client of `api`, so with the same credentials and endpoint.
+    pub(super) fn has_client(&self, api: &AccountApi) -> bool {
+        lock(&self.state)
+            .api
+            .as_ref()
+            .is_some_and(|known| Arc::ptr_eq(&known.api, &api.api))
+    }
+
     /// Replaces the client, or removes it with the account. Polls in flight continue with the
     /// previous client. Returns the labels of the previous client if they are no longer in use.
     pub(super) fn replace_api(&self, api: Option<AccountApi>) -> Option<Account> {
@@ -337,7 +345,7 @@ fn log_effects(key: &TransferKey, effects: &PollEffects) {
             aws_account = %key.account,
             connector_id = %key.connector,
             transfer_id = %key.transfer,
-            "transfer is unknown to AWS, polling stopped"
+            "transfer is unknown to AWS, polling it less often"
         );
     }
 }

@@ -29,6 +29,10 @@ const POLLS_PER_UNCHANGED_TIME: u32 = 20;
 /// If the number of files is not known, a second equal answer at least this much later confirms it.
 pub(super) const CONFIRM_AFTER: Duration = Duration::from_secs(30);
 
+/// Time until a transfer is polled again after a poll without files. It doubles with each such poll,
+/// up to `max_refresh_interval`.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+
 /// Longest time between two polls of a gone transfer. It is polled again after half of the time for
 /// which AWS has not known it.
 const GONE_INTERVAL: Duration = Duration::from_hours(1);
@@ -312,7 +316,8 @@ impl Transfer {
                 let unknown_for = attempted.saturating_duration_since(unknown_since);
                 return Some(attempted + (unknown_for / 2).max(max).min(max.max(GONE_INTERVAL)));
             }
-            let doubled = min.saturating_mul(1 << (open.failures - 1).min(16));
+            let first = FIRST_RETRY.min(min);
+            let doubled = first.saturating_mul(1 << (open.failures - 1).min(24));
             return Some(attempted + doubled.min(max));
         }
         if let Some(stable_since) = open.stable_since {

@@ -97,7 +97,8 @@ fn never_polled_transfers_alternate_with_those_polled_longest_ago() {
     );
     assert_eq!(
         tracker.due(now.after(10 * SECOND)),
-        [key("d"), key("b"), key("e")]
+        [key("d"), key("b"), key("e"), key("c")],
+        "a failed poll is repeated after a second"
     );
 }
 
