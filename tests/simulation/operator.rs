@@ -42,6 +42,8 @@ pub(crate) struct Process {
     pub(crate) collector: Collector,
     metrics: Arc<SelfMetrics>,
     clock: Arc<dyn Clock>,
+    /// The clients of the accounts; a reload keeps those that are unchanged.
+    clients: BTreeMap<String, AccountApi>,
     /// The running sources by what they depend on.
     sources: BTreeMap<String, AbortHandle>,
     /// Notified when there may be something to write.
@@ -80,6 +82,7 @@ impl Process {
             collector,
             metrics,
             clock,
+            clients: BTreeMap::new(),
             sources: BTreeMap::new(),
             dirty: Arc::default(),
         };
@@ -128,6 +131,10 @@ impl Process {
             .iter()
             .filter_map(|id| self.key(&plan, *id))
             .collect();
+        self.clients = accounts
+            .iter()
+            .map(|api| (api.account.name.to_string(), api.clone()))
+            .collect();
         let connectors: BTreeSet<_> = transfers.iter().map(TransferKey::connector_key).collect();
         self.collector.configure(Targets {
             accounts,
@@ -158,6 +165,9 @@ impl Process {
     }
 
     fn account_api(&self, account: usize, name: &str) -> AccountApi {
+        if let Some(known) = self.clients.get(name) {
+            return known.clone();
+        }
         let setup = &self.world.state().scenario.setup.clone();
         let limits = AccountLimiter::new(setup.concurrency, RATE, Arc::clone(&self.clock));
         let results = Results {

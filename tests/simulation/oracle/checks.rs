@@ -12,6 +12,8 @@ use crate::world::{Violation, connector_id, end_of, rows, transfer_number};
 
 /// A second equal answer settles a transfer after this time.
 const CONFIRMATION: Ms = 30 * SECOND;
+/// First back-off of a transfer whose poll returns no files; it doubles with each such poll.
+const FIRST_RETRY: Ms = SECOND;
 /// Longest back-off of a transfer that AWS does not know.
 const GONE_BACKOFF: Ms = HOUR;
 /// CloudTrail is at most this late, for starts that are read for sure.
@@ -223,6 +225,15 @@ impl Oracle {
             let plan = self.plan.as_ref();
             let is_configured = plan.is_some_and(|plan| plan.configured.contains(&identity.1));
             let polls = record.map_or(&[][..], |record| record.polls.as_slice());
+            let failed = |poll: &Poll| {
+                poll.start >= arrival.at && matches!(poll.answer, Some((_, Answer::Failed)))
+            };
+            if polls.first().is_some_and(failed) && polls.len() == 1 {
+                return broken(
+                    "a scrape with a failed poll is complete",
+                    format!("{identity:?}"),
+                );
+            }
             let due = match polls.iter().rev().find_map(|poll| poll.answer.as_ref()) {
                 None => Some(0),
                 Some(_) => record.and_then(|record| self.due_at(record, is_configured, now)),
@@ -336,7 +347,7 @@ impl Oracle {
         let ended = last.answer.as_ref().map_or(last.start, |(at, _)| *at);
         let due = evidence
             .unwrap_or(Ms::MAX)
-            .min(ended + self.scenario.setup.min_refresh);
+            .min(ended + self.backoff(record));
         if arrival < due {
             return broken(
                 "a transfer was polled before it was due",
@@ -352,6 +363,40 @@ impl Oracle {
             return broken("a settled transfer was polled", what());
         }
         Ok(())
+    }
+
+    /// Returns the least time from the last answer to the next poll, which grows while polls fail.
+    fn backoff(&self, record: &Record) -> Ms {
+        let (min, max) = (
+            self.scenario.setup.min_refresh,
+            self.scenario.setup.max_refresh,
+        );
+        let since = record
+            .evidence
+            .iter()
+            .copied()
+            .max()
+            .unwrap_or(0)
+            .max(self.life_started);
+        let polls = record
+            .polls
+            .iter()
+            .rev()
+            .take_while(|poll| poll.start > since);
+        let without_rows = polls
+            .filter_map(|poll| poll.answer.as_ref())
+            .take_while(|(_, answer)| answer.counts().is_none());
+        let failures = without_rows.count().saturating_sub(1).min(16);
+        let last = record
+            .polls
+            .iter()
+            .rev()
+            .find_map(|poll| poll.answer.as_ref());
+        if last.is_some_and(|(_, answer)| answer.counts().is_none()) {
+            (FIRST_RETRY.min(min) << failures).min(max.max(min))
+        } else {
+            min
+        }
     }
 
     /// Nothing has happened for long, and several scrapes were complete: everything is exact.
