@@ -35,7 +35,7 @@ pub(super) struct Fate {
     pub(super) watched: bool,
     /// Whether a poll was answered while it was watched.
     pub(super) polled: bool,
-    /// Whether it had settled or gone.
+    /// Whether it had settled.
     pub(super) ended: bool,
     pub(super) ledger: PackedLedger,
 }

@@ -49,6 +49,9 @@ pub(super) struct LedgerEntry {
     pub(super) event: Option<NonZeroU32>,
     /// Whether the event was matched without the path of the row.
     pub(super) provisional: bool,
+    /// Whether it belongs to the baseline, and is counted because of a provisional event. If the row
+    /// of that event appears, the event moves there.
+    pub(super) lent: bool,
     /// Whether a failure is still to be logged, when its row appears.
     pub(super) unlogged: bool,
     /// Whether it is counted. False for files of the baseline, which may have ended before the
@@ -138,35 +141,44 @@ impl FileLedger {
             }
         }
         let mut new: Vec<(usize, bool)> = Vec::new();
-        for (at, end) in unmatched {
-            let path = paths[at];
-            let elsewhere = |entry: &LedgerEntry| {
-                !entry.polled && !paths.iter().any(|row| row.hash == entry.path.hash)
-            };
-            let entry = self
-                .find(&end, |entry| {
-                    elsewhere(entry) && entry.path.name == path.name
-                })
-                .or_else(|| self.find(&end, elsewhere));
-            if let Some(entry) = entry {
-                let entry = &mut self.entries[entry];
-                entry.mark_polled(path, &end);
+        let elsewhere = |entry: &LedgerEntry| {
+            !entry.polled && !paths.iter().any(|row| row.hash == entry.path.hash)
+        };
+        // All rows are compared by name before any is matched by its end alone.
+        for by_name in [true, false] {
+            unmatched.retain(|(at, end)| {
+                let path = paths[*at];
+                let found = self.find(end, |entry| {
+                    elsewhere(entry) && (!by_name || entry.path.name == path.name)
+                });
+                let Some(entry) = found.map(|entry| &mut self.entries[entry]) else {
+                    return true;
+                };
+                entry.mark_polled(path, end);
                 entry.provisional = true;
                 if std::mem::take(&mut entry.unlogged) {
-                    new.push((at, false));
+                    new.push((*at, false));
                 }
-            } else {
-                self.entries.push(LedgerEntry {
-                    path,
-                    end,
-                    polled: true,
-                    event: None,
-                    provisional: false,
-                    unlogged: false,
-                    counted,
-                });
-                new.push((at, counted));
+                false
+            });
+        }
+        for (at, end) in unmatched {
+            if let Some(lender) = self.find(&end, |entry| entry.lent) {
+                let is_unlogged = self.move_event(lender, paths[at], end);
+                new.extend(is_unlogged.then_some((at, false)));
+                continue;
             }
+            self.entries.push(LedgerEntry {
+                path: paths[at],
+                end,
+                polled: true,
+                event: None,
+                provisional: false,
+                lent: false,
+                unlogged: false,
+                counted,
+            });
+            new.push((at, counted));
         }
         if self.open_rows.is_empty() {
             self.merge_baseline();
@@ -180,15 +192,43 @@ impl FileLedger {
         let lone = |entry: &LedgerEntry| !entry.polled;
         while let Some((event, row)) = self.entries.iter().enumerate().find_map(|(at, entry)| {
             let is_row = |row: &LedgerEntry| row.polled && row.event.is_none() && !row.counted;
-            Some((at, self.find(&entry.end, is_row).filter(|_| lone(entry))?))
+            let row = self
+                .find(&entry.end, |row| {
+                    is_row(row) && row.path.name == entry.path.name
+                })
+                .or_else(|| self.find(&entry.end, is_row));
+            Some((at, row.filter(|_| lone(entry))?))
         }) {
-            let id = self.entries[event].event;
+            let (id, path) = (self.entries[event].event, self.entries[event].path);
             let entry = &mut self.entries[row];
             entry.event = id;
             entry.provisional = true;
+            entry.lent = entry.path.name != path.name;
             entry.counted = true;
             self.entries.remove(event);
         }
+    }
+
+    /// Moves the event of a row of the baseline to a row that has appeared since. Returns whether its
+    /// failure is still to be logged.
+    fn move_event(&mut self, from: usize, path: FilePath, end: Finished) -> bool {
+        let lender = &mut self.entries[from];
+        lender.lent = false;
+        lender.provisional = false;
+        lender.counted = false;
+        let is_unlogged = std::mem::take(&mut lender.unlogged);
+        let event = lender.event.take();
+        self.entries.push(LedgerEntry {
+            path,
+            end,
+            polled: true,
+            event,
+            provisional: true,
+            lent: false,
+            unlogged: false,
+            counted: true,
+        });
+        is_unlogged
     }
 
     /// Records an event.
@@ -215,6 +255,8 @@ impl FileLedger {
         // The event takes the place of one that was matched with this row without its path.
         let entry = &mut self.entries[taken];
         entry.provisional = false;
+        entry.lent = false;
+        entry.unlogged = false;
         let Some(other) = entry.event.replace(id) else {
             return EventMatch::AlreadyCounted;
         };
@@ -262,6 +304,9 @@ impl FileLedger {
 
     /// Counts every file of the baseline, and returns their ends.
     pub(super) fn count_baseline(&mut self) -> Vec<Finished> {
+        for entry in &mut self.entries {
+            entry.lent = false;
+        }
         self.entries
             .iter_mut()
             .filter(|entry| !entry.counted)
@@ -328,6 +373,7 @@ impl LedgerEntry {
             polled: false,
             event: Some(id),
             provisional: false,
+            lent: false,
             unlogged: false,
             counted: true,
         }
@@ -338,10 +384,13 @@ impl LedgerEntry {
         self.event = Some(id);
         self.provisional = self.path.hash != path.hash;
         if std::mem::replace(&mut self.counted, true) {
-            EventMatch::AlreadyCounted
-        } else {
-            EventMatch::CountedLate
+            return EventMatch::AlreadyCounted;
         }
+        // The failure of the row is logged; that of the event is not, if it is another file. A file of
+        // the same name is not.
+        self.lent = self.provisional && self.path.name != path.name;
+        self.unlogged = self.lent && self.end != Finished::Completed;
+        EventMatch::CountedLate
     }
 
     fn mark_polled(&mut self, path: FilePath, end: &Finished) {

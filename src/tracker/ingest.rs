@@ -1,6 +1,7 @@
 //! Facts reported by discovery sources: started transfers, ended files, ended remote operations.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::fate::{FATE_KEPT, Fate, fate_hash};
 use super::file_ledger::EventMatch;
@@ -55,12 +56,18 @@ impl Tracker {
         }
     }
 
-    /// Records a start of a transfer that had ended when it left, and returns true, if it need not be
-    /// tracked again: sources that read a history report such transfers again and again.
+    /// Records a start of a transfer that had settled when it left, or whose results have expired, and
+    /// returns true, if it need not be tracked again: sources that read a history report such
+    /// transfers again and again.
     fn start_of_ended(&mut self, start: &TransferStart, origin: Origin, now: Now) -> bool {
         let hash = fate_hash(&start.key);
         let is_history = matches!(origin, Origin::Cloudtrail | Origin::Events);
-        let Some(fate) = self.fates.get(hash).filter(|fate| is_history && fate.ended) else {
+        let is_over = |fate: &Fate| fate.ended || !has_results(fate.since, now);
+        let Some(fate) = self
+            .fates
+            .get(hash)
+            .filter(|fate| is_history && is_over(fate))
+        else {
             return false;
         };
         let Some(account) = self.accounts.get(&start.key.account).map(Arc::clone) else {
@@ -71,7 +78,8 @@ impl Tracker {
         let id = start.key.transfer.clone();
         let mut transfer = Transfer::resume(id, number, &fate, from, now);
         let rows = fate.ledger.unpack().entries.len();
-        if start.files.is_some_and(|files| files as usize > rows) && transfer.has_results(now) {
+        let has_more = start.files.is_some_and(|files| files as usize > rows);
+        if has_more && has_results(fate.since, now) {
             return false;
         }
         transfer.record_start(start, None, now);
@@ -79,7 +87,7 @@ impl Tracker {
         self.count_late(number, &start.key.transfer, &ends, now);
         let updated = Fate {
             left: fate.left,
-            ended: true,
+            ended: fate.ended,
             ..transfer.fate(now)
         };
         if updated != fate {
@@ -150,20 +158,21 @@ impl Tracker {
             files: None,
         };
         let slot = self.track_start(&start, file_started, origin, now)?;
-        Some(self.update(slot, |transfer, _| transfer.record_event(file, now)))
+        let settings = self.settings;
+        Some(self.update(slot, |transfer, _| {
+            transfer.record_event(file, &settings, now)
+        }))
     }
 
-    /// Matches an event with the fate of a transfer that had ended when it left. Returns `None` if the
-    /// transfer has to be tracked again: for a file that was not known while AWS keeps its results,
-    /// or because it had not ended.
+    /// Matches an event with the fate of a transfer that had settled when it left, or whose results
+    /// have expired. Returns `None` if the transfer has to be tracked again: for a file that was not
+    /// known while AWS keeps its results, or because it had not settled.
     fn match_event_of_ended(&mut self, file: &FileEnd, now: Now) -> Option<EventMatch> {
         let hash = fate_hash(&file.key);
-        let mut fate = self.fates.get(hash).filter(|fate| fate.ended)?;
+        let is_over = |fate: &Fate| fate.ended || !has_results(fate.since, now);
+        let mut fate = self.fates.get(hash).filter(is_over)?;
         let event_match = fate.record_event(file);
-        let is_kept = now
-            .wall
-            .duration_since(fate.since)
-            .is_ok_and(|age| age < RESULTS_KEPT);
+        let is_kept = has_results(fate.since, now);
         let has_no_row = matches!(event_match, EventMatch::Counted | EventMatch::CountedOther);
         if has_no_row && is_kept {
             return None;
@@ -224,4 +233,11 @@ impl Tracker {
         self.accounts.contains_key(&key.account)
             && self.settings.shard.owns(&key.connector, &key.transfer)
     }
+}
+
+/// Returns whether AWS still keeps the results of a transfer that started at `since`.
+fn has_results(since: SystemTime, now: Now) -> bool {
+    now.wall
+        .duration_since(since)
+        .map_or(true, |age| age < RESULTS_KEPT)
 }

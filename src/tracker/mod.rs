@@ -195,10 +195,13 @@ impl Tracker {
     /// Makes the transfers of an account due at once that AWS does not know or that could not be
     /// read, because the account's credentials, Region or endpoint have changed.
     pub fn retry_account(&mut self, account: &AccountName, now: Now) {
+        let settings = self.settings;
         for slot in self.transfers.slots() {
             let connector = &self.connectors[self.transfers[slot].connector()];
             if connector.key.account == *account {
-                self.update(slot, |transfer, _| transfer.retry_at_once(true, now));
+                self.update(slot, |transfer, _| {
+                    transfer.retry_at_once(true, &settings, now)
+                });
             }
         }
     }

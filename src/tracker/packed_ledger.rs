@@ -16,6 +16,7 @@ const POLLED: u8 = 1 << 1;
 const EVENT: u8 = 1 << 2;
 const PROVISIONAL: u8 = 1 << 3;
 const UNLOGGED: u8 = 1 << 4;
+const LENT: u8 = 1 << 5;
 const OPEN_ROW: u8 = 0;
 const COMPLETED: u8 = 1;
 const WITHOUT_CODE: u8 = 2;
@@ -92,7 +93,8 @@ fn put_entry(bytes: &mut Vec<u8>, entry: &LedgerEntry) {
             | flag(entry.polled, POLLED)
             | flag(entry.event.is_some(), EVENT)
             | flag(entry.provisional, PROVISIONAL)
-            | flag(entry.unlogged, UNLOGGED),
+            | flag(entry.unlogged, UNLOGGED)
+            | flag(entry.lent, LENT),
     );
     bytes.push(kind);
     put_path(bytes, entry.path);
@@ -141,6 +143,7 @@ fn read_entry(rest: &mut &[u8]) -> Option<Read> {
         event,
         provisional: flags & PROVISIONAL != 0,
         unlogged: flags & UNLOGGED != 0,
+        lent: flags & LENT != 0,
         counted: flags & COUNTED != 0,
     }))
 }
@@ -174,14 +177,15 @@ mod tests {
     }
 
     fn entry() -> impl Strategy<Value = LedgerEntry> {
-        let entry = (path(), end(), any::<u32>(), any::<[bool; 4]>());
+        let entry = (path(), end(), any::<u32>(), any::<[bool; 5]>());
         entry.prop_map(
-            |(path, end, event, [polled, provisional, unlogged, counted])| LedgerEntry {
+            |(path, end, event, [polled, provisional, lent, unlogged, counted])| LedgerEntry {
                 path,
                 end,
                 polled,
                 event: NonZeroU32::new(event),
                 provisional,
+                lent,
                 unlogged,
                 counted,
             },

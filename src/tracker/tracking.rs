@@ -102,11 +102,12 @@ impl Tracker {
         let slot = self.transfers.find(number, &key.transfer);
         let slot = slot.unwrap_or_else(|| self.add_transfer(key, number, origin, now));
         let is_new_origin = !self.transfers[slot].has(origin);
+        let settings = self.settings;
         self.update(slot, |transfer, _| {
             transfer.add_origin(origin);
             transfer.record_start(start, latest, now);
             if is_new_origin {
-                transfer.retry_at_once(false, now);
+                transfer.retry_at_once(false, &settings, now);
             }
         });
         self.count_watched(slot, now);

@@ -218,7 +218,7 @@ impl Transfer {
             expected: self.expected,
             watched: self.watched,
             polled: self.polled,
-            ended: self.ended != 0,
+            ended: !self.is_open() && self.state != TransferState::Gone,
             ledger: self.ledger.clone(),
         }
     }
@@ -401,24 +401,35 @@ impl Transfer {
         self.watched = true;
         let mut ledger = self.ledger.unpack();
         let counted = ledger.count_baseline();
-        if !counted.is_empty() {
-            self.ledger = PackedLedger::pack(&ledger);
-        }
+        self.ledger = PackedLedger::pack(&ledger);
         counted
     }
 
     /// Makes a transfer that is not answered due at once, because there is evidence that AWS knows
     /// it. Unknown answers of before are no evidence any more if `is_other_account` is true.
-    pub(super) fn retry_at_once(&mut self, is_other_account: bool, now: Now) {
+    pub(super) fn retry_at_once(
+        &mut self,
+        is_other_account: bool,
+        settings: &TrackerSettings,
+        now: Now,
+    ) {
         if is_other_account && self.files.is_none() {
             self.polled = false;
         }
+        // Evidence never makes a transfer due later than it is.
+        let due = self
+            .due_at(settings)
+            .map_or(now.instant, |at| at.min(now.instant));
         if self.state == TransferState::Gone {
             self.reopen(now);
+            if let Some(open) = &mut self.open {
+                open.due = due;
+            }
         } else if let Some(open) = &mut self.open
             && open.failures > 0
         {
-            open.due = now.instant;
+            open.due = due;
+            open.attempted = open.attempted.filter(|at| *at < due);
             open.failures = 0;
             open.unknown_since = None;
             open.failing_since = None;
@@ -442,11 +453,6 @@ impl Transfer {
             changed,
             ..OpenState::new(now)
         }));
-    }
-
-    /// Returns whether AWS still keeps its results, by the wall clock.
-    pub(super) fn has_results(&self, now: Now) -> bool {
-        !self.is_expired(now)
     }
 
     /// Returns whether AWS keeps its results no longer, by the wall clock.
@@ -631,7 +637,12 @@ impl Transfer {
     }
 
     /// Records an event about one of its files. An unseen file reopens a settled transfer.
-    pub(super) fn record_event(&mut self, file: &FileEnd, now: Now) -> EventMatch {
+    pub(super) fn record_event(
+        &mut self,
+        file: &FileEnd,
+        settings: &TrackerSettings,
+        now: Now,
+    ) -> EventMatch {
         let mut ledger = self.ledger.unpack();
         let event_match = ledger.record_event(&file.file_transfer_id, &file.path, &file.end);
         if event_match == EventMatch::Duplicate {
@@ -643,7 +654,7 @@ impl Transfer {
         if has_no_row && !self.is_open() {
             self.reopen(now);
         }
-        self.retry_at_once(false, now);
+        self.retry_at_once(false, settings, now);
         if let Some(open) = &mut self.open {
             // The other files have probably changed as well, so the transfer is polled again soon.
             open.changed = now.instant;

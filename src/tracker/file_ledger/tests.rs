@@ -350,3 +350,59 @@ fn an_event_that_stands_alone_is_matched_with_the_baseline_once_no_row_is_open()
     assert_eq!(ledger.files(), 2);
     assert!(ledger.count_baseline().is_empty());
 }
+
+/// A row that was the only candidate for an event gives it back to the row that appears later.
+#[test]
+fn an_event_moves_from_the_baseline_to_its_row_that_appears_late() {
+    let x = || failed("X");
+    let mut ledger = FileLedger::default();
+    assert_eq!(
+        poll(&mut ledger, &[("/11", Some(x())), ("/7", None)], false),
+        [0]
+    );
+    assert_eq!(ledger.record_event("t/9", "/9", &x()), EventMatch::Counted);
+    poll(&mut ledger, &[("/11", Some(x())), ("/7", Some(DONE))], true);
+    let rows = [("/11", Some(x())), ("/7", Some(DONE)), ("/9", Some(x()))];
+    assert_eq!(poll(&mut ledger, &rows, true), NONE, "its event was logged");
+    let counted = |ledger: &FileLedger| {
+        let counted = |entry: &&LedgerEntry| entry.counted && entry.end == x();
+        ledger.entries.iter().filter(counted).count()
+    };
+    assert_eq!((ledger.files(), counted(&ledger)), (3, 1));
+
+    let mut ledger = FileLedger::default();
+    poll(&mut ledger, &[("/11", Some(x()))], false);
+    assert_eq!(
+        ledger.record_event("t/9", "/9", &x()),
+        EventMatch::CountedLate
+    );
+    let rows = [("/11", Some(x())), ("/9", Some(x()))];
+    assert_eq!(
+        poll(&mut ledger, &rows, true),
+        [1],
+        "its event was not logged"
+    );
+    assert_eq!((ledger.files(), counted(&ledger)), (2, 1));
+}
+
+#[test]
+fn rows_are_matched_by_name_before_any_is_matched_by_its_end_alone() {
+    let mut ledger = FileLedger::default();
+    ledger.record_event("t/4", "/bucket/odd/4", &DONE);
+    let rows = [
+        ("/out/0", Some(DONE)),
+        ("/out/0", None),
+        ("/out/4", Some(DONE)),
+    ];
+    assert_eq!(poll(&mut ledger, &rows, true), [0]);
+    for n in 0..2 {
+        ledger.record_event(&format!("t/{n}"), "/bucket/odd/0", &DONE);
+    }
+    let rows = [
+        ("/out/0", Some(DONE)),
+        ("/out/0", Some(DONE)),
+        ("/out/4", Some(DONE)),
+    ];
+    assert_eq!(poll(&mut ledger, &rows, true), NONE);
+    assert_eq!(ledger.files(), 3);
+}
