@@ -14,9 +14,10 @@
 //! | 4 | no entry: it is a new file, and counts | no entry: it is a new file |
 //!
 //! A failure without a code has the same end as one with a code: one source may omit it. Ends of
-//! different kinds or codes never match. In rule 3, an event stays alone while a row that has not
-//! ended may be its file: then only rows that are counted already are matched, which changes no
-//! counter. A match by rule 3 is provisional: an event with the path of the row takes its place.
+//! different kinds or codes never match. While a row that has not ended may be the file of an event,
+//! rule 3 takes rows that are counted already or have the file name. A match by rule 3 is provisional:
+//! an event with the path of the row takes its place, and a row of the baseline gives the event to a
+//! row that appears later.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -244,7 +245,8 @@ impl FileLedger {
         }
         let (path, end) = (FilePath::new(path), comparable(end));
         if let Some(entry) = self.match_event(path, &end) {
-            return self.entries[entry].add_event(id, path);
+            let is_ambiguous = self.has_open_row_of_name(path);
+            return self.entries[entry].add_event(id, path, is_ambiguous);
         }
         let same_path =
             |entry: &LedgerEntry| entry.polled && entry.provisional && entry.path.hash == path.hash;
@@ -262,7 +264,7 @@ impl FileLedger {
         };
         let unknown = FilePath { hash: 0, name: 0 };
         if let Some(row) = self.match_event(unknown, &end) {
-            return self.entries[row].add_event(other, unknown);
+            return self.entries[row].add_event(other, unknown, true);
         }
         let is_failed = end != Finished::Completed;
         let mut displaced = LedgerEntry::of_event(other, unknown, end);
@@ -288,18 +290,21 @@ impl FileLedger {
         }
         let same_name = |entry: &LedgerEntry| is_row(entry) && entry.path.name == path.name;
         let found = self.find(end, |entry| same_name(entry) && entry.counted);
-        let open_name = self.open_rows.iter().any(|open| open.name == path.name);
-        if found.is_some() || open_name {
+        let found = found.or_else(|| self.find(end, same_name));
+        if found.is_some() || self.has_open_row_of_name(path) {
             return found;
         }
-        self.find(end, same_name)
-            .or_else(|| self.find(end, |entry| is_row(entry) && entry.counted))
+        self.find(end, |entry| is_row(entry) && entry.counted)
             .or_else(|| {
                 self.open_rows
                     .is_empty()
                     .then(|| self.find(end, is_row))
                     .flatten()
             })
+    }
+
+    fn has_open_row_of_name(&self, path: FilePath) -> bool {
+        self.open_rows.iter().any(|open| open.name == path.name)
     }
 
     /// Counts every file of the baseline, and returns their ends.
@@ -379,16 +384,15 @@ impl LedgerEntry {
         }
     }
 
-    /// Adds the event of a row.
-    fn add_event(&mut self, id: NonZeroU32, path: FilePath) -> EventMatch {
+    /// Adds the event of a row. `is_ambiguous` is true if it may as well be of another row.
+    fn add_event(&mut self, id: NonZeroU32, path: FilePath, is_ambiguous: bool) -> EventMatch {
         self.event = Some(id);
         self.provisional = self.path.hash != path.hash;
         if std::mem::replace(&mut self.counted, true) {
             return EventMatch::AlreadyCounted;
         }
-        // The failure of the row is logged; that of the event is not, if it is another file. A file of
-        // the same name is not.
-        self.lent = self.provisional && self.path.name != path.name;
+        // The failure of the row is logged; that of the event is not, if it is another file.
+        self.lent = self.provisional && (self.path.name != path.name || is_ambiguous);
         self.unlogged = self.lent && self.end != Finished::Completed;
         EventMatch::CountedLate
     }

@@ -334,7 +334,7 @@ fn an_event_is_matched_with_its_counted_row_while_another_row_of_its_name_is_ope
 }
 
 #[test]
-fn an_event_that_stands_alone_is_matched_with_the_baseline_once_no_row_is_open() {
+fn an_event_takes_a_row_of_the_baseline_while_another_row_of_its_name_is_open() {
     let mut ledger = FileLedger::default();
     poll(
         &mut ledger,
@@ -343,7 +343,7 @@ fn an_event_that_stands_alone_is_matched_with_the_baseline_once_no_row_is_open()
     );
     assert_eq!(
         ledger.record_event("t/0", "/bucket/0", &DONE),
-        EventMatch::Counted
+        EventMatch::CountedLate
     );
     let rows = [("/out/0", Some(DONE)), ("/out/0", Some(failed("X")))];
     assert_eq!(poll(&mut ledger, &rows, true), [1]);
