@@ -200,7 +200,7 @@ impl Tracker {
             let connector = &self.connectors[self.transfers[slot].connector()];
             if connector.key.account == *account {
                 self.update(slot, |transfer, _| {
-                    transfer.retry_at_once(true, &settings, now)
+                    transfer.retry_at_once(true, &settings, now);
                 });
             }
         }
