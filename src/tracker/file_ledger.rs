@@ -53,8 +53,10 @@ pub(super) struct LedgerEntry {
     /// Whether it belongs to the baseline, and is counted because of a provisional event. If the row
     /// of that event appears, the event moves there.
     pub(super) lent: bool,
-    /// Whether a failure is still to be logged, when its row appears.
+    /// Whether the failure of its provisional event is still to be logged, when its row appears.
     pub(super) unlogged: bool,
+    /// Whether the failure of the row is still to be logged, when its own event arrives.
+    pub(super) row_unlogged: bool,
     /// Whether it is counted. False for files of the baseline, which may have ended before the
     /// transfer was watched.
     pub(super) counted: bool,
@@ -157,6 +159,7 @@ impl FileLedger {
                 };
                 entry.mark_polled(path, end);
                 entry.provisional = true;
+                entry.row_unlogged = *end != Finished::Completed && !entry.unlogged;
                 if std::mem::take(&mut entry.unlogged) {
                     new.push((*at, false));
                 }
@@ -177,6 +180,7 @@ impl FileLedger {
                 provisional: false,
                 lent: false,
                 unlogged: false,
+                row_unlogged: false,
                 counted,
             });
             new.push((at, counted));
@@ -227,6 +231,7 @@ impl FileLedger {
             provisional: true,
             lent: false,
             unlogged: false,
+            row_unlogged: false,
             counted: true,
         });
         is_unlogged
@@ -258,7 +263,8 @@ impl FileLedger {
         let entry = &mut self.entries[taken];
         entry.provisional = false;
         entry.lent = false;
-        entry.unlogged = false;
+        let is_unlogged = std::mem::take(&mut entry.unlogged);
+        let is_row_unlogged = std::mem::take(&mut entry.row_unlogged);
         let Some(other) = entry.event.replace(id) else {
             return EventMatch::AlreadyCounted;
         };
@@ -266,11 +272,14 @@ impl FileLedger {
         if let Some(row) = self.match_event(unknown, &end) {
             return self.entries[row].add_event(other, unknown, true);
         }
-        let is_failed = end != Finished::Completed;
         let mut displaced = LedgerEntry::of_event(other, unknown, end);
-        displaced.unlogged = is_failed;
+        displaced.unlogged = is_unlogged;
         self.entries.push(displaced);
-        EventMatch::CountedOther
+        if is_row_unlogged {
+            EventMatch::Counted
+        } else {
+            EventMatch::CountedOther
+        }
     }
 
     /// Returns the row that an event with a new id reports again.
@@ -380,6 +389,7 @@ impl LedgerEntry {
             provisional: false,
             lent: false,
             unlogged: false,
+            row_unlogged: false,
             counted: true,
         }
     }
@@ -388,12 +398,12 @@ impl LedgerEntry {
     fn add_event(&mut self, id: NonZeroU32, path: FilePath, is_ambiguous: bool) -> EventMatch {
         self.event = Some(id);
         self.provisional = self.path.hash != path.hash;
+        // The failure of the row is logged; that of the event is not, if it is another file.
+        self.unlogged = self.provisional && self.end != Finished::Completed;
         if std::mem::replace(&mut self.counted, true) {
             return EventMatch::AlreadyCounted;
         }
-        // The failure of the row is logged; that of the event is not, if it is another file.
         self.lent = self.provisional && (self.path.name != path.name || is_ambiguous);
-        self.unlogged = self.lent && self.end != Finished::Completed;
         EventMatch::CountedLate
     }
 

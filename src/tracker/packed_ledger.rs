@@ -17,6 +17,7 @@ const EVENT: u8 = 1 << 2;
 const PROVISIONAL: u8 = 1 << 3;
 const UNLOGGED: u8 = 1 << 4;
 const LENT: u8 = 1 << 5;
+const ROW_UNLOGGED: u8 = 1 << 6;
 const OPEN_ROW: u8 = 0;
 const COMPLETED: u8 = 1;
 const WITHOUT_CODE: u8 = 2;
@@ -94,7 +95,8 @@ fn put_entry(bytes: &mut Vec<u8>, entry: &LedgerEntry) {
             | flag(entry.event.is_some(), EVENT)
             | flag(entry.provisional, PROVISIONAL)
             | flag(entry.unlogged, UNLOGGED)
-            | flag(entry.lent, LENT),
+            | flag(entry.lent, LENT)
+            | flag(entry.row_unlogged, ROW_UNLOGGED),
     );
     bytes.push(kind);
     put_path(bytes, entry.path);
@@ -144,6 +146,7 @@ fn read_entry(rest: &mut &[u8]) -> Option<Read> {
         provisional: flags & PROVISIONAL != 0,
         unlogged: flags & UNLOGGED != 0,
         lent: flags & LENT != 0,
+        row_unlogged: flags & ROW_UNLOGGED != 0,
         counted: flags & COUNTED != 0,
     }))
 }
@@ -177,17 +180,20 @@ mod tests {
     }
 
     fn entry() -> impl Strategy<Value = LedgerEntry> {
-        let entry = (path(), end(), any::<u32>(), any::<[bool; 5]>());
+        let entry = (path(), end(), any::<u32>(), any::<[bool; 6]>());
         entry.prop_map(
-            |(path, end, event, [polled, provisional, lent, unlogged, counted])| LedgerEntry {
-                path,
-                end,
-                polled,
-                event: NonZeroU32::new(event),
-                provisional,
-                lent,
-                unlogged,
-                counted,
+            |(path, end, event, [polled, provisional, lent, unlogged, row_unlogged, counted])| {
+                LedgerEntry {
+                    path,
+                    end,
+                    polled,
+                    event: NonZeroU32::new(event),
+                    provisional,
+                    lent,
+                    unlogged,
+                    row_unlogged,
+                    counted,
+                }
             },
         )
     }

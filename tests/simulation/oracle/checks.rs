@@ -238,11 +238,6 @@ impl Oracle {
                 None => Some(0),
                 Some(_) => record.and_then(|record| self.due_at(record, is_configured, now)),
             };
-            // Evidence makes it due again, perhaps after the arrival.
-            let mut evidence = record.iter().flat_map(|record| &record.evidence);
-            if evidence.any(|at| *at >= arrival.at) {
-                continue;
-            }
             if due.is_some_and(|due| due <= arrival.at) {
                 return broken(
                     "a complete scrape has not polled what was due",
