@@ -1,7 +1,7 @@
 //! CloudTrail's event history: starts of transfers.
 //!
 //! A poll reads pages from the newest event back to a start time. Events arrive late and in any
-//! order, so each poll starts some time before the newest event seen so far: see [`Reach`]. A poll
+//! order, so each poll starts some time before the newest event seen so far: see `Reach`. A poll
 //! that failed resumes at the page that failed.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,8 +3,8 @@
 //!
 //! | observation | effect |
 //! | --- | --- |
-//! | a content changed, and a second read [`SETTLE_TIME`] later (or `refresh_interval`, if that is shorter) is alike | it is judged; otherwise the next cycle tries again |
-//! | the same at the start and at a reload | the second read follows after [`FIRST_PAUSE`], a few times if need be |
+//! | a content changed, and a second read `SETTLE_TIME` later (or `refresh_interval`, if that is shorter) is alike | it is judged; otherwise the next cycle tries again |
+//! | the same at the start and at a reload | the second read follows after `FIRST_PAUSE`, a few times if need be |
 //! | a valid list, `[]` included | its transfers replace those of the file |
 //! | an empty, unparsable or unreadable file, a folder that cannot be listed | a fault: what is known stays, `discovery_up` is 0, one log record |
 //! | a known name was twice absent from a listing without faults | the file is gone, with its transfers |

@@ -9,7 +9,7 @@
 //! | any of these as `Message` of an SNS notification | the same |
 //! | any other EventBridge event | none: foreign |
 //!
-//! An event belongs to the configured account that its `account` and `region` name: see [`routing`].
+//! An event belongs to the configured account that its `account` and `region` name: see `routing`.
 //!
 //! The fields are those of <https://docs.aws.amazon.com/transfer/latest/userguide/events-detail-reference.html>.
 //! Optional ones may be missing or of another type. The ids are required: without them nothing can
