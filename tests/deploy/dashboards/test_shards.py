@@ -215,17 +215,18 @@ def values(past, title, ref="A", instance="whole"):
 
 
 def test_exporter_dashboard_shows_sources_and_storage(past):
-    source = {"job": "whole", "source": "events", "target": "transfer-events"}
+    account = {"aws_account": "prod", "aws_region": "eu-central-1"}
+    source = account | {"job": "whole", "source": "events", "target": "transfer-events"}
     read, behind = source | {"instance": "whole"}, source | {"instance": "replica"}
     both = lambda title, ref="A": sorted(values(past, title, ref, "whole|replica"), key=lambda one: one[0].get("instance"), reverse=True)
     assert both("Sources") == [(read, 1), (behind, 0)]
     assert both("Sources", "B") == [(read, 20), (behind, 120)] == both("Time since last successful read")
     assert both("Sources", "C") == [(read, 0.25), (behind, 0.25)]
     steps = 300 / STEP
-    assert values(past, "Discovered transfers") == [({"source": "events", "target": "transfer-events"}, pytest.approx(2 * steps))]
+    assert values(past, "Discovered transfers") == [(account | {"source": "events", "target": "transfer-events"}, pytest.approx(2 * steps))]
     rates = {metric["outcome"]: value * STEP for metric, value in values(past, "Messages by outcome", instance="whole|replica")}
     assert rates == pytest.approx({"understood": 12, "duplicate": 6, "foreign": 0, "unparsable": 2, "failed": 1})
-    assert values(past, "Queued messages", instance="whole|replica") == [({"job": "whole", "target": "transfer-events"}, 40)]
+    assert values(past, "Queued messages", instance="whole|replica") == [(account | {"job": "whole", "target": "transfer-events"}, 40)]
     assert [value for _, value in both("Storage up")] == [1, 0]
     assert [value for _, value in both("Storage size")] == [1_000_000, 1_000_000]
     assert [value for _, value in both("Failed writes")] == pytest.approx([0, steps])
