@@ -136,7 +136,7 @@ def test_lambda_example_reports_a_transfer(account, monkeypatch):
     names["boto3"] = types.SimpleNamespace(client=lambda service: {"transfer": transfer, "sqs": account.sqs}[service])
     assert names["handler"]({"connector_id": CONNECTOR, "paths": ["/bucket/a"]}, None) == {"transfer_id": TRANSFER}
     assert asked == [{"ConnectorId": CONNECTOR, "SendFilePaths": ["/bucket/a"]}]
-    assert account.drain() == [PLAIN]
+    assert account.drain() == [PLAIN | {"Files": 1}]
 
 
 def test_state_machine_example_reports_a_transfer():
