@@ -288,8 +288,8 @@ impl Collector {
     }
 
     /// Polls everything that is due, and waits until that has been done, `budget` has passed or the
-    /// collector is stopped. Concurrent scrapes share polls. The result has been written to the store, unless the store is failing
-    /// or too slow for the budget.
+    /// collector is stopped. Concurrent scrapes share polls. The result has been written to the
+    /// store, unless the store is failing or too slow for the budget.
     pub async fn collect(&self, budget: Duration) -> Collected {
         let start = tokio::time::Instant::now();
         let sweep = Sweep::start(&self.inner);

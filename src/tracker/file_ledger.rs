@@ -194,16 +194,15 @@ impl FileLedger {
 
     /// Matches events that stand alone with rows of the baseline, once no row is open.
     fn merge_baseline(&mut self) {
-        let lone = |entry: &LedgerEntry| !entry.polled;
-        while let Some((event, row)) = self.entries.iter().enumerate().find_map(|(at, entry)| {
-            let is_row = |row: &LedgerEntry| row.polled && row.event.is_none() && !row.counted;
-            let row = self
-                .find(&entry.end, |row| {
-                    is_row(row) && row.path.name == entry.path.name
-                })
-                .or_else(|| self.find(&entry.end, is_row));
-            Some((at, row.filter(|_| lone(entry))?))
-        }) {
+        let is_row = |row: &LedgerEntry| row.polled && row.event.is_none() && !row.counted;
+        let lone = |(_, entry): &(usize, &LedgerEntry)| !entry.polled;
+        let find_row = |(at, entry): (usize, &LedgerEntry)| {
+            let same_name = |row: &LedgerEntry| is_row(row) && row.path.name == entry.path.name;
+            let row = self.find(&entry.end, same_name);
+            Some((at, row.or_else(|| self.find(&entry.end, is_row))?))
+        };
+        let pairs = self.entries.iter().enumerate();
+        if let Some((event, row)) = pairs.filter(lone).find_map(find_row) {
             let (id, path) = (self.entries[event].event, self.entries[event].path);
             let entry = &mut self.entries[row];
             entry.event = id;
@@ -211,6 +210,7 @@ impl FileLedger {
             entry.lent = entry.path.name != path.name;
             entry.counted = true;
             self.entries.remove(event);
+            self.merge_baseline();
         }
     }
 
