@@ -8,7 +8,8 @@ use std::hash::BuildHasher;
 
 use super::file_ledger::EventMatch;
 use super::packed_ledger::PackedLedger;
-use super::transfer::{StartKind, seconds};
+use super::persist::seconds;
+use super::transfer::StartKind;
 use model::{FileEnd, TransferKey, stable_hash};
 
 /// How long a fate is kept. SQS keeps a message for at most 14 days, `EventBridge` retries for one

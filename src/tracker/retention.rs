@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::Tracker;
 use super::fate::{FATE_KEPT, Fate, fate_hash};
-use super::persist::millis;
-use super::transfer::{RESULTS_KEPT, Transfer, seconds};
+use super::persist::{millis, seconds};
+use super::transfer::{RESULTS_KEPT, Transfer};
 use model::{Now, TransferKey};
 
 impl Tracker {

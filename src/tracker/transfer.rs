@@ -4,19 +4,22 @@
 //! that its start reported, or by a second equal answer. Nothing is final before AWS forgets the
 //! results: a settled or gone transfer is reopened by evidence of another file.
 
+mod evidence;
+mod saved;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::fate::Fate;
-use super::file_ledger::EventMatch;
 use super::label_guard::LabelGuard;
 use super::packed_ledger::PackedLedger;
-use super::persist::{TransferRecord, counts, counts_record, millis, time};
+use super::persist::seconds;
 use super::{FailedFile, TrackerSettings};
 use model::{
-    ConnectorLabels, FileCounts, FileEnd, FileResult, FileStatus, Finished, Now, Origin,
-    TransferId, TransferStart, TransferState, TransferView,
+    ConnectorLabels, FileCounts, FileResult, FileStatus, Finished, Now, Origin, TransferId,
+    TransferState, TransferView,
 };
+
+pub(super) use evidence::StartKind;
 
 /// How long AWS keeps results: "available up to 7 days after an operation has been requested"
 /// (<https://docs.aws.amazon.com/transfer/latest/APIReference/API_ListFileTransferResults.html>).
@@ -42,21 +45,6 @@ const GONE_INTERVAL: Duration = Duration::from_hours(1);
 pub(super) struct NewEnds {
     pub(super) finished: Vec<Finished>,
     pub(super) failed: Vec<FailedFile>,
-}
-
-/// How much is known of the start of a transfer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum StartKind {
-    /// Nothing: the time is that of the first sight.
-    FirstSeen,
-    /// The time at which its start, or the start of one of its files, was reported.
-    Reported,
-    /// The time of the call.
-    Exact,
-}
-
-impl StartKind {
-    pub(super) const ALL: [Self; 3] = [Self::FirstSeen, Self::Reported, Self::Exact];
 }
 
 /// The state of one transfer. Hundreds of thousands may be tracked, so the fields that only polled
@@ -183,43 +171,6 @@ impl Transfer {
             files: None,
             ledger: PackedLedger::default(),
             open: Some(Box::new(OpenState::new(now))),
-        }
-    }
-
-    /// Resumes a transfer that has left. `watched_from` is the moment from which its files count
-    /// now.
-    pub(super) fn resume(
-        id: TransferId,
-        connector: u32,
-        fate: &Fate,
-        watched_from: SystemTime,
-        now: Now,
-    ) -> Self {
-        let mut transfer = Self::new(id, connector, now);
-        transfer.seen = fate.seen;
-        transfer.start = fate.start;
-        transfer.since = Timestamp::new(fate.since);
-        transfer.expected = fate.expected;
-        // Evidence from before it was watched again says nothing about what has ended since.
-        let same_watch = watched_from <= fate.left + Duration::from_secs(1);
-        transfer.watched = fate.watched && same_watch;
-        transfer.polled = fate.polled && same_watch;
-        transfer.ledger = fate.ledger.clone();
-        transfer
-    }
-
-    /// Returns what outlives the transfer when it leaves at `now`.
-    pub(super) fn fate(&self, now: Now) -> Fate {
-        Fate {
-            since: self.since(),
-            start: self.start,
-            left: now.wall,
-            seen: self.seen,
-            expected: self.expected,
-            watched: self.watched,
-            polled: self.polled,
-            ended: !self.is_open() && self.state != TransferState::Gone,
-            ledger: self.ledger.clone(),
         }
     }
 
@@ -350,109 +301,6 @@ impl Transfer {
             ledger: self.ledger.clone(),
             open: self.open.is_some(),
         }
-    }
-
-    /// Records evidence of the start. An exact start replaces a reported one. A reported start only
-    /// stands for a start that nothing contradicts: it must not be later than the first sight of the
-    /// transfer, nor than `latest`, the start of one of its files.
-    pub(super) fn record_start(
-        &mut self,
-        start: &TransferStart,
-        latest: Option<SystemTime>,
-        now: Now,
-    ) {
-        let at_most_now = |at: SystemTime| Timestamp::new(at.min(now.wall));
-        if let Some(exact) = start.started_at {
-            if self.start != StartKind::Exact {
-                self.since = at_most_now(exact);
-                self.start = StartKind::Exact;
-            }
-        } else if let Some(reported) = start.reported_at {
-            let reported = reported.min(now.wall);
-            if self.start == StartKind::FirstSeen && reported <= self.since() {
-                self.since = at_most_now(reported);
-                self.start = StartKind::Reported;
-            }
-        }
-        if let Some(latest) = latest
-            && self.start != StartKind::Exact
-            && latest < self.since()
-        {
-            self.since = at_most_now(latest);
-        }
-        let files = start
-            .files
-            .map_or(0, |files| u16::try_from(files).unwrap_or(u16::MAX));
-        if files > self.expected {
-            self.expected = files;
-            let rows = self.files.as_ref().map_or(0, FileCounts::total);
-            if !self.is_open() && u32::from(files) > rows {
-                self.reopen(now);
-            }
-        }
-    }
-
-    /// Marks the transfer as watched if it started at or after `watched_from`, and returns the ends
-    /// of the files that are counted because of that.
-    pub(super) fn watch_from(&mut self, watched_from: SystemTime) -> Vec<Finished> {
-        if self.watched || !self.has_start() || self.since() < watched_from {
-            return Vec::new();
-        }
-        self.watched = true;
-        let mut ledger = self.ledger.unpack();
-        let counted = ledger.count_baseline();
-        self.ledger = PackedLedger::pack(&ledger);
-        counted
-    }
-
-    /// Makes a transfer that is not answered due at once, because there is evidence that AWS knows
-    /// it. Unknown answers of before are no evidence any more if `is_other_account` is true.
-    pub(super) fn retry_at_once(
-        &mut self,
-        is_other_account: bool,
-        settings: &TrackerSettings,
-        now: Now,
-    ) {
-        if is_other_account && self.files.is_none() {
-            self.polled = false;
-        }
-        // Evidence never makes a transfer due later than it is.
-        let due = self
-            .due_at(settings)
-            .map_or(now.instant, |at| at.min(now.instant));
-        if self.state == TransferState::Gone {
-            self.reopen(now);
-            if let Some(open) = &mut self.open {
-                open.due = due;
-            }
-        } else if let Some(open) = &mut self.open
-            && open.failures > 0
-        {
-            open.due = due;
-            open.attempted = open.attempted.filter(|at| *at < due);
-            open.failures = 0;
-            open.unknown_since = None;
-            open.failing_since = None;
-        }
-    }
-
-    /// Makes the transfer due again, unless its results have expired.
-    fn reopen(&mut self, now: Now) {
-        if self.is_expired(now) {
-            return;
-        }
-        if self.state == TransferState::Gone || !self.state.is_unfinished() {
-            self.state = match self.files {
-                Some(_) => TransferState::Running,
-                None => TransferState::Pending,
-            };
-        }
-        self.ended = 0;
-        let changed = self.open.as_ref().map_or(now.instant, |open| open.changed);
-        self.open = Some(Box::new(OpenState {
-            changed,
-            ..OpenState::new(now)
-        }));
     }
 
     /// Returns whether AWS keeps its results no longer, by the wall clock.
@@ -635,112 +483,6 @@ impl Transfer {
             files: self.files.clone(),
         }
     }
-
-    /// Records an event about one of its files. An unseen file reopens a settled transfer.
-    pub(super) fn record_event(
-        &mut self,
-        file: &FileEnd,
-        settings: &TrackerSettings,
-        now: Now,
-    ) -> EventMatch {
-        let mut ledger = self.ledger.unpack();
-        let event_match = ledger.record_event(&file.file_transfer_id, &file.path, &file.end);
-        if event_match == EventMatch::Duplicate {
-            return event_match;
-        }
-        self.ledger = PackedLedger::pack(&ledger);
-        // A file without a row: it appears later.
-        let has_no_row = matches!(event_match, EventMatch::Counted | EventMatch::CountedOther);
-        if has_no_row && !self.is_open() {
-            self.reopen(now);
-        }
-        self.retry_at_once(false, settings, now);
-        if let Some(open) = &mut self.open {
-            // The other files have probably changed as well, so the transfer is polled again soon.
-            open.changed = now.instant;
-        }
-        event_match
-    }
-
-    pub(super) fn record(&self, now: Now) -> TransferRecord {
-        let wall = |at: Instant| millis(now.wall.checked_sub(now.since(at)).unwrap_or(now.wall));
-        let open = self.open.as_ref();
-        TransferRecord {
-            origins: self.origins,
-            seen: self.seen,
-            since: millis(self.since()),
-            start: self.start as u8,
-            watched: self.watched,
-            polled: self.polled,
-            expected: self.expected,
-            state: self.state as u8,
-            up: self.up,
-            files: self.files.as_ref().map(counts_record),
-            ledger: self.ledger.bytes().into(),
-            ended: self.ended,
-            changed: open.map(|open| wall(open.changed)),
-            stable_since: open.and_then(|open| open.stable_since).map(wall),
-            unknown_since: open.and_then(|open| open.unknown_since).map(wall),
-            failing_since: open.and_then(|open| open.failing_since).map(wall),
-        }
-    }
-
-    /// Restores a transfer from its record. Ages include the time during which the process was
-    /// stopped. Open transfers are due at once, except those whose files only await the confirming
-    /// answer.
-    pub(super) fn restore(
-        id: TransferId,
-        connector: u32,
-        record: &TransferRecord,
-        now: Now,
-    ) -> Self {
-        let instant = |at: u64| {
-            let age = now.wall.duration_since(time(at)).unwrap_or_default();
-            now.instant.checked_sub(age).unwrap_or(now.instant)
-        };
-        let state = TransferState::ALL
-            .into_iter()
-            .find(|state| *state as u8 == record.state);
-        let start = StartKind::ALL
-            .into_iter()
-            .find(|kind| *kind as u8 == record.start);
-        let open = record.changed.map(|changed| {
-            let stable_since = record.stable_since.map(instant);
-            Box::new(OpenState {
-                due: stable_since.unwrap_or(now.instant),
-                answered: stable_since,
-                attempted: stable_since,
-                changed: instant(changed),
-                stable_since,
-                unknown_since: record.unknown_since.map(instant),
-                failing_since: record.failing_since.map(instant),
-                failures: 0,
-            })
-        });
-        Self {
-            id,
-            connector,
-            origins: record.origins,
-            seen: record.seen,
-            state: state.unwrap_or(TransferState::Pending),
-            up: record.up,
-            start: start.unwrap_or(StartKind::FirstSeen),
-            watched: record.watched,
-            polled: record.polled,
-            since: Timestamp::new(time(record.since)),
-            expected: record.expected,
-            ended: record.ended,
-            files: record.files.as_deref().map(counts),
-            ledger: PackedLedger::from_bytes(&record.ledger),
-            open,
-        }
-    }
-}
-
-/// Returns the seconds since the epoch, at least 1.
-pub(super) fn seconds(at: SystemTime) -> u32 {
-    let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    u32::try_from(seconds).unwrap_or(u32::MAX).max(1)
 }
 
 #[cfg(test)]

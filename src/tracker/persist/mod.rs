@@ -18,7 +18,7 @@ pub use record::{
     ConnectorRecord, CountRecord, DurationsRecord, EndRecord, FailureRecord, FateRecord, Meta,
     Millis, NewestRecord, PendingWrites, SavedState, TransferRecord,
 };
-pub(super) use record::{counts, counts_record, end, end_record, millis, time};
+pub(super) use record::{counts, counts_record, end, end_record, millis, seconds, time};
 
 impl Tracker {
     /// Restores the saved state, and marks changes for the store from now on. Called once, after

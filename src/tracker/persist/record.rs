@@ -167,6 +167,12 @@ pub(in crate::tracker) fn millis(time: SystemTime) -> Millis {
     })
 }
 
+/// Returns the seconds since the epoch, at least 1.
+pub(in crate::tracker) fn seconds(at: SystemTime) -> u32 {
+    let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    u32::try_from(seconds).unwrap_or(u32::MAX).max(1)
+}
+
 pub(in crate::tracker) fn time(millis: Millis) -> SystemTime {
     UNIX_EPOCH
         .checked_add(Duration::from_millis(millis))

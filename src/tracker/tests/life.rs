@@ -1,18 +1,14 @@
 //! A transfer's life by evidence: what counts, when it has settled, and what outlives it.
 
 use super::*;
-use crate::tracker::persist::{PendingWrites, SavedState};
 use model::{Direction, Fact, FileEnd, TransferStart};
 
-const MINUTE: Duration = Duration::from_mins(1);
-const HOUR: Duration = Duration::from_hours(1);
+pub(super) const MINUTE: Duration = Duration::from_mins(1);
+pub(super) const HOUR: Duration = Duration::from_hours(1);
 
 /// Evidence of the start of transfer `a`, with the time that it names.
 type Evidence = fn(&mut Tracker, SystemTime, Now);
-/// How transfer `a` leaves or comes back.
-type Step = fn(&mut Tracker, Now);
-
-fn start_of(id: &str) -> TransferStart {
+pub(super) fn start_of(id: &str) -> TransferStart {
     TransferStart {
         key: key(id),
         started_at: None,
@@ -21,12 +17,24 @@ fn start_of(id: &str) -> TransferStart {
     }
 }
 
-fn report(tracker: &mut Tracker, start: TransferStart, origin: Origin, now: Now) -> Ingested {
+pub(super) fn report(
+    tracker: &mut Tracker,
+    start: TransferStart,
+    origin: Origin,
+    now: Now,
+) -> Ingested {
     tracker.ingest(&Fact::Started(start), origin, now)
 }
 
 /// Ingests the event of file `n`.
-fn event(tracker: &mut Tracker, id: &str, n: u32, path: &str, end: Finished, now: Now) -> Ingested {
+pub(super) fn event(
+    tracker: &mut Tracker,
+    id: &str,
+    n: u32,
+    path: &str,
+    end: Finished,
+    now: Now,
+) -> Ingested {
     let fact = Fact::FileEnded(FileEnd {
         key: key(id),
         file_transfer_id: format!("{id}/{n}"),
@@ -41,11 +49,11 @@ fn event(tracker: &mut Tracker, id: &str, n: u32, path: &str, end: Finished, now
     tracker.ingest(&fact, Origin::Events, now)
 }
 
-fn failed(code: &str) -> Finished {
+pub(super) fn failed(code: &str) -> Finished {
     Finished::Failed(FailureCode::new(code))
 }
 
-fn count(tracker: &mut Tracker, now: Now) -> u64 {
+pub(super) fn count(tracker: &mut Tracker, now: Now) -> u64 {
     finished(tracker, now).iter().map(|(_, files)| files).sum()
 }
 
@@ -54,7 +62,7 @@ fn state(tracker: &mut Tracker, id: &str, now: Now) -> TransferState {
 }
 
 /// A tracker that has run for an hour, so that what starts now is watched.
-fn watching() -> (Tracker, Now) {
+pub(super) fn watching() -> (Tracker, Now) {
     let began = start();
     let mut tracker = tracker(began);
     tracker.watch([], began);
@@ -271,85 +279,6 @@ fn a_source_counts_from_its_first_configuration() {
     assert_eq!(count(&mut tracker, later), 1);
 }
 
-/// What is counted of a transfer outlives it, however it leaves and comes back.
-#[test]
-fn a_transfer_that_leaves_and_comes_back_counts_each_file_once() {
-    let delete: Step = |tracker, now| {
-        assert!(tracker.untrack(&key("a"), Origin::Api, now));
-    };
-    let settle_and_expire: Step = |tracker, now| {
-        tracker.expire(now.after(SETTINGS.keep_settled));
-    };
-    let out_of_the_list: Step = |tracker, now| {
-        tracker.retain_origin(Origin::Api, &|_| false, now);
-    };
-    let account_away: Step = |tracker, now| {
-        tracker.configure(SETTINGS, [], now);
-        tracker.configure(SETTINGS, [account()], now);
-        tracker.watch([], now);
-    };
-    let put: Step = |tracker, now| track_new(tracker, "a", now);
-    let listed: Step = |tracker, now| tracker.track(key("a"), Origin::Files, None, now);
-    let trail: Step = |tracker, now| {
-        let start = TransferStart {
-            started_at: Some(now.wall),
-            ..start_of("a")
-        };
-        report(tracker, start, Origin::Cloudtrail, now);
-    };
-    let events: Step = |tracker, now| {
-        event(tracker, "a", 1, "/a", Finished::Completed, now);
-        event(tracker, "a", 2, "/b", failed("TIMEOUT_ERROR"), now);
-    };
-    let answer = files(&[("/a", "COMPLETED", ""), ("/b", "FAILED", "TIMEOUT_ERROR")]);
-    for (leave, how) in [
-        (delete, "DELETE"),
-        (settle_and_expire, "keep_settled"),
-        (out_of_the_list, "a list"),
-        (account_away, "the account"),
-    ] {
-        for (back, by) in [
-            (put, "PUT"),
-            (listed, "a list"),
-            (trail, "CloudTrail"),
-            (events, "events"),
-        ] {
-            let (mut tracker, now) = watching();
-            track_new(&mut tracker, "a", now);
-            settle(&mut tracker, "a", &answer, now);
-            assert_eq!(count(&mut tracker, now), 2);
-            let later = now.after(HOUR);
-            leave(&mut tracker, later);
-            assert!(tracker.slot(&key("a")).is_none(), "{how}");
-            let later = later.after(2 * HOUR);
-            back(&mut tracker, later);
-            tracker.record_poll(&key("a"), &answer, later);
-            events(&mut tracker, later);
-            assert_eq!(count(&mut tracker, later), 2, "left by {how}, back by {by}");
-        }
-    }
-}
-
-#[test]
-fn a_transfer_that_was_deleted_while_it_ran_counts_the_event_of_its_file() {
-    let (mut tracker, now) = watching();
-    track_new(&mut tracker, "a", now);
-    tracker.record_poll(&key("a"), &files(&[("/a", "IN_PROGRESS", "")]), now);
-    tracker.untrack(&key("a"), Origin::Api, now);
-    let ingested = event(
-        &mut tracker,
-        "a",
-        1,
-        "/a",
-        failed("TIMEOUT_ERROR"),
-        now.after(MINUTE),
-    );
-    assert!(matches!(ingested, Ingested::New { failed: Some(_) }));
-    assert_eq!(count(&mut tracker, now), 1);
-    let bytes = &connector(&mut tracker, now).moved[&Direction::Send];
-    assert_eq!(bytes.bytes, 100);
-}
-
 #[test]
 fn a_gone_transfer_is_polled_again_on_evidence() {
     let (mut tracker, now) = watching();
@@ -439,102 +368,6 @@ fn unfinished_transfers_expire_without_polls() {
     tracker.expire(over);
     tracker.expire(over.after(SETTINGS.keep_settled));
     assert_eq!(tracker.transfers.slots().len(), 0);
-}
-
-fn put<K: PartialEq, V>(known: &mut Vec<(K, V)>, changes: Vec<(K, Option<V>)>) {
-    for (key, value) in changes {
-        known.retain(|(other, _)| *other != key);
-        known.extend(value.map(|value| (key, value)));
-    }
-}
-
-fn write(saved: &mut SavedState, changes: PendingWrites) {
-    put(&mut saved.transfers, changes.transfers);
-    put(&mut saved.connectors, changes.connectors);
-    put(&mut saved.fates, changes.fates);
-    if changes.meta.watching_since.is_some() {
-        saved.meta = changes.meta;
-    }
-}
-
-/// Restarts a process with its store, in which `shard` may have changed.
-fn restart(saved: &mut SavedState, shard: Shard, now: Now) -> Tracker {
-    let settings = TrackerSettings { shard, ..SETTINGS };
-    let mut tracker = Tracker::new(settings, now.wall);
-    tracker.configure(settings, [account()], now);
-    tracker.restore(saved.clone(), now);
-    tracker.watch([], now);
-    write(saved, tracker.take_changes(now));
-    tracker
-}
-
-#[test]
-fn changes_of_the_number_of_shards_count_each_file_once() {
-    let began = start();
-    let mut saved = SavedState::default();
-    let own = Shard::new(0, 2).unwrap();
-    let ids: Vec<_> = (0..20).map(|n| format!("t{n}")).collect();
-    let mut now = began;
-    let mut last = 0;
-    for (shard, why) in [
-        (own, "one of two"),
-        (
-            Shard::ONLY,
-            "the history of the other shard is its baseline",
-        ),
-        (own, "and back"),
-        (Shard::ONLY, "and again"),
-    ] {
-        now = now.after(HOUR);
-        let mut tracker = restart(&mut saved, shard, now);
-        now = now.after(MINUTE);
-        for id in &ids {
-            let started = (began.after(HOUR + SECOND)).wall;
-            let start = TransferStart {
-                started_at: Some(started),
-                ..start_of(id)
-            };
-            report(&mut tracker, start, Origin::Cloudtrail, now);
-            settle(&mut tracker, id, &files(&[("/a", "COMPLETED", "")]), now);
-        }
-        let counted = count(&mut tracker, now);
-        let owned = ids
-            .iter()
-            .filter(|id| own.owns(&key(id).connector, &key(id).transfer))
-            .count();
-        if last == 0 {
-            assert_eq!(counted, owned as u64);
-        } else {
-            assert_eq!(counted, last, "{why}");
-        }
-        last = counted;
-        write(&mut saved, tracker.take_changes(now));
-    }
-}
-
-#[test]
-fn counters_continue_when_an_account_comes_back() {
-    let mut saved = SavedState::default();
-    let now = start();
-    let mut tracker = restart(&mut saved, Shard::ONLY, now);
-    track_new(&mut tracker, "a", now.after(SECOND));
-    settle(
-        &mut tracker,
-        "a",
-        &files(&[("/a", "COMPLETED", "")]),
-        now.after(SECOND),
-    );
-    let away = now.after(HOUR);
-    tracker.configure(SETTINGS, [], away);
-    write(&mut saved, tracker.take_changes(away));
-    assert!(tracker.snapshot(away).connectors().next().is_none());
-    tracker.configure(SETTINGS, [account()], away);
-    tracker.watch([], away);
-    track_new(&mut tracker, "b", away);
-    assert_eq!(count(&mut tracker, away), 1);
-    let mut restarted = restart(&mut saved, Shard::ONLY, away);
-    track_new(&mut restarted, "b", away);
-    assert_eq!(count(&mut restarted, away), 1, "and after a restart");
 }
 
 #[test]

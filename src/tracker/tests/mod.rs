@@ -3,6 +3,7 @@
 mod counting;
 mod failures;
 mod interleaved;
+mod leaving;
 mod life;
 mod poll;
 mod properties;
