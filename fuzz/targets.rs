@@ -28,9 +28,7 @@ use aws_transfer_exporter::discovery::message::{
 use aws_transfer_exporter::metrics::negotiate;
 use aws_transfer_exporter::transfer::sdk::SdkTransfer;
 use aws_transfer_exporter::transfer::session::{Sessions, StaticCredentials, TimeOuts};
-use aws_transfer_exporter::transfer::{
-    Attempt, AttemptObserver, Operation, TransferApi, all_file_results,
-};
+use aws_transfer_exporter::transfer::{Attempt, AttemptObserver, TransferApi, all_file_results};
 use aws_transfer_exporter::web::fuzzing::serve_connection;
 use model::{Account, AccountName, Fact, Finished, Now};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -172,7 +170,6 @@ pub fn accept(bytes: &[u8]) {
 struct NoMetrics;
 
 impl AttemptObserver for NoMetrics {
-    fn attempt_started(&self, _: Operation, _: bool) {}
     fn attempt_ended(&self, _: Attempt) {}
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::plan::{AccountPlan, Plan};
 use model::{
     ConnectorKey, DOCUMENTED_FAILURE_CODES, FileStatus, QUEUE_DEPTH_INTERVAL, QUEUE_LONG_POLL,
-    RESULTS_PAGE_SIZE, TransferKey, TransferState, burst_size,
+    RESULTS_PAGE_SIZE, TransferKey, TransferState,
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -189,8 +189,8 @@ fn account_forecast(plan: &Plan, account: &AccountPlan, assumed: Assumptions) ->
     }
 }
 
-/// Returns the longer of two times: the one that the rate limit allows, whose first burst is sent
-/// at once, and the one of concurrent polls, each of which reads the pages of a transfer in turn.
+/// Returns the longer of two times: the one that the rate limit allows, which spaces them
+/// evenly, and the one of concurrent polls, each of which reads the pages of a transfer in turn.
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
 fn sweep_seconds(
     transfers: u64,
@@ -204,8 +204,7 @@ fn sweep_seconds(
         return 0.0;
     }
     let latency = latency.as_secs_f64();
-    let burst = burst_size(rate);
-    let by_rate = ((calls as f64 - 1.0) / burst).floor() * (burst / rate) + latency;
+    let by_rate = (calls as f64 - 1.0) / rate + latency;
     let by_concurrency = (transfers.div_ceil(count(concurrency)) * pages) as f64 * latency;
     by_rate.max(by_concurrency)
 }

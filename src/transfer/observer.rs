@@ -27,8 +27,6 @@ impl AttemptMetrics {
 }
 
 impl AttemptObserver for AttemptMetrics {
-    fn attempt_started(&self, _: Operation, _: bool) {}
-
     fn attempt_ended(&self, attempt: Attempt) {
         let operation = attempt.operation.as_label();
         self.metrics
@@ -58,12 +56,6 @@ impl AccountObserver {
 }
 
 impl AttemptObserver for AccountObserver {
-    fn attempt_started(&self, _: Operation, retry: bool) {
-        if retry {
-            self.limiter.record_retry();
-        }
-    }
-
     fn attempt_ended(&self, attempt: Attempt) {
         if attempt.outcome == AttemptOutcome::Throttled {
             self.limiter.record_throttling(&attempt);

@@ -203,9 +203,6 @@ pub struct Attempt {
 
 /// Observes every attempt at a request, retries included: what AWS counts.
 pub trait AttemptObserver: Send + Sync + 'static {
-    /// An attempt starts; `retry` is true for all but the first of a call.
-    fn attempt_started(&self, operation: Operation, retry: bool);
-
-    /// An attempt has ended.
+    /// An attempt has ended, or was cancelled.
     fn attempt_ended(&self, attempt: Attempt);
 }

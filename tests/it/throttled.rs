@@ -3,8 +3,8 @@
 
 #![expect(clippy::print_stdout, reason = "figures for the log of tests/run")]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_transfer_exporter::app;
@@ -17,6 +17,7 @@ use simulator::{ApiOperation, Faults, LifeScript, Settings};
 use crate::rig::{
     CREDENTIALS, Exporter, account, connector, files, key, plan, simulator, transfer,
 };
+use crate::support::{Endpoint, Step, http};
 
 const LIMIT: f64 = 100.0;
 const TRANSFERS: usize = 500;
@@ -83,11 +84,9 @@ async fn few_calls_are_throttled_once_the_rate_has_settled() {
 struct AttemptCounter(AtomicU64);
 
 impl AttemptObserver for AttemptCounter {
-    fn attempt_started(&self, _: aws_transfer_exporter::transfer::Operation, _: bool) {
+    fn attempt_ended(&self, _: Attempt) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
-
-    fn attempt_ended(&self, _: Attempt) {}
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -132,4 +131,35 @@ async fn retries_are_few_when_every_call_fails() {
         "every attempt is counted"
     );
     assert!((1.0..=1.1).contains(&ratio), "{ratio}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attempts_are_evenly_spaced_when_every_call_fails() {
+    const RATE: u32 = 20;
+    let requests = Arc::<Mutex<Vec<Instant>>>::default();
+    let seen = Arc::clone(&requests);
+    let endpoint = Endpoint::answering(move |_, _| {
+        seen.lock().unwrap().push(Instant::now());
+        Step::Answer(http(
+            500,
+            "content-type: application/x-amz-json-1.1\r\n",
+            "{}",
+        ))
+    })
+    .await;
+    let pairs = (0..30)
+        .map(|n| key("prod", &connector(n), &transfer(n)))
+        .collect();
+    let mut plan = plan(vec![account("prod", &endpoint.url)], pairs);
+    plan.collector.requests_per_second = f64::from(RATE);
+    let exporter = Exporter::start(plan).await;
+    exporter.scrape_within("4").await;
+    let requests = requests.lock().unwrap().clone();
+    assert!(requests.len() > 40, "{} requests", requests.len());
+    let allowed = RATE as usize + 2;
+    for window in requests.windows(allowed + 1) {
+        let second = *window.last().unwrap() - window[0];
+        assert!(second >= Duration::from_secs(1), "{allowed} in {second:?}");
+    }
+    exporter.stop().await;
 }

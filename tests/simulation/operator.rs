@@ -31,7 +31,7 @@ use crate::world::{
 };
 
 /// Requests per second of an account: no bound that matters.
-const RATE: f64 = 1_000.0;
+const RATE: f64 = 1e9;
 
 /// How long a fault may delay polls after its end: as long as a call may hang.
 const FAULT_ECHO: Ms = 35 * SECOND;

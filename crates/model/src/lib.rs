@@ -22,7 +22,7 @@ pub use facts::{
 pub use hash::stable_hash;
 pub use histogram::{DURATION_BOUNDS, DURATION_SCHEMA, Durations};
 pub use ids::{AccountName, ConnectorId, ConnectorKey, IdError, TransferId, TransferKey};
-pub use polling::{QUEUE_DEPTH_INTERVAL, QUEUE_LONG_POLL, RESULTS_PAGE_SIZE, burst_size};
+pub use polling::{QUEUE_DEPTH_INTERVAL, QUEUE_LONG_POLL, RESULTS_PAGE_SIZE};
 pub use shard::{Shard, ShardError};
 pub use snapshot::{
     Chunk, ConnectorLabels, ConnectorView, Finished, FinishedFiles, LastSweep, MovedFiles,

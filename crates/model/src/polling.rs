@@ -10,8 +10,3 @@ pub const QUEUE_LONG_POLL: Duration = Duration::from_secs(20);
 
 /// How often the depth of a queue is read.
 pub const QUEUE_DEPTH_INTERVAL: Duration = Duration::from_mins(1);
-
-/// Returns the number of calls that a limit allows at once.
-pub fn burst_size(requests_per_second: f64) -> f64 {
-    requests_per_second.floor().max(1.0)
-}

@@ -1,12 +1,13 @@
 //! Concurrency and request rate of one account.
 
 mod adaptive_rate;
-mod token_bucket;
+mod schedule;
 
+use std::cell::Cell;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use self::token_bucket::AdaptiveTokenBucket;
+use self::schedule::Schedule;
 use super::{ApiFuture, Attempt, ErrorKind, ResultsPage, TransferApi, TransferError};
 use model::{Clock, ConnectorId, TransferId};
 
@@ -19,7 +20,7 @@ pub struct AccountLimiter {
     /// Held by the call that waits for the rate; others queue behind it. So a lower rate or a pause
     /// applies to every call that has not been sent.
     queue: AsyncMutex<()>,
-    bucket: Mutex<AdaptiveTokenBucket>,
+    schedule: Mutex<Schedule>,
     clock: Arc<dyn Clock>,
 }
 
@@ -51,7 +52,6 @@ impl Drop for CallPermit<'_> {
 impl AccountLimiter {
     /// Creates a limiter of `concurrency` calls in flight and `requests_per_second` requests.
     pub fn new(concurrency: usize, requests_per_second: f64, clock: Arc<dyn Clock>) -> Arc<Self> {
-        let bucket = AdaptiveTokenBucket::new(requests_per_second, clock.now().instant);
         Arc::new(Self {
             in_flight: Semaphore::new(concurrency),
             permits: Mutex::new(Permits {
@@ -59,7 +59,7 @@ impl AccountLimiter {
                 surplus: 0,
             }),
             queue: AsyncMutex::new(()),
-            bucket: Mutex::new(bucket),
+            schedule: Mutex::new(Schedule::new(requests_per_second)),
             clock,
         })
     }
@@ -78,41 +78,37 @@ impl AccountLimiter {
         }
         permits.configured = concurrency;
         drop(permits);
-        self.with_bucket(|bucket, now| bucket.set_ceiling(requests_per_second, now));
+        self.with_schedule(|schedule, _| schedule.set_ceiling(requests_per_second));
     }
 
     /// Returns the current rate, in requests per second.
     pub fn rate(&self) -> f64 {
-        self.with_bucket(|bucket, now| bucket.rate(now))
-    }
-
-    pub(super) fn record_retry(&self) {
-        self.with_bucket(AdaptiveTokenBucket::record_retry);
+        self.with_schedule(|schedule, now| schedule.rate(now))
     }
 
     pub(super) fn record_throttling(&self, attempt: &Attempt) {
-        self.with_bucket(|bucket, now| {
+        self.with_schedule(|schedule, now| {
             let sent = now.checked_sub(attempt.duration).filter(|_| !attempt.retry);
-            bucket.record_throttling(now, sent, attempt.retry_after);
+            schedule.record_throttling(now, sent, attempt.retry_after);
         });
     }
 
     /// Waits until a request may be sent.
     pub(super) async fn acquire(&self) {
         let _turn = self.queue.lock().await;
-        while let Err(wait) = self.with_bucket(|bucket, now| {
-            bucket
-                .try_acquire(now)
-                .map_err(|at| at.saturating_duration_since(now))
+        while let Err(wait) = self.with_schedule(|schedule, now| {
+            schedule
+                .take(now)
+                .map_err(|time| time.saturating_duration_since(now))
         }) {
             tokio::time::sleep(wait).await;
         }
     }
 
-    fn with_bucket<T>(&self, f: impl FnOnce(&mut AdaptiveTokenBucket, Instant) -> T) -> T {
+    fn with_schedule<T>(&self, f: impl FnOnce(&mut Schedule, Instant) -> T) -> T {
         let now = self.clock.now().instant;
-        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
-        f(&mut bucket, now)
+        let mut schedule = self.schedule.lock().unwrap_or_else(PoisonError::into_inner);
+        f(&mut schedule, now)
     }
 
     fn permits(&self) -> std::sync::MutexGuard<'_, Permits> {
@@ -120,7 +116,85 @@ impl AccountLimiter {
     }
 }
 
-/// A [`TransferApi`] that waits for its account's limiter before each call.
+tokio::task_local! {
+    static CALL: LimitedCall;
+}
+
+/// A call under way in the current task.
+struct LimitedCall {
+    limiter: Arc<AccountLimiter>,
+    /// Number of its latest attempt; the first is 1.
+    attempt: Cell<u32>,
+    next: Cell<NextAttempt>,
+}
+
+/// When the next attempt of a call leaves.
+#[derive(Clone, Copy, Default)]
+enum NextAttempt {
+    #[default]
+    Undecided,
+    At(Instant),
+    TooLate,
+}
+
+impl Drop for LimitedCall {
+    fn drop(&mut self) {
+        if let NextAttempt::At(time) = self.next.take() {
+            self.limiter
+                .with_schedule(|schedule, now| schedule.release(time, now));
+        }
+    }
+}
+
+/// When a call may be attempted again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RetryTime {
+    /// Nothing is reserved: the call is not limited, or has no further attempt.
+    NotReserved,
+    /// After this time, which is reserved for it.
+    After(Duration),
+    /// Too late to wait for.
+    TooLate,
+}
+
+/// Records that an attempt of the call under way in this task begins; the first is 1.
+pub(super) fn begin_attempt(number: u32) {
+    // Calls of other services are not limited.
+    let _ = CALL.try_with(|call| {
+        call.attempt.set(number);
+        call.next.take();
+    });
+}
+
+/// Reserves the time of the next attempt of the call under way in this task. The SDK asks more than
+/// once for an attempt, and gets the same time. `backoff` is the shortest pause after an attempt with
+/// a number, and `longest` the longest.
+pub(super) fn reserve_retry(
+    max_attempts: u32,
+    backoff: impl FnOnce(u32) -> Duration,
+    longest: Duration,
+) -> RetryTime {
+    let reserve = |call: &LimitedCall| {
+        let attempt = call.attempt.get();
+        if attempt >= max_attempts {
+            return RetryTime::NotReserved;
+        }
+        call.limiter.with_schedule(|schedule, now| {
+            if let NextAttempt::Undecided = call.next.get() {
+                let time = schedule.reserve(now, now + backoff(attempt), now + longest);
+                call.next
+                    .set(time.map_or(NextAttempt::TooLate, NextAttempt::At));
+            }
+            match call.next.get() {
+                NextAttempt::At(time) => RetryTime::After(time.saturating_duration_since(now)),
+                _ => RetryTime::TooLate,
+            }
+        })
+    };
+    CALL.try_with(reserve).unwrap_or(RetryTime::NotReserved)
+}
+
+/// A [`TransferApi`] that waits for its account's limiter before each attempt.
 pub struct RateLimited<A> {
     inner: A,
     limiter: Arc<AccountLimiter>,
@@ -148,9 +222,15 @@ impl<A: TransferApi> TransferApi for RateLimited<A> {
                 permit: Some(permit),
             };
             self.limiter.acquire().await;
-            self.inner
-                .file_results_page(connector, transfer, next_token)
-                .await
+            let call = LimitedCall {
+                limiter: Arc::clone(&self.limiter),
+                attempt: Cell::new(1),
+                next: Cell::default(),
+            };
+            let page = self
+                .inner
+                .file_results_page(connector, transfer, next_token);
+            CALL.scope(call, page).await
         })
     }
 }

@@ -59,7 +59,7 @@ fn tenths(time: Duration) -> u64 {
 async fn calls_wait_for_the_rate() {
     assert_eq!(
         call(7, limiter(16, 3.0)).await,
-        (vec![0, 0, 0, 10, 10, 10, 20], 3)
+        (vec![0, 3, 7, 10, 13, 17, 20], 1)
     );
 }
 
@@ -98,13 +98,71 @@ async fn lower_concurrency_applies_as_calls_end_and_higher_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn retries_and_throttling_delay_later_calls() {
+async fn throttling_delays_later_calls() {
     let limiter = limiter(16, 4.0);
-    limiter.record_retry();
     limiter.record_throttling(&throttled(0, 1));
     assert!((limiter.rate() - 2.0).abs() < 1e-9);
     // Nothing for one second, then two a second.
-    assert_eq!(call(3, limiter).await.0, [15, 19, 24]);
+    assert_eq!(call(3, limiter).await.0, [10, 15, 20]);
+}
+
+/// A service on which every attempt fails, and which is retried as the SDK does.
+async fn fail(at: &Mutex<Vec<Duration>>, start: Instant) -> Result<ResultsPage, TransferError> {
+    for attempt in 1.. {
+        begin_attempt(attempt);
+        at.lock().unwrap().push(start.elapsed());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let backoff = |failed| Duration::from_millis(100) * failed;
+        match reserve_retry(3, backoff, Duration::from_secs(2)) {
+            RetryTime::After(wait) => tokio::time::sleep(wait).await,
+            _ => break,
+        }
+    }
+    Err(TransferError::new(ErrorKind::InternalServiceError, ""))
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_second_has_more_attempts_than_the_rate_when_all_fail() {
+    let limiter = limiter(16, 4.0);
+    let start = Instant::now();
+    let attempts = Arc::<Mutex<Vec<Duration>>>::default();
+    let seen = Arc::clone(&attempts);
+    let api = FakeTransferApi::with_future(move |_| {
+        let seen = Arc::clone(&seen);
+        Box::pin(async move { fail(&seen, start).await })
+    });
+    let client = RateLimited::new(api, limiter);
+    let (connector, transfer) = ("c-0123456789abcdef0".parse().unwrap(), "t".parse().unwrap());
+    let calls = (0..20).map(|_| client.file_results_page(&connector, &transfer, None));
+    futures_util::future::join_all(calls).await;
+    let mut attempts = attempts.lock().unwrap().clone();
+    attempts.sort();
+    assert!(attempts.len() > 40, "{} attempts", attempts.len());
+    for pair in attempts.windows(2) {
+        let apart = (pair[1] - pair[0]).as_secs_f64();
+        assert!((0.22..0.28).contains(&apart), "{attempts:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn reserved_time_of_a_cancelled_call_is_free_again() {
+    let limiter = limiter(16, 1.0);
+    let api = FakeTransferApi::with_future(|_| {
+        Box::pin(async {
+            let wait = reserve_retry(3, |_| Duration::from_secs(1), Duration::from_secs(2));
+            assert_eq!(wait, RetryTime::After(Duration::from_secs(1)));
+            let again = reserve_retry(3, |_| Duration::from_secs(1), Duration::from_secs(2));
+            assert_eq!(again, wait, "asked twice");
+            std::future::pending().await
+        })
+    });
+    let client = RateLimited::new(api, Arc::clone(&limiter));
+    let (connector, transfer) = ("c-0123456789abcdef0".parse().unwrap(), "t".parse().unwrap());
+    let never = client.file_results_page(&connector, &transfer, None);
+    tokio::time::timeout(Duration::from_millis(500), never)
+        .await
+        .unwrap_err();
+    assert_eq!(call(2, limiter).await.0, [5, 15]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,7 +173,7 @@ async fn pause_applies_to_calls_that_already_wait() {
     limiter.record_throttling(&throttled(400, 20));
     let started = waiting.await.unwrap().0;
     assert!(
-        started[0] == 0 && started[1] > 205 && started[2] > started[1] + 10,
+        started[0] == 0 && started[1] >= 205 && started[2] > started[1] + 10,
         "{started:?}"
     );
 }

@@ -15,7 +15,8 @@ use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::retries::RequestAttempts;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 
-use super::retry_after::retry_after;
+use super::retry_pause::retry_after;
+use crate::transfer::limiter::begin_attempt;
 use crate::transfer::{Attempt, AttemptObserver, AttemptOutcome, ErrorKind, Operation, classify};
 use model::Clock;
 
@@ -102,18 +103,18 @@ impl Intercept for MetricsInterceptor {
         let Some(operation) = operation(cfg) else {
             return Ok(());
         };
-        let retry = cfg
+        let number = cfg
             .load::<RequestAttempts>()
-            .is_some_and(|attempt| attempt.attempts() > 1);
+            .map_or(1, RequestAttempts::attempts);
+        begin_attempt(number);
         let attempt = RunningAttempt {
             interceptor: self.clone(),
             operation,
-            retry,
+            retry: number > 1,
             start: self.clock.now().instant,
             ended: AtomicBool::new(false),
         };
         cfg.interceptor_state().store_put(attempt);
-        self.observer.attempt_started(operation, retry);
         Ok(())
     }
 

@@ -7,7 +7,7 @@ mod interceptor;
 mod limit_body;
 mod queue;
 mod results;
-mod retry_after;
+mod retry_pause;
 
 pub use cloudtrail::SdkCloudTrail;
 pub use connectors::SdkConnectors;

@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::interceptors::{SharedInterceptor, dyn_dispat
 use serde::Deserialize;
 
 use super::interceptor::{MetricsInterceptor, operation};
-use super::retry_after::RetryAfter;
+use super::retry_pause::RetryPause;
 use crate::transfer::{ApiFuture, AttemptObserver, Operation, ResultsPage, TransferApi, classify};
 use model::{Clock, ConnectorId, FailureCode, FileResult, FileStatus, TransferId};
 
@@ -26,7 +26,7 @@ impl SdkTransfer {
     /// `observer` sees every attempt.
     pub fn new(config: Builder, observer: Arc<dyn AttemptObserver>, clock: Arc<dyn Clock>) -> Self {
         let metrics = MetricsInterceptor::new(observer, clock);
-        let mut config = config.retry_classifier(RetryAfter);
+        let mut config = config.retry_classifier(RetryPause);
         // A permanent interceptor runs only at the hooks that it implements; for others, each of
         // the 19 hooks of a call looks up whether the interceptor is disabled.
         config.push_interceptor(SharedInterceptor::permanent(metrics));

@@ -29,7 +29,9 @@ use model::Account;
 
 /// Attempts at one call, the first included: all have to fit into a scrape. The SDK's own default,
 /// stated because the tests and the documentation rely on it.
-const MAX_ATTEMPTS: u32 = 3;
+pub(super) const MAX_ATTEMPTS: u32 = 3;
+/// Pause before the first retry. Of the SDK's default of 1 s, two retries would take most of a scrape.
+pub(super) const INITIAL_BACKOFF: Duration = Duration::from_millis(200);
 /// Longest pause before a retry. The SDK's default of 20 s exceeds a scrape.
 pub(super) const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
@@ -245,8 +247,7 @@ impl Sessions {
     fn loader(&self, account: &AccountPlan) -> ConfigLoader {
         let retries = RetryConfig::standard()
             .with_max_attempts(MAX_ATTEMPTS)
-            // Of the SDK's default of 1 s, two retries would take most of a scrape.
-            .with_initial_backoff(Duration::from_millis(200))
+            .with_initial_backoff(INITIAL_BACKOFF)
             .with_max_backoff(MAX_BACKOFF);
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(self.http_client.clone())

@@ -135,7 +135,9 @@ async fn transient_failure_is_retried() {
         account.attempts.outcomes(),
         [AttemptOutcome::ServerError, AttemptOutcome::Ok]
     );
-    assert_eq!(*account.attempts.started.lock().unwrap(), [false, true]);
+    let attempts = account.attempts.ended.lock().unwrap();
+    let retries: Vec<_> = attempts.iter().map(|attempt| attempt.retry).collect();
+    assert_eq!(retries, [false, true]);
 }
 
 #[tokio::test]

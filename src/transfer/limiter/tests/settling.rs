@@ -15,7 +15,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::transfer::fake::FakeTransferApi;
-use crate::transfer::limiter::{AccountLimiter, RateLimited};
+use crate::transfer::limiter::{
+    AccountLimiter, RateLimited, RetryTime, begin_attempt, reserve_retry,
+};
 use crate::transfer::{
     Attempt, AttemptOutcome, ErrorKind, Operation, ResultsPage, TransferApi, TransferError,
 };
@@ -90,14 +92,16 @@ impl Service {
 
     /// A call with the retries of the SDK.
     async fn call(&self) -> Result<ResultsPage, TransferError> {
-        for attempt in 0..3 {
-            if attempt > 0 {
-                let pause = Duration::from_millis(100) * attempt;
-                tokio::time::sleep(self.retry_after.unwrap_or(pause)).await;
-                self.limiter.record_retry();
-            }
-            if self.attempt(attempt > 0).await {
+        for attempt in 1.. {
+            begin_attempt(attempt);
+            if self.attempt(attempt > 1).await {
                 return Ok(ResultsPage::default());
+            }
+            let backoff = |failed| Duration::from_millis(200) * failed;
+            let backoff = |failed| self.retry_after.unwrap_or_else(|| backoff(failed));
+            match reserve_retry(3, backoff, Duration::from_secs(2)) {
+                RetryTime::After(wait) => tokio::time::sleep(wait).await,
+                _ => break,
             }
         }
         Err(TransferError::new(ErrorKind::Throttled, ""))

@@ -1,4 +1,5 @@
-//! The pause that AWS asks for when it throttles.
+//! The pause before a retry: at least what AWS asks for when it throttles, and until the limiter of
+//! the account lets the attempt leave.
 
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use aws_smithy_runtime_api::client::retries::classifiers::{
 use aws_smithy_types::retry::ErrorKind;
 use serde::Deserialize;
 
-use crate::transfer::session::MAX_BACKOFF;
+use crate::transfer::limiter::{RetryTime, reserve_retry};
+use crate::transfer::session::{INITIAL_BACKOFF, MAX_ATTEMPTS, MAX_BACKOFF};
 
 /// Returns the pause that a response asks for: the string member `RetryAfterSeconds` of
 /// `ThrottlingException`
@@ -41,12 +43,16 @@ fn seconds(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// Makes the SDK wait that long before it retries a throttled attempt, and not retry if the pause
-/// is longer than its maximum backoff. Other attempts are left to the SDK's classifiers.
+/// Makes the SDK wait before a retry until the limiter lets it leave, or not retry if that takes
+/// longer than its maximum backoff. Whether an attempt may be retried is left to the SDK's
+/// classifiers.
+///
+/// The backoff has no jitter, since the limiter spaces the attempts. The wait is part of the
+/// operation's time-out but not of the attempt's.
 #[derive(Debug)]
-pub(super) struct RetryAfter;
+pub(super) struct RetryPause;
 
-impl ClassifyRetry for RetryAfter {
+impl ClassifyRetry for RetryPause {
     fn classify_retry(&self, _: &InterceptorContext) -> RetryAction {
         RetryAction::NoActionIndicated
     }
@@ -56,24 +62,32 @@ impl ClassifyRetry for RetryAfter {
         context: &InterceptorContext,
         previous: &RetryAction,
     ) -> RetryAction {
-        let kind = ErrorKind::ThrottlingError;
-        match (previous, context.response().and_then(retry_after)) {
-            (
-                RetryAction::RetryIndicated(RetryReason::RetryableError { kind: found, .. }),
-                Some(wait),
-            ) if *found == kind => {
-                if wait > MAX_BACKOFF {
-                    RetryAction::RetryForbidden
-                } else {
-                    RetryAction::retryable_error_with_explicit_delay(kind, wait)
-                }
+        let RetryAction::RetryIndicated(RetryReason::RetryableError { kind, .. }) = previous else {
+            return RetryAction::NoActionIndicated;
+        };
+        let throttled = *kind == ErrorKind::ThrottlingError;
+        let asked = context
+            .response()
+            .filter(|_| throttled)
+            .and_then(retry_after);
+        if asked.is_some_and(|asked| asked > MAX_BACKOFF) {
+            return RetryAction::RetryForbidden;
+        }
+        let backoff = |attempt: u32| {
+            let doubled = INITIAL_BACKOFF * 2_u32.saturating_pow(attempt - 1);
+            asked.unwrap_or(doubled).min(MAX_BACKOFF)
+        };
+        match (reserve_retry(MAX_ATTEMPTS, backoff, MAX_BACKOFF), asked) {
+            (RetryTime::TooLate, _) => RetryAction::RetryForbidden,
+            (RetryTime::After(wait), _) | (RetryTime::NotReserved, Some(wait)) => {
+                RetryAction::retryable_error_with_explicit_delay(*kind, wait)
             }
-            _ => RetryAction::NoActionIndicated,
+            (RetryTime::NotReserved, None) => RetryAction::NoActionIndicated,
         }
     }
 
     fn name(&self) -> &'static str {
-        "RetryAfter"
+        "RetryPause"
     }
 
     fn priority(&self) -> RetryClassifierPriority {

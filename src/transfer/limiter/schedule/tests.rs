@@ -1,0 +1,230 @@
+//! The schedule as a pure function of time.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::transfer::limiter::adaptive_rate::{CLIMB, PROBE};
+
+fn seconds(s: f64) -> Duration {
+    Duration::from_secs_f64(s)
+}
+
+/// Returns when requests that all wait at `start` are sent, in seconds.
+fn sent(schedule: &mut Schedule, start: Instant, requests: usize) -> Vec<f64> {
+    let mut now = start;
+    let mut sent = Vec::new();
+    while sent.len() < requests {
+        match schedule.take(now) {
+            Ok(()) => sent.push((now - start).as_secs_f64()),
+            Err(later) => now = later,
+        }
+    }
+    sent
+}
+
+fn close(a: f64, b: f64) -> bool {
+    (a - b).abs() < 1e-6
+}
+
+#[track_caller]
+fn assert_sent(schedule: &mut Schedule, start: Instant, expected: &[f64]) {
+    let sent = sent(schedule, start, expected.len());
+    let is_expected = sent.iter().zip(expected).all(|(a, b)| close(*a, *b));
+    assert!(is_expected, "{sent:?}, expected {expected:?}");
+}
+
+#[test]
+fn requests_are_evenly_spaced_also_after_a_time_without_requests() {
+    for (rate, expected) in [(10.0, [0.0, 0.1, 0.2]), (0.5, [0.0, 2.0, 4.0])] {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(rate);
+        assert_sent(&mut schedule, start, &expected);
+        assert_sent(&mut schedule, start + seconds(60.0), &expected);
+    }
+}
+
+#[test]
+fn late_requests_are_made_up_for_up_to_a_bound() {
+    let start = Instant::now();
+    let mut schedule = Schedule::new(1_000.0);
+    schedule.take(start).unwrap();
+    let at_once =
+        |schedule: &mut Schedule, now| (0..100).take_while(|_| schedule.take(now).is_ok()).count();
+    assert_eq!(
+        at_once(&mut schedule, start + seconds(0.005)),
+        5,
+        "5 ms late"
+    );
+    assert_eq!(at_once(&mut schedule, start + seconds(1.0)), 1, "idle");
+}
+
+#[test]
+fn changed_ceiling_applies_to_the_next_request() {
+    let start = Instant::now();
+    let mut schedule = Schedule::new(10.0);
+    assert_sent(&mut schedule, start, &[0.0]);
+    schedule.set_ceiling(2.0);
+    assert_sent(&mut schedule, start, &[0.5, 1.0]);
+    schedule.set_ceiling(10.0);
+    assert_sent(&mut schedule, start + seconds(1.0), &[0.1, 0.2]);
+    let later = start + seconds(10.0);
+    schedule.record_throttling(later, Some(later), None);
+    schedule.set_ceiling(1.0);
+    assert!(schedule.rate(later) <= 1.0 && schedule.rate(later + seconds(30.0)) <= 1.0);
+}
+
+#[test]
+fn reserved_times_are_left_out_and_gaps_before_them_are_used() {
+    let start = Instant::now();
+    let mut schedule = Schedule::new(2.0);
+    let retry = |schedule: &mut Schedule, earliest: f64, latest: f64| {
+        let (earliest, latest) = (start + seconds(earliest), start + seconds(latest));
+        let time = schedule.reserve(start, earliest, latest)?;
+        Some((time - start).as_secs_f64())
+    };
+    schedule.take(start).unwrap();
+    assert_eq!(retry(&mut schedule, 1.2, 2.0), Some(1.2));
+    assert_eq!(retry(&mut schedule, 1.2, 2.0), Some(1.7));
+    assert_eq!(retry(&mut schedule, 1.2, 2.0), None, "2.2 is too late");
+    schedule.release(start + seconds(1.7), start);
+    assert_eq!(retry(&mut schedule, 1.3, 2.0), Some(1.7), "released");
+    assert_sent(&mut schedule, start, &[0.5, 2.2, 2.7]);
+}
+
+#[test]
+fn throttling_halves_the_rate_and_near_a_known_limit_reduces_it_by_a_tenth() {
+    let start = Instant::now();
+    let mut schedule = Schedule::new(100.0);
+    schedule.record_throttling(start, Some(start), None);
+    assert!(close(schedule.rate(start), 50.0));
+    let later = start + seconds(2.0);
+    schedule.record_throttling(later, Some(later), None);
+    let climbed = schedule.rate(later);
+    assert!(
+        (29.0..32.0).contains(&climbed),
+        "{climbed}: half of the rate that it had climbed to"
+    );
+    let again = later + CLIMB;
+    let before = schedule.rate(again);
+    schedule.record_throttling(again, Some(again), None);
+    assert!(close(schedule.rate(again), 0.9 * before));
+}
+
+#[test]
+fn throttling_of_requests_sent_before_the_reduction_is_ignored() {
+    let start = Instant::now();
+    let mut schedule = Schedule::new(100.0);
+    schedule.record_throttling(start + seconds(0.1), Some(start), None);
+    schedule.record_throttling(start + seconds(0.6), Some(start + seconds(0.2)), None);
+    schedule.record_throttling(start + seconds(1.6), Some(start + seconds(0.05)), None);
+    schedule.record_throttling(start + seconds(1.6), None, None);
+    assert!(close(schedule.throttling.unwrap().start, 50.0));
+    schedule.record_throttling(start + seconds(1.7), Some(start + seconds(1.6)), None);
+    assert!(schedule.throttling.unwrap().start < 40.0);
+}
+
+#[test]
+fn no_request_is_sent_during_the_pause_that_aws_asks_for() {
+    let start = Instant::now();
+    let mut schedule = Schedule::new(10.0);
+    schedule.record_throttling(start, Some(start), Some(seconds(3.0)));
+    let later = start + seconds(2.0);
+    let retry = schedule.reserve(start, later, start + seconds(9.0));
+    assert_eq!(retry, Some(start + seconds(3.0)), "a retry");
+    // Five a second, then slowly more.
+    let sent = sent(&mut schedule, start, 2);
+    for (at, expected) in sent.iter().zip([3.2, 3.4]) {
+        assert!((at - expected).abs() < 0.03, "{sent:?}");
+    }
+    schedule.record_throttling(
+        start + seconds(5.0),
+        Some(start + seconds(4.5)),
+        Some(seconds(9_000.0)),
+    );
+    assert_eq!(
+        schedule.take(start + seconds(6.0)),
+        Err(start + seconds(5.0) + MAX_PAUSE)
+    );
+}
+
+#[test]
+fn rate_never_falls_below_its_floor() {
+    let start = Instant::now();
+    for (ceiling, floor) in [(10.0, 0.5), (1_000.0, 1.0), (0.5, 0.025)] {
+        let mut schedule = Schedule::new(ceiling);
+        for at in 1..100 {
+            let at = start + seconds(f64::from(at) * 1.5);
+            schedule.record_throttling(at, Some(at), None);
+        }
+        let throttling = schedule.throttling.unwrap();
+        assert!(close(throttling.start, floor), "{schedule:?}");
+    }
+}
+
+#[test]
+fn throttling_is_forgotten_after_an_hour() {
+    let start = Instant::now();
+    let mut schedule = Schedule::new(10.0);
+    schedule.record_throttling(start, Some(start), None);
+    let later = start + MEMORY + seconds(1.0);
+    schedule.record_throttling(later, Some(later), None);
+    assert!(close(schedule.rate(later), 5.0), "as at an unknown limit");
+}
+
+proptest! {
+    /// Requests, retries and throttling at random times: no second has more requests than the
+    /// ceiling allows, and no two are closer than the interval allows.
+    #[test]
+    fn no_second_exceeds_the_ceiling(
+        ceiling in 1.0..200.0_f64,
+        steps in proptest::collection::vec((0_u64..200, 0_u64..2_000, 0_u8..50), 1..400),
+    ) {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(ceiling);
+        let mut now = start;
+        let mut times = Vec::new();
+        for (gap, backoff, action) in steps {
+            now += Duration::from_millis(gap);
+            match action {
+                0 => schedule.record_throttling(now, Some(now), Some(Duration::from_millis(gap))),
+                1..10 => {
+                    let earliest = now + Duration::from_millis(backoff);
+                    let time = schedule.reserve(now, earliest, now + Duration::from_secs(2));
+                    prop_assert!(time.is_none_or(|time| time >= earliest));
+                    times.extend(time);
+                }
+                _ => while schedule.take(now).is_ok() {
+                    times.push(now);
+                }
+            }
+            prop_assert!(schedule.times.len() < 2 + 2 * 200);
+        }
+        times.sort();
+        // Requests may be as early, and later ones make up for as much.
+        let late = CATCH_UP + EARLY + Duration::from_micros(1);
+        for window in 1..10_usize {
+            let apart = Duration::from_secs_f64(f64::from(u32::try_from(window).unwrap()) / ceiling);
+            for pair in times.windows(window + 1) {
+                prop_assert!(pair[window] - pair[0] + late >= apart, "{:?}", pair);
+            }
+        }
+    }
+
+    #[test]
+    fn ceiling_is_reached_two_minutes_after_the_last_throttling(
+        ceiling in 0.1..10_000.0_f64,
+        gaps in proptest::collection::vec((0_u64..60_000, 0_u64..60), 1..100),
+    ) {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(ceiling);
+        let mut now = start;
+        for (gap, retry_after) in gaps {
+            now += Duration::from_millis(gap);
+            schedule.record_throttling(now, Some(now), Some(Duration::from_secs(retry_after)));
+            let rate = schedule.rate(now);
+            prop_assert!(rate > 0.0 && rate <= ceiling + 1e-9, "{}", rate);
+        }
+        let rate = schedule.rate(now + MAX_PAUSE + CLIMB + PROBE);
+        prop_assert!((rate - ceiling).abs() < 1e-6 * ceiling, "{}", rate);
+    }
+}
