@@ -179,6 +179,12 @@ impl<T> ChunkIndex<T> {
             self.positions.resize(slot + 1, None);
         }
         self.positions[slot] = position;
+        while self.positions.last().is_some_and(Option::is_none) {
+            self.positions.pop();
+        }
+        if self.positions.len() * 4 < self.positions.capacity() {
+            self.positions.shrink_to(2 * self.positions.len());
+        }
     }
 
     fn remove(&mut self, slot: u32, position: RowPosition) {

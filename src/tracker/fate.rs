@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher;
 
+use super::arena::{Arena, RecordId};
 use super::file_ledger::EventMatch;
 use super::packed_ledger::PackedLedger;
 use super::persist::seconds;
@@ -106,11 +107,12 @@ pub(super) fn fate_hash(key: &TransferKey) -> u64 {
     ))
 }
 
-/// The fates of all transfers that have left, by hash. Each is one allocation: its hash, then the
-/// packed fate.
+/// The fates of all transfers that have left, by hash.
 #[derive(Debug, Default)]
 pub(super) struct Fates {
-    entries: HashTable<Box<[u8]>>,
+    arena: Arena,
+    /// The record of each fate: its hash, then the packed fate.
+    entries: HashTable<RecordId>,
     hasher: DefaultHashBuilder,
     /// When the fates were last searched for expired ones, in seconds since the epoch.
     searched: u32,
@@ -119,15 +121,15 @@ pub(super) struct Fates {
 /// Bytes of the hash.
 const KEY: usize = 8;
 
-fn key_of(entry: &[u8]) -> u64 {
-    entry
+fn key_of(record: &[u8]) -> u64 {
+    record
         .first_chunk::<KEY>()
         .map_or(0, |key| u64::from_le_bytes(*key))
 }
 
-/// Returns when the transfer of an entry left, in seconds since the epoch.
-fn left_at(entry: &[u8]) -> u32 {
-    entry
+/// Returns when the transfer of a record left, in seconds since the epoch.
+fn left_at(record: &[u8]) -> u32 {
+    record
         .get(KEY..KEY + 4)
         .and_then(|left| left.first_chunk())
         .map_or(0, |left| u32::from_le_bytes(*left))
@@ -140,10 +142,9 @@ impl Fates {
 
     /// Returns the packed fate.
     pub(super) fn packed(&self, hash: u64) -> Option<&[u8]> {
-        let entry = self
-            .entries
-            .find(self.hasher.hash_one(hash), |entry| key_of(entry) == hash)?;
-        Some(&entry[KEY..])
+        let is_equal = |id: &RecordId| key_of(self.arena.get(*id)) == hash;
+        let id = self.entries.find(self.hasher.hash_one(hash), is_equal)?;
+        Some(&self.arena.get(*id)[KEY..])
     }
 
     pub(super) fn insert(&mut self, hash: u64, fate: &Fate) {
@@ -153,21 +154,24 @@ impl Fates {
     /// Adds a fate from the store.
     pub(super) fn insert_packed(&mut self, hash: u64, fate: &[u8]) {
         self.remove(hash);
-        let entry: Box<[u8]> = [&hash.to_le_bytes()[..], fate].concat().into();
-        let hasher = &self.hasher;
+        let id = self.arena.insert(&[&hash.to_le_bytes(), fate]);
+        let (arena, hasher) = (&self.arena, &self.hasher);
+        let rehash = |id: &RecordId| hasher.hash_one(key_of(arena.get(*id)));
         self.entries
-            .insert_unique(hasher.hash_one(hash), entry, |entry| {
-                hasher.hash_one(key_of(entry))
-            });
+            .insert_unique(hasher.hash_one(hash), id, rehash);
     }
 
     /// Removes a fate and returns it.
     pub(super) fn remove(&mut self, hash: u64) -> Option<Fate> {
+        let is_equal = |id: &RecordId| key_of(self.arena.get(*id)) == hash;
         let found = self
             .entries
-            .find_entry(self.hasher.hash_one(hash), |entry| key_of(entry) == hash);
-        let (entry, _) = found.ok()?.remove();
-        Fate::unpack(&entry[KEY..])
+            .find_entry(self.hasher.hash_one(hash), is_equal);
+        let (id, _) = found.ok()?.remove();
+        let fate = Fate::unpack(&self.arena.get(id)[KEY..]);
+        self.arena.remove(id);
+        self.compact();
+        fate
     }
 
     /// Removes the expired fates and returns their hashes. Searches at most once an hour.
@@ -179,23 +183,38 @@ impl Fates {
         self.searched = now;
         let kept = u32::try_from(FATE_KEPT.as_secs()).unwrap_or(u32::MAX);
         let mut expired = Vec::new();
-        self.entries.retain(|entry| {
-            let is_kept = left_at(entry).saturating_add(kept) > now;
+        let arena = &mut self.arena;
+        self.entries.retain(|id| {
+            let record = arena.get(*id);
+            let is_kept = left_at(record).saturating_add(kept) > now;
             if !is_kept {
-                expired.push(key_of(entry));
+                expired.push(key_of(record));
+                arena.remove(*id);
             }
             is_kept
         });
+        self.compact();
         if self.entries.len() * 4 < self.entries.capacity() {
-            let hasher = &self.hasher;
+            let (arena, hasher) = (&self.arena, &self.hasher);
             self.entries
-                .shrink_to_fit(|entry| hasher.hash_one(key_of(entry)));
+                .shrink_to_fit(|id| hasher.hash_one(key_of(arena.get(*id))));
         }
         expired
     }
 
     pub(super) fn hashes(&self) -> impl Iterator<Item = u64> {
-        self.entries.iter().map(|entry| key_of(entry))
+        self.entries.iter().map(|id| key_of(self.arena.get(*id)))
+    }
+
+    /// Copies the fates if most of the arena is unused.
+    fn compact(&mut self) {
+        if !self.arena.is_sparse() {
+            return;
+        }
+        let before = std::mem::take(&mut self.arena);
+        for id in &mut self.entries {
+            *id = self.arena.insert(&[before.get(*id)]);
+        }
     }
 }
 
@@ -236,6 +255,25 @@ mod tests {
     fn a_fate_of_one_completed_file_fits_into_32_bytes() {
         let bytes = KEY + fate(at(1_800_000_100)).pack().len();
         assert!(bytes <= 32, "{bytes}");
+    }
+
+    #[test]
+    fn memory_of_fates_follows_their_number() {
+        let mut fates = Fates::default();
+        let number = 50_000;
+        for hash in 0..number {
+            fates.insert(hash, &fate(at(1_800_000_000)));
+        }
+        let all = fates.arena.held();
+        for hash in (0..number).filter(|hash| hash % 10 > 0) {
+            assert!(fates.remove(hash).is_some());
+        }
+        assert!(fates.arena.held() < all / 3, "a tenth is left");
+        let left: Vec<_> = (0..number)
+            .filter(|hash| fates.get(*hash).is_some())
+            .collect();
+        assert_eq!(left.len(), 5_000);
+        assert!(left.iter().all(|hash| hash % 10 == 0));
     }
 
     #[test]

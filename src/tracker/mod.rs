@@ -16,6 +16,7 @@
 //! | [`persist`] | pending writes and restoration |
 //! | [`query`] | read-only queries for pages and the JSON API |
 
+mod arena;
 mod chunk_index;
 mod connector;
 mod connector_counters;

@@ -17,6 +17,8 @@ pub(super) struct Transfers {
     by_slot: Slab<Box<Transfer>>,
     index: HashTable<u32>,
     hasher: DefaultHashBuilder,
+    /// Memory is released when fewer transfers are left.
+    shrink_below: usize,
 }
 
 impl Transfers {
@@ -39,6 +41,7 @@ impl Transfers {
             hasher.hash_one((transfer.connector(), transfer.id()))
         };
         self.index.insert_unique(hash, slot, rehash);
+        self.shrink_below = self.shrink_below.max(self.by_slot.len() / 4);
         slot
     }
 
@@ -48,7 +51,20 @@ impl Transfers {
         if let Ok(entry) = self.index.find_entry(hash, |known| *known == slot) {
             entry.remove();
         }
+        if self.by_slot.len() < self.shrink_below {
+            self.shrink();
+        }
         transfer
+    }
+
+    fn shrink(&mut self) {
+        self.by_slot.shrink_to_fit();
+        let (transfers, hasher) = (&self.by_slot, &self.hasher);
+        self.index.shrink_to_fit(|slot| {
+            let transfer = &transfers[*slot as usize];
+            hasher.hash_one((transfer.connector(), transfer.id()))
+        });
+        self.shrink_below = self.by_slot.len() / 2;
     }
 
     /// Returns an upper bound (exclusive) of the slots in use.
