@@ -14,6 +14,7 @@ mod boto3;
 mod check_live;
 mod commands;
 mod connectors;
+mod crashes;
 mod discovery;
 mod documents;
 mod faults;

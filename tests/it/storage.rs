@@ -54,7 +54,7 @@ fn pairs(transfers: usize) -> Vec<(String, String)> {
 }
 
 /// One whole scrape; `None` if the exporter went away.
-async fn scrape(address: SocketAddr) -> Option<Exposition> {
+pub(crate) async fn scrape(address: SocketAddr) -> Option<Exposition> {
     let mut stream = TcpStream::connect(address).await.ok()?;
     let request = "GET /metrics HTTP/1.0\r\nHost: localhost\r\n\
                    X-Prometheus-Scrape-Timeout-Seconds: 20\r\n\r\n";
