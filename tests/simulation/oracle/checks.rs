@@ -279,7 +279,14 @@ impl Oracle {
             .rev()
             .take_while(|(_, answer)| answer.counts().is_none_or(|others| others == counts));
         let changed = same.last().map_or(*at, |(at, _)| *at);
-        let interval = ((at - changed) / 20).clamp(setup.min_refresh, max_refresh);
+        // An earlier process saved it by the wall clock, which may have been set back since.
+        let is_restored = changed < self.life_started;
+        let error = if is_restored {
+            self.wall_errors.unsigned_abs()
+        } else {
+            0
+        };
+        let interval = ((at - changed + error) / 20).clamp(setup.min_refresh, max_refresh);
         if *open > 0 {
             Some(at + interval)
         } else {
