@@ -20,6 +20,8 @@
 
 #[path = "scale/faults.rs"]
 mod faults;
+#[path = "shared/listening.rs"]
+mod listening;
 #[path = "shared/parsed.rs"]
 mod parsed;
 #[path = "shared/precise_timer.rs"]

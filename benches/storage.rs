@@ -10,6 +10,9 @@
 )]
 #![expect(clippy::cast_precision_loss, reason = "small numbers")]
 
+#[path = "shared/listening.rs"]
+mod listening;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -254,7 +257,7 @@ impl Process {
             line.contains("event=listening").then_some(line)
         });
         let line = line.unwrap_or_else(|| panic!("{seen:?}"));
-        let port: u16 = line.rsplit(':').next().unwrap().trim().parse().unwrap();
+        let port = listening::port(&line);
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream
             .write_all(b"GET /-/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")

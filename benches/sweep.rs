@@ -11,6 +11,8 @@
 )]
 #![expect(clippy::cast_precision_loss, reason = "small numbers")]
 
+#[path = "shared/listening.rs"]
+mod listening;
 #[path = "shared/precise_timer.rs"]
 mod precise_timer;
 
@@ -221,7 +223,7 @@ impl Process {
         let line = log
             .find_map(|line| line.ok().filter(|line| line.contains("event=listening")))
             .unwrap();
-        let port = line.rsplit(':').next().unwrap().trim().parse().unwrap();
+        let port = listening::port(&line);
         std::thread::spawn(move || log.for_each(drop));
         Self { child, port }
     }

@@ -97,7 +97,7 @@ impl Process {
         let line = log
             .find_map(|line| line.ok().filter(|line| line.contains("event=listening")))
             .unwrap();
-        let port = line.rsplit(':').next().unwrap().trim().parse().unwrap();
+        let port = crate::listening::port(&line);
         std::thread::spawn(move || log.for_each(drop));
         Self { child, port }
     }
