@@ -69,6 +69,10 @@ pub(crate) struct Oracle {
     lost_some: bool,
     /// Most that the wall clock may have been wrong by, in milliseconds.
     wall_errors: i64,
+    /// By how much this process has moved its moments when its wall clock was set back, and how much
+    /// of that a step forward undoes.
+    moved: i64,
+    moved_back: i64,
 }
 
 /// What the exporter has observed of a transfer under one account name.
@@ -117,6 +121,8 @@ struct Start {
     origin: Origin,
     /// Nothing was observed of the transfer before.
     first: bool,
+    /// By how much the moments had been moved.
+    moved: i64,
     sure: bool,
 }
 
@@ -211,6 +217,8 @@ impl Oracle {
             configured_at: 0,
             generation: 0,
             lost_some: false,
+            moved: 0,
+            moved_back: 0,
         }
     }
 
@@ -235,6 +243,8 @@ impl Oracle {
             }
             record.logged_in_life = 0;
         }
+        // Where the moments are that it has saved is not known: at the latest where they began.
+        (self.moved, self.moved_back) = (0, 0);
         self.exported = self.durable.clone();
         self.life = life;
         self.life_started = now;
@@ -248,6 +258,7 @@ impl Oracle {
 
     /// The process has a new configuration.
     pub(crate) fn configured(&mut self, plan: &PlanState, now: Ms, wall: i64) {
+        let wall = wall - self.moved;
         let moment = Moment { at: now, wall };
         for (account, name) in plan.names.iter().enumerate() {
             let Some(name) = name else { continue };
@@ -284,6 +295,17 @@ impl Oracle {
         }
         self.configured_at = now;
         self.generation += 1;
+    }
+
+    /// The wall clock of the running process is set.
+    pub(crate) fn wall_stepped(&mut self, by: i64) {
+        // A process whose clock drifts cannot tell which part of a step is drift.
+        if self.scenario.setup.drift != 0 || by.abs() <= SECOND.cast_signed() {
+            return;
+        }
+        let by = by.min(self.moved_back);
+        self.moved += by;
+        self.moved_back -= by;
     }
 
     /// The process stops: it answers scrapes without polls.
@@ -452,10 +474,12 @@ impl Oracle {
             return;
         }
         let is_known = self.is_tracked(name, transfer, now + 1);
+        let moved = self.moved;
         let record = self.record(name, transfer);
         let first = !is_known && record.polls.is_empty() && record.events.is_empty();
         record.starts.push(Start {
             first: first && record.starts.is_empty(),
+            moved,
             at: now,
             time: time.min(wall),
             exact,

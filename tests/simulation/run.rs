@@ -200,7 +200,11 @@ impl Driver {
                     self.world.state().armed = Some(restart);
                 }
             },
-            Step::Wall(by) => self.world.state().step_wall(by),
+            Step::Wall(by) => {
+                let mut state = self.world.state();
+                state.step_wall(by);
+                state.oracle.wall_stepped(by);
+            }
             Step::ApiFault {
                 account,
                 fault,

@@ -198,16 +198,18 @@ fn evidence(watched: Watched, file: usize, ended: Ms, record: &Record, until: Ms
         at < moment.at.cast_signed() || at < moment.wall
     };
     for start in &record.starts {
+        let latest = Moment {
+            at: watched.latest.at,
+            wall: watched.latest.wall.saturating_add(start.moved),
+        };
         started |= start.time + SECOND.cast_signed() >= watched.earliest;
-        let is_late =
-            start.time >= watched.latest.wall && start.time >= watched.latest.at.cast_signed();
+        let is_late = start.time >= latest.wall && start.time >= latest.at.cast_signed();
         // It started before it was first reported.
         contradicted |= !is_late;
         surely_started |= start.sure
             && start.at < until
             && is_late
-            && (start.exact
-                || start.first && start.at >= watched.latest.at && !early(ended, watched.latest));
+            && (start.exact || start.first && start.at >= latest.at && !early(ended, latest));
     }
     of.by_poll.0 = surely_counted || surely_seen && surely_started && !contradicted;
     // What ended while it was watched may count without evidence: in doubt it need not.

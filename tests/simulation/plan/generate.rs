@@ -269,6 +269,11 @@ impl Dice {
                 at += gap;
             }
         }
+        // A clock that is wrong at boot is often set soon.
+        if setup.wall_offset != 0 && self.one_in(2) {
+            let at = BEGIN + self.between(1, 10 * MINUTE);
+            steps.push((at, Step::Wall(-setup.wall_offset)));
+        }
         steps.sort_by_key(|(at, _)| *at);
         steps
     }
