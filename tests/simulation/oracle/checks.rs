@@ -219,7 +219,11 @@ impl Oracle {
             let Some(script) = self.scenario.transfer(identity.1) else {
                 continue;
             };
-            if faulty.contains(&script.account) || self.may_be_expired(&identity.0, script, now) {
+            let has_left = record.is_some_and(|record| record.left_at >= arrival.at);
+            if has_left
+                || faulty.contains(&script.account)
+                || self.may_be_expired(&identity.0, script, now)
+            {
                 continue;
             }
             let plan = self.plan.as_ref();
@@ -236,7 +240,9 @@ impl Oracle {
             }
             let due = match polls.iter().rev().find_map(|poll| poll.answer.as_ref()) {
                 None => Some(0),
-                Some(_) => record.and_then(|record| self.due_at(record, is_configured, now)),
+                Some(_) => {
+                    record.and_then(|record| self.due_at(record, is_configured, arrival.at, now))
+                }
             };
             if due.is_some_and(|due| due <= arrival.at) {
                 return broken(
@@ -248,8 +254,9 @@ impl Oracle {
         Ok(())
     }
 
-    /// Returns the latest moment at which a polled transfer is due; `None` if it may have settled.
-    fn due_at(&self, record: &Record, is_configured: bool, until: Ms) -> Option<Ms> {
+    /// Returns the latest moment at which a polled transfer was due for a scrape that arrived at
+    /// `arrival`; `None` if it may have settled, by what was reported before.
+    fn due_at(&self, record: &Record, is_configured: bool, arrival: Ms, until: Ms) -> Option<Ms> {
         let setup = &self.scenario.setup;
         let answers: Vec<_> = record
             .polls
@@ -290,19 +297,21 @@ impl Oracle {
         if *open > 0 {
             Some(at + interval)
         } else {
-            (!may_be_settled(record)).then(|| at + interval.max(CONFIRMATION))
+            (!may_be_settled(record, arrival)).then(|| at + interval.max(CONFIRMATION))
         }
     }
 
-    /// Returns whether a transfer that AWS does not know has been gone for `keep_settled`, after
-    /// which it leaves unless it is configured.
-    fn may_have_left(&self, answers: &[&(Ms, Answer)], is_configured: bool, until: Ms) -> bool {
+    /// Returns whether a transfer that AWS does not know has been gone, or had settled before, for
+    /// `keep_settled`, after which it leaves unless it is configured.
+    fn may_have_left(&self, all: &[&(Ms, Answer)], is_configured: bool, until: Ms) -> bool {
         let setup = &self.scenario.setup;
-        let answers = answers
+        let answers = all
             .iter()
             .rev()
             .take_while(|(_, answer)| answer.counts().is_none());
-        let unknown = answers.filter(|(_, answer)| *answer == Answer::Unknown);
+        let unknown = answers
+            .clone()
+            .filter(|(_, answer)| *answer == Answer::Unknown);
         let times: Vec<_> = unknown.map(|(at, _)| *at).collect();
         let since = times.last().copied().unwrap_or(until);
         let gone = times
@@ -312,7 +321,15 @@ impl Oracle {
         let kept = setup
             .keep_settled
             .saturating_sub(self.wall_errors.unsigned_abs() + SECOND);
-        !is_configured && gone.is_some_and(|gone| gone + kept <= until)
+        // It may have settled, left, and come back.
+        let settled = all
+            .iter()
+            .rev()
+            .find(|(_, answer)| answer.counts().is_some())
+            .filter(|(_, answer)| answer.all_ended().is_some());
+        let settled = settled.map(|(at, _)| *at);
+        let ends = gone.copied().into_iter().chain(settled);
+        !is_configured && ends.min().is_some_and(|ended| ended + kept <= until)
     }
 
     /// Returns whether the results may have expired: 7 days after the start, or the first sight, also
@@ -429,7 +446,7 @@ impl Oracle {
                 continue;
             }
             let truth = Answer::of(&rows(script, now));
-            if view.files.as_ref() != truth.counts() && !may_be_settled(record) {
+            if view.files.as_ref() != truth.counts() && !may_be_settled(record, Ms::MAX) {
                 return broken(
                     "a gauge differs from AWS at rest",
                     format!("{identity:?} has {:?}, AWS has {truth}", view.files),
@@ -550,8 +567,9 @@ impl Oracle {
     }
 }
 
-/// Returns whether the transfer may have settled, by any of its answers.
-fn may_be_settled(record: &Record) -> bool {
+/// Returns whether the transfer may have settled, by any of its answers and what was reported before
+/// `until`.
+fn may_be_settled(record: &Record, until: Ms) -> bool {
     let answers = record.polls.iter().filter_map(|poll| poll.answer.as_ref());
     let mut answers = answers.rev();
     let Some((at, last)) = answers.next() else {
@@ -560,14 +578,16 @@ fn may_be_settled(record: &Record) -> bool {
     let Some(files) = last.all_ended() else {
         return false;
     };
-    if events(record, |event| event.sure) > files {
+    if events(record, |event| event.sure && event.at < until) > files {
         return false;
     }
     let mut expected = record.starts.iter().filter_map(|start| start.files);
     if expected.any(|expected| expected <= files) {
         return true;
     }
-    let more = |start: &Start| start.sure && start.files.is_some_and(|expected| expected > files);
+    let more = |start: &Start| {
+        start.sure && start.at < until && start.files.is_some_and(|expected| expected > files)
+    };
     // Polls that fail change nothing.
     let mut rows = answers.filter(|(_, answer)| answer.counts().is_some());
     let equal = rows.by_ref().take_while(|(_, answer)| answer == last);
