@@ -55,9 +55,16 @@ fn pairs(transfers: usize) -> Vec<(String, String)> {
 
 /// One whole scrape; `None` if the exporter went away.
 pub(crate) async fn scrape(address: SocketAddr) -> Option<Exposition> {
+    scrape_within(address, 20).await
+}
+
+/// One whole scrape with a budget in seconds.
+pub(crate) async fn scrape_within(address: SocketAddr, seconds: u32) -> Option<Exposition> {
     let mut stream = TcpStream::connect(address).await.ok()?;
-    let request = "GET /metrics HTTP/1.0\r\nHost: localhost\r\n\
-                   X-Prometheus-Scrape-Timeout-Seconds: 20\r\n\r\n";
+    let request = format!(
+        "GET /metrics HTTP/1.0\r\nHost: localhost\r\n\
+         X-Prometheus-Scrape-Timeout-Seconds: {seconds}\r\n\r\n"
+    );
     stream.write_all(request.as_bytes()).await.ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.ok()?;

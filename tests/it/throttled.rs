@@ -3,6 +3,7 @@
 
 #![expect(clippy::print_stdout, reason = "figures for the log of tests/run")]
 
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
@@ -14,9 +15,11 @@ use aws_transfer_exporter::transfer::{Attempt, AttemptObserver, TransferApi};
 use futures_util::future::join_all;
 use simulator::{ApiOperation, Faults, LifeScript, Settings};
 
+use crate::program::{Running, config, signing_program};
 use crate::rig::{
     CREDENTIALS, Exporter, account, connector, files, key, plan, simulator, transfer,
 };
+use crate::storage::scrape_within;
 use crate::support::{Endpoint, Step, http};
 
 const LIMIT: f64 = 100.0;
@@ -162,4 +165,71 @@ async fn attempts_are_evenly_spaced_when_every_call_fails() {
         assert!(second >= Duration::from_secs(1), "{allowed} in {second:?}");
     }
     exporter.stop().await;
+}
+
+/// One account is throttled to a call a second and has 10,000 transfers that are due; the news of
+/// another is in its next scrape.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_throttled_account_with_ten_thousand_transfers_does_not_delay_another() {
+    let (slow, slow_url) = simulator(Settings::default()).await;
+    slow.set_faults(Faults {
+        requests_per_second: Some(1.0),
+        ..Faults::default()
+    });
+    let (quick, quick_url) = simulator(Settings::default()).await;
+    let mut text = format!(
+        "accounts:\n  - {{name: slow, region: eu-central-1, endpoint_url: '{slow_url}'}}\n  \
+         - {{name: quick, region: eu-central-1, endpoint_url: '{quick_url}'}}\n\
+         collector:\n  min_refresh_interval: 100ms\ntransfers:\n"
+    );
+    let start = SystemTime::now();
+    for n in 0..10_000 {
+        let (connector, transfer) = (connector(n % 7), transfer(n));
+        slow.put_transfer(
+            &connector,
+            &transfer,
+            files([LifeScript::stuck_queued()]),
+            start,
+        );
+        let _ = writeln!(
+            text,
+            "  - {{account: slow, connector_id: {connector}, transfer_id: {transfer}}}"
+        );
+    }
+    let (news, of) = (transfer(0), connector(1));
+    let _ = writeln!(
+        text,
+        "  - {{account: quick, connector_id: {of}, transfer_id: {news}}}"
+    );
+    let life = LifeScript::completed().after(Duration::ZERO, Duration::from_secs(4));
+    quick.put_transfer(&of, &news, files([life]), start);
+    let (_folder, file) = config(&text);
+    let exporter = Running::start(signing_program().args([
+        format!("--config.file={}", file.display()),
+        "--web.listen-address=127.0.0.1:0".into(),
+    ]));
+    let labels = ["aws_account=\"quick\"", "status=\"COMPLETED\""];
+    let mut scrapes = 0;
+    loop {
+        let asked = SystemTime::now();
+        let seen = scrape_within(exporter.address, 1).await.unwrap();
+        assert_eq!(
+            seen.sum("aws_transfer_exporter_scrape_complete", &[]),
+            0.0,
+            "the slow one"
+        );
+        scrapes += 1;
+        let is_over = asked > start + Duration::from_millis(4_200);
+        if is_over || seen.sum("aws_transfer_files", &labels) > 0.0 {
+            assert_eq!(
+                seen.sum("aws_transfer_files", &labels),
+                1.0,
+                "its next scrape"
+            );
+            break;
+        }
+    }
+    let calls = slow.calls().of(ApiOperation::ListFileTransferResults);
+    assert!(scrapes > 2 && calls > 5, "{scrapes} scrapes, {calls} calls");
+    exporter.terminate();
 }
