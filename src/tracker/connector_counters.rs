@@ -88,7 +88,7 @@ impl ConnectorCounters {
     /// Adds the bytes and the duration of a file, which only events report.
     pub(super) fn add_transferred(&mut self, file: &FileEnd) {
         let moved = self.moved.entry(file.direction).or_default();
-        moved.bytes += file.bytes;
+        moved.bytes = moved.bytes.saturating_add(file.bytes);
         if let Some(duration) = file.duration {
             moved.durations.observe(duration);
         }

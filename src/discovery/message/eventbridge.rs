@@ -1,6 +1,6 @@
 //! Events of EventBridge.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
@@ -112,6 +112,12 @@ impl Subject {
     }
 }
 
+/// Size of a file above which an event is not believed. AWS transfers at most 150 GiB
+/// (<https://docs.aws.amazon.com/transfer/latest/userguide/connectors.html>).
+const MAX_BYTES: u64 = 1 << 42;
+/// Duration of a file above which an event is not believed: AWS keeps results for 7 days.
+const MAX_DURATION: Duration = Duration::from_hours(15 * 24);
+
 /// An event of a connector.
 struct ConnectorEvent<'a> {
     detail: &'a Value,
@@ -134,6 +140,16 @@ impl ConnectorEvent<'_> {
             .map_err(|_| ParseError::InvalidField("detail.transfer-id"))?;
         let started_at = time(self.detail, "start-timestamp");
         let ended_at = time(self.detail, "end-timestamp");
+        let duration = started_at
+            .zip(ended_at)
+            .and_then(|(start, end)| end.duration_since(start).ok());
+        if duration.is_some_and(|duration| duration > MAX_DURATION) {
+            return Err(ParseError::InvalidField("detail.start-timestamp"));
+        }
+        let bytes = self.detail.get("bytes").map_or(0, count);
+        if bytes > MAX_BYTES {
+            return Err(ParseError::InvalidField("detail.bytes"));
+        }
         let (end, message, file_transfer_id) =
             (self.end(), self.failure_message(), self.file_transfer_id());
         let key = filter.key(self.connector, transfer);
@@ -144,10 +160,8 @@ impl ConnectorEvent<'_> {
             path: text(self.detail, "file-path").to_owned(),
             end,
             message,
-            bytes: self.detail.get("bytes").map_or(0, count),
-            duration: started_at
-                .zip(ended_at)
-                .and_then(|(start, end)| end.duration_since(start).ok()),
+            bytes,
+            duration,
             // Never in the future: such a time would remain the newest for long.
             ended_at: ended_at.or(self.at).map_or(now, |at| at.min(now)),
         };

@@ -1,5 +1,6 @@
 //! Messages of every kind.
 
+mod absurd;
 mod documented;
 mod fuzz;
 
@@ -303,12 +304,7 @@ fn what_is_optional_may_be_missing_or_odd() {
     );
     assert_eq!(read.ended_at, now());
 
-    for (bytes, read_as) in [
-        (json!(-1), 0),
-        (json!(2.75e2), 275),
-        (json!(1e300), u64::MAX),
-        (json!([]), 0),
-    ] {
+    for (bytes, read_as) in [(json!(-1), 0), (json!(2.75e2), 275), (json!([]), 0)] {
         let read = event(
             "SFTP Connector File Send Completed",
             json!({"transfer-id": "t-1", "bytes": bytes}),
