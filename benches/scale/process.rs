@@ -260,7 +260,7 @@ pub(crate) fn simulate(transfers: usize, running_each: usize) {
 pub(crate) fn configuration(port: u16, transfers: usize) -> String {
     let mut text = format!(
         "accounts:\n  - name: bench\n    region: eu-central-1\n    endpoint_url: http://127.0.0.1:{port}\n\
-         collector:\n  concurrency: {CONCURRENCY}\n  requests_per_second: 10000\n  timeout: 30s\n  \
+         collector:\n  concurrency: {CONCURRENCY}\n  requests_per_second: 10000\n  timeout: 30s\n  max_scrape_timeout: 10m\n  \
          min_refresh_interval: 1ms\n  max_refresh_interval: 1ms\n\
          metrics:\n  max_transfers: 1000000\ntransfers:\n"
     );

@@ -17,7 +17,7 @@ use crate::tracker::Ingested;
 use crate::tracker::query::KeptFailure;
 use crate::tracker::query::{Query, Selection};
 use crate::web::{
-    self, Overview, ProbeError, ProbeRequest, ReloadError, WriteApiError, WriteRequest,
+    self, Overview, ProbeError, ProbeRequest, ReloadError, ScrapeMode, WriteApiError, WriteRequest,
 };
 use model::{Fact, Origin, TransferKey, TransferStart};
 
@@ -26,14 +26,16 @@ impl web::Exporter for App {
         self: Arc<Self>,
         request: ScrapeRequest,
         timeout_header: Option<String>,
-        poll: bool,
+        mode: ScrapeMode,
     ) -> Pin<Box<dyn Future<Output = Option<Exposition>> + Send>> {
         Box::pin(async move {
-            let collected = if poll {
-                let budget = self.scrape_budget(timeout_header.as_deref());
-                self.collector.collect(budget).await
-            } else {
-                self.collector.current()
+            let collected = match mode {
+                ScrapeMode::Current => self.collector.current(),
+                ScrapeMode::Known => self.collector.known().await,
+                ScrapeMode::Polled => {
+                    let budget = self.scrape_budget(timeout_header.as_deref());
+                    self.collector.collect(budget).await
+                }
             };
             let app = Arc::clone(&self);
             let permit = Arc::clone(&self.render_permits).acquire_owned().await;
@@ -162,6 +164,7 @@ impl App {
         let budget = ScrapeBudget {
             timeout: plan.timeout,
             offset: plan.timeout_offset,
+            max_timeout: plan.max_scrape_timeout,
         };
         budget.for_header(timeout_header)
     }

@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-/// Upper limit of the timeout in a scrape's header.
-const MAX_TIMEOUT: Duration = Duration::from_mins(10);
-
 /// The configured time budget of a scrape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScrapeBudget {
@@ -12,6 +9,8 @@ pub struct ScrapeBudget {
     pub timeout: Duration,
     /// Subtracted from the timeout, so that the response arrives before the client gives up.
     pub offset: Duration,
+    /// Upper limit of the timeout that a client asks for.
+    pub max_timeout: Duration,
 }
 
 impl ScrapeBudget {
@@ -23,8 +22,9 @@ impl ScrapeBudget {
             .and_then(|value| value.trim().parse::<f64>().ok())
             .filter(|seconds| *seconds > 0.0)
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-            .filter(|timeout| !timeout.is_zero());
-        let timeout = requested.unwrap_or(self.timeout).min(MAX_TIMEOUT);
+            .filter(|timeout| !timeout.is_zero())
+            .map(|timeout| timeout.min(self.max_timeout));
+        let timeout = requested.unwrap_or(self.timeout);
         match timeout.checked_sub(self.offset) {
             Some(budget) if !budget.is_zero() => budget,
             _ => timeout / 2,
@@ -41,6 +41,7 @@ mod tests {
     const BUDGET: ScrapeBudget = ScrapeBudget {
         timeout: Duration::from_secs(10),
         offset: Duration::from_millis(500),
+        max_timeout: Duration::from_mins(2),
     };
 
     #[test]
@@ -77,12 +78,24 @@ mod tests {
         assert_eq!(BUDGET.for_header(Some("0.5")), Duration::from_millis(250));
     }
 
+    #[test]
+    fn a_client_cannot_ask_for_more_than_the_limit() {
+        for header in ["120", "121", "600", "86400", "1e9"] {
+            assert_eq!(
+                BUDGET.for_header(Some(header)),
+                Duration::from_millis(119_500),
+                "{header}"
+            );
+        }
+    }
+
     proptest! {
         #[test]
         fn the_budget_is_positive_and_within_the_timeout(seconds in 0.000_001_f64..1e6) {
             let budget = BUDGET.for_header(Some(&seconds.to_string()));
             prop_assert!(!budget.is_zero());
             prop_assert!(budget.as_secs_f64() <= seconds + 1e-9);
+            prop_assert!(budget < BUDGET.max_timeout);
         }
     }
 }

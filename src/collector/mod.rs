@@ -298,6 +298,7 @@ impl Collector {
             Some(_) => persist::sweep_budget(budget),
             None => budget,
         };
+        let _waiting = sweep.waiting();
         let complete = tokio::select! {
             biased;
             () = sweep.ended() => sweep.is_complete(),
@@ -305,6 +306,19 @@ impl Collector {
             _ = stopping.wait_for(|stopping| *stopping) => false,
         };
         self.persisted_result(complete, budget.saturating_sub(start.elapsed()))
+            .await
+    }
+
+    /// Returns what is known without polls; it is complete if nothing is due. The result has been
+    /// written to the store, as by [`Collector::collect`].
+    pub async fn known(&self) -> Collected {
+        let now = self.inner.clock.now();
+        let complete = {
+            let mut tracker = self.inner.tracker();
+            tracker.expire(now);
+            !tracker.is_any_due(now)
+        };
+        self.persisted_result(complete, persist::MAX_WRITE_WAIT)
             .await
     }
 

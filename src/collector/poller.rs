@@ -23,6 +23,9 @@ use model::{Account, AccountName, TransferKey};
 /// Minimum number of consecutive failures after which an account counts as unreachable.
 const MIN_FAILURES: usize = 8;
 
+/// Sweeps of an account above which those that no scrape waits for are dropped.
+const MAX_SWEEPS: usize = 512;
+
 /// The pollers of one account. They survive reloads that keep the account.
 pub(super) struct AccountPoller {
     name: AccountName,
@@ -105,6 +108,7 @@ impl AccountPoller {
         state.round.get_or_insert_with(|| Round::new(arrived));
         sweep.enter();
         state.sweeps.push(Arc::clone(sweep));
+        state.drop_superfluous_sweeps(inner);
         let mut tracker = inner.tracker();
         while let Some(poll) = state.next_poll(inner, &self.name, &mut tracker, 1) {
             state.running += 1;
@@ -120,6 +124,11 @@ impl AccountPoller {
             state.end(inner, &self.name, 0);
         }
         true
+    }
+
+    #[cfg(test)]
+    pub(super) fn sweeps(&self) -> usize {
+        lock(&self.state).sweeps.len()
     }
 
     /// Returns the earliest due time, and the number of transfers that wait for a poll.
@@ -233,6 +242,24 @@ impl State {
             let arrivals = self.sweeps.iter().map(|sweep| sweep.arrived().instant);
             self.round = arrivals.min().map(Round::new);
         }
+    }
+
+    /// Bounds the number of sweeps: scrapes with short deadlines may begin any number while one
+    /// account is slow. The first and the last stay, because they delimit the rounds.
+    fn drop_superfluous_sweeps(&mut self, inner: &Inner) {
+        let count = self.sweeps.len();
+        if count <= MAX_SWEEPS {
+            return;
+        }
+        let mut at = 0;
+        self.sweeps.retain(|sweep| {
+            at += 1;
+            let is_kept = at == 1 || at == count || !sweep.is_superfluous();
+            if !is_kept {
+                sweep.leave(inner, false);
+            }
+            is_kept
+        });
     }
 
     /// Ends everything that still waits for the account, as incomplete.

@@ -21,6 +21,8 @@ pub(super) struct Sweep {
     complete: AtomicBool,
     /// Whether the sweep's duration is exported. At most one running sweep is measured.
     measured: AtomicBool,
+    /// Whether its scrape has been answered or cancelled.
+    abandoned: AtomicBool,
     ended: watch::Sender<bool>,
 }
 
@@ -35,6 +37,7 @@ impl Sweep {
             pending: AtomicUsize::new(1),
             complete: AtomicBool::new(true),
             measured: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
             ended: watch::Sender::new(false),
         });
         let mut joined = false;
@@ -97,6 +100,17 @@ impl Sweep {
         );
     }
 
+    /// Marks the sweep as abandoned when dropped.
+    pub(super) fn waiting(&self) -> Waiting<'_> {
+        Waiting(self)
+    }
+
+    /// Returns whether the sweep's end matters to nothing: no scrape waits for it, and its duration
+    /// is not exported.
+    pub(super) fn is_superfluous(&self) -> bool {
+        self.abandoned.load(Ordering::Acquire) && !self.measured.load(Ordering::Acquire)
+    }
+
     /// Waits until all accounts have ended.
     pub(super) async fn ended(&self) {
         // The sender lives as long as `self`.
@@ -106,5 +120,14 @@ impl Sweep {
     /// Returns whether everything that was due has been answered. Valid once the sweep has ended.
     pub(super) fn is_complete(&self) -> bool {
         self.complete.load(Ordering::Acquire)
+    }
+}
+
+/// A scrape that waits for a sweep.
+pub(super) struct Waiting<'a>(&'a Sweep);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.abandoned.store(true, Ordering::Release);
     }
 }

@@ -187,6 +187,9 @@ pub struct CollectorPlan {
     pub timeout: Duration,
     /// Subtracted from the time for a scrape; less than `timeout`. Default: 500 ms.
     pub timeout_offset: Duration,
+    /// Upper limit of the time-out in a scrape's header: `timeout` to 10 min. Default: 2 min, or
+    /// `timeout` if that is longer.
+    pub max_scrape_timeout: Duration,
     /// Minimum age of a result before it is polled again: 1 ms to 24 h. Default: 10 s.
     pub min_refresh_interval: Duration,
     /// Maximum age of a result of an unfinished transfer before it is polled again:
@@ -203,6 +206,7 @@ impl Default for CollectorPlan {
             requests_per_second: 10.0,
             timeout: Duration::from_secs(10),
             timeout_offset: Duration::from_millis(500),
+            max_scrape_timeout: Duration::from_mins(2),
             min_refresh_interval: Duration::from_secs(10),
             max_refresh_interval: Duration::from_mins(5),
             gone_after: Duration::from_mins(15),

@@ -264,6 +264,12 @@ fn bounds_are_inclusive() {
         ),
         (
             "collector",
+            "max_scrape_timeout",
+            &["10s", "10m", "2m"],
+            &["0s", "99ms", "9s", "10m1s", "600"],
+        ),
+        (
+            "collector",
             "min_refresh_interval",
             &["1ms", "24h", "1d"],
             &["0s", "24h1ms"],

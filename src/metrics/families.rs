@@ -505,8 +505,8 @@ families! {
         group: Exporter,
         labels: [Label::new(
             "reason",
-            "`rate_limit`, `unauthorized`, `busy` (too many passwords awaited verification), \
-             `connections` (every connection was in use) or `tls` (the handshake failed).",
+            "`rate_limit`, `unauthorized`, `busy` (too many requests of the client were in progress \
+             or awaited verification of a password), `connections` (every connection was in use) or `tls` (the handshake failed).",
         )],
         help: "Rejected HTTP requests and connections by reason.",
     }

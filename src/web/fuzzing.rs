@@ -1,5 +1,6 @@
 //! One connection without a socket, for tests that feed it bytes.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hyper_util::server::graceful::GracefulShutdown;
@@ -19,14 +20,14 @@ pub async fn serve_connection<S>(stream: S, exporter: Arc<dyn Exporter>, telemet
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let state = RouteState {
-        exporter,
-        telemetry_path: telemetry_path.into(),
-    };
+    let state = RouteState::new(exporter, telemetry_path.into(), MAX_CONNECTIONS);
     let pool = ConnectionPool::new(MAX_CONNECTIONS);
-    let Some(slot) = pool.acquire() else { return };
+    let peer = SocketAddr::from(([127, 0, 0, 1], 0));
+    let Some(slot) = pool.acquire(peer.ip()) else {
+        return;
+    };
     let connection = Connection {
-        peer: ([127, 0, 0, 1], 0).into(),
+        peer,
         slot: Arc::new(slot),
         group: Arc::new(ListenerGroup {
             router: routes::router(&state, &Middleware::new(None)),

@@ -24,6 +24,7 @@
 
 mod body;
 mod config_state;
+mod fair_share;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod healthcheck;
@@ -114,15 +115,26 @@ pub enum ProbeError {
     Render,
 }
 
+/// How a scrape gets its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScrapeMode {
+    /// From memory, without any wait. Counters are not exported: they may not be durable.
+    Current,
+    /// What is known and durable, without a wait for polls: too many scrapes wait for them.
+    Known,
+    /// By polls of everything that is due.
+    Polled,
+}
+
 /// What the server needs of the exporter.
 pub trait Exporter: Send + Sync + 'static {
     /// Renders the metrics of one scrape; `None` if rendering fails. `timeout_header` is the value
-    /// of `X-Prometheus-Scrape-Timeout-Seconds`. No AWS call is made unless `poll` is set.
+    /// of `X-Prometheus-Scrape-Timeout-Seconds`. AWS is called in [`ScrapeMode::Polled`] only.
     fn scrape(
         self: Arc<Self>,
         request: ScrapeRequest,
         timeout_header: Option<String>,
-        poll: bool,
+        mode: ScrapeMode,
     ) -> Pin<Box<dyn Future<Output = Option<Exposition>> + Send>>;
 
     /// Starts or stops tracking a transfer and returns whether that changed anything. The change is

@@ -9,6 +9,7 @@
 #![expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 
 mod accounts;
+mod adversary;
 mod architecture;
 mod boto3;
 mod check_live;

@@ -23,7 +23,7 @@ const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(1);
 /// Delay before a store that has failed is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 /// Maximum time that a scrape waits for a write, even if its budget is larger.
-const MAX_WRITE_WAIT: Duration = Duration::from_secs(2);
+pub(super) const MAX_WRITE_WAIT: Duration = Duration::from_secs(2);
 /// Inverse of the share of a scrape's budget that is reserved for the write (at most one second).
 const WRITE_SHARE: u32 = 10;
 

@@ -235,3 +235,32 @@ async fn polls_use_the_newest_client() {
     assert_eq!(before.take_transfers(), ["a"]);
     assert_eq!(after.take_transfers(), ["b", "c"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_known_is_returned_at_once_and_starts_no_poll() {
+    let api = fake(SECOND, |_| Ok("QUEUED"));
+    let collector = collector(&[("prod", api.port())], pairs(&["a"]), 1);
+    let start = tokio::time::Instant::now();
+    assert!(!collector.known().await.complete, "it is due");
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert!(api.take_transfers().is_empty());
+    collector.collect(10 * SECOND).await;
+    assert!(collector.known().await.complete);
+}
+
+#[tokio::test(start_paused = true)]
+async fn scrapes_that_are_over_leave_few_sweeps_and_the_last_one_is_exact() {
+    let api = fake(100 * SECOND, |_| Ok("QUEUED"));
+    let collector = collector(&[("prod", api.port())], pairs(&["a"]), 1);
+    for _ in 0..5_000 {
+        assert!(!collector.collect(Duration::from_millis(1)).await.complete);
+    }
+    let sweeps: Vec<_> = collector
+        .inner
+        .pollers()
+        .values()
+        .map(|poller| poller.sweeps())
+        .collect();
+    assert!(sweeps[0] < 1_000, "{sweeps:?}");
+    assert!(collector.collect(200 * SECOND).await.complete);
+}

@@ -69,6 +69,7 @@ mapping! {
         requests_per_second: f64,
         timeout: Duration,
         timeout_offset: Duration,
+        max_scrape_timeout: Duration,
         min_refresh_interval: Duration,
         max_refresh_interval: Duration,
         gone_after: Duration,

@@ -25,6 +25,12 @@ impl Resolver {
             MILLISECOND..=DAY,
             default.min_refresh_interval,
         );
+        let timeout = self.duration(
+            &section.timeout,
+            "collector.timeout",
+            MIN_TIMEOUT..=10 * MINUTE,
+            default.timeout,
+        );
         let plan = CollectorPlan {
             concurrency: self.count(
                 &section.concurrency,
@@ -33,17 +39,18 @@ impl Resolver {
                 default.concurrency,
             ),
             requests_per_second: self.rate(section, default.requests_per_second),
-            timeout: self.duration(
-                &section.timeout,
-                "collector.timeout",
-                MIN_TIMEOUT..=10 * MINUTE,
-                default.timeout,
-            ),
+            timeout,
             // Less than `timeout`, which is checked below.
             timeout_offset: section
                 .timeout_offset
                 .value()
                 .map_or(default.timeout_offset, |offset| offset.value),
+            max_scrape_timeout: self.duration(
+                &section.max_scrape_timeout,
+                "collector.max_scrape_timeout",
+                MIN_TIMEOUT..=10 * MINUTE,
+                default.max_scrape_timeout.max(timeout),
+            ),
             min_refresh_interval,
             max_refresh_interval: self.duration(
                 &section.max_refresh_interval,
@@ -60,6 +67,7 @@ impl Resolver {
         };
         self.check_refresh_intervals(section, &plan);
         self.check_timeout_offset(section, &plan);
+        self.check_max_scrape_timeout(section, &plan);
         plan
     }
 
@@ -114,6 +122,20 @@ impl Resolver {
                 "must be greater than `collector.timeout_offset`, which defaults to 500ms",
             )
             .with_hint(hint);
+        }
+    }
+
+    fn check_max_scrape_timeout(&mut self, section: &CollectorSection, plan: &CollectorPlan) {
+        let Some(max) = section.max_scrape_timeout.value() else {
+            return;
+        };
+        if max.value >= MIN_TIMEOUT && max.value < plan.timeout {
+            self.report(
+                max.line,
+                "collector.max_scrape_timeout",
+                "must not be less than `collector.timeout`",
+            )
+            .with_hint("increase `max_scrape_timeout` or decrease `timeout`");
         }
     }
 

@@ -14,7 +14,7 @@ pub enum RejectReason {
     RateLimit,
     /// Credentials were missing or wrong.
     Unauthorized,
-    /// Too many passwords were waiting to be verified.
+    /// Too many requests of the client were in progress, or waiting for a password to be verified.
     Busy,
     /// Every connection was in use.
     Connections,

@@ -187,7 +187,11 @@ mod tests {
             .with_writer(move || Log(Arc::clone(&writer)))
             .finish();
         let _guard = tracing::subscriber::set_default(subscriber);
-        let slot = Arc::new(ConnectionPool::new(1).acquire().unwrap());
+        let slot = Arc::new(
+            ConnectionPool::new(1)
+                .acquire([127, 0, 0, 1].into())
+                .unwrap(),
+        );
         for (status, level) in [
             (200, "DEBUG"),
             (304, "DEBUG"),

@@ -10,7 +10,7 @@ pub(crate) mod work_queue;
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{HeaderValue, RETRY_AFTER};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -54,7 +54,7 @@ impl Middleware {
                 .layer(from_fn(response_headers::set_configured))
                 .layer(from_fn_with_state(self.clone(), rate_limit::limit))
                 .layer(from_fn_with_state(self.clone(), auth::authenticate))
-                .layer(from_fn(hold_connection)),
+                .layer(from_fn_with_state(self.clone(), hold_connection)),
         )
     }
 
@@ -67,13 +67,21 @@ impl Middleware {
 }
 
 /// Protects the connection from eviction while the handler runs. The innermost layer: a request
-/// that waits for its password to be verified must not hold a connection that others need.
+/// that waits for its password to be verified must not hold a connection that others need. Rejects
+/// the request if too many of its client are in progress, but never a health check.
 async fn hold_connection(
+    State(middleware): State<Middleware>,
     Extension(context): Extension<RequestContext>,
+    Extension(route): Extension<RouteInfo>,
     request: Request,
     next: Next,
 ) -> Response {
-    let _responding = context.slot.begin_response();
+    let place = context.slot.reserve_response();
+    if place.is_none() && !route.is_health() {
+        middleware.count_rejected(RejectReason::Busy);
+        return too_many_requests("too many requests of this client are in progress");
+    }
+    let _responding = context.slot.begin_response(place);
     next.run(request).await
 }
 

@@ -1,7 +1,6 @@
 //! The metrics, at `--web.telemetry-path`.
 
-use std::sync::Arc;
-
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, VARY,
@@ -9,24 +8,36 @@ use axum::http::header::{
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 
+use super::RouteState;
 use crate::metrics::exposition::Exposition;
 use crate::metrics::{NameFilter, ScrapeRequest, negotiate};
-use crate::web::Exporter;
+use crate::web::ScrapeMode;
 use crate::web::body::exposition_body;
 use crate::web::response::{PLAIN, respond, text};
+use crate::web::server::service::RequestContext;
 
 /// Set by Prometheus: the timeout of the scrape in seconds
 /// (<https://prometheus.io/docs/prometheus/latest/configuration/configuration/#scrape_config>).
 const SCRAPE_TIMEOUT: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
 
-/// Answers a scrape. HEAD, and a scrape of the exporter's own families alone, poll nothing.
+/// Answers a scrape. HEAD, and a scrape of the exporter's own families alone, poll nothing. A client
+/// with too many waiting scrapes gets what is known.
 pub(super) async fn scrape(
-    State(exporter): State<Arc<dyn Exporter>>,
+    State(state): State<RouteState>,
+    Extension(context): Extension<RequestContext>,
     request: Request,
 ) -> Response {
     let (scrape, timeout) = scrape_request(&request);
-    let poll = request.method() != Method::HEAD && scrape.filter.admits_sweep();
-    match exporter.scrape(scrape.clone(), timeout, poll).await {
+    let polls = request.method() != Method::HEAD && scrape.filter.admits_sweep();
+    let place = polls
+        .then(|| state.waiting.try_enter(context.slot.client()))
+        .flatten();
+    let mode = match &place {
+        _ if !polls => ScrapeMode::Current,
+        Some(_) => ScrapeMode::Polled,
+        None => ScrapeMode::Known,
+    };
+    match state.exporter.scrape(scrape.clone(), timeout, mode).await {
         Some(exposition) => exposition_response(&scrape, exposition),
         None => text(
             StatusCode::INTERNAL_SERVER_ERROR,

@@ -21,6 +21,7 @@ use axum::routing::{MethodRouter, any, get, post, put};
 use axum::{Extension, Router};
 
 use super::Exporter;
+use super::fair_share::FairShare;
 use super::middleware::work_queue::admit;
 use super::middleware::{Middleware, PageHeaders, cross_site};
 use super::response::{PLAIN, json_error, text, text_error};
@@ -31,6 +32,25 @@ use pages::handlers;
 pub(crate) struct RouteState {
     pub(crate) exporter: Arc<dyn Exporter>,
     pub(crate) telemetry_path: Arc<str>,
+    /// Scrapes and probes that wait for AWS. They are no work, since polls are shared.
+    waiting: Arc<FairShare>,
+}
+
+impl RouteState {
+    /// Creates the state of a server with at most so many `connections`.
+    pub(crate) fn new(
+        exporter: Arc<dyn Exporter>,
+        telemetry_path: Arc<str>,
+        connections: usize,
+    ) -> Self {
+        // The rest is for requests that do not wait.
+        let waiting = FairShare::new((connections / 2).max(1));
+        Self {
+            exporter,
+            telemetry_path,
+            waiting,
+        }
+    }
 }
 
 impl FromRef<RouteState> for Arc<dyn Exporter> {
@@ -45,15 +65,26 @@ pub(crate) struct RouteInfo {
     name: &'static str,
     /// The supported methods, as the header `Allow` has them; `None` for unknown paths.
     allow: Option<&'static str>,
+    /// Whether it is answered at once, however much is in progress.
+    is_health: bool,
 }
 
 const GET: &str = "GET, HEAD";
+
+/// The paths of health checks.
+const HEALTH: [&str; 2] = ["/-/healthy", "/-/ready"];
 
 impl RouteInfo {
     const NOT_FOUND: Self = Self {
         name: "not_found",
         allow: None,
+        is_health: false,
     };
+
+    /// Returns whether it is answered at once, however much is in progress.
+    pub(crate) fn is_health(self) -> bool {
+        self.is_health
+    }
 
     /// Returns what metrics and logs call the handler of a request with this method.
     pub(crate) fn handler(self, method: &Method) -> &'static str {
@@ -152,6 +183,7 @@ impl<'a> RouterBuilder<'a> {
             let route = RouteInfo {
                 name,
                 allow: Some(allow),
+                is_health: HEALTH.contains(&path),
             };
             let handlers = handlers.fallback(method_not_allowed);
             let handlers = self.middleware.wrap(route, handlers);
@@ -161,8 +193,13 @@ impl<'a> RouterBuilder<'a> {
     }
 
     fn add_health(self) -> Self {
-        self.add("/-/healthy", "healthy", GET, get(health::healthy))
-            .add("/-/ready", "ready", GET, get(health::ready))
+        let [healthy, ready] = HEALTH;
+        self.add(healthy, "healthy", GET, get(health::healthy)).add(
+            ready,
+            "ready",
+            GET,
+            get(health::ready),
+        )
     }
 
     /// Answers unknown paths with `not_found`.

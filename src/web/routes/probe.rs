@@ -1,20 +1,24 @@
 //! `/probe`: polls one transfer and returns only its metrics.
 
-use std::sync::Arc;
-
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 
 use super::metrics::{exposition_response, scrape_request};
-use super::pages;
+use super::{RouteState, pages};
 use crate::metrics::exposition::Exposition;
+use crate::web::ProbeError;
 use crate::web::middleware::too_many_requests;
 use crate::web::response::{PLAIN, text};
-use crate::web::{Exporter, ProbeError};
+use crate::web::server::service::RequestContext;
 
 /// Answers a probe. HEAD polls nothing.
-pub(super) async fn probe(State(exporter): State<Arc<dyn Exporter>>, request: Request) -> Response {
+pub(super) async fn probe(
+    State(state): State<RouteState>,
+    Extension(context): Extension<RequestContext>,
+    request: Request,
+) -> Response {
     let query = request.uri().query().unwrap_or_default();
     let probe = match pages::probe_request(query) {
         Ok(probe) => probe,
@@ -24,7 +28,10 @@ pub(super) async fn probe(State(exporter): State<Arc<dyn Exporter>>, request: Re
     if request.method() == Method::HEAD {
         return exposition_response(&scrape, Exposition::Whole(Vec::new()));
     }
-    match exporter.probe(probe, scrape.clone(), timeout).await {
+    let Some(_place) = state.waiting.try_enter(context.slot.client()) else {
+        return too_many_requests("too many requests of this client wait for AWS");
+    };
+    match state.exporter.probe(probe, scrape.clone(), timeout).await {
         Ok(exposition) => exposition_response(&scrape, exposition),
         Err(ProbeError::UnknownAccount) => pages::bad_account().into(),
         Err(error @ ProbeError::Busy) => too_many_requests(&error.to_string()),

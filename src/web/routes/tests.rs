@@ -3,10 +3,12 @@ use super::*;
 const METRICS: RouteInfo = RouteInfo {
     name: "metrics",
     allow: Some(GET),
+    is_health: false,
 };
 const RELOAD: RouteInfo = RouteInfo {
     name: "reload",
     allow: Some("POST"),
+    is_health: false,
 };
 
 #[test]

@@ -60,7 +60,7 @@ impl Acceptor {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    let Some(slot) = self.group.pool.acquire() else {
+                    let Some(slot) = self.group.pool.acquire(peer.ip()) else {
                         self.group.count_rejected(RejectReason::Connections);
                         debug!(
                             event = "connection_rejected",

@@ -75,10 +75,7 @@ impl Server {
         if let Some(metrics) = &self.metrics {
             self.web_config.record_metrics(metrics);
         }
-        let state = RouteState {
-            exporter,
-            telemetry_path,
-        };
+        let state = RouteState::new(exporter, telemetry_path, self.limits.connections);
         let middleware = Middleware::new(self.metrics.clone());
         let main = Arc::new(ListenerGroup {
             router: routes::router(&state, &middleware),

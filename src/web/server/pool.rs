@@ -1,16 +1,21 @@
-//! The connection pool. When it is full, the connection that has been idle longest is evicted; if
-//! none is idle, the one that has been writing its response longest.
+//! The connection pool. When it is full, a connection of the client with the most connections is
+//! evicted: the one that has been idle longest; if none is idle, the one that has been writing its
+//! response longest. Responses are prepared on a fair share of the connections, so one of every
+//! client can be evicted.
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::activity::Activity;
+use crate::web::fair_share::{ClientAddress, FairShare, Place};
 
 /// Default limit of connections at once.
 pub const MAX_CONNECTIONS: usize = 512;
@@ -18,18 +23,28 @@ pub const MAX_CONNECTIONS: usize = 512;
 /// The limit does not shrink below this.
 const LOWEST_LIMIT: usize = 8;
 
+/// Returns on how many of `limit` connections responses may be prepared. The others can be evicted
+/// for a new connection, such as a health check.
+fn response_places(limit: usize) -> usize {
+    limit - limit / 8
+}
+
 /// The open connections of a group of listeners.
 pub(crate) struct ConnectionPool {
     open: Mutex<OpenConnections>,
+    /// Connections on which responses are prepared.
+    responses: Arc<FairShare>,
 }
 
 struct OpenConnections {
     limit: usize,
     next_id: u64,
     entries: BTreeMap<u64, Entry>,
+    by_client: HashMap<ClientAddress, usize>,
 }
 
 struct Entry {
+    client: ClientAddress,
     state: SlotState,
     /// Requests whose response is being prepared; with HTTP/2 there are several at once.
     responding: usize,
@@ -54,13 +69,16 @@ impl ConnectionPool {
                 limit,
                 next_id: 0,
                 entries: BTreeMap::new(),
+                by_client: HashMap::new(),
             }),
+            responses: FairShare::new(response_places(limit)),
         })
     }
 
-    /// Returns a slot for a new connection, evicting another if the pool is full. `None` if a
-    /// response is being prepared on every connection.
-    pub(crate) fn acquire(self: &Arc<Self>) -> Option<ConnectionSlot> {
+    /// Returns a slot for a new connection from `address`, evicting another if the pool is full.
+    /// `None` if a response is being prepared on every connection.
+    pub(crate) fn acquire(self: &Arc<Self>, address: IpAddr) -> Option<ConnectionSlot> {
+        let client = ClientAddress::from(address);
         let mut open = self.open();
         if open.entries.len() >= open.limit && !open.evict() {
             return None;
@@ -71,14 +89,17 @@ impl ConnectionPool {
         open.entries.insert(
             id,
             Entry {
+                client,
                 state: SlotState::Idle(Instant::now()),
                 responding: 0,
                 evict: Arc::clone(&evict),
             },
         );
+        *open.by_client.entry(client).or_default() += 1;
         Some(ConnectionSlot {
             pool: Arc::clone(self),
             id,
+            client,
             evict,
             activity: Activity::new(),
         })
@@ -92,24 +113,30 @@ impl ConnectionPool {
             .max(LOWEST_LIMIT)
             .min(open.limit);
         while open.entries.len() > open.limit && open.evict() {}
+        self.responses.set_capacity(response_places(open.limit));
         open.limit
     }
 
     /// Closes the idle connections.
     pub(super) fn close_idle(&self) {
-        self.open().entries.retain(|_, entry| {
-            let is_idle = matches!(entry.state, SlotState::Idle(_));
-            if is_idle {
-                entry.evict.notify_one();
-            }
-            !is_idle
-        });
+        let mut open = self.open();
+        let is_idle = |entry: &Entry| matches!(entry.state, SlotState::Idle(_));
+        let idle: Vec<_> = open
+            .entries
+            .iter()
+            .filter(|(_, entry)| is_idle(entry))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in idle {
+            open.close(id);
+        }
     }
 
     /// Closes every connection.
     pub(super) fn close_all(&self) {
-        for entry in std::mem::take(&mut self.open().entries).into_values() {
-            entry.evict.notify_one();
+        let mut open = self.open();
+        while let Some((&id, _)) = open.entries.first_key_value() {
+            open.close(id);
         }
     }
 
@@ -127,18 +154,35 @@ impl ConnectionPool {
 impl OpenConnections {
     /// Evicts one connection, and returns whether there was one to evict.
     fn evict(&mut self) -> bool {
+        let connections = |client| self.by_client.get(client).copied().unwrap_or_default();
         let first = self
             .entries
             .iter()
-            .map(|(id, entry)| (entry.state, *id))
+            .filter(|(_, entry)| entry.state != SlotState::Responding)
+            .map(|(id, entry)| (Reverse(connections(&entry.client)), entry.state, *id))
             .min();
-        let Some((SlotState::Idle(_) | SlotState::Writing(_), id)) = first else {
+        let Some((.., id)) = first else {
             return false;
         };
-        if let Some(entry) = self.entries.remove(&id) {
+        self.close(id);
+        true
+    }
+
+    fn close(&mut self, id: u64) {
+        if let Some(entry) = self.remove(id) {
             entry.evict.notify_one();
         }
-        true
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Entry> {
+        let entry = self.entries.remove(&id)?;
+        if let Some(connections) = self.by_client.get_mut(&entry.client) {
+            *connections -= 1;
+            if *connections == 0 {
+                self.by_client.remove(&entry.client);
+            }
+        }
+        Some(entry)
     }
 }
 
@@ -146,6 +190,7 @@ impl OpenConnections {
 pub(crate) struct ConnectionSlot {
     pool: Arc<ConnectionPool>,
     id: u64,
+    client: ClientAddress,
     evict: Arc<Notify>,
     activity: Activity,
 }
@@ -156,15 +201,29 @@ impl ConnectionSlot {
         self.evict.notified().await;
     }
 
+    /// Returns the client's address.
+    pub(crate) fn client(&self) -> ClientAddress {
+        self.client
+    }
+
+    /// Takes a place among the connections on which responses are prepared; `None` if the client's
+    /// share is used up.
+    pub(crate) fn reserve_response(&self) -> Option<Place> {
+        self.pool.responses.try_enter(self.client)
+    }
+
     /// Protects the connection from eviction until the guard is dropped; then its response is being
-    /// written.
-    pub(crate) fn begin_response(self: &Arc<Self>) -> ResponseGuard {
+    /// written. A response that takes time needs a `place`.
+    pub(crate) fn begin_response(self: &Arc<Self>, place: Option<Place>) -> ResponseGuard {
         self.pool.update(self.id, |entry| {
             entry.responding += 1;
             entry.state = SlotState::Responding;
         });
         self.activity.begin_response();
-        ResponseGuard(Arc::clone(self))
+        ResponseGuard {
+            slot: Arc::clone(self),
+            _place: place,
+        }
     }
 
     /// Marks a response as being sent until the guard is dropped.
@@ -197,22 +256,25 @@ impl ConnectionSlot {
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        self.pool.open().entries.remove(&self.id);
+        self.pool.open().remove(self.id);
     }
 }
 
 /// A response is being prepared.
-pub(crate) struct ResponseGuard(Arc<ConnectionSlot>);
+pub(crate) struct ResponseGuard {
+    slot: Arc<ConnectionSlot>,
+    _place: Option<Place>,
+}
 
 impl Drop for ResponseGuard {
     fn drop(&mut self) {
-        self.0.pool.update(self.0.id, |entry| {
+        self.slot.pool.update(self.slot.id, |entry| {
             entry.responding -= 1;
             if entry.responding == 0 {
                 entry.state = SlotState::Writing(Instant::now());
             }
         });
-        self.0.activity.end_response();
+        self.slot.activity.end_response();
     }
 }
 

@@ -257,7 +257,7 @@ def free_port():
 def running(objects, folder):
     """Runs the exporter with the arguments of the container, with files in `folder` and free ports of the loopback interface.
 
-    Yields the URL of the port `http`."""
+    Yields the URLs of the ports by their names."""
     ports = {}
     arguments = []
     for argument in container(objects)["args"]:
@@ -265,10 +265,10 @@ def running(objects, folder):
             name, text = configuration(objects)
             (folder / name).write_text(text)
             argument = f"--config.file={folder / name}"
-        elif argument.startswith("--web.listen-address="):
+        elif argument.startswith(("--web.listen-address=", "--web.health-listen-address=")):
             port = int(argument.rsplit(":", 1)[1])
             ports[port] = free_port()
-            argument = f"--web.listen-address=127.0.0.1:{ports[port]}"
+            argument = f"{argument.split('=', 1)[0]}=127.0.0.1:{ports[port]}"
         elif argument == "--shard.index=from-hostname":
             # The host name has no index.
             argument = "--shard.index=0"
@@ -276,14 +276,14 @@ def running(objects, folder):
             (folder / "storage").mkdir()
             argument = f"--storage.path={folder / 'storage'}"
         arguments.append(argument)
-    named = next(item["containerPort"] for item in container(objects)["ports"] if item["name"] == "http")
     text = (configuration(objects) or ("", ""))[1]
     log = folder / "exporter.log"
     with log.open("w") as output:
         process = subprocess.Popen([exporter(), *arguments], env=environment(objects, text), cwd=folder,
                                    stdout=output, stderr=subprocess.STDOUT)
     try:
-        yield f"http://127.0.0.1:{ports[named]}", process, log
+        urls = {item["name"]: f"http://127.0.0.1:{ports[item['containerPort']]}" for item in container(objects)["ports"]}
+        yield urls, process, log
     finally:
         process.kill()
         process.wait()

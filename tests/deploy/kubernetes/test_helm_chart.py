@@ -676,7 +676,7 @@ def test_web_configuration_changes_roll_the_pod():
 
 @pytest.mark.parametrize("values, message", [
     ({"web": {"config": WEB, "existingSecret": "a"}}, "`web.config` and `web.existingSecret` are both set"),
-    ({"web": {"config": WEB, "healthPort": 10922}}, "`web.healthPort` is `containerPort`"),
+    ({"web": {"healthPort": 10922}}, "`web.healthPort` is `containerPort`"),
     ({"web": {"tlsSecret": "a"}}, "`web.tlsSecret` without"),
     ({"web": {"config": {"basic_auth_user": {}}}}, "basic_auth_user"),
     ({"web": {"healthPort": 0}}, "/web/healthPort"),

@@ -90,11 +90,13 @@ def test_exporter_accepts_the_configuration(objects, tmp_path):
 
 def test_container_starts_and_its_probes_pass(objects, tmp_path):
     container = m.container(objects)
-    with m.running(objects, tmp_path) as (url, process, log):
+    with m.running(objects, tmp_path) as (urls, process, log):
         for probe in ("livenessProbe", "readinessProbe"):
             request = container[probe]["httpGet"]
-            assert request["port"] == "http"
-            assert m.get(url + request["path"])[0] == 200, log.read_text()
+            # Its connections are apart from those of clients, who may use up all others.
+            assert request["port"] == "health"
+            assert m.get(urls["health"] + request["path"])[0] == 200, log.read_text()
+        url = urls["http"]
         path = dict(item.split("=", 1) for item in container["args"] if "=" in item).get("--web.telemetry-path", "/metrics")
         # This family needs no AWS request.
         status, text = m.get(f"{url}{path}?name[]=aws_transfer_exporter_build_info")

@@ -233,28 +233,6 @@ async fn a_scrape_in_flight_is_not_evicted_by_new_connections() {
 }
 
 #[tokio::test]
-async fn a_new_connection_is_closed_if_all_others_are_in_use() {
-    let fake = Fake::closed();
-    let server = Server::start(
-        &fake,
-        ServerLimits {
-            connections: 2,
-            ..ServerLimits::default()
-        },
-    )
-    .await;
-    let (mut first, mut second) = (server.client().await, server.client().await);
-    first.send(METRICS).await;
-    second.send(METRICS).await;
-    fake.wait_for_scrapes(2).await;
-    server.client().await.is_closed().await;
-    fake.open.add_permits(2);
-    assert_eq!(first.answer(false).await.status, 200);
-    assert_eq!(second.answer(false).await.status, 200);
-    assert_eq!(server.ask(HEALTHY).await.status, 200);
-}
-
-#[tokio::test]
 async fn a_client_that_disconnects_cancels_its_scrape() {
     let fake = Fake::closed();
     let server = Server::start(&fake, ServerLimits::default()).await;

@@ -13,7 +13,7 @@ mod shutdown;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -21,8 +21,8 @@ use aws_transfer_exporter::metrics::ScrapeRequest;
 use aws_transfer_exporter::metrics::exposition::Exposition;
 use aws_transfer_exporter::tracker::query::{KeptFailure, Query, Selection};
 use aws_transfer_exporter::web::{
-    self, Exporter, Health, Overview, ProbeError, ProbeRequest, ServerLimits, SourceHealth,
-    WriteApiError, WriteRequest, listen,
+    self, Exporter, Health, Overview, ProbeError, ProbeRequest, ScrapeMode, ServerLimits,
+    SourceHealth, WriteApiError, WriteRequest, listen,
 };
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -31,26 +31,30 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 /// The time limit of each step of a test.
-pub(super) const LIMIT: Duration = Duration::from_secs(10);
-pub(super) const BODY: &str = "# TYPE up gauge\nup 1\n";
-pub(super) const LARGE: usize = 32 << 20;
-pub(super) const HEALTHY: &str = "GET /-/healthy HTTP/1.1\r\nhost: x\r\n\r\n";
-pub(super) const METRICS: &str = "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n";
+pub(crate) const LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const BODY: &str = "# TYPE up gauge\nup 1\n";
+pub(crate) const LARGE: usize = 32 << 20;
+pub(crate) const HEALTHY: &str = "GET /-/healthy HTTP/1.1\r\nhost: x\r\n\r\n";
+pub(crate) const METRICS: &str = "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n";
 
-pub(super) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(LIMIT, future)
         .await
         .unwrap_or_else(|_| panic!("{what}: timed out after {LIMIT:?}"))
 }
 
 /// An exporter that answers as many scrapes as `open` has permits, each with the same body.
-pub(super) struct Fake {
+pub(crate) struct Fake {
     /// `None` fails the scrape.
     body: Option<Bytes>,
     /// How often the body is repeated in a streamed response.
     streamed: Option<usize>,
     ready: AtomicBool,
-    open: Semaphore,
+    pub(crate) open: Semaphore,
+    /// How many scrapes wait for a permit.
+    pub(crate) waiting: AtomicUsize,
+    /// While true, writes never end.
+    pub(crate) stuck: AtomicBool,
     /// While true, rendering a page blocks.
     held: AtomicBool,
     /// Permits: one for each scrape that has started.
@@ -71,6 +75,8 @@ impl Fake {
             streamed,
             ready: AtomicBool::new(true),
             open: Semaphore::new(permits),
+            waiting: AtomicUsize::new(0),
+            stuck: AtomicBool::new(false),
             held: AtomicBool::new(false),
             started_scrapes: Semaphore::new(0),
             dropped: Arc::new(Semaphore::new(0)),
@@ -78,13 +84,23 @@ impl Fake {
         })
     }
 
-    fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Self::with(BODY, 100_000)
     }
 
     /// Scrapes wait until `open` gets permits.
-    fn closed() -> Arc<Self> {
+    pub(crate) fn closed() -> Arc<Self> {
         Self::with(BODY, 0)
+    }
+
+    /// Waits until `scrapes` wait for a permit at once.
+    pub(crate) async fn wait_until_waiting(&self, scrapes: usize) {
+        within("scrapes wait", async {
+            while self.waiting.load(Ordering::Relaxed) < scrapes {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
     }
 
     async fn wait_for_scrapes(&self, scrapes: u32) {
@@ -99,7 +115,7 @@ impl Fake {
 }
 
 /// Adds a permit when dropped, unless `done`.
-pub(super) struct CancelGuard {
+pub(crate) struct CancelGuard {
     dropped: Arc<Semaphore>,
     done: bool,
 }
@@ -117,19 +133,25 @@ impl Exporter for Fake {
         self: Arc<Self>,
         request: ScrapeRequest,
         timeout_header: Option<String>,
-        poll: bool,
+        mode: ScrapeMode,
     ) -> Pin<Box<dyn Future<Output = Option<Exposition>> + Send>> {
         self.scrapes
             .lock()
             .unwrap()
-            .push((request, timeout_header, poll));
+            .push((request, timeout_header, mode == ScrapeMode::Polled));
         Box::pin(async move {
             let mut guard = CancelGuard {
                 dropped: Arc::clone(&self.dropped),
                 done: false,
             };
             self.started_scrapes.add_permits(1);
-            self.open.acquire().await.unwrap().forget();
+            // What is known is answered at once.
+            if mode != ScrapeMode::Known {
+                self.waiting.fetch_add(1, Ordering::Relaxed);
+                let permit = self.open.acquire().await;
+                self.waiting.fetch_sub(1, Ordering::Relaxed);
+                permit.unwrap().forget();
+            }
             guard.done = true;
             let body = self.body.clone()?;
             Some(match self.streamed {
@@ -143,7 +165,12 @@ impl Exporter for Fake {
         self: Arc<Self>,
         _: WriteRequest,
     ) -> Pin<Box<dyn Future<Output = Result<bool, WriteApiError>> + Send>> {
-        Box::pin(async { Err(WriteApiError::Disabled) })
+        Box::pin(async move {
+            if self.stuck.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+            Err(WriteApiError::Disabled)
+        })
     }
 
     fn overview(&self) -> Overview {
@@ -192,14 +219,14 @@ impl Exporter for Fake {
     }
 }
 
-pub(super) struct Server {
-    address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     stop: oneshot::Sender<()>,
     ended: JoinHandle<()>,
 }
 
 impl Server {
-    async fn start(fake: &Arc<Fake>, limits: ServerLimits) -> Self {
+    pub(crate) async fn start(fake: &Arc<Fake>, limits: ServerLimits) -> Self {
         Self::at("127.0.0.1:0", fake, limits).await
     }
 
@@ -215,7 +242,7 @@ impl Server {
         .await
     }
 
-    async fn of(address: &str, fake: &Arc<Fake>, server: web::Server) -> Self {
+    pub(crate) async fn of(address: &str, fake: &Arc<Fake>, server: web::Server) -> Self {
         let listener = listen::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -232,46 +259,46 @@ impl Server {
         }
     }
 
-    async fn client(&self) -> Client {
+    pub(crate) async fn client(&self) -> Client {
         Client::connect(self.address).await
     }
 
     /// Sends one request on a new connection.
-    async fn ask(&self, request: &str) -> Answer {
+    pub(crate) async fn ask(&self, request: &str) -> Answer {
         self.client().await.ask(request).await
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         let Self { stop, ended, .. } = self;
         let _ = stop.send(());
         within("the server stops", ended).await.unwrap();
     }
 }
 
-pub(super) async fn started() -> (Arc<Fake>, Server) {
+pub(crate) async fn started() -> (Arc<Fake>, Server) {
     let fake = Fake::new();
     let server = Server::start(&fake, ServerLimits::default()).await;
     (fake, server)
 }
 
 #[derive(Debug, PartialEq)]
-pub(super) struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     headers: BTreeMap<String, String>,
     body: Vec<u8>,
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
 
-    fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 }
 
-pub(super) struct Client<S = TcpStream> {
+pub(crate) struct Client<S = TcpStream> {
     stream: S,
     bytes: Vec<u8>,
 }
@@ -287,26 +314,26 @@ impl Client {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
-    fn over(stream: S) -> Self {
+    pub(crate) fn over(stream: S) -> Self {
         Self {
             stream,
             bytes: Vec::new(),
         }
     }
 
-    async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         within("a request", self.stream.write_all(bytes.as_ref()))
             .await
             .unwrap();
     }
 
-    async fn ask(&mut self, request: &str) -> Answer {
+    pub(crate) async fn ask(&mut self, request: &str) -> Answer {
         self.send(request).await;
         self.answer(request.starts_with("HEAD ")).await
     }
 
     /// Reads one response; `to_head` if it has no body.
-    async fn answer(&mut self, to_head: bool) -> Answer {
+    pub(crate) async fn answer(&mut self, to_head: bool) -> Answer {
         let end = loop {
             if let Some(at) = self
                 .bytes
@@ -387,13 +414,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     /// Waits until the server closes the connection.
-    async fn is_closed(&mut self) {
+    pub(crate) async fn is_closed(&mut self) {
         while self.more().await {
             self.bytes.clear();
         }
     }
 }
 
-pub(super) fn get(path: &str) -> String {
+pub(crate) fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")
 }

@@ -103,23 +103,12 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- default (printf "%s-web" (include "aws-transfer-exporter.fullname" . | trunc 59 | trimSuffix "-")) .Values.web.existingSecret }}
 {{- end }}
 
-{{- /* A probe, on the port `health` if there is a web configuration. Takes (list context probe). */}}
-{{- define "aws-transfer-exporter.probe" -}}
-{{- $probe := deepCopy (index . 1) }}
-{{- if and (include "aws-transfer-exporter.secured" (index . 0)) $probe.httpGet }}
-{{- if eq (toString $probe.httpGet.port) "http" }}
-{{- $_ := set $probe.httpGet "port" "health" }}
-{{- end }}
-{{- end }}
-{{- toYaml $probe }}
-{{- end }}
-
 {{- /* Rejects values that the schema accepts but that cannot work. */}}
 {{- define "aws-transfer-exporter.validate" -}}
 {{- if and .Values.web.config .Values.web.existingSecret }}
 {{- fail "`web.config` and `web.existingSecret` are both set: set only one of them" }}
 {{- end }}
-{{- if and (include "aws-transfer-exporter.secured" .) (eq (int .Values.web.healthPort) (int .Values.containerPort)) }}
+{{- if eq (int .Values.web.healthPort) (int .Values.containerPort) }}
 {{- fail "`web.healthPort` is `containerPort`: the probes need a separate port" }}
 {{- end }}
 {{- if and .Values.web.tlsSecret (not (include "aws-transfer-exporter.secured" .)) }}

@@ -44,6 +44,7 @@ spec:
         - {{ printf "--config.file=/etc/aws-transfer-exporter/%s" .Values.configKey | quote }}
         {{- end }}
         - --web.listen-address=:{{ .Values.containerPort }}
+        - --web.health-listen-address=:{{ .Values.web.healthPort }}
         - {{ printf "--web.telemetry-path=%s" .Values.telemetryPath | quote }}
         - --log.level={{ .Values.logLevel }}
         - --log.format={{ .Values.logFormat }}
@@ -56,7 +57,6 @@ spec:
         {{- end }}
         {{- if include "aws-transfer-exporter.secured" . }}
         - {{ printf "--web.config.file=/etc/aws-transfer-exporter-web/%s" .Values.web.configKey | quote }}
-        - --web.health-listen-address=:{{ .Values.web.healthPort }}
         {{- end }}
         {{- if .Values.web.enableLifecycle }}
         - --web.enable-lifecycle
@@ -82,18 +82,16 @@ spec:
         - name: http
           containerPort: {{ .Values.containerPort }}
           protocol: TCP
-        {{- if include "aws-transfer-exporter.secured" . }}
         - name: health
           containerPort: {{ .Values.web.healthPort }}
           protocol: TCP
-        {{- end }}
       {{- with .Values.livenessProbe }}
       livenessProbe:
-        {{- include "aws-transfer-exporter.probe" (list $ .) | nindent 8 }}
+        {{- toYaml . | nindent 8 }}
       {{- end }}
       {{- with .Values.readinessProbe }}
       readinessProbe:
-        {{- include "aws-transfer-exporter.probe" (list $ .) | nindent 8 }}
+        {{- toYaml . | nindent 8 }}
       {{- end }}
       {{- with .Values.resources }}
       resources:

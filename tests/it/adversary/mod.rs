@@ -1,0 +1,6 @@
+//! Attacks on a running server, one file a kind: what someone outside may send, many inputs each,
+//! over the loopback. docs/operate/security.md has the bound of each kind.
+
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
+mod lockout;
