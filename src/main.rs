@@ -1,9 +1,9 @@
 //! Entry point: arguments, runtime, exit code.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use aws_transfer_exporter::cli::{self, Cli, Exit};
+use aws_transfer_exporter::telemetry;
 use clap::Parser;
 
 /// Returns the memory of expired transfers to the system, which glibc's allocator does not.
@@ -23,9 +23,9 @@ fn main() -> ExitCode {
             Ok(usage) => usage.exit(),
             Err(error) => error,
         };
-        // There is no other place to report that standard error is closed.
-        let _ = writeln!(std::io::stderr(), "aws-transfer-exporter: {error:#}");
+        telemetry::print(&format!("aws-transfer-exporter: {error:#}\n"));
         Exit::Failed
     });
+    telemetry::flush();
     ExitCode::from(exit.code())
 }

@@ -13,6 +13,7 @@ use crate::collector::budget::ScrapeBudget;
 use crate::metrics::exposition::{self, Exposition};
 use crate::metrics::self_metrics::RuntimeStats;
 use crate::metrics::{Scrape, ScrapeRequest};
+use crate::telemetry;
 use crate::tracker::Ingested;
 use crate::tracker::query::KeptFailure;
 use crate::tracker::query::{Query, Selection};
@@ -148,6 +149,10 @@ impl App {
         process: bool,
     ) -> std::io::Result<Exposition> {
         self.record_runtime_stats();
+        let dropped = telemetry::dropped_records();
+        self.metrics
+            .log
+            .record_dropped(dropped.queue_full, dropped.rate_limited);
         let scrape = Scrape {
             snapshot: Arc::clone(&collected.snapshot),
             complete: collected.complete,

@@ -577,6 +577,17 @@ families! {
         labels: [],
         help: "Time the Tokio worker threads spent running tasks in seconds.",
     }
+    LOG_RECORDS_DROPPED {
+        name: "aws_transfer_exporter_log_records_dropped_total",
+        kind: Counter,
+        group: Exporter,
+        labels: [Label::new(
+            "reason",
+            "`queue_full` (the reader of standard error had stalled) or `rate_limited` (more than \
+             the first few of a minute, of events whose number clients or senders decide).",
+        )],
+        help: "Log records that were not written by reason.",
+    }
     SHARD_INFO {
         name: "aws_transfer_exporter_shard_info",
         kind: Gauge,

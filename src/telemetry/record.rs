@@ -5,7 +5,9 @@
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -13,21 +15,110 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
 use super::LogFormat;
+use super::limiter::{Kind, RecordLimiter, Suppressed};
 
 /// Formats each event and passes the line, with its line feed, to `write`.
 pub(super) struct RecordLayer<W> {
     format: LogFormat,
+    limits: Arc<RecordLimits>,
     write: W,
 }
 
 impl<W: Fn(&str) + 'static> RecordLayer<W> {
-    pub(super) fn new(format: LogFormat, write: W) -> Self {
-        Self { format, write }
+    pub(super) fn new(format: LogFormat, limits: Arc<RecordLimits>, write: W) -> Self {
+        Self {
+            format,
+            limits,
+            write,
+        }
     }
+}
+
+/// The limits of records whose number someone outside decides.
+#[derive(Debug, Default)]
+pub(super) struct RecordLimits {
+    limiter: Mutex<RecordLimiter>,
+    suppressed: AtomicU64,
+}
+
+impl RecordLimits {
+    fn admits(&self, event: &Event<'_>) -> bool {
+        let level = *event.metadata().level();
+        if level > Level::INFO {
+            return true;
+        }
+        let mut fields = KindFields {
+            level,
+            status: None,
+            kind: None,
+        };
+        event.record(&mut fields);
+        let Some(kind) = fields.kind() else {
+            return true;
+        };
+        let is_admitted = self.limiter().admit(kind, Instant::now());
+        if !is_admitted {
+            self.suppressed.fetch_add(1, Ordering::Relaxed);
+        }
+        is_admitted
+    }
+
+    /// Returns how many records were not logged.
+    pub(super) fn suppressed(&self) -> u64 {
+        self.suppressed.load(Ordering::Relaxed)
+    }
+
+    /// Returns what was not logged in minutes that have ended.
+    pub(super) fn take_suppressed(&self, now: Instant) -> Vec<Suppressed> {
+        self.limiter().take_suppressed(now)
+    }
+
+    /// Returns what was not logged and not reported yet.
+    pub(super) fn take_all(&self) -> Vec<Suppressed> {
+        self.limiter().take_all()
+    }
+
+    fn limiter(&self) -> MutexGuard<'_, RecordLimiter> {
+        self.limiter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The fields that decide the kind of a record, read without an allocation.
+struct KindFields {
+    level: Level,
+    status: Option<u64>,
+    kind: Option<Kind>,
+}
+
+impl KindFields {
+    fn kind(self) -> Option<Kind> {
+        let mut kind = self.kind?;
+        kind.status = self.status;
+        Some(kind)
+    }
+}
+
+impl Visit for KindFields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "event" {
+            self.kind = Kind::new(value, self.level, None);
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        if field.name() == "status" {
+            self.status = Some(value);
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
 }
 
 impl<S: Subscriber, W: Fn(&str) + 'static> Layer<S> for RecordLayer<W> {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if !self.limits.admits(event) {
+            return;
+        }
         let mut fields = Fields::default();
         event.record(&mut fields);
         let metadata = event.metadata();
@@ -197,8 +288,6 @@ fn is_unsafe(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
@@ -207,7 +296,7 @@ mod tests {
     fn line(format: LogFormat, log: impl FnOnce()) -> String {
         let written = Arc::new(Mutex::new(String::new()));
         let sink = Arc::clone(&written);
-        let layer = RecordLayer::new(format, move |line: &str| {
+        let layer = RecordLayer::new(format, Arc::default(), move |line: &str| {
             sink.lock().unwrap().push_str(line);
         });
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);

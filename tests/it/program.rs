@@ -158,6 +158,11 @@ impl Running {
         self.log.try_iter().collect()
     }
 
+    /// The log lines up to the end of the process.
+    pub(crate) fn rest_of_log(&self) -> Vec<String> {
+        self.log.iter().collect()
+    }
+
     /// Sends a signal by name.
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();

@@ -11,6 +11,7 @@ mod config;
 mod discovery;
 mod gathered;
 mod http;
+mod log;
 mod registrar;
 mod runtime;
 mod storage;
@@ -25,6 +26,7 @@ pub use config::ConfigMetrics;
 pub use discovery::{DiscoveryMetrics, SourceLabels};
 pub(super) use gathered::Gathered;
 pub use http::{HttpMetrics, RejectReason};
+pub use log::LogMetrics;
 pub use registrar::InstrumentError;
 use registrar::Registrar;
 pub use runtime::{RuntimeMetrics, RuntimeStats};
@@ -43,6 +45,8 @@ pub struct SelfMetrics {
     pub discovery: Arc<DiscoveryMetrics>,
     /// HTTP server.
     pub http: Arc<HttpMetrics>,
+    /// Log of the process.
+    pub log: Arc<LogMetrics>,
     /// Tokio runtime.
     pub runtime: Arc<RuntimeMetrics>,
     /// Persistent storage.
@@ -63,6 +67,7 @@ impl SelfMetrics {
             config: Arc::new(ConfigMetrics::new(&registrar)?),
             discovery: Arc::new(DiscoveryMetrics::new(&registrar)?),
             http: Arc::new(HttpMetrics::new(&registrar)?),
+            log: Arc::new(LogMetrics::new(&registrar)?),
             runtime: Arc::new(RuntimeMetrics::new(&registrar)?),
             storage: Arc::new(StorageMetrics::new(&registrar)?),
             registry: registrar.finish()?,
