@@ -159,7 +159,12 @@ fn alternatives(scrape: &Scrape<'_>) {
         }
         length
     });
-    assert_eq!(length, plain.len());
+    // The texts were rendered at different times, which may have another number of digits.
+    assert!(
+        length.abs_diff(plain.len()) < 100,
+        "{length}, {}",
+        plain.len()
+    );
     let (copied, _) = best(3, || {
         plain
             .chunks(64 * 1024)

@@ -36,7 +36,7 @@ mod watch;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use process::{CONCURRENCY, LATENCY, Process, configuration, get, simulate};
+use process::{CONCURRENCY, CONFIRMATION, LATENCY, Process, configuration, get, simulate};
 
 const FORMATS: [(&str, &str); 3] = [
     ("text 0.0.4", "text/plain;version=0.0.4"),
@@ -118,6 +118,15 @@ fn sizes(transfers: usize) {
         wall / ideal,
         cpu.total() / calls
     );
+    std::thread::sleep(CONFIRMATION);
+    exporter.poll_all();
+    let confirming = exporter.calls() - calls;
+    println!(
+        "confirming calls                      {:.3} per transfer",
+        confirming / transfers as f64
+    );
+    assert!(confirming < 1.001 * transfers as f64);
+    let calls = exporter.calls();
     let (now, peak) = exporter.resident();
     println!("resident memory, plain scrapes alone  {now:>7.1} MB, peak {peak:.1} MB");
 
@@ -181,7 +190,7 @@ fn shares() {
     for (running, each, runs) in [(0, 0, 200), (100, 100, 40), (TRANSFERS, 1, 3)] {
         let pair = Pair::start(TRANSFERS, each);
         let exporter = &pair.exporter;
-        exporter.poll_all();
+        exporter.settle_all();
         let scrape = || get(exporter.port, "/metrics", "Accept-Encoding: gzip\r\n");
         scrape();
         let batches = (0..3).map(|_| {
@@ -213,7 +222,7 @@ fn retire() {
     let pair = Pair::start(TRANSFERS, 0);
     let exporter = &pair.exporter;
     println!("\n{TRANSFERS} settled transfers are removed: resident memory");
-    exporter.poll_all();
+    exporter.settle_all();
     get(exporter.port, "/metrics", "Accept-Encoding: gzip\r\n");
     let (now, peak) = exporter.resident();
     println!("all tracked          {now:>7.1} MB, peak {peak:.1} MB");

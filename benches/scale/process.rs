@@ -23,6 +23,9 @@ pub(crate) const CONCURRENCY: usize = 64;
 /// Simulated latency of each call.
 pub(crate) const LATENCY: Duration = Duration::from_millis(20);
 
+/// Time after which a second answer confirms the first, and a little more.
+pub(crate) const CONFIRMATION: Duration = Duration::from_secs(31);
+
 /// A listening process, which is killed when dropped.
 pub(crate) struct Process {
     child: Child,
@@ -156,6 +159,14 @@ impl Process {
         {
             assert!(Instant::now() < deadline, "the sweep does not end");
         }
+    }
+
+    /// Scrapes until all transfers that have ended have settled: a second equal answer confirms the
+    /// number of their files.
+    pub(crate) fn settle_all(&self) {
+        self.poll_all();
+        std::thread::sleep(CONFIRMATION);
+        self.poll_all();
     }
 
     pub(crate) fn reload(&self) {

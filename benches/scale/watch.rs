@@ -18,7 +18,7 @@ pub(crate) fn soak(seconds: usize) {
     const TRANSFERS: usize = 100_000;
     let pair = Pair::start(TRANSFERS, 0);
     let exporter = &pair.exporter;
-    exporter.poll_all();
+    exporter.settle_all();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("prometheus.yml");
     let text = format!(
@@ -114,7 +114,7 @@ pub(crate) fn load(seconds: usize) {
     const TRANSFERS: usize = 1_000;
     let pair = Pair::start(TRANSFERS, 0);
     let exporter = &pair.exporter;
-    exporter.poll_all();
+    exporter.settle_all();
     for encoding in ["gzip", "identity"] {
         let before = exporter.resident().0;
         let cpu = exporter.cpu();

@@ -299,7 +299,7 @@ impl Oracle {
 
     /// The wall clock of the running process is set.
     pub(crate) fn wall_stepped(&mut self, by: i64) {
-        // A process whose clock drifts cannot tell which part of a step is drift.
+        // A process whose clock drifts cannot distinguish which part of a step is drift.
         if self.scenario.setup.drift != 0 || by.abs() <= SECOND.cast_signed() {
             return;
         }
