@@ -75,6 +75,9 @@ pub struct Options {
     pub write_api: bool,
     /// Enables `POST /-/reload`.
     pub lifecycle: bool,
+    /// Names that clients use for the exporter, beside addresses and local names. Checked while the
+    /// write API or reloads over HTTP are enabled.
+    pub hosts: Vec<String>,
     /// Directory of the persistent state. If unset, state is kept in memory only.
     pub storage: Option<PathBuf>,
     /// TLS, users, headers and rate limit of the server. Default: plain HTTP for everyone.
@@ -197,6 +200,8 @@ impl App {
         let Listeners { all, health } = listeners.into();
         let mut server = web::Server {
             metrics: Some(Arc::clone(&self.metrics.http)),
+            hosts: (self.options.write_api || self.options.lifecycle)
+                .then(|| self.options.hosts.clone()),
             health,
             ..web::Server::default()
         };

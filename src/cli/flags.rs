@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::shard;
 use crate::app::listen::{Listen, Listeners, listen};
 use crate::config::{self, Problems};
 use crate::telemetry::{LogFormat, LogLevel};
@@ -100,6 +101,17 @@ impl WebFlags {
             all: listen(on).await?,
             health: listen(Listen::Addresses(&self.health_listen_address)).await?,
         })
+    }
+
+    /// Returns the names that clients use for the exporter: the hosts of the listening addresses,
+    /// and the host name of the machine.
+    pub(super) fn hosts(&self) -> Vec<String> {
+        let of_address = |address: &String| {
+            let (host, _) = address.rsplit_once(':')?;
+            (!host.is_empty()).then(|| host.to_owned())
+        };
+        let names = self.listen_address.iter().filter_map(of_address);
+        names.chain([shard::hostname()]).collect()
     }
 
     /// Loads `--web.config.file`. Returns `None` if it is not set.

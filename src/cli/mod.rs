@@ -141,6 +141,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
             storage: storage.path,
             write_api: web.enable_write_api,
             lifecycle: web.enable_lifecycle,
+            hosts: web.hosts(),
             ..Options::default()
         })
     };

@@ -77,7 +77,7 @@ fn shard_index(text: &str) -> Result<ShardIndex, String> {
 }
 
 /// Returns the kernel's host name. In a pod it is the pod's name.
-fn hostname() -> String {
+pub(super) fn hostname() -> String {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     kernel
         .or_else(|| std::env::var("HOSTNAME").ok())

@@ -506,7 +506,8 @@ families! {
         labels: [Label::new(
             "reason",
             "`rate_limit`, `unauthorized`, `busy` (too many requests of the client were in progress \
-             or awaited verification of a password), `connections` (every connection was in use) or `tls` (the handshake failed).",
+             or awaited verification of a password), `connections` (every connection was in use), `tls` (the handshake failed) or \
+             `host` (the request named a host that is not the exporter's).",
         )],
         help: "Rejected HTTP requests and connections by reason.",
     }

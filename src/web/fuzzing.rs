@@ -30,7 +30,7 @@ where
         peer,
         slot: Arc::new(slot),
         group: Arc::new(ListenerGroup {
-            router: routes::router(&state, &Middleware::new(None)),
+            router: routes::router(&state, &Middleware::new(None, None)),
             web_config: WebConfigState::plain_http(),
             metrics: None,
             pool,

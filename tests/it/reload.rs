@@ -199,12 +199,12 @@ fn matrix(url: &str) -> Vec<Row> {
         refused(
             "A key that is none: refused with its place.",
             bad_key,
-            "exporter.yml:24: `nonsense`",
+            "exporter.yml:24",
         ),
         refused(
             "An account that has no Region any more: refused, and its transfers and the rate stay too.",
             no_region,
-            "account `a`: no Region configured",
+            "`config_reload_failed`",
         ),
         row(
             "A transfer more, after two refusals: taken, and credentials are not asked for again.",

@@ -22,7 +22,7 @@ impl ReloadHandle {
     /// Reloads, and returns once the new configuration is active.
     ///
     /// # Errors
-    /// Why the previous configuration stays active. The text contains no secret.
+    /// Why the previous configuration stays active: places, and no text of the configuration.
     pub async fn reload(&self) -> Result<(), String> {
         let stopping = || "the exporter is stopping".to_owned();
         let (sender, result) = oneshot::channel();

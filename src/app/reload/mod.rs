@@ -29,12 +29,37 @@ use handle::ReloadRequest;
 /// not used.
 const SETTLE_TIME: Duration = Duration::from_secs(1);
 
+/// Places of problems in the response to a client.
+const MAX_PLACES: usize = 100;
+
 /// Installs the handler of SIGHUP.
 ///
 /// # Errors
 /// The handler cannot be installed.
 pub fn hangups() -> io::Result<Signal> {
     signal(SignalKind::hangup())
+}
+
+/// Describes a failure to a client: where the problems are, but nothing of the configuration's text.
+/// A client may not be allowed to read the file.
+fn places(failure: &anyhow::Error) -> String {
+    const SEE_LOG: &str = "the log record `config_reload_failed` has the reasons";
+    let Some(problems) = failure.downcast_ref::<Problems>() else {
+        return SEE_LOG.to_owned();
+    };
+    let mut places = Vec::new();
+    for problem in problems {
+        let place = match problem.line {
+            Some(line) => format!("{}:{line}", problem.file),
+            None => problem.file.to_string(),
+        };
+        if places.last() != Some(&place) && places.len() < MAX_PLACES {
+            places.push(place);
+        }
+    }
+    let count = problems.count();
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} problem{s}, {SEE_LOG}\n{}", places.join("\n"))
 }
 
 /// Trigger of a reload.
@@ -159,8 +184,8 @@ impl Reloader {
                 );
                 Ok(())
             }
-            Err(error) => {
-                let error = format!("{error:#}");
+            Err(failure) => {
+                let error = format!("{failure:#}");
                 let now = self.app.clock.now();
                 self.app.metrics.config.record_reload(false, now);
                 error!(
@@ -169,7 +194,7 @@ impl Reloader {
                     error,
                     "failed to reload the configuration, the previous one stays active"
                 );
-                Err(error)
+                Err(places(&failure))
             }
         }
     }

@@ -20,15 +20,18 @@ pub enum RejectReason {
     Connections,
     /// The TLS handshake failed.
     Tls,
+    /// The request named a host that is not the exporter's.
+    Host,
 }
 
 impl RejectReason {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::RateLimit,
         Self::Unauthorized,
         Self::Busy,
         Self::Connections,
         Self::Tls,
+        Self::Host,
     ];
 
     /// Returns the value of the label `reason`.
@@ -39,6 +42,7 @@ impl RejectReason {
             Self::Busy => "busy",
             Self::Connections => "connections",
             Self::Tls => "tls",
+            Self::Host => "host",
         }
     }
 }

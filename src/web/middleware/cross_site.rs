@@ -35,19 +35,17 @@ async fn reject_cross_site(
     }
 }
 
-/// Returns whether a browser says that the request comes from another site. Other clients send none
-/// of these headers.
+/// Returns whether a browser says that the request comes from another site, in any of its headers.
+/// Other clients send none of them.
 fn is_cross_site(uri: &Uri, headers: &HeaderMap) -> bool {
-    let text = |name: &HeaderName| {
-        headers
-            .get(name)
-            .map(|value| value.to_str().unwrap_or_default())
+    let texts = |name: &HeaderName| {
+        let values = headers.get_all(name).iter();
+        values.map(|value| value.to_str().unwrap_or_default())
     };
-    // HTTP/2 has the host in the target.
-    let host = text(&HOST).or_else(|| uri.authority().map(Authority::as_str));
-    let is_other_site =
-        text(&SEC_FETCH_SITE).is_some_and(|site| !matches!(site, "same-origin" | "none"));
-    let is_other_origin = text(&ORIGIN).is_some_and(|origin| {
+    let target = uri.authority().map(Authority::as_str);
+    let host = target.or_else(|| texts(&HOST).next());
+    let is_other_site = texts(&SEC_FETCH_SITE).any(|site| !matches!(site, "same-origin" | "none"));
+    let is_other_origin = texts(&ORIGIN).any(|origin| {
         origin
             .split_once("://")
             .is_none_or(|(_, origin_host)| host != Some(origin_host))
@@ -60,11 +58,11 @@ mod tests {
     use super::*;
 
     fn check(uri: &'static str, headers: &[(&'static str, &'static str)]) -> bool {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
-            .collect();
-        is_cross_site(&Uri::from_static(uri), &headers)
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(HeaderName::from_static(name), value.parse().unwrap());
+        }
+        is_cross_site(&Uri::from_static(uri), &map)
     }
 
     #[test]
@@ -99,9 +97,29 @@ mod tests {
     }
 
     #[test]
-    fn the_host_of_http_2_is_in_the_target() {
-        let uri = "https://localhost:10922/-/reload";
-        assert!(!check(uri, &[("origin", "https://localhost:10922")]));
+    fn every_header_of_a_name_is_compared() {
+        let own = ("origin", "http://localhost:10922");
+        let other = ("origin", "https://evil.example");
+        let host = ("host", "localhost:10922");
+        for headers in [
+            &[own, other, host][..],
+            &[other, own, host],
+            &[own, ("origin", "null"), host],
+            &[own, ("origin", ""), host],
+            &[
+                ("sec-fetch-site", "same-origin"),
+                ("sec-fetch-site", "cross-site"),
+            ],
+        ] {
+            assert!(check("/-/reload", headers), "{headers:?}");
+        }
+        assert!(!check("/-/reload", &[own, own, host]));
+    }
+
+    #[test]
+    fn a_host_in_the_target_is_the_host() {
+        let uri = "http://localhost:10922/-/reload";
+        assert!(!check(uri, &[("origin", "http://localhost:10922")]));
         assert!(check(uri, &[("origin", "https://evil.example")]));
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod access_log;
 pub(crate) mod auth;
 pub(crate) mod cross_site;
+pub(crate) mod host;
 pub(crate) mod rate_limit;
 mod response_headers;
 pub(crate) mod work_queue;
@@ -23,6 +24,7 @@ use super::routes::RouteInfo;
 use super::server::service::RequestContext;
 use crate::metrics::self_metrics::{HttpMetrics, RejectReason};
 use auth::PasswordVerifier;
+use host::HostNames;
 pub(crate) use response_headers::PageHeaders;
 
 /// The layers of every route.
@@ -32,13 +34,16 @@ pub(crate) struct Middleware {
     metrics: Option<Arc<HttpMetrics>>,
     /// Verifies passwords.
     verifier: Arc<PasswordVerifier>,
+    /// The hosts that requests may name.
+    hosts: HostNames,
 }
 
 impl Middleware {
-    pub(crate) fn new(metrics: Option<Arc<HttpMetrics>>) -> Self {
+    pub(crate) fn new(metrics: Option<Arc<HttpMetrics>>, hosts: HostNames) -> Self {
         Self {
             metrics,
             verifier: PasswordVerifier::new(),
+            hosts,
         }
     }
 
@@ -52,6 +57,7 @@ impl Middleware {
                 .layer(Extension(route))
                 .layer(from_fn_with_state(self.clone(), access_log::record))
                 .layer(from_fn(response_headers::set_configured))
+                .layer(from_fn_with_state(self.clone(), host::check))
                 .layer(from_fn_with_state(self.clone(), rate_limit::limit))
                 .layer(from_fn_with_state(self.clone(), auth::authenticate))
                 .layer(from_fn_with_state(self.clone(), hold_connection)),

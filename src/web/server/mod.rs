@@ -45,6 +45,9 @@ pub struct Server {
     pub web_config: Arc<WebConfigState>,
     /// Instruments of the server; `None` records nothing.
     pub metrics: Option<Arc<HttpMetrics>>,
+    /// Names of the server in the `Host` of requests, beside addresses and names that public DNS
+    /// does not have. `None` accepts every name. Not checked with TLS or users.
+    pub hosts: Option<Vec<String>>,
     /// Listeners that serve only `/-/healthy` and `/-/ready`, without TLS or authentication.
     pub health: Vec<TcpListener>,
 }
@@ -56,6 +59,7 @@ impl Default for Server {
             limits: ServerLimits::default(),
             web_config: WebConfigState::plain_http(),
             metrics: None,
+            hosts: None,
             health: Vec::new(),
         }
     }
@@ -76,7 +80,7 @@ impl Server {
             self.web_config.record_metrics(metrics);
         }
         let state = RouteState::new(exporter, telemetry_path, self.limits.connections);
-        let middleware = Middleware::new(self.metrics.clone());
+        let middleware = Middleware::new(self.metrics.clone(), self.hosts.map(Into::into));
         let main = Arc::new(ListenerGroup {
             router: routes::router(&state, &middleware),
             web_config: Arc::clone(&self.web_config),
@@ -86,7 +90,7 @@ impl Server {
         });
         // Separate pools, so that a flood of one group cannot take the slots of the other.
         let health = Arc::new(ListenerGroup {
-            router: routes::health_router(&state, &middleware),
+            router: routes::health_router(&state, &Middleware::new(self.metrics.clone(), None)),
             web_config: WebConfigState::plain_http(),
             metrics: self.metrics,
             pool: ConnectionPool::new(MAX_HEALTH_CONNECTIONS),
