@@ -3,7 +3,13 @@
 //! A verification takes tens of milliseconds of a core by design. So results are cached, and what
 //! is not cached is verified on blocking threads, a few at a time, while requests with cached
 //! credentials are answered.
+//!
+//! Clients take turns, and names that exist wait apart from the others, so a flood of wrong
+//! credentials delays no valid ones of another client or another name. What a client sees does not
+//! reveal which names exist: how many requests may wait for a name, and when a denial is sent,
+//! follows from the client's own requests for that name alone.
 
+mod denials;
 #[cfg(test)]
 mod tests;
 
@@ -22,21 +28,22 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 
-use super::work_queue::WorkQueue;
 use super::{Middleware, too_many_requests};
 use crate::config::User;
 use crate::metrics::self_metrics::RejectReason;
+use crate::web::fair_share::ClientAddress;
 use crate::web::response::{PLAIN, text};
 use crate::web::server::service::RequestContext;
+use denials::{Denials, PendingDenial};
 
 /// Cached results of each kind.
 const CACHED: usize = 256;
-/// Verifications that wait for each that runs.
-const WAITING: usize = 8;
-/// Verifications that run or wait, whatever the number of cores.
-const MAX_QUEUE: usize = 64;
+/// Verifications of names that exist that run at once, whatever the number of cores.
+const MAX_CONCURRENCY: usize = 64;
 
 /// Rejects requests without valid credentials, if the web configuration has users.
 pub(super) async fn authenticate(
@@ -50,7 +57,9 @@ pub(super) async fn authenticate(
         return next.run(request).await;
     }
     let header = request.headers().get(AUTHORIZATION).cloned();
-    match middleware.verifier.verify(users, header.as_ref()).await {
+    let verifier = &middleware.verifier;
+    let client = context.slot.client();
+    match verifier.verify(users, client, header.as_ref()).await {
         AuthResult::Granted => next.run(request).await,
         AuthResult::Denied => {
             middleware.count_rejected(RejectReason::Unauthorized);
@@ -76,7 +85,7 @@ pub(crate) enum AuthResult {
     Granted,
     /// Credentials are missing or wrong.
     Denied,
-    /// The queue of verifications is full.
+    /// Too many requests of the client wait for the same name.
     Busy,
 }
 
@@ -84,14 +93,29 @@ pub(crate) enum AuthResult {
 pub(crate) struct PasswordVerifier {
     /// Random for each process: cached tags reveal nothing about passwords.
     key: [u8; 32],
-    queue: WorkQueue,
+    /// Verifications of names that exist.
+    permits: Arc<Semaphore>,
+    /// The verification of a name that does not exist, for its use of the processor.
+    decoy: Arc<Semaphore>,
+    denials: Arc<Denials>,
     cache: Mutex<Cache>,
     #[cfg(test)]
     verified: std::sync::atomic::AtomicUsize,
 }
 
-/// A keyed hash of a name, a password and its bcrypt hash.
+/// A keyed hash of a name, or of a name, a password and its bcrypt hash.
 type Tag = [u8; 32];
+
+type Permits = [Option<OwnedSemaphorePermit>; 2];
+
+/// What is verified.
+struct Check {
+    tag: Tag,
+    hash: String,
+    cost: u32,
+    password: Vec<u8>,
+    is_known: bool,
+}
 
 /// Valid credentials are cached separately, so that a flood of invalid ones does not evict them.
 #[derive(Default)]
@@ -104,7 +128,7 @@ impl PasswordVerifier {
     pub(crate) fn new() -> Arc<Self> {
         // One core is left for requests with cached credentials.
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        Self::with_concurrency(cores.saturating_sub(1).clamp(1, MAX_QUEUE))
+        Self::with_concurrency(cores.saturating_sub(1).clamp(1, MAX_CONCURRENCY))
     }
 
     fn with_concurrency(concurrency: usize) -> Arc<Self> {
@@ -112,20 +136,23 @@ impl PasswordVerifier {
         // The library reseeds itself from the system and does not fail; a key of zeros would be
         // weaker but work.
         let _ = aws_lc_rs::default_provider().secure_random.fill(&mut key);
-        let waiting = (concurrency * WAITING).min(MAX_QUEUE - concurrency);
         Arc::new(Self {
             key,
-            queue: WorkQueue::new(concurrency, waiting),
+            permits: Arc::new(Semaphore::new(concurrency)),
+            decoy: Arc::new(Semaphore::new(1)),
+            denials: Arc::default(),
             cache: Mutex::default(),
             #[cfg(test)]
             verified: std::sync::atomic::AtomicUsize::new(0),
         })
     }
 
-    /// Returns whether `header`, an `Authorization`, has the credentials of one of `users`.
+    /// Returns whether `header`, an `Authorization` of `client`, has the credentials of one of
+    /// `users`.
     pub(crate) async fn verify(
         self: &Arc<Self>,
         users: &[User],
+        client: ClientAddress,
         header: Option<&HeaderValue>,
     ) -> AuthResult {
         let Some((name, password)) = header.and_then(credentials) else {
@@ -138,40 +165,72 @@ impl PasswordVerifier {
                 found = Some(user);
             }
         }
+        let name_tag = self.tag(&[&name]);
         // An unknown name takes as long as a known one: a hash that no password has, with the cost
         // of some user.
-        let hash = match found {
-            Some(user) => user.hash.expose().to_owned(),
-            None => dummy_hash(self.tag(&[&name]), users),
+        let (hash, cost) = match found {
+            Some(user) => (user.hash.expose().to_owned(), user.cost),
+            None => dummy_hash(name_tag, users),
         };
         let tag = self.tag(&[&name, hash.as_bytes(), &password]);
-        let is_known = found.is_some();
         if let Some(result) = self.cached(&tag) {
             return result;
         }
-        let Some(slot) = self.queue.try_enter() else {
+        let Some(pending) = self.denials.enter(client, name_tag, cost) else {
             return AuthResult::Busy;
         };
-        let permit = self.queue.permit().await;
+        let pending = Arc::new(pending);
+        let check = Check {
+            tag,
+            hash,
+            cost,
+            password,
+            is_known: found.is_some(),
+        };
+        if self.check(check, &pending).await {
+            return AuthResult::Granted;
+        }
+        pending.is_due().await;
+        self.insert(tag, false);
+        AuthResult::Denied
+    }
+
+    /// Verifies a password, if the name exists. Else spends the time of a verification, unless
+    /// another one does.
+    async fn check(self: &Arc<Self>, check: Check, pending: &Arc<PendingDenial>) -> bool {
+        let permits = if check.is_known {
+            // One at a time for each client: clients take turns.
+            let turn = pending.turn().await;
+            let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
+            [turn, permit]
+        } else {
+            match Arc::clone(&self.decoy).try_acquire_owned() {
+                Ok(permit) => [Some(permit), None],
+                Err(_) => return false,
+            }
+        };
         // Another request may have had the same credentials verified meanwhile.
-        if let Some(result) = self.cached(&tag) {
-            return result;
+        if let Some(result) = self.cached(&check.tag) {
+            return result == AuthResult::Granted;
         }
-        let this = Arc::clone(self);
-        let verified = tokio::task::spawn_blocking(move || {
-            // Held until the end, even if the client disconnects.
-            let _admission = (slot, permit);
-            #[cfg(test)]
-            this.verified
-                .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            let is_valid = bcrypt::verify(&password, &hash).unwrap_or(false) && is_known;
-            this.insert(tag, is_valid);
-            is_valid
-        });
-        match verified.await {
-            Ok(true) => AuthResult::Granted,
-            Ok(false) | Err(_) => AuthResult::Denied,
+        let (this, pending) = (Arc::clone(self), Arc::clone(pending));
+        // The permits are held until the end, even if the client disconnects.
+        let verified = tokio::task::spawn_blocking(move || this.run(&check, (permits, pending)));
+        verified.await.unwrap_or(false)
+    }
+
+    fn run(&self, check: &Check, _held: (Permits, Arc<PendingDenial>)) -> bool {
+        #[cfg(test)]
+        self.verified
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let start = Instant::now();
+        let is_right = bcrypt::verify(&check.password, &check.hash).unwrap_or(false);
+        self.denials.record_duration(check.cost, start.elapsed());
+        let is_valid = is_right && check.is_known;
+        if is_valid {
+            self.insert(check.tag, true);
         }
+        is_valid
     }
 
     fn tag(&self, parts: &[&[u8]]) -> Tag {
@@ -204,6 +263,9 @@ impl PasswordVerifier {
         } else {
             &mut cache.invalid
         };
+        if position(tags, &tag).is_some() {
+            return;
+        }
         if tags.len() == CACHED {
             tags.pop_front();
         }
@@ -239,13 +301,13 @@ fn credentials(header: &HeaderValue) -> Option<(Vec<u8>, Vec<u8>)> {
     Some((name, password))
 }
 
-/// Returns a hash for an unknown name. Its cost is that of a user chosen by the name: it stays the
+/// Returns a hash for an unknown name, and its cost. The cost is that of a user chosen by the name: it stays the
 /// same for a name, and unknown names take as long as known ones, in the same proportions.
-fn dummy_hash(name: Tag, users: &[User]) -> String {
+fn dummy_hash(name: Tag, users: &[User]) -> (String, u32) {
     let pick = u64::from_be_bytes([
         name[0], name[1], name[2], name[3], name[4], name[5], name[6], name[7],
     ]);
     let at = usize::try_from(pick % users.len().max(1) as u64).unwrap_or(0);
     let cost = users.get(at).map_or(10, |user| user.cost);
-    format!("$2b${cost:02}${:A<21}.{:A<30}.", "", "")
+    (format!("$2b${cost:02}${:A<21}.{:A<30}.", "", ""), cost)
 }

@@ -45,11 +45,6 @@ impl WorkQueue {
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         permit.ok().map(Permit)
     }
-
-    #[cfg(test)]
-    pub(crate) fn free_slots(&self) -> usize {
-        self.slots.available_permits()
-    }
 }
 
 /// What a request holds while it is worked on. A request extension, to be moved to where the work

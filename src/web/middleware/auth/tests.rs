@@ -1,7 +1,16 @@
 use std::sync::atomic::Ordering;
 
 use super::*;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::denials::MAX_WAITING;
 use crate::config::Secret;
+
+/// Returns a client of this number.
+fn client(number: u8) -> ClientAddress {
+    IpAddr::from([192, 0, 2, number]).into()
+}
 
 fn users(of: &[(&str, &str)]) -> Vec<User> {
     of.iter()
@@ -50,7 +59,7 @@ async fn only_the_password_of_the_user_is_accepted_cached_or_not() {
             (None, AuthResult::Denied),
         ] {
             assert_eq!(
-                verifier.verify(&users, header.as_ref()).await,
+                verifier.verify(&users, client(1), header.as_ref()).await,
                 expected,
                 "{header:?}"
             );
@@ -66,7 +75,7 @@ async fn the_scheme_is_case_insensitive() {
     let header = HeaderValue::from_static("bAsIc YTpi");
     assert_eq!(
         PasswordVerifier::with_concurrency(1)
-            .verify(&users, Some(&header))
+            .verify(&users, client(1), Some(&header))
             .await,
         AuthResult::Granted
     );
@@ -78,25 +87,25 @@ async fn a_changed_password_and_a_removed_user_take_effect_at_once() {
     let header = basic("a", "old");
     assert_eq!(
         verifier
-            .verify(&users(&[("a", "old")]), Some(&header))
+            .verify(&users(&[("a", "old")]), client(1), Some(&header))
             .await,
         AuthResult::Granted
     );
     assert_eq!(
         verifier
-            .verify(&users(&[("a", "new")]), Some(&header))
+            .verify(&users(&[("a", "new")]), client(1), Some(&header))
             .await,
         AuthResult::Denied
     );
     assert_eq!(
         verifier
-            .verify(&users(&[("b", "old")]), Some(&header))
+            .verify(&users(&[("b", "old")]), client(1), Some(&header))
             .await,
         AuthResult::Denied
     );
     assert_eq!(
         verifier
-            .verify(&users(&[("a", "new")]), Some(&basic("a", "new")))
+            .verify(&users(&[("a", "new")]), client(1), Some(&basic("a", "new")))
             .await,
         AuthResult::Granted
     );
@@ -108,7 +117,7 @@ async fn a_flood_of_invalid_passwords_does_not_evict_a_valid_one() {
     let users = users(&[("a", "good")]);
     let good = basic("a", "good");
     assert_eq!(
-        verifier.verify(&users, Some(&good)).await,
+        verifier.verify(&users, client(1), Some(&good)).await,
         AuthResult::Granted
     );
     for n in 0..=CACHED {
@@ -116,7 +125,7 @@ async fn a_flood_of_invalid_passwords_does_not_evict_a_valid_one() {
     }
     let before = verifier.verified.load(Ordering::Relaxed);
     assert_eq!(
-        verifier.verify(&users, Some(&good)).await,
+        verifier.verify(&users, client(1), Some(&good)).await,
         AuthResult::Granted
     );
     assert_eq!(verifier.verified.load(Ordering::Relaxed), before);
@@ -124,43 +133,117 @@ async fn a_flood_of_invalid_passwords_does_not_evict_a_valid_one() {
     assert_eq!((cache.valid.len(), cache.invalid.len()), (1, CACHED));
 }
 
-#[tokio::test]
-async fn cached_credentials_do_not_wait_and_the_queue_is_bounded() {
+/// Starts `requests` verifications of wrong passwords, each for the name of its number.
+fn flood(
+    verifier: &Arc<PasswordVerifier>,
+    users: &[User],
+    from: ClientAddress,
+    requests: usize,
+    name: impl Fn(usize) -> String,
+) -> Vec<tokio::task::JoinHandle<AuthResult>> {
+    (0..requests)
+        .map(|n| {
+            let (verifier, users) = (Arc::clone(verifier), users.to_vec());
+            let header = basic(&name(n), &format!("wrong {n}"));
+            tokio::spawn(async move { verifier.verify(&users, from, Some(&header)).await })
+        })
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_wrong_passwords_keeps_out_no_valid_one() {
+    let users = users(&[("a", "good"), ("b", "good")]);
+    let of_known = |_| "a".to_owned();
+    let of_unknown = |n: usize| format!("nobody {n}");
+    for floods in [
+        vec![(1, &of_known as &dyn Fn(usize) -> String)],
+        vec![(1, &of_unknown)],
+        vec![
+            (1, &of_known),
+            (1, &of_unknown),
+            (2, &of_known),
+            (3, &of_unknown),
+        ],
+    ] {
+        let verifier = PasswordVerifier::with_concurrency(1);
+        let mut waiting = Vec::new();
+        for (from, name) in &floods {
+            waiting.extend(flood(&verifier, &users, client(*from), 300, name));
+        }
+        tokio::task::yield_now().await;
+        // Another client, for the name under attack; and the same client, for another name.
+        for (from, name) in [(9, "a"), (9, "b"), (1, "b")] {
+            let header = basic(name, "good");
+            assert_eq!(
+                verifier.verify(&users, client(from), Some(&header)).await,
+                AuthResult::Granted,
+                "{name} of client {from}"
+            );
+        }
+        for waited in waiting {
+            assert_ne!(waited.await.unwrap(), AuthResult::Granted);
+        }
+        assert!(verifier.denials.is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_sees_no_difference_between_names_that_exist_and_others() {
+    let users = users(&[("known", "good"), ("other", "good")]);
+    let mut seen = Vec::new();
+    for name in ["known", "unknown"] {
+        for others in 0..3 {
+            let verifier = PasswordVerifier::with_concurrency(1);
+            // Other requests of the client, for names that exist and for names that do not.
+            let noise = ["other", "nobody"][..others.min(2)]
+                .iter()
+                .flat_map(|other| {
+                    let other = |_| (*other).to_owned();
+                    flood(&verifier, &users, client(1), 20, other)
+                })
+                .collect::<Vec<_>>();
+            tokio::task::yield_now().await;
+            let start = Instant::now();
+            let asked = flood(&verifier, &users, client(1), MAX_WAITING + 4, |_| {
+                name.to_owned()
+            });
+            let mut results = Vec::new();
+            for asked in asked {
+                results.push((asked.await.unwrap(), start.elapsed().as_millis()));
+            }
+            drop(noise);
+            seen.push((others, results));
+        }
+    }
+    let (known, unknown) = seen.split_at(3);
+    assert_eq!(known, unknown);
+    let denied = |(result, _): &&(AuthResult, u128)| *result == AuthResult::Denied;
+    assert_eq!(known[0].1.iter().filter(denied).count(), MAX_WAITING);
+    assert!(known[0].1[1].1 > known[0].1[0].1, "{known:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn cached_credentials_do_not_wait() {
     let verifier = PasswordVerifier::with_concurrency(1);
     let users = users(&[("a", "good")]);
     let good = basic("a", "good");
     assert_eq!(
-        verifier.verify(&users, Some(&good)).await,
+        verifier.verify(&users, client(1), Some(&good)).await,
         AuthResult::Granted
     );
-    // As if a verification never ended.
-    let permit = verifier.queue.permit().await;
-    let waiting: Vec<_> = (0..=WAITING)
-        .map(|n| {
-            let (verifier, users) = (Arc::clone(&verifier), users.clone());
-            tokio::spawn(async move {
-                verifier
-                    .verify(&users, Some(&basic("a", &n.to_string())))
-                    .await
-            })
-        })
-        .collect();
-    while verifier.queue.free_slots() > 0 {
-        tokio::task::yield_now().await;
-    }
+    let waiting = flood(&verifier, &users, client(1), 100, |_| "a".to_owned());
+    tokio::task::yield_now().await;
+    let start = Instant::now();
     assert_eq!(
-        verifier.verify(&users, Some(&basic("a", "bad"))).await,
-        AuthResult::Busy
-    );
-    assert_eq!(
-        verifier.verify(&users, Some(&good)).await,
+        verifier.verify(&users, client(1), Some(&good)).await,
         AuthResult::Granted
     );
-    drop(permit);
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    let mut busy = 0;
     for waited in waiting {
-        assert_eq!(waited.await.unwrap(), AuthResult::Denied);
+        busy += usize::from(waited.await.unwrap() == AuthResult::Busy);
     }
-    assert_eq!(verifier.queue.free_slots(), 1 + WAITING);
+    assert_eq!(busy, 100 - MAX_WAITING);
 }
 
 #[test]
@@ -171,9 +254,10 @@ fn an_unknown_name_has_the_cost_of_some_user_and_always_the_same() {
     let mut costs = std::collections::BTreeSet::new();
     for n in 0..64_u64 {
         let tag = verifier.tag(&[&n.to_be_bytes()]);
-        let hash = dummy_hash(tag, &users);
-        assert_eq!(hash, dummy_hash(tag, &users));
-        costs.insert(hash.parse::<bcrypt::HashParts>().unwrap().get_cost());
+        let (hash, cost) = dummy_hash(tag, &users);
+        assert_eq!((hash.clone(), cost), dummy_hash(tag, &users));
+        assert_eq!(hash.parse::<bcrypt::HashParts>().unwrap().get_cost(), cost);
+        costs.insert(cost);
     }
     assert_eq!(costs.into_iter().collect::<Vec<_>>(), [4, 12]);
 }
