@@ -24,7 +24,7 @@ use std::time::{Duration, Instant, SystemTime};
 use aws_transfer_exporter::store::Store;
 use aws_transfer_exporter::store::local::LocalStore;
 use aws_transfer_exporter::tracker::persist::SavedState;
-use aws_transfer_exporter::tracker::{PollResult, Tracker, TrackerSettings};
+use aws_transfer_exporter::tracker::{PollResult, Tracker, TrackerLimits, TrackerSettings};
 use model::{
     Account, AccountName, FailureCode, FileResult, FileStatus, Now, Origin, Shard, TransferKey,
 };
@@ -37,6 +37,10 @@ const SETTINGS: TrackerSettings = TrackerSettings {
     max_refresh_interval: Duration::from_mins(5),
     gone_after: Duration::from_mins(15),
     keep_settled: Duration::from_hours(24),
+    limits: TrackerLimits {
+        transfers: 10_000_000,
+        connectors: 1_000_000,
+    },
     max_transfers: 10_000,
     shard: Shard::ONLY,
     events: false,

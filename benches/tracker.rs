@@ -14,7 +14,7 @@ use std::alloc::System;
 use std::hint::black_box;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use aws_transfer_exporter::tracker::{PollResult, Tracker, TrackerSettings};
+use aws_transfer_exporter::tracker::{PollResult, Tracker, TrackerLimits, TrackerSettings};
 use model::{
     Account, AccountName, ConnectorId, Fact, FailureCode, FileResult, FileStatus, Now, Origin,
     Shard, TransferKey, TransferStart,
@@ -203,6 +203,7 @@ impl World {
             max_refresh_interval: Duration::from_secs(10),
             gone_after: Duration::from_mins(15),
             keep_settled: Duration::from_mins(1),
+            limits: TrackerLimits::default(),
             max_transfers: 1_000_000,
             shard: Shard::ONLY,
             events: false,

@@ -83,6 +83,9 @@ impl web::Exporter for App {
                 match self.collector.ingest(&[start], Origin::Api).first() {
                     Some(Ingested::New { .. }) => true,
                     Some(Ingested::Duplicate) => false,
+                    Some(Ingested::LimitExceeded(limit)) => {
+                        return Err(WriteApiError::LimitExceeded(limit.as_label()));
+                    }
                     Some(Ingested::Foreign) | None => {
                         return Err(WriteApiError::OtherShard(self.options.shard));
                     }

@@ -7,7 +7,7 @@ use super::accounts::AccountClient;
 use crate::collector::Targets;
 use crate::config::Plan;
 use crate::discovery::files::Files;
-use crate::tracker::TrackerSettings;
+use crate::tracker::{TrackerLimits, TrackerSettings};
 use model::{AccountName, ConnectorKey, ConnectorTitle, Origin, Shard, TransferKey};
 
 /// The active plan with the clients of its accounts. A reload replaces it as a whole; nothing else
@@ -76,6 +76,10 @@ pub(super) fn tracker_settings(plan: &Plan, shard: Shard) -> TrackerSettings {
         max_refresh_interval: plan.collector.max_refresh_interval,
         gone_after: plan.collector.gone_after,
         keep_settled: plan.metrics.keep_settled,
+        limits: TrackerLimits {
+            transfers: plan.limits.transfers,
+            connectors: plan.limits.connectors,
+        },
         shard,
         events: !plan.discovery.events.is_empty(),
         max_transfers: if plan.metrics.per_transfer {

@@ -29,10 +29,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use tracing::warn;
+
 use crate::metrics::self_metrics::{ApiMetrics, CollectorMetrics, SelfMetrics};
 use crate::store::Store;
 use crate::tracker::persist::SavedState;
-use crate::tracker::{Ingested, Tracker, TrackerSettings};
+use crate::tracker::{Ingested, Limit, Tracker, TrackerSettings};
 use crate::transfer::TransferApi;
 use crate::transfer::limiter::AccountLimiter;
 use credential_failures::CredentialFailures;
@@ -134,6 +136,9 @@ impl Collector {
         persister: Option<Persister>,
     ) -> Self {
         let tracker = Tracker::new(settings, clock.now().wall);
+        for limit in Limit::ALL {
+            metrics.collector.add_limit(limit.as_label());
+        }
         Self {
             inner: Arc::new(Inner {
                 tracker: Mutex::new(tracker),
@@ -218,10 +223,24 @@ impl Collector {
     pub fn ingest(&self, facts: &[Fact], origin: Origin) -> Vec<Ingested> {
         let now = self.inner.clock.now();
         let mut tracker = self.inner.tracker();
-        facts
+        let results: Vec<_> = facts
             .iter()
             .map(|fact| tracker.ingest(fact, origin, now))
-            .collect()
+            .collect();
+        drop(tracker);
+        for result in &results {
+            if let Ingested::LimitExceeded(limit) = result
+                && self.inner.metrics.count_limit_exceeded(limit.as_label())
+            {
+                warn!(
+                    event = "limit_exceeded",
+                    limit = limit.as_label(),
+                    origin = origin.as_label(),
+                    "refusing new transfers, see `limits` in the configuration"
+                );
+            }
+        }
+        results
     }
 
     /// Replaces the set of transfers attributed to `origin`. If the set is not `complete`, adds its

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Instant, UNIX_EPOCH};
 
 use super::*;
+use crate::tracker::TrackerLimits;
 use crate::transfer::ErrorKind;
 use crate::transfer::fake::{FakeTransferApi, page_with_status};
 use model::{Now, Shard, TransferState};
@@ -19,6 +20,10 @@ pub(super) const SETTINGS: TrackerSettings = TrackerSettings {
     shard: Shard::ONLY,
     events: false,
     keep_settled: Duration::from_mins(1),
+    limits: TrackerLimits {
+        transfers: 10_000_000,
+        connectors: 1_000_000,
+    },
 };
 
 /// Returns a clock that follows tokio's, which the tests pause.

@@ -28,7 +28,7 @@ pub use file::ConfigFile;
 pub use load::{ConfigHash, ConfigText, load, load_web, read};
 pub use plan::{
     AccountPlan, AssumeRole, CloudtrailPlan, CollectorPlan, ConnectorsPlan, DiscoveryPlan,
-    EventsPlan, FilesPlan, MetricsPlan, Plan,
+    EventsPlan, FilesPlan, LimitsPlan, MetricsPlan, Plan,
 };
 pub use resolve::parse_targets;
 pub use secret::Secret;

@@ -29,6 +29,8 @@ pub struct Plan {
     pub collector: CollectorPlan,
     /// Which metrics are exported.
     pub metrics: MetricsPlan,
+    /// How much is tracked at most.
+    pub limits: LimitsPlan,
 }
 
 impl Default for Plan {
@@ -40,6 +42,7 @@ impl Default for Plan {
             discovery: DiscoveryPlan::default(),
             collector: CollectorPlan::default(),
             metrics: MetricsPlan::default(),
+            limits: LimitsPlan::default(),
         }
     }
 }
@@ -210,6 +213,24 @@ impl Default for CollectorPlan {
             min_refresh_interval: Duration::from_secs(10),
             max_refresh_interval: Duration::from_mins(5),
             gone_after: Duration::from_mins(15),
+        }
+    }
+}
+
+/// How much other sources than the configuration and target files may add.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitsPlan {
+    /// Maximum number of tracked transfers: 1 to 10,000,000. Default: 200,000.
+    pub transfers: usize,
+    /// Maximum number of connectors: 1 to 1,000,000. Default: 5,000.
+    pub connectors: usize,
+}
+
+impl Default for LimitsPlan {
+    fn default() -> Self {
+        Self {
+            transfers: 200_000,
+            connectors: 5_000,
         }
     }
 }

@@ -294,7 +294,9 @@ impl CloudTrailPoller {
         };
         self.metrics.add_messages(outcome.as_label(), 1);
         self.metrics.add_transfers(transfers);
+        // What a limit refused is tried again at the next lookup that covers it.
         if let Some((id, at)) = id.zip(event.at)
+            && outcome != MessageOutcome::Refused
             && self.seen.len() < MAX_SEEN
         {
             self.seen.insert(id, at);

@@ -201,10 +201,11 @@ impl QueueReader {
             let (outcome, transfers) = ingest(self.sink.as_ref(), &parsed, Origin::Events);
             self.metrics.add_transfers(transfers);
             let receipt = message.receipt.clone();
-            if outcome == MessageOutcome::Foreign {
-                batch.foreign.push(receipt);
-            } else {
-                batch.ingested.push((receipt, outcome));
+            match outcome {
+                // It stays in the queue for its redrive policy.
+                MessageOutcome::Refused => self.metrics.add_messages(outcome.as_label(), 1),
+                MessageOutcome::Foreign => batch.foreign.push(receipt),
+                _ => batch.ingested.push((receipt, outcome)),
             }
         }
         batch

@@ -17,14 +17,17 @@ pub(super) enum MessageOutcome {
     Foreign,
     /// It could not be parsed.
     Unparsable,
+    /// A limit refused something in it.
+    Refused,
 }
 
 impl MessageOutcome {
-    pub(super) const ALL: [Self; 4] = [
+    pub(super) const ALL: [Self; 5] = [
         Self::Understood,
         Self::Duplicate,
         Self::Foreign,
         Self::Unparsable,
+        Self::Refused,
     ];
 
     pub(super) fn as_label(self) -> &'static str {
@@ -33,6 +36,7 @@ impl MessageOutcome {
             Self::Duplicate => "duplicate",
             Self::Foreign => "foreign",
             Self::Unparsable => "unparsable",
+            Self::Refused => "refused",
         }
     }
 }
@@ -67,7 +71,10 @@ pub(super) fn ingest(
             Fact::OperationEnded(_) => {}
         }
     }
-    let outcome = if has_news {
+    let is_refused = |result: &Ingested| matches!(result, Ingested::LimitExceeded(_));
+    let outcome = if results.iter().any(is_refused) {
+        MessageOutcome::Refused
+    } else if has_news {
         MessageOutcome::Understood
     } else if results.contains(&Ingested::Duplicate) {
         MessageOutcome::Duplicate

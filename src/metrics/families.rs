@@ -369,7 +369,7 @@ families! {
         labels: [ACCOUNT, REGION, TARGET, Label::new(
             "outcome",
             "`understood`, `duplicate` (reported before), `foreign` (not about a configured \
-             account, an included connector or this shard), `unparsable` (left to the queue's redrive policy) or `failed` \
+             account, an included connector or this shard), `unparsable` or `refused` (beyond `limits`; both are left to the queue's redrive policy) or `failed` \
              (parsed but not persisted yet, stays in the queue; `events` only).",
         )],
         help: "Queue messages and CloudTrail records received by outcome.",
@@ -427,6 +427,16 @@ families! {
         help: "Current limit of ListFileTransferResults requests per second.",
         details: "Starts at `collector.requests_per_second`, falls when AWS throttles and \
             recovers afterwards.",
+    }
+    LIMIT_EXCEEDED {
+        name: "aws_transfer_exporter_limit_exceeded_total",
+        kind: Counter,
+        group: Exporter,
+        labels: [Label::new("limit", "`transfers` or `connectors`, as in `limits` of the configuration.")],
+        help: "Reports of new transfers or connectors that a limit refused.",
+        details: "Queue messages stay in the queue for its redrive policy, and the write API answers \
+            429. The same report counts each time that it is refused.",
+        example: "increase(aws_transfer_exporter_limit_exceeded_total[15m]) > 0",
     }
     SWEEP_DURATION {
         name: "aws_transfer_exporter_sweep_duration_seconds",

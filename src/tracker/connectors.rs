@@ -37,6 +37,10 @@ impl Connectors {
         self.by_key.get(key).copied()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
     /// Returns the number of a connector, which is added if it is missing.
     pub(super) fn find_or_insert(
         &mut self,

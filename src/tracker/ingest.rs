@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::fate::{FATE_KEPT, Fate, fate_hash};
 use super::file_ledger::EventMatch;
 use super::transfer::{RESULTS_KEPT, Transfer};
-use super::{FailedFile, Tracker};
+use super::{FailedFile, Limit, Tracker};
 use model::{
     Fact, FileEnd, Finished, Now, OperationEnd, Origin, Shard, TransferKey, TransferStart,
     stable_hash,
@@ -25,6 +25,8 @@ pub enum Ingested {
     /// The fact belongs to an account that is not configured, to another shard or to an excluded
     /// connector.
     Foreign,
+    /// The fact would exceed a limit, and was refused.
+    LimitExceeded(Limit),
 }
 
 impl Tracker {
@@ -32,6 +34,9 @@ impl Tracker {
     pub fn ingest(&mut self, fact: &Fact, origin: Origin, now: Now) -> Ingested {
         if self.excludes(fact, origin) {
             return Ingested::Foreign;
+        }
+        if let Some(limit) = self.exceeded_limit(fact, origin) {
+            return Ingested::LimitExceeded(limit);
         }
         match fact {
             Fact::Started(start) => self.ingest_start(start, origin, now),

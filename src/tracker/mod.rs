@@ -30,6 +30,7 @@ mod file_ledger;
 mod index;
 mod ingest;
 mod label_guard;
+mod limits;
 mod packed_ledger;
 pub mod persist;
 mod poll;
@@ -66,6 +67,7 @@ use watch_moments::WatchMoments;
 pub use due::PollTicket;
 pub use failed_file::FailedFile;
 pub use ingest::Ingested;
+pub use limits::{Limit, TrackerLimits};
 pub use poll::{PollEffects, PollResult};
 
 /// Tracker settings.
@@ -86,6 +88,8 @@ pub struct TrackerSettings {
     pub shard: Shard,
     /// Whether events are received. If so, an event may report a file after its transfer has ended.
     pub events: bool,
+    /// How much sources other than the configuration and target files may add.
+    pub limits: TrackerLimits,
 }
 
 /// All tracked connectors and transfers.

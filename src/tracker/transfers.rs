@@ -28,6 +28,10 @@ impl Transfers {
         self.index.find(hash, equal).copied()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.by_slot.len()
+    }
+
     pub(super) fn get(&self, slot: u32) -> Option<&Transfer> {
         self.by_slot.get(slot as usize).map(AsRef::as_ref)
     }

@@ -80,6 +80,9 @@ pub enum WriteApiError {
     /// The transfer belongs to another shard.
     #[error("the transfer belongs to another shard; this is shard {0}")]
     OtherShard(Shard),
+    /// There are as many transfers or connectors as the configuration allows.
+    #[error("`limits.{0}` of the configuration is reached: remove transfers, or raise it")]
+    LimitExceeded(&'static str),
     /// The change was applied in memory but could not be persisted.
     #[error("failed to persist the change: retry")]
     NotPersisted,

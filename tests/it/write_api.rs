@@ -130,3 +130,41 @@ async fn an_accepted_change_survives_a_restart() {
         exporter.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_put_beyond_a_limit_is_refused() {
+    let (_simulator, url) = simulator(Settings::default()).await;
+    let options = Options {
+        write_api: true,
+        ..Options::default()
+    };
+    let mut plan = plan(vec![account("prod", &url)], Vec::new());
+    plan.limits.transfers = 3;
+    plan.limits.connectors = 2;
+    let exporter = Exporter::start_with(plan, options).await;
+    let path = |c: usize, t: usize| format!("/api/v1/transfers/{}/{}", connector(c), transfer(t));
+    let put = async |c, t| ask(exporter.address, "PUT", &path(c, t), "").await;
+    for (c, t) in [(1, 1), (2, 2)] {
+        assert_eq!(put(c, t).await.0, 201);
+    }
+    let (status, body) = put(3, 3).await;
+    assert!(
+        status == 429 && body.contains("limits.connectors"),
+        "{body}"
+    );
+    assert_eq!(put(1, 3).await.0, 201);
+    let (status, body) = put(1, 4).await;
+    assert!(status == 429 && body.contains("limits.transfers"), "{body}");
+    assert_eq!(put(1, 1).await.0, 200, "known");
+    assert_eq!(
+        ask(exporter.address, "DELETE", &path(1, 1), "").await.0,
+        200
+    );
+    assert_eq!(put(1, 4).await.0, 201, "there is room");
+    let scrape = exporter.scrape().await;
+    for limit in ["limit=\"transfers\"", "limit=\"connectors\""] {
+        let refused = scrape.sum("aws_transfer_exporter_limit_exceeded_total", &[limit]);
+        assert_eq!(refused, 1.0, "{limit}");
+    }
+    exporter.stop().await;
+}

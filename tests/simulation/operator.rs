@@ -14,7 +14,7 @@ use aws_transfer_exporter::discovery::routes::{AccountId, Routes};
 use aws_transfer_exporter::discovery::{Sink, SinkError, events};
 use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
 use aws_transfer_exporter::store::Store;
-use aws_transfer_exporter::tracker::{Ingested, TrackerSettings};
+use aws_transfer_exporter::tracker::{Ingested, TrackerLimits, TrackerSettings};
 use aws_transfer_exporter::transfer::limiter::{AccountLimiter, RateLimited};
 use model::{
     Account, AccountName, Clock, ConnectorDetails, ConnectorId, Fact, Origin, TransferKey,
@@ -573,6 +573,7 @@ fn settings(world: &World, plan: &PlanState) -> TrackerSettings {
         max_refresh_interval: Duration::from_millis(setup.max_refresh.max(setup.min_refresh)),
         gone_after: Duration::from_millis(setup.gone_after),
         keep_settled: Duration::from_millis(setup.keep_settled),
+        limits: TrackerLimits::default(),
         max_transfers: 1_000,
         shard: plan.shard,
         events: !plan.queues.is_empty(),

@@ -22,6 +22,7 @@ mapping! {
         discovery: DiscoverySection,
         collector: CollectorSection,
         metrics: MetricsSection,
+        limits: LimitsSection,
     }
 }
 
@@ -81,6 +82,13 @@ mapping! {
         per_transfer: bool,
         keep_settled: Duration,
         max_transfers: i64,
+    }
+}
+
+mapping! {
+    pub(super) struct LimitsSection {
+        transfers: i64,
+        connectors: i64,
     }
 }
 

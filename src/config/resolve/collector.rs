@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Resolver, out_of_range};
-use crate::config::file::{CollectorSection, MetricsSection};
-use crate::config::plan::{CollectorPlan, MetricsPlan};
+use crate::config::file::{CollectorSection, LimitsSection, MetricsSection};
+use crate::config::plan::{CollectorPlan, LimitsPlan, MetricsPlan};
 use crate::config::yaml::Field;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -136,6 +136,26 @@ impl Resolver {
                 "must not be less than `collector.timeout`",
             )
             .with_hint("increase `max_scrape_timeout` or decrease `timeout`");
+        }
+    }
+
+    pub(super) fn limits(&mut self, section: &Field<LimitsSection>) -> LimitsPlan {
+        let absent = LimitsSection::default();
+        let section = section.value().map_or(&absent, |section| &section.value);
+        let default = LimitsPlan::default();
+        LimitsPlan {
+            transfers: self.count(
+                &section.transfers,
+                "limits.transfers",
+                1..=10_000_000,
+                default.transfers,
+            ),
+            connectors: self.count(
+                &section.connectors,
+                "limits.connectors",
+                1..=1_000_000,
+                default.connectors,
+            ),
         }
     }
 

@@ -40,6 +40,7 @@ impl Plan {
             connectors: resolver.connectors(&root.connectors),
             collector: resolver.collector(&root.collector),
             metrics: resolver.metrics(&root.metrics),
+            limits: resolver.limits(&root.limits),
         };
         resolver.problems.into_result(plan)
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prometheus::{Gauge, GaugeVec};
+use prometheus::{CounterVec, Gauge, GaugeVec};
 
 use super::registrar::{InstrumentError, Registrar};
 use crate::metrics::families;
@@ -12,6 +12,7 @@ use model::Shard;
 pub struct CollectorMetrics {
     sweep_duration: Gauge,
     shard: GaugeVec,
+    limits: CounterVec,
 }
 
 impl CollectorMetrics {
@@ -19,7 +20,21 @@ impl CollectorMetrics {
         Ok(Self {
             sweep_duration: registrar.create(&families::SWEEP_DURATION)?,
             shard: registrar.create(&families::SHARD_INFO)?,
+            limits: registrar.create(&families::LIMIT_EXCEEDED)?,
         })
+    }
+
+    /// Creates the series of a limit at 0.
+    pub fn add_limit(&self, limit: &str) {
+        self.limits.with_label_values(&[limit]);
+    }
+
+    /// Counts a report that a limit refused. Returns whether it is the first one.
+    pub fn count_limit_exceeded(&self, limit: &str) -> bool {
+        let counter = self.limits.with_label_values(&[limit]);
+        let is_first = counter.get() == 0.0;
+        counter.inc();
+        is_first
     }
 
     /// Sets the duration of the last sweep.

@@ -5,7 +5,7 @@ use redb::{Database, ReadableTableMetadata, TableDefinition};
 
 use super::*;
 use crate::tracker::persist::ConnectorRecord;
-use crate::tracker::{PollResult, Tracker, TrackerSettings};
+use crate::tracker::{PollResult, Tracker, TrackerLimits, TrackerSettings};
 use model::{
     Account, AccountName, ConnectorKey, Fact, FailureCode, FileResult, FileStatus, Now, Origin,
     Shard, TransferKey, TransferStart,
@@ -16,6 +16,10 @@ const SETTINGS: TrackerSettings = TrackerSettings {
     max_refresh_interval: std::time::Duration::from_mins(5),
     gone_after: std::time::Duration::from_mins(15),
     keep_settled: std::time::Duration::from_hours(1),
+    limits: TrackerLimits {
+        transfers: 10_000_000,
+        connectors: 1_000_000,
+    },
     max_transfers: 100,
     shard: Shard::ONLY,
     events: false,

@@ -62,7 +62,13 @@ impl Tracker {
         }
         for (key, record) in saved.transfers {
             let owned = self.settings.shard.owns(&key.connector, &key.transfer);
-            let Some(number) = self.connectors.find(&key.connector_key()).filter(|_| owned) else {
+            // Only a limit that was lowered is exceeded.
+            let is_full = self.transfers.len() >= self.settings.limits.transfers;
+            let Some(number) = self
+                .connectors
+                .find(&key.connector_key())
+                .filter(|_| owned && !is_full)
+            else {
                 let transfer = Transfer::restore(key.transfer.clone(), 0, &record, now);
                 self.keep_fate(&key, &transfer, now);
                 self.mark_dropped(key);

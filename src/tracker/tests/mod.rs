@@ -19,11 +19,15 @@ use model::{
 };
 
 const SECOND: Duration = Duration::from_secs(1);
-const SETTINGS: TrackerSettings = TrackerSettings {
+pub(super) const SETTINGS: TrackerSettings = TrackerSettings {
     min_refresh_interval: Duration::from_secs(10),
     max_refresh_interval: Duration::from_mins(5),
     gone_after: Duration::from_mins(15),
     keep_settled: Duration::from_hours(1),
+    limits: TrackerLimits {
+        transfers: 10_000_000,
+        connectors: 1_000_000,
+    },
     max_transfers: 100,
     shard: Shard::ONLY,
     events: false,

@@ -55,6 +55,7 @@ pub(super) async fn write(
                 WriteApiError::Disabled => StatusCode::FORBIDDEN,
                 WriteApiError::UnknownAccount => StatusCode::NOT_FOUND,
                 WriteApiError::OtherShard(_) => StatusCode::MISDIRECTED_REQUEST,
+                WriteApiError::LimitExceeded(_) => StatusCode::TOO_MANY_REQUESTS,
                 WriteApiError::NotPersisted => StatusCode::SERVICE_UNAVAILABLE,
             };
             json_error(status, &error.to_string())

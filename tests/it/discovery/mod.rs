@@ -16,7 +16,7 @@ use aws_transfer_exporter::discovery::{Sink, SinkError};
 use aws_transfer_exporter::metrics::exposition::render;
 use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
 use aws_transfer_exporter::metrics::{Scrape, ScrapeRequest};
-use aws_transfer_exporter::tracker::{Ingested, Tracker, TrackerSettings};
+use aws_transfer_exporter::tracker::{Ingested, Tracker, TrackerLimits, TrackerSettings};
 use aws_transfer_exporter::transfer::{ErrorKind, TransferError};
 use model::{
     Account, AccountName, Clock, ConnectorDetails, ConnectorId, Fact, Now, Origin, Shard, Snapshot,
@@ -94,6 +94,7 @@ impl FakeSink {
             shard: Shard::ONLY,
             events: true,
             keep_settled: Duration::from_hours(24),
+            limits: TrackerLimits::default(),
         };
         // Facts of the tests may be older than this moment.
         let mut tracker = Tracker::new(settings, UNIX_EPOCH);
