@@ -154,7 +154,7 @@ fn flood(
 async fn a_flood_of_wrong_passwords_keeps_out_no_valid_one() {
     let users = users(&[("a", "good"), ("b", "good")]);
     let of_known = |_| "a".to_owned();
-    let of_unknown = |n: usize| format!("nobody {n}");
+    let of_unknown = |n: usize| format!("stranger {n}");
     for floods in [
         vec![(1, &of_known as &dyn Fn(usize) -> String)],
         vec![(1, &of_unknown)],
@@ -195,7 +195,7 @@ async fn a_client_sees_no_difference_between_names_that_exist_and_others() {
         for others in 0..3 {
             let verifier = PasswordVerifier::with_concurrency(1);
             // Other requests of the client, for names that exist and for names that do not.
-            let noise = ["other", "nobody"][..others.min(2)]
+            let noise = ["other", "stranger"][..others.min(2)]
                 .iter()
                 .flat_map(|other| {
                     let other = |_| (*other).to_owned();
