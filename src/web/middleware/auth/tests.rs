@@ -150,6 +150,13 @@ fn flood(
         .collect()
 }
 
+/// Waits until every request of a flood has begun: the runtime runs some tens of tasks at a time.
+async fn started() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_wrong_passwords_keeps_out_no_valid_one() {
     let users = users(&[("a", "good"), ("b", "good")]);
@@ -170,7 +177,7 @@ async fn a_flood_of_wrong_passwords_keeps_out_no_valid_one() {
         for (from, name) in &floods {
             waiting.extend(flood(&verifier, &users, client(*from), 300, name));
         }
-        tokio::task::yield_now().await;
+        started().await;
         // Another client, for the name under attack; and the same client, for another name.
         for (from, name) in [(9, "a"), (9, "b"), (1, "b")] {
             let header = basic(name, "good");
@@ -202,7 +209,7 @@ async fn a_client_sees_no_difference_between_names_that_exist_and_others() {
                     flood(&verifier, &users, client(1), 20, other)
                 })
                 .collect::<Vec<_>>();
-            tokio::task::yield_now().await;
+            started().await;
             let start = Instant::now();
             let asked = flood(&verifier, &users, client(1), MAX_WAITING + 4, |_| {
                 name.to_owned()
@@ -232,7 +239,7 @@ async fn cached_credentials_do_not_wait() {
         AuthResult::Granted
     );
     let waiting = flood(&verifier, &users, client(1), 100, |_| "a".to_owned());
-    tokio::task::yield_now().await;
+    started().await;
     let start = Instant::now();
     assert_eq!(
         verifier.verify(&users, client(1), Some(&good)).await,
