@@ -10,7 +10,7 @@ use super::config_state::WebConfigState;
 use super::middleware::Middleware;
 use super::routes::{self, RouteState};
 use super::server::accept::ListenerGroup;
-use super::server::connection::{Connection, HttpVersion};
+use super::server::connection::Connection;
 use super::server::limits::ServerLimits;
 use super::server::pool::ConnectionPool;
 use super::{Exporter, MAX_CONNECTIONS};
@@ -38,5 +38,5 @@ where
         }),
         watcher: GracefulShutdown::new().watcher(),
     };
-    connection.serve_http(stream, HttpVersion::Http1).await;
+    connection.serve_http(stream).await;
 }

@@ -32,6 +32,8 @@ mapping! {
 
 mapping! {
     struct HttpSection {
+        /// Accepted, because files of the toolkit have it. There is no HTTP/2.
+        #[expect(dead_code, reason = "has no effect")]
         http2: bool,
         headers: NamedValues<HeaderText>,
     }
@@ -43,8 +45,6 @@ pub struct WebPlan {
     file: Arc<str>,
     /// TLS; `None` for plain HTTP.
     pub tls: Option<TlsPlan>,
-    /// Whether HTTP/2 is offered with TLS. Default: true.
-    pub http2: bool,
     /// Headers of every response.
     pub headers: Vec<(&'static str, String)>,
     /// Users with their passwords; empty for no authentication.
@@ -59,7 +59,6 @@ impl Default for WebPlan {
         Self {
             file: "".into(),
             tls: None,
-            http2: true,
             headers: Vec::new(),
             users: Vec::new(),
             rate_limit: None,
@@ -93,7 +92,6 @@ impl WebPlan {
             }
             if let Some(section) = root.http_server_config.value() {
                 let section = &section.value;
-                plan.http2 = section.http2.value().is_none_or(|http2| http2.value);
                 plan.headers = headers::resolve(&section.headers, &mut problems);
             }
             if let Some(section) = root.basic_auth_users.value() {

@@ -53,7 +53,7 @@ fn a_file_with_every_key_is_read() {
         (tls.min_version, tls.max_version),
         (TlsVersion::Tls12, TlsVersion::Tls13)
     );
-    assert!(!tls.prefer_server_cipher_suites && !plan.http2);
+    assert!(!tls.prefer_server_cipher_suites);
     assert_eq!(
         plan.headers,
         [
@@ -83,7 +83,7 @@ fn an_empty_file_is_plain_http_without_authentication() {
     ] {
         let plan = read(text).unwrap();
         assert!(
-            plan.tls.is_none() && plan.users.is_empty() && plan.rate_limit.is_none() && plan.http2,
+            plan.tls.is_none() && plan.users.is_empty() && plan.rate_limit.is_none(),
             "{text}"
         );
     }

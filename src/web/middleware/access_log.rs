@@ -16,7 +16,6 @@ use tracing::{debug, info, warn};
 
 use super::Middleware;
 use crate::web::routes::RouteInfo;
-use crate::web::server::pool::SendGuard;
 use crate::web::server::service::RequestContext;
 
 /// Counts the request and logs it once its response has been sent.
@@ -41,8 +40,7 @@ pub(super) async fn record(
         peer: context.peer,
         started: context.started,
     };
-    let sending = context.slot.begin_send();
-    response.map(|body| Body::new(AccessLogBody::new(body, sending, record)))
+    response.map(|body| Body::new(AccessLogBody::new(body, record)))
 }
 
 /// What is logged of a request. Path, query and headers are not: they may hold secrets.
@@ -54,21 +52,18 @@ struct AccessLogRecord {
     started: Instant,
 }
 
-/// A body that counts its bytes, reports progress to its connection, and logs the request when
-/// dropped.
+/// A body that counts its bytes and logs the request when dropped.
 struct AccessLogBody {
     body: Body,
     bytes: usize,
-    sending: SendGuard,
     record: AccessLogRecord,
 }
 
 impl AccessLogBody {
-    fn new(body: Body, sending: SendGuard, record: AccessLogRecord) -> Self {
+    fn new(body: Body, record: AccessLogRecord) -> Self {
         Self {
             body,
             bytes: 0,
-            sending,
             record,
         }
     }
@@ -86,7 +81,6 @@ impl HttpBody for AccessLogBody {
         let polled = Pin::new(&mut this.body).poll_frame(cx);
         if let Poll::Ready(Some(Ok(frame))) = &polled {
             this.bytes += frame.data_ref().map_or(0, Bytes::len);
-            this.sending.progressed();
         }
         polled
     }
@@ -162,7 +156,6 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
-    use crate::web::server::pool::ConnectionPool;
 
     struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -187,11 +180,6 @@ mod tests {
             .with_writer(move || Log(Arc::clone(&writer)))
             .finish();
         let _guard = tracing::subscriber::set_default(subscriber);
-        let slot = Arc::new(
-            ConnectionPool::new(1)
-                .acquire([127, 0, 0, 1].into())
-                .unwrap(),
-        );
         for (status, level) in [
             (200, "DEBUG"),
             (304, "DEBUG"),
@@ -208,7 +196,7 @@ mod tests {
                 peer: ([127, 0, 0, 1], 9).into(),
                 started: Instant::now(),
             };
-            drop(AccessLogBody::new(Body::empty(), slot.begin_send(), record));
+            drop(AccessLogBody::new(Body::empty(), record));
             let text = String::from_utf8(std::mem::take(&mut *log.lock().unwrap())).unwrap();
             assert_eq!(text.lines().count(), 1, "{status}: {text}");
             assert!(

@@ -1,12 +1,13 @@
-//! One connection: the TLS handshake, then HTTP/1.1 or HTTP/2.
+//! One connection: the TLS handshake, then HTTP/1.1. There is no HTTP/2: it would save nothing, and
+//! what each of its streams buffers for a client that reads nothing has no common bound.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::Watcher;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -27,25 +28,12 @@ use crate::web::config_state::{ClientPolicy, WebConfigState};
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// Headers of a request.
 const MAX_HEADERS: usize = 64;
-/// Concurrent requests of a connection with HTTP/2.
-const MAX_STREAMS: u32 = 16;
-/// Bytes of a response that HTTP/2 buffers for a client that reads nothing.
-const MAX_STREAM_BYTES: usize = 64 * 1024;
 /// How often a connection that is about to be closed is checked for a response in flight.
 const CLOSE_POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// The first byte of a TLS connection: a record of type handshake (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: u8 = 22;
 /// The response to a client that speaks plain HTTP to a TLS port.
 const PLAIN_HTTP_RESPONSE: &[u8] = b"HTTP/1.0 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\r\n400 this port speaks HTTPS\n";
-
-/// The HTTP version of a connection.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum HttpVersion {
-    /// HTTP/1.0 and HTTP/1.1.
-    Http1,
-    /// HTTP/2, negotiated by ALPN.
-    Http2,
-}
 
 /// An accepted connection.
 pub(crate) struct Connection {
@@ -79,18 +67,12 @@ impl Connection {
 
     async fn serve_stream(self, stream: TcpStream, tls: Option<Arc<ServerConfig>>) {
         let Some(tls) = tls else {
-            return self.serve_http(stream, HttpVersion::Http1).await;
+            return self.serve_http(stream).await;
         };
         let peer = self.peer;
         let handshake = tokio::time::timeout(self.group.limits.handshake, handshake(stream, tls));
         match handshake.await {
-            Ok(Ok(Some(stream))) => {
-                let version = match stream.get_ref().1.alpn_protocol() {
-                    Some(b"h2") => HttpVersion::Http2,
-                    _ => HttpVersion::Http1,
-                };
-                self.serve_http(stream, version).await;
-            }
+            Ok(Ok(Some(stream))) => self.serve_http(stream).await,
             Ok(Ok(None)) => {
                 debug!(event = "connection_closed", %peer, "connection closed before any data");
             }
@@ -106,7 +88,7 @@ impl Connection {
     }
 
     /// Serves HTTP on the stream until the connection ends.
-    pub(crate) async fn serve_http<S>(self, stream: S, version: HttpVersion)
+    pub(crate) async fn serve_http<S>(self, stream: S)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -119,47 +101,15 @@ impl Connection {
             peer,
             slot: Arc::clone(&self.slot),
         };
-        let builder = http_builder(version, limits.header);
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
-        let stalled = async {
-            match version {
-                // The header time-out and the stall time-out of the stream cover it.
-                HttpVersion::Http1 => std::future::pending().await,
-                // hyper has no time-outs for what an HTTP/2 client does not send or read.
-                HttpVersion::Http2 => {
-                    let activity = self.slot.activity();
-                    activity.stopped(limits.stall, limits.header).await;
-                }
-            }
-        };
-        tokio::select! {
-            ended = self.watcher.watch(connection) => if let Err(error) = ended {
-                debug!(event = "connection_failed", %peer, %error, "connection failed");
-            },
-            () = stalled => {
-                debug!(event = "connection_closed", %peer, "no activity, closing connection");
-            }
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header)
+            .max_buf_size(MAX_HEADER_BYTES)
+            .max_headers(MAX_HEADERS)
+            .serve_connection(TokioIo::new(stream), service);
+        if let Err(error) = self.watcher.watch(connection).await {
+            debug!(event = "connection_failed", %peer, %error, "connection failed");
         }
-    }
-}
-
-fn http_builder(version: HttpVersion, header_timeout: Duration) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(header_timeout)
-        .max_buf_size(MAX_HEADER_BYTES)
-        .max_headers(MAX_HEADERS);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
-        .max_send_buf_size(MAX_STREAM_BYTES);
-    match version {
-        HttpVersion::Http1 => builder.http1_only(),
-        HttpVersion::Http2 => builder.http2_only(),
     }
 }
 

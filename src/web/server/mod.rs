@@ -1,12 +1,11 @@
 //! Sockets, connections and TLS: everything below a request.
 //!
 //! [`accept`] gives each accepted connection a slot of the [`pool`], which evicts the longest idle
-//! connection when it is full. [`connection`] runs the TLS handshake and serves HTTP/1.1 or HTTP/2
+//! connection when it is full. [`connection`] runs the TLS handshake and serves HTTP/1.1
 //! within [`limits`]; [`service`] passes each request to the router. [`drain`] ends what is open at
 //! shutdown.
 
 pub(crate) mod accept;
-mod activity;
 mod client_certificate;
 pub(crate) mod connection;
 mod drain;

@@ -14,7 +14,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::activity::Activity;
 use crate::web::fair_share::{ClientAddress, FairShare, Place};
 
 /// Default limit of connections at once.
@@ -46,8 +45,6 @@ struct OpenConnections {
 struct Entry {
     client: ClientAddress,
     state: SlotState,
-    /// Requests whose response is being prepared; with HTTP/2 there are several at once.
-    responding: usize,
     evict: Arc<Notify>,
 }
 
@@ -91,7 +88,6 @@ impl ConnectionPool {
             Entry {
                 client,
                 state: SlotState::Idle(Instant::now()),
-                responding: 0,
                 evict: Arc::clone(&evict),
             },
         );
@@ -101,7 +97,6 @@ impl ConnectionPool {
             id,
             client,
             evict,
-            activity: Activity::new(),
         })
     }
 
@@ -192,7 +187,6 @@ pub(crate) struct ConnectionSlot {
     id: u64,
     client: ClientAddress,
     evict: Arc<Notify>,
-    activity: Activity,
 }
 
 impl ConnectionSlot {
@@ -215,21 +209,12 @@ impl ConnectionSlot {
     /// Protects the connection from eviction until the guard is dropped; then its response is being
     /// written. A response that takes time needs a `place`.
     pub(crate) fn begin_response(self: &Arc<Self>, place: Option<Place>) -> ResponseGuard {
-        self.pool.update(self.id, |entry| {
-            entry.responding += 1;
-            entry.state = SlotState::Responding;
-        });
-        self.activity.begin_response();
+        self.pool
+            .update(self.id, |entry| entry.state = SlotState::Responding);
         ResponseGuard {
             slot: Arc::clone(self),
             _place: place,
         }
-    }
-
-    /// Marks a response as being sent until the guard is dropped.
-    pub(crate) fn begin_send(self: &Arc<Self>) -> SendGuard {
-        self.activity.begin_send();
-        SendGuard(Arc::clone(self))
     }
 
     /// Records that everything written has left.
@@ -248,10 +233,6 @@ impl ConnectionSlot {
             .get(&self.id)
             .is_none_or(|entry| matches!(entry.state, SlotState::Idle(_)))
     }
-
-    pub(crate) fn activity(&self) -> &Activity {
-        &self.activity
-    }
 }
 
 impl Drop for ConnectionSlot {
@@ -269,27 +250,7 @@ pub(crate) struct ResponseGuard {
 impl Drop for ResponseGuard {
     fn drop(&mut self) {
         self.slot.pool.update(self.slot.id, |entry| {
-            entry.responding -= 1;
-            if entry.responding == 0 {
-                entry.state = SlotState::Writing(Instant::now());
-            }
+            entry.state = SlotState::Writing(Instant::now());
         });
-        self.slot.activity.end_response();
-    }
-}
-
-/// A response is being sent.
-pub(crate) struct SendGuard(Arc<ConnectionSlot>);
-
-impl SendGuard {
-    /// Records that part of the response was handed over.
-    pub(crate) fn progressed(&self) {
-        self.0.activity.touch();
-    }
-}
-
-impl Drop for SendGuard {
-    fn drop(&mut self) {
-        self.0.activity.end_send();
     }
 }

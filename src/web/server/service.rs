@@ -42,7 +42,6 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
     type Future = RouteFuture<Infallible>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        self.slot.activity().touch();
         request.extensions_mut().insert(RequestContext {
             peer: self.peer,
             slot: Arc::clone(&self.slot),

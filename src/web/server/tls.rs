@@ -160,11 +160,7 @@ impl PemFiles {
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
         }
-        config.alpn_protocols = if web.http2 {
-            vec![b"h2".to_vec(), b"http/1.1".to_vec()]
-        } else {
-            vec![b"http/1.1".to_vec()]
-        };
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(TlsServer {
             config: Arc::new(config),
             not_after,

@@ -4,5 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod host;
+mod http2;
 mod lockout;
 mod log;

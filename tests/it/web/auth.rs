@@ -10,19 +10,15 @@ use aws_transfer_exporter::web::{
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http_body_util::{BodyExt, Empty};
-use hyper::client::conn::http2::{self, SendRequest};
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use simulator::Settings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
 use tokio_rustls::rustls;
 
 use crate::rig::{Exporter, account, plan, simulator};
 
 use super::pki::{Authority, Dialer, Folder, Pair, TLS12, TLS13};
-use super::{BODY, Client, Fake, HEALTHY, LARGE, METRICS, Server, get, within};
+use super::{BODY, Client, Fake, HEALTHY, METRICS, Server, get, within};
 
 /// A bcrypt hash of `open sesame` with the lowest cost.
 fn hash() -> String {
@@ -191,17 +187,25 @@ async fn tls_versions_suites_and_protocols_follow_the_configuration() {
     let pair = ca.server();
     let (both, old, new) = (rustls::ALL_VERSIONS, TLS12, TLS13);
     let suites = "  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]\n";
-    let h2 = "http_server_config:\n  http2: false\n";
+    let h2 = "http_server_config:\n  http2: true\n";
     let tls12 = rustls::CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
     for (more, versions, expected) in [
-        ("", both, Some((None, Some("h2")))),
+        ("", both, Some((None, Some("http/1.1")))),
         (h2, both, Some((None, Some("http/1.1")))),
         ("  min_version: TLS13\n", old, None),
-        ("  min_version: TLS13\n", new, Some((None, Some("h2")))),
+        (
+            "  min_version: TLS13\n",
+            new,
+            Some((None, Some("http/1.1"))),
+        ),
         ("  max_version: TLS12\n", new, None),
-        ("  max_version: TLS12\n", old, Some((None, Some("h2")))),
-        (suites, old, Some((Some(tls12), Some("h2")))),
-        (suites, new, Some((None, Some("h2")))),
+        (
+            "  max_version: TLS12\n",
+            old,
+            Some((None, Some("http/1.1"))),
+        ),
+        (suites, old, Some((Some(tls12), Some("http/1.1")))),
+        (suites, new, Some((None, Some("http/1.1")))),
         (
             "  cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]\n",
             old,
@@ -212,13 +216,13 @@ async fn tls_versions_suites_and_protocols_follow_the_configuration() {
             new,
             Some((
                 Some(rustls::CipherSuite::TLS13_AES_256_GCM_SHA384),
-                Some("h2"),
+                Some("http/1.1"),
             )),
         ),
         (
             "  curve_preferences: [CurveP384]\n",
             new,
-            Some((None, Some("h2"))),
+            Some((None, Some("http/1.1"))),
         ),
     ] {
         let folder = Folder::with(&pair, "", &format!("{TLS}{more}"));
@@ -251,143 +255,21 @@ async fn tls_versions_suites_and_protocols_follow_the_configuration() {
 }
 
 #[tokio::test]
-async fn http_2_serves_concurrent_requests_with_passwords_and_headers() {
-    let ca = Authority::new("ours");
-    let headers = "http_server_config:\n  headers:\n    X-Frame-Options: deny\n";
-    let folder = Folder::with(&ca.server(), "", &format!("{TLS}{}{headers}", users()));
-    let fake = Fake::closed();
-    let server = secured(&fake, ServerLimits::default(), &folder.web_config()).await;
-    let (sender, connection) = http_2(&ca, server.address).await;
-    let ask = |credentials: Option<&str>| {
-        let mut request = hyper::Request::builder().uri("https://localhost/metrics");
-        if let Some(credentials) = credentials {
-            request = request.header(
-                "authorization",
-                format!("Basic {}", STANDARD.encode(credentials)),
-            );
-        }
-        let mut sender = sender.clone();
-        let request = request.body(Empty::<bytes::Bytes>::new()).unwrap();
-        async move {
-            within("an answer", sender.send_request(request))
-                .await
-                .unwrap()
-        }
-    };
-    let good = Some("prometheus:open sesame");
-    let (first, second) = (tokio::spawn(ask(good)), tokio::spawn(ask(good)));
-    fake.wait_for_scrapes(2).await;
-    // Both wait while a third is answered.
-    let refused = ask(None).await;
-    assert_eq!(
-        (
-            refused.status().as_u16(),
-            refused.headers()["x-frame-options"].to_str().unwrap()
-        ),
-        (401, "deny")
-    );
-    fake.open.add_permits(2);
-    for scrape in [first, second] {
-        let answer = scrape.await.unwrap();
-        assert_eq!(
-            (
-                answer.status().as_u16(),
-                answer.headers()["x-frame-options"].to_str().unwrap()
-            ),
-            (200, "deny")
-        );
-        assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), BODY);
-    }
-    drop(sender);
-    server.stop().await;
-    within("the connection ends", connection).await.unwrap();
-}
-
-/// Connects with HTTP/2.
-async fn http_2(
-    ca: &Authority,
-    address: SocketAddr,
-) -> (SendRequest<Empty<bytes::Bytes>>, JoinHandle<()>) {
-    let dialer = Dialer {
-        protocols: vec![b"h2".to_vec()],
-        ..Dialer::trusting(ca)
-    };
-    let stream = within("a handshake", dialer.dial(address)).await.unwrap();
-    let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
-    let (sender, connection) = within("HTTP/2", handshake).await.unwrap();
-    let connection = tokio::spawn(async move {
-        // An error ends the connection as well.
-        let _ = connection.await;
-    });
-    (sender, connection)
-}
-
-fn metrics() -> hyper::Request<Empty<bytes::Bytes>> {
-    hyper::Request::builder()
-        .uri("https://localhost/metrics")
-        .body(Empty::new())
-        .unwrap()
-}
-
-#[tokio::test]
-async fn an_idle_or_stalled_http_2_client_is_disconnected() {
-    let ca = Authority::new("ours");
-    let folder = Folder::with(&ca.server(), "", TLS);
-    let short = Duration::from_millis(300);
-    for (limits, asks) in [
-        (
-            ServerLimits {
-                header: short,
-                ..ServerLimits::default()
-            },
-            false,
-        ),
-        (
-            ServerLimits {
-                stall: short,
-                ..ServerLimits::default()
-            },
-            true,
-        ),
-    ] {
-        let fake = Fake::answering(Some(vec![b'x'; LARGE / 512].into()), Some(512), 1);
-        let server = secured(&fake, limits, &folder.web_config()).await;
-        let (mut sender, connection) = http_2(&ca, server.address).await;
-        // The response is held without being read.
-        let held = if asks {
-            Some(
-                within("an answer", sender.send_request(metrics()))
-                    .await
-                    .unwrap(),
-            )
-        } else {
-            None
-        };
-        within("the connection is closed", connection)
-            .await
-            .unwrap();
-        drop(held);
-    }
-}
-
-#[tokio::test]
-async fn shutdown_answers_requests_in_flight_on_http_2_and_tls() {
+async fn shutdown_answers_requests_in_flight_on_tls() {
     let ca = Authority::new("ours");
     let folder = Folder::with(&ca.server(), "", TLS);
     let fake = Fake::closed();
     let server = secured(&fake, ServerLimits::default(), &folder.web_config()).await;
-    let (mut sender, connection) = http_2(&ca, server.address).await;
-    let second = tokio::spawn(async move { sender.send_request(metrics()).await.unwrap() });
+    let mut second = Client::over(Dialer::trusting(&ca).dial(server.address).await.unwrap());
+    second.send(METRICS).await;
     let mut first = Client::over(Dialer::trusting(&ca).dial(server.address).await.unwrap());
     first.send(METRICS).await;
     fake.wait_for_scrapes(2).await;
     let stopping = tokio::spawn(server.stop());
     fake.open.add_permits(2);
     assert_eq!(first.answer(false).await.text(), BODY);
-    let answer = within("an answer", second).await.unwrap();
-    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), BODY);
+    assert_eq!(second.answer(false).await.text(), BODY);
     within("the server stops", stopping).await.unwrap();
-    within("the connection ends", connection).await.unwrap();
 }
 
 #[tokio::test]
@@ -586,7 +468,7 @@ async fn a_client_whose_ca_is_no_longer_trusted_is_disconnected() {
         assert_eq!(kept.ask(METRICS).await.status, 200);
         folder.write(
             "web.yml",
-            &format!("{config}http_server_config:\n  http2: false\n"),
+            &format!("{config}http_server_config:\n  headers:\n    X-Frame-Options: deny\n"),
         );
         web_config.apply(web_config.stage().unwrap(), None);
         assert_eq!(

@@ -306,12 +306,7 @@ fn curl_is_admitted_only_with_the_required_credentials() {
                     String::from_utf8_lossy(&answer.stderr)
                 );
                 if enough {
-                    let version = if case.tls && protocol == "--http2" {
-                        "2"
-                    } else {
-                        "1.1"
-                    };
-                    assert_eq!(String::from_utf8_lossy(&answer.stdout), version, "{what}");
+                    assert_eq!(String::from_utf8_lossy(&answer.stdout), "1.1", "{what}");
                 }
                 asked += 1;
             }

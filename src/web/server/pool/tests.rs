@@ -76,18 +76,6 @@ async fn close_idle_spares_active_connections_and_close_all_does_not() {
     drop(response);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_connection_with_two_requests_is_protected_until_both_are_answered() {
-    let pool = ConnectionPool::new(1);
-    let slot = Arc::new(pool.acquire(LOCAL).unwrap());
-    let (first, second) = (slot.begin_response(None), slot.begin_response(None));
-    drop(first);
-    slot.mark_flushed();
-    assert!(pool.acquire(LOCAL).is_none());
-    drop(second);
-    assert!(pool.acquire(LOCAL).is_some());
-}
-
 #[tokio::test]
 async fn a_closed_connection_releases_its_slot() {
     let pool = ConnectionPool::new(1);
