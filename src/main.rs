@@ -1,6 +1,7 @@
 //! Entry point: arguments, runtime, exit code.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use aws_transfer_exporter::cli::{self, Cli, Exit};
 use aws_transfer_exporter::telemetry;
@@ -10,13 +11,21 @@ use clap::Parser;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// How long the end waits for tasks that still run. What has to be finished was awaited.
+const LAST_TASKS: Duration = Duration::from_secs(2);
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let ended = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(cli::run(cli)));
+        .and_then(|runtime| {
+            let ended = runtime.block_on(cli::run(cli));
+            // Closes the storage, and does not wait for ever: a read of a file may never return.
+            runtime.shutdown_timeout(LAST_TASKS);
+            ended
+        });
     let exit = ended.unwrap_or_else(|error| {
         let error = match error.downcast::<clap::Error>() {
             // A usage error in a combination of flags.

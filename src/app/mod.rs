@@ -80,6 +80,9 @@ pub struct Options {
     pub hosts: Vec<String>,
     /// Directory of the persistent state. If unset, state is kept in memory only.
     pub storage: Option<PathBuf>,
+    /// How long the start and a reload wait for the first read of the target files, which then
+    /// continues. Default: to its end.
+    pub first_read: Option<Duration>,
     /// TLS, users, headers and rate limit of the server. Default: plain HTTP for everyone.
     pub web_config: Option<Arc<WebConfigState>>,
 }
@@ -246,6 +249,7 @@ impl App {
             collector: self.collector.clone(),
             metrics: Arc::clone(&self.metrics),
             clock: Arc::clone(&self.clock),
+            first_read: self.options.first_read,
         }
     }
 }

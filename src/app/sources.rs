@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tracing::error;
+use tracing::{error, warn};
 
 use super::accounts::AccountClient;
 use super::runtime::Runtime;
@@ -28,6 +29,8 @@ pub(super) struct SourceContext {
     pub(super) collector: Collector,
     pub(super) metrics: Arc<SelfMetrics>,
     pub(super) clock: Arc<dyn Clock>,
+    /// How long to wait for the first read of target files; `None` to wait to its end.
+    pub(super) first_read: Option<Duration>,
 }
 
 /// Target files that were read for a plan which is not active yet.
@@ -243,9 +246,24 @@ impl SourceContext {
             TargetFiles::New(files, sink)
         };
         if let Some(files) = read.files() {
-            files.read_all().await;
+            self.await_first_read(files).await;
         }
         read
+    }
+
+    /// Reads all files. Beyond `first_read` the read continues, and its transfers follow.
+    async fn await_first_read(&self, files: Arc<Files>) {
+        let Some(limit) = self.first_read else {
+            return files.read_all().await;
+        };
+        let reading = tokio::spawn(async move { files.read_all().await });
+        if tokio::time::timeout(limit, reading).await.is_err() {
+            warn!(
+                event = "targets_slow",
+                seconds = limit.as_secs_f64(),
+                "reading the target files takes long, continuing without them for now"
+            );
+        }
     }
 
     /// Polls the CloudTrail sources once.

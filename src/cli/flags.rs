@@ -43,7 +43,7 @@ fn auto_reload_interval(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected `0s` or a duration of at least 1s, such as `30s`".to_owned())
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Web")]
 pub(super) struct WebFlags {
     /// Address to listen on. Repeatable.

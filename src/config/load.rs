@@ -174,7 +174,9 @@ fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     if file.metadata()?.is_dir() {
         return Err(ErrorKind::IsADirectory.into());
     }
-    let mut bytes = Vec::new();
+    // No more than the file has: a vector that grows holds up to three times as much.
+    let size = file.metadata()?.len().min(MAX_SIZE);
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
     file.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

@@ -189,22 +189,14 @@ fn line_numbers_are_right_for_every_yaml_style() {
     }
 }
 
-/// Quoted text that continues without indentation is not YAML 1.2: only one of the parsers accepts
-/// it.
 #[test]
-fn lines_are_right_up_to_where_the_second_parser_stops() {
-    let head = "\ncollector:\n  timeout: 10\n  concurrency: 0\n";
+fn quoted_text_that_continues_without_indentation_is_not_yaml() {
+    let head = "\ncollector:\n  timeout: 10\n";
     let problems = problems_of(&format!(
-        "{head}connectors:\n- id: x\n  name: \"a\nb\"\n{PAIR}metrics: {{max_transfers: 0}}\n"
+        "{head}connectors:\n- id: x\n  name: \"a\nb\"\n{PAIR}"
     ));
-    for place in [
-        ":3: `collector.timeout`",
-        ":4: `collector.concurrency`",
-        ":6: `connectors[0].id`",
-        "`metrics.max_transfers`",
-    ] {
-        assert!(problems.contains(place), "{place}: {problems}");
-    }
+    assert!(problems.starts_with("x.yml:"), "{problems}");
+    assert_eq!(problems.matches("x.yml:").count(), 1, "{problems}");
 }
 
 #[test]

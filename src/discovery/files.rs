@@ -237,14 +237,15 @@ impl Files {
         let _cycle = self.sources[index].cycle.lock().await;
         let start = self.clock.now();
         let result = async {
-            let mut reading = self.read(index).await?;
-            let mut before = reading.fingerprint();
+            // The texts of the first reading are dropped before the second.
+            let mut before = self.read(index).await?.fingerprint();
             let (files, first) = (Arc::clone(self), before.clone());
             if blocking(move || files.record_if_judged(index, &first, start)).await? {
                 return Some(());
             }
-            let mut unsettled = Unsettled::default();
+            let (mut reading, mut unsettled) = (Reading::default(), Unsettled::default());
             for _ in 0..attempts {
+                drop(std::mem::take(&mut reading));
                 tokio::time::sleep(pause).await;
                 reading = self.read(index).await?;
                 let after = reading.fingerprint();
@@ -470,10 +471,11 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 }
 
 fn read_text(path: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    File::open(path)?
-        .take(MAX_SIZE + 1)
-        .read_to_end(&mut bytes)?;
+    let file = File::open(path)?;
+    // No more than the file has: a vector that grows holds up to three times as much.
+    let size = file.metadata()?.len().min(MAX_SIZE);
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
+    file.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_SIZE {
         return Err(io::Error::other("more than 64 MiB"));
     }

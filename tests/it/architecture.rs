@@ -175,7 +175,7 @@ fn each_group_of_crates_is_used_by_its_module_alone() {
         ),
         (&["hyper::", "hyper_util", "axum", "tower"], &["web"]),
         (&["prometheus::"], &["metrics"]),
-        (&["serde_yaml", "saphyr_parser"], &["config"]),
+        (&["saphyr_parser"], &["config"]),
         (&["redb::", "postcard"], &["store"]),
     ];
     for source in sources() {

@@ -100,8 +100,8 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts a serving command on a free port and waits until it listens.
-    pub(crate) fn start(command: &mut Command) -> Self {
+    /// Starts a command that does not listen yet.
+    pub(crate) fn unready(command: &mut Command) -> Self {
         let mut child = command
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -115,11 +115,16 @@ impl Running {
                 .map_while(Result::ok)
                 .try_for_each(|line| sender.send(line))
         });
-        let mut running = Self {
+        Self {
             child,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             log,
-        };
+        }
+    }
+
+    /// Starts a serving command on a free port and waits until it listens.
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut running = Self::unready(command);
         let line = running.wait_for("event=listening", "\"event\":\"listening\"");
         let port: String = line
             .rsplit(':')

@@ -5,7 +5,10 @@ mod discovery;
 use std::time::Duration;
 
 use super::Secret;
-use super::yaml::{Field, FromNode, KeyPath, NamedValues, ProblemList, Reader, mapping};
+use super::yaml::{
+    Document, Field, FromNode, KeyPath, NamedValues, ProblemList, Reader, Spanned, mapping,
+    parse_list,
+};
 
 pub(super) use discovery::{
     CloudtrailEntry, ConnectorListEntry, DiscoverySection, EventsEntry, FilesEntry,
@@ -130,20 +133,44 @@ impl ConfigFile {
     }
 }
 
-/// Reads a file of `discovery.files`: a list of transfers.
-pub(super) fn read_targets(file: &str, text: &str) -> (Field<ListOf<TransferEntry>>, ProblemList) {
+/// Reads a file of `discovery.files`, a list of transfers, entry by entry: passes each valid one with
+/// its index to `add`, with what `start` returned. Returns `None` if the file has no list, which has
+/// been reported.
+pub(super) fn read_targets<T>(
+    file: &str,
+    text: &str,
+    start: impl Fn() -> T,
+    add: impl Fn(&mut T, usize, &Spanned<TransferEntry>),
+) -> (Option<T>, ProblemList) {
     // Its author may not be allowed to read the exporter's environment.
-    let mut reader = Reader::new(file, &|_| None);
-    let entries = match reader.parse(text) {
-        // Not an empty list: a file is empty for a moment while it is written.
-        Some(node) if node.is_null() => {
-            reader
-                .report(node.line, &KeyPath::ROOT, "the file is empty")
-                .with_hint("write `[]` for an empty list");
-            Field::Invalid
+    let reader = || Reader::new(file, &|_| None);
+    let read = parse_list(
+        text,
+        || (reader(), start()),
+        |(reader, list), index, node| {
+            let entry = TransferEntry::from_node(node, &KeyPath::ROOT.index(index), reader);
+            if let Some(entry) = entry.value() {
+                add(list, index, entry);
+            }
+        },
+    );
+    match read {
+        Ok((Document::List { .. }, (reader, list))) => (Some(list), reader.problems),
+        Ok((Document::Node(node), (mut reader, _))) => {
+            if node.is_null() {
+                // Not an empty list: a file is empty for a moment while it is written.
+                reader
+                    .report(node.line, &KeyPath::ROOT, "the file is empty")
+                    .with_hint("write `[]` for an empty list");
+            } else {
+                reader.list(&node, &KeyPath::ROOT);
+            }
+            (None, reader.problems)
         }
-        Some(node) => ListOf::from_node(&node, &KeyPath::ROOT, &mut reader),
-        None => Field::Invalid,
-    };
-    (entries, reader.problems)
+        Err(error) => {
+            let mut reader = reader();
+            reader.report_syntax(&error);
+            (None, reader.problems)
+        }
+    }
 }

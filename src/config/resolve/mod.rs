@@ -13,6 +13,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use accounts::AccountIndex;
+use transfers::FoundTransfers;
 
 use super::file;
 use super::yaml::{Field, Problem, ProblemList, Problems, format_duration};
@@ -57,20 +58,38 @@ pub fn parse_targets(
     accounts: &[AccountPlan],
     account: Option<&AccountName>,
 ) -> Result<Vec<TransferKey>, Problems> {
-    let (entries, problems) = file::read_targets(file, text);
-    let mut resolver = Resolver { problems };
-    if entries.is_empty_list() {
-        return resolver.problems.into_result(Vec::new());
-    }
     let accounts = AccountIndex::new(accounts, account);
-    let transfers = resolver.transfers(&entries, &accounts, true);
+    let start = || TargetList {
+        resolver: Resolver {
+            problems: ProblemList::new(file),
+        },
+        found: FoundTransfers::default(),
+    };
+    let (list, mut problems) = file::read_targets(file, text, start, |list, index, entry| {
+        list.resolver
+            .listed_transfer(index, entry, &accounts, &mut list.found);
+    });
+    let Some(TargetList {
+        mut resolver,
+        found,
+    }) = list
+    else {
+        return problems.into_result(Vec::new());
+    };
     for problem in resolver.problems.iter_mut() {
         // The list is the document.
         if let Some(key) = problem.key.strip_prefix("transfers") {
             problem.key = key.to_owned();
         }
     }
-    resolver.problems.into_result(transfers)
+    problems.append(resolver.problems);
+    problems.into_result(found.keys())
+}
+
+/// The entries of a file of `discovery.files`, resolved while it is read.
+struct TargetList {
+    resolver: Resolver,
+    found: FoundTransfers,
 }
 
 struct Resolver {

@@ -1,12 +1,12 @@
 //! `transfers`, and the files of `discovery.files`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::accounts::AccountIndex;
 use super::{EMPTY_LIST, REQUIRED, Resolver};
 use crate::config::file::{ListOf, TransferEntry};
 use crate::config::yaml::{Field, Spanned};
-use model::{TransferId, TransferKey};
+use model::{ConnectorId, TransferId, TransferKey};
 
 /// Maximum number of transfers.
 const MAX_TRANSFERS: usize = 1_000_000;
@@ -18,10 +18,30 @@ const TRANSFER_ID_HINT: &str =
 const ONE_ID_HINT: &str = "use `transfer_id` for one transfer, or `transfer_ids` for a list";
 
 #[derive(Default)]
-struct FoundTransfers {
+pub(super) struct FoundTransfers {
     keys: Vec<TransferKey>,
+    /// One of each, which its transfers share.
+    connectors: HashSet<ConnectorId>,
     /// The index of the entry and the line where each transfer is listed.
     first: HashMap<TransferKey, (usize, usize)>,
+}
+
+impl FoundTransfers {
+    pub(super) fn keys(self) -> Vec<TransferKey> {
+        self.keys
+    }
+
+    fn is_full(&self) -> bool {
+        self.keys.len() > MAX_TRANSFERS
+    }
+
+    fn shared(&mut self, connector: ConnectorId) -> ConnectorId {
+        if let Some(known) = self.connectors.get(&connector) {
+            return known.clone();
+        }
+        self.connectors.insert(connector.clone());
+        connector
+    }
 }
 
 impl Resolver {
@@ -47,13 +67,34 @@ impl Resolver {
         let mut found = FoundTransfers::default();
         for (index, entry) in field.items() {
             self.transfer(index, entry, accounts, &mut found);
-            if found.keys.len() > MAX_TRANSFERS {
-                self.report(list.line, "transfers", "more than 1,000,000 transfers")
-                    .with_hint("remove transfers older than 7 days: AWS has deleted their results");
+            if found.is_full() {
+                self.report_too_many(list.line);
                 break;
             }
         }
         found.keys
+    }
+
+    /// Adds an entry of a target file, unless the list is full.
+    pub(super) fn listed_transfer(
+        &mut self,
+        index: usize,
+        entry: &Spanned<TransferEntry>,
+        accounts: &AccountIndex,
+        found: &mut FoundTransfers,
+    ) {
+        if found.is_full() {
+            return;
+        }
+        self.transfer(index, entry, accounts, found);
+        if found.is_full() {
+            self.report_too_many(entry.line);
+        }
+    }
+
+    fn report_too_many(&mut self, line: usize) {
+        self.report(line, "transfers", "more than 1,000,000 transfers")
+            .with_hint("remove transfers older than 7 days: AWS has deleted their results");
     }
 
     fn transfer(
@@ -68,7 +109,9 @@ impl Resolver {
         } = entry;
         let key = |name: &str| format!("transfers[{index}].{name}");
         let account = self.account_of(&entry.account, *line, key("account"), accounts);
-        let connector = self.connector_id(&entry.connector_id, *line, &key("connector_id"));
+        let connector = self
+            .connector_id(&entry.connector_id, *line, &key("connector_id"))
+            .map(|(connector, _)| found.shared(connector));
         self.check_one_id(index, entry, *line);
         let single = entry.transfer_id.value().map(|id| (None, id));
         let listed = entry.transfer_ids.items().map(|(i, id)| (Some(i), id));
@@ -82,7 +125,7 @@ impl Resolver {
                     .with_hint(TRANSFER_ID_HINT);
                 continue;
             };
-            let (Some(account), Some((connector, _))) = (account.clone(), connector.clone()) else {
+            let (Some(account), Some(connector)) = (account.clone(), connector.clone()) else {
                 continue;
             };
             let transfer = TransferKey {

@@ -38,11 +38,6 @@ impl<T> Field<Vec<Field<T>>> {
             .enumerate()
             .filter_map(|(index, item)| Some((index, item.value()?)))
     }
-
-    /// Returns true for a list without items, valid or not.
-    pub(crate) fn is_empty_list(&self) -> bool {
-        self.value().is_some_and(|list| list.value.is_empty())
-    }
 }
 
 /// A value with its line.

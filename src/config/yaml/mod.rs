@@ -1,7 +1,7 @@
 //! Reads a YAML document into typed fields, each with its line.
 //!
 //! ```text
-//! text --parse--> Node tree with lines --Reader, mapping!--> structs of Field<T>, and Problems
+//! text --parse (JSON or YAML)--> Node tree with lines --Reader, mapping!--> structs of Field<T>, and Problems
 //! ```
 //! Nothing stops at the first error: every problem is collected with its line and key. The module
 //! imports nothing of the rest of the configuration.
@@ -9,14 +9,16 @@
 mod duration;
 mod env;
 mod field;
+mod json;
 mod limits;
+mod lookahead;
 mod mapping;
 mod node;
 mod parse;
+mod plain;
 mod problem;
 mod reader;
 mod scalar;
-mod source_map;
 mod suggest;
 mod syntax;
 
@@ -26,6 +28,7 @@ pub(crate) use field::{Field, Spanned};
 pub(crate) use mapping::KeyKind;
 pub(crate) use mapping::{FromNode, KnownEntries, NamedValues, mapping};
 pub(crate) use node::Node;
+pub(crate) use parse::{Document, parse_list};
 pub use problem::{Problem, Problems};
 pub(crate) use problem::{ProblemList, escape};
 pub(crate) use reader::{KeyPath, Reader};

@@ -2,31 +2,44 @@
 //! mapping, and the line of each node.
 
 /// A node and its line, starting at 1.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) line: usize,
     pub(crate) value: NodeValue,
 }
 
 /// The content of a node.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum NodeValue {
     Null,
     Bool(bool),
     /// Saturates beyond 63 bits.
     Int(i64),
     Float(f64),
-    Text(String),
-    List(Vec<Node>),
+    Text(Box<str>),
+    List(Box<[Node]>),
     /// All entries in document order, including duplicates.
-    Map(Vec<MapEntry>),
+    Map(Box<[MapEntry]>),
 }
 
 /// An entry of a mapping.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct MapEntry {
     pub(crate) key: Node,
     pub(crate) value: Node,
+}
+
+impl MapEntry {
+    /// Creates an entry. Problems of a section are reported at its key.
+    pub(super) fn new(key: Node, mut value: Node) -> Self {
+        if matches!(
+            value.value,
+            NodeValue::Null | NodeValue::List(_) | NodeValue::Map(_)
+        ) {
+            value.line = key.line;
+        }
+        Self { key, value }
+    }
 }
 
 impl Node {
@@ -37,11 +50,11 @@ impl Node {
     /// Returns the keys of a mapping that are text, with their lines.
     pub(crate) fn text_keys(&self) -> impl Iterator<Item = (&str, usize)> {
         let entries = match &self.value {
-            NodeValue::Map(entries) => entries.as_slice(),
+            NodeValue::Map(entries) => &**entries,
             _ => &[],
         };
         entries.iter().filter_map(|entry| match &entry.key.value {
-            NodeValue::Text(key) => Some((key.as_str(), entry.key.line)),
+            NodeValue::Text(key) => Some((&**key, entry.key.line)),
             _ => None,
         })
     }

@@ -1,205 +1,306 @@
-//! Parses a document into a [`Node`] tree with serde, and takes the line of each node from the
-//! [`SourceMap`].
+//! Parses a document into a [`Node`] tree, with the line of each node.
 
-use std::cell::Cell;
-use std::fmt;
+use std::borrow::Cow;
+use std::collections::HashMap;
 
-use serde::de::{DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, Visitor};
+use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
-use super::limits::{LimitError, MAX_DEPTH, MAX_NODES, MAX_TEXT};
+use super::json::{self, JsonError};
+use super::limits::{LimitError, MAX_DEPTH, Usage};
+use super::lookahead::Lookahead;
 use super::node::{MapEntry, Node, NodeValue};
-use super::source_map::{SourceMap, SpanId};
+use super::plain;
 use super::syntax::SyntaxError;
 
-/// Parses one YAML document. An empty document is [`NodeValue::Null`].
-pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
+/// Receives each item of the outermost list with its index, once it is complete. `None` keeps the
+/// items in the tree.
+pub(super) type Items<'i, 'f> = Option<&'i mut (dyn FnMut(usize, Node) + 'f)>;
+
+/// A document that has been parsed.
+#[derive(Debug)]
+pub(crate) enum Document {
+    /// The tree. An empty document is [`NodeValue::Null`].
+    Node(Node),
+    /// A list whose items were passed on.
+    List { line: usize },
+}
+
+/// Parses one document.
+pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let source_map = SourceMap::new(text);
-    if let Some((limit, line)) = source_map.limit {
-        return Err(SyntaxError::limit(limit, line));
-    }
-    if let Some(line) = source_map.second_document {
-        return Err(SyntaxError::second_document(line));
-    }
-    let usage = Usage::default();
-    let seed = Seed {
-        usage: &usage,
-        depth: 0,
+    let document = match attempt_json(text, None) {
+        Ok(document) => document,
+        Err(JsonError::Limit(error)) => return Err(error),
+        Err(JsonError::NotJson(line)) => {
+            read_yaml(text, None).map_err(|error| error.or_json(line))?
+        }
     };
-    match seed.deserialize(serde_yaml::Deserializer::from_str(text)) {
-        Ok(mut node) => {
-            set_lines(&mut node, &source_map, source_map.root(), 1);
-            Ok(node)
+    Ok(match document {
+        Document::Node(node) => node,
+        // Items without a receiver stay in the tree.
+        Document::List { line } => Node {
+            line,
+            value: NodeValue::List(Box::default()),
+        },
+    })
+}
+
+/// Parses one document. Passes the items of a list to `visit`, with the value that `start` returns;
+/// what was collected from a text that turns out to be no JSON is dropped.
+pub(crate) fn parse_list<T>(
+    text: &str,
+    start: impl Fn() -> T,
+    visit: impl Fn(&mut T, usize, &Node),
+) -> Result<(Document, T), SyntaxError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut value = start();
+    let mut items = |index: usize, node: Node| visit(&mut value, index, &node);
+    let document = match attempt_json(text, Some(&mut items)) {
+        Ok(document) => document,
+        Err(JsonError::Limit(error)) => return Err(error),
+        Err(JsonError::NotJson(line)) => {
+            value = start();
+            let mut items = |index: usize, node: Node| visit(&mut value, index, &node);
+            read_yaml(text, Some(&mut items)).map_err(|error| error.or_json(line))?
         }
-        Err(error) => {
-            let line = error.location().map_or(1, |location| location.line());
-            Err(match usage.exceeded.get() {
-                Some(limit) => SyntaxError::limit(limit, line),
-                None => SyntaxError::from_parser(&error.to_string(), line),
-            })
-        }
+    };
+    Ok((document, value))
+}
+
+fn attempt_json(text: &str, items: Items<'_, '_>) -> Result<Document, JsonError> {
+    if json::is_likely(text) {
+        json::read(text, items)
+    } else {
+        Err(JsonError::NotJson(None))
     }
 }
 
-/// Sets the lines of `node` and its descendants. Where the two parsers disagree on the shape, a
-/// node gets the line of its parent.
-fn set_lines(node: &mut Node, source_map: &SourceMap, span: Option<SpanId>, parent_line: usize) {
-    let own_line = span.map_or(parent_line, |span| source_map.line(span));
-    let anchored = span.map(|span| source_map.anchored(span));
-    node.line = own_line;
-    let children = |count: usize| {
-        anchored
-            .map(|span| source_map.children(span, count))
-            .unwrap_or_default()
+/// Reads the one document of `text`.
+fn read_yaml(text: &str, items: Items<'_, '_>) -> Result<Document, SyntaxError> {
+    let lookahead = Lookahead::default();
+    let mut parser = Parser::new_from_iter(lookahead.chars(text));
+    let mut builder = Builder {
+        usage: Usage::of_document(text.len()),
+        open: Vec::new(),
+        anchors: HashMap::new(),
+        items,
+        root: None,
     };
-    match &mut node.value {
-        NodeValue::List(items) => {
-            let children = children(items.len());
-            for (index, item) in items.iter_mut().enumerate() {
-                set_lines(item, source_map, children.get(index).copied(), own_line);
-            }
+    let mut documents = 0;
+    while let Some(next) = parser.next_event() {
+        if let Some((limit, line)) = lookahead.exceeded() {
+            return Err(SyntaxError::limit(limit, line));
         }
-        NodeValue::Map(entries) => {
-            let children = children(2 * entries.len());
-            for (index, MapEntry { key, value }) in entries.iter_mut().enumerate() {
-                let child = |offset: usize| children.get(2 * index + offset).copied();
-                set_lines(key, source_map, child(0), own_line);
-                set_lines(value, source_map, child(1), key.line);
-                // Problems of a section are reported at its key.
-                if matches!(
-                    value.value,
-                    NodeValue::Null | NodeValue::List(_) | NodeValue::Map(_)
-                ) {
-                    value.line = key.line;
+        lookahead.reset();
+        let (event, span) =
+            next.map_err(|error| SyntaxError::from_parser(error.info(), error.marker().line()))?;
+        let line = span.start.line();
+        match event {
+            Event::StreamEnd => break,
+            Event::DocumentStart(_) => {
+                documents += 1;
+                if documents == 2 {
+                    return Err(SyntaxError::second_document(line));
                 }
             }
+            Event::Nothing | Event::StreamStart | Event::DocumentEnd => {}
+            event => builder
+                .add(event, line)
+                .map_err(|limit| SyntaxError::limit(limit, line))?,
         }
-        _ => node.line = anchored.map_or(parent_line, |span| source_map.line(span)),
     }
+    Ok(builder.root.unwrap_or(Document::Node(Node {
+        line: 1,
+        value: NodeValue::Null,
+    })))
 }
 
-/// How much of the limits a document has used, shared by all its nodes.
-#[derive(Default)]
-struct Usage {
-    nodes: Cell<usize>,
-    text: Cell<usize>,
-    exceeded: Cell<Option<LimitError>>,
+/// Builds the tree from events.
+struct Builder<'i, 'f> {
+    usage: Usage,
+    open: Vec<Open>,
+    /// Complete nodes that aliases may repeat.
+    anchors: HashMap<usize, Anchored>,
+    items: Items<'i, 'f>,
+    root: Option<Document>,
 }
 
-impl Usage {
-    fn exceed<T, E: serde::de::Error>(&self, limit: LimitError) -> Result<T, E> {
-        self.exceeded.set(Some(limit));
-        Err(E::custom("limit exceeded"))
-    }
+/// A list or mapping that has not ended.
+struct Open {
+    line: usize,
+    anchor: usize,
+    /// Keys and values so far, this one included.
+    size: Size,
+    content: Content,
 }
 
-#[derive(Clone, Copy)]
-struct Seed<'u> {
-    usage: &'u Usage,
+enum Content {
+    /// The outermost list, whose items are passed on; with their number.
+    Passed(usize),
+    List(Vec<Node>),
+    Map(Vec<MapEntry>, Option<Node>),
+}
+
+/// What a node costs if it is repeated.
+#[derive(Clone, Copy, Default)]
+struct Size {
+    nodes: usize,
+    text: usize,
     depth: usize,
 }
 
-impl Seed<'_> {
-    /// Returns a node whose line is set later.
-    fn node<E: serde::de::Error>(self, value: NodeValue) -> Result<Node, E> {
-        let nodes = self.usage.nodes.get() + 1;
-        self.usage.nodes.set(nodes);
-        if nodes > MAX_NODES {
-            return self.usage.exceed(LimitError::Size);
-        }
-        Ok(Node { line: 0, value })
-    }
-
-    fn child<E: serde::de::Error>(self) -> Result<Self, E> {
-        if self.depth == MAX_DEPTH {
-            return self.usage.exceed(LimitError::Depth);
-        }
-        Ok(Self {
-            depth: self.depth + 1,
-            ..self
-        })
+impl Size {
+    fn contain(&mut self, child: Self) {
+        self.nodes += child.nodes;
+        self.text += child.text;
+        self.depth = self.depth.max(child.depth + 1);
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Seed<'_> {
-    type Value = Node;
+struct Anchored {
+    node: Node,
+    size: Size,
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
-        deserializer.deserialize_any(self)
+impl Builder<'_, '_> {
+    fn add(&mut self, event: Event<'_>, line: usize) -> Result<(), LimitError> {
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let value = scalar(text, style, tag.as_deref())?;
+                let size = Size {
+                    nodes: 1,
+                    text: match &value {
+                        NodeValue::Text(text) => text.len(),
+                        _ => 0,
+                    },
+                    depth: 0,
+                };
+                self.usage.add(1, size.text)?;
+                self.complete(Node { line, value }, size, anchor)
+            }
+            Event::SequenceStart(anchor, tag) => {
+                check_collection(tag.as_deref(), "seq")?;
+                let content = if self.open.is_empty() && self.items.is_some() {
+                    Content::Passed(0)
+                } else {
+                    Content::List(Vec::new())
+                };
+                self.open(line, anchor, content)
+            }
+            Event::MappingStart(anchor, tag) => {
+                check_collection(tag.as_deref(), "map")?;
+                self.open(line, anchor, Content::Map(Vec::new(), None))
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(),
+            Event::Alias(anchor) => self.repeat(anchor, line),
+            _ => Ok(()),
+        }
+    }
+
+    fn open(&mut self, line: usize, anchor: usize, content: Content) -> Result<(), LimitError> {
+        self.usage.add(1, 0)?;
+        if self.open.len() == MAX_DEPTH {
+            return Err(LimitError::Depth);
+        }
+        self.open.push(Open {
+            line,
+            anchor,
+            size: Size {
+                nodes: 1,
+                ..Size::default()
+            },
+            content,
+        });
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), LimitError> {
+        let Some(Open {
+            line,
+            anchor,
+            size,
+            content,
+        }) = self.open.pop()
+        else {
+            return Ok(());
+        };
+        let value = match content {
+            Content::Passed(_) => {
+                self.root = Some(Document::List { line });
+                return Ok(());
+            }
+            Content::List(items) => NodeValue::List(items.into()),
+            Content::Map(entries, _) => NodeValue::Map(entries.into()),
+        };
+        self.complete(Node { line, value }, size, anchor)
+    }
+
+    /// Repeats the node of an anchor. One that has not ended would repeat itself for ever.
+    fn repeat(&mut self, anchor: usize, line: usize) -> Result<(), LimitError> {
+        let anchored = self.anchors.get(&anchor).ok_or(LimitError::Depth)?;
+        let size = anchored.size;
+        self.usage.add(size.nodes, size.text)?;
+        if self.open.len() + size.depth > MAX_DEPTH {
+            return Err(LimitError::Depth);
+        }
+        let mut node = anchored.node.clone();
+        if matches!(node.value, NodeValue::List(_) | NodeValue::Map(_)) {
+            node.line = line;
+        }
+        self.complete(node, size, 0)
+    }
+
+    fn complete(&mut self, node: Node, size: Size, anchor: usize) -> Result<(), LimitError> {
+        if anchor != 0 {
+            self.usage.add(size.nodes, size.text)?;
+            let node = node.clone();
+            self.anchors.insert(anchor, Anchored { node, size });
+        }
+        let Some(parent) = self.open.last_mut() else {
+            self.root = Some(Document::Node(node));
+            return Ok(());
+        };
+        parent.size.contain(size);
+        match &mut parent.content {
+            Content::Passed(items) => {
+                let index = *items;
+                *items += 1;
+                if let Some(visit) = &mut self.items {
+                    visit(index, node);
+                }
+            }
+            Content::List(items) => items.push(node),
+            Content::Map(entries, key) => match key.take() {
+                Some(key) => entries.push(MapEntry::new(key, node)),
+                None => *key = Some(node),
+            },
+        }
+        Ok(())
     }
 }
 
-impl<'de> Visitor<'de> for Seed<'_> {
-    type Value = Node;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_unit<E: serde::de::Error>(self) -> Result<Node, E> {
-        self.node(NodeValue::Null)
-    }
-
-    fn visit_none<E: serde::de::Error>(self) -> Result<Node, E> {
-        self.node(NodeValue::Null)
-    }
-
-    fn visit_bool<E: serde::de::Error>(self, v: bool) -> Result<Node, E> {
-        self.node(NodeValue::Bool(v))
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, v: i64) -> Result<Node, E> {
-        self.node(NodeValue::Int(v))
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, v: u64) -> Result<Node, E> {
-        self.node(NodeValue::Int(i64::try_from(v).unwrap_or(i64::MAX)))
-    }
-
-    fn visit_i128<E: serde::de::Error>(self, v: i128) -> Result<Node, E> {
-        let saturated = if v < 0 { i64::MIN } else { i64::MAX };
-        self.node(NodeValue::Int(i64::try_from(v).unwrap_or(saturated)))
-    }
-
-    fn visit_u128<E: serde::de::Error>(self, v: u128) -> Result<Node, E> {
-        self.node(NodeValue::Int(i64::try_from(v).unwrap_or(i64::MAX)))
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, v: f64) -> Result<Node, E> {
-        self.node(NodeValue::Float(v))
-    }
-
-    fn visit_str<E: serde::de::Error>(self, v: &str) -> Result<Node, E> {
-        let text = self.usage.text.get() + v.len();
-        self.usage.text.set(text);
-        if text > MAX_TEXT {
-            return self.usage.exceed(LimitError::Size);
+/// Returns the value of a scalar. Only plain text, and text with a tag, can be other than text.
+fn scalar(
+    text: Cow<'_, str>,
+    style: ScalarStyle,
+    tag: Option<&Tag>,
+) -> Result<NodeValue, LimitError> {
+    let is_plain = matches!(style, ScalarStyle::Plain);
+    match tag {
+        None if is_plain => Ok(plain::value(text)),
+        None => Ok(NodeValue::Text(text.into())),
+        Some(tag) if tag.is_yaml_core_schema() => {
+            plain::tagged(text, &tag.suffix).ok_or(LimitError::Tag)
         }
-        self.node(NodeValue::Text(v.to_owned()))
+        Some(_) => Err(LimitError::Tag),
     }
+}
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
-        let child = self.child()?;
-        let mut items = Vec::new();
-        while let Some(item) = access.next_element_seed(child)? {
-            items.push(item);
-        }
-        self.node(NodeValue::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
-        let child = self.child()?;
-        let mut entries = Vec::new();
-        while let Some(key) = access.next_key_seed(child)? {
-            entries.push(MapEntry {
-                key,
-                value: access.next_value_seed(child)?,
-            });
-        }
-        self.node(NodeValue::Map(entries))
-    }
-
-    fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Node, A::Error> {
-        self.usage.exceed(LimitError::Tag)
+fn check_collection(tag: Option<&Tag>, suffix: &str) -> Result<(), LimitError> {
+    let is_known = |tag: &Tag| tag.is_yaml_core_schema() && tag.suffix == suffix;
+    if tag.is_none_or(is_known) {
+        Ok(())
+    } else {
+        Err(LimitError::Tag)
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// Maximum number of problems printed; the last line counts the others.
+/// Maximum number of problems kept; the last line counts the others.
 const MAX_PRINTED: usize = 1000;
 
 /// Maximum characters of a key or value in a message.
@@ -50,7 +50,11 @@ impl fmt::Display for Problem {
 /// Problems found so far in one file.
 pub(crate) struct ProblemList {
     file: Arc<str>,
+    /// At most [`MAX_PRINTED`].
     problems: Vec<Problem>,
+    /// The number of further problems, and the latest of them.
+    more: usize,
+    latest: Option<Problem>,
 }
 
 impl ProblemList {
@@ -58,6 +62,8 @@ impl ProblemList {
         Self {
             file: file.into(),
             problems: Vec::new(),
+            more: 0,
+            latest: None,
         }
     }
 
@@ -68,15 +74,28 @@ impl ProblemList {
         key: impl fmt::Display,
         message: impl Into<String>,
     ) -> &mut Problem {
-        self.problems.push(Problem {
+        let problem = Problem {
             file: self.file.clone(),
             line: Some(line),
             key: key.to_string(),
             message: message.into(),
             hint: None,
-        });
+        };
+        if self.problems.len() == MAX_PRINTED {
+            self.more += 1;
+            return self.latest.insert(problem);
+        }
+        self.problems.push(problem);
         let last = self.problems.len() - 1;
         &mut self.problems[last]
+    }
+
+    /// Adds the problems of `other`, of the same file.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        let free = MAX_PRINTED - self.problems.len();
+        self.more += other.more + other.problems.len().saturating_sub(free);
+        other.problems.truncate(free);
+        self.problems.append(&mut other.problems);
     }
 
     pub(crate) fn iter_mut(&mut self) -> std::slice::IterMut<'_, Problem> {
@@ -90,7 +109,10 @@ impl ProblemList {
             return Ok(value);
         }
         problems.sort_by_key(|problem| problem.line);
-        Err(Problems(problems))
+        Err(Problems {
+            problems,
+            more: self.more,
+        })
     }
 }
 
@@ -100,25 +122,32 @@ impl fmt::Debug for ProblemList {
     }
 }
 
-/// All problems of a configuration: at least one, ordered by line.
+/// The problems of a configuration: at least one, ordered by line. The first 1,000 are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problems(Vec<Problem>);
+pub struct Problems {
+    problems: Vec<Problem>,
+    /// The number of those that are not kept.
+    more: usize,
+}
 
 impl Problems {
     /// Returns the problems, ordered by line.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
-        self.0.iter()
+        self.problems.iter()
     }
 
     /// Returns the number of problems, which is never 0.
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.problems.len() + self.more
     }
 }
 
 impl From<Problem> for Problems {
     fn from(problem: Problem) -> Self {
-        Self(vec![problem])
+        Self {
+            problems: vec![problem],
+            more: 0,
+        }
     }
 }
 
@@ -133,13 +162,13 @@ impl<'a> IntoIterator for &'a Problems {
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.0.iter().take(MAX_PRINTED).enumerate() {
+        for (index, problem) in self.problems.iter().enumerate() {
             if index > 0 {
                 f.write_str("\n")?;
             }
             problem.fmt(f)?;
         }
-        match self.0.len().saturating_sub(MAX_PRINTED) {
+        match self.more {
             0 => Ok(()),
             more => write!(f, "\nand {more} more problems"),
         }

@@ -1,5 +1,6 @@
 //! Checks the shape of nodes and collects problems.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -9,6 +10,7 @@ use super::node::{Node, NodeValue};
 use super::parse::parse;
 use super::problem::{Problem, ProblemList, escape};
 use super::scalar::{FromScalar, Scalar};
+use super::syntax::SyntaxError;
 
 /// The path of a key: `transfers[2].connector_id`.
 #[derive(Clone, Copy)]
@@ -102,11 +104,16 @@ impl<'a> Reader<'a> {
         match parse(text) {
             Ok(root) => Some(root),
             Err(error) => {
-                let problem = self.report(error.line, &KeyPath::ROOT, error.message);
-                problem.hint = error.hint.map(str::to_owned);
+                self.report_syntax(&error);
                 None
             }
         }
+    }
+
+    /// Reports a document that cannot be parsed.
+    pub(crate) fn report_syntax(&mut self, error: &SyntaxError) {
+        let problem = self.report(error.line, &KeyPath::ROOT, error.message);
+        problem.hint = error.hint.map(str::to_owned);
     }
 
     /// Adds a problem and returns it, so that the caller can add a hint.
@@ -142,7 +149,7 @@ impl<'a> Reader<'a> {
                 self.report(line, path, message).with_hint("quote the key");
                 continue;
             };
-            if let Some(earlier) = first.get(key.as_str()) {
+            if let Some(earlier) = first.get(&**key) {
                 let message = format!("duplicate key, first used in line {earlier}");
                 self.report(line, &path.key(key), message)
                     .with_hint("remove one of the two");
@@ -221,7 +228,7 @@ impl<'a> Reader<'a> {
         };
         let Some(env) = self.env else {
             return Some(Scalar::Text {
-                text: text.into(),
+                text: Cow::Borrowed(text),
                 from_env: false,
             });
         };

@@ -13,16 +13,29 @@ pub(crate) struct SyntaxError {
 impl SyntaxError {
     pub(super) fn limit(limit: LimitError, line: usize) -> Self {
         let (message, hint) = match limit {
-            LimitError::Depth => ("lists and mappings are nested deeper than 64 levels", None),
+            LimitError::Depth => (
+                "lists and mappings are nested deeper than 64 levels",
+                "reduce the nesting",
+            ),
             LimitError::Size => (
-                "more than 6,000,000 keys and values or 256 MiB of text, with aliases expanded",
-                None,
+                "too many keys and values for the size of the file, with aliases expanded",
+                "write each value on a line of its own, without aliases",
             ),
             LimitError::Tag => (
                 "YAML tags are not supported",
-                Some("quote a value that starts with `!`"),
+                "quote a value that starts with `!`",
+            ),
+            LimitError::Brackets => (
+                "a list or mapping in brackets has more than about 10,000 items",
+                "write each item on a line of its own that starts with `- `, or the whole file as \
+                 JSON",
+            ),
+            LimitError::Control => (
+                "unexpected control character",
+                "remove it, or escape it in double quotes",
             ),
         };
+        let hint = Some(hint);
         Self {
             line,
             message,
@@ -35,6 +48,19 @@ impl SyntaxError {
             line,
             message: "a second YAML document starts here",
             hint: Some("remove the line `---`: the file must contain one document"),
+        }
+    }
+
+    /// Replaces the limit of brackets by the error of the JSON in `line`, if the text began as JSON:
+    /// JSON has no such limit.
+    pub(super) fn or_json(self, line: Option<usize>) -> Self {
+        match line {
+            Some(line) if self == Self::limit(LimitError::Brackets, self.line) => Self {
+                line,
+                message: "invalid JSON",
+                hint: Some(CLOSE_JSON),
+            },
+            _ => self,
         }
     }
 
@@ -54,21 +80,14 @@ impl SyntaxError {
 }
 
 const INDENT: &str = "check the indentation of this line and the line above: use spaces, the same number for all siblings";
+const TAB: &str = "tab in the indentation";
+const SPACES: &str = "indent with spaces";
 const QUOTES: &str = "quote the value";
+const CLOSE_JSON: &str = "close every `[`, `{` and quote, and write no comma before `]` and `}`";
 const CLOSE: &str = "close every `[`, `{` and quote";
 
 /// Part of the parser's message, and what is reported instead.
 const KNOWN: &[(&str, &str, &str)] = &[
-    (
-        "more than one document",
-        "a second YAML document starts",
-        "the file must contain one document",
-    ),
-    (
-        "repetition limit",
-        "aliases are repeated too often",
-        "write out the values",
-    ),
     (
         "recursion limit",
         "lists and mappings are nested too deeply",
@@ -80,16 +99,16 @@ const KNOWN: &[(&str, &str, &str)] = &[
         "quote a value that starts with `*`",
     ),
     ("mapping values are not allowed", "unexpected `:`", QUOTES),
+    ("illegal placement of ':'", "unexpected `:`", QUOTES),
     (
-        "cannot start any token",
+        "unexpected character",
         "a value cannot start with this character",
         "indent with spaces, not tabs; quote a value that starts with `@`, `%` or a backtick",
     ),
-    (
-        "found a tab character",
-        "tab in the indentation",
-        "indent with spaces",
-    ),
+    ("tabs disallowed", TAB, SPACES),
+    ("tab cannot be used", TAB, SPACES),
+    ("found a tab", TAB, SPACES),
+    ("cannot start with a tab", TAB, SPACES),
     (
         "unknown escape character",
         "unknown escape sequence in double quotes",
@@ -101,10 +120,16 @@ const KNOWN: &[(&str, &str, &str)] = &[
         CLOSE,
     ),
     (
-        "did not find expected ',' or",
+        "expected ',' or",
         "a list or mapping in brackets is not closed",
         CLOSE,
     ),
+    (
+        "unexpected eof",
+        "a list or mapping in brackets is not closed",
+        CLOSE,
+    ),
+    ("misplaced bracket", "unexpected closing bracket", CLOSE),
     ("did not find expected key", "expected a key", INDENT),
     (
         "did not find expected '-' indicator",
@@ -112,7 +137,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
         INDENT,
     ),
     (
-        "could not find expected ':'",
+        "simple key expect",
         "expected `:` after a key",
         "write `key: value`",
     ),
@@ -121,11 +146,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
         "unexpected list item",
         INDENT,
     ),
-    (
-        "control characters are not allowed",
-        "unexpected control character",
-        "remove it, or escape it in double quotes",
-    ),
+    ("only valid inside a block", "unexpected list item", INDENT),
     (
         "did not find expected node content",
         "expected a value",

@@ -6,8 +6,48 @@ use serde_json::Value;
 
 use super::ParseError;
 
+/// Maximum nesting of a body.
+const MAX_DEPTH: usize = 64;
+
+/// Bytes of memory that values may take beyond what the size of the body allows, in tenths: any
+/// body of an event is below.
+const FREE_WEIGHT: usize = 64 << 10;
+
+/// Parses a body whose values take at most about ten times its size in memory.
 pub(super) fn parse(text: &str) -> Result<Value, ParseError> {
+    if !is_bounded(text) {
+        return Err(ParseError::TooDense);
+    }
     serde_json::from_str(text).map_err(|_| ParseError::NotJson)
+}
+
+/// Returns whether the nesting and the number of values of a body are within bounds. Exact for
+/// JSON, where quotes and escapes have one meaning.
+fn is_bounded(text: &str) -> bool {
+    let (mut depth, mut weight) = (0_usize, 0_usize);
+    let (mut quoted, mut escaped) = (false, false);
+    for byte in text.bytes() {
+        if quoted {
+            quoted = escaped || byte != b'"';
+            escaped = !escaped && byte == b'\\';
+            continue;
+        }
+        match byte {
+            b'"' => quoted = true,
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return false;
+                }
+                // A mapping takes a node with room for eleven entries.
+                weight += if byte == b'{' { 48 } else { 8 };
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b',' | b':' => weight += 8,
+            _ => {}
+        }
+    }
+    weight <= FREE_WEIGHT + text.len()
 }
 
 /// Returns a string member, or an empty string.
@@ -93,4 +133,37 @@ pub(super) fn count(value: &Value) -> u64 {
     let float = || value.as_f64().map(|number| number as u64);
     let text = || value.as_str().and_then(|text| text.parse().ok());
     value.as_u64().or_else(float).or_else(text).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_are_bounded_in_depth_and_in_values_for_their_size() {
+        let nested = |depth: usize| format!("{}0{}", "[".repeat(depth), "]".repeat(depth));
+        let long = |item: &str| format!("[{}]", vec![item; 20_000].join(","));
+        for (body, expected) in [
+            (nested(MAX_DEPTH), true),
+            (nested(MAX_DEPTH + 1), false),
+            (r#"{"a":{"b":"#.repeat(100), false),
+            (format!("{{\"a\":\"{}\\\"[\"}}", "[".repeat(200)), true),
+            (long("0"), false),
+            (long("{}"), false),
+            (long(r#"{"a":0}"#), false),
+            (long(r#""0123456789""#), true),
+            (
+                long(
+                    r#"{"ConnectorId":"c-0123456789abcdef0",
+                        "TransferId":"01234567-89ab-cdef-0123-456789abcdef"}"#,
+                ),
+                true,
+            ),
+        ] {
+            let start: String = body.chars().take(40).collect();
+            assert_eq!(is_bounded(&body), expected, "{start}");
+            let is_refused = matches!(parse(&body), Err(ParseError::TooDense));
+            assert_eq!(is_refused, !expected, "{start}");
+        }
+    }
 }

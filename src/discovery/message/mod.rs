@@ -81,6 +81,9 @@ pub enum ParseError {
     /// The body is not JSON.
     #[error("not JSON")]
     NotJson,
+    /// Nested deeply, or of many small values: parsing would take much more memory than the body.
+    #[error("nested too deeply, or too many values for its size")]
+    TooDense,
     /// The body is JSON of no known kind.
     #[error("neither an event, nor a plain message with `ConnectorId` and `TransferId`")]
     UnknownKind,
@@ -94,6 +97,7 @@ impl ParseError {
     pub fn as_label(self) -> &'static str {
         match self {
             Self::NotJson => "not_json",
+            Self::TooDense => "too_dense",
             Self::UnknownKind => "unknown_kind",
             Self::InvalidField(field) => field,
         }

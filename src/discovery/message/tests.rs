@@ -656,7 +656,7 @@ fn anything_else_is_not_understood() {
         assert!(parse_with(text, &[]).is_err(), "{text}");
     }
     let deep = "[".repeat(100_000);
-    assert_eq!(parse_with(&deep, &[]), Err(ParseError::NotJson));
+    assert_eq!(parse_with(&deep, &[]), Err(ParseError::TooDense));
     for lacking in [
         json!({"source": "aws.transfer", "detail-type": "SFTP Connector File Send Completed"}),
         json!({"source": "aws.transfer", "detail-type": "SFTP Connector File Send Completed", "detail": []}),

@@ -7,3 +7,5 @@ mod host;
 mod http2;
 mod lockout;
 mod log;
+mod memory;
+mod parsing;
