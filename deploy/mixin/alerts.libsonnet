@@ -379,6 +379,13 @@
             wait='5m'
           ),
           alert(
+            'AwsTransferWebConfigUnconfirmed', 'warning',
+            'max_over_time(aws_transfer_exporter_web_config_unconfirmed[%(lookback)s]) == 1' % c,
+            'An AWS Transfer exporter refused a web configuration that lowers its protection.',
+            'The web configuration of {{ $labels.instance }} on disk has no TLS, no client certificates or no users, which the active one has. It takes effect with a reload or a restart.',
+            wait='1m'
+          ),
+          alert(
             'AwsTransferAccountDown', 'critical',
             'max_over_time(aws_transfer_exporter_account_up[%(lookback)s]) == 0' % c,
             'An AWS Transfer exporter cannot access account {{ $labels.aws_account }}.',

@@ -144,6 +144,9 @@ impl App {
         // Boxed, because the caller's future holds it. The web configuration has just been loaded.
         let prepared = Box::pin(app.prepare_runtime(plan)).await?;
         app.commit(prepared);
+        if let Some(web_config) = &app.options.web_config {
+            web_config.record_metrics(&app.metrics.http);
+        }
         Ok(Arc::new(app))
     }
 

@@ -537,7 +537,17 @@ families! {
         labels: [],
         help: "Whether the web configuration on disk is active. Absent without --web.config.file.",
         details: "Covers the web configuration file and the certificates and keys it names. 0 if \
-            they could not be loaded: the previous ones remain active.",
+            they could not be loaded, or await a confirmation: the previous ones remain active.",
+    }
+    WEB_CONFIG_UNCONFIRMED {
+        name: "aws_transfer_exporter_web_config_unconfirmed",
+        kind: Gauge,
+        group: Exporter,
+        labels: [],
+        help: "Whether a web configuration that lowers protection awaits a reload. Absent without --web.config.file.",
+        details: "1 if the files on disk have no TLS, no client certificates or no users, and the \
+            active configuration has them. SIGHUP, `POST /-/reload` or a restart confirms them.",
+        example: "max_over_time(aws_transfer_exporter_web_config_unconfirmed[5m]) == 1",
     }
     CONFIG_HASH {
         name: "aws_transfer_exporter_config_hash",

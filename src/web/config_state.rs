@@ -139,6 +139,7 @@ impl WebConfigState {
     pub(crate) fn record_metrics(&self, metrics: &HttpMetrics) {
         if self.path.is_some() {
             metrics.set_web_config_ok(true);
+            metrics.set_web_config_unconfirmed(false);
         }
         let effective = self.effective.load();
         metrics.set_certificate_not_after(effective.tls.as_ref().map(|tls| tls.not_after));
@@ -147,6 +148,13 @@ impl WebConfigState {
     /// Returns whether `staged` equals the configuration in effect.
     pub(crate) fn is_in_effect(&self, staged: &EffectiveWebConfig) -> bool {
         staged.is_same(&self.effective.load())
+    }
+
+    /// Returns what `staged` protects less than the configuration in effect.
+    pub(crate) fn protection_lowered_by(&self, staged: &EffectiveWebConfig) -> Vec<&'static str> {
+        staged
+            .plan
+            .protection_lowered_from(&self.effective.load().plan)
     }
 
     /// Returns whether the last staging failed.
@@ -207,13 +215,19 @@ impl EffectiveWebConfig {
         })
     }
 
-    fn is_same(&self, other: &Self) -> bool {
+    /// Returns whether both were read from equal files.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.plan == other.plan && self.pem_digest == other.pem_digest
     }
 
     /// Returns the TLS configuration of new connections; `None` for plain HTTP.
     pub(crate) fn tls(&self) -> Option<Arc<ServerConfig>> {
         self.tls.as_ref().map(|tls| Arc::clone(&tls.config))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn tls_plan(&self) -> Option<&crate::config::TlsPlan> {
+        self.plan.tls.as_ref()
     }
 
     pub(crate) fn client_policy(&self) -> ClientPolicy {

@@ -528,7 +528,7 @@ async fn a_sweep_continues_when_its_account_is_removed_and_drops_the_results_of_
     let mut fewer = wanted;
     fewer.accounts.pop();
     fewer.transfers.truncate(3);
-    let changes = exporter.app.reload_config(fewer, None).await.unwrap();
+    let changes = exporter.app.reload_config(fewer, None, true).await.unwrap();
     assert_eq!(changes.to_string(), "accounts removed: b; transfers: +0 -3");
     let exposition = sweeping.await.unwrap();
     assert_eq!(
@@ -574,7 +574,7 @@ async fn an_unchanged_source_keeps_running_and_a_changed_one_restarts() {
     wanted.collector.requests_per_second = 500.0;
     exporter
         .app
-        .reload_config(wanted.clone(), None)
+        .reload_config(wanted.clone(), None, true)
         .await
         .unwrap();
     let exposition = exporter.scrape().await;
@@ -588,7 +588,7 @@ async fn an_unchanged_source_keeps_running_and_a_changed_one_restarts() {
     wanted.discovery.cloudtrail[0].lookback = Duration::from_hours(2);
     exporter
         .app
-        .reload_config(wanted.clone(), None)
+        .reload_config(wanted.clone(), None, true)
         .await
         .unwrap();
     until(exporter.address, "the other one is read", |_| {
@@ -597,7 +597,11 @@ async fn an_unchanged_source_keeps_running_and_a_changed_one_restarts() {
     .await;
 
     wanted.discovery.cloudtrail.clear();
-    exporter.app.reload_config(wanted, None).await.unwrap();
+    exporter
+        .app
+        .reload_config(wanted, None, true)
+        .await
+        .unwrap();
     assert_eq!(
         exporter.scrape().await.family(up).len(),
         0,

@@ -173,8 +173,9 @@ impl Reloader {
     ) -> Result<(), String> {
         let _reloading = systemd::Reloading::start();
         self.last_tried = content;
+        let applied = self.apply(cause, text).await;
         let cause = cause.as_str();
-        match self.apply(text).await {
+        match applied {
             Ok(changes) => {
                 info!(
                     event = "config_reloaded",
@@ -199,14 +200,19 @@ impl Reloader {
         }
     }
 
-    async fn apply(&self, text: Result<ConfigText, Problems>) -> anyhow::Result<Changes> {
+    async fn apply(
+        &self,
+        cause: Cause,
+        text: Result<ConfigText, Problems>,
+    ) -> anyhow::Result<Changes> {
         let text = text?;
         let hash = text.hash();
         let plan =
             tokio::task::spawn_blocking(move || text.resolve(&|name| std::env::var(name).ok()))
                 .await
                 .context("failed to resolve the configuration")??;
-        self.app.reload_config(plan, Some(hash)).await
+        let explicit = cause != Cause::ContentChange;
+        self.app.reload_config(plan, Some(hash), explicit).await
     }
 
     async fn read(&self) -> (Content, Result<ConfigText, Problems>) {

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
-
 use super::changes::Changes;
 use crate::app::App;
 use crate::app::accounts::ClientBuilder;
 use crate::app::runtime::Runtime;
 use crate::app::sources::{self, TargetFiles};
+use crate::app::web_config;
 use crate::config::{ConfigHash, Plan};
 use crate::web::EffectiveWebConfig;
 
@@ -22,7 +21,8 @@ pub(in crate::app) struct Prepared {
 
 impl App {
     /// Replaces the configuration and the web configuration, both or neither. `config_hash`
-    /// identifies the content of the configuration file.
+    /// identifies the content of the configuration file. A web configuration that lowers protection
+    /// stays as it was unless the reload is `explicit`: requested by a signal or a request.
     ///
     /// # Errors
     /// An account has no Region, or the web configuration is invalid. Nothing has changed then.
@@ -30,8 +30,12 @@ impl App {
         &self,
         plan: Plan,
         config_hash: Option<ConfigHash>,
+        explicit: bool,
     ) -> anyhow::Result<Changes> {
-        let web_config = self.read_web_config().await?;
+        let web_config = match &self.options.web_config {
+            Some(state) => web_config::stage(state, &self.metrics.http, explicit).await?,
+            None => None,
+        };
         let prepared = Box::pin(self.prepare_runtime(plan)).await?;
         Ok(self.commit(Prepared {
             web_config,
@@ -62,17 +66,6 @@ impl App {
         })
     }
 
-    async fn read_web_config(&self) -> anyhow::Result<Option<EffectiveWebConfig>> {
-        let Some(web_config) = self.options.web_config.clone() else {
-            return Ok(None);
-        };
-        let metrics = Arc::clone(&self.metrics.http);
-        let read = tokio::task::spawn_blocking(move || web_config.stage_reload(&metrics));
-        Ok(read
-            .await
-            .context("failed to read the web configuration")??)
-    }
-
     /// Activates a prepared runtime. Cannot fail and does not wait, so no state is half applied.
     /// Polls in flight continue with the clients that they started with.
     pub(in crate::app) fn commit(&self, prepared: Prepared) -> Changes {
@@ -89,8 +82,8 @@ impl App {
         prepared.target_files.publish(&self.collector);
         sources.switch(&runtime, &self.source_context());
         drop(sources);
-        if let Some(web_config) = &self.options.web_config {
-            web_config.apply(prepared.web_config, Some(&self.metrics.http));
+        if let (Some(state), Some(staged)) = (&self.options.web_config, prepared.web_config) {
+            state.apply(Some(staged), Some(&self.metrics.http));
         }
         if let Some(hash) = prepared.config_hash {
             self.metrics.config.set_hash(hash.as_gauge());

@@ -104,6 +104,28 @@ impl WebPlan {
         problems.into_result(plan)
     }
 
+    /// Returns what this protects less than `before` does; empty if nothing.
+    pub fn protection_lowered_from(&self, before: &Self) -> Vec<&'static str> {
+        let mut lowered = Vec::new();
+        if before.tls.is_some() && self.tls.is_none() {
+            lowered.push("TLS");
+        }
+        let clients = |plan: &Self| {
+            let tls = plan.tls.as_ref();
+            let client_auth = tls.map(|tls| tls.client_auth).unwrap_or_default();
+            let names = tls.is_some_and(|tls| !tls.client_allowed_sans.is_empty());
+            [client_auth.verifies(), client_auth.is_mandatory(), names]
+        };
+        let (now, then) = (clients(self), clients(before));
+        if then.iter().zip(now).any(|(then, now)| *then && !now) {
+            lowered.push("client certificates");
+        }
+        if !before.users.is_empty() && self.users.is_empty() {
+            lowered.push("users");
+        }
+        lowered
+    }
+
     /// Returns a problem of what `pem` names, at the place of its key.
     pub fn problem(&self, pem: &Pem, message: impl Into<String>, hint: &str) -> Problem {
         Problem {

@@ -53,6 +53,7 @@ pub struct HttpMetrics {
     rejected: CounterVec,
     certificate_not_after: GaugeVec,
     web_config_ok: GaugeVec,
+    web_config_unconfirmed: GaugeVec,
 }
 
 impl HttpMetrics {
@@ -62,6 +63,7 @@ impl HttpMetrics {
             rejected: registrar.create(&families::HTTP_REFUSED)?,
             certificate_not_after: registrar.create(&families::CERTIFICATE_NOT_AFTER)?,
             web_config_ok: registrar.create(&families::WEB_CONFIG_RELOAD_OK)?,
+            web_config_unconfirmed: registrar.create(&families::WEB_CONFIG_UNCONFIRMED)?,
         };
         metrics.requests.with_label_values(&["metrics", "200"]);
         for reason in RejectReason::ALL {
@@ -91,6 +93,22 @@ impl HttpMetrics {
             }
             None => self.certificate_not_after.reset(),
         }
+    }
+
+    /// Sets whether the web configuration on disk lowers protection and awaits a confirmation.
+    pub fn set_web_config_unconfirmed(&self, unconfirmed: bool) {
+        self.web_config_unconfirmed
+            .with_label_values::<&str>(&[])
+            .set(f64::from(u8::from(unconfirmed)));
+    }
+
+    /// Returns what [`Self::set_web_config_unconfirmed`] has set.
+    #[cfg(test)]
+    pub(crate) fn is_web_config_unconfirmed(&self) -> bool {
+        self.web_config_unconfirmed
+            .with_label_values::<&str>(&[])
+            .get()
+            > 0.5
     }
 
     /// Sets whether the web configuration file on disk is the active one.

@@ -172,6 +172,7 @@ fn metrics_count_responses_and_rejections_and_show_a_broken_file() {
         "{output}"
     );
 
+    let users = std::fs::read_to_string(folder.path("web.yml")).unwrap();
     folder.write("web.yml", "basic_auth_users: nonsense\n");
     let line = exporter.wait_for(
         "event=web_config_reload_failed",
@@ -199,15 +200,23 @@ fn metrics_count_responses_and_rejections_and_show_a_broken_file() {
     folder.write("server.key", &pair.key);
     folder.write(
         "web.yml",
-        "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n",
+        &(users.clone() + "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n"),
     );
     exporter.wait_for("event=web_config_reloaded", "event=web_config_reloaded");
     assert!(ask(exporter.address, own, good).contains("this port speaks HTTPS"));
+    // Neither TLS nor users: refused until a reload confirms it.
     folder.write("web.yml", "\n");
-    exporter.wait_for("event=web_config_reloaded", "event=web_config_reloaded");
+    let line = exporter.wait_for(
+        "event=web_config_unconfirmed",
+        "event=web_config_unconfirmed",
+    );
+    assert!(line.contains("lowered=\"TLS, users\""), "{line}");
+    assert!(ask(exporter.address, own, good).contains("this port speaks HTTPS"));
+    exporter.signal("HUP");
+    exporter.wait_for("event=config_reloaded", "event=config_reloaded");
     let output = ask(exporter.address, own, None);
     assert!(
-        output.contains("aws_transfer_exporter_http_refused_total{reason=\"tls\"} 1"),
+        output.contains("aws_transfer_exporter_http_refused_total{reason=\"tls\"} 2"),
         "{output}"
     );
     exporter.terminate();
