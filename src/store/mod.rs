@@ -40,6 +40,12 @@ pub enum StoreError {
         /// The cause.
         source: io::Error,
     },
+    /// Every user of the machine can replace the files of the directory.
+    #[error("failed to use the directory of --storage.path: {} is writable for every user\n  hint: run `chmod o-w` on it, or pass a directory in it, which is created with mode 0700", path.display())]
+    WorldWritable {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The file cannot be opened or read.
     #[error("failed to open the storage: {}: {detail}\n  hint: the file must be readable and writable for the user that runs the exporter", path.display())]
     Open {
@@ -93,6 +99,7 @@ impl StoreError {
     pub fn as_label(&self) -> &'static str {
         match self {
             Self::Folder { .. } => "folder",
+            Self::WorldWritable { .. } => "world_writable",
             Self::Open { .. } => "open",
             Self::InUse { .. } => "in_use",
             Self::Newer { .. } => "newer",

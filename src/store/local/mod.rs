@@ -13,7 +13,7 @@ mod tables;
 mod tests;
 
 use std::fs::{self, DirBuilder, File, TryLockError};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -41,7 +41,7 @@ impl LocalStore {
     /// the last commit.
     ///
     /// # Errors
-    /// If the directory cannot be used, another process uses it, or the file is damaged or was
+    /// If the directory cannot be used or is writable for every user, another process uses it, or the file is damaged or was
     /// written by a newer release. A refused file is not changed.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let unusable = |source| StoreError::Folder {
@@ -53,6 +53,11 @@ impl LocalStore {
             .mode(0o700)
             .create(folder)
             .map_err(unusable)?;
+        if folder.metadata().map_err(unusable)?.mode() & 0o002 != 0 {
+            return Err(StoreError::WorldWritable {
+                path: folder.to_owned(),
+            });
+        }
         let lock = private_file()
             .create(true)
             .truncate(false)

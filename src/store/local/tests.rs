@@ -1,4 +1,4 @@
-use std::fs;
+use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use redb::{Database, ReadableTableMetadata, TableDefinition};
@@ -125,6 +125,35 @@ fn written_state_is_restored() {
     let mut again = tracker(after, now);
     assert_eq!(again.due(now).len(), 100, "the settled ones are not due");
     assert!(again.take_changes(now).is_empty(), "nothing has changed");
+}
+
+#[test]
+fn a_folder_that_every_user_can_write_to_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = |mode| fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
+    for (mode, is_accepted) in [
+        (0o700, true),
+        (0o755, true),
+        (0o770, true),
+        (0o775, true),
+        (0o2775, true),
+        (0o702, false),
+        (0o777, false),
+        (0o1777, false),
+        (0o2777, false),
+    ] {
+        set(mode);
+        let opened = LocalStore::open(folder.path());
+        match opened {
+            Ok(_) => assert!(is_accepted, "{mode:o}"),
+            Err(error) => {
+                assert!(!is_accepted, "{mode:o}: {error}");
+                assert!(error.to_string().contains("chmod o-w"), "{error}");
+            }
+        }
+    }
+    set(0o777);
+    assert!(LocalStore::open(&folder.path().join("state")).is_ok());
 }
 
 #[test]

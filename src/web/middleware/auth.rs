@@ -226,7 +226,7 @@ impl PasswordVerifier {
         let start = Instant::now();
         let is_right = bcrypt::verify(&check.password, &check.hash).unwrap_or(false);
         self.denials.record_duration(check.cost, start.elapsed());
-        let is_valid = is_right && check.is_known;
+        let is_valid = is_right && check.is_known && is_distinct(&check.password);
         if is_valid {
             self.insert(check.tag, true);
         }
@@ -275,6 +275,12 @@ impl PasswordVerifier {
     fn cache(&self) -> MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns whether bcrypt distinguishes the password from every other: it ignores what follows 72
+/// bytes, and a NUL ends a repetition of the password.
+fn is_distinct(password: &[u8]) -> bool {
+    password.len() <= 72 && !password.contains(&0)
 }
 
 /// Returns the position of the tag. Compares all of them in full, so that the time reveals nothing.

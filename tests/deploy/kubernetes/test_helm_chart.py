@@ -446,7 +446,7 @@ def test_storage_path_is_a_persistent_volume(name, pods):
     assert m.of_kind("Deployment", objects) == []
     assert m.workload(objects)["spec"]["replicas"] == pods
     assert mounted(objects) == (PATH, True)
-    assert f"--storage.path={PATH}" in m.container(objects)["args"]
+    assert f"--storage.path={PATH}/state" in m.container(objects)["args"]
     # Otherwise only root could write to the volume.
     assert m.pod(objects)["spec"]["securityContext"]["fsGroup"] == 65532
     volumes = {item["name"]: item for item in m.pod(objects)["spec"]["volumes"]}

@@ -53,7 +53,8 @@ spec:
         - --shard.total={{ .Values.sharding.shards }}
         {{- end }}
         {{- if .Values.storage.enabled }}
-        - --storage.path=/var/lib/aws-transfer-exporter
+        {{- /* A folder in the volume, which some provisioners make writable for every user. */}}
+        - --storage.path=/var/lib/aws-transfer-exporter/state
         {{- end }}
         {{- if include "aws-transfer-exporter.secured" . }}
         - {{ printf "--web.config.file=/etc/aws-transfer-exporter-web/%s" .Values.web.configKey | quote }}

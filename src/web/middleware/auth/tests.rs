@@ -268,3 +268,26 @@ fn an_unknown_name_has_the_cost_of_some_user_and_always_the_same() {
     }
     assert_eq!(costs.into_iter().collect::<Vec<_>>(), [4, 12]);
 }
+
+#[tokio::test]
+async fn passwords_that_bcrypt_does_not_distinguish_are_refused() {
+    let long = "x".repeat(72);
+    for (password, given, expected) in [
+        (long.as_str(), long.clone(), AuthResult::Granted),
+        (&long, format!("{long}x"), AuthResult::Denied),
+        (&long, format!("{long}\0"), AuthResult::Denied),
+        ("a", "a".to_owned(), AuthResult::Granted),
+        ("a", "a\0a".to_owned(), AuthResult::Denied),
+        ("a", "a\0".to_owned(), AuthResult::Denied),
+        ("", "\0".to_owned(), AuthResult::Denied),
+        ("", "\0\0".to_owned(), AuthResult::Denied),
+    ] {
+        let verifier = PasswordVerifier::with_concurrency(1);
+        let users = users(&[("prometheus", password)]);
+        let header = basic("prometheus", &given);
+        for _ in 0..2 {
+            let result = verifier.verify(&users, client(1), Some(&header)).await;
+            assert_eq!(result, expected, "{given:?} for {password:?}");
+        }
+    }
+}
