@@ -2,18 +2,42 @@
 
 use std::borrow::Cow;
 
+use serde_yaml::{Number, Value};
+
 use super::node::NodeValue;
+
+/// Longest text that may be anything but text: the longest number has 40 characters.
+const LONGEST: usize = 64;
 
 /// Returns the value of a scalar without quotes and without a tag.
 pub(super) fn value(text: Cow<'_, str>) -> NodeValue {
-    match &*text {
-        "" | "~" | "null" | "Null" | "NULL" => NodeValue::Null,
-        "true" | "True" | "TRUE" => NodeValue::Bool(true),
-        "false" | "False" | "FALSE" => NodeValue::Bool(false),
-        other => integer(other)
-            .map(NodeValue::Int)
-            .or_else(|| float(other).map(NodeValue::Float))
-            .unwrap_or_else(|| NodeValue::Text(text.into())),
+    let parsed = (text.len() <= LONGEST).then(|| serde_yaml::from_str(&text));
+    match parsed.and_then(Result::ok) {
+        Some(Value::Null) => NodeValue::Null,
+        Some(Value::Bool(value)) => NodeValue::Bool(value),
+        Some(Value::Number(number)) => number_value(&number),
+        _ => beyond_64_bits(&text).map_or_else(|| NodeValue::Text(text.into()), NodeValue::Int),
+    }
+}
+
+/// Returns a saturated number for a whole number that the crate does not represent.
+fn beyond_64_bits(text: &str) -> Option<i64> {
+    let number = text.parse::<i128>().ok()?;
+    if number < i64::MIN.into() {
+        Some(i64::MIN)
+    } else {
+        (number > i64::MAX.into()).then_some(i64::MAX)
+    }
+}
+
+/// Saturates beyond 63 bits.
+fn number_value(number: &Number) -> NodeValue {
+    if let Some(value) = number.as_i64() {
+        return NodeValue::Int(value);
+    }
+    match number.as_f64() {
+        Some(_) if number.is_u64() => NodeValue::Int(i64::MAX),
+        value => NodeValue::Float(value.unwrap_or(f64::NAN)),
     }
 }
 
@@ -31,49 +55,6 @@ pub(super) fn tagged(text: Cow<'_, str>, suffix: &str) -> Option<NodeValue> {
         _ => false,
     };
     is_of_type.then_some(value)
-}
-
-/// Parses a whole number. Saturates beyond 63 bits; beyond 127 bits it is a float.
-fn integer(text: &str) -> Option<i64> {
-    let (is_negative, digits) = match text.strip_prefix('-') {
-        Some(digits) => (true, digits),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let (digits, radix) = match digits.get(..2) {
-        Some("0x") => (&digits[2..], 16),
-        Some("0o") => (&digits[2..], 8),
-        Some("0b") => (&digits[2..], 2),
-        // With a leading zero it is text.
-        _ if digits.len() > 1 && digits.starts_with('0') => return None,
-        _ => (digits, 10),
-    };
-    if digits.starts_with(['+', '-']) {
-        return None;
-    }
-    let number = i128::from_str_radix(digits, radix).ok()?;
-    let number = if is_negative { -number } else { number };
-    let saturated = if is_negative { i64::MIN } else { i64::MAX };
-    Some(i64::try_from(number).unwrap_or(saturated))
-}
-
-fn float(text: &str) -> Option<f64> {
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    match unsigned {
-        ".inf" | ".Inf" | ".INF" if text.starts_with('-') => return Some(f64::NEG_INFINITY),
-        ".inf" | ".Inf" | ".INF" => return Some(f64::INFINITY),
-        _ => {}
-    }
-    if matches!(text, ".nan" | ".NaN" | ".NAN") {
-        return Some(f64::NAN);
-    }
-    let is_octal_like = unsigned.len() > 1
-        && unsigned.starts_with('0')
-        && unsigned.bytes().all(|byte| byte.is_ascii_digit());
-    let is_number = unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-    if is_octal_like || !is_number {
-        return None;
-    }
-    text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 #[cfg(test)]

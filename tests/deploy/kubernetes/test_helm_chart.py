@@ -208,7 +208,7 @@ def test_schema_has_the_documented_keys():
              keys["connectors"]["items"]["properties"],
              set(keys["discovery"]["properties"]),
              *(source["items"]["properties"] for source in keys["discovery"]["properties"].values()),
-             keys["collector"]["properties"], keys["metrics"]["properties"]]
+             keys["collector"]["properties"], keys["metrics"]["properties"], keys["limits"]["properties"]]
     assert documented == [set(properties) for properties in named]
     headings = re.findall(r"^## `(\w+)`$", DOCUMENT, re.MULTILINE)
     assert headings == list(keys)
@@ -220,7 +220,8 @@ def test_schema_has_the_documented_bounds():
     found = re.findall(r"^ +# .* ([\d.]+) to ([\d.]+)\.\n +\[ (\w+): <(?:int|float)>", DOCUMENT, re.MULTILINE)
     rows = [(key, low, high) for low, high, key in found]
     assert rows
-    keys = CONFIGURATION["properties"]["collector"]["properties"] | CONFIGURATION["properties"]["metrics"]["properties"]
+    sections = (CONFIGURATION["properties"][name]["properties"] for name in ("collector", "metrics", "limits"))
+    keys = {key: schema for section in sections for key, schema in section.items()}
     for key, low, high in rows:
         number = keys[key]["anyOf"][0]
         assert (number["minimum"], number["maximum"]) == (float(low), float(high)), key

@@ -29,7 +29,8 @@ def test_base_equals_the_default_of_the_chart():
 def test_demo_overlay_runs_the_demo():
     chart, demo = m.render({"demo": True}), m.built("overlays/demo")
     ours, theirs = m.pod(demo)["spec"], m.pod(chart)["spec"]
-    assert m.container(demo)["args"] == ["demo", "--web.listen-address=:10922"]
+    assert m.container(demo)["args"] == ["demo", "--web.listen-address=:10922",
+                                           "--web.health-listen-address=:10924"]
     assert set(m.container(demo)["args"]) <= set(m.container(chart)["args"])
     for spec in (ours, theirs):
         spec["containers"][0] = {key: value for key, value in spec["containers"][0].items() if key != "args"}
