@@ -159,6 +159,7 @@ impl Tracker {
         accounts: impl IntoIterator<Item = Account>,
         now: Now,
     ) {
+        self.follow_clock(now);
         self.settings = settings;
         for slot in self.due.slots() {
             self.queue_poll(slot);

@@ -231,7 +231,8 @@ impl Oracle {
         for record in self.records.values_mut() {
             for poll in &mut record.polls {
                 let after = poll.answer.as_ref().is_none_or(|(at, _)| *at >= until);
-                self.lost_some |= poll.sure && after;
+                // Its failed files may have been logged before it was durable.
+                self.lost_some |= after && poll.answer.is_some();
                 poll.sure &= !after;
             }
             for event in &mut record.events {
