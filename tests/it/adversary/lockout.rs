@@ -1,6 +1,7 @@
 //! Clients that take up connections, so that no other client is answered.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use aws_transfer_exporter::web::ServerLimits;
@@ -18,6 +19,15 @@ async fn client(from: Ipv4Addr, server: &Server) -> Client {
     Client::over(socket.connect(server.address).await.unwrap())
 }
 
+/// Starts a server with few connections.
+async fn start(fake: &Arc<Fake>) -> Server {
+    let limits = ServerLimits {
+        connections: CONNECTIONS,
+        ..ServerLimits::default()
+    };
+    Server::start(fake, limits).await
+}
+
 /// Each opens twice as many connections as there may be and sends this on each.
 const FLOODS: [&str; 6] = [
     "GET /metrics HTTP/1.1\r\nhost: x\r\nX-Prometheus-Scrape-Timeout-Seconds: 600\r\n\r\n",
@@ -32,11 +42,7 @@ const FLOODS: [&str; 6] = [
 async fn connections_of_one_client_that_wait_keep_no_other_out() {
     for request in FLOODS {
         let fake = Fake::closed();
-        let limits = ServerLimits {
-            connections: CONNECTIONS,
-            ..ServerLimits::default()
-        };
-        let server = Server::start(&fake, limits).await;
+        let server = start(&fake).await;
         let mut flood = Vec::new();
         for at in 0..2 * CONNECTIONS {
             let mut one = client(FLOOD, &server).await;
@@ -71,14 +77,7 @@ async fn connections_of_one_client_that_wait_keep_no_other_out() {
 #[tokio::test]
 async fn surplus_scrapes_of_a_client_are_answered_at_once_with_what_is_known() {
     let fake = Fake::closed();
-    let server = Server::start(
-        &fake,
-        ServerLimits {
-            connections: CONNECTIONS,
-            ..ServerLimits::default()
-        },
-    )
-    .await;
+    let server = start(&fake).await;
     let mut waiting = Vec::new();
     for _ in 0..CONNECTIONS / 4 {
         let mut one = client(FLOOD, &server).await;
@@ -99,14 +98,7 @@ async fn surplus_scrapes_of_a_client_are_answered_at_once_with_what_is_known() {
 #[tokio::test]
 async fn requests_that_never_end_leave_places_to_other_clients() {
     let fake = Fake::closed();
-    let server = Server::start(
-        &fake,
-        ServerLimits {
-            connections: CONNECTIONS,
-            ..ServerLimits::default()
-        },
-    )
-    .await;
+    let server = start(&fake).await;
     // As if the storage took no write.
     fake.stuck.store(true, Ordering::Relaxed);
     let put = "PUT /api/v1/transfers/c-0123456789abcdef0/t HTTP/1.1\r\nhost: x\r\n\r\n";
