@@ -37,10 +37,7 @@ const SETTINGS: TrackerSettings = TrackerSettings {
     max_refresh_interval: Duration::from_mins(5),
     gone_after: Duration::from_mins(15),
     keep_settled: Duration::from_hours(24),
-    limits: TrackerLimits {
-        transfers: 10_000_000,
-        connectors: 1_000_000,
-    },
+    limits: TrackerLimits::NONE,
     max_transfers: 10_000,
     shard: Shard::ONLY,
     events: false,

@@ -203,7 +203,7 @@ impl World {
             max_refresh_interval: Duration::from_secs(10),
             gone_after: Duration::from_mins(15),
             keep_settled: Duration::from_mins(1),
-            limits: TrackerLimits::default(),
+            limits: TrackerLimits::NONE,
             max_transfers: 1_000_000,
             shard: Shard::ONLY,
             events: false,

@@ -20,10 +20,7 @@ pub(super) const SETTINGS: TrackerSettings = TrackerSettings {
     shard: Shard::ONLY,
     events: false,
     keep_settled: Duration::from_mins(1),
-    limits: TrackerLimits {
-        transfers: 10_000_000,
-        connectors: 1_000_000,
-    },
+    limits: TrackerLimits::NONE,
 };
 
 /// Returns a clock that follows tokio's, which the tests pause.

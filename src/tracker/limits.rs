@@ -14,13 +14,12 @@ pub struct TrackerLimits {
     pub connectors: usize,
 }
 
-impl Default for TrackerLimits {
-    fn default() -> Self {
-        Self {
-            transfers: 200_000,
-            connectors: 5_000,
-        }
-    }
+impl TrackerLimits {
+    /// No limits.
+    pub const NONE: Self = Self {
+        transfers: usize::MAX,
+        connectors: usize::MAX,
+    };
 }
 
 /// A limit that a fact exceeds.

@@ -573,7 +573,7 @@ fn settings(world: &World, plan: &PlanState) -> TrackerSettings {
         max_refresh_interval: Duration::from_millis(setup.max_refresh.max(setup.min_refresh)),
         gone_after: Duration::from_millis(setup.gone_after),
         keep_settled: Duration::from_millis(setup.keep_settled),
-        limits: TrackerLimits::default(),
+        limits: TrackerLimits::NONE,
         max_transfers: 1_000,
         shard: plan.shard,
         events: !plan.queues.is_empty(),

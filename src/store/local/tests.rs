@@ -16,10 +16,7 @@ const SETTINGS: TrackerSettings = TrackerSettings {
     max_refresh_interval: std::time::Duration::from_mins(5),
     gone_after: std::time::Duration::from_mins(15),
     keep_settled: std::time::Duration::from_hours(1),
-    limits: TrackerLimits {
-        transfers: 10_000_000,
-        connectors: 1_000_000,
-    },
+    limits: TrackerLimits::NONE,
     max_transfers: 100,
     shard: Shard::ONLY,
     events: false,

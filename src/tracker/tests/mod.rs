@@ -24,10 +24,7 @@ pub(super) const SETTINGS: TrackerSettings = TrackerSettings {
     max_refresh_interval: Duration::from_mins(5),
     gone_after: Duration::from_mins(15),
     keep_settled: Duration::from_hours(1),
-    limits: TrackerLimits {
-        transfers: 10_000_000,
-        connectors: 1_000_000,
-    },
+    limits: TrackerLimits::NONE,
     max_transfers: 100,
     shard: Shard::ONLY,
     events: false,

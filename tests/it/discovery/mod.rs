@@ -94,7 +94,7 @@ impl FakeSink {
             shard: Shard::ONLY,
             events: true,
             keep_settled: Duration::from_hours(24),
-            limits: TrackerLimits::default(),
+            limits: TrackerLimits::NONE,
         };
         // Facts of the tests may be older than this moment.
         let mut tracker = Tracker::new(settings, UNIX_EPOCH);
