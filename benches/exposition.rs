@@ -89,7 +89,7 @@ fn table(transfers: usize) {
         complete: true,
         metrics: &metrics,
         started: UNIX_EPOCH,
-        process: true,
+        server: true,
     };
     for (format_name, kind) in FORMATS {
         for (encoding_name, encoding) in ENCODINGS {
@@ -326,19 +326,12 @@ fn connector(
         finished.insert(Finished::Failed(Some(code.clone())), seen);
     }
     ConnectorView {
-        labels: Arc::clone(labels),
-        title: None,
-        details: None,
-        known_since: at,
         files: Some(files),
         states,
-        unread: 0,
         finished,
-        moved: BTreeMap::new(),
-        operations: BTreeMap::new(),
-        oldest_unfinished: None,
         last_completed: Some(at),
         last_failed: Some(at),
+        ..ConnectorView::new(Arc::clone(labels), at)
     }
 }
 
@@ -351,7 +344,7 @@ fn families(snapshot: &Arc<Snapshot>) -> Vec<MetricFamily> {
         complete: true,
         metrics: &metrics,
         started: UNIX_EPOCH,
-        process: false,
+        server: false,
     };
     let body = render(&scrape, &ScrapeRequest::everything(), &Mutex::default()).unwrap();
     let text = String::from_utf8(body.into_parts().flatten().collect()).unwrap();

@@ -11,13 +11,24 @@
 #![expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 
 use std::alloc::System;
+use std::collections::BTreeSet;
 use std::hint::black_box;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use aws_transfer_exporter::flows::schedule::{DayOfWeek, Schedule};
+use aws_transfer_exporter::flows::{Expect, FlowConfig};
+use aws_transfer_exporter::metrics::cache::SegmentCache;
+use aws_transfer_exporter::metrics::exposition::render;
+use aws_transfer_exporter::metrics::format::Encoding;
+use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
+use aws_transfer_exporter::metrics::{Scrape, ScrapeRequest};
 use aws_transfer_exporter::tracker::{PollResult, Tracker, TrackerLimits, TrackerSettings};
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
 use model::{
-    Account, AccountName, ConnectorId, Fact, FailureCode, FileResult, FileStatus, Now, Origin,
-    Shard, TransferKey, TransferStart,
+    Account, AccountName, ConnectorId, Fact, FailureCode, FileResult, FileStatus, FlowTitle, Now,
+    Origin, Shard, TransferKey, TransferStart,
 };
 use simulator::SplitMix64;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
@@ -30,7 +41,11 @@ const TRANSFERS_PER_CONNECTOR: usize = 1_000;
 const MAX_BYTES: f64 = 400.0;
 /// Maximum memory per transfer that has left.
 const MAX_FATE_BYTES: f64 = 64.0;
+/// Of how many settled transfers one has a failed file.
+const TENTH_FAILS: usize = 10;
+const NONE_FAILS: usize = usize::MAX;
 const RUNS: usize = 5;
+const FLOWS: usize = 1_000;
 
 fn main() {
     println!("µs per transfer, best of {RUNS} runs");
@@ -41,12 +56,21 @@ fn main() {
     );
     println!("transfers   first       0     1 %     all   1 %, all running");
     [1_000, 10_000, 100_000].into_iter().for_each(snapshots);
+    println!("\nµs per transfer with {FLOWS} flows, best of {RUNS} runs, and relative to none");
+    println!(
+        "transfers  settle  ratio  scrape ms  ratio  bytes per flow, before and after the files"
+    );
+    [10_000, 100_000].into_iter().for_each(with_flows);
     println!("\nbytes allocated per settled transfer, including its row in the snapshot");
-    println!("transfers  configured  discovered  after it left");
+    println!("transfers  configured  discovered  after it left  and per failed file");
     for transfers in [1_000, 10_000, 100_000] {
         let [(configured, _), (discovered, left)] =
-            [Origin::Config, Origin::Files].map(|origin| bytes(transfers, origin));
-        println!("{transfers:>9} {configured:>11.1} {discovered:>11.1} {left:>14.1}");
+            [Origin::Config, Origin::Files].map(|origin| bytes(transfers, origin, NONE_FAILS));
+        let (with_failures, _) = bytes(transfers, Origin::Files, TENTH_FAILS);
+        let failed = (with_failures - discovered) * TENTH_FAILS as f64;
+        println!(
+            "{transfers:>9} {configured:>11.1} {discovered:>11.1} {left:>14.1} {failed:>20.1}"
+        );
         assert!(
             transfers < 10_000 || configured.max(discovered) <= MAX_BYTES,
             "more than {MAX_BYTES}"
@@ -98,6 +122,101 @@ fn operations(transfers: usize) {
     );
 }
 
+/// Measures settling and a snapshot with flows, one in ten of which owns files.
+fn with_flows(transfers: usize) {
+    let flow = |n: usize| {
+        let name = format!("flow-{n}");
+        let paths = if n.is_multiple_of(10) {
+            vec![format!("/file-{}", n / 10 % 3)]
+        } else {
+            vec![format!("/feeds/{name}/**/*.csv")]
+        };
+        FlowConfig {
+            title: Arc::new(FlowTitle {
+                name: name.into(),
+                connectors: vec![format!("c-{:017x}", n / 10)],
+                paths,
+                required_files: 1,
+                ..FlowTitle::default()
+            }),
+            ignore_codes: BTreeSet::new(),
+            expect: Some(Expect {
+                schedule: Schedule {
+                    by: vec![Time::midnight()],
+                    zone: TimeZone::UTC,
+                    days: DayOfWeek::ALL.into(),
+                    except: BTreeSet::new(),
+                    from: None,
+                    grace: Duration::ZERO,
+                },
+                files: 1,
+                min_bytes: 0,
+            }),
+        }
+    };
+    let flows: Vec<_> = (0..FLOWS).map(flow).collect();
+    let metrics = SelfMetrics::new().unwrap();
+    let mut least = [[f64::INFINITY; 2]; 2];
+    let mut allocated = [[0.0; 2]; 2];
+    for _ in 0..RUNS {
+        let measured = least.iter_mut().zip(&mut allocated);
+        for ((least, allocated), flows) in measured.zip([&flows[..0], &flows]) {
+            let world = World::new(transfers);
+            let mut tracker = world.tracker();
+            let region = Region::new(ALLOCATOR);
+            tracker.configure_flows(flows, world.at(0));
+            allocated[0] = live_bytes(&region.change());
+            world.ingest_started(&mut tracker, Origin::Files);
+            let region = Region::new(ALLOCATOR);
+            let settle = cpu_ms(|| {
+                world.poll_all(&mut tracker, true, 120);
+                world.poll_all(&mut tracker, true, 180);
+            });
+            allocated[1] = live_bytes(&region.change());
+            let cache = Mutex::default();
+            scrape(&mut tracker, &metrics, &cache, world.at(181));
+            // One transfer in a hundred has more files.
+            for (n, key) in world.keys.iter().enumerate().step_by(100) {
+                tracker.record_poll(key, &world.result_with_more_files(n), world.at(190));
+            }
+            let scraped = cpu_ms(|| scrape(&mut tracker, &metrics, &cache, world.at(200)));
+            least[0] = least[0].min(settle * 1_000.0 / transfers as f64);
+            least[1] = least[1].min(scraped);
+        }
+    }
+    let [[settle, scraped], [with_flows, scraped_with]] = least;
+    let per_flow = |at: usize| (allocated[1][at] - allocated[0][at]) / FLOWS as f64;
+    println!(
+        "{transfers:>9} {with_flows:>7.3} {:>6.3} {scraped_with:>10.3} {:>6.3} {:>16.0} {:>16.0}",
+        with_flows / settle,
+        scraped_with / scraped,
+        per_flow(0),
+        per_flow(0) + per_flow(1),
+    );
+}
+
+/// Answers a scrape in gzip.
+fn scrape(tracker: &mut Tracker, metrics: &SelfMetrics, cache: &Mutex<SegmentCache>, now: Now) {
+    tracker.note_scrape(true, now);
+    let scrape = Scrape {
+        snapshot: Arc::new(tracker.snapshot(now)),
+        complete: true,
+        metrics,
+        started: UNIX_EPOCH,
+        server: true,
+    };
+    let request = ScrapeRequest {
+        encoding: Encoding::Gzip,
+        ..ScrapeRequest::everything()
+    };
+    let body = render(&scrape, &request, cache).unwrap();
+    black_box(body.into_parts().map(|part| part.len()).sum::<usize>());
+}
+
+fn live_bytes(stats: &Stats) -> f64 {
+    stats.bytes_allocated as f64 - stats.bytes_deallocated as f64
+}
+
 fn snapshots(transfers: usize) {
     let mut least = [f64::INFINITY; 5];
     for _ in 0..RUNS {
@@ -105,11 +224,12 @@ fn snapshots(transfers: usize) {
         let mut tracker = world.tracker();
         world.ingest(&mut tracker, Origin::Config);
         let snapshot =
-            |tracker: &mut Tracker| cpu_ms(|| drop(black_box(tracker.snapshot(world.at(1)))));
+            |tracker: &mut Tracker| cpu_ms(|| drop(black_box(tracker.snapshot(world.at(180)))));
         // One in a hundred is running, the others have ended.
-        for (n, key) in world.keys.iter().enumerate() {
-            tracker.record_poll(key, &world.result(n, n % 100 != 0), world.at(2));
-            tracker.record_poll(key, &world.result(n, n % 100 != 0), world.at(33));
+        for at in [2, 33] {
+            for (n, key) in world.keys.iter().enumerate() {
+                tracker.record_poll(key, &world.result(n, n % 100 != 0), world.at(at));
+            }
         }
         let first = snapshot(&mut tracker);
         let none = snapshot(&mut tracker);
@@ -139,15 +259,18 @@ fn snapshots(transfers: usize) {
 /// Returns the bytes that are allocated per transfer once all have settled and a snapshot was
 /// taken, and those that are left when the transfers are no longer tracked. The ids are copied, as
 /// if each came from its own message, and the keys are not included.
-fn bytes(transfers: usize, origin: Origin) -> (f64, f64) {
-    let world = World::new(transfers);
+fn bytes(transfers: usize, origin: Origin, failing: usize) -> (f64, f64) {
+    let world = World {
+        failing,
+        ..World::new(transfers)
+    };
     let mut tracker = world.tracker();
     let region = Region::new(ALLOCATOR);
     world.ingest(&mut tracker, origin);
     world.poll_all(&mut tracker, true, 2);
     world.poll_all(&mut tracker, true, 60);
     drop(tracker.snapshot(world.at(61)));
-    let kept = |change: Stats| (change.bytes_allocated - change.bytes_deallocated) as f64;
+    let kept = |change: Stats| live_bytes(&change);
     let settled = kept(region.change());
     assert_eq!(
         tracker.snapshot(world.at(62)).transfers().count(),
@@ -163,6 +286,7 @@ fn bytes(transfers: usize, origin: Origin) -> (f64, f64) {
 struct World {
     keys: Vec<TransferKey>,
     start: Now,
+    failing: usize,
 }
 
 impl World {
@@ -186,6 +310,7 @@ impl World {
         Self {
             keys: (0..transfers).map(key).collect(),
             start,
+            failing: TENTH_FAILS,
         }
     }
 
@@ -203,7 +328,9 @@ impl World {
             max_refresh_interval: Duration::from_secs(10),
             gone_after: Duration::from_mins(15),
             keep_settled: Duration::from_mins(1),
+            keep_unresolved: Duration::from_hours(168),
             limits: TrackerLimits::NONE,
+            per_transfer: model::PerTransfer::All,
             max_transfers: 1_000_000,
             shard: Shard::ONLY,
             events: false,
@@ -218,6 +345,15 @@ impl World {
     }
 
     fn ingest(&self, tracker: &mut Tracker, origin: Origin) {
+        self.ingest_starts(tracker, origin, None);
+    }
+
+    /// Ingests starts whose time is known.
+    fn ingest_started(&self, tracker: &mut Tracker, origin: Origin) {
+        self.ingest_starts(tracker, origin, Some(self.start.wall));
+    }
+
+    fn ingest_starts(&self, tracker: &mut Tracker, origin: Origin, started_at: Option<SystemTime>) {
         for key in &self.keys {
             let transfer = key.transfer.as_str().parse().unwrap();
             let start = TransferStart {
@@ -225,7 +361,7 @@ impl World {
                     transfer,
                     ..key.clone()
                 },
-                started_at: None,
+                started_at,
                 reported_at: None,
                 files: None,
             };
@@ -239,9 +375,8 @@ impl World {
         }
     }
 
-    /// Returns two completed files and, if not settled, a running one. Every tenth settled transfer
-    /// has a failed one.
-    #[expect(clippy::unused_self, reason = "consistent with the other methods")]
+    /// Returns two completed files and, if not settled, a running one. Some settled transfers have a
+    /// failed one.
     fn result(&self, n: usize, settled: bool) -> PollResult {
         let file = |path: &str, status| FileResult {
             path: path.to_owned(),
@@ -255,7 +390,7 @@ impl World {
         ];
         if !settled {
             files.push(file("/file-2", FileStatus::InProgress));
-        } else if n.is_multiple_of(10) {
+        } else if n % self.failing == self.failing - 1 {
             let code = ["CONNECTION_ERROR", "TIMEOUT_ERROR", "FILE_NOT_FOUND"][n / 10 % 3];
             files.push(FileResult {
                 failure_code: FailureCode::new(code),

@@ -10,6 +10,7 @@
 )]
 
 use std::cell::RefCell;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -26,11 +27,13 @@ use aws_transfer_exporter::discovery::message::{
     parse_record,
 };
 use aws_transfer_exporter::metrics::negotiate;
+use aws_transfer_exporter::store::local::fuzzing::{decode_records, is_readable};
+use aws_transfer_exporter::tracker::{Tracker, TrackerLimits, TrackerSettings};
 use aws_transfer_exporter::transfer::sdk::SdkTransfer;
 use aws_transfer_exporter::transfer::session::{Sessions, StaticCredentials, TimeOuts};
 use aws_transfer_exporter::transfer::{Attempt, AttemptObserver, TransferApi, all_file_results};
 use aws_transfer_exporter::web::fuzzing::serve_connection;
-use model::{Account, AccountName, Fact, Finished, Now};
+use model::{Account, AccountName, Fact, Finished, Now, Shard};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, Runtime};
 
@@ -89,9 +92,17 @@ pub fn config(bytes: &[u8]) {
 
 /// Parses the body of an SQS message, or a CloudTrail record.
 pub fn event(bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else {
-        return;
-    };
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        event_text(text);
+    }
+}
+
+/// The time at which events are received.
+fn event_time() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_hours(500_000)
+}
+
+fn with_routing<T>(f: impl FnOnce(MessageRouting<'_>, EventFilter<'_>) -> T) -> T {
     let account = Account {
         name: AccountName::new("prod"),
         region: "us-east-1".into(),
@@ -110,29 +121,198 @@ pub fn event(bytes: &[u8]) {
         account: &account,
         connectors: &connectors,
     };
-    let now = SystemTime::UNIX_EPOCH + Duration::from_hours(500_000);
-    for read in [
-        parse_message(text, routing, MessageTimes { now, sent_at: None }),
-        parse_record(text, filter, None),
-    ] {
-        let Ok(ParsedMessage::Facts(facts, _)) = read else {
-            continue;
-        };
-        for fact in facts {
-            match fact {
-                Fact::Started(start) => assert_eq!(start.key.account.as_str(), "prod"),
-                Fact::FileEnded(file) => {
-                    assert!(
-                        !file.file_transfer_id.is_empty() && file.ended_at <= now,
-                        "{file:?}"
-                    );
-                    let is_without_code = matches!(&file.end, Finished::Failed(Some(code)) if code.as_str().is_empty());
-                    assert!(!is_without_code, "{file:?}");
-                }
-                Fact::OperationEnded(end) => assert!(!end.id.is_empty(), "{end:?}"),
+    f(routing, filter)
+}
+
+fn event_text(text: &str) {
+    let now = event_time();
+    with_routing(|routing, filter| {
+        for read in [
+            parse_message(text, routing, MessageTimes { now, sent_at: None }),
+            parse_record(text, filter, None),
+        ] {
+            if let Ok(ParsedMessage::Facts(facts, _)) = read {
+                check_facts(&facts, now);
             }
         }
+    });
+}
+
+fn check_facts(facts: &[Fact], now: SystemTime) {
+    for fact in facts {
+        match fact {
+            Fact::Started(start) => assert_eq!(start.key.account.as_str(), "prod"),
+            Fact::FileEnded(file) => {
+                assert!(
+                    !file.file_transfer_id.is_empty() && file.ended_at <= now,
+                    "{file:?}"
+                );
+                let is_without_code =
+                    matches!(&file.end, Finished::Failed(Some(code)) if code.as_str().is_empty());
+                assert!(!is_without_code, "{file:?}");
+            }
+            Fact::OperationEnded(end) => assert!(!end.id.is_empty(), "{end:?}"),
+        }
     }
+}
+
+/// Values that the bytes of an input choose, in order. The first of each list when they have ended.
+struct Choices<'a> {
+    bytes: std::slice::Iter<'a, u8>,
+    /// Whether each chosen value was a sound one.
+    is_sound: bool,
+}
+
+impl Choices<'_> {
+    fn byte(&mut self) -> u8 {
+        self.bytes.next().copied().unwrap_or_default()
+    }
+
+    /// Returns one of the sound values, or of the others.
+    fn of<'t>(&mut self, sound: &[&'t str], others: &[&'t str]) -> &'t str {
+        let index = usize::from(self.byte()) % (sound.len() + others.len());
+        self.is_sound &= index < sound.len();
+        sound
+            .get(index)
+            .or_else(|| others.get(index - sound.len()))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Returns a number of up to eight bytes.
+    fn number(&mut self) -> u64 {
+        let length = self.byte() % 9;
+        (0..length).fold(0, |number, _| number << 8 | u64::from(self.byte()))
+    }
+}
+
+/// JSON of a kind that a member should not have.
+const WRONG: &[&str] = &["null", "0", "-1", "{}", "[\"x\"]", "true", "\"\"", "1e400"];
+/// Texts that every member but an id may have.
+const TEXTS: &[&str] = &[
+    "\"/bucket/a.txt\"",
+    "\"/\\ud83d\\ude00\\n\"",
+    "\"a\\u0000b\"",
+    "\"\u{202e}\u{7f}\"",
+];
+const TIMES: &[&str] = &[
+    "\"2024-01-24T18:29:33.658729Z\"",
+    "\"2024-01-24T19:29:33+01:00\"",
+];
+const ODD_TIMES: &[&str] = &[
+    "\"9999-12-31T23:59:59Z\"",
+    "\"0000-01-01T00:00:00Z\"",
+    "\"2024-02-30T00:00:00Z\"",
+    "\"2024-01-24\"",
+    "1706120973",
+    "\"\"",
+];
+
+/// Parses an EventBridge event whose members the bytes choose. A sound one is understood.
+pub fn event_fields(bytes: &[u8]) {
+    let mut choices = Choices {
+        bytes: bytes.iter(),
+        is_sound: true,
+    };
+    let direction = choices.of(&["Send", "Retrieve"], &["Receive", "send", ""]);
+    let end = choices.of(&["Completed", "Failed"], &["Started", "completed", ""]);
+    let is_operation = choices.byte() % 4 == 3;
+    let detail_type = if is_operation {
+        let operation = choices.of(
+            &["Directory Listing", "Remote Move", "Remote Delete"],
+            &["Remote Copy"],
+        );
+        format!("SFTP Connector {operation} {end}")
+    } else {
+        format!("SFTP Connector File {direction} {end}")
+    };
+    let ids = ["\"f-1\"", "\"a/b c\""];
+    let number = choices.number();
+    let written = number.to_string();
+    let is_believed = number <= 1 << 42;
+    choices.is_sound &= is_believed;
+    let detail = [
+        (
+            "connector-id",
+            choices.of(&["\"c-f1111aaaa2222bbbb\""], WRONG),
+        ),
+        ("transfer-id", choices.of(&["\"t-1\"", "\"t/2\""], WRONG)),
+        ("file-transfer-id", choices.of(&ids, WRONG)),
+        ("listing-id", choices.of(&ids, WRONG)),
+        ("move-id", choices.of(&ids, WRONG)),
+        ("delete-id", choices.of(&ids, WRONG)),
+        ("operation", choices.of(&["\"SEND\""], WRONG)),
+        ("file-path", choices.of(TEXTS, WRONG)),
+        (
+            "status-code",
+            choices.of(&["\"COMPLETED\"", "\"FAILED\""], WRONG),
+        ),
+        (
+            "failure-code",
+            choices.of(&["\"CONNECTION_ERROR\"", "\"NEW\""], WRONG),
+        ),
+        ("failure-message", choices.of(TEXTS, WRONG)),
+        ("bytes", choices.of(&[&written], WRONG)),
+        ("start-timestamp", choices.of(TIMES, ODD_TIMES)),
+        ("end-timestamp", choices.of(TIMES, ODD_TIMES)),
+    ];
+    let members = |members: &[(&str, &str)], choices: &mut Choices<'_>| {
+        // A member is missing, or there twice.
+        let mut text = String::new();
+        for (name, value) in members {
+            let times = match choices.byte() {
+                254 => 0,
+                255 => 2,
+                _ => 1,
+            };
+            choices.is_sound &= times == 1;
+            for _ in 0..times {
+                let comma = if text.is_empty() { "" } else { "," };
+                let _ = write!(text, "{comma}\"{name}\":{value}");
+            }
+        }
+        format!("{{{text}}}")
+    };
+    let detail = members(&detail, &mut choices);
+    let detail_type = format!("\"{detail_type}\"");
+    let event = [
+        ("version", "\"0\""),
+        ("id", choices.of(&["\"e-1\""], WRONG)),
+        ("detail-type", &*detail_type),
+        (
+            "source",
+            choices.of(&["\"aws.transfer\""], &["\"aws.s3\"", "0"]),
+        ),
+        (
+            "account",
+            choices.of(&["\"123456789012\""], &["\"210987654321\"", "0"]),
+        ),
+        ("time", choices.of(TIMES, ODD_TIMES)),
+        (
+            "region",
+            choices.of(&["\"us-east-1\""], &["\"eu-central-1\"", "0"]),
+        ),
+        ("detail", &*detail),
+    ];
+    let body = members(&event, &mut choices);
+    let is_sound = choices.is_sound;
+    let facts = facts_of(&body);
+    if is_sound {
+        let expected = if is_operation { 1 } else { 2 };
+        assert_eq!(facts, Some(expected), "{body}");
+    }
+    event_text(&body);
+}
+
+/// Returns the number of facts of a message, if it is understood.
+fn facts_of(text: &str) -> Option<usize> {
+    with_routing(|routing, _| {
+        let now = event_time();
+        match parse_message(text, routing, MessageTimes { now, sent_at: None }) {
+            Ok(ParsedMessage::Facts(facts, _)) => Some(facts.len()),
+            _ => None,
+        }
+    })
 }
 
 /// Negotiates format and encoding from `Accept` in the first line and `Accept-Encoding` in the
@@ -238,12 +418,57 @@ pub fn api_answer(bytes: &[u8]) {
         return;
     };
     let status = [200, 400, 403, 404, 429, 500, 503, 302][usize::from(choice % 8)];
+    let _ = answer(status, body.to_vec());
+}
+
+/// Parses a page of results whose members the bytes choose. A sound one has as many files.
+pub fn answer_fields(bytes: &[u8]) {
+    let mut choices = Choices {
+        bytes: bytes.iter(),
+        is_sound: true,
+    };
+    let count = usize::from(choices.byte() % 8);
+    let mut files = Vec::new();
+    for _ in 0..count {
+        let codes = ["\"CONNECTION_ERROR\"", "\"NEW\"", "null", "\"\""];
+        let statuses = [
+            "\"QUEUED\"",
+            "\"IN_PROGRESS\"",
+            "\"COMPLETED\"",
+            "\"FAILED\"",
+            "\"NEW_STATUS\"",
+        ];
+        let path = choices.of(TEXTS, WRONG);
+        let status = choices.of(&statuses, WRONG);
+        let code = choices.of(&codes, &["0", "{}"]);
+        let message = choices.of(TEXTS, WRONG);
+        files.push(format!(
+            "{{\"FilePath\":{path},\"StatusCode\":{status},\"FailureCode\":{code},\
+             \"FailureMessage\":{message}}}"
+        ));
+    }
+    let list = match choices.byte() {
+        255 => "null".to_owned(),
+        254 => "{}".to_owned(),
+        253 => format!("[null,{}]", files.join(",")),
+        _ => format!("[{}]", files.join(",")),
+    };
+    let is_list = list.starts_with('[') && !list.starts_with("[null");
+    let token = choices.of(&["null", "\"\""], &["\"n\"", "0", "{}"]);
+    let body = format!("{{\"FileTransferResults\":{list},\"NextToken\":{token}}}");
+    let is_sound = choices.is_sound && is_list;
+    let read = answer(200, body.clone().into_bytes());
+    assert!(!is_sound || read == Some(count), "{read:?} of {body}");
+}
+
+/// Parses a response to `ListFileTransferResults`. Returns the number of files.
+fn answer(status: u16, body: Vec<u8>) -> Option<usize> {
     CLIENT.with_borrow_mut(|client| {
         let client = client.get_or_insert_with(Client::new);
         *client
             .response
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = (status, body.to_vec());
+            .unwrap_or_else(PoisonError::into_inner) = (status, body);
         let (connector, transfer) = (
             "c-0123456789abcdef0".parse().unwrap(),
             "t-1".parse().unwrap(),
@@ -272,6 +497,7 @@ pub fn api_answer(bytes: &[u8]) {
                 }
                 assert_eq!(all.map(|all| all.is_ok()), Some(page.next_token.is_none()));
                 assert!(page.next_token.is_none_or(|token| !token.is_empty()));
+                Some(page.files.len())
             }
             Err(error) => {
                 assert!(error.detail.chars().count() <= 303, "{error}");
@@ -279,9 +505,10 @@ pub fn api_answer(bytes: &[u8]) {
                     !error.detail.contains(['\r', '\n']) && !error.detail.contains(SECRET),
                     "{error}"
                 );
+                None
             }
         }
-    });
+    })
 }
 
 /// Returns an exporter with one account, whose endpoint is closed, and no transfers.
@@ -384,5 +611,44 @@ pub fn web_config(bytes: &[u8]) {
                 );
             }
         }
+    }
+}
+
+/// Restores a tracker from stored records. Each record of the input is a byte for its table, a byte
+/// for its length, and so many bytes. What is written afterwards can be read.
+pub fn stored_records(bytes: &[u8]) {
+    let wall = SystemTime::UNIX_EPOCH + Duration::from_hours(500_000);
+    let start = Instant::now();
+    let after = |days: u32| Now {
+        instant: start + days * Duration::from_hours(24),
+        wall: wall + days * Duration::from_hours(24),
+    };
+    let settings = TrackerSettings {
+        min_refresh_interval: Duration::from_secs(15),
+        max_refresh_interval: Duration::from_mins(5),
+        gone_after: Duration::from_mins(15),
+        keep_settled: Duration::from_hours(1),
+        keep_unresolved: Duration::from_hours(7 * 24),
+        per_transfer: model::PerTransfer::All,
+        max_transfers: 10,
+        shard: Shard::default(),
+        events: true,
+        limits: TrackerLimits {
+            transfers: 100,
+            connectors: 100,
+        },
+    };
+    let account = Account {
+        name: AccountName::new("prod"),
+        region: "eu-central-1".into(),
+    };
+    let mut tracker = Tracker::new(settings, wall);
+    tracker.configure(settings, [account], after(0));
+    tracker.restore(decode_records(bytes), after(0));
+    for days in [0, 1, 30] {
+        tracker.expire(after(days));
+        let _ = tracker.snapshot(after(days));
+        let written = tracker.take_changes(after(days));
+        assert!(is_readable(&written), "{written:?}");
     }
 }

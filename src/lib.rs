@@ -7,6 +7,7 @@ pub mod cli;
 pub mod collector;
 pub mod config;
 pub mod discovery;
+pub mod flows;
 pub mod metrics;
 pub mod store;
 pub mod telemetry;

@@ -3,9 +3,8 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use aws_transfer_exporter::cli::{self, Cli, Exit};
+use aws_transfer_exporter::cli::{self, Exit};
 use aws_transfer_exporter::telemetry;
-use clap::Parser;
 
 /// Returns the memory of expired transfers to the system, which glibc's allocator does not.
 #[global_allocator]
@@ -15,7 +14,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const LAST_TASKS: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = cli::parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let ended = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -32,7 +31,9 @@ fn main() -> ExitCode {
             Ok(usage) => usage.exit(),
             Err(error) => error,
         };
-        telemetry::print(&format!("aws-transfer-exporter: {error:#}\n"));
+        let error = format!("{error:#}");
+        let error = model::visible_lines(&error);
+        telemetry::print(&format!("aws-transfer-exporter: {error}\n"));
         Exit::Failed
     });
     telemetry::flush();

@@ -273,7 +273,7 @@ pub(crate) fn configuration(port: u16, transfers: usize) -> String {
         "accounts:\n  - name: bench\n    region: eu-central-1\n    endpoint_url: http://127.0.0.1:{port}\n\
          collector:\n  concurrency: {CONCURRENCY}\n  requests_per_second: 10000\n  timeout: 30s\n  max_scrape_timeout: 10m\n  \
          min_refresh_interval: 1ms\n  max_refresh_interval: 1ms\n\
-         metrics:\n  max_transfers: 1000000\ntransfers:\n"
+         metrics:\n  per_transfer: all\n  max_transfers: 1000000\ntransfers:\n"
     );
     for (n, (connector, id)) in pairs(transfers).enumerate() {
         if n % TRANSFERS_PER_CONNECTOR == 0 {

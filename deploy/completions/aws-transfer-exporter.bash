@@ -83,7 +83,7 @@ _aws__transfer__exporter() {
 
     case "${cmd}" in
         aws__transfer__exporter)
-            opts="-h -V --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help --version demo simulate check plan once results healthcheck completions man help"
+            opts="-h -V --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --web.external-url --web.route-prefix --storage.path --shard.index --shard.total --log.level --log.format --help --version demo simulate check plan once results healthcheck completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -110,6 +110,14 @@ _aws__transfer__exporter() {
                     return 0
                     ;;
                 --web.telemetry-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.external-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.route-prefix)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -141,14 +149,14 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__check)
-            opts="-h --live --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
+            opts="-h --live --output --quiet --config.auto-reload-interval --web.listen-address --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --web.external-url --web.route-prefix --storage.path --shard.index --shard.total --config.file --web.config.file --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --config.file)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                --output)
+                    COMPREPLY=($(compgen -W "table json" -- "${cur}"))
                     return 0
                     ;;
                 --config.auto-reload-interval)
@@ -159,15 +167,19 @@ _aws__transfer__exporter() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --web.config.file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --web.health-listen-address)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --web.telemetry-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.external-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.route-prefix)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -180,6 +192,14 @@ _aws__transfer__exporter() {
                     return 0
                     ;;
                 --shard.total)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.config.file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -199,7 +219,7 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__completions)
-            opts="-h --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help bash elvish fish powershell zsh"
+            opts="-h --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --web.external-url --web.route-prefix --storage.path --shard.index --shard.total --log.level --log.format --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -226,6 +246,14 @@ _aws__transfer__exporter() {
                     return 0
                     ;;
                 --web.telemetry-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.external-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.route-prefix)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -257,7 +285,7 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__demo)
-            opts="-h --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
+            opts="-h --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --web.external-url --web.route-prefix --storage.path --shard.index --shard.total --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -284,6 +312,14 @@ _aws__transfer__exporter() {
                     return 0
                     ;;
                 --web.telemetry-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.external-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.route-prefix)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -315,7 +351,7 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__healthcheck)
-            opts="-h --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
+            opts="-h --config.file --config.auto-reload-interval --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --web.listen-address --web.config.file --web.health-listen-address --web.external-url --web.route-prefix --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -326,18 +362,6 @@ _aws__transfer__exporter() {
                     return 0
                     ;;
                 --config.auto-reload-interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.listen-address)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.config.file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --web.health-listen-address)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -363,6 +387,26 @@ _aws__transfer__exporter() {
                     ;;
                 --log.format)
                     COMPREPLY=($(compgen -W "logfmt json" -- "${cur}"))
+                    return 0
+                    ;;
+                --web.listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.health-listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.external-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.route-prefix)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -527,7 +571,7 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__man)
-            opts="-h --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
+            opts="-h --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --web.external-url --web.route-prefix --storage.path --shard.index --shard.total --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -554,6 +598,14 @@ _aws__transfer__exporter() {
                     return 0
                     ;;
                 --web.telemetry-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.external-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.route-prefix)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -585,17 +637,13 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__once)
-            opts="-h --output.file --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
+            opts="-h --output.file --quiet --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --web.external-url --web.route-prefix --config.file --storage.path --shard.index --shard.total --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --output.file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --config.file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -616,6 +664,18 @@ _aws__transfer__exporter() {
                     return 0
                     ;;
                 --web.telemetry-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.external-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.route-prefix)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config.file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -647,7 +707,7 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__plan)
-            opts="-h --iam-policy --scrape-interval --latency --files --output --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
+            opts="-h --iam-policy --scrape-interval --latency --files --output --quiet --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --web.external-url --web.route-prefix --storage.path --shard.index --shard.total --log.level --log.format --config.file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -669,10 +729,6 @@ _aws__transfer__exporter() {
                     COMPREPLY=($(compgen -W "table json" -- "${cur}"))
                     return 0
                     ;;
-                --config.file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --config.auto-reload-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -690,6 +746,14 @@ _aws__transfer__exporter() {
                     return 0
                     ;;
                 --web.telemetry-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.external-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.route-prefix)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -713,6 +777,10 @@ _aws__transfer__exporter() {
                     COMPREPLY=($(compgen -W "logfmt json" -- "${cur}"))
                     return 0
                     ;;
+                --config.file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -721,7 +789,7 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__results)
-            opts="-h --account --output --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
+            opts="-h --account --output --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --web.external-url --web.route-prefix --storage.path --shard.index --shard.total --config.file --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -733,10 +801,6 @@ _aws__transfer__exporter() {
                     ;;
                 --output)
                     COMPREPLY=($(compgen -W "table json" -- "${cur}"))
-                    return 0
-                    ;;
-                --config.file)
-                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --config.auto-reload-interval)
@@ -759,6 +823,14 @@ _aws__transfer__exporter() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --web.external-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.route-prefix)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --storage.path)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -768,6 +840,10 @@ _aws__transfer__exporter() {
                     return 0
                     ;;
                 --shard.total)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config.file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -787,7 +863,7 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__simulate)
-            opts="-h --simulator.listen-address --simulator.seed --simulator.expiry --simulator.fleet --simulator.accept-any-access-key --config.file --config.auto-reload-interval --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --storage.path --shard.index --shard.total --log.level --log.format --help"
+            opts="-h --simulator.listen-address --simulator.seed --simulator.expiry --simulator.fleet --simulator.accept-any-access-key --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --web.external-url --web.route-prefix --storage.path --shard.index --shard.total --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -813,6 +889,10 @@ _aws__transfer__exporter() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --web.listen-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --web.config.file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -822,6 +902,14 @@ _aws__transfer__exporter() {
                     return 0
                     ;;
                 --web.telemetry-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.external-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --web.route-prefix)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -24,6 +24,6 @@ local rule(r) =
 
 function(header, groups)
   header + 'groups:\n' + std.join('\n', [
-    '  - name: %s\n    rules:\n%s' % [group.name, std.join('\n\n', [rule(r) for r in group.rules])]
+    '  - name: %s\n    interval: %s\n    rules:\n%s' % [group.name, group.interval, std.join('\n\n', [rule(r) for r in group.rules])]
     for group in groups
   ])

@@ -1,7 +1,9 @@
 //! Clients of the accounts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use tracing::warn;
 
 use super::probe;
 use super::runtime::Runtime;
@@ -9,9 +11,10 @@ use crate::collector::AccountApi;
 use crate::config::{CollectorPlan, Plan};
 use crate::discovery::routes::AccountId;
 use crate::metrics::self_metrics::ApiMetrics;
+use crate::transfer::ConnectionApi;
 use crate::transfer::limiter::{AccountLimiter, RateLimited};
 use crate::transfer::observer::AccountObserver;
-use crate::transfer::sdk::{SdkIdentity, SdkTransfer};
+use crate::transfer::sdk::{SdkConnection, SdkIdentity, SdkTransfer};
 use crate::transfer::session::{
     ClientBase, ResolvedAccount, SessionError, Sessions, StaticCredentials, TimeOuts,
 };
@@ -31,9 +34,18 @@ pub(super) struct AccountClient {
     identity: ResolvedAccount,
     /// Queue of `/probe` requests.
     pub(super) probe_queue: WorkQueue,
+    pub(super) clock: Arc<dyn Clock>,
+    metrics: Arc<ApiMetrics>,
 }
 
 impl AccountClient {
+    /// Returns a client that tests connections.
+    pub(super) fn connection(&self) -> Arc<dyn ConnectionApi> {
+        let endpoint = self.identity.account().endpoint_url.as_deref();
+        let (metrics, clock) = (Arc::clone(&self.metrics), Arc::clone(&self.clock));
+        Arc::new(SdkConnection::new(&self.base, endpoint, metrics, clock))
+    }
+
     /// Applies concurrency and rate to the limiter, which survives reloads.
     pub(super) fn apply_limits(&self, plan: &CollectorPlan) {
         let limits = &self.api.limits;
@@ -69,13 +81,14 @@ impl<'a> ClientBuilder<'a> {
     /// with their cache, and its limiter; it keeps its client unless `collector.timeout` changed.
     ///
     /// # Errors
-    /// An account has no Region.
+    /// See [`SessionError`].
     pub(super) async fn build(
         &self,
         previous: &Runtime,
     ) -> Result<BTreeMap<AccountName, AccountClient>, SessionError> {
         let same_timeout = previous.plan.collector.timeout == self.plan.collector.timeout;
         let mut clients = BTreeMap::new();
+        let mut without_effect = BTreeSet::new();
         for entry in &self.plan.accounts {
             let unchanged = previous
                 .account(&entry.name)
@@ -88,10 +101,18 @@ impl<'a> ClientBuilder<'a> {
                 }
                 None => {
                     let identity = Box::pin(self.sessions.resolve(entry)).await?;
+                    without_effect.extend(identity.settings_without_effect().iter().cloned());
                     self.build_client(identity, self.new_limits())
                 }
             };
             clients.insert(entry.name.clone(), client);
+        }
+        if !without_effect.is_empty() {
+            let settings = Vec::from_iter(without_effect).join(", ");
+            warn!(
+                event = "settings_without_effect",
+                settings, "AWS settings are present that have no effect"
+            );
         }
         Ok(clients)
     }
@@ -141,6 +162,8 @@ impl<'a> ClientBuilder<'a> {
             base: session.base,
             identity,
             probe_queue: probe::queue(concurrency),
+            clock: Arc::clone(self.clock),
+            metrics: Arc::clone(self.metrics),
         }
     }
 

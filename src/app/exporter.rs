@@ -15,12 +15,11 @@ use crate::metrics::self_metrics::RuntimeStats;
 use crate::metrics::{Scrape, ScrapeRequest};
 use crate::telemetry;
 use crate::tracker::Ingested;
-use crate::tracker::query::KeptFailure;
-use crate::tracker::query::{Query, Selection};
+use crate::tracker::query::{FailureFilter, KeptFailure, Query, Selection};
 use crate::web::{
     self, Overview, ProbeError, ProbeRequest, ReloadError, ScrapeMode, WriteApiError, WriteRequest,
 };
-use model::{Fact, Origin, TransferKey, TransferStart};
+use model::{Chunk, Fact, FlowView, Origin, TransferKey, TransferStart};
 
 impl web::Exporter for App {
     fn scrape(
@@ -83,7 +82,7 @@ impl web::Exporter for App {
                 match self.collector.ingest(&[start], Origin::Api).first() {
                     Some(Ingested::New { .. }) => true,
                     Some(Ingested::Duplicate) => false,
-                    Some(Ingested::LimitExceeded(limit)) => {
+                    Some(Ingested::LimitExceeded(limit) | Ingested::Untracked { limit, .. }) => {
                         return Err(WriteApiError::LimitExceeded(limit.as_label()));
                     }
                     Some(Ingested::Foreign) | None => {
@@ -101,12 +100,33 @@ impl web::Exporter for App {
         })
     }
 
+    fn acknowledge(
+        self: Arc<Self>,
+        filter: FailureFilter,
+    ) -> Pin<Box<dyn Future<Output = Result<usize, WriteApiError>> + Send>> {
+        Box::pin(async move {
+            if !self.options.write_api {
+                return Err(WriteApiError::Disabled);
+            }
+            let acknowledged = self.collector.acknowledge(&filter);
+            self.collector
+                .persist()
+                .await
+                .map_err(|_| WriteApiError::NotPersisted)?;
+            Ok(acknowledged)
+        })
+    }
+
     fn overview(&self) -> Overview {
         self.build_overview()
     }
 
     fn select(&self, query: &Query) -> Selection {
         self.collector.select(query)
+    }
+
+    fn flows(&self) -> Vec<Chunk<FlowView>> {
+        self.collector.flows()
     }
 
     fn failures(&self) -> Vec<Arc<KeptFailure>> {
@@ -149,7 +169,7 @@ impl App {
         &self,
         collected: &Collected,
         request: &ScrapeRequest,
-        process: bool,
+        server: bool,
     ) -> std::io::Result<Exposition> {
         self.record_runtime_stats();
         let dropped = telemetry::dropped_records();
@@ -161,7 +181,7 @@ impl App {
             complete: collected.complete,
             metrics: &self.metrics,
             started: self.started,
-            process,
+            server,
         };
         exposition::render(&scrape, request, &self.cache)
     }

@@ -7,6 +7,7 @@ impl App {
     pub(super) fn build_overview(&self) -> Overview {
         let collected = self.collector.overview();
         Overview {
+            write_api: self.options.write_api,
             now: collected.now.wall,
             started: self.started,
             connectors: collected.connectors,

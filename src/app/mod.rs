@@ -8,13 +8,15 @@
 //! | [`reload`] | prepares and commits a new configuration |
 //! | `sources` | runs the discovery sources of the active plan |
 //! | `exporter` | implements the ports of the HTTP server |
-//! | `probe` | serves `/probe` |
+//! | `probe` | serves `/probe` of transfers |
+//! | `connection` | serves `/probe` of connections |
 //! | `health` | state for the pages |
 //! | [`listen`] | listening sockets |
 //! | `web_config` | renews the web configuration and its certificates |
 //! | `systemd` | notifications for systemd |
 
 mod accounts;
+mod connection;
 mod exporter;
 mod health;
 pub mod listen;
@@ -42,10 +44,12 @@ use crate::metrics::cache::SegmentCache;
 use crate::metrics::self_metrics::SelfMetrics;
 use crate::store::local::LocalStore;
 use crate::store::{Store, StoreError};
+use crate::tracker::TrackerLimits;
 use crate::tracker::persist::SavedState;
 use crate::transfer::session::StaticCredentials;
 use crate::transfer::{ErrorKind, TransferError, all_file_results};
-use crate::web::{self, WebConfigState};
+use crate::web::{self, WebConfigState, WebPaths};
+use connection::ConnectionProbes;
 use listen::Listeners;
 use model::{AccountName, Clock, ConnectorId, FileResult, Now, Shard, TransferId};
 use probe::RunningProbes;
@@ -102,6 +106,7 @@ pub struct App {
     ready: AtomicBool,
     sources: Mutex<RunningSources>,
     probes: Arc<RunningProbes>,
+    connections: Arc<ConnectionProbes>,
     reload: OnceLock<ReloadHandle>,
 }
 
@@ -109,7 +114,7 @@ impl App {
     /// Creates an exporter of `plan` that continues from its stored state. Makes no AWS call.
     ///
     /// # Errors
-    /// An account has no Region, or the storage cannot be opened.
+    /// The settings of an account cannot be used, or the storage cannot be opened.
     pub async fn new(
         plan: Plan,
         options: Options,
@@ -122,7 +127,7 @@ impl App {
         let collector = match &options.storage {
             None => Collector::new(&metrics, Arc::clone(&clock), settings),
             Some(directory) => {
-                let (store, saved) = open_storage(directory).await?;
+                let (store, saved) = open_storage(directory, settings.limits).await?;
                 Collector::with_store(&metrics, Arc::clone(&clock), settings, store, saved)
             }
         };
@@ -139,6 +144,7 @@ impl App {
             ready: AtomicBool::new(true),
             sources: Mutex::default(),
             probes: Arc::default(),
+            connections: Arc::default(),
             reload: OnceLock::new(),
         };
         // Boxed, because the caller's future holds it. The web configuration has just been loaded.
@@ -160,6 +166,13 @@ impl App {
     /// Runs one sweep to its end and returns what was collected.
     pub async fn sweep(&self) -> Collected {
         self.collector.collect_fully().await
+    }
+
+    /// Returns the number of transfers whose last poll failed, or that have not been polled.
+    pub fn unread_transfers(&self) -> u64 {
+        let overview = self.collector.overview();
+        let connectors = overview.connectors.iter().flat_map(|chunk| chunk.iter());
+        connectors.map(|connector| connector.unread).sum()
     }
 
     /// Fetches the file results of one transfer, tracked or not.
@@ -187,7 +200,7 @@ impl App {
     pub async fn serve(
         self: Arc<Self>,
         listeners: impl Into<Listeners>,
-        telemetry_path: &str,
+        paths: impl Into<WebPaths>,
         shutdown: impl Future<Output = ()>,
     ) {
         let app = Arc::clone(&self);
@@ -219,7 +232,7 @@ impl App {
         let watchdog = tokio::spawn(systemd::run_watchdog());
         // The sockets are open: a client that connects from now on is answered.
         systemd::ready();
-        server.run(all, self, telemetry_path.into(), stopping).await;
+        server.run(all, self, paths.into(), stopping).await;
         housekeeping.abort();
         watchdog.abort();
         if let Some(watching) = watching {
@@ -258,10 +271,13 @@ impl App {
 }
 
 /// Opens the storage and loads its contents on a blocking thread.
-async fn open_storage(directory: &Path) -> anyhow::Result<(Arc<dyn Store>, SavedState)> {
+async fn open_storage(
+    directory: &Path,
+    limits: TrackerLimits,
+) -> anyhow::Result<(Arc<dyn Store>, SavedState)> {
     let path = directory.to_owned();
     let opened = tokio::task::spawn_blocking(move || -> Result<_, StoreError> {
-        let store = LocalStore::open(&path)?;
+        let store = LocalStore::open(&path)?.loading_at_most(limits.transfers);
         let saved = store.load()?;
         Ok((store, saved))
     });

@@ -1,4 +1,4 @@
-//! `/probe`: fetches the results of one transfer for each request, whether it is tracked or not.
+//! `/probe` of a transfer: fetches the results of one transfer for each request, whether it is tracked or not.
 //! Concurrent probes of the same transfer share one fetch. A fetch is cancelled when no request
 //! waits for it any more.
 //!
@@ -19,8 +19,8 @@ use crate::metrics::ScrapeRequest;
 use crate::metrics::exposition::Exposition;
 use crate::metrics::probe::{self, ProbeResult};
 use crate::transfer::all_file_results;
-use crate::web::{ProbeError, ProbeRequest, WorkQueue};
-use model::{ConnectorLabels, FileResult, TransferKey};
+use crate::web::{ProbeError, ProbeModule, ProbeRequest, WorkQueue};
+use model::{ConnectorLabels, FileResult, TransferId, TransferKey};
 
 /// Files of a transfer. `None` if the fetch failed or found none.
 type FetchResult = Option<Arc<Vec<FileResult>>>;
@@ -126,21 +126,56 @@ impl Drop for RunningEntry {
 
 impl App {
     pub(super) async fn run_probe(
-        &self,
+        self: Arc<Self>,
         probe: ProbeRequest,
         request: &ScrapeRequest,
         budget: Duration,
     ) -> Result<Exposition, ProbeError> {
-        let start = tokio::time::Instant::now();
         let runtime = self.runtime.load_full();
         let client = runtime
             .requested_account(probe.account.as_deref())
             .ok_or(ProbeError::UnknownAccount)?;
-        let account = client.api.account.clone();
+        let connector = Arc::new(ConnectorLabels {
+            account: Arc::new(client.api.account.clone()),
+            id: probe.connector,
+        });
+        match probe.module {
+            ProbeModule::Transfer(transfer) => {
+                let probed = self
+                    .probe_transfer(connector, transfer, client, budget)
+                    .await?;
+                probe::render(&probed, request)
+            }
+            ProbeModule::Connection => {
+                let interval = runtime.plan.probe.connection;
+                let interval = interval.ok_or(ProbeError::Disabled)?;
+                let is_known = self.collector.knows_connector(&connector.key());
+                let is_named = runtime.plan.connectors.contains_key(&connector.id);
+                if !is_known && !is_named {
+                    return Err(ProbeError::UnknownConnector);
+                }
+                let probed = self
+                    .connections
+                    .probe(connector, client, interval, budget)
+                    .await;
+                probe::render_connection(&probed, request)
+            }
+        }
+        .map_err(|_| ProbeError::Render)
+    }
+
+    async fn probe_transfer(
+        &self,
+        connector: Arc<ConnectorLabels>,
+        transfer: TransferId,
+        client: &AccountClient,
+        budget: Duration,
+    ) -> Result<ProbeResult, ProbeError> {
+        let start = tokio::time::Instant::now();
         let key = TransferKey {
-            account: account.name.clone(),
-            connector: probe.connector.clone(),
-            transfer: probe.transfer,
+            account: connector.account.name.clone(),
+            connector: connector.id.clone(),
+            transfer,
         };
         let _slot = client.probe_queue.try_enter().ok_or(ProbeError::Busy)?;
         let mut fetch = self.probes.start_or_join(&key, client);
@@ -150,15 +185,11 @@ impl App {
             // The budget is used up, or the fetch panicked.
             Ok(Err(_)) | Err(_) => None,
         };
-        let probed = ProbeResult {
-            connector: Arc::new(ConnectorLabels {
-                account: Arc::new(account),
-                id: probe.connector,
-            }),
+        Ok(ProbeResult {
+            connector,
             transfer: key.transfer,
             files: files.map(|files| self.collector.count_files(&files)),
             duration: start.elapsed(),
-        };
-        probe::render(&probed, request).map_err(|_| ProbeError::Render)
+        })
     }
 }

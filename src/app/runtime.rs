@@ -40,6 +40,8 @@ impl Runtime {
             sources: sources(&self.plan),
             transfers: self.plan.transfers.clone(),
             connectors: known_connectors(&self.plan),
+            listed: listed_accounts(&self.plan),
+            flows: self.plan.flows.clone(),
             settings: tracker_settings(&self.plan, shard),
             accounts: self
                 .accounts
@@ -76,18 +78,22 @@ pub(super) fn tracker_settings(plan: &Plan, shard: Shard) -> TrackerSettings {
         max_refresh_interval: plan.collector.max_refresh_interval,
         gone_after: plan.collector.gone_after,
         keep_settled: plan.metrics.keep_settled,
+        keep_unresolved: plan.metrics.keep_unresolved,
         limits: TrackerLimits {
             transfers: plan.limits.transfers,
             connectors: plan.limits.connectors,
         },
         shard,
         events: !plan.discovery.events.is_empty(),
-        max_transfers: if plan.metrics.per_transfer {
-            plan.metrics.max_transfers
-        } else {
-            0
-        },
+        per_transfer: plan.metrics.per_transfer,
+        max_transfers: plan.metrics.max_transfers,
     }
+}
+
+/// Returns the accounts whose connectors are listed.
+fn listed_accounts(plan: &Plan) -> BTreeSet<AccountName> {
+    let sources = plan.discovery.connectors.iter();
+    sources.map(|source| source.account.clone()).collect()
 }
 
 /// Returns the connectors of the configured transfers and the named connectors. If there are

@@ -20,7 +20,7 @@ use crate::tracker::Ingested;
 use crate::transfer::TransferApi;
 use crate::transfer::session::ClientBase;
 use model::{
-    Account, AccountName, Clock, ConnectorDetails, ConnectorId, Fact, Origin, TransferKey,
+    Account, AccountName, Clock, ConnectorId, Fact, ListedConnectors, Origin, TransferKey,
 };
 
 /// Everything that sources are built with, except their plan.
@@ -334,12 +334,8 @@ impl Sink for Collector {
         Self::replace_transfers(self, origin, &transfers, complete);
     }
 
-    fn set_connectors(
-        &self,
-        account: &AccountName,
-        connectors: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
-    ) {
-        self.set_listed_connectors(account, connectors);
+    fn set_connectors(&self, account: &AccountName, listed: &ListedConnectors, complete: bool) {
+        self.set_listed_connectors(account, listed, complete);
     }
 
     fn exclude_connectors(&self, account: &AccountName, ids: &BTreeSet<ConnectorId>) {
@@ -413,12 +409,8 @@ impl Sink for StagingSink {
         }
     }
 
-    fn set_connectors(
-        &self,
-        account: &AccountName,
-        connectors: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
-    ) {
-        Sink::set_connectors(&self.collector, account, connectors);
+    fn set_connectors(&self, account: &AccountName, listed: &ListedConnectors, complete: bool) {
+        Sink::set_connectors(&self.collector, account, listed, complete);
     }
 
     fn exclude_connectors(&self, account: &AccountName, ids: &BTreeSet<ConnectorId>) {

@@ -1,9 +1,9 @@
 //! `completions`: prints shell completions.
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 
-use super::{Cli, Exit, NAME, output};
+use super::{Exit, NAME, output, scope};
 
 #[derive(Debug, Args)]
 pub(super) struct CompletionsArgs {
@@ -13,7 +13,7 @@ pub(super) struct CompletionsArgs {
 
 pub(super) fn run(args: &CompletionsArgs) -> anyhow::Result<Exit> {
     let mut text = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), NAME, &mut text);
+    clap_complete::generate(args.shell, &mut scope::command(), NAME, &mut text);
     output::print(&text)?;
     Ok(Exit::Done)
 }

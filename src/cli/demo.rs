@@ -3,10 +3,12 @@
 //! The simulator listens on a loopback port, and the exporter calls it through the SDK over HTTP.
 //! It discovers transfers in the CloudTrail history and receives events from a queue.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -17,9 +19,13 @@ use crate::config::{
     AccountPlan, CloudtrailPlan, CollectorPlan, ConnectorsPlan, DiscoveryPlan, EventsPlan,
     MetricsPlan, Plan,
 };
+use crate::flows::schedule::{DayOfWeek, Schedule};
+use crate::flows::{Expect, FlowConfig};
 use crate::transfer::session::StaticCredentials;
-use model::{AccountName, ConnectorTitle};
-use simulator::{DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, Faults, Fleet, Settings, Simulator};
+use model::{AccountName, ConnectorTitle, FlowTitle};
+use simulator::{
+    DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, Faults, Feed, Fleet, Settings, Simulator,
+};
 
 const SEED: u64 = 1;
 const ACCOUNT: &str = "demo";
@@ -67,22 +73,24 @@ pub(super) async fn run(web: &WebFlags, mut options: Options) -> anyhow::Result<
     let (sender, mut started) = mpsc::channel(64);
     let mut background = tokio::task::JoinSet::new();
     background.spawn(simulator.clone().serve(endpoint, std::future::pending()));
-    background.spawn(Fleet::new(SEED).run(simulator, sender, std::future::pending()));
+    background.spawn(Fleet::new(SEED).run(simulator.clone(), sender, std::future::pending()));
+    background.spawn(Feed::deliver_all(simulator));
     // Drained, because the fleet pauses while the channel is full.
     background.spawn(async move { while started.recv().await.is_some() {} });
 
     if let Some(listener) = listeners.all.first() {
-        let base = format!("{scheme}://localhost:{}", listener.local_addr()?.port());
+        let port = listener.local_addr()?.port();
+        let base = format!("{scheme}://localhost:{port}{}", web.paths().prefix());
         output::print(welcome(&base, &web.telemetry_path, &endpoint_url).as_bytes())?;
     }
-    app.serve(listeners, &web.telemetry_path, shutdown).await;
+    app.serve(listeners, web.paths(), shutdown).await;
     background.shutdown().await;
     Ok(Exit::Done)
 }
 
 fn welcome(base: &str, telemetry_path: &str, endpoint_url: &str) -> String {
     format!(
-        "\nSix simulated connectors are transferring files. No AWS account is used.\n\n  \
+        "\nSix simulated connectors are transferring files, and five deliveries have deadlines. No AWS account is used.\n\n  \
          metrics    {base}{telemetry_path}\n  \
          transfers  {base}/transfers\n  \
          overview   {base}/\n  \
@@ -106,6 +114,39 @@ fn faults() -> Faults {
         event_duplicate_rate: 0.05,
         event_delay: Duration::from_secs(1),
         ..Faults::default()
+    }
+}
+
+/// Returns the flow of a feed, with a deadline every two minutes.
+fn flow(feed: &Feed) -> FlowConfig {
+    let minutes = (0..24 * 60_i16).filter(|minute| (minute % 2 == 1) == feed.is_odd);
+    let time = |minute: i16| {
+        let (hour, minute) = (i8::try_from(minute / 60), i8::try_from(minute % 60));
+        Time::new(hour.ok()?, minute.ok()?, 0, 0).ok()
+    };
+    let schedule = Schedule {
+        by: minutes.filter_map(time).collect(),
+        zone: TimeZone::UTC,
+        days: DayOfWeek::ALL.into(),
+        except: BTreeSet::new(),
+        from: None,
+        grace: Duration::from_secs(20),
+    };
+    FlowConfig {
+        title: Arc::new(FlowTitle {
+            name: feed.name.into(),
+            connectors: vec![feed.connector.to_owned()],
+            operation: None,
+            paths: vec![format!("{}/*.csv", feed.folder)],
+            expect: "every 2 minutes UTC".to_owned(),
+            required_files: feed.files,
+        }),
+        ignore_codes: ["RETRIEVE_FILE_NOT_FOUND".to_owned()].into(),
+        expect: Some(Expect {
+            schedule,
+            files: feed.files,
+            min_bytes: 0,
+        }),
     }
 }
 
@@ -148,9 +189,11 @@ fn plan(endpoint_url: &str, queue_url: String) -> Plan {
                 account: AccountName::new(ACCOUNT),
                 refresh_interval: Duration::from_secs(30),
                 include: Vec::new(),
+                labels_from_tags: Vec::new(),
             }],
             ..DiscoveryPlan::default()
         },
+        flows: Feed::ALL.iter().map(flow).collect(),
         collector: CollectorPlan {
             requests_per_second: 100.0,
             min_refresh_interval: Duration::from_secs(1),

@@ -1,16 +1,19 @@
 //! Flags that are shared by the commands.
 
-use std::path::PathBuf;
+use std::net::Ipv6Addr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use super::shard;
 use crate::app::listen::{Listen, Listeners, listen};
 use crate::config::{self, Problems};
 use crate::telemetry::{LogFormat, LogLevel};
-use crate::web::WebConfigState;
+use crate::web::{ExternalUrl, RoutePrefix, WebConfigState, WebPaths, is_plain};
 
 /// Default of `--config.file`.
 pub(super) const DEFAULT_CONFIG: &str = "aws-transfer-exporter.yml";
@@ -51,19 +54,26 @@ pub(super) struct WebFlags {
         long = "web.listen-address",
         value_name = "ADDRESS",
         default_value = ":10922",
-        global = true
+        global = true,
+        value_parser = address
     )]
     pub(super) listen_address: Vec<String>,
     /// File with TLS, users, headers and rate limit, in the format of the Prometheus
-    /// exporter-toolkit.
-    #[arg(long = "web.config.file", value_name = "FILE", global = true)]
-    pub(super) config_file: Option<PathBuf>,
+    /// exporter-toolkit. If empty, there are none.
+    #[arg(
+        long = "web.config.file",
+        value_name = "FILE",
+        global = true,
+        value_parser = OsStringValueParser::new().map(PathBuf::from)
+    )]
+    config_file: Option<PathBuf>,
     /// Additional address serving only /-/healthy and /-/ready, without TLS or authentication.
     /// Repeatable.
     #[arg(
         long = "web.health-listen-address",
         value_name = "ADDRESS",
-        global = true
+        global = true,
+        value_parser = address
     )]
     pub(super) health_listen_address: Vec<String>,
     /// Use listening sockets passed by systemd instead of --web.listen-address.
@@ -84,7 +94,31 @@ pub(super) struct WebFlags {
         value_parser = telemetry_path
     )]
     pub(super) telemetry_path: String,
+    /// URL under which clients outside reach the exporter, for example through a reverse proxy, or
+    /// its path, which is the default of --web.route-prefix.
+    #[arg(
+        long = "web.external-url",
+        value_name = "URL",
+        global = true,
+        value_parser = external_url
+    )]
+    external_url: Option<UrlFlag>,
+    /// Prefix of all routes. Default: the path of --web.external-url.
+    #[arg(
+        long = "web.route-prefix",
+        value_name = "PATH",
+        global = true,
+        value_parser = route_prefix
+    )]
+    route_prefix: Option<PrefixFlag>,
 }
+
+type UrlFlag = OrEmpty<ExternalUrl>;
+type PrefixFlag = OrEmpty<RoutePrefix>;
+
+/// The value of a flag; `None` if it is empty, which means the default.
+#[derive(Clone, Debug)]
+struct OrEmpty<T>(Option<T>);
 
 impl WebFlags {
     /// Opens the listening sockets.
@@ -103,15 +137,36 @@ impl WebFlags {
         })
     }
 
+    /// Returns the web configuration file. An empty name is none, as in the exporter-toolkit.
+    pub(super) fn config_file(&self) -> Option<&Path> {
+        let file = self.config_file.as_deref();
+        file.filter(|file| !file.as_os_str().is_empty())
+    }
+
+    /// Returns the paths of the routes.
+    pub(super) fn paths(&self) -> WebPaths {
+        let prefix = self.route_prefix.clone().and_then(|flag| flag.0);
+        WebPaths::new(&self.telemetry_path, prefix, self.external_url())
+    }
+
+    fn external_url(&self) -> Option<ExternalUrl> {
+        self.external_url.clone().and_then(|flag| flag.0)
+    }
+
     /// Returns the names that clients use for the exporter: the hosts of the listening addresses,
-    /// and the host name of the machine.
+    /// that of the external URL, and the host name of the machine.
     pub(super) fn hosts(&self) -> Vec<String> {
         let of_address = |address: &String| {
             let (host, _) = address.rsplit_once(':')?;
             (!host.is_empty()).then(|| host.to_owned())
         };
         let names = self.listen_address.iter().filter_map(of_address);
-        names.chain([shard::hostname()]).collect()
+        let external = self.external_url();
+        let external = external.iter().filter_map(ExternalUrl::host);
+        names
+            .chain(external.map(str::to_owned))
+            .chain([shard::hostname()])
+            .collect()
     }
 
     /// Loads `--web.config.file`. Returns `None` if it is not set.
@@ -119,22 +174,46 @@ impl WebFlags {
     /// # Errors
     /// All problems of the file.
     pub(super) fn web_config(&self) -> Result<Option<Arc<WebConfigState>>, Problems> {
-        self.config_file
-            .as_deref()
-            .map(WebConfigState::load)
-            .transpose()
+        self.config_file().map(WebConfigState::load).transpose()
+    }
+}
+
+fn address(text: &str) -> Result<String, String> {
+    let is_host = |host: &str| {
+        let bracketed = host
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
+        bracketed.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
+            || !host.contains(|c: char| c.is_whitespace() || ":[]/".contains(c))
+    };
+    let parts = text.rsplit_once(':');
+    if parts.is_some_and(|(host, port)| is_host(host) && port.parse::<u16>().is_ok()) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected `host:port`, `[ipv6]:port` or `:port`".to_owned())
     }
 }
 
 fn telemetry_path(path: &str) -> Result<String, String> {
-    let visible = path
-        .bytes()
-        .all(|b| b.is_ascii_graphic() && !b"?#\"<>\\^`{|}".contains(&b));
-    if path.starts_with('/') && visible && !path.starts_with("/-/") {
+    if path.starts_with('/') && is_plain(path) && !path.starts_with("/-/") {
         Ok(path.to_owned())
     } else {
         Err("expected a path that starts with `/`, not with `/-/`, and has no query".to_owned())
     }
+}
+
+fn external_url(text: &str) -> Result<UrlFlag, &'static str> {
+    or_empty(text)
+}
+
+fn route_prefix(text: &str) -> Result<PrefixFlag, &'static str> {
+    or_empty(text)
+}
+
+/// Parses the value of a flag that may be empty.
+fn or_empty<T: FromStr>(text: &str) -> Result<OrEmpty<T>, T::Err> {
+    let value = (!text.is_empty()).then(|| text.parse()).transpose()?;
+    Ok(OrEmpty(value))
 }
 
 #[derive(Debug, Args)]
@@ -178,6 +257,33 @@ mod tests {
         }
         for bad in ["", "30", "999ms", "-1s", "soon"] {
             assert!(auto_reload_interval(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_address_has_a_port_and_brackets_around_ipv6() {
+        for good in [
+            ":0",
+            ":10922",
+            "localhost:1",
+            "127.0.0.1:80",
+            "[::1]:80",
+            "a.b:65535",
+        ] {
+            assert_eq!(address(good).as_deref(), Ok(good));
+        }
+        for bad in [
+            "",
+            ":",
+            "a",
+            ":65536",
+            "::1:80x",
+            "::1:80",
+            "[::1:80",
+            "[a]:1",
+            "http://a:1",
+        ] {
+            assert!(address(bad).is_err(), "{bad}");
         }
     }
 

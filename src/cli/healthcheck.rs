@@ -10,11 +10,7 @@ use crate::web::healthcheck;
 pub(super) async fn run(web: &WebFlags) -> anyhow::Result<Exit> {
     let addresses = if web.health_listen_address.is_empty() {
         // This client has no certificate and no password to authenticate with.
-        let plan = web
-            .config_file
-            .as_deref()
-            .map(config::load_web)
-            .transpose()?;
+        let plan = web.config_file().map(config::load_web).transpose()?;
         if plan.is_some_and(|plan| plan.tls.is_some() || !plan.users.is_empty()) {
             bail!(
                 "failed to check health: `--web.config.file` requires TLS or a password\n  \
@@ -27,7 +23,7 @@ pub(super) async fn run(web: &WebFlags) -> anyhow::Result<Exit> {
         &web.health_listen_address
     };
     for address in addresses {
-        healthcheck::check(address).await?;
+        healthcheck::check(address, web.paths().prefix()).await?;
     }
     Ok(Exit::Done)
 }

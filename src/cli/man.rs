@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 
 use clap::builder::PossibleValue;
-use clap::{Arg, Command, CommandFactory};
+use clap::{Arg, Command};
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 
-use super::{Cli, Exit, NAME, output};
+use super::{Exit, NAME, output, scope};
 
 /// Prints one page with all commands, because users try `man aws-transfer-exporter`.
 pub(super) fn run() -> anyhow::Result<Exit> {
-    let mut command = Cli::command();
+    let mut command = scope::command();
     // Sets the full name of each command and passes the global flags down.
     command.build();
     let mut text = Vec::new();

@@ -10,7 +10,9 @@ mod man;
 mod once;
 mod output;
 mod plan;
+mod progress;
 mod results;
+mod scope;
 mod serve;
 mod shard;
 mod shutdown;
@@ -25,6 +27,7 @@ use crate::app::Options;
 use crate::config::{self, ConfigText, Plan, Problems};
 use crate::telemetry;
 use flags::{ConfigFlags, LogFlags, StorageFlags, WebFlags};
+pub use scope::parse;
 use shard::ShardFlags;
 
 /// The program's name, and the base name of its files.
@@ -182,12 +185,10 @@ fn resolve(text: &ConfigText) -> Result<Plan, Problems> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
+    use super::scope;
 
     #[test]
     fn flags_are_consistent() {
-        Cli::command().debug_assert();
+        scope::command().debug_assert();
     }
 }

@@ -8,10 +8,12 @@ use clap::Args;
 use serde_json::json;
 
 use super::output::OutputFormat;
+use super::progress::Progress;
 use super::{Exit, output};
 use crate::config;
 use crate::config::forecast::{AccountForecast, Assumptions, Forecast, forecast};
 use crate::config::policy::policies;
+use model::counted;
 
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
@@ -41,6 +43,9 @@ pub(super) struct PlanArgs {
     /// Output format.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: OutputFormat,
+    /// Show no progress on a terminal.
+    #[arg(long)]
+    quiet: bool,
 }
 
 fn positive_duration(text: &str) -> Result<Duration, String> {
@@ -50,9 +55,11 @@ fn positive_duration(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn run(file: &Path, args: &PlanArgs) -> anyhow::Result<Exit> {
+    let progress = Progress::start(args.quiet, || "estimating".to_owned());
     let plan = super::load(file)?;
     let policies = policies(&plan);
     if args.iam_policy {
+        drop(progress);
         // A single policy can be passed to `aws iam create-policy` as it is.
         let text = match policies.values().collect::<Vec<_>>().as_slice() {
             [only] => format!("{only:#}\n"),
@@ -67,6 +74,7 @@ pub(super) fn run(file: &Path, args: &PlanArgs) -> anyhow::Result<Exit> {
         files: args.files,
     };
     let forecast = forecast(&plan, assumptions);
+    drop(progress);
     let text = match args.output {
         OutputFormat::Table => table(&forecast, args),
         OutputFormat::Json => {
@@ -80,10 +88,14 @@ pub(super) fn run(file: &Path, args: &PlanArgs) -> anyhow::Result<Exit> {
 
 fn table(forecast: &Forecast, args: &PlanArgs) -> String {
     let mut out = format!(
-        "Assumptions: one scrape per {:?}, {:?} per AWS call, {} files per transfer, no retries.\n\
+        "Assumptions: one scrape per {:?}, {:?} per AWS call, {} per transfer, no retries.\n\
          Not included: transfers found by discovery, and series that events add.\n\n\
          series of AWS state: {}, at most {} plus one per failure code that occurs\n",
-        args.scrape_interval, args.latency, args.files, forecast.series, forecast.series_at_most
+        args.scrape_interval,
+        args.latency,
+        counted(args.files, "file"),
+        forecast.series,
+        forecast.series_at_most
     );
     for account in &forecast.accounts {
         push_account(&mut out, account);
@@ -99,8 +111,10 @@ fn push_account(out: &mut String, account: &AccountForecast) {
     // Writing to a String cannot fail.
     let _ = writeln!(
         out,
-        "\naccount {}: {} transfers on {} connectors",
-        account.account, account.transfers, account.connectors
+        "\naccount {}: {} on {}",
+        account.account,
+        counted(account.transfers, "transfer"),
+        counted(account.connectors, "connector")
     );
     for (name, calls) in [
         ("API calls of the first scrape", account.calls_first_scrape),

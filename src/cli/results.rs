@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use serde_json::json;
 
@@ -38,9 +38,13 @@ pub(super) async fn run(file: &Path, args: ResultsArgs) -> anyhow::Result<Exit> 
     };
     let account = choose_account(&plan, args.account.as_deref(), &args.connector_id)?;
     let app = App::new(plan, Options::default(), app::system_clock()).await?;
-    let files = app
+    let fetched = app
         .fetch_results(&account, &args.connector_id, &args.transfer_id)
-        .await?;
+        .await;
+    let files = fetched.map_err(|error| match error.kind.hint() {
+        Some(hint) => anyhow!("failed to read results: {error}\n  hint: {hint}"),
+        None => anyhow!("failed to read results: {error}"),
+    })?;
     if files.is_empty() {
         bail!(
             "failed to read results: AWS has no files of transfer `{}` on connector `{}`\n  \
@@ -148,17 +152,9 @@ fn table(files: &[FileResult]) -> String {
     out
 }
 
-/// Escapes control characters of paths and messages, which come from partners' servers.
+/// Escapes invisible characters of paths and messages, which come from partners' servers.
 fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            if c.is_control() {
-                c.escape_default().collect()
-            } else {
-                vec![c]
-            }
-        })
-        .collect()
+    model::visible(text).to_string()
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ pub(super) async fn run(
     // The reloader keeps its hash only.
     drop(text);
     let reloads = tokio::spawn(reloader.run(hangups, flags.auto_reload_interval));
-    app.serve(listeners, &web.telemetry_path, shutdown).await;
+    app.serve(listeners, web.paths(), shutdown).await;
     reloads.abort();
     Ok(Exit::Done)
 }

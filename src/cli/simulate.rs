@@ -14,6 +14,7 @@ use simulator::{AccessKeys, Expiry, Fleet, Settings, Simulator};
 pub(super) struct SimulateArgs {
     /// Address of the simulator.
     #[arg(
+        id = "simulator.listen-address",
         long = "simulator.listen-address",
         value_name = "ADDRESS",
         default_value = "127.0.0.1:4777"

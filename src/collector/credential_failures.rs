@@ -65,6 +65,7 @@ fn is_response(kind: ErrorKind) -> bool {
             | AttemptOutcome::Network
             | AttemptOutcome::ServerError
             | AttemptOutcome::Malformed
+            | AttemptOutcome::NotSent
     )
 }
 

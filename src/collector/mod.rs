@@ -31,6 +31,7 @@ use tokio::sync::watch;
 
 use tracing::warn;
 
+use crate::flows::FlowConfig;
 use crate::metrics::self_metrics::{ApiMetrics, CollectorMetrics, SelfMetrics};
 use crate::store::Store;
 use crate::tracker::persist::SavedState;
@@ -39,8 +40,8 @@ use crate::transfer::TransferApi;
 use crate::transfer::limiter::AccountLimiter;
 use credential_failures::CredentialFailures;
 use model::{
-    Account, AccountName, Clock, ConnectorDetails, ConnectorId, ConnectorKey, ConnectorTitle, Fact,
-    LastSweep, Origin, Snapshot, TransferKey,
+    Account, AccountName, Clock, ConnectorId, ConnectorKey, ConnectorTitle, Fact, LastSweep,
+    ListedConnectors, Origin, Snapshot, TransferKey,
 };
 use persist::Persister;
 use poller::AccountPoller;
@@ -70,8 +71,12 @@ pub struct Targets {
     pub transfers: Vec<TransferKey>,
     /// The configured connectors, with their titles.
     pub connectors: Vec<(ConnectorKey, Option<ConnectorTitle>)>,
+    /// The accounts whose connectors are listed.
+    pub listed: BTreeSet<AccountName>,
     /// What reports transfers of which account, apart from the configuration and the write API.
     pub sources: BTreeSet<(AccountName, Origin)>,
+    /// The flows whose deliveries are watched.
+    pub flows: Vec<FlowConfig>,
     /// Tracker settings.
     pub settings: TrackerSettings,
 }
@@ -179,6 +184,8 @@ impl Collector {
         for (key, title) in targets.connectors {
             tracker.upsert_connector(key, title, now);
         }
+        tracker.retain_details(&targets.listed, now);
+        tracker.configure_flows(&targets.flows, now);
         let configured: BTreeSet<_> = targets.transfers.iter().collect();
         tracker.retain_origin(Origin::Config, &|key| configured.contains(key), now);
         for key in &targets.transfers {
@@ -229,14 +236,14 @@ impl Collector {
             .collect();
         drop(tracker);
         for result in &results {
-            if let Ingested::LimitExceeded(limit) = result
+            if let Ingested::LimitExceeded(limit) | Ingested::Untracked { limit, .. } = result
                 && self.inner.metrics.count_limit_exceeded(limit.as_label())
             {
                 warn!(
                     event = "limit_exceeded",
                     limit = limit.as_label(),
                     origin = origin.as_label(),
-                    "refusing new transfers, see `limits` in the configuration"
+                    "reports exceed a limit, see `limits` in the configuration"
                 );
             }
         }
@@ -261,16 +268,17 @@ impl Collector {
         }
     }
 
-    /// Replaces the list of connectors of an account.
+    /// Records the details of listed connectors of an account. If the list is `complete`, the others
+    /// are no longer listed.
     pub fn set_listed_connectors(
         &self,
         account: &AccountName,
-        listed: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
+        listed: &ListedConnectors,
+        complete: bool,
     ) {
         let now = self.inner.clock.now();
-        self.inner
-            .tracker()
-            .set_listed_connectors(account, listed, now);
+        let mut tracker = self.inner.tracker();
+        tracker.set_listed_connectors(account, listed, complete, now);
     }
 
     /// Replaces the connectors of an account whose transfers are not tracked.
@@ -324,6 +332,7 @@ impl Collector {
             () = tokio::time::sleep(sweep_budget) => false,
             _ = stopping.wait_for(|stopping| *stopping) => false,
         };
+        self.note_scrape(complete);
         self.persisted_result(complete, budget.saturating_sub(start.elapsed()))
             .await
     }
@@ -335,7 +344,9 @@ impl Collector {
         let complete = {
             let mut tracker = self.inner.tracker();
             tracker.expire(now);
-            !tracker.is_any_due(now)
+            let complete = !tracker.is_any_due(now);
+            tracker.note_scrape(complete, now);
+            complete
         };
         self.persisted_result(complete, persist::MAX_WRITE_WAIT)
             .await
@@ -345,6 +356,7 @@ impl Collector {
     pub async fn collect_fully(&self) -> Collected {
         let sweep = Sweep::start(&self.inner);
         sweep.ended().await;
+        self.note_scrape(sweep.is_complete());
         self.persisted_result(sweep.is_complete(), Duration::MAX)
             .await
     }
@@ -359,6 +371,11 @@ impl Collector {
     /// Stops polling: all pending scrapes are answered with the current state.
     pub fn stop(&self) {
         self.inner.stopping.send_replace(true);
+    }
+
+    fn note_scrape(&self, is_complete: bool) {
+        let now = self.inner.clock.now();
+        self.inner.tracker().note_scrape(is_complete, now);
     }
 
     /// Returns the state after writing it, so that a crash cannot make an exported counter

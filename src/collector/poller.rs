@@ -346,6 +346,8 @@ fn affects_whole_account(kind: ErrorKind) -> bool {
         | ErrorKind::CredentialsRejected
         | ErrorKind::CredentialsMissing
         | ErrorKind::CredentialsUnavailable
+        | ErrorKind::CredentialsUnusable
+        | ErrorKind::NotBuilt
         | ErrorKind::ConnectTimeout
         | ErrorKind::Timeout
         | ErrorKind::Network
@@ -358,7 +360,8 @@ fn affects_whole_account(kind: ErrorKind) -> bool {
         | ErrorKind::Oversized
         | ErrorKind::Mistyped
         | ErrorKind::RepeatedToken
-        | ErrorKind::TooManyPages => false,
+        | ErrorKind::TooManyPages
+        | ErrorKind::Panicked => false,
     }
 }
 

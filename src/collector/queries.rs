@@ -4,8 +4,12 @@
 use std::sync::Arc;
 
 use super::{AccountApi, Collector, lock};
-use crate::tracker::query::{KeptFailure, Query, RecentFiles, Selection, SelectionBuilder};
-use model::{Account, Chunk, ConnectorView, FileCounts, FileResult, LastSweep, Now};
+use crate::tracker::query::{
+    FailureFilter, KeptFailure, Query, RecentFiles, Selection, SelectionBuilder,
+};
+use model::{
+    Account, Chunk, ConnectorKey, ConnectorView, FileCounts, FileResult, FlowView, LastSweep, Now,
+};
 
 /// The state of all accounts and connectors.
 #[derive(Clone, Debug)]
@@ -64,9 +68,24 @@ impl Collector {
         selecting.finish()
     }
 
+    /// Returns all flows, in configured order.
+    pub fn flows(&self) -> Vec<Chunk<FlowView>> {
+        self.inner.tracker().flow_views()
+    }
+
     /// Returns the failed files, newest first.
     pub fn failures(&self) -> Vec<Arc<KeptFailure>> {
         self.inner.tracker().failures()
+    }
+
+    /// Acknowledges the unresolved failures that a filter accepts, and returns their number.
+    pub fn acknowledge(&self, filter: &FailureFilter) -> usize {
+        self.inner.tracker().acknowledge_failures(filter)
+    }
+
+    /// Returns whether AWS has confirmed a connector, by its details or by results of its transfers.
+    pub fn knows_connector(&self, key: &ConnectorKey) -> bool {
+        self.inner.tracker().knows_connector(key)
     }
 
     /// Counts the files of a transfer that is not tracked. The limits on failure codes and statuses

@@ -16,10 +16,12 @@ pub(super) const SETTINGS: TrackerSettings = TrackerSettings {
     min_refresh_interval: Duration::from_secs(10),
     max_refresh_interval: Duration::from_mins(5),
     gone_after: Duration::from_mins(1),
-    max_transfers: 1_000,
+    per_transfer: model::PerTransfer::All,
+    max_transfers: 100_000,
     shard: Shard::ONLY,
     events: false,
     keep_settled: Duration::from_mins(1),
+    keep_unresolved: Duration::from_hours(168),
     limits: TrackerLimits::NONE,
 };
 
@@ -70,6 +72,8 @@ fn collector(
         concurrency,
     });
     let targets = Targets {
+        flows: Vec::new(),
+        listed: BTreeSet::new(),
         sources: BTreeSet::new(),
         accounts: accounts.collect(),
         transfers,
@@ -325,6 +329,8 @@ async fn a_new_configuration_keeps_the_state_of_remaining_transfers() {
     }];
     let transfers = pairs(&["kept", "added"]);
     collector.configure(Targets {
+        flows: Vec::new(),
+        listed: BTreeSet::new(),
         sources: BTreeSet::new(),
         accounts,
         transfers,

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::plan::{AccountPlan, Plan};
 use model::{
-    ConnectorKey, DOCUMENTED_FAILURE_CODES, FileStatus, QUEUE_DEPTH_INTERVAL, QUEUE_LONG_POLL,
-    RESULTS_PAGE_SIZE, TransferKey, TransferState,
+    ConnectorKey, DOCUMENTED_FAILURE_CODES, FileStatus, FlowState, PerTransfer,
+    QUEUE_DEPTH_INTERVAL, QUEUE_LONG_POLL, RESULTS_PAGE_SIZE, TransferKey, TransferState,
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -60,7 +60,8 @@ pub struct AccountForecast {
     pub calls_finished: u64,
     /// The duration of a sweep of all transfers.
     pub sweep_seconds: f64,
-    /// Calls of `ReceiveMessage` and `GetQueueAttributes` per day without events.
+    /// Calls of `ReceiveMessage`, and of `GetQueueAttributes` for the queue and its dead-letter queue,
+    /// per day without events.
     pub sqs_calls_day: u64,
     /// Calls of `LookupEvents` per day, with one page per lookup. The first lookup may read more.
     pub cloudtrail_calls_day: u64,
@@ -76,10 +77,10 @@ pub fn forecast(plan: &Plan, assumed: Assumptions) -> Forecast {
         .iter()
         .map(|account| account_forecast(plan, account, assumed))
         .collect();
-    let shown = if plan.metrics.per_transfer {
-        plan.metrics.max_transfers
-    } else {
+    let shown = if plan.metrics.per_transfer == PerTransfer::None {
         0
+    } else {
+        plan.metrics.max_transfers
     };
     let transfers = count(plan.transfers.len().min(shown));
     let mut known: Vec<_> = plan
@@ -105,17 +106,25 @@ pub fn forecast(plan: &Plan, assumed: Assumptions) -> Forecast {
     // COMPLETED, FAILED without a code, and each documented code.
     let finished = 2 + count(DOCUMENTED_FAILURE_CODES.len());
     let states = count(TransferState::ALL.len());
-    // Transfers by state, finished files, and the info metric.
-    let always = known * (states + finished + 1);
-    // Files by status, the oldest unfinished transfer, the age of results.
+    // Transfers by state, finished files, unreadable and started transfers, unresolved failures and
+    // those in a row, and the info metric.
+    let always = known * (states + finished + 5);
+    // Files by status, the oldest unfinished transfer and queued file, the age of results.
     let statuses = count(FileStatus::MODELLED.len());
-    let read = used * (statuses + 2);
+    let read = used * (statuses + 3);
     let of_transfers = transfers * (statuses + 1);
-    let series = always + read + of_transfers;
+    // The info metric, files by two ends, bytes of two operations, unresolved failures, duplicates.
+    let flows = 7 * count(plan.flows.len());
+    // The deadline, the states, files, outcomes and corrections of windows.
+    let expecting = plan.flows.iter().filter(|flow| flow.expect.is_some());
+    let windows = count(expecting.count())
+        * (2 + count(FlowState::ALL.len()) + 2 * count(FlowState::OUTCOMES.len()));
+    let series = always + read + of_transfers + flows + windows;
     Forecast {
         series,
-        // The times of the last completed and the last failed file.
-        series_at_most: series + 2 * used,
+        // The times of the last started transfer, the last completed and the last failed file, and of
+        // the oldest file in progress; of a flow those of its last file and its listing.
+        series_at_most: series + 4 * used + 3 * count(plan.flows.len()),
         accounts,
     }
 }
@@ -181,7 +190,7 @@ fn account_forecast(plan: &Plan, account: &AccountPlan, assumed: Assumptions) ->
             collector.requests_per_second,
             assumed.latency,
         ),
-        sqs_calls_day: queues * (per_day(QUEUE_LONG_POLL) + per_day(QUEUE_DEPTH_INTERVAL)),
+        sqs_calls_day: queues * (per_day(QUEUE_LONG_POLL) + 2 * per_day(QUEUE_DEPTH_INTERVAL)),
         cloudtrail_calls_day: trails.map(|source| per_day(source.refresh_interval)).sum(),
         connector_calls_day: lists
             .map(|source| per_day(source.refresh_interval) * (1 + connectors))
@@ -252,7 +261,7 @@ mod tests {
         );
         assert_eq!(
             (a.sqs_calls_day, a.cloudtrail_calls_day),
-            (4320 + 1440, 1440)
+            (4320 + 2 * 1440, 1440)
         );
         assert_eq!(forecast.accounts[1].connector_calls_day, 24 * 2);
     }

@@ -1,30 +1,37 @@
 //! Reads configuration files from disk.
 
-use std::fs::File;
+use std::fs::{self, File, FileType};
 use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use super::yaml::escape;
 use super::{ConfigFile, Plan, Problem, Problems, WebPlan};
-
-/// Maximum size of a file, in bytes.
-const MAX_SIZE: u64 = 64 << 20;
 
 /// A kind of configuration file, for hints.
 struct FileKind {
     flag: &'static str,
     example: &'static str,
+    /// Largest size, in MiB.
+    max_mib: u64,
+}
+
+impl FileKind {
+    fn max_bytes(&self) -> u64 {
+        self.max_mib << 20
+    }
 }
 
 const CONFIG: FileKind = FileKind {
     flag: "--config.file",
     example: "example.yml",
+    max_mib: 12,
 };
 const WEB_CONFIG: FileKind = FileKind {
     flag: "--web.config.file",
     example: "docs/web-config.yml",
+    max_mib: 1,
 };
 
 /// Loads the configuration at `path`; `env` looks up an environment variable.
@@ -94,14 +101,9 @@ impl ConfigHash {
     }
 }
 
-/// Returns the whole path, with control characters escaped.
+/// Returns the whole path, with invisible characters escaped.
 fn display_path(path: &Path) -> String {
-    let text = path.display().to_string();
-    if text.chars().any(char::is_control) {
-        escape(&text)
-    } else {
-        text
-    }
+    model::visible(&path.to_string_lossy()).to_string()
 }
 
 /// A file that cannot be read.
@@ -120,7 +122,12 @@ impl LoadError {
         }
     }
 
-    fn from_io(error: &io::Error, FileKind { flag, example }: &FileKind) -> Self {
+    fn from_io(error: &io::Error, kind: &FileKind) -> Self {
+        let FileKind {
+            flag,
+            example,
+            max_mib,
+        } = kind;
         match error.kind() {
             ErrorKind::NotFound => Self::new(
                 "failed to read the file: no such file",
@@ -133,6 +140,10 @@ impl LoadError {
             ErrorKind::IsADirectory => Self::new(
                 "failed to read the file: it is a directory",
                 format!("pass a file in it with `{flag}`"),
+            ),
+            ErrorKind::FileTooLarge => Self::new(
+                format!("the file is larger than {max_mib} MiB"),
+                format!("pass a configuration file with `{flag}`"),
             ),
             _ => Self::new(
                 format!("failed to read the file: {error}"),
@@ -154,11 +165,8 @@ impl LoadError {
 }
 
 fn read_text(path: &Path, kind: &FileKind) -> Result<String, LoadError> {
-    let bytes = read_bytes(path).map_err(|error| LoadError::from_io(&error, kind))?;
-    if bytes.len() as u64 > MAX_SIZE {
-        let hint = format!("pass a configuration file with `{}`", kind.flag);
-        return Err(LoadError::new("the file is larger than 64 MiB", hint));
-    }
+    let bytes = read_regular_file(path, kind.max_bytes())
+        .map_err(|error| LoadError::from_io(&error, kind))?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let lines = error.as_bytes()[..valid].split(|byte| *byte == b'\n');
@@ -169,21 +177,75 @@ fn read_text(path: &Path, kind: &FileKind) -> Result<String, LoadError> {
     })
 }
 
-fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
-    if file.metadata()?.is_dir() {
+/// Reads a file of limited size that is no pipe and no device, which might block for ever.
+///
+/// # Errors
+/// [`ErrorKind::FileTooLarge`] for more than `max` bytes, [`ErrorKind::IsADirectory`], and an error
+/// with the kind of a file that is not a regular one.
+pub(crate) fn read_regular_file(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+    // Before it is opened, since that already waits for the writer of a FIFO.
+    let found = fs::metadata(path)?;
+    if found.is_dir() {
         return Err(ErrorKind::IsADirectory.into());
     }
+    if !found.is_file() {
+        let name = name(found.file_type());
+        return Err(io::Error::other(format!(
+            "it is {name}, not a regular file"
+        )));
+    }
+    let file = File::open(path)?;
     // No more than the file has: a vector that grows holds up to three times as much.
-    let size = file.metadata()?.len().min(MAX_SIZE);
+    let size = file.metadata()?.len().min(max);
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
-    file.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    file.take(max + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max {
+        Err(ErrorKind::FileTooLarge.into())
+    } else {
+        Ok(bytes)
+    }
+}
+
+fn name(kind: FileType) -> &'static str {
+    if kind.is_fifo() {
+        "a pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixListener;
+
     use super::*;
+
+    #[test]
+    fn a_file_is_read_up_to_its_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, "abc").unwrap();
+        assert_eq!(read_regular_file(&path, 3).unwrap(), b"abc");
+        let error = read_regular_file(&path, 2).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::FileTooLarge);
+        let error = read_regular_file(folder.path(), 3).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::IsADirectory);
+        let error = read_regular_file(&folder.path().join("b"), 3).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn other_kinds_of_files_are_named_and_not_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let _listener = UnixListener::bind(&path).unwrap();
+        let message = |path: &Path| read_regular_file(path, 3).unwrap_err().to_string();
+        assert_eq!(message(&path), "it is a socket, not a regular file");
+        let device = Path::new("/dev/zero");
+        assert_eq!(message(device), "it is a device, not a regular file");
+    }
 
     #[test]
     fn the_gauge_is_the_head_of_the_sha_256() {

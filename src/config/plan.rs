@@ -1,9 +1,11 @@
 //! The resolved configuration: defaults applied, all values valid.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Secret;
-use model::{AccountName, ConnectorNames, TransferKey};
+use crate::flows::FlowConfig;
+use model::{AccountName, ConnectorNames, PerTransfer, TransferKey};
 
 /// The name of an account without `name`.
 pub(super) const DEFAULT_ACCOUNT: &str = "default";
@@ -25,12 +27,23 @@ pub struct Plan {
     pub connectors: ConnectorNames,
     /// Sources of further transfers.
     pub discovery: DiscoveryPlan,
+    /// Deliveries that are watched, in configured order.
+    pub flows: Vec<FlowConfig>,
     /// How AWS is polled.
     pub collector: CollectorPlan,
     /// Which metrics are exported.
     pub metrics: MetricsPlan,
     /// How much is tracked at most.
     pub limits: LimitsPlan,
+    /// What `/probe` may do beside polling transfers.
+    pub probe: ProbePlan,
+}
+
+/// What `/probe` may do beside polling transfers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProbePlan {
+    /// Least time between two tests of a connection; `None` if connections are not tested.
+    pub connection: Option<Duration>,
 }
 
 impl Default for Plan {
@@ -40,9 +53,11 @@ impl Default for Plan {
             transfers: Vec::new(),
             connectors: ConnectorNames::new(),
             discovery: DiscoveryPlan::default(),
+            flows: Vec::new(),
             collector: CollectorPlan::default(),
             metrics: MetricsPlan::default(),
             limits: LimitsPlan::default(),
+            probe: ProbePlan::default(),
         }
     }
 }
@@ -62,10 +77,17 @@ pub struct AccountPlan {
     pub assume_role: Option<AssumeRole>,
     /// The endpoint of the Transfer API; `None` for the endpoint of the Region.
     pub endpoint_url: Option<String>,
-    /// Whether to use the FIPS endpoint; never with `endpoint_url`. Default: false.
-    pub fips: bool,
-    /// Whether to use the dual-stack endpoint; never with `endpoint_url`. Default: false.
-    pub dual_stack: bool,
+    /// Whether to use FIPS endpoints; never true with `endpoint_url`. `None` for the setting of the
+    /// environment and the profile.
+    pub fips: Option<bool>,
+    /// Whether to use dual-stack endpoints; never true with `endpoint_url`. `None` for the setting of
+    /// the environment and the profile.
+    pub dual_stack: Option<bool>,
+    /// The proxy to AWS; `None` for that of the environment.
+    pub proxy_url: Option<Secret>,
+    /// Certificate authorities for connections to AWS, as PEM; `None` for those of the environment,
+    /// the profile or the system.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl AccountPlan {
@@ -86,8 +108,10 @@ impl Default for AccountPlan {
             profile: None,
             assume_role: None,
             endpoint_url: None,
-            fips: false,
-            dual_stack: false,
+            fips: None,
+            dual_stack: None,
+            proxy_url: None,
+            ca_file: None,
         }
     }
 }
@@ -173,6 +197,16 @@ pub struct ConnectorsPlan {
     pub refresh_interval: Duration,
     /// Globs of connector IDs; empty for all connectors.
     pub include: Vec<String>,
+    /// Tags of connectors that become labels.
+    pub labels_from_tags: Vec<String>,
+}
+
+/// Returns the name of the label that a tag becomes: characters that labels cannot have become `_`.
+pub fn label_name(tag: &str) -> String {
+    let is_valid = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    tag.chars()
+        .map(|character| if is_valid(character) { character } else { '_' })
+        .collect()
 }
 
 impl ConnectorsPlan {
@@ -238,10 +272,12 @@ impl Default for LimitsPlan {
 /// Which metrics are exported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricsPlan {
-    /// Whether transfers have their own series. Default: true.
-    pub per_transfer: bool,
+    /// Which transfers have their own series. Default: open.
+    pub per_transfer: PerTransfer,
     /// How long a settled transfer is tracked: 1 min to 365 d. Default: 24 h.
     pub keep_settled: Duration,
+    /// How long a failed file is listed, and counts as unresolved: 1 min to 365 d. Default: 7 d.
+    pub keep_unresolved: Duration,
     /// Maximum number of transfers with their own series: 1 to 10,000,000. Default: 10,000.
     pub max_transfers: usize,
 }
@@ -249,8 +285,9 @@ pub struct MetricsPlan {
 impl Default for MetricsPlan {
     fn default() -> Self {
         Self {
-            per_transfer: true,
+            per_transfer: PerTransfer::Open,
             keep_settled: Duration::from_hours(24),
+            keep_unresolved: Duration::from_hours(7 * 24),
             max_transfers: 10_000,
         }
     }

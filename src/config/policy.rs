@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::partition;
 use super::plan::{AccountPlan, EventsPlan, Plan};
 
 /// Returns the policies of a plan by principal: the name of an account for the principal that reads
@@ -58,8 +59,12 @@ impl Statements<'_> {
             all.push(statement(
                 "ReadFileTransferResults",
                 &json!("transfer:ListFileTransferResults"),
-                read,
+                read.clone(),
             ));
+            if self.plan.probe.connection.is_some() {
+                let actions = json!(["transfer:TestConnection", "transfer:DescribeConnector"]);
+                all.push(statement("TestConnections", &actions, read));
+            }
         }
         let listed: Vec<_> = discovery
             .connectors
@@ -176,18 +181,8 @@ impl Statements<'_> {
     }
 
     fn queue(&self, source: &EventsPlan) -> String {
-        let rest = source
-            .queue_url
-            .split_once("://")
-            .map_or("", |(_, rest)| rest);
-        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let labels: Vec<_> = host.split(['.', ':']).collect();
-        let named = labels.windows(2).find_map(|pair| match pair {
-            ["sqs" | "sqs-fips", region] | [region, "queue"] if region.contains('-') => {
-                Some(*region)
-            }
-            _ => None,
-        });
+        let (host, path) = split_url(&source.queue_url);
+        let named = queue_region(host);
         let region = named.or(self.account.region.as_deref()).unwrap_or("*");
         let (number, name) = path
             .trim_end_matches('/')
@@ -196,20 +191,21 @@ impl Statements<'_> {
         format!("arn:{}:sqs:{region}:{number}:{name}", self.partition())
     }
 
-    /// Returns the partition of the Region
-    /// (<https://docs.aws.amazon.com/general/latest/gr/aws-arns-and-namespaces.html>), else of the
-    /// role.
+    /// Returns the partition of the Region, else of the role, else of a queue. An account is in one
+    /// partition (<https://docs.aws.amazon.com/general/latest/gr/aws-arns-and-namespaces.html>).
     fn partition(&self) -> &str {
-        let role = self
-            .account
-            .assume_role
-            .as_ref()
-            .and_then(|role| role.role_arn.split(':').nth(1));
-        match self.account.region.as_deref() {
-            Some(region) if region.starts_with("cn-") => "aws-cn",
-            Some(region) if region.starts_with("us-gov-") => "aws-us-gov",
-            _ => role.unwrap_or("aws"),
-        }
+        let role = self.account.assume_role.as_ref();
+        let queues = self.plan.discovery.events.iter();
+        let mut queues = queues.filter(|source| source.account == self.account.name);
+        let region = self.account.region.as_deref().map(partition::of_region);
+        region
+            .or_else(|| role?.role_arn.split(':').nth(1))
+            .or_else(|| {
+                queues
+                    .find_map(|source| queue_region(split_url(&source.queue_url).0))
+                    .map(partition::of_region)
+            })
+            .unwrap_or("aws")
     }
 
     /// Returns the AWS account ID of the configuration, from the role or from a queue URL, else
@@ -230,6 +226,21 @@ impl Statements<'_> {
         let known = self.account.known_account_id();
         known.or_else(|| queue.into_iter().next()).unwrap_or("*")
     }
+}
+
+/// Returns the host, with its port, and the path of a URL.
+fn split_url(url: &str) -> (&str, &str) {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    rest.split_once('/').unwrap_or((rest, ""))
+}
+
+/// Returns the Region that the host of a queue's URL names.
+fn queue_region(host: &str) -> Option<&str> {
+    let labels: Vec<_> = host.split(['.', ':']).collect();
+    labels.windows(2).find_map(|pair| match pair {
+        ["sqs" | "sqs-fips", region] | [region, "queue"] if region.contains('-') => Some(*region),
+        _ => None,
+    })
 }
 
 #[cfg(test)]
@@ -255,6 +266,12 @@ mod tests {
     fn policies_equal_those_in_deploy_aws() {
         let made = policies_of(&format!("{ROLE}{TRANSFERS}"));
         assert_eq!(made["prod"], policy_file("policy.json"));
+        let probing = "probe: {connection: {enabled: true}}\n";
+        let with_probes = &policies_of(&format!("{ROLE}{TRANSFERS}{probing}"))["prod"];
+        assert_eq!(
+            with_probes["Statement"][1],
+            policy_file("policy-connections.json")["Statement"][0]
+        );
         assert_eq!(
             made["prod (assumes the role)"],
             policy_file("policy-assume-role.json")
@@ -278,7 +295,9 @@ mod tests {
                     .as_array()
                     .unwrap()
                     .clone()
-            });
+            })
+            // The configuration does not name the dead-letter queue.
+            .filter(|statement| statement["Sid"] != "CountDeadLetters");
         assert_eq!(statements, expected.collect::<Vec<_>>());
     }
 
@@ -290,6 +309,16 @@ mod tests {
                 "unknown account ID",
                 format!("accounts:\n  - name: a\n    region: us-gov-west-1\n{TRANSFERS}"),
                 "arn:aws-us-gov:transfer:us-gov-west-1:*:connector/c-0123456789abcdef0",
+            ),
+            (
+                "partition of the European Sovereign Cloud",
+                format!("accounts:\n  - name: a\n    region: eusc-de-east-1\n{TRANSFERS}"),
+                "arn:aws-eusc:transfer:eusc-de-east-1:*:connector/c-0123456789abcdef0",
+            ),
+            (
+                "partition and account ID from the queue",
+                format!("{TRANSFERS}{queue}"),
+                "arn:aws-cn:transfer:*:210987654321:connector/*",
             ),
             (
                 "unknown Region",

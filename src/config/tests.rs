@@ -21,6 +21,7 @@ fn env(name: &str) -> Option<String> {
         "RATE" => "2.5",
         "TIMEOUT" => "20s",
         "FALSE" => "false",
+        "PER_TRANSFER" => "configured",
         "EXTERNAL_ID" => "s3cr3t-external-id",
         "PARTNER" => "a: b\nc: [",
         "SECRET" => CANARY,
@@ -206,7 +207,7 @@ fn unreadable_files_are_reported_with_the_cause() {
     fs::write(at("latin1.yml"), b"# fine\ntransfers: \xe9\n").unwrap();
     fs::File::create(at("large.yml"))
         .unwrap()
-        .set_len((64 << 20) + 1)
+        .set_len((12 << 20) + 1)
         .unwrap();
     fs::write(at("good.yml"), PAIR).unwrap();
     for (path, expected) in [
@@ -224,7 +225,7 @@ fn unreadable_files_are_reported_with_the_cause() {
         ),
         (
             at("large.yml"),
-            ": the file is larger than 64 MiB\n  hint: pass a configuration file with `--config.file`",
+            ": the file is larger than 12 MiB\n  hint: pass a configuration file with `--config.file`",
         ),
     ] {
         let problems = load(&path, &env).unwrap_err().to_string();
@@ -281,6 +282,12 @@ fn bounds_are_inclusive() {
         ("metrics", "keep_settled", &["1m", "365d"], &["59s", "366d"]),
         (
             "metrics",
+            "keep_unresolved",
+            &["1m", "365d"],
+            &["59s", "366d"],
+        ),
+        (
+            "metrics",
             "max_transfers",
             &["1", "10000000"],
             &["0", "10000001"],
@@ -288,8 +295,8 @@ fn bounds_are_inclusive() {
         (
             "metrics",
             "per_transfer",
-            &["true", "false"],
-            &["yes", "1", "'true'", "no"],
+            &["all", "open", "configured", "none", "'open'"],
+            &["true", "1", "OPEN", "''"],
         ),
     ] {
         for value in good {

@@ -69,7 +69,7 @@ pub async fn poll_once(
     let mut backoff = Backoff::default();
     for _ in 1..ONCE_ATTEMPTS {
         match poller.poll().await {
-            Err(error) if error.kind.outcome() != AttemptOutcome::Denied => {
+            Err(error) if may_pass(error.kind) => {
                 debug!(event = "cloudtrail_poll_retried", %error, "failed to poll CloudTrail");
             }
             result => return result,
@@ -77,6 +77,14 @@ pub async fn poll_once(
         tokio::time::sleep(backoff.next_pause()).await;
     }
     poller.poll().await
+}
+
+/// Returns whether another attempt may succeed at once.
+fn may_pass(kind: ErrorKind) -> bool {
+    !matches!(
+        kind.outcome(),
+        AttemptOutcome::Denied | AttemptOutcome::NotSent
+    )
 }
 
 /// Polls the event history of one account.

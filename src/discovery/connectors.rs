@@ -1,21 +1,26 @@
 //! Connectors of an account, listed and described at a slow interval: the labels of
 //! `aws_transfer_connector_info`, and connectors that have had no transfer yet.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::poller::{self, Poller};
 use super::{ConnectorFilter, Sink, SourceMetrics, account_labels};
-use crate::config::ConnectorsPlan;
+use crate::config::{ConnectorsPlan, label_name};
 use crate::metrics::self_metrics::{DiscoveryMetrics, SelfMetrics};
 use crate::transfer::sdk::SdkConnectors;
 use crate::transfer::session::ClientBase;
 use crate::transfer::{ConnectorsApi, ErrorKind, TransferError};
-use model::{Account, AccountName, Clock, ConnectorDetails, ConnectorId};
+use model::{Account, AccountName, Clock, ConnectorDetails, ConnectorId, ListedConnectors};
 
 /// Pause between two calls: leaves the request rate of the service to the collector.
 const PAUSE: Duration = Duration::from_millis(200);
+/// Details are published after so many descriptions: with many connectors, all of them take minutes.
+/// The pages of the list are read at once, because their tokens may expire.
+const PUBLISHED: usize = 50;
+/// The tag that names a connector, unless the configuration does.
+const NAME_TAG: &str = "Name";
 /// More pages than this are an error.
 const MAX_PAGES: usize = 1_000;
 
@@ -45,7 +50,9 @@ pub struct ConnectorPoller {
     api: Arc<dyn ConnectorsApi>,
     account: AccountName,
     filter: ConnectorFilter,
-    known: BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
+    labels_from_tags: Vec<String>,
+    /// Connectors that have been counted as discovered.
+    known: BTreeSet<ConnectorId>,
     /// Connectors of the other protocol.
     as2: BTreeSet<ConnectorId>,
     sink: Arc<dyn Sink>,
@@ -66,7 +73,8 @@ impl ConnectorPoller {
             api,
             account: account.name.clone(),
             filter: ConnectorFilter::new(&plan.include),
-            known: BTreeMap::new(),
+            labels_from_tags: plan.labels_from_tags.clone(),
+            known: BTreeSet::new(),
             as2: BTreeSet::new(),
             sink,
             metrics: SourceMetrics::new(metrics, clock, account_labels("connectors", account)),
@@ -84,12 +92,17 @@ impl ConnectorPoller {
     }
 
     async fn refresh(&mut self) -> Result<(), TransferError> {
-        let (mut connectors, mut as2, mut failure) = (BTreeMap::new(), BTreeSet::new(), None);
+        let (mut connectors, mut as2) = (ListedConnectors::new(), BTreeSet::new());
+        let (mut unpublished, mut failure) = (ListedConnectors::new(), None);
         for id in self.list().await? {
             tokio::time::sleep(PAUSE).await;
             match self.api.describe(&id).await {
                 Ok(Some(details)) => {
-                    connectors.insert(id, Arc::new(details));
+                    unpublished.insert(id, Some(Arc::new(self.labelled(details))));
+                    if unpublished.len() >= PUBLISHED {
+                        self.sink.set_connectors(&self.account, &unpublished, false);
+                        connectors.append(&mut unpublished);
+                    }
                 }
                 Ok(None) => {
                     as2.insert(id);
@@ -97,25 +110,42 @@ impl ConnectorPoller {
                 // Deleted since it was listed.
                 Err(error) if error.kind == ErrorKind::NotFound => {}
                 Err(error) => {
-                    as2.extend(self.as2.take(&id));
-                    connectors.extend(self.known.remove(&id).map(|known| (id, known)));
+                    match self.as2.take(&id) {
+                        Some(id) => drop(as2.insert(id)),
+                        None => drop(connectors.insert(id, None)),
+                    }
                     failure = Some(error);
                 }
             }
         }
-        let new = connectors
-            .keys()
-            .filter(|id| !self.known.contains_key(*id))
-            .count();
+        connectors.append(&mut unpublished);
         self.sink.exclude_connectors(&self.account, &as2);
-        self.sink.set_connectors(&self.account, &connectors);
+        self.sink.set_connectors(&self.account, &connectors, true);
+        let is_known = |id: &ConnectorId, details: Option<&Arc<ConnectorDetails>>| {
+            details.is_some() || self.known.contains(id)
+        };
+        connectors.retain(|id, details| is_known(id, details.as_ref()));
+        let known: BTreeSet<_> = connectors.into_keys().collect();
+        let new = known.difference(&self.known).count();
         self.as2 = as2;
-        self.known = connectors;
+        self.known = known;
         if let Some(error) = failure {
             return Err(error);
         }
         self.metrics.add_transfers(new);
         Ok(())
+    }
+
+    /// Takes the name and the configured labels from the tags, and leaves the others out.
+    fn labelled(&self, mut details: ConnectorDetails) -> ConnectorDetails {
+        let mut tags = std::mem::take(&mut details.labels);
+        let label = |tag: &String| Some((label_name(tag), tags.get(tag)?.clone()));
+        details.labels = self.labels_from_tags.iter().filter_map(label).collect();
+        details.name = tags
+            .remove(NAME_TAG)
+            .filter(|name| !name.is_empty())
+            .map(Into::into);
+        details
     }
 
     /// Returns the ids of the selected connectors.

@@ -23,14 +23,15 @@ use super::message::{
     IgnoredFields, MessageRouting, MessageTimes, ParseError, ParsedMessage, Unrouted, parse_message,
 };
 use super::poller::{self, Poller};
+use super::queue_depth;
 use super::routes::Routes;
 use super::{ConnectorFilter, Sink, SourceMetrics};
 use crate::config::EventsPlan;
 use crate::metrics::self_metrics::{DiscoveryMetrics, SelfMetrics, SourceLabels};
 use crate::transfer::sdk::{SdkQueue, queue_region};
 use crate::transfer::session::ClientBase;
-use crate::transfer::{ErrorKind, QueueApi, QueueMessage, TransferError};
-use model::{Account, Clock, Now, Origin, QUEUE_DEPTH_INTERVAL};
+use crate::transfer::{QueueApi, QueueMessage, TransferError};
+use model::{Account, Clock, Now, Origin};
 
 /// Outcome of a message that was understood and could not be persisted.
 const FAILED: &str = "failed";
@@ -83,7 +84,7 @@ pub async fn run_with(
     for (field, _) in IgnoredFields::default().by_name() {
         metrics.add_ignored_fields(field, 0);
     }
-    let depth = poll_depth(Arc::clone(&queue), metrics.clone());
+    let depth = queue_depth::run(Arc::clone(&queue), metrics.clone());
     // Without them, events of other configured accounts could not be assigned.
     routes.resolve_first().await;
     let resolve = routes.clone();
@@ -317,29 +318,6 @@ impl QueueReader {
             }
         }
         Ok(())
-    }
-}
-
-/// Exports the depth of the queue. Nothing else depends on it, so a failure is logged once at
-/// `info` and is no failed poll.
-async fn poll_depth(queue: Arc<dyn QueueApi>, metrics: SourceMetrics) {
-    let mut last_failure: Option<ErrorKind> = None;
-    loop {
-        match queue.depth().await {
-            Ok(messages) => metrics.set_queue_depth(Some(messages)),
-            Err(error) => {
-                metrics.set_queue_depth(None);
-                if last_failure.replace(error.kind) != Some(error.kind) {
-                    info!(
-                        event = "queue_depth_failed",
-                        queue = metrics.target(),
-                        %error,
-                        "failed to read the number of messages"
-                    );
-                }
-            }
-        }
-        tokio::time::sleep(QUEUE_DEPTH_INTERVAL).await;
     }
 }
 

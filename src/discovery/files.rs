@@ -13,8 +13,7 @@
 mod listing;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,12 +23,12 @@ use tracing::{debug, info, warn};
 
 use self::listing::list;
 use super::{Sink, SourceMetrics};
-use crate::config::{AccountPlan, FilesPlan, parse_targets};
+use crate::config::{AccountPlan, FilesPlan, parse_targets, read_regular_file};
 use crate::metrics::self_metrics::{DiscoveryMetrics, SourceLabels};
 use model::{AccountName, Clock, Now, Origin, TransferKey};
 
 /// Largest file, in bytes.
-const MAX_SIZE: u64 = 64 << 20;
+const MAX_SIZE: u64 = 12 << 20;
 /// Longest time between the two reads of a changed content: a file that is being written changes
 /// again by then.
 const SETTLE_TIME: Duration = Duration::from_secs(1);
@@ -471,14 +470,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 }
 
 fn read_text(path: &Path) -> io::Result<String> {
-    let file = File::open(path)?;
-    // No more than the file has: a vector that grows holds up to three times as much.
-    let size = file.metadata()?.len().min(MAX_SIZE);
-    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
-    file.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_SIZE {
-        return Err(io::Error::other("more than 64 MiB"));
-    }
+    let bytes = read_regular_file(path, MAX_SIZE).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => io::Error::other("more than 12 MiB"),
+        _ => error,
+    })?;
     String::from_utf8(bytes).map_err(|_| io::Error::other("not UTF-8"))
 }
 

@@ -57,7 +57,7 @@ pub(super) fn ingest(
     let results = sink.ingest(facts, origin);
     let (mut transfers, mut has_news) = (0, false);
     for (fact, result) in facts.iter().zip(&results) {
-        let Ingested::New { failed } = result else {
+        let (Ingested::New { failed } | Ingested::Untracked { failed, .. }) = result else {
             continue;
         };
         has_news = true;

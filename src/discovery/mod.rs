@@ -16,18 +16,20 @@ pub mod files;
 mod ingest;
 pub mod message;
 mod poller;
+mod queue_depth;
 pub mod routes;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::config::ConnectorFilter;
 use crate::metrics::self_metrics::{DiscoveryMetrics, SourceLabels};
 use crate::tracker::Ingested;
 use model::{
-    Account, AccountName, Clock, ConnectorDetails, ConnectorId, Fact, Now, Origin, TransferKey,
+    Account, AccountName, Clock, ConnectorId, Fact, ListedConnectors, Now, Origin, TransferKey,
 };
 
 /// The storage did not accept what was ingested: it is in memory only.
@@ -44,12 +46,9 @@ pub trait Sink: Send + Sync + 'static {
     /// transfers and removes none.
     fn replace_transfers(&self, origin: Origin, transfers: BTreeSet<TransferKey>, complete: bool);
 
-    /// Replaces the connectors of an account.
-    fn set_connectors(
-        &self,
-        account: &AccountName,
-        connectors: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
-    );
+    /// Records the details of listed connectors of an account. If the list is `complete`, the others
+    /// are no longer listed.
+    fn set_connectors(&self, account: &AccountName, listed: &ListedConnectors, complete: bool);
 
     /// Replaces the connectors of an account that have no results to poll: AS2 connectors.
     fn exclude_connectors(&self, account: &AccountName, ids: &BTreeSet<ConnectorId>);
@@ -133,6 +132,11 @@ impl SourceMetrics {
         self.metrics.set_queue_messages(&self.labels, messages);
     }
 
+    /// Sets the number of messages in the dead-letter queue, if it is known.
+    fn set_dead_letters(&self, messages: Option<u64>) {
+        self.metrics.set_dead_letters(&self.labels, messages);
+    }
+
     fn source(&self) -> &'static str {
         self.labels.source
     }
@@ -149,42 +153,5 @@ pub fn account_labels(source: &'static str, account: &Account) -> SourceLabels {
         account: account.name.to_string(),
         region: account.region.to_string(),
         target: account.name.to_string(),
-    }
-}
-
-/// Selects connectors by globs on their ids; all if there are no globs.
-#[derive(Clone, Debug, Default)]
-pub struct ConnectorFilter(Vec<glob::Pattern>);
-
-impl ConnectorFilter {
-    /// Parses the globs of a plan, which are valid.
-    pub fn new(globs: &[String]) -> Self {
-        Self(
-            globs
-                .iter()
-                .filter_map(|glob| glob::Pattern::new(glob).ok())
-                .collect(),
-        )
-    }
-
-    /// Returns whether a glob matches the id, or there is none.
-    pub fn matches(&self, connector: &str) -> bool {
-        self.0.is_empty() || self.0.iter().any(|glob| glob.matches(connector))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn connector_filter_without_globs_matches_every_connector() {
-        let filter = |globs: &[&str]| {
-            ConnectorFilter::new(&globs.iter().map(ToString::to_string).collect::<Vec<_>>())
-        };
-        assert!(filter(&[]).matches("c-0123456789abcdef0"));
-        assert!(filter(&["c-9*", "c-0*"]).matches("c-0123456789abcdef0"));
-        assert!(filter(&["c-0123456789abcdef[0-9]"]).matches("c-0123456789abcdef0"));
-        assert!(!filter(&["c-9*"]).matches("c-0123456789abcdef0"));
     }
 }

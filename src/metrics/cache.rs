@@ -9,7 +9,7 @@ use super::encode::Encoder;
 use super::families::MetricType;
 use super::format::{Dialect, Encoding};
 use super::state::{Row, RowFamily};
-use model::{Chunk, ConnectorView, Snapshot, TransferView};
+use model::{Chunk, ConnectorView, FlowView, Snapshot, TransferView};
 
 /// A segment is evicted after this many expositions in a row that did not use it: no client
 /// requests its format and encoding any more.
@@ -21,6 +21,9 @@ const KEPT_FOR_EXPOSITIONS: u64 = 100;
 pub struct SegmentCache {
     transfers: ChunkMap<TransferView>,
     connectors: ChunkMap<ConnectorView>,
+    flows: ChunkMap<FlowView>,
+    /// The heads of families. Only in protobuf, where they contain a length, do they change.
+    heads: HashMap<SegmentKey, (Vec<u8>, Segment)>,
     renders: u64,
     expositions: u64,
     scratch: Vec<u8>,
@@ -74,8 +77,14 @@ impl CachedRow for ConnectorView {
     }
 }
 
+impl CachedRow for FlowView {
+    fn chunk_map(cache: &mut SegmentCache) -> &mut ChunkMap<Self> {
+        &mut cache.flows
+    }
+}
+
 impl SegmentCache {
-    /// Returns how often a family of a chunk was rendered.
+    /// Returns how often a family of a chunk was rendered that has samples.
     pub fn renders(&self) -> u64 {
         self.renders
     }
@@ -89,7 +98,7 @@ impl SegmentCache {
                 .map(|cached| cached.segment.bytes.len())
                 .sum()
         }
-        of(&self.transfers) + of(&self.connectors)
+        of(&self.transfers) + of(&self.connectors) + of(&self.flows)
     }
 
     /// Begins an exposition of `snapshot`: evicts chunks that it does not have and segments that
@@ -99,6 +108,7 @@ impl SegmentCache {
         let used_since = self.expositions.saturating_sub(KEPT_FOR_EXPOSITIONS);
         evict(&mut self.transfers, &snapshot.transfers, used_since);
         evict(&mut self.connectors, &snapshot.connectors, used_since);
+        evict(&mut self.flows, &snapshot.flows, used_since);
     }
 
     /// Returns the compressed samples of one family, a segment for each chunk.
@@ -113,6 +123,30 @@ impl SegmentCache {
         self.segments(chunks, family, key, dialect, |text| {
             compressor.compress(text)
         })
+    }
+
+    /// Returns the compressed head of a family: compressing it takes longer than all else that an
+    /// unchanged family takes.
+    pub(super) fn head<T: CachedRow>(
+        &mut self,
+        text: Vec<u8>,
+        family: &'static RowFamily<T>,
+        dialect: Dialect,
+        compressor: &mut Compressor,
+    ) -> io::Result<Segment> {
+        let key = SegmentKey {
+            family: family.descriptor.name,
+            dialect,
+            encoding: compressor.encoding(),
+        };
+        if let Some((known, segment)) = self.heads.get(&key)
+            && *known == text
+        {
+            return Ok(segment.clone());
+        }
+        let segment = compressor.compress(&text)?;
+        self.heads.insert(key, (text, segment.clone()));
+        Ok(segment)
     }
 
     /// Returns the length of the samples of one family in all chunks.
@@ -151,11 +185,11 @@ impl SegmentCache {
                 cached.last_used = exposition;
                 return Ok(cached.segment.clone());
             }
-            renders += 1;
             encoder.out.clear();
             for row in chunk.iter() {
                 (family.write)(row, &mut encoder);
             }
+            renders += u64::from(!encoder.out.is_empty());
             let segment = create(&encoder.out)?;
             let cached = CachedSegment {
                 segment: segment.clone(),

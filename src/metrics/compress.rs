@@ -9,9 +9,9 @@
 use std::io;
 
 use bytes::Bytes;
-use crc32fast::Hasher;
 use flate2::{Compress, Compression, FlushCompress};
 
+use super::crc::Crc;
 use super::format::Encoding;
 
 /// A header without file name, time and operating system.
@@ -31,7 +31,7 @@ pub(super) struct Segment {
     /// The length of the text.
     pub(super) length: usize,
     /// The CRC-32 of the text, for gzip.
-    crc: u32,
+    crc: Crc,
 }
 
 impl Segment {
@@ -83,13 +83,13 @@ impl Compressor {
         let crc = match &mut self.coder {
             Coder::Gzip(deflate) => {
                 deflate_into(&mut self.out, deflate, text)?;
-                crc32fast::hash(text)
+                Crc::of(text)
             }
             Coder::Zstd(zstd) => {
                 self.out
                     .reserve(zstd::zstd_safe::compress_bound(text.len()));
                 zstd.compress_to_buffer(text, &mut self.out)?;
-                0
+                Crc::default()
             }
         };
         Ok(Segment {
@@ -120,7 +120,7 @@ pub(super) struct BodyBuilder {
     /// Text that is not compressed yet.
     text: Vec<u8>,
     out: Vec<Bytes>,
-    checksum: Hasher,
+    checksum: Crc,
     length: u64,
 }
 
@@ -135,7 +135,7 @@ impl BodyBuilder {
             compressor,
             text: Vec::new(),
             out,
-            checksum: Hasher::new(),
+            checksum: Crc::default(),
             length: 0,
         })
     }
@@ -163,8 +163,7 @@ impl BodyBuilder {
     fn add(&mut self, segment: &Segment) {
         if segment.length > 0 {
             let length = segment.length as u64;
-            self.checksum
-                .combine(&Hasher::new_with_initial_len(segment.crc, length));
+            self.checksum = self.checksum.then(segment.crc);
             self.length += length;
             self.out.push(segment.bytes.clone());
         }
@@ -175,7 +174,7 @@ impl BodyBuilder {
         self.segment(&Segment::default())?;
         if self.compressor.encoding() == Encoding::Gzip {
             let mut end = EMPTY_LAST_BLOCK.to_vec();
-            end.extend_from_slice(&self.checksum.finalize().to_le_bytes());
+            end.extend_from_slice(&self.checksum.value().to_le_bytes());
             // ISIZE is the length modulo 2^32.
             end.extend_from_slice(&self.length.to_le_bytes()[..4]);
             self.out.push(end.into());

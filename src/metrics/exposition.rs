@@ -14,7 +14,7 @@ use super::families::{self, Group};
 use super::format::{Dialect, Encoding};
 use super::state::{self, Row, RowFamily};
 use super::{Scrape, ScrapeRequest};
-use model::{ConnectorView, Snapshot, TransferView};
+use model::{ConnectorView, FlowView, Snapshot, TransferView};
 
 /// The least size of a streamed part, except the last. A part exceeds it by one row at most.
 const STREAMED_PART: usize = 64 * 1024;
@@ -63,6 +63,7 @@ pub fn render(
             Block::Written(text) => body.text(&text),
             Block::Transfers(family) => append(&mut body, scrape, family, dialect, &mut cache)?,
             Block::Connectors(family) => append(&mut body, scrape, family, dialect, &mut cache)?,
+            Block::Flows(family) => append(&mut body, scrape, family, dialect, &mut cache)?,
         }
     }
     Ok(Exposition::Whole(body.finish()?))
@@ -73,9 +74,12 @@ enum Block {
     Written(Vec<u8>),
     Transfers(&'static RowFamily<TransferView>),
     Connectors(&'static RowFamily<ConnectorView>),
+    Flows(&'static RowFamily<FlowView>),
 }
 
-/// Returns the requested families in the order of the table, without those that have no samples.
+/// Returns the requested families in the order of the table, without those that have no samples. Families
+/// of rows are left out in an uncompressed exposition only: their rows have to be searched for a sample,
+/// and compressed segments are known to be empty.
 fn blocks(scrape: &Scrape<'_>, request: &ScrapeRequest) -> Vec<Block> {
     let dialect = request.format.dialect();
     let gathered = scrape.metrics.gather();
@@ -86,9 +90,11 @@ fn blocks(scrape: &Scrape<'_>, request: &ScrapeRequest) -> Vec<Block> {
         .copied()
         .filter(|family| request.filter.admits(family.name));
     for family in requested {
+        let all = request.encoding != Encoding::Identity;
         let of_rows = None
-            .or_else(|| row_family(family.name, scrape).map(Block::Transfers))
-            .or_else(|| row_family(family.name, scrape).map(Block::Connectors));
+            .or_else(|| row_family(family.name, scrape, all).map(Block::Transfers))
+            .or_else(|| row_family(family.name, scrape, all).map(Block::Connectors))
+            .or_else(|| row_family(family.name, scrape, all).map(Block::Flows));
         if let Some(block) = of_rows {
             blocks.push(Block::Written(std::mem::take(&mut written)));
             blocks.push(block);
@@ -98,8 +104,8 @@ fn blocks(scrape: &Scrape<'_>, request: &ScrapeRequest) -> Vec<Block> {
         match family.group {
             Group::Sweep => state::write(scrape, family, &mut encoder),
             Group::Probe => continue,
-            Group::Process if !scrape.process => continue,
-            Group::Exporter | Group::Process => {
+            Group::Server | Group::Process if !scrape.server => continue,
+            Group::Exporter | Group::Server | Group::Process => {
                 gathered.write(family, scrape.started, &mut encoder);
             }
         }
@@ -115,11 +121,15 @@ fn blocks(scrape: &Scrape<'_>, request: &ScrapeRequest) -> Vec<Block> {
     blocks
 }
 
-/// Returns the family of this name if rows of `T` hold its samples and at least one has a sample.
-fn row_family<T: Row>(name: &str, scrape: &Scrape<'_>) -> Option<&'static RowFamily<T>> {
+/// Returns the family of this name if rows of `T` hold its samples and, unless `all` is true, at least
+/// one has a sample.
+fn row_family<T: Row>(name: &str, scrape: &Scrape<'_>, all: bool) -> Option<&'static RowFamily<T>> {
     let family = T::FAMILIES
         .iter()
         .find(|family| family.descriptor.name == name)?;
+    if all {
+        return Some(family);
+    }
     let mut encoder = Encoder::new(Dialect::Text, family.descriptor);
     let mut rows = T::chunks(&scrape.snapshot)
         .iter()
@@ -142,9 +152,13 @@ fn append<T: CachedRow>(
     let chunks = T::chunks(&scrape.snapshot);
     let segments = cache.compressed(chunks, family, dialect, body.compressor())?;
     let samples = segments.iter().map(|segment| segment.length).sum();
+    if samples == 0 {
+        return Ok(());
+    }
     let mut head = Vec::new();
     encode::head(&mut head, dialect, family.descriptor, samples);
-    body.text(&head);
+    let head = cache.head(head, family, dialect, body.compressor())?;
+    body.segment(&head)?;
     for segment in &segments {
         body.segment(segment)?;
     }
@@ -182,6 +196,7 @@ impl RowStream {
                 Block::Connectors(family) => {
                     with_heads.push(head(scrape, dialect, family, lengths));
                 }
+                Block::Flows(family) => with_heads.push(head(scrape, dialect, family, lengths)),
             }
             with_heads.push(block);
         }
@@ -208,6 +223,7 @@ impl Iterator for RowStream {
                     Block::Written(_) => {}
                     Block::Transfers(family) => self.encoder.family(family.descriptor),
                     Block::Connectors(family) => self.encoder.family(family.descriptor),
+                    Block::Flows(family) => self.encoder.family(family.descriptor),
                 }
                 self.current = Some((block, 0, 0));
                 continue;
@@ -221,6 +237,9 @@ impl Iterator for RowStream {
                     write_rows(&self.snapshot, family, (chunk, row), &mut self.encoder)
                 }
                 Block::Connectors(family) => {
+                    write_rows(&self.snapshot, family, (chunk, row), &mut self.encoder)
+                }
+                Block::Flows(family) => {
                     write_rows(&self.snapshot, family, (chunk, row), &mut self.encoder)
                 }
             };

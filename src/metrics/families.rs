@@ -29,7 +29,9 @@ pub enum Group {
     Sweep,
     /// The exporter's own instruments.
     Exporter,
-    /// The operating system's accounting of the process.
+    /// The exporter's own instruments of a running server. `once` has none.
+    Server,
+    /// The operating system's accounting of the process. `once` omits it.
     Process,
     /// One `/probe` request. Not exported on `/metrics`.
     Probe,
@@ -94,12 +96,18 @@ impl Family {
 
 const ACCOUNT: Label = Label::new("aws_account", "`name` of the account in the configuration.");
 const REGION: Label = Label::new("aws_region", "AWS Region of the account.");
-const CONNECTOR_ID: Label = Label::new("connector_id", "Connector ID, `c-` and 17 hex digits.");
+const CONNECTOR_ID: Label = Label::new(
+    "connector_id",
+    "Connector ID, `c-` and 17 hex digits. `OTHER` for the files and operations of connectors \
+     beyond `limits.connectors`.",
+);
+const FLOW: Label = Label::new("flow", "`name` of the flow in the configuration.");
 const TRANSFER_ID: Label = Label::new("transfer_id", "Transfer ID from `StartFileTransfer`.");
 const FAILURE_CODE: Label = Label::new(
     "failure_code",
     "Failure code of FAILED files. Empty for other statuses, and if AWS reported no code. `OTHER` \
-     beyond 100 undocumented codes.",
+     beyond 100 undocumented codes, and for an undocumented code of a connector that AWS has not \
+     confirmed.",
 );
 const FILE_STATUS: Label = Label::new(
     "status",
@@ -154,8 +162,9 @@ families! {
         help: "Files of the transfer by status. Absent until its results have been read.",
         details: "After the first successful poll, the four documented statuses are always \
             present with an empty `failure_code`. If polls fail, the last counts remain; see \
-            `aws_transfer_results_up`. At most `metrics.max_transfers` transfers have series, the \
-            newest first. `metrics.per_transfer: false` disables the family.",
+            `aws_transfer_results_up`. By default, transfers of the configuration have series, and others \
+            that are unfinished or have failed files (`metrics.per_transfer`), at most \
+            `metrics.max_transfers`.",
         example: "sum by (connector_id, failure_code) (aws_transfer_files{status=\"FAILED\"}) > 0",
     }
     RESULTS_UP {
@@ -193,6 +202,27 @@ families! {
         details: "All five states are always present.",
         example: "sum by (connector_id) (aws_transfer_connector_transfers{state=\"failed\"}) > 0",
     }
+    TRANSFERS_UNREADABLE {
+        name: "aws_transfer_connector_transfers_unreadable",
+        kind: Gauge,
+        group: Sweep,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID],
+        help: "Unfinished transfers of the connector whose results cannot be read.",
+        details: "The last poll failed, or AWS did not know the transfer, or the transfer has waited \
+            for its first poll for longer than two intervals of `collector.max_refresh_interval`.",
+        example: "min_over_time(aws_transfer_connector_transfers_unreadable[15m]) > 0",
+    }
+    TRANSFERS_STARTED {
+        name: "aws_transfer_connector_transfers_started_total",
+        kind: Counter,
+        group: Sweep,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID],
+        help: "Transfers that started while they were watched.",
+        details: "The start is known from CloudTrail, the write API, the caller's message or the \
+            configuration, or from the event of a file. Transfers that only `transfers` or a target \
+            file names, without `started_at`, are not counted.",
+        example: "sum by (connector_id) (increase(aws_transfer_connector_transfers_started_total[1d]))",
+    }
     FILES_FINISHED {
         name: "aws_transfer_connector_files_finished_total",
         kind: Counter,
@@ -201,8 +231,9 @@ families! {
         help: "Files seen to reach COMPLETED or FAILED. Each file is counted once.",
         details: "Files that had finished before the exporter could observe them are not \
             counted. `COMPLETED`, `FAILED` without a code and `FAILED` with each documented \
-            failure code start at 0 when the connector becomes known. Any other failure code \
-            appears with its first file. OpenMetrics and protobuf carry an exemplar: the \
+            failure code start at 0 when the connector is configured or AWS has confirmed it: a \
+            poll has returned files, or DescribeConnector its details. Before that, and for any \
+            other failure code, a series appears with its first file. OpenMetrics and protobuf carry an exemplar: the \
             `transfer_id` of the last counted file.",
         example: "sum by (connector_id, failure_code) (increase(\
             aws_transfer_connector_files_finished_total{status=\"FAILED\"}[15m])) > 0",
@@ -214,7 +245,7 @@ families! {
         labels: [ACCOUNT, REGION, CONNECTOR_ID, DIRECTION],
         help: "Bytes sent and retrieved. Absent without discovery.events.",
         details: "EventBridge events are the only source of file sizes. Both operations are \
-            present as soon as an event source is configured.",
+            present as soon as an event source is configured and AWS has confirmed the connector.",
         example: "sum by (connector_id, operation) (rate(aws_transfer_connector_bytes_total[1h]))",
     }
     FILE_DURATION {
@@ -227,6 +258,28 @@ families! {
             The protobuf format also carries a native histogram of schema 3.",
         example: "histogram_quantile(0.95, sum by (connector_id, le) (\
             rate(aws_transfer_connector_file_duration_seconds_bucket[1h])))",
+    }
+    QUEUE_WAIT {
+        name: "aws_transfer_connector_queue_wait_seconds",
+        kind: Histogram,
+        group: Sweep,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID, DIRECTION],
+        help: "Time from the start of a transfer to that of its file in seconds. Absent without discovery.events.",
+        details: "Only files are observed whose transfer's start was known when their event arrived. \
+            Buckets as in `aws_transfer_connector_file_duration_seconds`.",
+        example: "histogram_quantile(0.95, sum by (connector_id, le) (\
+            rate(aws_transfer_connector_queue_wait_seconds_bucket[1h])))",
+    }
+    FILE_SIZE {
+        name: "aws_transfer_connector_file_size_bytes",
+        kind: Histogram,
+        group: Sweep,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID, DIRECTION],
+        help: "Sizes of files in bytes. Absent without discovery.events.",
+        details: "Classic buckets from 1 KiB to 128 GiB. The protobuf format also carries a native \
+            histogram of schema 3. Failed files count with the size that their event reports.",
+        example: "histogram_quantile(0.5, sum by (connector_id, le) (\
+            rate(aws_transfer_connector_file_size_bytes_bucket[1d])))",
     }
     OPERATIONS {
         name: "aws_transfer_connector_operations_total",
@@ -257,6 +310,35 @@ families! {
         details: "The time the exporter first saw the transfer, if no source reports its start.",
         example: "time() - aws_transfer_connector_oldest_unfinished_timestamp_seconds > 2 * 3600",
     }
+    OLDEST_QUEUED {
+        name: "aws_transfer_connector_oldest_queued_timestamp_seconds",
+        kind: Gauge,
+        group: Sweep,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID],
+        help: "Time since when a file has been QUEUED the longest as a Unix timestamp. Absent if none is.",
+        details: "A file is queued since the start of its transfer, or since the exporter first saw \
+            the transfer if no source reports its start.",
+        example: "time() - aws_transfer_connector_oldest_queued_timestamp_seconds > 3600",
+    }
+    OLDEST_IN_PROGRESS {
+        name: "aws_transfer_connector_oldest_in_progress_timestamp_seconds",
+        kind: Gauge,
+        group: Sweep,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID],
+        help: "Time since when a file has been IN_PROGRESS the longest as a Unix timestamp. Absent if none is.",
+        details: "The time of the poll that first returned the file as `IN_PROGRESS`.",
+        example: "time() - aws_transfer_connector_oldest_in_progress_timestamp_seconds > 2 * 3600",
+    }
+    LAST_STARTED {
+        name: "aws_transfer_connector_last_started_timestamp_seconds",
+        kind: Gauge,
+        group: Sweep,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID],
+        help: "Newest known start of a transfer as a Unix timestamp. Absent if no start is known.",
+        details: "Sources of starts are those of `aws_transfer_connector_transfers_started_total`. \
+            Unlike there, starts from before the exporter watched are included.",
+        example: "time() - aws_transfer_connector_last_started_timestamp_seconds > 26 * 3600",
+    }
     LAST_COMPLETED {
         name: "aws_transfer_connector_last_completed_timestamp_seconds",
         kind: Gauge,
@@ -276,13 +358,36 @@ families! {
         details: "The end time from the event, or the time of the poll that first returned the file \
             as finished.",
     }
-    RESULTS_AGE {
-        name: "aws_transfer_connector_results_age_seconds",
+    UNRESOLVED_FAILURES {
+        name: "aws_transfer_connector_unresolved_failures",
+        kind: Gauge,
+        group: Sweep,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID, FAILURE_CODE],
+        help: "Failed files whose path has not completed since, and that are not acknowledged.",
+        details: "A failure is resolved when a transfer that started no earlier completes the same \
+            path, or by `POST /api/v1/failures/acknowledge`, and it expires after \
+            `metrics.keep_unresolved`. Files that failed before the exporter watched are included. \
+            The series without a code is always present, the others while they are above 0. At most \
+            the newest 10,000 failed files are known.",
+        example: "sum by (connector_id) (aws_transfer_connector_unresolved_failures) > 0",
+    }
+    CONSECUTIVE_FAILURES {
+        name: "aws_transfer_connector_consecutive_failures",
         kind: Gauge,
         group: Sweep,
         labels: [ACCOUNT, REGION, CONNECTOR_ID],
-        help: "Age in seconds of the oldest results among unfinished transfers. Absent if none has results.",
-        details: "A rising value means that sweeps do not finish or that polls fail.",
+        help: "Files that have failed since one last completed.",
+        details: "Counts the files of `aws_transfer_connector_files_finished_total`, in the order in \
+            which the exporter saw them finish.",
+        example: "aws_transfer_connector_consecutive_failures >= 3",
+    }
+    OLDEST_RESULT {
+        name: "aws_transfer_connector_oldest_result_timestamp_seconds",
+        kind: Gauge,
+        group: Sweep,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID],
+        help: "Unix timestamp of the oldest result among unfinished transfers. Absent if none has results.",
+        details: "A value that stays means that sweeps do not finish or that polls fail.",
     }
     CONNECTOR_INFO {
         name: "aws_transfer_connector_info",
@@ -290,13 +395,142 @@ families! {
         group: Sweep,
         labels: [ACCOUNT, REGION, CONNECTOR_ID, Label::new(
             "name",
-            "Configured name of the connector. Its ID if none is configured.",
+            "Configured name of the connector, else its tag `Name`, else its ID.",
         )],
         help: "Information about the connector. Always 1.",
-        details: "With `discovery.connectors`, the labels `url`, `egress_type` and `status` are \
-            added from `DescribeConnector`. The labels configured for the connector follow.",
+        details: "With `discovery.connectors`, the labels `url`, `egress_type`, `status`, \
+            `security_policy` and `ip_address_type` are added from `DescribeConnector`, and those of \
+            `connector_labels_from_tags`. The labels configured for the connector follow.",
         example: "aws_transfer_connector_files * on (aws_account, aws_region, connector_id) \
             group_left (name) aws_transfer_connector_info",
+    }
+    MAX_CONCURRENT_CONNECTIONS {
+        name: "aws_transfer_connector_max_concurrent_connections",
+        kind: Gauge,
+        group: Sweep,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID],
+        help: "Connections to the partner's server that the connector may open at once. Absent without discovery.connectors.",
+        details: "From `DescribeConnector`. With one connection, files wait for each other.",
+    }
+    FLOW_INFO {
+        name: "aws_transfer_flow_info",
+        kind: Gauge,
+        group: Sweep,
+        labels: [
+            FLOW,
+            Label::new("connectors", "Its connectors, as they are configured."),
+            Label::new("expect", "When deliveries are due. Empty without `expect`."),
+        ],
+        help: "Information about the flow. Always 1.",
+        details: "The flows are those of `flows` in the configuration.",
+    }
+    FLOW_FILES_FINISHED {
+        name: "aws_transfer_flow_files_finished_total",
+        kind: Counter,
+        group: Sweep,
+        labels: [FLOW, END_STATUS, FAILURE_CODE],
+        help: "Files of the flow seen to finish.",
+        details: "Counts the files of `aws_transfer_connector_files_finished_total` that the flow owns.",
+    }
+    FLOW_BYTES {
+        name: "aws_transfer_flow_bytes_total",
+        kind: Counter,
+        group: Sweep,
+        labels: [FLOW, DIRECTION],
+        help: "Bytes of the flow's files. Requires discovery.events.",
+        details: "",
+    }
+    FLOW_LAST_COMPLETED {
+        name: "aws_transfer_flow_last_completed_timestamp_seconds",
+        kind: Gauge,
+        group: Sweep,
+        labels: [FLOW],
+        help: "Time a file of the flow last completed as a Unix timestamp. Absent until one completes.",
+        details: "",
+    }
+    FLOW_UNRESOLVED_FAILURES {
+        name: "aws_transfer_flow_unresolved_failures",
+        kind: Gauge,
+        group: Sweep,
+        labels: [FLOW],
+        help: "Failed files of the flow whose path has not completed since, and that are not acknowledged.",
+        details: "Without failures whose code is in `ignore_codes` of the flow.",
+    }
+    FLOW_DUPLICATES {
+        name: "aws_transfer_flow_duplicate_files_total",
+        kind: Counter,
+        group: Sweep,
+        labels: [FLOW],
+        help: "Completed files of the flow whose path had completed in the same window before.",
+        details: "A duplicate is not another file of its window.",
+    }
+    FLOW_DEADLINE {
+        name: "aws_transfer_flow_deadline_timestamp_seconds",
+        kind: Gauge,
+        group: Sweep,
+        labels: [FLOW],
+        help: "Deadline of the flow's current window as a Unix timestamp. Absent without expect.",
+        details: "The next deadline, or one that has passed while its delivery is late, missing or invalid.",
+        example: "sort(aws_transfer_flow_deadline_timestamp_seconds - time())",
+    }
+    FLOW_WINDOW_STATE {
+        name: "aws_transfer_flow_window_state",
+        kind: Gauge,
+        group: Sweep,
+        labels: [FLOW, Label::new(
+            "state",
+            "`waiting` before the deadline, `on_time` with enough files, `late` after the deadline, \
+             `missing` or `invalid` after the grace, `unknown` if the window was not watched whole.",
+        )],
+        help: "Whether the flow's current window is in the state: one is 1, the others are 0.",
+        details: "",
+        example: "aws_transfer_flow_window_state{state=\"missing\"} == 1",
+    }
+    FLOW_WINDOW_FILES {
+        name: "aws_transfer_flow_window_files",
+        kind: Gauge,
+        group: Sweep,
+        labels: [FLOW],
+        help: "Completed files of the flow's current window. Absent without expect.",
+        details: "Each path is one file. Files smaller than `min_bytes` are not counted.",
+    }
+    FLOW_WINDOWS {
+        name: "aws_transfer_flow_windows_total",
+        kind: Counter,
+        group: Sweep,
+        labels: [FLOW, Label::new(
+            "outcome",
+            "`on_time`, `late`, `missing`, `invalid` or `unknown`.",
+        )],
+        help: "Closed windows of the flow. Absent without expect.",
+        details: "A window whose outcome was corrected is counted under both outcomes, and once in \
+            `aws_transfer_flow_windows_corrected_total`.",
+        example: "increase(aws_transfer_flow_windows_total{outcome=\"on_time\"}[30d])",
+    }
+    FLOW_WINDOWS_CORRECTED {
+        name: "aws_transfer_flow_windows_corrected_total",
+        kind: Counter,
+        group: Sweep,
+        labels: [FLOW, Label::new("outcome", "The outcome that was wrong.")],
+        help: "Closed windows of the flow whose outcome later evidence has corrected. Absent without expect.",
+        details: "",
+        example: "aws_transfer_flow_windows_total - aws_transfer_flow_windows_corrected_total",
+    }
+    FLOW_LISTING_ITEMS {
+        name: "aws_transfer_flow_listing_items",
+        kind: Gauge,
+        group: Sweep,
+        labels: [FLOW],
+        help: "Items in the newest listing of a remote directory of the flow. Absent until one is seen.",
+        details: "From events of `StartDirectoryListing`. Requires `discovery.events`.",
+    }
+    FLOW_LISTING_TRUNCATED {
+        name: "aws_transfer_flow_listing_truncated",
+        kind: Gauge,
+        group: Sweep,
+        labels: [FLOW],
+        help: "Whether this listing was truncated: 1 or 0.",
+        details: "",
     }
     TRANSFERS {
         name: "aws_transfer_exporter_transfers",
@@ -392,6 +626,18 @@ families! {
         details: "Includes messages that were received and not yet deleted. Read once a minute \
             with `GetQueueAttributes`.",
     }
+    DISCOVERY_DEAD_LETTERS {
+        name: "aws_transfer_exporter_discovery_queue_dead_letter_messages",
+        kind: Gauge,
+        group: Exporter,
+        labels: [ACCOUNT, REGION, TARGET],
+        help: "Approximate number of messages in the queue's dead-letter queue. Absent if SQS does not report it.",
+        details: "`target` is the queue, not its dead-letter queue. Absent without a redrive policy, \
+            and without `sqs:GetQueueAttributes` on the dead-letter queue. Read once a minute; once an \
+            hour after SQS denied it. Only CloudWatch has the age of the oldest message; a minimum above \
+            0 over a time in Prometheus stands for it.",
+        example: "max by (target) (aws_transfer_exporter_discovery_queue_dead_letter_messages) > 0",
+    }
     API_REQUESTS {
         name: "aws_transfer_exporter_api_requests_total",
         kind: Counter,
@@ -403,12 +649,12 @@ families! {
             Label::new(
                 "outcome",
                 "`ok`, `throttled`, `denied`, `not_found`, `invalid`, `server_error`, `timeout`, \
-                 `network` or `malformed` (an unreadable response).",
+                 `network`, `malformed` (an unreadable response) or `not_sent` (no usable credentials, or no \
+                 request could be built).",
             ),
         ],
         help: "Attempts at AWS API requests by outcome, including retries.",
-        details: "`denied` includes attempts without valid credentials. All outcomes of an \
-            operation start at 0.",
+        details: "All outcomes of an operation start at 0.",
         example: "sum by (operation, outcome) (\
             rate(aws_transfer_exporter_api_requests_total{outcome!=\"ok\"}[5m]))",
     }
@@ -433,9 +679,11 @@ families! {
         kind: Counter,
         group: Exporter,
         labels: [Label::new("limit", "`transfers` or `connectors`, as in `limits` of the configuration.")],
-        help: "Reports of new transfers or connectors that a limit refused.",
-        details: "Queue messages stay in the queue for its redrive policy, and the write API answers \
-            429. The same report counts each time that it is refused.",
+        help: "Reports of new transfers or connectors beyond a limit.",
+        details: "A start is refused: queue messages stay in the queue for its redrive policy, and \
+            the write API answers 429. The same report counts each time that it is refused. A file \
+            or an operation that has ended is counted, under the connector `OTHER` if its own is \
+            beyond the limit, but its transfer is not tracked.",
         example: "increase(aws_transfer_exporter_limit_exceeded_total[15m]) > 0",
     }
     SWEEP_DURATION {
@@ -482,7 +730,7 @@ families! {
     CONFIG_RELOAD_OK {
         name: "aws_transfer_exporter_config_last_reload_successful",
         kind: Gauge,
-        group: Exporter,
+        group: Server,
         labels: [],
         help: "Whether the last attempt to load the configuration succeeded.",
         example: "aws_transfer_exporter_config_last_reload_successful == 0",
@@ -490,19 +738,20 @@ families! {
     CONFIG_RELOAD_AT {
         name: "aws_transfer_exporter_config_last_reload_success_timestamp_seconds",
         kind: Gauge,
-        group: Exporter,
+        group: Server,
         labels: [],
         help: "Time the configuration was last loaded successfully as a Unix timestamp.",
     }
     HTTP_REQUESTS {
         name: "aws_transfer_exporter_http_requests_total",
         kind: Counter,
-        group: Exporter,
+        group: Server,
         labels: [
             Label::new(
                 "handler",
                 "`metrics`, `probe`, `healthy`, `ready`, `reload`, `transfer` (write API), \
-                 `transfers_json`, `targets`, `openapi`, `landing`, `transfers`, `not_found` or \
+                 `acknowledge`, `transfers_json`, `failures_json`, `flows_json`, `targets`, \
+                 `openapi`, `landing`, `transfers`, `redirect`, `not_found` or \
                  `method_not_allowed`.",
             ),
             Label::new("code", "HTTP status code."),
@@ -512,7 +761,7 @@ families! {
     HTTP_REFUSED {
         name: "aws_transfer_exporter_http_refused_total",
         kind: Counter,
-        group: Exporter,
+        group: Server,
         labels: [Label::new(
             "reason",
             "`rate_limit`, `unauthorized`, `busy` (too many requests of the client were in progress \
@@ -524,7 +773,7 @@ families! {
     CERTIFICATE_NOT_AFTER {
         name: "aws_transfer_exporter_certificate_not_after_timestamp_seconds",
         kind: Gauge,
-        group: Exporter,
+        group: Server,
         labels: [],
         help: "Expiration time of the TLS server certificate as a Unix timestamp. Absent without TLS.",
         example: "aws_transfer_exporter_certificate_not_after_timestamp_seconds - time() \
@@ -533,7 +782,7 @@ families! {
     WEB_CONFIG_RELOAD_OK {
         name: "aws_transfer_exporter_web_config_last_reload_successful",
         kind: Gauge,
-        group: Exporter,
+        group: Server,
         labels: [],
         help: "Whether the web configuration on disk is active. Absent without --web.config.file.",
         details: "Covers the web configuration file and the certificates and keys it names. 0 if \
@@ -542,7 +791,7 @@ families! {
     WEB_CONFIG_UNCONFIRMED {
         name: "aws_transfer_exporter_web_config_unconfirmed",
         kind: Gauge,
-        group: Exporter,
+        group: Server,
         labels: [],
         help: "Whether a web configuration that lowers protection awaits a reload. Absent without --web.config.file.",
         details: "1 if the files on disk have no TLS, no client certificates or no users, and the \
@@ -552,7 +801,7 @@ families! {
     CONFIG_HASH {
         name: "aws_transfer_exporter_config_hash",
         kind: Gauge,
-        group: Exporter,
+        group: Server,
         labels: [],
         help: "First 48 bits of the SHA-256 of the active configuration file as a number. 0 without a file.",
         details: "Equal files give equal values, so exporters that share a configuration can be \
@@ -567,41 +816,41 @@ families! {
         help: "Whether AWS accepted the credentials of the last ListFileTransferResults attempt. Absent before it.",
         details: "1 if AWS answered and accepted the credentials, whatever else it answered: a \
             denied request for one connector leaves it at 1. 0 if AWS rejected the credentials, \
-            if none were available, or if no readable answer arrived.",
+            if none were usable, or if no readable answer arrived.",
         example: "max_over_time(aws_transfer_exporter_account_up[15m]) == 0",
     }
     TOKIO_WORKERS {
         name: "aws_transfer_exporter_tokio_workers",
         kind: Gauge,
-        group: Exporter,
+        group: Server,
         labels: [],
         help: "Worker threads of the Tokio runtime.",
     }
     TOKIO_ALIVE_TASKS {
         name: "aws_transfer_exporter_tokio_alive_tasks",
         kind: Gauge,
-        group: Exporter,
+        group: Server,
         labels: [],
         help: "Unfinished tasks of the Tokio runtime.",
     }
     TOKIO_QUEUE_DEPTH {
         name: "aws_transfer_exporter_tokio_global_queue_depth",
         kind: Gauge,
-        group: Exporter,
+        group: Server,
         labels: [],
         help: "Tasks in the global queue of the Tokio runtime.",
     }
     TOKIO_BUSY {
         name: "aws_transfer_exporter_tokio_worker_busy_seconds_total",
         kind: Counter,
-        group: Exporter,
+        group: Server,
         labels: [],
         help: "Time the Tokio worker threads spent running tasks in seconds.",
     }
     LOG_RECORDS_DROPPED {
         name: "aws_transfer_exporter_log_records_dropped_total",
         kind: Counter,
-        group: Exporter,
+        group: Server,
         labels: [Label::new(
             "reason",
             "`queue_full` (the reader of standard error had stalled) or `rate_limited` (more than \
@@ -612,7 +861,7 @@ families! {
     SHARD_INFO {
         name: "aws_transfer_exporter_shard_info",
         kind: Gauge,
-        group: Exporter,
+        group: Server,
         labels: [
             Label::new("shard", "`--shard.index`. `0` without sharding."),
             Label::new("shards", "`--shard.total`. `1` without sharding."),
@@ -679,14 +928,60 @@ families! {
         labels: [],
         help: "Number of OS threads in the process.",
     }
+    CONNECTION_UP {
+        name: "aws_transfer_connection_up",
+        kind: Gauge,
+        group: Probe,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID],
+        help: "Whether the last test of the connection to the partner's server succeeded.",
+        details: "From `TestConnection`, for `/probe?module=connection`. Absent while no test has been \
+            answered, and if the call failed: that says nothing about the connection.",
+    }
+    CONNECTION_DURATION {
+        name: "aws_transfer_connection_duration_seconds",
+        kind: Gauge,
+        group: Probe,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID],
+        help: "Duration of the last test of the connection in seconds.",
+        details: "The whole call: AWS reads the secret, connects, and logs in.",
+    }
+    CONNECTION_LAST_SUCCESS {
+        name: "aws_transfer_connection_last_success_timestamp_seconds",
+        kind: Gauge,
+        group: Probe,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID],
+        help: "Time a test of the connection last succeeded as a Unix timestamp. Absent until one does.",
+        details: "Kept in memory: absent again after a restart, until a test has succeeded.",
+    }
+    CONNECTION_HOST_KEY_TRUSTED {
+        name: "aws_transfer_connection_host_key_trusted",
+        kind: Gauge,
+        group: Probe,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID],
+        help: "Whether the host key of the partner's server is a trusted one of the connector.",
+        details: "`TestConnection` returns the key, `DescribeConnector` the trusted ones. 0 as well if \
+            the connector trusts no key. Absent if AWS returned no host key.",
+    }
+    CONNECTION_FAILURE_REASON {
+        name: "aws_transfer_connection_failure_reason",
+        kind: Gauge,
+        group: Probe,
+        labels: [ACCOUNT, REGION, CONNECTOR_ID, Label::new(
+            "reason",
+            "`secret`, `host`, `login`, `host_key`, `timeout` or `other`.",
+        )],
+        help: "1 for the reason why the last test of the connection failed, 0 for the others.",
+        details: "By words of the message, of which AWS documents no list. The message is in the log \
+            (`event=connection_failed`).",
+    }
     PROBE_SUCCESS {
         name: "probe_success",
         kind: Gauge,
         group: Probe,
         labels: [],
         help: "Whether the probe succeeded.",
-        details: "1 if the poll returned the transfer's files. 0 if it failed or timed out, or if \
-            AWS does not know the transfer.",
+        details: "1 if the poll returned the transfer's files, or the connection works. 0 if the call \
+            failed or timed out, or if AWS does not know the transfer.",
     }
     PROBE_DURATION {
         name: "probe_duration_seconds",

@@ -8,6 +8,7 @@
 
 pub mod cache;
 mod compress;
+mod crc;
 mod encode;
 pub mod exposition;
 pub mod families;

@@ -13,7 +13,9 @@ use super::exposition::Exposition;
 use super::families::{self, Family};
 use super::format::{Dialect, Encoding};
 use super::state::Row;
-use model::{ConnectorLabels, FileCounts, TransferId, TransferState, TransferView};
+use model::{
+    ConnectionFailure, ConnectorLabels, FileCounts, TransferId, TransferState, TransferView,
+};
 
 /// The result of a probe.
 #[derive(Clone, Debug)]
@@ -28,12 +30,84 @@ pub struct ProbeResult {
     pub duration: Duration,
 }
 
+/// The result of a probe of a connection.
+#[derive(Clone, Debug)]
+pub struct ConnectionProbeResult {
+    /// The connector.
+    pub connector: Arc<ConnectorLabels>,
+    /// The last test, or `None` if there is no result yet, or the test failed.
+    pub test: Option<TestedConnection>,
+    /// When a test last succeeded.
+    pub last_success: Option<SystemTime>,
+    /// The duration of the probe.
+    pub duration: Duration,
+}
+
+/// A connection that was tested.
+#[derive(Clone, Debug)]
+pub struct TestedConnection {
+    /// Why it does not work; `None` if it does.
+    pub failure: Option<ConnectionFailure>,
+    /// Whether the server's host key is a trusted one of the connector, if both are known.
+    pub is_host_key_trusted: Option<bool>,
+    /// How long the test took.
+    pub duration: Duration,
+}
+
+/// The families of a probe, in the order in which they are written.
+struct Families<'a> {
+    request: &'a ScrapeRequest,
+    out: Vec<u8>,
+}
+
+impl<'a> Families<'a> {
+    fn new(request: &'a ScrapeRequest) -> Self {
+        Self {
+            request,
+            out: Vec::new(),
+        }
+    }
+
+    fn write(&mut self, family: &'static Family, write: impl Fn(&mut Encoder)) {
+        let dialect = self.request.format.dialect();
+        let mut encoder = Encoder::new(dialect, family);
+        write(&mut encoder);
+        if self.request.filter.admits(family.name) && !encoder.out.is_empty() {
+            encode::head(&mut self.out, dialect, family, encoder.out.len());
+            self.out.append(&mut encoder.out);
+        }
+    }
+
+    /// Writes success and duration.
+    fn write_result(&mut self, is_success: bool, duration: Duration) {
+        self.write(&families::PROBE_SUCCESS, |encoder| {
+            encoder.row();
+            encoder.gauge(f64::from(u8::from(is_success)));
+        });
+        self.write(&families::PROBE_DURATION, |encoder| {
+            encoder.row();
+            encoder.gauge(duration.as_secs_f64());
+        });
+    }
+
+    fn finish(mut self) -> io::Result<Exposition> {
+        if self.request.format.dialect() == Dialect::OpenMetrics {
+            self.out.extend_from_slice(b"# EOF\n");
+        }
+        if self.request.encoding == Encoding::Identity {
+            return Ok(Exposition::Whole(vec![Bytes::from(self.out)]));
+        }
+        let mut body = BodyBuilder::new(self.request.encoding)?;
+        body.text(&self.out);
+        Ok(Exposition::Whole(body.finish()?))
+    }
+}
+
 /// Renders a probe: the families of the transfer, then success and duration.
 ///
 /// # Errors
 /// The compressor could not allocate memory.
 pub fn render(result: &ProbeResult, request: &ScrapeRequest) -> io::Result<Exposition> {
-    let dialect = request.format.dialect();
     let view = TransferView {
         connector: Arc::clone(&result.connector),
         id: result.transfer.clone(),
@@ -42,37 +116,58 @@ pub fn render(result: &ProbeResult, request: &ScrapeRequest) -> io::Result<Expos
         up: Some(result.files.is_some()),
         files: result.files.clone(),
     };
-    let mut out = Vec::new();
-    let mut write_family = |family: &'static Family, write: &dyn Fn(&mut Encoder)| {
-        let mut encoder = Encoder::new(dialect, family);
-        write(&mut encoder);
-        if request.filter.admits(family.name) && !encoder.out.is_empty() {
-            encode::head(&mut out, dialect, family, encoder.out.len());
-            out.append(&mut encoder.out);
-        }
-    };
+    let mut out = Families::new(request);
     for family in TransferView::FAMILIES {
-        write_family(family.descriptor, &|encoder| (family.write)(&view, encoder));
+        out.write(family.descriptor, |encoder| (family.write)(&view, encoder));
     }
-    let gauge = |encoder: &mut Encoder, value: f64| {
-        encoder.row();
-        encoder.gauge(value);
+    out.write_result(result.files.is_some(), result.duration);
+    out.finish()
+}
+
+/// Renders a probe of a connection: the families of the connection, then success and duration.
+///
+/// # Errors
+/// The compressor could not allocate memory.
+pub fn render_connection(
+    result: &ConnectionProbeResult,
+    request: &ScrapeRequest,
+) -> io::Result<Exposition> {
+    let mut out = Families::new(request);
+    let mut write = |family: &'static Family, value: Option<f64>| {
+        out.write(family, |encoder| {
+            if let Some(value) = value {
+                encoder.connector_row(&result.connector);
+                encoder.gauge(value);
+            }
+        });
     };
-    write_family(&families::PROBE_SUCCESS, &|encoder| {
-        gauge(encoder, f64::from(u8::from(result.files.is_some())));
+    let test = result.test.as_ref();
+    let number = |is: bool| f64::from(u8::from(is));
+    let is_up = test.map(|test| test.failure.is_none());
+    write(&families::CONNECTION_UP, is_up.map(number));
+    write(
+        &families::CONNECTION_DURATION,
+        test.map(|test| test.duration.as_secs_f64()),
+    );
+    write(
+        &families::CONNECTION_LAST_SUCCESS,
+        result.last_success.map(encode::unix_seconds),
+    );
+    let is_trusted = test.and_then(|test| test.is_host_key_trusted);
+    write(
+        &families::CONNECTION_HOST_KEY_TRUSTED,
+        is_trusted.map(number),
+    );
+    out.write(&families::CONNECTION_FAILURE_REASON, |encoder| {
+        let Some(test) = test else { return };
+        encoder.connector_row(&result.connector);
+        for reason in ConnectionFailure::ALL {
+            let is_reason = test.failure == Some(reason);
+            encoder.gauge_with(&[("reason", reason.as_str())], number(is_reason));
+        }
     });
-    write_family(&families::PROBE_DURATION, &|encoder| {
-        gauge(encoder, result.duration.as_secs_f64());
-    });
-    if dialect == Dialect::OpenMetrics {
-        out.extend_from_slice(b"# EOF\n");
-    }
-    if request.encoding == Encoding::Identity {
-        return Ok(Exposition::Whole(vec![Bytes::from(out)]));
-    }
-    let mut body = BodyBuilder::new(request.encoding)?;
-    body.text(&out);
-    Ok(Exposition::Whole(body.finish()?))
+    out.write_result(is_up == Some(true), result.duration);
+    out.finish()
 }
 
 #[cfg(test)]

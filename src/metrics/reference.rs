@@ -13,7 +13,7 @@ Counters carry their creation time in OpenMetrics and protobuf. Labels that many
 
 ";
 
-const SECTIONS: [(Group, &str, &str); 4] = [
+const SECTIONS: [(Group, &str, &str); 5] = [
     (
         Group::Sweep,
         "Transfers and connectors",
@@ -24,6 +24,11 @@ const SECTIONS: [(Group, &str, &str); 4] = [
         Group::Exporter,
         "Exporter",
         "The exporter's own state. A scrape of these families makes no AWS call.",
+    ),
+    (
+        Group::Server,
+        "Server",
+        "State of a running server. `once` omits them.",
     ),
     (
         Group::Process,

@@ -18,8 +18,9 @@ pub struct Scrape<'a> {
     pub metrics: &'a SelfMetrics,
     /// The creation time of the exporter's own counters.
     pub started: SystemTime,
-    /// False omits `process_*`, which would clash with those of node_exporter's textfile collector.
-    pub process: bool,
+    /// False omits what describes a running server, and `process_*`, which would clash with those of
+    /// node_exporter's textfile collector.
+    pub server: bool,
 }
 
 /// A negotiated scrape request.

@@ -1,12 +1,15 @@
 //! Snapshot to samples: the samples of a row in each family, and the families that change with
 //! every scrape.
 
+use std::collections::BTreeMap;
+
 use super::Scrape;
-use super::encode::{Encoder, unix_seconds};
+use super::encode::{Encoder, ExtraLabels, unix_seconds};
 use super::families::{self, Family};
 use model::{
-    Chunk, ConnectorView, DOCUMENTED_FAILURE_CODES, FileCounts, FileStatus, Finished, Snapshot,
-    TransferState, TransferView,
+    Chunk, ConnectorView, DOCUMENTED_FAILURE_CODES, FileCounts, FileStatus, Finished,
+    FinishedFiles, FlowState, FlowView, Histogram, MovedFiles, Snapshot, TransferState,
+    TransferView,
 };
 
 /// A family whose samples come from rows, independently of each other.
@@ -69,7 +72,28 @@ impl Row for ConnectorView {
                     .into_iter()
                     .zip(&out.encoded_labels().states)
                 {
-                    out.gauge_of(labels, connector.states.of(state));
+                    let transfers = connector.states.of(state);
+                    if transfers > 0 || connector.confirmed {
+                        out.gauge_of(labels, transfers);
+                    }
+                }
+            },
+        },
+        RowFamily {
+            descriptor: &families::TRANSFERS_UNREADABLE,
+            write: |connector, out| {
+                if connector.unreadable > 0 || connector.confirmed {
+                    out.connector_row(&connector.labels);
+                    out.gauge(connector.unreadable);
+                }
+            },
+        },
+        RowFamily {
+            descriptor: &families::TRANSFERS_STARTED,
+            write: |connector, out| {
+                if connector.started > 0 || connector.confirmed {
+                    out.connector_row(&connector.labels);
+                    out.counter(connector.started, connector.known_since);
                 }
             },
         },
@@ -93,13 +117,15 @@ impl Row for ConnectorView {
         },
         RowFamily {
             descriptor: &families::FILE_DURATION,
-            write: |connector, out| {
-                for (direction, moved) in &connector.moved {
-                    out.connector_row(&connector.labels);
-                    out.label("operation", direction.as_str());
-                    out.durations(&moved.durations, connector.known_since);
-                }
-            },
+            write: |connector, out| write_histograms(connector, |moved| &moved.durations, out),
+        },
+        RowFamily {
+            descriptor: &families::QUEUE_WAIT,
+            write: |connector, out| write_histograms(connector, |moved| &moved.queue_waits, out),
+        },
+        RowFamily {
+            descriptor: &families::FILE_SIZE,
+            write: |connector, out| write_histograms(connector, |moved| &moved.sizes, out),
         },
         RowFamily {
             descriptor: &families::OPERATIONS,
@@ -110,6 +136,18 @@ impl Row for ConnectorView {
             write: |connector, out| write_time(connector, connector.oldest_unfinished, out),
         },
         RowFamily {
+            descriptor: &families::OLDEST_QUEUED,
+            write: |connector, out| write_time(connector, connector.oldest_queued, out),
+        },
+        RowFamily {
+            descriptor: &families::OLDEST_IN_PROGRESS,
+            write: |connector, out| write_time(connector, connector.oldest_in_progress, out),
+        },
+        RowFamily {
+            descriptor: &families::LAST_STARTED,
+            write: |connector, out| write_time(connector, connector.last_started, out),
+        },
+        RowFamily {
             descriptor: &families::LAST_COMPLETED,
             write: |connector, out| write_time(connector, connector.last_completed, out),
         },
@@ -118,23 +156,66 @@ impl Row for ConnectorView {
             write: |connector, out| write_time(connector, connector.last_failed, out),
         },
         RowFamily {
+            descriptor: &families::UNRESOLVED_FAILURES,
+            write: |connector, out| {
+                out.connector_row(&connector.labels);
+                let without_code = Finished::Failed(None);
+                let unresolved = &connector.unresolved_failures;
+                let number = unresolved.get(&without_code).copied().unwrap_or(0);
+                if number > 0 || connector.confirmed {
+                    out.gauge_with(&[("failure_code", "")], number);
+                }
+                for (end, number) in unresolved {
+                    if let Finished::Failed(Some(code)) = end {
+                        out.gauge_with(&[("failure_code", code.as_str())], *number);
+                    }
+                }
+            },
+        },
+        RowFamily {
+            descriptor: &families::CONSECUTIVE_FAILURES,
+            write: |connector, out| {
+                if connector.consecutive_failures > 0 || connector.confirmed {
+                    out.connector_row(&connector.labels);
+                    out.gauge(connector.consecutive_failures);
+                }
+            },
+        },
+        RowFamily {
             descriptor: &families::CONNECTOR_INFO,
             write: |connector, out| {
                 out.connector_row(&connector.labels);
-                let title = connector.title.as_deref();
-                out.label(
-                    "name",
-                    title.map_or(connector.labels.id.as_str(), |title| &title.name),
-                );
-                if let Some(details) = &connector.details {
+                out.label("name", connector.name());
+                let details = connector.details.as_deref();
+                if let Some(details) = details {
                     out.label("url", &details.url);
                     out.label("egress_type", &details.egress_type);
                     out.label("status", &details.status);
+                    out.label("security_policy", &details.security_policy);
+                    out.label("ip_address_type", &details.ip_address_type);
                 }
-                for (name, value) in title.into_iter().flat_map(|title| &title.labels) {
+                let configured = connector.title.as_deref().map(|title| &title.labels);
+                let of_tags = details.into_iter().flat_map(|details| &details.labels);
+                // The configuration has precedence.
+                for (name, value) in of_tags
+                    .filter(|(name, _)| configured.is_none_or(|all| !all.contains_key(*name)))
+                {
+                    out.label(name, value);
+                }
+                for (name, value) in configured.into_iter().flatten() {
                     out.label(name, value);
                 }
                 out.gauge(1_u64);
+            },
+        },
+        RowFamily {
+            descriptor: &families::MAX_CONCURRENT_CONNECTIONS,
+            write: |connector, out| {
+                let details = connector.details.as_deref();
+                if let Some(most) = details.and_then(|it| it.max_concurrent_connections) {
+                    out.connector_row(&connector.labels);
+                    out.gauge(u64::from(most));
+                }
             },
         },
     ];
@@ -144,13 +225,170 @@ impl Row for ConnectorView {
     }
 }
 
+impl Row for FlowView {
+    const FAMILIES: &'static [RowFamily<Self>] = &[
+        RowFamily {
+            descriptor: &families::FLOW_INFO,
+            write: |flow, out| {
+                flow_row(flow, out);
+                out.label("connectors", &flow.title.connectors.join(", "));
+                out.label("expect", &flow.title.expect);
+                out.gauge(1_u64);
+            },
+        },
+        RowFamily {
+            descriptor: &families::FLOW_FILES_FINISHED,
+            write: |flow, out| {
+                flow_row(flow, out);
+                for (end, files) in &flow.finished {
+                    let (status, code) = end_labels(end);
+                    let labels = [("status", status), ("failure_code", code)];
+                    out.counter_with(&labels, *files, flow.known_since, None);
+                }
+            },
+        },
+        RowFamily {
+            descriptor: &families::FLOW_BYTES,
+            write: |flow, out| {
+                flow_row(flow, out);
+                for (direction, bytes) in &flow.bytes {
+                    let labels = [("operation", direction.as_str())];
+                    out.counter_with(&labels, *bytes, flow.known_since, None);
+                }
+            },
+        },
+        RowFamily {
+            descriptor: &families::FLOW_LAST_COMPLETED,
+            write: |flow, out| {
+                if let Some(at) = flow.last_completed {
+                    flow_row(flow, out);
+                    out.gauge(unix_seconds(at));
+                }
+            },
+        },
+        RowFamily {
+            descriptor: &families::FLOW_UNRESOLVED_FAILURES,
+            write: |flow, out| {
+                flow_row(flow, out);
+                out.gauge(flow.unresolved_failures);
+            },
+        },
+        RowFamily {
+            descriptor: &families::FLOW_DUPLICATES,
+            write: |flow, out| {
+                flow_row(flow, out);
+                out.counter(flow.duplicates, flow.known_since);
+            },
+        },
+        RowFamily {
+            descriptor: &families::FLOW_DEADLINE,
+            write: |flow, out| {
+                if let Some(window) = &flow.window {
+                    flow_row(flow, out);
+                    out.gauge(unix_seconds(window.deadline));
+                }
+            },
+        },
+        RowFamily {
+            descriptor: &families::FLOW_WINDOW_STATE,
+            write: |flow, out| {
+                if let Some(window) = &flow.window {
+                    flow_row(flow, out);
+                    for state in FlowState::ALL {
+                        let labels = [("state", state.as_str())];
+                        out.gauge_with(&labels, u64::from(window.state == state));
+                    }
+                }
+            },
+        },
+        RowFamily {
+            descriptor: &families::FLOW_WINDOW_FILES,
+            write: |flow, out| {
+                if let Some(window) = &flow.window {
+                    flow_row(flow, out);
+                    out.gauge(window.files);
+                }
+            },
+        },
+        RowFamily {
+            descriptor: &families::FLOW_WINDOWS,
+            write: |flow, out| write_outcomes(flow, &flow.outcomes, out),
+        },
+        RowFamily {
+            descriptor: &families::FLOW_WINDOWS_CORRECTED,
+            write: |flow, out| write_outcomes(flow, &flow.corrected, out),
+        },
+        RowFamily {
+            descriptor: &families::FLOW_LISTING_ITEMS,
+            write: |flow, out| {
+                if let Some((items, _)) = flow.listing {
+                    flow_row(flow, out);
+                    out.gauge(items);
+                }
+            },
+        },
+        RowFamily {
+            descriptor: &families::FLOW_LISTING_TRUNCATED,
+            write: |flow, out| {
+                if let Some((_, is_truncated)) = flow.listing {
+                    flow_row(flow, out);
+                    out.gauge(u64::from(is_truncated));
+                }
+            },
+        },
+    ];
+
+    fn chunks(snapshot: &Snapshot) -> &[Chunk<Self>] {
+        &snapshot.flows
+    }
+}
+
+/// Begins a row with a flow's label.
+fn flow_row(flow: &FlowView, out: &mut Encoder) {
+    out.row();
+    out.label("flow", &flow.title.name);
+}
+
+/// Writes closed windows by outcome, if deliveries are expected.
+fn write_outcomes(flow: &FlowView, outcomes: &BTreeMap<FlowState, u64>, out: &mut Encoder) {
+    if flow.title.expect.is_empty() {
+        return;
+    }
+    flow_row(flow, out);
+    for (outcome, windows) in outcomes {
+        let labels = [("outcome", outcome.as_str())];
+        out.counter_with(&labels, *windows, flow.known_since, None);
+    }
+}
+
+/// Returns the status and the failure code of an end.
+fn end_labels(end: &Finished) -> (&'static str, &str) {
+    match end {
+        Finished::Completed => ("COMPLETED", ""),
+        Finished::Failed(code) => ("FAILED", code.as_ref().map_or("", |code| code.as_str())),
+    }
+}
+
+/// Writes a histogram of each direction.
+fn write_histograms(
+    connector: &ConnectorView,
+    of: fn(&MovedFiles) -> &Histogram,
+    out: &mut Encoder,
+) {
+    for (direction, moved) in &connector.moved {
+        out.connector_row(&connector.labels);
+        out.label("operation", direction.as_str());
+        out.native_histogram(of(moved), connector.known_since);
+    }
+}
+
 /// Writes a family that changes with every scrape. Writes nothing for any other.
 pub(super) fn write(scrape: &Scrape<'_>, family: &'static Family, out: &mut Encoder) {
     let snapshot = &scrape.snapshot;
-    if *family == families::RESULTS_AGE {
-        for (connector, age) in &snapshot.results_ages {
+    if *family == families::OLDEST_RESULT {
+        for (connector, at) in &snapshot.oldest_results {
             out.connector_row(connector);
-            out.gauge(age.as_secs_f64());
+            out.gauge(unix_seconds(*at));
         }
     } else if *family == families::TRANSFERS {
         for (origin, transfers) in &snapshot.origins {
@@ -190,7 +428,8 @@ fn write_files(files: &FileCounts, out: &mut Encoder) {
     }
 }
 
-/// Writes COMPLETED, FAILED without a code and each documented code always, other codes if seen.
+/// Writes COMPLETED, FAILED without a code and each documented code always if the connector exists,
+/// other codes if seen.
 fn write_finished(connector: &ConnectorView, out: &mut Encoder) {
     out.connector_row(&connector.labels);
     let since = connector.known_since;
@@ -200,8 +439,7 @@ fn write_finished(connector: &ConnectorView, out: &mut Encoder) {
         (Finished::Failed(None), failed),
     ] {
         let seen = connector.finished.get(&end);
-        let newest = seen.and_then(|seen| seen.newest.as_ref());
-        out.counter_of(labels, seen.map_or(0, |seen| seen.files), since, newest);
+        write_count(connector, labels, seen, out);
     }
     let coded = || {
         connector
@@ -219,8 +457,7 @@ fn write_finished(connector: &ConnectorView, out: &mut Encoder) {
         let seen = coded()
             .find(|(code, _)| code.as_str() == *listed)
             .map(|(_, seen)| seen);
-        let newest = seen.and_then(|seen| seen.newest.as_ref());
-        out.counter_of(labels, seen.map_or(0, |seen| seen.files), since, newest);
+        write_count(connector, labels, seen, out);
     }
     for (code, seen) in coded().filter(|(code, _)| !code.is_documented()) {
         let labels = [
@@ -231,18 +468,27 @@ fn write_finished(connector: &ConnectorView, out: &mut Encoder) {
     }
 }
 
+/// Writes the number of files with one end, which is left out at 0 if the connector may not exist.
+fn write_count(
+    connector: &ConnectorView,
+    labels: &ExtraLabels,
+    seen: Option<&FinishedFiles>,
+    out: &mut Encoder,
+) {
+    if seen.is_none() && !connector.confirmed {
+        return;
+    }
+    let newest = seen.and_then(|seen| seen.newest.as_ref());
+    let files = seen.map_or(0, |seen| seen.files);
+    out.counter_of(labels, files, connector.known_since, newest);
+}
+
 fn write_operations(connector: &ConnectorView, out: &mut Encoder) {
     for ((operation, end), count) in &connector.operations {
-        let (status, code) = match end {
-            Finished::Completed => (FileStatus::Completed, ""),
-            Finished::Failed(code) => (
-                FileStatus::Failed,
-                code.as_ref().map_or("", |code| code.as_str()),
-            ),
-        };
+        let (status, code) = end_labels(end);
         let labels = [
             ("operation", operation.as_str()),
-            ("status", status.as_str()),
+            ("status", status),
             ("failure_code", code),
         ];
         out.connector_row(&connector.labels);

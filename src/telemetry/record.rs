@@ -16,6 +16,7 @@ use tracing_subscriber::layer::Context;
 
 use super::LogFormat;
 use super::limiter::{Kind, RecordLimiter, Suppressed};
+use model::is_invisible;
 
 /// Formats each event and passes the line, with its line feed, to `write`.
 pub(super) struct RecordLayer<W> {
@@ -255,7 +256,7 @@ impl Visit for Fields {
 }
 
 fn needs_quotes(c: char) -> bool {
-    c <= ' ' || matches!(c, '=' | '"') || is_unsafe(c)
+    c <= ' ' || matches!(c, '=' | '"') || is_invisible(c)
 }
 
 /// Appends a JSON string, which logfmt parsers read as well.
@@ -268,22 +269,16 @@ fn push_quoted(line: &mut String, text: &str) {
             '\n' => line.push_str("\\n"),
             '\r' => line.push_str("\\r"),
             '\t' => line.push_str("\\t"),
-            c if is_unsafe(c) => {
-                // Writing to a String cannot fail. No such character is above U+FFFF.
-                let _ = write!(line, "\\u{:04x}", u32::from(c));
+            c if is_invisible(c) => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    // Writing to a String cannot fail.
+                    let _ = write!(line, "\\u{unit:04x}");
+                }
             }
             c => line.push(c),
         }
     }
     line.push('"');
-}
-
-/// Returns true for control characters that a terminal obeys, and for characters that some readers
-/// take as the end of a line or as a change of the text's direction. Texts come from partners'
-/// servers.
-fn is_unsafe(c: char) -> bool {
-    matches!(c,
-        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -345,8 +340,8 @@ mod tests {
     }
 
     #[test]
-    fn control_and_direction_characters_are_escaped_and_keep_their_meaning() {
-        let text = "a\"\\\n\r\t\u{0}\u{1b}\u{7f}\u{85}\u{9b}31m\u{2028}\u{202e}\u{2066}\u{feff}é";
+    fn invisible_characters_are_escaped_and_keep_their_meaning() {
+        let text = "a\"\\\n\r\t\u{0}\u{1b}\u{7f}\u{85}\u{9b}31m\u{2028}\u{202e}\u{2066}\u{feff}\u{a0}\u{200b}\u{e0041}é";
         let log = || tracing::warn!(event = "file_failed", failure_message = text, "file failed");
         let json = line(LogFormat::Json, log);
         let record: serde_json::Value =
@@ -358,6 +353,6 @@ mod tests {
             .strip_suffix(&format!(" target={}", module_path!()))
             .unwrap();
         assert_eq!(serde_json::from_str::<String>(quoted).unwrap(), text);
-        assert!(!json.contains(is_unsafe) && !logfmt.contains(is_unsafe));
+        assert!(!json.contains(is_invisible) && !logfmt.contains(is_invisible));
     }
 }

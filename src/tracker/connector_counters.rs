@@ -12,6 +12,12 @@ pub(super) struct ConnectorCounters {
     pub(super) finished: BTreeMap<Finished, FinishedFiles>,
     pub(super) moved: BTreeMap<Direction, MovedFiles>,
     pub(super) operations: BTreeMap<(RemoteOperation, Finished), u64>,
+    /// Transfers whose start has been counted.
+    pub(super) started: u64,
+    /// The newest known start of a transfer.
+    pub(super) last_started: Option<SystemTime>,
+    /// Files that have failed since one last completed.
+    pub(super) consecutive_failures: u64,
     pub(super) last_completed: Option<SystemTime>,
     pub(super) last_failed: Option<SystemTime>,
 }
@@ -37,6 +43,10 @@ impl ConnectorCounters {
             newest: None,
         });
         entry.files += 1;
+        self.consecutive_failures = match end {
+            Finished::Completed => 0,
+            Finished::Failed(_) => self.consecutive_failures + 1,
+        };
         if entry
             .newest
             .as_ref()
@@ -45,6 +55,17 @@ impl ConnectorCounters {
             entry.newest = Some((transfer.clone(), at));
         }
         self.record_end_time(end, at);
+    }
+
+    /// Records the start of a transfer, and counts it if `counted` is true. Returns whether anything
+    /// has changed.
+    pub(super) fn record_start(&mut self, at: SystemTime, counted: bool) -> bool {
+        self.started += u64::from(counted);
+        let is_newest = self.last_started.is_none_or(|last| last < at);
+        if is_newest {
+            self.last_started = Some(at);
+        }
+        counted || is_newest
     }
 
     /// Cuts times that are in the future to `now`, after the clock was set back. Returns whether there
@@ -57,6 +78,7 @@ impl ConnectorCounters {
         let mut is_changed = false;
         for at in newest
             .map(|(_, at)| at)
+            .chain(&mut self.last_started)
             .chain(&mut self.last_completed)
             .chain(&mut self.last_failed)
         {
@@ -66,14 +88,18 @@ impl ConnectorCounters {
         is_changed
     }
 
-    /// Returns whether nothing has been counted.
-    pub(super) fn is_empty(&self) -> bool {
-        self.finished.is_empty()
-            && self
-                .moved
-                .values()
-                .all(|moved| *moved == MovedFiles::default())
-            && self.operations.values().all(|count| *count == 0)
+    /// Returns whether a file or an operation has been counted.
+    pub(super) fn has_ends(&self) -> bool {
+        let is_moved = |moved: &MovedFiles| *moved != MovedFiles::default();
+        !self.finished.is_empty()
+            || self.moved.values().any(is_moved)
+            || self.operations.values().any(|count| *count > 0)
+    }
+
+    /// Returns whether they continue when the connector comes back after it was removed. Starts of a
+    /// connector that may not exist do not.
+    pub(super) fn continue_later(&self, is_confirmed: bool) -> bool {
+        self.has_ends() || (is_confirmed && self.last_started.is_some())
     }
 
     /// Records when a file ended, without counting it.
@@ -85,12 +111,24 @@ impl ConnectorCounters {
         *last = Some(last.map_or(at, |last| last.max(at)));
     }
 
-    /// Adds the bytes and the duration of a file, which only events report.
-    pub(super) fn add_transferred(&mut self, file: &FileEnd) {
+    /// Adds the bytes and times of a file, which only events report. `transfer_start` is the start of
+    /// its transfer, if a source has reported it.
+    pub(super) fn add_transferred(&mut self, file: &FileEnd, transfer_start: Option<SystemTime>) {
         let moved = self.moved.entry(file.direction).or_default();
         moved.bytes = moved.bytes.saturating_add(file.bytes);
-        if let Some(duration) = file.duration {
-            moved.durations.observe(duration);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "sizes are below 2^53, and a histogram does not need each byte"
+        )]
+        moved.sizes.observe(file.bytes as f64);
+        let Some(duration) = file.duration else {
+            return;
+        };
+        moved.durations.observe(duration.as_secs_f64());
+        let started = file.ended_at.checked_sub(duration);
+        let waited = transfer_start.and_then(|start| started?.duration_since(start).ok());
+        if let Some(waited) = waited {
+            moved.queue_waits.observe(waited.as_secs_f64());
         }
     }
 
@@ -112,10 +150,19 @@ impl ConnectorCounters {
                 (end_record(end), seen.files, newest)
             })
             .collect();
+        record.started = self.started;
+        record.last_started = self.last_started.map(millis);
+        record.consecutive_failures = self.consecutive_failures;
         record.last_completed = self.last_completed.map(millis);
         record.last_failed = self.last_failed.map(millis);
         let moved = |(direction, moved): (&Direction, &MovedFiles)| {
-            (*direction as u8, moved.bytes, (&moved.durations).into())
+            (
+                *direction as u8,
+                moved.bytes,
+                (&moved.durations).into(),
+                (&moved.queue_waits).into(),
+                (&moved.sizes).into(),
+            )
         };
         record.moved = self.moved.iter().map(moved).collect();
         let operation = |((operation, end), count): (&(RemoteOperation, Finished), &u64)| {
@@ -139,21 +186,23 @@ impl From<&ConnectorRecord> for ConnectorCounters {
                 },
             )
         });
-        let moved = record
-            .moved
-            .iter()
-            .filter_map(|(number, bytes, durations)| {
-                let direction = Direction::ALL
-                    .into_iter()
-                    .find(|direction| *direction as u8 == *number)?;
-                Some((
-                    direction,
-                    MovedFiles {
+        let moved =
+            record
+                .moved
+                .iter()
+                .filter_map(|(number, bytes, durations, queue_waits, sizes)| {
+                    let direction = Direction::ALL
+                        .into_iter()
+                        .find(|direction| *direction as u8 == *number)?;
+                    let mut moved = MovedFiles {
                         bytes: *bytes,
-                        durations: durations.into(),
-                    },
-                ))
-            });
+                        ..MovedFiles::default()
+                    };
+                    durations.restore(&mut moved.durations);
+                    queue_waits.restore(&mut moved.queue_waits);
+                    sizes.restore(&mut moved.sizes);
+                    Some((direction, moved))
+                });
         let operations = record
             .operations
             .iter()
@@ -167,6 +216,9 @@ impl From<&ConnectorRecord> for ConnectorCounters {
             finished: finished.collect(),
             moved: moved.collect(),
             operations: operations.collect(),
+            started: record.started,
+            last_started: record.last_started.map(time),
+            consecutive_failures: record.consecutive_failures,
             last_completed: record.last_completed.map(time),
             last_failed: record.last_failed.map(time),
         }

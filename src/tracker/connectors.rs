@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Instant, SystemTime};
 
 use slab::Slab;
 
 use super::chunk_index::number;
 use super::connector::Connector;
+use super::failures::Failures;
 use model::{Account, Chunk, ConnectorKey, ConnectorLabels, ConnectorView, Now};
 
 /// Connectors per chunk.
@@ -19,6 +20,8 @@ const CONNECTORS_PER_CHUNK: usize = 32;
 pub(super) struct Connectors {
     by_number: Slab<Connector>,
     by_key: BTreeMap<ConnectorKey, u32>,
+    /// How many of them are not [`model::ConnectorId::OTHER`].
+    reported: usize,
     /// Cleared when a connector is added or removed, and laid out again for the next snapshot.
     chunks: Vec<ConnectorChunk>,
     /// Index of the chunk of each connector, by the connector's number.
@@ -37,8 +40,9 @@ impl Connectors {
         self.by_key.get(key).copied()
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.by_key.len()
+    /// Returns the number of connectors that sources have reported.
+    pub(super) fn reported(&self) -> usize {
+        self.reported
     }
 
     /// Returns the number of a connector, which is added if it is missing.
@@ -51,7 +55,8 @@ impl Connectors {
         if let Some(number) = self.find(&key) {
             return number;
         }
-        let connector = Connector::new(key.clone(), account, now.wall);
+        let connector = Connector::new(key.clone(), account, now);
+        self.reported += usize::from(!key.id.is_other());
         let number = number(self.by_number.insert(connector));
         self.by_key.insert(key, number);
         self.chunks.clear();
@@ -65,6 +70,7 @@ impl Connectors {
     pub(super) fn remove(&mut self, number: u32) -> ConnectorKey {
         let connector = self.by_number.remove(number as usize);
         self.by_key.remove(&connector.key);
+        self.reported -= usize::from(!connector.key.id.is_other());
         self.chunks.clear();
         connector.key
     }
@@ -80,13 +86,22 @@ impl Connectors {
         }
     }
 
+    /// Counts the transfers that wait for their first poll since `before`.
+    pub(super) fn count_overdue(&mut self, before: Instant) {
+        for number in self.numbers() {
+            if self[number].count_overdue(before) {
+                self.mark_changed(number);
+            }
+        }
+    }
+
     /// Returns all chunks. Only changed chunks are built again.
-    pub(super) fn chunks(&mut self) -> Vec<Chunk<ConnectorView>> {
+    pub(super) fn chunks(&mut self, failures: &Failures) -> Vec<Chunk<ConnectorView>> {
         if self.chunks.is_empty() {
             self.lay_out_chunks();
         }
         let by_number = &self.by_number;
-        let view = |number: &u32| by_number[*number as usize].view();
+        let view = |number: &u32| by_number[*number as usize].view(failures);
         let build = |chunk: &mut ConnectorChunk| {
             let built = chunk
                 .built
@@ -96,12 +111,12 @@ impl Connectors {
         self.chunks.iter_mut().map(build).collect()
     }
 
-    /// Returns the age of the oldest poll result among the unfinished transfers of each connector
+    /// Returns the time of the oldest poll result among the unfinished transfers of each connector
     /// that has one.
-    pub(super) fn results_ages(&self, now: Now) -> Vec<(Arc<ConnectorLabels>, Duration)> {
+    pub(super) fn oldest_results(&self, now: Now) -> Vec<(Arc<ConnectorLabels>, SystemTime)> {
         let connectors = self.by_key.values().map(|number| &self[*number]);
         connectors
-            .filter_map(|c| c.results_age(now).map(|age| (Arc::clone(&c.labels), age)))
+            .filter_map(|c| c.oldest_result(now).map(|at| (Arc::clone(&c.labels), at)))
             .collect()
     }
 

@@ -1,9 +1,12 @@
 //! The order in which transfers are polled.
 //!
 //! Each account has its own order, so that none waits for another. Within an account the connectors
-//! take turns, and within a connector transfers that have never been polled, in the order of their
-//! due times, alternate with the others, the one polled longest ago first. Neither a flood of new transfers nor a connector
-//! with many transfers therefore delays the others by more than the number of connectors.
+//! take turns: those that exist alternate with those that AWS has not confirmed, which a source may
+//! have invented. Within a connector, transfers whose files are known alternate with the others, and
+//! among the others those that have never been polled, in the order of their due times, alternate with
+//! those that AWS does not know or that could not be read. What has been polled longest ago comes
+//! first. Neither a flood of new or invented transfers, whatever their connectors, nor a connector with
+//! many transfers therefore delays the others by more than twice the number of existing connectors.
 //!
 //! A transfer that is being polled keeps its due time until the poll ends. [`Tracker::oldest_due`]
 //! passes a moment only when everything that was due at it has been polled.
@@ -47,6 +50,10 @@ pub(super) struct Turn {
     pub(super) due: Instant,
     /// Includes failed polls.
     pub(super) last_poll: Option<Instant>,
+    /// Whether its files are known.
+    pub(super) is_read: bool,
+    /// Whether its connector exists.
+    pub(super) is_confirmed: bool,
 }
 
 /// The unfinished transfers of all accounts, by slot and in the order of their polls.
@@ -83,22 +90,42 @@ struct AccountQueue {
     /// All transfers, including those in flight.
     by_due: BTreeSet<(Instant, u32)>,
     connectors: HashMap<u32, ReadyQueue>,
-    /// Connectors with ready transfers, in the order of their turns. A connector stays until its
-    /// turn comes, even if its transfers have gone.
-    turns: VecDeque<u32>,
+    /// The turns of connectors that exist.
+    confirmed: VecDeque<QueuedTurn>,
+    /// The turns of the other connectors.
+    unconfirmed: VecDeque<QueuedTurn>,
+    /// Whether the next turn belongs to `unconfirmed`.
+    unconfirmed_next: bool,
+    /// Number of turns that were queued.
+    queued: u64,
     /// Number of ready transfers.
     ready: usize,
+}
+
+/// The turn of a connector with ready transfers. It stays until it comes, even if the transfers have
+/// gone. It is void if its number is not that of the connector's queue.
+#[derive(Clone, Copy, Debug)]
+struct QueuedTurn {
+    connector: u32,
+    number: u64,
 }
 
 /// The ready transfers of one connector.
 #[derive(Clone, Debug, Default)]
 struct ReadyQueue {
+    /// Those whose files are known, by the time of the last poll.
+    read: BTreeSet<(Instant, u32)>,
     /// By due time.
     never_polled: BTreeSet<(Instant, u32)>,
-    /// By the time of the last poll.
-    polled: BTreeSet<(Instant, u32)>,
-    /// Whether the next turn belongs to `polled`.
-    polled_next: bool,
+    /// Those that polls have not read, by the time of the last poll.
+    unread: BTreeSet<(Instant, u32)>,
+    /// Whether the next turn belongs to `read`.
+    read_next: bool,
+    /// Whether the next turn of the others belongs to `unread`.
+    unread_next: bool,
+    is_confirmed: bool,
+    /// The number of its turn.
+    turn: u64,
 }
 
 impl DueQueue {
@@ -188,6 +215,18 @@ impl DueQueue {
         account.add(flight.slot, entry.connector, entry.turn);
     }
 
+    /// Moves a connector to the turns of those that exist.
+    pub(super) fn confirm(&mut self, account: &AccountName, connector: u32) {
+        let Some(number) = self.numbers.get(account) else {
+            return;
+        };
+        let account = &mut self.accounts[*number as usize];
+        let queue = account.connectors.get(&connector);
+        if queue.is_some_and(|queue| !queue.is_confirmed) {
+            account.queue_turn(connector, true);
+        }
+    }
+
     /// Returns the earliest due time among the transfers of an account, queued and in flight.
     pub(super) fn oldest_due(&self, account: &AccountName) -> Option<Instant> {
         let number = *self.numbers.get(account)?;
@@ -250,12 +289,32 @@ impl AccountQueue {
     }
 
     fn add_ready(&mut self, slot: u32, connector: u32, turn: Turn) {
-        let queue = self.connectors.entry(connector).or_insert_with(|| {
-            self.turns.push_back(connector);
-            ReadyQueue::default()
-        });
+        let queue = self.connectors.entry(connector).or_default();
+        if queue.turn == 0 || (turn.is_confirmed && !queue.is_confirmed) {
+            self.queue_turn(connector, turn.is_confirmed);
+        }
+        let queue = self.connectors.entry(connector).or_default();
         let (class, order) = queue.class(turn);
         self.ready += usize::from(class.insert((order, slot)));
+    }
+
+    /// Queues a turn of a connector, which voids the one that is queued.
+    fn queue_turn(&mut self, connector: u32, is_confirmed: bool) {
+        let Some(queue) = self.connectors.get_mut(&connector) else {
+            return;
+        };
+        self.queued += 1;
+        queue.is_confirmed = is_confirmed;
+        queue.turn = self.queued;
+        let turns = if is_confirmed {
+            &mut self.confirmed
+        } else {
+            &mut self.unconfirmed
+        };
+        turns.push_back(QueuedTurn {
+            connector,
+            number: self.queued,
+        });
     }
 
     fn remove_ready(&mut self, slot: u32, connector: u32, turn: Turn) {
@@ -266,18 +325,27 @@ impl AccountQueue {
     }
 
     fn next_ready(&mut self) -> Option<u32> {
-        while let Some(connector) = self.turns.pop_front() {
-            let next = self
-                .connectors
-                .get_mut(&connector)
-                .and_then(ReadyQueue::next);
-            let Some(slot) = next else {
-                self.connectors.remove(&connector);
-                continue;
+        let first = self.unconfirmed_next;
+        for is_unconfirmed in [first, !first] {
+            let turns = if is_unconfirmed {
+                &mut self.unconfirmed
+            } else {
+                &mut self.confirmed
             };
-            self.turns.push_back(connector);
-            self.ready -= 1;
-            return Some(slot);
+            while let Some(turn) = turns.pop_front() {
+                let queue = self.connectors.get_mut(&turn.connector);
+                let Some(queue) = queue.filter(|queue| queue.turn == turn.number) else {
+                    continue;
+                };
+                let Some(slot) = queue.next() else {
+                    self.connectors.remove(&turn.connector);
+                    continue;
+                };
+                turns.push_back(turn);
+                self.unconfirmed_next = !is_unconfirmed;
+                self.ready -= 1;
+                return Some(slot);
+            }
         }
         None
     }
@@ -287,24 +355,34 @@ impl ReadyQueue {
     /// Returns the queue of a turn, and the place in it.
     fn class(&mut self, turn: Turn) -> (&mut BTreeSet<(Instant, u32)>, Instant) {
         match turn.last_poll {
+            last_poll if turn.is_read => (&mut self.read, last_poll.unwrap_or(turn.due)),
             None => (&mut self.never_polled, turn.due),
-            Some(last_poll) => (&mut self.polled, last_poll),
+            Some(last_poll) => (&mut self.unread, last_poll),
         }
     }
 
     fn next(&mut self) -> Option<u32> {
-        let is_polled = if self.polled_next {
-            !self.polled.is_empty()
+        let is_read = if self.read_next {
+            !self.read.is_empty()
         } else {
-            self.never_polled.is_empty()
+            self.never_polled.is_empty() && self.unread.is_empty()
         };
-        let queue = if is_polled {
-            &mut self.polled
+        let (_, slot) = if is_read {
+            self.read.pop_first()?
         } else {
-            &mut self.never_polled
+            let is_unread = if self.unread_next {
+                !self.unread.is_empty()
+            } else {
+                self.never_polled.is_empty()
+            };
+            self.unread_next = !is_unread;
+            if is_unread {
+                self.unread.pop_first()?
+            } else {
+                self.never_polled.pop_first()?
+            }
         };
-        let (_, slot) = queue.pop_first()?;
-        self.polled_next = !is_polled;
+        self.read_next = !is_read;
         Some(slot)
     }
 }

@@ -32,6 +32,7 @@ impl Tracker {
         for key in &new {
             if let Some(number) = self.connectors.find(key) {
                 self.connectors[number].discovered = false;
+                self.connectors[number].kept = false;
             }
         }
         for origin in HISTORIES {

@@ -53,6 +53,19 @@ impl<T> ExpiringMap<T> {
         expired
     }
 
+    /// Removes the entries that expire first, if there are more than `most`, and returns their hashes.
+    pub(super) fn shed(&mut self, most: usize) -> Vec<u64> {
+        let excess = self.values.len().saturating_sub(most);
+        let shed: Vec<_> = std::iter::from_fn(|| self.by_expiry.pop_first())
+            .take(excess)
+            .map(|(_, hash)| hash)
+            .collect();
+        for hash in &shed {
+            self.values.remove(hash);
+        }
+        shed
+    }
+
     pub(super) fn hashes(&self) -> impl Iterator<Item = u64> {
         self.values.keys().copied()
     }

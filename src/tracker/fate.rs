@@ -11,7 +11,7 @@ use super::file_ledger::EventMatch;
 use super::packed_ledger::PackedLedger;
 use super::persist::seconds;
 use super::transfer::StartKind;
-use model::{FileEnd, TransferKey, stable_hash};
+use model::{FileEnd, Now, Origin, TransferKey, stable_hash};
 
 /// How long a fate is kept. SQS keeps a message for at most 14 days, `EventBridge` retries for one
 /// day, and CloudTrail is read for at most seven.
@@ -22,6 +22,10 @@ const EXPIRY_INTERVAL: u32 = 3_600;
 
 /// What is kept of a transfer that has left.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent of each other"
+)]
 pub(super) struct Fate {
     /// Its start if a source reported it, else the time at which it was first seen; in whole seconds
     /// once it has been packed.
@@ -35,6 +39,8 @@ pub(super) struct Fate {
     pub(super) expected: u16,
     /// Whether it started while it was watched.
     pub(super) watched: bool,
+    /// Whether its start has been counted.
+    pub(super) started: bool,
     /// Whether a poll was answered while it was watched.
     pub(super) polled: bool,
     /// Whether it had settled.
@@ -45,11 +51,32 @@ pub(super) struct Fate {
 const WATCHED: u8 = 1 << 2;
 const POLLED: u8 = 1 << 3;
 const ENDED: u8 = 1 << 4;
+const STARTED: u8 = 1 << 5;
 const START_MASK: u8 = 3;
 /// Bytes of a packed fate before its ledger.
 const HEADER: usize = 11;
 
 impl Fate {
+    /// Returns the fate of a transfer that is not tracked, but whose files are counted.
+    pub(super) fn untracked(file: &FileEnd, origin: Origin, now: Now) -> Self {
+        let since = file
+            .duration
+            .and_then(|duration| file.ended_at.checked_sub(duration))
+            .unwrap_or(file.ended_at);
+        Self {
+            since: since.min(now.wall),
+            start: StartKind::FirstSeen,
+            left: now.wall,
+            seen: 1 << origin as u8,
+            expected: 0,
+            watched: false,
+            started: false,
+            polled: false,
+            ended: false,
+            ledger: PackedLedger::default(),
+        }
+    }
+
     /// Records an event about one of its files.
     pub(super) fn record_event(&mut self, file: &FileEnd) -> EventMatch {
         let mut ledger = self.ledger.unpack();
@@ -68,7 +95,8 @@ impl Fate {
             self.start as u8
                 | flag(self.watched, WATCHED)
                 | flag(self.polled, POLLED)
-                | flag(self.ended, ENDED),
+                | flag(self.ended, ENDED)
+                | flag(self.started, STARTED),
         );
         bytes.push(u8::try_from(self.expected).unwrap_or(u8::MAX));
         bytes.extend(self.ledger.bytes());
@@ -92,6 +120,7 @@ impl Fate {
             seen,
             expected: expected.into(),
             watched: flags & WATCHED != 0,
+            started: flags & STARTED != 0,
             polled: flags & POLLED != 0,
             ended: flags & ENDED != 0,
             ledger: PackedLedger::from_bytes(ledger),
@@ -113,6 +142,8 @@ pub(super) struct Fates {
     arena: Arena,
     /// The record of each fate: its hash, then the packed fate.
     entries: HashTable<RecordId>,
+    /// How many of them have no ended file.
+    without_files: usize,
     hasher: DefaultHashBuilder,
     /// When the fates were last searched for expired ones, in seconds since the epoch.
     searched: u32,
@@ -135,9 +166,20 @@ fn left_at(record: &[u8]) -> u32 {
         .map_or(0, |left| u32::from_le_bytes(*left))
 }
 
+/// Returns whether a record has no ended file.
+fn has_no_files(record: &[u8]) -> bool {
+    record.len() <= KEY + HEADER
+}
+
 impl Fates {
     pub(super) fn get(&self, hash: u64) -> Option<Fate> {
         Fate::unpack(self.packed(hash)?)
+    }
+
+    /// Returns the fate if its ledger has more than `bytes` bytes.
+    pub(super) fn get_larger(&self, hash: u64, bytes: usize) -> Option<Fate> {
+        let packed = self.packed(hash)?;
+        (packed.len() > HEADER + bytes).then(|| Fate::unpack(packed))?
     }
 
     /// Returns the packed fate.
@@ -155,6 +197,7 @@ impl Fates {
     pub(super) fn insert_packed(&mut self, hash: u64, fate: &[u8]) {
         self.remove(hash);
         let id = self.arena.insert(&[&hash.to_le_bytes(), fate]);
+        self.without_files += usize::from(has_no_files(self.arena.get(id)));
         let (arena, hasher) = (&self.arena, &self.hasher);
         let rehash = |id: &RecordId| hasher.hash_one(key_of(arena.get(*id)));
         self.entries
@@ -168,7 +211,9 @@ impl Fates {
             .entries
             .find_entry(self.hasher.hash_one(hash), is_equal);
         let (id, _) = found.ok()?.remove();
-        let fate = Fate::unpack(&self.arena.get(id)[KEY..]);
+        let record = self.arena.get(id);
+        self.without_files -= usize::from(has_no_files(record));
+        let fate = Fate::unpack(&record[KEY..]);
         self.arena.remove(id);
         self.compact();
         fate
@@ -182,16 +227,55 @@ impl Fates {
         }
         self.searched = now;
         let kept = u32::try_from(FATE_KEPT.as_secs()).unwrap_or(u32::MAX);
-        let mut expired = Vec::new();
+        self.remove_each(|record| left_at(record).saturating_add(kept) <= now)
+    }
+
+    /// Removes the oldest fates if there are more than `most`, or more than `most_without_files`
+    /// without an ended file, and returns their hashes. An eighth more is allowed, so that the fates
+    /// are searched rarely.
+    pub(super) fn shed(&mut self, most: usize, most_without_files: usize) -> Vec<u64> {
+        let is_over = |number: usize, most: usize| number > most.saturating_add(most / 8);
+        let mut shed = Vec::new();
+        if is_over(self.without_files, most_without_files) {
+            let excess = self.without_files - most_without_files;
+            shed.extend(self.remove_oldest(excess, has_no_files));
+        }
+        if is_over(self.entries.len(), most) {
+            let excess = self.entries.len() - most;
+            shed.extend(self.remove_oldest(excess, |_| true));
+        }
+        shed
+    }
+
+    /// Removes the oldest fates whose records are accepted, at most `number`.
+    fn remove_oldest(&mut self, number: usize, accept: impl Fn(&[u8]) -> bool) -> Vec<u64> {
+        let records = self.entries.iter().map(|id| self.arena.get(*id));
+        let mut times: Vec<_> = records.filter(|it| accept(it)).map(left_at).collect();
+        let Some(last) = number.checked_sub(1).filter(|last| *last < times.len()) else {
+            return Vec::new();
+        };
+        let newest = *times.select_nth_unstable(last).1;
+        let mut left = number;
+        self.remove_each(|record| {
+            let is_removed = left > 0 && accept(record) && left_at(record) <= newest;
+            left -= usize::from(is_removed);
+            is_removed
+        })
+    }
+
+    /// Removes the fates whose records are accepted, and returns their hashes.
+    fn remove_each(&mut self, mut accept: impl FnMut(&[u8]) -> bool) -> Vec<u64> {
+        let mut removed = Vec::new();
         let arena = &mut self.arena;
         self.entries.retain(|id| {
             let record = arena.get(*id);
-            let is_kept = left_at(record).saturating_add(kept) > now;
-            if !is_kept {
-                expired.push(key_of(record));
+            let is_removed = accept(record);
+            if is_removed {
+                removed.push(key_of(record));
+                self.without_files -= usize::from(has_no_files(record));
                 arena.remove(*id);
             }
-            is_kept
+            !is_removed
         });
         self.compact();
         if self.entries.len() * 4 < self.entries.capacity() {
@@ -199,7 +283,7 @@ impl Fates {
             self.entries
                 .shrink_to_fit(|id| hasher.hash_one(key_of(arena.get(*id))));
         }
-        expired
+        removed
     }
 
     pub(super) fn hashes(&self) -> impl Iterator<Item = u64> {
@@ -238,6 +322,7 @@ mod tests {
             seen: 0b10100,
             expected: 3,
             watched: true,
+            started: true,
             polled: false,
             ended: true,
             ledger: PackedLedger::pack(&ledger),
@@ -274,6 +359,30 @@ mod tests {
             .collect();
         assert_eq!(left.len(), 5_000);
         assert!(left.iter().all(|hash| hash % 10 == 0));
+    }
+
+    #[test]
+    fn beyond_a_limit_the_oldest_fates_are_shed_and_those_without_files_first() {
+        let mut fates = Fates::default();
+        let empty = |left| Fate {
+            ledger: PackedLedger::default(),
+            ..fate(at(left))
+        };
+        for hash in 0..100 {
+            fates.insert(hash, &fate(at(1_800_000_000 + hash)));
+        }
+        for hash in 100..300 {
+            fates.insert(hash, &empty(1_800_000_000 + hash));
+        }
+        assert!(fates.shed(300, 200).is_empty());
+        let mut shed = fates.shed(300, 80);
+        shed.sort_unstable();
+        assert_eq!(shed, (100..220).collect::<Vec<_>>());
+        let mut shed = fates.shed(120, 80);
+        shed.sort_unstable();
+        assert_eq!(shed, (0..60).collect::<Vec<_>>());
+        fates.remove(220);
+        assert_eq!((fates.hashes().count(), fates.without_files), (119, 79));
     }
 
     #[test]

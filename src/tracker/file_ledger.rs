@@ -19,10 +19,12 @@
 //! an event with the path of the row takes its place, and a row of the baseline gives the event to a
 //! row that appears later.
 
-use std::collections::BTreeMap;
+mod end_index;
+mod rows;
+
 use std::num::NonZeroU32;
 
-use model::{FailureCode, FileResult, Finished, stable_hash};
+use model::{FailureCode, FileStatus, Finished, stable_hash};
 
 /// Longest failure code in bytes that is compared; the rest is cut.
 pub(super) const MAX_CODE_BYTES: usize = 128;
@@ -31,8 +33,47 @@ pub(super) const MAX_CODE_BYTES: usize = 128;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct FileLedger {
     pub(super) entries: Vec<LedgerEntry>,
-    /// Paths that the last poll reported as not ended.
-    pub(super) open_rows: Vec<FilePath>,
+    /// Rows of the last poll that have not ended.
+    pub(super) open_rows: Vec<OpenRow>,
+}
+
+/// A row that has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OpenRow {
+    pub(super) path: FilePath,
+    pub(super) status: OpenStatus,
+    /// Since when it has had this status, in seconds since the epoch.
+    pub(super) since: u32,
+}
+
+/// The status of a file that has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum OpenStatus {
+    /// QUEUED.
+    Queued,
+    /// `IN_PROGRESS`.
+    InProgress,
+    /// A status that is not documented.
+    Other,
+}
+
+impl OpenStatus {
+    pub(super) const ALL: [Self; 3] = [Self::Queued, Self::InProgress, Self::Other];
+
+    fn new(status: &FileStatus) -> Self {
+        match status {
+            FileStatus::Queued => Self::Queued,
+            FileStatus::InProgress => Self::InProgress,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// When a poll was answered, and when the transfer started, in seconds since the epoch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PollTime {
+    pub(super) now: u32,
+    pub(super) start: u32,
 }
 
 /// The end of one file.
@@ -50,8 +91,8 @@ pub(super) struct LedgerEntry {
     pub(super) event: Option<NonZeroU32>,
     /// Whether the event was matched without the path of the row.
     pub(super) provisional: bool,
-    /// Whether it belongs to the baseline, and is counted because of a provisional event. If the row
-    /// of that event appears, the event moves there.
+    /// Whether it belonged to the baseline when a provisional event made it count. If the row of that
+    /// event appears, the event moves there.
     pub(super) lent: bool,
     /// Whether the failure of its provisional event is still to be logged, when its row appears.
     pub(super) unlogged: bool,
@@ -81,10 +122,48 @@ impl FilePath {
     }
 }
 
+/// Returns the hash of the id of an event.
+pub(super) fn event_id(file_transfer_id: &str) -> NonZeroU32 {
+    NonZeroU32::new(short_hash(file_transfer_id)).unwrap_or(NonZeroU32::MIN)
+}
+
 /// Returns 32 bits of a hash, which distinguish the files of one transfer.
 fn short_hash(text: &str) -> u32 {
     let [h0, h1, h2, h3, ..] = stable_hash(text).to_le_bytes();
     u32::from_le_bytes([h0, h1, h2, h3])
+}
+
+/// How long a transfer has been watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Watched {
+    /// Not before now: its rows are the baseline.
+    No,
+    /// Since an earlier poll: rows that have ended since are counted.
+    SincePoll,
+    /// Since its start: all rows are counted.
+    Whole,
+}
+
+/// A row that is news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NewRow {
+    /// Its index.
+    pub(super) at: usize,
+    /// Whether it is counted now.
+    pub(super) counted: bool,
+    /// Whether it is logged now, if it has failed.
+    pub(super) logged: bool,
+}
+
+impl NewRow {
+    /// Returns the row of a failure that was not logged when its event arrived and was counted.
+    fn uncounted(at: usize) -> Self {
+        Self {
+            at,
+            counted: false,
+            logged: true,
+        }
+    }
 }
 
 /// How an event relates to what is already in the ledger.
@@ -111,132 +190,6 @@ impl EventMatch {
 }
 
 impl FileLedger {
-    /// Records the rows of a poll and returns the indices of the files that neither source had
-    /// reported, each with whether it is counted. `ends` holds the end of each row; new files are
-    /// counted if `counted` is true. Failures that were not logged when their event arrived are
-    /// returned as well, as not counted.
-    pub(super) fn record_rows(
-        &mut self,
-        rows: &[FileResult],
-        ends: &[Option<Finished>],
-        counted: bool,
-    ) -> Vec<(usize, bool)> {
-        let paths: Vec<_> = rows.iter().map(|row| FilePath::new(&row.path)).collect();
-        let mut ended: BTreeMap<u32, Vec<(usize, Finished)>> = BTreeMap::new();
-        self.open_rows.clear();
-        for (at, (path, end)) in paths.iter().zip(ends).enumerate() {
-            match end {
-                Some(end) => ended
-                    .entry(path.hash)
-                    .or_default()
-                    .push((at, comparable(end))),
-                None => self.open_rows.push(*path),
-            }
-        }
-        let mut unmatched = Vec::new();
-        for (path, ends) in &ended {
-            for (at, end) in self.new_ends(*path, ends) {
-                let same = |entry: &LedgerEntry| !entry.polled && entry.path.hash == *path;
-                match self.find(&end, same) {
-                    Some(entry) => self.entries[entry].mark_polled(paths[at], &end),
-                    None => unmatched.push((at, end)),
-                }
-            }
-        }
-        let mut new: Vec<(usize, bool)> = Vec::new();
-        let elsewhere = |entry: &LedgerEntry| {
-            !entry.polled && !paths.iter().any(|row| row.hash == entry.path.hash)
-        };
-        // All rows are compared by name before any is matched by its end alone.
-        for by_name in [true, false] {
-            unmatched.retain(|(at, end)| {
-                let path = paths[*at];
-                let found = self.find(end, |entry| {
-                    elsewhere(entry) && (!by_name || entry.path.name == path.name)
-                });
-                let Some(entry) = found.map(|entry| &mut self.entries[entry]) else {
-                    return true;
-                };
-                entry.mark_polled(path, end);
-                entry.provisional = true;
-                entry.row_unlogged = *end != Finished::Completed && !entry.unlogged;
-                if std::mem::take(&mut entry.unlogged) {
-                    new.push((*at, false));
-                }
-                false
-            });
-        }
-        for (at, end) in unmatched {
-            if let Some(lender) = self.find(&end, |entry| entry.lent) {
-                let is_unlogged = self.move_event(lender, paths[at], end);
-                new.extend(is_unlogged.then_some((at, false)));
-                continue;
-            }
-            self.entries.push(LedgerEntry {
-                path: paths[at],
-                end,
-                polled: true,
-                event: None,
-                provisional: false,
-                lent: false,
-                unlogged: false,
-                row_unlogged: false,
-                counted,
-            });
-            new.push((at, counted));
-        }
-        if self.open_rows.is_empty() {
-            self.merge_baseline();
-        }
-        new.sort_unstable();
-        new
-    }
-
-    /// Matches events that stand alone with rows of the baseline, once no row is open.
-    fn merge_baseline(&mut self) {
-        let is_row = |row: &LedgerEntry| row.polled && row.event.is_none() && !row.counted;
-        let lone = |(_, entry): &(usize, &LedgerEntry)| !entry.polled;
-        let find_row = |(at, entry): (usize, &LedgerEntry)| {
-            let same_name = |row: &LedgerEntry| is_row(row) && row.path.name == entry.path.name;
-            let row = self.find(&entry.end, same_name);
-            Some((at, row.or_else(|| self.find(&entry.end, is_row))?))
-        };
-        let pairs = self.entries.iter().enumerate();
-        if let Some((event, row)) = pairs.filter(lone).find_map(find_row) {
-            let (id, path) = (self.entries[event].event, self.entries[event].path);
-            let entry = &mut self.entries[row];
-            entry.event = id;
-            entry.provisional = true;
-            entry.lent = entry.path.name != path.name;
-            entry.counted = true;
-            self.entries.remove(event);
-            self.merge_baseline();
-        }
-    }
-
-    /// Moves the event of a row of the baseline to a row that has appeared since. Returns whether its
-    /// failure is still to be logged.
-    fn move_event(&mut self, from: usize, path: FilePath, end: Finished) -> bool {
-        let lender = &mut self.entries[from];
-        lender.lent = false;
-        lender.provisional = false;
-        lender.counted = false;
-        let is_unlogged = std::mem::take(&mut lender.unlogged);
-        let event = lender.event.take();
-        self.entries.push(LedgerEntry {
-            path,
-            end,
-            polled: true,
-            event,
-            provisional: true,
-            lent: false,
-            unlogged: false,
-            row_unlogged: false,
-            counted: true,
-        });
-        is_unlogged
-    }
-
     /// Records an event.
     pub(super) fn record_event(
         &mut self,
@@ -244,7 +197,7 @@ impl FileLedger {
         path: &str,
         end: &Finished,
     ) -> EventMatch {
-        let id = NonZeroU32::new(short_hash(file_transfer_id)).unwrap_or(NonZeroU32::MIN);
+        let id = event_id(file_transfer_id);
         if self.entries.iter().any(|entry| entry.event == Some(id)) {
             return EventMatch::Duplicate;
         }
@@ -289,7 +242,10 @@ impl FileLedger {
         let found = self
             .find(end, |entry| same_path(entry) && entry.counted)
             .or_else(|| self.find(end, same_path));
-        let has_row = self.open_rows.iter().any(|open| open.hash == path.hash)
+        let has_row = self
+            .open_rows
+            .iter()
+            .any(|open| open.path.hash == path.hash)
             || self
                 .entries
                 .iter()
@@ -313,14 +269,13 @@ impl FileLedger {
     }
 
     fn has_open_row_of_name(&self, path: FilePath) -> bool {
-        self.open_rows.iter().any(|open| open.name == path.name)
+        self.open_rows
+            .iter()
+            .any(|open| open.path.name == path.name)
     }
 
     /// Counts every file of the baseline, and returns their ends.
     pub(super) fn count_baseline(&mut self) -> Vec<Finished> {
-        for entry in &mut self.entries {
-            entry.lent = false;
-        }
         self.entries
             .iter_mut()
             .filter(|entry| !entry.counted)
@@ -331,39 +286,15 @@ impl FileLedger {
             .collect()
     }
 
+    /// Returns since when a row has had this status for the longest time, in seconds since the epoch.
+    pub(super) fn oldest_open(&self, status: OpenStatus) -> Option<u32> {
+        let rows = self.open_rows.iter().filter(|row| row.status == status);
+        rows.map(|row| row.since).min()
+    }
+
     /// Returns the number of files that have ended, by any report.
     pub(super) fn files(&self) -> usize {
         self.entries.len()
-    }
-
-    /// Returns the ended rows of a path that no earlier poll reported. A file whose end changed
-    /// between polls is not new: the number of new ends is at most the number by which the rows of
-    /// this path that have ended have increased.
-    fn new_ends(&mut self, path: u32, ends: &[(usize, Finished)]) -> Vec<(usize, Finished)> {
-        let mut before: Vec<usize> = (0..self.entries.len())
-            .filter(|at| self.entries[*at].polled && self.entries[*at].path.hash == path)
-            .collect();
-        let increase = ends.len().saturating_sub(before.len());
-        let mut new = Vec::new();
-        for (at, end) in ends {
-            let known = before
-                .iter()
-                .position(|known| self.entries[*known].end == *end)
-                .or_else(|| {
-                    before
-                        .iter()
-                        .position(|known| is_same_end(&self.entries[*known].end, end))
-                });
-            match known {
-                Some(known) => {
-                    let known = before.swap_remove(known);
-                    self.entries[known].add_code(end);
-                }
-                None => new.push((*at, end.clone())),
-            }
-        }
-        new.truncate(increase);
-        new
     }
 
     /// Returns the index of an accepted entry with the same end, preferring one whose code is the
@@ -372,6 +303,7 @@ impl FileLedger {
         let accepted = |same: &dyn Fn(&Finished) -> bool| {
             self.entries
                 .iter()
+                .inspect(|_| end_index::count())
                 .position(|entry| same(&entry.end) && accept(entry))
         };
         accepted(&|known| known == end).or_else(|| accepted(&|known| is_same_end(known, end)))

@@ -1,13 +1,20 @@
 //! The only place that changes transfers. [`Tracker::update`] keeps every derived structure (sums,
 //! queues, series budget, chunks, dirty set) consistent with the change.
 
+use std::time::Duration;
+
 use super::Tracker;
 use super::chunk_index::RowGroup;
 use super::due::Turn;
 use super::label_guard::LabelGuard;
 use super::persist::millis;
+use super::series_budget::Rank;
 use super::transfer::Transfer;
 use model::{ConnectorKey, Now, Origin, TransferKey};
+
+/// How long a connector without transfers whose files were counted is exported at least, so that a
+/// scrape sees its counters.
+const IDLE_FOR: Duration = Duration::from_hours(1);
 
 impl Tracker {
     /// Changes a transfer and everything that is derived from it.
@@ -19,14 +26,12 @@ impl Tracker {
         self.detach(slot);
         let transfer = &mut self.transfers[slot];
         let before = transfer.fingerprint();
-        let since = transfer.since();
+        let rank = Rank::of(transfer, self.settings.per_transfer);
         let result = change(transfer, &mut self.label_guard);
         let changed = transfer.fingerprint() != before;
-        if transfer.since() != since {
-            let new_since = transfer.since();
-            for slot in self.series_budget.change_start(slot, since, new_since) {
-                self.update_visibility(slot);
-            }
+        let new_rank = Rank::of(transfer, self.settings.per_transfer);
+        for slot in self.series_budget.change(slot, rank, new_rank) {
+            self.update_visibility(slot);
         }
         self.attach(slot, changed);
         if changed {
@@ -37,9 +42,9 @@ impl Tracker {
 
     /// Adds a transfer and returns its slot.
     pub(super) fn insert_transfer(&mut self, transfer: Transfer) -> u32 {
-        let since = transfer.since();
+        let rank = Rank::of(&transfer, self.settings.per_transfer);
         let slot = self.transfers.insert(transfer);
-        for slot in self.series_budget.insert(since, slot) {
+        for slot in self.series_budget.change(slot, None, rank) {
             self.update_visibility(slot);
         }
         self.attach(slot, true);
@@ -51,17 +56,17 @@ impl Tracker {
         let key = self.key(slot);
         self.detach(slot);
         self.due.remove(slot);
-        self.failures.remove(slot);
         let transfer = self.transfers.remove(slot);
+        self.connectors[transfer.connector()].used = now.instant;
         self.mark_connector(transfer.connector());
         self.chunks.put(slot, None, true);
-        for slot in self.series_budget.remove(transfer.since(), slot) {
+        let rank = Rank::of(&transfer, self.settings.per_transfer);
+        for slot in self.series_budget.change(slot, rank, None) {
             self.update_visibility(slot);
         }
         self.keep_fate(&key, &transfer, now);
         if let Some(dirty) = &mut self.dirty {
             dirty.transfers.remove(&slot);
-            dirty.failures.remove(&slot);
             dirty.dropped.insert(key);
         }
     }
@@ -76,12 +81,21 @@ impl Tracker {
         self.remove_connector(number, now);
     }
 
+    /// Removes a connector that nothing refers to.
+    pub(super) fn remove_if_unused(&mut self, number: u32, now: Now) {
+        let idle_for = self.settings.keep_settled.max(IDLE_FOR);
+        if self.connectors[number].is_unused(idle_for, now) {
+            self.remove_connector(number, now);
+        }
+    }
+
     /// Removes a connector without transfers. Its counters are kept for when it comes back.
     pub(super) fn remove_connector(&mut self, number: u32, now: Now) {
         let connector = &self.connectors[number];
-        if !connector.counters.is_empty() {
+        if connector.counters.continue_later(connector.confirmed) {
             let record = connector.record(Some(millis(now.wall)));
-            self.dormant.insert(connector.key.clone(), record);
+            let key = connector.key.clone();
+            self.keep_dormant(key, record);
         }
         let key = self.connectors.remove(number);
         if let Some(dirty) = &mut self.dirty {
@@ -166,14 +180,16 @@ impl Tracker {
     pub(super) fn queue_poll(&mut self, slot: u32) {
         let transfer = &self.transfers[slot];
         let number = transfer.connector();
+        let connector = &self.connectors[number];
         match transfer.due_at(&self.settings) {
             Some(due) => {
                 let turn = Turn {
                     due,
                     last_poll: transfer.last_attempt(),
+                    is_read: transfer.files().is_some(),
+                    is_confirmed: connector.is_confirmed(),
                 };
-                let account = &self.connectors[number].key.account;
-                self.due.set(slot, account, number, turn);
+                self.due.set(slot, &connector.key.account, number, turn);
             }
             None => self.due.remove(slot),
         }
@@ -188,7 +204,8 @@ impl Tracker {
         } else {
             RowGroup::Ended
         };
-        let visible = self.series_budget.contains(transfer.since(), slot);
+        let rank = Rank::of(transfer, self.settings.per_transfer);
+        let visible = self.series_budget.contains(rank, slot);
         self.chunks.put(slot, visible.then_some(group), changed);
     }
 }

@@ -8,9 +8,14 @@ use super::file_ledger::EventMatch;
 use super::transfer::{RESULTS_KEPT, Transfer};
 use super::{FailedFile, Limit, Tracker};
 use model::{
-    Fact, FileEnd, Finished, Now, OperationEnd, Origin, Shard, TransferKey, TransferStart,
-    stable_hash,
+    ConnectorKey, Fact, FailureCode, FileEnd, Finished, Now, OperationEnd, Origin, Shard,
+    TransferKey, TransferStart, stable_hash,
 };
+
+/// Bytes of a ledger beyond which the events of its transfer are counted without it. A transfer of AWS
+/// has at most ten files, of about twelve bytes; a sender of events may invent any number, and each
+/// costs a pass over the ledger.
+pub(super) const MAX_LEDGER: usize = 12 << 10;
 
 /// The outcome of one ingested fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +32,13 @@ pub enum Ingested {
     Foreign,
     /// The fact would exceed a limit, and was refused.
     LimitExceeded(Limit),
+    /// The file or operation is counted, but its transfer or connector would exceed a limit.
+    Untracked {
+        /// The limit.
+        limit: Limit,
+        /// The failed file, if the fact was the first report of one.
+        failed: Option<FailedFile>,
+    },
 }
 
 impl Tracker {
@@ -36,12 +48,12 @@ impl Tracker {
             return Ingested::Foreign;
         }
         if let Some(limit) = self.exceeded_limit(fact, origin) {
-            return Ingested::LimitExceeded(limit);
+            return self.ingest_beyond(fact, limit, origin, now);
         }
         match fact {
             Fact::Started(start) => self.ingest_start(start, origin, now),
             Fact::FileEnded(file) => self.ingest_file_end(file, origin, now),
-            Fact::OperationEnded(end) => self.ingest_operation_end(end, now),
+            Fact::OperationEnded(end) => self.count_operation(end, end.connector.clone(), now),
         }
     }
 
@@ -64,7 +76,12 @@ impl Tracker {
     /// Records a start of a transfer that had settled when it left, or whose results have expired, and
     /// returns true, if it need not be tracked again: sources that read a history report such
     /// transfers again and again.
-    fn start_of_ended(&mut self, start: &TransferStart, origin: Origin, now: Now) -> bool {
+    pub(super) fn start_of_ended(
+        &mut self,
+        start: &TransferStart,
+        origin: Origin,
+        now: Now,
+    ) -> bool {
         let hash = fate_hash(&start.key);
         let is_history = matches!(origin, Origin::Cloudtrail | Origin::Events);
         let is_over = |fate: &Fate| fate.ended || !has_results(fate.since, now);
@@ -87,9 +104,18 @@ impl Tracker {
         if has_more && has_results(fate.since, now) {
             return false;
         }
+        self.connectors[number].discovered = true;
+        self.connectors[number].used = now.instant;
         transfer.record_start(start, None, now);
         let ends = transfer.watch_from(from);
+        let started = transfer.count_start(false, from);
+        if transfer.has_start() {
+            self.record_start(number, transfer.since(), started);
+        }
         self.count_late(number, &start.key.transfer, &ends, now);
+        if !ends.is_empty() {
+            self.count_baseline_of_flows(hash, &ends);
+        }
         let updated = Fate {
             left: fate.left,
             ended: fate.ended,
@@ -108,17 +134,35 @@ impl Tracker {
         let Some(account) = self.accounts.get(&file.key.account).map(Arc::clone) else {
             return Ingested::Foreign;
         };
-        let Some(event_match) = self.match_event(file, origin, now) else {
+        let event_match = self
+            .match_beyond_ledger(file, now)
+            .or_else(|| self.match_event(file, origin, now));
+        let Some(event_match) = event_match else {
             return Ingested::Foreign;
         };
         if event_match == EventMatch::Duplicate {
             return Ingested::Duplicate;
         }
-        let end = self.admitted_end(&file.end);
         let number = self.connector_number(file.key.connector_key(), &account, now);
+        self.count_event(number, file, &event_match, now)
+    }
+
+    /// Counts a file that an event has reported, under the connector `number`.
+    pub(super) fn count_event(
+        &mut self,
+        number: u32,
+        file: &FileEnd,
+        event_match: &EventMatch,
+        now: Now,
+    ) -> Ingested {
+        let end = self.admitted_end_of(number, &file.end);
+        let transfer = self.slot(&file.key).map(|slot| &self.transfers[slot]);
+        let transfer_start = transfer.filter(|it| it.has_start()).map(Transfer::since);
         let connector = &mut self.connectors[number];
+        connector.discovered = true;
+        connector.used = now.instant;
         let counters = &mut connector.counters;
-        counters.add_transferred(file);
+        counters.add_transferred(file, transfer_start);
         if event_match.counts() {
             counters.count(&end, &file.key.transfer, file.ended_at);
             connector.count_recent(&end, file.ended_at, now.wall);
@@ -129,19 +173,57 @@ impl Tracker {
             counters.record_end_time(&end, file.ended_at);
         }
         self.mark_connector(number);
+        self.record_event_of_flow(number, file, &end, event_match, now);
         let failed = match &file.end {
             // A file that a poll reported before has already been logged.
-            Finished::Failed(code) if event_match == EventMatch::Counted => Some(FailedFile {
+            Finished::Failed(code) if *event_match == EventMatch::Counted => Some(FailedFile {
                 path: file.path.clone(),
                 code: code.clone(),
                 message: file.message.clone(),
             }),
             _ => None,
         };
-        if let (Some(failed), Some(slot)) = (&failed, self.slot(&file.key)) {
-            self.keep_failure(slot, failed, file.ended_at);
+        let started = file.duration.and_then(|it| file.ended_at.checked_sub(it));
+        let since = self.slot(&file.key).map_or_else(
+            || started.unwrap_or(file.ended_at),
+            |slot| self.transfers[slot].since(),
+        );
+        if let Some(failed) = &failed {
+            self.keep_failure(&file.key, since, failed, file.ended_at);
+        }
+        if file.end == Finished::Completed {
+            self.complete_path(&file.key, &file.path, since);
         }
         Ingested::New { failed }
+    }
+
+    /// Matches an event of a transfer whose ledger is full, by its id alone. Returns `None` if it is
+    /// not full.
+    pub(super) fn match_beyond_ledger(&mut self, file: &FileEnd, now: Now) -> Option<EventMatch> {
+        let fate = fate_hash(&file.key);
+        let ledger = match self.slot(&file.key) {
+            Some(slot) => self.transfers[slot].ledger(),
+            None => &self.fates.get_larger(fate, MAX_LEDGER)?.ledger,
+        };
+        if ledger.bytes().len() <= MAX_LEDGER {
+            return None;
+        }
+        let hash = stable_hash(&format!("{fate}/{}", file.file_transfer_id));
+        if self.operations.contains(hash) || ledger.has_event(&file.file_transfer_id) {
+            return Some(EventMatch::Duplicate);
+        }
+        self.remember(hash, now);
+        Some(EventMatch::Counted)
+    }
+
+    /// Remembers what has been counted and has no ledger.
+    fn remember(&mut self, hash: u64, now: Now) {
+        self.operations.insert(hash, now.wall + FATE_KEPT, ());
+        let shed = self.operations.shed(self.settings.limits.transfers);
+        if let Some(dirty) = &mut self.dirty {
+            dirty.operations.insert(hash);
+            dirty.operations.extend(shed);
+        }
     }
 
     /// Matches an event with the ledger of its transfer, which is tracked if it is not yet. Returns
@@ -186,7 +268,13 @@ impl Tracker {
         Some(event_match)
     }
 
-    fn ingest_operation_end(&mut self, ended: &OperationEnd, now: Now) -> Ingested {
+    /// Counts an operation under `counted_as`.
+    pub(super) fn count_operation(
+        &mut self,
+        ended: &OperationEnd,
+        counted_as: ConnectorKey,
+        now: Now,
+    ) -> Ingested {
         let Some(account) = self.accounts.get(&ended.connector.account) else {
             return Ingested::Foreign;
         };
@@ -210,18 +298,29 @@ impl Tracker {
             return Ingested::Duplicate;
         }
         let account = Arc::clone(account);
-        let number = self.connector_number(connector.clone(), &account, now);
-        self.operations.insert(hash, now.wall + FATE_KEPT, ());
-        if let Some(dirty) = &mut self.dirty {
-            dirty.operations.insert(hash);
-        }
-        let end = self.admitted_end(&ended.end);
-        self.connectors[number].discovered = true;
-        self.connectors[number]
-            .counters
-            .count_operation(operation, end);
+        let number = self.connector_number(counted_as, &account, now);
+        self.remember(hash, now);
+        let end = self.admitted_end_of(number, &ended.end);
+        let connector = &mut self.connectors[number];
+        connector.discovered = true;
+        connector.used = now.instant;
+        connector.counters.count_operation(operation, end);
         self.mark_connector(number);
+        self.record_listing_of_flows(number, ended);
         Ingested::New { failed: None }
+    }
+
+    /// Returns the end with the failure code that it is counted under at a connector. Undocumented
+    /// codes of one that may not exist are `OTHER`, so that it adds few series.
+    fn admitted_end_of(&mut self, number: u32, end: &Finished) -> Finished {
+        match end {
+            Finished::Failed(Some(code))
+                if !code.is_documented() && !self.connectors[number].is_confirmed() =>
+            {
+                Finished::Failed(FailureCode::new(FailureCode::OTHER))
+            }
+            end => self.admitted_end(end),
+        }
     }
 
     /// Returns the end with the failure code that it is counted under.

@@ -10,6 +10,8 @@
 //! | [`ingest`](Ingested) | facts reported by discovery sources and events |
 //! | `file_ledger` | counts each file once, whichever source reports it first |
 //! | `watch_moments` | the moments from which finished files count |
+//! | `flow_files` | passes finished files to the flow that owns them |
+//! | `failures` | failed files, and which of them are unresolved |
 //! | `fate` | what outlives a transfer that has left |
 //! | `index` | keeps all derived structures consistent |
 //! | `retention` | transfers that leave, and expiry |
@@ -25,8 +27,10 @@ mod due;
 mod exclusion;
 mod expiring_map;
 mod failed_file;
+mod failures;
 mod fate;
 mod file_ledger;
+mod flow_files;
 mod index;
 mod ingest;
 mod label_guard;
@@ -42,30 +46,34 @@ mod tests;
 mod tracking;
 mod transfer;
 mod transfers;
+mod uncounted;
 mod watch_moments;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::flows::Flows;
 use chunk_index::ChunkIndex;
 use connectors::Connectors;
 use due::DueQueue;
 use expiring_map::ExpiringMap;
+use failures::Failures;
 use fate::Fates;
 use label_guard::LabelGuard;
 use model::{
-    Account, AccountName, ConnectorKey, FileCounts, FileResult, Now, Origin, Shard, Snapshot,
-    TransferView,
+    Account, AccountName, ConnectorKey, FileCounts, FileResult, Now, Origin, PerTransfer, Shard,
+    Snapshot, TransferView,
 };
 use persist::{ConnectorRecord, DirtySet};
-use query::failures::Failures;
-use series_budget::SeriesBudget;
+use series_budget::{Rank, SeriesBudget};
 use transfers::Transfers;
+use uncounted::UncountedFiles;
 use watch_moments::WatchMoments;
 
 pub use due::PollTicket;
 pub use failed_file::FailedFile;
+pub use failures::{FailureFilter, KeptFailure, Resolution};
 pub use ingest::Ingested;
 pub use limits::{Limit, TrackerLimits};
 pub use poll::{PollEffects, PollResult};
@@ -81,8 +89,11 @@ pub struct TrackerSettings {
     pub gone_after: Duration,
     /// How long a finished transfer is kept if it is not in the configuration.
     pub keep_settled: Duration,
-    /// Number of transfers with their own series. The newest are chosen; the others only count in
-    /// the sums of their connectors.
+    /// How long a failed file is listed, and counts as unresolved.
+    pub keep_unresolved: Duration,
+    /// Which transfers have their own series. The others only count in the sums of their connectors.
+    pub per_transfer: PerTransfer,
+    /// Maximum number of transfers with their own series.
     pub max_transfers: usize,
     /// The shard of this process. Transfers of other shards are ignored.
     pub shard: Shard,
@@ -91,6 +102,9 @@ pub struct TrackerSettings {
     /// How much sources other than the configuration and target files may add.
     pub limits: TrackerLimits,
 }
+
+/// A transfer is unreadable if it has waited for its first poll for this many refresh intervals.
+const OVERDUE_INTERVALS: u32 = 2;
 
 /// All tracked connectors and transfers.
 ///
@@ -115,6 +129,8 @@ pub struct Tracker {
     chunks: ChunkIndex<TransferView>,
     label_guard: LabelGuard,
     failures: Failures,
+    flows: Flows,
+    uncounted: UncountedFiles,
     /// What outlives the transfers that have left.
     fates: Fates,
     /// Connectors that have been removed. Their counters continue if they come back.
@@ -143,6 +159,8 @@ impl Tracker {
             chunks: ChunkIndex::default(),
             label_guard: LabelGuard::default(),
             failures: Failures::default(),
+            flows: Flows::default(),
+            uncounted: UncountedFiles::default(),
             fates: Fates::default(),
             dormant: BTreeMap::new(),
             operations: ExpiringMap::default(),
@@ -160,6 +178,7 @@ impl Tracker {
         now: Now,
     ) {
         self.follow_clock(now);
+        self.rank_transfers(settings.per_transfer);
         self.settings = settings;
         for slot in self.due.slots() {
             self.queue_poll(slot);
@@ -174,9 +193,7 @@ impl Tracker {
             connector.title = None;
             match self.accounts.get(&connector.key.account) {
                 Some(account) if *account == connector.labels.account => {
-                    if settings.events {
-                        connector.counters.initialize_event_counters();
-                    }
+                    connector.initialize_counters(settings.events);
                     self.connectors.mark_changed(number);
                 }
                 // The account has been removed, or has moved to another Region, where the same id
@@ -184,7 +201,25 @@ impl Tracker {
                 _ => self.drop_connector(number, now),
             }
         }
+        self.drop_foreign_failures();
         for slot in self.series_budget.set_limit(settings.max_transfers) {
+            self.update_visibility(slot);
+        }
+    }
+
+    /// Changes which transfers have their own series.
+    fn rank_transfers(&mut self, per_transfer: PerTransfer) {
+        let before = std::mem::replace(&mut self.settings.per_transfer, per_transfer);
+        if before == per_transfer {
+            return;
+        }
+        for slot in self.transfers.slots() {
+            let transfer = &self.transfers[slot];
+            let from = Rank::of(transfer, before);
+            let to = Rank::of(transfer, per_transfer);
+            for slot in self.series_budget.change(slot, from, to) {
+                self.update_visibility(slot);
+            }
             self.update_visibility(slot);
         }
     }
@@ -215,9 +250,15 @@ impl Tracker {
     /// Compares the clocks. Called before time is compared with what was recorded.
     fn follow_clock(&mut self, now: Now) {
         if self.watch_moments.follow_clock(now) {
+            self.flows.set_back(now.wall);
             for number in self.connectors.numbers() {
                 if self.connectors[number].counters.cut_times(now.wall) {
                     self.mark_connector(number);
+                }
+            }
+            for slot in self.transfers.slots() {
+                if self.transfers[slot].is_in_future(now) {
+                    self.update(slot, |transfer, _| transfer.cut_times(now));
                 }
             }
         }
@@ -225,6 +266,13 @@ impl Tracker {
 
     /// Returns a snapshot. Chunks without changes are shared with the previous snapshot.
     pub fn snapshot(&mut self, now: Now) -> Snapshot {
+        let settings = &self.settings;
+        let interval = settings
+            .max_refresh_interval
+            .max(settings.min_refresh_interval);
+        if let Some(before) = now.instant.checked_sub(interval * OVERDUE_INTERVALS) {
+            self.connectors.count_overdue(before);
+        }
         let (transfers, connectors) = (&self.transfers, &self.connectors);
         let view = |slot| {
             let transfer = &transfers[slot];
@@ -235,11 +283,12 @@ impl Tracker {
             |a: &TransferView, b: &TransferView| (&a.connector, &a.id).cmp(&(&b.connector, &b.id));
         Snapshot {
             transfers: self.chunks.build(view, order),
-            results_ages: connectors.results_ages(now),
+            oldest_results: connectors.oldest_results(now),
+            flows: self.flows.views(),
             origins: self.origins(),
             folded_failure_codes: self.label_guard.folded(),
             folded_since: Some(self.watch_moments.start()),
-            connectors: self.connectors.chunks(),
+            connectors: self.connectors.chunks(&self.failures),
         }
     }
 

@@ -3,13 +3,14 @@
 //!
 //! One entry after the other, open rows last: 2 bytes of flags and kind, 2 bytes of the file name's
 //! hash, 4 bytes of the path's hash, 4 bytes of the event's if it has one, and an undocumented
-//! failure code with its length.
+//! failure code with its length. An open row has its status in place of flags, and 4 bytes of time.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroU32;
 
 use model::{DOCUMENTED_FAILURE_CODES, FailureCode, Finished};
 
-use super::file_ledger::{FileLedger, FilePath, LedgerEntry};
+use super::file_ledger::{FileLedger, FilePath, LedgerEntry, OpenRow, OpenStatus, event_id};
 
 const COUNTED: u8 = 1;
 const POLLED: u8 = 1 << 1;
@@ -35,9 +36,10 @@ impl PackedLedger {
         for entry in &ledger.entries {
             put_entry(&mut bytes, entry);
         }
-        for path in &ledger.open_rows {
-            bytes.extend([0, OPEN_ROW]);
-            put_path(&mut bytes, *path);
+        for row in &ledger.open_rows {
+            bytes.extend([row.status as u8, OPEN_ROW]);
+            put_path(&mut bytes, row.path);
+            bytes.extend(row.since.to_le_bytes());
         }
         Self(bytes.into())
     }
@@ -48,11 +50,19 @@ impl PackedLedger {
         let mut rest = &*self.0;
         while let Some(read) = read_entry(&mut rest) {
             match read {
-                Read::OpenRow(path) => ledger.open_rows.push(path),
+                Read::OpenRow(row) => ledger.open_rows.push(row),
                 Read::Entry(entry) => ledger.entries.push(entry),
             }
         }
         ledger
+    }
+
+    /// Returns whether an event has been recorded.
+    pub(super) fn has_event(&self, file_transfer_id: &str) -> bool {
+        let id = Some(event_id(file_transfer_id));
+        let mut rest = &*self.0;
+        std::iter::from_fn(|| read_entry(&mut rest))
+            .any(|read| matches!(read, Read::Entry(entry) if entry.event == id))
     }
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Self {
@@ -62,10 +72,17 @@ impl PackedLedger {
     pub(super) fn bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// Returns a hash, by which changes are found without a copy.
+    pub(super) fn hash(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.0.hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
 enum Read {
-    OpenRow(FilePath),
+    OpenRow(OpenRow),
     Entry(LedgerEntry),
 }
 
@@ -117,7 +134,15 @@ fn read_entry(rest: &mut &[u8]) -> Option<Read> {
         hash: u32::from_le_bytes(take(rest)?),
     };
     if kind == OPEN_ROW {
-        return Some(Read::OpenRow(path));
+        let status = OpenStatus::ALL
+            .into_iter()
+            .find(|status| *status as u8 == flags)?;
+        let since = u32::from_le_bytes(take(rest)?);
+        return Some(Read::OpenRow(OpenRow {
+            path,
+            status,
+            since,
+        }));
     }
     let event = match flags & EVENT {
         0 => None,
@@ -168,6 +193,15 @@ mod tests {
         (any::<u32>(), any::<u16>()).prop_map(|(hash, name)| FilePath { hash, name })
     }
 
+    fn open_row() -> impl Strategy<Value = OpenRow> {
+        let status = proptest::sample::select(OpenStatus::ALL.as_slice());
+        (path(), status, any::<u32>()).prop_map(|(path, status, since)| OpenRow {
+            path,
+            status,
+            since,
+        })
+    }
+
     fn end() -> impl Strategy<Value = Finished> {
         let code = prop_oneof![
             proptest::sample::select(DOCUMENTED_FAILURE_CODES.as_slice()).prop_map(str::to_owned),
@@ -202,7 +236,7 @@ mod tests {
         #[test]
         fn a_packed_ledger_unpacks_to_itself(
             entries in vec(entry(), 0..12),
-            open_rows in vec(path(), 0..12),
+            open_rows in vec(open_row(), 0..12),
         ) {
             let ledger = FileLedger { entries, open_rows };
             prop_assert_eq!(PackedLedger::pack(&ledger).unpack(), ledger);

@@ -1,5 +1,7 @@
 //! What a result of `ListFileTransferResults` changes.
 
+use super::fate::fate_hash;
+use super::flow_files::PolledRow;
 use super::{FailedFile, Tracker};
 use model::{FileResult, Now, TransferKey};
 
@@ -66,11 +68,13 @@ impl Tracker {
         files: &[FileResult],
         now: Now,
     ) -> PollEffects {
+        let number = self.transfers[slot].connector();
+        self.confirm_connector(number);
+        let earliest = self.earliest_end(slot, now);
         let new_ends = self.update(slot, |transfer, label_guard| {
             transfer.record_files(files, label_guard, now)
         });
         if !new_ends.finished.is_empty() {
-            let number = self.transfers[slot].connector();
             let connector = &mut self.connectors[number];
             for end in &new_ends.finished {
                 connector.counters.count(end, &key.transfer, now.wall);
@@ -78,8 +82,24 @@ impl Tracker {
             }
             self.mark_connector(number);
         }
+        if !new_ends.rows.is_empty() && self.has_flows() {
+            let hash = fate_hash(key);
+            let row = PolledRow {
+                key,
+                slot,
+                hash,
+                earliest,
+            };
+            for (at, is_counted) in &new_ends.rows {
+                self.record_row_of_flow(&row, &files[*at], *is_counted, now);
+            }
+        }
+        let since = self.transfers[slot].since();
         for file in &new_ends.failed {
-            self.keep_failure(slot, file, now.wall);
+            self.keep_failure(key, since, file, now.wall);
+        }
+        for at in &new_ends.completed {
+            self.complete_path(key, &files[*at].path, since);
         }
         PollEffects {
             failed: new_ends.failed,

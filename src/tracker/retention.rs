@@ -8,26 +8,48 @@ use std::time::Duration;
 
 use super::Tracker;
 use super::fate::{FATE_KEPT, Fate, fate_hash};
-use super::persist::{millis, seconds};
+use super::persist::{ConnectorRecord, millis, seconds};
 use super::transfer::{RESULTS_KEPT, Transfer};
-use model::{Now, TransferKey};
+use model::{ConnectorKey, Now, TransferKey, TransferState};
+
+/// How many fates are kept at most, as a multiple of [`super::TrackerLimits::transfers`]: enough for
+/// seven days, for which CloudTrail is read, at the limit.
+const FATES: usize = 10;
+
+/// How many removed connectors are kept at most, as a multiple of
+/// [`super::TrackerLimits::connectors`].
+const DORMANT: usize = 10;
 
 impl Tracker {
     /// Drops finished and gone transfers that have reached `keep_settled`, except those in the
     /// configuration, gives unfinished ones up whose results have expired, and drops what is kept of
-    /// transfers, operations and connectors that left 15 days ago.
+    /// transfers, operations and connectors that left 15 days ago. Unused connectors are removed.
     pub fn expire(&mut self, now: Now) {
         self.follow_clock(now);
         self.give_up_abandoned(now);
+        self.expire_failures(now);
+        self.flows.advance(now.wall);
         let keep = u32::try_from(self.settings.keep_settled.as_secs()).unwrap_or(u32::MAX);
         while let Some((at, slot)) = self.ended.first().copied() {
             if at.saturating_add(keep) > seconds(now.wall) {
                 break;
             }
+            let transfer = &self.transfers[slot];
+            let number = transfer.connector();
+            self.connectors[number].kept |=
+                transfer.state() != TransferState::Gone || transfer.files().is_some();
             self.drop_transfer(slot, now);
+        }
+        for number in self.connectors.numbers() {
+            self.remove_if_unused(number, now);
         }
         let fates = self.fates.expire(now.wall);
         let operations = self.operations.expire(now.wall);
+        self.uncounted.expire(now.wall);
+        if self.dirty.is_none() {
+            // Without a store no write takes them.
+            self.uncounted.take_changes();
+        }
         let oldest = millis(now.wall).saturating_sub(millis_of(FATE_KEPT));
         let is_over = |left: Option<u64>| left.is_some_and(|left| left < oldest);
         let connectors: Vec<_> = self
@@ -63,11 +85,12 @@ impl Tracker {
         }
     }
 
-    /// Keeps what is counted of a transfer that leaves. Nothing is kept of one that neither a poll
-    /// nor an event has reported.
+    /// Keeps what is counted of a transfer that leaves. Nothing is kept of one that was only named:
+    /// no poll or event has reported it, and no source its start.
     pub(super) fn keep_fate(&mut self, key: &TransferKey, transfer: &Transfer, now: Now) {
         let fate = transfer.fate(now);
-        if fate.polled || !fate.ledger.bytes().is_empty() {
+        let has_evidence = fate.polled || transfer.has_start() || !fate.ledger.bytes().is_empty();
+        if has_evidence {
             self.insert_fate(fate_hash(key), &fate);
         }
     }
@@ -75,6 +98,31 @@ impl Tracker {
     pub(super) fn insert_fate(&mut self, hash: u64, fate: &Fate) {
         self.fates.insert(hash, fate);
         self.mark_fate(hash);
+        let most = self.settings.limits.transfers;
+        for hash in self.fates.shed(most.saturating_mul(FATES), most) {
+            self.mark_fate(hash);
+        }
+    }
+
+    /// Keeps the counters of a connector that has been removed. Beyond a limit those that left first
+    /// are dropped.
+    pub(super) fn keep_dormant(&mut self, key: ConnectorKey, record: ConnectorRecord) {
+        self.dormant.insert(key, record);
+        let most = self.settings.limits.connectors.saturating_mul(DORMANT);
+        if self.dormant.len() <= most.saturating_add(most / 8) {
+            return;
+        }
+        let mut left: Vec<_> = self.dormant.values().map(|record| record.left).collect();
+        let last = self.dormant.len() - most - 1;
+        let newest = *left.select_nth_unstable(last).1;
+        let dropped = self
+            .dormant
+            .extract_if(.., |_, record| record.left <= newest)
+            .map(|(key, _)| key);
+        match &mut self.dirty {
+            Some(dirty) => dirty.removed_connectors.extend(dropped),
+            None => drop(dropped.count()),
+        }
     }
 
     /// Removes the fate of a transfer that comes back.

@@ -1,14 +1,53 @@
-//! Limits the number of transfers that have their own series. The newest transfers are chosen.
+//! Limits the number of transfers that have their own series. Unfinished transfers are chosen first,
+//! then those with failed files, then the newest.
 
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// All transfers by start and slot, split at the limit.
+use super::transfer::Transfer;
+use model::{Origin, PerTransfer};
+
+/// The transfers that may have series, by rank and slot, split at the limit.
 #[derive(Debug)]
 pub(super) struct SeriesBudget {
     limit: usize,
-    within: BTreeSet<(Nanos, u32)>,
-    beyond: BTreeSet<(Nanos, u32)>,
+    within: BTreeSet<(Rank, u32)>,
+    beyond: BTreeSet<(Rank, u32)>,
+}
+
+/// The order in which transfers get series: by class, then by start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank(u64);
+
+/// Bits of the microseconds since the epoch, enough until the year 4253.
+const TIME_BITS: u32 = 56;
+
+impl Rank {
+    /// Returns the rank of a transfer, or `None` if it has no series.
+    pub(super) fn of(transfer: &Transfer, per_transfer: PerTransfer) -> Option<Self> {
+        let is_unfinished = transfer.state().is_unfinished();
+        let has_failed = transfer
+            .files()
+            .is_some_and(|files| files.failed_files() > 0);
+        let is_shown = match per_transfer {
+            PerTransfer::All => true,
+            PerTransfer::Open => transfer.has(Origin::Config) || is_unfinished || has_failed,
+            PerTransfer::Configured => transfer.has(Origin::Config),
+            PerTransfer::None => false,
+        };
+        let class = if is_unfinished {
+            2
+        } else {
+            u64::from(has_failed)
+        };
+        is_shown.then(|| Self::new(class, transfer.since()))
+    }
+
+    fn new(class: u64, since: SystemTime) -> Self {
+        let micros = since.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let micros = u64::try_from(micros.as_micros()).unwrap_or(u64::MAX);
+        Self(class << TIME_BITS | micros.min((1 << TIME_BITS) - 1))
+    }
 }
 
 /// Nanoseconds since the epoch, which covers 292 years before and after it. Half the size of a
@@ -35,29 +74,25 @@ impl SeriesBudget {
     }
 
     /// Returns whether the transfer has its own series.
-    pub(super) fn contains(&self, since: SystemTime, slot: u32) -> bool {
-        self.within.contains(&(nanos(since), slot))
+    pub(super) fn contains(&self, rank: Option<Rank>, slot: u32) -> bool {
+        rank.is_some_and(|rank| self.within.contains(&(rank, slot)))
     }
 
-    /// Adds a transfer. Like all changes, returns the slots of the transfers that have gained or
-    /// lost their own series.
-    pub(super) fn insert(&mut self, since: SystemTime, slot: u32) -> Vec<u32> {
-        self.within.insert((nanos(since), slot));
-        self.balance()
-    }
-
-    pub(super) fn remove(&mut self, since: SystemTime, slot: u32) -> Vec<u32> {
-        let at = (nanos(since), slot);
-        if !self.within.remove(&at) {
-            self.beyond.remove(&at);
+    /// Changes the rank of a transfer. Like all changes, returns the slots of the transfers that have
+    /// gained or lost their own series.
+    pub(super) fn change(&mut self, slot: u32, from: Option<Rank>, to: Option<Rank>) -> Vec<u32> {
+        if from == to {
+            return Vec::new();
+        }
+        if let Some(rank) = from
+            && !self.within.remove(&(rank, slot))
+        {
+            self.beyond.remove(&(rank, slot));
+        }
+        if let Some(rank) = to {
+            self.within.insert((rank, slot));
         }
         self.balance()
-    }
-
-    pub(super) fn change_start(&mut self, slot: u32, from: SystemTime, to: SystemTime) -> Vec<u32> {
-        let mut changed = self.remove(from, slot);
-        changed.extend(self.insert(to, slot));
-        changed
     }
 
     pub(super) fn set_limit(&mut self, limit: usize) -> Vec<u32> {
@@ -68,7 +103,7 @@ impl SeriesBudget {
     fn balance(&mut self) -> Vec<u32> {
         let mut changed = Vec::new();
         loop {
-            // An inserted transfer may be older than transfers beyond the limit.
+            // An inserted transfer may be of a lower rank than transfers beyond the limit.
             let misplaced = match (self.within.first(), self.beyond.last()) {
                 (Some(oldest_within), Some(newest_beyond)) => newest_beyond > oldest_within,
                 _ => false,
@@ -102,38 +137,35 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// After any sequence of changes, the newest transfers are within the limit, and every move
-        /// is reported.
+        /// After any sequence of changes, the transfers of the highest rank are within the limit, and
+        /// every move is reported.
         #[test]
-        fn the_newest_transfers_are_within_the_limit(
+        fn the_transfers_of_the_highest_rank_are_within_the_limit(
             limit in 0..20_usize,
-            steps in vec((0..40_u32, proptest::option::of(0..30_u64), proptest::option::weighted(0.1, 0..20_usize)), 1..200),
+            steps in vec((0..40_u32, proptest::option::of((0..3_u64, 0..30_u64)), proptest::option::weighted(0.1, 0..20_usize)), 1..200),
         ) {
             let mut budget = SeriesBudget::new(limit);
             let mut limit = limit;
-            let mut known: BTreeMap<u32, SystemTime> = BTreeMap::new();
+            let mut known: BTreeMap<u32, Rank> = BTreeMap::new();
             let mut before: BTreeSet<u32> = BTreeSet::new();
-            for (slot, since, new_limit) in steps {
-                let since = since.map(|s| UNIX_EPOCH + Duration::from_secs(s));
-                let mut changed = match (known.get(&slot).copied(), since) {
-                    (None, Some(since)) => budget.insert(since, slot),
-                    (Some(from), Some(to)) => budget.change_start(slot, from, to),
-                    (Some(from), None) => budget.remove(from, slot),
-                    (None, None) => Vec::new(),
-                };
-                match since {
-                    Some(since) => known.insert(slot, since),
+            for (slot, rank, new_limit) in steps {
+                let rank = rank.map(|(class, second)| {
+                    Rank::new(class, UNIX_EPOCH + Duration::from_secs(second))
+                });
+                let mut changed = budget.change(slot, known.get(&slot).copied(), rank);
+                match rank {
+                    Some(rank) => known.insert(slot, rank),
                     None => known.remove(&slot),
                 };
                 if let Some(new) = new_limit {
                     limit = new;
                     changed.extend(budget.set_limit(limit));
                 }
-                let mut by_age: Vec<_> = known.iter().map(|(slot, since)| (*since, *slot)).collect();
+                let mut by_age: Vec<_> = known.iter().map(|(slot, rank)| (*rank, *slot)).collect();
                 by_age.sort_unstable_by(|a, b| b.cmp(a));
                 let newest: BTreeSet<u32> = by_age.iter().take(limit).map(|(_, slot)| *slot).collect();
                 let now: BTreeSet<u32> =
-                    known.iter().filter(|(slot, since)| budget.contains(**since, **slot)).map(|(slot, _)| *slot).collect();
+                    known.iter().filter(|(slot, rank)| budget.contains(Some(**rank), **slot)).map(|(slot, _)| *slot).collect();
                 prop_assert_eq!(&now, &newest);
                 for other in now.symmetric_difference(&before).filter(|other| **other != slot) {
                     prop_assert!(changed.contains(other));

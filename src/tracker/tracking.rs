@@ -1,6 +1,6 @@
 //! Which connectors and transfers are tracked.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -8,8 +8,8 @@ use super::Tracker;
 use super::fate::fate_hash;
 use super::transfer::Transfer;
 use model::{
-    Account, AccountName, ConnectorDetails, ConnectorId, ConnectorKey, ConnectorTitle, Finished,
-    Now, Origin, TransferId, TransferKey, TransferStart,
+    Account, AccountName, ConnectorKey, ConnectorTitle, Finished, ListedConnectors, Now, Origin,
+    TransferId, TransferKey, TransferStart,
 };
 
 impl Tracker {
@@ -24,21 +24,25 @@ impl Tracker {
         let connector = &mut self.connectors[number];
         connector.declared = true;
         connector.title = title.map(Arc::new);
+        connector.initialize_counters(self.settings.events);
         self.connectors.mark_changed(number);
     }
 
-    /// Replaces the list of connectors of an account with their details. A connector that is no
-    /// longer listed is removed unless it has transfers or another source has reported it.
+    /// Records the details of listed connectors of an account. One that could not be described keeps
+    /// its last details. If the list is `complete`, a connector that is not listed loses them, and is
+    /// removed unless it has transfers or another source has reported it.
     pub fn set_listed_connectors(
         &mut self,
         account: &AccountName,
-        listed: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
+        listed: &ListedConnectors,
+        complete: bool,
         now: Now,
     ) {
         let Some(configured) = self.accounts.get(account).map(Arc::clone) else {
             return;
         };
-        for id in listed.keys() {
+        let described = listed.iter().filter(|(_, details)| details.is_some());
+        for (id, _) in described {
             let key = ConnectorKey {
                 account: account.clone(),
                 id: id.clone(),
@@ -50,13 +54,29 @@ impl Tracker {
             if connector.key.account != *account {
                 continue;
             }
-            let details = listed.get(&connector.key.id);
-            if connector.details.as_ref() != details {
-                connector.details = details.cloned();
+            let details = match listed.get(&connector.key.id) {
+                Some(Some(details)) => Some(Arc::clone(details)),
+                None if complete => None,
+                Some(None) | None => continue,
+            };
+            if connector.details != details {
+                connector.details = details;
+                connector.initialize_counters(self.settings.events);
                 self.mark_connector(number);
             }
-            if self.connectors[number].is_unused() {
-                self.remove_connector(number, now);
+            self.remove_if_unused(number, now);
+        }
+    }
+
+    /// Drops the details of connectors whose accounts are not in `listed`, because nothing updates
+    /// them.
+    pub fn retain_details(&mut self, listed: &BTreeSet<AccountName>, now: Now) {
+        for number in self.connectors.numbers() {
+            let connector = &mut self.connectors[number];
+            if connector.details.is_some() && !listed.contains(&connector.key.account) {
+                connector.details = None;
+                self.mark_connector(number);
+                self.remove_if_unused(number, now);
             }
         }
     }
@@ -99,6 +119,9 @@ impl Tracker {
         let account = Arc::clone(self.accounts.get(&key.account)?);
         let number = self.connector_number(key.connector_key(), &account, now);
         self.connectors[number].discovered |= origin != Origin::Config;
+        if matches!(origin, Origin::Config | Origin::Files) {
+            self.confirm_connector(number);
+        }
         let slot = self.transfers.find(number, &key.transfer);
         let slot = slot.unwrap_or_else(|| self.add_transfer(key, number, origin, now));
         let is_new_origin = !self.transfers[slot].has(origin);
@@ -110,8 +133,21 @@ impl Tracker {
                 transfer.retry_at_once(false, &settings, now);
             }
         });
-        self.count_watched(slot, now);
+        self.count_watched(slot, latest.is_some(), now);
         Some(slot)
+    }
+
+    /// Records that a connector exists: AWS has returned files of a transfer, or the administrator
+    /// names it.
+    pub(super) fn confirm_connector(&mut self, number: u32) {
+        let connector = &mut self.connectors[number];
+        if connector.confirmed {
+            return;
+        }
+        connector.confirmed = true;
+        connector.initialize_counters(self.settings.events);
+        self.due.confirm(&connector.key.account, number);
+        self.mark_connector(number);
     }
 
     /// Adds a transfer, which resumes if it has left before.
@@ -129,17 +165,38 @@ impl Tracker {
         slot
     }
 
-    /// Counts the baseline of a transfer if it is known by now that it started while it was watched.
-    pub(super) fn count_watched(&mut self, slot: u32, now: Now) {
+    /// Counts a transfer and its baseline if it is known by now that it started while it was watched.
+    /// `has_file_start` is true if the start of one of its files is known.
+    pub(super) fn count_watched(&mut self, slot: u32, has_file_start: bool, now: Now) {
         let transfer = &self.transfers[slot];
         let (number, seen) = (transfer.connector(), transfer.seen());
         let connector = &self.connectors[number].key;
         let from =
             self.watch_moments
                 .watched_from(&connector.account, &connector.id, transfer.id(), seen);
-        let ends = self.update(slot, |transfer, _| transfer.watch_from(from));
+        let (ends, started) = self.update(slot, |transfer, _| {
+            let ends = transfer.watch_from(from);
+            (ends, transfer.count_start(has_file_start, from))
+        });
+        let transfer = &self.transfers[slot];
+        if transfer.has_start() || has_file_start {
+            let since = transfer.since();
+            self.record_start(number, since, started);
+        }
         let transfer = self.transfers[slot].id().clone();
         self.count_late(number, &transfer, &ends, now);
+        if !ends.is_empty() {
+            let key = self.key(slot);
+            self.count_baseline_of_flows(fate_hash(&key), &ends);
+        }
+    }
+
+    /// Records the start of a transfer for its connector.
+    pub(super) fn record_start(&mut self, number: u32, since: SystemTime, counted: bool) {
+        let counters = &mut self.connectors[number].counters;
+        if counters.record_start(since, counted) {
+            self.mark_connector(number);
+        }
     }
 
     /// Counts files that polls have reported before.
@@ -179,14 +236,16 @@ impl Tracker {
         };
         self.update(slot, |transfer, _| transfer.remove_origin(origin));
         if !self.transfers[slot].has_origin() {
+            let number = self.transfers[slot].connector();
             self.drop_transfer(slot, now);
+            self.remove_if_unused(number, now);
         }
         true
     }
 
     /// Removes `origin` from every transfer for which `keep` returns false, and drops the transfers
-    /// that have no other origin. Connectors that are no longer in the configuration and that no
-    /// source has reported are removed; their counters continue if they come back.
+    /// that have no other origin. Unused connectors are removed; their counters continue if they
+    /// come back.
     pub fn retain_origin(&mut self, origin: Origin, keep: &dyn Fn(&TransferKey) -> bool, now: Now) {
         for slot in self.transfers.slots() {
             if self.transfers[slot].has(origin) && !keep(&self.key(slot)) {
@@ -197,9 +256,7 @@ impl Tracker {
             }
         }
         for number in self.connectors.numbers() {
-            if self.connectors[number].is_unused() {
-                self.remove_connector(number, now);
-            }
+            self.remove_if_unused(number, now);
         }
     }
 
@@ -218,9 +275,7 @@ impl Tracker {
             self.connectors[number].restore(&record);
             self.mark_connector(number);
         }
-        if self.settings.events {
-            self.connectors[number].counters.initialize_event_counters();
-        }
+        self.connectors[number].initialize_counters(self.settings.events);
         number
     }
 }

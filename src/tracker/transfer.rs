@@ -10,6 +10,7 @@ mod saved;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::file_ledger::{FileLedger, NewRow, OpenStatus, PollTime, Watched};
 use super::label_guard::LabelGuard;
 use super::packed_ledger::PackedLedger;
 use super::persist::seconds;
@@ -45,6 +46,10 @@ const GONE_INTERVAL: Duration = Duration::from_hours(1);
 pub(super) struct NewEnds {
     pub(super) finished: Vec<Finished>,
     pub(super) failed: Vec<FailedFile>,
+    /// Indices of the files that have completed.
+    pub(super) completed: Vec<usize>,
+    /// Indices of all files that are news, and whether they are counted.
+    pub(super) rows: Vec<(usize, bool)>,
 }
 
 /// The state of one transfer. Hundreds of thousands may be tracked, so the fields that only polled
@@ -64,6 +69,8 @@ pub(super) struct Transfer {
     start: StartKind,
     /// Whether it started while it was watched: all its files are counted.
     watched: bool,
+    /// Whether its start has been counted.
+    started: bool,
     /// Whether a poll was answered while it was watched: files that end later are counted.
     polled: bool,
     /// Its start if a source reported it, else the time at which it was first seen.
@@ -116,6 +123,25 @@ struct OpenState {
     failing_since: Option<Instant>,
     /// Number of polls since then.
     failures: u8,
+    oldest_open: OldestOpen,
+}
+
+/// Since when a file has been in a status for the longest time, in seconds since the epoch; 0 if none
+/// is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct OldestOpen {
+    queued: u32,
+    in_progress: u32,
+}
+
+impl OldestOpen {
+    fn of(ledger: &FileLedger) -> Self {
+        let oldest = |status| ledger.oldest_open(status).unwrap_or(0);
+        Self {
+            queued: oldest(OpenStatus::Queued),
+            in_progress: oldest(OpenStatus::InProgress),
+        }
+    }
 }
 
 impl OpenState {
@@ -129,6 +155,7 @@ impl OpenState {
             unknown_since: None,
             failing_since: None,
             failures: 0,
+            oldest_open: OldestOpen::default(),
         }
     }
 }
@@ -136,6 +163,10 @@ impl OpenState {
 /// Everything about a transfer that a snapshot or its record contains. Compared before and after a
 /// change to find out whether chunks and the store have to be updated.
 #[derive(PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent of each other"
+)]
 pub(super) struct Fingerprint {
     origins: u8,
     seen: u8,
@@ -143,12 +174,14 @@ pub(super) struct Fingerprint {
     up: Option<bool>,
     start: StartKind,
     watched: bool,
+    started: bool,
     polled: bool,
     since: SystemTime,
     expected: u16,
     ended: u32,
     files: Option<FileCounts>,
-    ledger: PackedLedger,
+    /// Hash of the ledger.
+    ledger: u64,
     /// Whether it is polled.
     open: bool,
 }
@@ -164,6 +197,7 @@ impl Transfer {
             up: None,
             start: StartKind::FirstSeen,
             watched: false,
+            started: false,
             polled: false,
             since: Timestamp::new(now.wall),
             expected: 0,
@@ -195,6 +229,10 @@ impl Transfer {
     /// Returns a bit for each origin that has ever reported it.
     pub(super) fn seen(&self) -> u8 {
         self.seen
+    }
+
+    pub(super) fn ledger(&self) -> &PackedLedger {
+        &self.ledger
     }
 
     pub(super) fn id(&self) -> &TransferId {
@@ -235,6 +273,28 @@ impl Transfer {
     /// Returns when it settled or went, in seconds since the epoch.
     pub(super) fn ended(&self) -> Option<u32> {
         (self.ended != 0).then_some(self.ended)
+    }
+
+    /// Returns since when a file has been queued, and in progress, for the longest time, in seconds
+    /// since the epoch; 0 if none is.
+    pub(super) fn oldest_open(&self) -> [u32; 2] {
+        let open = self.open.as_ref().filter(|_| self.state.is_unfinished());
+        let OldestOpen {
+            queued,
+            in_progress,
+        } = open.map_or_else(OldestOpen::default, |open| open.oldest_open);
+        [queued, in_progress]
+    }
+
+    /// Returns whether it is unfinished, and its last poll did not return its files.
+    pub(super) fn is_unreadable(&self) -> bool {
+        self.state.is_unfinished() && self.up == Some(false)
+    }
+
+    /// Returns since when it waits for its first poll.
+    pub(super) fn unpolled_since(&self) -> Option<Instant> {
+        let open = self.open.as_ref().filter(|_| self.up.is_none())?;
+        Some(open.due)
     }
 
     /// Returns whether it is polled.
@@ -293,14 +353,26 @@ impl Transfer {
             up: self.up,
             start: self.start,
             watched: self.watched,
+            started: self.started,
             polled: self.polled,
             since: self.since(),
             expected: self.expected,
             ended: self.ended,
             files: self.files.clone(),
-            ledger: self.ledger.clone(),
+            ledger: self.ledger.hash(),
             open: self.open.is_some(),
         }
+    }
+
+    /// Returns whether it has a time in the future, because the clock was set back.
+    pub(super) fn is_in_future(&self, now: Now) -> bool {
+        self.since() > now.wall || self.ended > seconds(now.wall)
+    }
+
+    /// Cuts times that are in the future to `now`.
+    pub(super) fn cut_times(&mut self, now: Now) {
+        self.since = Timestamp::new(self.since().min(now.wall));
+        self.ended = self.ended.min(seconds(now.wall));
     }
 
     /// Returns whether AWS keeps its results no longer, by the wall clock.
@@ -341,15 +413,32 @@ impl Transfer {
             return new_ends;
         }
         let mut ledger = self.ledger.unpack();
-        let counted = self.watched || self.polled;
-        for (at, counted) in ledger.record_rows(files, &ends, counted) {
+        let watched = match (self.watched, self.polled) {
+            (true, _) => Watched::Whole,
+            (false, true) => Watched::SincePoll,
+            (false, false) => Watched::No,
+        };
+        let time = PollTime {
+            now: seconds(now.wall),
+            start: seconds(self.since()),
+        };
+        for new in ledger.record_rows(files, &ends, watched, time) {
+            let NewRow {
+                at,
+                counted,
+                logged,
+            } = new;
             let file = &files[at];
-            if file.status == FileStatus::Failed {
+            new_ends.rows.push((at, counted));
+            if file.status == FileStatus::Failed && logged {
                 new_ends.failed.push(FailedFile {
                     path: file.path.clone(),
                     code: file.failure_code.clone(),
                     message: file.failure_message.clone(),
                 });
+            }
+            if file.status == FileStatus::Completed {
+                new_ends.completed.push(at);
             }
             if labels[at] != file.failure_code && file.status == FileStatus::Failed {
                 label_guard.count_folded();
@@ -367,6 +456,9 @@ impl Transfer {
         // Each file that has ended has a row, unless it is one that AWS reports otherwise.
         let is_all = rows >= expected && (rows >= ledger.files() || expected > 0);
         self.ledger = PackedLedger::pack(&ledger);
+        if let Some(open) = &mut self.open {
+            open.oldest_open = OldestOpen::of(&ledger);
+        }
         self.polled = true;
         self.up = Some(true);
         self.ended = 0;

@@ -13,12 +13,14 @@ use aws_sdk_transfer::error::{ConnectorError, ProvideErrorMetadata, SdkError};
 use aws_sdk_transfer::operation::describe_connector::DescribeConnectorError;
 use aws_sdk_transfer::operation::list_connectors::ListConnectorsError;
 use aws_sdk_transfer::operation::list_file_transfer_results::ListFileTransferResultsError;
+use aws_sdk_transfer::operation::test_connection::TestConnectionError;
 use aws_smithy_runtime_api::client::interceptors::context::Error as AnyError;
 use aws_smithy_runtime_api::client::orchestrator::OrchestratorError;
 use aws_smithy_types::error::ErrorMetadata;
 use http_body_util::LengthLimitError;
 
 use super::sdk::InvalidResponse;
+use super::session::UnusableCredentials;
 use super::{ErrorKind, TransferError};
 
 /// Classifies the error of one attempt.
@@ -40,7 +42,7 @@ pub(super) fn attempt(
         return kind;
     }
     // Without a response and without a failed connection, the request could not be built.
-    by_source(error).unwrap_or_else(|| response.map_or(ErrorKind::InvalidRequest, by_response))
+    by_source(error).unwrap_or_else(|| response.map_or(ErrorKind::NotBuilt, by_response))
 }
 
 /// Returns the metadata of an operation's error. An interceptor sees the error without its type, so
@@ -58,6 +60,7 @@ fn metadata(error: &AnyError) -> Option<&ErrorMetadata> {
         .or_else(|| of::<LookupEventsError>(error))
         .or_else(|| of::<ListConnectorsError>(error))
         .or_else(|| of::<DescribeConnectorError>(error))
+        .or_else(|| of::<TestConnectionError>(error))
 }
 
 /// Classifies the error of a whole call, retries included.
@@ -102,7 +105,7 @@ pub(super) fn call<E: ProvideErrorMetadata + StdError + 'static>(
             }
         }
         other => TransferError::new(
-            by_source(other).unwrap_or(ErrorKind::InvalidRequest),
+            by_source(other).unwrap_or(ErrorKind::NotBuilt),
             innermost(other),
         ),
     }
@@ -126,6 +129,10 @@ fn by_connector(error: &ConnectorError) -> ErrorKind {
 
 /// Classifies an error by its sources, at any depth.
 fn by_source(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
+    // Credentials for a role may be unusable, which is inside of the error of the role.
+    if chain(error).any(<dyn StdError>::is::<UnusableCredentials>) {
+        return Some(ErrorKind::CredentialsUnusable);
+    }
     chain(error).find_map(|source| match source.downcast_ref::<CredentialsError>() {
         Some(CredentialsError::CredentialsNotLoaded(_)) => Some(ErrorKind::CredentialsMissing),
         Some(_) => Some(ErrorKind::CredentialsUnavailable),
@@ -233,7 +240,7 @@ fn chain<'a>(
 }
 
 /// Returns the text of the innermost source, the most specific one.
-fn innermost(error: &(dyn StdError + 'static)) -> String {
+pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
     let text = match chain(error).last() {
         None => String::new(),
         Some(source) => match source.downcast_ref::<ErrorMetadata>() {

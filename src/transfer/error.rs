@@ -23,11 +23,24 @@ impl TransferError {
             .collect::<Vec<_>>()
             .join(" ");
         let detail = match detail.char_indices().nth(MAX_DETAIL) {
-            Some((end, _)) => format!("{}...", &detail[..end]),
+            Some((end, _)) => format!("{}...", whole_words(&detail, end)),
             None => detail,
         };
         Self { kind, detail }
     }
+}
+
+/// Returns the start of `text` up to `end`, without the part of a word at its end unless that word is
+/// long.
+fn whole_words(text: &str, end: usize) -> &str {
+    let start = &text[..end];
+    if text[end..].starts_with(' ') {
+        return start;
+    }
+    let words = start.rsplit_once(' ').map(|(words, _)| words);
+    words
+        .filter(|words| words.len() > start.len() / 2)
+        .unwrap_or(start)
 }
 
 impl fmt::Display for TransferError {
@@ -98,9 +111,15 @@ kinds! {
     /// AWS rejected the credentials or their signature.
     CredentialsRejected, "credentials_rejected", Denied, "AWS rejected the credentials";
     /// No credentials were found.
-    CredentialsMissing, "credentials_missing", Denied, "no credentials found";
+    CredentialsMissing, "credentials_missing", NotSent, "no credentials found";
     /// Credentials are configured and could not be obtained, for example from an assumed role.
-    CredentialsUnavailable, "credentials_unavailable", Denied, "failed to obtain credentials";
+    CredentialsUnavailable, "credentials_unavailable", NotSent, "failed to obtain credentials";
+    /// Credentials were obtained that cannot sign a request, for example with a line break.
+    CredentialsUnusable, "credentials_unusable", NotSent, "the credentials are unusable";
+    /// The request could not be built, for example because no endpoint matches the settings.
+    NotBuilt, "not_built", NotSent, "failed to build the request";
+    /// The SDK panicked.
+    Panicked, "panicked", NotSent, "the AWS SDK panicked, which is a bug";
     /// No connection within the connect time-out.
     ConnectTimeout, "connect_timeout", Timeout, "timed out connecting";
     /// No complete response within the time-outs.
@@ -122,12 +141,40 @@ kinds! {
 }
 
 impl ErrorKind {
+    /// Returns the remedy, if the credentials are the cause.
+    pub fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::CredentialsMissing => Some(
+                "set `profile` of the account, AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
+                 AWS_SECRET_ACCESS_KEY; on EC2, ECS or EKS, give the workload a role",
+            ),
+            Self::CredentialsUnavailable => Some(
+                "check the role, the profile or the process that provides the credentials; \
+                 `aws sts get-caller-identity` uses the same sources",
+            ),
+            Self::CredentialsUnusable => Some(
+                "correct the credentials at their source; a Secret that was made with `echo` ends with a \
+                 line break: use `echo -n`",
+            ),
+            Self::CredentialsExpired => {
+                Some("renew the credentials, for example with `aws sso login`")
+            }
+            Self::CredentialsRejected => {
+                Some("check the access key, the Region, and the clock of this machine")
+            }
+            _ => None,
+        }
+    }
+
     /// Returns whether AWS answered and accepted the credentials. Access denied leaves the account
     /// up: it concerns one resource.
     pub fn leaves_account_up(self) -> bool {
         match self.outcome() {
             _ if self.is_credential_error() => false,
-            AttemptOutcome::Timeout | AttemptOutcome::Network | AttemptOutcome::Malformed => false,
+            AttemptOutcome::Timeout
+            | AttemptOutcome::Network
+            | AttemptOutcome::Malformed
+            | AttemptOutcome::NotSent => false,
             AttemptOutcome::Ok
             | AttemptOutcome::Throttled
             | AttemptOutcome::Denied
@@ -145,6 +192,7 @@ impl ErrorKind {
                 | Self::CredentialsRejected
                 | Self::CredentialsMissing
                 | Self::CredentialsUnavailable
+                | Self::CredentialsUnusable
         )
     }
 }
@@ -156,7 +204,7 @@ pub enum AttemptOutcome {
     Ok,
     /// Throttled.
     Throttled,
-    /// Access denied, or no valid credentials.
+    /// Access denied, or the credentials rejected.
     Denied,
     /// Unknown to AWS.
     NotFound,
@@ -170,11 +218,13 @@ pub enum AttemptOutcome {
     Network,
     /// The response could not be parsed.
     Malformed,
+    /// Failed before a request was sent: no usable credentials, or the request could not be built.
+    NotSent,
 }
 
 impl AttemptOutcome {
     /// Every outcome.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Ok,
         Self::Throttled,
         Self::Denied,
@@ -184,6 +234,7 @@ impl AttemptOutcome {
         Self::Timeout,
         Self::Network,
         Self::Malformed,
+        Self::NotSent,
     ];
 
     /// Returns the label value.
@@ -198,6 +249,7 @@ impl AttemptOutcome {
             Self::Timeout => "timeout",
             Self::Network => "network",
             Self::Malformed => "malformed",
+            Self::NotSent => "not_sent",
         }
     }
 }
@@ -205,6 +257,36 @@ impl AttemptOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_detail_is_cut_between_words_unless_a_word_is_long() {
+        let cut = |detail: &str| TransferError::new(ErrorKind::Network, detail).detail;
+        let words = "word ".repeat(60);
+        assert_eq!(cut(&words), words.trim_end());
+        assert_eq!(
+            cut(&format!("{words}and more")),
+            format!("{}...", words.trim_end())
+        );
+        let split = format!("ab {words}");
+        assert_eq!(
+            cut(&split),
+            format!("ab {}...", "word ".repeat(59).trim_end())
+        );
+        assert_eq!(cut(&"x".repeat(400)), format!("{}...", "x".repeat(300)));
+        let long = format!("ab {}", "é".repeat(400));
+        assert_eq!(cut(&long), format!("ab {}...", "é".repeat(297)));
+    }
+
+    #[test]
+    fn failures_of_credentials_have_a_remedy() {
+        for kind in ErrorKind::ALL {
+            assert_eq!(
+                kind.hint().is_some(),
+                kind.is_credential_error(),
+                "{kind:?}"
+            );
+        }
+    }
 
     #[test]
     fn errors_of_one_resource_leave_the_account_up() {
@@ -219,8 +301,11 @@ mod tests {
             Kind::CredentialsRejected,
             Kind::CredentialsMissing,
             Kind::CredentialsUnavailable,
+            Kind::CredentialsUnusable,
         ];
         let no_response = [
+            Kind::NotBuilt,
+            Kind::Panicked,
             Kind::ConnectTimeout,
             Kind::Timeout,
             Kind::Network,

@@ -26,7 +26,7 @@ pub mod session;
 pub use error::{AttemptOutcome, ErrorKind, TransferError};
 pub use ports::{
     ApiFuture, Attempt, AttemptObserver, CloudTrailApi, CloudTrailEvent, CloudTrailPage,
-    ConnectorsApi, ConnectorsPage, IdentityApi, Operation, QUEUE_BATCH, QueueApi, QueueMessage,
-    ResultsPage, TransferApi, UndeletedMessage,
+    ConnectionApi, ConnectionTest, ConnectorsApi, ConnectorsPage, IdentityApi, Operation,
+    QUEUE_BATCH, QueueApi, QueueDepth, QueueMessage, ResultsPage, TransferApi, UndeletedMessage,
 };
 pub use results::{MAX_PAGES, all_file_results};

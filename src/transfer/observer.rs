@@ -57,9 +57,7 @@ impl AccountObserver {
 
 impl AttemptObserver for AccountObserver {
     fn attempt_ended(&self, attempt: Attempt) {
-        if attempt.outcome == AttemptOutcome::Throttled {
-            self.limiter.record_throttling(&attempt);
-        }
+        self.limiter.record_attempt(&attempt);
         if let Some(up) = attempt.account_up {
             let AttemptMetrics { account, metrics } = &self.attempts;
             metrics.set_account_up(account, up);

@@ -53,6 +53,24 @@ pub struct ConnectorsPage {
     pub next_token: Option<String>,
 }
 
+/// Connections from connectors to the servers of partners (Transfer Family).
+pub trait ConnectionApi: Send + Sync + 'static {
+    /// Calls `TestConnection`, which opens a session at the partner's server, and, if that returns the
+    /// server's host key, `DescribeConnector` for the trusted ones.
+    fn test<'a>(&'a self, connector: &'a ConnectorId) -> ApiFuture<'a, ConnectionTest>;
+}
+
+/// The result of `TestConnection`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionTest {
+    /// Whether the status is `OK`.
+    pub is_ok: bool,
+    /// The message for people; empty if there is none. It may contain host names.
+    pub message: String,
+    /// Whether the server's host key is a trusted one of the connector; `None` if either is not known.
+    pub is_host_key_trusted: Option<bool>,
+}
+
 /// The event history of an account and Region (CloudTrail).
 pub trait CloudTrailApi: Send + Sync + 'static {
     /// Fetches one page of `LookupEvents` for `StartFileTransfer` events since `from`, the first if
@@ -94,8 +112,21 @@ pub trait QueueApi: Send + Sync + 'static {
     /// that were not deleted.
     fn delete<'a>(&'a self, receipts: &'a [String]) -> ApiFuture<'a, Vec<UndeletedMessage>>;
 
-    /// Calls `GetQueueAttributes`: returns the approximate number of messages, in flight included.
-    fn depth(&self) -> ApiFuture<'_, u64>;
+    /// Calls `GetQueueAttributes`: returns the depth of the queue.
+    fn depth(&self) -> ApiFuture<'_, QueueDepth>;
+
+    /// Calls `GetQueueAttributes` for the queue's dead-letter queue, whose ARN is `arn`: returns the
+    /// approximate number of its messages, in flight included.
+    fn dead_letters<'a>(&'a self, arn: &'a str) -> ApiFuture<'a, u64>;
+}
+
+/// The depth of a queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueueDepth {
+    /// Approximate number of messages, in flight included.
+    pub messages: u64,
+    /// ARN of the dead-letter queue, if the queue has a redrive policy.
+    pub dead_letter_queue: Option<String>,
 }
 
 /// Messages of one receive, and of one batch of deletions
@@ -141,6 +172,8 @@ pub enum Operation {
     ListConnectors,
     /// Transfer Family `DescribeConnector`.
     DescribeConnector,
+    /// Transfer Family `TestConnection`.
+    TestConnection,
     /// CloudTrail `LookupEvents`.
     LookupEvents,
     /// SQS `ReceiveMessage`.
@@ -153,10 +186,11 @@ pub enum Operation {
 
 impl Operation {
     /// Every measured operation.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ListFileTransferResults,
         Self::ListConnectors,
         Self::DescribeConnector,
+        Self::TestConnection,
         Self::LookupEvents,
         Self::ReceiveMessage,
         Self::DeleteMessageBatch,
@@ -169,6 +203,7 @@ impl Operation {
             Self::ListFileTransferResults => "ListFileTransferResults",
             Self::ListConnectors => "ListConnectors",
             Self::DescribeConnector => "DescribeConnector",
+            Self::TestConnection => "TestConnection",
             Self::LookupEvents => "LookupEvents",
             Self::ReceiveMessage => "ReceiveMessage",
             Self::DeleteMessageBatch => "DeleteMessageBatch",

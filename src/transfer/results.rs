@@ -10,9 +10,10 @@ use model::{ConnectorId, FileResult, TransferId};
 /// (<https://docs.aws.amazon.com/transfer/latest/APIReference/API_ListFileTransferResults.html>).
 pub const MAX_PAGES: usize = 1_000;
 
-/// Largest size of all pages together, in bytes: 10,000 files with the longest paths and messages
-/// of 1 KiB fit. The size of each response is limited too; this limits their sum.
-const MAX_SIZE: usize = 32 << 20;
+/// Largest size of all pages together, in bytes: 1,000 files with the longest paths and messages of
+/// 1 KiB fit. The size of each response is limited too; this limits their sum. As many transfers are
+/// read at once as `collector.concurrency` allows.
+const MAX_SIZE: usize = 4 << 20;
 
 /// Fetches every page. Returns all files or an error, never part of the files.
 ///
@@ -138,11 +139,11 @@ mod tests {
     #[tokio::test]
     async fn pages_that_together_are_too_large_are_an_error() {
         assert_eq!(
-            fetch_padded(1 << 20, |page| (page < 30).then(|| page.to_string())).await,
+            fetch_padded(1 << 17, |page| (page < 30).then(|| page.to_string())).await,
             (Ok(30), 30)
         );
         assert_eq!(
-            fetch_padded(1 << 20, |page| Some(page.to_string())).await,
+            fetch_padded(1 << 17, |page| Some(page.to_string())).await,
             (Err(ErrorKind::Oversized), 32)
         );
     }

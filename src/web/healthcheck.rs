@@ -23,6 +23,9 @@ pub enum HealthcheckError {
     /// The response is not HTTP.
     #[error("failed to get a response from {0}: {1}")]
     Http(String, hyper::Error),
+    /// The prefix is not the start of a path.
+    #[error("failed to request `{0}/-/healthy`: {1}")]
+    Path(String, hyper::http::Error),
     /// The status is not 200.
     #[error("{0} answered {1}")]
     Status(String, StatusCode),
@@ -31,29 +34,29 @@ pub enum HealthcheckError {
     Timeout(String),
 }
 
-/// Checks the exporter that listens on `address`. An unspecified host means this machine.
+/// Checks the exporter that listens on `address` and has its routes below `prefix`. An unspecified
+/// host means this machine.
 ///
 /// # Errors
 /// [`HealthcheckError`].
-pub async fn check(address: &str) -> Result<(), HealthcheckError> {
+pub async fn check(address: &str, prefix: &str) -> Result<(), HealthcheckError> {
     let target = connect_address(address);
-    tokio::time::timeout(TIMEOUT, get(&target))
+    tokio::time::timeout(TIMEOUT, get(&target, prefix))
         .await
         .unwrap_or(Err(HealthcheckError::Timeout(target)))
 }
 
-async fn get(target: &str) -> Result<(), HealthcheckError> {
+async fn get(target: &str, prefix: &str) -> Result<(), HealthcheckError> {
     let http = |error| HealthcheckError::Http(target.to_owned(), error);
     let stream = TcpStream::connect(target)
         .await
         .map_err(|error| HealthcheckError::Connect(target.to_owned(), error))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(http)?;
     tokio::spawn(connection);
-    let mut request = Request::new(Empty::<Bytes>::new());
-    *request.uri_mut() = hyper::Uri::from_static("/-/healthy");
-    request
-        .headers_mut()
-        .insert(HOST, hyper::header::HeaderValue::from_static("localhost"));
+    let request = Request::get(format!("{prefix}/-/healthy"))
+        .header(HOST, "localhost")
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| HealthcheckError::Path(prefix.to_owned(), error))?;
     match sender.send_request(request).await.map_err(http)?.status() {
         StatusCode::OK => Ok(()),
         status => Err(HealthcheckError::Status(target.to_owned(), status)),

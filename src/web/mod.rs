@@ -15,6 +15,9 @@
 //! | `GET /-/healthy` | 200 while the process runs |
 //! | `GET /-/ready` | 200 while scrapes can be answered, else 503 |
 //!
+//! All paths are below `--web.route-prefix`. Links and redirects are relative, so that they hold
+//! behind a proxy that adds or removes a prefix.
+//!
 //! HEAD returns the headers of GET without a body and starts no poll. An unknown path is 404, a
 //! method that the path does not support 405 with `Allow`.
 //!
@@ -29,6 +32,7 @@ mod fair_share;
 pub mod fuzzing;
 pub mod healthcheck;
 mod middleware;
+mod paths;
 mod response;
 mod routes;
 mod server;
@@ -40,12 +44,13 @@ use std::time::SystemTime;
 
 use crate::metrics::ScrapeRequest;
 use crate::metrics::exposition::Exposition;
-use crate::tracker::query::{KeptFailure, Query, Selection};
-use model::{ConnectorId, Shard, TransferId};
+use crate::tracker::query::{FailureFilter, KeptFailure, Query, Selection};
+use model::{Chunk, ConnectorId, FlowView, Shard, TransferId};
 
 pub use config_state::{EffectiveWebConfig, WebConfigState};
 pub use middleware::work_queue::{Permit, QueueSlot, WorkQueue};
-pub use routes::pages::{Health, Overview, ProbeRequest, SourceHealth};
+pub use paths::{ExternalUrl, RoutePrefix, WebPaths, is_plain};
+pub use routes::pages::{Health, Overview, ProbeModule, ProbeRequest, SourceHealth};
 pub use server::limits::ServerLimits;
 pub use server::pool::MAX_CONNECTIONS;
 pub use server::{Server, listen};
@@ -113,6 +118,14 @@ pub enum ProbeError {
     /// Too many probes of the account are waiting.
     #[error("too many probes of this account are waiting")]
     Busy,
+    /// Connections are not probed.
+    #[error("probes of connections are off; set `probe.connection.enabled: true`")]
+    Disabled,
+    /// Connections of connectors that the exporter does not know are not probed.
+    #[error(
+        "the connector is not known; add it to `connectors`, or configure `discovery.connectors`"
+    )]
+    UnknownConnector,
     /// Rendering failed.
     #[error("failed to render the metrics")]
     Render,
@@ -147,6 +160,13 @@ pub trait Exporter: Send + Sync + 'static {
         request: WriteRequest,
     ) -> Pin<Box<dyn Future<Output = Result<bool, WriteApiError>> + Send>>;
 
+    /// Acknowledges the unresolved failed files that `filter` accepts, and returns their number. The
+    /// change is durable once this returns `Ok`.
+    fn acknowledge(
+        self: Arc<Self>,
+        filter: FailureFilter,
+    ) -> Pin<Box<dyn Future<Output = Result<usize, WriteApiError>> + Send>>;
+
     /// Returns the status of the exporter, for the landing page.
     fn overview(&self) -> Overview;
 
@@ -156,7 +176,10 @@ pub trait Exporter: Send + Sync + 'static {
     /// Returns the retained failed files, the newest first.
     fn failures(&self) -> Vec<Arc<KeptFailure>>;
 
-    /// Polls one transfer and renders its metrics.
+    /// Returns all flows, in configured order.
+    fn flows(&self) -> Vec<Chunk<FlowView>>;
+
+    /// Polls one transfer, or tests a connection, and renders the metrics of it.
     fn probe(
         self: Arc<Self>,
         probe: ProbeRequest,

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use jiff::fmt::strtime;
+use jiff::{SignedDuration, Timestamp};
 use simulator::ApiOperation::{
     self, DescribeConnector, GetQueueAttributes, ListConnectors, ListFileTransferResults,
     LookupEvents,
@@ -46,6 +48,14 @@ async fn sts(seconds: u64, status: u16, body: &'static str) -> Endpoint {
 }
 
 async fn check(text: String, sts: &Endpoint) -> (Option<i32>, String) {
+    check_with(text, sts, &[]).await
+}
+
+async fn check_with(
+    text: String,
+    sts: &Endpoint,
+    environment: &'static [(&str, &str)],
+) -> (Option<i32>, String) {
     let url = sts.url.clone();
     spawn_blocking(move || {
         let (_folder, file) = config(&text);
@@ -53,6 +63,7 @@ async fn check(text: String, sts: &Endpoint) -> (Option<i32>, String) {
         let ended = output(
             signing_program()
                 .env("AWS_ENDPOINT_URL_STS", url)
+                .envs(environment.iter().copied())
                 .args(["check", "--live", &flag]),
         );
         (
@@ -160,7 +171,7 @@ async fn each_check_is_a_line_and_what_is_bad_exits_1() {
             1,
             &[
                 "missing  transfer:ListFileTransferResults  c-00000000000000001",
-                "AWS: 1 problems",
+                "AWS: 1 problem\n",
             ],
         ),
         (
@@ -176,7 +187,8 @@ async fn each_check_is_a_line_and_what_is_bad_exits_1() {
             Faults::default(),
             0,
             &[
-                "ok       transfer:ListConnectors",
+                "ok       transfer:ListConnectors           *: 2 selected connectors",
+                "ok       transfer:DescribeConnector        *",
                 "ok       cloudtrail:LookupEvents",
                 "ok       sqs:GetQueueAttributes",
                 "sqs:ReceiveMessage and sqs:DeleteMessage are not checked",
@@ -211,21 +223,109 @@ async fn each_check_is_a_line_and_what_is_bad_exits_1() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_is_off_is_said_before_aws_refuses_it() {
+async fn a_connector_that_is_errored_or_lacks_a_setting_is_a_warning() {
+    let (simulator, url) = simulator(Settings::default()).await;
+    simulator.add_connector(connector(1), ConnectorSpec::default());
+    simulator.add_connector(
+        connector(2),
+        ConnectorSpec {
+            error_message: Some("no route to the partner".to_owned()),
+            logging_role: false,
+            trusted_host_keys: 0,
+            ..ConnectorSpec::default()
+        },
+    );
+    let accounts = accounts(&["prod"], &url);
+    let configured = format!(
+        "transfers:\n  - connector_id: {}\n    transfer_id: {}\n",
+        connector(2),
+        transfer(1)
+    );
+    let listed = "discovery:\n  connectors:\n    - include: [c-*1, c-*2]\n";
+    let warning = "c-00000000000000002: SFTP, ERRORED: no route to the partner; no trusted host key; no logging role\n";
+    for text in [
+        accounts.clone() + &configured,
+        accounts.clone() + listed,
+        accounts.clone() + &configured + listed,
+    ] {
+        let (ended, said) = check(text, &sts(0, 200, CALLER).await).await;
+        assert_eq!(ended, Some(0), "{said}");
+        assert_eq!(said.matches(warning).count(), 1, "{said}");
+        assert_eq!(said.matches("  warning  connector ").count(), 1, "{said}");
+        assert!(!said.contains("c-00000000000000001:"), "{said}");
+    }
+    let other = accounts + "discovery:\n  connectors:\n    - include: [c-*1]\n";
+    let (_, said) = check(other, &sts(0, 200, CALLER).await).await;
+    assert!(!said.contains("warning"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clock_that_is_off_is_reported() {
     let (_simulator, url) = simulator(Settings::default()).await;
     let text = accounts(&["prod"], &url) + "discovery:\n  connectors:\n    - {}\n";
-    for (seconds, code, line) in [
-        (10, 0, "ok       clock"),
-        (120, 0, "warning  clock"),
-        (600, 1, "problem  clock"),
+    for (seconds, line) in [
+        (10, "ok       clock"),
+        (120, "warning  clock"),
+        (600, "warning  clock"),
     ] {
         let (ended, said) = check(text.clone(), &sts(seconds, 200, CALLER).await).await;
-        assert_eq!(ended, Some(code), "{said}");
+        assert_eq!(ended, Some(0), "{said}");
         assert!(
             said.contains(line) && said.contains("ahead of AWS"),
             "{seconds}: {said}"
         );
     }
+}
+
+/// Responses of STS and Transfer Family with a clock that is `behind` this machine's. A signature of
+/// more than five minutes before or after it is rejected.
+async fn aws_behind(behind: Duration) -> Endpoint {
+    Endpoint::answering(move |_, request| {
+        let now = Timestamp::now() - SignedDuration::try_from(behind).unwrap();
+        let signed = request.header("x-amz-date");
+        let signed = strtime::parse("%Y%m%dT%H%M%S%z", signed.replace('Z', "+0000")).unwrap();
+        let skew = signed.to_timestamp().unwrap().duration_since(now).abs();
+        let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT");
+        let is_sts = request.body.contains("Action=");
+        let kind = if is_sts { "text/xml" } else { "application/x-amz-json-1.1" };
+        let (status, body) = match (skew > SignedDuration::from_mins(5), is_sts) {
+            (true, true) => (
+                403,
+                "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>expired</Message></Error>\
+                 </ErrorResponse>",
+            ),
+            (true, false) => (400, "{\"__type\":\"InvalidSignatureException\",\"message\":\"expired\"}"),
+            (false, true) => (200, CALLER),
+            (false, false) => (200, "{\"Connectors\":[],\"FileTransferResults\":[]}"),
+        };
+        let headers = format!("content-type: {kind}\r\ndate: {date}\r\n");
+        Step::Answer(http(status, &headers, body))
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn skew_is_corrected_after_one_rejected_request_unless_that_is_disabled() {
+    let aws = aws_behind(Duration::from_mins(10)).await;
+    let text = accounts(&["prod"], &aws.url) + "discovery:\n  connectors:\n    - {}\n";
+    let (ended, said) = check(text.clone(), &aws).await;
+    assert_eq!(ended, Some(0), "{said}");
+    assert!(
+        said.contains("warning  clock")
+            && said.contains("ahead of AWS; the SDK corrects the time of signatures"),
+        "{said}"
+    );
+    // A rejected request and its retry, at STS and at Transfer Family.
+    assert_eq!(aws.seen().len(), 4, "{:#?}", aws.seen());
+    let disabled = &[("AWS_DISABLE_CLOCK_SKEW_CORRECTION", "true")];
+    let (ended, said) = check_with(text, &aws, disabled).await;
+    assert_eq!(ended, Some(1), "{said}");
+    assert!(
+        said.contains("problem  sts:GetCallerIdentity  AWS rejected the credentials")
+            && said.contains("problem  clock")
+            && said.contains("AWS rejects signatures from 5 minutes on: run NTP"),
+        "{said}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -263,7 +363,8 @@ async fn each_account_is_checked_whatever_came_of_those_before() {
         of("a").contains("problem  sts:GetCallerIdentity  the credentials have expired"),
         "{said}"
     );
-    assert!(of("a").contains("skipping the other checks"), "{said}");
+    let remedy = "skipping the other checks; renew the credentials";
+    assert!(of("a").contains(remedy), "{said}");
     assert!(
         of("b").contains("ok       transfer:ListFileTransferResults"),
         "{said}"

@@ -4,6 +4,7 @@ use std::fs;
 use std::time::{Duration, SystemTime};
 
 use aws_transfer_exporter::metrics::families::{self, Group, MetricType};
+use serde_json::{Value, json};
 use simulator::{ApiOperation, Faults, FileScript, LifeScript, Settings};
 use tokio::task::spawn_blocking;
 
@@ -39,6 +40,13 @@ fn version_and_help_are_printed_and_bad_usage_exits_2() {
         &["--log.level=loud"],
         &["results", "c-1", "t"],
         &["--web.telemetry-path=x"],
+        &["--web.external-url=proxy.example.com/exporter"],
+        &["--web.route-prefix=/a?b"],
+        &["once", "--web.external-url=/a"],
+        &["--web.listen-address=localhost"],
+        &["--shard.index=2", "--shard.total=2"],
+        &["check", "--web.listen-address=:1"],
+        &["--storage.path=x", "plan"],
     ] {
         assert_eq!(
             output(program().args(bad)).status.code(),
@@ -74,6 +82,35 @@ fn check_prints_every_problem_and_exits_1() {
     }
     let checked = output(command.args(["check", &good]));
     assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stdout));
+}
+
+#[test]
+fn check_prints_json_for_scripts() {
+    let (_folder, file) = config("transfers:\n  - connector_id: c-1\n    transfer_id: a\n");
+    let flag = format!("--config.file={}", file.display());
+    let check = |flag: &str| {
+        let checked = output(program().args(["check", "--output=json", flag]));
+        let document: Value = serde_json::from_slice(&checked.stdout).unwrap();
+        (checked.status.code(), document)
+    };
+    let (code, document) = check(&flag);
+    assert_eq!((code, &document["valid"]), (Some(1), &json!(false)));
+    let problem = &document["configuration"]["problems"][0];
+    assert_eq!(problem["line"], 2);
+    assert_eq!(problem["key"], "transfers[0].connector_id");
+    let (_folder, file) = config(
+        "accounts:\n  - {name: prod, region: eu-central-1}\ntransfers:\n  \
+         - connector_id: c-0123456789abcdef0\n    transfer_ids: [a, b]\n",
+    );
+    let (code, document) = check(&format!("--config.file={}", file.display()));
+    let expected = json!({
+        "valid": true,
+        "configuration": {
+            "file": file.display().to_string(), "valid": true, "accounts": 1, "transfers": 2,
+            "named_connectors": 0, "warnings": [],
+        },
+    });
+    assert_eq!((code, document), (Some(0), expected));
 }
 
 #[test]
@@ -158,6 +195,13 @@ async fn once_exits_3_for_a_failed_file_1_for_an_unread_transfer_and_0_otherwise
     };
     let (code, exposition) = once(vec![pair(1)], url.clone()).await;
     assert_eq!(code, Some(0));
+    for absent in ["process_", "_http_", "_tokio_", "_config_", "_shard_"] {
+        let name = format!("# TYPE aws_transfer_exporter{absent}");
+        assert!(
+            !exposition.contains(&name),
+            "{absent}: it describes a server"
+        );
+    }
     assert!(
         !exposition.contains("process_"),
         "node_exporter has these families itself"
@@ -434,12 +478,15 @@ async fn every_family_of_the_demo_changes_within_a_minute() {
     let demo = Running::start(program().args(["demo", "--web.listen-address=127.0.0.1:0"]));
     let mut seen: std::collections::BTreeMap<String, std::collections::BTreeSet<String>> =
         std::collections::BTreeMap::new();
+    // Windows of flows take minutes.
+    let changes = |family: &&&families::Family| {
+        let is_of_flows = family.name.starts_with("aws_transfer_flow_");
+        family.group == Group::Sweep
+            && (!is_of_flows || family.name == families::FLOW_FILES_FINISHED.name)
+    };
     for _ in 0..55 {
         let exposition = Exposition::parse(&get(demo.address, "/metrics", "").await.2);
-        for family in families::ALL
-            .iter()
-            .filter(|family| family.group == Group::Sweep)
-        {
+        for family in families::ALL.iter().filter(changes) {
             let samples = if family.kind == MetricType::Histogram {
                 format!("{}_count", family.name)
             } else {

@@ -168,7 +168,9 @@ async fn cursors_page_through_all_matches() {
         .next()
         .unwrap()
         .replace("&amp;", "&");
-    let (status, _, second) = get(exporter.address, &next, "").await;
+    // Relative to the page.
+    let next = next.strip_prefix('.').unwrap();
+    let (status, _, second) = get(exporter.address, next, "").await;
     assert!(
         status == 200 && second.contains("transfer-3") && !second.contains("transfer-1"),
         "{next}"
@@ -517,18 +519,15 @@ async fn failed_files_survive_a_restart_without_a_poll() {
 #[test]
 fn the_stuck_filter_has_the_threshold_of_the_alerts() {
     let config = include_str!("../../deploy/mixin/config.libsonnet");
-    for key in ["stuckQueuedHours", "stuckInProgressHours"] {
-        let hours = config
-            .split(&format!("{key}: "))
-            .nth(1)
-            .unwrap()
-            .split(',')
-            .next()
-            .unwrap();
+    for alert in ["AwsTransferStuckQueued", "AwsTransferStuckInProgress"] {
+        let mut lines = config.lines();
+        let setting = lines.find(|line| line.trim().starts_with(alert)).unwrap();
+        let (_, hours) = setting.split_once("hours: ").unwrap();
+        let (hours, _) = hours.split_once(' ').unwrap();
         assert_eq!(
             STUCK_AFTER,
             Duration::from_hours(hours.parse().unwrap()),
-            "{key}"
+            "{alert}"
         );
     }
 }

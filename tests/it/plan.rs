@@ -78,8 +78,8 @@ fn the_policy_is_printed_alone_or_by_who_is_to_have_it() {
     );
     let table = text(&output(program().args(["plan", &flag])).stdout);
     for line in [
-        "account prod: 1 transfers on 1 connectors",
-        "series of AWS state: 35, at most 37",
+        "account prod: 1 transfer on 1 connector\n",
+        "series of AWS state: 40, at most 44",
     ] {
         assert!(table.contains(line), "{table}");
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 /// No test waits longer for a process.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The program, without an AWS environment.
+/// The program, without an AWS environment and without proxies.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_aws-transfer-exporter"));
-    for (name, _) in
-        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_"))
-    {
+    let is_setting =
+        |name: &str| name.starts_with("AWS_") || name.to_ascii_lowercase().ends_with("_proxy");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_setting(&name.to_string_lossy())) {
         command.env_remove(name);
     }
     command
@@ -217,11 +217,22 @@ pub(crate) fn simulate() -> Running {
     Running::start(program().args(["simulate", "--simulator.listen-address=127.0.0.1:0"]))
 }
 
+/// Returns an address that was free a moment ago; no other process asks for it by number.
+pub(crate) fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}
+
 /// A peer that is not Rust: found, or the test fails and says how it is brought.
 pub(crate) fn peer(variable: &str, default: &str) -> PathBuf {
+    peer_answering(variable, default, "--version")
+}
+
+/// A peer that answers another flag than `--version`.
+pub(crate) fn peer_answering(variable: &str, default: &str, flag: &str) -> PathBuf {
     let path = std::env::var_os(variable).map_or_else(|| PathBuf::from(default), PathBuf::from);
     let answers = Command::new(&path)
-        .arg("--version")
+        .arg(flag)
         .output()
         .is_ok_and(|output| output.status.success());
     assert!(

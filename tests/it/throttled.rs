@@ -82,6 +82,64 @@ async fn few_calls_are_throttled_once_the_rate_has_settled() {
     exporter.stop().await;
 }
 
+/// Polls a service that throttles a share of the requests at any rate. Returns the mean of the rate
+/// over time in relation to the ceiling, after the first 2,000 calls.
+async fn mean_rate(stray: f64) -> f64 {
+    const CEILING: f64 = 200.0;
+    let (simulator, url) = simulator(Settings::default()).await;
+    for n in 0..TRANSFERS {
+        simulator.put_transfer(
+            &connector(n % 7),
+            &transfer(n),
+            files([LifeScript::stuck_queued()]),
+            SystemTime::now(),
+        );
+    }
+    simulator.set_faults(Faults {
+        throttle_rate: stray,
+        ..Faults::default()
+    });
+    let pairs = (0..TRANSFERS)
+        .map(|n| key("prod", &connector(n % 7), &transfer(n)))
+        .collect();
+    let mut plan = plan(vec![account("prod", &url)], pairs);
+    plan.collector.concurrency = 32;
+    plan.collector.requests_per_second = CEILING;
+    let exporter = Exporter::start(plan).await;
+    let attempts = || {
+        let calls = simulator.calls();
+        calls.of(ApiOperation::ListFileTransferResults) as f64
+    };
+    let (mut measured, mut allowed) = (0.0, 0.0);
+    while attempts() < 6_000.0 {
+        let start = Instant::now();
+        let scrape = exporter.scrape_within("60").await;
+        if attempts() > 2_000.0 {
+            let seconds = start.elapsed().as_secs_f64();
+            measured += seconds;
+            allowed += seconds * scrape.sum("aws_transfer_exporter_api_rate_limit", &[]);
+        }
+    }
+    let mean = allowed / measured / CEILING;
+    let throttled = simulator.calls().outcome("ThrottlingException") as f64;
+    println!(
+        "{stray} throttled at any rate: the rate is {mean:.3} of the ceiling, {:.2} % of {} calls \
+         throttled",
+        throttled / attempts() * 100.0,
+        attempts()
+    );
+    exporter.stop().await;
+    mean
+}
+
+/// A limiter that reduces its rate at each throttled call is at 0.12 and 0.06. The simulation of the
+/// limiter has exact bounds; one round here may be a trial at half the rate.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn throttling_that_does_not_depend_on_the_rate_leaves_most_of_it() {
+    let (one, five) = tokio::join!(mean_rate(0.01), mean_rate(0.05));
+    assert!(one > 0.4 && five > 0.4, "{one}, {five}");
+}
+
 /// Counts attempts.
 #[derive(Default)]
 struct AttemptCounter(AtomicU64);
@@ -220,9 +278,9 @@ async fn a_throttled_account_with_ten_thousand_transfers_does_not_delay_another(
         );
         scrapes += 1;
         let is_over = asked > start + Duration::from_millis(4_200);
-        if is_over || seen.sum("aws_transfer_files", &labels) > 0.0 {
+        if is_over || seen.sum("aws_transfer_connector_files", &labels) > 0.0 {
             assert_eq!(
-                seen.sum("aws_transfer_files", &labels),
+                seen.sum("aws_transfer_connector_files", &labels),
                 1.0,
                 "its next scrape"
             );

@@ -3,9 +3,10 @@
 use std::time::SystemTime;
 
 use aws_transfer_exporter::app::Options;
+use serde_json::Value;
 use simulator::{ApiOperation, LifeScript, Settings};
 
-use crate::rig::{Exporter, account, ask, connector, files, plan, simulator, transfer};
+use crate::rig::{Exporter, account, ask, connector, files, get, plan, simulator, transfer};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_orchestrator_starts_and_stops_tracking_a_transfer() {
@@ -43,7 +44,7 @@ async fn an_orchestrator_starts_and_stops_tracking_a_transfer() {
         1.0
     );
     assert_eq!(
-        scrape.sum("aws_transfer_files", &["status=\"COMPLETED\""]),
+        scrape.sum("aws_transfer_connector_files", &["status=\"COMPLETED\""]),
         1.0
     );
 
@@ -74,6 +75,83 @@ async fn an_orchestrator_starts_and_stops_tracking_a_transfer() {
     }
     exporter.stop().await;
     assert!(simulator.calls().of(ApiOperation::ListFileTransferResults) <= 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_file_is_listed_until_somebody_acknowledges_it() {
+    let (simulator, url) = simulator(Settings::default()).await;
+    let lives = [
+        LifeScript::failed("TIMEOUT_ERROR", "took too long"),
+        LifeScript::failed("RENAME_ERROR", "no right to rename"),
+    ];
+    let now = SystemTime::now();
+    simulator.put_transfer(&connector(1), &transfer(1), files(lives), now);
+    let options = Options {
+        write_api: true,
+        ..Options::default()
+    };
+    let exporter =
+        Exporter::start_with(plan(vec![account("prod", &url)], Vec::new()), options).await;
+    let path = format!("/api/v1/transfers/{}/{}", connector(1), transfer(1));
+    assert_eq!(ask(exporter.address, "PUT", &path, "").await.0, 201);
+    let unresolved = |code: &str| {
+        let label = format!("failure_code=\"{code}\"");
+        let exporter = &exporter;
+        async move {
+            let scrape = exporter.scrape().await;
+            scrape.sum("aws_transfer_connector_unresolved_failures", &[&label])
+        }
+    };
+    assert_eq!(unresolved("TIMEOUT_ERROR").await, 1.0);
+    let list = |query: &'static str| async move {
+        let path = format!("/api/v1/failures{query}");
+        let (status, body) = ask(exporter.address, "GET", &path, "").await;
+        assert_eq!(status, 200, "{body}");
+        let body: Value = serde_json::from_str(&body).unwrap();
+        let codes = body["failures"].as_array().unwrap().iter();
+        let mut codes: Vec<_> = codes
+            .map(|failure| failure["failure_code"].as_str().unwrap().to_owned())
+            .collect();
+        codes.sort();
+        codes
+    };
+    assert_eq!(list("").await, ["RENAME_ERROR", "TIMEOUT_ERROR"]);
+
+    let acknowledge = "/api/v1/failures/acknowledge";
+    for (query, headers, status) in [
+        ("", "", 400),
+        ("?connector_id=c-1", "", 400),
+        ("?failure_code=X", "Sec-Fetch-Site: cross-site\r\n", 403),
+    ] {
+        let path = format!("{acknowledge}{query}");
+        let answer = ask(exporter.address, "POST", &path, headers).await;
+        assert_eq!(answer.0, status, "{}", answer.1);
+    }
+    let path = format!(
+        "{acknowledge}?connector_id={}&failure_code=TIMEOUT_ERROR",
+        connector(1)
+    );
+    for acknowledged in [1, 0] {
+        let answer = ask(exporter.address, "POST", &path, "").await;
+        let body = format!("{{\"acknowledged\":{acknowledged}}}\n");
+        assert_eq!(answer, (200, body));
+    }
+    assert_eq!(list("").await, ["RENAME_ERROR"]);
+    let (_, _, page) = get(exporter.address, "/transfers", "").await;
+    let (_, form) = page.split_once("<form method=\"post\" action=\"").unwrap();
+    let (action, _) = form.split_once('"').unwrap();
+    // Relative to the page.
+    let action = action.strip_prefix('.').unwrap();
+    assert!(action.starts_with(acknowledge), "{action}");
+    assert_eq!(form.matches("action=").count(), 0, "one is unresolved");
+    assert_eq!(list("?resolution=acknowledged").await, ["TIMEOUT_ERROR"]);
+    assert_eq!(unresolved("TIMEOUT_ERROR").await, 0.0);
+    assert_eq!(unresolved("RENAME_ERROR").await, 1.0);
+    let action = action.replace("&amp;", "&").replace("&#38;", "&");
+    let html = "Accept: text/html\r\n";
+    assert_eq!(ask(exporter.address, "POST", &action, html).await.0, 303);
+    assert_eq!(unresolved("RENAME_ERROR").await, 0.0);
+    exporter.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

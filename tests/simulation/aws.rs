@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_transfer_exporter::transfer::{
     ApiFuture, CloudTrailApi, CloudTrailEvent, CloudTrailPage, ErrorKind, QUEUE_BATCH, QueueApi,
-    QueueMessage, ResultsPage, TransferApi, TransferError, UndeletedMessage,
+    QueueDepth, QueueMessage, ResultsPage, TransferApi, TransferError, UndeletedMessage,
 };
 use model::{ConnectorId, RESULTS_PAGE_SIZE, TransferId};
 use serde_json::{Value, json};
@@ -347,7 +347,11 @@ impl QueueApi for Queue {
         })
     }
 
-    fn depth(&self) -> ApiFuture<'_, u64> {
+    fn depth(&self) -> ApiFuture<'_, QueueDepth> {
+        Box::pin(async { Ok(QueueDepth::default()) })
+    }
+
+    fn dead_letters<'a>(&'a self, _: &'a str) -> ApiFuture<'a, u64> {
         Box::pin(async { Ok(0) })
     }
 }

@@ -49,18 +49,19 @@ fn number(variable: &str) -> Option<u64> {
 fn explore(first: u64, worlds: u64, max_failures: usize, soak: bool) -> BTreeMap<u64, Violation> {
     let threads = number("SIMULATION_THREADS")
         .unwrap_or_else(|| thread::available_parallelism().map_or(1, |cores| cores.get() as u64));
-    let [next, simulated, least, most] = [const { AtomicU64::new(0) }; 4];
+    let [next, simulated, least, most, windows] = [const { AtomicU64::new(0) }; 5];
     let failures = Mutex::new(BTreeMap::new());
     let ended = AtomicBool::new(false);
     let started = Instant::now();
     let report = || {
         let failures: &BTreeMap<_, _> = &failures.lock().unwrap();
         println!(
-            "{} worlds, {} simulated hours, {} to {} counted files, {} failures in {:.1} s",
+            "{} worlds, {} simulated hours, {} to {} counted files, {} windows of flows, {} failures in {:.1} s",
             next.load(Ordering::Relaxed).min(worlds),
             simulated.load(Ordering::Relaxed) / HOUR,
             least.load(Ordering::Relaxed),
             most.load(Ordering::Relaxed),
+            windows.load(Ordering::Relaxed),
             failures.len(),
             started.elapsed().as_secs_f64(),
         );
@@ -79,6 +80,7 @@ fn explore(first: u64, worlds: u64, max_failures: usize, soak: bool) -> BTreeMap
                         simulated.fetch_add(outcome.simulated, Ordering::Relaxed);
                         least.fetch_add(outcome.files.0, Ordering::Relaxed);
                         most.fetch_add(outcome.files.1, Ordering::Relaxed);
+                        windows.fetch_add(outcome.windows, Ordering::Relaxed);
                         if let Some(violation) = outcome.violation {
                             if soak {
                                 println!("{}", explain(seed));

@@ -12,19 +12,23 @@ use aws_transfer_exporter::config::{CloudtrailPlan, EventsPlan};
 use aws_transfer_exporter::discovery::cloudtrail::CloudTrailPoller;
 use aws_transfer_exporter::discovery::routes::{AccountId, Routes};
 use aws_transfer_exporter::discovery::{Sink, SinkError, events};
+use aws_transfer_exporter::flows::schedule::{DayOfWeek, Schedule};
+use aws_transfer_exporter::flows::{Expect, FlowConfig};
 use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
 use aws_transfer_exporter::store::Store;
 use aws_transfer_exporter::tracker::{Ingested, TrackerLimits, TrackerSettings};
 use aws_transfer_exporter::transfer::limiter::{AccountLimiter, RateLimited};
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
 use model::{
-    Account, AccountName, Clock, ConnectorDetails, ConnectorId, Fact, Origin, TransferKey,
-    TransferStart,
+    Account, AccountName, Clock, ConnectorId, Fact, FlowTitle, ListedConnectors, Origin,
+    TransferKey, TransferStart,
 };
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::aws::{Queue, Results, Trail, account_id};
-use crate::plan::{Change, Ms, SECOND};
+use crate::plan::{Change, DAY, FlowScript, MINUTE, Ms, SECOND};
 use crate::store::SimulatedStore;
 use crate::world::{
     PlanState, REGION, World, connector_id, process_clock, system_time, transfer_id,
@@ -137,10 +141,12 @@ impl Process {
             .collect();
         let connectors: BTreeSet<_> = transfers.iter().map(TransferKey::connector_key).collect();
         self.collector.configure(Targets {
+            flows: flows(&self.world),
             accounts,
             transfers,
             connectors: connectors.into_iter().map(|key| (key, None)).collect(),
             settings: settings(&self.world, &plan),
+            listed: BTreeSet::new(),
             sources: sources(&plan),
         });
         {
@@ -500,12 +506,9 @@ impl Sink for SimulatedSink {
         Collector::replace_transfers(&self.collector, origin, &transfers, complete);
     }
 
-    fn set_connectors(
-        &self,
-        account: &AccountName,
-        connectors: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
-    ) {
-        self.collector.set_listed_connectors(account, connectors);
+    fn set_connectors(&self, account: &AccountName, listed: &ListedConnectors, complete: bool) {
+        let collector = &self.collector;
+        collector.set_listed_connectors(account, listed, complete);
     }
 
     fn exclude_connectors(&self, account: &AccountName, ids: &BTreeSet<ConnectorId>) {
@@ -553,6 +556,46 @@ fn sources(plan: &PlanState) -> BTreeSet<(AccountName, Origin)> {
         .collect()
 }
 
+/// Returns the flows as they are configured.
+fn flows(world: &World) -> Vec<FlowConfig> {
+    let scenario = Arc::clone(&world.state().scenario);
+    let time = |at: Ms| {
+        let minutes = i16::try_from(at / MINUTE).unwrap();
+        let (hour, minute) = (minutes / 60, minutes % 60);
+        Time::constant(hour.try_into().unwrap(), minute.try_into().unwrap(), 0, 0)
+    };
+    let connectors = |flow: &FlowScript| {
+        let numbers = flow.connectors.iter();
+        let ids = numbers.flat_map(|number| [0, 1].map(|account| connector_id(account, *number)));
+        ids.map(|id| id.to_string()).collect()
+    };
+    let flow = |(number, flow): (usize, &FlowScript)| FlowConfig {
+        title: Arc::new(FlowTitle {
+            name: format!("flow-{number}").into(),
+            connectors: connectors(flow),
+            paths: (0..flow.paths).map(|path| format!("/**/{path}")).collect(),
+            required_files: flow.files,
+            ..FlowTitle::default()
+        }),
+        ignore_codes: BTreeSet::new(),
+        expect: Some(Expect {
+            schedule: Schedule {
+                by: (0..DAY / flow.every)
+                    .map(|n| time(flow.phase + n * flow.every))
+                    .collect(),
+                zone: TimeZone::UTC,
+                days: DayOfWeek::ALL.into(),
+                except: BTreeSet::new(),
+                from: flow.from.map(time),
+                grace: Duration::from_millis(flow.grace),
+            },
+            files: flow.files,
+            min_bytes: flow.min_bytes,
+        }),
+    };
+    scenario.flows.iter().enumerate().map(flow).collect()
+}
+
 /// Returns the routes of a queue that the first account reads.
 fn routes(plan: &PlanState, name: &str) -> Routes {
     let route = |account: usize, name: &str| {
@@ -573,7 +616,9 @@ fn settings(world: &World, plan: &PlanState) -> TrackerSettings {
         max_refresh_interval: Duration::from_millis(setup.max_refresh.max(setup.min_refresh)),
         gone_after: Duration::from_millis(setup.gone_after),
         keep_settled: Duration::from_millis(setup.keep_settled),
+        keep_unresolved: Duration::from_hours(168),
         limits: TrackerLimits::NONE,
+        per_transfer: model::PerTransfer::All,
         max_transfers: 1_000,
         shard: plan.shard,
         events: !plan.queues.is_empty(),

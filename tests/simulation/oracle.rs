@@ -5,11 +5,14 @@
 
 mod bounds;
 mod checks;
+mod flows;
+mod gauges;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use gauges::ConnectorName;
 use model::{FileCounts, FileResult, Finished, Origin, Shard};
 
 use crate::plan::{Body, MessageScript, Ms, SECOND, Scenario, Step};
@@ -44,16 +47,57 @@ impl Moment {
     }
 }
 
+/// When something was configured for the first time.
+#[derive(Clone, Copy, Debug)]
+struct Since {
+    first: Moment,
+    /// The same, of what a crash has not undone.
+    sure: Moment,
+    is_sure: bool,
+}
+
+impl Since {
+    fn new(moment: Moment) -> Self {
+        Self {
+            first: moment,
+            sure: moment,
+            is_sure: true,
+        }
+    }
+
+    /// A process starts, with what was durable at `until`.
+    fn restarted(&mut self, until: Ms) {
+        self.is_sure &= self.sure.at < until;
+    }
+
+    /// It is configured again.
+    fn configured(&mut self, moment: Moment) {
+        if !self.is_sure {
+            self.sure = moment;
+            self.is_sure = true;
+        }
+    }
+}
+
 pub(crate) struct Oracle {
     scenario: Arc<Scenario>,
     /// First configuration of each account and source since the store is empty.
-    accounts: BTreeMap<String, Moment>,
-    sources: BTreeMap<(String, Origin), Moment>,
-    shards: Vec<(Shard, Moment)>,
+    accounts: BTreeMap<String, Since>,
+    sources: BTreeMap<(String, Origin), Since>,
+    shards: Vec<(Shard, Since)>,
     records: BTreeMap<Identity, Record>,
     /// Largest exported values: of this process, and those that a crash must not undo.
     exported: BTreeMap<CounterKey, u64>,
     durable: BTreeMap<CounterKey, u64>,
+    /// The same of started transfers.
+    exported_starts: BTreeMap<ConnectorName, u64>,
+    durable_starts: BTreeMap<ConnectorName, u64>,
+    /// First configuration of the flows, and their counters.
+    flows_since: Option<Since>,
+    exported_flows: BTreeMap<(usize, String), u64>,
+    durable_flows: BTreeMap<(usize, String), u64>,
+    /// Windows of flows whose outcome was certain, at rest.
+    certain_windows: u64,
     /// What was observed before is durable.
     durable_until: Ms,
     life: u64,
@@ -63,6 +107,8 @@ pub(crate) struct Oracle {
     /// The present configuration, and since when it is in force.
     plan: Option<PlanState>,
     configured_at: Ms,
+    /// When the configuration and the target file changed.
+    changes: Vec<Ms>,
     /// Number of the configuration; a stop is a change too.
     generation: u64,
     /// A crash has undone observations since the store is empty.
@@ -209,12 +255,19 @@ impl Oracle {
             records: BTreeMap::new(),
             exported: BTreeMap::new(),
             durable: BTreeMap::new(),
+            exported_starts: BTreeMap::new(),
+            durable_starts: BTreeMap::new(),
+            flows_since: None,
+            exported_flows: BTreeMap::new(),
+            durable_flows: BTreeMap::new(),
+            certain_windows: 0,
             durable_until: 0,
             life: 0,
             life_started: 0,
             arrivals: Vec::new(),
             plan: None,
             configured_at: 0,
+            changes: Vec::new(),
             generation: 0,
             lost_some: false,
             moved: 0,
@@ -244,9 +297,16 @@ impl Oracle {
             }
             record.logged_in_life = 0;
         }
+        let shards = self.shards.iter_mut().map(|(_, since)| since);
+        let moments = self.accounts.values_mut().chain(self.sources.values_mut());
+        for since in moments.chain(shards).chain(&mut self.flows_since) {
+            since.restarted(until);
+        }
         // Where the moments are that it has saved is not known: at the latest where they began.
         (self.moved, self.moved_back) = (0, 0);
         self.exported = self.durable.clone();
+        self.exported_starts = self.durable_starts.clone();
+        self.exported_flows = self.durable_flows.clone();
         self.life = life;
         self.life_started = now;
         self.arrivals.clear();
@@ -263,21 +323,27 @@ impl Oracle {
         let moment = Moment { at: now, wall };
         for (account, name) in plan.names.iter().enumerate() {
             let Some(name) = name else { continue };
-            self.accounts.entry(name.clone()).or_insert(moment);
+            let since = Since::new(moment);
+            self.accounts
+                .entry(name.clone())
+                .or_insert(since)
+                .configured(moment);
             let mut source = |origin, is_configured: bool| {
                 if is_configured {
-                    self.sources.entry((name.clone(), origin)).or_insert(moment);
+                    self.sources
+                        .entry((name.clone(), origin))
+                        .or_insert(since)
+                        .configured(moment);
                 }
             };
             source(Origin::Cloudtrail, plan.trail);
             source(Origin::Events, account == 0 && !plan.queues.is_empty());
         }
-        if self
-            .shards
-            .last()
-            .is_none_or(|(shard, _)| *shard != plan.shard)
-        {
-            self.shards.push((plan.shard, moment));
+        let since = self.flows_since.get_or_insert(Since::new(moment));
+        since.configured(moment);
+        match self.shards.last_mut() {
+            Some((shard, since)) if *shard == plan.shard => since.configured(moment),
+            _ => self.shards.push((plan.shard, Since::new(moment))),
         }
         let scenario = Arc::clone(&self.scenario);
         self.plan = Some(plan.clone());
@@ -295,6 +361,7 @@ impl Oracle {
             record.evidence.push(now);
         }
         self.configured_at = now;
+        self.changes.push(now);
         self.generation += 1;
     }
 
@@ -319,6 +386,7 @@ impl Oracle {
     pub(crate) fn relisted(&mut self, plan: &PlanState, now: Ms) {
         self.plan = Some(plan.clone());
         self.configured_at = now;
+        self.changes.push(now);
         self.generation += 1;
         for record in self.records.values_mut() {
             record.evidence.push(now);
@@ -546,12 +614,13 @@ impl Oracle {
         if !self.is_ours(name, transfer) {
             return false;
         }
-        if self.configured_at < until
-            && (plan.configured.contains(&transfer) || plan.listed.contains(&transfer))
-        {
+        let record = self.records.get(&(name.to_owned(), transfer));
+        let is_listed = plan.listed.contains(&transfer)
+            && record.is_none_or(|record| !self.may_be_deleted(record));
+        if self.configured_at < until && (plan.configured.contains(&transfer) || is_listed) {
             return true;
         }
-        let Some(record) = self.records.get(&(name.to_owned(), transfer)) else {
+        let Some(record) = record else {
             return false;
         };
         let is_recent = |at: Ms, sure: bool| sure && at < until && at > record.left_at;

@@ -27,6 +27,7 @@ pub(crate) struct Scenario {
     pub(crate) setup: Setup,
     pub(crate) transfers: Vec<TransferScript>,
     pub(crate) messages: Vec<MessageScript>,
+    pub(crate) flows: Vec<FlowScript>,
     /// Sorted by time.
     pub(crate) steps: Vec<(Ms, Step)>,
 }
@@ -58,6 +59,22 @@ pub(crate) struct Setup {
     pub(crate) wall_offset: i64,
     /// The wall clock's error per second, in microseconds.
     pub(crate) drift: i64,
+}
+
+/// A flow of the configuration, with deadlines at equal intervals that divide a day.
+#[derive(Clone, Debug)]
+pub(crate) struct FlowScript {
+    /// Numbers of its connectors, in each account.
+    pub(crate) connectors: Vec<usize>,
+    /// The numbers of its paths are less.
+    pub(crate) paths: usize,
+    pub(crate) every: Ms,
+    /// A deadline, and when windows open, since midnight.
+    pub(crate) phase: Ms,
+    pub(crate) from: Option<Ms>,
+    pub(crate) grace: Ms,
+    pub(crate) files: u64,
+    pub(crate) min_bytes: u64,
 }
 
 /// A transfer as AWS performs it.
@@ -251,6 +268,11 @@ impl TransferScript {
     /// Returns whether AWS knows the transfer.
     pub(crate) fn is_known(&self, now: Ms) -> bool {
         now >= self.known && now < self.start + RESULTS_KEPT
+    }
+
+    /// Returns whether both sources distinguish the files, at any time.
+    pub(crate) fn has_clear_rows(&self) -> bool {
+        self.has_plain_paths() && self.files.iter().all(|file| file.visible <= self.known)
     }
 
     /// Returns whether a path stands for one file in both sources.

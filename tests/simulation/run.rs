@@ -34,6 +34,8 @@ pub(crate) struct Outcome {
     pub(crate) simulated: Ms,
     /// Least and greatest number of counted files at the end.
     pub(crate) files: (u64, u64),
+    /// Windows of flows whose outcome was compared.
+    pub(crate) windows: u64,
 }
 
 /// Runs a scenario, and traces it on request.
@@ -86,6 +88,7 @@ pub(crate) fn run(scenario: &Scenario, traced: bool) -> Outcome {
         trace: state.trace.take().unwrap_or_default(),
         simulated: state.now() - BEGIN,
         files: state.oracle.files(),
+        windows: state.oracle.certain_windows(),
     }
 }
 

@@ -35,6 +35,7 @@ impl Shrinking {
             smaller |= self.remove(|scenario| &mut scenario.transfers[transfer].files);
             smaller |= self.remove(|scenario| &mut scenario.transfers[transfer].trail);
         }
+        smaller |= self.remove(|scenario| &mut scenario.flows);
         smaller |= self.remove(|scenario| &mut scenario.setup.queues);
         smaller |= self.remove(|scenario| &mut scenario.setup.configured);
         smaller |= self.remove(|scenario| &mut scenario.setup.listed);

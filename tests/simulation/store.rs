@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use aws_transfer_exporter::flows::record::FlowRecord;
 use aws_transfer_exporter::store::{Store, StoreError};
 use aws_transfer_exporter::tracker::persist::{
     ConnectorRecord, FailureRecord, FateRecord, Meta, Millis, PendingWrites, SavedState,
-    TransferRecord,
+    TransferRecord, UncountedRecord,
 };
 use model::{ConnectorKey, TransferKey};
 
@@ -21,6 +22,8 @@ pub(crate) struct Stored {
     connectors: BTreeMap<ConnectorKey, ConnectorRecord>,
     fates: BTreeMap<u64, FateRecord>,
     operations: BTreeMap<u64, Millis>,
+    flows: BTreeMap<String, FlowRecord>,
+    uncounted: BTreeMap<u64, UncountedRecord>,
     meta: Meta,
 }
 
@@ -36,6 +39,8 @@ impl Stored {
             + self.connectors.len()
             + self.fates.len()
             + self.operations.len()
+            + self.flows.len()
+            + self.uncounted.len()
     }
 
     pub(crate) fn saved(&self) -> SavedState {
@@ -45,6 +50,8 @@ impl Stored {
             connectors: pairs(&self.connectors),
             fates: pairs(&self.fates),
             operations: pairs(&self.operations),
+            flows: pairs(&self.flows),
+            uncounted: pairs(&self.uncounted),
             meta: self.meta.clone(),
         }
     }
@@ -54,6 +61,8 @@ impl Stored {
         write(&mut self.connectors, &changes.connectors);
         write(&mut self.fates, &changes.fates);
         write(&mut self.operations, &changes.operations);
+        write(&mut self.flows, &changes.flows);
+        write(&mut self.uncounted, &changes.uncounted);
         for (key, failures) in &changes.failures {
             if failures.is_empty() {
                 self.failures.remove(key);

@@ -15,7 +15,7 @@ use crate::plan::{ApiFault, Ms, Restart, Scenario, Stop, StoreFault, TransferScr
 use crate::store::Stored;
 
 /// Seconds from the epoch to the beginning of the world.
-const EPOCH: u64 = 1_790_000_000;
+pub(crate) const EPOCH: u64 = 1_790_000_000;
 
 pub(crate) const REGION: &str = "eu-central-1";
 const CODES: [&str; 3] = ["CONNECTION_ERROR", "TIMEOUT_ERROR", "WRITE_FILE_ERROR"];

@@ -72,6 +72,21 @@ pub struct OperationEnd {
     pub end: Finished,
     /// `failure-message`.
     pub message: Option<String>,
+    /// What a completed directory listing has found.
+    pub listing: Option<Listing>,
+}
+
+/// The result of a directory listing, from its event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// `remote-directory-path`.
+    pub directory: String,
+    /// `item-count`.
+    pub items: u64,
+    /// `truncated`.
+    pub is_truncated: bool,
+    /// `end-timestamp`, else the event's time.
+    pub at: SystemTime,
 }
 
 /// The result of one file, from `ListFileTransferResults`.

@@ -142,6 +142,22 @@ impl fmt::Debug for TransferId {
     }
 }
 
+impl ConnectorId {
+    /// The id under which files and operations of connectors beyond a limit are counted. No
+    /// connector of AWS has it.
+    pub const OTHER: &str = "OTHER";
+
+    /// Returns [`ConnectorId::OTHER`], which cannot be parsed: no source may report it.
+    pub fn other() -> Self {
+        Self(Self::OTHER.into())
+    }
+
+    /// Returns whether it is [`ConnectorId::OTHER`].
+    pub fn is_other(&self) -> bool {
+        &*self.0 == Self::OTHER
+    }
+}
+
 impl AccountName {
     /// Accepts any string.
     pub fn new(name: &str) -> Self {

@@ -2,9 +2,12 @@
 //! tokio.
 
 mod clock;
+mod connection;
 mod connector;
+mod counted;
 mod counts;
 mod facts;
+mod flow;
 mod hash;
 mod histogram;
 mod ids;
@@ -12,15 +15,19 @@ mod polling;
 mod shard;
 mod snapshot;
 mod statuses;
+mod text;
 
 pub use clock::{Clock, Now};
-pub use connector::{Account, ConnectorDetails, ConnectorNames, ConnectorTitle};
+pub use connection::ConnectionFailure;
+pub use connector::{Account, ConnectorDetails, ConnectorNames, ConnectorTitle, ListedConnectors};
+pub use counted::counted;
 pub use counts::FileCounts;
 pub use facts::{
-    Direction, Fact, FileEnd, FileResult, OperationEnd, RemoteOperation, TransferStart,
+    Direction, Fact, FileEnd, FileResult, Listing, OperationEnd, RemoteOperation, TransferStart,
 };
+pub use flow::{FlowState, FlowTitle, FlowView, FlowWindow};
 pub use hash::stable_hash;
-pub use histogram::{DURATION_BOUNDS, DURATION_SCHEMA, Durations};
+pub use histogram::{DURATION_BOUNDS, HISTOGRAM_SCHEMA, Histogram, SIZE_BOUNDS};
 pub use ids::{AccountName, ConnectorId, ConnectorKey, IdError, TransferId, TransferKey};
 pub use polling::{QUEUE_DEPTH_INTERVAL, QUEUE_LONG_POLL, RESULTS_PAGE_SIZE};
 pub use shard::{Shard, ShardError};
@@ -28,4 +35,7 @@ pub use snapshot::{
     Chunk, ConnectorLabels, ConnectorView, Finished, FinishedFiles, LastSweep, MovedFiles,
     Snapshot, StateCounts, TransferView,
 };
-pub use statuses::{DOCUMENTED_FAILURE_CODES, FailureCode, FileStatus, Origin, TransferState};
+pub use statuses::{
+    DOCUMENTED_FAILURE_CODES, FailureCode, FileStatus, Origin, PerTransfer, TransferState,
+};
+pub use text::{is_invisible, visible, visible_lines};

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::{
-    Account, ConnectorDetails, ConnectorId, ConnectorTitle, Direction, Durations, FailureCode,
-    FileCounts, Origin, RemoteOperation, TransferId, TransferState,
+    Account, ConnectorDetails, ConnectorId, ConnectorKey, ConnectorTitle, DURATION_BOUNDS,
+    Direction, FailureCode, FileCounts, FlowView, Histogram, Origin, RemoteOperation, SIZE_BOUNDS,
+    TransferId, TransferState,
 };
 
 /// A chunk of rows that is rendered and cached as a unit. The `Arc` stays the same until one of its
@@ -20,10 +21,12 @@ pub struct Snapshot {
     pub connectors: Vec<Chunk<ConnectorView>>,
     /// The transfers with their own series: the newest, up to the configured number.
     pub transfers: Vec<Chunk<TransferView>>,
-    /// The age of the oldest results among a connector's unfinished transfers. Not part of the
-    /// connectors' chunks, because it changes with every scrape. Connectors without results are
-    /// left out.
-    pub results_ages: Vec<(Arc<ConnectorLabels>, Duration)>,
+    /// The time of the oldest result among a connector's unfinished transfers. Not part of the
+    /// connectors' chunks, because it changes with every poll. Connectors without results are left
+    /// out.
+    pub oldest_results: Vec<(Arc<ConnectorLabels>, SystemTime)>,
+    /// All flows, in configured order.
+    pub flows: Vec<Chunk<FlowView>>,
     /// Tracked transfers by origin.
     pub origins: BTreeMap<Origin, u64>,
     /// Files whose undocumented failure code was replaced by `OTHER`.
@@ -36,6 +39,11 @@ impl Snapshot {
     /// Returns all connectors.
     pub fn connectors(&self) -> impl Iterator<Item = &ConnectorView> {
         self.connectors.iter().flat_map(|chunk| chunk.iter())
+    }
+
+    /// Returns all flows.
+    pub fn flows(&self) -> impl Iterator<Item = &FlowView> {
+        self.flows.iter().flat_map(|chunk| chunk.iter())
     }
 
     /// Returns the transfers with their own series.
@@ -51,6 +59,16 @@ pub struct ConnectorLabels {
     pub account: Arc<Account>,
     /// The connector ID.
     pub id: ConnectorId,
+}
+
+impl ConnectorLabels {
+    /// Returns the connector's key.
+    pub fn key(&self) -> ConnectorKey {
+        ConnectorKey {
+            account: self.account.name.clone(),
+            id: self.id.clone(),
+        }
+    }
 }
 
 /// The end of a file: the labels `status` and `failure_code` of the counter of finished files.
@@ -72,12 +90,27 @@ pub struct FinishedFiles {
 }
 
 /// Files of one direction, as reported by events.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MovedFiles {
     /// The sum of their sizes.
     pub bytes: u64,
-    /// Their durations from start to end.
-    pub durations: Durations,
+    /// Their durations from start to end, in seconds.
+    pub durations: Histogram,
+    /// The times from the start of their transfer to their own, in seconds.
+    pub queue_waits: Histogram,
+    /// Their sizes in bytes.
+    pub sizes: Histogram,
+}
+
+impl Default for MovedFiles {
+    fn default() -> Self {
+        Self {
+            bytes: 0,
+            durations: Histogram::new(&DURATION_BOUNDS),
+            queue_waits: Histogram::new(&DURATION_BOUNDS),
+            sizes: Histogram::new(&SIZE_BOUNDS),
+        }
+    }
 }
 
 /// One connector.
@@ -89,6 +122,9 @@ pub struct ConnectorView {
     pub title: Option<Arc<ConnectorTitle>>,
     /// The details from `DescribeConnector`, if `discovery.connectors` polls it.
     pub details: Option<Arc<ConnectorDetails>>,
+    /// Whether it is configured or AWS has confirmed that it exists. The counters of other connectors
+    /// have no series at 0.
+    pub confirmed: bool,
     /// When it became known: the creation time of its counters.
     pub known_since: SystemTime,
     /// Files of its transfers. `None` until one transfer has been read.
@@ -97,6 +133,20 @@ pub struct ConnectorView {
     pub states: StateCounts,
     /// Transfers whose last poll failed, or that have not been polled.
     pub unread: u64,
+    /// Unfinished transfers whose last poll failed, or that have waited too long for their first one.
+    pub unreadable: u64,
+    /// Transfers that began while they were watched.
+    pub started: u64,
+    /// The newest known start of a transfer.
+    pub last_started: Option<SystemTime>,
+    /// Since when a file has been queued for the longest time.
+    pub oldest_queued: Option<SystemTime>,
+    /// Since when a file has been in progress for the longest time.
+    pub oldest_in_progress: Option<SystemTime>,
+    /// Files that have failed since one last completed.
+    pub consecutive_failures: u64,
+    /// Failed files whose path has not completed since, by their end.
+    pub unresolved_failures: BTreeMap<Finished, u64>,
     /// Files seen to finish, each counted once, without those that had finished before.
     pub finished: BTreeMap<Finished, FinishedFiles>,
     /// Sizes and durations of its files by direction. Requires events.
@@ -109,6 +159,46 @@ pub struct ConnectorView {
     pub last_completed: Option<SystemTime>,
     /// When a file last failed.
     pub last_failed: Option<SystemTime>,
+}
+
+impl ConnectorView {
+    /// Returns its name: that of the configuration, else the tag `Name`, else its ID.
+    pub fn name(&self) -> &str {
+        self.known_name()
+            .map_or(self.labels.id.as_str(), |name| name)
+    }
+
+    /// Returns the name of the configuration, else the tag `Name`.
+    pub fn known_name(&self) -> Option<&Arc<str>> {
+        ConnectorDetails::known_name(self.title.as_deref(), self.details.as_deref())
+    }
+
+    /// Returns a confirmed connector that became known at `known_since`, without transfers and counts.
+    pub fn new(labels: Arc<ConnectorLabels>, known_since: SystemTime) -> Self {
+        Self {
+            labels,
+            title: None,
+            details: None,
+            confirmed: true,
+            known_since,
+            files: None,
+            states: StateCounts::default(),
+            unread: 0,
+            unreadable: 0,
+            started: 0,
+            last_started: None,
+            oldest_queued: None,
+            oldest_in_progress: None,
+            consecutive_failures: 0,
+            unresolved_failures: BTreeMap::new(),
+            finished: BTreeMap::new(),
+            moved: BTreeMap::new(),
+            operations: BTreeMap::new(),
+            oldest_unfinished: None,
+            last_completed: None,
+            last_failed: None,
+        }
+    }
 }
 
 /// One transfer.

@@ -178,3 +178,32 @@ impl TransferState {
         matches!(self, Self::Pending | Self::Running)
     }
 }
+
+/// Which transfers have their own series.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PerTransfer {
+    /// All.
+    All,
+    /// Those of the configuration, and others that are unfinished or have failed files.
+    #[default]
+    Open,
+    /// Those of the configuration.
+    Configured,
+    /// None.
+    None,
+}
+
+impl PerTransfer {
+    /// All values.
+    pub const ALL: [Self; 4] = [Self::All, Self::Open, Self::Configured, Self::None];
+
+    /// Returns the value of the configuration key.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Open => "open",
+            Self::Configured => "configured",
+            Self::None => "none",
+        }
+    }
+}

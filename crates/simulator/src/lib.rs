@@ -20,6 +20,7 @@
 //! HTTP.
 
 mod api;
+mod deliveries;
 mod domain;
 mod fleet;
 mod profiles;
@@ -29,6 +30,7 @@ mod testing;
 mod timer;
 mod wire;
 
+pub use deliveries::Feed;
 pub use domain::{
     ApiOperation, Calls, ConnectorSpec, Egress, End, Expiry, Faults, FileScript, LifeScript,
     Profile, Protocol, SplitMix64, ThrottleError, UnknownConnector, failure_message,

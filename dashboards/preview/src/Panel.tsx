@@ -8,6 +8,7 @@ import { type Context, type Drawable, load } from './data';
 import type { Rect } from './layout';
 import { BarGaugePanel } from './panels/BarGaugePanel';
 import { StatPanel } from './panels/StatPanel';
+import { StateTimelinePanel } from './panels/StateTimelinePanel';
 import { TablePanel } from './panels/TablePanel';
 import { TextPanel } from './panels/TextPanel';
 import { TimeSeriesPanel, graphable } from './panels/TimeSeriesPanel';
@@ -20,6 +21,7 @@ export type Outcome = { kind: 'drawn' } | { kind: 'empty' } | { kind: 'refused' 
 const COMPONENTS: Record<string, (props: PanelProps) => ReactNode> = {
   timeseries: TimeSeriesPanel,
   stat: StatPanel,
+  'state-timeline': StateTimelinePanel,
   bargauge: BarGaugePanel,
   table: TablePanel,
   text: TextPanel,
@@ -138,7 +140,7 @@ const saysItself = (panel: PanelJson, { frames }: Drawable) =>
 function emptyText(panel: PanelJson, { frames, fieldConfig }: Drawable): string | undefined {
   const some =
     panel.type === 'text' ||
-    (panel.type === 'timeseries'
+    (panel.type === 'timeseries' || panel.type === 'state-timeline'
       ? graphable(frames).length > 0
       : panel.type === 'table'
         ? frames.some((frame) => frame.length > 0)

@@ -147,6 +147,25 @@ const DEFAULTS: Record<string, Defaults> = {
     },
     custom: {},
   },
+  'state-timeline': {
+    options: {
+      showValue: 'auto',
+      rowHeight: 0.9,
+      mergeValues: true,
+      alignValue: 'left',
+      legend: { showLegend: true, displayMode: 'list', placement: 'bottom' },
+      tooltip: { mode: 'single', sort: 'none' },
+    },
+    custom: { lineWidth: 0, fillOpacity: 70, spanNulls: false, insertNulls: false, hideFrom },
+    color: {
+      standardOptions: {
+        color: {
+          settings: { byValueSupport: true, bySeriesSupport: true, preferThresholdsByDefault: true },
+          defaultValue: { mode: FieldColorModeId.Thresholds },
+        },
+      },
+    },
+  },
   bargauge: {
     options: {
       reduceOptions,

@@ -52,6 +52,14 @@ const OPTIONS: Record<string, Spec> = {
     showPercentChange: 'any',
     percentChangeColorMode: 'any',
   },
+  'state-timeline': {
+    showValue: ['auto', 'always', 'never'],
+    rowHeight: 'any',
+    mergeValues: [true],
+    alignValue: ['left', 'center', 'right'],
+    legend: { ...(legend as object), showLegend: [false] },
+    tooltip: 'any',
+  },
   bargauge: {
     reduceOptions,
     orientation,
@@ -137,6 +145,7 @@ const CUSTOM: Record<string, Record<string, Spec>> = {
     footer: { reducers: 'any' },
     sortable: 'any',
   },
+  'state-timeline': { lineWidth: [0], fillOpacity: 'any', spanNulls: off, insertNulls: off, hideFrom },
   stat: {},
   bargauge: {},
   text: {},

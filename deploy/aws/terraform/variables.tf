@@ -49,9 +49,9 @@ variable "region" {
 }
 
 variable "partition" {
-  description = "Partition of `connector_ids`: `aws`, `aws-cn`, `aws-us-gov`."
+  description = "Partition of `connector_ids`, such as `aws-cn`. The default is that of `region`."
   type        = string
-  default     = "aws"
+  default     = null
 }
 
 variable "assume_role_arns" {

@@ -134,7 +134,7 @@ mod tests {
             transfers: vec![key("2"), key("3"), key("4")],
             ..Plan::default()
         };
-        after.metrics.per_transfer = false;
+        after.metrics.per_transfer = model::PerTransfer::None;
         let text = Changes::between(&before, &after).to_string();
         assert_eq!(
             text,

@@ -10,6 +10,7 @@ use crate::app::sources::{self, TargetFiles};
 use crate::app::web_config;
 use crate::config::{ConfigHash, Plan};
 use crate::web::EffectiveWebConfig;
+use model::Shard;
 
 /// A runtime that is ready to be committed. Dropping it leaves no trace.
 pub(in crate::app) struct Prepared {
@@ -25,7 +26,8 @@ impl App {
     /// stays as it was unless the reload is `explicit`: requested by a signal or a request.
     ///
     /// # Errors
-    /// An account has no Region, or the web configuration is invalid. Nothing has changed then.
+    /// The settings of an account cannot be used, or the web configuration is invalid. Nothing has
+    /// changed then.
     pub async fn reload_config(
         &self,
         plan: Plan,
@@ -47,6 +49,7 @@ impl App {
     /// Builds clients and reads target files. Files come last, since reading them cannot fail: no
     /// source reports a file of a plan that is then rejected.
     pub(in crate::app) async fn prepare_runtime(&self, plan: Plan) -> anyhow::Result<Prepared> {
+        check_flows(&plan, self.options.shard)?;
         let previous = self.runtime.load_full();
         let credentials = self.options.credentials;
         let accounts = ClientBuilder::new(&plan, credentials, &self.metrics.api, &self.clock)
@@ -91,4 +94,17 @@ impl App {
         self.metrics.config.record_reload(true, self.clock.now());
         changes
     }
+}
+
+/// Refuses deadlines in a process that is one of several shards: it has only some of the files.
+fn check_flows(plan: &Plan, shard: Shard) -> anyhow::Result<()> {
+    let expecting = plan.flows.iter().find(|flow| flow.expect.is_some());
+    if let Some(flow) = expecting.filter(|_| shard != Shard::ONLY) {
+        anyhow::bail!(
+            "flows: `{}` has a deadline, but this process is shard {shard}, which has only some of the files\n  \
+             hint: watch deadlines with an exporter without shards, whose `discovery` includes the connectors of the flows only",
+            flow.title.name
+        );
+    }
+    Ok(())
 }

@@ -113,6 +113,8 @@ fn rig() -> Rig {
     };
     let limits = AccountLimiter::new(4, 1_000.0, clock);
     collector.configure(Targets {
+        flows: Vec::new(),
+        listed: BTreeSet::new(),
         sources: BTreeSet::new(),
         accounts: vec![AccountApi {
             account,
@@ -146,7 +148,7 @@ impl Rig {
             snapshot,
             complete: true,
             metrics: &self.metrics,
-            process: false,
+            server: false,
             started,
         };
         let filter =
@@ -380,6 +382,8 @@ async fn finished_transfers_expire_without_scrapes_and_without_a_store() {
         region: "eu-central-1".into(),
     };
     collector.configure(Targets {
+        flows: Vec::new(),
+        listed: BTreeSet::new(),
         accounts: vec![AccountApi {
             account,
             api: completed(),
@@ -433,6 +437,8 @@ async fn scrapes_never_return_more_than_the_file_contains() {
         let collector = Collector::with_store(&metrics, Arc::clone(&clock), SETTINGS, store, saved);
         let limits = AccountLimiter::new(4, 1_000.0, Arc::clone(&clock));
         collector.configure(Targets {
+            flows: Vec::new(),
+            listed: BTreeSet::new(),
             sources: BTreeSet::new(),
             accounts: vec![AccountApi {
                 account: account.clone(),

@@ -118,3 +118,39 @@ async fn a_transfer_that_is_added_while_polls_run_is_polled_by_the_next_scrape()
     let calls = api.take_transfers();
     assert!(position(&calls, "new").unwrap() <= 5, "{calls:?}");
 }
+
+/// 5,000 transfers that someone has invented, at one connector or at many, by the default rate: the
+/// news of a known transfer comes within seconds, at once and as long as they are tracked.
+#[tokio::test(start_paused = true)]
+async fn invented_transfers_do_not_delay_a_known_one() {
+    for connectors in [1, 50, 5_000] {
+        let api = FakeTransferApi::with_delay(SECOND / 20, |call| {
+            if call.transfer.as_str().starts_with("invented") {
+                return Err(ErrorKind::NotFound);
+            }
+            Ok(page_with_status("IN_PROGRESS"))
+        });
+        let clock = clock();
+        let limiter = AccountLimiter::new(8, 10.0, Arc::clone(&clock));
+        let throttled = Arc::new(RateLimited::new(api.clone(), limiter));
+        let collector = collector(&[("prod", throttled)], Vec::new(), 8);
+        track(&collector, key_of("prod", 0, "known"));
+        collector.collect(10 * SECOND).await;
+        for n in 0..5_000 {
+            let id = format!("invented-{n}");
+            track(&collector, key_of("prod", n % connectors, &id));
+        }
+        // At once, and once all have been polled and are due again.
+        for round in 0..4 {
+            tokio::time::sleep(SETTINGS.max_refresh_interval).await;
+            api.take_transfers();
+            collector.collect(2 * SECOND).await;
+            let calls = api.take_transfers();
+            assert!(
+                position(&calls, "known").is_some(),
+                "{connectors} connectors, round {round}: {calls:?}"
+            );
+            collector.collect(290 * SECOND).await;
+        }
+    }
+}

@@ -167,6 +167,8 @@ async fn removing_an_account_ends_its_part_of_a_sweep() {
     });
     tokio::time::sleep(SECOND / 2).await;
     collector.configure(Targets {
+        flows: Vec::new(),
+        listed: BTreeSet::new(),
         accounts: Vec::new(),
         transfers: Vec::new(),
         connectors: Vec::new(),
@@ -220,6 +222,8 @@ async fn polls_use_the_newest_client() {
         region: "eu-central-1".into(),
     };
     collector.configure(Targets {
+        flows: Vec::new(),
+        listed: BTreeSet::new(),
         accounts: vec![AccountApi {
             account,
             api: after.port(),

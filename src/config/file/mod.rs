@@ -1,6 +1,7 @@
 //! The configuration file as the user writes it: every key optional, every value with its line.
 
 mod discovery;
+mod flows;
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use super::yaml::{
 pub(super) use discovery::{
     CloudtrailEntry, ConnectorListEntry, DiscoverySection, EventsEntry, FilesEntry,
 };
+pub(super) use flows::{ExpectEntry, FlowEntry, OneOrMore};
 
 /// A list as it is written; invalid items have been reported.
 pub(super) type ListOf<T> = Vec<Field<T>>;
@@ -22,10 +24,13 @@ mapping! {
         accounts: ListOf<AccountEntry>,
         transfers: ListOf<TransferEntry>,
         connectors: ListOf<ConnectorEntry>,
+        connector_labels_from_tags: ListOf<String>,
         discovery: DiscoverySection,
+        flows: ListOf<FlowEntry>,
         collector: CollectorSection,
         metrics: MetricsSection,
         limits: LimitsSection,
+        probe: ProbeSection,
     }
 }
 
@@ -39,6 +44,8 @@ mapping! {
         endpoint_url: String,
         fips: bool,
         dual_stack: bool,
+        proxy_url: Secret,
+        ca_file: String,
     }
 }
 
@@ -82,9 +89,23 @@ mapping! {
 
 mapping! {
     pub(super) struct MetricsSection {
-        per_transfer: bool,
+        per_transfer: String,
         keep_settled: Duration,
+        keep_unresolved: Duration,
         max_transfers: i64,
+    }
+}
+
+mapping! {
+    pub(super) struct ProbeSection {
+        connection: ConnectionSection,
+    }
+}
+
+mapping! {
+    pub(super) struct ConnectionSection {
+        enabled: bool,
+        min_interval: Duration,
     }
 }
 

@@ -174,6 +174,20 @@ impl Resolver {
                 }
             }
         }
+        if let Some(url) = entry.proxy_url.value()
+            && let Err(message) = check::proxy_url(url.value.expose())
+        {
+            self.report(url.line, key("proxy_url"), message).with_hint(
+                "use `http://` or `https://`, host and port, and percent-encode user and password",
+            );
+        }
+        let ca_file = self.checked(
+            &entry.ca_file,
+            || key("ca_file"),
+            |text| check::is_printable(text, 4096),
+            "invalid path",
+            "use the path of a file with certificates as PEM",
+        );
         let role = entry.assume_role.value();
         AccountPlan {
             name,
@@ -182,8 +196,10 @@ impl Resolver {
             profile,
             assume_role: role.map(|role| self.assume_role(index, role)),
             endpoint_url,
-            fips: entry.fips.value().is_some_and(|fips| fips.value),
-            dual_stack: entry.dual_stack.value().is_some_and(|dual| dual.value),
+            fips: entry.fips.value().map(|fips| fips.value),
+            dual_stack: entry.dual_stack.value().map(|dual| dual.value),
+            proxy_url: entry.proxy_url.value().map(|url| url.value.clone()),
+            ca_file: ca_file.map(Into::into),
         }
     }
 

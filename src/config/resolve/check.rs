@@ -11,7 +11,7 @@ fn digits(text: &str, count: RangeInclusive<usize>) -> bool {
 }
 
 /// Returns true for the code of a Region: `eu-central-1`, `us-gov-west-1`.
-pub(super) fn is_region(text: &str) -> bool {
+pub(crate) fn is_region(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     match parts.as_slice() {
         [area, middle @ .., number] => {
@@ -107,6 +107,21 @@ pub(super) fn endpoint_url(text: &str) -> Result<(), &'static str> {
     }
 }
 
+/// Checks the URL of a proxy, which may have a user and a password. The error is a message without
+/// the URL.
+pub(crate) fn proxy_url(text: &str) -> Result<(), &'static str> {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let (user, host) = rest.rsplit_once('@').unwrap_or(("", rest));
+    if user.contains(['/', '?', '#', '@']) || !user.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err("the user or password of the URL is not percent-encoded");
+    }
+    if host.contains('/') {
+        return Err("the URL must not have a path");
+    }
+    endpoint_url(&format!("{scheme}://{host}"))
+}
+
 /// Returns true for the URL of an SQS queue: an endpoint and a path.
 pub(super) fn is_queue_url(text: &str) -> bool {
     let path = text
@@ -138,6 +153,31 @@ pub(super) fn is_label_name(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn proxy_urls_have_a_host_and_may_have_a_user() {
+        for good in [
+            "http://proxy:3128",
+            "https://proxy.example.com:8443/",
+            "http://user:p%40ss@10.0.0.1:3128",
+            "http://user@[::1]:3128",
+        ] {
+            assert_eq!(proxy_url(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "",
+            "proxy:3128",
+            "socks5://proxy:1080",
+            "http://proxy/path",
+            "http://user:pa/ss@proxy",
+            "http://user:pa@ss@proxy",
+            "http://us er@proxy",
+            "http://proxy:0",
+            "http://",
+        ] {
+            assert!(proxy_url(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn region_codes_have_an_area_a_name_and_a_number() {

@@ -1,16 +1,20 @@
-//! `collector` and `metrics`.
+//! `collector`, `metrics`, `limits` and `probe`.
 
 use std::time::Duration;
 
 use super::{Resolver, out_of_range};
-use crate::config::file::{CollectorSection, LimitsSection, MetricsSection};
-use crate::config::plan::{CollectorPlan, LimitsPlan, MetricsPlan};
+use crate::config::file::{CollectorSection, LimitsSection, MetricsSection, ProbeSection};
+use crate::config::plan::{CollectorPlan, LimitsPlan, MetricsPlan, ProbePlan};
 use crate::config::yaml::Field;
+use model::PerTransfer;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
+
+/// Default of `probe.connection.min_interval`.
+const CONNECTION_INTERVAL: Duration = Duration::from_mins(15);
 
 const MIN_TIMEOUT: Duration = Duration::from_millis(100);
 
@@ -139,6 +143,24 @@ impl Resolver {
         }
     }
 
+    pub(super) fn probe(&mut self, section: &Field<ProbeSection>) -> ProbePlan {
+        let section = section.value();
+        let connection = section.and_then(|section| section.value.connection.value());
+        let Some(connection) = connection.map(|connection| &connection.value) else {
+            return ProbePlan::default();
+        };
+        let interval = self.duration(
+            &connection.min_interval,
+            "probe.connection.min_interval",
+            MINUTE..=DAY,
+            CONNECTION_INTERVAL,
+        );
+        let is_enabled = connection.enabled.value().is_some_and(|it| it.value);
+        ProbePlan {
+            connection: is_enabled.then_some(interval),
+        }
+    }
+
     pub(super) fn limits(&mut self, section: &Field<LimitsSection>) -> LimitsPlan {
         let absent = LimitsSection::default();
         let section = section.value().map_or(&absent, |section| &section.value);
@@ -159,20 +181,35 @@ impl Resolver {
         }
     }
 
+    fn per_transfer(&mut self, field: &Field<String>) -> PerTransfer {
+        let find = |text: &str| PerTransfer::ALL.into_iter().find(|it| it.as_str() == text);
+        let text = self.checked(
+            field,
+            || "metrics.per_transfer".to_owned(),
+            |text| find(text).is_some(),
+            "unknown value",
+            "use `all`, `open`, `configured` or `none`",
+        );
+        text.and_then(|text| find(&text)).unwrap_or_default()
+    }
+
     pub(super) fn metrics(&mut self, section: &Field<MetricsSection>) -> MetricsPlan {
         let absent = MetricsSection::default();
         let section = section.value().map_or(&absent, |section| &section.value);
         let default = MetricsPlan::default();
         MetricsPlan {
-            per_transfer: section
-                .per_transfer
-                .value()
-                .map_or(default.per_transfer, |per_transfer| per_transfer.value),
+            per_transfer: self.per_transfer(&section.per_transfer),
             keep_settled: self.duration(
                 &section.keep_settled,
                 "metrics.keep_settled",
                 MINUTE..=365 * DAY,
                 default.keep_settled,
+            ),
+            keep_unresolved: self.duration(
+                &section.keep_unresolved,
+                "metrics.keep_unresolved",
+                MINUTE..=365 * DAY,
+                default.keep_unresolved,
             ),
             max_transfers: self.count(
                 &section.max_transfers,

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{CONNECTOR_ID_HINT, REQUIRED, Resolver, check};
 use crate::config::file::{ConnectorEntry, ListOf};
+use crate::config::plan::label_name;
 use crate::config::yaml::{Field, escape};
 use model::{ConnectorId, ConnectorNames, ConnectorTitle};
 
 /// Labels of `aws_transfer_connector_info`, and labels that Prometheus adds to a target.
-const RESERVED_LABELS: [&str; 9] = [
+const RESERVED_LABELS: [&str; 11] = [
     "aws_account",
     "aws_region",
     "connector_id",
@@ -16,6 +17,8 @@ const RESERVED_LABELS: [&str; 9] = [
     "url",
     "egress_type",
     "status",
+    "security_policy",
+    "ip_address_type",
     "job",
     "instance",
 ];
@@ -49,6 +52,24 @@ impl Resolver {
             names.insert(id, ConnectorTitle { name, labels });
         }
         names
+    }
+
+    /// Returns the tags that become labels of connectors.
+    pub(super) fn labels_from_tags(&mut self, field: &Field<ListOf<String>>) -> Vec<String> {
+        let mut tags: Vec<String> = Vec::new();
+        for (index, tag) in field.items() {
+            let key = || format!("connector_labels_from_tags[{index}]");
+            let name = label_name(&tag.value);
+            if let Some((message, hint)) = label_name_error(&name) {
+                self.report(tag.line, key(), message).with_hint(hint);
+            } else if tags.iter().any(|other| label_name(other) == name) {
+                self.report(tag.line, key(), "another tag has the same label name")
+                    .with_hint("list each tag once");
+            } else {
+                tags.push(tag.value.clone());
+            }
+        }
+        tags
     }
 
     /// Parses a required connector ID of the entry in `entry_line`, and returns it with its line.

@@ -237,6 +237,7 @@ impl Resolver {
             account: account?,
             refresh_interval,
             include,
+            labels_from_tags: Vec::new(),
         })
     }
 

@@ -6,6 +6,7 @@ mod check;
 mod collector;
 mod connectors;
 mod discovery;
+mod flows;
 mod transfers;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use accounts::AccountIndex;
+pub(crate) use check::{is_region, proxy_url as check_proxy_url};
 use transfers::FoundTransfers;
 
 use super::file;
@@ -34,15 +36,21 @@ impl Plan {
         let mut resolver = Resolver { problems };
         let accounts = resolver.accounts(&root.accounts);
         let has_discovery = file::DiscoverySection::is_used(&root.discovery);
-        let plan = Self {
+        let mut plan = Self {
             transfers: resolver.transfers(&root.transfers, &accounts, has_discovery),
             discovery: resolver.discovery(&root.discovery, &accounts),
+            flows: resolver.flows(&root.flows),
             accounts: accounts.plans,
             connectors: resolver.connectors(&root.connectors),
             collector: resolver.collector(&root.collector),
             metrics: resolver.metrics(&root.metrics),
             limits: resolver.limits(&root.limits),
+            probe: resolver.probe(&root.probe),
         };
+        let labels = resolver.labels_from_tags(&root.connector_labels_from_tags);
+        for connectors in &mut plan.discovery.connectors {
+            connectors.labels_from_tags.clone_from(&labels);
+        }
         resolver.problems.into_result(plan)
     }
 }

@@ -9,7 +9,7 @@ use crate::config::yaml::{Field, Spanned};
 use model::{ConnectorId, TransferId, TransferKey};
 
 /// Maximum number of transfers.
-const MAX_TRANSFERS: usize = 1_000_000;
+const MAX_TRANSFERS: usize = 100_000;
 
 const TRANSFERS_HINT: &str =
     "add a `connector_id` with a `transfer_id`, or use `discovery` to find transfers";
@@ -93,7 +93,7 @@ impl Resolver {
     }
 
     fn report_too_many(&mut self, line: usize) {
-        self.report(line, "transfers", "more than 1,000,000 transfers")
+        self.report(line, "transfers", "more than 100,000 transfers")
             .with_hint("remove transfers older than 7 days: AWS has deleted their results");
     }
 

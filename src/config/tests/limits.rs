@@ -59,13 +59,22 @@ fn a_hundred_thousand_transfers_load() {
 }
 
 #[test]
-fn more_than_a_million_transfers_are_rejected() {
-    let mut text =
-        String::from("transfers:\n- connector_id: c-0123456789abcdef0\n  transfer_ids:\n");
-    for pair in 0..=1_000_000 {
-        writeln!(text, "  - t{pair}").unwrap();
-    }
-    assert!(problems_of(&text).starts_with("x.yml:1: `transfers`: more than 1,000,000 transfers"));
+fn more_than_a_hundred_thousand_transfers_are_rejected() {
+    let entry = "- connector_id: c-0123456789abcdef0\n  transfer_ids:\n";
+    let ids = |from, to| {
+        (from..to).fold(String::from(entry), |mut text, pair| {
+            writeln!(text, "  - t{pair}").unwrap();
+            text
+        })
+    };
+    let accepted = format!("transfers:\n{}{}", ids(0, 50_000), ids(50_000, 100_000));
+    assert!(read(&accepted).is_ok());
+    let rejected = format!("transfers:\n{}{}", ids(0, 50_000), ids(50_000, 100_001));
+    let expected = "x.yml:1: `transfers`: more than 100,000 transfers";
+    assert!(problems_of(&rejected).starts_with(expected));
+    let list = format!("transfers:\n{}", ids(0, 100_001));
+    let expected = "x.yml:3: `transfers[0].transfer_ids`: more than 100,000 items";
+    assert_eq!(problems_of(&list).lines().next(), Some(expected));
 }
 
 #[test]

@@ -11,7 +11,7 @@ const FREE_NODES: usize = 65_536;
 
 /// Bytes of a larger document for each key or value: the shortest line of a list of transfers has
 /// more.
-const BYTES_PER_NODE: usize = 8;
+const BYTES_PER_NODE: usize = 12;
 
 /// Bytes of text that aliases may add.
 const FREE_TEXT: usize = 1 << 20;

@@ -27,7 +27,7 @@ pub(crate) use field::{Field, Spanned};
 #[cfg(test)]
 pub(crate) use mapping::KeyKind;
 pub(crate) use mapping::{FromNode, KnownEntries, NamedValues, mapping};
-pub(crate) use node::Node;
+pub(crate) use node::{Node, NodeValue};
 pub(crate) use parse::{Document, parse_list};
 pub use problem::{Problem, Problems};
 pub(crate) use problem::{ProblemList, escape};

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use model::{is_invisible, visible, visible_lines};
+
 /// Maximum number of problems kept; the last line counts the others.
 const MAX_PRINTED: usize = 1000;
 
@@ -37,11 +39,11 @@ impl fmt::Display for Problem {
             write!(f, ":{line}")?;
         }
         if !self.key.is_empty() {
-            write!(f, ": `{}`", self.key)?;
+            write!(f, ": `{}`", visible(&self.key))?;
         }
-        write!(f, ": {}", self.message)?;
+        write!(f, ": {}", visible_lines(&self.message))?;
         match &self.hint {
-            Some(hint) => write!(f, "\n  hint: {hint}"),
+            Some(hint) => write!(f, "\n  hint: {}", visible_lines(hint)),
             None => Ok(()),
         }
     }
@@ -170,15 +172,14 @@ impl fmt::Display for Problems {
         }
         match self.more {
             0 => Ok(()),
-            more => write!(f, "\nand {more} more problems"),
+            more => write!(f, "\nand {}", model::counted(more, "more problem")),
         }
     }
 }
 
 impl std::error::Error for Problems {}
 
-/// Returns `text` for a message: at most 64 characters, with control characters and line ends
-/// escaped.
+/// Returns `text` for a message: at most 64 characters, with invisible characters escaped.
 pub(crate) fn escape(text: &str) -> String {
     let mut out = String::new();
     for (index, c) in text.chars().enumerate() {
@@ -186,9 +187,7 @@ pub(crate) fn escape(text: &str) -> String {
             out.push('…');
             break;
         }
-        if c.is_control()
-            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-        {
+        if is_invisible(c) {
             out.extend(c.escape_default());
         } else {
             out.push(c);

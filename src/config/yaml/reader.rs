@@ -75,6 +75,9 @@ pub(crate) struct KeyValue<'n> {
 /// Looks up an environment variable.
 pub(crate) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+/// Maximum number of items of a list. An item that is read takes more memory than its node.
+const MAX_ITEMS: usize = 100_000;
+
 /// Reads nodes and collects their problems.
 pub(crate) struct Reader<'a> {
     /// `None` if `${NAME}` is literal text in this file.
@@ -167,11 +170,16 @@ impl<'a> Reader<'a> {
 
     /// Returns the items of a list. Returns `None` for another node, which has been reported.
     pub(crate) fn list<'n>(&mut self, node: &'n Node, path: &KeyPath<'_>) -> Option<&'n [Node]> {
-        if let NodeValue::List(items) = &node.value {
-            return Some(items);
+        let NodeValue::List(items) = &node.value else {
+            self.report_type(node, path, "a list");
+            return None;
+        };
+        if items.len() > MAX_ITEMS {
+            self.report(node.line, path, "more than 100,000 items")
+                .with_hint("remove transfers older than 7 days: AWS has deleted their results");
+            return None;
         }
-        self.report_type(node, path, "a list");
-        None
+        Some(items)
     }
 
     fn report_type(&mut self, node: &Node, path: &KeyPath<'_>, expected: &str) {

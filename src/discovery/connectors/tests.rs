@@ -11,7 +11,7 @@ use crate::transfer::{ApiFuture, ConnectorsPage};
 use model::{Fact, Now, Origin, TransferKey};
 
 /// Describes connector `n` by the letter at `n`: `s` SFTP, `a` AS2, `g` gone, `f` failing.
-struct FakeConnectorsApi(Mutex<&'static str>);
+struct FakeConnectorsApi(Mutex<String>);
 
 fn id(n: usize) -> ConnectorId {
     format!("c-{n:017x}").parse().unwrap()
@@ -37,6 +37,10 @@ impl ConnectorsApi for FakeConnectorsApi {
             url: "sftp://x".into(),
             egress_type: "SERVICE_MANAGED".into(),
             status: "ACTIVE".into(),
+            labels: [("Name", "acme"), ("cost:center", "7"), ("secret", "x")]
+                .map(|(tag, value)| (tag.to_owned(), value.to_owned()))
+                .into(),
+            ..ConnectorDetails::default()
         };
         Box::pin(async move {
             match kind {
@@ -49,9 +53,25 @@ impl ConnectorsApi for FakeConnectorsApi {
     }
 }
 
-/// Keeps every list of connectors that it was given, and every list of excluded ones.
+/// A list of connectors: those that were described, those that were not, and whether it is complete.
+type Listed = (Vec<ConnectorId>, Vec<ConnectorId>, bool);
+
+/// Keeps every list of connectors that it was given, with its time, and every list of excluded ones.
 #[derive(Default)]
-struct FakeSink(Mutex<Vec<Vec<ConnectorId>>>, Mutex<Vec<Vec<ConnectorId>>>);
+struct FakeSink {
+    listed: Mutex<Vec<(tokio::time::Duration, Listed)>>,
+    names: Mutex<BTreeSet<String>>,
+    labels: Mutex<BTreeSet<String>>,
+    excluded: Mutex<Vec<Vec<ConnectorId>>>,
+    start: Option<tokio::time::Instant>,
+}
+
+impl FakeSink {
+    fn listed(&self) -> Vec<Listed> {
+        let listed = self.listed.lock().unwrap();
+        listed.iter().map(|(_, listed)| listed.clone()).collect()
+    }
+}
 
 impl Sink for FakeSink {
     fn ingest(&self, _: &[Fact], _: Origin) -> Vec<Ingested> {
@@ -60,19 +80,32 @@ impl Sink for FakeSink {
 
     fn replace_transfers(&self, _: Origin, _: BTreeSet<TransferKey>, _: bool) {}
 
-    fn set_connectors(
-        &self,
-        _: &AccountName,
-        connectors: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>,
-    ) {
-        self.0
-            .lock()
-            .unwrap()
-            .push(connectors.keys().cloned().collect());
+    fn set_connectors(&self, _: &AccountName, listed: &ListedConnectors, complete: bool) {
+        let described = listed.iter().filter(|(_, details)| details.is_some());
+        let failed = listed.iter().filter(|(_, details)| details.is_none());
+        let after = self.start.map(|start| start.elapsed()).unwrap_or_default();
+        for details in listed.values().flatten() {
+            let name = details.name.as_deref().map(ToOwned::to_owned);
+            self.names.lock().unwrap().extend(name);
+            let labels = details
+                .labels
+                .iter()
+                .map(|(name, of)| format!("{name}={of}"));
+            self.labels.lock().unwrap().extend(labels);
+        }
+        let ids = (
+            described.map(|(id, _)| id.clone()).collect(),
+            failed.map(|(id, _)| id.clone()).collect(),
+            complete,
+        );
+        self.listed.lock().unwrap().push((after, ids));
     }
 
     fn exclude_connectors(&self, _: &AccountName, ids: &BTreeSet<ConnectorId>) {
-        self.1.lock().unwrap().push(ids.iter().cloned().collect());
+        self.excluded
+            .lock()
+            .unwrap()
+            .push(ids.iter().cloned().collect());
     }
 
     fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + '_>> {
@@ -80,37 +113,68 @@ impl Sink for FakeSink {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn failed_description_keeps_what_is_known_and_as2_connectors_are_excluded() {
+fn poller(api: &Arc<FakeConnectorsApi>, include: &[&str], sink: &Arc<FakeSink>) -> ConnectorPoller {
     let clock: Arc<dyn Clock> = Arc::new(|| Now {
         instant: tokio::time::Instant::now().into_std(),
         wall: std::time::SystemTime::UNIX_EPOCH,
     });
-    let api = Arc::new(FakeConnectorsApi(Mutex::new("sasgs")));
-    let sink = Arc::new(FakeSink::default());
     let plan = ConnectorsPlan {
         account: AccountName::new("prod"),
         refresh_interval: Duration::from_mins(5),
-        include: vec!["c-0000000000000000[0-3]".to_owned()],
+        include: include.iter().map(ToString::to_string).collect(),
+        labels_from_tags: vec!["cost:center".to_owned(), "absent".to_owned()],
     };
     let metrics = SelfMetrics::new().unwrap().discovery;
     let account = Account {
         name: plan.account.clone(),
         region: "eu-central-1".into(),
     };
-    let mut poller =
-        ConnectorPoller::new(api.clone(), &plan, &account, sink.clone(), metrics, clock);
+    ConnectorPoller::new(api.clone(), &plan, &account, sink.clone(), metrics, clock)
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_description_is_listed_without_details_and_as2_connectors_are_excluded() {
+    let api = Arc::new(FakeConnectorsApi(Mutex::new("sasgs".to_owned())));
+    let sink = Arc::new(FakeSink::default());
+    let mut poller = poller(&api, &["c-0000000000000000[0-3]"], &sink);
     poller.poll().await.unwrap();
-    *api.0.lock().unwrap() = "ffsfs";
+    assert_eq!(*sink.names.lock().unwrap(), ["acme".to_owned()].into());
+    let labels = ["cost_center=7".to_owned()];
+    assert_eq!(*sink.labels.lock().unwrap(), labels.into());
+    "ffsfs".clone_into(&mut api.0.lock().unwrap());
     assert_eq!(
         poller.poll().await.unwrap_err().kind,
         ErrorKind::AccessDenied
     );
-    *api.0.lock().unwrap() = "ss";
+    "ss".clone_into(&mut api.0.lock().unwrap());
     poller.poll().await.unwrap();
     assert_eq!(
-        *sink.0.lock().unwrap(),
-        [vec![id(0), id(2)], vec![id(0), id(2)], vec![id(0), id(1)]]
+        sink.listed(),
+        [
+            (vec![id(0), id(2)], vec![], true),
+            (vec![id(2)], vec![id(0), id(3)], true),
+            (vec![id(0), id(1)], vec![], true),
+        ]
     );
-    assert_eq!(*sink.1.lock().unwrap(), [vec![id(1)], vec![id(1)], vec![]]);
+    let excluded = sink.excluded.lock().unwrap();
+    assert_eq!(*excluded, [vec![id(1)], vec![id(1)], vec![]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_connectors_are_published_as_they_are_described_at_a_steady_pace() {
+    let api = Arc::new(FakeConnectorsApi(Mutex::new("s".repeat(1_000))));
+    let sink = Arc::new(FakeSink {
+        start: Some(tokio::time::Instant::now()),
+        ..FakeSink::default()
+    });
+    poller(&api, &[], &sink).poll().await.unwrap();
+    let listed = sink.listed.lock().unwrap();
+    let (last, parts) = listed.split_last().unwrap();
+    assert!(last.1.2 && last.1.0.len() == 1_000, "the last is complete");
+    assert_eq!(parts.len(), 20);
+    let pages = PAUSE * 499;
+    for (n, (after, (described, failed, complete))) in (1..).zip(parts) {
+        assert_eq!(*after, pages + PAUSE * 50 * n, "part {n}");
+        assert_eq!((described.len(), failed.len(), *complete), (50, 0, false));
+    }
 }

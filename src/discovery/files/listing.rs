@@ -113,7 +113,14 @@ impl Walk {
 
     /// Adds a file that is named without wildcards.
     fn named_file(&mut self, folder: &Path, path: &Path, found: bool) {
-        if self.file(path) || found {
+        if self.file(path) {
+            let is_other = fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
+            if is_other && !found {
+                self.fault(path, &io::Error::other("not a regular file"));
+            }
+            return;
+        }
+        if found {
             return;
         }
         // Nothing is known of a file whose folder is missing.

@@ -8,7 +8,7 @@ use super::*;
 use crate::discovery::SinkError;
 use crate::metrics::self_metrics::SelfMetrics;
 use crate::tracker::Ingested;
-use model::{ConnectorDetails, ConnectorId, Fact};
+use model::{ConnectorId, Fact, ListedConnectors};
 
 /// Keeps the sets that it received: the transfers in order, and whether the set was complete.
 #[derive(Default)]
@@ -24,7 +24,7 @@ impl Sink for FakeSink {
         self.0.lock().unwrap().push((names.collect(), complete));
     }
 
-    fn set_connectors(&self, _: &AccountName, _: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>) {}
+    fn set_connectors(&self, _: &AccountName, _: &ListedConnectors, _: bool) {}
 
     fn exclude_connectors(&self, _: &AccountName, _: &BTreeSet<ConnectorId>) {}
 

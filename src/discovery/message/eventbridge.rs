@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use super::json::{count, text, time, timestamp};
 use super::{EventFilter, IgnoredFields, MessageRouting, ParseError, ParsedMessage, cloudtrail};
 use model::{
-    ConnectorId, ConnectorKey, Direction, Fact, FileEnd, Finished, OperationEnd, RemoteOperation,
-    TransferStart,
+    ConnectorId, ConnectorKey, Direction, Fact, FileEnd, Finished, Listing, OperationEnd,
+    RemoteOperation, TransferStart,
 };
 
 /// `source` of every event of Transfer Family, those from CloudTrail included.
@@ -76,7 +76,7 @@ pub(super) fn parse(
     }
     let facts = match subject {
         Subject::File(direction) => event.file(direction, filter, now)?,
-        Subject::Operation(operation) => vec![event.operation(operation, filter)?],
+        Subject::Operation(operation) => vec![event.operation(operation, filter, now)?],
     };
     Ok(ParsedMessage::Facts(facts, IgnoredFields::default()))
 }
@@ -180,6 +180,7 @@ impl ConnectorEvent<'_> {
         self,
         operation: RemoteOperation,
         filter: EventFilter<'_>,
+        now: SystemTime,
     ) -> Result<Fact, ParseError> {
         let name = match operation {
             RemoteOperation::List => "listing-id",
@@ -193,6 +194,16 @@ impl ConnectorEvent<'_> {
             .ok_or(ParseError::InvalidField("id"))?
             .to_owned();
         let (end, message) = (self.end(), self.failure_message());
+        let items = self.detail.get("item-count").and_then(Value::as_u64);
+        let is_listing = operation == RemoteOperation::List && end == Finished::Completed;
+        let listing = items.filter(|_| is_listing).map(|items| Listing {
+            directory: text(self.detail, "remote-directory-path").to_owned(),
+            items,
+            is_truncated: self.detail.get("truncated") == Some(&Value::Bool(true)),
+            at: time(self.detail, "end-timestamp")
+                .or(self.at)
+                .map_or(now, |at| at.min(now)),
+        });
         let connector = ConnectorKey {
             account: filter.account.name.clone(),
             id: self.connector,
@@ -203,6 +214,7 @@ impl ConnectorEvent<'_> {
             id,
             end,
             message,
+            listing,
         }))
     }
 

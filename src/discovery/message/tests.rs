@@ -11,7 +11,7 @@ use serde_json::json;
 use self::documented::{LISTING_COMPLETED, RETRIEVE_COMPLETED, SEND_FAILED};
 use super::*;
 use model::{
-    AccountName, ConnectorKey, Direction, FailureCode, FileEnd, Finished, OperationEnd,
+    AccountName, ConnectorKey, Direction, FailureCode, FileEnd, Finished, Listing, OperationEnd,
     RemoteOperation,
 };
 
@@ -163,6 +163,12 @@ fn the_documented_listing_is_an_operation() {
         id: "c-fc68000012345aa18".parse().unwrap(),
     };
     let expected = OperationEnd {
+        listing: Some(Listing {
+            directory: "/home".to_owned(),
+            items: 10_000,
+            is_truncated: true,
+            at: at("2024-01-24T18:28:07.774898Z"),
+        }),
         connector,
         operation: RemoteOperation::List,
         id: "123456-23aa-7980-abc1-1a2b3c4d5e".into(),
@@ -249,6 +255,7 @@ fn every_type_of_event_is_read() {
             let mut fields = fields.clone();
             fields["status-code"] = json!(status);
             let mut expected = OperationEnd {
+                listing: None,
                 connector: key(CONNECTOR, "t").connector_key(),
                 operation,
                 id: "x-1".into(),

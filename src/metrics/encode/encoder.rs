@@ -9,7 +9,7 @@ use super::value::SampleValue;
 use super::{protobuf, text, unix_seconds};
 use crate::metrics::families::Family;
 use crate::metrics::format::Dialect;
-use model::{ConnectorLabels, DURATION_BOUNDS, Durations, TransferId};
+use model::{ConnectorLabels, Histogram, TransferId};
 
 /// The longest exemplar: characters of its label names and values together
 /// (<https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md#exemplars>).
@@ -242,23 +242,27 @@ impl Encoder {
         }
     }
 
-    /// Writes a histogram of durations. Only protobuf carries its exponential buckets.
-    pub(in crate::metrics) fn durations(&mut self, durations: &Durations, created: SystemTime) {
+    /// Writes a histogram. Only protobuf carries its exponential buckets.
+    pub(in crate::metrics) fn native_histogram(
+        &mut self,
+        histogram: &Histogram,
+        created: SystemTime,
+    ) {
         let mut cumulative = 0;
-        let classic = durations
+        let classic = histogram
             .classic
             .iter()
-            .zip(DURATION_BOUNDS)
+            .zip(histogram.bounds)
             .map(|(count, bound)| {
                 cumulative += count;
-                (cumulative, bound)
+                (cumulative, *bound)
             });
         let classic: Vec<_> = classic.collect();
         if self.dialect == Dialect::Protobuf {
-            let histogram = protobuf::native_histogram(durations, classic.into_iter(), created);
+            let histogram = protobuf::native_histogram(histogram, classic.into_iter(), created);
             return protobuf::metric(&mut self.out, &self.row, &[], &histogram);
         }
-        self.histogram(durations.count(), durations.sum, &classic, created);
+        self.histogram(histogram.count(), histogram.sum, &classic, created);
     }
 
     /// Writes a line of the text formats, named after the family with a suffix.

@@ -10,6 +10,7 @@ mod value;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(super) use encoder::Encoder;
+pub(super) use labels::ExtraLabels;
 
 use super::families::Family;
 use super::format::Dialect;

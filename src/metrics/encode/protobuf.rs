@@ -4,7 +4,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::metrics::families::{Family, MetricType};
-use model::{DURATION_SCHEMA, Durations};
+use model::{HISTOGRAM_SCHEMA, Histogram};
 
 const LEN: u8 = 2;
 const VARINT: u8 = 0;
@@ -133,21 +133,21 @@ fn classic_fields(
 /// Returns `Metric.histogram` with classic and native buckets. Native buckets are spans of counts,
 /// each the difference from the previous one.
 pub(super) fn native_histogram(
-    durations: &Durations,
+    histogram: &Histogram,
     classic: impl Iterator<Item = (u64, f64)>,
     created: SystemTime,
 ) -> Vec<u8> {
-    let mut fields = classic_fields(durations.count(), durations.sum, classic, created);
+    let mut fields = classic_fields(histogram.count(), histogram.sum, classic, created);
     fields.push(tag(5, VARINT));
-    varint(&mut fields, zigzag(DURATION_SCHEMA.into()));
+    varint(&mut fields, zigzag(HISTOGRAM_SCHEMA.into()));
     // The zero bucket holds exact zeros only. Without it an empty histogram would be classic.
     double(&mut fields, 6, 0.0);
     fields.push(tag(7, VARINT));
-    varint(&mut fields, durations.zeros);
+    varint(&mut fields, histogram.zeros);
     let mut spans: Vec<(i32, u32)> = Vec::new();
     let (mut next, mut before) = (0, 0);
     let mut deltas = Vec::new();
-    for (index, count) in &durations.exponential {
+    for (index, count) in &histogram.exponential {
         match spans.last_mut() {
             Some((_, length)) if *index == next => *length += 1,
             _ => spans.push((index - next, 1)),
@@ -216,13 +216,14 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use model::DURATION_BOUNDS;
 
     #[test]
     fn a_native_histogram_has_spans_and_deltas() {
-        let mut durations = Durations::default();
+        let mut durations = Histogram::new(&DURATION_BOUNDS);
         // 1 s is in bucket 0, 2 s in bucket 8, 2.125 s in bucket 9.
         for millis in [0, 1_000, 1_000, 2_000, 2_125, 2_125, 2_125] {
-            durations.observe(Duration::from_millis(millis));
+            durations.observe(Duration::from_millis(millis).as_secs_f64());
         }
         let encoded = native_histogram(&durations, std::iter::empty(), UNIX_EPOCH);
         let expected = [
@@ -243,7 +244,11 @@ mod tests {
 
     #[test]
     fn an_empty_native_histogram_is_marked_as_native() {
-        let encoded = native_histogram(&Durations::default(), std::iter::empty(), UNIX_EPOCH);
+        let encoded = native_histogram(
+            &Histogram::new(&DURATION_BOUNDS),
+            std::iter::empty(),
+            UNIX_EPOCH,
+        );
         assert!(
             encoded.ends_with(&[tag(7, VARINT), 0, tag(12, LEN), 4, 8, 0, 16, 0]),
             "{encoded:?}"

@@ -44,6 +44,7 @@ pub struct DiscoveryMetrics {
     messages: CounterVec,
     ignored_fields: CounterVec,
     queue_messages: GaugeVec,
+    dead_letters: GaugeVec,
     last_polls: Mutex<BTreeMap<SourceLabels, bool>>,
 }
 
@@ -57,6 +58,7 @@ impl DiscoveryMetrics {
             messages: registrar.create(&families::DISCOVERY_MESSAGES)?,
             ignored_fields: registrar.create(&families::DISCOVERY_IGNORED_FIELDS)?,
             queue_messages: registrar.create(&families::DISCOVERY_QUEUE_MESSAGES)?,
+            dead_letters: registrar.create(&families::DISCOVERY_DEAD_LETTERS)?,
             last_polls: Mutex::default(),
         })
     }
@@ -112,17 +114,14 @@ impl DiscoveryMetrics {
     }
 
     /// Sets the number of messages in a queue, or removes the series if it is unknown.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a count of messages is far below 2^53"
-    )]
     pub fn set_queue_messages(&self, source: &SourceLabels, messages: Option<u64>) {
-        let (gauge, labels) = (&self.queue_messages, source.target_values());
-        match messages {
-            Some(messages) => gauge.with_label_values(&labels).set(messages as f64),
-            // Fails if there is no such series.
-            None => drop(gauge.remove_label_values(&labels)),
-        }
+        set_or_remove(&self.queue_messages, source, messages);
+    }
+
+    /// Sets the number of messages in the dead-letter queue of a queue, or removes the series if it is
+    /// unknown.
+    pub fn set_dead_letters(&self, source: &SourceLabels, messages: Option<u64>) {
+        set_or_remove(&self.dead_letters, source, messages);
     }
 
     /// Removes the gauges of a source that is no longer configured. Its counters stay.
@@ -134,6 +133,7 @@ impl DiscoveryMetrics {
         }
         if source.source == "events" {
             self.set_queue_messages(source, None);
+            self.set_dead_letters(source, None);
         }
     }
 
@@ -147,5 +147,19 @@ impl DiscoveryMetrics {
         self.last_polls
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sets a number of messages, or removes the series.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a count of messages is far below 2^53"
+)]
+fn set_or_remove(gauge: &GaugeVec, source: &SourceLabels, messages: Option<u64>) {
+    let labels = source.target_values();
+    match messages {
+        Some(messages) => gauge.with_label_values(&labels).set(messages as f64),
+        // Fails if there is no such series.
+        None => drop(gauge.remove_label_values(&labels)),
     }
 }

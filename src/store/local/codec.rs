@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use model::{AccountName, ConnectorId, ConnectorKey, TransferKey};
+use model::{AccountName, ConnectorId, ConnectorKey, TransferKey, counted};
 
 /// The format of the file. The encoding contains no field names, so a change of any record, key or
 /// table needs the next number, and code that reads the previous one.
@@ -32,7 +32,7 @@ pub(super) fn decode<T: DeserializeOwned>(
     if rest.is_empty() {
         Ok(record)
     } else {
-        Err(decode_error(format!("{} trailing bytes", rest.len())))
+        Err(decode_error(counted(rest.len(), "trailing byte")))
     }
 }
 
@@ -71,6 +71,9 @@ pub(super) fn transfer_key(
 }
 
 fn connector_id(text: &str) -> Result<ConnectorId, DecodeError> {
+    if text == ConnectorId::OTHER {
+        return Ok(ConnectorId::other());
+    }
     text.parse().map_err(|error| DecodeError {
         what: "a connector id",
         detail: format!("{error}"),

@@ -33,6 +33,11 @@ pub(super) struct OpenFile {
 pub(super) fn open_or_create(path: &Path) -> Result<(OpenFile, bool), StoreError> {
     let created = !path.try_exists().map_err(|error| on_open(path, &error))?;
     if created {
+        if fs::symlink_metadata(path).is_ok() {
+            // Its disk may be missing. A new file in its place would start from nothing.
+            let error = io::Error::other("it is a link to a file that does not exist");
+            return Err(on_open(path, &error));
+        }
         create(path)?;
     }
     let mut builder = Builder::new();

@@ -8,6 +8,8 @@
 mod codec;
 mod error;
 mod file;
+#[doc(hidden)]
+pub mod fuzzing;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -32,6 +34,8 @@ pub struct LocalStore {
     path: PathBuf,
     /// `None` after a failed write: `redb` requires the file to be opened again.
     file: Mutex<Option<OpenFile>>,
+    /// How many transfers are loaded.
+    most_transfers: usize,
     _lock: File,
 }
 
@@ -78,8 +82,18 @@ impl LocalStore {
         Ok(Self {
             path,
             file: Mutex::new(Some(file)),
+            most_transfers: usize::MAX,
             _lock: lock,
         })
+    }
+
+    /// Loads at most so many transfers, those whose files are known first.
+    #[must_use]
+    pub fn loading_at_most(self, transfers: usize) -> Self {
+        Self {
+            most_transfers: transfers,
+            ..self
+        }
     }
 
     fn file(&self) -> MutexGuard<'_, Option<OpenFile>> {
@@ -123,8 +137,10 @@ impl Store for LocalStore {
                 detail: "it is closed after a failed write".into(),
             });
         };
-        catch_panic(&self.path, || tables::read(&file.database))
-            .and_then(|saved| saved.map_err(|error| error.on_read(&self.path)))
+        catch_panic(&self.path, || {
+            tables::read(&file.database, self.most_transfers)
+        })
+        .and_then(|saved| saved.map_err(|error| error.on_read(&self.path)))
     }
 
     fn save(&self, changes: &PendingWrites) -> Result<(), StoreError> {

@@ -7,14 +7,19 @@ use redb::{
 
 use super::codec::{FORMAT, connector_key, decode, encode, transfer_key};
 use super::error::FileError;
-use crate::tracker::persist::{Meta, PendingWrites, SavedState};
+use crate::tracker::persist::{Meta, PendingWrites, SavedState, TransferRecord};
+use model::Origin;
 
 const FORMATS: TableDefinition<'_, &str, u32> = TableDefinition::new("format");
 const METAS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const CONNECTORS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("connectors");
-const TRANSFERS: TableDefinition<'_, (&str, &str, &str), &[u8]> = TableDefinition::new("transfers");
+/// The key of a transfer.
+type TransferRow = (&'static str, &'static str, &'static str);
+const TRANSFERS: TableDefinition<'_, TransferRow, &[u8]> = TableDefinition::new("transfers");
 const FAILURES: TableDefinition<'_, (&str, &str, &str), &[u8]> = TableDefinition::new("failures");
 const FATES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("fates");
+const FLOWS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("flows");
+const UNCOUNTED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("uncounted");
 const OPERATIONS: TableDefinition<'_, u64, u64> = TableDefinition::new("operations");
 /// The only key of [`FORMATS`] and [`METAS`].
 const ONLY: &str = "tracker";
@@ -93,6 +98,20 @@ pub(super) fn write(database: &Database, changes: &PendingWrites) -> Result<(), 
                 None => operations.remove(hash)?,
             };
         }
+        let mut flows = transaction.open_table(FLOWS)?;
+        for (name, record) in &changes.flows {
+            match record {
+                Some(record) => flows.insert(name.as_str(), encode(record)?.as_slice())?,
+                None => flows.remove(name.as_str())?,
+            };
+        }
+        let mut uncounted = transaction.open_table(UNCOUNTED)?;
+        for (transfer, record) in &changes.uncounted {
+            match record {
+                Some(record) => uncounted.insert(transfer, encode(record)?.as_slice())?,
+                None => uncounted.remove(transfer)?,
+            };
+        }
         if changes.meta != Meta::default() {
             transaction
                 .open_table(METAS)?
@@ -102,8 +121,64 @@ pub(super) fn write(database: &Database, changes: &PendingWrites) -> Result<(), 
     Ok(transaction.commit()?)
 }
 
-/// Reads all tables.
-pub(super) fn read(database: &Database) -> Result<SavedState, FileError> {
+/// Returns whether the administrator has named a transfer, for whom no limit holds.
+fn is_named(record: &TransferRecord) -> bool {
+    [Origin::Config, Origin::Files]
+        .into_iter()
+        .any(|origin| record.origins & 1 << origin as u8 != 0)
+}
+
+/// How many transfers are still read.
+struct Room {
+    /// Of those whose files are known.
+    known: usize,
+    /// Of the others, which a source may have invented.
+    others: usize,
+}
+
+impl Room {
+    /// Returns the room for `most` transfers of the table, those whose files are known first.
+    fn of(
+        table: &impl ReadableTable<TransferRow, &'static [u8]>,
+        most: usize,
+    ) -> Result<Self, FileError> {
+        let number = usize::try_from(table.len()?).unwrap_or(usize::MAX);
+        if number <= most {
+            return Ok(Self {
+                known: most,
+                others: most,
+            });
+        }
+        let mut known = 0;
+        for row in table.iter()? {
+            let record: TransferRecord = decode("a transfer", row?.1.value())?;
+            known += usize::from(record.files.is_some() && !is_named(&record));
+        }
+        let known = known.min(most);
+        Ok(Self {
+            known,
+            others: most - known,
+        })
+    }
+
+    /// Takes room for a transfer, if there is any.
+    fn take(&mut self, record: &TransferRecord) -> bool {
+        if is_named(record) {
+            return true;
+        }
+        let room = match record.files {
+            Some(_) => &mut self.known,
+            None => &mut self.others,
+        };
+        let is_left = *room > 0;
+        *room = room.saturating_sub(1);
+        is_left
+    }
+}
+
+/// Reads all tables, and at most so many transfers that the administrator has not named. The others stay in the file until there is room at a
+/// later start, so that the memory of a start is bounded.
+pub(super) fn read(database: &Database, most_transfers: usize) -> Result<SavedState, FileError> {
     let transaction = database.begin_read()?;
     let mut saved = SavedState::default();
     if let Some(table) = present(transaction.open_table(METAS))?
@@ -121,18 +196,20 @@ pub(super) fn read(database: &Database) -> Result<SavedState, FileError> {
         }
     }
     if let Some(table) = present(transaction.open_table(TRANSFERS))? {
-        saved
-            .transfers
-            .reserve(usize::try_from(table.len()?).unwrap_or_default());
+        let mut room = Room::of(&table, most_transfers)?;
+        let number = usize::try_from(table.len()?).unwrap_or_default();
+        saved.transfers.reserve(number.min(most_transfers));
         for row in table.iter()? {
             let (key, record) = row?;
+            let record: TransferRecord = decode("a transfer", record.value())?;
+            if !room.take(&record) {
+                continue;
+            }
             let key = transfer_key(
                 key.value(),
                 saved.transfers.last().map(|(previous, _)| previous),
             )?;
-            saved
-                .transfers
-                .push((key, decode("a transfer", record.value())?));
+            saved.transfers.push((key, record));
         }
     }
     if let Some(table) = present(transaction.open_table(FAILURES))? {
@@ -157,6 +234,20 @@ pub(super) fn read(database: &Database) -> Result<SavedState, FileError> {
         for row in table.iter()? {
             let (hash, until) = row?;
             saved.operations.push((hash.value(), until.value()));
+        }
+    }
+    if let Some(table) = present(transaction.open_table(FLOWS))? {
+        for row in table.iter()? {
+            let (name, record) = row?;
+            let record = decode("a flow", record.value())?;
+            saved.flows.push((name.value().to_owned(), record));
+        }
+    }
+    if let Some(table) = present(transaction.open_table(UNCOUNTED))? {
+        for row in table.iter()? {
+            let (transfer, record) = row?;
+            let record = decode("uncounted files of flows", record.value())?;
+            saved.uncounted.push((transfer.value(), record));
         }
     }
     Ok(saved)

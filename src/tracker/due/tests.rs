@@ -25,11 +25,22 @@ impl Rig {
         self.start + seconds * SECOND
     }
 
-    fn set(&mut self, slot: u32, account: &str, connector: u32, due: u32, last_poll: Option<u32>) {
-        let turn = Turn {
+    /// Returns the turn of a transfer that the last poll has read, or that has not been polled.
+    fn turn(&self, due: u32, last_poll: Option<u32>) -> Turn {
+        Turn {
             due: self.at(due),
             last_poll: last_poll.map(|seconds| self.at(seconds)),
-        };
+            is_read: last_poll.is_some(),
+            is_confirmed: true,
+        }
+    }
+
+    fn set(&mut self, slot: u32, account: &str, connector: u32, due: u32, last_poll: Option<u32>) {
+        let turn = self.turn(due, last_poll);
+        self.put(slot, account, connector, turn);
+    }
+
+    fn put(&mut self, slot: u32, account: &str, connector: u32, turn: Turn) {
         self.queue
             .set(slot, &AccountName::new(account), connector, turn);
     }
@@ -75,6 +86,59 @@ fn connectors_take_turns() {
         rig.set(slot, "a", 0, 1, Some(0));
     }
     assert_eq!(rig.take_all("a", 2), [0, 5, 7, 1, 6, 2, 3, 4]);
+}
+
+/// Polls are unread if AWS did not know the transfer, and a source may invent any number of them.
+#[test]
+fn known_transfers_alternate_with_new_and_with_unknown_ones() {
+    let mut rig = Rig::new();
+    for slot in 0..3 {
+        rig.set(slot, "a", 0, 5, None);
+        let unread = Turn {
+            is_read: false,
+            ..rig.turn(5, Some(slot))
+        };
+        rig.put(10 + slot, "a", 0, unread);
+        rig.set(20 + slot, "a", 0, 5, Some(4 + slot));
+    }
+    assert_eq!(rig.take_all("a", 10), [0, 20, 10, 21, 1, 22, 11, 2, 12]);
+}
+
+#[test]
+fn connectors_that_exist_alternate_with_those_that_may_be_invented() {
+    let mut rig = Rig::new();
+    let invented = |rig: &Rig| Turn {
+        is_confirmed: false,
+        ..rig.turn(1, None)
+    };
+    for slot in 0..5 {
+        rig.put(slot, "a", slot, invented(&rig));
+    }
+    for slot in 10..13 {
+        rig.set(slot, "a", 5, 1, Some(0));
+    }
+    assert_eq!(rig.take_all("a", 1), [10, 0, 11, 1, 12, 2, 3, 4]);
+}
+
+/// A connector that AWS confirms by its first answer does not wait for the turns of all others.
+#[test]
+fn a_connector_changes_sides_once_it_exists() {
+    let mut rig = Rig::new();
+    let invented = |rig: &Rig| Turn {
+        is_confirmed: false,
+        ..rig.turn(1, None)
+    };
+    for slot in 0..5 {
+        rig.put(slot, "a", slot, invented(&rig));
+    }
+    rig.put(10, "a", 0, invented(&rig));
+    let first = rig.take("a", 1).unwrap();
+    rig.put(0, "a", 0, rig.turn(2, Some(1)));
+    rig.queue.confirm(&AccountName::new("a"), 0);
+    rig.queue.finish(first);
+    assert_eq!(rig.take("a", 1).map(|flight| flight.slot), Some(10));
+    assert_eq!(rig.take("a", 1).map(|flight| flight.slot), Some(1));
+    assert_eq!(rig.take_all("a", 2), [0, 2, 3, 4]);
 }
 
 #[test]
@@ -170,6 +234,37 @@ fn connector_of(slot: u32) -> u32 {
 }
 
 proptest! {
+    /// A connector may change sides at any time: everything that is ready is taken.
+    #[test]
+    fn every_ready_transfer_is_taken(
+        steps in vec((0..12_u32, 0..3_u32, any::<[bool; 5]>()), 1..80),
+    ) {
+        let mut rig = Rig::new();
+        let mut ready = std::collections::BTreeSet::new();
+        rig.set(12, "a", 0, 1, None);
+        rig.take("a", 1);
+        for (slot, connector, [is_polled, is_read, is_confirmed, is_removed, is_taken]) in steps {
+            rig.queue.remove(slot);
+            ready.remove(&slot);
+            if !is_removed {
+                let turn = rig.turn(1, is_polled.then_some(0));
+                rig.put(slot, "a", connector, Turn { is_read, is_confirmed, ..turn });
+                ready.insert(slot);
+            }
+            if is_taken {
+                let taken = rig.take("a", 1).map(|flight| flight.slot);
+                prop_assert_eq!(taken.is_some(), !ready.is_empty());
+                prop_assert!(taken.is_none_or(|slot| ready.remove(&slot)));
+            }
+            prop_assert_eq!(rig.queue.ready(&AccountName::new("a")), ready.len());
+        }
+        let mut rest = rig.take_all("a", 1);
+        rest.sort_unstable();
+        prop_assert_eq!(rest, Vec::from_iter(ready));
+    }
+}
+
+proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
@@ -189,7 +284,7 @@ proptest! {
                 Step::Set(slot, due, last_poll) => {
                     known[account_of(slot) as usize] = true;
                     rig.set(slot, names[account_of(slot) as usize], connector_of(slot), due, last_poll);
-                    let turn = Turn { due: rig.at(due), last_poll: last_poll.map(|at| rig.at(at)) };
+                    let turn = rig.turn(due, last_poll);
                     match list.iter_mut().find(|listed| listed.slot == slot) {
                         Some(Listed { flight: Some((_, _, next)), .. }) => *next = turn,
                         Some(listed) => listed.turn = turn,

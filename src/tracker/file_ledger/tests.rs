@@ -1,8 +1,11 @@
+use super::end_index::OPERATIONS;
 use super::*;
-use model::FileStatus;
+use model::FileResult;
 
 const DONE: Finished = Finished::Completed;
 const NONE: [usize; 0] = [];
+const TIME: PollTime = PollTime { now: 2, start: 1 };
+const NO_ENDS: [Finished; 0] = [];
 
 fn failed(code: &str) -> Finished {
     Finished::Failed(FailureCode::new(code))
@@ -20,8 +23,13 @@ fn poll(ledger: &mut FileLedger, rows: &[(&str, Option<Finished>)], counted: boo
         })
         .collect();
     let ends: Vec<_> = rows.iter().map(|(_, end)| end.clone()).collect();
-    let new = ledger.record_rows(&results, &ends, counted);
-    new.into_iter().map(|(at, _)| at).collect()
+    let watched = if counted {
+        Watched::SincePoll
+    } else {
+        Watched::No
+    };
+    let new = ledger.record_rows(&results, &ends, watched, TIME);
+    new.into_iter().map(|row| row.at).collect()
 }
 
 /// The rules of a match: what polls have reported, in the baseline or counted, then an event, and
@@ -385,6 +393,34 @@ fn an_event_moves_from_the_baseline_to_its_row_that_appears_late() {
     assert_eq!((ledger.files(), counted(&ledger)), (2, 1));
 }
 
+/// A start that is reported later makes the baseline count: then both rows are counted, and each of
+/// the two failures is logged once.
+#[test]
+fn an_event_moves_to_its_late_row_after_the_baseline_was_counted() {
+    let x = || failed("X");
+    let result = |path: &str| FileResult {
+        path: path.to_owned(),
+        status: FileStatus::Failed,
+        failure_code: FailureCode::new("X"),
+        failure_message: None,
+    };
+    let mut ledger = FileLedger::default();
+    poll(&mut ledger, &[("/2", Some(x())), ("/0", None)], false);
+    assert_eq!(ledger.record_event("t/3", "/3", &x()), EventMatch::Counted);
+    poll(&mut ledger, &[("/2", Some(x())), ("/0", Some(DONE))], true);
+    assert_eq!(ledger.count_baseline(), NO_ENDS);
+    let rows = [result("/2"), result("/3")];
+    let ends = [Some(x()), Some(x())];
+    let new = ledger.record_rows(&rows, &ends, Watched::Whole, TIME);
+    let row = NewRow {
+        at: 1,
+        counted: true,
+        logged: false,
+    };
+    assert_eq!(new, [row]);
+    assert!(ledger.entries.iter().all(|entry| entry.counted));
+}
+
 #[test]
 fn rows_are_matched_by_name_before_any_is_matched_by_its_end_alone() {
     let mut ledger = FileLedger::default();
@@ -405,4 +441,74 @@ fn rows_are_matched_by_name_before_any_is_matched_by_its_end_alone() {
     ];
     assert_eq!(poll(&mut ledger, &rows, true), NONE);
     assert_eq!(ledger.files(), 3);
+}
+
+#[test]
+fn an_open_row_keeps_the_time_since_when_it_has_its_status() {
+    let row = |path: &str, status| FileResult {
+        path: path.to_owned(),
+        status,
+        failure_code: None,
+        failure_message: None,
+    };
+    let mut ledger = FileLedger::default();
+    let mut oldest = |rows: &[FileResult], now| {
+        let ends = vec![None; rows.len()];
+        let time = PollTime { now, start: 10 };
+        ledger.record_rows(rows, &ends, Watched::No, time);
+        let packed = crate::tracker::packed_ledger::PackedLedger::pack(&ledger);
+        assert_eq!(packed.unpack(), ledger);
+        [OpenStatus::Queued, OpenStatus::InProgress].map(|status| ledger.oldest_open(status))
+    };
+    let (queued, running) = (FileStatus::Queued, FileStatus::InProgress);
+    let rows = [row("/a", queued.clone()), row("/b", queued.clone())];
+    assert_eq!(oldest(&rows, 20), [Some(10), None], "since the start");
+    let rows = [row("/a", running.clone()), row("/b", queued.clone())];
+    assert_eq!(oldest(&rows, 30), [Some(10), Some(30)]);
+    let rows = [row("/a", running.clone()), row("/b", running.clone())];
+    assert_eq!(oldest(&rows, 40), [None, Some(30)]);
+    assert_eq!(oldest(&[row("/b", running.clone())], 50), [None, Some(40)]);
+    let rows = [row("/b", running), row("/c", queued)];
+    assert_eq!(oldest(&rows, 60), [Some(10), Some(40)]);
+}
+
+/// An answer with many rows of one path and many of others, after events with as many paths: the work
+/// grows with the rows, not with their product with the entries.
+#[test]
+fn work_of_an_answer_grows_with_its_rows() {
+    let operations = |rows: usize| {
+        let mut ledger = FileLedger::default();
+        for n in 0..100 {
+            ledger.record_event(&format!("t/{n}"), &format!("/elsewhere/{n}"), &DONE);
+        }
+        let path = |n: usize| match n % 3 {
+            0 => "/same".to_owned(),
+            _ => format!("/{n}"),
+        };
+        let names: Vec<_> = (0..rows).map(path).collect();
+        let end = |n: usize| match n % 4 {
+            0 => None,
+            1 => Some(DONE),
+            2 => Some(Finished::Failed(None)),
+            _ => Some(failed(&format!("CODE_{n}"))),
+        };
+        let answer = || {
+            names
+                .iter()
+                .enumerate()
+                .map(|(n, path)| (path.as_str(), end(n)))
+        };
+        let first: Vec<_> = answer().collect();
+        let second: Vec<_> = answer()
+            .map(|(path, end)| (path, end.or(Some(DONE))))
+            .collect();
+        let before = OPERATIONS.get();
+        poll(&mut ledger, &first, false);
+        poll(&mut ledger, &second, true);
+        poll(&mut ledger, &second, true);
+        OPERATIONS.get() - before
+    };
+    let (few, many) = (operations(1_000), operations(8_000));
+    assert!(few > 1_000, "{few} operations are counted");
+    assert!(many <= 9 * few, "{few} and {many} operations");
 }

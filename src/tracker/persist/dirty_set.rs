@@ -12,7 +12,7 @@ pub(in crate::tracker) struct DirtySet {
     pub(in crate::tracker) transfers: BTreeSet<u32>,
     pub(in crate::tracker) dropped: BTreeSet<TransferKey>,
     /// Transfers whose failed files have changed.
-    pub(in crate::tracker) failures: BTreeSet<u32>,
+    pub(in crate::tracker) failures: BTreeSet<TransferKey>,
     pub(in crate::tracker) connectors: BTreeSet<u32>,
     /// Connectors that are not tracked: dropped, or dormant.
     pub(in crate::tracker) removed_connectors: BTreeSet<ConnectorKey>,

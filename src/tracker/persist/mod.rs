@@ -4,21 +4,27 @@
 //! [`PendingWrites`], which the store writes in one transaction; if that fails,
 //! [`Tracker::requeue`] restores the marks.
 
+mod details;
 mod dirty_set;
 mod record;
 
 use std::sync::Arc;
 
 use super::Tracker;
+use super::connector_counters::ConnectorCounters;
 use super::transfer::Transfer;
 use model::{ConnectorKey, Finished, Now, TransferKey};
 
+pub use crate::flows::record::EndRecord;
+pub(super) use crate::flows::record::{end, end_record};
+pub use details::DetailsRecord;
 pub(super) use dirty_set::DirtySet;
 pub use record::{
-    ConnectorRecord, CountRecord, DurationsRecord, EndRecord, FailureRecord, FateRecord, Meta,
-    Millis, NewestRecord, PendingWrites, SavedState, TransferRecord,
+    ConnectorRecord, CountRecord, FailureRecord, FateRecord, HistogramRecord, Meta, Millis,
+    MovedRecord, NewestRecord, PendingWrites, SavedState, TransferRecord, UncountedFile,
+    UncountedRecord,
 };
-pub(super) use record::{counts, counts_record, end, end_record, millis, seconds, time};
+pub(super) use record::{counts, counts_record, millis, seconds, time};
 
 impl Tracker {
     /// Restores the saved state, and marks changes for the store from now on. Called once, after
@@ -35,25 +41,33 @@ impl Tracker {
         for (hash, record) in saved.fates {
             self.fates.insert_packed(hash, &record);
         }
-        for (key, mut record) in saved.connectors {
+        let mut connectors = saved.connectors;
+        // If there are more than the limit, those that exist come first, then those with counters.
+        connectors.sort_by_key(|(_, record)| {
+            let has_ends = ConnectorCounters::from(record).has_ends();
+            (!(record.confirmed || record.kept), !has_ends)
+        });
+        for (key, mut record) in connectors {
+            let is_full = self.connectors.reported() >= self.settings.limits.connectors;
             let account = self
                 .accounts
                 .get(&key.account)
-                .filter(|account| record.left.is_none() && *account.region == *record.region);
+                .filter(|account| record.left.is_none() && *account.region == *record.region)
+                .filter(|_| !is_full || key.id.is_other());
             let Some(account) = account.map(Arc::clone) else {
                 if record.left.is_none() {
                     record.left = Some(millis(now.wall));
                     self.mark_removed_connector(key.clone());
                 }
-                self.dormant.insert(key, record);
+                if ConnectorCounters::from(&record).continue_later(record.confirmed) {
+                    self.keep_dormant(key, record);
+                }
                 continue;
             };
             let number = self.connectors.find_or_insert(key, &account, now);
             let connector = &mut self.connectors[number];
             connector.restore(&record);
-            if self.settings.events {
-                connector.counters.initialize_event_counters();
-            }
+            connector.initialize_counters(self.settings.events);
             for end in connector.counters.finished.keys() {
                 if let Finished::Failed(Some(code)) = end {
                     self.label_guard.admit_code(code);
@@ -79,11 +93,10 @@ impl Tracker {
             }
         }
         for (key, records) in saved.failures {
-            match self.slot(&key) {
-                Some(slot) => self.restore_failures(slot, records),
-                None => self.mark_dropped(key),
-            }
+            self.restore_failures(&key, records);
         }
+        self.flows.restore(saved.flows, now.wall);
+        self.uncounted.restore(saved.uncounted);
         for (hash, until) in saved.operations {
             self.operations.insert(hash, time(until), ());
         }
@@ -125,21 +138,20 @@ impl Tracker {
         dirty.meta = meta.clone();
         let (transfers, fates, operations) = (&self.transfers, &self.fates, &self.operations);
         let mut changes = PendingWrites::default();
-        // Removals come first: a transfer may have been dropped and tracked again.
+        // A list that grows holds up to three times as much for a moment.
         changes
-            .failures
-            .extend(marks.dropped.iter().map(|key| (key.clone(), Vec::new())));
+            .transfers
+            .reserve_exact(marks.dropped.len() + marks.transfers.len());
+        // Removals come first: a transfer may have been dropped and tracked again.
         changes
             .transfers
             .extend(marks.dropped.into_iter().map(|key| (key, None)));
-        let failures = |slot: u32| {
-            transfers
-                .get(slot)
-                .map(|_| (self.key(slot), self.failures.records(slot)))
-        };
         changes
             .failures
-            .extend(marks.failures.into_iter().filter_map(failures));
+            .extend(marks.failures.into_iter().map(|key| {
+                let records = self.failures.records(&key);
+                (key, records)
+            }));
         let known = |slot: u32| {
             transfers
                 .get(slot)
@@ -171,6 +183,12 @@ impl Tracker {
         changes
             .operations
             .extend(marks.operations.into_iter().map(until));
+        let flows = self.flows.take_changed().into_iter();
+        changes.flows.extend(flows.map(|name| {
+            let record = self.flows.record_of(&name);
+            (name.to_string(), record)
+        }));
+        changes.uncounted = self.uncounted.take_changes();
         if meta != marks.meta {
             changes.meta = meta;
         }
@@ -189,12 +207,9 @@ impl Tracker {
                 None => dirty.dropped.insert(key.clone()),
             };
         }
-        dirty.failures.extend(
-            changes
-                .failures
-                .iter()
-                .filter_map(|(key, _)| self.slot(key)),
-        );
+        dirty
+            .failures
+            .extend(changes.failures.iter().map(|(key, _)| key.clone()));
         for (key, _) in &changes.connectors {
             match self.connectors.find(key) {
                 Some(number) => dirty.connectors.insert(number),
@@ -207,6 +222,12 @@ impl Tracker {
         dirty
             .operations
             .extend(changes.operations.iter().map(|(hash, _)| *hash));
+        let flows = changes.flows.iter();
+        self.flows
+            .mark_changed(flows.map(|(name, _)| name.as_str().into()));
+        let uncounted = changes.uncounted.iter();
+        self.uncounted
+            .mark_changed(uncounted.map(|(transfer, _)| *transfer));
         dirty.meta = Meta::default();
         self.dirty = Some(dirty);
     }
@@ -217,13 +238,15 @@ impl Tracker {
             return;
         };
         dirty.transfers.extend(self.transfers.slots());
-        dirty.failures.extend(self.failures.slots());
+        dirty.failures.extend(self.failures.transfers());
         dirty.connectors.extend(self.connectors.numbers());
         dirty
             .removed_connectors
             .extend(self.dormant.keys().cloned());
         dirty.fates.extend(self.fates.hashes());
         dirty.operations.extend(self.operations.hashes());
+        self.flows.mark_changed(self.flows.names());
+        self.uncounted.mark_all_changed();
         dirty.meta = Meta::default();
     }
 }

@@ -8,7 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use model::{ConnectorKey, Durations, FailureCode, FileCounts, FileStatus, Finished, TransferKey};
+use super::details::DetailsRecord;
+use crate::flows::record::{EndRecord, FlowRecord};
+use model::{ConnectorKey, FailureCode, FileCounts, FileStatus, Histogram, TransferKey};
 
 /// Milliseconds since the epoch.
 pub type Millis = u64;
@@ -26,6 +28,10 @@ pub struct PendingWrites {
     pub fates: Vec<(u64, Option<FateRecord>)>,
     /// Counted operations by hash, with their expiry time.
     pub operations: Vec<(u64, Option<Millis>)>,
+    /// Flows by name.
+    pub flows: Vec<(String, Option<FlowRecord>)>,
+    /// Files of flows that may count later, by the hash of their transfer.
+    pub uncounted: Vec<(u64, Option<UncountedRecord>)>,
     /// Values that exist once.
     pub meta: Meta,
 }
@@ -38,6 +44,8 @@ impl PendingWrites {
             && self.connectors.is_empty()
             && self.fates.is_empty()
             && self.operations.is_empty()
+            && self.flows.is_empty()
+            && self.uncounted.is_empty()
             && self.meta == Meta::default()
     }
 }
@@ -55,6 +63,10 @@ pub struct SavedState {
     pub fates: Vec<(u64, FateRecord)>,
     /// Counted operations by hash, with their expiry time.
     pub operations: Vec<(u64, Millis)>,
+    /// Flows by name.
+    pub flows: Vec<(String, FlowRecord)>,
+    /// Files of flows that may count later, by the hash of their transfer.
+    pub uncounted: Vec<(u64, UncountedRecord)>,
     /// Values that exist once.
     pub meta: Meta,
 }
@@ -88,6 +100,8 @@ pub struct TransferRecord {
     pub start: u8,
     /// Whether it started while it was watched.
     pub watched: bool,
+    /// Whether its start has been counted.
+    pub started: bool,
     /// Whether a poll was answered while it was watched.
     pub polled: bool,
     /// Number of files that its start requested; 0 if that is not known.
@@ -112,15 +126,45 @@ pub struct TransferRecord {
     pub failing_since: Option<Millis>,
 }
 
-/// A failed file: path, code (empty if there is none), message, time.
-pub type FailureRecord = (String, String, Option<String>, Millis);
+/// A failed file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailureRecord {
+    /// Its path.
+    pub path: String,
+    /// The failure code, empty if there is none.
+    pub code: String,
+    /// The failure message.
+    pub message: Option<String>,
+    /// When it failed.
+    pub at: Millis,
+    /// Start or first sight of its transfer.
+    pub since: Millis,
+    /// Number of the [`Resolution`](crate::tracker::Resolution).
+    pub resolution: u8,
+}
 
 /// A number of files: status, code (empty if there is none), count. Names as returned by AWS.
 pub type CountRecord = (String, String, u32);
 
-/// The end of a file or an operation: `None` if it completed, else the failure code (empty if there
-/// is none).
-pub type EndRecord = Option<String>;
+/// The files of a transfer that flows have not counted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UncountedRecord {
+    /// Until when their transfer's start may be reported.
+    pub until: Millis,
+    /// The files.
+    pub files: Vec<UncountedFile>,
+}
+
+/// A file that a flow has not counted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UncountedFile {
+    /// The name of the flow.
+    pub flow: String,
+    /// Hash of its path.
+    pub path: u64,
+    /// How it ended, as it is counted.
+    pub end: EndRecord,
+}
 
 /// The packed fate of a transfer that has left: when it left, its start, its origins, and which of its
 /// files are counted.
@@ -135,26 +179,42 @@ pub struct ConnectorRecord {
     pub known_since: Millis,
     /// Whether a source other than the configuration has reported it.
     pub discovered: bool,
+    /// Whether AWS has returned files of a transfer, or the administrator has named it.
+    pub confirmed: bool,
+    /// Whether a transfer that AWS knows has left after it had settled.
+    pub kept: bool,
     /// When it was removed; its counters continue if it comes back.
     pub left: Option<Millis>,
     /// Finished files: end, count, newest file.
     pub finished: Vec<(EndRecord, u64, Option<NewestRecord>)>,
+    /// Transfers whose start has been counted.
+    pub started: u64,
+    /// The newest known start of a transfer.
+    pub last_started: Option<Millis>,
+    /// Files that have failed since one last completed.
+    pub consecutive_failures: u64,
     /// When a file last completed.
     pub last_completed: Option<Millis>,
     /// When a file last failed.
     pub last_failed: Option<Millis>,
-    /// Bytes and durations, by the number of the direction.
-    pub moved: Vec<(u8, u64, DurationsRecord)>,
+    /// Bytes, durations, waiting times and sizes, by the number of the direction.
+    pub moved: Vec<MovedRecord>,
     /// Remote operations, by number and end.
     pub operations: Vec<(u8, EndRecord, u64)>,
+    /// Its details, if its account's connectors are listed.
+    pub details: Option<DetailsRecord>,
 }
 
 /// The newest file with a given end: its transfer and when it ended.
 pub type NewestRecord = (String, Millis);
 
-/// The persistent form of [`Durations`].
+/// The persistent form of [`MovedFiles`](model::MovedFiles): number of the direction, bytes,
+/// durations, waiting times, sizes.
+pub type MovedRecord = (u8, u64, HistogramRecord, HistogramRecord, HistogramRecord);
+
+/// The persistent form of [`Histogram`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct DurationsRecord {
+pub struct HistogramRecord {
     classic: Vec<u64>,
     exponential: BTreeMap<i32, u64>,
     zeros: u64,
@@ -177,20 +237,6 @@ pub(in crate::tracker) fn time(millis: Millis) -> SystemTime {
     UNIX_EPOCH
         .checked_add(Duration::from_millis(millis))
         .unwrap_or(UNIX_EPOCH)
-}
-
-pub(in crate::tracker) fn end_record(end: &Finished) -> EndRecord {
-    match end {
-        Finished::Completed => None,
-        Finished::Failed(code) => Some(code.as_ref().map_or_else(String::new, ToString::to_string)),
-    }
-}
-
-pub(in crate::tracker) fn end(record: &EndRecord) -> Finished {
-    match record {
-        None => Finished::Completed,
-        Some(code) => Finished::Failed(FailureCode::new(code)),
-    }
 }
 
 pub(in crate::tracker) fn counts_record(files: &FileCounts) -> Vec<CountRecord> {
@@ -235,28 +281,25 @@ pub(in crate::tracker) fn counts(record: &[CountRecord]) -> FileCounts {
     files
 }
 
-impl From<&Durations> for DurationsRecord {
-    fn from(durations: &Durations) -> Self {
+impl From<&Histogram> for HistogramRecord {
+    fn from(histogram: &Histogram) -> Self {
         Self {
-            classic: durations.classic.to_vec(),
-            exponential: durations.exponential.clone(),
-            zeros: durations.zeros,
-            sum: durations.sum,
+            classic: histogram.classic.clone(),
+            exponential: histogram.exponential.clone(),
+            zeros: histogram.zeros,
+            sum: histogram.sum,
         }
     }
 }
 
-impl From<&DurationsRecord> for Durations {
-    fn from(record: &DurationsRecord) -> Self {
-        let mut durations = Self {
-            exponential: record.exponential.clone(),
-            zeros: record.zeros,
-            sum: record.sum,
-            ..Self::default()
-        };
-        for (bucket, count) in durations.classic.iter_mut().zip(&record.classic) {
+impl HistogramRecord {
+    /// Sets a histogram without observations.
+    pub(in crate::tracker) fn restore(&self, histogram: &mut Histogram) {
+        for (bucket, count) in histogram.classic.iter_mut().zip(&self.classic) {
             *bucket = *count;
         }
-        durations
+        histogram.exponential.clone_from(&self.exponential);
+        histogram.zeros = self.zeros;
+        histogram.sum = self.sum;
     }
 }

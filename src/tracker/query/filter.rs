@@ -1,7 +1,7 @@
 //! Filters of a query.
 
 use super::{Cursor, KeptFailure};
-use model::{ConnectorId, ConnectorLabels, ConnectorTitle, FailureCode, TransferState};
+use model::{ConnectorId, ConnectorLabels, FailureCode, TransferState};
 
 /// A filter on the state of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,17 +65,17 @@ impl Query {
 
     /// Returns whether the search text is part of the connector's id or name, or whether there is
     /// none.
-    pub fn finds_connector(&self, id: &ConnectorId, title: Option<&ConnectorTitle>) -> bool {
+    pub fn finds_connector(&self, id: &ConnectorId, name: Option<&str>) -> bool {
         self.search.as_deref().is_none_or(|part| {
-            contains(id.as_str(), part) || title.is_some_and(|title| contains(&title.name, part))
+            contains(id.as_str(), part) || name.is_some_and(|name| contains(name, part))
         })
     }
 
     /// Returns whether the filters accept a failed file, by itself or through its transfer or
     /// connector.
-    pub fn finds_failure(&self, failure: &KeptFailure, title: Option<&ConnectorTitle>) -> bool {
+    pub fn finds_failure(&self, failure: &KeptFailure, name: Option<&str>) -> bool {
         self.admits(&failure.connector)
-            && (self.finds_connector(&failure.connector.id, title)
+            && (self.finds_connector(&failure.connector.id, name)
                 || self.search.as_deref().is_some_and(|part| {
                     contains(failure.transfer.as_str(), part) || failure_contains(failure, part)
                 }))

@@ -3,7 +3,6 @@
 //! wait for the whole scan.
 
 mod cursor;
-pub(super) mod failures;
 mod filter;
 pub(super) mod recent;
 #[cfg(test)]
@@ -18,10 +17,10 @@ use super::Tracker;
 use super::series_budget::nanos;
 use super::transfer::Transfer;
 use filter::{contains, failure_contains};
-use model::{Chunk, ConnectorTitle, ConnectorView, Now, Origin, TransferView};
+use model::{Chunk, ConnectorKey, ConnectorView, Now, Origin, TransferView};
 
+pub use super::failures::{FailureFilter, KeptFailure, MAX_FAILURES, MAX_TEXT_BYTES, Resolution};
 pub use cursor::{Cursor, CursorError};
-pub use failures::{KeptFailure, MAX_FAILURES, MAX_TEXT_BYTES};
 pub use filter::{Query, StateFilter};
 pub use recent::{RECENT_MINUTES, RecentFiles};
 
@@ -40,8 +39,8 @@ const SCAN_BATCH: usize = 4_096;
 pub struct ListedTransfer {
     /// What a snapshot contains as well.
     pub view: TransferView,
-    /// The title of its connector.
-    pub title: Option<Arc<ConnectorTitle>>,
+    /// The name of its connector, if one is known.
+    pub connector_name: Option<Arc<str>>,
     /// Whether a source reported its start. If not, `view.since` is the time at which it was first
     /// seen.
     pub started: bool,
@@ -120,7 +119,8 @@ impl Tracker {
             };
             let connector = &self.connectors[transfer.connector()];
             let (admitted, found) = *connectors.entry(transfer.connector()).or_insert_with(|| {
-                let found = query.finds_connector(&connector.labels.id, connector.title.as_deref());
+                let name = connector.known_name().map(|name| &**name);
+                let found = query.finds_connector(&connector.labels.id, name);
                 (query.admits(&connector.labels), found)
             });
             if !admitted || !matches_state(query.state, transfer, now) {
@@ -130,7 +130,7 @@ impl Tracker {
                 contains(transfer.id().as_str(), part)
                     || self
                         .failures
-                        .iter(slot)
+                        .of_transfer(&self.key(slot))
                         .any(|failure| failure_contains(failure, part))
             };
             if !found && !query.search.as_deref().is_some_and(matches_search) {
@@ -167,6 +167,15 @@ impl Tracker {
         to < self.transfers.slot_bound()
     }
 
+    /// Returns whether AWS has confirmed a connector, by its details or by results of its transfers.
+    pub fn knows_connector(&self, key: &ConnectorKey) -> bool {
+        let known = self
+            .connectors
+            .find(key)
+            .map(|number| &self.connectors[number]);
+        known.is_some_and(|connector| connector.details.is_some() || connector.is_confirmed())
+    }
+
     /// Returns the connectors with the files of their last hour, sorted by account and id.
     pub fn connectors_with_recent_files(
         &mut self,
@@ -178,7 +187,7 @@ impl Tracker {
             .into_iter()
             .map(|number| self.connectors[number].recent(now.wall));
         let recent = recent.collect();
-        (self.connectors.chunks(), recent)
+        (self.connectors.chunks(&self.failures), recent)
     }
 
     fn listed(&self, slot: u32, transfer: &Transfer, now: Now) -> ListedTransfer {
@@ -186,7 +195,7 @@ impl Tracker {
         let wall = |at: Instant| now.wall.checked_sub(now.since(at)).unwrap_or(now.wall);
         ListedTransfer {
             view: transfer.view(&connector.labels),
-            title: connector.title.clone(),
+            connector_name: connector.known_name().cloned(),
             started: transfer.has_start(),
             unchanged_since: transfer.last_change().map(wall),
             stuck: is_stuck(transfer, now),
@@ -196,7 +205,7 @@ impl Tracker {
                 .collect(),
             failures: self
                 .failures
-                .iter(slot)
+                .of_transfer(&self.key(slot))
                 .rev()
                 .take(MAX_FAILURES_PER_TRANSFER)
                 .map(Arc::clone)

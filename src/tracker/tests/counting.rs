@@ -216,3 +216,31 @@ fn timestamps_in_the_future_are_cut_when_the_clock_is_set_back() {
         Some(set_back.wall)
     );
 }
+
+/// A sender of events may invent any number of files of one transfer. Each is counted once, and none
+/// costs more than a pass over a ledger of a bounded size.
+#[test]
+fn the_ledger_of_a_transfer_is_bounded_and_every_event_counts_once() {
+    let (mut tracker, now) = super::life::watching();
+    let send = |tracker: &mut Tracker, n: u32| {
+        let path = format!("/f{n}");
+        super::life::event(tracker, "a", n, &path, Finished::Completed, now)
+    };
+    for n in 0..20_000 {
+        assert_eq!(send(&mut tracker, n), Ingested::New { failed: None });
+    }
+    for n in (0..20_000).step_by(999) {
+        assert_eq!(send(&mut tracker, n), Ingested::Duplicate, "{n}");
+    }
+    assert_eq!(super::life::count(&mut tracker, now), 20_000);
+    let slot = tracker.slot(&key("a")).unwrap();
+    let bytes = tracker.transfers[slot].ledger().bytes().len();
+    assert!(bytes <= 13 << 10, "{bytes}");
+    // After it has left as well.
+    tracker.retain_origin(Origin::Events, &|_| false, now);
+    for n in [1, 19_999] {
+        assert_eq!(send(&mut tracker, n), Ingested::Duplicate, "{n}");
+    }
+    assert_eq!(send(&mut tracker, 20_000), Ingested::New { failed: None });
+    assert_eq!(super::life::count(&mut tracker, now), 20_001);
+}

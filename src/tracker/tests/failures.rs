@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{account, file, key, start, tracker};
-use crate::tracker::persist::SavedState;
+use crate::tracker::persist::{FailureRecord, SavedState};
 use crate::tracker::*;
 use model::{Direction, Fact, FailureCode, FileEnd, Finished, Now};
 
@@ -105,7 +105,7 @@ fn a_failed_file_is_kept_once_whichever_source_reports_it_first() {
 }
 
 #[test]
-fn failed_files_are_removed_with_their_transfer() {
+fn failed_files_outlive_their_transfer_until_they_expire() {
     let now = start();
     let mut tracker = tracker(now);
     tracker.track(key("a"), Origin::Api, Some(now.wall), now);
@@ -125,8 +125,119 @@ fn failed_files_are_removed_with_their_transfer() {
     tracker.track(key("b"), Origin::Api, Some(later.wall), later);
     assert_eq!(
         (paths(&tracker).len(), tracker.transfers.slots().len()),
-        (0, 1)
+        (1, 1)
     );
+    let keep = tracker.settings.keep_unresolved;
+    tracker.expire(now.after(keep));
+    assert_eq!(paths(&tracker).len(), 1);
+    tracker.expire(now.after(keep + Duration::from_secs(1)));
+    assert_eq!(paths(&tracker).len(), 0);
+    assert_eq!(unresolved(&mut tracker, later), []);
+}
+
+fn unresolved(tracker: &mut Tracker, now: Now) -> Vec<(Finished, u64)> {
+    let views = tracker.snapshot(now);
+    let view = views.connectors().next().unwrap();
+    view.unresolved_failures.clone().into_iter().collect()
+}
+
+/// A retry is another transfer, which starts later. Both may be read in any order.
+#[test]
+fn a_later_transfer_that_completes_a_path_resolves_its_failures() {
+    let now = start();
+    let code = || Finished::Failed(FailureCode::new("TIMEOUT_ERROR"));
+    let failed = [
+        file("/x", "FAILED", "TIMEOUT_ERROR"),
+        file("/y", "FAILED", "TIMEOUT_ERROR"),
+    ];
+    let completed = [file("/x", "COMPLETED", "")];
+    let minute = |n| now.wall + n * Duration::from_mins(1);
+    for (retry, left) in [
+        (minute(5), 1),
+        (minute(0), 1),
+        (now.wall - Duration::from_secs(1), 2),
+    ] {
+        for failure_first in [true, false] {
+            let mut tracker = tracker(now);
+            let later = now.after(Duration::from_mins(10));
+            tracker.track(key("a"), Origin::Api, Some(now.wall), now);
+            tracker.track(key("b"), Origin::Api, Some(retry), later);
+            let mut polls = [("a", &failed[..]), ("b", &completed[..])];
+            if !failure_first {
+                polls.reverse();
+            }
+            for (id, files) in polls {
+                tracker.record_poll(&key(id), &PollResult::Files(files.to_vec()), later);
+            }
+            assert_eq!(unresolved(&mut tracker, later), [(code(), left)]);
+            assert_eq!(paths(&tracker).len(), 2, "it is still listed");
+        }
+    }
+}
+
+#[test]
+fn a_path_that_completes_in_the_same_transfer_or_connector_only_resolves_nothing() {
+    let now = start();
+    let mut tracker = tracker_with_events(now);
+    let fact = event("f/1", "/x", "X", now);
+    tracker.ingest(&fact, Origin::Events, now);
+    let Fact::FileEnded(mut end) = fact else {
+        unreachable!()
+    };
+    end.end = Finished::Completed;
+    end.file_transfer_id = "f/2".into();
+    tracker.ingest(&Fact::FileEnded(end.clone()), Origin::Events, now);
+    let one = [(Finished::Failed(FailureCode::new("X")), 1)];
+    assert_eq!(unresolved(&mut tracker, now), one, "the same transfer");
+    end.key.connector = "c-11111111111111111".parse().unwrap();
+    tracker.ingest(&Fact::FileEnded(end.clone()), Origin::Events, now);
+    assert_eq!(unresolved(&mut tracker, now), one, "another connector");
+    end.key = key("b");
+    tracker.ingest(&Fact::FileEnded(end), Origin::Events, now);
+    assert_eq!(unresolved(&mut tracker, now), []);
+}
+
+#[test]
+fn an_acknowledgement_resolves_what_it_names_for_good() {
+    let now = start();
+    let mut tracker = tracker_with_events(now);
+    tracker.restore(SavedState::default(), now);
+    for (n, path) in ["/a", "/b", "/c"].into_iter().enumerate() {
+        let code = if n == 0 { "X" } else { "Y" };
+        let fact = event(&format!("f/{n}"), path, code, now);
+        tracker.ingest(&fact, Origin::Events, now);
+    }
+    let by_code = |code: &str| FailureFilter {
+        code: Some(code.to_owned()),
+        ..FailureFilter::default()
+    };
+    assert_eq!(tracker.acknowledge_failures(&by_code("Z")), 0);
+    assert_eq!(tracker.acknowledge_failures(&by_code("Y")), 2);
+    assert_eq!(tracker.acknowledge_failures(&by_code("Y")), 0);
+    let left = [(Finished::Failed(FailureCode::new("X")), 1)];
+    assert_eq!(unresolved(&mut tracker, now), left);
+
+    let changes = tracker.take_changes(now);
+    let saved = SavedState {
+        failures: changes.failures,
+        connectors: changes
+            .connectors
+            .into_iter()
+            .filter_map(|(key, record)| Some((key, record?)))
+            .collect(),
+        ..SavedState::default()
+    };
+    let mut restarted = tracker_with_events(now);
+    restarted.restore(saved, now);
+    assert_eq!(unresolved(&mut restarted, now), left);
+    assert_eq!(restarted.failures(), tracker.failures());
+    let path = FailureFilter {
+        path: Some("/a".to_owned()),
+        transfer: Some(key("a").transfer),
+        ..FailureFilter::default()
+    };
+    assert_eq!(restarted.acknowledge_failures(&path), 1);
+    assert_eq!(unresolved(&mut restarted, now), []);
 }
 
 #[test]
@@ -147,12 +258,14 @@ fn failed_files_are_restored_and_written_only_when_they_change() {
         changes.failures,
         [(
             key("a"),
-            vec![(
-                "/x".into(),
-                "RENAME_ERROR".into(),
-                Some("/x broke".into()),
-                1_800_000_000_000
-            )]
+            vec![FailureRecord {
+                path: "/x".into(),
+                code: "RENAME_ERROR".into(),
+                message: Some("/x broke".into()),
+                at: 1_800_000_000_000,
+                since: 1_800_000_000_000,
+                resolution: 0,
+            }]
         )]
     );
     let finished = [failed[0].clone(), file("/y", "COMPLETED", "")];
@@ -178,7 +291,9 @@ fn failed_files_are_restored_and_written_only_when_they_change() {
         .iter()
         .filter_map(|(key, record)| Some((key.clone(), record.clone()?)));
     let mut failures = changes.failures.clone();
-    failures.push((key("not-there"), changes.failures[0].1.clone()));
+    let mut foreign = key("a");
+    foreign.account = AccountName::new("removed");
+    failures.push((foreign.clone(), changes.failures[0].1.clone()));
     let saved = SavedState {
         transfers,
         failures,
@@ -191,7 +306,7 @@ fn failed_files_are_restored_and_written_only_when_they_change() {
     let dropped = after.take_changes(now);
     assert_eq!(
         dropped.failures,
-        [(key("not-there"), vec![])],
-        "failed files without a transfer are removed"
+        [(foreign, vec![])],
+        "failed files of an account that is not configured are removed"
     );
 }

@@ -179,6 +179,7 @@ proptest! {
             report_start(&mut tracker, t, now);
         }
         let listing = |id: &str| Fact::OperationEnded(OperationEnd {
+            listing: None,
             connector: key("a").connector_key(),
             operation: RemoteOperation::List,
             id: id.to_owned(),

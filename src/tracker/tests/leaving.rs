@@ -1,6 +1,8 @@
 //! What outlives a transfer, a shard and an account.
 
 use super::life::{HOUR, MINUTE, count, event, failed, report, start_of, watching};
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::tracker::persist::{PendingWrites, SavedState};
 use model::{Direction, TransferStart};
@@ -68,6 +70,25 @@ fn a_transfer_that_leaves_and_comes_back_counts_each_file_once() {
 }
 
 #[test]
+fn a_start_after_the_transfer_left_its_list_counts_its_files_and_keeps_the_connector() {
+    let (mut tracker, now) = watching();
+    tracker.track(key("a"), Origin::Files, None, now);
+    let answer = files(&[("/a", "COMPLETED", "")]);
+    settle(&mut tracker, "a", &answer, now.after(MINUTE));
+    assert_eq!(count(&mut tracker, now), 0, "it may have ended before");
+    tracker.retain_origin(Origin::Files, &|_| false, now.after(2 * MINUTE));
+    let start = TransferStart {
+        started_at: Some(now.wall),
+        ..start_of("a")
+    };
+    let later = now.after(HOUR);
+    report(&mut tracker, start, Origin::Cloudtrail, later);
+    assert_eq!(count(&mut tracker, later), 1);
+    tracker.retain_origin(Origin::Files, &|_| false, later.after(MINUTE));
+    assert_eq!(count(&mut tracker, later.after(MINUTE)), 1);
+}
+
+#[test]
 fn a_transfer_that_was_deleted_while_it_ran_counts_the_event_of_its_file() {
     let (mut tracker, now) = watching();
     track_new(&mut tracker, "a", now);
@@ -94,7 +115,7 @@ fn put<K: PartialEq, V>(known: &mut Vec<(K, V)>, changes: Vec<(K, Option<V>)>) {
     }
 }
 
-fn write(saved: &mut SavedState, changes: PendingWrites) {
+pub(super) fn write(saved: &mut SavedState, changes: PendingWrites) {
     put(&mut saved.transfers, changes.transfers);
     put(&mut saved.connectors, changes.connectors);
     put(&mut saved.fates, changes.fates);
@@ -104,7 +125,7 @@ fn write(saved: &mut SavedState, changes: PendingWrites) {
 }
 
 /// Restarts a process with its store, in which `shard` may have changed.
-fn restart(saved: &mut SavedState, shard: Shard, now: Now) -> Tracker {
+pub(super) fn restart(saved: &mut SavedState, shard: Shard, now: Now) -> Tracker {
     let settings = TrackerSettings { shard, ..SETTINGS };
     let mut tracker = Tracker::new(settings, now.wall);
     tracker.configure(settings, [account()], now);
@@ -181,4 +202,75 @@ fn counters_continue_when_an_account_comes_back() {
     let mut restarted = restart(&mut saved, Shard::ONLY, away);
     track_new(&mut restarted, "b", away);
     assert_eq!(count(&mut restarted, away), 1, "and after a restart");
+}
+
+/// The start of a transfer is evidence by itself: what ends later counts, whichever source names the
+/// transfer next.
+#[test]
+fn a_transfer_deleted_before_its_first_poll_keeps_its_start() {
+    let back: [(Step, &str); 2] = [
+        (
+            |tracker, now| {
+                event(tracker, "a", 1, "/a", Finished::Completed, now);
+            },
+            "an event",
+        ),
+        (
+            |tracker, now| tracker.track(key("a"), Origin::Files, None, now),
+            "a list",
+        ),
+    ];
+    for (back, by) in back {
+        let (mut tracker, now) = watching();
+        track_new(&mut tracker, "a", now);
+        assert!(tracker.untrack(&key("a"), Origin::Api, now));
+        let later = now.after(MINUTE);
+        back(&mut tracker, later);
+        let answer = files(&[("/a", "COMPLETED", ""), ("/b", "COMPLETED", "")]);
+        settle(&mut tracker, "a", &answer, later);
+        assert_eq!(count(&mut tracker, later), 2, "{by}");
+    }
+}
+
+/// Transfers that were never read are not remembered without end.
+#[test]
+fn at_most_as_many_unread_transfers_as_the_limit_are_remembered() {
+    let (mut tracker, now) = watching();
+    tracker.settings.limits.transfers = 100;
+    for number in 0..10_000 {
+        let id = format!("t-{number}");
+        track_new(&mut tracker, &id, now);
+        assert!(tracker.untrack(&key(&id), Origin::Api, now));
+    }
+    let remembered = tracker.fates.hashes().count();
+    assert!((100..=112).contains(&remembered), "{remembered}");
+}
+
+#[test]
+fn a_file_of_a_flow_counts_once_when_its_event_and_then_its_start_come_late() {
+    let (mut tracker, now) = watching();
+    let title = model::FlowTitle {
+        name: "all".into(),
+        connectors: vec![key("a").connector.to_string()],
+        ..model::FlowTitle::default()
+    };
+    let flow = crate::flows::FlowConfig {
+        title: Arc::new(title),
+        ignore_codes: BTreeSet::default(),
+        expect: None,
+    };
+    tracker.configure_flows(&[flow], now);
+    tracker.track(key("a"), Origin::Files, None, now);
+    let answer = files(&[("/a", "COMPLETED", ""), ("/b", "COMPLETED", "")]);
+    settle(&mut tracker, "a", &answer, now.after(MINUTE));
+    let later = now.after(2 * MINUTE);
+    event(&mut tracker, "a", 1, "/a", Finished::Completed, later);
+    let start = TransferStart {
+        started_at: Some(now.wall),
+        ..start_of("a")
+    };
+    report(&mut tracker, start, Origin::Cloudtrail, later);
+    assert_eq!(count(&mut tracker, later), 2);
+    let flows = tracker.flow_views();
+    assert_eq!(flows[0][0].finished[&Finished::Completed], 2);
 }

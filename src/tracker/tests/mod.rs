@@ -1,5 +1,7 @@
 //! Tests of the tracker as a whole, and the helpers that they share.
 
+mod clock;
+mod connectors;
 mod counting;
 mod failures;
 mod interleaved;
@@ -8,6 +10,7 @@ mod life;
 mod poll;
 mod properties;
 mod snapshots;
+mod starts;
 mod tracking;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -24,7 +27,9 @@ pub(super) const SETTINGS: TrackerSettings = TrackerSettings {
     max_refresh_interval: Duration::from_mins(5),
     gone_after: Duration::from_mins(15),
     keep_settled: Duration::from_hours(1),
+    keep_unresolved: Duration::from_hours(168),
     limits: TrackerLimits::NONE,
+    per_transfer: model::PerTransfer::All,
     max_transfers: 100,
     shard: Shard::ONLY,
     events: false,
@@ -99,12 +104,12 @@ fn ids(tracker: &mut Tracker, now: Now) -> Vec<String> {
     ids
 }
 
-fn results_age(tracker: &mut Tracker, now: Now) -> Option<Duration> {
+fn oldest_result(tracker: &mut Tracker, now: Now) -> Option<SystemTime> {
     tracker
         .snapshot(now)
-        .results_ages
+        .oldest_results
         .first()
-        .map(|(_, age)| *age)
+        .map(|(_, at)| *at)
 }
 
 fn finished(tracker: &mut Tracker, now: Now) -> Vec<(Finished, u64)> {

@@ -92,12 +92,12 @@ fn never_polled_transfers_alternate_with_those_polled_longest_ago() {
     let later = now.after(12 * SECOND);
     assert_eq!(
         tracker.due(later),
-        [key("d"), key("b"), key("e"), key("a"), key("c")],
+        [key("d"), key("b"), key("c"), key("a"), key("e")],
         "a failed poll counts as a poll"
     );
     assert_eq!(
         tracker.due(now.after(10 * SECOND)),
-        [key("d"), key("b"), key("e"), key("c")],
+        [key("d"), key("b"), key("c"), key("e")],
         "a failed poll is repeated after a second"
     );
 }

@@ -229,8 +229,9 @@ proptest! {
         }
     }
 
-    /// Whichever polls fail and however few fit into a sweep, no transfer waits longer than two
-    /// turns of each transfer.
+    /// Whichever polls fail and however few fit into a sweep, no transfer waits longer than four
+    /// turns of each transfer: half of the turns are for those whose files are known, a quarter for
+    /// those never polled, and a quarter for the others.
     #[test]
     fn no_transfer_starves(
         transfers in 1..30_usize,
@@ -266,7 +267,7 @@ proptest! {
                 };
                 tracker.finish_poll(&ticket, &result, at);
                 let longest = last_turns.iter().map(|last| turn - last).max().unwrap();
-                prop_assert!(longest <= 2 * transfers, "turn {}: {:?}", turn, last_turns);
+                prop_assert!(longest <= 4 * transfers, "turn {}: {:?}", turn, last_turns);
             }
         }
     }

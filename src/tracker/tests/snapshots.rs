@@ -84,7 +84,7 @@ fn a_snapshot_rebuilds_only_changed_chunks() {
 }
 
 #[test]
-fn ages_only_consider_unfinished_transfers() {
+fn oldest_times_only_consider_unfinished_transfers() {
     let now = start();
     let mut tracker = tracker(now);
     tracker.track(key("a"), Origin::Api, Some(now.wall - 30 * SECOND), now);
@@ -92,7 +92,7 @@ fn ages_only_consider_unfinished_transfers() {
     let oldest = |tracker: &mut Tracker, now| {
         (
             connector(tracker, now).oldest_unfinished,
-            results_age(tracker, now),
+            oldest_result(tracker, now),
         )
     };
     assert_eq!(
@@ -111,7 +111,7 @@ fn ages_only_consider_unfinished_transfers() {
     );
     assert_eq!(
         oldest(&mut tracker, now.after(5 * SECOND)),
-        (Some(now.wall + SECOND), Some(3 * SECOND))
+        (Some(now.wall + SECOND), Some(now.wall + 2 * SECOND))
     );
     tracker.record_poll(
         &key("b"),
@@ -121,4 +121,46 @@ fn ages_only_consider_unfinished_transfers() {
     let view = connector(&mut tracker, now.after(7 * SECOND));
     assert_eq!(oldest(&mut tracker, now.after(7 * SECOND)), (None, None));
     assert_eq!(view.last_failed, Some(now.after(6 * SECOND).wall));
+}
+
+/// One transfer of the configuration and one that was discovered in each state: which have series.
+#[test]
+fn the_policy_decides_which_transfers_have_series() {
+    let now = start();
+    let settings = |per_transfer| TrackerSettings {
+        per_transfer,
+        ..SETTINGS
+    };
+    let mut tracker = tracker(now);
+    for (origin, prefix) in [(Origin::Config, "c"), (Origin::Api, "d")] {
+        for (id, status) in [
+            ("ok", "COMPLETED"),
+            ("failed", "FAILED"),
+            ("open", "QUEUED"),
+        ] {
+            let id = format!("{prefix}-{id}");
+            tracker.track(key(&id), origin, Some(now.wall), now);
+            settle(&mut tracker, &id, &files(&[("/a", status, "")]), now);
+        }
+    }
+    let all = ["c-failed", "c-ok", "c-open", "d-failed", "d-ok", "d-open"];
+    for (per_transfer, shown) in [
+        (PerTransfer::All, &all[..]),
+        (
+            PerTransfer::Open,
+            &["c-failed", "c-ok", "c-open", "d-failed", "d-open"],
+        ),
+        (PerTransfer::None, &[]),
+        (PerTransfer::Configured, &["c-failed", "c-ok", "c-open"]),
+    ] {
+        tracker.configure(settings(per_transfer), [account()], now);
+        assert_eq!(ids(&mut tracker, now), shown, "{per_transfer:?}");
+    }
+    let limited = TrackerSettings {
+        max_transfers: 4,
+        ..settings(PerTransfer::All)
+    };
+    tracker.configure(limited, [account()], now);
+    let unfinished_then_failed = ["c-failed", "c-open", "d-failed", "d-open"];
+    assert_eq!(ids(&mut tracker, now), unfinished_then_failed);
 }

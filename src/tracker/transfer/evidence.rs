@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::{OpenState, Timestamp, Transfer};
+use super::{OldestOpen, OpenState, Timestamp, Transfer};
 use crate::tracker::TrackerSettings;
 use crate::tracker::file_ledger::EventMatch;
 use crate::tracker::packed_ledger::PackedLedger;
@@ -77,6 +77,19 @@ impl Transfer {
         counted
     }
 
+    /// Marks its start as counted if it is known, or that of one of its files, and was at or after
+    /// `watched_from`. Returns whether it is counted now.
+    pub(in crate::tracker) fn count_start(
+        &mut self,
+        has_file_start: bool,
+        watched_from: SystemTime,
+    ) -> bool {
+        let is_known = self.has_start() || has_file_start;
+        let counts = !self.started && is_known && self.since() >= watched_from;
+        self.started |= counts;
+        counts
+    }
+
     /// Makes a transfer that is not answered due at once, because there is evidence that AWS knows
     /// it. Unknown answers of before are no evidence any more if `is_other_account` is true.
     pub(in crate::tracker) fn retry_at_once(
@@ -120,9 +133,13 @@ impl Transfer {
             };
         }
         self.ended = 0;
-        let changed = self.open.as_ref().map_or(now.instant, |open| open.changed);
+        let before = self.open.as_ref();
+        let changed = before.map_or(now.instant, |open| open.changed);
+        let answered = before.and_then(|open| open.answered);
         self.open = Some(Box::new(OpenState {
             changed,
+            answered,
+            oldest_open: OldestOpen::of(&self.ledger.unpack()),
             ..OpenState::new(now)
         }));
     }

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{OpenState, StartKind, Timestamp, Transfer};
+use super::{OldestOpen, OpenState, StartKind, Timestamp, Transfer};
 use crate::tracker::fate::Fate;
 use crate::tracker::packed_ledger::PackedLedger;
-use crate::tracker::persist::{TransferRecord, counts, counts_record, millis, time};
+use crate::tracker::persist::{TransferRecord, counts, counts_record, millis, seconds, time};
 use model::{Now, TransferId, TransferState};
 
 impl Transfer {
@@ -26,6 +26,7 @@ impl Transfer {
         // Evidence from before it was watched again says nothing about what has ended since.
         let same_watch = watched_from <= fate.left + Duration::from_secs(1);
         transfer.watched = fate.watched && same_watch;
+        transfer.started = fate.started;
         transfer.polled = fate.polled && same_watch;
         transfer.ledger = fate.ledger.clone();
         transfer
@@ -40,6 +41,7 @@ impl Transfer {
             seen: self.seen,
             expected: self.expected,
             watched: self.watched,
+            started: self.started,
             polled: self.polled,
             ended: !self.is_open() && self.state != TransferState::Gone,
             ledger: self.ledger.clone(),
@@ -55,6 +57,7 @@ impl Transfer {
             since: millis(self.since()),
             start: self.start as u8,
             watched: self.watched,
+            started: self.started,
             polled: self.polled,
             expected: self.expected,
             state: self.state as u8,
@@ -88,6 +91,7 @@ impl Transfer {
         let start = StartKind::ALL
             .into_iter()
             .find(|kind| *kind as u8 == record.start);
+        let ledger = PackedLedger::from_bytes(&record.ledger);
         let open = record.changed.map(|changed| {
             let stable_since = record.stable_since.map(instant);
             Box::new(OpenState {
@@ -99,6 +103,7 @@ impl Transfer {
                 unknown_since: record.unknown_since.map(instant),
                 failing_since: record.failing_since.map(instant),
                 failures: 0,
+                oldest_open: OldestOpen::of(&ledger.unpack()),
             })
         });
         Self {
@@ -110,12 +115,13 @@ impl Transfer {
             up: record.up,
             start: start.unwrap_or(StartKind::FirstSeen),
             watched: record.watched,
+            started: record.started,
             polled: record.polled,
-            since: Timestamp::new(time(record.since)),
+            since: Timestamp::new(time(record.since).min(now.wall)),
             expected: record.expected,
-            ended: record.ended,
+            ended: record.ended.min(seconds(now.wall)),
             files: record.files.as_deref().map(counts),
-            ledger: PackedLedger::from_bytes(&record.ledger),
+            ledger,
             open,
         }
     }

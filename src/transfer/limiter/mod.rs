@@ -2,13 +2,16 @@
 
 mod adaptive_rate;
 mod schedule;
+mod throttling_share;
 
 use std::cell::Cell;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use self::schedule::Schedule;
-use super::{ApiFuture, Attempt, ErrorKind, ResultsPage, TransferApi, TransferError};
+use super::{
+    ApiFuture, Attempt, AttemptOutcome, ErrorKind, ResultsPage, TransferApi, TransferError,
+};
 use model::{Clock, ConnectorId, TransferId};
 
 use tokio::sync::{Mutex as AsyncMutex, Semaphore, SemaphorePermit};
@@ -86,10 +89,16 @@ impl AccountLimiter {
         self.with_schedule(|schedule, now| schedule.rate(now))
     }
 
-    pub(super) fn record_throttling(&self, attempt: &Attempt) {
+    /// Records the end of an attempt. A retry is no evidence of the rate, because its call has been
+    /// throttled before; nor is an attempt that was not sent.
+    pub(super) fn record_attempt(&self, attempt: &Attempt) {
+        if attempt.retry || attempt.outcome == AttemptOutcome::NotSent {
+            return;
+        }
+        let throttled = attempt.outcome == AttemptOutcome::Throttled;
         self.with_schedule(|schedule, now| {
-            let sent = now.checked_sub(attempt.duration).filter(|_| !attempt.retry);
-            schedule.record_throttling(now, sent, attempt.retry_after);
+            let sent = now.checked_sub(attempt.duration).unwrap_or(now);
+            schedule.record_response(now, sent, throttled, attempt.retry_after);
         });
     }
 

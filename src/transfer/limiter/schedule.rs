@@ -10,10 +10,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::adaptive_rate::Throttling;
+use super::adaptive_rate::{REACTION, Throttling};
+use super::throttling_share::{Phase, ThrottlingShare, Verdict};
 
-/// Throttled responses within this time count once: a window of one second that is full stays full.
-const REACTION: Duration = Duration::from_secs(1);
 /// How long throttling is remembered.
 const MEMORY: Duration = Duration::from_hours(1);
 /// How much of the time that requests left late is made up for, so that timers which are a
@@ -29,6 +28,11 @@ const MAX_PAUSE: Duration = Duration::from_secs(30);
 pub(super) struct Schedule {
     ceiling: f64,
     throttling: Option<Throttling>,
+    share: ThrottlingShare,
+    /// Requests sent from then on are evidence of the current rate.
+    evidence_from: Option<Instant>,
+    /// The state before the reductions that are on trial, and the time of the first.
+    before_trial: Option<(Option<Throttling>, Instant)>,
     /// The last time that was taken and has passed, then the reserved ones, in order.
     times: VecDeque<Instant>,
 }
@@ -39,6 +43,9 @@ impl Schedule {
         Self {
             ceiling,
             throttling: None,
+            share: ThrottlingShare::new(),
+            evidence_from: None,
+            before_trial: None,
             times: VecDeque::new(),
         }
     }
@@ -96,33 +103,91 @@ impl Schedule {
         }
     }
 
-    /// Records a throttled response at `now` to a request sent at `sent`, and the pause that AWS asks
-    /// for. `sent` is `None` for a retry, whose call has been throttled before. Retries that have been
-    /// reserved keep their times.
-    pub(super) fn record_throttling(
+    /// Records the response at `now` to a request sent at `sent`: whether it was throttled, and the
+    /// pause that AWS asks for. If throttling depends on the rate, the pause applies to all requests,
+    /// except retries that have been reserved.
+    pub(super) fn record_response(
         &mut self,
         now: Instant,
-        sent: Option<Instant>,
+        sent: Instant,
+        throttled: bool,
         retry_after: Option<Duration>,
     ) {
+        let resume = now + retry_after.unwrap_or_default().min(MAX_PAUSE);
+        if self.evidence_from.is_some_and(|from| sent < from) {
+            if throttled && let Some(throttling) = &mut self.throttling {
+                // Sent before the reduction.
+                throttling.pause(resume);
+            }
+            return;
+        }
         let is_forgotten =
-            |throttling: Throttling| now.saturating_duration_since(throttling.at) > MEMORY;
-        if self.throttling.is_some_and(is_forgotten) {
+            |throttling: &Throttling| now.saturating_duration_since(throttling.at) > MEMORY;
+        if self.throttling.as_ref().is_some_and(is_forgotten) {
             self.throttling = None;
         }
-        let resume = now + retry_after.unwrap_or_default().min(MAX_PAUSE);
-        let rate = self.rate(now);
-        if let Some(throttling) = &mut self.throttling {
-            // The request was not sent at the rate that is allowed now.
-            let is_old = sent.is_none_or(|sent| sent <= throttling.at)
-                || now.saturating_duration_since(throttling.at) < REACTION;
-            if is_old {
-                throttling.resume = throttling.resume.max(resume);
+        let is_over = |throttling: Throttling| now >= throttling.climb;
+        if self.share.is_in_trial() && self.throttling.is_some_and(is_over) {
+            let verdict = self.share.end_trial();
+            self.apply(verdict, now, now);
+            if verdict != Verdict::Limit {
                 return;
             }
         }
-        let previous = self.throttling.as_ref();
-        self.throttling = Some(Throttling::next(previous, rate, self.ceiling, now, resume));
+        let phase = self.phase(now);
+        let elapsed = now.saturating_duration_since(self.evidence_from.unwrap_or(now));
+        let verdict = self.share.record(throttled, phase, elapsed);
+        self.apply(verdict, now, resume);
+    }
+
+    fn apply(&mut self, verdict: Verdict, now: Instant, resume: Instant) {
+        match verdict {
+            Verdict::Keep => {}
+            Verdict::Excess => self.reduce(now, resume),
+            Verdict::Limit => {
+                if let Some(throttling) = &mut self.throttling {
+                    throttling.climb = throttling.climb.min(now);
+                }
+            }
+            Verdict::Background => {
+                if let Some((before, since)) = self.before_trial.take() {
+                    self.throttling = before.map(|before| before.continued(since, now));
+                }
+            }
+        }
+    }
+
+    /// Reduces the rate because of throttling at `now`. No request may be sent before `resume`.
+    fn reduce(&mut self, now: Instant, resume: Instant) {
+        let rate = self.rate(now);
+        let phase = self.phase(now);
+        if !matches!(phase, Phase::Reduced | Phase::Climb) {
+            self.before_trial = Some((self.throttling, now));
+        }
+        let is_near = matches!(phase, Phase::Climb | Phase::NearLimit);
+        let limit = self
+            .throttling
+            .filter(|limit| is_near && limit.explains(rate));
+        self.throttling = Some(if let Some(limit) = limit {
+            if phase == Phase::NearLimit {
+                self.share.restart_below_limit();
+            } else {
+                self.share.restart();
+            }
+            limit.near(rate, self.ceiling, now, resume)
+        } else {
+            let previous = self.throttling.as_ref();
+            let reduced = Throttling::halved(previous, rate, self.ceiling, now, resume);
+            self.share.begin_trial(reduced.is_half());
+            reduced
+        });
+        self.evidence_from = Some(resume + REACTION);
+    }
+
+    fn phase(&self, now: Instant) -> Phase {
+        self.throttling.map_or(Phase::Unknown, |throttling| {
+            throttling.phase(now, self.ceiling)
+        })
     }
 
     /// Changes the ceiling. Throttling below it is still remembered.
@@ -130,6 +195,9 @@ impl Schedule {
         self.ceiling = ceiling;
         if let Some(throttling) = &mut self.throttling {
             throttling.cap(ceiling);
+        }
+        if let Some((Some(before), _)) = &mut self.before_trial {
+            before.cap(ceiling);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The limiter in paused time.
 
+mod comparison;
 mod settling;
 
 use std::time::Duration;
@@ -26,6 +27,13 @@ fn throttled(duration_ms: u64, retry_after_seconds: u64) -> Attempt {
         account_up: Some(true),
         duration: Duration::from_millis(duration_ms),
         retry_after: Some(Duration::from_secs(retry_after_seconds)),
+    }
+}
+
+/// Records as many throttled responses as lower the rate.
+fn record_throttling(limiter: &AccountLimiter, duration_ms: u64, retry_after_seconds: u64) {
+    for _ in 0..3 {
+        limiter.record_attempt(&throttled(duration_ms, retry_after_seconds));
     }
 }
 
@@ -100,7 +108,7 @@ async fn lower_concurrency_applies_as_calls_end_and_higher_at_once() {
 #[tokio::test(start_paused = true)]
 async fn throttling_delays_later_calls() {
     let limiter = limiter(16, 4.0);
-    limiter.record_throttling(&throttled(0, 1));
+    record_throttling(&limiter, 0, 1);
     assert!((limiter.rate() - 2.0).abs() < 1e-9);
     // Nothing for one second, then two a second.
     assert_eq!(call(3, limiter).await.0, [10, 15, 20]);
@@ -170,7 +178,7 @@ async fn pause_applies_to_calls_that_already_wait() {
     let limiter = limiter(16, 1.0);
     let waiting = tokio::spawn(call(3, Arc::clone(&limiter)));
     tokio::time::sleep(Duration::from_millis(500)).await;
-    limiter.record_throttling(&throttled(400, 20));
+    record_throttling(&limiter, 400, 20);
     let started = waiting.await.unwrap().0;
     assert!(
         started[0] == 0 && started[1] >= 205 && started[2] > started[1] + 10,

@@ -5,6 +5,7 @@ mod account;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use self::account::AccountChecks;
@@ -17,7 +18,7 @@ use model::Clock;
 
 /// Skew that is worth a warning.
 const SKEW_WARNING: Duration = Duration::from_mins(1);
-/// Skew at which AWS rejects signatures
+/// Skew from which AWS rejects signatures
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html>).
 const SKEW_LIMIT: Duration = Duration::from_mins(5);
 
@@ -56,7 +57,8 @@ impl Verdict {
 pub struct Finding {
     /// The result.
     pub verdict: Verdict,
-    /// What was checked: a permission as IAM spells it, `connector`, `clock`, `region` or `sqs`.
+    /// What was checked: a permission as IAM spells it, or `clock`, `connector`, `credentials`,
+    /// `profile`, `region`, `settings`, `sqs` and others.
     pub what: &'static str,
     /// The resource, and what was found.
     pub detail: String,
@@ -90,18 +92,23 @@ impl Finding {
         }
     }
 
-    fn clock(ClockSkew { by, ahead }: ClockSkew) -> Self {
-        let verdict = if by >= SKEW_LIMIT {
+    /// The result of comparing the clocks. If the SDK corrects the time of signatures
+    /// (`is_corrected`), which it learns from the header `Date` of each response, AWS rejects only the
+    /// first request of each client.
+    fn clock(ClockSkew { by, ahead }: ClockSkew, is_corrected: bool) -> Self {
+        let verdict = if by >= SKEW_LIMIT && !is_corrected {
             Verdict::Problem
         } else if by > SKEW_WARNING {
             Verdict::Warning
         } else {
             Verdict::Ok
         };
-        let hint = if verdict == Verdict::Ok {
-            ""
-        } else {
-            "; AWS rejects signatures from 5 minutes on: run NTP"
+        let hint = match (verdict, is_corrected) {
+            (Verdict::Ok, _) => "",
+            (_, true) => {
+                "; the SDK corrects the time of signatures, but deadlines and ages use this clock: run NTP"
+            }
+            (_, false) => "; AWS rejects signatures from 5 minutes on: run NTP",
         };
         let side = if ahead { "ahead of" } else { "behind" };
         let seconds = by.as_secs();
@@ -119,6 +126,8 @@ pub struct Preflight<'a> {
     sessions: &'a Sessions,
     metrics: Arc<ApiMetrics>,
     clock: Arc<dyn Clock>,
+    /// Number of calls that were made.
+    calls: Arc<AtomicU64>,
 }
 
 impl<'a> Preflight<'a> {
@@ -134,7 +143,13 @@ impl<'a> Preflight<'a> {
             sessions,
             metrics,
             clock,
+            calls: Arc::default(),
         }
+    }
+
+    /// Returns the number of calls, which rises while the checks run.
+    pub fn calls(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.calls)
     }
 
     /// Runs all checks of one account, one after the other at the configured rate.
@@ -142,11 +157,17 @@ impl<'a> Preflight<'a> {
         match self.sessions.resolve(account).await {
             Ok(resolved) => {
                 let session = self.sessions.session(&resolved);
-                AccountChecks::new(self, account, session).run().await
+                let mut findings = AccountChecks::new(self, account, session).run().await;
+                let settings = resolved.settings_without_effect();
+                if !settings.is_empty() {
+                    let detail = format_args!("no effect: {}", settings.join(", "));
+                    findings.push(Finding::new(Verdict::Warning, "settings", detail));
+                }
+                findings
             }
             Err(error) => {
                 let detail = error.to_string().replace('\n', "");
-                vec![Finding::new(Verdict::Problem, "region", detail)]
+                vec![Finding::new(Verdict::Problem, error.subject(), detail)]
             }
         }
     }
@@ -157,18 +178,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn skew_is_a_warning_above_one_minute_and_a_problem_from_five() {
-        for (seconds, verdict) in [
-            (0, Verdict::Ok),
-            (60, Verdict::Ok),
-            (61, Verdict::Warning),
-            (299, Verdict::Warning),
-            (300, Verdict::Problem),
+    fn skew_is_a_warning_above_one_minute_and_a_problem_from_five_unless_corrected() {
+        for (seconds, is_corrected, verdict) in [
+            (0, false, Verdict::Ok),
+            (60, false, Verdict::Ok),
+            (61, false, Verdict::Warning),
+            (299, false, Verdict::Warning),
+            (300, false, Verdict::Problem),
+            (60, true, Verdict::Ok),
+            (61, true, Verdict::Warning),
+            (300, true, Verdict::Warning),
         ] {
-            let finding = Finding::clock(ClockSkew {
+            let skew = ClockSkew {
                 by: Duration::from_secs(seconds),
                 ahead: true,
-            });
+            };
+            let finding = Finding::clock(skew, is_corrected);
             assert_eq!(finding.verdict, verdict, "{seconds}: {}", finding.detail);
         }
     }

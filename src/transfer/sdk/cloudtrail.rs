@@ -9,13 +9,12 @@ use aws_sdk_cloudtrail::config::retry::RetryConfig;
 use aws_sdk_cloudtrail::types::{Event, LookupAttribute, LookupAttributeKey};
 
 use super::interceptor::MetricsInterceptor;
-use super::with_endpoint;
+use super::{send, with_endpoint};
 use crate::metrics::self_metrics::ApiMetrics;
 use crate::transfer::observer::AttemptMetrics;
 use crate::transfer::session::ClientBase;
 use crate::transfer::{
     ApiFuture, CloudTrailApi, CloudTrailEvent, CloudTrailPage, ErrorKind, Operation, TransferError,
-    classify,
 };
 use model::Clock;
 
@@ -71,7 +70,7 @@ impl CloudTrailApi for SdkCloudTrail {
                 .max_results(PAGE_SIZE)
                 .start_time(from.into())
                 .set_next_token(token.map(Into::into));
-            let output = call.send().await.map_err(|error| classify::call(&error))?;
+            let output = send(call.send()).await?;
             let events = output.events.unwrap_or_default().into_iter().map(event);
             Ok(CloudTrailPage {
                 events: events.collect(),

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use aws_sdk_transfer::Client;
 use aws_sdk_transfer::config::Builder;
+use aws_sdk_transfer::types::DescribedConnector;
 
 use super::interceptor::MetricsInterceptor;
-use super::with_endpoint;
+use super::{send, with_endpoint};
 use crate::metrics::self_metrics::ApiMetrics;
 use crate::transfer::observer::AttemptMetrics;
 use crate::transfer::session::ClientBase;
-use crate::transfer::{ApiFuture, ConnectorsApi, ConnectorsPage, Operation, classify};
+use crate::transfer::{ApiFuture, ConnectorsApi, ConnectorsPage, Operation};
 use model::{Clock, ConnectorDetails, ConnectorId};
 
 /// Client for the connectors of one account and Region.
@@ -43,7 +44,7 @@ impl ConnectorsApi for SdkConnectors {
                 .client
                 .list_connectors()
                 .set_next_token(token.map(Into::into));
-            let output = call.send().await.map_err(|error| classify::call(&error))?;
+            let output = send(call.send()).await?;
             let ids = output
                 .connectors
                 .iter()
@@ -64,16 +65,40 @@ impl ConnectorsApi for SdkConnectors {
                 .client
                 .describe_connector()
                 .connector_id(connector.as_str());
-            let output = call.send().await.map_err(|error| classify::call(&error))?;
-            Ok(output
-                .connector
-                .filter(|connector| connector.sftp_config.is_some())
-                .map(|connector| ConnectorDetails {
-                    // Absent for a connector that connects through a VPC.
-                    url: connector.url.unwrap_or_default().into(),
-                    egress_type: connector.egress_type.as_str().into(),
-                    status: connector.status.as_str().into(),
-                }))
+            let output = send(call.send()).await?;
+            Ok(output.connector.and_then(details))
         })
     }
+}
+
+/// Returns the details of an SFTP connector with all its tags, or `None` for an AS2 connector.
+fn details(connector: DescribedConnector) -> Option<ConnectorDetails> {
+    let sftp = connector.sftp_config?;
+    let tags = connector.tags.unwrap_or_default();
+    Some(ConnectorDetails {
+        // Absent for a connector that connects through a VPC.
+        url: connector.url.unwrap_or_default().into(),
+        egress_type: connector.egress_type.as_str().into(),
+        status: connector.status.as_str().into(),
+        error_message: connector.error_message.map(Into::into),
+        name: None,
+        labels: tags.into_iter().map(|tag| (tag.key, tag.value)).collect(),
+        security_policy: connector.security_policy_name.unwrap_or_default().into(),
+        ip_address_type: connector
+            .ip_address_type
+            .map_or_else(String::new, |kind| kind.as_str().to_owned())
+            .into(),
+        max_concurrent_connections: u32::try_from(sftp.max_concurrent_connections).ok(),
+        logging_role: connector
+            .logging_role
+            .filter(|role| !role.is_empty())
+            .map(Into::into),
+        trusted_host_keys: sftp
+            .trusted_host_keys
+            .map_or(0, |keys| u32::try_from(keys.len()).unwrap_or(u32::MAX)),
+        egress_ip_addresses: connector
+            .service_managed_egress_ip_addresses
+            .unwrap_or_default(),
+        secret_version_stages: sftp.ordered_user_secret_version_stages.unwrap_or_default(),
+    })
 }

@@ -13,8 +13,9 @@ use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 
+use super::send;
 use crate::transfer::session::ClientBase;
-use crate::transfer::{ApiFuture, ErrorKind, IdentityApi, TransferError, classify};
+use crate::transfer::{ApiFuture, ErrorKind, IdentityApi, TransferError};
 use model::Clock;
 
 /// The principal that signs an account's requests.
@@ -61,12 +62,7 @@ impl SdkIdentity {
     /// # Errors
     /// The error of the call.
     pub async fn caller(&self) -> Result<Caller, TransferError> {
-        let output = self
-            .client
-            .get_caller_identity()
-            .send()
-            .await
-            .map_err(|error| classify::call(&error))?;
+        let output = send(self.client.get_caller_identity().send()).await?;
         Ok(Caller {
             arn: output.arn.unwrap_or_default(),
             account_id: output.account.unwrap_or_default(),

@@ -40,13 +40,14 @@ impl fmt::Debug for MetricsInterceptor {
     }
 }
 
-/// An attempt that has started. Dropped when its call is cancelled: AWS has counted it all the
-/// same.
+/// An attempt that has started. Dropped when its call is cancelled, which AWS has counted if it was
+/// sent, and when the SDK panics.
 struct RunningAttempt {
     interceptor: MetricsInterceptor,
     operation: Operation,
     retry: bool,
     start: Instant,
+    sent: AtomicBool,
     ended: AtomicBool,
 }
 
@@ -60,6 +61,11 @@ impl RunningAttempt {
         if self.ended.swap(true, Ordering::Relaxed) {
             return;
         }
+        let outcome = if self.sent.load(Ordering::Relaxed) {
+            outcome
+        } else {
+            AttemptOutcome::NotSent
+        };
         let MetricsInterceptor { observer, clock } = &self.interceptor;
         observer.attempt_ended(Attempt {
             operation: self.operation,
@@ -74,7 +80,11 @@ impl RunningAttempt {
 
 impl Drop for RunningAttempt {
     fn drop(&mut self) {
-        self.end(AttemptOutcome::Timeout, None, None);
+        if std::thread::panicking() {
+            self.end(AttemptOutcome::Malformed, Some(false), None);
+        } else {
+            self.end(AttemptOutcome::Timeout, None, None);
+        }
     }
 }
 
@@ -112,9 +122,22 @@ impl Intercept for MetricsInterceptor {
             operation,
             retry: number > 1,
             start: self.clock.now().instant,
+            sent: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         };
         cfg.interceptor_state().store_put(attempt);
+        Ok(())
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(attempt) = cfg.load::<RunningAttempt>() {
+            attempt.sent.store(true, Ordering::Relaxed);
+        }
         Ok(())
     }
 

@@ -14,9 +14,12 @@ use http_body_util::Limited;
 /// Largest response of CloudTrail, in bytes: at most 50 events, each with a record of at most
 /// 256 KiB as a string.
 const MAX_CLOUDTRAIL_BODY: usize = 32 << 20;
-/// Largest response of any other service, in bytes. Results of 1,000 files with the longest paths
-/// and messages of 1 KiB take half of it; so does a full receive from SQS, which is at most 1 MiB
-/// before it becomes a JSON string.
+/// Largest response of Transfer Family, in bytes. A page has at most 10 files, and those with the
+/// longest paths and messages of 1 KiB take a fiftieth of it. As many are read at once as
+/// `collector.concurrency` allows.
+const MAX_TRANSFER_BODY: usize = 1 << 20;
+/// Largest response of any other service, in bytes. A full receive from SQS takes half of it: it is
+/// at most 1 MiB before it becomes a JSON string.
 const MAX_BODY: usize = 4 << 20;
 
 /// Wraps `client` so that reading a response fails once it exceeds the largest response of its API.
@@ -49,12 +52,11 @@ impl fmt::Debug for LimitedConnector {
 
 impl HttpConnector for LimitedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let is_cloudtrail = request
-            .headers()
-            .get("x-amz-target")
-            .is_some_and(|target| target.contains("CloudTrail"));
-        let limit = if is_cloudtrail {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let limit = if target.contains("CloudTrail") {
             MAX_CLOUDTRAIL_BODY
+        } else if target.starts_with("TransferService.") {
+            MAX_TRANSFER_BODY
         } else {
             MAX_BODY
         };

@@ -1,5 +1,6 @@
 //! A queue of events: [`QueueApi`] over the SDK.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,13 +14,13 @@ use aws_sdk_sqs::types::{
 };
 
 use super::interceptor::MetricsInterceptor;
-use super::with_endpoint;
+use super::{send, with_endpoint};
 use crate::metrics::self_metrics::ApiMetrics;
 use crate::transfer::observer::AttemptMetrics;
 use crate::transfer::session::ClientBase;
 use crate::transfer::{
-    ApiFuture, ErrorKind, Operation, QUEUE_BATCH, QueueApi, QueueMessage, TransferError,
-    UndeletedMessage, classify,
+    ApiFuture, ErrorKind, Operation, QUEUE_BATCH, QueueApi, QueueDepth, QueueMessage,
+    TransferError, UndeletedMessage,
 };
 use model::{Account, Clock, QUEUE_LONG_POLL};
 
@@ -86,7 +87,7 @@ impl QueueApi for SdkQueue {
                 .customize();
             let call = call
                 .config_override(Builder::default().timeout_config(self.receive_timeouts.clone()));
-            let output = call.send().await.map_err(|error| classify::call(&error))?;
+            let output = send(call.send()).await?;
             let messages = output.messages.unwrap_or_default().into_iter();
             Ok(messages.map(message).collect())
         })
@@ -111,7 +112,7 @@ impl QueueApi for SdkQueue {
                 .delete_message_batch()
                 .queue_url(&self.url)
                 .set_entries(Some(entries));
-            let output = call.send().await.map_err(|error| classify::call(&error))?;
+            let output = send(call.send()).await?;
             let undeleted = output.failed.into_iter().filter_map(|failed| {
                 let receipt = receipts.get(failed.id.parse::<usize>().ok()?)?.clone();
                 Some(UndeletedMessage {
@@ -124,27 +125,82 @@ impl QueueApi for SdkQueue {
         })
     }
 
-    fn depth(&self) -> ApiFuture<'_, u64> {
+    fn depth(&self) -> ApiFuture<'_, QueueDepth> {
         Box::pin(async {
-            let names = [
-                QueueAttributeName::ApproximateNumberOfMessages,
-                QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
-            ];
-            let call = self.client.get_queue_attributes().queue_url(&self.url);
-            let call = call.set_attribute_names(Some(names.to_vec()));
-            let output = call.send().await.map_err(|error| classify::call(&error))?;
-            let attributes = output.attributes.unwrap_or_default();
-            let count = |name| {
-                attributes
-                    .get(name)
-                    .and_then(|count| count.parse::<u64>().ok())
-            };
-            let counts: Option<Vec<_>> = names.iter().map(count).collect();
-            let counts = counts
-                .ok_or_else(|| TransferError::new(ErrorKind::Mistyped, "no number of messages"))?;
-            Ok(counts.into_iter().fold(0, u64::saturating_add))
+            let attributes = self
+                .attributes(&self.url, &[QueueAttributeName::RedrivePolicy])
+                .await?;
+            let redrive = attributes.get(&QueueAttributeName::RedrivePolicy);
+            Ok(QueueDepth {
+                messages: message_count(&attributes)?,
+                dead_letter_queue: redrive.and_then(|policy| dead_letter_queue(policy)),
+            })
         })
     }
+
+    fn dead_letters<'a>(&'a self, arn: &'a str) -> ApiFuture<'a, u64> {
+        Box::pin(async move {
+            let url = dead_letter_url(&self.url, arn).ok_or_else(|| {
+                let detail = format_args!("no URL is known of the queue `{arn}`");
+                TransferError::new(ErrorKind::InvalidRequest, detail)
+            })?;
+            message_count(&self.attributes(&url, &[]).await?)
+        })
+    }
+}
+
+type Attributes = HashMap<QueueAttributeName, String>;
+
+impl SdkQueue {
+    /// Returns the numbers of messages of a queue, and `further` attributes.
+    async fn attributes(
+        &self,
+        url: &str,
+        further: &[QueueAttributeName],
+    ) -> Result<Attributes, TransferError> {
+        let names = [&MESSAGE_COUNTS, further].concat();
+        let call = self.client.get_queue_attributes().queue_url(url);
+        let call = call.set_attribute_names(Some(names));
+        let output = send(call.send()).await?;
+        Ok(output.attributes.unwrap_or_default())
+    }
+}
+
+const MESSAGE_COUNTS: [QueueAttributeName; 2] = [
+    QueueAttributeName::ApproximateNumberOfMessages,
+    QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+];
+
+/// Returns the sum of [`MESSAGE_COUNTS`].
+fn message_count(attributes: &Attributes) -> Result<u64, TransferError> {
+    let count = |name| attributes.get(name)?.parse::<u64>().ok();
+    let counts: Option<Vec<_>> = MESSAGE_COUNTS.iter().map(count).collect();
+    let counts =
+        counts.ok_or_else(|| TransferError::new(ErrorKind::Mistyped, "no number of messages"))?;
+    Ok(counts.into_iter().fold(0, u64::saturating_add))
+}
+
+/// Returns `deadLetterTargetArn` of a redrive policy, which is JSON.
+fn dead_letter_queue(policy: &str) -> Option<String> {
+    let policy: serde_json::Value = serde_json::from_str(policy).ok()?;
+    policy["deadLetterTargetArn"].as_str().map(Into::into)
+}
+
+/// Returns the URL of the dead-letter queue of the queue at `url`, which is in the same Region
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html>).
+/// `GetQueueUrl` would need a further permission.
+fn dead_letter_url(url: &str, arn: &str) -> Option<String> {
+    let [_, _, "sqs", _, account, name] = arn.split(':').collect::<Vec<_>>()[..] else {
+        return None;
+    };
+    let (path, _) = url.trim_end_matches('/').rsplit_once('/')?;
+    let (host, _) = path.rsplit_once('/')?;
+    let is_word = |text: &str| {
+        let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        !text.is_empty() && text.bytes().all(is_safe)
+    };
+    let is_host = !host.ends_with('/') && host.contains("://");
+    (is_host && is_word(account) && is_word(name)).then(|| format!("{host}/{account}/{name}"))
 }
 
 fn message(message: Message) -> QueueMessage {
@@ -242,6 +298,44 @@ mod tests {
             ),
         ] {
             assert_eq!(queue_region(url), region, "{url}");
+        }
+    }
+    #[test]
+    fn dead_letter_queue_is_read_from_the_redrive_policy() {
+        let arn = "arn:aws:sqs:eu-central-1:123456789012:q-dlq";
+        let policy = format!(r#"{{"deadLetterTargetArn":"{arn}","maxReceiveCount":5}}"#);
+        assert_eq!(dead_letter_queue(&policy).as_deref(), Some(arn));
+        for bad in ["", "{}", "[]", r#"{"deadLetterTargetArn":7}"#] {
+            assert_eq!(dead_letter_queue(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn url_of_a_dead_letter_queue_has_the_host_of_its_queue() {
+        let arn = "arn:aws:sqs:eu-central-1:210987654321:q-dlq";
+        for (url, expected) in [
+            (
+                "https://sqs.eu-central-1.amazonaws.com/123456789012/q",
+                Some("https://sqs.eu-central-1.amazonaws.com/210987654321/q-dlq"),
+            ),
+            (
+                "http://127.0.0.1:5000/base/123456789012/q/",
+                Some("http://127.0.0.1:5000/base/210987654321/q-dlq"),
+            ),
+            ("http://127.0.0.1:5000/q", None),
+            ("q", None),
+        ] {
+            assert_eq!(dead_letter_url(url, arn).as_deref(), expected, "{url}");
+        }
+        let url = "https://sqs.eu-central-1.amazonaws.com/123456789012/q";
+        for bad in [
+            "",
+            "arn:aws:sns:eu-central-1:210987654321:q",
+            "arn:aws:sqs:eu-central-1:210987654321:",
+            "arn:aws:sqs:eu-central-1:210987654321:a/../b",
+            "arn:aws:sqs:eu-central-1:210987654321:q:a",
+        ] {
+            assert_eq!(dead_letter_url(url, bad), None, "{bad}");
         }
     }
 }

@@ -13,7 +13,8 @@ use serde::Deserialize;
 
 use super::interceptor::{MetricsInterceptor, operation};
 use super::retry_pause::RetryPause;
-use crate::transfer::{ApiFuture, AttemptObserver, Operation, ResultsPage, TransferApi, classify};
+use super::send;
+use crate::transfer::{ApiFuture, AttemptObserver, Operation, ResultsPage, TransferApi};
 use model::{Clock, ConnectorId, FailureCode, FileResult, FileStatus, TransferId};
 
 /// Client for the results of one account.
@@ -51,7 +52,7 @@ impl TransferApi for SdkTransfer {
                 .connector_id(connector.as_str())
                 .transfer_id(transfer.as_str())
                 .set_next_token(next_token.map(Into::into));
-            let output = call.send().await.map_err(|error| classify::call(&error))?;
+            let output = send(call.send()).await?;
             let files = output.file_transfer_results.into_iter().map(file_result);
             Ok(ResultsPage {
                 files: files.collect(),

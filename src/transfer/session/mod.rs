@@ -1,4 +1,5 @@
-//! Credentials, Region, endpoint, time-outs and retries of each account. All share one HTTP client.
+//! Credentials, Region, endpoint, proxy, time-outs and retries of each account. Accounts with the same
+//! proxy and certificate authorities share an HTTP client.
 //!
 //! Retries are the SDK's, with a retry quota of 500 tokens for each account. A retry takes 10
 //! tokens, or 5 after throttling; a call that succeeds by a retry returns the tokens of its last
@@ -8,21 +9,26 @@
 //! loop is needed around it.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::sts::AssumeRoleProvider;
+use aws_config::profile::ProfileSet;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_transfer::config::retry::{RetryConfig, RetryPartition};
 use aws_sdk_transfer::config::{Credentials, SharedHttpClient, StalledStreamProtectionConfig};
 
-use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
-
 mod credentials;
+mod http_client;
+mod region;
+mod settings;
+mod shared_config;
 
-use self::credentials::FallbackCredentials;
+pub(super) use self::credentials::{CredentialSource, UnusableCredentials};
+pub use self::http_client::TransportError;
+use self::http_client::{HttpClients, Transport};
+pub use self::region::InvalidRegion;
+pub use self::shared_config::SharedConfigError;
 use super::sdk::limit_body;
 use crate::config::AccountPlan;
 use model::Account;
@@ -69,6 +75,18 @@ pub struct StaticCredentials {
     pub secret_access_key: &'static str,
 }
 
+impl StaticCredentials {
+    fn provider(self) -> SharedCredentialsProvider {
+        SharedCredentialsProvider::new(Credentials::new(
+            self.access_key_id,
+            self.secret_access_key,
+            None,
+            None,
+            "static",
+        ))
+    }
+}
+
 /// Why a session could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
@@ -80,6 +98,61 @@ pub enum SessionError {
         /// The account.
         account: String,
     },
+    /// The Region of the environment, of the profile or of the instance cannot be used.
+    #[error(
+        "account `{account}`: {error}\n  hint: use a code such as `eu-central-1`, or set `region` of the account"
+    )]
+    InvalidRegion {
+        /// The account.
+        account: String,
+        /// The place and the reason.
+        error: InvalidRegion,
+    },
+    /// A shared configuration file cannot be parsed, or has no such profile.
+    #[error("account `{account}`: {error}\n  hint: {hint}")]
+    SharedConfig {
+        /// The account.
+        account: String,
+        /// The file and the reason.
+        error: SharedConfigError,
+        /// The remedy.
+        hint: &'static str,
+    },
+    /// The proxy or the certificate authorities cannot be used.
+    #[error("account `{account}`: {error}\n  hint: {hint}")]
+    Transport {
+        /// The account.
+        account: String,
+        /// The place and the reason.
+        error: TransportError,
+        /// The remedy.
+        hint: &'static str,
+    },
+    /// The environment or the profile asks for another endpoint than the one that is configured.
+    #[error(
+        "account `{account}`: `endpoint_url` cannot be combined with {setting} of the environment or the profile\n  \
+         hint: remove `endpoint_url`, or set `{key}: false` for the account"
+    )]
+    Endpoint {
+        /// The account.
+        account: String,
+        /// The variable and the key of the profile.
+        setting: &'static str,
+        /// The key of the account that overrides it.
+        key: &'static str,
+    },
+}
+
+impl SessionError {
+    /// Returns what is wrong, for the column of a check.
+    pub fn subject(&self) -> &'static str {
+        match self {
+            Self::NoRegion { .. } | Self::InvalidRegion { .. } => "region",
+            Self::SharedConfig { .. } => "profile",
+            Self::Transport { .. } => "connection",
+            Self::Endpoint { .. } => "endpoint",
+        }
+    }
 }
 
 /// Credentials and Region of an account. All sessions that are created from it share the
@@ -89,12 +162,19 @@ pub struct ResolvedAccount {
     account: AccountPlan,
     region: String,
     sdk: SdkConfig,
+    source: CredentialSource,
+    without_effect: Vec<String>,
 }
 
 impl ResolvedAccount {
     /// Returns the account's entry in the plan.
     pub fn account(&self) -> &AccountPlan {
         &self.account
+    }
+
+    /// Returns the settings of the environment and of the profile that are present and have no effect.
+    pub fn settings_without_effect(&self) -> &[String] {
+        &self.without_effect
     }
 }
 
@@ -115,6 +195,7 @@ pub struct ClientBase {
     /// The account and its Region.
     pub account: Account,
     pub(super) sdk: SdkConfig,
+    pub(super) source: CredentialSource,
     pub(super) attempt: Duration,
 }
 
@@ -128,20 +209,23 @@ impl fmt::Debug for ClientBase {
 
 /// Creates the sessions of all accounts.
 pub struct Sessions {
-    http_client: SharedHttpClient,
+    http_clients: HttpClients,
+    /// Replaces `http_clients`.
+    fixed_http_client: Option<SharedHttpClient>,
     time_outs: TimeOuts,
     credentials: Option<StaticCredentials>,
 }
 
 impl Sessions {
-    /// Creates the shared HTTP client. With `credentials`, the default credential chain is not
-    /// used.
+    /// Creates the sessions. With `credentials`, nothing of the environment applies: no other
+    /// credentials, proxy or certificate authorities.
     pub fn new(time_outs: TimeOuts, credentials: Option<StaticCredentials>) -> Self {
-        let tls = tls::Provider::Rustls(CryptoMode::AwsLc);
-        let http_client = aws_smithy_http_client::Builder::new()
-            .tls_provider(tls)
-            .build_https();
-        Self::with_http_client(http_client, time_outs, credentials)
+        Self {
+            http_clients: HttpClients::default(),
+            fixed_http_client: None,
+            time_outs,
+            credentials,
+        }
     }
 
     /// Uses another HTTP client. The size of its responses is limited.
@@ -151,9 +235,8 @@ impl Sessions {
         credentials: Option<StaticCredentials>,
     ) -> Self {
         Self {
-            http_client: limit_body(http_client),
-            time_outs,
-            credentials,
+            fixed_http_client: Some(limit_body(http_client)),
+            ..Self::new(time_outs, credentials)
         }
     }
 
@@ -161,7 +244,7 @@ impl Sessions {
     /// Region is set.
     ///
     /// # Errors
-    /// [`SessionError::NoRegion`].
+    /// See [`SessionError`].
     pub async fn open(&self, account: &AccountPlan) -> Result<Session, SessionError> {
         Ok(self.session(&self.resolve(account).await?))
     }
@@ -169,34 +252,76 @@ impl Sessions {
     /// Finds the credentials and the Region of an account. Makes the calls of [`Sessions::open`].
     ///
     /// # Errors
-    /// [`SessionError::NoRegion`].
+    /// See [`SessionError`].
     pub async fn resolve(&self, account: &AccountPlan) -> Result<ResolvedAccount, SessionError> {
-        let mut sdk = self.loader(account).load().await;
+        let profiles = self.profiles(account).await?;
+        // Boxed, as its future is large.
+        let http_client = self.http_client(account, &profiles)?;
+        let sdk = Box::pin(self.loader(account).http_client(http_client).load()).await;
         let Some(region) = sdk.region().map(ToString::to_string) else {
             return Err(SessionError::NoRegion {
                 account: account.name.to_string(),
             });
         };
-        if let Some(role) = &account.assume_role {
-            let mut provider =
-                AssumeRoleProvider::builder(&role.role_arn).session_name(&role.session_name);
-            if let Some(external_id) = &role.external_id {
-                provider = provider.external_id(external_id.expose());
-            }
-            let provider = SharedCredentialsProvider::new(provider.configure(&sdk).build().await);
-            sdk = sdk.into_builder().credentials_provider(provider).build();
+        if account.region.is_none() {
+            region::check_found(&region).map_err(|error| invalid_region(account, error))?;
         }
-        if let Some((provider, clock)) = sdk.credentials_provider().zip(sdk.time_source()) {
-            let fallback = SharedCredentialsProvider::new(FallbackCredentials::new(
-                provider,
-                Arc::new(move || clock.now()),
-            ));
-            sdk = sdk.into_builder().credentials_provider(fallback).build();
-        }
+        check_endpoint(account, &sdk)?;
+        let fixed = self.credentials.map(StaticCredentials::provider);
+        let selected = profiles.selected_profile();
+        let (sdk, source) = Box::pin(credentials::provide(sdk, account, selected, fixed)).await;
         Ok(ResolvedAccount {
             account: account.clone(),
             region,
             sdk,
+            source,
+            without_effect: if self.credentials.is_some() {
+                Vec::new()
+            } else {
+                settings::without_effect(&variable, &profiles)
+            },
+        })
+    }
+
+    /// Loads the shared configuration of an account and checks the Region that the environment or
+    /// the profile names. With static credentials, neither matters.
+    async fn profiles(&self, account: &AccountPlan) -> Result<ProfileSet, SessionError> {
+        if self.credentials.is_some() {
+            return Ok(ProfileSet::default());
+        }
+        let profiles = Box::pin(shared_config::load(account.profile.as_deref()))
+            .await
+            .map_err(|error| SessionError::SharedConfig {
+                account: account.name.to_string(),
+                hint: error.hint(),
+                error,
+            })?;
+        if account.region.is_none() {
+            region::check(&variable, &profiles).map_err(|error| invalid_region(account, error))?;
+        }
+        Ok(profiles)
+    }
+
+    /// Returns the HTTP client of an account.
+    fn http_client(
+        &self,
+        account: &AccountPlan,
+        profiles: &ProfileSet,
+    ) -> Result<SharedHttpClient, SessionError> {
+        if let Some(client) = &self.fixed_http_client {
+            return Ok(client.clone());
+        }
+        let transport = if self.credentials.is_some() {
+            Ok(Transport::configured(account))
+        } else {
+            let key = |name: &str| profiles.get(name).map(ToOwned::to_owned);
+            Transport::new(account, &variable, &key)
+        };
+        let client = transport.and_then(|transport| self.http_clients.get(&transport));
+        client.map_err(|error| SessionError::Transport {
+            account: account.name.to_string(),
+            hint: error.hint(),
+            error,
         })
     }
 
@@ -206,6 +331,8 @@ impl Sessions {
             account,
             region,
             sdk,
+            source,
+            without_effect: _,
         } = identity;
         let sdk = sdk
             .clone()
@@ -226,6 +353,7 @@ impl Sessions {
         let base = ClientBase {
             account: labels,
             sdk,
+            source: source.clone(),
             attempt: self.time_outs.attempt,
         };
         Session {
@@ -250,32 +378,66 @@ impl Sessions {
             .with_initial_backoff(INITIAL_BACKOFF)
             .with_max_backoff(MAX_BACKOFF);
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .http_client(self.http_client.clone())
             .timeout_config(self.timeouts())
             .retry_config(retries)
             // The time-out of the attempt covers the body, which is small.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .use_fips(account.fips)
-            .use_dual_stack(account.dual_stack);
+            // Added later, from the sources that the configuration names.
+            .no_credentials();
+        // With static credentials, the environment does not apply.
+        let default = self.credentials.map(|_| false);
+        if let Some(fips) = account.fips.or(default) {
+            loader = loader.use_fips(fips);
+        }
+        if let Some(dual_stack) = account.dual_stack.or(default) {
+            loader = loader.use_dual_stack(dual_stack);
+        }
         if let Some(region) = &account.region {
             loader = loader.region(Region::new(region.clone()));
         }
         if let Some(profile) = &account.profile {
             loader = loader.profile_name(profile);
         }
-        if let Some(StaticCredentials {
-            access_key_id,
-            secret_access_key,
-        }) = self.credentials
-        {
-            loader = loader.credentials_provider(Credentials::new(
-                access_key_id,
-                secret_access_key,
-                None,
-                None,
-                "static",
-            ));
-        }
         loader
+    }
+}
+
+/// Looks up an environment variable.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Refuses an endpoint of the configuration together with FIPS or dual-stack endpoints, of which the
+/// SDK would report each call as an error.
+fn check_endpoint(account: &AccountPlan, sdk: &SdkConfig) -> Result<(), SessionError> {
+    let settings = [
+        (
+            sdk.use_fips(),
+            "AWS_USE_FIPS_ENDPOINT or `use_fips_endpoint`",
+            "fips",
+        ),
+        (
+            sdk.use_dual_stack(),
+            "AWS_USE_DUALSTACK_ENDPOINT or `use_dualstack_endpoint`",
+            "dual_stack",
+        ),
+    ];
+    let conflict = settings
+        .into_iter()
+        .find(|(is_used, ..)| *is_used == Some(true));
+    match conflict {
+        Some((_, setting, key)) if account.endpoint_url.is_some() => Err(SessionError::Endpoint {
+            account: account.name.to_string(),
+            setting,
+            key,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn invalid_region(account: &AccountPlan, error: InvalidRegion) -> SessionError {
+    SessionError::InvalidRegion {
+        account: account.name.to_string(),
+        error,
     }
 }

@@ -1,5 +1,7 @@
 //! Protection against cross-site request forgery, for routes that change something.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::http::header::{HOST, HeaderMap, HeaderName, ORIGIN};
 use axum::http::uri::Authority;
@@ -16,19 +18,34 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub(crate) type ErrorFormat = fn(StatusCode, &str) -> Response;
 
 /// Wraps handlers that a page of another site must not call.
-pub(crate) fn protect<S>(handlers: MethodRouter<S>, format: ErrorFormat) -> MethodRouter<S>
+/// `external` is the origin of the external URL: a proxy may send another `Host`.
+pub(crate) fn protect<S>(
+    handlers: MethodRouter<S>,
+    format: ErrorFormat,
+    external: Option<&str>,
+) -> MethodRouter<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    handlers.route_layer(from_fn_with_state(format, reject_cross_site))
+    let protection = Protection {
+        format,
+        external: external.map(Into::into),
+    };
+    handlers.route_layer(from_fn_with_state(protection, reject_cross_site))
+}
+
+#[derive(Clone)]
+struct Protection {
+    format: ErrorFormat,
+    external: Option<Arc<str>>,
 }
 
 async fn reject_cross_site(
-    State(format): State<ErrorFormat>,
+    State(Protection { format, external }): State<Protection>,
     request: Request,
     next: Next,
 ) -> Response {
-    if is_cross_site(request.uri(), request.headers()) {
+    if is_cross_site(request.uri(), request.headers(), external.as_deref()) {
         format(StatusCode::FORBIDDEN, "cross-site request rejected")
     } else {
         next.run(request).await
@@ -37,7 +54,7 @@ async fn reject_cross_site(
 
 /// Returns whether a browser says that the request comes from another site, in any of its headers.
 /// Other clients send none of them.
-fn is_cross_site(uri: &Uri, headers: &HeaderMap) -> bool {
+fn is_cross_site(uri: &Uri, headers: &HeaderMap, external: Option<&str>) -> bool {
     let texts = |name: &HeaderName| {
         let values = headers.get_all(name).iter();
         values.map(|value| value.to_str().unwrap_or_default())
@@ -45,11 +62,11 @@ fn is_cross_site(uri: &Uri, headers: &HeaderMap) -> bool {
     let target = uri.authority().map(Authority::as_str);
     let host = target.or_else(|| texts(&HOST).next());
     let is_other_site = texts(&SEC_FETCH_SITE).any(|site| !matches!(site, "same-origin" | "none"));
-    let is_other_origin = texts(&ORIGIN).any(|origin| {
-        origin
-            .split_once("://")
-            .is_none_or(|(_, origin_host)| host != Some(origin_host))
-    });
+    let is_own = |origin: &str| {
+        let origin_host = origin.split_once("://").map(|(_, host)| host);
+        external == Some(origin) || (origin_host.is_some() && origin_host == host)
+    };
+    let is_other_origin = texts(&ORIGIN).any(|origin| !is_own(origin));
     is_other_site || is_other_origin
 }
 
@@ -57,12 +74,14 @@ fn is_cross_site(uri: &Uri, headers: &HeaderMap) -> bool {
 mod tests {
     use super::*;
 
+    const EXTERNAL: &str = "https://proxy.example.com";
+
     fn check(uri: &'static str, headers: &[(&'static str, &'static str)]) -> bool {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(HeaderName::from_static(name), value.parse().unwrap());
         }
-        is_cross_site(&Uri::from_static(uri), &map)
+        is_cross_site(&Uri::from_static(uri), &map, Some(EXTERNAL))
     }
 
     #[test]
@@ -93,6 +112,21 @@ mod tests {
             ],
         ] {
             assert!(!check("/-/reload", headers), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn requests_of_the_external_url_are_not_cross_site() {
+        let host = ("host", "10.0.0.1:10922");
+        let same = ("sec-fetch-site", "same-origin");
+        assert!(!check("/-/reload", &[("origin", EXTERNAL), host, same]));
+        for headers in [
+            &[("origin", EXTERNAL), host, ("sec-fetch-site", "cross-site")][..],
+            &[("origin", "http://proxy.example.com"), host],
+            &[("origin", "https://proxy.example.com:8443"), host],
+            &[("origin", "https://proxy.example.com.evil.example"), host],
+        ] {
+            assert!(check("/-/reload", headers), "{headers:?}");
         }
     }
 

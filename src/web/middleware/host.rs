@@ -22,7 +22,7 @@ use crate::web::server::service::RequestContext;
 
 const MALFORMED: &str = "400 bad request: a request has one `Host`\n";
 const UNKNOWN: &str = "403 forbidden: not a host of this exporter. Use its address, or a name of \
-                       `--web.listen-address`, or enable TLS or users\n";
+                       `--web.listen-address` or `--web.external-url`, or enable TLS or users\n";
 
 /// Ends of names that public DNS does not have.
 const LOCAL_SUFFIXES: [&str; 5] = [".localhost", ".local", ".internal", ".svc", ".home.arpa"];

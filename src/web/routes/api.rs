@@ -1,6 +1,5 @@
 //! The write API: orchestrators report the transfers that they start.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::extract::State;
@@ -8,8 +7,9 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
 use serde_json::json;
 
+use super::RouteState;
 use crate::web::response::{JSON, json_error, text};
-use crate::web::{Exporter, WriteApiError, WriteRequest};
+use crate::web::{WriteApiError, WriteRequest};
 use model::{ConnectorId, TransferId, TransferStart};
 
 /// The path of a single transfer. The ids are parsed from the undecoded path, because a transfer id
@@ -26,11 +26,14 @@ const FILES: &str = "`files` must be a number from 1 to 1000";
 /// /api/v1/transfers/{connector_id}/{transfer_id}[?account=][&started_at=][&files=]`. A change is
 /// durable once it is answered with a status below 300, and repeating it changes nothing.
 pub(super) async fn write(
-    State(exporter): State<Arc<dyn Exporter>>,
+    State(RouteState {
+        exporter, paths, ..
+    }): State<RouteState>,
     method: Method,
     uri: Uri,
 ) -> Response {
-    let ids = uri.path().strip_prefix(TRANSFERS_PREFIX);
+    let path = paths.strip(uri.path());
+    let ids = path.and_then(|path| path.strip_prefix(TRANSFERS_PREFIX));
     let query = uri.query().unwrap_or_default();
     let request = match write_request(&method, ids.unwrap_or_default(), query) {
         Ok(request) => request,
@@ -50,17 +53,20 @@ pub(super) async fn write(
             };
             text(status, JSON, format!("{body}\n"))
         }
-        Err(error) => {
-            let status = match error {
-                WriteApiError::Disabled => StatusCode::FORBIDDEN,
-                WriteApiError::UnknownAccount => StatusCode::NOT_FOUND,
-                WriteApiError::OtherShard(_) => StatusCode::MISDIRECTED_REQUEST,
-                WriteApiError::LimitExceeded(_) => StatusCode::TOO_MANY_REQUESTS,
-                WriteApiError::NotPersisted => StatusCode::SERVICE_UNAVAILABLE,
-            };
-            json_error(status, &error.to_string())
-        }
+        Err(error) => refused(&error),
     }
+}
+
+/// Returns the response to a refused change.
+pub(super) fn refused(error: &WriteApiError) -> Response {
+    let status = match error {
+        WriteApiError::Disabled => StatusCode::FORBIDDEN,
+        WriteApiError::UnknownAccount => StatusCode::NOT_FOUND,
+        WriteApiError::OtherShard(_) => StatusCode::MISDIRECTED_REQUEST,
+        WriteApiError::LimitExceeded(_) => StatusCode::TOO_MANY_REQUESTS,
+        WriteApiError::NotPersisted => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    json_error(status, &error.to_string())
 }
 
 /// Parses a request of the write API. `ids` is `{connector_id}/{transfer_id}`.

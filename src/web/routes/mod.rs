@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use axum::http::header::{ALLOW, HeaderValue};
+use axum::http::header::{ALLOW, HeaderValue, LOCATION};
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use axum::routing::{MethodRouter, any, get, post, put};
@@ -24,6 +24,7 @@ use super::Exporter;
 use super::fair_share::FairShare;
 use super::middleware::work_queue::admit;
 use super::middleware::{Middleware, PageHeaders, cross_site};
+use super::paths::{ExternalUrl, WebPaths};
 use super::response::{PLAIN, json_error, text, text_error};
 use pages::handlers;
 
@@ -31,23 +32,22 @@ use pages::handlers;
 #[derive(Clone)]
 pub(crate) struct RouteState {
     pub(crate) exporter: Arc<dyn Exporter>,
-    pub(crate) telemetry_path: Arc<str>,
+    pub(crate) paths: Arc<WebPaths>,
+    /// The `OpenAPI` description.
+    pub(crate) description: Arc<str>,
     /// Scrapes and probes that wait for AWS. They are no work, since polls are shared.
     waiting: Arc<FairShare>,
 }
 
 impl RouteState {
     /// Creates the state of a server with at most so many `connections`.
-    pub(crate) fn new(
-        exporter: Arc<dyn Exporter>,
-        telemetry_path: Arc<str>,
-        connections: usize,
-    ) -> Self {
+    pub(crate) fn new(exporter: Arc<dyn Exporter>, paths: WebPaths, connections: usize) -> Self {
         // The rest is for requests that do not wait.
         let waiting = FairShare::new((connections / 2).max(1));
         Self {
             exporter,
-            telemetry_path,
+            description: pages::description(&paths).into(),
+            paths: Arc::new(paths),
             waiting,
         }
     }
@@ -104,9 +104,16 @@ pub(crate) fn router(state: &RouteState, middleware: &Middleware) -> Router {
         content_security_policy: pages::content_security_policy(),
     };
     let page = |handlers| headers.wrap(admit(handlers, &queue));
-    RouterBuilder::new(middleware)
+    let external = state.paths.external().and_then(ExternalUrl::origin);
+    let protect = |handlers, format| cross_site::protect(handlers, format, external);
+    RouterBuilder::new(middleware, &state.paths)
         // First, because it may be the path of another route.
-        .add(&state.telemetry_path, "metrics", GET, get(metrics::scrape))
+        .add(
+            state.paths.telemetry(),
+            "metrics",
+            GET,
+            get(metrics::scrape),
+        )
         .add("/", "landing", GET, page(get(handlers::landing)))
         .add(
             "/transfers",
@@ -121,6 +128,24 @@ pub(crate) fn router(state: &RouteState, middleware: &Middleware) -> Router {
             page(get(handlers::transfers_json)),
         )
         .add(
+            "/api/v1/failures",
+            "failures_json",
+            GET,
+            page(get(handlers::failures_json)),
+        )
+        .add(
+            "/api/v1/flows",
+            "flows_json",
+            GET,
+            page(get(handlers::flows_json)),
+        )
+        .add(
+            "/api/v1/failures/acknowledge",
+            "acknowledge",
+            "POST",
+            protect(post(handlers::acknowledge), json_error),
+        )
+        .add(
             "/api/v1/targets",
             "targets",
             GET,
@@ -133,61 +158,101 @@ pub(crate) fn router(state: &RouteState, middleware: &Middleware) -> Router {
             headers.wrap(get(handlers::openapi)),
         )
         .add("/probe", "probe", GET, headers.wrap(get(probe::probe)))
-        .add(api::TRANSFER_PATH, "transfer", "PUT, DELETE", transfer())
-        .add(api::TRANSFERS_PREFIX, "transfer", "PUT, DELETE", transfer())
+        .add(api::TRANSFER_PATH, "transfer", "PUT, DELETE", {
+            protect(put(api::write).delete(api::write), json_error)
+        })
+        .add(api::TRANSFERS_PREFIX, "transfer", "PUT, DELETE", {
+            protect(put(api::write).delete(api::write), json_error)
+        })
         .add("/-/reload", "reload", "POST", {
-            cross_site::protect(post(reload::reload), text_error)
+            protect(post(reload::reload), text_error)
         })
         .add_health()
-        .finish(state, "404 page not found\n")
+        .add_redirects()
+        .finish(state, "404 page not found\n".to_owned())
 }
 
 /// Returns the routes of the listeners that serve only health checks.
 pub(crate) fn health_router(state: &RouteState, middleware: &Middleware) -> Router {
-    RouterBuilder::new(middleware).add_health().finish(
-        state,
-        "404 page not found: this address serves only /-/healthy and /-/ready\n",
-    )
+    let prefix = state.paths.prefix();
+    RouterBuilder::new(middleware, &state.paths)
+        .add_health()
+        .finish(
+            state,
+            format!(
+                "404 page not found: this address serves only {prefix}/-/healthy and {prefix}/-/ready\n"
+            ),
+        )
 }
 
-fn transfer() -> MethodRouter<RouteState> {
-    cross_site::protect(put(api::write).delete(api::write), json_error)
-}
-
-/// Builds a router whose routes all have the same middleware.
+/// Builds a router whose routes are all below one prefix and have the same middleware.
 struct RouterBuilder<'a> {
     router: Router<RouteState>,
-    paths: HashSet<String>,
+    added: HashSet<String>,
+    prefix: &'a str,
     middleware: &'a Middleware,
 }
 
 impl<'a> RouterBuilder<'a> {
-    fn new(middleware: &'a Middleware) -> Self {
+    fn new(middleware: &'a Middleware, paths: &'a WebPaths) -> Self {
         Self {
-            // The telemetry path may have any segment.
+            // The prefix and the telemetry path may have any segment.
             router: Router::new().without_v07_checks(),
-            paths: HashSet::new(),
+            added: HashSet::new(),
+            prefix: paths.prefix(),
             middleware,
         }
     }
 
-    /// Adds a route; the first of several with the same path wins.
+    /// Adds a route below the prefix; the first of several with the same path wins.
     fn add(
-        mut self,
+        self,
         path: &str,
         name: &'static str,
         allow: &'static str,
         handlers: MethodRouter<RouteState>,
     ) -> Self {
-        if self.paths.insert(path.to_owned()) {
-            let route = RouteInfo {
-                name,
-                allow: Some(allow),
-                is_health: HEALTH.contains(&path),
-            };
+        let route = RouteInfo {
+            name,
+            allow: Some(allow),
+            is_health: HEALTH.contains(&path),
+        };
+        let path = format!("{}{path}", self.prefix);
+        self.add_at(path, route, handlers)
+    }
+
+    /// Redirects `/` and the prefix to the landing page, as Prometheus does. The addresses are
+    /// relative, so that they hold behind a proxy.
+    fn add_redirects(self) -> Self {
+        let Some((_, last)) = self.prefix.rsplit_once('/') else {
+            return self;
+        };
+        let redirects = [
+            ("/".to_owned(), format!(".{}/", self.prefix)),
+            (self.prefix.to_owned(), format!("{last}/")),
+        ];
+        let route = RouteInfo {
+            name: "redirect",
+            allow: Some(GET),
+            is_health: false,
+        };
+        redirects.into_iter().fold(self, |builder, (path, target)| {
+            let redirect = move || std::future::ready(found(&target));
+            builder.add_at(path, route, get(redirect))
+        })
+    }
+
+    fn add_at(
+        mut self,
+        path: String,
+        route: RouteInfo,
+        handlers: MethodRouter<RouteState>,
+    ) -> Self {
+        if !self.added.contains(&path) {
             let handlers = handlers.fallback(method_not_allowed);
             let handlers = self.middleware.wrap(route, handlers);
-            self.router = self.router.route(path, handlers);
+            self.router = self.router.route(&path, handlers);
+            self.added.insert(path);
         }
         self
     }
@@ -203,13 +268,22 @@ impl<'a> RouterBuilder<'a> {
     }
 
     /// Answers unknown paths with `not_found`.
-    fn finish(self, state: &RouteState, not_found: &'static str) -> Router {
+    fn finish(self, state: &RouteState, not_found: String) -> Router {
         let handler = any(move || async move { text(StatusCode::NOT_FOUND, PLAIN, not_found) });
         let fallback = self.middleware.wrap(RouteInfo::NOT_FOUND, handler);
         self.router
             .with_state(state.clone())
             .fallback_service(fallback.with_state(()))
     }
+}
+
+/// Returns a redirect to an address, which may be relative.
+fn found(address: &str) -> Response {
+    let mut response = text(StatusCode::FOUND, PLAIN, format!("302 found: {address}\n"));
+    if let Ok(address) = HeaderValue::from_str(address) {
+        response.headers_mut().insert(LOCATION, address);
+    }
+    response
 }
 
 async fn method_not_allowed(Extension(route): Extension<RouteInfo>) -> Response {

@@ -1,4 +1,4 @@
-//! `/probe`: polls one transfer and returns only its metrics.
+//! `/probe`: polls one transfer, or tests a connection, and returns only the metrics of it.
 
 use axum::Extension;
 use axum::extract::{Request, State};
@@ -35,6 +35,9 @@ pub(super) async fn probe(
         Ok(exposition) => exposition_response(&scrape, exposition),
         Err(ProbeError::UnknownAccount) => pages::bad_account().into(),
         Err(error @ ProbeError::Busy) => too_many_requests(&error.to_string()),
+        Err(error @ (ProbeError::Disabled | ProbeError::UnknownConnector)) => {
+            text(StatusCode::NOT_FOUND, PLAIN, format!("{error}\n"))
+        }
         Err(error @ ProbeError::Render) => text(
             StatusCode::INTERNAL_SERVER_ERROR,
             PLAIN,

@@ -27,6 +27,7 @@ use tokio::task::JoinSet;
 use super::Exporter;
 use super::config_state::WebConfigState;
 use super::middleware::Middleware;
+use super::paths::WebPaths;
 use super::routes::{self, RouteState};
 use crate::metrics::self_metrics::HttpMetrics;
 use accept::{Acceptor, ListenerGroup};
@@ -72,13 +73,13 @@ impl Server {
         self,
         listeners: Vec<TcpListener>,
         exporter: Arc<dyn Exporter>,
-        telemetry_path: Arc<str>,
+        paths: WebPaths,
         shutdown: impl Future<Output = ()>,
     ) {
         if let Some(metrics) = &self.metrics {
             self.web_config.record_metrics(metrics);
         }
-        let state = RouteState::new(exporter, telemetry_path, self.limits.connections);
+        let state = RouteState::new(exporter, paths, self.limits.connections);
         let middleware = Middleware::new(self.metrics.clone(), self.hosts.map(Into::into));
         let main = Arc::new(ListenerGroup {
             router: routes::router(&state, &middleware),

@@ -1,8 +1,6 @@
 //! The TLS configuration, built from the web configuration and the PEM files that it names.
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Read};
-use std::path::Path;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,7 +14,9 @@ use tokio_rustls::rustls::{self, InconsistentKeys, ServerConfig, SupportedCipher
 use x509_parser::parse_x509_certificate;
 
 use super::client_certificate;
-use crate::config::{ClientAuth, Pem, PemSource, Problem, TlsPlan, TlsVersion, WebPlan};
+use crate::config::{
+    ClientAuth, Pem, PemSource, Problem, TlsPlan, TlsVersion, WebPlan, read_regular_file,
+};
 
 /// The largest PEM file, in bytes.
 const MAX_PEM_BYTES: u64 = 1 << 20;
@@ -173,8 +173,9 @@ fn bytes(web: &WebPlan, pem: &Pem) -> Result<Vec<u8>, Problem> {
         PemSource::Inline(text) => return Ok(text.expose().as_bytes().to_vec()),
         PemSource::File(path) => path,
     };
-    read(path).map_err(|error| {
-        let path = path.display();
+    read_regular_file(path, MAX_PEM_BYTES).map_err(|error| {
+        let path = path.to_string_lossy();
+        let path = model::visible(&path);
         let (message, hint) = match error.kind() {
             ErrorKind::NotFound => (
                 format!("no such file: {path}"),
@@ -192,20 +193,6 @@ fn bytes(web: &WebPlan, pem: &Pem) -> Result<Vec<u8>, Problem> {
         };
         web.problem(pem, message, hint)
     })
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
-    if file.metadata()?.is_dir() {
-        return Err(ErrorKind::IsADirectory.into());
-    }
-    let mut bytes = Vec::new();
-    file.take(MAX_PEM_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_PEM_BYTES {
-        Err(ErrorKind::FileTooLarge.into())
-    } else {
-        Ok(bytes)
-    }
 }
 
 fn certificates(

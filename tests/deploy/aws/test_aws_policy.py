@@ -9,7 +9,7 @@ import pytest
 from aws_helpers import AWS, ROOT, admits, as_list, document, grants, trusts
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
-PERMISSIONS = ["policy.json", "policy-assume-role.json"]
+PERMISSIONS = ["policy.json", "policy-assume-role.json", "policy-connections.json"]
 TRUSTS = ["trust-cross-account.json", "trust-irsa.json"]
 # Additional policies for discovery. Those of senders are not for the exporter.
 DISCOVERY = [f"policy-discovery-{name}.json" for name in ("cloudtrail", "connectors", "queue", "queue-kms")]
@@ -44,7 +44,7 @@ def test_policies_cover_every_operation_of_the_exporter():
     methods = {botocore.xform_name(operation): operation for operation in operations}
     code = "".join(path.read_text() for path in (ROOT / "src/transfer").rglob("*.rs"))
     called = {f"transfer:{methods[name]}" for name in re.findall(r"\.([a-z_0-9]+)\(\)", code) if name in methods}
-    assert actions("policy.json") <= called <= actions("policy.json", "policy-discovery-connectors.json")
+    assert actions("policy.json") <= called <= actions("policy.json", "policy-discovery-connectors.json", "policy-connections.json")
 
 
 @pytest.mark.parametrize("name", PERMISSIONS + TRUSTS + DISCOVERY + SENDERS)
@@ -89,13 +89,22 @@ def test_moto_evaluates_the_policies_equally(action, resource, allowed):
     assert (answer == PermissionResult.PERMITTED) == allowed
 
 
+def test_only_probes_of_connections_may_open_them():
+    """`TestConnection` is a write action, so it has a document of its own."""
+    tests = {("transfer:TestConnection", connector, "{}") for connector in (CONNECTOR, CONNECTOR[:-1] + "1")}
+    assert grants(document("policy-connections.json")) - tests == {("transfer:DescribeConnector", connector, "{}") for _, connector, _ in tests}
+    assert tests < grants(document("policy-connections.json"))
+    for name in ["policy.json", "policy-assume-role.json", *DISCOVERY, *SENDERS]:
+        assert "transfer:TestConnection" not in actions(name), name
+
+
 def test_discovery_policies_are_minimal():
     queue = "arn:aws:sqs:eu-central-1:123456789012:transfer-events"
     key = "arn:aws:kms:eu-central-1:123456789012:key/0123abcd-0000-4000-8000-000000000001"
     through_sqs = json.dumps({"StringEquals": {"kms:ViaService": "sqs.eu-central-1.amazonaws.com"}})
     assert grants(document("policy-discovery-queue.json")) == {
         (f"sqs:{action}", queue, "{}") for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
-    }
+    } | {("sqs:GetQueueAttributes", f"{queue}-dlq", "{}")}
     assert grants(document("policy-discovery-queue-kms.json")) == {("kms:Decrypt", key, through_sqs)}
     assert grants(document("policy-discovery-cloudtrail.json")) == {("cloudtrail:LookupEvents", "*", "{}")}
     assert grants(document("policy-discovery-connectors.json")) == {

@@ -147,7 +147,8 @@ def test_wrong_external_id_is_reported(tmp_path, external_id):
         done = once(path, AWS_ENDPOINT_URL_STS=application.endpoint, **KEY)
         assert done.returncode == 1, done.stderr
         assert calls(transfer) == 0
-        assert 'outcome="denied"} 1' in done.stdout, done.stdout
+        # STS denies the role, so that nothing is sent to Transfer Family.
+        assert 'outcome="not_sent"} 1' in done.stdout, done.stdout
     assert {asked.get("ExternalId") for asked in application.asked} == {external_id}
 
 

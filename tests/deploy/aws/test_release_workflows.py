@@ -25,6 +25,7 @@ def load(path):
 
 RELEASE = load(ROOT / ".github/workflows/release.yml")
 CI = load(ROOT / ".github/workflows/ci.yml")
+ADVISORIES = load(ROOT / ".github/workflows/advisories.yml")
 
 
 def steps(job):
@@ -79,6 +80,7 @@ def test_permissions_are_minimal():
     assert {name: job["permissions"] for name, job in RELEASE["jobs"].items()} == {
         "version": read,
         "test": read,
+        "advisories": read,
         "build": read,
         "image": read | {"packages": "write", "id-token": "write", "attestations": "write"},
         "publish": {"contents": "write", "id-token": "write", "attestations": "write"},
@@ -107,12 +109,21 @@ def test_publishing_depends_on_the_tests():
         return set(needs).union(*(before(need) for need in needs))
 
     assert RELEASE["jobs"]["test"]["uses"] == "./.github/workflows/ci.yml"
-    assert {"version", "test", "build"} <= before("image")
+    assert RELEASE["jobs"]["advisories"]["uses"] == "./.github/workflows/advisories.yml"
+    assert {"version", "test", "advisories", "build"} <= before("image")
     assert {"version", "test", "build", "image"} <= before("publish")
-    assert "workflow_call" in CI["on"]
+    assert "workflow_call" in CI["on"] and "workflow_call" in ADVISORIES["on"]
     stages = {step.get("run") for job in CI["jobs"].values() for step in job["steps"]}
     assert {f"tests/run {stage}" for stage in ("lint", "hermetic", "peers", "deploy")} <= stages
     assert os.access(ROOT / "tests/run", os.X_OK)
+
+
+def test_advisories_are_checked_each_week():
+    (schedule,) = ADVISORIES["on"]["schedule"]
+    minute, hour, *days, weekday = schedule["cron"].split()
+    assert days == ["*", "*"] and minute.isdigit() and hour.isdigit() and weekday.isdigit()
+    (job,) = ADVISORIES["jobs"].values()
+    assert job["steps"][-1]["run"] == "cargo deny --locked check advisories"
 
 
 def test_every_target_is_built_on_its_platform():
@@ -154,11 +165,16 @@ def test_debian_metadata_exists():
 
 def test_dependabot_covers_every_ecosystem():
     updates = load(ROOT / ".github/dependabot.yml")["updates"]
-    watched = {update["package-ecosystem"]: update["directory"] for update in updates}
-    assert set(watched) == {"cargo", "github-actions", "docker", "npm"}
-    assert (ROOT / watched["cargo"].lstrip("/") / "Cargo.toml").exists()
-    assert list((ROOT / watched["docker"].lstrip("/")).glob("Dockerfile"))
-    assert (ROOT / watched["npm"].lstrip("/") / "package.json").exists()
+    watched = {(update["package-ecosystem"], update["directory"].lstrip("/")) for update in updates}
+    manifests = {"cargo": "Cargo.toml", "docker": "Dockerfile", "gomod": "go.mod", "maven": "pom.xml", "npm": "package.json"}
+    assert {ecosystem for ecosystem, _ in watched} == {"github-actions", *manifests}
+    for ecosystem, folder in watched - {("github-actions", "")}:
+        assert (ROOT / folder / manifests[ecosystem]).exists()
+    # Fuzzing and the members of the workspace follow Cargo.toml of the root.
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    for ecosystem in ("gomod", "maven", "npm"):
+        found = {os.path.dirname(path) for path in listed if os.path.basename(path) == manifests[ecosystem]}
+        assert {(ecosystem, folder) for folder in found} <= watched
 
 
 def test_releasing_documents_every_job_and_target():

@@ -185,6 +185,8 @@ def target_rate_interval(dashboard):
 def required_matcher(dashboard, label):
     for panel, target, tree in parsed(dashboard):
         for selector, _ in sources.selectors(tree):
+            if sources.is_recorded(selector.name):
+                continue
             wanted = [m for m in selector.matchers.matchers
                       if m.name == label and m.op == sources.promql.MatchOp.Re and m.value == f"${label}"]
             if not wanted:

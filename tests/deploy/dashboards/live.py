@@ -135,8 +135,13 @@ def demo(folder):
     program, prometheus = exporter(), tool("prometheus")
     port, api, health = free_port(), free_port(), free_port()
     listen = [f"--web.listen-address={host}:{port}" for host in HOSTS]
+    for name in ("recording", "alerting"):
+        # Each second instead of each minute.
+        rules = (sources.RULES.parent / f"{name}.rules.yml").read_text(encoding="utf-8")
+        (folder / f"{name}.yml").write_text(rules.replace("    interval: 1m\n", "    interval: 1s\n"), encoding="utf-8")
     config = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+        "rule_files": [str(folder / "recording.yml"), str(folder / "alerting.yml")],
         "scrape_configs": [
             {"job_name": JOB, "scheme": "https", "tls_config": {"ca_file": str(folder / "cert.pem")},
              "static_configs": [{"targets": [f"{host}:{port}" for host in HOSTS]}]},

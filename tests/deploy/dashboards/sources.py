@@ -9,10 +9,12 @@ import promql_parser as promql
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "dashboards"
+RULES = ROOT / "deploy" / "prometheus" / "recording.rules.yml"
 FILES = sorted(FOLDER.glob("*.json"))
 
 # Series that Prometheus adds for every target.
-OF_PROMETHEUS = {"up": {"job", "instance"}, "scrape_duration_seconds": {"job", "instance"}}
+TARGET = frozenset({"cluster", "job", "instance"})
+OF_PROMETHEUS = {"up": TARGET, "scrape_duration_seconds": TARGET}
 
 # Labels of aws_transfer_connector_info with `discovery.connectors`, which METRICS.md mentions in the description.
 KNOWN_BY_LISTING = {"url", "egress_type", "status"}
@@ -48,7 +50,7 @@ def query_of(variable):
 
 def with_durations(expr, rate_interval="5m", range_="6h"):
     """Replaces Grafana variables by durations; those within quotes do not affect parsing."""
-    for name, value in (("rate_interval", rate_interval), ("interval", "1m"), ("range", range_)):
+    for name, value in (("rate_interval", rate_interval), ("interval_ms", "60000"), ("interval", "1m"), ("range", range_)):
         expr = re.sub(r"\$__%s\b|\$\{__%s\}" % (name, name), value, expr)
     return expr
 
@@ -85,6 +87,11 @@ def selectors(node):
     return [(n, parents) for n, parents in walk(node) if type(n).__name__ == "VectorSelector"]
 
 
+def is_recorded(name):
+    """Returns whether a series is the result of a rule, which has no labels of targets."""
+    return ":" in name or name.startswith("ALERTS")
+
+
 def op_of(aggregation):
     return str(aggregation.op).lower().rsplit(".", 1)[-1]
 
@@ -115,12 +122,40 @@ def families():
     return found
 
 
+def rules():
+    """Returns the syntax tree of each recorded series, in the order of the rules."""
+    rule = re.compile(r"^      - record: (\S+)\n        expr: (?:'(.*)'|\|\n((?:          .*\n|\n)+))", re.MULTILINE)
+    return {name: parse(line or block) for name, line, block in rule.findall(RULES.read_text(encoding="utf-8"))}
+
+
+def recorded():
+    """Returns the labels of each recorded series."""
+    found = {}
+    for name, tree in rules().items():
+        aggregations = [node for node, _ in walk(tree) if type(node).__name__ == "AggregateExpr" and node.modifier]
+        labels = {label for node in aggregations for label in node.modifier.labels}
+        found[name] = labels.union(*(found.get(selector.name, ()) for selector, _ in selectors(tree)))
+    return found
+
+
+def exported(names):
+    """Returns the series that an exporter exports among these and those that recorded ones are made of."""
+    trees, found = rules(), set()
+    new = set(names)
+    while new:
+        found |= new
+        new = {selector.name for name in new & trees.keys() for selector, _ in selectors(trees[name])} - found
+    return found - trees.keys()
+
+
 def known_series():
     """Returns the labels in Prometheus of every known series."""
-    known = {name: set(labels) for name, labels in OF_PROMETHEUS.items()}
+    known = {name: set(labels) for name, labels in OF_PROMETHEUS.items()} | recorded()
+    alert = {"alertname", "severity", "alertstate", "instance", "target", *known["connector_name:aws_transfer_connector_info:max"], "failure_code", "flow"}
+    known |= {"ALERTS": alert, "ALERTS_FOR_STATE": alert}
     for family in families().values():
         for name in family.series:
-            labels = {"job", "instance", *family.labels}
+            labels = TARGET | family.labels
             known[name] = labels | {"le"} if name.endswith("_bucket") else labels
     return known
 

@@ -16,10 +16,13 @@ UIDS = {
     "fleet-overview": ("aws-transfer-fleet", "AWS Transfer / Fleet overview"),
     "connector": ("aws-transfer-connector", "AWS Transfer / Connector"),
     "exporter": ("aws-transfer-exporter", "AWS Transfer / Exporter"),
+    "flows": ("aws-transfer-flows", "AWS Transfer / Flows"),
 }
-TYPES = {"timeseries", "stat", "bargauge", "table", "row", "text"}
+TYPES = {"timeseries", "state-timeline", "stat", "bargauge", "table", "row", "text"}
 TRANSFORMATIONS = {"organize", "merge", "joinByField", "sortBy", "filterFieldsByName", "labelsToFields", "reduce"}
-VARIABLES = ["datasource", "job", "instance", "aws_account", "aws_region", "connector_id"]
+VARIABLES = ["datasource", "cluster", "job", "instance", "aws_account", "aws_region", "connector_id"]
+# A flow may span accounts and connectors.
+VARIABLES_OF_FLOWS = ["datasource", "cluster", "job", "instance", "flow"]
 
 dashboards = pytest.mark.parametrize("file", sources.FILES, ids=lambda file: file.stem)
 
@@ -101,10 +104,11 @@ def test_schema_is_classic(file):
 @dashboards
 def test_every_variable_exists_and_is_used(file):
     dashboard = sources.load(file)
-    boxes = ["exporter_url"] if file.stem == "connector" else []
-    assert list(sources.variables(dashboard)) == VARIABLES + boxes
+    constants = ["exporter_url"] if "exporter_url" in str(dashboard["panels"]) else []
+    expected = VARIABLES_OF_FLOWS if file.stem == "flows" else VARIABLES
+    assert list(sources.variables(dashboard)) == expected + constants
     exprs = "\n".join(target["expr"] for _, target in sources.targets(dashboard))
-    for name in VARIABLES[1:]:
+    for name in expected[1:]:
         assert f'{name}=~"${name}"' in exprs, name
 
 
@@ -140,6 +144,15 @@ def test_panel_ids_are_unique_and_panels_do_not_overlap(file):
         assert apart, (one["title"], other["title"])
 
 
+def test_exporter_fits_two_screens_with_its_rows_closed():
+    """A screen of 1080 lines shows 25 units of the grid below the bars of Grafana and the browser."""
+    panels = sources.load(sources.FOLDER / "exporter.json")["panels"]
+    rows = [panel for panel in panels if panel.get("collapsed")]
+    height = sum({panel["gridPos"]["y"]: panel["gridPos"]["h"] for panel in panels}.values())
+    assert len(rows) == 5
+    assert height <= 2 * 25
+
+
 @dashboards
 def test_query_ids_are_unique_per_panel(file):
     for panel in sources.panels(sources.load(file)):
@@ -158,7 +171,7 @@ def test_dashboard_links_keep_variables_and_time(file):
 
 @dashboards
 def test_data_links_set_the_variables_of_the_target(file):
-    # The URL of the exporter is saved with the dashboard.
+    # The URL of the exporter is a constant of each dashboard.
     ours = {d["uid"]: set(sources.variables(d)) - {"exporter_url"} for d in map(sources.load, sources.FILES)}
     for url in links(sources.load(file)):
         uid, query = re.fullmatch(r"/d/([\w-]+)\?(.+)", url).groups()
@@ -167,19 +180,47 @@ def test_data_links_set_the_variables_of_the_target(file):
         assert "${__url_time_range}" in query
 
 
+# Heights in units of the grid; a screen has about 27.
+def test_exporter_dashboard_has_at_most_two_screens():
+    visible = sources.load(sources.FOLDER / "exporter.json")["panels"]
+    shown = {(panel["gridPos"]["y"], panel["gridPos"]["h"]) for panel in visible}
+    assert sum(height for _, height in shown) <= 2 * 27
+
+
+def test_charts_have_legends_with_the_last_and_the_largest_value():
+    for file in sources.FILES:
+        for panel in sources.panels(sources.load(file)):
+            if panel["type"] == "timeseries":
+                legend = panel["options"]["legend"]
+                assert (legend["displayMode"], legend["calcs"]) == ("table", ["lastNotNull", "max"]), panel["title"]
+
+
+def test_firing_alerts_link_to_their_runbooks_and_connectors():
+    fleet = sources.load(sources.FOLDER / "fleet-overview.json")
+    (table,) = [panel for panel in sources.panels(fleet) if panel["title"] == "Firing alerts"]
+    urls = [node["url"] for node in everything(table) if "url" in node]
+    assert any(url.endswith("docs/operate/runbooks.md#${__data.fields.alertname}") for url in urls)
+    assert any(url.startswith("/d/aws-transfer-connector?") for url in urls)
+
+
 def test_connector_rows_link_to_the_connector_dashboard():
     fleet = sources.load(sources.FOLDER / "fleet-overview.json")
     (table,) = [panel for panel in sources.panels(fleet) if panel["title"] == "Connectors"]
     assert any("aws-transfer-connector" in url and "${__data.fields.connector_id}" in url for url in links(table))
 
 
-def test_failed_transfers_link_to_the_exporter():
+def test_cluster_variable_also_matches_series_without_the_label():
+    for file in sources.FILES:
+        assert sources.variables(sources.load(file))["cluster"]["allValue"] == ".*"
+
+
+def test_failed_transfers_link_to_the_transfer():
     connector = sources.load(sources.FOLDER / "connector.json")
     (table,) = [panel for panel in sources.panels(connector) if panel["title"] == "Failed transfers"]
     urls = [node["url"] for node in everything(table) if "url" in node]
-    assert urls == ["${exporter_url:raw}/transfers?connector_id=${connector_id:percentencode}&state=failed"]
+    assert urls == ["${exporter_url:raw}/transfers?connector_id=${connector_id:percentencode}&search=${__data.fields.transfer_id:percentencode}"]
     variable = sources.variables(connector)["exporter_url"]
-    assert (variable["type"], variable["query"]) == ("textbox", "http://localhost:10922")
+    assert (variable["type"], variable["query"]) == ("constant", "http://localhost:10922")
     # The link has a single connector.
     assert sources.variables(connector)["connector_id"]["multi"] is False
 

@@ -42,7 +42,7 @@ BREAKS = {
     "target-logql-rule": lambda d: first_target(d)["datasource"].update(type="loki"),
     "target-logql-auto-rule": lambda d: first_target(d).update(datasource={"type": "loki"}, expr='rate({a="b"}[5m])'),
     "target-promql-rule": lambda d: first_target(d).update(expr="sum(up"),
-    "target-rate-interval-rule": lambda d: replace_in_exprs(d, "$__rate_interval", "5m"),
+    "target-rate-interval-rule": lambda d: first_target(d).update(expr="rate(process_cpu_seconds_total[5m])"),
     "target-job-rule": lambda d: replace_in_exprs(d, 'job=~"$job"', 'job="transfer"'),
     "target-instance-rule": lambda d: replace_in_exprs(d, 'instance=~"$instance"', 'instance!=""'),
     "target-counter-agg-rule": lambda d: first_target(d).update(expr="max(process_cpu_seconds_total)"),

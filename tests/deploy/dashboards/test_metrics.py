@@ -61,8 +61,8 @@ def test_labels_of_variables_exist(file):
 
 
 def test_every_family_has_a_panel_or_a_reason():
-    used = {s.name for file in sources.FILES for _, target in sources.targets(sources.load(file))
-            for s, _ in sources.selectors(sources.parse(target["expr"]))}
+    used = sources.exported(s.name for file in sources.FILES for _, target in sources.targets(sources.load(file))
+                            for s, _ in sources.selectors(sources.parse(target["expr"])))
     families = sources.families()
     shown = {family.name for family in families.values() if used & set(family.series)}
     excused = sources.excused()
@@ -75,7 +75,7 @@ def test_every_family_has_a_panel_or_a_reason():
 @dashboards
 def test_replicas_count_once(file):
     """Series of AWS state are reduced by max over `job` and `instance` before they are summed."""
-    state = {name for family in sources.families().values() if "connector_id" in family.labels for name in family.series}
+    state = {name for family in sources.families().values() if family.labels & {"connector_id", "flow"} for name in family.series}
     for place, tree in queries(sources.load(file)):
         for selector, parents in sources.selectors(tree):
             if selector.name not in state or place.startswith("variable") and not parents:
@@ -88,15 +88,31 @@ def test_replicas_count_once(file):
 
 
 @dashboards
-def test_series_per_transfer_are_bounded_or_summed(file):
-    for place, tree in queries(sources.load(file)):
-        for selector, parents in sources.selectors(tree):
-            if selector.name not in PER_TRANSFER:
-                continue
-            outermost = parents[0] if type(parents[0]).__name__ == "AggregateExpr" else parents[0].lhs
-            assert sources.op_of(outermost) in ("sum", "topk"), place
-            if sources.op_of(outermost) == "topk":
-                assert "Failed transfers" in place
+def test_series_per_transfer_are_read_for_one_connector_at_one_time(file):
+    dashboard = sources.load(file)
+    for panel, target in sources.targets(dashboard):
+        for selector, parents in sources.selectors(sources.parse(target["expr"])):
+            if selector.name in PER_TRANSFER:
+                assert (file.stem, panel["title"], target["instant"]) == ("connector", "Failed transfers", True)
+                assert sources.op_of(parents[0]) == "topk"
+
+
+@dashboards
+def test_bars_add_up_to_the_number_of_events(file):
+    """A rate times the step: an increase over the rate interval, which is longer than the step, counts each event again."""
+    bars = 0
+    for panel, target in sources.targets(sources.load(file)):
+        if panel["type"] == "timeseries":
+            assert not re.search(r"increase\([^)]*\$__rate_interval", target["expr"]), panel["title"]
+            bars += "* $__interval_ms / 1000" in target["expr"]
+    assert bars or file.stem == "fleet-overview"
+
+
+@dashboards
+def test_charts_of_many_connectors_show_some_of_them(file):
+    for panel, target in sources.targets(sources.load(file)):
+        if panel["type"] == "timeseries" and "{{name}}" in target["legendFormat"] and file.stem == "fleet-overview":
+            assert re.search(r"\b(?:top|bottom)k\(10, ", target["expr"]), panel["title"]
 
 
 @dashboards
@@ -107,9 +123,13 @@ def test_joins_with_names_have_one_series_per_connector(file):
         for node, _ in sources.walk(sources.parse(target["expr"])):
             if type(node).__name__ == "BinaryExpr" and node.modifier and node.modifier.group_labels:
                 joins += 1
+                if type(node.rhs).__name__ == "VectorSelector":
+                    # The rule has one series per connector.
+                    assert node.rhs.name == "connector_name:aws_transfer_connector_info:max", panel["title"]
+                    continue
                 assert sources.op_of(node.rhs) == "topk", panel["title"]
                 assert set(node.rhs.modifier.labels) == set(node.modifier.matching.labels), panel["title"]
-    assert joins or file.stem == "connector"
+    assert joins or file.stem in ("connector", "flows")
 
 
 @dashboards

@@ -1,5 +1,5 @@
-"""Shared code of the manifest tests: rendering, the schemas of Kubernetes and of the Prometheus operator, and running the
-exporter."""
+"""Shared code of the manifest tests: rendering, the schemas of Kubernetes, of the Prometheus operator and of the Gateway API,
+and running the exporter."""
 
 import atexit
 import base64
@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import jsonschema
@@ -132,6 +133,22 @@ def the(kind, objects):
     return found[0]
 
 
+def flags(objects):
+    """Returns the values of the exporter's flags by name."""
+    return dict(argument.split("=", 1) for argument in container(objects)["args"] if "=" in argument)
+
+
+def route_prefix(objects):
+    """Returns the prefix of the exporter's routes, without a slash at its end."""
+    external = urllib.parse.urlsplit(flags(objects).get("--web.external-url", "")).path
+    prefix = flags(objects).get("--web.route-prefix", external).strip("/")
+    return f"/{prefix}" if prefix else ""
+
+
+def metrics_path(objects):
+    return route_prefix(objects) + flags(objects).get("--web.telemetry-path", "/metrics")
+
+
 def workload(objects):
     """Returns the only Deployment or StatefulSet."""
     found = of_kind("Deployment", objects) + of_kind("StatefulSet", objects)
@@ -147,39 +164,50 @@ def container(objects):
     return next(item for item in pod(objects)["spec"]["containers"] if item["name"] == "aws-transfer-exporter")
 
 
+# Templates of rules, as of files/rules, with what they become by default.
 SMALL_RULES = {"groups": [
-    {"name": "one", "interval": "30s", "rules": [
-        {"alert": "Kept", "expr": "up == 0", "for": "5m", "annotations": {"summary": "{{ $labels.job }} at {{ $value }}"}},
-        {"alert": "Dropped", "expr": "up == 1"},
-        {"record": "a:b:c", "expr": "sum(up)"}]},
-    {"name": "two", "rules": [{"alert": "Dropped", "expr": "up == 2"}]}]}
-SMALL_DASHBOARD = '{\n  "title": "Größe",\n  "legendFormat": "{{connector_id}}"\n}\n'
+    {"name": "one", "interval": "${evaluationInterval}", "rules": [
+        {"alert": "AwsTransferExporterDown", "expr": "last_over_time(up{${exporterSelector}}[${lookback}]) == 0", "for": "${for}",
+         "keep_firing_for": "${keepFiringFor}", "labels": {"severity": "${severity}"},
+         "annotations": {"summary": "{{ $labels.job }} at {{ $value }}"}},
+        {"alert": "AwsTransferThrottled", "expr": "up > ${percent} / 100", "labels": {"severity": "${severity}"}},
+        {"record": "a:b:c", "expr": "sum by (${clusterLabel}, a) (up)"}]},
+    {"name": "two", "rules": [
+        {"alert": "AwsTransferThrottled", "expr": "up == 2", "labels": {"severity": "${severity}"}}]}]}
+SMALL_DASHBOARD = """{
+  "title": "Größe",
+  "legendFormat": "{{connector_id}}",
+  "url": "http://localhost:10922/transfers",
+  "templating": {"list": [{"name": "cluster", "hide": 0}]}
+}
+"""
 
 
 def chart_with_small_files(folder):
     """Returns a copy of the chart with a small file of rules and a small dashboard."""
     chart = folder / "aws-transfer-exporter"
     shutil.copytree(CHART, chart)
-    shutil.rmtree(chart / "files", ignore_errors=True)
-    for name, text in [("rules/some.rules.yml", yaml.safe_dump(SMALL_RULES)), ("dashboards/Fleet_overview.json", SMALL_DASHBOARD)]:
-        (chart / "files" / name).parent.mkdir(parents=True)
-        (chart / "files" / name).write_text(text)
+    for name in ("rules", "dashboards"):
+        shutil.rmtree(chart / "files" / name)
+        (chart / "files" / name).mkdir()
+    (chart / "files/rules/some.rules.yml").write_text(yaml.safe_dump(SMALL_RULES))
+    (chart / "files/dashboards/Fleet_overview.json").write_text(SMALL_DASHBOARD)
     return chart
 
 
 # Schemas
 
 def validate(item, kubernetes):
-    """Raises if a field is unknown to Kubernetes or to the operator, or has the wrong type."""
-    if item["apiVersion"].startswith("monitoring.coreos.com/"):
-        operator_schema(item["kind"], item["apiVersion"]).validate(item)
+    """Raises if a field is unknown to Kubernetes, the operator or the Gateway API, or has the wrong type."""
+    if item["apiVersion"].startswith(("monitoring.coreos.com/", "gateway.networking.k8s.io/")):
+        custom_schema(item["kind"], item["apiVersion"]).validate(item)
     else:
         kubernetes_validate.validate(item, kubernetes, strict=True)
 
 
 @functools.cache
-def operator_schema(kind, api_version):
-    folder = tools().parent / "share/prometheus-operator-crd"
+def custom_schema(kind, api_version):
+    folder = tools().parent / "share/crd"
     assert folder.is_dir(), f"{folder} is missing: run `tests/deploy/kubernetes/install {folder.parent.parent}`"
     definition = yaml.load((folder / f"{kind.lower()}s.yaml").read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     assert definition["spec"]["names"]["kind"] == kind
@@ -277,9 +305,15 @@ def running(objects, folder):
             argument = f"--storage.path={folder / 'storage'}"
         arguments.append(argument)
     text = (configuration(objects) or ("", ""))[1]
+    variables = environment(objects, text)
+    if "AWS_CONFIG_FILE" in variables:
+        # The file of a volume that the chart does not create.
+        profiles = folder / "aws-profiles"
+        profiles.write_text("".join(f"[profile {name}]\n" for name in re.findall(r"^ *profile: (\S+)$", text, re.MULTILINE)))
+        variables["AWS_CONFIG_FILE"] = str(profiles)
     log = folder / "exporter.log"
     with log.open("w") as output:
-        process = subprocess.Popen([exporter(), *arguments], env=environment(objects, text), cwd=folder,
+        process = subprocess.Popen([exporter(), *arguments], env=variables, cwd=folder,
                                    stdout=output, stderr=subprocess.STDOUT)
     try:
         urls = {item["name"]: f"http://127.0.0.1:{ports[item['containerPort']]}" for item in container(objects)["ports"]}
@@ -287,6 +321,14 @@ def running(objects, folder):
     finally:
         process.kill()
         process.wait()
+
+
+def wait_for(probe, log, seconds=30):
+    """Polls `probe` until it is true."""
+    deadline = time.monotonic() + seconds
+    while not probe():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
 
 
 def get(url, patience=10):

@@ -3,6 +3,7 @@
 test_snapshots.py covers the rendered objects.
 """
 
+import base64
 import json
 import re
 import shutil
@@ -22,9 +23,6 @@ CONFIGURATION = SCHEMA["definitions"]["configuration"]
 FULL = m.CHART / "ci/full-values.yaml"
 PAIR = {"connector_id": "c-0123456789abcdef0", "transfer_id": "4b1a8c1e-0000-4000-8000-000000000001"}
 MINIMAL = {"config": {"transfers": [PAIR]}}
-RULE_SOURCES = [path for path in sorted((m.ROOT / "deploy/prometheus").glob("*.yml"))
-                if "groups" in yaml.safe_load(path.read_text())]
-DASHBOARD_SOURCES = sorted((m.ROOT / "dashboards").glob("*.json"))
 README = (m.CHART / "README.md").read_text()
 
 
@@ -72,6 +70,9 @@ def test_rejects_values_without_exactly_one_configuration(values, message):
     ({"replicas": "1"}, "/replicas"),
     ({"logLevel": "trace"}, "/logLevel"),
     ({"telemetryPath": "/-/metrics"}, "/telemetryPath"),
+    ({"web": {"externalURL": "proxy.example.com/exporter"}}, "/web/externalURL"),
+    ({"web": {"externalURL": "https://proxy.example.com/a?b"}}, "/web/externalURL"),
+    ({"web": {"routePrefix": "/a//b"}}, "/web/routePrefix"),
     ({"image": {"digest": "0123"}}, "/image/digest"),
     ({"service": {"port": 0}}, "/service/port"),
     ({"podAnnotations": {"a": 1}}, "/podAnnotations/a"),
@@ -103,17 +104,18 @@ def test_renders_as_a_subchart(tmp_path):
     (parent / "charts").mkdir(parents=True)
     (parent / "Chart.yaml").write_text("apiVersion: v2\nname: parent\nversion: 1.0.0\n")
     shutil.copytree(m.CHART, parent / "charts/aws-transfer-exporter")
-    values = {"global": {"region": "eu"}, "aws-transfer-exporter": {"demo": True}}
-    assert m.container(m.render(values, chart=parent))["args"][0] == "demo"
+    values = {"global": {"region": "eu", "imageRegistry": "mirror.example"}, "aws-transfer-exporter": {"demo": True}}
+    container = m.container(m.render(values, chart=parent))
+    assert container["args"][0] == "demo" and container["image"].startswith("mirror.example/aws-transfer-exporter:")
 
 
 # Values, schema, README
 
 def test_values_and_schema_have_the_same_keys():
     def compare(values, schema, path):
-        named = set(schema["properties"]) - {"global"}
+        named = set(schema["properties"])
         assert set(values) <= named, path
-        if path not in {"resources", "strategy"}:
+        if path not in {"resources", "strategy", "dnsConfig", "persistentVolumeClaimRetentionPolicy"}:
             assert named == set(values), path
         for key, value in values.items():
             inner = schema["properties"][key]
@@ -129,9 +131,10 @@ def test_full_value_set_changes_every_value():
               if any(one == path or one.startswith(path + ".") or path.startswith(one + ".") for one in given)}
     elsewhere = {
         "demo", "configInSecret", "existingConfigMap", "existingSecret", "configKey",  # separate value sets
-        "sharding.enabled", "sharding.shards", "storage.enabled", "storage.size", "storage.storageClass", "storage.existingClaim",
-        *(path for path in leaves(VALUES) if path.startswith("web.")), "autoReloadInterval",  # separate value sets
+        "sharding.enabled", "sharding.shards", "autoReloadInterval",  # separate value sets
+        *(path for path in leaves(VALUES) if path.startswith(("web.", "storage."))),  # separate value sets
         "serviceMonitor.scheme", "serviceMonitor.tlsConfig", "serviceMonitor.basicAuth",
+        *(path for path in leaves(VALUES) if path.startswith(("podMonitor.", "prometheusRule.settings."))),
         "podDisruptionBudget.maxUnavailable",  # ignored if minAvailable is set
     }
     same_in_all = {path for path in leaves(VALUES) if path.split(".")[0] in {
@@ -192,6 +195,22 @@ def test_versions_match_the_program():
     assert program.split()[1] == version
 
 
+def test_artifact_hub_reads_the_annotations():
+    chart = yaml.safe_load((m.CHART / "Chart.yaml").read_text())
+    found = {key.removeprefix("artifacthub.io/"): text for key, text in chart["annotations"].items()}
+    # Words that Artifact Hub accepts.
+    assert found.pop("category") == "monitoring-logging"
+    workspace = tomllib.loads((m.ROOT / "Cargo.toml").read_text())["workspace"]["package"]
+    assert found.pop("license") == workspace["license"] and chart["home"] == workspace["homepage"]
+    links, recommendations, changes = (yaml.safe_load(found.pop(key)) for key in ("links", "recommendations", "changes"))
+    assert not found
+    assert all(set(link) == {"name", "url"} for link in links) and all(set(item) == {"url"} for item in recommendations)
+    assert all(change["kind"] in {"added", "changed", "deprecated", "removed", "fixed", "security"} for change in changes)
+    pages = [link["url"] for link in [*links, *(link for change in changes for link in change["links"])]]
+    for url in pages:
+        assert (m.ROOT / url.removeprefix(f"{chart['home']}/blob/main/")).is_file(), url
+
+
 # The configuration
 
 # Without the web configuration, which is another file.
@@ -208,7 +227,9 @@ def test_schema_has_the_documented_keys():
              keys["connectors"]["items"]["properties"],
              set(keys["discovery"]["properties"]),
              *(source["items"]["properties"] for source in keys["discovery"]["properties"].values()),
-             keys["collector"]["properties"], keys["metrics"]["properties"], keys["limits"]["properties"]]
+             keys["flows"]["items"]["properties"], keys["flows"]["items"]["properties"]["expect"]["properties"],
+             keys["collector"]["properties"], keys["metrics"]["properties"], keys["limits"]["properties"],
+             keys["probe"]["properties"], keys["probe"]["properties"]["connection"]["properties"]]
     assert documented == [set(properties) for properties in named]
     headings = re.findall(r"^## `(\w+)`$", DOCUMENT, re.MULTILINE)
     assert headings == list(keys)
@@ -255,17 +276,77 @@ def checksum(values):
     return m.pod(m.render(values))["metadata"].get("annotations", {}).get("checksum/config")
 
 
-def test_only_configuration_changes_roll_the_pod():
-    changed = {"config": MINIMAL["config"] | {"collector": {"concurrency": 4}}}
-    assert checksum(MINIMAL) and checksum(changed) and checksum(MINIMAL) != checksum(changed)
-    assert checksum(MINIMAL | {"service": {"port": 80}, "commonLabels": {"a": "b"}}) == checksum(MINIMAL)
-    secret = [checksum(values | {"configInSecret": True}) for values in (MINIMAL, changed)]
+ROLL = {"rollOnConfigChange": True}
+CHANGED = {"config": MINIMAL["config"] | {"collector": {"concurrency": 4}}}
+
+
+def test_configuration_changes_do_not_roll_the_pod():
+    assert m.pod(m.render(MINIMAL)) == m.pod(m.render(CHANGED))
+    assert m.pod(m.render(sharded())) == m.pod(m.render(sharded() | CHANGED))
+    assert m.pod(m.render(secured())) == m.pod(m.render(secured(config={"basic_auth_users": {"other": "$2y$10$x"}})))
+
+
+def test_only_configuration_changes_roll_the_pod_with_a_checksum():
+    plain, changed = MINIMAL | ROLL, CHANGED | ROLL
+    assert checksum(plain) and checksum(changed) and checksum(plain) != checksum(changed)
+    assert checksum(plain | {"service": {"port": 80}, "commonLabels": {"a": "b"}}) == checksum(plain)
+    secret = [checksum(values | {"configInSecret": True}) for values in (plain, changed)]
     assert secret[0] and secret[1] and secret[0] != secret[1]
+    assert checksum(sharded() | ROLL) == checksum(plain) != checksum(sharded() | changed)
 
 
 @pytest.mark.parametrize("values", [{"existingConfigMap": "a"}, {"existingSecret": "a"}, {"demo": True}])
 def test_there_is_no_checksum_of_external_configuration(values):
-    assert checksum(values) is None
+    assert checksum(values | ROLL) is None
+
+
+# Templates
+
+def test_configuration_expands_templates():
+    values = {"config": MINIMAL["config"] | {"accounts": [{"name": "{{ .Release.Name }}", "region": "eu-central-1"}]}}
+    for values in (values, values | {"configInSecret": True}):
+        assert yaml.safe_load(m.configuration(m.render(values))[1])["accounts"][0]["name"] == m.RELEASE
+
+
+@pytest.mark.parametrize("values, of", [
+    ({"existingConfigMap": "{{ .Release.Name }}-mine"}, lambda spec: spec["volumes"][0]["configMap"]["name"]),
+    ({"existingSecret": "{{ .Release.Name }}-mine"}, lambda spec: spec["volumes"][0]["secret"]["secretName"]),
+    (MINIMAL | {"serviceAccount": {"name": "{{ .Release.Name }}-mine"}}, lambda spec: spec["serviceAccountName"]),
+    (MINIMAL | {"imagePullSecrets": [{"name": "{{ .Release.Name }}-mine"}]}, lambda spec: spec["imagePullSecrets"][0]["name"]),
+    (MINIMAL | {"web": {"existingSecret": "{{ .Release.Name }}-mine"}}, lambda spec: spec["volumes"][2]["secret"]["secretName"]),
+    (MINIMAL | {"web": {"existingSecret": "web", "tlsSecret": "{{ .Release.Name }}-mine"}},
+     lambda spec: spec["volumes"][3]["secret"]["secretName"]),
+    (MINIMAL | {"storage": {"enabled": True, "existingClaim": "{{ .Release.Name }}-mine"}},
+     lambda spec: spec["volumes"][1]["persistentVolumeClaim"]["claimName"]),
+], ids=lambda value: next((key for key in ("existingConfigMap", "existingSecret", "serviceAccount", "imagePullSecrets", "web", "storage")
+                           if key in value), None) if isinstance(value, dict) else "")
+def test_names_of_other_objects_expand_templates(values, of):
+    assert of(m.pod(m.render(values))["spec"]) == "aws-transfer-exporter-mine"
+
+
+def test_invalid_names_are_rejected_although_templates_are_not():
+    done = m.template({"existingConfigMap": "A_B"})
+    assert done.returncode != 0 and "/existingConfigMap" in done.stderr
+
+
+def test_rules_and_passwords_do_not_expand_templates():
+    group = {"name": "ours", "rules": [{"alert": "A", "expr": "1", "annotations": {"summary": "{{ $labels.job }}"}}]}
+    values = secured(config={"basic_auth_users": {"a": "{{ b }}"}}) | {"prometheusRule": {"enabled": True, "extraGroups": [group]}}
+    objects = m.render(values)
+    assert m.the("PrometheusRule", objects)["spec"]["groups"][-1] == group
+    (secret,) = m.of_kind("Secret", objects)
+    assert "{{ b }}" in base64.b64decode(secret["data"]["web.yml"]).decode()
+
+
+def test_labels_of_an_object_replace_common_labels():
+    values = MINIMAL | {"commonLabels": {"team": "a", "app.kubernetes.io/name": "b"}, "podLabels": {"team": "pod"}}
+    values |= {"service": {"labels": {"team": "service", "app.kubernetes.io/instance": "c"}}, "serviceAccount": {"labels": {"team": "account"}}}
+    objects = m.render(values)
+    labels = {item["kind"]: item["metadata"]["labels"] for item in objects} | {"Pod": m.pod(objects)["metadata"]["labels"]}
+    teams = {kind: found["team"] for kind, found in labels.items()}
+    assert teams == {"Service": "service", "ServiceAccount": "account", "Deployment": "a", "ConfigMap": "a", "Pod": "pod"}
+    for found in labels.values():
+        assert (found["app.kubernetes.io/name"], found["app.kubernetes.io/instance"]) == (m.RELEASE, m.RELEASE)
 
 
 # The program
@@ -291,7 +372,7 @@ def test_names_are_valid_with_a_long_release_name():
     for item in m.render(MINIMAL, release=release):
         assert len(item["metadata"]["name"]) <= 63 and not item["metadata"]["name"].endswith("-")
     names = {item["metadata"]["name"] for item in m.render(MINIMAL, release="a")}
-    assert names == {"a-aws-transfer-exporter"}
+    assert names == {"a-aws-transfer-exporter", "a-aws-transfer-exporter-test-connection"}
 
 
 def test_image_tag_defaults_to_the_version():
@@ -299,6 +380,23 @@ def test_image_tag_defaults_to_the_version():
     image = lambda values: m.container(m.render(MINIMAL | {"image": values}))["image"]
     assert image({}) == f"aws-transfer-exporter:{version}"
     assert image({"repository": "r.example/x", "tag": "7"}) == "r.example/x:7"
+
+
+@pytest.mark.parametrize("own, shared, image", [
+    ({}, {}, "aws-transfer-exporter:7"),
+    ({"registry": "own.example"}, {}, "own.example/aws-transfer-exporter:7"),
+    ({}, {"imageRegistry": "mirror.example:5000/proxy/"}, "mirror.example:5000/proxy/aws-transfer-exporter:7"),
+    ({"registry": "own.example"}, {"imageRegistry": "mirror.example"}, "mirror.example/aws-transfer-exporter:7"),
+    ({"registry": "own.example"}, {"imageRegistry": None}, "own.example/aws-transfer-exporter:7"),
+])
+def test_registry_of_a_parent_chart_replaces_that_of_the_image(own, shared, image):
+    assert m.container(m.render(MINIMAL | {"image": {"tag": "7"} | own, "global": shared}))["image"] == image
+
+
+def test_image_pull_secrets_of_a_parent_chart_are_added():
+    values = MINIMAL | {"imagePullSecrets": [{"name": "own"}], "global": {"imagePullSecrets": ["shared", {"name": "own"}]}}
+    assert m.pod(m.render(values))["spec"]["imagePullSecrets"] == [{"name": "own"}, {"name": "shared"}]
+    assert "imagePullSecrets" not in m.pod(m.render(MINIMAL))["spec"]
 
 
 @pytest.mark.parametrize("values, spec", [
@@ -316,6 +414,34 @@ def test_probes_can_be_changed_and_removed():
     assert "livenessProbe" not in m.container(objects)
     assert m.container(objects)["readinessProbe"]["periodSeconds"] == 30
     assert m.container(objects)["readinessProbe"]["httpGet"]["path"] == "/-/ready"
+
+
+@pytest.mark.parametrize("web, prefix", [
+    ({}, ""),
+    ({"externalURL": "https://proxy.example.com"}, ""),
+    ({"externalURL": "https://proxy.example.com:8443/a/b/"}, "/a/b"),
+    ({"externalURL": "/exporter"}, "/exporter"),
+    ({"routePrefix": "a/b/"}, "/a/b"),
+    ({"externalURL": "https://proxy.example.com/exporter/", "routePrefix": "/"}, ""),
+    ({"externalURL": "https://proxy.example.com/exporter/", "routePrefix": "/other"}, "/other"),
+])
+def test_probes_and_monitors_follow_the_route_prefix(web, prefix, notes):
+    values = MINIMAL | {"web": web, "telemetryPath": "/m", "startupProbe": {"httpGet": {"path": "/-/ready", "port": "health"}}}
+    objects = m.render(values | {"serviceMonitor": {"enabled": True}})
+    assert m.route_prefix(objects) == prefix
+    container = m.container(objects)
+    found = {name: probe["httpGet"]["path"] for name, probe in container.items() if name.endswith("Probe")}
+    assert found == {"startupProbe": f"{prefix}/-/ready", "livenessProbe": f"{prefix}/-/healthy", "readinessProbe": f"{prefix}/-/ready"}
+    assert m.the("ServiceMonitor", objects)["spec"]["endpoints"][0]["path"] == f"{prefix}/m"
+    objects = m.render(values | {"podMonitor": {"enabled": True}})
+    assert m.the("PodMonitor", objects)["spec"]["podMetricsEndpoints"][0]["path"] == f"{prefix}/m"
+    assert f"://127.0.0.1:10922{prefix}/m" in notes(values)
+
+
+@pytest.mark.parametrize("probe", [{"tcpSocket": {"port": "health"}}, {"exec": {"command": ["true"]}}])
+def test_probes_without_a_path_stay_as_they_are(probe):
+    objects = m.render(MINIMAL | {"web": {"routePrefix": "/a"}, "startupProbe": probe})
+    assert m.container(objects)["startupProbe"] == probe
 
 
 # Shards
@@ -343,7 +469,7 @@ def test_shard_total_equals_the_number_of_pods(shards):
 
 def test_extra_arguments_come_last():
     args = m.container(m.render(sharded(extraArgs=["--log.level=debug"])))["args"]
-    assert args[-2:] == ["--shard.total=3", "--log.level=debug"]
+    assert args[-1] == "--log.level=debug" and args.count("--shard.total=3") == 1
 
 
 def test_service_of_shards_is_headless_with_another_name():
@@ -374,21 +500,19 @@ def test_one_shard_at_a_time_can_be_evicted(values, spec):
     assert budget["spec"] == spec
 
 
-def test_configuration_changes_roll_shards():
-    changed = {"config": MINIMAL["config"] | {"collector": {"concurrency": 4}}}
-    assert checksum(sharded()) == checksum(MINIMAL) != checksum(sharded() | changed)
-
-
 def test_pods_of_shards_differ_only_in_flags():
     plain, shard = m.pod(m.render(MINIMAL)), m.pod(m.render(sharded()))
-    shard["spec"]["containers"][0]["args"] = shard["spec"]["containers"][0]["args"][:-2]
-    assert shard == plain
+    container = m.container(m.render(sharded()))
+    shard["spec"]["containers"][0]["args"] = [flag for flag in container["args"] if not flag.startswith("--shard.")]
+    assert shard == plain and len(container["args"]) == len(plain["spec"]["containers"][0]["args"]) + 2
 
 
 @pytest.mark.parametrize("values, message", [
     ({"sharding": {"enabled": True}, "demo": True}, "`sharding` is set together with `demo`"),
     (sharded(replicas=2), "`replicas` is set together with `sharding`"),
     (sharded(service={"type": "NodePort"}), "`service.type` is NodePort together with `sharding`"),
+    (sharded(ingress={"enabled": True, "hosts": [{"host": "a.example"}]}), "`ingress` or `route` is enabled together with `sharding`"),
+    (sharded(route={"other": {"enabled": True}}), "`ingress` or `route` is enabled together with `sharding`"),
 ])
 def test_rejects_unsupported_values_with_sharding(values, message):
     done = m.template(values)
@@ -419,7 +543,7 @@ def test_notes_of_shards_have_one_port_forward_and_all_logs(notes):
     assert "logs --prefix --selector app.kubernetes.io/instance=aws-transfer-exporter\n" in text
     assert "WARNING" not in text
     assert "rollout restart statefulset/aws-transfer-exporter\n" in notes(
-        {"existingConfigMap": "mine", "sharding": {"enabled": True}})
+        {"existingConfigMap": "mine", "autoReloadInterval": "0s", "sharding": {"enabled": True}})
 
 
 # Storage
@@ -455,11 +579,54 @@ def test_storage_path_is_a_persistent_volume(name, pods):
     assert ("storage" in volumes) != (made == ["storage"])
 
 
-def test_there_is_no_volume_without_storage():
-    for objects in (m.render(MINIMAL), m.rendered(SHARDED)):
-        assert not [argument for argument in m.container(objects)["args"] if "storage" in argument]
-        assert not [item for item in m.container(objects)["volumeMounts"] if item["name"] == "storage"]
+def volume(objects):
+    """Returns the source of the volume with the state, or None."""
+    volumes = [item for item in m.pod(objects)["spec"]["volumes"] if item["name"] == "storage"]
+    mounts = [item for item in m.container(objects)["volumeMounts"] if item["name"] == "storage"]
+    path = [argument for argument in m.container(objects)["args"] if argument.startswith("--storage.path=")]
+    assert len(mounts) == len(path)
+    return {key: value for key, value in volumes[0].items() if key != "name"} if volumes else None
+
+
+def test_state_without_a_persistent_volume_survives_restarts_of_the_container():
+    for objects in (m.render(MINIMAL), m.rendered(SHARDED), m.render(stored(enabled=False, storageClass="gp3"))):
+        assert volume(objects) == {"emptyDir": {}} and mounted(objects) == (PATH, True)
         assert "volumeClaimTemplates" not in m.workload(objects)["spec"]
+    limited = m.render(MINIMAL | {"storage": {"emptyDir": {"sizeLimit": "100Mi"}}})
+    assert volume(limited) == {"emptyDir": {"sizeLimit": "100Mi"}}
+
+
+def test_there_is_no_volume_without_storage():
+    objects = m.render(MINIMAL | {"storage": {"emptyDir": {"enabled": False}}})
+    assert volume(objects) is None and "--storage.path" not in " ".join(m.container(objects)["args"])
+
+
+@pytest.mark.parametrize("storage, persistent", [
+    ({}, False), ({"storageClass": "gp3"}, True), ({"existingClaim": "a"}, True), ({"size": "5Gi"}, False),
+    ({"enabled": True}, True), ({"enabled": False, "storageClass": "gp3"}, False), ({"enabled": False, "existingClaim": "a"}, False),
+])
+def test_a_named_volume_enables_storage(storage, persistent):
+    objects = m.render(MINIMAL | {"storage": storage})
+    assert m.workload(objects)["kind"] == ("StatefulSet" if persistent else "Deployment")
+    assert (volume(objects) != {"emptyDir": {}}) == persistent
+
+
+def test_the_demo_has_no_volume():
+    objects = m.render({"demo": True, "storage": {"storageClass": "gp3"}})
+    assert m.workload(objects)["kind"] == "Deployment"
+    assert "volumes" not in m.pod(objects)["spec"] and "--storage.path" not in " ".join(m.container(objects)["args"])
+
+
+@pytest.mark.parametrize("given, name", [("", None), ("gp3", "gp3"), ("-", "")])
+def test_storage_class_can_be_the_default_or_none(given, name):
+    (claim,) = claims(m.render(stored(storageClass=given)))
+    assert claim["spec"].get("storageClassName") == name
+
+
+def test_labels_of_a_claim_cannot_replace_those_of_the_selector():
+    (claim,) = claims(m.render(stored(labels={"app.kubernetes.io/name": "a", "backup": "daily"})))
+    assert claim["metadata"]["labels"] == {
+        "app.kubernetes.io/name": m.RELEASE, "app.kubernetes.io/instance": m.RELEASE, "backup": "daily"}
 
 
 def test_storage_does_not_change_the_service():
@@ -483,6 +650,11 @@ def test_replicas_with_storage_have_separate_volumes():
     (stored(size=""), "/storage/size"),
     (stored(existingClaim="A_B"), "/storage/existingClaim"),
     (stored(path="/data"), "path"),
+    (stored(enabled="yes"), "/storage/enabled"),
+    (stored(accessModes=[]), "/storage/accessModes"),
+    (stored(accessModes=["ReadOnlyMany"]), "/storage/accessModes/0"),
+    (stored(persistentVolumeClaimRetentionPolicy={"whenDeleted": "Keep"}), "whenDeleted"),
+    (stored(emptyDir={"sizeLimit": "much"}), "/storage/emptyDir/sizeLimit"),
 ])
 def test_rejects_unsupported_values_with_storage(values, message):
     done = m.template(values)
@@ -524,59 +696,129 @@ def test_accepts_one_queue_for_one_pod():
         assert m.render(discovering(events=[QUEUE]) | values)
 
 
+@pytest.mark.parametrize("enabled", [True, False])
+def test_network_policy_reaches_the_pod_identity_agent(enabled):
+    policy = m.the("NetworkPolicy", m.render(MINIMAL | {"networkPolicy": {"enabled": True, "podIdentityAgent": enabled}}))
+    addresses = {to["ipBlock"]["cidr"] for rule in policy["spec"]["egress"] for to in rule.get("to", [])}
+    assert addresses == ({"169.254.170.23/32", "fd00:ec2::23/128"} if enabled else set())
+
+
 def test_notes_warn_about_a_queue_without_storage(notes):
     lost = "Transfers reported by the queue are lost when the pod is deleted"
     assert lost in notes(discovering(events=[QUEUE]))
     assert lost not in notes(discovering(events=[QUEUE]) | {"storage": {"enabled": True}})
+    assert lost not in notes(discovering(events=[QUEUE]) | {"storage": {"storageClass": "gp3"}})
     assert lost not in notes(discovering(events=[QUEUE], cloudtrail=[{}]))
     assert lost not in notes(MINIMAL)
     assert "discovery_up" in notes(discovering(connectors=[{}])) and "discovery_up" not in notes(MINIMAL)
 
 
-# Rules and dashboards
+# Pages
 
-def test_copies_in_the_chart_match_their_sources():
-    done = subprocess.run([m.ROOT / "deploy/helm/sync", "--check"], capture_output=True, text=True, timeout=30)
-    assert done.returncode == 0, f"run deploy/helm/sync and commit:\n{done.stdout}{done.stderr}"
-    for folder, sources in (("rules", RULE_SOURCES), ("dashboards", DASHBOARD_SOURCES)):
-        copies = {path.name: path.read_bytes() for path in (m.CHART / "files" / folder).glob("*")}
-        assert copies == {path.name: path.read_bytes() for path in sources}
+def exposed(**values):
+    return MINIMAL | {"ingress": {"enabled": True, "hosts": [{"host": "{{ .Release.Name }}.example"}]}} | values
 
 
-def test_rules_are_rendered_unchanged():
-    objects = m.render(MINIMAL | {"prometheusRule": {"enabled": True}})
-    groups = [group for path in RULE_SOURCES for group in yaml.safe_load(path.read_text())["groups"]]
-    arrived = [group for item in m.of_kind("PrometheusRule", objects) for group in item["spec"]["groups"]]
-    assert arrived == groups
-    for item in m.of_kind("PrometheusRule", objects):
-        m.validate(item, m.KUBERNETES_VERSIONS[-1])
+def test_an_ingress_has_all_paths_of_a_host_by_default():
+    ingress = m.the("Ingress", m.render(exposed()))["spec"]
+    (rule,) = ingress["rules"]
+    (path,) = rule["http"]["paths"]
+    assert rule["host"] == "aws-transfer-exporter.example" and (path["path"], path["pathType"]) == ("/", "Prefix")
+    assert "ingressClassName" not in ingress and "tls" not in ingress
 
 
-def test_dashboards_are_rendered_unchanged():
-    objects = m.render({"demo": True, "dashboards": {"enabled": True}})
-    arrived = {key: text for item in m.of_kind("ConfigMap", objects) for key, text in item["data"].items()}
-    assert arrived == {path.name: path.read_text() for path in DASHBOARD_SOURCES}
+def test_an_ingress_needs_a_host():
+    done = m.template(MINIMAL | {"ingress": {"enabled": True}})
+    assert done.returncode != 0 and "`ingress` is enabled without `ingress.hosts`" in done.stderr
 
 
-def test_job_is_the_one_that_the_rules_expect():
-    asked = {job for path in RULE_SOURCES for job in re.findall(r'job="([^"]+)"', path.read_text())}
-    values = MINIMAL | {"serviceMonitor": {"enabled": True}, "nameOverride": "other", "fullnameOverride": "another"}
-    objects = m.render(values)
-    job = m.the("Service", objects)["metadata"]["labels"][m.the("ServiceMonitor", objects)["spec"]["jobLabel"]]
-    assert job == "aws-transfer-exporter" and asked <= {job}
+def test_routes_beside_main_have_their_own_names():
+    routes = {"main": {"enabled": True}, "publicRedirect": {"enabled": True, "httpsRedirect": True}, "unused": {"enabled": False}}
+    found = {item["metadata"]["name"]: item["spec"]["rules"] for item in m.of_kind("HTTPRoute", m.render(MINIMAL | {"route": routes}))}
+    assert set(found) == {"aws-transfer-exporter", "aws-transfer-exporter-public-redirect"}
+    assert found["aws-transfer-exporter-public-redirect"][0]["filters"][0]["requestRedirect"]["scheme"] == "https"
+    assert m.of_kind("HTTPRoute", m.render(MINIMAL)) == []
 
 
-def test_rules_keep_templates_without_disabled_alerts(small_chart):
-    chart, rules = small_chart, m.SMALL_RULES
-    values = MINIMAL | {"prometheusRule": {"enabled": True}}
-    rule = m.the("PrometheusRule", m.render(values, chart=chart))
-    assert rule["spec"]["groups"] == rules["groups"]
-    values["prometheusRule"]["disabledAlerts"] = ["Dropped"]
-    kept = m.the("PrometheusRule", m.render(values, chart=chart))["spec"]["groups"]
-    assert [(group["name"], [rule.get("alert", rule.get("record")) for rule in group["rules"]]) for group in kept] == [
-        ("one", ["Kept", "a:b:c"])]
-    assert kept[0]["interval"] == "30s"
+@pytest.mark.parametrize("values, message", [
+    (exposed(ingress={"host": "a"}), "host"),
+    (exposed(ingress={"enabled": True, "hosts": [{"host": "a", "paths": [{"path": "transfers"}]}]}), "/ingress/hosts/0/paths/0/path"),
+    (exposed(route={"main": {"enable": True}}), "enable"),
+    (exposed(route={"other": {"parentRefs": [{"namespace": "a"}]}}), "/route/other/parentRefs/0"),
+])
+def test_schema_rejects_an_invalid_ingress_or_route(values, message):
+    done = m.template(values)
+    assert done.returncode != 0 and "don't meet the specifications of the schema" in done.stderr and message in done.stderr
 
+
+def test_notes_warn_about_pages_without_a_password(notes):
+    warning = "can be reached from outside the cluster without a password"
+    route = MINIMAL | {"route": {"main": {"enabled": True}}}
+    for values in (exposed(), route, MINIMAL | {"service": {"type": "LoadBalancer"}}):
+        assert warning in notes(values)
+        assert warning not in notes(values | {"web": {"existingSecret": "web"}})
+    assert warning not in notes(MINIMAL)
+
+
+def test_notes_ask_for_the_url_of_the_exporter_on_dashboards(notes):
+    text = "Links of the dashboards lead to http://localhost:10922."
+    board = {"dashboards": {"enabled": True}}
+    assert text in notes(MINIMAL | board) and text not in notes(MINIMAL) and text not in notes(exposed() | board)
+    assert text not in notes(MINIMAL | {"dashboards": {"enabled": True, "exporterURL": "https://a.example"}})
+
+
+def test_notes_warn_about_a_policy_that_rejects_the_ingress(notes):
+    warning = "`networkPolicy` rejects requests from outside"
+    policy = {"enabled": True}
+    assert warning in notes(exposed(networkPolicy=policy))
+    assert warning not in notes(exposed(networkPolicy=policy | {"extraIngress": [{"from": [{"podSelector": {}}]}]}))
+    assert warning not in notes(exposed()) and warning not in notes(MINIMAL | {"networkPolicy": policy})
+
+
+def test_helm_test_has_a_pod_unless_it_would_need_a_password(notes):
+    command = "helm test aws-transfer-exporter --namespace monitoring\n"
+    for values, count in ((MINIMAL, 1), (MINIMAL | {"testConnection": False}, 0), (secured(), 0)):
+        assert len(m.of_kind("Pod", m.render(values))) == count
+        assert (command in notes(values)) == bool(count)
+
+
+# Monitors
+
+@pytest.mark.parametrize("kind, endpoints", [("serviceMonitor", "endpoints"), ("podMonitor", "podMetricsEndpoints")])
+def test_limits_are_absent_by_default_and_whole_numbers(kind, endpoints):
+    limits = {key for key in VALUES[kind] if key.endswith("Limit")} | {"keepDroppedTargets"}
+    spec = m.the(kind[0].upper() + kind[1:], m.render(MINIMAL | {kind: {"enabled": True}}))["spec"]
+    assert len(limits) == 8 and not limits & spec.keys() and len(spec[endpoints]) == 1
+    numbers = {key: 10_000_000 for key in limits - {"bodySizeLimit"}}
+    spec = m.the(kind[0].upper() + kind[1:], m.render(MINIMAL | {kind: {"enabled": True, "bodySizeLimit": "1GB"} | numbers}))["spec"]
+    assert {key: spec[key] for key in limits} == numbers | {"bodySizeLimit": "1GB"}
+
+
+def test_a_pod_monitor_scrapes_as_a_service_monitor():
+    assert set(VALUES["serviceMonitor"]) - {"targetLabels"} == set(VALUES["podMonitor"])
+    assert {key: VALUES["podMonitor"][key] for key in VALUES["podMonitor"]} == {
+        key: VALUES["serviceMonitor"][key] for key in VALUES["podMonitor"]}
+    service = m.the("ServiceMonitor", m.render(secured()))["spec"]
+    values = secured() | {"podMonitor": {"enabled": True}}
+    values.pop("serviceMonitor")
+    pod = m.the("PodMonitor", m.render(values))["spec"]
+    assert pod.pop("podMetricsEndpoints") == service.pop("endpoints")
+    assert pod == service
+
+
+def test_rejects_two_monitors():
+    done = m.template(MINIMAL | {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}})
+    assert done.returncode != 0 and "`serviceMonitor` and `podMonitor` are both enabled" in done.stderr
+
+
+def test_notes_name_the_monitors_if_none_is_enabled(notes):
+    missing = "No ServiceMonitor was created"
+    assert missing in notes(MINIMAL)
+    for kind in ("serviceMonitor", "podMonitor"):
+        assert missing not in notes(MINIMAL | {kind: {"enabled": True}})
+
+
+# Dashboards
 
 def test_dashboards_are_config_maps_for_the_sidecar(small_chart):
     chart, text = small_chart, m.SMALL_DASHBOARD
@@ -592,28 +834,30 @@ def test_dashboards_are_config_maps_for_the_sidecar(small_chart):
 
 def test_sync_adds_new_files_and_removes_orphans(tmp_path):
     shutil.copytree(m.ROOT / "deploy/helm", tmp_path / "deploy/helm")
-    sync = tmp_path / "deploy/helm/sync"
-    run = lambda *arguments: subprocess.run([sync, *arguments], capture_output=True, text=True, timeout=30)
-    shutil.rmtree(tmp_path / "deploy/helm/aws-transfer-exporter/files", ignore_errors=True)
+    chart = tmp_path / "deploy/helm/aws-transfer-exporter"
+    run = lambda *arguments: subprocess.run([tmp_path / "deploy/helm/sync", *arguments], capture_output=True, text=True, timeout=30)
+    shutil.rmtree(chart / "files/dashboards")
     assert run("--check").returncode == 0
-    (tmp_path / "deploy/prometheus").mkdir()
     (tmp_path / "dashboards").mkdir()
-    (tmp_path / "deploy/prometheus/a.rules.yml").write_text("# A comment.\ngroups: []\n")
-    (tmp_path / "deploy/prometheus/prometheus.yml").write_text("scrape_configs: []\n")
     (tmp_path / "dashboards/b.json").write_text("{}\n")
     done = run("--check")
-    assert done.returncode == 1 and "files/rules/a.rules.yml: differs" in done.stdout
-    files = tmp_path / "deploy/helm/aws-transfer-exporter/files"
-    assert not files.exists()
+    assert done.returncode == 1 and "files/dashboards/b.json: differs" in done.stdout
+    assert not (chart / "files/dashboards").exists()
     assert run().returncode == 0 and run("--check").returncode == 0
-    assert sorted(path.name for path in files.rglob("*.*")) == ["a.rules.yml", "b.json"]
+    assert (chart / "files/dashboards/b.json").read_text() == "{}\n"
     (tmp_path / "dashboards/b.json").unlink()
     assert run("--check").returncode == 1
-    assert run().returncode == 0 and not (files / "dashboards/b.json").exists()
-    values = tmp_path / "deploy/helm/aws-transfer-exporter/values.yaml"
+    assert run().returncode == 0 and not (chart / "files/dashboards/b.json").exists()
+    values = chart / "values.yaml"
     values.write_text(values.read_text() + "# -- Something new.\nsomethingNew: 1\n")
     assert run("--check").returncode == 1 and run().returncode == 0
-    assert "| `somethingNew` | `1` | Something new. |" in (values.parent / "README.md").read_text()
+    assert "| `somethingNew` | `1` | Something new. |" in (chart / "README.md").read_text()
+    settings = chart / "files/settings.json"
+    text = settings.read_text()
+    settings.write_text(text.replace('"AwsTransferThrottled"', '"AwsTransferRenamed"'))
+    assert run("--check").returncode == 1 and run().returncode == 0
+    alerts = yaml.safe_load(values.read_text())["prometheusRule"]["settings"]["alerts"]
+    assert "AwsTransferRenamed" in alerts and "AwsTransferThrottled" not in alerts
 
 
 # The package and the notes
@@ -624,7 +868,8 @@ def test_package_has_the_required_files(small_chart, tmp_path):
     (package,) = (tmp_path / "out").glob("*.tgz")
     with tarfile.open(package) as archive:
         names = {name.removeprefix("aws-transfer-exporter/") for name in archive.getnames()}
-    assert {"values.schema.json", "README.md", "files/rules/some.rules.yml", "files/dashboards/Fleet_overview.json"} <= names
+    files = {"files/rules/some.rules.yml", "files/settings.json", "files/dashboards/Fleet_overview.json"}
+    assert {"values.schema.json", "README.md"} | files <= names
     assert not any(name.startswith("ci/") for name in names)
 
 
@@ -651,10 +896,35 @@ def test_notes_have_the_commands_for_the_service(notes):
     ({"demo": True}, "a simulated fleet"),
     ({"existingConfigMap": "mine"}, "of ConfigMap mine."),
     ({"existingSecret": "mine"}, "of Secret mine."),
-    (MINIMAL, "rolls the pods"),
+    (MINIMAL, "The exporter monitors the transfers from `config.transfers`."),
 ])
 def test_notes_name_the_configuration(notes, values, message):
     assert message in notes(values)
+
+
+RELOADED = "reloads a change by itself"
+ROLLED = "rolls the pods"
+RESTART = "rollout restart deployment/aws-transfer-exporter\n"
+
+
+@pytest.mark.parametrize("values, message", [
+    (MINIMAL, RELOADED),
+    (MINIMAL | {"autoReloadInterval": "10s"}, RELOADED),
+    ({"existingConfigMap": "mine"}, RELOADED),
+    ({"existingSecret": "mine"} | ROLL, RELOADED),
+    (MINIMAL | ROLL, ROLLED),
+    (MINIMAL | {"autoReloadInterval": "0s"}, RESTART),
+    (MINIMAL | {"autoReloadInterval": "0m0s"}, RESTART),
+    ({"existingSecret": "mine", "autoReloadInterval": "0s"} | ROLL, RESTART),
+])
+def test_notes_ask_for_a_restart_only_where_nothing_reloads(notes, values, message):
+    text = notes(values)
+    assert [part for part in (RELOADED, ROLLED, RESTART) if part in text] == [message]
+
+
+def test_notes_have_the_scheme_and_the_user_of_the_metrics(notes):
+    assert "  curl http://127.0.0.1:10922/metrics\n" in notes(MINIMAL)
+    assert "  curl --user prometheus --insecure https://127.0.0.1:10922/metrics\n" in notes(secured())
 
 
 # TLS, users, reload
@@ -670,7 +940,7 @@ def secured(**web):
 
 def test_web_configuration_changes_roll_the_pod():
     def of(values):
-        return m.pod(m.render(values))["metadata"]["annotations"].get("checksum/web-config")
+        return m.pod(m.render(values | ROLL))["metadata"].get("annotations", {}).get("checksum/web-config")
     other = secured(config={"basic_auth_users": {"other": "$2y$10$x"}})
     assert of(MINIMAL) is None and of(secured()) and of(secured()) != of(other)
 

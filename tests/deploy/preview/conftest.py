@@ -4,13 +4,13 @@ import os
 import subprocess
 
 import pytest
-from preview_stand import PREVIEW, Prometheus, free_port, tool, wait_for
+from preview_stand import PREVIEW, ROOT, Prometheus, free_port, tool, wait_for
 
 
 # Started first, so that it scrapes while other tests run.
 @pytest.fixture(scope="session", autouse=True)
 def prometheus(tmp_path_factory):
-    """A Prometheus with a few scrapes of the demo."""
+    """A Prometheus with a few scrapes of the demo and the shipped rules."""
     exporter = os.environ.get("EXPORTER")
     if not exporter:
         pytest.fail("EXPORTER is not set to the path of the exporter")
@@ -23,8 +23,14 @@ def prometheus(tmp_path_factory):
         check=True, capture_output=True,
     )
     (folder / "web.yml").write_text("tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n")
+    # The fleet overview reads recorded series: they are evaluated as often as the demo is scraped.
+    for rules in sorted((ROOT / "deploy" / "prometheus").glob("*.rules.yml")):
+        text = rules.read_text()
+        assert "interval: 1m\n" in text, f"{rules.name} has no interval"
+        (folder / rules.name).write_text(text.replace("interval: 1m\n", "interval: 1s\n"))
     (folder / "prometheus.yml").write_text(
         "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
+        "rule_files: ['*.rules.yml']\n"
         "scrape_configs:\n"
         "  - job_name: aws-transfer-exporter\n"
         "    scheme: https\n"

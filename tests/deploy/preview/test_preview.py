@@ -73,11 +73,12 @@ def test_every_feature_is_rendered(prometheus, screenshot):
     wait_for("a quarter of a minute", lambda: (prometheus.value("min(count_over_time(up[1m]))") or 0) >= 20, 40)
     result, folder = screenshot(prometheus.url, "--html", "fixtures/everything")
     assert result.returncode == 0, result.stderr
-    assert "fixtures/everything: 16 panels drawn" in result.stdout
+    assert "fixtures/everything: 17 panels drawn" in result.stdout
     assert_pictured(folder / "fixtures-everything.png", FIXTURES / "everything.json")
     page = (folder / "fixtures-everything.html").read_text()
     assert "In the closed row" not in page
     assert "reachable" in page, "the mapping of the value 1"
+    assert "answering" in page, "the text of a period"
     assert "nothing here" in page, "the text for no value"
     assert "acme-inbound" in page, "a value of the merged table"
     assert "var-connector=c-" in page, "a link with a field of the row"

@@ -45,7 +45,7 @@ def exporter():
 def run(program, *arguments, cwd=None):
     """Runs a tool and returns its exit code and output."""
     done = subprocess.run(
-        [tool(program), *map(str, arguments)], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=100
+        [tool(program), *map(str, arguments)], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300
     )
     return done.returncode, done.stdout
 

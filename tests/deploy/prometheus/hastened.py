@@ -31,6 +31,8 @@ def expression(text, factor):
 def rules(groups, factor):
     groups = copy.deepcopy(groups)
     for group in groups:
+        if "interval" in group:
+            group["interval"] = duration(group["interval"], factor)
         for rule in group["rules"]:
             rule["expr"] = expression(rule["expr"], factor)
             for key in ("for", "keep_firing_for"):

@@ -33,25 +33,93 @@ def test_route_test_detects_a_wrong_receiver():
     assert code != 0, output
 
 
-def test_notifications_are_grouped_by_connector():
+def test_notifications_are_grouped_by_connector_and_flow():
     (tree,) = yaml.safe_load(CONFIG.read_text())["route"]["routes"]
-    assert tree["group_by"] == ["aws_account", "aws_region", "connector_id"]
+    assert tree["group_by"] == ["cluster", "aws_account", "aws_region", "connector_id", "flow"]
     assert not [child for child in tree["routes"] if "group_by" in child]
 
 
-def test_inhibition_refers_to_existing_alerts():
+def inhibitions():
+    return yaml.safe_load(CONFIG.read_text())["inhibit_rules"]
+
+
+def matched(matchers):
+    """Returns the names of the shipped alerts that the matchers select."""
     names = {rule["alert"] for rule in alerts()}
-    for rule in yaml.safe_load(CONFIG.read_text())["inhibit_rules"]:
-        for matcher in rule["source_matchers"] + rule["target_matchers"]:
-            operator, pattern = re.fullmatch(r'alertname(=~|!=|=)"(.*)"', matcher).groups()
-            assert [name for name in names if re.fullmatch(pattern, name)], matcher
+    for matcher in matchers:
+        label, operator, pattern = re.fullmatch(r'(\w+)(=~|!=|=)"(.*)"', matcher).groups()
+        if label != "alertname":
+            continue
+        found = {name for name in names if re.fullmatch(pattern, name)}
+        assert found or operator == "!=", matcher
+        names = names - found if operator == "!=" else found
+    return names
+
+
+@pytest.mark.parametrize("rule", inhibitions(), ids=lambda rule: rule["source_matchers"][0])
+def test_inhibition_stays_within_a_cluster(rule):
+    assert rule["equal"][0] == "cluster"
+
+
+@pytest.mark.parametrize("rule", inhibitions(), ids=lambda rule: rule["source_matchers"][0])
+def test_inhibition_refers_to_existing_alerts(rule):
+    assert matched(rule["source_matchers"]) and matched(rule["target_matchers"])
+    for matcher in rule["source_matchers"] + rule["target_matchers"]:
+        for part in re.findall(r"\w+", matcher.partition("(")[2]):
+            assert matched([f'alertname=~"AwsTransfer{part}"']), part
+
+
+def test_no_two_alerts_inhibit_each_other():
+    pairs = {(source, target) for rule in inhibitions() for source in matched(rule["source_matchers"])
+             for target in matched(rule["target_matchers"])}
+    assert not [(source, target) for source, target in pairs if (target, source) in pairs]
+
+
+def test_no_alert_is_inhibited_by_a_less_severe_one():
+    rank = {"info": 0, "warning": 1, "critical": 2}
+    severity = {rule["alert"]: rank[rule["labels"]["severity"]] for rule in alerts()}
+    for rule in inhibitions():
+        for source in matched(rule["source_matchers"]):
+            for target in matched(rule["target_matchers"]):
+                assert severity[source] >= severity[target], (source, target)
 
 
 def alert(name, **labels):
     return {"labels": {"alertname": name, "severity": "warning", **labels}}
 
 
+ACCOUNT = {"aws_account": "prod", "aws_region": "eu-central-1"}
+REPLICA = {"job": "j", "instance": "a"}
+SOURCE = REPLICA | ACCOUNT | {"source": "events", "target": "q"}
+
 INHIBITED = [
+    ("no exporter up in the cluster", alert("AwsTransferExporterAbsent", cluster="a"), alert("AwsTransferFilesFailed", cluster="a", **CONNECTOR), True),
+    ("no exporter up in another cluster", alert("AwsTransferExporterAbsent", cluster="a"), alert("AwsTransferFilesFailed", cluster="b", **CONNECTOR), False),
+    ("the same address in another cluster", alert("AwsTransferExporterDown", cluster="a", **REPLICA), alert("AwsTransferStorageFailing", cluster="b", **REPLICA), False),
+    ("an account of that name in another cluster", alert("AwsTransferCredentialsFailing", cluster="a", **ACCOUNT), alert("AwsTransferResultsStale", cluster="b", **CONNECTOR), False),
+    ("rejected credentials", alert("AwsTransferAccountDown", cluster="a", **REPLICA, **ACCOUNT), alert("AwsTransferCredentialsFailing", cluster="a", **ACCOUNT), True),
+    ("rejected credentials of another account", alert("AwsTransferAccountDown", **REPLICA, **ACCOUNT), alert("AwsTransferCredentialsFailing", **ACCOUNT | {"aws_account": "lab"}), False),
+    ("the other way round", alert("AwsTransferCredentialsFailing", **ACCOUNT), alert("AwsTransferAccountDown", **REPLICA, **ACCOUNT), False),
+    ("an account that does not respond", alert("AwsTransferAccountDown", **REPLICA, **ACCOUNT), alert("AwsTransferResultsUnreadable", **CONNECTOR), True),
+    ("an account that does not respond, and failed files", alert("AwsTransferAccountDown", **REPLICA, **ACCOUNT), alert("AwsTransferFilesFailed", **CONNECTOR), False),
+    ("a queue of an account that does not respond", alert("AwsTransferAccountDown", **REPLICA, **ACCOUNT), alert("AwsTransferDiscoveryFailing", **SOURCE), True),
+    ("a queue of another exporter", alert("AwsTransferAccountDown", **REPLICA, **ACCOUNT), alert("AwsTransferDiscoveryFailing", **SOURCE | {"instance": "b"}), False),
+    ("a file of an account that does not respond", alert("AwsTransferAccountDown", **REPLICA, **ACCOUNT), alert("AwsTransferDiscoveryFailing", **SOURCE | {"source": "files"}), False),
+    ("a connector without access", alert("AwsTransferConnectorAccessFailed", failure_code="HOST_KEY_ERROR", **CONNECTOR), alert("AwsTransferConsecutiveFailures", **CONNECTOR), True),
+    ("the files of a connector without access", alert("AwsTransferConnectorAccessFailed", failure_code="HOST_KEY_ERROR", **CONNECTOR), alert("AwsTransferFilesFailed", failure_code="HOST_KEY_ERROR", **CONNECTOR), True),
+    ("files that fail for another reason", alert("AwsTransferConnectorAccessFailed", failure_code="HOST_KEY_ERROR", **CONNECTOR), alert("AwsTransferFilesFailed", failure_code="DISK_FULL", **CONNECTOR), False),
+    ("another connector than that without access", alert("AwsTransferConnectorAccessFailed", **CONNECTOR), alert("AwsTransferConsecutiveFailures", **CONNECTOR | {"connector_id": "c-1"}), False),
+    ("nothing started", alert("AwsTransferNothingStarted", **CONNECTOR), alert("AwsTransferNoFileCompleted", **CONNECTOR), True),
+    ("starts that cannot be read", alert("AwsTransferDiscoveryFailing", **SOURCE), alert("AwsTransferNothingStarted", **CONNECTOR), True),
+    ("files do not report starts", alert("AwsTransferDiscoveryFailing", **SOURCE | {"source": "files"}), alert("AwsTransferNothingStarted", **CONNECTOR), False),
+    ("one burn rate", alert("AwsTransferDeliveryBurnRateHigh", **CONNECTOR), alert("AwsTransferDeliveryBurnRateSlow", **CONNECTOR), True),
+    ("a missing delivery", alert("AwsTransferFlowMissing", cluster="a", flow="acme-prices"), alert("AwsTransferFlowLate", cluster="a", flow="acme-prices"), True),
+    ("an invalid delivery", alert("AwsTransferFlowInvalid", flow="acme-prices"), alert("AwsTransferFlowDueSoon", flow="acme-prices"), True),
+    ("a late delivery", alert("AwsTransferFlowLate", flow="acme-prices"), alert("AwsTransferFlowDueSoon", flow="acme-prices"), True),
+    ("a missing delivery of another flow", alert("AwsTransferFlowMissing", flow="acme-prices"), alert("AwsTransferFlowLate", flow="acme-stock"), False),
+    ("a missing delivery in another cluster", alert("AwsTransferFlowMissing", cluster="a", flow="acme-prices"), alert("AwsTransferFlowLate", cluster="b", flow="acme-prices"), False),
+    ("a missing delivery, and failed files", alert("AwsTransferFlowMissing", flow="acme-prices"), alert("AwsTransferFlowFailing", flow="acme-prices"), False),
+    ("a queue without credentials", alert("AwsTransferCredentialsFailing", **ACCOUNT), alert("AwsTransferDiscoveryStale", **SOURCE), True),
     ("no exporter up", alert("AwsTransferExporterAbsent"), alert("AwsTransferResultsStale", **CONNECTOR), True),
     ("no exporter up, replica alert", alert("AwsTransferExporterAbsent"), alert("AwsTransferExporterDown", instance="a"), True),
     ("no exporter up, unrelated alert", alert("AwsTransferExporterAbsent"), alert("NodeDown", instance="a"), False),

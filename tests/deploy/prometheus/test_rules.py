@@ -38,21 +38,41 @@ def test_alert_has_a_severity_and_annotations(rule):
 
 
 @every_alert
+def test_texts_write_plurals_in_full(rule):
+    for text in rule["annotations"].values():
+        assert "(s)" not in text, "use a `countOf...` of the mixin"
+
+
+@every_alert
 def test_connector_alert_fires_with_and_without_a_name(rule):
     if "$labels.connector_id" not in rule["annotations"]["description"]:
         assert "connector_id" not in rule["expr"]
         return
     for text in (rule["annotations"]["summary"], rule["annotations"]["description"]):
         assert "{{ with $labels.name }}" in text and "{{ else }}{{ $labels.connector_id }}{{ end }}" in text
-    found = re.fullmatch(
-        r"\(\n(?P<expr>.*)\n\)\n\* on \(aws_account, aws_region, connector_id\) group_left \(name\)\n"
-        r"  connector_name:aws_transfer_connector_info:max\n"
-        r"or on \(aws_account, aws_region, connector_id(?:, \w+)*\)\n\(\n(?P<bare>.*)\n\)\n?",
-        rule["expr"],
-        re.S,
+    join = (
+        "\n)\n* on (cluster, aws_account, aws_region, connector_id) group_left (name)\n"
+        "  connector_name:aws_transfer_connector_info:max\n"
     )
-    assert found, rule["expr"]
-    assert found["expr"] == found["bare"]
+    assert rule["expr"].startswith("(\n") and rule["expr"].endswith(join)
+
+
+@every_rule
+def test_everything_is_evaluated_per_cluster(rule):
+    """Aggregations and joins have the label of the cluster, except for those over one target or with all labels."""
+    for keyword, text in re.findall(r"\b(by|on) ?\(([^)]*)\)", rule["expr"]):
+        assert text.startswith("cluster") or (keyword, text) == ("on", ""), rule["expr"]
+
+
+@every_rule
+def test_labels_that_identify_something_stay_together(rule):
+    """A connector belongs to an account and Region, a target to a set of shards: losing one merges or mismatches others."""
+    for keyword, text in re.findall(r"\b(by|on) ?\(([^)]*)\)", rule["expr"]):
+        labels = {label.strip() for label in text.split(",")}
+        assert ("aws_account" in labels) == ("aws_region" in labels), text
+        assert "connector_id" not in labels or "aws_account" in labels, text
+        assert ("job" in labels) == ("namespace" in labels), text
+        assert "instance" not in labels or "job" in labels, text
 
 
 @every_alert
@@ -105,7 +125,7 @@ def test_selectors_are_parsed():
 def test_every_series_and_label_is_documented(rule):
     known = metrics()
     recorded = {rule["record"]: grouping(rule["expr"]) for rule in records()}
-    everything = set().union(*known.values())
+    everything = set().union(*known.values()) | {"le"}
     used = selectors(rule["expr"])
     assert used
     for name, labels in used.items():
@@ -115,10 +135,12 @@ def test_every_series_and_label_is_documented(rule):
         elif name in OWN_NAMES:
             assert labels <= TARGET_LABELS
         else:
-            assert name in known, f"{name} is not in METRICS.md"
-            assert labels <= known[name], f"labels of {name}"
+            family = name.removesuffix("_bucket")
+            assert family in known, f"{name} is not in METRICS.md"
+            assert labels <= known[family], f"labels of {name}"
     assert grouping(rule["expr"]) <= everything | TARGET_LABELS
-    assert ignored(rule["expr"]) <= everything
+    # `count` distinguishes several counts of the same events within a rule.
+    assert ignored(rule["expr"]) <= everything | {"count"}
     texts = " ".join(rule.get("annotations", {}).values())
     assert set(re.findall(r"\$labels\.(\w+)", texts)) <= everything | TARGET_LABELS
 
@@ -131,10 +153,32 @@ SUMMED = ["aws_transfer_connector_files", "aws_transfer_connector_transfers", "a
 def test_partial_series_are_summed_over_shards(rule):
     """The maximum over shards is not the total. Only a comparison with 0 gives the same result."""
     read = {name for name in selectors(rule["expr"]) if name in SUMMED}
-    if rule.get("alert") == "AwsTransferNoFileCompleted":
-        assert read == {"aws_transfer_connector_files_finished_total"}
+    if rule.get("record") == "connector_name:aws_transfer_connector_info:max":
+        assert read == {"aws_transfer_connector_transfers"}, "only whether a series exists"
         return
     if read:
         assert "instance_shard:aws_transfer_exporter_shard_info:newest1h" in selectors(rule["expr"])
         labels = set().union(*(metrics()[name] for name in read))
-        assert ignored(rule["expr"]) == labels | {"shard", "shards"}, "a remaining label silently breaks the join"
+        assert ignored(rule["expr"]) - {"count"} == labels | {"shard", "shards"}, "a remaining label silently breaks the join"
+
+
+INCREASE = "connector_status_code:aws_transfer_connector_files_finished:increase"
+INCREASE_OF_OPERATIONS = "connector_operation_status_code:aws_transfer_connector_operations:increase"
+
+
+def plain(record):
+    return " ".join(next(rule["expr"] for rule in records() if rule["record"] == record).split())
+
+
+@every_rule
+def test_increases_are_counted_alike(rule):
+    """The unit tests are about one of four rules that count failures, and one of two that also count completed files."""
+    expr = " ".join(rule["expr"].split())
+    if rule.get("record") == INCREASE_OF_OPERATIONS:
+        of_files = plain(INCREASE).replace("files_finished_total", "operations_total").replace(" status, failure_code", " operation, status, failure_code")
+        assert expr == of_files
+    if rule.get("record") == INCREASE + "1h":
+        failures = re.search(r"shard, shards\) \( \( (\( .* \)) \) \* ignoring", plain(INCREASE))[1]
+        assert re.sub(r"\b15m\b", "1h", failures) in expr
+    if rule.get("record") == INCREASE + "5m":
+        assert expr == re.sub(r"\b1h\b", "5m", plain(INCREASE + "1h"))

@@ -117,7 +117,7 @@ const KINDS: &[&str] = &[
 ];
 
 /// Returns a line of `/proc/self/status`, in KiB.
-fn status(name: &str) -> u64 {
+pub(super) fn status(name: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with(name)).unwrap();
     let number = line.split_whitespace().nth(1).unwrap();

@@ -3,9 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+mod budget;
+mod held;
 mod host;
 mod http2;
 mod lockout;
 mod log;
 mod memory;
+mod names;
 mod parsing;

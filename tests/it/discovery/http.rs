@@ -303,8 +303,8 @@ async fn errors_are_counted_by_outcome_and_reading_continues() {
         ))
     };
     let fips = AccountPlan {
-        fips: true,
-        dual_stack: true,
+        fips: Some(true),
+        dual_stack: Some(true),
         ..plan()
     };
     let reading = RunningReader::start(

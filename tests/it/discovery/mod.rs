@@ -5,7 +5,7 @@ mod http;
 mod peer;
 mod queue;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -19,7 +19,7 @@ use aws_transfer_exporter::metrics::{Scrape, ScrapeRequest};
 use aws_transfer_exporter::tracker::{Ingested, Tracker, TrackerLimits, TrackerSettings};
 use aws_transfer_exporter::transfer::{ErrorKind, TransferError};
 use model::{
-    Account, AccountName, Clock, ConnectorDetails, ConnectorId, Fact, Now, Origin, Shard, Snapshot,
+    Account, AccountName, Clock, ConnectorId, Fact, ListedConnectors, Now, Origin, Shard, Snapshot,
     TransferKey, TransferState,
 };
 
@@ -90,10 +90,12 @@ impl FakeSink {
             min_refresh_interval: Duration::from_secs(10),
             max_refresh_interval: Duration::from_mins(5),
             gone_after: Duration::from_mins(15),
+            per_transfer: model::PerTransfer::All,
             max_transfers: 100_000,
             shard: Shard::ONLY,
             events: true,
             keep_settled: Duration::from_hours(24),
+            keep_unresolved: Duration::from_hours(168),
             limits: TrackerLimits::NONE,
         };
         // Facts of the tests may be older than this moment.
@@ -156,7 +158,7 @@ impl Sink for FakeSink {
         panic!("these sources only add transfers");
     }
 
-    fn set_connectors(&self, _: &AccountName, _: &BTreeMap<ConnectorId, Arc<ConnectorDetails>>) {}
+    fn set_connectors(&self, _: &AccountName, _: &ListedConnectors, _: bool) {}
 
     fn exclude_connectors(&self, _: &AccountName, _: &BTreeSet<ConnectorId>) {}
 
@@ -182,7 +184,7 @@ pub(super) fn sample(metrics: &SelfMetrics, series: &str) -> Option<f64> {
         complete: true,
         metrics,
         started: SystemTime::UNIX_EPOCH,
-        process: false,
+        server: false,
     };
     let body = render(&scrape, &ScrapeRequest::everything(), &Mutex::default()).unwrap();
     let bytes: Vec<u8> = body.into_parts().flatten().collect();

@@ -8,7 +8,7 @@ use aws_transfer_exporter::discovery::events::{self, labels};
 use aws_transfer_exporter::discovery::routes::{AccountId, Routes};
 use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
 use aws_transfer_exporter::transfer::{
-    ApiFuture, ErrorKind, QUEUE_BATCH, QueueApi, QueueMessage, UndeletedMessage,
+    ApiFuture, ErrorKind, QUEUE_BATCH, QueueApi, QueueDepth, QueueMessage, UndeletedMessage,
 };
 use model::{AccountName, Fact};
 use serde_json::json;
@@ -40,6 +40,9 @@ struct FakeQueue {
     delete_faults: Mutex<Vec<Vec<UndeletedMessage>>>,
     delete_denied: Mutex<bool>,
     depth_denied: bool,
+    /// Messages of the dead-letter queue, `None` if reading them is denied, with its ARN.
+    dead_letters: Mutex<Option<(&'static str, Option<u64>)>>,
+    dead_letter_reads: Mutex<usize>,
     /// Does not support long polling.
     is_short_polling: bool,
     deletes: Mutex<usize>,
@@ -122,13 +125,25 @@ impl QueueApi for FakeQueue {
         })
     }
 
-    fn depth(&self) -> ApiFuture<'_, u64> {
+    fn depth(&self) -> ApiFuture<'_, QueueDepth> {
         Box::pin(async {
             if self.depth_denied {
-                Err(error(ErrorKind::AccessDenied))
-            } else {
-                Ok(self.len() as u64)
+                return Err(error(ErrorKind::AccessDenied));
             }
+            let dead_letters = *self.dead_letters.lock().unwrap();
+            Ok(QueueDepth {
+                messages: self.len() as u64,
+                dead_letter_queue: dead_letters.map(|(arn, _)| arn.to_owned()),
+            })
+        })
+    }
+
+    fn dead_letters<'a>(&'a self, arn: &'a str) -> ApiFuture<'a, u64> {
+        Box::pin(async move {
+            *self.dead_letter_reads.lock().unwrap() += 1;
+            let (known, messages) = self.dead_letters.lock().unwrap().unwrap();
+            assert_eq!(arn, known);
+            messages.ok_or_else(|| error(ErrorKind::AccessDenied))
         })
     }
 }
@@ -608,4 +623,47 @@ async fn queue_depth_is_exported_and_a_denied_read_is_no_failed_poll() {
         (None, Some(1.0))
     );
     rig.stop().await;
+}
+
+const DEAD_LETTERS: &str = "aws_transfer_exporter_discovery_queue_dead_letter_messages{aws_account=\"prod\",aws_region=\"eu-central-1\",target=\"q\"}";
+
+#[tokio::test(start_paused = true)]
+async fn dead_letters_are_exported_while_there_is_a_redrive_policy() {
+    let mut rig = Rig::running(FakeQueue::default(), []).await;
+    for (queue, messages) in [
+        (None, None),
+        (Some(("arn:1", Some(0))), Some(0.0)),
+        (Some(("arn:1", Some(2))), Some(2.0)),
+        (Some(("arn:2", Some(3))), Some(3.0)),
+        (None, None),
+    ] {
+        *rig.queue.dead_letters.lock().unwrap() = queue;
+        sleep(Duration::from_mins(1)).await;
+        assert_eq!(sample(&rig.metrics, DEAD_LETTERS), messages, "{queue:?}");
+    }
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn denied_dead_letters_are_no_failed_poll_and_are_read_again_after_an_hour() {
+    let mut rig = Rig::running(
+        FakeQueue {
+            dead_letters: Mutex::new(Some(("arn:1", None))),
+            ..FakeQueue::default()
+        },
+        [plain(1)],
+    )
+    .await;
+    let reads = || *rig.queue.dead_letter_reads.lock().unwrap();
+    sleep(Duration::from_mins(59)).await;
+    let dead_letters = sample(&rig.metrics, DEAD_LETTERS);
+    assert_eq!((dead_letters, reads()), (None, 1));
+    assert_eq!(up(&rig.metrics, "events", "q"), Some(1.0));
+    *rig.queue.dead_letters.lock().unwrap() = Some(("arn:1", Some(4)));
+    sleep(Duration::from_mins(2)).await;
+    assert_eq!(sample(&rig.metrics, DEAD_LETTERS), Some(4.0));
+    rig.stop().await;
+    let labels = labels(&queue_plan(), &account());
+    rig.metrics.discovery.remove_source(&labels);
+    assert_eq!(sample(&rig.metrics, DEAD_LETTERS), None);
 }

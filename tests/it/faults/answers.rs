@@ -155,15 +155,15 @@ async fn json_has_the_wrong_types() {
     .await;
 }
 
-/// Only the first 4 MiB of a response are read.
+/// Only the first MiB of a response is read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_response_has_a_hundred_megabytes() {
     let stage = gate_fault(Mode::Huge, &["malformed"]).await;
     let peak = stage.peak_memory();
-    // Twelve concurrent responses of 4 MiB with growing buffers. Complete ones would be 1,200 MB.
-    assert!(peak < 300, "{peak} MB");
+    // Twelve concurrent responses of 1 MiB with growing buffers. Complete ones would be 1,200 MB.
+    assert!(peak < 150, "{peak} MB");
     assert!(
-        stage.gate.sent() > HUGE as u64 / 25,
+        stage.gate.sent() > HUGE as u64 / 100,
         "{} bytes were sent",
         stage.gate.sent()
     );
@@ -273,7 +273,7 @@ async fn no_credentials_are_available() {
     while Instant::now() < expired_at {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let is_visible = outcome(&["denied"]);
+    let is_visible = outcome(&["not_sent"]);
     stage
         .assert_endured(Scope::OneAccount, |before, now| {
             is_visible(before, now) && is_down(before, now)

@@ -11,8 +11,9 @@
 //! | stalled and very slow responses | simulator, gate | `outcome="timeout"`, `results_up` 0 | it ends |
 //! | reset before and within the response | simulator, gate | `outcome="network"`, `"malformed"`, `results_up` 0 | it ends |
 //! | truncated JSON, wrong types | simulator | `outcome="malformed"`, `results_up` 0 | it ends |
-//! | a response of 100 MB | gate | `outcome="malformed"`, `results_up` 0; 4 MiB of it are read | it ends |
+//! | a response of 100 MB | gate | `outcome="malformed"`, `results_up` 0; 1 MiB of it is read | it ends |
 //! | endless pages | gate | `results_up` 0; 1,000 pages are read | it ends |
+//! | latency, cuts, resets and slow closes of connections | toxiproxy, a peer | `scrape_complete` 0 | they end |
 //! | an unreachable account | gate, closed | `outcome="network"`, `results_up` 0 | the port listens again |
 //! | a name that does not resolve | configuration | `outcome="network"` or `"timeout"`, `results_up` 0 | the configuration names an existing host |
 //! | expired or no credentials | simulator, `credential_process` | `outcome="denied"`, `results_up` 0 | credentials are valid |
@@ -30,3 +31,4 @@ mod process;
 mod scrapes;
 mod secrets;
 mod stage;
+mod toxiproxy;

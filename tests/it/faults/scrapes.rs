@@ -303,7 +303,9 @@ async fn throttling_lowers_the_exported_rate() {
     });
     let mut plan = plan(
         vec![account("prod", &url)],
-        vec![key("prod", &connector(1), &transfer(1))],
+        (1..=3)
+            .map(|n| key("prod", &connector(1), &transfer(n)))
+            .collect(),
     );
     plan.collector.requests_per_second = 100.0;
     let exporter = Exporter::start(plan).await;
@@ -313,11 +315,11 @@ async fn throttling_lowers_the_exported_rate() {
             "aws_transfer_exporter_api_requests_total",
             &["outcome=\"throttled\""]
         ),
-        3.0
+        9.0
     );
     assert_eq!(
         simulator.calls().of(ApiOperation::ListFileTransferResults),
-        3,
+        9,
         "every call is counted"
     );
     let rate = scrape.sum("aws_transfer_exporter_api_rate_limit", &[]);

@@ -64,7 +64,8 @@ fn title() -> impl Strategy<Value = Option<Arc<ConnectorTitle>>> {
 }
 
 fn view(labels: Arc<ConnectorLabels>) -> impl Strategy<Value = ConnectorView> {
-    let times = (option::of(time()), option::of(time()), option::of(time()));
+    let times = vec(option::of(time()), 6);
+    let counts_of_transfers = (0..u64::from(u32::MAX), 0..10_u64, 0..10_u64);
     let states = vec(0..5_usize, 0..5);
     (
         title(),
@@ -73,6 +74,7 @@ fn view(labels: Arc<ConnectorLabels>) -> impl Strategy<Value = ConnectorView> {
         states,
         finished(),
         times,
+        counts_of_transfers,
     )
         .prop_map(
             move |(
@@ -81,26 +83,33 @@ fn view(labels: Arc<ConnectorLabels>) -> impl Strategy<Value = ConnectorView> {
                 files,
                 in_states,
                 finished,
-                (oldest_unfinished, last_completed, last_failed),
+                times,
+                (started, unreadable, consecutive_failures),
             )| {
                 let mut states = StateCounts::default();
                 for state in in_states {
                     states.add(TransferState::ALL[state]);
                 }
                 ConnectorView {
-                    labels: Arc::clone(&labels),
                     title,
-                    details: None,
-                    known_since,
                     files,
                     states,
-                    unread: 0,
+                    unreadable,
+                    started,
+                    last_started: times[0],
+                    oldest_queued: times[1],
+                    oldest_in_progress: times[2],
+                    consecutive_failures,
+                    unresolved_failures: finished
+                        .iter()
+                        .filter(|(end, seen)| **end != Finished::Completed && seen.files > 0)
+                        .map(|(end, seen)| (end.clone(), seen.files))
+                        .collect(),
                     finished,
-                    moved: BTreeMap::new(),
-                    operations: BTreeMap::new(),
-                    oldest_unfinished,
-                    last_completed,
-                    last_failed,
+                    oldest_unfinished: times[3],
+                    last_completed: times[4],
+                    last_failed: times[5],
+                    ..ConnectorView::new(Arc::clone(&labels), known_since)
                 }
             },
         )
@@ -153,8 +162,11 @@ pub(super) fn snapshots() -> impl Strategy<Value = Arc<Snapshot>> {
             Arc::new(Snapshot {
                 connectors: views.chunks(2).map(Arc::from).collect(),
                 transfers: rows.chunks(2).map(Arc::from).collect(),
-                results_ages: ages
-                    .map(|(labels, ms)| (Arc::clone(labels), Duration::from_millis(*ms)))
+                flows: Vec::new(),
+                oldest_results: ages
+                    .map(|(labels, ms)| {
+                        (Arc::clone(labels), UNIX_EPOCH + Duration::from_millis(*ms))
+                    })
                     .collect(),
                 origins: config.map(|n| (Origin::Config, n)).into_iter().collect(),
                 folded_failure_codes: folded,
@@ -175,19 +187,11 @@ pub(super) fn with_newest(id: &str, at: SystemTime) -> Arc<Snapshot> {
         newest: Some((id.parse().unwrap(), at)),
     };
     let view = ConnectorView {
-        labels: labels(0, "default"),
-        title: None,
-        details: None,
-        known_since: UNIX_EPOCH + Duration::from_secs(1_000),
-        files: None,
-        states: StateCounts::default(),
-        unread: 0,
         finished: BTreeMap::from([(Finished::Completed, seen)]),
-        moved: BTreeMap::new(),
-        operations: BTreeMap::new(),
-        oldest_unfinished: None,
-        last_completed: None,
-        last_failed: None,
+        ..ConnectorView::new(
+            labels(0, "default"),
+            UNIX_EPOCH + Duration::from_secs(1_000),
+        )
     };
     Arc::new(Snapshot {
         connectors: vec![Arc::from([view])],

@@ -10,8 +10,8 @@ use aws_transfer_exporter::metrics::format::{Encoding, Format, FormatKind};
 use aws_transfer_exporter::metrics::{NameFilter, Scrape, ScrapeRequest};
 use model::{
     ConnectorTitle, ConnectorView, Direction, FailureCode, FileCounts, FileStatus, Finished,
-    FinishedFiles, MovedFiles, Origin, RemoteOperation, Snapshot, StateCounts, TransferState,
-    TransferView,
+    FinishedFiles, FlowState, FlowTitle, FlowView, FlowWindow, MovedFiles, Origin, RemoteOperation,
+    Snapshot, StateCounts, TransferState, TransferView,
 };
 
 use super::{OPEN_METRICS, TEXT, fixtures, self_metrics, started};
@@ -42,18 +42,23 @@ fn fleet() -> Arc<Snapshot> {
         bytes: 4_096,
         ..MovedFiles::default()
     };
-    sent.durations.observe(Duration::from_millis(1_500));
+    sent.durations.observe(1.5);
+    sent.queue_waits.observe(20.0);
+    sent.sizes.observe(4_096.0);
     let connector = ConnectorView {
-        labels: Arc::clone(&labels),
         title: Some(Arc::new(ConnectorTitle {
             name: "acme".into(),
             labels: BTreeMap::from([("partner".to_owned(), "Acme \"EU\"".to_owned())]),
         })),
-        details: None,
-        known_since: at(0),
         files: Some(files),
         states,
-        unread: 0,
+        unreadable: 1,
+        started: 2,
+        last_started: Some(at(20)),
+        oldest_queued: Some(at(10)),
+        oldest_in_progress: Some(at(15)),
+        consecutive_failures: 1,
+        unresolved_failures: BTreeMap::from([(Finished::Failed(code.clone()), 1)]),
         finished: BTreeMap::from([
             (Finished::Completed, finished(1, 30)),
             (Finished::Failed(code.clone()), finished(1, 60)),
@@ -63,6 +68,7 @@ fn fleet() -> Arc<Snapshot> {
         oldest_unfinished: Some(at(10)),
         last_completed: Some(at(30)),
         last_failed: Some(at(60)),
+        ..ConnectorView::new(Arc::clone(&labels), at(0))
     };
     let transfer = |id: &str, state, files| TransferView {
         connector: Arc::clone(&labels),
@@ -78,11 +84,45 @@ fn fleet() -> Arc<Snapshot> {
             transfer("t-1", TransferState::Running, running),
             transfer("t-2", TransferState::Failed, failed),
         ])],
-        results_ages: vec![(labels, Duration::from_millis(2_500))],
+        flows: vec![Arc::from([flow(code.as_ref())])],
+        oldest_results: vec![(labels, UNIX_EPOCH + Duration::from_secs(1_790_000_002))],
         origins: BTreeMap::from([(Origin::Config, 2)]),
         folded_failure_codes: 0,
         folded_since: None,
     })
+}
+
+/// A flow whose delivery is late.
+fn flow(code: Option<&FailureCode>) -> FlowView {
+    let outcomes = FlowState::OUTCOMES.into_iter();
+    FlowView {
+        title: Arc::new(FlowTitle {
+            name: "prices".into(),
+            connectors: vec!["acme".to_owned(), "c-1".to_owned()],
+            expect: "by 06:00 UTC".to_owned(),
+            ..FlowTitle::default()
+        }),
+        known_since: at(0),
+        finished: BTreeMap::from([
+            (Finished::Completed, 7),
+            (Finished::Failed(None), 0),
+            (Finished::Failed(code.cloned()), 1),
+        ]),
+        bytes: BTreeMap::from([(Direction::Send, 0), (Direction::Retrieve, 4_096)]),
+        last_completed: Some(at(30)),
+        unresolved_failures: 1,
+        duplicates: 2,
+        window: Some(FlowWindow {
+            opens: at(0),
+            deadline: at(40),
+            closes: at(90),
+            state: FlowState::Late,
+            files: 1,
+        }),
+        outcomes: outcomes.clone().map(|state| (state, 3)).collect(),
+        corrected: outcomes.map(|state| (state, 0)).collect(),
+        listing: Some((5, true)),
+    }
 }
 
 /// Renders the families about transfers and connectors.
@@ -104,7 +144,7 @@ fn rendered(kind: FormatKind) -> String {
         complete: true,
         metrics: &self_metrics(),
         started: started(),
-        process: false,
+        server: false,
     };
     let exposition = render(&scrape, &request, &Mutex::default()).unwrap();
     String::from_utf8(exposition.into_parts().flatten().collect()).unwrap()

@@ -19,8 +19,8 @@ use aws_transfer_exporter::metrics::format::{Encoding, Format, FormatKind};
 use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
 use aws_transfer_exporter::metrics::{NameFilter, Scrape, ScrapeRequest};
 use model::{
-    Account, AccountName, ConnectorLabels, DOCUMENTED_FAILURE_CODES, FileCounts, Finished,
-    Snapshot, TransferState,
+    Account, AccountName, ConnectorLabels, ConnectorView, DOCUMENTED_FAILURE_CODES, FileCounts,
+    Finished, Snapshot, TransferState,
 };
 use proptest::prelude::*;
 
@@ -74,7 +74,7 @@ fn rendered(
         complete: true,
         metrics: &metrics,
         started: started(),
-        process: false,
+        server: false,
     };
     render(&scrape, &wanted, cache)
         .unwrap()
@@ -144,6 +144,18 @@ fn of(connector: &ConnectorLabels) -> [(&str, &str); 3] {
     ]
 }
 
+/// Returns the unresolved failures by code; those without one always.
+fn unresolved(connector: &ConnectorView) -> Vec<(&str, u64)> {
+    let unresolved = &connector.unresolved_failures;
+    let without_code = unresolved.get(&Finished::Failed(None));
+    let mut all = vec![("", without_code.copied().unwrap_or(0))];
+    all.extend(unresolved.iter().filter_map(|(end, number)| match end {
+        Finished::Failed(Some(code)) => Some((code.as_str(), *number)),
+        _ => None,
+    }));
+    all
+}
+
 /// Returns the samples of a family of the group `Sweep`, without regard to speed.
 fn samples(snapshot: &Snapshot, family: &Family) -> Vec<(Vec<(String, String)>, String)> {
     let seconds = |at: SystemTime| {
@@ -165,6 +177,16 @@ fn samples(snapshot: &Snapshot, family: &Family) -> Vec<(Vec<(String, String)>, 
     }
     for connector in snapshot.connectors() {
         let labels = of(&connector.labels);
+        let time = match name {
+            "connector_oldest_queued_timestamp_seconds" => connector.oldest_queued,
+            "connector_oldest_in_progress_timestamp_seconds" => connector.oldest_in_progress,
+            "connector_oldest_unfinished_timestamp_seconds" => connector.oldest_unfinished,
+            "connector_last_started_timestamp_seconds" => connector.last_started,
+            "connector_last_completed_timestamp_seconds" => connector.last_completed,
+            "connector_last_failed_timestamp_seconds" => connector.last_failed,
+            _ => None,
+        };
+        out.extend(time.map(|at| (with(&labels, &[]), seconds(at))));
         match name {
             "connector_files" => out.extend(
                 connector
@@ -214,26 +236,20 @@ fn samples(snapshot: &Snapshot, family: &Family) -> Vec<(Vec<(String, String)>, 
                     ));
                 }
             }
-            "connector_oldest_unfinished_timestamp_seconds" => {
-                out.extend(
-                    connector
-                        .oldest_unfinished
-                        .map(|at| (with(&labels, &[]), seconds(at))),
-                );
+            "connector_transfers_unreadable" => {
+                out.push((with(&labels, &[]), connector.unreadable.to_string()));
             }
-            "connector_last_completed_timestamp_seconds" => {
-                out.extend(
-                    connector
-                        .last_completed
-                        .map(|at| (with(&labels, &[]), seconds(at))),
-                );
+            "connector_transfers_started_total" => {
+                out.push((with(&labels, &[]), connector.started.to_string()));
             }
-            "connector_last_failed_timestamp_seconds" => {
-                out.extend(
-                    connector
-                        .last_failed
-                        .map(|at| (with(&labels, &[]), seconds(at))),
-                );
+            "connector_unresolved_failures" => {
+                for (code, number) in unresolved(connector) {
+                    out.push((with(&labels, &[("failure_code", code)]), number.to_string()));
+                }
+            }
+            "connector_consecutive_failures" => {
+                let failures = connector.consecutive_failures.to_string();
+                out.push((with(&labels, &[]), failures));
             }
             "connector_info" => {
                 let name = connector
@@ -255,12 +271,12 @@ fn samples(snapshot: &Snapshot, family: &Family) -> Vec<(Vec<(String, String)>, 
         }
     }
     match name {
-        "connector_results_age_seconds" => {
+        "connector_oldest_result_timestamp_seconds" => {
             out.extend(
                 snapshot
-                    .results_ages
+                    .oldest_results
                     .iter()
-                    .map(|(c, age)| (with(&of(c), &[]), age.as_secs_f64().to_string())),
+                    .map(|(c, at)| (with(&of(c), &[]), seconds(*at))),
             );
         }
         "exporter_transfers" => {
@@ -485,7 +501,7 @@ fn a_filter_selects_whole_families_in_every_format() {
                 complete: true,
                 metrics: &metrics,
                 started: started(),
-                process: true,
+                server: true,
             };
             let bytes: Vec<_> = render(&scrape, &wanted, &Mutex::default())
                 .unwrap()
@@ -524,7 +540,7 @@ fn an_uncompressed_body_is_streamed_in_small_parts() {
         complete: true,
         metrics: &metrics,
         started: started(),
-        process: false,
+        server: false,
     };
     for kind in [TEXT, OPEN_METRICS, PROTOBUF] {
         let wanted = ScrapeRequest {

@@ -187,7 +187,7 @@ proptest! {
         prop_assert_eq!(&read.series, &text);
         for ((name, labels), created) in &read.created {
             let connector = snapshot.connectors().find(|view| {
-                name.contains("finished") && labels.starts_with(&with(&of(&view.labels), &[]))
+                name.contains("connector") && labels.starts_with(&with(&of(&view.labels), &[]))
             });
             prop_assert_eq!(*created, connector.map_or(started(), |view| view.known_since));
         }

@@ -219,7 +219,7 @@ pub(crate) async fn in_bounded_process(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .output();
-    let ended = tokio::time::timeout(Duration::from_secs(30), ended)
+    let ended = tokio::time::timeout(Duration::from_mins(4), ended)
         .await
         .unwrap()
         .unwrap();

@@ -85,7 +85,7 @@ async fn response_above_four_mebibytes_is_an_error() {
         );
         Step::Answer(http(200, JSON, body))
     };
-    let largest = (4 << 20) / (file.len() + 1) - 1;
+    let largest = (1 << 20) / (file.len() + 1) - 1;
     assert_eq!(
         page_of(of(largest)).await.map(|page| page.files.len()),
         Ok(largest)

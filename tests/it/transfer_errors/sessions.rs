@@ -21,7 +21,7 @@ use super::{
 };
 
 #[tokio::test]
-async fn invalid_region_is_an_invalid_request_without_an_attempt() {
+async fn request_for_an_invalid_region_cannot_be_built() {
     let plan = AccountPlan {
         region: Some("no region".into()),
         ..AccountPlan::default()
@@ -30,7 +30,7 @@ async fn invalid_region_is_an_invalid_request_without_an_attempt() {
     let error = account.page().await.unwrap_err();
     assert_eq!(
         (error.kind, account.attempts.outcomes()),
-        (ErrorKind::InvalidRequest, Vec::new()),
+        (ErrorKind::NotBuilt, Vec::new()),
         "{error}"
     );
     assert!(error.detail.contains("`region`"), "{error}");
@@ -117,8 +117,8 @@ async fn fips_and_dual_stack_use_the_documented_hosts() {
         );
         let plan = AccountPlan {
             region: Some(region.into()),
-            fips,
-            dual_stack,
+            fips: Some(fips),
+            dual_stack: Some(dual_stack),
             ..AccountPlan::default()
         };
         Account::open(&sessions, &plan).await.page().await.unwrap();
@@ -158,14 +158,14 @@ async fn call_without_credentials_has_its_own_kind() {
     let name = "transfer_errors::sessions::call_without_credentials_has_its_own_kind";
     let report = in_process(name, home.path(), &[("TEST_URL", &endpoint.url)]).await;
     assert!(
-        report.starts_with("eu-central-1 [Denied] Err(\"credentials_missing: "),
+        report.starts_with("eu-central-1 [NotSent] Err(\"credentials_missing: "),
         "{report}"
     );
     assert!(endpoint.seen().is_empty());
 }
 
 #[tokio::test]
-async fn missing_profile_has_no_credentials() {
+async fn missing_profile_is_an_error_of_the_session() {
     if is_in_process() {
         let plan = AccountPlan {
             profile: Some("absent".into()),
@@ -175,10 +175,12 @@ async fn missing_profile_has_no_credentials() {
     }
     let endpoint = Endpoint::scripted([Step::Answer(http(200, JSON, EMPTY))]).await;
     let home = tempfile::tempdir().unwrap();
-    let name = "transfer_errors::sessions::missing_profile_has_no_credentials";
+    let name = "transfer_errors::sessions::missing_profile_is_an_error_of_the_session";
     let report = in_process(name, home.path(), &[("TEST_URL", &endpoint.url)]).await;
     assert!(
-        report.starts_with("eu-central-1 [Denied] Err(\"credentials_missing: "),
+        report.starts_with(
+            "account `absent`: profile `absent` (`profile` of the account) is not in "
+        ),
         "{report}"
     );
     assert!(endpoint.seen().is_empty());
@@ -336,7 +338,7 @@ async fn denied_role_has_its_own_kind_and_the_reason() {
     ];
     let report = in_process(name, home.path(), &variables).await;
     assert!(
-        report.starts_with("eu-central-1 [Denied] Err(\"credentials_unavailable: "),
+        report.starts_with("eu-central-1 [NotSent] Err(\"credentials_unavailable: "),
         "{report}"
     );
     assert!(

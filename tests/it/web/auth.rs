@@ -392,9 +392,9 @@ async fn the_health_address_serves_only_health_checks_without_authentication() {
         503
     );
     assert!(!Arc::clone(&fake).is_ready() && fake.scrapes.lock().unwrap().is_empty());
-    healthcheck::check(&apart.to_string()).await.unwrap();
+    healthcheck::check(&apart.to_string(), "").await.unwrap();
     assert!(
-        healthcheck::check(&server.address.to_string())
+        healthcheck::check(&server.address.to_string(), "")
             .await
             .is_err()
     );

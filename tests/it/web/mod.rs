@@ -6,7 +6,9 @@ mod auth;
 mod limits;
 mod peers;
 mod pki;
+mod prefix;
 mod program;
+mod proxies;
 mod routes;
 mod shutdown;
 
@@ -19,7 +21,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use aws_transfer_exporter::metrics::ScrapeRequest;
 use aws_transfer_exporter::metrics::exposition::Exposition;
-use aws_transfer_exporter::tracker::query::{KeptFailure, Query, Selection};
+use aws_transfer_exporter::tracker::query::{FailureFilter, KeptFailure, Query, Selection};
 use aws_transfer_exporter::web::{
     self, Exporter, Health, Overview, ProbeError, ProbeRequest, ScrapeMode, ServerLimits,
     SourceHealth, WriteApiError, WriteRequest, listen,
@@ -173,6 +175,13 @@ impl Exporter for Fake {
         })
     }
 
+    fn acknowledge(
+        self: Arc<Self>,
+        _: FailureFilter,
+    ) -> Pin<Box<dyn Future<Output = Result<usize, WriteApiError>> + Send>> {
+        Box::pin(async { Err(WriteApiError::Disabled) })
+    }
+
     fn overview(&self) -> Overview {
         Overview {
             now: UNIX_EPOCH + Duration::from_hours(500_000),
@@ -189,6 +198,7 @@ impl Exporter for Fake {
                 }],
                 storage_up: true,
             },
+            write_api: false,
         }
     }
 
@@ -199,6 +209,10 @@ impl Exporter for Fake {
             std::thread::sleep(Duration::from_millis(5));
         }
         Selection::default()
+    }
+
+    fn flows(&self) -> Vec<model::Chunk<model::FlowView>> {
+        Vec::new()
     }
 
     fn failures(&self) -> Vec<Arc<KeptFailure>> {
@@ -243,15 +257,22 @@ impl Server {
     }
 
     pub(crate) async fn of(address: &str, fake: &Arc<Fake>, server: web::Server) -> Self {
+        Self::of_paths(address, fake, server, "/metrics".into()).await
+    }
+
+    async fn of_paths(
+        address: &str,
+        fake: &Arc<Fake>,
+        server: web::Server,
+        paths: web::WebPaths,
+    ) -> Self {
         let listener = listen::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let exporter: Arc<dyn Exporter> = fake.clone();
-        let ended = tokio::spawn(
-            server.run(vec![listener], exporter, "/metrics".into(), async {
-                let _ = stopped.await;
-            }),
-        );
+        let ended = tokio::spawn(server.run(vec![listener], exporter, paths, async {
+            let _ = stopped.await;
+        }));
         Self {
             address,
             stop,

@@ -18,8 +18,9 @@ use crate::prometheus::Prometheus;
 const CONFIG: &str = "accounts:\n  - name: a\n    region: eu-central-1\n    endpoint_url: http://127.0.0.1:9\n\
                       collector:\n  timeout: 500ms\n  timeout_offset: 100ms\n\
                       transfers:\n  - connector_id: c-0123456789abcdef0\n    transfer_id: t\n";
-const TLS: &str = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
-const MUTUAL: &str = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n  client_allowed_sans: [prometheus]\n";
+pub(super) const TLS: &str =
+    "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
+pub(super) const MUTUAL: &str = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n  client_allowed_sans: [prometheus]\n";
 
 fn hash(cost: u32) -> String {
     bcrypt::hash("open sesame", cost).unwrap()

@@ -157,7 +157,7 @@ async fn every_listener_serves_the_configured_telemetry_path() {
                 .ask(&get("/"))
                 .await
                 .text()
-                .contains("<a href=\"/m\">")
+                .contains("<a href=\"./m\">")
         );
     }
     stop.send(()).unwrap();
@@ -168,12 +168,12 @@ async fn every_listener_serves_the_configured_telemetry_path() {
 async fn the_health_check_succeeds_only_while_the_exporter_runs() {
     let (_, server) = started().await;
     let port = server.address.port();
-    healthcheck::check(&format!("127.0.0.1:{port}"))
+    healthcheck::check(&format!("127.0.0.1:{port}"), "")
         .await
         .unwrap();
-    healthcheck::check(&format!(":{port}")).await.unwrap();
+    healthcheck::check(&format!(":{port}"), "").await.unwrap();
     server.stop().await;
-    let error = healthcheck::check(&format!("127.0.0.1:{port}"))
+    let error = healthcheck::check(&format!("127.0.0.1:{port}"), "")
         .await
         .unwrap_err()
         .to_string();
@@ -187,6 +187,9 @@ async fn the_health_check_succeeds_only_while_the_exporter_runs() {
 async fn the_health_check_times_out() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap().to_string();
-    let error = healthcheck::check(&address).await.unwrap_err().to_string();
+    let error = healthcheck::check(&address, "")
+        .await
+        .unwrap_err()
+        .to_string();
     assert_eq!(error, format!("{address} did not answer within 3 s"));
 }

@@ -49,6 +49,11 @@ impl Oracle {
         all
     }
 
+    /// Returns the number of windows of flows whose outcome was certain at the end.
+    pub(crate) fn certain_windows(&self) -> u64 {
+        self.certain_windows
+    }
+
     /// Returns the least and the greatest number of all counted files.
     pub(crate) fn files(&self) -> (u64, u64) {
         let bounds = self.bounds(Ms::MAX, true).into_values();
@@ -75,9 +80,8 @@ impl Oracle {
             ends.entry(end_of(file.failure)).or_default().push(evidence);
         }
         // An event of a file without a row may be taken for another file until the row appears.
-        let has_late_rows = script.files.iter().any(|file| file.visible > script.known);
         let has_all_rows = at_rest && record.has_rows_of(script);
-        let is_plain = script.has_plain_paths() && (has_all_rows || !has_late_rows);
+        let is_plain = script.has_clear_rows() || script.has_plain_paths() && has_all_rows;
         ends.into_iter()
             .map(|(end, files)| {
                 (
@@ -90,6 +94,17 @@ impl Oracle {
                 )
             })
             .collect()
+    }
+
+    /// Returns the latest moment from which the files of a transfer count.
+    pub(super) fn watched_latest(
+        &self,
+        name: &str,
+        script: &TransferScript,
+        record: &Record,
+    ) -> Option<Moment> {
+        self.watched(name, script, record)
+            .map(|watched| watched.latest)
     }
 
     fn watched(&self, name: &str, script: &TransferScript, record: &Record) -> Option<Watched> {
@@ -121,10 +136,11 @@ impl Oracle {
         let reported = origins
             .into_iter()
             .filter_map(source)
+            .map(|since| since.sure)
             .reduce(Moment::earliest);
         let any = self.sources.iter().filter(|((of, _), _)| of == name);
-        let any = any.map(|(_, moment)| *moment).reduce(Moment::latest);
-        let latest_origin = reported.or(any).unwrap_or(account);
+        let any = any.map(|(_, since)| since.sure).reduce(Moment::latest);
+        let latest_origin = reported.or(any).unwrap_or(account.sure);
         let (connector, transfer) = (
             connector_id(script.account, script.connector),
             transfer_id(script.id),
@@ -137,14 +153,15 @@ impl Oracle {
             .rev()
             .take_while(|(shard, _)| owns(shard))
             .last()
-            .map(|(_, since)| *since);
+            .map(|(_, since)| since.sure);
         Some(Watched {
             earliest: {
-                let first = account.latest(first);
+                let first = account.first.latest(first.first);
                 first.wall.min(first.at.cast_signed()) - self.wall_errors
             },
             // While another shard owns it, nothing more counts.
             latest: account
+                .sure
                 .latest(latest_origin)
                 .latest(since.unwrap_or(Moment {
                     at: i64::MAX.cast_unsigned(),

@@ -36,7 +36,7 @@ pub(crate) struct Arrival {
     tracked: Vec<Identity>,
 }
 
-fn broken(kind: &'static str, detail: String) -> Result<(), Violation> {
+pub(super) fn broken<T>(kind: &'static str, detail: String) -> Result<T, Violation> {
     Err(Violation { kind, detail })
 }
 
@@ -87,6 +87,8 @@ impl Oracle {
         }
         self.check_counters(arrival, collected, durable, now)?;
         self.check_gauges(arrival, collected)?;
+        self.check_connectors(collected, durable)?;
+        self.check_flows(collected, durable)?;
         if arrival.generation != self.generation {
             return Ok(());
         }
@@ -104,6 +106,30 @@ impl Oracle {
         } else {
             Ok(())
         }
+    }
+
+    /// Returns whether a connector stays: a poll returned files of a transfer that has not only been in
+    /// a target file and was not deleted, or it is named in the configuration. Another one is forgotten
+    /// some time after its transfers have left.
+    fn has_results(&self, (name, connector, _): &CounterKey) -> bool {
+        let is_of = |transfer: usize| {
+            let script = self.scenario.transfer(transfer);
+            let id = script.map(|script| connector_id(script.account, script.connector));
+            id.is_some_and(|id| id.as_str() == connector)
+        };
+        let is_named = self.plan.as_ref().is_some_and(|plan| {
+            let mut named = plan.configured.iter();
+            named.any(|transfer| is_of(*transfer))
+        });
+        is_named
+            || self.records.iter().any(|((account, transfer), record)| {
+                let mut answers = record.polls.iter().filter_map(|poll| poll.answer.as_ref());
+                account == name
+                    && is_of(*transfer)
+                    && !record.starts.is_empty()
+                    && record.left_at == 0
+                    && answers.any(|(_, answer)| answer.counts().is_some())
+            })
     }
 
     fn check_counters(
@@ -150,7 +176,8 @@ impl Oracle {
                 let id = script.map(|script| connector_id(script.account, script.connector));
                 *name == key.0 && id.is_some_and(|id| id.as_str() == key.1)
             });
-            if value < bounds.least && is_configured(&key.0) && is_used {
+            let is_forgotten = !is_exported(collected, key) && !self.has_results(key);
+            if value < bounds.least && is_configured(&key.0) && is_used && !is_forgotten {
                 return broken(
                     "a file was not counted",
                     format!(
@@ -257,12 +284,24 @@ impl Oracle {
     /// Returns the latest moment at which a polled transfer was due for a scrape that arrived at
     /// `arrival`; `None` if it may have settled, by what was reported before.
     fn due_at(&self, record: &Record, is_configured: bool, arrival: Ms, until: Ms) -> Option<Ms> {
+        // A crash may have undone the last answers.
+        let due = |is_known: fn(&Poll) -> bool| {
+            let polls = record.polls.iter().filter(|poll| is_known(poll));
+            let answers: Vec<_> = polls.filter_map(|poll| poll.answer.as_ref()).collect();
+            self.due_after(&answers, record, is_configured, arrival, until)
+        };
+        Some(due(|_| true)?.max(due(|poll| poll.sure)?))
+    }
+
+    fn due_after(
+        &self,
+        answers: &[&(Ms, Answer)],
+        record: &Record,
+        is_configured: bool,
+        arrival: Ms,
+        until: Ms,
+    ) -> Option<Ms> {
         let setup = &self.scenario.setup;
-        let answers: Vec<_> = record
-            .polls
-            .iter()
-            .filter_map(|poll| poll.answer.as_ref())
-            .collect();
         let (at, last) = answers.last()?;
         let without_rows = answers
             .iter()
@@ -273,7 +312,7 @@ impl Oracle {
             .any(|(_, answer)| *answer == Answer::Unknown);
         let max_refresh = setup.max_refresh.max(setup.min_refresh);
         let Answer::Rows { open, counts, .. } = last else {
-            let has_left = self.may_have_left(&answers, is_configured, until);
+            let has_left = self.may_have_left(answers, is_configured, until);
             let backoff = if is_unknown {
                 GONE_BACKOFF.max(max_refresh)
             } else {
@@ -293,12 +332,26 @@ impl Oracle {
         } else {
             0
         };
-        let interval = ((at - changed + error) / 20).clamp(setup.min_refresh, max_refresh);
+        let interval = (at - changed + error)
+            .div_ceil(20)
+            .clamp(setup.min_refresh, max_refresh);
         if *open > 0 {
             Some(at + interval)
         } else {
-            (!may_be_settled(record, arrival)).then(|| at + interval.max(CONFIRMATION))
+            (!may_be_settled(record, arrival)).then(|| at + interval.max(CONFIRMATION) + error)
         }
+    }
+
+    /// Returns whether a transfer of a target file may have left after `keep_settled`, before the write
+    /// API tracked it again and deleted it.
+    pub(super) fn may_be_deleted(&self, record: &Record) -> bool {
+        let puts = record.starts.iter();
+        let mut puts = puts.filter(|start| start.origin == Origin::Api);
+        puts.any(|put| {
+            let answers = record.polls.iter().filter_map(|poll| poll.answer.as_ref());
+            let before: Vec<_> = answers.filter(|(at, _)| *at < put.at).collect();
+            !record.api && put.at < record.left_at && self.may_have_left(&before, false, put.at)
+        })
     }
 
     /// Returns whether a transfer that AWS does not know has been gone, or had settled before, for
@@ -314,10 +367,16 @@ impl Oracle {
             .filter(|(_, answer)| *answer == Answer::Unknown);
         let times: Vec<_> = unknown.map(|(at, _)| *at).collect();
         let since = times.last().copied().unwrap_or(until);
+        // An earlier process saved it by the wall clock, which may have been set forward since.
+        let error = if since < self.life_started {
+            self.wall_errors.unsigned_abs()
+        } else {
+            0
+        };
         let gone = times
             .iter()
             .rev()
-            .find(|at| **at >= since + setup.gone_after);
+            .find(|at| **at + error >= since + setup.gone_after);
         let kept = setup
             .keep_settled
             .saturating_sub(self.wall_errors.unsigned_abs() + SECOND);
@@ -335,7 +394,7 @@ impl Oracle {
     /// Returns whether the results may have expired: 7 days after the start, or the first sight, also
     /// by a wall clock that is wrong.
     fn may_be_expired(&self, name: &str, script: &TransferScript, now: Ms) -> bool {
-        let first_sight = self.accounts.get(name).map_or(0, |since| since.at);
+        let first_sight = self.accounts.get(name).map_or(0, |since| since.first.at);
         now + 6 * HOUR >= script.start.min(first_sight) + RESULTS_KEPT
     }
 
@@ -469,6 +528,8 @@ impl Oracle {
                 );
             }
         }
+        self.check_connectors_at_rest(collected, now)?;
+        self.certain_windows = self.check_flows_at_rest(collected, now)?;
         self.check_logs()?;
         self.check_trail(now)?;
         let files: usize = self
@@ -477,7 +538,11 @@ impl Oracle {
             .iter()
             .map(|transfer| transfer.files.len())
             .sum();
-        let most = 16 + 4 * self.records.len() + files + 8 * self.accounts.len();
+        let most = 16
+            + self.scenario.flows.len()
+            + 4 * self.records.len()
+            + files
+            + 8 * self.accounts.len();
         if records > most {
             return broken(
                 "the store grows",
@@ -635,6 +700,13 @@ fn events(record: &Record, filter: impl Fn(&Event) -> bool) -> usize {
         .map(|event| event.file)
         .collect::<BTreeSet<_>>()
         .len()
+}
+
+fn is_exported(collected: &Collected, (name, connector, _): &CounterKey) -> bool {
+    let mut connectors = collected.snapshot.connectors();
+    connectors.any(|view| {
+        view.labels.account.name.as_str() == name && view.labels.id.as_str() == connector
+    })
 }
 
 /// Returns the counters of finished files.

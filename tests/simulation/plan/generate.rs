@@ -3,8 +3,8 @@
 use simulator::SplitMix64;
 
 use super::{
-    ApiFault, BEGIN, Body, Change, DAY, FileScript, HOUR, MINUTE, MessageScript, Ms, Restart,
-    SECOND, Scenario, Setup, Step, Stop, StoreFault, TransferScript,
+    ApiFault, BEGIN, Body, Change, DAY, FileScript, FlowScript, HOUR, MINUTE, MessageScript, Ms,
+    Restart, SECOND, Scenario, Setup, Step, Stop, StoreFault, TransferScript,
 };
 
 /// Returns the scenario of a seed.
@@ -28,8 +28,16 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
         setup,
         transfers,
         messages,
+        flows: flows(seed, horizon),
         steps,
     }
+}
+
+/// Draws the flows, apart from all else.
+fn flows(seed: u64, horizon: Ms) -> Vec<FlowScript> {
+    let mut dice = Dice(SplitMix64::new(seed ^ 0xF10E));
+    dice.0.bits();
+    (0..dice.below(3)).map(|_| dice.flow(horizon)).collect()
 }
 
 struct Dice(SplitMix64);
@@ -90,6 +98,26 @@ impl Dice {
             } else {
                 0
             },
+        }
+    }
+
+    fn flow(&mut self, horizon: Ms) -> FlowScript {
+        let intervals = [10, 15, 30, 60, 120, 240, 720, 1_440].map(|minutes| minutes * MINUTE);
+        // Windows that no scrape judges for very long are unknown.
+        let intervals = intervals.into_iter().filter(|every| *every >= horizon / 40);
+        let intervals: Vec<_> = intervals.take(3).collect();
+        let every = self.pick(&intervals);
+        FlowScript {
+            connectors: self.pick(&[&[0][..], &[1], &[0, 1]]).to_vec(),
+            paths: self.pick(&[1, 2, 4, 100]),
+            every,
+            phase: self.between(0, every / MINUTE) * MINUTE % every,
+            from: self
+                .one_in(3)
+                .then(|| self.between(0, DAY / MINUTE - 1) * MINUTE),
+            grace: self.pick(&[0, MINUTE, every / 3]) / MINUTE * MINUTE,
+            files: self.pick(&[1, 1, 2, 3]),
+            min_bytes: self.pick(&[0, 0, 0, 5]),
         }
     }
 

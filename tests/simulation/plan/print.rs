@@ -67,6 +67,9 @@ impl fmt::Display for Scenario {
                 "an error"
             },
         )?;
+        for flow in &self.flows {
+            writeln!(f, "flow: {flow:?}")?;
+        }
         for transfer in &self.transfers {
             writeln!(
                 f,

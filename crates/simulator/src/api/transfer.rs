@@ -148,18 +148,36 @@ impl Simulator {
             "Arn": self.arn(region, id.as_str()),
             "ConnectorId": id.as_str(),
             "AccessRole": format!("arn:aws:iam::{account}:role/transfer-connector-access"),
-            "LoggingRole": format!("arn:aws:iam::{account}:role/transfer-connector-logging"),
             "Status": "ACTIVE",
             "IpAddressType": "IPV4",
         });
+        if spec.logging_role {
+            described["LoggingRole"] =
+                format!("arn:aws:iam::{account}:role/transfer-connector-logging").into();
+        }
+        if let Some(message) = &spec.error_message {
+            described["Status"] = "ERRORED".into();
+            described["ErrorMessage"] = message.as_str().into();
+        }
+        if !spec.tags.is_empty() {
+            let tag = |(key, value)| json!({ "Key": key, "Value": value });
+            described["Tags"] = spec.tags.iter().map(tag).collect();
+        }
         add_url(&mut described, spec);
         match spec.protocol {
             Protocol::Sftp => {
                 described["SftpConfig"] = json!({
                     "UserSecretId": format!("arn:aws:secretsmanager:{region}:{account}:secret:aws/transfer/{id}"),
-                    "TrustedHostKeys": [HOST_KEY],
-                    "MaxConcurrentConnections": 1,
+                    "MaxConcurrentConnections": spec.max_concurrent_connections,
                 });
+                let sftp = &mut described["SftpConfig"];
+                if spec.trusted_host_keys > 0 {
+                    sftp["TrustedHostKeys"] = vec![HOST_KEY; spec.trusted_host_keys].into();
+                }
+                if !spec.secret_version_stages.is_empty() {
+                    sftp["OrderedUserSecretVersionStages"] =
+                        spec.secret_version_stages.as_slice().into();
+                }
                 described["SecurityPolicyName"] =
                     "TransferSFTPConnectorSecurityPolicy-2024-03".into();
             }

@@ -1,5 +1,7 @@
 //! Connectors of the simulated account.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::script::Profile;
@@ -38,6 +40,18 @@ pub struct ConnectorSpec {
     pub egress: Egress,
     /// The error that `TestConnection` returns. `None` if the connection works.
     pub connection_error: Option<String>,
+    /// Why the connector is `ERRORED`. `None` if it is `ACTIVE`.
+    pub error_message: Option<String>,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// Maximum number of concurrent connections.
+    pub max_concurrent_connections: u32,
+    /// Whether it has a `LoggingRole`.
+    pub logging_role: bool,
+    /// Number of `TrustedHostKeys`.
+    pub trusted_host_keys: usize,
+    /// `OrderedUserSecretVersionStages`, if there are any.
+    pub secret_version_stages: Vec<String>,
     /// How transfers without a script behave.
     #[serde(skip)]
     pub profile: Profile,
@@ -50,6 +64,12 @@ impl Default for ConnectorSpec {
             protocol: Protocol::default(),
             egress: Egress::default(),
             connection_error: None,
+            error_message: None,
+            tags: BTreeMap::new(),
+            max_concurrent_connections: 1,
+            logging_role: true,
+            trusted_host_keys: 1,
+            secret_version_stages: Vec::new(),
             profile: Profile::default(),
         }
     }

@@ -5,9 +5,23 @@ terraform {
 }
 
 locals {
+  # The start of the Regions of each partition, from the partition data of the AWS SDKs. All others are in `aws`.
+  partitions = {
+    "cn-"      = "aws-cn"
+    "us-gov-"  = "aws-us-gov"
+    "eusc-"    = "aws-eusc"
+    "us-iso-"  = "aws-iso"
+    "us-isob-" = "aws-iso-b"
+    "eu-isoe-" = "aws-iso-e"
+    "us-isof-" = "aws-iso-f"
+  }
+  region    = var.region == null ? "" : var.region
+  of_region = one([for start, partition in local.partitions : partition if startswith(local.region, start)])
+  partition = coalesce(var.partition, local.of_region, "aws")
+
   built_arns = [
     for id in var.connector_ids :
-    "arn:${var.partition}:transfer:${coalesce(var.region, "?")}:${coalesce(var.account_id, "?")}:connector/${id}"
+    "arn:${local.partition}:transfer:${coalesce(var.region, "?")}:${coalesce(var.account_id, "?")}:connector/${id}"
   ]
   connector_arns = sort(distinct(concat(var.connector_arns, local.built_arns)))
 

@@ -46,12 +46,12 @@ variable "region" {
 }
 
 variable "partition" {
-  description = "Partition of `connector_ids`: `aws`, `aws-cn`, `aws-us-gov`."
+  description = "Partition of `connector_ids`, such as `aws-cn`. The default is that of `region`."
   type        = string
-  default     = "aws"
+  default     = null
 
   validation {
-    condition     = can(regex("^aws[a-z-]*$", var.partition))
+    condition     = var.partition == null || can(regex("^aws[a-z-]*$", var.partition))
     error_message = "A partition starts with `aws`."
   }
 }

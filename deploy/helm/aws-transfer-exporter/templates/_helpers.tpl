@@ -1,3 +1,14 @@
+{{- /* A value as YAML with its templates expanded: `list VALUE $`. */}}
+{{- define "aws-transfer-exporter.tpl" -}}
+{{- $value := index . 0 }}
+{{- $text := ternary $value (toYaml $value) (kindIs "string" $value) }}
+{{- if contains "{{" $text }}
+{{- tpl $text (index . 1) }}
+{{- else }}
+{{- $text }}
+{{- end }}
+{{- end }}
+
 {{- define "aws-transfer-exporter.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
@@ -18,7 +29,22 @@
 
 {{- /* "true" if the workload is a StatefulSet. */}}
 {{- define "aws-transfer-exporter.stateful" -}}
-{{- if or .Values.sharding.enabled .Values.storage.enabled }}true{{ end }}
+{{- if or .Values.sharding.enabled (include "aws-transfer-exporter.persistent" .) }}true{{ end }}
+{{- end }}
+
+{{- /* "true" if the state is on a persistent volume. */}}
+{{- define "aws-transfer-exporter.persistent" -}}
+{{- $storage := .Values.storage }}
+{{- if eq (toString $storage.enabled) "auto" }}
+{{- if and (or $storage.storageClass $storage.existingClaim) (not .Values.demo) }}true{{ end }}
+{{- else if $storage.enabled }}true{{ end }}
+{{- end }}
+
+{{- /* "true" if the state is on any volume. The demo has no state. */}}
+{{- define "aws-transfer-exporter.stored" -}}
+{{- if include "aws-transfer-exporter.persistent" . }}true
+{{- else if and .Values.storage.emptyDir.enabled (not .Values.demo) }}true
+{{- end }}
 {{- end }}
 
 {{- /* Number of pods of the StatefulSet. */}}
@@ -58,35 +84,94 @@ app.kubernetes.io/name: {{ include "aws-transfer-exporter.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{- /* Labels of the chart take precedence over commonLabels: selectors rely on them. */}}
 {{- define "aws-transfer-exporter.labels" -}}
-{{- $own := include "aws-transfer-exporter.selectorLabels" . | fromYaml }}
-{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") }}
-{{- $_ := set $own "app.kubernetes.io/version" .Chart.AppVersion }}
-{{- $_ := set $own "app.kubernetes.io/managed-by" .Release.Service }}
-{{- $_ := set $own "app.kubernetes.io/part-of" "aws-transfer-exporter" }}
-{{- merge $own .Values.commonLabels | toYaml }}
+{{- include "aws-transfer-exporter.labelsWith" (list dict .) }}
+{{- end }}
+
+{{- /* Labels of an object: `list LABELS $`. Those of the chart take precedence, since selectors rely on them, and then
+those of the object. */}}
+{{- define "aws-transfer-exporter.labelsWith" -}}
+{{- $root := index . 1 }}
+{{- $labels := include "aws-transfer-exporter.selectorLabels" $root | fromYaml }}
+{{- $_ := set $labels "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") }}
+{{- $_ := set $labels "app.kubernetes.io/version" $root.Chart.AppVersion }}
+{{- $_ := set $labels "app.kubernetes.io/managed-by" $root.Release.Service }}
+{{- $_ := set $labels "app.kubernetes.io/part-of" "aws-transfer-exporter" }}
+{{- $common := include "aws-transfer-exporter.tpl" (list $root.Values.commonLabels $root) | fromYaml }}
+{{- merge $labels (include "aws-transfer-exporter.tpl" . | fromYaml) $common | toYaml }}
 {{- end }}
 
 {{- define "aws-transfer-exporter.podLabels" -}}
 {{- $own := include "aws-transfer-exporter.selectorLabels" . | fromYaml }}
-{{- merge $own .Values.podLabels .Values.commonLabels | toYaml }}
+{{- /* The label `job` of a PodMonitor. */}}
+{{- $_ := set $own "app.kubernetes.io/part-of" "aws-transfer-exporter" }}
+{{- $pod := include "aws-transfer-exporter.tpl" (list .Values.podLabels .) | fromYaml }}
+{{- $common := include "aws-transfer-exporter.tpl" (list .Values.commonLabels .) | fromYaml }}
+{{- merge $own $pod $common | toYaml }}
+{{- end }}
+
+{{- /* "true" if `helm test` has a pod. It has no certificate and no password. */}}
+{{- define "aws-transfer-exporter.tested" -}}
+{{- if and .Values.testConnection (not (include "aws-transfer-exporter.secured" .)) }}true{{ end }}
+{{- end }}
+
+{{- /* Labels that identify the pod of `helm test`. */}}
+{{- define "aws-transfer-exporter.testLabels" -}}
+app.kubernetes.io/name: {{ printf "%s-test" (include "aws-transfer-exporter.name" . | trunc 58 | trimSuffix "-") }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- /* Name of a route: `list KEY $`. */}}
+{{- define "aws-transfer-exporter.routeName" -}}
+{{- $name := include "aws-transfer-exporter.fullname" (index . 1) }}
+{{- if eq (index . 0) "main" }}
+{{- $name }}
+{{- else }}
+{{- printf "%s-%s" ($name | trunc 40 | trimSuffix "-") (index . 0 | kebabcase | trunc 22) | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- /* "true" if the pages can be reached from outside the cluster. */}}
+{{- define "aws-transfer-exporter.exposed" -}}
+{{- if .Values.ingress.enabled }}true{{ end }}
+{{- range .Values.route }}{{ if .enabled }}true{{ end }}{{ end }}
+{{- if ne .Values.service.type "ClusterIP" }}true{{ end }}
 {{- end }}
 
 {{- define "aws-transfer-exporter.serviceAccountName" -}}
+{{- $name := include "aws-transfer-exporter.tpl" (list .Values.serviceAccount.name .) }}
 {{- if .Values.serviceAccount.create }}
-{{- default (include "aws-transfer-exporter.fullname" .) .Values.serviceAccount.name }}
+{{- default (include "aws-transfer-exporter.fullname" .) $name }}
 {{- else }}
-{{- default "default" .Values.serviceAccount.name }}
+{{- default "default" $name }}
 {{- end }}
 {{- end }}
 
 {{- define "aws-transfer-exporter.image" -}}
-{{- if .Values.image.digest }}
-{{- printf "%s@%s" .Values.image.repository .Values.image.digest }}
-{{- else }}
-{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) }}
+{{- $name := .Values.image.repository }}
+{{- with default .Values.image.registry (default dict .Values.global).imageRegistry }}
+{{- $name = printf "%s/%s" (trimSuffix "/" .) $name }}
 {{- end }}
+{{- if .Values.image.digest }}
+{{- printf "%s@%s" $name .Values.image.digest }}
+{{- else }}
+{{- printf "%s:%s" $name (default .Chart.AppVersion .Values.image.tag) }}
+{{- end }}
+{{- end }}
+
+{{- /* Pull secrets of the chart and of a parent chart, which may have strings instead of objects. */}}
+{{- define "aws-transfer-exporter.imagePullSecrets" -}}
+{{- $secrets := list }}
+{{- range concat .Values.imagePullSecrets (default list (default dict .Values.global).imagePullSecrets) }}
+{{- $secrets = append $secrets (ternary (dict "name" .) . (kindIs "string" .)) }}
+{{- end }}
+{{- with $secrets | uniq }}
+{{- include "aws-transfer-exporter.tpl" (list . $) }}
+{{- end }}
+{{- end }}
+
+{{- define "aws-transfer-exporter.config" -}}
+{{- include "aws-transfer-exporter.tpl" (list .Values.config .) }}
 {{- end }}
 
 {{- /* "true" if the chart renders the configuration. */}}
@@ -100,7 +185,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{- define "aws-transfer-exporter.webSecretName" -}}
-{{- default (printf "%s-web" (include "aws-transfer-exporter.fullname" . | trunc 59 | trimSuffix "-")) .Values.web.existingSecret }}
+{{- default (printf "%s-web" (include "aws-transfer-exporter.fullname" . | trunc 59 | trimSuffix "-")) (include "aws-transfer-exporter.tpl" (list .Values.web.existingSecret .)) }}
 {{- end }}
 
 {{- /* Rejects values that the schema accepts but that cannot work. */}}
@@ -113,6 +198,12 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 {{- if and .Values.web.tlsSecret (not (include "aws-transfer-exporter.secured" .)) }}
 {{- fail "`web.tlsSecret` without `web.config` or `web.existingSecret`: reference its files in `tls_server_config`" }}
+{{- end }}
+{{- if and .Values.ingress.enabled (not .Values.ingress.hosts) }}
+{{- fail "`ingress` is enabled without `ingress.hosts`" }}
+{{- end }}
+{{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled }}
+{{- fail "`serviceMonitor` and `podMonitor` are both enabled, which would scrape each pod twice: enable only one of them" }}
 {{- end }}
 {{- if and .Values.existingConfigMap .Values.existingSecret }}
 {{- fail "`existingConfigMap` and `existingSecret` are both set: set only one of them" }}
@@ -130,7 +221,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 {{- end }}
 {{- end }}
-{{- if .Values.storage.enabled }}
+{{- if include "aws-transfer-exporter.persistent" . }}
 {{- if .Values.demo }}
 {{- fail "`storage` is set together with `demo`, which has no state" }}
 {{- end }}
@@ -148,5 +239,22 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- if ne .Values.service.type "ClusterIP" }}
 {{- fail (printf "`service.type` is %s together with `sharding`: such a Service would return the metrics of a random shard" .Values.service.type) }}
 {{- end }}
+{{- if include "aws-transfer-exporter.exposed" . }}
+{{- fail "`ingress` or `route` is enabled together with `sharding`: it would show the transfers of a random shard" }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* The prefix of all routes: empty, or a path without a slash at its end. */}}
+{{- define "aws-transfer-exporter.routePrefix" -}}
+{{- with default (urlParse .Values.web.externalURL).path .Values.web.routePrefix | trimAll "/" }}/{{ . }}{{ end }}
+{{- end }}
+
+{{- /* A probe, whose path is below the prefix of all routes: `list PROBE $`. */}}
+{{- define "aws-transfer-exporter.probe" -}}
+{{- $probe := deepCopy (index . 0) }}
+{{- with $probe.httpGet }}
+{{- $_ := set . "path" (printf "%s%s" (include "aws-transfer-exporter.routePrefix" (index $ 1)) (default "/" .path)) }}
+{{- end }}
+{{- toYaml $probe }}
 {{- end }}

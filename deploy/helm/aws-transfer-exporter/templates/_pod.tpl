@@ -3,12 +3,14 @@
 metadata:
   labels:
     {{- include "aws-transfer-exporter.podLabels" . | nindent 4 }}
-  {{- $annotations := deepCopy .Values.podAnnotations }}
+  {{- $annotations := include "aws-transfer-exporter.tpl" (list .Values.podAnnotations .) | fromYaml }}
+  {{- if .Values.rollOnConfigChange }}
   {{- if include "aws-transfer-exporter.ownsConfig" . }}
-  {{- $_ := set $annotations "checksum/config" (toYaml .Values.config | sha256sum) }}
+  {{- $_ := set $annotations "checksum/config" (include "aws-transfer-exporter.config" . | sha256sum) }}
   {{- end }}
   {{- if .Values.web.config }}
   {{- $_ := set $annotations "checksum/web-config" (toYaml .Values.web.config | sha256sum) }}
+  {{- end }}
   {{- end }}
   {{- with $annotations }}
   annotations:
@@ -22,16 +24,34 @@ spec:
   shareProcessNamespace: true
   {{- end }}
   terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
-  {{- with .Values.imagePullSecrets }}
+  {{- with include "aws-transfer-exporter.imagePullSecrets" . }}
   imagePullSecrets:
-    {{- toYaml . | nindent 4 }}
+    {{- . | nindent 4 }}
   {{- end }}
   {{- with .Values.priorityClassName }}
   priorityClassName: {{ . }}
   {{- end }}
+  {{- with .Values.runtimeClassName }}
+  runtimeClassName: {{ . }}
+  {{- end }}
+  {{- with .Values.dnsPolicy }}
+  dnsPolicy: {{ . }}
+  {{- end }}
+  {{- with .Values.dnsConfig }}
+  dnsConfig:
+    {{- include "aws-transfer-exporter.tpl" (list . $) | nindent 4 }}
+  {{- end }}
+  {{- with .Values.hostAliases }}
+  hostAliases:
+    {{- include "aws-transfer-exporter.tpl" (list . $) | nindent 4 }}
+  {{- end }}
   {{- with .Values.podSecurityContext }}
   securityContext:
     {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.initContainers }}
+  initContainers:
+    {{- include "aws-transfer-exporter.tpl" (list . $) | nindent 4 }}
   {{- end }}
   containers:
     - name: aws-transfer-exporter
@@ -46,13 +66,19 @@ spec:
         - --web.listen-address=:{{ .Values.containerPort }}
         - --web.health-listen-address=:{{ .Values.web.healthPort }}
         - {{ printf "--web.telemetry-path=%s" .Values.telemetryPath | quote }}
+        {{- with .Values.web.externalURL }}
+        - {{ printf "--web.external-url=%s" . | quote }}
+        {{- end }}
+        {{- with .Values.web.routePrefix }}
+        - {{ printf "--web.route-prefix=%s" . | quote }}
+        {{- end }}
         - --log.level={{ .Values.logLevel }}
         - --log.format={{ .Values.logFormat }}
         {{- if .Values.sharding.enabled }}
         - --shard.index=from-hostname
         - --shard.total={{ .Values.sharding.shards }}
         {{- end }}
-        {{- if .Values.storage.enabled }}
+        {{- if include "aws-transfer-exporter.stored" . }}
         {{- /* A folder in the volume, which some provisioners make writable for every user. */}}
         - --storage.path=/var/lib/aws-transfer-exporter/state
         {{- end }}
@@ -69,15 +95,15 @@ spec:
         - --config.auto-reload-interval={{ . }}
         {{- end }}
         {{- with .Values.extraArgs }}
-        {{- toYaml . | nindent 8 }}
+        {{- include "aws-transfer-exporter.tpl" (list . $) | nindent 8 }}
         {{- end }}
       {{- with .Values.extraEnv }}
       env:
-        {{- toYaml . | nindent 8 }}
+        {{- include "aws-transfer-exporter.tpl" (list . $) | nindent 8 }}
       {{- end }}
       {{- with .Values.envFrom }}
       envFrom:
-        {{- toYaml . | nindent 8 }}
+        {{- include "aws-transfer-exporter.tpl" (list . $) | nindent 8 }}
       {{- end }}
       ports:
         - name: http
@@ -86,13 +112,21 @@ spec:
         - name: health
           containerPort: {{ .Values.web.healthPort }}
           protocol: TCP
+      {{- with .Values.lifecycle }}
+      lifecycle:
+        {{- include "aws-transfer-exporter.tpl" (list . $) | nindent 8 }}
+      {{- end }}
+      {{- with .Values.startupProbe }}
+      startupProbe:
+        {{- include "aws-transfer-exporter.probe" (list . $) | nindent 8 }}
+      {{- end }}
       {{- with .Values.livenessProbe }}
       livenessProbe:
-        {{- toYaml . | nindent 8 }}
+        {{- include "aws-transfer-exporter.probe" (list . $) | nindent 8 }}
       {{- end }}
       {{- with .Values.readinessProbe }}
       readinessProbe:
-        {{- toYaml . | nindent 8 }}
+        {{- include "aws-transfer-exporter.probe" (list . $) | nindent 8 }}
       {{- end }}
       {{- with .Values.resources }}
       resources:
@@ -110,7 +144,7 @@ spec:
           mountPath: /etc/aws-transfer-exporter
           readOnly: true
         {{- end }}
-        {{- if .Values.storage.enabled }}
+        {{- if include "aws-transfer-exporter.stored" . }}
         - name: storage
           mountPath: /var/lib/aws-transfer-exporter
         {{- end }}
@@ -125,11 +159,11 @@ spec:
           readOnly: true
         {{- end }}
         {{- with .Values.extraVolumeMounts }}
-        {{- toYaml . | nindent 8 }}
+        {{- include "aws-transfer-exporter.tpl" (list . $) | nindent 8 }}
         {{- end }}
       {{- end }}
     {{- with .Values.extraContainers }}
-    {{- toYaml . | nindent 4 }}
+    {{- include "aws-transfer-exporter.tpl" (list . $) | nindent 4 }}
     {{- end }}
   {{- if or (not .Values.demo) $secured .Values.extraVolumes }}
   volumes:
@@ -137,10 +171,10 @@ spec:
     - name: config
       {{- if .Values.existingSecret }}
       secret:
-        secretName: {{ .Values.existingSecret }}
+        secretName: {{ include "aws-transfer-exporter.tpl" (list .Values.existingSecret $) }}
       {{- else if .Values.existingConfigMap }}
       configMap:
-        name: {{ .Values.existingConfigMap }}
+        name: {{ include "aws-transfer-exporter.tpl" (list .Values.existingConfigMap $) }}
       {{- else if .Values.configInSecret }}
       secret:
         secretName: {{ include "aws-transfer-exporter.fullname" . }}
@@ -149,10 +183,15 @@ spec:
         name: {{ include "aws-transfer-exporter.fullname" . }}
       {{- end }}
     {{- end }}
-    {{- if and .Values.storage.enabled .Values.storage.existingClaim }}
+    {{- if not (include "aws-transfer-exporter.persistent" .) }}
+    {{- if include "aws-transfer-exporter.stored" . }}
+    - name: storage
+      emptyDir: {{ with .Values.storage.emptyDir.sizeLimit }}{sizeLimit: {{ . }}}{{ else }}{}{{ end }}
+    {{- end }}
+    {{- else if .Values.storage.existingClaim }}
     - name: storage
       persistentVolumeClaim:
-        claimName: {{ .Values.storage.existingClaim }}
+        claimName: {{ include "aws-transfer-exporter.tpl" (list .Values.storage.existingClaim $) }}
     {{- end }}
     {{- if $secured }}
     - name: web
@@ -162,23 +201,23 @@ spec:
     {{- with .Values.web.tlsSecret }}
     - name: tls
       secret:
-        secretName: {{ . }}
+        secretName: {{ include "aws-transfer-exporter.tpl" (list . $) }}
     {{- end }}
     {{- with .Values.extraVolumes }}
-    {{- toYaml . | nindent 4 }}
+    {{- include "aws-transfer-exporter.tpl" (list . $) | nindent 4 }}
     {{- end }}
   {{- end }}
   {{- with .Values.nodeSelector }}
   nodeSelector:
-    {{- toYaml . | nindent 4 }}
+    {{- include "aws-transfer-exporter.tpl" (list . $) | nindent 4 }}
   {{- end }}
   {{- with .Values.tolerations }}
   tolerations:
-    {{- toYaml . | nindent 4 }}
+    {{- include "aws-transfer-exporter.tpl" (list . $) | nindent 4 }}
   {{- end }}
   {{- with .Values.affinity }}
   affinity:
-    {{- toYaml . | nindent 4 }}
+    {{- include "aws-transfer-exporter.tpl" (list . $) | nindent 4 }}
   {{- end }}
   {{- with .Values.topologySpreadConstraints }}
   topologySpreadConstraints:
@@ -187,7 +226,7 @@ spec:
     {{- if not (hasKey $constraint "labelSelector") }}
     {{- $_ := set $constraint "labelSelector" (dict "matchLabels" (include "aws-transfer-exporter.selectorLabels" $ | fromYaml)) }}
     {{- end }}
-    - {{- toYaml $constraint | nindent 6 }}
+    - {{- include "aws-transfer-exporter.tpl" (list $constraint $) | nindent 6 }}
     {{- end }}
   {{- end }}
 {{- end }}

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::transfer::limiter::adaptive_rate::{CLIMB, PROBE};
+use crate::transfer::limiter::adaptive_rate::{CLIMB, LONGEST_TRIAL, PROBE, trial};
 
 fn seconds(s: f64) -> Duration {
     Duration::from_secs_f64(s)
@@ -20,6 +20,16 @@ fn sent(schedule: &mut Schedule, start: Instant, requests: usize) -> Vec<f64> {
         }
     }
     sent
+}
+
+/// Records as many throttled responses at `now` as lower the rate.
+fn throttle(schedule: &mut Schedule, now: Instant, retry_after: Option<Duration>) {
+    while schedule
+        .throttling
+        .is_none_or(|throttling| throttling.at != now)
+    {
+        schedule.record_response(now, now, true, retry_after);
+    }
 }
 
 fn close(a: f64, b: f64) -> bool {
@@ -68,7 +78,7 @@ fn changed_ceiling_applies_to_the_next_request() {
     schedule.set_ceiling(10.0);
     assert_sent(&mut schedule, start + seconds(1.0), &[0.1, 0.2]);
     let later = start + seconds(10.0);
-    schedule.record_throttling(later, Some(later), None);
+    throttle(&mut schedule, later, None);
     schedule.set_ceiling(1.0);
     assert!(schedule.rate(later) <= 1.0 && schedule.rate(later + seconds(30.0)) <= 1.0);
 }
@@ -91,35 +101,150 @@ fn reserved_times_are_left_out_and_gaps_before_them_are_used() {
     assert_sent(&mut schedule, start, &[0.5, 2.2, 2.7]);
 }
 
+/// Records responses, a `share` of them throttled at regular intervals, to requests that are sent from
+/// `from` at the current rate. Returns the time of the last one.
+fn respond(schedule: &mut Schedule, from: Instant, seconds: f64, share: f64) -> Instant {
+    let (mut now, mut owed) = (from, 0.0);
+    while now < from + Duration::from_secs_f64(seconds) {
+        owed += share;
+        let throttled = owed >= 1.0;
+        owed -= f64::from(u8::from(throttled));
+        schedule.record_response(now, now, throttled, None);
+        now += schedule.interval(now);
+    }
+    now
+}
+
 #[test]
-fn throttling_halves_the_rate_and_near_a_known_limit_reduces_it_by_a_tenth() {
+fn one_throttled_response_is_no_evidence_of_an_unknown_limit() {
     let start = Instant::now();
     let mut schedule = Schedule::new(100.0);
-    schedule.record_throttling(start, Some(start), None);
+    schedule.record_response(start, start, true, Some(seconds(9.0)));
+    assert!(close(schedule.rate(start), 100.0));
+    let later = respond(&mut schedule, start, 600.0, 0.0005);
+    assert!(close(schedule.rate(later), 100.0));
+}
+
+#[test]
+fn throttling_halves_the_rate_for_a_trial_and_near_a_limit_reduces_it_by_a_tenth() {
+    let start = Instant::now();
+    let mut schedule = Schedule::new(100.0);
+    throttle(&mut schedule, start, None);
     assert!(close(schedule.rate(start), 50.0));
-    let later = start + seconds(2.0);
-    schedule.record_throttling(later, Some(later), None);
-    let climbed = schedule.rate(later);
-    assert!(
-        (29.0..32.0).contains(&climbed),
-        "{climbed}: half of the rate that it had climbed to"
-    );
-    let again = later + CLIMB;
-    let before = schedule.rate(again);
-    schedule.record_throttling(again, Some(again), None);
-    assert!(close(schedule.rate(again), 0.9 * before));
+    let held = start + REACTION + trial(50.0);
+    assert!(close(schedule.rate(held), 50.0), "held");
+    let near = held + CLIMB + seconds(1.0);
+    let before = schedule.rate(near);
+    assert!((97.0..98.0).contains(&before), "{before}");
+    schedule.record_response(near, near, true, None);
+    assert!(close(schedule.rate(near), 0.9 * before));
+    let climbing = near + seconds(3.0);
+    let before = schedule.rate(climbing);
+    throttle(&mut schedule, climbing, None);
+    assert!(close(schedule.rate(climbing), 0.5 * before), "a trial");
+}
+
+#[test]
+fn a_share_that_does_not_depend_on_the_rate_restores_it() {
+    for share in [0.01, 0.05, 0.1] {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(200.0);
+        let mut later = start;
+        while close(schedule.rate(later), 200.0) {
+            later = respond(&mut schedule, later, 1.0, share);
+        }
+        assert!(close(schedule.rate(later), 100.0), "{share}: a trial");
+        let later = respond(&mut schedule, later, 9.0, share);
+        assert!(close(schedule.rate(later), 200.0), "{share}: {schedule:?}");
+        let later = respond(&mut schedule, later, 600.0, share);
+        assert!(close(schedule.rate(later), 200.0), "{share}: remembered");
+    }
+}
+
+#[test]
+fn a_share_that_vanishes_at_half_the_rate_is_a_limit() {
+    let start = Instant::now();
+    let mut schedule = Schedule::new(200.0);
+    throttle(&mut schedule, start, None);
+    let trial = start + REACTION;
+    let later = respond(&mut schedule, trial, 8.0, 0.0);
+    let rate = schedule.rate(later);
+    assert!((101.0..194.0).contains(&rate), "it climbs: {rate}");
+}
+
+/// Throttled responses in a trial at five a second, until its time is over.
+#[track_caller]
+fn assert_rate_after_a_trial_of(share: f64, is_expected: impl Fn(f64) -> bool) {
+    let start = Instant::now();
+    let mut schedule = Schedule::new(10.0);
+    let mut excess = start;
+    for n in 1..100 {
+        schedule.record_response(excess, excess, n % 9 == 0, None);
+        if schedule.rate(excess) < 10.0 {
+            break;
+        }
+        excess += seconds(0.1);
+    }
+    let later = respond(&mut schedule, excess + REACTION, 14.0, share);
+    assert!(close(schedule.rate(later), 5.0), "undecided: {schedule:?}");
+    let later = respond(&mut schedule, later, 3.0, 0.0);
+    let rate = schedule.rate(later);
+    assert!(is_expected(rate), "{share}: {rate}, {schedule:?}");
+}
+
+#[test]
+fn a_trial_without_enough_requests_ends_with_the_likelier_answer() {
+    assert_rate_after_a_trial_of(0.02, |rate| close(rate, 10.0));
+    assert_rate_after_a_trial_of(0.0, |rate| (5.0..7.0).contains(&rate));
+}
+
+#[test]
+fn a_share_that_remains_just_below_a_remembered_limit_is_tried_at_half_the_rate() {
+    let start = Instant::now();
+    let mut schedule = Schedule::new(100.0);
+    throttle(&mut schedule, start, None);
+    let climb = respond(&mut schedule, start + REACTION, 20.0, 0.0);
+    let ceiling = climb + CLIMB + PROBE;
+    assert!(close(schedule.rate(ceiling), 100.0));
+    schedule.throttling.as_mut().unwrap().peak = 60.0;
+    throttle(&mut schedule, ceiling, None);
+    assert!(close(schedule.rate(ceiling), 54.0), "just below");
+    let later = respond(&mut schedule, ceiling + REACTION, 4.0, 0.1);
+    assert!(close(schedule.rate(later), 27.0), "{schedule:?}");
+}
+
+#[test]
+fn throttling_at_half_the_rate_halves_it_again_if_the_share_is_that_of_a_limit() {
+    let start = Instant::now();
+    let mut schedule = Schedule::new(200.0);
+    throttle(&mut schedule, start, None);
+    let later = respond(&mut schedule, start + REACTION, 0.5, 0.7);
+    assert!(close(schedule.rate(later), 50.0), "{schedule:?}");
+}
+
+#[test]
+fn a_background_that_ends_is_forgotten() {
+    let start = Instant::now();
+    let mut schedule = Schedule::new(200.0);
+    let later = respond(&mut schedule, start, 14.0, 0.05);
+    assert!(close(schedule.rate(later), 200.0), "{schedule:?}");
+    let later = respond(&mut schedule, later, 60.0, 0.0);
+    let later = respond(&mut schedule, later, 2.0, 0.05);
+    assert!(close(schedule.rate(later), 100.0), "another trial");
 }
 
 #[test]
 fn throttling_of_requests_sent_before_the_reduction_is_ignored() {
     let start = Instant::now();
     let mut schedule = Schedule::new(100.0);
-    schedule.record_throttling(start + seconds(0.1), Some(start), None);
-    schedule.record_throttling(start + seconds(0.6), Some(start + seconds(0.2)), None);
-    schedule.record_throttling(start + seconds(1.6), Some(start + seconds(0.05)), None);
-    schedule.record_throttling(start + seconds(1.6), None, None);
+    throttle(&mut schedule, start, None);
+    for (at, sent) in [(0.5, 0.0), (0.6, 0.2), (1.6, 0.05), (1.6, 0.99)] {
+        for _ in 0..9 {
+            schedule.record_response(start + seconds(at), start + seconds(sent), true, None);
+        }
+    }
     assert!(close(schedule.throttling.unwrap().start, 50.0));
-    schedule.record_throttling(start + seconds(1.7), Some(start + seconds(1.6)), None);
+    throttle(&mut schedule, start + seconds(1.7), None);
     assert!(schedule.throttling.unwrap().start < 40.0);
 }
 
@@ -127,23 +252,24 @@ fn throttling_of_requests_sent_before_the_reduction_is_ignored() {
 fn no_request_is_sent_during_the_pause_that_aws_asks_for() {
     let start = Instant::now();
     let mut schedule = Schedule::new(10.0);
-    schedule.record_throttling(start, Some(start), Some(seconds(3.0)));
+    throttle(&mut schedule, start, Some(seconds(3.0)));
     let later = start + seconds(2.0);
     let retry = schedule.reserve(start, later, start + seconds(9.0));
     assert_eq!(retry, Some(start + seconds(3.0)), "a retry");
-    // Five a second, then slowly more.
+    // Five a second.
     let sent = sent(&mut schedule, start, 2);
     for (at, expected) in sent.iter().zip([3.2, 3.4]) {
         assert!((at - expected).abs() < 0.03, "{sent:?}");
     }
-    schedule.record_throttling(
-        start + seconds(5.0),
-        Some(start + seconds(4.5)),
+    schedule.record_response(
+        start + seconds(2.0),
+        start + seconds(0.5),
+        true,
         Some(seconds(9_000.0)),
     );
     assert_eq!(
         schedule.take(start + seconds(6.0)),
-        Err(start + seconds(5.0) + MAX_PAUSE)
+        Err(start + seconds(2.0) + MAX_PAUSE)
     );
 }
 
@@ -153,8 +279,7 @@ fn rate_never_falls_below_its_floor() {
     for (ceiling, floor) in [(10.0, 0.5), (1_000.0, 1.0), (0.5, 0.025)] {
         let mut schedule = Schedule::new(ceiling);
         for at in 1..100 {
-            let at = start + seconds(f64::from(at) * 1.5);
-            schedule.record_throttling(at, Some(at), None);
+            throttle(&mut schedule, start + seconds(f64::from(at) * 3.5), None);
         }
         let throttling = schedule.throttling.unwrap();
         assert!(close(throttling.start, floor), "{schedule:?}");
@@ -162,12 +287,12 @@ fn rate_never_falls_below_its_floor() {
 }
 
 #[test]
-fn throttling_is_forgotten_after_an_hour() {
+fn a_limit_is_forgotten_after_an_hour() {
     let start = Instant::now();
     let mut schedule = Schedule::new(10.0);
-    schedule.record_throttling(start, Some(start), None);
+    throttle(&mut schedule, start, None);
     let later = start + MEMORY + seconds(1.0);
-    schedule.record_throttling(later, Some(later), None);
+    throttle(&mut schedule, later, None);
     assert!(close(schedule.rate(later), 5.0), "as at an unknown limit");
 }
 
@@ -186,7 +311,7 @@ proptest! {
         for (gap, backoff, action) in steps {
             now += Duration::from_millis(gap);
             match action {
-                0 => schedule.record_throttling(now, Some(now), Some(Duration::from_millis(gap))),
+                0 => schedule.record_response(now, now, true, Some(Duration::from_millis(gap))),
                 1..10 => {
                     let earliest = now + Duration::from_millis(backoff);
                     let time = schedule.reserve(now, earliest, now + Duration::from_secs(2));
@@ -211,7 +336,7 @@ proptest! {
     }
 
     #[test]
-    fn ceiling_is_reached_two_minutes_after_the_last_throttling(
+    fn ceiling_is_reached_at_most_a_minute_after_the_last_pause(
         ceiling in 0.1..10_000.0_f64,
         gaps in proptest::collection::vec((0_u64..60_000, 0_u64..60), 1..100),
     ) {
@@ -220,11 +345,11 @@ proptest! {
         let mut now = start;
         for (gap, retry_after) in gaps {
             now += Duration::from_millis(gap);
-            schedule.record_throttling(now, Some(now), Some(Duration::from_secs(retry_after)));
+            schedule.record_response(now, now, true, Some(Duration::from_secs(retry_after)));
             let rate = schedule.rate(now);
             prop_assert!(rate > 0.0 && rate <= ceiling + 1e-9, "{}", rate);
         }
-        let rate = schedule.rate(now + MAX_PAUSE + CLIMB + PROBE);
+        let rate = schedule.rate(now + MAX_PAUSE + REACTION + LONGEST_TRIAL + CLIMB + PROBE);
         prop_assert!((rate - ceiling).abs() < 1e-6 * ceiling, "{}", rate);
     }
 }

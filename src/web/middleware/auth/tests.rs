@@ -172,6 +172,7 @@ async fn a_flood_of_wrong_passwords_keeps_out_no_valid_one() {
             (3, &of_unknown),
         ],
     ] {
+        // It remembers nothing, as after a restart.
         let verifier = PasswordVerifier::with_concurrency(1);
         let mut waiting = Vec::new();
         for (from, name) in &floods {

@@ -2,21 +2,21 @@
 //! blocking threads.
 
 use std::num::NonZero;
-use std::sync::LazyLock;
+use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::header::ACCEPT;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
 use serde::Serialize;
 
-use super::query::{self, BadParameter, MAX_LIMIT, MAX_TARGETS, TARGETS, TRANSFERS};
-use super::{PageResponse, bad_parameter, json, landing, openapi, transfers};
-use crate::tracker::query::Query;
+use super::query::{self, BadParameter, MAX_LIMIT, TRANSFERS};
+use super::{PageResponse, bad_parameter, json, landing, targets, transfers};
 use crate::web::Exporter;
 use crate::web::middleware::work_queue::{Admission, WorkQueue};
 use crate::web::response::{HTML, JSON, PLAIN, text};
-use crate::web::routes::RouteState;
+use crate::web::routes::{RouteState, api};
 
 /// Pages that wait for each that is rendered.
 const WAITING: usize = 16;
@@ -37,7 +37,7 @@ pub(crate) async fn landing(
     Extension(admission): Extension<Admission>,
 ) -> Response {
     render(admission, move || {
-        let page = landing::page(state.exporter.as_ref(), &state.telemetry_path);
+        let page = landing::page(state.exporter.as_ref(), state.paths.telemetry());
         html(StatusCode::OK, page)
     })
     .await
@@ -50,7 +50,7 @@ pub(crate) async fn transfers(
 ) -> Response {
     let query = query.unwrap_or_default();
     render(admission, move || {
-        let (exporter, telemetry_path) = (state.exporter.as_ref(), &state.telemetry_path);
+        let (exporter, telemetry_path) = (state.exporter.as_ref(), state.paths.telemetry());
         match query::transfers(&query, &TRANSFERS, transfers::ROWS, MAX_LIMIT) {
             Ok(query) => html(
                 StatusCode::OK,
@@ -78,19 +78,69 @@ pub(crate) async fn transfers_json(
     .await
 }
 
+pub(crate) async fn failures_json(
+    State(state): State<RouteState>,
+    Extension(admission): Extension<Admission>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let query = query::failures(&query.unwrap_or_default(), JSON_LIMIT);
+    render_json(state, admission, query, |exporter, query| {
+        json::failures(exporter, &query)
+    })
+    .await
+}
+
+pub(crate) async fn flows_json(
+    State(state): State<RouteState>,
+    Extension(admission): Extension<Admission>,
+) -> Response {
+    render_json(state, admission, Ok(()), |exporter, ()| {
+        json::flows(exporter)
+    })
+    .await
+}
+
+/// Acknowledges failed files. A change is durable once it is answered with 200.
+pub(crate) async fn acknowledge(
+    State(state): State<RouteState>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let filter = match query::acknowledge(&query.unwrap_or_default()) {
+        Ok(filter) => filter,
+        Err(error) => return bad_parameter(&error).into_response(),
+    };
+    match state.exporter.acknowledge(filter).await {
+        // A browser returns to the page. The address is relative to the path of this route.
+        Ok(_) if is_browser(&headers) => Redirect::to("../../../transfers#failed").into_response(),
+        Ok(acknowledged) => {
+            let body = json::AcknowledgedJson { acknowledged };
+            json_response(&body).into_response()
+        }
+        Err(error) => api::refused(&error),
+    }
+}
+
+fn is_browser(headers: &HeaderMap) -> bool {
+    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
+}
+
 pub(crate) async fn targets(
     State(state): State<RouteState>,
     Extension(admission): Extension<Admission>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let query = query.unwrap_or_default();
-    let query = query::transfers(&query, &TARGETS, MAX_TARGETS, MAX_TARGETS);
-    render_json(state, admission, query, json::targets).await
+    let query = query::targets(&query.unwrap_or_default());
+    let paths = Arc::clone(&state.paths);
+    render_json(state, admission, query, move |exporter, query| {
+        targets::targets(exporter, query, paths.prefix())
+    })
+    .await
 }
 
-pub(crate) async fn openapi() -> Response {
-    static DESCRIPTION: LazyLock<String> = LazyLock::new(openapi::description);
-    text(StatusCode::OK, JSON, DESCRIPTION.as_str())
+pub(crate) async fn openapi(State(state): State<RouteState>) -> Response {
+    text(StatusCode::OK, JSON, state.description.to_string())
 }
 
 /// Returns a rendered page. A template fails only if writing to memory does.
@@ -106,11 +156,11 @@ fn html(status: StatusCode, page: askama::Result<String>) -> PageResponse {
 }
 
 /// Responds with what `select` returns for the query.
-async fn render_json<T: Serialize>(
+async fn render_json<T: Serialize, Q: Send + 'static>(
     state: RouteState,
     admission: Admission,
-    query: Result<Query, BadParameter>,
-    select: impl FnOnce(&dyn Exporter, Query) -> T + Send + 'static,
+    query: Result<Q, BadParameter>,
+    select: impl FnOnce(&dyn Exporter, Q) -> T + Send + 'static,
 ) -> Response {
     render(admission, move || match query {
         Ok(query) => json_response(&select(state.exporter.as_ref(), query)),

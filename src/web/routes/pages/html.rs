@@ -18,21 +18,10 @@ impl Escaper for Escape {
             '>' => dest.write_str("&gt;"),
             '"' => dest.write_str("&quot;"),
             '\'' => dest.write_str("&#39;"),
-            c if is_invisible(c) => write!(dest, "[U+{:04X}]", u32::from(c)),
+            c if model::is_invisible(c) => write!(dest, "[U+{:04X}]", u32::from(c)),
             c => dest.write_char(c),
         })
     }
-}
-
-/// Returns whether `c` is a control character or a Unicode format character (direction, joiner,
-/// tag).
-fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
-        )
 }
 
 /// A point in time and its age.
@@ -87,6 +76,12 @@ impl Number {
     pub(super) fn of(length: usize) -> Self {
         Self(u64::try_from(length).unwrap_or(u64::MAX))
     }
+
+    /// Returns the number with its noun: `1 transfer`, `2 transfers`.
+    pub(super) fn counted(self, noun: &str) -> String {
+        let plural = if self.0 == 1 { "" } else { "s" };
+        format!("{self} {noun}{plural}")
+    }
 }
 
 impl Display for Number {
@@ -102,9 +97,16 @@ impl Display for Number {
     }
 }
 
+/// Returns a link from a page to a path. All pages are directly below the prefix of the routes.
+pub(super) fn href(path: &str) -> String {
+    format!(".{path}")
+}
+
 /// Returns a link to `/transfers` with the parameters that are not empty.
 pub(super) fn link(parameters: &[(&str, &str)], fragment: &str) -> String {
-    let mut out = form_urlencoded::Serializer::for_suffix(String::from("/transfers?"), 11);
+    let page = href("/transfers?");
+    let start = page.len();
+    let mut out = form_urlencoded::Serializer::for_suffix(page, start);
     for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
         out.append_pair(name, value);
     }
@@ -156,7 +158,7 @@ mod tests {
     fn a_link_encodes_its_parameters_and_omits_empty_ones() {
         assert_eq!(
             link(&[("a", "x&y=\""), ("b", ""), ("c", "ü")], "#d"),
-            "/transfers?a=x%26y%3D%22&c=%C3%BC#d"
+            "./transfers?a=x%26y%3D%22&c=%C3%BC#d"
         );
     }
 }

@@ -122,7 +122,7 @@ fn tiles(overview: &Overview, stuck: u64, hour: &RecentFiles) -> Vec<Tile> {
     let mut tiles = vec![tile(
         "Connectors",
         Number::of(overview.connectors().count()).0,
-        "/transfers#connectors",
+        "./transfers#connectors",
         "",
     )];
     for state in TransferState::ALL {
@@ -134,7 +134,7 @@ fn tiles(overview: &Overview, stuck: u64, hour: &RecentFiles) -> Vec<Tile> {
         tiles.push(tile(
             &format!("Transfers {label}"),
             transfers,
-            &format!("/transfers?state={label}"),
+            &format!("./transfers?state={label}"),
             class(state == TransferState::Failed && transfers > 0, "bad"),
         ));
     }
@@ -143,19 +143,19 @@ fn tiles(overview: &Overview, stuck: u64, hour: &RecentFiles) -> Vec<Tile> {
         tile(
             "Transfers stuck",
             stuck,
-            "/transfers?state=stuck",
+            "./transfers?state=stuck",
             class(stuck > 0, "warn"),
         ),
         tile(
             "Failed files, last hour",
             failed.into(),
-            "/transfers#failed",
+            "./transfers#failed",
             class(failed > 0, "bad"),
         ),
         tile(
             "Completed files, last hour",
             hour.total_completed().into(),
-            "/transfers",
+            "./transfers",
             "",
         ),
     ]);

@@ -8,6 +8,7 @@ mod layout;
 mod openapi;
 mod query;
 mod spark;
+mod targets;
 mod transfers;
 
 use std::time::SystemTime;
@@ -15,13 +16,15 @@ use std::time::SystemTime;
 use axum::body::Body;
 use axum::http::header::HeaderValue;
 use axum::http::{Response, StatusCode};
+use axum::response::IntoResponse;
 
 use crate::tracker::query::RecentFiles;
 use crate::web::response::{JSON, text};
 use model::{Account, Chunk, ConnectorView, LastSweep};
+pub(crate) use openapi::description;
 use query::BadParameter;
-pub use query::ProbeRequest;
 pub(crate) use query::probe as probe_request;
+pub use query::{ProbeModule, ProbeRequest};
 
 /// A rendered page.
 pub(crate) struct PageResponse {
@@ -33,6 +36,12 @@ pub(crate) struct PageResponse {
 impl From<PageResponse> for Response<Body> {
     fn from(page: PageResponse) -> Self {
         text(page.status, page.content_type, page.body)
+    }
+}
+
+impl IntoResponse for PageResponse {
+    fn into_response(self) -> Response<Body> {
+        self.into()
     }
 }
 
@@ -73,6 +82,8 @@ pub struct Overview {
     pub accounts: Vec<(Account, f64)>,
     /// Health of sweeps, sources and storage.
     pub health: Health,
+    /// Whether the write API is enabled.
+    pub write_api: bool,
 }
 
 /// Health of sweeps, sources and storage.

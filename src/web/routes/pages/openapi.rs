@@ -2,14 +2,17 @@
 
 use utoipa::OpenApi;
 use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, Type};
-use utoipa::openapi::{RefOr, Schema};
+use utoipa::openapi::{RefOr, Schema, Server};
 
 use super::json::{
-    ConnectorJson, Error, FailedFileJson, FilesJson, LastHour, TargetGroup, TargetLabels,
-    TransferJson, TransfersByState, TransfersJson,
+    AcknowledgedJson, ConnectorJson, DetailsJson, Error, FailedFileJson, FailureJson, FailuresJson,
+    FilesJson, FlowJson, FlowWindowJson, FlowsJson, LastHour, TransferJson, TransfersByState,
+    TransfersJson,
 };
-use crate::tracker::query::StateFilter;
-use model::{Origin, TransferState};
+use super::targets::{TargetGroup, TargetLabels};
+use crate::tracker::query::{Resolution, StateFilter};
+use crate::web::paths::{ExternalUrl, WebPaths};
+use model::{FlowState, Origin, TransferState};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -19,18 +22,44 @@ use model::{Origin, TransferState};
         version = "1",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
-    servers((url = "/")),
-    paths(list_transfers, list_targets, probe),
+    paths(
+        list_transfers,
+        list_failures,
+        list_flows,
+        acknowledge_failures,
+        list_targets,
+        probe
+    ),
     components(schemas(
-        ConnectorJson, Error, FailedFileJson, FilesJson, LastHour, TargetGroup, TargetLabels,
-        TransferJson, TransfersByState, TransfersJson
+        AcknowledgedJson,
+        ConnectorJson,
+        Error,
+        FailedFileJson,
+        FailureJson,
+        FailuresJson,
+        FilesJson,
+        FlowJson,
+        FlowWindowJson,
+        FlowsJson,
+        LastHour,
+        TargetGroup,
+        TargetLabels,
+        DetailsJson,
+        TransferJson,
+        TransfersByState,
+        TransfersJson
     ))
 )]
 struct Description;
 
 /// Returns the description as JSON.
-pub(super) fn description() -> String {
-    Description::openapi()
+pub(crate) fn description(paths: &WebPaths) -> String {
+    // Without an external URL, relative to the path of the description.
+    let external = paths.external().and_then(ExternalUrl::url);
+    let url = external.unwrap_or_else(|| "../..".to_owned());
+    let mut description = Description::openapi();
+    description.servers = Some(vec![Server::new(url)]);
+    description
         .to_json()
         .unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}"))
 }
@@ -45,6 +74,16 @@ fn text(values: impl IntoIterator<Item = &'static str>) -> Object {
 /// Returns the schema of a transfer's state.
 pub(super) fn states() -> RefOr<Schema> {
     RefOr::T(text(TransferState::ALL.map(TransferState::as_label)).into())
+}
+
+/// Returns the schema of the resolution of a failure.
+pub(super) fn resolutions() -> RefOr<Schema> {
+    RefOr::T(text(Resolution::ALL.map(Resolution::as_str)).into())
+}
+
+/// Returns the schema of the state of a window.
+pub(super) fn flow_states() -> RefOr<Schema> {
+    RefOr::T(text(FlowState::ALL.map(FlowState::as_str)).into())
 }
 
 /// Returns the schema of the sources that reported a transfer.
@@ -95,6 +134,9 @@ struct Page {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes parameters that `query` parses")]
 struct TargetLimit {
+    /// `connection` for connectors, to test their connections.
+    #[param(default = "transfer", pattern = "^(transfer|connection)$")]
+    module: Option<String>,
     /// Maximum number of targets, newest transfers first.
     #[param(minimum = 1, maximum = 10000, default = 10000)]
     limit: Option<u32>,
@@ -108,8 +150,12 @@ struct Probe {
     account: Option<String>,
     #[param(pattern = "^c-[0-9a-f]{17}$")]
     connector_id: String,
+    /// `connection` to test the connection to the partner's server.
+    #[param(default = "transfer", pattern = "^(transfer|connection)$")]
+    module: Option<String>,
+    /// Required to probe a transfer.
     #[param(pattern = "^[0-9a-zA-Z./-]{1,512}$")]
-    transfer_id: String,
+    transfer_id: Option<String>,
 }
 
 /// Returns tracked transfers, newest first, with their failed files. Makes no AWS calls.
@@ -127,14 +173,91 @@ struct Probe {
 #[expect(dead_code, reason = "carries the description of a route")]
 fn list_transfers() {}
 
-/// Returns unfinished transfers as targets for `/probe`, for `http_sd_configs` of Prometheus.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters that `query` parses")]
+struct FailureParameters {
+    /// The configured name of an AWS account.
+    account: Option<String>,
+    #[param(pattern = "^c-[0-9a-f]{17}$")]
+    connector_id: Option<String>,
+    /// Which failures: `unresolved` by default.
+    #[param(schema_with = resolutions, required = false)]
+    resolution: Option<String>,
+    /// Maximum number of failures.
+    #[param(minimum = 1, maximum = 10000, default = 100)]
+    limit: Option<u32>,
+}
+
+/// Returns failed files, newest first. Makes no AWS calls.
+#[utoipa::path(
+    get,
+    path = "/api/v1/failures",
+    operation_id = "listFailures",
+    params(FailureParameters),
+    responses(
+        (status = 200, description = "The matching failures.", body = FailuresJson),
+        (status = 400, description = "A parameter is invalid.", body = Error),
+        (status = 429, description = "Too many pages are waiting; see `Retry-After`.", body = String, content_type = "text/plain")
+    )
+)]
+#[expect(dead_code, reason = "carries the description of a route")]
+fn list_failures() {}
+
+/// Returns all flows, with the state of their current window. Makes no AWS calls.
+#[utoipa::path(
+    get,
+    path = "/api/v1/flows",
+    operation_id = "listFlows",
+    responses(
+        (status = 200, description = "The flows.", body = FlowsJson),
+        (status = 429, description = "Too many pages are waiting; see `Retry-After`.", body = String, content_type = "text/plain")
+    )
+)]
+#[expect(dead_code, reason = "carries the description of a route")]
+fn list_flows() {}
+
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters that `query` parses")]
+struct AcknowledgeParameters {
+    /// The configured name of an AWS account.
+    account: Option<String>,
+    #[param(pattern = "^c-[0-9a-f]{17}$")]
+    connector_id: Option<String>,
+    #[param(pattern = "^[0-9a-zA-Z./-]{1,512}$")]
+    transfer_id: Option<String>,
+    /// The whole path.
+    path: Option<String>,
+    failure_code: Option<String>,
+}
+
+/// Acknowledges the unresolved failures that match all parameters; at least one is required. Needs
+/// `--web.enable-write-api`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/failures/acknowledge",
+    operation_id = "acknowledgeFailures",
+    params(AcknowledgeParameters),
+    responses(
+        (status = 200, description = "The number of failures that were acknowledged.", body = AcknowledgedJson),
+        (status = 400, description = "A parameter is invalid, or none is given.", body = Error),
+        (status = 403, description = "The write API is off, or the request is cross-site.", body = Error),
+        (status = 503, description = "The change could not be stored.", body = Error)
+    )
+)]
+#[expect(dead_code, reason = "carries the description of a route")]
+fn acknowledge_failures() {}
+
+/// Returns unfinished transfers, or connectors, as targets for `/probe`, for `http_sd_configs` of
+/// Prometheus.
 #[utoipa::path(
     get,
     path = "/api/v1/targets",
     operation_id = "listTargets",
     params(Filter, TargetLimit),
     responses(
-        (status = 200, description = "One target per transfer.", body = Vec<TargetGroup>),
+        (status = 200, description = "One target per transfer, or per connector.", body = Vec<TargetGroup>),
         (status = 400, description = "A parameter is invalid.", body = Error),
         (status = 429, description = "Too many pages are waiting; see `Retry-After`.", body = String, content_type = "text/plain")
     )
@@ -142,7 +265,8 @@ fn list_transfers() {}
 #[expect(dead_code, reason = "carries the description of a route")]
 fn list_targets() {}
 
-/// Polls one transfer and returns its metrics. Makes AWS calls, and does not track the transfer.
+/// Polls one transfer, or tests a connection, and returns the metrics of it. Makes AWS calls, and does
+/// not track the transfer. Connections are tested if `probe.connection.enabled` is true.
 #[utoipa::path(
     get,
     path = "/probe",
@@ -151,6 +275,7 @@ fn list_targets() {}
     responses(
         (status = 200, description = "An exposition in the negotiated format. `probe_success` is the result.", body = String, content_type = "text/plain"),
         (status = 400, description = "A parameter is invalid.", body = Error),
+        (status = 404, description = "Connections are not tested, or the connector is not known.", body = String, content_type = "text/plain"),
         (status = 429, description = "Too many probes are waiting; see `Retry-After`.", body = String, content_type = "text/plain")
     )
 )]
@@ -161,7 +286,18 @@ fn probe() {}
 mod tests {
     #[test]
     fn the_description_is_stable() {
-        let description: serde_json::Value = serde_json::from_str(&super::description()).unwrap();
+        let description = super::description(&"/metrics".into());
+        let description: serde_json::Value = serde_json::from_str(&description).unwrap();
         insta::assert_snapshot!(serde_json::to_string_pretty(&description).unwrap());
+    }
+
+    #[test]
+    fn the_server_of_the_description_is_the_external_url() {
+        let external = "https://proxy.example.com/exporter/".parse().unwrap();
+        let paths = super::WebPaths::new("/metrics", None, Some(external));
+        let description: serde_json::Value =
+            serde_json::from_str(&super::description(&paths)).unwrap();
+        let server = &description["servers"][0]["url"];
+        assert_eq!(server, "https://proxy.example.com/exporter");
     }
 }

@@ -1,21 +1,26 @@
 //! `/transfers`: connectors, transfers and failed files.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use askama::Template;
 
 use super::Overview;
-use super::html::{Elapsed, Moment, Number, link, timestamp};
+use super::html::{Elapsed, Moment, Number, href, link, timestamp};
 use super::layout::Layout;
 use super::query::BadParameter;
 use super::spark::Sparkline;
 use crate::tracker::query::{
-    KeptFailure, ListedTransfer, MAX_FAILURES, Query, RecentFiles, STUCK_AFTER, Selection,
-    StateFilter,
+    KeptFailure, ListedTransfer, MAX_FAILURES, Query, RecentFiles, Resolution, STUCK_AFTER,
+    Selection, StateFilter,
 };
 use crate::web::Exporter;
-use model::{ConnectorLabels, ConnectorTitle, ConnectorView, FileCounts, TransferState};
+use model::{
+    Chunk, ConnectorDetails, ConnectorLabels, ConnectorView, FileCounts, FlowState, FlowView,
+    TransferState,
+};
 
 /// Default number of rows of a table.
 pub(super) const ROWS: usize = 25;
@@ -42,7 +47,24 @@ const TRANSFER_COLUMNS: [&str; 7] = [
     "Files done",
     "Failed files",
 ];
-const FAILURE_COLUMNS: [&str; 6] = ["File", "Code", "Message", "When", "Connector", "Transfer"];
+const FLOW_COLUMNS: [&str; 7] = [
+    "Flow",
+    "State",
+    "Deadline",
+    "Files",
+    "Last file",
+    "Unresolved failures",
+    "Expected",
+];
+const FAILURE_COLUMNS: [&str; 7] = [
+    "File",
+    "Code",
+    "Message",
+    "When",
+    "State",
+    "Connector",
+    "Transfer",
+];
 
 #[derive(Template)]
 #[template(path = "transfers.html")]
@@ -50,6 +72,7 @@ struct TransfersPage<'a> {
     layout: Layout<'a>,
     form: Form<'a>,
     connectors: Table<ConnectorRow<'a>>,
+    flows: Table<FlowRow<'a>>,
     transfers: TransferTable<'a>,
     failures: Table<FailureRow<'a>>,
     generated_at: String,
@@ -92,11 +115,27 @@ struct ConnectorLink<'a> {
 
 struct ConnectorRow<'a> {
     connector: ConnectorLink<'a>,
+    details: Option<Details<'a>>,
     account: &'a str,
     region: &'a str,
     spark: Sparkline,
     states: [StateCount; 5],
     files: String,
+}
+
+/// What `DescribeConnector` returned.
+struct Details<'a> {
+    /// The status, unless it is `ACTIVE`.
+    status: Option<&'a str>,
+    class: &'static str,
+    error_message: Option<&'a str>,
+    warnings: Vec<&'static str>,
+    properties: Vec<Property<'a>>,
+}
+
+struct Property<'a> {
+    label: &'static str,
+    value: Cow<'a, str>,
 }
 
 struct StateCount {
@@ -129,6 +168,23 @@ struct TransferRow<'a> {
     failed_link: Option<String>,
 }
 
+struct FlowRow<'a> {
+    name: &'a str,
+    window: Option<WindowCells>,
+    last_completed: Option<Moment>,
+    unresolved: Number,
+    expect: &'a str,
+}
+
+struct WindowCells {
+    state: &'static str,
+    class: &'static str,
+    deadline: String,
+    /// From now to the deadline, or since.
+    distance: String,
+    files: String,
+}
+
 struct FailureRow<'a> {
     path: &'a str,
     code: &'a str,
@@ -137,6 +193,9 @@ struct FailureRow<'a> {
     connector: ConnectorLink<'a>,
     transfer: &'a str,
     transfer_link: String,
+    resolution: &'static str,
+    /// Where an acknowledgement is sent, if it can be.
+    acknowledge: Option<String>,
 }
 
 fn layout(telemetry_path: &str) -> Layout<'_> {
@@ -156,11 +215,13 @@ pub(super) fn page(
     let overview = exporter.overview();
     let selection = exporter.select(query);
     let kept = exporter.failures();
+    let known_flows = exporter.flows();
     let uptime = Elapsed::between(overview.started, overview.now);
     TransfersPage {
         layout: layout(telemetry_path),
         form: form(query, &overview),
         connectors: connectors(query, &overview),
+        flows: flows(&known_flows, overview.now),
         transfers: transfers(query, &selection, &overview),
         failures: failures(query, &kept, &overview),
         generated_at: timestamp(overview.now),
@@ -215,28 +276,25 @@ pub(super) fn matching_connectors<'a>(
         .connectors()
         .filter(|(connector, _)| {
             query.admits(&connector.labels)
-                && query.finds_connector(&connector.labels.id, connector.title.as_deref())
+                && query.finds_connector(&connector.labels.id, known_name(connector))
         })
         .collect();
     let unfinished = |connector: &ConnectorView| {
         connector.states.of(TransferState::Pending) + connector.states.of(TransferState::Running)
     };
-    let name = |connector: &'a ConnectorView| {
-        let title = connector.title.as_deref();
-        title.map_or(connector.labels.id.as_str(), |title| &title.name)
-    };
     found.sort_by(|(a, recent_a), (b, recent_b)| {
         let failed = recent_b.total_failed().cmp(&recent_a.total_failed());
         let running = (unfinished(b) > 0).cmp(&(unfinished(a) > 0));
-        failed.then(running).then_with(|| name(a).cmp(name(b)))
+        failed.then(running).then_with(|| a.name().cmp(b.name()))
     });
     found
 }
 
-fn connector_link<'a>(
-    title: Option<&'a ConnectorTitle>,
-    labels: &'a ConnectorLabels,
-) -> ConnectorLink<'a> {
+fn known_name(connector: &ConnectorView) -> Option<&str> {
+    connector.known_name().map(|name| &**name)
+}
+
+fn connector_link<'a>(name: Option<&'a str>, labels: &'a ConnectorLabels) -> ConnectorLink<'a> {
     ConnectorLink {
         href: link(
             &[
@@ -245,24 +303,25 @@ fn connector_link<'a>(
             ],
             "",
         ),
-        name: title.map(|title| &*title.name),
+        name,
         id: labels.id.as_str(),
     }
 }
 
 fn connectors<'a>(query: &Query, overview: &'a Overview) -> Table<ConnectorRow<'a>> {
     let found = matching_connectors(query, overview);
-    let all = Number::of(found.len());
+    let all = Number::of(found.len()).counted("connector");
     let shown = found.len().min(query.limit);
     let caption = if shown == found.len() {
-        format!("{all} connectors. Those with failures come first.")
+        format!("{all}. Those with failures come first.")
     } else {
-        format!("{shown} of {all} connectors. Those with failures come first.")
+        format!("{shown} of {all}. Those with failures come first.")
     };
     let row = |(at, (connector, recent)): (usize, (&'a ConnectorView, &RecentFiles))| {
         let labels = &connector.labels;
         ConnectorRow {
-            connector: connector_link(connector.title.as_deref(), labels),
+            connector: connector_link(known_name(connector), labels),
+            details: connector.details.as_deref().map(details),
             account: labels.account.name.as_str(),
             region: &labels.account.region,
             spark: Sparkline::new(recent, at + 1),
@@ -278,6 +337,52 @@ fn connectors<'a>(query: &Query, overview: &'a Overview) -> Table<ConnectorRow<'
             .enumerate()
             .map(row)
             .collect(),
+    }
+}
+
+fn details(details: &ConnectorDetails) -> Details<'_> {
+    let or_none = |value: &str| if value.is_empty() { "none" } else { value }.to_owned();
+    let stages = if details.secret_version_stages.is_empty() {
+        Cow::Borrowed("AWSCURRENT")
+    } else {
+        Cow::Owned(details.secret_version_stages.join(", "))
+    };
+    let connections = details.max_concurrent_connections;
+    let properties = [
+        ("URL", or_none(&details.url).into()),
+        ("Egress type", or_none(&details.egress_type).into()),
+        (
+            "Egress addresses",
+            or_none(&details.egress_ip_addresses.join(", ")).into(),
+        ),
+        ("IP address type", or_none(&details.ip_address_type).into()),
+        ("Security policy", or_none(&details.security_policy).into()),
+        (
+            "Maximum connections",
+            connections.map_or("unknown".into(), |number| number.to_string().into()),
+        ),
+        (
+            "Trusted host keys",
+            details.trusted_host_keys.to_string().into(),
+        ),
+        ("Secret version stages", stages),
+        (
+            "Logging role",
+            details.logging_role.as_deref().unwrap_or("none").into(),
+        ),
+    ];
+    Details {
+        status: Some(&*details.status).filter(|status| *status != "ACTIVE"),
+        class: if &*details.status == "ERRORED" {
+            "bad"
+        } else {
+            "warn"
+        },
+        error_message: details.error_message.as_deref(),
+        warnings: details.warnings(),
+        properties: properties
+            .map(|(label, value)| Property { label, value })
+            .into(),
     }
 }
 
@@ -315,9 +420,9 @@ fn transfers<'a>(
         (0, 0) => "No transfer matches.".to_owned(),
         (0, _) => "There are no more transfers.".to_owned(),
         (shown, matching) => format!(
-            "{} of {} transfers, newest first{}.",
+            "{} of {}, newest first{}.",
             Number::of(shown),
-            Number(matching),
+            Number(matching).counted("transfer"),
             if continued { ", continued" } else { "" }
         ),
     };
@@ -367,7 +472,7 @@ fn transfer_row<'a>(listed: &'a ListedTransfer, overview: &Overview) -> Transfer
         state: view.state.as_label(),
         stuck: listed.stuck,
         unreadable: view.state.is_unfinished() && view.up == Some(false),
-        connector: connector_link(listed.title.as_deref(), &view.connector),
+        connector: connector_link(listed.connector_name.as_deref(), &view.connector),
         since: Moment::new(view.since, overview.now),
         first_seen: !listed.started,
         unchanged: listed.unchanged_since.map_or_else(
@@ -380,20 +485,77 @@ fn transfer_row<'a>(listed: &'a ListedTransfer, overview: &Overview) -> Transfer
     }
 }
 
+/// Returns all flows, those first whose delivery is missing or late.
+fn flows(chunks: &[Chunk<FlowView>], now: SystemTime) -> Table<FlowRow<'_>> {
+    let mut flows: Vec<_> = chunks.iter().flat_map(|chunk| chunk.iter()).collect();
+    let urgency = |flow: &&FlowView| match flow.window.map(|window| window.state) {
+        Some(FlowState::Missing | FlowState::Invalid) => 0,
+        Some(FlowState::Late | FlowState::Unknown) => 1,
+        Some(FlowState::Waiting) => 2,
+        Some(FlowState::OnTime) => 3,
+        None => 4,
+    };
+    flows.sort_by_key(urgency);
+    let window = |flow: &FlowView| {
+        flow.window.map(|window| WindowCells {
+            state: window.state.as_str(),
+            class: match window.state {
+                FlowState::Missing | FlowState::Invalid => "state failed",
+                FlowState::Late | FlowState::Unknown => "state stuck",
+                FlowState::OnTime => "state completed",
+                FlowState::Waiting => "state pending",
+            },
+            deadline: timestamp(window.deadline),
+            distance: match window.deadline.duration_since(now) {
+                Ok(left) => format!("in {}", Elapsed(left)),
+                Err(passed) => format!("{} ago", Elapsed(passed.duration())),
+            },
+            files: format!("{} of {}", window.files, flow.title.required_files),
+        })
+    };
+    let rows = flows.into_iter().map(|flow| FlowRow {
+        name: &flow.title.name,
+        window: window(flow),
+        last_completed: flow.last_completed.map(|at| Moment::new(at, now)),
+        unresolved: Number(flow.unresolved_failures),
+        expect: &flow.title.expect,
+    });
+    let rows: Vec<_> = rows.collect();
+    Table {
+        caption: format!(
+            "{} flows. Those that need attention come first.",
+            rows.len()
+        ),
+        rows,
+    }
+}
+
+/// Returns the address that acknowledges the failures of a path in one transfer.
+fn acknowledge_link(failure: &KeptFailure) -> String {
+    let prefix = href("/api/v1/failures/acknowledge?");
+    let start = prefix.len();
+    let mut out = form_urlencoded::Serializer::for_suffix(prefix, start);
+    out.append_pair("account", failure.connector.account.name.as_str());
+    out.append_pair("connector_id", failure.connector.id.as_str());
+    out.append_pair("transfer_id", failure.transfer.as_str());
+    out.append_pair("path", &failure.path);
+    out.finish()
+}
+
 fn failures<'a>(
     query: &Query,
     kept: &'a [Arc<KeptFailure>],
     overview: &'a Overview,
 ) -> Table<FailureRow<'a>> {
-    let titles: BTreeMap<&Arc<ConnectorLabels>, &ConnectorTitle> = overview
+    let names: BTreeMap<&Arc<ConnectorLabels>, &str> = overview
         .connectors()
-        .filter_map(|(connector, _)| Some((&connector.labels, connector.title.as_deref()?)))
+        .filter_map(|(connector, _)| Some((&connector.labels, known_name(connector)?)))
         .collect();
-    let title = |failure: &KeptFailure| titles.get(&failure.connector).copied();
+    let name = |failure: &KeptFailure| names.get(&failure.connector).copied();
     let found: Vec<&'a KeptFailure> = kept
         .iter()
         .map(|failure| &**failure)
-        .filter(|failure| query.finds_failure(failure, title(failure)))
+        .filter(|failure| query.finds_failure(failure, name(failure)))
         .collect();
     let shown = found.len().min(query.limit);
     let hint = match (shown < found.len(), query.state) {
@@ -402,18 +564,25 @@ fn failures<'a>(
         (false, None) => "",
     };
     let caption = format!(
-        "{} of {} failed files, newest first.{hint}",
+        "{} of {}, newest first.{hint}",
         Number::of(shown),
-        Number::of(found.len())
+        Number::of(found.len()).counted("failed file")
     );
     let row = |failure: &'a KeptFailure| FailureRow {
         path: &failure.path,
         code: failure.code.as_ref().map_or("none", |code| code.as_str()),
         message: failure.message.as_deref().unwrap_or("none"),
         at: Moment::new(failure.at, overview.now),
-        connector: connector_link(title(failure), &failure.connector),
+        connector: connector_link(name(failure), &failure.connector),
         transfer: failure.transfer.as_str(),
         transfer_link: link(&[("search", failure.transfer.as_str())], ""),
+        resolution: match failure.resolution {
+            Resolution::Unresolved => "unresolved",
+            Resolution::Completed => "completed since",
+            Resolution::Acknowledged => "acknowledged",
+        },
+        acknowledge: (overview.write_api && failure.resolution == Resolution::Unresolved)
+            .then(|| acknowledge_link(failure)),
     };
     Table {
         caption,

@@ -55,13 +55,29 @@ locals {
     }]
   }
 
-  via_sqs = { StringEquals = { "kms:ViaService" = "sqs.${local.region}.${local.partition == "aws-cn" ? "amazonaws.com.cn" : "amazonaws.com"}" } }
+  # The domain of the endpoints of each partition, from the partition data of the AWS SDKs.
+  domains = {
+    "aws-cn"    = "amazonaws.com.cn"
+    "aws-eusc"  = "amazonaws.eu"
+    "aws-iso"   = "c2s.ic.gov"
+    "aws-iso-b" = "sc2s.sgov.gov"
+    "aws-iso-e" = "cloud.adc-e.uk"
+    "aws-iso-f" = "csp.hci.ic.gov"
+  }
+  via_sqs = { StringEquals = { "kms:ViaService" = "sqs.${local.region}.${lookup(local.domains, local.partition, "amazonaws.com")}" } }
 
   receive_statements = [{
     Sid      = "ReceiveTransferEvents"
     Effect   = "Allow"
     Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
     Resource = sort(values(var.queue_arns))
+  }]
+
+  dead_letter_statements = [{
+    Sid      = "CountDeadLetters"
+    Effect   = "Allow"
+    Action   = "sqs:GetQueueAttributes"
+    Resource = sort(values(var.dead_letter_queue_arns))
   }]
 
   decrypt_statements = !var.kms ? [] : [{

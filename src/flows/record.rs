@@ -1,0 +1,46 @@
+//! The persistent form of a flow. The store encodes it and does not interpret it.
+
+use serde::{Deserialize, Serialize};
+
+use super::timeline::Timeline;
+use super::window::Millis;
+use model::{FailureCode, Finished};
+
+/// The end of a file or an operation: `None` if it completed, else the failure code (empty if there
+/// is none).
+pub type EndRecord = Option<String>;
+
+pub(crate) fn end_record(end: &Finished) -> EndRecord {
+    match end {
+        Finished::Completed => None,
+        Finished::Failed(code) => Some(code.as_ref().map_or_else(String::new, ToString::to_string)),
+    }
+}
+
+pub(crate) fn end(record: &EndRecord) -> Finished {
+    match record {
+        None => Finished::Completed,
+        Some(code) => Finished::Failed(FailureCode::new(code)),
+    }
+}
+
+/// A flow with its counters and windows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FlowRecord {
+    /// Up to when the evidence was complete.
+    pub(super) judged: Millis,
+    /// Hash of what it matches.
+    pub(super) matching: u64,
+    /// When it was configured first: the creation time of its counters.
+    pub(super) known_since: Millis,
+    /// Since when it has matched the same files.
+    pub(super) watched_from: Millis,
+    /// Finished files by end.
+    pub(super) finished: Vec<(EndRecord, u64)>,
+    /// Bytes by number of the direction.
+    pub(super) bytes: Vec<(u8, u64)>,
+    pub(super) last_completed: Option<Millis>,
+    /// Newest listing: time, items, whether it was truncated.
+    pub(super) listing: Option<(Millis, u64, bool)>,
+    pub(super) timeline: Timeline,
+}
