@@ -31,7 +31,7 @@ use tokio::sync::watch;
 
 use tracing::warn;
 
-use crate::flows::FlowConfig;
+use crate::flows::{FlowConfig, connector_groups};
 use crate::metrics::self_metrics::{ApiMetrics, CollectorMetrics, SelfMetrics};
 use crate::store::Store;
 use crate::tracker::persist::SavedState;
@@ -166,8 +166,9 @@ impl Collector {
         let mut pollers = lock(&self.inner.pollers);
         let now = self.inner.clock.now();
         let mut tracker = self.inner.tracker();
-        tracker.configure(
+        tracker.configure_with_groups(
             targets.settings,
+            &Arc::new(connector_groups(&targets.flows)),
             targets.accounts.iter().map(|api| api.account.clone()),
             now,
         );

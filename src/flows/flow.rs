@@ -47,7 +47,7 @@ impl Flow {
         let is_known = known.is_some();
         let record = known.unwrap_or_default();
         let matching = matching(&config.title);
-        let is_same = is_known && record.matching == matching;
+        let is_same = is_known && record.matching == matching && !record.is_away;
         let since = millis(now);
         let mut finished = BTreeMap::from([(Finished::Completed, 0), (Finished::Failed(None), 0)]);
         let known = record.finished.iter();
@@ -226,6 +226,7 @@ impl Flow {
                 .listing
                 .map(|(at, items, is_truncated)| (millis(at), items, is_truncated)),
             timeline: self.timeline.clone(),
+            is_away: false,
         }
     }
 }

@@ -25,7 +25,9 @@ use std::time::{Duration, SystemTime};
 
 use flow::Flow;
 use matcher::{ConnectorRef, Matcher};
-use model::{Chunk, Direction, Finished, FlowTitle, FlowView};
+use model::{
+    Chunk, ConnectorGroups, ConnectorId, Direction, Finished, FlowTitle, FlowView, Ownership, Shard,
+};
 use record::FlowRecord;
 use schedule::Schedule;
 use window::{Millis, millis};
@@ -52,6 +54,28 @@ pub struct FlowConfig {
     pub ignore_codes: BTreeSet<String>,
     /// When deliveries are due.
     pub expect: Option<Expect>,
+}
+
+impl FlowConfig {
+    /// Returns the connectors that are listed by ID.
+    pub fn connector_ids(&self) -> BTreeSet<ConnectorId> {
+        let connectors = self.title.connectors.iter();
+        connectors.filter_map(|text| text.parse().ok()).collect()
+    }
+
+    /// Returns whether a process has all files of the flow, or no deadline depends on them.
+    pub fn is_owned(&self, ownership: &Ownership) -> bool {
+        self.expect.is_none()
+            || ownership.shard() == Shard::ONLY
+            || self.connector_ids().iter().any(|id| ownership.owns_all(id))
+    }
+}
+
+/// Returns the connectors that shards do not divide: those of each flow with deadlines belong to one
+/// shard, which has all of its files.
+pub fn connector_groups(flows: &[FlowConfig]) -> ConnectorGroups {
+    let expecting = flows.iter().filter(|flow| flow.expect.is_some());
+    ConnectorGroups::new(expecting.map(FlowConfig::connector_ids))
 }
 
 /// What is expected of each delivery.
@@ -106,10 +130,11 @@ pub struct Flows {
 }
 
 impl Flows {
-    /// Replaces the configuration. Flows that are still configured keep their counters; one that matches
-    /// other files is watched from now on.
+    /// Replaces the configuration. Flows that are still configured keep their counters and windows. One
+    /// that matches other files, or that was not configured before, is watched from now on.
     pub fn configure(&mut self, configs: &[FlowConfig], now: SystemTime) {
         if self.configs == configs {
+            self.mark_away();
             return;
         }
         let before = std::mem::take(&mut self.states);
@@ -124,6 +149,7 @@ impl Flows {
             self.changed.insert(Arc::clone(&config.title.name));
             self.states.push(Flow::new(config, known, now));
         }
+        self.mark_away();
         while self.dormant.len() > MAX_DORMANT {
             if let Some((name, _)) = self.dormant.pop_first() {
                 self.changed.insert(name.into());
@@ -135,6 +161,15 @@ impl Flows {
             .collect();
         self.chunks.clear();
         self.advance(now);
+    }
+
+    /// Notes that the files of the flows that are not configured are not watched.
+    fn mark_away(&mut self) {
+        for (name, record) in &mut self.dormant {
+            if !std::mem::replace(&mut record.is_away, true) {
+                self.changed.insert(name.as_str().into());
+            }
+        }
     }
 
     /// Returns whether no flow is configured.
@@ -318,6 +353,8 @@ impl Flows {
         self.dormant.extend(records);
         let configs = std::mem::take(&mut self.configs);
         self.states.clear();
-        self.configure(&configs, now);
+        if !configs.is_empty() {
+            self.configure(&configs, now);
+        }
     }
 }

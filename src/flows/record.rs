@@ -43,4 +43,6 @@ pub struct FlowRecord {
     /// Newest listing: time, items, whether it was truncated.
     pub(super) listing: Option<(Millis, u64, bool)>,
     pub(super) timeline: Timeline,
+    /// Whether it is not configured: its files are not watched.
+    pub(super) is_away: bool,
 }

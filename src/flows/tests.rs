@@ -137,6 +137,114 @@ fn a_delivery_in_time_is_on_time_and_closes_at_its_deadline() {
 }
 
 #[test]
+fn what_is_due_while_a_flow_is_not_configured_is_not_judged() {
+    let config = expecting(1, None);
+    for restarts in [false, true] {
+        let mut watch = Watch::new(&config);
+        watch.file(1, day(1) + 5 * HOUR);
+        watch.state(day(1) + 7 * HOUR);
+        assert_eq!(
+            watch.outcomes(),
+            [(FlowState::OnTime, 1), (FlowState::Unknown, 1)],
+            "the window before the first one was not watched whole"
+        );
+        watch.0.configure(&[], day(2) + HOUR);
+        watch.0.scraped(true, day(2) + HOUR);
+        if restarts {
+            // Without the flow, and again with it.
+            let names = watch.0.names();
+            let saved = names
+                .iter()
+                .map(|name| (name.to_string(), watch.0.record_of(name).unwrap()));
+            let saved = saved.collect();
+            watch.0 = Flows::default();
+            watch.0.restore(saved, day(3));
+            watch.0.configure(&[], day(3));
+            watch
+                .0
+                .configure(std::slice::from_ref(&config), day(5) + HOUR);
+        } else {
+            watch
+                .0
+                .configure(std::slice::from_ref(&config), day(5) + HOUR);
+        }
+        assert_eq!(
+            watch.state(day(5) + 7 * HOUR),
+            (FlowState::Unknown, day(5) + 6 * HOUR)
+        );
+        watch.state(day(6) + 5 * HOUR);
+        assert_eq!(
+            watch.outcomes(),
+            [(FlowState::OnTime, 1), (FlowState::Unknown, 2)],
+            "the deadlines of two days were not watched, and the third not whole"
+        );
+        watch.state(day(7) + 5 * HOUR);
+        assert_eq!(
+            watch.outcomes()[1],
+            (FlowState::Missing, 1),
+            "it is watched again"
+        );
+    }
+}
+
+#[test]
+fn a_flow_that_leaves_while_the_process_is_down_is_away() {
+    let config = expecting(1, None);
+    let mut watch = Watch::new(&config);
+    watch.state(day(1) + HOUR);
+    let record = watch.0.record_of("prices").unwrap();
+    let mut flows = Flows::default();
+    flows.restore(vec![("prices".into(), record)], day(2));
+    flows.configure(std::slice::from_ref(&config), day(2));
+    assert!(
+        !flows.record_of("prices").unwrap().is_away,
+        "it has not left"
+    );
+    let record = flows.record_of("prices").unwrap();
+    let mut flows = Flows::default();
+    flows.restore(vec![("prices".into(), record)], day(2));
+    flows.configure(&[], day(2));
+    assert!(flows.record_of("prices").unwrap().is_away);
+    assert!(flows.take_changed().contains("prices"), "which is stored");
+}
+
+#[test]
+fn a_deadline_keeps_its_connectors_on_one_shard() {
+    let ids = [
+        "c-0123456789abcdef0",
+        "c-0123456789abcdef1",
+        "c-0123456789abcdef2",
+    ];
+    let with = |name: &str, connectors: &[&str], expects: bool| FlowConfig {
+        expect: expecting(1, None).expect.filter(|_| expects),
+        ..config(name, connectors, &[])
+    };
+    let flows = [
+        with("a", &ids[..2], true),
+        with("b", &ids[1..], true),
+        with("divided", &["c-0123456789abcdef3", "acme*"], false),
+    ];
+    let groups = Arc::new(connector_groups(&flows));
+    let members: Vec<_> = groups
+        .members()
+        .map(|(id, first)| (id.as_str(), first.as_str()))
+        .collect();
+    assert_eq!(members, ids.map(|id| (id, ids[0])));
+    let owners = |flow: &FlowConfig| {
+        let shards = (0..5).map(|index| Shard::new(index, 5).unwrap());
+        shards
+            .filter(|shard| flow.is_owned(&Ownership::new(*shard, &groups)))
+            .count()
+    };
+    assert_eq!(flows.each_ref().map(owners), [1, 1, 5]);
+    assert!(
+        flows
+            .iter()
+            .all(|flow| flow.is_owned(&Ownership::default()))
+    );
+}
+
+#[test]
 fn a_delivery_after_the_deadline_is_late_once_and_then_the_next_is_awaited() {
     for arrives in [10 * MINUTE, 2 * HOUR, 11 * HOUR] {
         let mut watch = Watch::new(&expecting(1, None));

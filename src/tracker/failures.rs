@@ -443,8 +443,7 @@ impl Tracker {
             let account = accounts.get(&failure.connector.account.name);
             account.is_none_or(|account| *account != failure.connector.account)
                 || !self
-                    .settings
-                    .shard
+                    .ownership
                     .owns(&failure.connector.id, &failure.transfer)
         };
         let changed = self.failures.remove_each(is_foreign);

@@ -36,10 +36,12 @@ fn connector_ref(connector: &Connector) -> ConnectorRef<'_> {
 }
 
 impl Tracker {
-    /// Replaces the flows. Called after [`Tracker::configure`] and, if there is a store,
-    /// [`Tracker::restore`].
+    /// Replaces the flows by those that this process owns. Called after [`Tracker::configure`] and, if
+    /// there is a store, [`Tracker::restore`].
     pub fn configure_flows(&mut self, flows: &[FlowConfig], now: Now) {
-        self.flows.configure(flows, now.wall);
+        let owned = flows.iter().filter(|flow| flow.is_owned(&self.ownership));
+        let owned: Vec<_> = owned.cloned().collect();
+        self.flows.configure(&owned, now.wall);
         self.flows.clear_unresolved();
         let (flows, connectors) = (&self.flows, &self.connectors);
         self.failures.assign_flows(|failure| {

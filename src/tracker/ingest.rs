@@ -8,8 +8,8 @@ use super::file_ledger::EventMatch;
 use super::transfer::{RESULTS_KEPT, Transfer};
 use super::{FailedFile, Limit, Tracker};
 use model::{
-    ConnectorKey, Fact, FailureCode, FileEnd, Finished, Now, OperationEnd, Origin, Shard,
-    TransferKey, TransferStart, stable_hash,
+    ConnectorKey, Fact, FailureCode, FileEnd, Finished, Now, OperationEnd, Origin, TransferKey,
+    TransferStart, stable_hash,
 };
 
 /// Bytes of a ledger beyond which the events of its transfer are counted without it. A transfer of AWS
@@ -281,9 +281,7 @@ impl Tracker {
         let (connector, operation) = (&ended.connector, ended.operation);
         // The shard is chosen by connector and operation id, as a transfer's is by connector and
         // transfer id.
-        if self.settings.shard != Shard::ONLY
-            && !self.settings.shard.owns_text(&connector.id, &ended.id)
-        {
+        if !self.ownership.owns_text(&connector.id, &ended.id) {
             return Ingested::Foreign;
         }
         let text = format!(
@@ -335,7 +333,7 @@ impl Tracker {
 
     pub(super) fn is_owned(&self, key: &TransferKey) -> bool {
         self.accounts.contains_key(&key.account)
-            && self.settings.shard.owns(&key.connector, &key.transfer)
+            && self.ownership.owns(&key.connector, &key.transfer)
     }
 }
 

@@ -62,8 +62,8 @@ use failures::Failures;
 use fate::Fates;
 use label_guard::LabelGuard;
 use model::{
-    Account, AccountName, ConnectorKey, FileCounts, FileResult, Now, Origin, PerTransfer, Shard,
-    Snapshot, TransferView,
+    Account, AccountName, ConnectorGroups, ConnectorKey, FileCounts, FileResult, Now, Origin,
+    Ownership, PerTransfer, Shard, Snapshot, TransferView,
 };
 use persist::{ConnectorRecord, DirtySet};
 use series_budget::{Rank, SeriesBudget};
@@ -114,6 +114,8 @@ const OVERDUE_INTERVALS: u32 = 2;
 #[derive(Debug)]
 pub struct Tracker {
     settings: TrackerSettings,
+    /// Which transfers are tracked; the others belong to other processes.
+    ownership: Ownership,
     watch_moments: WatchMoments,
     accounts: BTreeMap<AccountName, Arc<Account>>,
     connectors: Connectors,
@@ -148,6 +150,7 @@ impl Tracker {
     pub fn new(settings: TrackerSettings, watching_since: SystemTime) -> Self {
         Self {
             settings,
+            ownership: Ownership::default(),
             watch_moments: WatchMoments::new(watching_since),
             accounts: BTreeMap::new(),
             connectors: Connectors::default(),
@@ -177,9 +180,21 @@ impl Tracker {
         accounts: impl IntoIterator<Item = Account>,
         now: Now,
     ) {
+        self.configure_with_groups(settings, &Arc::default(), accounts, now);
+    }
+
+    /// The same, with connectors that are not divided among shards.
+    pub fn configure_with_groups(
+        &mut self,
+        settings: TrackerSettings,
+        groups: &Arc<ConnectorGroups>,
+        accounts: impl IntoIterator<Item = Account>,
+        now: Now,
+    ) {
         self.follow_clock(now);
         self.rank_transfers(settings.per_transfer);
         self.settings = settings;
+        self.ownership = Ownership::new(settings.shard, groups);
         for slot in self.due.slots() {
             self.queue_poll(slot);
         }
@@ -199,6 +214,12 @@ impl Tracker {
                 // The account has been removed, or has moved to another Region, where the same id
                 // is another connector.
                 _ => self.drop_connector(number, now),
+            }
+        }
+        for slot in self.transfers.slots() {
+            let key = self.key(slot);
+            if !self.ownership.owns(&key.connector, &key.transfer) {
+                self.drop_transfer(slot, now);
             }
         }
         self.drop_foreign_failures();
@@ -228,9 +249,8 @@ impl Tracker {
     /// has started before. Called after [`Tracker::configure`] and, if there is a store,
     /// [`Tracker::restore`].
     pub fn watch(&mut self, sources: impl IntoIterator<Item = (AccountName, Origin)>, now: Now) {
-        let shard = self.settings.shard;
         self.watch_moments
-            .watch(self.accounts.keys(), sources, shard, now.wall);
+            .watch(self.accounts.keys(), sources, &self.ownership, now.wall);
     }
 
     /// Makes the transfers of an account due at once that AWS does not know or that could not be

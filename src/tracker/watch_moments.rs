@@ -3,13 +3,14 @@
 //! What ended before a transfer was watched is its baseline, which no counter contains. A transfer
 //! is watched from the latest of these moments: the start of the process (or of the store), the first
 //! configuration of its account, the first configuration of a source that has reported it, and the
-//! time since when this shard has owned it.
+//! time since when this process has owned it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::persist::{Meta, millis, time};
-use model::{AccountName, ConnectorId, Now, Origin, Shard, TransferId};
+use super::persist::{Meta, ShardRecord, millis, time};
+use model::{AccountName, ConnectorGroups, ConnectorId, Now, Origin, Ownership, Shard, TransferId};
 
 /// A step of the wall clock, in either direction.
 const STEP: Duration = Duration::from_secs(1);
@@ -17,14 +18,17 @@ const STEP: Duration = Duration::from_secs(1);
 /// Clocks before this moment (2026-01-01) have not been set.
 const EARLIEST: Duration = Duration::from_hours(490_896);
 
+/// Changes of ownership that are remembered.
+const MAX_OWNED: usize = 100;
+
 /// The moments of the process, its accounts, sources and shards.
 #[derive(Debug)]
 pub(super) struct WatchMoments {
     start: SystemTime,
     accounts: BTreeMap<AccountName, SystemTime>,
     sources: BTreeMap<(AccountName, u8), SystemTime>,
-    /// Each shard that this process has been, with the time since when.
-    shards: Vec<(Shard, SystemTime)>,
+    /// What this process has owned, one after the other, with the time since when.
+    owned: Vec<(Ownership, SystemTime)>,
     /// The clocks when they were last compared.
     clocks: Option<Now>,
     /// By how much the moments were moved back.
@@ -37,7 +41,7 @@ impl WatchMoments {
             start,
             accounts: BTreeMap::new(),
             sources: BTreeMap::new(),
-            shards: Vec::new(),
+            owned: Vec::new(),
             clocks: None,
             moved_back: Duration::ZERO,
         }
@@ -52,7 +56,7 @@ impl WatchMoments {
         &mut self,
         accounts: impl Iterator<Item = &'a AccountName>,
         sources: impl IntoIterator<Item = (AccountName, Origin)>,
-        shard: Shard,
+        ownership: &Ownership,
         now: SystemTime,
     ) {
         for account in accounts {
@@ -61,8 +65,11 @@ impl WatchMoments {
         for (account, origin) in sources {
             self.sources.entry((account, origin as u8)).or_insert(now);
         }
-        if self.shards.last().is_none_or(|(last, _)| *last != shard) {
-            self.shards.push((shard, now));
+        if self.owned.last().is_none_or(|(last, _)| last != ownership) {
+            self.owned.push((ownership.clone(), now));
+            if self.owned.len() > MAX_OWNED {
+                self.owned.remove(0);
+            }
         }
     }
 
@@ -88,10 +95,10 @@ impl WatchMoments {
             .min()
             .unwrap_or(account_since);
         let owned_since = self
-            .shards
+            .owned
             .iter()
             .rev()
-            .take_while(|(shard, _)| shard.owns(connector, transfer))
+            .take_while(|(ownership, _)| ownership.owns(connector, transfer))
             .last()
             .map_or(self.start, |(_, since)| *since);
         self.start
@@ -134,7 +141,7 @@ impl WatchMoments {
         let moments = std::iter::once(&mut self.start)
             .chain(self.accounts.values_mut())
             .chain(self.sources.values_mut())
-            .chain(self.shards.iter_mut().map(|(_, since)| since));
+            .chain(self.owned.iter_mut().map(|(_, since)| since));
         for moment in moments {
             *moment = moved(*moment);
         }
@@ -149,8 +156,15 @@ impl WatchMoments {
             (name.to_string(), *origin, millis(*at))
         };
         meta.sources = self.sources.iter().map(source).collect();
-        let shard = |(shard, at): &(Shard, SystemTime)| (shard.index(), shard.total(), millis(*at));
-        meta.shards = self.shards.iter().map(shard).collect();
+        let owned = self.owned.iter();
+        meta.shards = owned
+            .map(|(ownership, since)| ShardRecord {
+                index: ownership.shard().index(),
+                total: ownership.shard().total(),
+                since: millis(*since),
+                groups: group_records(ownership.groups()),
+            })
+            .collect();
     }
 
     /// Restores the moments of `meta`. Those in the future are cut to `now`.
@@ -166,12 +180,33 @@ impl WatchMoments {
             self.sources
                 .insert((AccountName::new(name), *origin), moment(at));
         }
-        self.shards = meta
+        self.owned = meta
             .shards
             .iter()
-            .filter_map(|(index, total, at)| Some((Shard::new(*index, *total).ok()?, moment(at))))
+            .filter_map(|record| {
+                let shard = Shard::new(record.index, record.total).ok()?;
+                let groups = Arc::new(groups(&record.groups));
+                Some((Ownership::new(shard, &groups), moment(&record.since)))
+            })
             .collect();
     }
+}
+
+fn group_records(groups: &ConnectorGroups) -> Vec<(String, String)> {
+    let members = groups.members();
+    members
+        .map(|(id, first)| (id.to_string(), first.to_string()))
+        .collect()
+}
+
+/// A damaged pair is left out: its connector is divided like others.
+fn groups(records: &[(String, String)]) -> ConnectorGroups {
+    let pairs = records.iter();
+    ConnectorGroups::new(
+        pairs.filter_map(|(id, first)| {
+            Some(BTreeSet::from([id.parse().ok()?, first.parse().ok()?]))
+        }),
+    )
 }
 
 #[cfg(test)]

@@ -99,7 +99,32 @@ async fn a_delivery_is_on_time_in_metrics_page_and_api_and_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_shard_refuses_deadlines() {
+async fn one_of_several_shards_has_the_deadlines_of_a_connector() {
+    let (_simulator, url) = simulator(Settings::default()).await;
+    let mut owners = 0;
+    for index in 0..2 {
+        let options = Options {
+            shard: Shard::new(index, 2).unwrap(),
+            credentials: Some(CREDENTIALS),
+            ..Options::default()
+        };
+        let exporter = Exporter::start_with(flows(&url), options).await;
+        let (_, _, metrics) = get(exporter.address, "/metrics", "").await;
+        owners += usize::from(
+            metrics.contains("aws_transfer_flow_deadline_timestamp_seconds{flow=\"prices\"}"),
+        );
+        // Files of a flow without deadlines may be on both.
+        assert!(
+            metrics.contains("aws_transfer_flow_unresolved_failures{flow=\"others\"}"),
+            "{metrics}"
+        );
+        exporter.stop().await;
+    }
+    assert_eq!(owners, 1);
+}
+
+#[tokio::test]
+async fn a_shard_refuses_deadlines_of_connectors_without_ids() {
     let (_simulator, url) = simulator(Settings::default()).await;
     let options = Options {
         shard: Shard::new(0, 2).unwrap(),
@@ -107,7 +132,10 @@ async fn a_shard_refuses_deadlines() {
         ..Options::default()
     };
     let clock = aws_transfer_exporter::app::system_clock();
-    let error = Box::pin(App::new(flows(&url), options, clock)).await.err();
+    let mut plan = flows(&url);
+    let title = std::sync::Arc::make_mut(&mut plan.flows[0].title);
+    title.connectors.push("acme*".into());
+    let error = Box::pin(App::new(plan, options, clock)).await.err();
     let error = format!("{:#}", error.unwrap());
-    assert!(error.contains("`prices` has a deadline"), "{error}");
+    assert!(error.contains("`acme*` is not an ID"), "{error}");
 }

@@ -565,9 +565,8 @@ fn flows(world: &World) -> Vec<FlowConfig> {
         Time::constant(hour.try_into().unwrap(), minute.try_into().unwrap(), 0, 0)
     };
     let connectors = |flow: &FlowScript| {
-        let numbers = flow.connectors.iter();
-        let ids = numbers.flat_map(|number| [0, 1].map(|account| connector_id(account, *number)));
-        ids.map(|id| id.to_string()).collect()
+        let ids = flow.connector_ids();
+        ids.iter().map(ToString::to_string).collect()
     };
     let flow = |(number, flow): (usize, &FlowScript)| FlowConfig {
         title: Arc::new(FlowTitle {

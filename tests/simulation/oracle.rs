@@ -13,9 +13,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use gauges::ConnectorName;
-use model::{FileCounts, FileResult, Finished, Origin, Shard};
+use model::{ConnectorGroups, FileCounts, FileResult, Finished, Origin, Ownership};
 
-use crate::plan::{Body, MessageScript, Ms, SECOND, Scenario, Step};
+use crate::plan::{Body, FlowScript, MessageScript, Ms, SECOND, Scenario, Step};
 use crate::world::{PlanState, Violation, connector_id, transfer_id};
 
 /// An account's configured name and the number of a transfer.
@@ -84,7 +84,9 @@ pub(crate) struct Oracle {
     /// First configuration of each account and source since the store is empty.
     accounts: BTreeMap<String, Since>,
     sources: BTreeMap<(String, Origin), Since>,
-    shards: Vec<(Shard, Since)>,
+    owned: Vec<(Ownership, Since)>,
+    /// The connectors that shards do not divide.
+    groups: Arc<ConnectorGroups>,
     records: BTreeMap<Identity, Record>,
     /// Largest exported values: of this process, and those that a crash must not undo.
     exported: BTreeMap<CounterKey, u64>,
@@ -241,6 +243,8 @@ impl fmt::Display for Answer {
 impl Oracle {
     pub(crate) fn new(scenario: Arc<Scenario>) -> Self {
         let setup = &scenario.setup;
+        let groups = scenario.flows.iter().map(FlowScript::connector_ids);
+        let groups = Arc::new(ConnectorGroups::new(groups));
         let steps = scenario.steps.iter().map(|(_, step)| match step {
             Step::Wall(by) => by.abs(),
             _ => 0,
@@ -251,7 +255,8 @@ impl Oracle {
             scenario,
             accounts: BTreeMap::new(),
             sources: BTreeMap::new(),
-            shards: Vec::new(),
+            owned: Vec::new(),
+            groups,
             records: BTreeMap::new(),
             exported: BTreeMap::new(),
             durable: BTreeMap::new(),
@@ -297,9 +302,9 @@ impl Oracle {
             }
             record.logged_in_life = 0;
         }
-        let shards = self.shards.iter_mut().map(|(_, since)| since);
+        let owned = self.owned.iter_mut().map(|(_, since)| since);
         let moments = self.accounts.values_mut().chain(self.sources.values_mut());
-        for since in moments.chain(shards).chain(&mut self.flows_since) {
+        for since in moments.chain(owned).chain(&mut self.flows_since) {
             since.restarted(until);
         }
         // Where the moments are that it has saved is not known: at the latest where they began.
@@ -341,9 +346,10 @@ impl Oracle {
         }
         let since = self.flows_since.get_or_insert(Since::new(moment));
         since.configured(moment);
-        match self.shards.last_mut() {
-            Some((shard, since)) if *shard == plan.shard => since.configured(moment),
-            _ => self.shards.push((plan.shard, Since::new(moment))),
+        let ownership = Ownership::new(plan.shard, &self.groups);
+        match self.owned.last_mut() {
+            Some((last, since)) if *last == ownership => since.configured(moment),
+            _ => self.owned.push((ownership.clone(), Since::new(moment))),
         }
         let scenario = Arc::clone(&self.scenario);
         self.plan = Some(plan.clone());
@@ -352,7 +358,7 @@ impl Oracle {
             let script = scenario.transfer(*transfer);
             let owned = script.is_some_and(|script| {
                 let connector = connector_id(script.account, script.connector);
-                plan.shard.owns(&connector, &transfer_id(*transfer))
+                ownership.owns(&connector, &transfer_id(*transfer))
             });
             if !configured || !owned {
                 record.api = false;
@@ -402,7 +408,7 @@ impl Oracle {
         plan.names
             .get(script.account)
             .is_some_and(|known| known.as_deref() == Some(name))
-            && plan.shard.owns(&connector, &transfer_id(transfer))
+            && Ownership::new(plan.shard, &self.groups).owns(&connector, &transfer_id(transfer))
     }
 
     fn record(&mut self, name: &str, transfer: usize) -> &mut Record {

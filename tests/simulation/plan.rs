@@ -4,6 +4,12 @@
 mod generate;
 mod print;
 
+use std::collections::BTreeSet;
+
+use model::ConnectorId;
+
+use crate::world::connector_id;
+
 pub(crate) use generate::scenario;
 pub(crate) use print::{clock, span};
 
@@ -257,6 +263,15 @@ impl Scenario {
             .max()
             .unwrap_or(BEGIN)
             .max(BEGIN)
+    }
+}
+
+impl FlowScript {
+    /// Returns its connectors, those of both accounts.
+    pub(crate) fn connector_ids(&self) -> BTreeSet<ConnectorId> {
+        let numbers = self.connectors.iter();
+        let ids = numbers.flat_map(|number| [0, 1].map(|account| connector_id(account, *number)));
+        ids.collect()
     }
 }
 

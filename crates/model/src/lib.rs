@@ -11,6 +11,7 @@ mod flow;
 mod hash;
 mod histogram;
 mod ids;
+mod ownership;
 mod polling;
 mod shard;
 mod snapshot;
@@ -29,6 +30,7 @@ pub use flow::{FlowState, FlowTitle, FlowView, FlowWindow};
 pub use hash::stable_hash;
 pub use histogram::{DURATION_BOUNDS, HISTOGRAM_SCHEMA, Histogram, SIZE_BOUNDS};
 pub use ids::{AccountName, ConnectorId, ConnectorKey, IdError, TransferId, TransferKey};
+pub use ownership::{ConnectorGroups, Ownership};
 pub use polling::{QUEUE_DEPTH_INTERVAL, QUEUE_LONG_POLL, RESULTS_PAGE_SIZE};
 pub use shard::{Shard, ShardError};
 pub use snapshot::{

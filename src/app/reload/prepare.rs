@@ -10,7 +10,7 @@ use crate::app::sources::{self, TargetFiles};
 use crate::app::web_config;
 use crate::config::{ConfigHash, Plan};
 use crate::web::EffectiveWebConfig;
-use model::Shard;
+use model::{ConnectorId, Shard};
 
 /// A runtime that is ready to be committed. Dropping it leaves no trace.
 pub(in crate::app) struct Prepared {
@@ -96,15 +96,21 @@ impl App {
     }
 }
 
-/// Refuses deadlines in a process that is one of several shards: it has only some of the files.
+/// Refuses deadlines of connectors that a process which is one of several shards cannot list: it could
+/// not know whether it has all their files.
 fn check_flows(plan: &Plan, shard: Shard) -> anyhow::Result<()> {
-    let expecting = plan.flows.iter().find(|flow| flow.expect.is_some());
-    if let Some(flow) = expecting.filter(|_| shard != Shard::ONLY) {
-        anyhow::bail!(
-            "flows: `{}` has a deadline, but this process is shard {shard}, which has only some of the files\n  \
-             hint: watch deadlines with an exporter without shards, whose `discovery` includes the connectors of the flows only",
-            flow.title.name
-        );
+    if shard == Shard::ONLY {
+        return Ok(());
+    }
+    for flow in plan.flows.iter().filter(|flow| flow.expect.is_some()) {
+        let mut connectors = flow.title.connectors.iter();
+        if let Some(other) = connectors.find(|text| text.parse::<ConnectorId>().is_err()) {
+            anyhow::bail!(
+                "flows: `{}` has a deadline, and its connector `{other}` is not an ID\n  \
+                 hint: list the connectors by ID, so that the shards know which of them has the files; this process is shard {shard}",
+                flow.title.name
+            );
+        }
     }
     Ok(())
 }

@@ -21,8 +21,8 @@ pub use details::DetailsRecord;
 pub(super) use dirty_set::DirtySet;
 pub use record::{
     ConnectorRecord, CountRecord, FailureRecord, FateRecord, HistogramRecord, Meta, Millis,
-    MovedRecord, NewestRecord, PendingWrites, SavedState, TransferRecord, UncountedFile,
-    UncountedRecord,
+    MovedRecord, NewestRecord, PendingWrites, SavedState, ShardRecord, TransferRecord,
+    UncountedFile, UncountedRecord,
 };
 pub(super) use record::{counts, counts_record, millis, seconds, time};
 
@@ -75,7 +75,7 @@ impl Tracker {
             }
         }
         for (key, record) in saved.transfers {
-            let owned = self.settings.shard.owns(&key.connector, &key.transfer);
+            let owned = self.ownership.owns(&key.connector, &key.transfer);
             // Only a limit that was lowered is exceeded.
             let is_full = self.transfers.len() >= self.settings.limits.transfers;
             let Some(number) = self

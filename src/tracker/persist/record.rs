@@ -81,10 +81,23 @@ pub struct Meta {
     /// Sources by account and number of the [`Origin`](model::Origin), with the time of their first
     /// configuration.
     pub sources: Vec<(String, u8, Millis)>,
-    /// Shards that the process has been: index, total, time since when.
-    pub shards: Vec<(u32, u32, Millis)>,
+    /// Shards that the process has been, one after the other.
+    pub shards: Vec<ShardRecord>,
     /// Number of files whose failure code was replaced by `OTHER`.
     pub folded: u64,
+}
+
+/// A shard that the process has been.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardRecord {
+    /// Its index, from 0.
+    pub index: u32,
+    /// The number of shards.
+    pub total: u32,
+    /// Since when.
+    pub since: Millis,
+    /// The connectors that are not divided, each with the least one of its group.
+    pub groups: Vec<(String, String)>,
 }
 
 /// One transfer.

@@ -180,6 +180,57 @@ fn changes_of_the_number_of_shards_count_each_file_once() {
 }
 
 #[test]
+fn a_connector_that_is_divided_no_longer_keeps_its_counts() {
+    let groups = Arc::new(ConnectorGroups::new([BTreeSet::from([key("a").connector])]));
+    let shards = (0..2).map(|index| Shard::new(index, 2).unwrap());
+    let mut owners =
+        shards.filter(|shard| Ownership::new(*shard, &groups).owns_all(&key("a").connector));
+    let shard = owners.next().unwrap();
+    let settings = TrackerSettings { shard, ..SETTINGS };
+    let mut now = start();
+    let mut tracker = Tracker::new(settings, now.wall);
+    let configure = |tracker: &mut Tracker, groups: &Arc<ConnectorGroups>, now: Now| {
+        tracker.configure_with_groups(settings, groups, [account()], now);
+        tracker.watch([], now);
+    };
+    configure(&mut tracker, &groups, now);
+    let ids: Vec<_> = (0..16).map(|n| format!("t{n}")).collect();
+    let divided = |id: &&String| shard.owns(&key(id).connector, &key(id).transfer);
+    let answer = files(&[("/a", "COMPLETED", "")]);
+    let started = now.after(MINUTE).wall;
+    let report_all = |tracker: &mut Tracker, now: Now| {
+        for id in &ids {
+            let start = TransferStart {
+                started_at: Some(started),
+                ..start_of(id)
+            };
+            report(tracker, start, Origin::Cloudtrail, now);
+            settle(tracker, id, &answer, now);
+        }
+    };
+    now = now.after(HOUR);
+    report_all(&mut tracker, now);
+    assert_eq!(count(&mut tracker, now), 16, "it has the whole connector");
+    for _ in 0..2 {
+        now = now.after(HOUR);
+        configure(&mut tracker, &Arc::default(), now);
+        let stay = ids.iter().filter(divided).count();
+        assert!((1..16).contains(&stay));
+        assert_eq!(tracker.snapshot(now).transfers().count(), stay);
+        report_all(&mut tracker, now);
+        assert_eq!(
+            count(&mut tracker, now),
+            16,
+            "those that have left were counted"
+        );
+        now = now.after(HOUR);
+        configure(&mut tracker, &groups, now);
+        report_all(&mut tracker, now);
+        assert_eq!(count(&mut tracker, now), 16, "nothing counts twice");
+    }
+}
+
+#[test]
 fn counters_continue_when_an_account_comes_back() {
     let mut saved = SavedState::default();
     let now = start();

@@ -20,16 +20,21 @@ fn watched_from(moments: &WatchMoments, origins: &[Origin]) -> SystemTime {
 
 fn moments(start: u64) -> WatchMoments {
     let mut moments = WatchMoments::new(at(start));
-    moments.watch([prod()].iter(), [], Shard::ONLY, at(start));
+    moments.watch([prod()].iter(), [], &Ownership::default(), at(start));
     moments
 }
 
 #[test]
 fn an_account_is_watched_since_its_first_configuration() {
     let mut moments = WatchMoments::new(at(1));
-    moments.watch([AccountName::new("other")].iter(), [], Shard::ONLY, at(1));
-    moments.watch([prod()].iter(), [], Shard::ONLY, at(5));
-    moments.watch([prod()].iter(), [], Shard::ONLY, at(9));
+    moments.watch(
+        [AccountName::new("other")].iter(),
+        [],
+        &Ownership::default(),
+        at(1),
+    );
+    moments.watch([prod()].iter(), [], &Ownership::default(), at(5));
+    moments.watch([prod()].iter(), [], &Ownership::default(), at(9));
     assert_eq!(watched_from(&moments, &[Origin::Config]), at(5));
 }
 
@@ -39,7 +44,7 @@ fn a_transfer_is_watched_since_its_first_source_was_configured() {
     moments.watch(
         [prod()].iter(),
         [(prod(), Origin::Cloudtrail)],
-        Shard::ONLY,
+        &Ownership::default(),
         at(7),
     );
     assert_eq!(watched_from(&moments, &[Origin::Cloudtrail]), at(7));
@@ -70,7 +75,8 @@ fn a_shard_watches_its_transfers_since_it_owns_them_without_a_break() {
     ] {
         let mut moments = WatchMoments::new(at(1));
         for (hour, shard) in (1..).zip(history) {
-            moments.watch([prod()].iter(), [], shard, at(hour));
+            let ownership = Ownership::new(shard, &Arc::default());
+            moments.watch([prod()].iter(), [], &ownership, at(hour));
         }
         // The account is configured in the first hour in every case.
         assert_eq!(
@@ -87,7 +93,7 @@ fn moments_outlive_the_process() {
     before.watch(
         [prod()].iter(),
         [(prod(), Origin::Files)],
-        Shard::ONLY,
+        &Ownership::default(),
         at(3),
     );
     let mut meta = Meta::default();
@@ -129,7 +135,7 @@ fn moments_follow_a_clock_that_is_set_for_the_first_time() {
     let start = Instant::now();
     let unset = UNIX_EPOCH + Duration::from_secs(5);
     let mut moments = WatchMoments::new(unset);
-    moments.watch([prod()].iter(), [], Shard::ONLY, unset);
+    moments.watch([prod()].iter(), [], &Ownership::default(), unset);
     moments.follow_clock(Now {
         instant: start,
         wall: unset,

@@ -145,13 +145,13 @@ impl Oracle {
             connector_id(script.account, script.connector),
             transfer_id(script.id),
         );
-        let owns = |shard: &model::Shard| shard.owns(&connector, &transfer);
-        let first = self.shards.iter().find(|(shard, _)| owns(shard))?.1;
+        let owns = |owned: &model::Ownership| owned.owns(&connector, &transfer);
+        let first = self.owned.iter().find(|(owned, _)| owns(owned))?.1;
         let since = self
-            .shards
+            .owned
             .iter()
             .rev()
-            .take_while(|(shard, _)| owns(shard))
+            .take_while(|(owned, _)| owns(owned))
             .last()
             .map(|(_, since)| since.sure);
         Some(Watched {
