@@ -126,7 +126,7 @@ impl<S: Subscriber, W: Fn(&str) + 'static> Layer<S> for RecordLayer<W> {
         let record = Record {
             time: SystemTime::now(),
             level: *metadata.level(),
-            target: metadata.target(),
+            module: metadata.target(),
             fields,
         };
         (self.write)(&match self.format {
@@ -139,7 +139,8 @@ impl<S: Subscriber, W: Fn(&str) + 'static> Layer<S> for RecordLayer<W> {
 struct Record<'a> {
     time: SystemTime,
     level: Level,
-    target: &'a str,
+    /// The module that logs, `target` in `tracing`. That is a label of sources here.
+    module: &'a str,
     fields: Fields,
 }
 
@@ -160,8 +161,8 @@ impl Record<'_> {
                 Value::Text(text) => line.push_str(text),
             }
         }
-        line.push_str(" target=");
-        line.push_str(self.target);
+        line.push_str(" module=");
+        line.push_str(self.module);
         line.push('\n');
         line
     }
@@ -181,12 +182,15 @@ impl Record<'_> {
                 Value::Text(text) => push_quoted(&mut line, text),
             }
         }
-        line.push_str(",\"target\":");
-        push_quoted(&mut line, self.target);
+        line.push_str(",\"module\":");
+        push_quoted(&mut line, self.module);
         line.push_str("}\n");
         line
     }
 }
+
+/// The keys of a record that are no fields of its event.
+const OWN_KEYS: [&str; 4] = ["ts", "timestamp", "level", "module"];
 
 /// The fields of one event.
 #[derive(Default)]
@@ -214,7 +218,10 @@ impl Fields {
         match field.name() {
             "event" => self.event = Some(value),
             "message" => self.message = Some(value),
-            name => self.others.push((name, value)),
+            name => {
+                debug_assert!(!OWN_KEYS.contains(&name), "{name} would occur twice");
+                self.others.push((name, value));
+            }
         }
     }
 }
@@ -325,8 +332,18 @@ mod tests {
         assert_eq!(
             line(LogFormat::Logfmt, reload),
             "warn event=reload_failed message=\"failed to reload\" cause=SIGHUP attempts=2 \
-             seconds=0.5 last=false error=\"no such file\" target=aws_transfer_exporter::telemetry::record::tests"
+             seconds=0.5 last=false error=\"no such file\" module=aws_transfer_exporter::telemetry::record::tests"
         );
+    }
+
+    #[test]
+    fn a_source_and_a_module_have_different_keys() {
+        let target = "transfer-events";
+        let log = || tracing::info!(event = "source_poll_recovered", target, "source recovered");
+        let logfmt = line(LogFormat::Logfmt, log);
+        assert_eq!(logfmt.matches(" target=").count(), 1, "{logfmt}");
+        let json = line(LogFormat::Json, log);
+        assert_eq!(json.matches("\"target\":").count(), 1, "{json}");
     }
 
     #[test]
@@ -335,7 +352,7 @@ mod tests {
             line(LogFormat::Json, reload),
             "\"WARN\",\"event\":\"reload_failed\",\"message\":\"failed to reload\",\"cause\":\"SIGHUP\",\
              \"attempts\":2,\"seconds\":0.5,\"last\":false,\"error\":\"no such file\",\
-             \"target\":\"aws_transfer_exporter::telemetry::record::tests\"}"
+             \"module\":\"aws_transfer_exporter::telemetry::record::tests\"}"
         );
     }
 
