@@ -5,7 +5,7 @@ import re
 import tomllib
 
 import pytest
-from conftest import REPOSITORY, run
+from conftest import HERE, REPOSITORY, run
 from container import Image
 
 DOCKERFILE = REPOSITORY / "deploy/docker/Dockerfile"
@@ -55,6 +55,13 @@ def test_compiles_by_default(by_stage):
 def test_build_is_locked(by_stage):
     [compiles] = [rest for instruction, rest in by_stage["build"] if instruction == "RUN" and "cargo" in rest and "build --" in rest]
     assert "cargo build --release --locked " in compiles
+
+
+def test_shipped_binaries_are_linked_as_a_whole(by_stage):
+    # The image's size is measured on a binary of tests/deploy/packages/install.
+    assert ("ENV", "CARGO_PROFILE_RELEASE_LTO=fat") in by_stage["build"]
+    assert "CARGO_PROFILE_RELEASE_LTO=fat" in (HERE / "install").read_text()
+    assert "CARGO_PROFILE_RELEASE_LTO: fat" in (REPOSITORY / ".github/workflows/release.yml").read_text()
 
 
 def test_base_images_are_rust_and_scratch(parsed):
