@@ -367,7 +367,7 @@ mod tests {
         let logfmt = line(LogFormat::Logfmt, log);
         let quoted = logfmt.split("failure_message=").nth(1).unwrap();
         let quoted = quoted
-            .strip_suffix(&format!(" target={}", module_path!()))
+            .strip_suffix(&format!(" module={}", module_path!()))
             .unwrap();
         assert_eq!(serde_json::from_str::<String>(quoted).unwrap(), text);
         assert!(!json.contains(is_invisible) && !logfmt.contains(is_invisible));
