@@ -1,12 +1,15 @@
 //! `/transfers`: connectors, transfers and failed files.
 
-use std::borrow::Cow;
+mod details;
+mod flows;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use askama::Template;
 
+use self::details::{Details, details};
+use self::flows::{FlowRow, flows};
 use super::Overview;
 use super::html::{Elapsed, Moment, Number, href, link, timestamp};
 use super::layout::Layout;
@@ -17,10 +20,7 @@ use crate::tracker::query::{
     Selection, StateFilter,
 };
 use crate::web::Exporter;
-use model::{
-    Chunk, ConnectorDetails, ConnectorLabels, ConnectorView, FileCounts, FlowState, FlowView,
-    TransferState,
-};
+use model::{ConnectorLabels, ConnectorView, FileCounts, TransferState};
 
 /// Default number of rows of a table.
 pub(super) const ROWS: usize = 25;
@@ -123,21 +123,6 @@ struct ConnectorRow<'a> {
     files: String,
 }
 
-/// What `DescribeConnector` returned.
-struct Details<'a> {
-    /// The status, unless it is `ACTIVE`.
-    status: Option<&'a str>,
-    class: &'static str,
-    error_message: Option<&'a str>,
-    warnings: Vec<&'static str>,
-    properties: Vec<Property<'a>>,
-}
-
-struct Property<'a> {
-    label: &'static str,
-    value: Cow<'a, str>,
-}
-
 struct StateCount {
     label: &'static str,
     class: &'static str,
@@ -166,23 +151,6 @@ struct TransferRow<'a> {
     files: String,
     failed: Number,
     failed_link: Option<String>,
-}
-
-struct FlowRow<'a> {
-    name: &'a str,
-    window: Option<WindowCells>,
-    last_completed: Option<Moment>,
-    unresolved: Number,
-    expect: &'a str,
-}
-
-struct WindowCells {
-    state: &'static str,
-    class: &'static str,
-    deadline: String,
-    /// From now to the deadline, or since.
-    distance: String,
-    files: String,
 }
 
 struct FailureRow<'a> {
@@ -340,52 +308,6 @@ fn connectors<'a>(query: &Query, overview: &'a Overview) -> Table<ConnectorRow<'
     }
 }
 
-fn details(details: &ConnectorDetails) -> Details<'_> {
-    let or_none = |value: &str| if value.is_empty() { "none" } else { value }.to_owned();
-    let stages = if details.secret_version_stages.is_empty() {
-        Cow::Borrowed("AWSCURRENT")
-    } else {
-        Cow::Owned(details.secret_version_stages.join(", "))
-    };
-    let connections = details.max_concurrent_connections;
-    let properties = [
-        ("URL", or_none(&details.url).into()),
-        ("Egress type", or_none(&details.egress_type).into()),
-        (
-            "Egress addresses",
-            or_none(&details.egress_ip_addresses.join(", ")).into(),
-        ),
-        ("IP address type", or_none(&details.ip_address_type).into()),
-        ("Security policy", or_none(&details.security_policy).into()),
-        (
-            "Maximum connections",
-            connections.map_or("unknown".into(), |number| number.to_string().into()),
-        ),
-        (
-            "Trusted host keys",
-            details.trusted_host_keys.to_string().into(),
-        ),
-        ("Secret version stages", stages),
-        (
-            "Logging role",
-            details.logging_role.as_deref().unwrap_or("none").into(),
-        ),
-    ];
-    Details {
-        status: Some(&*details.status).filter(|status| *status != "ACTIVE"),
-        class: if &*details.status == "ERRORED" {
-            "bad"
-        } else {
-            "warn"
-        },
-        error_message: details.error_message.as_deref(),
-        warnings: details.warnings(),
-        properties: properties
-            .map(|(label, value)| Property { label, value })
-            .into(),
-    }
-}
-
 /// Returns the transfers by state, in the order of [`CONNECTOR_COLUMNS`].
 fn state_counts(connector: &ConnectorView) -> [StateCount; 5] {
     let mut labels = CONNECTOR_COLUMNS[3..8].iter();
@@ -482,51 +404,6 @@ fn transfer_row<'a>(listed: &'a ListedTransfer, overview: &Overview) -> Transfer
         files: files_done(view.files.as_ref()),
         failed: Number(failed.into()),
         failed_link: (failed > 0).then(|| link(&[("search", view.id.as_str())], "#failed")),
-    }
-}
-
-/// Returns all flows, those first whose delivery is missing or late.
-fn flows(chunks: &[Chunk<FlowView>], now: SystemTime) -> Table<FlowRow<'_>> {
-    let mut flows: Vec<_> = chunks.iter().flat_map(|chunk| chunk.iter()).collect();
-    let urgency = |flow: &&FlowView| match flow.window.map(|window| window.state) {
-        Some(FlowState::Missing | FlowState::Invalid) => 0,
-        Some(FlowState::Late | FlowState::Unknown) => 1,
-        Some(FlowState::Waiting) => 2,
-        Some(FlowState::OnTime) => 3,
-        None => 4,
-    };
-    flows.sort_by_key(urgency);
-    let window = |flow: &FlowView| {
-        flow.window.map(|window| WindowCells {
-            state: window.state.as_str(),
-            class: match window.state {
-                FlowState::Missing | FlowState::Invalid => "state failed",
-                FlowState::Late | FlowState::Unknown => "state stuck",
-                FlowState::OnTime => "state completed",
-                FlowState::Waiting => "state pending",
-            },
-            deadline: timestamp(window.deadline),
-            distance: match window.deadline.duration_since(now) {
-                Ok(left) => format!("in {}", Elapsed(left)),
-                Err(passed) => format!("{} ago", Elapsed(passed.duration())),
-            },
-            files: format!("{} of {}", window.files, flow.title.required_files),
-        })
-    };
-    let rows = flows.into_iter().map(|flow| FlowRow {
-        name: &flow.title.name,
-        window: window(flow),
-        last_completed: flow.last_completed.map(|at| Moment::new(at, now)),
-        unresolved: Number(flow.unresolved_failures),
-        expect: &flow.title.expect,
-    });
-    let rows: Vec<_> = rows.collect();
-    Table {
-        caption: format!(
-            "{} flows. Those that need attention come first.",
-            rows.len()
-        ),
-        rows,
     }
 }
 
