@@ -148,7 +148,7 @@
     )
   ||| % [list(connector), metric, c.lookback],
 
-  // The value of a flow: replicas compute the same, and flows with deadlines are not sharded.
+  // The value of a flow: replicas compute the same, and one shard has all its files.
   local ofFlow(op, metric, further=[]) = |||
     %s by (%s) (
       last_over_time(%s[%s])

@@ -63,19 +63,17 @@ impl FlowConfig {
         connectors.filter_map(|text| text.parse().ok()).collect()
     }
 
-    /// Returns whether a process has all files of the flow, or no deadline depends on them.
+    /// Returns whether a process has the files of the flow.
     pub fn is_owned(&self, ownership: &Ownership) -> bool {
-        self.expect.is_none()
-            || ownership.shard() == Shard::ONLY
+        ownership.shard() == Shard::ONLY
             || self.connector_ids().iter().any(|id| ownership.owns_all(id))
     }
 }
 
-/// Returns the connectors that shards do not divide: those of each flow with deadlines belong to one
-/// shard, which has all of its files.
+/// Returns the connectors that shards do not divide: those of each flow belong to one shard, which has
+/// all of its files.
 pub fn connector_groups(flows: &[FlowConfig]) -> ConnectorGroups {
-    let expecting = flows.iter().filter(|flow| flow.expect.is_some());
-    ConnectorGroups::new(expecting.map(FlowConfig::connector_ids))
+    ConnectorGroups::new(flows.iter().map(FlowConfig::connector_ids))
 }
 
 /// What is expected of each delivery.

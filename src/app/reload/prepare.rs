@@ -96,17 +96,17 @@ impl App {
     }
 }
 
-/// Refuses deadlines of connectors that a process which is one of several shards cannot list: it could
-/// not know whether it has all their files.
+/// Refuses flows of connectors that a process which is one of several shards cannot list: it could not
+/// know whether it has all their files.
 fn check_flows(plan: &Plan, shard: Shard) -> anyhow::Result<()> {
     if shard == Shard::ONLY {
         return Ok(());
     }
-    for flow in plan.flows.iter().filter(|flow| flow.expect.is_some()) {
+    for flow in &plan.flows {
         let mut connectors = flow.title.connectors.iter();
         if let Some(other) = connectors.find(|text| text.parse::<ConnectorId>().is_err()) {
             anyhow::bail!(
-                "flows: `{}` has a deadline, and its connector `{other}` is not an ID\n  \
+                "flows: connector `{other}` of `{}` is not an ID\n  \
                  hint: list the connectors by ID, so that the shards know which of them has the files; this process is shard {shard}",
                 flow.title.name
             );
