@@ -200,7 +200,8 @@ impl Tracker {
         }
         let Some(flow) = flow else { return };
         if *event_match == EventMatch::CountedLate {
-            self.uncounted.forget(flow_file.transfer, flow_file.path);
+            self.uncounted
+                .forget(flow_file.transfer, flow_file.path, end);
         }
         if is_new {
             self.flows.record(flow, &flow_file, now.wall);

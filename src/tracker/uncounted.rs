@@ -39,12 +39,19 @@ impl UncountedFiles {
         self.changed.extend(self.files.shed(MAX_TRANSFERS));
     }
 
-    /// Forgets a file whose event has counted it.
-    pub(super) fn forget(&mut self, transfer: u64, path: u64) {
+    /// Forgets a file whose event has counted it. Another file may have the same path.
+    pub(super) fn forget(&mut self, transfer: u64, path: u64, end: &Finished) {
         let Some((until, mut files)) = self.take(transfer) else {
             return;
         };
-        files.retain(|file| file.path != path);
+        let end = end_record(end);
+        let of_path = |file: &UncountedFile| file.path == path;
+        let same = files
+            .iter()
+            .position(|file| of_path(file) && file.end == end);
+        if let Some(at) = same.or_else(|| files.iter().position(of_path)) {
+            files.remove(at);
+        }
         if !files.is_empty() {
             self.files.insert(transfer, until, files);
         }
@@ -106,5 +113,27 @@ impl UncountedFiles {
 
     pub(super) fn mark_all_changed(&mut self) {
         self.changed.extend(self.files.hashes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_forgets_one_of_two_files_of_a_path() {
+        let mut files = UncountedFiles::default();
+        let (flow, now) = ("prices".into(), SystemTime::UNIX_EPOCH);
+        let failed = Finished::Failed(None);
+        for end in [&Finished::Completed, &Finished::Completed, &failed] {
+            files.add(1, &flow, 7, end, now);
+        }
+        files.forget(1, 7, &failed);
+        files.forget(1, 7, &Finished::Completed);
+        let all = [Finished::Completed, Finished::Completed, failed];
+        assert_eq!(
+            files.count(1, &all),
+            [("prices".to_owned(), Finished::Completed)]
+        );
     }
 }
