@@ -89,10 +89,15 @@ impl<'a> ClientBuilder<'a> {
         let same_timeout = previous.plan.collector.timeout == self.plan.collector.timeout;
         let mut clients = BTreeMap::new();
         let mut without_effect = BTreeSet::new();
+        let mut reported = BTreeSet::new();
         for entry in &self.plan.accounts {
             let unchanged = previous
                 .account(&entry.name)
                 .filter(|client| client.identity.account() == entry);
+            if let Some(client) = unchanged {
+                let discovery = &previous.plan.discovery;
+                reported.extend(client.identity.settings_without_effect(discovery));
+            }
             let client = match unchanged {
                 Some(client) if same_timeout => self.keep_client(client),
                 Some(client) => {
@@ -101,12 +106,14 @@ impl<'a> ClientBuilder<'a> {
                 }
                 None => {
                     let identity = Box::pin(self.sessions.resolve(entry)).await?;
-                    without_effect.extend(identity.settings_without_effect().iter().cloned());
                     self.build_client(identity, self.new_limits())
                 }
             };
+            let discovery = &self.plan.discovery;
+            without_effect.extend(client.identity.settings_without_effect(discovery));
             clients.insert(entry.name.clone(), client);
         }
+        without_effect.retain(|setting| !reported.contains(setting));
         if !without_effect.is_empty() {
             let settings = Vec::from_iter(without_effect).join(", ");
             warn!(

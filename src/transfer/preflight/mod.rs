@@ -158,7 +158,7 @@ impl<'a> Preflight<'a> {
             Ok(resolved) => {
                 let session = self.sessions.session(&resolved);
                 let mut findings = AccountChecks::new(self, account, session).run().await;
-                let settings = resolved.settings_without_effect();
+                let settings = resolved.settings_without_effect(&self.plan.discovery);
                 if !settings.is_empty() {
                     let detail = format_args!("no effect: {}", settings.join(", "));
                     findings.push(Finding::new(Verdict::Warning, "settings", detail));

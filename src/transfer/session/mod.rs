@@ -19,18 +19,19 @@ use aws_sdk_transfer::config::retry::{RetryConfig, RetryPartition};
 use aws_sdk_transfer::config::{Credentials, SharedHttpClient, StalledStreamProtectionConfig};
 
 mod credentials;
+mod endpoint;
 mod http_client;
 mod region;
 mod settings;
 mod shared_config;
 
 pub(super) use self::credentials::{CredentialSource, UnusableCredentials};
-pub use self::http_client::TransportError;
 use self::http_client::{HttpClients, Transport};
+pub use self::http_client::TransportError;
 pub use self::region::InvalidRegion;
 pub use self::shared_config::SharedConfigError;
 use super::sdk::limit_body;
-use crate::config::AccountPlan;
+use crate::config::{AccountPlan, DiscoveryPlan};
 use model::Account;
 
 /// Attempts at one call, the first included: all have to fit into a scrape. The SDK's own default,
@@ -163,6 +164,7 @@ pub struct ResolvedAccount {
     region: String,
     sdk: SdkConfig,
     source: CredentialSource,
+    /// Settings of the environment and of the profile.
     without_effect: Vec<String>,
 }
 
@@ -172,9 +174,17 @@ impl ResolvedAccount {
         &self.account
     }
 
-    /// Returns the settings of the environment and of the profile that are present and have no effect.
-    pub fn settings_without_effect(&self) -> &[String] {
-        &self.without_effect
+    /// Returns the settings that are present and have no effect: those of the environment and of the
+    /// profile, and FIPS and dual-stack endpoints for sources that have an endpoint in the
+    /// configuration.
+    pub fn settings_without_effect(&self, discovery: &DiscoveryPlan) -> Vec<String> {
+        let mut settings = self.without_effect.clone();
+        settings.extend(endpoint::without_effect(
+            &self.account,
+            &self.sdk,
+            discovery,
+        ));
+        settings
     }
 }
 
@@ -266,7 +276,7 @@ impl Sessions {
         if account.region.is_none() {
             region::check_found(&region).map_err(|error| invalid_region(account, error))?;
         }
-        check_endpoint(account, &sdk)?;
+        endpoint::check(account, &sdk)?;
         let fixed = self.credentials.map(StaticCredentials::provider);
         let selected = profiles.selected_profile();
         let (sdk, source) = Box::pin(credentials::provide(sdk, account, selected, fixed)).await;
@@ -405,34 +415,6 @@ impl Sessions {
 /// Looks up an environment variable.
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
-}
-
-/// Refuses an endpoint of the configuration together with FIPS or dual-stack endpoints, of which the
-/// SDK would report each call as an error.
-fn check_endpoint(account: &AccountPlan, sdk: &SdkConfig) -> Result<(), SessionError> {
-    let settings = [
-        (
-            sdk.use_fips(),
-            "AWS_USE_FIPS_ENDPOINT or `use_fips_endpoint`",
-            "fips",
-        ),
-        (
-            sdk.use_dual_stack(),
-            "AWS_USE_DUALSTACK_ENDPOINT or `use_dualstack_endpoint`",
-            "dual_stack",
-        ),
-    ];
-    let conflict = settings
-        .into_iter()
-        .find(|(is_used, ..)| *is_used == Some(true));
-    match conflict {
-        Some((_, setting, key)) if account.endpoint_url.is_some() => Err(SessionError::Endpoint {
-            account: account.name.to_string(),
-            setting,
-            key,
-        }),
-        _ => Ok(()),
-    }
 }
 
 fn invalid_region(account: &AccountPlan, error: InvalidRegion) -> SessionError {

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::task::spawn_blocking;
 
 use self::rig::{Aws, CREDENTIALS, Proxy, RESULTS};
-use crate::program::{config, output, peer_answering, program, text};
+use crate::program::{Running, config, output, peer_answering, program, text};
 use crate::rig::{connector, transfer};
 use crate::support::{Endpoint, Step, http};
 
@@ -239,6 +239,70 @@ async fn fips_and_dual_stack_are_those_of_the_account_the_environment_or_the_pro
             "{entry} {environment:?}"
         );
     }
+}
+
+#[test]
+fn fips_and_dual_stack_that_the_endpoint_of_a_source_replaces_are_reported() {
+    let queue = |name: &str, endpoint: &str| {
+        format!(
+            "    - {{queue_url: 'https://sqs.us-east-1.amazonaws.com/123456789012/{name}'{endpoint}}}\n"
+        )
+    };
+    let endpoint = ", endpoint_url: 'http://127.0.0.1:1'";
+    let text = |queues: &[String]| {
+        format!(
+            "accounts:\n  - {{name: a, region: us-east-1, account_id: '123456789012', fips: true}}\n\
+             discovery:\n  cloudtrail:\n    - {{endpoint_url: 'http://127.0.0.1:1'}}\n  events:\n{}",
+            queues.concat()
+        )
+    };
+    let mut queues = vec![queue("a", ""), queue("b", endpoint)];
+    let (_folder, file) = config(&text(&queues));
+    let flag = format!("--config.file={}", file.display());
+    // Nothing leaves the machine.
+    let environment = [
+        ("HTTPS_PROXY", "http://127.0.0.1:1"),
+        ("AWS_USE_DUALSTACK_ENDPOINT", "true"),
+        ("AWS_ACCESS_KEY_ID", "A"),
+        ("AWS_SECRET_ACCESS_KEY", "s"),
+    ];
+    let mut command = program();
+    command
+        .envs(environment)
+        .args([&flag, "--web.listen-address=127.0.0.1:0"]);
+    let exporter = Running::unready(&mut command);
+    let event = "event=settings_without_effect";
+    let of = |source: &str| {
+        let with = format!("endpoint with discovery.{source}.endpoint_url");
+        [format!("FIPS {with}"), format!("dual-stack {with}")]
+    };
+    let mut first = [of("cloudtrail[0]"), of("events[1]")].concat();
+    first.sort();
+    let record = exporter.wait_for(event, "event=listening");
+    assert!(
+        record.contains(&format!("settings=\"{}\"", first.join(", "))),
+        "{record}"
+    );
+    let checked = output(
+        program()
+            .envs(environment)
+            .args(["check", "--live", "--quiet", &flag]),
+    );
+    let checked = self::text(&checked.stdout);
+    for setting in &first {
+        assert!(checked.contains(setting), "{checked}");
+    }
+
+    // A reload reports the sources that are new.
+    queues.push(queue("c", endpoint));
+    std::fs::write(&file, text(&queues)).unwrap();
+    exporter.signal("HUP");
+    let record = exporter.wait_for(event, "event=config_reload_failed");
+    assert!(
+        record.contains(&format!("settings=\"{}\"", of("events[2]").join(", "))),
+        "{record}"
+    );
+    exporter.terminate();
 }
 
 #[tokio::test(flavor = "multi_thread")]
