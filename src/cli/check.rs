@@ -15,7 +15,7 @@ use crate::config::{DiscoveryPlan, Plan, Problem, Problems};
 use crate::flows::matcher::{self, ConnectorRef, Matcher};
 use crate::metrics::self_metrics::SelfMetrics;
 use crate::transfer::preflight::{Finding, Preflight, Verdict};
-use crate::transfer::session::{Sessions, TimeOuts};
+use crate::transfer::session::{self, Sessions, TimeOuts};
 use crate::web::WebConfigState;
 use model::{ConnectorId, counted, visible_lines};
 
@@ -88,7 +88,11 @@ pub(super) async fn run(file: &Path, web: &WebFlags, args: &CheckArgs) -> anyhow
     };
     let web_is_valid = check_web_config(web, &mut report)?;
     let name = file.display().to_string();
-    let plan = match super::load(file) {
+    let plan = super::load(file).and_then(|plan| {
+        let problems = ca_file_problems(&name, &plan);
+        problems.map_or(Ok(plan), Err)
+    });
+    let plan = match plan {
         Ok(plan) => plan,
         Err(problems) => {
             report.print(&format!("{problems}\n"))?;
@@ -119,6 +123,24 @@ pub(super) async fn run(file: &Path, web: &WebFlags, args: &CheckArgs) -> anyhow
     report.add("configuration", configuration);
     let aws_is_valid = !args.live || check_live(&plan, args.quiet, &mut report).await?;
     report.finish(web_is_valid && aws_is_valid)
+}
+
+/// Returns the problems of the certificate authorities that the accounts name.
+fn ca_file_problems(file: &str, plan: &Plan) -> Option<Problems> {
+    let accounts = plan.accounts.iter().enumerate();
+    let problems: Vec<_> = accounts
+        .filter_map(|(index, account)| {
+            let error = session::check_ca_file(account.ca_file.as_ref()?).err()?;
+            Some(Problem {
+                file: file.into(),
+                line: None,
+                key: format!("accounts[{index}].ca_file"),
+                message: error.to_string(),
+                hint: Some(error.hint().to_owned()),
+            })
+        })
+        .collect();
+    Problems::of(problems)
 }
 
 /// Returns what is doubtful about flows: one that an earlier one leaves no file, and one that no known

@@ -111,6 +111,57 @@ fn pipes_are_no_web_configuration_and_no_certificates() {
 }
 
 #[test]
+fn unusable_authorities_of_an_account_are_found_by_check_and_at_the_start() {
+    let (folder, file) = config("");
+    let written = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let large = written("large.pem", "");
+    let five_mib = fs::File::options().write(true).open(&large).unwrap();
+    five_mib.set_len(5 << 20).unwrap();
+    let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for (path, reason) in [
+        (folder.path().join("none.pem"), "No such file"),
+        (folder.path().to_owned(), "is a directory"),
+        (
+            pipe(folder.path(), "pipe"),
+            "it is a pipe, not a regular file",
+        ),
+        ("/dev/zero".into(), "it is a device, not a regular file"),
+        (large, "larger than 4 MiB"),
+        (written("empty.pem", ""), "no certificate in PEM format"),
+        (
+            written("garbage.pem", garbage),
+            "certificate 1 is invalid: ",
+        ),
+    ] {
+        let path = path.display();
+        let entry = CONFIG.replace(
+            "    endpoint_url",
+            &format!("    ca_file: {path}\n    endpoint_url"),
+        );
+        fs::write(&file, entry).unwrap();
+        let flag = format!("--config.file={}", file.display());
+        let expected = format!(
+            "failed to read the certificate authorities in {path} (`ca_file` of the account): {reason}"
+        );
+        for arguments in [&["check"][..], &["check", "--output=json"], &["once"], &[]] {
+            let ended = ended(program().args(arguments).arg(&flag));
+            let said = text(&ended.stdout) + &text(&ended.stderr);
+            assert_eq!(ended.status.code(), Some(1), "{arguments:?} {said}");
+            assert!(said.contains(&expected), "{arguments:?} {said}");
+            let hint = "name a file with certificates as PEM";
+            assert!(said.contains(hint), "{arguments:?} {said}");
+        }
+        let checked = text(&ended(program().args(["check", &flag])).stdout);
+        let place = format!("{}: `accounts[0].ca_file`: failed", file.display());
+        assert!(checked.starts_with(&place), "{checked}");
+    }
+}
+
+#[test]
 fn a_configuration_that_becomes_a_pipe_changes_nothing() {
     let (folder, file) = config(CONFIG);
     let mut command = program();

@@ -16,7 +16,7 @@ const MAX_SHOWN: usize = 64;
 pub struct Problem {
     /// The file, as the user named it.
     pub file: Arc<str>,
-    /// The line, starting at 1; `None` if the file could not be read.
+    /// The line, starting at 1; `None` if the file could not be read, or names another that cannot.
     pub line: Option<usize>,
     /// The path of the key, for example `transfers[2].connector_id`; empty for the whole document.
     pub key: String,
@@ -133,6 +133,13 @@ pub struct Problems {
 }
 
 impl Problems {
+    /// Returns the problems of a file, which are ordered by line; `None` if there are none.
+    pub(crate) fn of(mut problems: Vec<Problem>) -> Option<Self> {
+        let more = problems.len().saturating_sub(MAX_PRINTED);
+        problems.truncate(MAX_PRINTED);
+        (!problems.is_empty()).then_some(Self { problems, more })
+    }
+
     /// Returns the problems, ordered by line.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.problems.iter()

@@ -1,6 +1,7 @@
 //! HTTP clients of accounts: proxies and certificate authorities.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +19,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tokio_rustls::rustls::RootCertStore;
 
-use crate::config::{AccountPlan, Secret, check_proxy_url};
+use crate::config::{AccountPlan, Secret, check_proxy_url, read_regular_file};
 use crate::transfer::sdk::limit_body;
 
 /// Largest file of certificate authorities, in bytes: ten times that of a Linux distribution.
@@ -37,6 +38,8 @@ const PROXIES: [[&str; 2]; 3] = [
     ["HTTP_PROXY", "http_proxy"],
     ["ALL_PROXY", "all_proxy"],
 ];
+/// What names a file of certificate authorities that is in the configuration.
+const OF_ACCOUNT: &str = "`ca_file` of the account";
 const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
 /// Why the HTTP client of an account could not be created. Repeats no proxy URL, which may have a
@@ -65,7 +68,7 @@ pub enum TransportError {
 
 impl TransportError {
     /// Returns the remedy.
-    pub(super) fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> &'static str {
         match self {
             Self::CaFile { .. } => {
                 "name a file with certificates as PEM, which replace those of the system"
@@ -115,10 +118,7 @@ impl Transport {
         env: Env<'_>,
         key: Env<'_>,
     ) -> Result<Self, TransportError> {
-        let configured = account
-            .ca_file
-            .clone()
-            .map(|path| (path, "`ca_file` of the account"));
+        let configured = account.ca_file.clone().map(|path| (path, OF_ACCOUNT));
         let of_variable = || Some((env("AWS_CA_BUNDLE")?.into(), "AWS_CA_BUNDLE"));
         let of_profile = || Some((key("ca_bundle")?.into(), "`ca_bundle` of the profile"));
         let hosts = [
@@ -218,6 +218,14 @@ fn client(context: TlsContext, proxy: ProxyConfig) -> SharedHttpClient {
     })
 }
 
+/// Checks the certificate authorities of an account's `ca_file`.
+///
+/// # Errors
+/// The file cannot be read, or is not one of certificates.
+pub fn check_ca_file(path: &Path) -> Result<(), TransportError> {
+    trust_store(path, OF_ACCOUNT).map(drop)
+}
+
 /// Returns the certificates of a file, without those of the system: so do the AWS CLI and the other
 /// SDKs.
 fn trust_store(path: &Path, place: &'static str) -> Result<TrustStore, TransportError> {
@@ -231,15 +239,11 @@ fn trust_store(path: &Path, place: &'static str) -> Result<TrustStore, Transport
 }
 
 /// Reads a file of certificates and checks each, because the SDK panics at an invalid one.
-pub(super) fn read_certificates(path: &Path) -> Result<Vec<u8>, String> {
-    let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    if !metadata.is_file() {
-        return Err("not a regular file".to_owned());
-    }
-    if metadata.len() > MAX_CA_FILE {
-        return Err(format!("larger than {} MiB", MAX_CA_FILE >> 20));
-    }
-    let pem = std::fs::read(path).map_err(|error| error.to_string())?;
+fn read_certificates(path: &Path) -> Result<Vec<u8>, String> {
+    let pem = read_regular_file(path, MAX_CA_FILE).map_err(|error| match error.kind() {
+        ErrorKind::FileTooLarge => format!("larger than {} MiB", MAX_CA_FILE >> 20),
+        _ => error.to_string(),
+    })?;
     let mut roots = RootCertStore::empty();
     for (at, certificate) in CertificateDer::pem_slice_iter(&pem).enumerate() {
         let number = at + 1;

@@ -27,7 +27,7 @@ mod shared_config;
 
 pub(super) use self::credentials::{CredentialSource, UnusableCredentials};
 use self::http_client::{HttpClients, Transport};
-pub use self::http_client::TransportError;
+pub use self::http_client::{TransportError, check_ca_file};
 pub use self::region::InvalidRegion;
 pub use self::shared_config::SharedConfigError;
 use super::sdk::limit_body;

@@ -329,7 +329,7 @@ async fn settings_that_cannot_be_used_prevent_the_start_with_place_and_remedy() 
         (
             String::new(),
             bundle(&directory),
-            format!("in {directory} (AWS_CA_BUNDLE): not a regular file"),
+            format!("in {directory} (AWS_CA_BUNDLE): is a directory"),
         ),
         (
             String::new(),
