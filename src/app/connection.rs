@@ -1,6 +1,9 @@
 //! `/probe` of a connection: `TestConnection`, at most once in `probe.connection.min_interval` for each
 //! connector, and at most once a second for each account, which is what AWS allows. In between, the last
 //! result is returned. A test continues when its client leaves, and the next probe has its result.
+//!
+//! With a store, a test is written before its call and after it: a process that is killed and restarted
+//! in a loop calls no more often, and serves the last result.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,9 +14,13 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::accounts::AccountClient;
-use crate::metrics::probe::{ConnectionProbeResult, TestedConnection};
+use crate::collector::Collector;
+use crate::metrics::probe::ConnectionProbeResult;
 use crate::transfer::{ConnectionApi, ConnectionTest, TransferError};
-use model::{AccountName, Clock, ConnectionFailure, ConnectorKey, ConnectorLabels};
+use model::{
+    AccountName, Clock, ConnectionFailure, ConnectorKey, ConnectorLabels, LastConnectionTest, Now,
+    TestedConnection,
+};
 
 /// Least time between two tests of an account: AWS allows one request a second.
 const PACE: Duration = Duration::from_millis(1_100);
@@ -33,12 +40,35 @@ struct State {
 }
 
 struct Tested {
-    /// When the last test was asked for.
-    asked: Instant,
+    /// When the last test was asked for; `None` for before the clock began.
+    asked: Option<Instant>,
     /// True once it has ended.
     ended: watch::Receiver<bool>,
     test: Option<TestedConnection>,
     last_success: Option<SystemTime>,
+}
+
+/// What tests a connection, and keeps the result.
+#[derive(Clone, Copy)]
+struct TestContext<'a> {
+    api: &'a (dyn Fn() -> Arc<dyn ConnectionApi> + Sync),
+    clock: &'a Arc<dyn Clock>,
+    collector: &'a Collector,
+}
+
+impl Tested {
+    /// Continues from the last test of an earlier process. A time in the future, by a clock that was
+    /// set back, counts as now.
+    fn restore(last: LastConnectionTest, now: Now) -> Self {
+        let age = now.wall.duration_since(last.asked).unwrap_or_default();
+        let (_, ended) = watch::channel(true);
+        Self {
+            asked: Instant::now().checked_sub(age),
+            ended,
+            test: last.tested,
+            last_success: last.last_success,
+        }
+    }
 }
 
 impl ConnectionProbes {
@@ -48,11 +78,16 @@ impl ConnectionProbes {
         self: &Arc<Self>,
         connector: Arc<ConnectorLabels>,
         client: &AccountClient,
+        collector: &Collector,
         interval: Duration,
         budget: Duration,
     ) -> ConnectionProbeResult {
-        let api = || (client.connection(), Arc::clone(&client.clock));
-        self.probe_with(connector, interval, budget, api).await
+        let context = TestContext {
+            api: &|| client.connection(),
+            clock: &client.clock,
+            collector,
+        };
+        self.probe_with(connector, interval, budget, context).await
     }
 
     async fn probe_with(
@@ -60,11 +95,11 @@ impl ConnectionProbes {
         connector: Arc<ConnectorLabels>,
         interval: Duration,
         budget: Duration,
-        api: impl FnOnce() -> (Arc<dyn ConnectionApi>, Arc<dyn Clock>),
+        context: TestContext<'_>,
     ) -> ConnectionProbeResult {
         let start = Instant::now();
         let key = connector.key();
-        let mut ended = self.start_or_join(&key, interval, api);
+        let mut ended = self.start_or_join(&key, interval, context);
         // The budget is used up, or the test panicked: what is known is returned.
         let _ = tokio::time::timeout(budget, ended.wait_for(|ended| *ended)).await;
         let state = self.lock();
@@ -82,41 +117,55 @@ impl ConnectionProbes {
         self: &Arc<Self>,
         key: &ConnectorKey,
         interval: Duration,
-        api: impl FnOnce() -> (Arc<dyn ConnectionApi>, Arc<dyn Clock>),
+        context: TestContext<'_>,
     ) -> watch::Receiver<bool> {
         let now = Instant::now();
+        let wall = context.clock.now();
         let mut state = self.lock();
+        if !state.tests.contains_key(key)
+            && let Some(last) = context.collector.connection_test(key)
+        {
+            state.insert(key.clone(), Tested::restore(last, wall));
+        }
         let known = state.tests.get(key);
-        if let Some(tested) = known.filter(|tested| tested.asked + interval > now) {
+        let is_recent = |tested: &&Tested| tested.asked.is_some_and(|asked| asked + interval > now);
+        if let Some(tested) = known.filter(is_recent) {
             return tested.ended.clone();
         }
         let (test, last_success) = known.map_or((None, None), |tested| {
             (tested.test.clone(), tested.last_success)
         });
+        let mut last = LastConnectionTest {
+            asked: wall.wall,
+            tested: test.clone(),
+            last_success,
+        };
         let (sender, ended) = watch::channel(false);
         let tested = Tested {
-            asked: now,
+            asked: Some(now),
             ended: ended.clone(),
             test,
             last_success,
         };
         state.insert(key.clone(), tested);
-        let next = state.next.entry(key.account.clone()).or_insert(now);
-        let at = (*next).max(now);
-        *next = at + PACE;
         drop(state);
         let (probes, key) = (Arc::clone(self), key.clone());
-        let (api, clock) = api();
+        let (api, clock) = ((context.api)(), Arc::clone(context.clock));
+        let collector = context.collector.clone();
         tokio::spawn(async move {
+            collector.keep_connection_test(key.clone(), &last).await;
+            let at = probes.lock().reserve_start(&key.account);
             tokio::time::sleep_until(at).await;
             let start = Instant::now();
             let result = api.test(&key.id).await;
-            let tested = describe(&key, result, start.elapsed());
+            last.tested = describe(&key, result, start.elapsed());
+            if last.tested.as_ref().is_some_and(|it| it.failure.is_none()) {
+                last.last_success = Some(clock.now().wall);
+            }
+            collector.keep_connection_test(key.clone(), &last).await;
             if let Some(entry) = probes.lock().tests.get_mut(&key) {
-                if tested.as_ref().is_some_and(|it| it.failure.is_none()) {
-                    entry.last_success = Some(clock.now().wall);
-                }
-                entry.test = tested;
+                entry.last_success = last.last_success;
+                entry.test = last.tested;
             }
             sender.send_replace(true);
         });
@@ -129,6 +178,15 @@ impl ConnectionProbes {
 }
 
 impl State {
+    /// Returns when the next test of an account may start.
+    fn reserve_start(&mut self, account: &AccountName) -> Instant {
+        let now = Instant::now();
+        let next = self.next.entry(account.clone()).or_insert(now);
+        let at = (*next).max(now);
+        *next = at + PACE;
+        at
+    }
+
     fn insert(&mut self, key: ConnectorKey, tested: Tested) {
         if self.tests.len() >= MAX_RESULTS && !self.tests.contains_key(&key) {
             let oldest = self.tests.iter().min_by_key(|(_, tested)| tested.asked);

@@ -156,7 +156,7 @@ impl App {
                 }
                 let probed = self
                     .connections
-                    .probe(connector, client, interval, budget)
+                    .probe(connector, client, &self.collector, interval, budget)
                     .await;
                 probe::render_connection(&probed, request)
             }

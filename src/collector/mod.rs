@@ -40,8 +40,8 @@ use crate::transfer::TransferApi;
 use crate::transfer::limiter::AccountLimiter;
 use credential_failures::CredentialFailures;
 use model::{
-    Account, AccountName, Clock, ConnectorId, ConnectorKey, ConnectorTitle, Fact, LastSweep,
-    ListedConnectors, Origin, Snapshot, TransferKey,
+    Account, AccountName, Clock, ConnectorId, ConnectorKey, ConnectorTitle, Fact,
+    LastConnectionTest, LastSweep, ListedConnectors, Origin, Snapshot, TransferKey,
 };
 use persist::Persister;
 use poller::AccountPoller;
@@ -308,6 +308,18 @@ impl Collector {
     /// If the write fails. The changes stay in memory and are written when the store works again.
     pub async fn persist(&self) -> Result<(), PersistError> {
         self.inner.persist().await
+    }
+
+    /// Keeps the last test of a connector's connection, and waits until it is durable, or the store is
+    /// failing or too slow. Returns at once if there is no store.
+    pub async fn keep_connection_test(&self, key: ConnectorKey, test: &LastConnectionTest) {
+        if self.inner.persister.is_none() {
+            return;
+        }
+        let now = self.inner.clock.now();
+        self.inner.tracker().keep_connection_test(key, test, now);
+        // A failure has been logged, and the test is written later.
+        let _ = tokio::time::timeout(persist::MAX_WRITE_WAIT, self.persist()).await;
     }
 
     /// Expires transfers and writes changes every second. Never returns.

@@ -8,7 +8,8 @@ use crate::tracker::query::{
     FailureFilter, KeptFailure, Query, RecentFiles, Selection, SelectionBuilder,
 };
 use model::{
-    Account, Chunk, ConnectorKey, ConnectorView, FileCounts, FileResult, FlowView, LastSweep, Now,
+    Account, Chunk, ConnectorKey, ConnectorView, FileCounts, FileResult, FlowView,
+    LastConnectionTest, LastSweep, Now,
 };
 
 /// The state of all accounts and connectors.
@@ -81,6 +82,11 @@ impl Collector {
     /// Acknowledges the unresolved failures that a filter accepts, and returns their number.
     pub fn acknowledge(&self, filter: &FailureFilter) -> usize {
         self.inner.tracker().acknowledge_failures(filter)
+    }
+
+    /// Returns the last test of a connector's connection, if there is a store and it was kept.
+    pub fn connection_test(&self, key: &ConnectorKey) -> Option<LastConnectionTest> {
+        self.inner.tracker().connection_test(key)
     }
 
     /// Returns whether AWS has confirmed a connector, by its details or by results of its transfers.

@@ -14,7 +14,8 @@ use super::families::{self, Family};
 use super::format::{Dialect, Encoding};
 use super::state::Row;
 use model::{
-    ConnectionFailure, ConnectorLabels, FileCounts, TransferId, TransferState, TransferView,
+    ConnectionFailure, ConnectorLabels, FileCounts, TestedConnection, TransferId, TransferState,
+    TransferView,
 };
 
 /// The result of a probe.
@@ -40,17 +41,6 @@ pub struct ConnectionProbeResult {
     /// When a test last succeeded.
     pub last_success: Option<SystemTime>,
     /// The duration of the probe.
-    pub duration: Duration,
-}
-
-/// A connection that was tested.
-#[derive(Clone, Debug)]
-pub struct TestedConnection {
-    /// Why it does not work; `None` if it does.
-    pub failure: Option<ConnectionFailure>,
-    /// Whether the server's host key is a trusted one of the connector, if both are known.
-    pub is_host_key_trusted: Option<bool>,
-    /// How long the test took.
     pub duration: Duration,
 }
 

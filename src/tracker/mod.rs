@@ -20,6 +20,7 @@
 
 mod arena;
 mod chunk_index;
+mod connection_tests;
 mod connector;
 mod connector_counters;
 mod connectors;
@@ -55,6 +56,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::flows::Flows;
 use chunk_index::ChunkIndex;
+use connection_tests::ConnectionTests;
 use connectors::Connectors;
 use due::DueQueue;
 use expiring_map::ExpiringMap;
@@ -133,6 +135,7 @@ pub struct Tracker {
     failures: Failures,
     flows: Flows,
     uncounted: UncountedFiles,
+    connection_tests: ConnectionTests,
     /// What outlives the transfers that have left.
     fates: Fates,
     /// Connectors that have been removed. Their counters continue if they come back.
@@ -164,6 +167,7 @@ impl Tracker {
             failures: Failures::default(),
             flows: Flows::default(),
             uncounted: UncountedFiles::default(),
+            connection_tests: ConnectionTests::default(),
             fates: Fates::default(),
             dormant: BTreeMap::new(),
             operations: ExpiringMap::default(),

@@ -290,3 +290,52 @@ async fn a_connection_is_tested_on_request_at_a_bounded_pace() {
     assert!(denied.contains("probe_success 0"), "{denied}");
     exporter.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_with_storage_repeats_no_test_of_a_connection() {
+    let (simulator, url) = simulator(Settings::default()).await;
+    let broken = ConnectorSpec {
+        connection_error: Some("Connection refused".to_owned()),
+        ..ConnectorSpec::default()
+    };
+    add_acme(&simulator, broken);
+    let folder = tempfile::tempdir().unwrap();
+    let mut plan = listing(&url);
+    plan.probe.connection = Some(Duration::from_mins(15));
+    let path = format!("/probe?module=connection&connector_id={}", connector(1));
+    let mut probed = Vec::new();
+    for _ in 0..4 {
+        let options = Options {
+            storage: Some(folder.path().to_owned()),
+            ..Options::default()
+        };
+        let exporter = Exporter::start_with(plan.clone(), options).await;
+        scrape_until(&exporter, |scrape| {
+            scrape.sum(INFO, &["status=\"ACTIVE\""]) == 1.0
+        })
+        .await;
+        let (status, _, body) = get(exporter.address, &path, "").await;
+        assert_eq!(status, 200, "{body}");
+        let lines = body
+            .lines()
+            .filter(|line| line.starts_with("aws_transfer_connection"));
+        probed.push(lines.map(ToOwned::to_owned).collect::<Vec<_>>());
+        exporter.stop().await;
+    }
+    let reason = "reason=\"host\"} 1";
+    assert!(
+        probed[0].iter().any(|line| line.ends_with(reason)),
+        "{probed:?}"
+    );
+    // The duration is kept in milliseconds.
+    let without_duration = |lines: &Vec<String>| {
+        let lines = lines
+            .iter()
+            .filter(|line| !line.contains("_duration_seconds"));
+        lines.cloned().collect::<Vec<_>>()
+    };
+    for after in &probed[1..] {
+        assert_eq!(without_duration(after), without_duration(&probed[0]));
+    }
+    assert_eq!(simulator.calls().of(ApiOperation::TestConnection), 1);
+}

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use aws_transfer_exporter::flows::record::FlowRecord;
 use aws_transfer_exporter::store::{Store, StoreError};
 use aws_transfer_exporter::tracker::persist::{
-    ConnectorRecord, FailureRecord, FateRecord, Meta, Millis, PendingWrites, SavedState,
-    TransferRecord, UncountedRecord,
+    ConnectionTestRecord, ConnectorRecord, FailureRecord, FateRecord, Meta, Millis, PendingWrites,
+    SavedState, TransferRecord, UncountedRecord,
 };
 use model::{ConnectorKey, TransferKey};
 
@@ -24,6 +24,7 @@ pub(crate) struct Stored {
     operations: BTreeMap<u64, Millis>,
     flows: BTreeMap<String, FlowRecord>,
     uncounted: BTreeMap<u64, UncountedRecord>,
+    connection_tests: BTreeMap<ConnectorKey, ConnectionTestRecord>,
     meta: Meta,
 }
 
@@ -41,6 +42,7 @@ impl Stored {
             + self.operations.len()
             + self.flows.len()
             + self.uncounted.len()
+            + self.connection_tests.len()
     }
 
     pub(crate) fn saved(&self) -> SavedState {
@@ -52,6 +54,7 @@ impl Stored {
             operations: pairs(&self.operations),
             flows: pairs(&self.flows),
             uncounted: pairs(&self.uncounted),
+            connection_tests: pairs(&self.connection_tests),
             meta: self.meta.clone(),
         }
     }
@@ -63,6 +66,7 @@ impl Stored {
         write(&mut self.operations, &changes.operations);
         write(&mut self.flows, &changes.flows);
         write(&mut self.uncounted, &changes.uncounted);
+        write(&mut self.connection_tests, &changes.connection_tests);
         for (key, failures) in &changes.failures {
             if failures.is_empty() {
                 self.failures.remove(key);

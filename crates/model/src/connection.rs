@@ -1,5 +1,7 @@
 //! Connections to the servers of partners.
 
+use std::time::{Duration, SystemTime};
+
 /// Why a connection does not work, as far as the message says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionFailure {
@@ -40,6 +42,14 @@ impl ConnectionFailure {
         }
     }
 
+    /// Returns the reason with the label `name`, [`Self::Other`] for an unknown one.
+    pub fn named(name: &str) -> Self {
+        let mut reasons = Self::ALL.into_iter();
+        reasons
+            .find(|reason| reason.as_str() == name)
+            .unwrap_or(Self::Other)
+    }
+
     /// Returns the reason that a message of `TestConnection` gives. AWS documents no list of messages.
     pub fn of(message: &str) -> Self {
         const WORDS: [(ConnectionFailure, &[&str]); 5] = [
@@ -75,6 +85,29 @@ impl ConnectionFailure {
         let found = WORDS.into_iter().find(|(_, words)| has(words));
         found.map_or(Self::Other, |(reason, _)| reason)
     }
+}
+
+/// A connection that was tested.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestedConnection {
+    /// Why it does not work; `None` if it does.
+    pub failure: Option<ConnectionFailure>,
+    /// Whether the server's host key is a trusted one of the connector, if both are known.
+    pub is_host_key_trusted: Option<bool>,
+    /// How long the test took.
+    pub duration: Duration,
+}
+
+/// The last test of a connector's connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastConnectionTest {
+    /// When it was asked for.
+    pub asked: SystemTime,
+    /// What it found, or the one before it if it has not ended. `None` if there is no result, or the
+    /// call failed.
+    pub tested: Option<TestedConnection>,
+    /// When a test last succeeded.
+    pub last_success: Option<SystemTime>,
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ mod statuses;
 mod text;
 
 pub use clock::{Clock, Now};
-pub use connection::ConnectionFailure;
+pub use connection::{ConnectionFailure, LastConnectionTest, TestedConnection};
 pub use connector::{Account, ConnectorDetails, ConnectorNames, ConnectorTitle, ListedConnectors};
 pub use counted::counted;
 pub use counts::FileCounts;

@@ -48,6 +48,10 @@ pub fn is_readable(written: &PendingWrites) -> bool {
     written.transfers.iter().all(|(_, row)| round_trip(row))
         && written.failures.iter().all(|(_, rows)| round_trip(rows))
         && written.connectors.iter().all(|(_, row)| round_trip(row))
+        && written
+            .connection_tests
+            .iter()
+            .all(|(_, row)| round_trip(row))
         && round_trip(&written.meta)
 }
 

@@ -20,6 +20,8 @@ const FAILURES: TableDefinition<'_, (&str, &str, &str), &[u8]> = TableDefinition
 const FATES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("fates");
 const FLOWS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("flows");
 const UNCOUNTED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("uncounted");
+const CONNECTION_TESTS: TableDefinition<'_, (&str, &str), &[u8]> =
+    TableDefinition::new("connection_tests");
 const OPERATIONS: TableDefinition<'_, u64, u64> = TableDefinition::new("operations");
 /// The only key of [`FORMATS`] and [`METAS`].
 const ONLY: &str = "tracker";
@@ -110,6 +112,14 @@ pub(super) fn write(database: &Database, changes: &PendingWrites) -> Result<(), 
             match record {
                 Some(record) => uncounted.insert(transfer, encode(record)?.as_slice())?,
                 None => uncounted.remove(transfer)?,
+            };
+        }
+        let mut tests = transaction.open_table(CONNECTION_TESTS)?;
+        for (key, record) in &changes.connection_tests {
+            let key = (key.account.as_str(), key.id.as_str());
+            match record {
+                Some(record) => tests.insert(key, encode(record)?.as_slice())?,
+                None => tests.remove(key)?,
             };
         }
         if changes.meta != Meta::default() {
@@ -248,6 +258,15 @@ pub(super) fn read(database: &Database, most_transfers: usize) -> Result<SavedSt
             let (transfer, record) = row?;
             let record = decode("uncounted files of flows", record.value())?;
             saved.uncounted.push((transfer.value(), record));
+        }
+    }
+    if let Some(table) = present(transaction.open_table(CONNECTION_TESTS))? {
+        for row in table.iter()? {
+            let (key, record) = row?;
+            saved.connection_tests.push((
+                connector_key(key.value())?,
+                decode("a test of a connection", record.value())?,
+            ));
         }
     }
     Ok(saved)

@@ -20,9 +20,9 @@ pub(super) use crate::flows::record::{end, end_record};
 pub use details::DetailsRecord;
 pub(super) use dirty_set::DirtySet;
 pub use record::{
-    ConnectorRecord, CountRecord, FailureRecord, FateRecord, HistogramRecord, Meta, Millis,
-    MovedRecord, NewestRecord, PendingWrites, SavedState, ShardRecord, TransferRecord,
-    UncountedFile, UncountedRecord,
+    ConnectionTestRecord, ConnectorRecord, CountRecord, FailureRecord, FateRecord, HistogramRecord,
+    Meta, Millis, MovedRecord, NewestRecord, PendingWrites, SavedState, ShardRecord, TestedRecord,
+    TransferRecord, UncountedFile, UncountedRecord,
 };
 pub(super) use record::{counts, counts_record, millis, seconds, time};
 
@@ -97,6 +97,8 @@ impl Tracker {
         }
         self.flows.restore(saved.flows, now.wall);
         self.uncounted.restore(saved.uncounted);
+        self.connection_tests
+            .restore(saved.connection_tests, now.wall);
         for (hash, until) in saved.operations {
             self.operations.insert(hash, time(until), ());
         }
@@ -189,6 +191,7 @@ impl Tracker {
             (name.to_string(), record)
         }));
         changes.uncounted = self.uncounted.take_changes();
+        changes.connection_tests = self.connection_tests.take_changes();
         if meta != marks.meta {
             changes.meta = meta;
         }
@@ -228,6 +231,9 @@ impl Tracker {
         let uncounted = changes.uncounted.iter();
         self.uncounted
             .mark_changed(uncounted.map(|(transfer, _)| *transfer));
+        let tests = changes.connection_tests.iter();
+        self.connection_tests
+            .mark_changed(tests.map(|(key, _)| key.clone()));
         dirty.meta = Meta::default();
         self.dirty = Some(dirty);
     }
@@ -247,6 +253,7 @@ impl Tracker {
         dirty.operations.extend(self.operations.hashes());
         self.flows.mark_changed(self.flows.names());
         self.uncounted.mark_all_changed();
+        self.connection_tests.mark_all_changed();
         dirty.meta = Meta::default();
     }
 }

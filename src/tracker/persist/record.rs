@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::details::DetailsRecord;
 use crate::flows::record::{EndRecord, FlowRecord};
-use model::{ConnectorKey, FailureCode, FileCounts, FileStatus, Histogram, TransferKey};
+use model::{
+    ConnectionFailure, ConnectorKey, FailureCode, FileCounts, FileStatus, Histogram,
+    LastConnectionTest, TestedConnection, TransferKey,
+};
 
 /// Milliseconds since the epoch.
 pub type Millis = u64;
@@ -32,6 +35,8 @@ pub struct PendingWrites {
     pub flows: Vec<(String, Option<FlowRecord>)>,
     /// Files of flows that may count later, by the hash of their transfer.
     pub uncounted: Vec<(u64, Option<UncountedRecord>)>,
+    /// The last tests of connections.
+    pub connection_tests: Vec<(ConnectorKey, Option<ConnectionTestRecord>)>,
     /// Values that exist once.
     pub meta: Meta,
 }
@@ -46,6 +51,7 @@ impl PendingWrites {
             && self.operations.is_empty()
             && self.flows.is_empty()
             && self.uncounted.is_empty()
+            && self.connection_tests.is_empty()
             && self.meta == Meta::default()
     }
 }
@@ -67,6 +73,8 @@ pub struct SavedState {
     pub flows: Vec<(String, FlowRecord)>,
     /// Files of flows that may count later, by the hash of their transfer.
     pub uncounted: Vec<(u64, UncountedRecord)>,
+    /// The last tests of connections.
+    pub connection_tests: Vec<(ConnectorKey, ConnectionTestRecord)>,
     /// Values that exist once.
     pub meta: Meta,
 }
@@ -177,6 +185,53 @@ pub struct UncountedFile {
     pub path: u64,
     /// How it ended, as it is counted.
     pub end: EndRecord,
+}
+
+/// The last test of a connector's connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionTestRecord {
+    /// When it was asked for.
+    pub asked: Millis,
+    /// When a test last succeeded.
+    pub last_success: Option<Millis>,
+    /// What it found.
+    pub tested: Option<TestedRecord>,
+}
+
+/// What a test of a connection found: the reason of its failure, whether the host key is trusted, and
+/// its duration in milliseconds.
+pub type TestedRecord = (Option<String>, Option<bool>, u64);
+
+impl From<&LastConnectionTest> for ConnectionTestRecord {
+    fn from(test: &LastConnectionTest) -> Self {
+        let tested = test.tested.as_ref().map(|tested| {
+            let failure = tested.failure.map(|failure| failure.as_str().to_owned());
+            let duration = u64::try_from(tested.duration.as_millis()).unwrap_or(u64::MAX);
+            (failure, tested.is_host_key_trusted, duration)
+        });
+        Self {
+            asked: millis(test.asked),
+            last_success: test.last_success.map(millis),
+            tested,
+        }
+    }
+}
+
+impl From<&ConnectionTestRecord> for LastConnectionTest {
+    fn from(record: &ConnectionTestRecord) -> Self {
+        let tested = record.tested.as_ref();
+        Self {
+            asked: time(record.asked),
+            last_success: record.last_success.map(time),
+            tested: tested.map(
+                |(failure, is_host_key_trusted, duration)| TestedConnection {
+                    failure: failure.as_deref().map(ConnectionFailure::named),
+                    is_host_key_trusted: *is_host_key_trusted,
+                    duration: Duration::from_millis(*duration),
+                },
+            ),
+        }
+    }
 }
 
 /// The packed fate of a transfer that has left: when it left, its start, its origins, and which of its
