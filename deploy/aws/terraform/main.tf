@@ -17,6 +17,7 @@ module "documents" {
   account_id       = var.account_id
   region           = var.region
   partition        = var.partition
+  test_connections = var.test_connections
   assume_role_arns = var.assume_role_arns
   irsa             = var.irsa
   cross_account    = var.cross_account

@@ -54,6 +54,12 @@ variable "partition" {
   default     = null
 }
 
+variable "test_connections" {
+  description = "Whether the role may test the connections of the connectors (`probe.connection` in the configuration of the exporter)."
+  type        = bool
+  default     = false
+}
+
 variable "assume_role_arns" {
   description = "Roles of other accounts that the exporter assumes (`assume_role` in its configuration)."
   type        = list(string)

@@ -33,6 +33,7 @@ VARIABLES = {
     "CloudTrailRule": ("cloudtrail_rule", bool),
     "LookUpCloudTrail": ("look_up_cloudtrail", bool),
     "ListConnectors": ("list_connectors", bool),
+    "TestConnections": ("test_connections", bool),
     "CreateKmsKey": ("create_kms_key", bool),
     "ConnectorArns": ("connector_arns", list),
     "SenderArns": ("sender_arns", list),

@@ -61,6 +61,12 @@ def test_assuming_role_equals_the_json():
     assert allowed == grants(document("policy-assume-role.json"))
 
 
+def test_role_that_tests_connections_equals_the_json():
+    _, allowed, _ = role(ConnectorArns=CONNECTORS, TestConnections="true", **IRSA)
+    assert allowed == grants(document("policy.json")) | grants(document("policy-connections.json"))
+    assert role(ConnectorArns=CONNECTORS, TestConnections="false", **IRSA)[1] == grants(document("policy.json"))
+
+
 def test_role_can_read_and_assume():
     _, allowed, _ = role(ConnectorArns=CONNECTORS, AssumeRoleArns="arn:aws:iam::123456789012:role/transfer-read", **IRSA)
     assert allowed == grants(document("policy.json")) | grants(document("policy-assume-role.json"))
@@ -142,6 +148,8 @@ def rule_holds(rule, given):
         ({"ConnectorArns": CONNECTORS, **IRSA}, set()),
         ({"ConnectorArns": CONNECTORS, **CROSS_ACCOUNT}, set()),
         ({"AssumeRoleArns": "arn:aws:iam::123456789012:role/a", **IRSA}, set()),
+        ({"ConnectorArns": CONNECTORS, "TestConnections": "true", **IRSA}, set()),
+        ({"AssumeRoleArns": "arn:aws:iam::123456789012:role/a", "TestConnections": "true", **IRSA}, {"TestsKnownConnectors"}),
         ({**IRSA}, {"MayDoSomething"}),
         ({"ConnectorArns": CONNECTORS}, {"SomebodyMayTakeIt"}),
         ({"ConnectorArns": CONNECTORS, **IRSA, **CROSS_ACCOUNT}, {"OneWayToTakeIt"}),

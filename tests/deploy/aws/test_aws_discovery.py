@@ -284,6 +284,7 @@ def test_exporter_policy_equals_the_json(way):
     assert grants(attached(way, **connectors)) == queue | read
     assert grants(attached(way, **connectors, LookUpCloudTrail="true")) == queue | read | grants(document("policy-discovery-cloudtrail.json"))
     assert grants(attached(way, **connectors, ListConnectors="true")) == queue | read | grants(document("policy-discovery-connectors.json"))
+    assert grants(attached(way, **connectors, TestConnections="true")) == queue | read | grants(document("policy-connections.json"))
     assert grants(attached(way, **connectors, KmsKeyArn=KEY)) == queue | read | grants(document("policy-discovery-queue-kms.json"))
 
 
@@ -296,6 +297,8 @@ def test_exporter_can_read_all_connectors_by_default(way):
         ("transfer:DescribeConnector", every),
         ("transfer:ListFileTransferResults", every),
     }
+    tests = {(action, resource) for action, resource, _ in grants(attached(way, TestConnections="true"))} - read
+    assert {each for each in tests if each[0].startswith("transfer:")} == {("transfer:TestConnection", every)}
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -52,6 +52,13 @@ def test_policy_from_ids_equals_the_json(documents, tmp_path):
     assert found["connector_arns"] == CONNECTORS
 
 
+def test_policy_that_tests_connections_equals_the_json(documents, tmp_path):
+    found = evaluate(documents, tmp_path, connector_arns=CONNECTORS, irsa=IRSA, test_connections=True)
+    assert grants(json.loads(found["policy"])) == grants(POLICY) | grants(document("policy-connections.json"))
+    found = evaluate(documents, tmp_path, connector_arns=CONNECTORS, irsa=IRSA, test_connections=False)
+    assert grants(json.loads(found["policy"])) == grants(POLICY)
+
+
 def test_cross_account_trust_equals_the_json(documents, tmp_path):
     found = evaluate(documents, tmp_path, connector_arns=CONNECTORS, cross_account=CROSS_ACCOUNT)
     assert trusts(json.loads(found["trust_policy"])) == trusts(document("trust-cross-account.json"))
@@ -85,6 +92,7 @@ GOOD = {"connector_arns": CONNECTORS, "cross_account": CROSS_ACCOUNT}
         ({"connector_arns": []}, "Set `connector_arns`"),
         ({"connector_ids": ["c-0123456789abcdef0"]}, "`connector_ids` requires `account_id` and `region`"),
         ({"connector_ids": ["c-0123"]}, "17 of `0-9a-f`"),
+        ({"connector_arns": [], "assume_role_arns": ["arn:aws:iam::123456789012:role/a"], "test_connections": True}, "`test_connections` requires"),
         ({"account_id": "1234"}, "12 digits"),
         ({"assume_role_arns": ["arn:aws:iam::123456789012:role/*"]}, "no wildcards"),
         ({"cross_account": None}, "no principal could assume the role"),

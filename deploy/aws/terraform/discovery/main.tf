@@ -30,6 +30,7 @@ module "documents" {
   connector_arns         = var.connector_arns
   look_up_cloudtrail     = var.look_up_cloudtrail
   list_connectors        = var.list_connectors
+  test_connections       = var.test_connections
 }
 
 resource "aws_cloudwatch_event_rule" "connectors" {

@@ -32,6 +32,14 @@ locals {
     Resource = local.connector_arns
   }]
 
+  # A write action: it opens a session at the server of the partner.
+  test_statements = !var.test_connections ? [] : [{
+    Sid      = "TestConnections"
+    Effect   = "Allow"
+    Action   = ["transfer:TestConnection", "transfer:DescribeConnector"]
+    Resource = local.connector_arns
+  }]
+
   assume_statements = length(var.assume_role_arns) == 0 ? [] : [{
     Sid      = "AssumeTransferReadRoles"
     Effect   = "Allow"

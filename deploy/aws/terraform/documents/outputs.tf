@@ -2,12 +2,16 @@ output "policy" {
   description = "Policy of the role, as JSON."
   value = jsonencode({
     Version   = "2012-10-17"
-    Statement = concat(local.read_statements, local.assume_statements)
+    Statement = concat(local.read_statements, local.test_statements, local.assume_statements)
   })
 
   precondition {
     condition     = length(local.read_statements) + length(local.assume_statements) > 0
     error_message = "Set `connector_arns`, or `connector_ids` with `account_id` and `region`, or `assume_role_arns`."
+  }
+  precondition {
+    condition     = !var.test_connections || length(local.connector_arns) > 0
+    error_message = "`test_connections` requires `connector_arns` or `connector_ids`."
   }
   precondition {
     condition     = length(var.connector_ids) == 0 || (var.account_id != null && var.region != null)

@@ -111,6 +111,14 @@ locals {
     },
   ]
 
+  # A write action: it opens a session at the server of the partner.
+  test_statements = !var.test_connections ? [] : [{
+    Sid      = "TestConnections"
+    Effect   = "Allow"
+    Action   = ["transfer:TestConnection", "transfer:DescribeConnector"]
+    Resource = local.connector_arns
+  }]
+
   read_statements = [{
     Sid      = "ReadFileTransferResults"
     Effect   = "Allow"

@@ -79,7 +79,7 @@ output "policy" {
     Version = "2012-10-17"
     Statement = concat(
       local.receive_statements, local.dead_letter_statements, local.decrypt_statements, local.cloudtrail_statements,
-      local.connector_statements, local.read_statements
+      local.connector_statements, local.test_statements, local.read_statements
     )
   })
 }

@@ -113,6 +113,12 @@ variable "look_up_cloudtrail" {
   default     = false
 }
 
+variable "test_connections" {
+  description = "Whether the role may test the connections of the connectors (`probe.connection` in the configuration of the exporter)."
+  type        = bool
+  default     = false
+}
+
 variable "list_connectors" {
   description = "Allows `discovery.connectors`."
   type        = bool
