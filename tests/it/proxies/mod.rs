@@ -3,17 +3,15 @@
 //! whose certificate a private authority signed, so that the exporter uses the names of AWS and no
 //! packet leaves the machine.
 
+mod peers;
 mod rig;
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use tokio::net::TcpStream;
 use tokio::task::spawn_blocking;
 
 use self::rig::{Aws, CREDENTIALS, Proxy, RESULTS};
-use crate::program::{Running, config, output, peer_answering, program, text};
+use crate::program::{Running, config, output, program, text};
 use crate::rig::{connector, transfer};
 use crate::support::{Endpoint, Step, http};
 
@@ -394,76 +392,4 @@ async fn proxy_that_refuses_and_certificate_of_an_unknown_authority_are_network_
         said.contains("connection failed") && said.contains("UnknownIssuer"),
         "{said}"
     );
-}
-
-/// A tinyproxy that asks for a password and passes everything on to `upstream`.
-struct Tinyproxy {
-    child: Child,
-    url: String,
-}
-
-impl Tinyproxy {
-    async fn start(folder: &Path, upstream: &Proxy) -> Self {
-        let program = peer_answering("TINYPROXY", "tinyproxy", "-v");
-        // Free again at the end of the statement.
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .unwrap()
-            .port();
-        let file = folder.join("tinyproxy.conf");
-        let text = format!(
-            "Port {port}\nListen 127.0.0.1\nAllow 127.0.0.1\nBasicAuth exporter hunter2\nUpstream http {}\n",
-            upstream.url().trim_start_matches("http://")
-        );
-        std::fs::write(&file, text).unwrap();
-        let child = Command::new(program)
-            .args(["-d", "-c"])
-            .arg(file)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            assert!(Instant::now() < deadline, "tinyproxy does not listen");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        let url = format!("http://exporter:hunter2@127.0.0.1:{port}");
-        Self { child, url }
-    }
-}
-
-impl Drop for Tinyproxy {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs tinyproxy; tests/run provides it"]
-async fn tinyproxy_passes_requests_on_and_refuses_wrong_passwords() {
-    let aws = Aws::start().await;
-    let upstream = Proxy::start(&aws, None).await;
-    let folder = tempfile::tempdir().unwrap();
-    let proxy = Tinyproxy::start(folder.path(), &upstream).await;
-    let ca = format!("ca_file: {}", shown(&aws.ca_file()));
-    let role = format!("{ca}\n    assume_role: {{role_arn: 'arn:aws:iam::123456789012:role/r'}}");
-    let (code, said) = results(&role, vec![("HTTPS_PROXY", proxy.url.clone())]).await;
-    assert!(code == Some(0) && said.contains("/through"), "{said}");
-    assert_eq!(
-        upstream.drain(),
-        [
-            "CONNECT sts.us-east-1.amazonaws.com:443",
-            "CONNECT transfer.us-east-1.amazonaws.com:443"
-        ]
-    );
-    let wrong = proxy.url.replace("hunter2", "HIDDEN");
-    let by_account = format!("{ca}\n    proxy_url: {wrong}");
-    let (code, said) = results(&by_account, vec![]).await;
-    assert!(
-        code == Some(1) && said.contains("connection failed"),
-        "{said}"
-    );
-    assert!(!said.contains("HIDDEN"), "{said}");
-    assert_eq!(upstream.drain(), [""; 0]);
 }
