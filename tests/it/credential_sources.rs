@@ -173,6 +173,15 @@ impl Ambient {
 
 /// The lines of `check --live` for an account with `entry`, where the environment offers `ambient`.
 fn check(home: &Path, url: &str, entry: &str, ambient: &[Ambient]) -> String {
+    check_with(home, url, entry, |command| {
+        for ambient in ambient {
+            ambient.offer(command, home, url);
+        }
+    })
+}
+
+/// The same with an environment that `set` adds.
+fn check_with(home: &Path, url: &str, entry: &str, set: impl Fn(&mut Command)) -> String {
     let (_folder, file) = config(&format!(
         "accounts:\n  - name: a\n    region: eu-central-1\n    endpoint_url: {url}\n    {entry}\ntransfers:\n  \
          - connector_id: {}\n    transfer_id: {}\n",
@@ -184,9 +193,7 @@ fn check(home: &Path, url: &str, entry: &str, ambient: &[Ambient]) -> String {
         .env("HOME", home)
         .env("AWS_CONFIG_FILE", home.join("config"))
         .env("AWS_ENDPOINT_URL_STS", url);
-    for ambient in ambient {
-        ambient.offer(&mut command, home, url);
-    }
+    set(&mut command);
     let flag = format!("--config.file={}", file.display());
     let ended = output(command.args(["check", "--live", &flag]));
     text(&ended.stdout) + &text(&ended.stderr)
@@ -354,4 +361,84 @@ async fn named_profile_that_fails_is_an_error_whatever_the_environment_offers() 
         );
         assert_eq!(issuer.seen().len(), 0, "{entry}: {:#?}", issuer.seen());
     }
+}
+
+/// Set for the run of a test in a network namespace.
+const IN_NAMESPACE: &str = "TEST_IN_NETWORK_NAMESPACE";
+/// ECS, EKS Pod Identity and instance metadata. No request to them leaves the namespace.
+const FIXED_ADDRESSES: [&str; 3] = ["169.254.170.2", "169.254.170.23", "169.254.169.254"];
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a network namespace; tests/run looks for it"]
+async fn containers_and_instances_provide_credentials_at_their_fixed_addresses() {
+    let name =
+        "credential_sources::containers_and_instances_provide_credentials_at_their_fixed_addresses";
+    if std::env::var_os(IN_NAMESPACE).is_none() {
+        let add = FIXED_ADDRESSES.map(|address| format!("ip address add {address}/32 dev lo"));
+        let script = format!("ip link set lo up; {}; exec \"$@\"", add.join("; "));
+        let ended = spawn_blocking(move || {
+            let mut command = Command::new("unshare");
+            let in_namespace =
+                command.args(["--map-root-user", "--net", "sh", "-ec", &script, "sh"]);
+            let test = in_namespace.arg(std::env::current_exe().unwrap());
+            output(
+                test.args([name, "--exact", "--ignored"])
+                    .env(IN_NAMESPACE, "1"),
+            )
+        });
+        let ended = ended.await.unwrap();
+        let said = text(&ended.stdout) + &text(&ended.stderr);
+        assert!(said.contains("test result: ok. 1 passed"), "{said}");
+        return;
+    }
+    let issuer = issuer().await;
+    let home = tempfile::tempdir().unwrap();
+    write_home(home.path(), &issuer.url);
+    let token = home.path().join("token");
+    let mut services = Vec::new();
+    for address in FIXED_ADDRESSES {
+        let answers = |_: usize, request: &Seen| Step::Answer(answer(request));
+        services.push(Endpoint::listening_on(&format!("{address}:80"), answers).await);
+    }
+    let task = [("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/container")];
+    let pod = [
+        (
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            "http://169.254.170.23/container",
+        ),
+        (
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+            token.to_str().unwrap(),
+        ),
+    ];
+    let machine = [("AWS_EC2_METADATA_DISABLED", "false")];
+    for (at, environment, key, source) in [
+        (0, &task[..], "CONTAINERKEY", "the container endpoint"),
+        (1, &pod[..], "CONTAINERKEY", "the container endpoint"),
+        (2, &machine[..], "INSTANCEKEY", "instance metadata"),
+    ] {
+        let before: Vec<_> = services
+            .iter()
+            .map(|service| service.seen().len())
+            .collect();
+        let said = check_with(home.path(), &issuer.url, "", |command| {
+            // A proxy that refuses everything, and is not used for these addresses.
+            command.env("HTTP_PROXY", "http://127.0.0.1:1");
+            command.envs(environment.iter().copied());
+        });
+        let caller = format!(":user/{key} ");
+        assert!(
+            has_line(&said, "ok", "sts:GetCallerIdentity", &caller)
+                && said
+                    .lines()
+                    .any(|line| line.ends_with(&format!("  {source}"))),
+            "{environment:?}\n{said}"
+        );
+        for (number, service) in services.iter().enumerate() {
+            let asked = service.seen().len() > before[number];
+            assert_eq!(asked, number == at, "{environment:?}: {}", service.url);
+        }
+    }
+    let of_pod = services[1].seen();
+    assert_eq!(of_pod[0].header("authorization"), "web-identity-token");
 }

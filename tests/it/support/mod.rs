@@ -71,7 +71,15 @@ impl Endpoint {
     pub(crate) async fn answering(
         step: impl Fn(usize, &Seen) -> Step + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::listening_on("127.0.0.1:0", step).await
+    }
+
+    /// The same at an address.
+    pub(crate) async fn listening_on(
+        address: &str,
+        step: impl Fn(usize, &Seen) -> Step + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
         let task = tokio::spawn(serve(listener, Arc::new(step), Arc::clone(&seen)));
