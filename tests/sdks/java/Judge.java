@@ -18,6 +18,7 @@ import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
 import software.amazon.awssdk.auth.credentials.StaticCredentialsProvider;
 import software.amazon.awssdk.awscore.client.builder.AwsClientBuilder;
 import software.amazon.awssdk.awscore.exception.AwsServiceException;
+import software.amazon.awssdk.core.exception.ApiCallTimeoutException;
 import software.amazon.awssdk.core.exception.SdkException;
 import software.amazon.awssdk.http.urlconnection.UrlConnectionHttpClient;
 import software.amazon.awssdk.regions.Region;
@@ -251,6 +252,15 @@ final class Judge {
             faults("{\"" + fault + "\": 1}");
             refused(SdkException.class, () -> transfers(1).describeConnector(r -> r.connectorId(connector)));
         }
+        String transfer = newTransfer(connector, "[{\"path\": \"/a\"}]");
+        faults("{\"mistyped_rate\": 1}");
+        refused(RuntimeException.class, () -> transfers(1).describeConnector(r -> r.connectorId(connector)));
+        refused(RuntimeException.class, () -> transfers(1).listConnectors(r -> { }));
+        refused(RuntimeException.class,
+                () -> transfers(1).listFileTransferResults(r -> r.connectorId(connector).transferId(transfer)));
+        faults("{\"stall_rate\": 1}");
+        refused(ApiCallTimeoutException.class, () -> transfers(1).describeConnector(r -> r.connectorId(connector)
+                .overrideConfiguration(config -> config.apiCallTimeout(Duration.ofMillis(500)))));
     }
 
     static void history() throws Exception {

@@ -166,6 +166,26 @@ for (const fault of ["html_rate", "truncated_rate", "reset_rate"]) {
   });
 }
 
+// This SDK checks no types: other clients fail.
+test("mistyped answers arrive as they were sent", async () => {
+  const ConnectorId = await newConnector();
+  const TransferId = await newTransfer(ConnectorId, [{ path: "/a" }]);
+  await faults({ mistyped_rate: 1 });
+  const call = transfers();
+  assert.equal((await call("DescribeConnector", { ConnectorId })).Connector, "none");
+  assert.equal((await call("ListConnectors")).Connectors, 7);
+  assert.equal((await call("ListFileTransferResults", { ConnectorId, TransferId })).FileTransferResults, 7);
+});
+
+test("an answer that stalls is an error after the time-out of the client", async () => {
+  const ConnectorId = await newConnector();
+  await faults({ stall_rate: 1 });
+  const abortSignal = AbortSignal.timeout(500);
+  const call = new transferModule.DescribeConnectorCommand({ ConnectorId });
+  const error = await refused(transfers().client.send(call, { abortSignal }));
+  assert.equal(error.name, "AbortError");
+});
+
 test("the history has started transfers", async () => {
   const ConnectorId = await newConnector();
   const started = new Set();
