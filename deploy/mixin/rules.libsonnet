@@ -142,11 +142,11 @@
     )
   ||| % [list(connector), metric, c.lookback],
 
-  local newest(metric) = |||
+  local newest(metric, further=[]) = |||
     max by (%s) (
       last_over_time(%s[%s])
     )
-  ||| % [list(connector), metric, c.lookback],
+  ||| % [list(connector + further), metric, c.lookback],
 
   // The value of a flow: replicas compute the same, and one shard has all its files.
   local ofFlow(op, metric, further=[]) = |||
@@ -312,6 +312,28 @@
           |||,
           record: 'connector:aws_transfer_connector_consecutive_failures:max',
           expr: overShards('last_over_time(aws_transfer_connector_consecutive_failures[%(lookback)s])' % values, connector, ofShards='max'),
+        },
+        {
+          comment:: |||
+            Whether the last test of a connection succeeded. Probes are another job than the exporter's, which dashboards select; one of
+            several jobs is enough. Absent without probes.
+          |||,
+          record: 'connector:aws_transfer_connection_up:max',
+          expr: newest('aws_transfer_connection_up'),
+        },
+        {
+          comment:: 'The reason of a failed test, without those that are 0.',
+          record: 'connector_reason:aws_transfer_connection_failure_reason:failed',
+          expr: newest('aws_transfer_connection_failure_reason', ['reason']) + |||
+            == 1
+            and on (%(connector)s)
+            connector:aws_transfer_connection_up:max == 0
+          ||| % values,
+        },
+        {
+          comment:: 'When a test of a connection last succeeded.',
+          record: 'connector:aws_transfer_connection_last_success_timestamp_seconds:max',
+          expr: newest('aws_transfer_connection_last_success_timestamp_seconds'),
         },
         {
           comment:: 'The time of the oldest result: the maximum over replicas, the minimum over shards.',

@@ -17,7 +17,7 @@ use super::{Exit, output, shutdown};
 use crate::app::{self, App, Options};
 use crate::config::{
     AccountPlan, CloudtrailPlan, CollectorPlan, ConnectorsPlan, DiscoveryPlan, EventsPlan,
-    MetricsPlan, Plan,
+    MetricsPlan, Plan, ProbePlan,
 };
 use crate::flows::schedule::{DayOfWeek, Schedule};
 use crate::flows::{Expect, FlowConfig};
@@ -194,6 +194,9 @@ fn plan(endpoint_url: &str, queue_url: String) -> Plan {
             ..DiscoveryPlan::default()
         },
         flows: Feed::ALL.iter().map(flow).collect(),
+        probe: ProbePlan {
+            connection: Some(Duration::from_mins(1)),
+        },
         collector: CollectorPlan {
             requests_per_second: 100.0,
             min_refresh_interval: Duration::from_secs(1),

@@ -25,6 +25,8 @@ from pathlib import Path
 from . import sources
 
 JOB = "aws-transfer-exporter"
+# The job that probes connections: one target for each connector of the demo.
+CONNECTIONS = "aws-transfer-connections"
 HOSTS = ("127.0.0.1", "127.0.0.2")
 RANGE = 300
 RATE_INTERVAL = "1m"
@@ -123,7 +125,8 @@ def answers(url):
 
 @contextlib.contextmanager
 def demo(folder):
-    """Runs the demo and a Prometheus that scrapes it every second as two instances, and waits for the first scrapes.
+    """Runs the demo and a Prometheus that scrapes it every second as two instances, and waits for the first scrapes. It also
+    probes the connections.
 
     The demo has storage and TLS, so that every family is exported."""
     folder = Path(folder)
@@ -134,6 +137,7 @@ def demo(folder):
     (folder / "web.yml").write_text("tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n", encoding="utf-8")
     program, prometheus = exporter(), tool("prometheus")
     port, api, health = free_port(), free_port(), free_port()
+    ca = {"ca_file": str(folder / "cert.pem")}
     listen = [f"--web.listen-address={host}:{port}" for host in HOSTS]
     for name in ("recording", "alerting"):
         # Each second instead of each minute.
@@ -143,8 +147,13 @@ def demo(folder):
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
         "rule_files": [str(folder / "recording.yml"), str(folder / "alerting.yml")],
         "scrape_configs": [
-            {"job_name": JOB, "scheme": "https", "tls_config": {"ca_file": str(folder / "cert.pem")},
+            {"job_name": JOB, "scheme": "https", "tls_config": ca,
              "static_configs": [{"targets": [f"{host}:{port}" for host in HOSTS]}]},
+            {"job_name": CONNECTIONS, "scheme": "https", "tls_config": ca,
+             "http_sd_configs": [{"url": f"https://{HOSTS[0]}:{port}/api/v1/targets?module=connection", "tls_config": ca,
+                                  "refresh_interval": "1s"}],
+             "relabel_configs": [{"source_labels": ["__address__"], "target_label": "instance"},
+                                 {"target_label": "__address__", "replacement": f"{HOSTS[0]}:{port}"}]},
             {"job_name": "prometheus", "static_configs": [{"targets": [f"127.0.0.1:{api}"]}]},
         ],
     }

@@ -8,6 +8,7 @@ import pytest
 from . import live, sources
 
 WITHIN = 75
+CONNECTORS = 6
 # Windows of the demo take minutes to close: test_flows.py asks the queries of the dashboard of flows.
 OF_THE_DEMO = [file for file in sources.FILES if file.stem != "flows"]
 CASES = [pytest.param(file, panel["id"], target["refId"], id=f"{file.stem}: {panel['title']}, {target['refId']}")
@@ -82,7 +83,7 @@ def test_table_lists_every_connector(prometheus):
     named, *others = targets_of("fleet-overview", "Connectors")
     rows = eventually(prometheus, lambda: live.ask(prometheus, named, choice))
     ids = [row["metric"]["connector_id"] for row in rows]
-    assert len(set(ids)) == len(ids) == 6
+    assert len(set(ids)) == len(ids) == CONNECTORS
     assert all(row["metric"]["name"] != row["metric"]["connector_id"] for row in rows)
     for target in others:
         answer = live.ask(prometheus, target, choice)
@@ -90,11 +91,28 @@ def test_table_lists_every_connector(prometheus):
         assert all(set(series["metric"]) == {"aws_account", "aws_region", "connector_id"} for series in answer)
 
 
+def test_connections_have_the_reason_of_their_last_test(prometheus):
+    choice = live.choices(sources.load(sources.FOLDER / "fleet-overview.json"), prometheus)[0]
+    state, last_success = targets_of("fleet-overview", "Connection tests")
+    rows = eventually(prometheus, lambda: (lambda found: len(found) == CONNECTORS and found)(live.ask(prometheus, state, choice)))
+    reasons = {row["metric"]["connector_id"]: row["metric"]["reason"] for row in rows}
+    broken = {connector for connector, reason in reasons.items() if reason != "works"}
+    assert len(reasons) == CONNECTORS and len(broken) == 1, reasons
+    worked = {series["metric"]["connector_id"] for series in live.ask(prometheus, last_success, choice)}
+    assert worked == set(reasons) - broken
+    (timeline,) = targets_of("connector", "Connection test")
+    numbers = ("works", "secret", "host", "login", "host_key", "timeout", "other")
+    for connector, reason in reasons.items():
+        (series,) = live.ask(prometheus, timeline, {**choice, "connector_id": connector})
+        assert live.numbers(series)[-1] == numbers.index(reason)
+
+
 def test_exporters_down_counts_only_exporters(prometheus):
-    """Three targets are scraped, one of them Prometheus; none is down."""
+    """Prometheus and the connections are scraped too; none is down."""
     (target,) = targets_of("fleet-overview", "Exporters down")
     choice = live.choices(sources.load(sources.FOLDER / "fleet-overview.json"), prometheus)[0]
-    assert eventually(prometheus, lambda: len(prometheus.instant("up")) == 3)
+    others = 1 + CONNECTORS
+    assert eventually(prometheus, lambda: len(prometheus.instant("up == 1")) == len(live.HOSTS) + others)
     assert live.numbers(live.ask(prometheus, target, choice)[0]) == [0]
     (threads,) = targets_of("exporter", "Threads")
     assert len(live.ask(prometheus, threads, choice)) == len(live.HOSTS)
