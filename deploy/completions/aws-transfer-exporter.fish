@@ -56,8 +56,6 @@ complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -f -a "completions" -d 'Print shell completions'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -f -a "man" -d 'Print the manual page, for man(1)'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand demo" -l config.file -d 'Configuration file' -r -F
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand demo" -l config.auto-reload-interval -d 'Interval for checking the configuration file for changes. 0s disables' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand demo" -l web.listen-address -d 'Address to listen on. Repeatable' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand demo" -l web.config.file -d 'File with TLS, users, headers and rate limit, in the format of the Prometheus exporter-toolkit. If empty, there are none' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand demo" -l web.health-listen-address -d 'Additional address serving only /-/healthy and /-/ready, without TLS or authentication. Repeatable' -r
@@ -81,17 +79,6 @@ complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcomm
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l simulator.seed -d 'Seed of all random choices' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l simulator.expiry -d 'Answer for unknown and expired transfers' -r -f -a "not-found\t'`ResourceNotFoundException`'
 empty-list\t'An empty list'"
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l config.file -d 'Configuration file' -r -F
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l config.auto-reload-interval -d 'Interval for checking the configuration file for changes. 0s disables' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l web.listen-address -d 'Address to listen on. Repeatable' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l web.config.file -d 'File with TLS, users, headers and rate limit, in the format of the Prometheus exporter-toolkit. If empty, there are none' -r -F
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l web.health-listen-address -d 'Additional address serving only /-/healthy and /-/ready, without TLS or authentication. Repeatable' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l web.telemetry-path -d 'Path of the metrics' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l web.external-url -d 'URL under which clients outside reach the exporter, for example through a reverse proxy, or its path, which is the default of --web.route-prefix' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l web.route-prefix -d 'Prefix of all routes. Default: the path of --web.external-url' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l storage.path -d 'Directory for persistent state; created if missing. If unset, state is kept in memory only' -r -F
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l shard.index -d 'Index of this exporter among --shard.total, from 0. `from-hostname` uses the number at the end of the host name, as in the pods of a StatefulSet' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l shard.total -d 'Number of exporters that share the transfers, each with its own --shard.index' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l log.level -d 'Lowest level that is logged' -r -f -a "debug\t'Everything'
 info\t'Normal operation'
 warn\t'Problems that need attention'
@@ -100,21 +87,9 @@ complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcomm
 json\t'One JSON object per line'"
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l simulator.fleet -d 'Start transfers all the time, as `demo` does'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l simulator.accept-any-access-key -d 'Accept every access key'
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l web.systemd-socket -d 'Use listening sockets passed by systemd instead of --web.listen-address'
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l web.enable-write-api -d 'Enable PUT and DELETE of /api/v1/transfers/..., which start and stop tracking a transfer'
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l web.enable-lifecycle -d 'Enable POST /-/reload'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand check" -l output -d 'Output format' -r -f -a "table\t'Table for a terminal'
 json\t'JSON for scripts'"
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand check" -l config.auto-reload-interval -d 'Interval for checking the configuration file for changes. 0s disables' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand check" -l web.listen-address -d 'Address to listen on. Repeatable' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand check" -l web.health-listen-address -d 'Additional address serving only /-/healthy and /-/ready, without TLS or authentication. Repeatable' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand check" -l web.telemetry-path -d 'Path of the metrics' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand check" -l web.external-url -d 'URL under which clients outside reach the exporter, for example through a reverse proxy, or its path, which is the default of --web.route-prefix' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand check" -l web.route-prefix -d 'Prefix of all routes. Default: the path of --web.external-url' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand check" -l storage.path -d 'Directory for persistent state; created if missing. If unset, state is kept in memory only' -r -F
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand check" -l shard.index -d 'Index of this exporter among --shard.total, from 0. `from-hostname` uses the number at the end of the host name, as in the pods of a StatefulSet' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand check" -l shard.total -d 'Number of exporters that share the transfers, each with its own --shard.index' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand check" -l config.file -d 'Configuration file' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand check" -l web.config.file -d 'File with TLS, users, headers and rate limit, in the format of the Prometheus exporter-toolkit. If empty, there are none' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand check" -l log.level -d 'Lowest level that is logged' -r -f -a "debug\t'Everything'
@@ -125,46 +100,17 @@ complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcomm
 json\t'One JSON object per line'"
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand check" -l live -d 'Check against AWS too: caller identity, connectors, missing permissions and clock of each account'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand check" -l quiet -d 'Show no progress on a terminal'
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand check" -l web.systemd-socket -d 'Use listening sockets passed by systemd instead of --web.listen-address'
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand check" -l web.enable-write-api -d 'Enable PUT and DELETE of /api/v1/transfers/..., which start and stop tracking a transfer'
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand check" -l web.enable-lifecycle -d 'Enable POST /-/reload'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l scrape-interval -d 'Time between scrapes' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l latency -d 'Duration of an AWS call' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l files -d 'Files in each transfer' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l output -d 'Output format' -r -f -a "table\t'Table for a terminal'
 json\t'JSON for scripts'"
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l config.auto-reload-interval -d 'Interval for checking the configuration file for changes. 0s disables' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l web.listen-address -d 'Address to listen on. Repeatable' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l web.config.file -d 'File with TLS, users, headers and rate limit, in the format of the Prometheus exporter-toolkit. If empty, there are none' -r -F
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l web.health-listen-address -d 'Additional address serving only /-/healthy and /-/ready, without TLS or authentication. Repeatable' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l web.telemetry-path -d 'Path of the metrics' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l web.external-url -d 'URL under which clients outside reach the exporter, for example through a reverse proxy, or its path, which is the default of --web.route-prefix' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l web.route-prefix -d 'Prefix of all routes. Default: the path of --web.external-url' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l storage.path -d 'Directory for persistent state; created if missing. If unset, state is kept in memory only' -r -F
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l shard.index -d 'Index of this exporter among --shard.total, from 0. `from-hostname` uses the number at the end of the host name, as in the pods of a StatefulSet' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l shard.total -d 'Number of exporters that share the transfers, each with its own --shard.index' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l log.level -d 'Lowest level that is logged' -r -f -a "debug\t'Everything'
-info\t'Normal operation'
-warn\t'Problems that need attention'
-error\t'Failures that stop the exporter from working'"
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l log.format -d 'Format of log records' -r -f -a "logfmt\t'`key=value` pairs'
-json\t'One JSON object per line'"
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l config.file -d 'Configuration file' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l iam-policy -d 'Print the minimal IAM policy as JSON. Several policies are keyed by the principal that needs them'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l quiet -d 'Show no progress on a terminal'
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l web.systemd-socket -d 'Use listening sockets passed by systemd instead of --web.listen-address'
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l web.enable-write-api -d 'Enable PUT and DELETE of /api/v1/transfers/..., which start and stop tracking a transfer'
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l web.enable-lifecycle -d 'Enable POST /-/reload'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l output.file -d 'Write to this file atomically, for node_exporter\'s textfile collector. `-` is standard output' -r -F
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l config.auto-reload-interval -d 'Interval for checking the configuration file for changes. 0s disables' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l web.listen-address -d 'Address to listen on. Repeatable' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l web.config.file -d 'File with TLS, users, headers and rate limit, in the format of the Prometheus exporter-toolkit. If empty, there are none' -r -F
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l web.health-listen-address -d 'Additional address serving only /-/healthy and /-/ready, without TLS or authentication. Repeatable' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l web.telemetry-path -d 'Path of the metrics' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l web.external-url -d 'URL under which clients outside reach the exporter, for example through a reverse proxy, or its path, which is the default of --web.route-prefix' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l web.route-prefix -d 'Prefix of all routes. Default: the path of --web.external-url' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l config.file -d 'Configuration file' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l storage.path -d 'Directory for persistent state; created if missing. If unset, state is kept in memory only' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l shard.index -d 'Index of this exporter among --shard.total, from 0. `from-hostname` uses the number at the end of the host name, as in the pods of a StatefulSet' -r
@@ -176,23 +122,10 @@ error\t'Failures that stop the exporter from working'"
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l log.format -d 'Format of log records' -r -f -a "logfmt\t'`key=value` pairs'
 json\t'One JSON object per line'"
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l quiet -d 'Show no progress on a terminal'
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l web.systemd-socket -d 'Use listening sockets passed by systemd instead of --web.listen-address'
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l web.enable-write-api -d 'Enable PUT and DELETE of /api/v1/transfers/..., which start and stop tracking a transfer'
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l web.enable-lifecycle -d 'Enable POST /-/reload'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -l account -d 'Configured account of the connector. Required if it cannot be derived from the configuration' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -l output -d 'Output format' -r -f -a "table\t'Table for a terminal'
 json\t'JSON for scripts'"
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -l config.auto-reload-interval -d 'Interval for checking the configuration file for changes. 0s disables' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -l web.listen-address -d 'Address to listen on. Repeatable' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -l web.config.file -d 'File with TLS, users, headers and rate limit, in the format of the Prometheus exporter-toolkit. If empty, there are none' -r -F
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -l web.health-listen-address -d 'Additional address serving only /-/healthy and /-/ready, without TLS or authentication. Repeatable' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -l web.telemetry-path -d 'Path of the metrics' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -l web.external-url -d 'URL under which clients outside reach the exporter, for example through a reverse proxy, or its path, which is the default of --web.route-prefix' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -l web.route-prefix -d 'Prefix of all routes. Default: the path of --web.external-url' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -l storage.path -d 'Directory for persistent state; created if missing. If unset, state is kept in memory only' -r -F
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -l shard.index -d 'Index of this exporter among --shard.total, from 0. `from-hostname` uses the number at the end of the host name, as in the pods of a StatefulSet' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -l shard.total -d 'Number of exporters that share the transfers, each with its own --shard.index' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -l config.file -d 'Configuration file' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -l log.level -d 'Lowest level that is logged' -r -f -a "debug\t'Everything'
 info\t'Normal operation'
@@ -200,72 +133,14 @@ warn\t'Problems that need attention'
 error\t'Failures that stop the exporter from working'"
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -l log.format -d 'Format of log records' -r -f -a "logfmt\t'`key=value` pairs'
 json\t'One JSON object per line'"
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -l web.systemd-socket -d 'Use listening sockets passed by systemd instead of --web.listen-address'
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -l web.enable-write-api -d 'Enable PUT and DELETE of /api/v1/transfers/..., which start and stop tracking a transfer'
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -l web.enable-lifecycle -d 'Enable POST /-/reload'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand results" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -l config.file -d 'Configuration file' -r -F
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -l config.auto-reload-interval -d 'Interval for checking the configuration file for changes. 0s disables' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -l web.telemetry-path -d 'Path of the metrics' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -l storage.path -d 'Directory for persistent state; created if missing. If unset, state is kept in memory only' -r -F
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -l shard.index -d 'Index of this exporter among --shard.total, from 0. `from-hostname` uses the number at the end of the host name, as in the pods of a StatefulSet' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -l shard.total -d 'Number of exporters that share the transfers, each with its own --shard.index' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -l log.level -d 'Lowest level that is logged' -r -f -a "debug\t'Everything'
-info\t'Normal operation'
-warn\t'Problems that need attention'
-error\t'Failures that stop the exporter from working'"
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -l log.format -d 'Format of log records' -r -f -a "logfmt\t'`key=value` pairs'
-json\t'One JSON object per line'"
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -l web.listen-address -d 'Address to listen on. Repeatable' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -l web.config.file -d 'File with TLS, users, headers and rate limit, in the format of the Prometheus exporter-toolkit. If empty, there are none' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -l web.health-listen-address -d 'Additional address serving only /-/healthy and /-/ready, without TLS or authentication. Repeatable' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -l web.external-url -d 'URL under which clients outside reach the exporter, for example through a reverse proxy, or its path, which is the default of --web.route-prefix' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -l web.route-prefix -d 'Prefix of all routes. Default: the path of --web.external-url' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -l web.systemd-socket -d 'Use listening sockets passed by systemd instead of --web.listen-address'
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -l web.enable-write-api -d 'Enable PUT and DELETE of /api/v1/transfers/..., which start and stop tracking a transfer'
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -l web.enable-lifecycle -d 'Enable POST /-/reload'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand completions" -l config.file -d 'Configuration file' -r -F
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand completions" -l config.auto-reload-interval -d 'Interval for checking the configuration file for changes. 0s disables' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand completions" -l web.listen-address -d 'Address to listen on. Repeatable' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand completions" -l web.config.file -d 'File with TLS, users, headers and rate limit, in the format of the Prometheus exporter-toolkit. If empty, there are none' -r -F
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand completions" -l web.health-listen-address -d 'Additional address serving only /-/healthy and /-/ready, without TLS or authentication. Repeatable' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand completions" -l web.telemetry-path -d 'Path of the metrics' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand completions" -l web.external-url -d 'URL under which clients outside reach the exporter, for example through a reverse proxy, or its path, which is the default of --web.route-prefix' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand completions" -l web.route-prefix -d 'Prefix of all routes. Default: the path of --web.external-url' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand completions" -l storage.path -d 'Directory for persistent state; created if missing. If unset, state is kept in memory only' -r -F
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand completions" -l shard.index -d 'Index of this exporter among --shard.total, from 0. `from-hostname` uses the number at the end of the host name, as in the pods of a StatefulSet' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand completions" -l shard.total -d 'Number of exporters that share the transfers, each with its own --shard.index' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand completions" -l log.level -d 'Lowest level that is logged' -r -f -a "debug\t'Everything'
-info\t'Normal operation'
-warn\t'Problems that need attention'
-error\t'Failures that stop the exporter from working'"
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand completions" -l log.format -d 'Format of log records' -r -f -a "logfmt\t'`key=value` pairs'
-json\t'One JSON object per line'"
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand completions" -l web.systemd-socket -d 'Use listening sockets passed by systemd instead of --web.listen-address'
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand completions" -l web.enable-write-api -d 'Enable PUT and DELETE of /api/v1/transfers/..., which start and stop tracking a transfer'
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand completions" -l web.enable-lifecycle -d 'Enable POST /-/reload'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand man" -l config.file -d 'Configuration file' -r -F
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand man" -l config.auto-reload-interval -d 'Interval for checking the configuration file for changes. 0s disables' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand man" -l web.listen-address -d 'Address to listen on. Repeatable' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand man" -l web.config.file -d 'File with TLS, users, headers and rate limit, in the format of the Prometheus exporter-toolkit. If empty, there are none' -r -F
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand man" -l web.health-listen-address -d 'Additional address serving only /-/healthy and /-/ready, without TLS or authentication. Repeatable' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand man" -l web.telemetry-path -d 'Path of the metrics' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand man" -l web.external-url -d 'URL under which clients outside reach the exporter, for example through a reverse proxy, or its path, which is the default of --web.route-prefix' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand man" -l web.route-prefix -d 'Prefix of all routes. Default: the path of --web.external-url' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand man" -l storage.path -d 'Directory for persistent state; created if missing. If unset, state is kept in memory only' -r -F
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand man" -l shard.index -d 'Index of this exporter among --shard.total, from 0. `from-hostname` uses the number at the end of the host name, as in the pods of a StatefulSet' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand man" -l shard.total -d 'Number of exporters that share the transfers, each with its own --shard.index' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand man" -l log.level -d 'Lowest level that is logged' -r -f -a "debug\t'Everything'
-info\t'Normal operation'
-warn\t'Problems that need attention'
-error\t'Failures that stop the exporter from working'"
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand man" -l log.format -d 'Format of log records' -r -f -a "logfmt\t'`key=value` pairs'
-json\t'One JSON object per line'"
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand man" -l web.systemd-socket -d 'Use listening sockets passed by systemd instead of --web.listen-address'
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand man" -l web.enable-write-api -d 'Enable PUT and DELETE of /api/v1/transfers/..., which start and stop tracking a transfer'
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand man" -l web.enable-lifecycle -d 'Enable POST /-/reload'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand man" -s h -l help -d 'Print help'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand help; and not __fish_seen_subcommand_from demo simulate check plan once results healthcheck completions man help" -f -a "demo" -d 'Serve from the built-in simulator, without AWS and without a configuration'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand help; and not __fish_seen_subcommand_from demo simulate check plan once results healthcheck completions man help" -f -a "simulate" -d 'Run only the simulator of the Transfer Family API'

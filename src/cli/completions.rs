@@ -13,7 +13,12 @@ pub(super) struct CompletionsArgs {
 
 pub(super) fn run(args: &CompletionsArgs) -> anyhow::Result<Exit> {
     let mut text = Vec::new();
-    clap_complete::generate(args.shell, &mut scope::command(), NAME, &mut text);
+    clap_complete::generate(
+        args.shell,
+        &mut scope::command_of_completions(),
+        NAME,
+        &mut text,
+    );
     output::print(&text)?;
     Ok(Exit::Done)
 }

@@ -45,7 +45,8 @@ fn sections(command: &Command) -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["COMMANDS"]);
     roff.text([roman(
-        "The flags above can be given before or after a command.",
+        "The flags above can be given before or after a command for which they have an effect. A \
+         command refuses the others.",
     )]);
     for sub in command
         .get_subcommands()
@@ -63,6 +64,8 @@ fn sections(command: &Command) -> Roff {
             roff.text(heading(arg));
             roff.text([roman(explanation(arg))]);
         }
+        roff.control("PP", []);
+        roff.text(flags_above(sub));
     }
     list(&mut roff, "EXIT STATUS", EXIT_CODES);
     list(&mut roff, "SIGNALS", SIGNALS);
@@ -79,6 +82,25 @@ fn sections(command: &Command) -> Roff {
         roman("(1)"),
     ]);
     roff
+}
+
+/// Returns a line with the shared flags that have an effect for a command.
+fn flags_above(command: &Command) -> Vec<Inline> {
+    let flags = command.get_arguments();
+    let flags = flags.filter(|flag| flag.is_global_set() && !flag.is_hide_set());
+    let names: Vec<_> = flags.filter_map(Arg::get_long).collect();
+    if names.is_empty() {
+        return vec![roman("No flag above has an effect.")];
+    }
+    let mut line = vec![roman("Of the flags above: ")];
+    for (at, name) in names.into_iter().enumerate() {
+        if at > 0 {
+            line.push(roman(", "));
+        }
+        line.push(bold(format!("--{name}")));
+    }
+    line.push(roman("."));
+    line
 }
 
 const EXIT_CODES: &[(&str, &str)] = &[

@@ -57,6 +57,33 @@ pub(super) fn command() -> Command {
     root
 }
 
+/// Returns the command line for shell completions, which offer hidden flags too: each command has the
+/// shared flags that have an effect, and no others.
+pub(super) fn command_of_completions() -> Command {
+    let mut root = Cli::command();
+    let shared: Vec<_> = root
+        .get_arguments()
+        .filter(|flag| flag.is_global_set())
+        .map(|flag| flag.clone().global(false))
+        .collect();
+    let commands: Vec<_> = root
+        .get_subcommands()
+        .map(|sub| sub.get_name().to_owned())
+        .collect();
+    for flag in &shared {
+        root = root.mut_arg(flag.get_id().as_str(), |flag| flag.global(false));
+    }
+    for name in commands {
+        let effective = shared.iter().filter(|flag| {
+            let long = flag.get_long().unwrap_or_default();
+            has_effect(long, &name)
+        });
+        let effective: Vec<_> = effective.cloned().collect();
+        root = root.mut_subcommand(name, |sub| sub.args(effective));
+    }
+    root
+}
+
 /// Parses the arguments of the process, the first of which is its name.
 ///
 /// # Errors
@@ -190,6 +217,32 @@ mod tests {
             assert!(text.contains(shown), "{argument:?}: {text}");
             let lines = text.replace('\n', "");
             assert!(!lines.contains(model::is_invisible), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn completions_of_a_command_offer_flags_with_an_effect_only() {
+        use clap_complete::Shell;
+        let mut text = Vec::new();
+        let mut command = command_of_completions();
+        clap_complete::generate(Shell::Bash, &mut command, "ate", &mut text);
+        let text = String::from_utf8(text).unwrap();
+        let names: Vec<_> = command.get_subcommands().map(Command::get_name).collect();
+        for name in names.into_iter().filter(|name| *name != "help") {
+            let section = text
+                .split(&format!("ate__subcmd__{name})\n"))
+                .nth(1)
+                .unwrap();
+            let offered: Vec<_> = section.lines().next().unwrap().split([' ', '"']).collect();
+            for (flag, _) in SCOPES {
+                let is_offered = offered.contains(&&*format!("--{flag}"));
+                assert_eq!(is_offered, has_effect(flag, name), "{name} --{flag}");
+            }
+        }
+        // Serving has all of them.
+        let section = text.split("        ate)\n").nth(1).unwrap();
+        for (flag, _) in SCOPES {
+            assert!(section.contains(&format!("--{flag} ")), "--{flag}");
         }
     }
 
