@@ -16,8 +16,8 @@
 //! A failure without a code has the same end as one with a code: one source may omit it. Ends of
 //! different kinds or codes never match. While a row that has not ended may be the file of an event,
 //! rule 3 takes rows that are counted already or have the file name. A match by rule 3 is provisional:
-//! an event with the path of the row takes its place, and a row of the baseline gives the event to a
-//! row that appears later.
+//! an event with the path of the row takes its place, and so does one with its file name if the other
+//! has not; a row of the baseline gives the event to a row that appears later.
 
 mod end_index;
 mod rows;
@@ -91,6 +91,8 @@ pub(super) struct LedgerEntry {
     pub(super) event: Option<NonZeroU32>,
     /// Whether the event was matched without the path of the row.
     pub(super) provisional: bool,
+    /// Whether the event was matched without the file name of the row either.
+    pub(super) misnamed: bool,
     /// Whether it belonged to the baseline when a provisional event made it count. If the row of that
     /// event appears, the event moves there.
     pub(super) lent: bool,
@@ -202,19 +204,21 @@ impl FileLedger {
             return EventMatch::Duplicate;
         }
         let (path, end) = (FilePath::new(path), comparable(end));
-        if let Some(entry) = self.match_event(path, &end) {
+        if let Some(entry) = self.match_name(path, &end) {
             let is_ambiguous = self.has_open_row_of_name(path);
             return self.entries[entry].add_event(id, path, is_ambiguous);
         }
-        let same_path =
-            |entry: &LedgerEntry| entry.polled && entry.provisional && entry.path.hash == path.hash;
-        let Some(taken) = self.find(&end, same_path) else {
+        let Some(taken) = self.taken_row(path, &end) else {
+            if let Some(entry) = self.match_any(path, &end) {
+                return self.entries[entry].add_event(id, path, false);
+            }
             self.entries.push(LedgerEntry::of_event(id, path, end));
             return EventMatch::Counted;
         };
         // The event takes the place of one that was matched with this row without its path.
         let entry = &mut self.entries[taken];
-        entry.provisional = false;
+        entry.provisional = entry.path.hash != path.hash;
+        entry.misnamed = false;
         entry.lent = false;
         let is_unlogged = std::mem::take(&mut entry.unlogged);
         let is_row_unlogged = std::mem::take(&mut entry.row_unlogged);
@@ -222,7 +226,7 @@ impl FileLedger {
             return EventMatch::AlreadyCounted;
         };
         let unknown = FilePath { hash: 0, name: 0 };
-        if let Some(row) = self.match_event(unknown, &end) {
+        if let Some(row) = self.match_any(unknown, &end) {
             return self.entries[row].add_event(other, unknown, true);
         }
         let mut displaced = LedgerEntry::of_event(other, unknown, end);
@@ -235,37 +239,53 @@ impl FileLedger {
         }
     }
 
-    /// Returns the row that an event with a new id reports again.
-    fn match_event(&self, path: FilePath, end: &Finished) -> Option<usize> {
-        let is_row = |entry: &LedgerEntry| entry.polled && entry.event.is_none();
-        let same_path = |entry: &LedgerEntry| is_row(entry) && entry.path.hash == path.hash;
+    /// Returns the row of the path or else of the file name that an event with a new id reports again.
+    fn match_name(&self, path: FilePath, end: &Finished) -> Option<usize> {
+        let same_path = |entry: &LedgerEntry| entry.is_free() && entry.path.hash == path.hash;
+        let same_name = |entry: &LedgerEntry| entry.is_free() && entry.path.name == path.name;
         let found = self
             .find(end, |entry| same_path(entry) && entry.counted)
             .or_else(|| self.find(end, same_path));
-        let has_row = self
-            .open_rows
-            .iter()
-            .any(|open| open.path.hash == path.hash)
-            || self
-                .entries
-                .iter()
-                .any(|entry| entry.polled && entry.path.hash == path.hash);
-        if found.is_some() || has_row {
+        if found.is_some() || self.has_row_of_path(path) {
             return found;
         }
-        let same_name = |entry: &LedgerEntry| is_row(entry) && entry.path.name == path.name;
-        let found = self.find(end, |entry| same_name(entry) && entry.counted);
-        let found = found.or_else(|| self.find(end, same_name));
-        if found.is_some() || self.has_open_row_of_name(path) {
+        self.find(end, |entry| same_name(entry) && entry.counted)
+            .or_else(|| self.find(end, same_name))
+    }
+
+    /// Returns the row that another event was matched with although this one has its path, or else its
+    /// file name.
+    fn taken_row(&self, path: FilePath, end: &Finished) -> Option<usize> {
+        let same_path =
+            |entry: &LedgerEntry| entry.polled && entry.provisional && entry.path.hash == path.hash;
+        let same_name =
+            |entry: &LedgerEntry| entry.polled && entry.misnamed && entry.path.name == path.name;
+        let found = self.find(end, same_path);
+        if found.is_some() || self.has_row_of_path(path) {
             return found;
         }
-        self.find(end, |entry| is_row(entry) && entry.counted)
+        self.find(end, same_name)
+    }
+
+    /// Returns a row without an event for an event that no row has the name of.
+    fn match_any(&self, path: FilePath, end: &Finished) -> Option<usize> {
+        if self.has_row_of_path(path) || self.has_open_row_of_name(path) {
+            return None;
+        }
+        self.find(end, |entry| entry.is_free() && entry.counted)
             .or_else(|| {
                 self.open_rows
                     .is_empty()
-                    .then(|| self.find(end, is_row))
+                    .then(|| self.find(end, LedgerEntry::is_free))
                     .flatten()
             })
+    }
+
+    fn has_row_of_path(&self, path: FilePath) -> bool {
+        let mut open = self.open_rows.iter();
+        let mut ended = self.entries.iter().filter(|entry| entry.polled);
+        open.any(|open| open.path.hash == path.hash)
+            || ended.any(|entry| entry.path.hash == path.hash)
     }
 
     fn has_open_row_of_name(&self, path: FilePath) -> bool {
@@ -319,6 +339,7 @@ impl LedgerEntry {
             polled: false,
             event: Some(id),
             provisional: false,
+            misnamed: false,
             lent: false,
             unlogged: false,
             row_unlogged: false,
@@ -330,13 +351,19 @@ impl LedgerEntry {
     fn add_event(&mut self, id: NonZeroU32, path: FilePath, is_ambiguous: bool) -> EventMatch {
         self.event = Some(id);
         self.provisional = self.path.hash != path.hash;
+        self.misnamed = self.path.name != path.name;
         // The failure of the row is logged; that of the event is not, if it is another file.
         self.unlogged = self.provisional && self.end != Finished::Completed;
         if std::mem::replace(&mut self.counted, true) {
             return EventMatch::AlreadyCounted;
         }
-        self.lent = self.provisional && (self.path.name != path.name || is_ambiguous);
+        self.lent = self.provisional && (self.misnamed || is_ambiguous);
         EventMatch::CountedLate
+    }
+
+    /// Returns whether it is a row that no event has reported.
+    fn is_free(&self) -> bool {
+        self.polled && self.event.is_none()
     }
 
     fn mark_polled(&mut self, path: FilePath, end: &Finished) {

@@ -19,6 +19,7 @@ const PROVISIONAL: u8 = 1 << 3;
 const UNLOGGED: u8 = 1 << 4;
 const LENT: u8 = 1 << 5;
 const ROW_UNLOGGED: u8 = 1 << 6;
+const MISNAMED: u8 = 1 << 7;
 const OPEN_ROW: u8 = 0;
 const COMPLETED: u8 = 1;
 const WITHOUT_CODE: u8 = 2;
@@ -113,7 +114,8 @@ fn put_entry(bytes: &mut Vec<u8>, entry: &LedgerEntry) {
             | flag(entry.provisional, PROVISIONAL)
             | flag(entry.unlogged, UNLOGGED)
             | flag(entry.lent, LENT)
-            | flag(entry.row_unlogged, ROW_UNLOGGED),
+            | flag(entry.row_unlogged, ROW_UNLOGGED)
+            | flag(entry.misnamed, MISNAMED),
     );
     bytes.push(kind);
     put_path(bytes, entry.path);
@@ -169,6 +171,7 @@ fn read_entry(rest: &mut &[u8]) -> Option<Read> {
         polled: flags & POLLED != 0,
         event,
         provisional: flags & PROVISIONAL != 0,
+        misnamed: flags & MISNAMED != 0,
         unlogged: flags & UNLOGGED != 0,
         lent: flags & LENT != 0,
         row_unlogged: flags & ROW_UNLOGGED != 0,
@@ -214,15 +217,29 @@ mod tests {
     }
 
     fn entry() -> impl Strategy<Value = LedgerEntry> {
-        let entry = (path(), end(), any::<u32>(), any::<[bool; 6]>());
+        let entry = (path(), end(), any::<u32>(), any::<[bool; 7]>());
         entry.prop_map(
-            |(path, end, event, [polled, provisional, lent, unlogged, row_unlogged, counted])| {
+            |(
+                path,
+                end,
+                event,
+                [
+                    polled,
+                    provisional,
+                    misnamed,
+                    lent,
+                    unlogged,
+                    row_unlogged,
+                    counted,
+                ],
+            )| {
                 LedgerEntry {
                     path,
                     end,
                     polled,
                     event: NonZeroU32::new(event),
                     provisional,
+                    misnamed,
                     lent,
                     unlogged,
                     row_unlogged,

@@ -34,8 +34,8 @@ impl FileLedger {
             }
         }
         let mut unmatched = self.match_by_path(&ended, &paths);
-        let mut new = self.match_by_end(&mut unmatched, &paths);
-        new.extend(self.add_rows(unmatched, &paths, watched));
+        let mut new = self.match_by_end(&mut unmatched, &paths, watched);
+        new.extend(self.add_rows(unmatched, &paths, &ended, watched));
         if self.open_rows.is_empty() {
             self.merge_baseline();
         }
@@ -102,7 +102,9 @@ impl FileLedger {
         &mut self,
         unmatched: &mut Vec<(usize, Finished)>,
         paths: &[FilePath],
+        watched: Watched,
     ) -> Vec<NewRow> {
+        let open_names: BTreeSet<_> = self.open_rows.iter().map(|open| open.path.name).collect();
         let of_rows: BTreeSet<_> = paths.iter().map(|path| path.hash).collect();
         let mut elsewhere = EndIndex::default();
         let mut by_name: BTreeMap<u16, EndIndex> = BTreeMap::new();
@@ -130,6 +132,10 @@ impl FileLedger {
                 if let Some(of_name) = by_name.get_mut(&entry.path.name) {
                     of_name.remove(found, &entry.end);
                 }
+                entry.misnamed = entry.path.name != path.name;
+                // Without the event the row would be of the baseline.
+                let is_ambiguous = open_names.contains(&path.name);
+                entry.lent = watched == Watched::No && (entry.misnamed || is_ambiguous);
                 entry.mark_polled(path, end);
                 entry.provisional = true;
                 entry.row_unlogged = *end != Finished::Completed && !entry.unlogged;
@@ -147,19 +153,38 @@ impl FileLedger {
         &mut self,
         rows: Vec<(usize, Finished)>,
         paths: &[FilePath],
+        ended: &EndedRows,
         watched: Watched,
     ) -> Vec<NewRow> {
+        // A row whose event has its file name gives it only to a row of the same name.
         let mut lenders = EndIndex::default();
+        let mut by_name: BTreeMap<u16, EndIndex> = BTreeMap::new();
         for (at, entry) in self.entries.iter().enumerate() {
-            if entry.lent {
-                lenders.insert(at, &entry.end);
+            // Rows of one answer are all of the baseline: none has appeared later.
+            if entry.lent && watched != Watched::No {
+                let index = if entry.misnamed {
+                    &mut lenders
+                } else {
+                    by_name.entry(entry.path.name).or_default()
+                };
+                index.insert(at, &entry.end);
             }
         }
         let mut new = Vec::new();
         for (at, end) in rows {
-            if let Some(lender) = lenders.find(&end) {
+            let of_name = by_name.get(&paths[at].name);
+            let lender = of_name.and_then(|index| index.find(&end));
+            if let Some(lender) = lender.or_else(|| lenders.find(&end)) {
                 lenders.remove(lender, &self.entries[lender].end);
+                if let Some(of_name) = by_name.get_mut(&paths[at].name) {
+                    of_name.remove(lender, &self.entries[lender].end);
+                }
                 let is_whole = watched == Watched::Whole;
+                if std::mem::take(&mut self.entries[lender].row_unlogged) {
+                    let own = ended.get(&self.entries[lender].path.hash);
+                    let own = own.and_then(|rows| rows.iter().find(|(_, of)| *of == end));
+                    new.extend(own.map(|(own, _)| NewRow::uncounted(*own)));
+                }
                 let logged = self.move_event(lender, paths[at], end, is_whole);
                 let row = NewRow {
                     at,
@@ -176,6 +201,7 @@ impl FileLedger {
                 polled: true,
                 event: None,
                 provisional: false,
+                misnamed: false,
                 lent: false,
                 unlogged: false,
                 row_unlogged: false,
@@ -198,6 +224,7 @@ impl FileLedger {
         lender.lent = false;
         lender.provisional = false;
         lender.counted = is_counted;
+        let is_misnamed = std::mem::take(&mut lender.misnamed) || lender.path.name != path.name;
         let is_unlogged = std::mem::take(&mut lender.unlogged);
         let event = lender.event.take();
         self.entries.push(LedgerEntry {
@@ -206,6 +233,7 @@ impl FileLedger {
             polled: true,
             event,
             provisional: true,
+            misnamed: is_misnamed,
             lent: false,
             unlogged: false,
             row_unlogged: false,
@@ -244,7 +272,8 @@ impl FileLedger {
             }
             row.event = id;
             row.provisional = true;
-            row.lent = row.path.name != name;
+            row.misnamed = row.path.name != name;
+            row.lent = row.misnamed;
             row.counted = true;
             merged.insert(at);
         }

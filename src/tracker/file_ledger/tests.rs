@@ -1,3 +1,7 @@
+mod sequences;
+
+use std::collections::BTreeMap;
+
 use super::end_index::OPERATIONS;
 use super::*;
 use model::FileResult;
