@@ -227,7 +227,12 @@ impl FileLedger {
         };
         let unknown = FilePath { hash: 0, name: 0 };
         if let Some(row) = self.match_any(unknown, &end) {
-            return self.entries[row].add_event(other, unknown, true);
+            let row = &mut self.entries[row];
+            let event_match = row.add_event(other, unknown, true);
+            // What is still to be logged goes along with the event.
+            row.unlogged = is_unlogged;
+            row.row_unlogged = is_row_unlogged;
+            return event_match;
         }
         let mut displaced = LedgerEntry::of_event(other, unknown, end);
         displaced.unlogged = is_unlogged;

@@ -138,8 +138,9 @@ impl FileLedger {
                 entry.lent = watched == Watched::No && (entry.misnamed || is_ambiguous);
                 entry.mark_polled(path, end);
                 entry.provisional = true;
+                // If the event was not logged the row is, so one of them is still to be.
                 entry.row_unlogged = *end != Finished::Completed && !entry.unlogged;
-                if std::mem::take(&mut entry.unlogged) {
+                if entry.unlogged {
                     new.push(NewRow::uncounted(*at));
                 }
                 false
@@ -227,6 +228,7 @@ impl FileLedger {
         let is_misnamed = std::mem::take(&mut lender.misnamed) || lender.path.name != path.name;
         let is_unlogged = std::mem::take(&mut lender.unlogged);
         let event = lender.event.take();
+        let is_failed = end != Finished::Completed;
         self.entries.push(LedgerEntry {
             path,
             end,
@@ -235,8 +237,9 @@ impl FileLedger {
             provisional: true,
             misnamed: is_misnamed,
             lent: false,
-            unlogged: false,
-            row_unlogged: false,
+            // The row is logged if the event was not, so one of them is still to be.
+            unlogged: is_unlogged,
+            row_unlogged: !is_unlogged && is_failed,
             counted: true,
         });
         is_unlogged

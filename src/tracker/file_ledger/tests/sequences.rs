@@ -71,6 +71,23 @@ fn an_event_with_the_name_of_its_row_does_not_move_to_a_row_of_another_name() {
     assert_eq!((ledger.files(), counted(&ledger)), (2, 2));
 }
 
+#[test]
+fn a_failure_whose_event_moved_and_gave_way_is_logged_with_its_row() {
+    let x = || failed("X");
+    let mut ledger = FileLedger::default();
+    assert_eq!(poll(&mut ledger, &[("/2", Some(x()))], false), [0]);
+    ledger.record_event("t/1", "/1", &x());
+    let rows = [("/0", Some(x())), ("/2", Some(x()))];
+    assert_eq!(poll(&mut ledger, &rows, true), [0]);
+    ledger.record_event("t/2", "/2", &x());
+    assert_eq!(
+        ledger.record_event("t/0", "/0", &x()),
+        EventMatch::CountedOther
+    );
+    let rows = ["/0", "/1", "/2"].map(|path| (path, Some(x())));
+    assert_eq!(poll(&mut ledger, &rows, true), [1]);
+}
+
 /// What happens to the files of a transfer, by their index.
 #[derive(Clone, Copy, Debug)]
 enum Step {
