@@ -12,7 +12,7 @@ use super::accounts::AccountClient;
 use super::runtime::Runtime;
 use crate::collector::Collector;
 use crate::config::{CloudtrailPlan, ConnectorsPlan, EventsPlan, FilesPlan, Plan};
-use crate::discovery::files::Files;
+use crate::discovery::files::{Files, LocalFileSystem};
 use crate::discovery::routes::Routes;
 use crate::discovery::{Sink, SinkError, account_labels, cloudtrail, connectors, events};
 use crate::metrics::self_metrics::{SelfMetrics, SourceLabels};
@@ -239,6 +239,7 @@ impl SourceContext {
                 &plan.discovery.files,
                 &plan.accounts,
                 &accounts.iter().map(region).collect(),
+                Arc::new(LocalFileSystem),
                 Arc::clone(&sink) as Arc<dyn Sink>,
                 &self.metrics.discovery,
                 Arc::clone(&self.clock),

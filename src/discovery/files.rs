@@ -10,10 +10,10 @@
 //! | a known name was twice absent from a listing without faults | the file is gone, with its transfers |
 //! | a file was never read, because of a fault | no transfer of this origin is removed, since the file may list it |
 
+mod file_system;
 mod listing;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,14 +21,13 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tracing::{debug, info, warn};
 
-use self::listing::list;
+pub use self::file_system::{FileSystem, LocalFileSystem};
+pub use self::listing::Listing;
 use super::{Sink, SourceMetrics};
-use crate::config::{AccountPlan, FilesPlan, parse_targets, read_regular_file};
+use crate::config::{AccountPlan, FilesPlan, parse_targets};
 use crate::metrics::self_metrics::{DiscoveryMetrics, SourceLabels};
 use model::{AccountName, Clock, Now, Origin, TransferKey};
 
-/// Largest file, in bytes.
-const MAX_SIZE: u64 = 12 << 20;
 /// Longest time between the two reads of a changed content: a file that is being written changes
 /// again by then.
 const SETTLE_TIME: Duration = Duration::from_secs(1);
@@ -42,6 +41,7 @@ pub struct Files {
     sources: Vec<FileSource>,
     accounts: Vec<AccountPlan>,
     state: Mutex<State>,
+    file_system: Arc<dyn FileSystem>,
     sink: Arc<dyn Sink>,
     clock: Arc<dyn Clock>,
 }
@@ -106,18 +106,13 @@ struct Fingerprint {
 }
 
 impl Content {
-    fn read(path: &Path) -> Option<Self> {
-        match read_text(path) {
-            Ok(text) => Some(Self::Text {
+    /// Reads a file; `None` if it is gone since it was listed.
+    fn read(file_system: &dyn FileSystem, path: &Path) -> Option<Self> {
+        match file_system.read(path) {
+            Ok(text) => text.map(|text| Self::Text {
                 hash: model::stable_hash(&text),
                 text,
             }),
-            // Gone since it was listed. A link to nothing is not.
-            Err(error)
-                if error.kind() == io::ErrorKind::NotFound && path.symlink_metadata().is_err() =>
-            {
-                None
-            }
             Err(error) => Some(Self::Fault(error.to_string())),
         }
     }
@@ -177,6 +172,7 @@ impl Files {
         plans: &[FilesPlan],
         accounts: &[AccountPlan],
         regions: &BTreeMap<AccountName, String>,
+        file_system: Arc<dyn FileSystem>,
         sink: Arc<dyn Sink>,
         metrics: &Arc<DiscoveryMetrics>,
         clock: Arc<dyn Clock>,
@@ -199,6 +195,7 @@ impl Files {
                 sources: plans.iter().map(|_| SourceState::default()).collect(),
                 published: None,
             }),
+            file_system,
             sink,
             clock,
         }
@@ -239,7 +236,8 @@ impl Files {
             // The texts of the first reading are dropped before the second.
             let mut before = self.read(index).await?.fingerprint();
             let (files, first) = (Arc::clone(self), before.clone());
-            if blocking(move || files.record_if_judged(index, &first, start)).await? {
+            let is_judged = self.blocking(move || files.record_if_judged(index, &first, start));
+            if is_judged.await? {
                 return Some(());
             }
             let (mut reading, mut unsettled) = (Reading::default(), Unsettled::default());
@@ -255,7 +253,8 @@ impl Files {
                 }
             }
             let files = Arc::clone(self);
-            blocking(move || files.judge(index, &reading, &unsettled, start)).await
+            self.blocking(move || files.judge(index, &reading, &unsettled, start))
+                .await
         }
         .await;
         if result.is_none() {
@@ -265,17 +264,32 @@ impl Files {
 
     async fn read(self: &Arc<Self>, index: usize) -> Option<Reading> {
         let files = Arc::clone(self);
-        blocking(move || {
-            let listing = list(&files.sources[index].paths);
-            let paths = listing.files.into_iter();
+        self.blocking(move || {
+            let file_system = &*files.file_system;
+            let listing = file_system.list(&files.sources[index].paths);
+            let read = |path: PathBuf| {
+                let content = Content::read(file_system, &path)?;
+                Some((path, content))
+            };
             Reading {
-                files: paths
-                    .filter_map(|path| Content::read(&path).map(|content| (path, content)))
-                    .collect(),
+                files: listing.files.into_iter().filter_map(read).collect(),
                 faults: listing.faults,
             }
         })
         .await
+    }
+
+    /// Runs `work` where it may block; `None` if it panics, which the runtime reports.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let (sender, result) = tokio::sync::oneshot::channel();
+        self.file_system.run_blocking(Box::new(move || {
+            // The cycle may have been cancelled.
+            let _ = sender.send(work());
+        }));
+        result.await.ok()
     }
 
     /// Records the health of a source whose reading was judged before, else returns false.
@@ -462,19 +476,6 @@ fn log_folders(before: &BTreeMap<PathBuf, String>, after: &BTreeMap<PathBuf, Str
         let path = path.display();
         info!(event = "targets_list_recovered", %path, "target files can be listed again");
     }
-}
-
-/// Runs `work` on a blocking thread; `None` if it panics, which the runtime reports.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    tokio::task::spawn_blocking(work).await.ok()
-}
-
-fn read_text(path: &Path) -> io::Result<String> {
-    let bytes = read_regular_file(path, MAX_SIZE).map_err(|error| match error.kind() {
-        io::ErrorKind::FileTooLarge => io::Error::other("more than 12 MiB"),
-        _ => error,
-    })?;
-    String::from_utf8(bytes).map_err(|_| io::Error::other("not UTF-8"))
 }
 
 #[cfg(test)]

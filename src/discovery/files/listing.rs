@@ -19,11 +19,11 @@ const OPTIONS: MatchOptions = MatchOptions {
 
 /// The result of listing.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Listing {
+pub struct Listing {
     /// The files, each once.
-    pub(super) files: BTreeSet<PathBuf>,
+    pub files: BTreeSet<PathBuf>,
     /// Paths that could not be read, with the error.
-    pub(super) faults: BTreeMap<PathBuf, String>,
+    pub faults: BTreeMap<PathBuf, String>,
 }
 
 /// A component of a glob.

@@ -71,6 +71,7 @@ impl Rig {
             &plans,
             &accounts,
             &BTreeMap::new(),
+            Arc::new(LocalFileSystem),
             Arc::clone(&sink) as Arc<dyn Sink>,
             &metrics,
             clock,
