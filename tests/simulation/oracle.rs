@@ -160,6 +160,10 @@ pub(crate) enum Answer {
     },
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent of each other"
+)]
 struct Start {
     at: Ms,
     /// The reported time of the start, or of the report, cut to the wall clock.
@@ -169,6 +173,8 @@ struct Start {
     origin: Origin,
     /// Nothing was observed of the transfer before.
     first: bool,
+    /// It was in the configuration.
+    configured: bool,
     /// By how much the moments had been moved.
     moved: i64,
     sure: bool,
@@ -550,10 +556,13 @@ impl Oracle {
         }
         let is_known = self.is_tracked(name, transfer, now + 1);
         let moved = self.moved;
+        let plan = self.plan.as_ref();
+        let configured = plan.is_some_and(|plan| plan.configured.contains(&transfer));
         let record = self.record(name, transfer);
         let first = !is_known && record.polls.is_empty() && record.events.is_empty();
         record.starts.push(Start {
             first: first && record.starts.is_empty(),
+            configured,
             moved,
             at: now,
             time: time.min(wall),

@@ -108,9 +108,9 @@ impl Oracle {
         }
     }
 
-    /// Returns whether a connector stays: a poll returned files of a transfer that has not only been in
-    /// a target file and was not deleted, or it is named in the configuration. Another one is forgotten
-    /// some time after its transfers have left.
+    /// Returns whether a connector stays: it is named in the configuration, or a poll returned files of a
+    /// transfer that was not deleted, and that a source other than the configuration and the target files
+    /// reported while it was tracked. Another one leaves some time after its transfers have left.
     fn has_results(&self, (name, connector, _): &CounterKey) -> bool {
         let is_of = |transfer: usize| {
             let script = self.scenario.transfer(transfer);
@@ -123,12 +123,22 @@ impl Oracle {
         });
         is_named
             || self.records.iter().any(|((account, transfer), record)| {
-                let mut answers = record.polls.iter().filter_map(|poll| poll.answer.as_ref());
+                let answers = record.polls.iter().filter_map(|poll| poll.answer.as_ref());
+                let with_files = || {
+                    answers
+                        .clone()
+                        .filter(|(_, answer)| answer.counts().is_some())
+                };
+                let tracks = |start: &Start| {
+                    // What is reported of a transfer that has settled and left does not track it.
+                    start.sure
+                        && (start.configured || with_files().any(|(at, _)| *at >= start.at))
+                        && with_files().next().is_some()
+                };
                 account == name
                     && is_of(*transfer)
-                    && !record.starts.is_empty()
                     && record.left_at == 0
-                    && answers.any(|(_, answer)| answer.counts().is_some())
+                    && record.starts.iter().any(tracks)
             })
     }
 
