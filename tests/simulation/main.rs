@@ -21,6 +21,7 @@ mod plan;
 mod run;
 mod shrink;
 mod store;
+mod targets;
 mod world;
 
 use std::collections::BTreeMap;

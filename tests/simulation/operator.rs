@@ -1,6 +1,8 @@
 //! The process under test: the real collector and sources with simulated ports, wired as
 //! `aws_transfer_exporter::app` does it, and what operators do to it.
 
+mod target_files;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
@@ -24,6 +26,7 @@ use model::{
     Account, AccountName, Clock, ConnectorId, Fact, FlowTitle, ListedConnectors, Origin,
     TransferKey, TransferStart,
 };
+use target_files::TargetReaders;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -50,13 +53,15 @@ pub(crate) struct Process {
     clients: BTreeMap<String, AccountApi>,
     /// The running sources by what they depend on.
     sources: BTreeMap<String, AbortHandle>,
+    /// The readers of target files.
+    targets: Option<TargetReaders>,
     /// Notified when there may be something to write.
     dirty: Arc<Notify>,
 }
 
 impl Process {
     /// Starts a process with the configuration of the world.
-    pub(crate) fn start(world: &Arc<World>) -> Self {
+    pub(crate) async fn start(world: &Arc<World>) -> Self {
         let clock = process_clock(world);
         let metrics = Arc::new(SelfMetrics::new().unwrap());
         let (life, has_store, plan) = {
@@ -88,9 +93,10 @@ impl Process {
             clock,
             clients: BTreeMap::new(),
             sources: BTreeMap::new(),
+            targets: None,
             dirty: Arc::default(),
         };
-        process.configure();
+        process.configure().await;
         tokio::spawn(process.flush());
         process
     }
@@ -121,9 +127,13 @@ impl Process {
         self.dirty.notify_one();
     }
 
-    /// Activates the configuration of the world.
-    fn configure(&mut self) {
+    /// Activates the configuration of the world, once its target files have been read.
+    async fn configure(&mut self) {
         let plan = self.world.state().plan.clone();
+        let targets = self.read_targets(&plan).await;
+        if self.world.has_ended(self.life) {
+            return;
+        }
         let accounts: Vec<_> = plan
             .names
             .iter()
@@ -154,19 +164,9 @@ impl Process {
             let (now, wall) = (state.now(), state.wall());
             state.oracle.configured(&plan, now, wall);
         }
-        self.list(&plan);
+        targets.sink.publish();
+        self.targets = Some(targets);
         self.switch_sources(&plan);
-        self.touch();
-    }
-
-    fn list(&self, plan: &PlanState) {
-        let listed = plan
-            .listed
-            .iter()
-            .filter_map(|id| self.key(plan, *id))
-            .collect();
-        self.collector
-            .replace_transfers(Origin::Files, &listed, true);
         self.touch();
     }
 
@@ -205,6 +205,12 @@ impl Process {
     /// Stops the sources that the plan no longer has, and starts its new ones.
     fn switch_sources(&mut self, plan: &PlanState) {
         let mut before = std::mem::take(&mut self.sources);
+        if let Some(TargetReaders { files, sink }) = &self.targets {
+            let key = format!("files/{:?}/{}", sink.accounts, sink.since);
+            let run = || tokio::spawn(Arc::clone(files).run()).abort_handle();
+            let task = before.remove(&key).unwrap_or_else(run);
+            self.sources.insert(key, task);
+        }
         for (account, name) in plan.names.iter().enumerate() {
             let Some(name) = name else { continue };
             if plan.trail {
@@ -305,6 +311,8 @@ impl Process {
             let mut state = self.world.state();
             let now = state.now();
             state.note(|| "scrape".into());
+            let result = state.oracle.check_targets(&state.targets, now);
+            self.world.check(&mut state, result);
             state.oracle.scrape_arrived(budget, rest, now)
         };
         let (world, collector) = (Arc::clone(&self.world), self.collector.clone());
@@ -354,15 +362,16 @@ impl Process {
                 .scrape_ended(&arrival, &collected, durable, &faulty, now);
             world.check(&mut state, result);
             if rest {
-                let records = state.stored.records();
-                let result = state.oracle.check_rest(&collected, records, now);
+                let (records, fate) = (state.stored.records(), state.stored.oldest_fate());
+                let age = fate.map(|left| state.wall() - left);
+                let result = state.oracle.check_rest(&collected, records, age, now);
                 world.check(&mut state, result);
             }
         });
     }
 
     /// Reloads the configuration.
-    pub(crate) fn reload(&mut self, change: Change) {
+    pub(crate) async fn reload(&mut self, change: Change) {
         {
             let mut state = self.world.state();
             let plan = &mut state.plan;
@@ -403,19 +412,7 @@ impl Process {
                 Change::Same => {}
             }
         }
-        self.configure();
-    }
-
-    /// Rewrites the target file.
-    pub(crate) fn relist(&mut self, listed: &[usize]) {
-        let plan = {
-            let mut state = self.world.state();
-            state.plan.listed = listed.iter().copied().collect();
-            let (plan, now) = (state.plan.clone(), state.now());
-            state.oracle.relisted(&plan, now);
-            plan
-        };
-        self.list(&plan);
+        self.configure().await;
     }
 
     /// Answers `PUT` as the write API does.
@@ -502,8 +499,8 @@ impl Sink for SimulatedSink {
         Collector::ingest(&self.collector, facts, origin)
     }
 
-    fn replace_transfers(&self, origin: Origin, transfers: BTreeSet<TransferKey>, complete: bool) {
-        Collector::replace_transfers(&self.collector, origin, &transfers, complete);
+    fn replace_transfers(&self, _: Origin, _: BTreeSet<TransferKey>, _: bool) {
+        unreachable!("only target files list transfers");
     }
 
     fn set_connectors(&self, account: &AccountName, listed: &ListedConnectors, complete: bool) {

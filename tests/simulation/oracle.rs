@@ -7,13 +7,16 @@ mod bounds;
 mod checks;
 mod flows;
 mod gauges;
+mod targets;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use gauges::ConnectorName;
 use model::{ConnectorGroups, FileCounts, FileResult, Finished, Origin, Ownership};
+use targets::Targets;
+pub(crate) use targets::TargetsApplied;
 
 use crate::plan::{Body, FlowScript, MessageScript, Ms, SECOND, Scenario, Step};
 use crate::world::{PlanState, Violation, connector_id, transfer_id};
@@ -91,6 +94,10 @@ pub(crate) struct Oracle {
     /// Largest exported values: of this process, and those that a crash must not undo.
     exported: BTreeMap<CounterKey, u64>,
     durable: BTreeMap<CounterKey, u64>,
+    /// When each connector was last exported.
+    seen: BTreeMap<ConnectorName, Ms>,
+    /// Connectors that may have been forgotten.
+    forgotten: BTreeSet<ConnectorName>,
     /// The same of started transfers.
     exported_starts: BTreeMap<ConnectorName, u64>,
     durable_starts: BTreeMap<ConnectorName, u64>,
@@ -109,8 +116,9 @@ pub(crate) struct Oracle {
     /// The present configuration, and since when it is in force.
     plan: Option<PlanState>,
     configured_at: Ms,
-    /// When the configuration and the target file changed.
+    /// When the configuration and the lists of target files changed.
     changes: Vec<Ms>,
+    targets: Targets,
     /// Number of the configuration; a stop is a change too.
     generation: u64,
     /// A crash has undone observations since the store is empty.
@@ -266,6 +274,8 @@ impl Oracle {
             records: BTreeMap::new(),
             exported: BTreeMap::new(),
             durable: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            forgotten: BTreeSet::new(),
             exported_starts: BTreeMap::new(),
             durable_starts: BTreeMap::new(),
             flows_since: None,
@@ -279,6 +289,7 @@ impl Oracle {
             plan: None,
             configured_at: 0,
             changes: Vec::new(),
+            targets: Targets::default(),
             generation: 0,
             lost_some: false,
             moved: 0,
@@ -321,6 +332,7 @@ impl Oracle {
         self.life = life;
         self.life_started = now;
         self.arrivals.clear();
+        self.targets = Targets::default();
     }
 
     /// Everything that was observed before `at` is durable.
@@ -392,17 +404,6 @@ impl Oracle {
     pub(crate) fn stopping(&mut self, now: Ms) {
         self.configured_at = now;
         self.generation += 1;
-    }
-
-    /// The target file lists other transfers.
-    pub(crate) fn relisted(&mut self, plan: &PlanState, now: Ms) {
-        self.plan = Some(plan.clone());
-        self.configured_at = now;
-        self.changes.push(now);
-        self.generation += 1;
-        for record in self.records.values_mut() {
-            record.evidence.push(now);
-        }
     }
 
     /// Returns whether the process takes facts about a transfer under a name.
@@ -630,7 +631,7 @@ impl Oracle {
             return false;
         }
         let record = self.records.get(&(name.to_owned(), transfer));
-        let is_listed = plan.listed.contains(&transfer)
+        let is_listed = self.targets.lists(transfer)
             && record.is_none_or(|record| !self.may_be_deleted(record));
         if self.configured_at < until && (plan.configured.contains(&transfer) || is_listed) {
             return true;

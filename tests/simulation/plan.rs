@@ -57,6 +57,8 @@ pub(crate) struct Setup {
     pub(crate) configured: Vec<usize>,
     /// Transfers in the target file.
     pub(crate) listed: Vec<usize>,
+    /// Interval of reads of the target files.
+    pub(crate) files_interval: Ms,
     pub(crate) concurrency: usize,
     pub(crate) latency: Ms,
     /// AWS answers an unknown transfer with an empty page instead of an error.
@@ -146,8 +148,18 @@ pub(crate) enum Step {
         patience: Option<Ms>,
     },
     Reload(Change),
-    /// The target file is rewritten.
-    List(Vec<usize>),
+    /// The target files are rewritten. With a gap there are two writes, which leave half of the list
+    /// between them.
+    List {
+        transfers: Vec<usize>,
+        gap: Option<Ms>,
+    },
+    /// The target file of an account cannot be read, or has no list.
+    TargetFault {
+        account: usize,
+        fault: TargetFault,
+        lasting: Ms,
+    },
     Put {
         transfer: usize,
         started_at: bool,
@@ -229,6 +241,19 @@ pub(crate) enum ApiFault {
     Slow,
 }
 
+/// Why a target file has no list. The last of those that apply is what a reader finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum TargetFault {
+    /// It was truncated.
+    Empty,
+    /// The exporter may not read it.
+    Unreadable,
+    /// There is no such name.
+    Removed,
+    /// The folder cannot be listed.
+    NoFolder,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StoreFault {
     /// Nothing is written.
@@ -242,6 +267,13 @@ pub(crate) enum StoreFault {
 impl Scenario {
     pub(crate) fn transfer(&self, id: usize) -> Option<&TransferScript> {
         self.transfers.iter().find(|transfer| transfer.id == id)
+    }
+
+    /// Returns those of `transfers` that belong to an account.
+    pub(crate) fn of_account(&self, transfers: &[usize], account: usize) -> Vec<usize> {
+        let mut own = transfers.to_vec();
+        own.retain(|id| self.transfer(*id).is_some_and(|it| it.account == account));
+        own
     }
 
     /// Returns when the last scripted change of AWS has become visible.

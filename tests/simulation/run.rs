@@ -115,7 +115,7 @@ impl Driver {
             });
             state.oracle.life_started(life, now, forgotten);
         }
-        let mut process = Process::start(&self.world);
+        let mut process = Process::start(&self.world).await;
         let restart = self.perform(&mut process).await;
         let mut state = self.world.state();
         if restart.is_some() && state.killed.is_none() {
@@ -144,6 +144,7 @@ impl Driver {
                 state.trail_fault = 0;
                 state.queue_faults = [false; 2];
                 state.store_fault = None;
+                state.targets.iter_mut().for_each(|file| file.repair(now));
             }
             if !is_rest && !matches!(step, Step::Scrape { .. }) && self.next != self.rest {
                 self.world.state().note(|| format!("== {step}"));
@@ -185,8 +186,23 @@ impl Driver {
                 process.touch();
                 process.scrape(budget, patience, is_last);
             }
-            Step::Reload(change) => process.reload(change),
-            Step::List(transfers) => process.relist(&transfers),
+            Step::Reload(change) => process.reload(change).await,
+            Step::List { transfers, gap } => {
+                let mut state = self.world.state();
+                let scenario = Arc::clone(&state.scenario);
+                for (account, file) in state.targets.iter_mut().enumerate() {
+                    file.write(scenario.of_account(&transfers, account), gap, now);
+                }
+            }
+            Step::TargetFault {
+                account,
+                fault,
+                lasting,
+            } => {
+                if let Some(file) = self.world.state().targets.get_mut(account) {
+                    file.break_until(fault, now, now + lasting);
+                }
+            }
             Step::Put {
                 transfer,
                 started_at,

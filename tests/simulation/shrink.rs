@@ -115,6 +115,13 @@ impl Shrinking {
             }
         }
         for at in 0..self.smallest.steps.len() {
+            if matches!(self.smallest.steps[at].1, Step::List { gap: Some(_), .. }) {
+                simpler |= self.attempt(|scenario| {
+                    if let Step::List { gap, .. } = &mut scenario.steps[at].1 {
+                        *gap = None;
+                    }
+                });
+            }
             if matches!(self.smallest.steps[at].1, Step::Restart(restart) if restart.down > 0) {
                 simpler |= self.attempt(|scenario| {
                     if let Step::Restart(restart) = &mut scenario.steps[at].1 {

@@ -11,8 +11,8 @@ use aws_transfer_exporter::tracker::persist::{
 };
 use model::{ConnectorKey, TransferKey};
 
-use crate::plan::{Stop, StoreFault};
-use crate::world::World;
+use crate::plan::{SECOND, Stop, StoreFault};
+use crate::world::{EPOCH, World};
 
 /// What is durable.
 #[derive(Clone, Default)]
@@ -43,6 +43,13 @@ impl Stored {
             + self.flows.len()
             + self.uncounted.len()
             + self.connection_tests.len()
+    }
+
+    /// Returns when the transfer left that left first of those whose fates are kept.
+    pub(crate) fn oldest_fate(&self) -> Option<i64> {
+        let times = self.fates.values().filter_map(|fate| fate.first_chunk());
+        let left = times.map(|left| u32::from_le_bytes(*left)).min()?;
+        Some((i64::from(left) - EPOCH.cast_signed()) * SECOND.cast_signed())
     }
 
     pub(crate) fn saved(&self) -> SavedState {

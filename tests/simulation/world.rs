@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use crate::oracle::Oracle;
 use crate::plan::{ApiFault, Ms, Restart, Scenario, Stop, StoreFault, TransferScript, clock};
 use crate::store::Stored;
+use crate::targets::TargetFile;
 
 /// Seconds from the epoch to the beginning of the world.
 pub(crate) const EPOCH: u64 = 1_790_000_000;
@@ -52,6 +53,8 @@ pub(crate) struct State {
     pub(crate) store_fault: Option<(StoreFault, Ms)>,
     pub(crate) messages: Vec<MessageState>,
     pub(crate) receipts: u64,
+    /// The target file of each account.
+    pub(crate) targets: Vec<TargetFile>,
     pub(crate) stored: Stored,
     /// A restart that waits for its moment.
     pub(crate) armed: Option<Restart>,
@@ -62,13 +65,12 @@ pub(crate) struct State {
     pub(crate) violation: Option<Violation>,
 }
 
-/// The configuration file, the target file and the flags.
+/// The configuration file and the flags.
 #[derive(Clone, Debug)]
 pub(crate) struct PlanState {
     /// The name of each AWS account, if it is configured.
     pub(crate) names: Vec<Option<String>>,
     pub(crate) configured: BTreeSet<usize>,
-    pub(crate) listed: BTreeSet<usize>,
     pub(crate) queues: BTreeSet<usize>,
     pub(crate) trail: bool,
     pub(crate) shard: Shard,
@@ -89,7 +91,6 @@ impl World {
         let plan = PlanState {
             names: (0..setup.accounts).map(|n| Some(first_name(n))).collect(),
             configured: setup.configured.iter().copied().collect(),
-            listed: setup.listed.iter().copied().collect(),
             queues: setup.queues.iter().copied().collect(),
             trail: setup.trail,
             shard: Shard::ONLY,
@@ -107,6 +108,9 @@ impl World {
                 store_fault: None,
                 messages: vec![MessageState::default(); scenario.messages.len()],
                 receipts: 0,
+                targets: (0..setup.accounts)
+                    .map(|account| TargetFile::new(scenario.of_account(&setup.listed, account)))
+                    .collect(),
                 stored: Stored::default(),
                 armed: None,
                 killed: None,

@@ -1,12 +1,15 @@
 //! Bounds of the counters of finished files, from the evidence that the exporter has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Finished, Origin};
 
 use super::{Answer, CounterKey, Moment, Oracle, Record};
-use crate::plan::{Ms, SECOND, TransferScript};
+use crate::plan::{DAY, Ms, SECOND, TransferScript};
 use crate::world::{connector_id, end_of, transfer_id};
+
+/// How long what is counted of a transfer or a connector that has left is kept.
+pub(super) const FATE_KEPT: Ms = 15 * DAY;
 
 /// Least and greatest number of counted files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +31,8 @@ struct Watched {
 struct Evidence {
     by_poll: (bool, bool),
     by_event: (bool, bool),
+    /// How often it may have been counted again, after its transfer was forgotten.
+    again: u64,
 }
 
 impl Oracle {
@@ -72,11 +77,13 @@ impl Oracle {
         at_rest: bool,
     ) -> BTreeMap<Finished, Bounds> {
         let watched = self.watched(name, script, record);
+        let forgotten = self.may_be_forgotten(record);
         let mut ends: BTreeMap<Finished, Vec<Evidence>> = BTreeMap::new();
         for file in &script.files {
-            let evidence = watched.map_or_else(Evidence::default, |watched| {
+            let mut evidence = watched.map_or_else(Evidence::default, |watched| {
                 evidence(watched, file.id, file.ends, record, until)
             });
+            evidence.again = record.reported_again(file.id, &forgotten);
             ends.entry(end_of(file.failure)).or_default().push(evidence);
         }
         // An event of a file without a row may be taken for another file until the row appears.
@@ -94,6 +101,35 @@ impl Oracle {
                 )
             })
             .collect()
+    }
+
+    /// Returns whether what left at `left` may have been forgotten at `now`, by a wall clock that may
+    /// be wrong.
+    pub(super) fn is_forgotten(&self, left: Ms, now: Ms) -> bool {
+        now + self.wall_errors.unsigned_abs() >= left + FATE_KEPT
+    }
+
+    /// Returns the moments at which something was observed of a transfer that may have been forgotten
+    /// before, because it may have left 15 days ago.
+    pub(super) fn may_be_forgotten(&self, record: &Record) -> Vec<Ms> {
+        let polls = record.polls.iter().map(|poll| (poll.start, true));
+        let events = record.events.iter().map(|event| (event.at, false));
+        let starts = record.starts.iter().map(|start| (start.at, false));
+        let mut observed: Vec<_> = polls.chain(events).chain(starts).collect();
+        observed.sort_unstable();
+        let mut forgotten = Vec::new();
+        // When it was surely not gone: what is observed of a transfer that has left changes nothing.
+        let mut present = None;
+        for (at, is_poll) in observed {
+            if present.is_some_and(|left| self.is_forgotten(left, at)) {
+                forgotten.push(at);
+                present = None;
+            }
+            if is_poll || present.is_none() {
+                present = Some(at);
+            }
+        }
+        forgotten
     }
 
     /// Returns the latest moment from which the files of a transfer count.
@@ -130,7 +166,7 @@ impl Oracle {
                 .map(|_| Origin::Events),
         );
         let plan = self.plan.as_ref()?;
-        if plan.configured.contains(&script.id) || plan.listed.contains(&script.id) {
+        if plan.configured.contains(&script.id) || self.targets.lists(script.id) {
             origins.push(Origin::Config);
         }
         let reported = origins
@@ -172,6 +208,18 @@ impl Oracle {
 }
 
 impl Record {
+    /// Returns how often a file was reported again after its transfer may have been forgotten.
+    fn reported_again(&self, file: usize, forgotten: &[Ms]) -> u64 {
+        let answers = self.polls.iter().filter_map(|poll| poll.answer.as_ref());
+        let polls = answers.filter(|(_, answer)| answer.has_ended(file));
+        let polls = polls.map(|(at, _)| *at);
+        let events = self.events.iter().filter(|event| event.file == file);
+        let reports = polls.chain(events.map(|event| event.at));
+        let eras = reports.map(|at| forgotten.partition_point(|moment| *moment <= at));
+        let eras: BTreeSet<_> = eras.collect();
+        eras.len().saturating_sub(1) as u64
+    }
+
     /// Returns whether the last poll surely had a row of every file.
     fn has_rows_of(&self, script: &TransferScript) -> bool {
         let mut answers = self.polls.iter().rev().filter(|poll| poll.sure);
@@ -240,7 +288,7 @@ fn each(files: &[Evidence]) -> Bounds {
     let count = |of: fn(&Evidence) -> bool| files.iter().filter(|file| of(file)).count() as u64;
     Bounds {
         least: count(|file| file.by_poll.0 || file.by_event.0),
-        most: count(|file| file.by_poll.1 || file.by_event.1),
+        most: count(|file| file.by_poll.1 || file.by_event.1) + again(files),
     }
 }
 
@@ -253,6 +301,10 @@ fn group(files: &[Evidence]) -> Bounds {
     let most = count(|file| file.by_poll.1) + count(|file| file.by_event.1);
     Bounds {
         least: polled.max(events),
-        most: most.min(files.len() as u64),
+        most: most.min(files.len() as u64) + again(files),
     }
+}
+
+fn again(files: &[Evidence]) -> u64 {
+    files.iter().map(|file| file.again).sum()
 }

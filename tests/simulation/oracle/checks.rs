@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_transfer_exporter::collector::Collected;
 use model::{Finished, Origin, TransferView};
 
-use super::bounds::Bounds;
+use super::bounds::{Bounds, FATE_KEPT};
+use super::gauges::name_of;
 use super::{Answer, CounterKey, Event, Identity, Oracle, Poll, Record, Start};
 use crate::plan::{HOUR, MINUTE, Ms, RESULTS_KEPT, SECOND, TransferScript, clock, span};
 use crate::world::{Violation, connector_id, end_of, rows, transfer_number};
@@ -18,6 +19,8 @@ const FIRST_RETRY: Ms = SECOND;
 const GONE_BACKOFF: Ms = HOUR;
 /// CloudTrail is at most this late, for starts that are read for sure.
 const TRAIL_DELAY: Ms = 3 * HOUR + HOUR / 2;
+/// Longest time from the expiry of what is kept of a transfer to its removal, with a scrape in between.
+const FATE_SEARCH: Ms = 2 * HOUR;
 /// Pauses of failed polls of CloudTrail, and between its pages.
 const TRAIL_PAUSES: Ms = MINUTE;
 /// A scrape with this budget has ample time for calls with this latency.
@@ -149,6 +152,7 @@ impl Oracle {
         durable: bool,
         now: Ms,
     ) -> Result<(), Violation> {
+        self.forget_connectors(collected, now);
         let values = counters(collected);
         let bounds = self.bounds(now + 1, false);
         for (key, value) in &values {
@@ -186,7 +190,9 @@ impl Oracle {
                 let id = script.map(|script| connector_id(script.account, script.connector));
                 *name == key.0 && id.is_some_and(|id| id.as_str() == key.1)
             });
-            let is_forgotten = !is_exported(collected, key) && !self.has_results(key);
+            let name = (key.0.clone(), key.1.clone());
+            let is_forgotten = self.forgotten.contains(&name)
+                || (!is_exported(collected, key) && !self.has_results(key));
             if value < bounds.least && is_configured(&key.0) && is_used && !is_forgotten {
                 return broken(
                     "a file was not counted",
@@ -198,6 +204,23 @@ impl Oracle {
             }
         }
         Ok(())
+    }
+
+    /// Accepts that the counters of a connector start again if it may have left 15 days ago.
+    fn forget_connectors(&mut self, collected: &Collected, now: Ms) {
+        for view in collected.snapshot.connectors() {
+            let name = name_of(view);
+            let before = self.seen.insert(name.clone(), now);
+            if before.is_none_or(|left| !self.is_forgotten(left, now)) {
+                continue;
+            }
+            let is_other = |key: &CounterKey| (&key.0, &key.1) != (&name.0, &name.1);
+            self.exported.retain(|key, _| is_other(key));
+            self.durable.retain(|key, _| is_other(key));
+            self.exported_starts.remove(&name);
+            self.durable_starts.remove(&name);
+            self.forgotten.insert(name);
+        }
     }
 
     /// Files of a transfer are those of its last poll.
@@ -419,6 +442,9 @@ impl Oracle {
         if !self.is_ours(name, transfer) && now > self.configured_at + SECOND {
             return broken("a poll of a transfer of another exporter", what());
         }
+        if self.is_unreported(&identity) && now > self.configured_at + SECOND {
+            return broken("a poll of a transfer that nothing reports", what());
+        }
         let Some(record) = self.records.get(&identity) else {
             return Ok(());
         };
@@ -492,8 +518,16 @@ impl Oracle {
         &mut self,
         collected: &Collected,
         records: usize,
+        oldest_fate: Option<i64>,
         now: Ms,
     ) -> Result<(), Violation> {
+        let kept = (FATE_KEPT + FATE_SEARCH).cast_signed() + self.wall_errors;
+        if oldest_fate.is_some_and(|age| age > kept) {
+            return broken(
+                "what is kept of a transfer does not expire",
+                format!("{} ms after it left", oldest_fate.unwrap_or_default()),
+            );
+        }
         if !collected.complete {
             return broken("a scrape at rest is incomplete", String::new());
         }
@@ -618,7 +652,8 @@ impl Oracle {
             } else {
                 record.logged
             };
-            if logged > failed {
+            let forgotten = self.may_be_forgotten(record).len() as u64;
+            if logged > failed * (1 + forgotten) {
                 return broken(
                     "a failed file was logged twice",
                     format!("{identity:?} has {failed}, logged {logged}"),

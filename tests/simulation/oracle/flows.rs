@@ -310,6 +310,9 @@ impl Oracle {
             if record.is_empty() {
                 continue;
             }
+            if !self.may_be_forgotten(record).is_empty() {
+                return None;
+            }
             let is_lost = |sure: bool| !sure || record.left_at != 0;
             let mut polls = record.polls.iter().filter(|poll| poll.answer.is_some());
             if !script.has_clear_rows()

@@ -18,7 +18,7 @@ const KEEP_UNRESOLVED: Ms = 7 * DAY - 6 * HOUR;
 /// An account's configured name and a connector.
 pub(super) type ConnectorName = (String, String);
 
-fn name_of(view: &ConnectorView) -> ConnectorName {
+pub(super) fn name_of(view: &ConnectorView) -> ConnectorName {
     let labels = &view.labels;
     (labels.account.name.to_string(), labels.id.to_string())
 }
@@ -59,7 +59,9 @@ impl Oracle {
         for (name, script, record) in self.known() {
             let key = (name.to_owned(), connector_of(script));
             let (starts, failures) = reported.entry(key).or_default();
-            *starts += u64::from(!record.starts.is_empty() || !record.events.is_empty());
+            if !record.starts.is_empty() || !record.events.is_empty() {
+                *starts += 1 + self.may_be_forgotten(record).len() as u64;
+            }
             let failed = script.files.iter().filter(|file| file.failure.is_some());
             *failures += failed.filter(|file| record.may_have_seen(file.id)).count() as u64;
         }
@@ -115,6 +117,7 @@ impl Oracle {
             let started = of_connector()
                 .filter(|(name, script, record)| self.has_started_watched(name, script, record))
                 .count() as u64;
+            let may_be_forgotten = may_be_forgotten || self.forgotten.contains(&key);
             if view.started < started && !may_be_forgotten {
                 return broken(
                     "a start was not counted",

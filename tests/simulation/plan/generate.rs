@@ -1,10 +1,12 @@
 //! Draws a scenario from a seed.
 
+mod apart;
+
 use simulator::SplitMix64;
 
 use super::{
-    ApiFault, BEGIN, Body, Change, DAY, FileScript, FlowScript, HOUR, MINUTE, MessageScript, Ms,
-    Restart, SECOND, Scenario, Setup, Step, Stop, StoreFault, TransferScript,
+    ApiFault, BEGIN, Body, Change, DAY, FileScript, HOUR, MINUTE, MessageScript, Ms, Restart,
+    SECOND, Scenario, Setup, Step, Stop, StoreFault, TransferScript,
 };
 
 /// Returns the scenario of a seed.
@@ -18,26 +20,27 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
         5..=9 => dice.between(5 * MINUTE, 40 * MINUTE),
         _ => dice.between(HOUR, 10 * HOUR),
     };
+    let long = apart::long_horizon(seed);
+    let horizon = long.unwrap_or(horizon);
     let accounts = 1 + usize::from(dice.one_in(3));
     let transfers = dice.transfers(accounts, horizon);
     let messages = dice.messages(&transfers, horizon);
     let setup = dice.setup(accounts, &transfers, horizon);
     let steps = dice.steps(&setup, &transfers, &messages, horizon);
-    Scenario {
+    let mut scenario = Scenario {
         seed,
         setup,
         transfers,
         messages,
-        flows: flows(seed, horizon),
+        flows: apart::flows(seed, horizon),
         steps,
+    };
+    apart::add_targets(&mut scenario, horizon);
+    if long.is_some() {
+        apart::add_replays(&mut scenario, horizon);
     }
-}
-
-/// Draws the flows, apart from all else.
-fn flows(seed: u64, horizon: Ms) -> Vec<FlowScript> {
-    let mut dice = Dice(SplitMix64::new(seed ^ 0xF10E));
-    dice.0.bits();
-    (0..dice.below(3)).map(|_| dice.flow(horizon)).collect()
+    scenario.steps.sort_by_key(|(at, _)| *at);
+    scenario
 }
 
 struct Dice(SplitMix64);
@@ -89,6 +92,7 @@ impl Dice {
             },
             configured: self.some(ids(), 3),
             listed: self.some(ids(), 4),
+            files_interval: 0,
             concurrency: 1 + self.below(4),
             latency: self.pick(&[20, 200, 1_500]),
             empty_if_unknown: self.one_in(3),
@@ -98,26 +102,6 @@ impl Dice {
             } else {
                 0
             },
-        }
-    }
-
-    fn flow(&mut self, horizon: Ms) -> FlowScript {
-        let intervals = [10, 15, 30, 60, 120, 240, 720, 1_440].map(|minutes| minutes * MINUTE);
-        // Windows that no scrape judges for very long are unknown.
-        let intervals = intervals.into_iter().filter(|every| *every >= horizon / 40);
-        let intervals: Vec<_> = intervals.take(3).collect();
-        let every = self.pick(&intervals);
-        FlowScript {
-            connectors: self.pick(&[&[0][..], &[1], &[0, 1]]).to_vec(),
-            paths: self.pick(&[1, 2, 4, 100]),
-            every,
-            phase: self.between(0, every / MINUTE) * MINUTE % every,
-            from: self
-                .one_in(3)
-                .then(|| self.between(0, DAY / MINUTE - 1) * MINUTE),
-            grace: self.pick(&[0, MINUTE, every / 3]) / MINUTE * MINUTE,
-            files: self.pick(&[1, 1, 2, 3]),
-            min_bytes: self.pick(&[0, 0, 0, 5]),
         }
     }
 
@@ -302,7 +286,6 @@ impl Dice {
             let at = BEGIN + self.between(1, 10 * MINUTE);
             steps.push((at, Step::Wall(-setup.wall_offset)));
         }
-        steps.sort_by_key(|(at, _)| *at);
         steps
     }
 
@@ -333,10 +316,14 @@ impl Dice {
                 Step::Reload(change)
             }
             6 => {
-                if self.one_in(3) {
-                    Step::List(Vec::new())
+                let transfers = if self.one_in(3) {
+                    Vec::new()
                 } else {
-                    Step::List(self.some(ids.into_iter(), 2))
+                    self.some(ids.into_iter(), 2)
+                };
+                Step::List {
+                    transfers,
+                    gap: None,
                 }
             }
             7 | 8 => {

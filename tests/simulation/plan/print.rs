@@ -46,7 +46,7 @@ impl fmt::Display for Scenario {
         )?;
         writeln!(
             f,
-            "  sources: queues {:?}, CloudTrail {}, configured transfers {:?}, target file {:?}",
+            "  sources: queues {:?}, CloudTrail {}, configured transfers {:?}, target files {:?} read every {}",
             setup.queues,
             if setup.trail {
                 span(setup.trail_interval)
@@ -55,6 +55,7 @@ impl fmt::Display for Scenario {
             },
             setup.configured,
             setup.listed,
+            span(setup.files_interval),
         )?;
         writeln!(
             f,
@@ -151,7 +152,24 @@ impl fmt::Display for Step {
                 }
             }
             Self::Reload(change) => write!(f, "reload: {change:?}"),
-            Self::List(transfers) => write!(f, "target file: {transfers:?}"),
+            Self::List { transfers, gap } => {
+                write!(f, "target files: {transfers:?}")?;
+                match gap {
+                    Some(gap) => write!(f, ", in two writes within {}", span(*gap)),
+                    None => Ok(()),
+                }
+            }
+            Self::TargetFault {
+                account,
+                fault,
+                lasting,
+            } => {
+                write!(
+                    f,
+                    "target file of account {account}: {fault:?} for {}",
+                    span(*lasting)
+                )
+            }
             Self::Put {
                 transfer,
                 started_at,

@@ -1,0 +1,184 @@
+//! Checks of target files: a list is only in force if two reads have found it, a fault keeps what is
+//! known, and a list that stays is in force soon.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::checks::broken;
+use super::{Identity, Oracle};
+use crate::plan::{Ms, SECOND, TargetFault};
+use crate::targets::{Content, Period, TargetFile};
+use crate::world::Violation;
+
+/// Least time between the two reads of a changed file.
+const SETTLE_TIME: Ms = SECOND;
+/// The same at the start and at a reload.
+const FIRST_PAUSE: Ms = 100;
+/// Time that a cycle takes at most, with its second read or those of a reload.
+const CYCLE: Ms = 5 * SECOND;
+
+/// What the process has read.
+#[derive(Debug, Default)]
+pub(super) struct Targets {
+    /// When it has read all files for its start or a reload, from and to.
+    first_reads: Vec<(Ms, Ms)>,
+    /// Since when the present readers read the files.
+    since: Ms,
+    /// The lists in force, by account.
+    listed: BTreeMap<usize, BTreeSet<usize>>,
+    /// Whether they are all that is listed.
+    complete: bool,
+    /// Accounts whose file the present readers have read.
+    read: BTreeSet<usize>,
+    /// Transfers that are in force besides, because a file was never read.
+    kept: BTreeSet<usize>,
+}
+
+/// Lists that readers have put in force.
+pub(crate) struct TargetsApplied<'a> {
+    pub(crate) files: &'a [TargetFile],
+    /// Since when the readers read the files.
+    pub(crate) since: Ms,
+    /// By account.
+    pub(crate) listed: BTreeMap<usize, BTreeSet<usize>>,
+    pub(crate) complete: bool,
+}
+
+impl Targets {
+    /// Returns whether a transfer is surely listed.
+    pub(super) fn lists(&self, transfer: usize) -> bool {
+        self.kept.contains(&transfer) || self.listed.values().any(|list| list.contains(&transfer))
+    }
+
+    /// Returns whether two reads may have found a content at a moment.
+    fn may_be_alike(&self, period: &Period, since: Ms, now: Ms) -> bool {
+        let from = period.from.max(since);
+        let length = |from: Ms, until: Ms| until.min(now).saturating_sub(from);
+        let mut first_reads = self.first_reads.iter();
+        length(from, period.until) >= SETTLE_TIME
+            || first_reads
+                .any(|(start, end)| length(from.max(*start), period.until.min(*end)) >= FIRST_PAUSE)
+    }
+}
+
+impl Period {
+    /// Returns the transfers of a valid list; a file that is gone has none.
+    fn list(&self) -> Option<BTreeSet<usize>> {
+        match &self.content {
+            Content::List { transfers, .. } => Some(transfers.iter().copied().collect()),
+            Content::Fault(TargetFault::Removed) => Some(BTreeSet::new()),
+            Content::Fault(_) => None,
+        }
+    }
+}
+
+impl Oracle {
+    /// All files are read, for the start or a reload.
+    pub(crate) fn read_of_targets_started(&mut self, now: Ms) {
+        self.targets.first_reads.push((now, Ms::MAX));
+    }
+
+    /// All files were read.
+    pub(crate) fn read_of_targets_ended(&mut self, now: Ms) {
+        if let Some((_, end)) = self.targets.first_reads.last_mut() {
+            *end = now;
+        }
+    }
+
+    /// Readers put lists in force.
+    pub(crate) fn targets_applied(
+        &mut self,
+        applied: TargetsApplied<'_>,
+        now: Ms,
+    ) -> Result<(), Violation> {
+        let TargetsApplied {
+            files,
+            since,
+            listed,
+            complete,
+        } = applied;
+        let targets = &mut self.targets;
+        let is_same = targets.since == since;
+        if !is_same {
+            targets.read.clear();
+        }
+        let recent = now.saturating_sub(2 * self.scenario.setup.files_interval + 2 * CYCLE);
+        for (account, list) in &listed {
+            let before = is_same.then(|| targets.listed.get(account)).flatten();
+            let is_kept = before == Some(list) && (targets.read.contains(account) || !complete);
+            let is_unread = !complete && list.is_empty();
+            let periods = files[*account].periods(recent.max(since), now + 1);
+            let mut lists = periods
+                .iter()
+                .filter(|period| targets.may_be_alike(period, since, now))
+                .filter_map(Period::list);
+            if lists.any(|other| other == *list) {
+                targets.read.insert(*account);
+            } else if !is_kept && !is_unread {
+                return broken(
+                    "a list that no two reads have found",
+                    format!("account {account}: {list:?}, complete: {complete}, of {periods:?}"),
+                );
+            }
+        }
+        let kept = if complete {
+            BTreeSet::new()
+        } else {
+            let before = targets.listed.values().flatten();
+            before.chain(&targets.kept).copied().collect()
+        };
+        targets.kept = kept;
+        targets.since = since;
+        targets.listed = listed;
+        targets.complete = complete;
+        self.configured_at = now;
+        self.changes.push(now);
+        self.generation += 1;
+        for record in self.records.values_mut() {
+            record.evidence.push(now);
+        }
+        Ok(())
+    }
+
+    /// Checks that each list that has been there for long enough is in force.
+    pub(crate) fn check_targets(&self, files: &[TargetFile], now: Ms) -> Result<(), Violation> {
+        let Some(plan) = &self.plan else {
+            return Ok(());
+        };
+        let targets = &self.targets;
+        let within = self.scenario.setup.files_interval + CYCLE;
+        let Some(from) = now.checked_sub(within) else {
+            return Ok(());
+        };
+        // Readers whose process is about to stop, or was configured a moment ago.
+        if from <= targets.since.max(self.life_started) {
+            return Ok(());
+        }
+        for (account, file) in files.iter().enumerate() {
+            let is_configured = plan.names.get(account).is_some_and(Option::is_some);
+            let periods = file.periods(from, now + 1);
+            let [period] = periods.as_slice() else {
+                continue;
+            };
+            let Some(list) = period.list().filter(|_| is_configured) else {
+                continue;
+            };
+            if targets.listed.get(&account) != Some(&list) {
+                return broken(
+                    "a list is not in force",
+                    format!("account {account}: {list:?}, not {:?}", targets.listed),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns whether no source has reported a transfer.
+    pub(super) fn is_unreported(&self, (name, transfer): &Identity) -> bool {
+        let plan = self.plan.as_ref();
+        let record = self.records.get(&(name.clone(), *transfer));
+        self.targets.complete
+            && !self.targets.lists(*transfer)
+            && plan.is_some_and(|plan| !plan.configured.contains(transfer))
+            && record.is_none_or(|record| record.starts.is_empty() && record.events.is_empty())
+    }
+}

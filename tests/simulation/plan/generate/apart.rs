@@ -1,0 +1,138 @@
+//! What is drawn apart from all else, with dice of its own, so that the rest of a seed stays as it is.
+
+use simulator::SplitMix64;
+
+use super::Dice;
+use crate::plan::{
+    BEGIN, Body, DAY, FlowScript, HOUR, MINUTE, MessageScript, Ms, SECOND, Scenario, Step,
+    TargetFault,
+};
+
+/// How long what is counted of a transfer that has left is kept.
+const FATE_KEPT: Ms = 15 * DAY;
+
+fn dice(seed: u64, of: u64) -> Dice {
+    let mut dice = Dice(SplitMix64::new(seed ^ of));
+    // The first draws of neighbouring seeds are alike enough to matter.
+    dice.0.bits();
+    dice
+}
+
+/// Returns the duration of one world in 60: long enough for what outlives a transfer to expire.
+pub(super) fn long_horizon(seed: u64) -> Option<Ms> {
+    let mut dice = dice(seed, 0x10_0960);
+    dice.one_in(60).then(|| dice.between(16 * DAY, 24 * DAY))
+}
+
+/// Draws the flows.
+pub(super) fn flows(seed: u64, horizon: Ms) -> Vec<FlowScript> {
+    let mut dice = dice(seed, 0xF10E);
+    (0..dice.below(3))
+        .map(|_| flow(&mut dice, horizon))
+        .collect()
+}
+
+fn flow(dice: &mut Dice, horizon: Ms) -> FlowScript {
+    let intervals = [10, 15, 30, 60, 120, 240, 720, 1_440].map(|minutes| minutes * MINUTE);
+    // Windows that no scrape judges for very long are unknown.
+    let intervals = intervals.into_iter().filter(|every| *every >= horizon / 40);
+    let intervals: Vec<_> = intervals.take(3).collect();
+    let every = dice.pick(&intervals);
+    FlowScript {
+        connectors: dice.pick(&[&[0][..], &[1], &[0, 1]]).to_vec(),
+        paths: dice.pick(&[1, 2, 4, 100]),
+        every,
+        phase: dice.between(0, every / MINUTE) * MINUTE % every,
+        from: dice
+            .one_in(3)
+            .then(|| dice.between(0, DAY / MINUTE - 1) * MINUTE),
+        grace: dice.pick(&[0, MINUTE, every / 3]) / MINUTE * MINUTE,
+        files: dice.pick(&[1, 1, 2, 3]),
+        min_bytes: dice.pick(&[0, 0, 0, 5]),
+    }
+}
+
+/// Draws how target files are read and rewritten, and what is wrong with them when.
+pub(super) fn add_targets(scenario: &mut Scenario, horizon: Ms) {
+    let mut dice = dice(scenario.seed, 0x7A_26E7);
+    let interval = dice.pick(&[5, 10, 30, 120]) * SECOND;
+    scenario.setup.files_interval = interval.max(horizon / 50);
+    let gap = |dice: &mut Dice| dice.one_in(2).then(|| dice.between(1, SECOND - 1));
+    for (_, step) in &mut scenario.steps {
+        if let Step::List { gap: of_step, .. } = step {
+            *of_step = gap(&mut dice);
+        }
+    }
+    // Changes are near other steps, or near each other.
+    let mut anchors: Vec<_> = scenario.steps.iter().map(|(at, _)| *at).collect();
+    anchors.push(BEGIN);
+    for _ in 0..dice.below(4) {
+        let at = dice.moment(&anchors, horizon);
+        anchors.push(at);
+        let step = if dice.one_in(2) {
+            let ids = scenario.transfers.iter().map(|transfer| transfer.id);
+            Step::List {
+                transfers: dice.some(ids, 2),
+                gap: gap(&mut dice),
+            }
+        } else {
+            let long = scenario.setup.files_interval * 4;
+            Step::TargetFault {
+                account: dice.below(scenario.setup.accounts),
+                fault: dice.pick(&[
+                    TargetFault::Empty,
+                    TargetFault::Unreadable,
+                    TargetFault::Removed,
+                    TargetFault::NoFolder,
+                ]),
+                lasting: dice.pick(&[50, SECOND / 2, 3 * SECOND, MINUTE, long, long]),
+            }
+        };
+        scenario.steps.push((at, step));
+    }
+}
+
+/// Draws events and starts that come again about 15 days after their transfer has left, as when an
+/// archive of events is replayed.
+pub(super) fn add_replays(scenario: &mut Scenario, horizon: Ms) {
+    let mut dice = dice(scenario.seed, 0x2E_91A1);
+    let kept = scenario.setup.keep_settled + FATE_KEPT;
+    for transfer in &scenario.transfers {
+        for file in &transfer.files {
+            for _ in 0..dice.below(3) {
+                let early = dice.pick(&[3 * DAY, DAY, 3 * HOUR, 10 * MINUTE]);
+                let late = dice.pick(&[10 * MINUTE, 3 * HOUR, DAY, 3 * DAY]);
+                let left = file.ends.max(BEGIN) + kept;
+                let at = dice.between(left.saturating_sub(early), left + late);
+                if at > BEGIN + horizon {
+                    continue;
+                }
+                let queue = match &scenario.setup.queues[..] {
+                    [] => dice.below(2),
+                    queues => dice.pick(queues),
+                };
+                scenario.messages.push(MessageScript {
+                    queue,
+                    at,
+                    sent: at,
+                    transfer: transfer.id,
+                    body: Body::FileEnded(file.id),
+                });
+                let after = at + dice.between(1, MINUTE);
+                let step = if dice.one_in(4) {
+                    Step::Put {
+                        transfer: transfer.id,
+                        started_at: dice.one_in(2),
+                        files: dice.one_in(2),
+                    }
+                } else {
+                    Step::Scrape {
+                        budget: 10 * SECOND,
+                        patience: None,
+                    }
+                };
+                scenario.steps.push((after, step));
+            }
+        }
+    }
+}
