@@ -255,7 +255,7 @@ impl Queue {
         let mut next = now + LONG_POLL;
         for (number, script) in scenario.messages.iter().enumerate() {
             let message = &state.messages[number];
-            if script.queue != self.number || message.deleted || body(&scenario, script).is_none() {
+            if script.queue != self.number || message.deleted || !exists(&scenario, script) {
                 continue;
             }
             let visible = script.at.max(message.hidden_until);
@@ -374,6 +374,15 @@ fn record(transfer: &TransferScript) -> Value {
             "sendFilePaths": paths,
         },
         "responseElements": {"transferId": transfer_id(transfer.id).as_str()},
+    })
+}
+
+/// Returns whether the subject of a message exists: the shrinker removes transfers and files.
+fn exists(scenario: &Scenario, message: &MessageScript) -> bool {
+    let transfer = scenario.transfer(message.transfer);
+    transfer.is_some_and(|transfer| match message.body {
+        Body::FileEnded(file) => transfer.file(file).is_some(),
+        Body::Recorded | Body::Started { .. } => true,
     })
 }
 
