@@ -231,15 +231,20 @@ impl Collector {
     pub fn ingest(&self, facts: &[Fact], origin: Origin) -> Vec<Ingested> {
         let now = self.inner.clock.now();
         let mut tracker = self.inner.tracker();
+        let displaced_before = tracker.displaced();
         let results: Vec<_> = facts
             .iter()
             .map(|fact| tracker.ingest(fact, origin, now))
             .collect();
+        let displaced = tracker.displaced() - displaced_before;
         drop(tracker);
-        for result in &results {
-            if let Ingested::LimitExceeded(limit) | Ingested::Untracked { limit, .. } = result
-                && self.inner.metrics.count_limit_exceeded(limit.as_label())
-            {
+        let exceeded = results.iter().filter_map(|result| match result {
+            Ingested::LimitExceeded(limit) | Ingested::Untracked { limit, .. } => Some(*limit),
+            _ => None,
+        });
+        let gave_way = (0..displaced).map(|_| Limit::Transfers);
+        for limit in exceeded.chain(gave_way) {
+            if self.inner.metrics.count_limit_exceeded(limit.as_label()) {
                 warn!(
                     event = "limit_exceeded",
                     limit = limit.as_label(),

@@ -680,7 +680,7 @@ families! {
         group: Exporter,
         labels: [Label::new("limit", "`transfers` or `connectors`, as in `limits` of the configuration.")],
         help: "Reports of new transfers or connectors beyond a limit.",
-        details: "A start is refused: queue messages stay in the queue for its redrive policy, and \
+        details: "A start takes the place of another transfer, or is refused: queue messages stay in the queue for its redrive policy, and \
             the write API answers 429. The same report counts each time that it is refused. A file \
             or an operation that has ended is counted, under the connector `OTHER` if its own is \
             beyond the limit, but its transfer is not tracked.",

@@ -44,6 +44,19 @@ pub(super) struct Connector {
     sums: Sums,
     /// Transfers that have waited too long for their first poll, in the last snapshot.
     overdue: u64,
+    /// Its place among the connectors with transfers that wait for their first poll.
+    pub(super) waiting_rank: Option<WaitingRank>,
+}
+
+/// The order in which connectors give up transfers that wait for their first poll: the last one first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct WaitingRank {
+    /// Whether AWS has not confirmed that it exists.
+    pub(super) is_unconfirmed: bool,
+    /// How many wait.
+    pub(super) waiting: usize,
+    /// The connector's number.
+    pub(super) number: u32,
 }
 
 /// Sums over the transfers that are currently tracked.
@@ -61,6 +74,8 @@ struct Sums {
     unreadable: u64,
     /// Since when each transfer waits for its first poll, and its slot.
     unpolled: BTreeSet<(Instant, u32)>,
+    /// How many of them the administrator names.
+    unpolled_named: usize,
     /// Since when a file of a transfer has been queued for the longest time, and the slot.
     queued: BTreeSet<(u32, u32)>,
     /// The same of files in progress.
@@ -89,6 +104,7 @@ impl Connector {
             recent: None,
             sums: Sums::default(),
             overdue: 0,
+            waiting_rank: None,
         }
     }
 
@@ -137,8 +153,10 @@ impl Connector {
         sums.states.add(transfer.state());
         sums.unread += u64::from(!transfer.is_read());
         sums.unreadable += u64::from(transfer.is_unreadable());
-        sums.unpolled
-            .extend(transfer.unpolled_since().map(|at| (at, slot)));
+        if let Some(at) = transfer.unpolled_since() {
+            sums.unpolled.insert((at, slot));
+            sums.unpolled_named += usize::from(transfer.is_named());
+        }
         let [queued, in_progress] = transfer.oldest_open();
         if queued > 0 {
             sums.queued.insert((queued, slot));
@@ -165,6 +183,7 @@ impl Connector {
         sums.unreadable -= u64::from(transfer.is_unreadable());
         if let Some(at) = transfer.unpolled_since() {
             sums.unpolled.remove(&(at, slot));
+            sums.unpolled_named -= usize::from(transfer.is_named());
         }
         let [queued, in_progress] = transfer.oldest_open();
         sums.queued.remove(&(queued, slot));
@@ -179,6 +198,16 @@ impl Connector {
                 sums.answered.remove(&(at, slot));
             }
         }
+    }
+
+    /// Returns how many transfers wait for their first poll that the administrator has not named.
+    pub(super) fn waiting(&self) -> usize {
+        self.sums.unpolled.len() - self.sums.unpolled_named
+    }
+
+    /// Returns the transfers that wait for their first poll, the newest first.
+    pub(super) fn newest_unpolled(&self) -> impl Iterator<Item = u32> {
+        self.sums.unpolled.iter().rev().map(|(_, slot)| *slot)
     }
 
     /// Counts the transfers that wait for their first poll since `before`. Returns whether the number

@@ -1,6 +1,6 @@
 //! All connectors, and the chunks in which snapshots list them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime};
 use slab::Slab;
 
 use super::chunk_index::number;
-use super::connector::Connector;
+use super::connector::{Connector, WaitingRank};
 use super::failures::Failures;
 use model::{Account, Chunk, ConnectorKey, ConnectorLabels, ConnectorView, Now};
 
@@ -22,6 +22,8 @@ pub(super) struct Connectors {
     by_key: BTreeMap<ConnectorKey, u32>,
     /// How many of them are not [`model::ConnectorId::OTHER`].
     reported: usize,
+    /// Those with transfers that wait for their first poll.
+    waiting: BTreeSet<WaitingRank>,
     /// Cleared when a connector is added or removed, and laid out again for the next snapshot.
     chunks: Vec<ConnectorChunk>,
     /// Index of the chunk of each connector, by the connector's number.
@@ -70,9 +72,35 @@ impl Connectors {
     pub(super) fn remove(&mut self, number: u32) -> ConnectorKey {
         let connector = self.by_number.remove(number as usize);
         self.by_key.remove(&connector.key);
+        if let Some(rank) = connector.waiting_rank {
+            self.waiting.remove(&rank);
+        }
         self.reported -= usize::from(!connector.key.id.is_other());
         self.chunks.clear();
         connector.key
+    }
+
+    /// Updates the place of a connector among those with transfers that wait for their first poll.
+    pub(super) fn rank_waiting(&mut self, number: u32) {
+        let connector = &mut self.by_number[number as usize];
+        let rank = (connector.waiting() > 0).then(|| WaitingRank {
+            is_unconfirmed: !connector.is_confirmed(),
+            waiting: connector.waiting(),
+            number,
+        });
+        if connector.waiting_rank == rank {
+            return;
+        }
+        if let Some(before) = std::mem::replace(&mut connector.waiting_rank, rank) {
+            self.waiting.remove(&before);
+        }
+        self.waiting.extend(rank);
+    }
+
+    /// Returns the connector that gives up a transfer that waits for its first poll: that with the most
+    /// of them, and before all others one that may not exist.
+    pub(super) fn most_waiting(&self) -> Option<WaitingRank> {
+        self.waiting.last().copied()
     }
 
     /// Marks the connector's chunk as changed.

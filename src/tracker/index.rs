@@ -57,6 +57,7 @@ impl Tracker {
         self.detach(slot);
         self.due.remove(slot);
         let transfer = self.transfers.remove(slot);
+        self.connectors.rank_waiting(transfer.connector());
         self.connectors[transfer.connector()].used = now.instant;
         self.mark_connector(transfer.connector());
         self.chunks.put(slot, None, true);
@@ -161,8 +162,9 @@ impl Tracker {
     /// Adds a transfer to all sums and queues that it belongs to.
     fn attach(&mut self, slot: u32, changed: bool) {
         let transfer = &self.transfers[slot];
-        self.connectors[transfer.connector()].add(slot, transfer);
         let number = transfer.connector();
+        self.connectors[number].add(slot, transfer);
+        self.connectors.rank_waiting(number);
         for (origin, count) in Origin::ALL.into_iter().zip(&mut self.origins) {
             *count += u64::from(transfer.has(origin));
         }

@@ -57,7 +57,12 @@ impl Tracker {
         }
     }
 
-    fn ingest_start(&mut self, start: &TransferStart, origin: Origin, now: Now) -> Ingested {
+    pub(super) fn ingest_start(
+        &mut self,
+        start: &TransferStart,
+        origin: Origin,
+        now: Now,
+    ) -> Ingested {
         if !self.is_owned(&start.key) {
             return Ingested::Foreign;
         }

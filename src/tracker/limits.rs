@@ -1,15 +1,27 @@
 //! Limits of what sources other than the administrator's may add. They bound the memory and the series
 //! that a sender of messages or a client of the write API can cause.
 //!
-//! A start beyond a limit is refused. A file or an operation that has ended is counted, because a
-//! failure must not be lost: under the connector `OTHER` if its own is beyond the limit. Its transfer
-//! is not tracked; its fate keeps the file from being counted twice.
+//! A transfer that starts beyond the limit takes the place of another one, or is refused:
+//!
+//! 1. A connector that exists takes the place of a transfer that waits for its first poll at a connector
+//!    that AWS has not confirmed, which a source may have invented,
+//! 2. then that of the transfer that ended longest ago.
+//! 3. Otherwise the connector with the most transfers that wait for their first poll gives up the
+//!    newest, if it has more of them than the connector of the new one will have. Connectors that AWS
+//!    has not confirmed displace each other only.
+//!
+//! What the administrator names and what AWS has returned and has not ended keeps its place.
+//!
+//! A file or an operation that has ended is counted, because a failure must not be lost: under the
+//! connector `OTHER` if its own is beyond the limit. Its transfer is not tracked; its fate keeps the
+//! file from being counted twice.
 
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
+use super::connector::{Connector, WaitingRank};
 use super::fate::{Fate, fate_hash};
 use super::file_ledger::EventMatch;
 use super::{Ingested, Tracker};
@@ -54,7 +66,54 @@ impl Limit {
     }
 }
 
+/// How many transfers are searched for one that the administrator has not named.
+const MOST_SEARCHED: usize = 1_000;
+
 impl Tracker {
+    /// Returns how many transfers have given their place to another one.
+    pub fn displaced(&self) -> u64 {
+        self.displaced
+    }
+
+    /// Drops a transfer so that the one that starts can be tracked. Returns false if none gives way.
+    fn make_room(&mut self, start: &TransferKey, now: Now) -> bool {
+        let number = self.connectors.find(&start.connector_key());
+        let connector = number.map(|number| &self.connectors[number]);
+        let exists = connector.is_some_and(Connector::is_confirmed);
+        let own = connector.map_or(0, Connector::waiting);
+        let most = self.connectors.most_waiting();
+        let invented =
+            most.filter(|rank| rank.is_unconfirmed && (exists || rank.waiting > own + 1));
+        let ended = || exists.then(|| self.oldest_ended()).flatten();
+        let larger = || most.filter(|rank| exists && rank.waiting > own + 1);
+        let newest = |rank: WaitingRank| {
+            self.first_not_named(self.connectors[rank.number].newest_unpolled())
+        };
+        let slot = invented
+            .and_then(newest)
+            .or_else(ended)
+            .or_else(|| larger().and_then(newest));
+        let Some(slot) = slot else {
+            return false;
+        };
+        let number = self.transfers[slot].connector();
+        self.drop_expired(slot, now);
+        self.remove_if_unused(number, now);
+        self.displaced += 1;
+        true
+    }
+
+    /// Returns the transfer that ended longest ago and that the administrator has not named.
+    fn oldest_ended(&self) -> Option<u32> {
+        self.first_not_named(self.ended.iter().map(|(_, slot)| *slot))
+    }
+
+    fn first_not_named(&self, slots: impl Iterator<Item = u32>) -> Option<u32> {
+        slots
+            .take(MOST_SEARCHED)
+            .find(|slot| !self.transfers[*slot].is_named())
+    }
+
     /// Returns the limit that a fact exceeds. The configuration and target files may exceed them:
     /// the administrator writes them.
     pub(super) fn exceeded_limit(&self, fact: &Fact, origin: Origin) -> Option<Limit> {
@@ -81,6 +140,8 @@ impl Tracker {
                 let is_known = limit == Limit::Transfers && self.start_of_ended(start, origin, now);
                 return if is_known {
                     Ingested::Duplicate
+                } else if limit == Limit::Transfers && self.make_room(&start.key, now) {
+                    self.ingest_start(start, origin, now)
                 } else {
                     Ingested::LimitExceeded(limit)
                 };

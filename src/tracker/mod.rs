@@ -144,6 +144,8 @@ pub struct Tracker {
     operations: ExpiringMap<()>,
     /// Connectors whose transfers are not tracked.
     excluded: BTreeSet<ConnectorKey>,
+    /// Transfers that have given their place to another one at the limit.
+    displaced: u64,
     /// `None` until [`Tracker::restore`] is called, and so always `None` without a store.
     dirty: Option<DirtySet>,
 }
@@ -172,6 +174,7 @@ impl Tracker {
             dormant: BTreeMap::new(),
             operations: ExpiringMap::default(),
             excluded: BTreeSet::new(),
+            displaced: 0,
             dirty: None,
         }
     }
@@ -213,6 +216,7 @@ impl Tracker {
             match self.accounts.get(&connector.key.account) {
                 Some(account) if *account == connector.labels.account => {
                     connector.initialize_counters(settings.events);
+                    self.connectors.rank_waiting(number);
                     self.connectors.mark_changed(number);
                 }
                 // The account has been removed, or has moved to another Region, where the same id

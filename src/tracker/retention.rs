@@ -34,11 +34,7 @@ impl Tracker {
             if at.saturating_add(keep) > seconds(now.wall) {
                 break;
             }
-            let transfer = &self.transfers[slot];
-            let number = transfer.connector();
-            self.connectors[number].kept |=
-                transfer.state() != TransferState::Gone || transfer.files().is_some();
-            self.drop_transfer(slot, now);
+            self.drop_expired(slot, now);
         }
         for number in self.connectors.numbers() {
             self.remove_if_unused(number, now);
@@ -66,6 +62,15 @@ impl Tracker {
             dirty.operations.extend(operations);
             dirty.removed_connectors.extend(connectors);
         }
+    }
+
+    /// Drops a transfer. If AWS knew it, its connector stays.
+    pub(super) fn drop_expired(&mut self, slot: u32, now: Now) {
+        let transfer = &self.transfers[slot];
+        let has_ended = transfer.ended().is_some() && transfer.state() != TransferState::Gone;
+        let number = transfer.connector();
+        self.connectors[number].kept |= has_ended || transfer.files().is_some();
+        self.drop_transfer(slot, now);
     }
 
     /// Ends unfinished transfers whose results AWS no longer keeps, even if nothing polls them.

@@ -25,6 +25,7 @@ impl Tracker {
         connector.declared = true;
         connector.title = title.map(Arc::new);
         connector.initialize_counters(self.settings.events);
+        self.connectors.rank_waiting(number);
         self.connectors.mark_changed(number);
     }
 
@@ -62,6 +63,7 @@ impl Tracker {
             if connector.details != details {
                 connector.details = details;
                 connector.initialize_counters(self.settings.events);
+                self.connectors.rank_waiting(number);
                 self.mark_connector(number);
             }
             self.remove_if_unused(number, now);
@@ -75,6 +77,7 @@ impl Tracker {
             let connector = &mut self.connectors[number];
             if connector.details.is_some() && !listed.contains(&connector.key.account) {
                 connector.details = None;
+                self.connectors.rank_waiting(number);
                 self.mark_connector(number);
                 self.remove_if_unused(number, now);
             }
@@ -147,6 +150,7 @@ impl Tracker {
         connector.confirmed = true;
         connector.initialize_counters(self.settings.events);
         self.due.confirm(&connector.key.account, number);
+        self.connectors.rank_waiting(number);
         self.mark_connector(number);
     }
 

@@ -221,6 +221,11 @@ impl Transfer {
         self.origins & (1 << origin as u8) != 0
     }
 
+    /// Returns whether the administrator names it, in the configuration or in a target file.
+    pub(super) fn is_named(&self) -> bool {
+        self.has(Origin::Config) || self.has(Origin::Files)
+    }
+
     pub(super) fn has_origin(&self) -> bool {
         self.origins != 0
     }

@@ -294,3 +294,187 @@ fn operations_of_any_number_are_remembered_up_to_the_limit() {
     let last = tracker.ingest(&operation(1, 999), Origin::Events, at(1_000));
     assert_eq!(last, Ingested::Duplicate);
 }
+
+/// The number of tracked transfers of a connector.
+fn tracked(tracker: &Tracker, connector: usize) -> usize {
+    let slots = tracker.transfers.slots();
+    let of = |slot: &u32| tracker.key(*slot).connector == key(connector, 0).connector;
+    slots.iter().filter(|slot| of(slot)).count()
+}
+
+fn poll(tracker: &mut Tracker, connector: usize, transfer: usize, status: &str, at: Now) {
+    let rows = PollResult::Files(vec![row("/a", status, "")]);
+    tracker.record_poll(&key(connector, transfer), &rows, at);
+}
+
+/// Adds a transfer that AWS knows, whose connector therefore exists.
+fn confirm(tracker: &mut Tracker, connector: usize, transfer: usize) {
+    tracker.ingest(&start(connector, transfer), Origin::Api, at(1));
+    poll(tracker, connector, transfer, "IN_PROGRESS", at(1));
+}
+
+const NEW: Ingested = Ingested::New { failed: None };
+const REFUSED: Ingested = Ingested::LimitExceeded(Limit::Transfers);
+
+#[test]
+fn an_existing_connector_takes_the_places_of_invented_transfers() {
+    let mut tracker = tracker();
+    confirm(&mut tracker, 1, 0);
+    for n in 1..100 {
+        tracker.ingest(&start(2 + n % 2, n), Origin::Api, at(2));
+    }
+    assert_eq!(tracked(&tracker, 1), 1);
+    let displaced = tracker.displaced();
+    for n in 100..109 {
+        let ingested = tracker.ingest(&start(1, n), Origin::Events, at(3));
+        assert_eq!(ingested, NEW, "{n}");
+        assert_eq!(tracker.transfers.len(), LIMITS.transfers);
+    }
+    assert_eq!(tracker.displaced() - displaced, 9);
+    assert_eq!(tracked(&tracker, 1), 10, "all invented ones have left");
+    assert_eq!(
+        tracker.ingest(&start(1, 109), Origin::Events, at(3)),
+        REFUSED
+    );
+    let invented = tracker.ingest(&start(2, 1), Origin::Api, at(3));
+    assert_eq!(invented, REFUSED, "it displaces nothing that may be real");
+}
+
+#[test]
+fn a_connector_with_many_waiting_transfers_gives_way_to_one_with_fewer() {
+    let mut tracker = tracker();
+    confirm(&mut tracker, 1, 0);
+    confirm(&mut tracker, 2, 1);
+    for n in 2..50 {
+        tracker.ingest(&start(1, n), Origin::Events, at(2));
+    }
+    assert_eq!((tracked(&tracker, 1), tracked(&tracker, 2)), (9, 1));
+    for n in 50..90 {
+        tracker.ingest(&start(2, n), Origin::Events, at(3));
+        tracker.ingest(&start(1, n + 100), Origin::Events, at(3));
+    }
+    assert_eq!((tracked(&tracker, 1), tracked(&tracker, 2)), (5, 5));
+    assert!(tracker.slot(&key(1, 2)).is_some(), "the newest leave first");
+    for (connector, transfer) in [(1, 0), (2, 1)] {
+        let slot = tracker.slot(&key(connector, transfer));
+        assert!(slot.is_some(), "what AWS knows and has not ended stays");
+    }
+}
+
+#[test]
+fn what_ended_longest_ago_gives_way_and_its_file_is_not_counted_again() {
+    let mut tracker = tracker();
+    for n in 0..LIMITS.transfers {
+        confirm(&mut tracker, 1, n);
+        poll(&mut tracker, 1, n, "COMPLETED", at(10 + n as u64));
+        poll(&mut tracker, 1, n, "COMPLETED", at(100 + n as u64));
+    }
+    assert_eq!(tracker.ended.len(), LIMITS.transfers, "settled");
+    let before = counted(&tracker.snapshot(at(200)));
+    for n in 0..5 {
+        let ingested = tracker.ingest(&start(1, 50 + n), Origin::Events, at(200));
+        assert_eq!(ingested, NEW);
+        assert!(tracker.slot(&key(1, n)).is_none(), "{n} ended longest ago");
+        assert_eq!(
+            tracker.ingest(&start(1, n), Origin::Events, at(201)),
+            Ingested::Duplicate,
+            "a late report of its start"
+        );
+        tracker.ingest(&file(1, n), Origin::Events, at(201));
+    }
+    assert_eq!(counted(&tracker.snapshot(at(202))), before);
+    let unnamed = tracker.ingest(&start(2, 99), Origin::Events, at(203));
+    assert_eq!(unnamed, REFUSED, "its connector may be invented");
+}
+
+#[test]
+fn what_the_administrator_names_keeps_its_place() {
+    let mut tracker = tracker();
+    for n in 0..4 {
+        tracker.track(key(1, n), Origin::Config, None, at(1));
+        tracker.track(key(1, 10 + n), Origin::Files, None, at(1));
+    }
+    for n in 20..22 {
+        tracker.ingest(&start(1, n), Origin::Events, at(0));
+    }
+    confirm(&mut tracker, 2, 30);
+    for n in 31..60 {
+        tracker.ingest(&start(2, n), Origin::Events, at(2));
+        tracker.ingest(&start(3, n), Origin::Events, at(2));
+    }
+    for n in 0..4 {
+        assert!(tracker.slot(&key(1, n)).is_some());
+        assert!(tracker.slot(&key(1, 10 + n)).is_some());
+    }
+}
+
+/// Starts, events, polls and expiry in many orders, at the limit all the time: each file is counted
+/// once, each start once, and the order in which connectors give way is that of their transfers.
+#[test]
+fn displaced_transfers_are_counted_once_in_any_order() {
+    use std::collections::{BTreeMap, BTreeSet};
+    for seed in 0..200_u64 {
+        let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let mut draw = |below: usize| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            usize::try_from(random >> 33).unwrap() % below
+        };
+        let mut tracker = tracker();
+        tracker.restore(SavedState::default(), at(0));
+        confirm(&mut tracker, 0, 1_000);
+        let mut ended: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+        for step in 2..400 {
+            let (connector, n) = (draw(LIMITS.connectors), draw(60));
+            let now = at(step);
+            match draw(4) {
+                0 | 1 => {
+                    let start = Fact::Started(TransferStart {
+                        key: key(connector, n),
+                        started_at: Some(at(1).wall),
+                        reported_at: None,
+                        files: None,
+                    });
+                    tracker.ingest(&start, Origin::Events, now);
+                }
+                2 => {
+                    tracker.ingest(&file(connector, n), Origin::Events, now);
+                    ended.entry(connector).or_default().insert(n);
+                }
+                _ => {
+                    if tracker.slot(&key(connector, n)).is_some() && draw(2) == 0 {
+                        poll(&mut tracker, connector, n, "COMPLETED", now);
+                        ended.entry(connector).or_default().insert(n);
+                    }
+                    tracker.expire(now);
+                }
+            }
+            let waiting: usize = tracker
+                .connectors
+                .numbers()
+                .iter()
+                .map(|number| {
+                    let connector = &tracker.connectors[*number];
+                    assert_eq!(
+                        connector.waiting_rank.map_or(0, |rank| rank.waiting),
+                        connector.waiting()
+                    );
+                    connector.waiting()
+                })
+                .sum();
+            assert!(waiting <= tracker.transfers.len());
+            assert!(tracker.transfers.len() <= LIMITS.transfers);
+        }
+        assert!(
+            tracker.slot(&key(0, 1_000)).is_some(),
+            "known, and unfinished"
+        );
+        assert!(tracker.displaced() > 0, "{seed}");
+        let counted = counted(&tracker.snapshot(at(500)));
+        for (connector, files) in ended {
+            let id = key(connector, 0).connector;
+            assert_eq!(counted[id.as_str()], files.len() as u64, "{seed}: {id}");
+        }
+    }
+}
