@@ -18,6 +18,9 @@ const KNOWN_LIMIT_FACTOR: f64 = 0.9;
 /// A rate up to this multiple of the remembered limit is near it: a limit with a burst is noticed
 /// late.
 const NEAR: f64 = 1.5;
+/// A rate below this share of the remembered limit is not near it: what is throttled there may be
+/// stray, and a few of those would lower the rate further and further.
+const BELOW: f64 = 0.975;
 /// A rate above this share of the remembered limit, and below it, is close to it.
 const CLOSE: f64 = 0.75;
 /// When the remembered limit has fallen to this share of what a trial found, another trial follows.
@@ -115,6 +118,8 @@ impl Throttling {
             } else {
                 Phase::Climb
             }
+        } else if self.rate(now, ceiling) < BELOW * self.peak {
+            Phase::Climb
         } else if self.rate(now, ceiling) <= NEAR * self.peak {
             Phase::NearLimit
         } else {

@@ -136,7 +136,7 @@ impl Schedule {
         }
         let phase = self.phase(now);
         let elapsed = now.saturating_duration_since(self.evidence_from.unwrap_or(now));
-        let verdict = self.share.record(throttled, phase, elapsed);
+        let verdict = self.share.record(throttled, self.rate(now), phase, elapsed);
         self.apply(verdict, now, resume);
     }
 

@@ -19,26 +19,31 @@
 use std::time::Duration;
 
 /// Probability that chance looks like an excess, for each request. It is higher near a remembered
-/// limit, where an excess is expected.
+/// limit, where an excess is expected: for each request, and at most for each second. Of many requests
+/// a second, a few more that are throttled cost little, and make an answer surer.
 const EXCESS_ERROR: f64 = 2e-7;
 const EXCESS_ERROR_NEAR_LIMIT: f64 = 5e-5;
+const EXCESS_ERRORS_PER_SECOND: f64 = 5e-4;
 /// Probability that chance looks like a shortfall, for each request.
-const SHORTFALL_ERROR: f64 = 1e-5;
+const SHORTFALL_ERROR: f64 = 1e-6;
 /// An excess is at least this much more than the background.
 const EXCESS: f64 = 0.02;
 /// Probability that a trial takes a limit for background.
 const BACKGROUND_ERROR: f64 = 0.001;
-/// Probability that a trial takes background for a limit. That costs little: the rate climbs again.
-const LIMIT_ERROR: f64 = 0.01;
+/// Probability that a trial takes background for a limit. The rate then climbs again, but each later
+/// stray may lower it.
+const LIMIT_ERROR: f64 = 0.001;
 /// Least background, as a sample: what is known before anything was throttled.
 const PRIOR: Sample = Sample {
     requests: 500.0,
     throttled: 0.5,
 };
 /// Requests of the sample that is remembered. The older part of a larger one is scaled.
-const REMEMBERED: f64 = 1_000.0;
-/// A larger share is that of a limit, also of one below half the rate.
+const REMEMBERED: f64 = 3_000.0;
+/// A larger share is that of a limit, also of one below half the rate: in a trial, and of the few
+/// requests before it, of which chance throttles more.
 const MAX_BACKGROUND: f64 = 0.15;
+const MAX_SHARE_BEFORE: f64 = 0.25;
 /// A share that needs no further sample.
 const MOST: f64 = 0.5;
 /// Shortest sample that shows a background: two windows of a limit that is enforced for each second.
@@ -226,7 +231,8 @@ impl ThrottlingShare {
 
     fn share_remained(&mut self, trial: Trial) -> Verdict {
         let share = trial.sample.share_before_last();
-        if !trial.is_half || trial.before.max(share) > MAX_BACKGROUND {
+        let is_limit = trial.before > MAX_SHARE_BEFORE || share > MAX_BACKGROUND;
+        if !trial.is_half || is_limit {
             self.excess.sample = trial.sample;
             return Verdict::Excess;
         }
@@ -249,9 +255,15 @@ impl ThrottlingShare {
         self.is_below_limit = false;
     }
 
-    /// Records the response to a request that was sent at the current rate, `elapsed` after the rate
-    /// was reduced.
-    pub(super) fn record(&mut self, throttled: bool, phase: Phase, elapsed: Duration) -> Verdict {
+    /// Records the response to a request that was sent at the current rate, in requests per second,
+    /// `elapsed` after the rate was reduced.
+    pub(super) fn record(
+        &mut self,
+        throttled: bool,
+        rate: f64,
+        phase: Phase,
+        elapsed: Duration,
+    ) -> Verdict {
         if self.trial.is_some() {
             return self.record_trial(throttled, elapsed);
         }
@@ -273,7 +285,7 @@ impl ThrottlingShare {
         }
         let other = share + EXCESS.max(1.5 * share);
         let error = match phase {
-            Phase::NearLimit => EXCESS_ERROR_NEAR_LIMIT,
+            Phase::NearLimit => EXCESS_ERROR_NEAR_LIMIT.min(EXCESS_ERRORS_PER_SECOND / rate),
             _ => EXCESS_ERROR,
         };
         // For each request, and thus 1/share as much for each throttled one, which begins a test.
@@ -292,12 +304,12 @@ impl ThrottlingShare {
         };
         trial.sample.record(throttled);
         let least = background + background.max(EXCESS / 2.0);
-        let before = if trial.before > MAX_BACKGROUND {
+        let before = if trial.before > MAX_SHARE_BEFORE {
             trial.before / 2.0
         } else {
             trial.least_before
         };
-        let other = before.min(MAX_BACKGROUND).max(least);
+        let other = before.min(MAX_SHARE_BEFORE).max(least);
         trial.log_ratio += log_likelihood_ratio(throttled, background, other);
         let is_short = trial.sample.share_before_last() < MOST && elapsed < LEAST_TRIAL;
         let is_over = trial.log_ratio <= LIMIT_ERROR.ln()

@@ -137,6 +137,14 @@ fn throttling_halves_the_rate_for_a_trial_and_near_a_limit_reduces_it_by_a_tenth
     let before = schedule.rate(near);
     assert!((97.0..98.0).contains(&before), "{before}");
     schedule.record_response(near, near, true, None);
+    assert!(
+        close(schedule.rate(near), before),
+        "below the limit, one may be stray"
+    );
+    let near = held + CLIMB + seconds(25.0);
+    let before = schedule.rate(near);
+    assert!((97.5..100.0).contains(&before), "{before}");
+    schedule.record_response(near, near, true, None);
     assert!(close(schedule.rate(near), 0.9 * before));
     let climbing = near + seconds(3.0);
     let before = schedule.rate(climbing);
