@@ -18,16 +18,16 @@ use crate::storage::scrape_within;
 use crate::support::{Endpoint, Seen, Step, http};
 
 /// The chart's limit, in MiB.
-const LIMIT: f64 = 256.0;
+pub(super) const LIMIT: f64 = 256.0;
 
 /// The largest files, in bytes.
-const FILE: usize = 12 << 20;
-const WEB_FILE: usize = 1 << 20;
+pub(super) const FILE: usize = 12 << 20;
+pub(super) const WEB_FILE: usize = 1 << 20;
 
 const CONNECTOR: &str = "c-0123456789abcdef0";
 
 /// Returns the greatest resident memory of a process so far, in MiB.
-fn peak(running: &Running) -> f64 {
+pub(super) fn peak(running: &Running) -> f64 {
     let status = fs::read_to_string(format!("/proc/{}/status", running.child.id())).unwrap();
     let line = status
         .lines()
@@ -37,12 +37,12 @@ fn peak(running: &Running) -> f64 {
     kib / 1024.0
 }
 
-fn id(n: usize) -> String {
+pub(super) fn id(n: usize) -> String {
     format!("{n:08x}-89ab-cdef-0123-456789abcdef")
 }
 
 /// Repeats what `line` returns for each number, up to a size.
-fn filled(head: &str, size: usize, line: impl Fn(usize) -> String) -> String {
+pub(super) fn filled(head: &str, size: usize, line: impl Fn(usize) -> String) -> String {
     let mut text = head.to_owned();
     for n in 0.. {
         let line = line(n);
@@ -58,25 +58,25 @@ fn pair(n: usize) -> String {
     format!("- connector_id: {CONNECTOR}\n  transfer_id: {}\n", id(n))
 }
 
-fn config(endpoint: &str, more: &str) -> String {
+pub(super) fn config(endpoint: &str, more: &str) -> String {
     format!("accounts:\n- {{name: prod, region: eu-central-1, endpoint_url: '{endpoint}'}}\n{more}")
 }
 
 /// An endpoint that is closed.
-const CLOSED: &str = "http://127.0.0.1:9";
+pub(super) const CLOSED: &str = "http://127.0.0.1:9";
 
-struct Program {
-    running: Running,
-    folder: tempfile::TempDir,
+pub(super) struct Program {
+    pub(super) running: Running,
+    pub(super) folder: tempfile::TempDir,
 }
 
 impl Program {
-    fn start(config: &str, flags: &[&str]) -> Self {
+    pub(super) fn start(config: &str, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self::start_in(folder, config, flags)
     }
 
-    fn start_in(folder: tempfile::TempDir, config: &str, flags: &[&str]) -> Self {
+    pub(super) fn start_in(folder: tempfile::TempDir, config: &str, flags: &[&str]) -> Self {
         let file = folder.path().join("exporter.yml");
         fs::write(&file, config).unwrap();
         let running = Running::start(
@@ -94,7 +94,7 @@ impl Program {
     }
 
     /// Scrapes until `is_done`, and returns the peak.
-    async fn peak_when(&self, is_done: impl Fn(&Exposition) -> bool) -> f64 {
+    pub(super) async fn peak_when(&self, is_done: impl Fn(&Exposition) -> bool) -> f64 {
         let deadline = Instant::now() + Duration::from_mins(3);
         loop {
             let scrape = scrape_within(self.running.address, 1).await;
@@ -107,7 +107,7 @@ impl Program {
     }
 }
 
-fn tracked(scrape: &Exposition) -> f64 {
+pub(super) fn tracked(scrape: &Exposition) -> f64 {
     scrape.sum("aws_transfer_exporter_transfers", &[])
 }
 
@@ -210,8 +210,8 @@ async fn requests() -> (usize, f64) {
     (clients.len() * HEAD, peak)
 }
 
-const JSON_1_0: &str = "content-type: application/x-amz-json-1.0\r\n";
-const JSON_1_1: &str = "content-type: application/x-amz-json-1.1\r\n";
+pub(super) const JSON_1_0: &str = "content-type: application/x-amz-json-1.0\r\n";
+pub(super) const JSON_1_1: &str = "content-type: application/x-amz-json-1.1\r\n";
 
 /// Messages of starts until the limit of transfers is reached, 1 MiB for each receive.
 async fn queue_messages() -> (usize, f64) {
@@ -316,7 +316,7 @@ async fn connector_details() -> (usize, f64) {
 }
 
 /// Prints the table. Fails if a kind exceeds the limit of the chart.
-fn report(measured: &[(&str, (usize, f64))]) {
+pub(super) fn report(measured: &[(&str, (usize, f64))]) {
     let mut table = String::from("| input | MiB | peak, MiB |\n| --- | --- | --- |\n");
     let mut exceeded = Vec::new();
     for (kind, (size, peak)) in measured {

@@ -32,7 +32,7 @@ fn start(flags: &[String]) -> (tempfile::TempDir, Running) {
 }
 
 /// Sends bytes and ends the request. Returns what comes back within a second.
-async fn exchange(address: SocketAddr, request: &[u8]) -> Vec<u8> {
+pub(super) async fn exchange(address: SocketAddr, request: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     // The server may answer and close before all is sent.
     let _ = stream.write_all(request).await;
@@ -44,7 +44,7 @@ async fn exchange(address: SocketAddr, request: &[u8]) -> Vec<u8> {
 }
 
 /// Requests as no client sends them.
-fn shapes() -> Vec<Vec<u8>> {
+pub(super) fn shapes() -> Vec<Vec<u8>> {
     let mut shapes: Vec<Vec<u8>> = [
         "",
         "\r\n",

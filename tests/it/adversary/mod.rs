@@ -9,6 +9,7 @@ mod host;
 mod http2;
 mod lockout;
 mod log;
+mod longer;
 mod memory;
 mod names;
 mod parsing;
