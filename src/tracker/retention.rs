@@ -17,8 +17,8 @@ use model::{ConnectorKey, Now, TransferKey, TransferState};
 const FATES: usize = 10;
 
 /// How many removed connectors are kept at most, as a multiple of
-/// [`super::TrackerLimits::connectors`].
-const DORMANT: usize = 10;
+/// [`super::TrackerLimits::connectors`]: each takes about 2 KiB.
+const DORMANT: usize = 2;
 
 impl Tracker {
     /// Drops finished and gone transfers that have reached `keep_settled`, except those in the
@@ -109,20 +109,21 @@ impl Tracker {
         }
     }
 
-    /// Keeps the counters of a connector that has been removed. Beyond a limit those that left first
-    /// are dropped.
+    /// Keeps the counters of a connector that has been removed. Beyond a limit those that AWS has not
+    /// confirmed are dropped first, and among them those that left first.
     pub(super) fn keep_dormant(&mut self, key: ConnectorKey, record: ConnectorRecord) {
         self.dormant.insert(key, record);
         let most = self.settings.limits.connectors.saturating_mul(DORMANT);
         if self.dormant.len() <= most.saturating_add(most / 8) {
             return;
         }
-        let mut left: Vec<_> = self.dormant.values().map(|record| record.left).collect();
+        let order = |record: &ConnectorRecord| (record.confirmed, record.left);
+        let mut left: Vec<_> = self.dormant.values().map(order).collect();
         let last = self.dormant.len() - most - 1;
         let newest = *left.select_nth_unstable(last).1;
         let dropped = self
             .dormant
-            .extract_if(.., |_, record| record.left <= newest)
+            .extract_if(.., |_, record| order(record) <= newest)
             .map(|(key, _)| key);
         match &mut self.dirty {
             Some(dirty) => dirty.removed_connectors.extend(dropped),

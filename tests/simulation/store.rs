@@ -57,7 +57,7 @@ impl Stored {
             transfers: pairs(&self.transfers),
             failures: pairs(&self.failures),
             connectors: pairs(&self.connectors),
-            fates: pairs(&self.fates),
+            fates: pairs(&self.fates).into_iter().collect(),
             operations: pairs(&self.operations),
             flows: pairs(&self.flows),
             uncounted: pairs(&self.uncounted),

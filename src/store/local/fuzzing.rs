@@ -36,7 +36,7 @@ pub fn decode_records(bytes: &[u8]) -> SavedState {
                     .failures
                     .extend(decode("", record).map(|rows| (key, rows)));
             }
-            (4, _) => saved.fates.push((number, record.into())),
+            (4, _) => saved.fates.push(number, record),
             _ => saved.operations.push((number, u64::from(*length) << 32)),
         }
     }

@@ -237,7 +237,7 @@ pub(super) fn read(database: &Database, most_transfers: usize) -> Result<SavedSt
     if let Some(table) = present(transaction.open_table(FATES))? {
         for row in table.iter()? {
             let (hash, fate) = row?;
-            saved.fates.push((hash.value(), fate.value().into()));
+            saved.fates.push(hash.value(), fate.value());
         }
     }
     if let Some(table) = present(transaction.open_table(OPERATIONS))? {

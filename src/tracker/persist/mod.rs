@@ -6,6 +6,7 @@
 
 mod details;
 mod dirty_set;
+mod fate_records;
 mod record;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub use crate::flows::record::EndRecord;
 pub(super) use crate::flows::record::{end, end_record};
 pub use details::DetailsRecord;
 pub(super) use dirty_set::DirtySet;
+pub use fate_records::FateRecords;
 pub use record::{
     ConnectionTestRecord, ConnectorRecord, CountRecord, FailureRecord, FateRecord, HistogramRecord,
     Meta, Millis, MovedRecord, NewestRecord, PendingWrites, SavedState, ShardRecord, TestedRecord,
@@ -38,12 +40,12 @@ impl Tracker {
             meta: saved.meta,
             ..DirtySet::default()
         });
-        for (hash, record) in saved.fates {
-            self.fates.insert_packed(hash, &record);
-        }
+        saved
+            .fates
+            .drain(|hash, record| self.fates.insert_packed(hash, record));
         let mut connectors = saved.connectors;
         // If there are more than the limit, those that exist come first, then those with counters.
-        connectors.sort_by_key(|(_, record)| {
+        connectors.sort_by_cached_key(|(_, record)| {
             let has_ends = ConnectorCounters::from(record).has_ends();
             (!(record.confirmed || record.kept), !has_ends)
         });

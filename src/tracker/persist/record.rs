@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::details::DetailsRecord;
+use super::fate_records::FateRecords;
 use crate::flows::record::{EndRecord, FlowRecord};
 use model::{
     ConnectionFailure, ConnectorKey, FailureCode, FileCounts, FileStatus, Histogram,
@@ -66,7 +67,7 @@ pub struct SavedState {
     /// Connectors.
     pub connectors: Vec<(ConnectorKey, ConnectorRecord)>,
     /// Fates of transfers that have left, by hash.
-    pub fates: Vec<(u64, FateRecord)>,
+    pub fates: FateRecords,
     /// Counted operations by hash, with their expiry time.
     pub operations: Vec<(u64, Millis)>,
     /// Flows by name.

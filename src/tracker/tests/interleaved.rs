@@ -6,6 +6,7 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::leaving::put_fates;
 use super::{account, file, key, start, tracker};
 use crate::tracker::persist::{PendingWrites, SavedState};
 use crate::tracker::*;
@@ -29,7 +30,7 @@ impl MemoryStore {
     fn write(&mut self, changes: PendingWrites) {
         put(&mut self.0.transfers, changes.transfers);
         put(&mut self.0.connectors, changes.connectors);
-        put(&mut self.0.fates, changes.fates);
+        put_fates(&mut self.0.fates, changes.fates);
         put(&mut self.0.operations, changes.operations);
         if changes.meta.watching_since.is_some() {
             self.0.meta = changes.meta;

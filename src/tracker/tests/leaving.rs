@@ -4,7 +4,7 @@ use super::life::{HOUR, MINUTE, count, event, failed, report, start_of, watching
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::tracker::persist::{PendingWrites, SavedState};
+use crate::tracker::persist::{FateRecord, FateRecords, PendingWrites, SavedState};
 use model::{Direction, TransferStart};
 
 /// How transfer `a` leaves or comes back.
@@ -115,10 +115,17 @@ fn put<K: PartialEq, V>(known: &mut Vec<(K, V)>, changes: Vec<(K, Option<V>)>) {
     }
 }
 
+pub(super) fn put_fates(known: &mut FateRecords, changes: Vec<(u64, Option<FateRecord>)>) {
+    let mut fates = Vec::new();
+    std::mem::take(known).drain(|hash, fate| fates.push((hash, fate.to_vec())));
+    put(&mut fates, changes);
+    *known = fates.into_iter().collect();
+}
+
 pub(super) fn write(saved: &mut SavedState, changes: PendingWrites) {
     put(&mut saved.transfers, changes.transfers);
     put(&mut saved.connectors, changes.connectors);
-    put(&mut saved.fates, changes.fates);
+    put_fates(&mut saved.fates, changes.fates);
     if changes.meta.watching_since.is_some() {
         saved.meta = changes.meta;
     }
