@@ -98,7 +98,8 @@ pub(super) struct LedgerEntry {
     pub(super) lent: bool,
     /// Whether the failure of its provisional event is still to be logged, when its row appears.
     pub(super) unlogged: bool,
-    /// Whether the failure of the row is still to be logged, when its own event arrives.
+    /// Whether the row was not news, because the event was: it is still to be logged if it has failed,
+    /// when its own event arrives, or if the event moves to another row.
     pub(super) row_unlogged: bool,
     /// Whether it is counted. False for files of the baseline, which may have ended before the
     /// transfer was watched.
@@ -231,7 +232,7 @@ impl FileLedger {
             let event_match = row.add_event(other, unknown, true);
             // What is still to be logged goes along with the event.
             row.unlogged = is_unlogged;
-            row.row_unlogged = is_row_unlogged;
+            row.row_unlogged = is_row_unlogged && end != Finished::Completed;
             return event_match;
         }
         let mut displaced = LedgerEntry::of_event(other, unknown, end);

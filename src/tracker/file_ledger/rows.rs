@@ -139,7 +139,7 @@ impl FileLedger {
                 entry.mark_polled(path, end);
                 entry.provisional = true;
                 // If the event was not logged the row is, so one of them is still to be.
-                entry.row_unlogged = *end != Finished::Completed && !entry.unlogged;
+                entry.row_unlogged = !entry.unlogged;
                 if entry.unlogged {
                     new.push(NewRow::uncounted(*at));
                 }
@@ -228,7 +228,6 @@ impl FileLedger {
         let is_misnamed = std::mem::take(&mut lender.misnamed) || lender.path.name != path.name;
         let is_unlogged = std::mem::take(&mut lender.unlogged);
         let event = lender.event.take();
-        let is_failed = end != Finished::Completed;
         self.entries.push(LedgerEntry {
             path,
             end,
@@ -239,7 +238,7 @@ impl FileLedger {
             lent: false,
             // The row is logged if the event was not, so one of them is still to be.
             unlogged: is_unlogged,
-            row_unlogged: !is_unlogged && is_failed,
+            row_unlogged: !is_unlogged,
             counted: true,
         });
         is_unlogged
