@@ -119,6 +119,8 @@ pub(crate) struct Oracle {
     /// When the configuration and the lists of target files changed.
     changes: Vec<Ms>,
     targets: Targets,
+    /// Transfers that the configuration or a target file has named.
+    named: BTreeSet<usize>,
     /// Number of the configuration; a stop is a change too.
     generation: u64,
     /// A crash has undone observations since the store is empty.
@@ -290,6 +292,7 @@ impl Oracle {
             configured_at: 0,
             changes: Vec::new(),
             targets: Targets::default(),
+            named: BTreeSet::new(),
             generation: 0,
             lost_some: false,
             moved: 0,
@@ -370,6 +373,7 @@ impl Oracle {
             _ => self.owned.push((ownership.clone(), Since::new(moment))),
         }
         let scenario = Arc::clone(&self.scenario);
+        self.named.extend(&plan.configured);
         self.plan = Some(plan.clone());
         for ((name, transfer), record) in &mut self.records {
             let configured = plan.names.iter().flatten().any(|known| known == name);
@@ -631,7 +635,7 @@ impl Oracle {
             return false;
         }
         let record = self.records.get(&(name.to_owned(), transfer));
-        let is_listed = self.targets.lists(transfer)
+        let is_listed = self.targets.lists(name, transfer)
             && record.is_none_or(|record| !self.may_be_deleted(record));
         if self.configured_at < until && (plan.configured.contains(&transfer) || is_listed) {
             return true;
@@ -639,7 +643,11 @@ impl Oracle {
         let Some(record) = record else {
             return false;
         };
-        let is_recent = |at: Ms, sure: bool| sure && at < until && at > record.left_at;
+        // It may have left, and come back with a file or the configuration alone.
+        let is_named = self.named.contains(&transfer);
+        let left = is_named.then(|| self.may_have_left_at(record, until));
+        let left = left.flatten().unwrap_or(0).max(record.left_at);
+        let is_recent = |at: Ms, sure: bool| sure && at < until && at > left;
         let mut starts = record.starts.iter();
         starts.any(|start| {
             is_recent(start.at, start.sure) && (start.origin != Origin::Api || record.api)

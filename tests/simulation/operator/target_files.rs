@@ -120,7 +120,7 @@ impl TargetSink {
         for (account, name) in &self.accounts {
             let own = transfers.iter().filter(|key| key.account.as_str() == name);
             let own = own.filter_map(|key| transfer_number(key.transfer.as_str()));
-            listed.insert(*account, own.collect::<BTreeSet<_>>());
+            listed.insert((*account, name.clone()), own.collect::<BTreeSet<_>>());
         }
         let mut guard = self.world.state();
         let state = &mut *guard;

@@ -166,7 +166,7 @@ impl Oracle {
                 .map(|_| Origin::Events),
         );
         let plan = self.plan.as_ref()?;
-        if plan.configured.contains(&script.id) || self.targets.lists(script.id) {
+        if plan.configured.contains(&script.id) || self.targets.lists(name, script.id) {
             origins.push(Origin::Config);
         }
         let reported = origins

@@ -387,6 +387,17 @@ impl Oracle {
         })
     }
 
+    /// Returns when a transfer may have left last before `until`, after `keep_settled`.
+    pub(super) fn may_have_left_at(&self, record: &Record, until: Ms) -> Option<Ms> {
+        let answers = record.polls.iter().filter_map(|poll| poll.answer.as_ref());
+        let answers: Vec<_> = answers.filter(|(at, _)| *at < until).collect();
+        let next = |known: usize| answers.get(known).map_or(until, |(at, _)| *at);
+        (1..=answers.len())
+            .rev()
+            .find(|known| self.may_have_left(&answers[..*known], false, next(*known)))
+            .map(next)
+    }
+
     /// Returns whether a transfer that AWS does not know has been gone, or had settled before, for
     /// `keep_settled`, after which it leaves unless it is configured.
     fn may_have_left(&self, all: &[&(Ms, Answer)], is_configured: bool, until: Ms) -> bool {

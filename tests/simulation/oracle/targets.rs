@@ -23,14 +23,14 @@ pub(super) struct Targets {
     first_reads: Vec<(Ms, Ms)>,
     /// Since when the present readers read the files.
     since: Ms,
-    /// The lists in force, by account.
-    listed: BTreeMap<usize, BTreeSet<usize>>,
+    /// The lists in force, by account and its name.
+    listed: BTreeMap<(usize, String), BTreeSet<usize>>,
     /// Whether they are all that is listed.
     complete: bool,
     /// Accounts whose file the present readers have read.
     read: BTreeSet<usize>,
     /// Transfers that are in force besides, because a file was never read.
-    kept: BTreeSet<usize>,
+    kept: BTreeSet<Identity>,
 }
 
 /// Lists that readers have put in force.
@@ -38,15 +38,17 @@ pub(crate) struct TargetsApplied<'a> {
     pub(crate) files: &'a [TargetFile],
     /// Since when the readers read the files.
     pub(crate) since: Ms,
-    /// By account.
-    pub(crate) listed: BTreeMap<usize, BTreeSet<usize>>,
+    /// By account and its name.
+    pub(crate) listed: BTreeMap<(usize, String), BTreeSet<usize>>,
     pub(crate) complete: bool,
 }
 
 impl Targets {
     /// Returns whether a transfer is surely listed.
-    pub(super) fn lists(&self, transfer: usize) -> bool {
-        self.kept.contains(&transfer) || self.listed.values().any(|list| list.contains(&transfer))
+    pub(super) fn lists(&self, name: &str, transfer: usize) -> bool {
+        let mut listed = self.listed.iter();
+        self.kept.contains(&(name.to_owned(), transfer))
+            || listed.any(|((_, of), list)| of == name && list.contains(&transfer))
     }
 
     /// Returns whether two reads may have found a content at a moment.
@@ -102,8 +104,9 @@ impl Oracle {
             targets.read.clear();
         }
         let recent = now.saturating_sub(2 * self.scenario.setup.files_interval + 2 * CYCLE);
-        for (account, list) in &listed {
-            let before = is_same.then(|| targets.listed.get(account)).flatten();
+        for (key, list) in &listed {
+            let (account, _) = key;
+            let before = is_same.then(|| targets.listed.get(key)).flatten();
             let is_kept = before == Some(list) && (targets.read.contains(account) || !complete);
             let is_unread = !complete && list.is_empty();
             let periods = files[*account].periods(recent.max(since), now + 1);
@@ -123,9 +126,15 @@ impl Oracle {
         let kept = if complete {
             BTreeSet::new()
         } else {
-            let before = targets.listed.values().flatten();
-            before.chain(&targets.kept).copied().collect()
+            // A renamed account is another one.
+            let is_configured = |name: &String| listed.keys().any(|(_, other)| other == name);
+            let before = targets.listed.iter().flat_map(|((_, name), list)| {
+                list.iter().map(|transfer| (name.clone(), *transfer))
+            });
+            let before = before.chain(targets.kept.iter().cloned());
+            before.filter(|(name, _)| is_configured(name)).collect()
         };
+        self.named.extend(listed.values().flatten());
         targets.kept = kept;
         targets.since = since;
         targets.listed = listed;
@@ -154,15 +163,17 @@ impl Oracle {
             return Ok(());
         }
         for (account, file) in files.iter().enumerate() {
-            let is_configured = plan.names.get(account).is_some_and(Option::is_some);
+            let Some(name) = plan.names.get(account).cloned().flatten() else {
+                continue;
+            };
             let periods = file.periods(from, now + 1);
             let [period] = periods.as_slice() else {
                 continue;
             };
-            let Some(list) = period.list().filter(|_| is_configured) else {
+            let Some(list) = period.list() else {
                 continue;
             };
-            if targets.listed.get(&account) != Some(&list) {
+            if targets.listed.get(&(account, name)) != Some(&list) {
                 return broken(
                     "a list is not in force",
                     format!("account {account}: {list:?}, not {:?}", targets.listed),
@@ -177,7 +188,7 @@ impl Oracle {
         let plan = self.plan.as_ref();
         let record = self.records.get(&(name.clone(), *transfer));
         self.targets.complete
-            && !self.targets.lists(*transfer)
+            && !self.targets.lists(name, *transfer)
             && plan.is_some_and(|plan| !plan.configured.contains(transfer))
             && record.is_none_or(|record| record.starts.is_empty() && record.events.is_empty())
     }
