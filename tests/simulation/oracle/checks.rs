@@ -437,7 +437,7 @@ impl Oracle {
 
     /// Returns whether the results may have expired: 7 days after the start, or the first sight, also
     /// by a wall clock that is wrong.
-    fn may_be_expired(&self, name: &str, script: &TransferScript, now: Ms) -> bool {
+    pub(super) fn may_be_expired(&self, name: &str, script: &TransferScript, now: Ms) -> bool {
         let first_sight = self.accounts.get(name).map_or(0, |since| since.first.at);
         now + 6 * HOUR >= script.start.min(first_sight) + RESULTS_KEPT
     }

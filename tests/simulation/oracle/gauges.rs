@@ -110,9 +110,12 @@ impl Oracle {
                 self.known()
                     .filter(|(name, script, _)| **name == key.0 && connector_of(script) == key.1)
             };
-            let may_be_forgotten = of_connector().any(|(_, _, record)| {
-                let mut answers = record.polls.iter().filter_map(|poll| poll.answer.as_ref());
-                record.left_at > 0 || answers.any(|(_, answer)| *answer == Answer::Unknown)
+            let may_be_forgotten = of_connector().any(|(name, script, record)| {
+                let answers = record.polls.iter().filter_map(|poll| poll.answer.as_ref());
+                let mut unknown = answers.clone().filter(|(_, it)| *it == Answer::Unknown);
+                let has_files = answers.clone().any(|(_, it)| it.counts().is_some());
+                let is_unread = !has_files && self.may_be_expired(name, script, now);
+                record.left_at > 0 || unknown.next().is_some() || is_unread
             });
             let started = of_connector()
                 .filter(|(name, script, record)| self.has_started_watched(name, script, record))
