@@ -1,5 +1,5 @@
 //! The greatest resident memory of the program for the largest accepted input of each kind: each
-//! stays below the limit of the chart.
+//! stays below a third of the chart's limit.
 
 #![expect(clippy::print_stdout, reason = "figures for the log of tests/run")]
 
@@ -17,8 +17,10 @@ use crate::rig::Exposition;
 use crate::storage::scrape_within;
 use crate::support::{Endpoint, Seen, Step, http};
 
-/// The chart's limit, in MiB.
+/// The bound of each kind alone, in MiB.
 pub(super) const LIMIT: f64 = 256.0;
+/// The chart's limit, in MiB.
+pub(super) const CHART_LIMIT: f64 = 768.0;
 
 /// The largest files, in bytes.
 pub(super) const FILE: usize = 12 << 20;
@@ -315,14 +317,14 @@ async fn connector_details() -> (usize, f64) {
     (1 << 20, program.peak_when(described).await)
 }
 
-/// Prints the table. Fails if a kind exceeds the limit of the chart.
-pub(super) fn report(measured: &[(&str, (usize, f64))]) {
+/// Prints the table. Fails if a kind exceeds a limit.
+pub(super) fn report(limit: f64, measured: &[(&str, (usize, f64))]) {
     let mut table = String::from("| input | MiB | peak, MiB |\n| --- | --- | --- |\n");
     let mut exceeded = Vec::new();
     for (kind, (size, peak)) in measured {
         let size = *size as f64 / f64::from(1 << 20);
         writeln!(table, "| {kind} | {size:.1} | {peak:.0} |").unwrap();
-        if *peak > LIMIT {
+        if *peak > limit {
             exceeded.push(*kind);
         }
     }
@@ -332,28 +334,34 @@ pub(super) fn report(measured: &[(&str, (usize, f64))]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_largest_requests_and_answers_fit_into_the_memory_of_the_chart() {
-    report(&[
-        ("nothing", nothing().await),
-        ("request heads, 511 connections", requests().await),
-        ("web configuration", web_configuration()),
-        ("CloudTrail page", cloudtrail_records().await),
-        ("results, 16 transfers at once", results().await),
-        ("connector details", connector_details().await),
-    ]);
+    report(
+        LIMIT,
+        &[
+            ("nothing", nothing().await),
+            ("request heads, 511 connections", requests().await),
+            ("web configuration", web_configuration()),
+            ("CloudTrail page", cloudtrail_records().await),
+            ("results, 16 transfers at once", results().await),
+            ("connector details", connector_details().await),
+        ],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs minutes; tests/run provides it"]
 async fn the_largest_files_and_messages_fit_into_the_memory_of_the_chart() {
     let [targets, store] = Box::pin(target_files_and_store()).await;
-    report(&[
-        (
-            "configuration, 100,000 transfers, and its reload",
-            configuration().await,
-        ),
-        ("configuration, refused", refused_configuration().await),
-        ("target files, 200,000 transfers", targets),
-        ("stored file, 200,000 transfers", store),
-        ("queue messages, 200,000 starts", queue_messages().await),
-    ]);
+    report(
+        LIMIT,
+        &[
+            (
+                "configuration, 100,000 transfers, and its reload",
+                configuration().await,
+            ),
+            ("configuration, refused", refused_configuration().await),
+            ("target files, 200,000 transfers", targets),
+            ("stored file, 200,000 transfers", store),
+            ("queue messages, 200,000 starts", queue_messages().await),
+        ],
+    );
 }

@@ -13,3 +13,4 @@ mod longer;
 mod memory;
 mod names;
 mod parsing;
+mod together;
