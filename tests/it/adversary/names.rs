@@ -216,7 +216,7 @@ const DEFAULT: TrackerLimits = TrackerLimits {
 /// Transfers that a client invents, and connectors that messages name.
 const TRANSFERS: usize = 1_000_000;
 const CONNECTORS: usize = 60_000;
-/// Bound of each kind of input, in KiB: a third of the chart's limit.
+/// Bound of invented names, in KiB: a third of the chart's limit.
 const CHART_LIMIT: u64 = 256 << 10;
 
 fn flood(tracker: &mut Tracker, now: Now) {
