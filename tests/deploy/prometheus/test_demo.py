@@ -25,7 +25,20 @@ def config(port, files, interval):
     return {
         "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
         "rule_files": [str(file) for file in files],
-        "scrape_configs": [{"job_name": "aws-transfer-exporter", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}],
+        "scrape_configs": [
+            {"job_name": "aws-transfer-exporter", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]},
+            # Probes of connections, as docs/operate/connections.md has them. Tests of one account are a second apart.
+            {
+                "job_name": "aws-transfer-connections",
+                "scrape_interval": "10s",
+                "scrape_timeout": "10s",
+                "http_sd_configs": [{"url": f"http://127.0.0.1:{port}/api/v1/targets?module=connection"}],
+                "relabel_configs": [
+                    {"source_labels": ["__address__"], "target_label": "instance"},
+                    {"target_label": "__address__", "replacement": f"127.0.0.1:{port}"},
+                ],
+            },
+        ],
     }
 
 
