@@ -351,7 +351,7 @@ async fn bad_credentials_of_one_account_are_exported_and_logged_once_until_they_
         SystemTime::now(),
     );
     let home = tempfile::tempdir().unwrap();
-    write_process(home.path(), 1);
+    write_process(home.path(), 3_600);
     fs::write(home.path().join("broken"), "").unwrap();
     let accounts = [
         ("bad", "eu-central-1", "short"),

@@ -28,8 +28,11 @@ const TRANSFERS: usize = 300;
 const CONNECTORS: usize = 30;
 /// Series of a program without any transfer, and of a connector and a transfer at most.
 const MOST_SERIES: usize = 1_000 + 200 * (CONNECTORS + 2) + 10 * TRANSFERS;
-/// A health check of another client takes at most so long while an attack runs.
-const MOST_WAIT: Duration = Duration::from_secs(30);
+/// The quickest of three health checks of another client takes at most so long while an attack
+/// runs. A single one may find the processors busy; an attack that locks clients out delays all.
+const MOST_WAIT: Duration = Duration::from_secs(3);
+/// A health check that takes longer fails at once.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Another client.
 const OTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
@@ -227,8 +230,24 @@ impl Target {
 
     /// Records an attack of so many inputs, and asks as another client whether the program is healthy.
     async fn after(&mut self, attack: &'static str, inputs: usize) {
+        let mut quickest = PATIENCE;
+        for _ in 0..3 {
+            if quickest > MOST_WAIT {
+                quickest = quickest.min(self.health(attack).await);
+            }
+        }
+        assert!(quickest <= MOST_WAIT, "{attack}: health after {quickest:?}");
+        let (number, longest) = self.attacks.entry(attack).or_default();
+        *number += inputs as u64;
+        *longest = (*longest).max(quickest);
+        let files = fs::read_dir(format!("/proc/{}/fd", self.running.child.id())).unwrap();
+        self.files = self.files.max(files.count());
+    }
+
+    /// Asks as another client whether the program is healthy. Returns the time until the answer.
+    async fn health(&self, attack: &str) -> Duration {
         let start = Instant::now();
-        let health = async {
+        let exchange = async {
             let socket = TcpSocket::new_v4().unwrap();
             socket.bind(SocketAddr::from((OTHER, 0))).unwrap();
             let mut stream = socket.connect(self.running.address).await.unwrap();
@@ -238,14 +257,10 @@ impl Target {
             stream.read_to_string(&mut response).await.unwrap();
             response
         };
-        let response = tokio::time::timeout(MOST_WAIT, health).await;
+        let response = tokio::time::timeout(PATIENCE, exchange).await;
         let response = response.unwrap_or_else(|_| panic!("{attack}: no health"));
         assert!(response.starts_with("HTTP/1.0 200"), "{attack}: {response}");
-        let (number, longest) = self.attacks.entry(attack).or_default();
-        *number += inputs as u64;
-        *longest = (*longest).max(start.elapsed());
-        let files = fs::read_dir(format!("/proc/{}/fd", self.running.child.id())).unwrap();
-        self.files = self.files.max(files.count());
+        start.elapsed()
     }
 
     /// Checks the bounds of what is exported: its size, and that no counter falls.

@@ -259,7 +259,7 @@ async fn stalled_response_times_out_wherever_it_stalls() {
             );
             for attempt in account.attempts.ended.lock().unwrap().iter() {
                 assert!(
-                    attempt.duration <= Duration::from_millis(400),
+                    attempt.duration < Duration::from_secs(4),
                     "after {sent} bytes: {attempt:?}"
                 );
             }
@@ -272,8 +272,8 @@ async fn stalled_response_times_out_wherever_it_stalls() {
 async fn call_ends_at_its_time_out_and_its_last_attempt_is_counted() {
     let endpoint = Endpoint::scripted([Step::Stall(Vec::new())]).await;
     let time_outs = TimeOuts {
-        connect: Duration::from_millis(400),
-        attempt: Duration::from_millis(400),
+        connect: Duration::from_secs(30),
+        attempt: Duration::from_secs(30),
         operation: Duration::from_millis(300),
     };
     let account = Account::open(
@@ -284,7 +284,7 @@ async fn call_ends_at_its_time_out_and_its_last_attempt_is_counted() {
     let start = Instant::now();
     assert_eq!(account.page().await.unwrap_err().kind, ErrorKind::Timeout);
     assert!(
-        start.elapsed() < Duration::from_secs(1),
+        start.elapsed() < Duration::from_secs(10),
         "{:?}",
         start.elapsed()
     );

@@ -133,7 +133,7 @@ async fn flood(wanted: usize, bytes: &str, trickles: bool) {
         let start = std::time::Instant::now();
         assert_eq!(server.ask(METRICS).await.text(), BODY, "{said}");
         assert!(
-            start.elapsed() < Duration::from_secs(2),
+            start.elapsed() < Duration::from_secs(8),
             "{said}: {:?}",
             start.elapsed()
         );
