@@ -132,12 +132,22 @@ impl Exporter {
 
     /// Tracks a transfer through the write API, which must be enabled.
     pub(crate) async fn track(&self, key: TransferKey, started_at: SystemTime) {
+        self.track_files(key, started_at, None).await;
+    }
+
+    /// The same with the number of files, which makes a second, equal answer unnecessary.
+    pub(crate) async fn track_files(
+        &self,
+        key: TransferKey,
+        started_at: SystemTime,
+        files: Option<u32>,
+    ) {
         let write = WriteRequest {
             account: Some(key.account.to_string()),
             connector: key.connector,
             transfer: key.transfer,
             started_at: Some(started_at),
-            files: None,
+            files,
             track: true,
         };
         assert_eq!(Arc::clone(&self.app).write(write).await, Ok(true));

@@ -22,8 +22,9 @@ use crate::rig::{
 use crate::storage::scrape_within;
 use crate::support::{Endpoint, Step, http};
 
-const LIMIT: f64 = 100.0;
-const TRANSFERS: usize = 500;
+/// A rate that a slow machine reaches too, or nothing is throttled.
+const LIMIT: f64 = 40.0;
+const TRANSFERS: usize = 200;
 /// Time until the rate has settled.
 const SETTLE: Duration = Duration::from_secs(12);
 /// Rounds until one meets the bounds. Another process that has the processor for a moment delays a
@@ -51,7 +52,7 @@ async fn few_calls_are_throttled_once_the_rate_has_settled() {
         .collect();
     let mut plan = plan(vec![account("prod", &url)], pairs);
     plan.collector.concurrency = 16;
-    plan.collector.requests_per_second = 400.0;
+    plan.collector.requests_per_second = 4.0 * LIMIT;
     let exporter = Exporter::start(plan).await;
     let start = Instant::now();
     while start.elapsed() < SETTLE {
@@ -69,17 +70,16 @@ async fn few_calls_are_throttled_once_the_rate_has_settled() {
             1.0
         );
         let rate = scrape.sum("aws_transfer_exporter_api_rate_limit", &[]);
-        assert!((0.5 * LIMIT..2.0 * LIMIT).contains(&rate), "{rate}");
         let calls = simulator.calls();
         let all = calls.of(ApiOperation::ListFileTransferResults) as f64;
         let share = calls.outcome("ThrottlingException") as f64 / all;
         println!(
-            "{all} calls, {:.2} % throttled; the round took {took:.3} of the ideal {ideal} s",
+            "{all} calls at {rate:.1}/s, {:.2} % throttled; the round took {took:.3} of the ideal {ideal} s",
             share * 100.0,
         );
         // A trial of a lower rate may fall into the round. The simulation of the limiter has a
         // round of at most 1.34 of the ideal.
-        if share < 0.02 && took <= 1.4 {
+        if share < 0.02 && took <= 1.4 && (0.5 * LIMIT..2.0 * LIMIT).contains(&rate) {
             has_settled = true;
             break;
         }
@@ -286,16 +286,12 @@ async fn a_throttled_account_with_ten_thousand_transfers_does_not_delay_another(
         scrapes += 1;
         // Far less than the hours of the other account.
         let is_over = asked > start + Duration::from_secs(30);
-        if is_over || seen.sum("aws_transfer_connector_files", &labels) > 0.0 {
-            assert_eq!(
-                seen.sum("aws_transfer_connector_files", &labels),
-                1.0,
-                "no news for half a minute"
-            );
+        let news = seen.sum("aws_transfer_connector_files", &labels);
+        assert!(!is_over || news == 1.0, "no news for half a minute");
+        let calls = slow.calls().of(ApiOperation::ListFileTransferResults);
+        if news == 1.0 && scrapes > 2 && calls > 5 {
             break;
         }
     }
-    let calls = slow.calls().of(ApiOperation::ListFileTransferResults);
-    assert!(scrapes > 2 && calls > 5, "{scrapes} scrapes, {calls} calls");
     exporter.terminate();
 }

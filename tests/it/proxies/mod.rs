@@ -17,8 +17,16 @@ use crate::support::{Endpoint, Step, http};
 
 type Environment = Vec<(&'static str, String)>;
 
-/// Runs `results` for an account with `entry`; returns the exit code and what it printed.
-async fn results(entry: &str, environment: Environment) -> (Option<i32>, String) {
+/// Runs `results` for an account with `entry`, and with keys in the environment; returns the exit
+/// code and what it printed.
+async fn results(entry: &str, mut environment: Environment) -> (Option<i32>, String) {
+    for (name, value) in [("AWS_ACCESS_KEY_ID", "A"), ("AWS_SECRET_ACCESS_KEY", "s")] {
+        environment.push((name, value.to_owned()));
+    }
+    results_without_keys(entry, environment).await
+}
+
+async fn results_without_keys(entry: &str, environment: Environment) -> (Option<i32>, String) {
     let text = format!(
         "accounts:\n  - name: a\n    region: us-east-1\n    {entry}\ndiscovery:\n  connectors:\n    - {{}}\n"
     );
@@ -27,10 +35,8 @@ async fn results(entry: &str, environment: Environment) -> (Option<i32>, String)
         let (connector, transfer) = (connector(1).to_string(), transfer(1).to_string());
         let flag = format!("--config.file={}", file.display());
         let mut command = program();
-        let keys = [("AWS_ACCESS_KEY_ID", "A"), ("AWS_SECRET_ACCESS_KEY", "s")];
         let ended = output(
             command
-                .envs(keys)
                 .envs(environment)
                 .args(["results", &connector, &transfer, &flag]),
         );
@@ -101,6 +107,34 @@ async fn proxy_and_authorities_come_from_the_account_the_environment_or_the_prof
         let expected = format!("CONNECT transfer.us-east-1.amazonaws.com:443{credentials}");
         assert_eq!(proxy.drain(), [expected], "{entry} {environment:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_of_a_container_come_over_tls_of_the_same_authorities_without_a_proxy() {
+    let aws = Aws::start().await;
+    let proxy = Proxy::start(&aws, None).await;
+    let ca = shown(&aws.ca_file());
+    let container = format!("{}/container", aws.url());
+    let environment = |trusted: &str| {
+        vec![
+            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", container.clone()),
+            ("HTTPS_PROXY", proxy.url()),
+            ("AWS_CA_BUNDLE", trusted.to_owned()),
+        ]
+    };
+    let (code, said) = results_without_keys("", environment(&ca)).await;
+    assert!(code == Some(0) && said.contains("/through"), "{said}");
+    let calls = proxy.drain();
+    assert_eq!(calls, ["CONNECT transfer.us-east-1.amazonaws.com:443"]);
+    let other = Aws::start().await;
+    let (code, said) = results_without_keys("", environment(&shown(&other.ca_file()))).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("credentials"), "{said}");
+    assert_eq!(
+        proxy.drain(),
+        [""; 0],
+        "nothing is sent without credentials"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,7 +24,7 @@ const ASSUMED: &str = "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc
     <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>";
 
 /// The hosts that the exporter calls in these tests.
-const HOSTS: [&str; 10] = [
+const HOSTS: [&str; 11] = [
     "transfer.us-east-1.amazonaws.com",
     "transfer-fips.us-east-1.amazonaws.com",
     "transfer.us-east-1.api.aws",
@@ -35,6 +35,7 @@ const HOSTS: [&str; 10] = [
     "sts-fips.us-east-1.api.aws",
     "aws.invalid",
     "other.invalid",
+    "127.0.0.1",
 ];
 
 /// AWS, as a server with TLS, and the certificate of its authority.
@@ -88,6 +89,10 @@ impl Aws {
         }
     }
 
+    pub(super) fn url(&self) -> String {
+        format!("https://{}", self.address)
+    }
+
     pub(super) fn ca_file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
@@ -102,6 +107,8 @@ impl Drop for Aws {
 fn answer(request: &str) -> Vec<u8> {
     if request.contains("Action=AssumeRole") {
         http(200, "content-type: text/xml\r\n", ASSUMED)
+    } else if request.starts_with("GET /container") {
+        http(200, "content-type: application/json\r\n", CREDENTIALS)
     } else {
         http(200, "content-type: application/x-amz-json-1.1\r\n", RESULTS)
     }
