@@ -34,7 +34,7 @@ const fn setting(variable: &'static str, key: &'static str, effect: Effect) -> S
 }
 
 const RETRIES: Effect = NoEffect("a call has 3 attempts, which have to fit into a scrape");
-const IMDS_RETRIES: Effect = NoEffect("the Rust SDK does not have it");
+const NOT_IN_RUST: Effect = NoEffect("the Rust SDK does not have it");
 const ENDPOINTS: Effect = Unrelated("no operation that the exporter calls uses it");
 const S3: Effect = Unrelated("Amazon S3 is not called");
 const CLI: Effect = Unrelated("a setting of the AWS CLI or of boto3");
@@ -99,14 +99,19 @@ const SETTINGS: &[Setting] = &[
         Honoured,
     ),
     setting(
+        "AWS_EC2_INSTANCE_PROFILE_NAME",
+        "ec2_instance_profile_name",
+        NOT_IN_RUST,
+    ),
+    setting(
         "AWS_METADATA_SERVICE_TIMEOUT",
         "metadata_service_timeout",
-        IMDS_RETRIES,
+        NOT_IN_RUST,
     ),
     setting(
         "AWS_METADATA_SERVICE_NUM_ATTEMPTS",
         "metadata_service_num_attempts",
-        IMDS_RETRIES,
+        NOT_IN_RUST,
     ),
     setting(
         "AWS_IMDS_USE_IPV6",
