@@ -17,7 +17,8 @@
 //! different kinds or codes never match. While a row that has not ended may be the file of an event,
 //! rule 3 takes rows that are counted already or have the file name. A match by rule 3 is provisional:
 //! an event with the path of the row takes its place, and so does one with its file name if the other
-//! has not; a row of the baseline gives the event to a row that appears later.
+//! has not; the event moves to a row with its path that appears later, and from a row of the baseline
+//! to any row with the same end.
 
 mod end_index;
 mod rows;
@@ -89,12 +90,11 @@ pub(super) struct LedgerEntry {
     pub(super) polled: bool,
     /// Hash of the id of the event that reported it.
     pub(super) event: Option<NonZeroU32>,
-    /// Whether the event was matched without the path of the row.
-    pub(super) provisional: bool,
-    /// Whether the event was matched without the file name of the row either.
-    pub(super) misnamed: bool,
-    /// Whether it belonged to the baseline when a provisional event made it count. If the row of that
-    /// event appears, the event moves there.
+    /// The path that the event has reported, if it is not that of the row: the match is provisional.
+    pub(super) event_path: Option<FilePath>,
+    /// Whether it belonged to the baseline when a provisional event made it count.
+    pub(super) baseline: bool,
+    /// The same, and the event may be of any row with the same end that appears later.
     pub(super) lent: bool,
     /// Whether the failure of its provisional event is still to be logged, when its row appears.
     pub(super) unlogged: bool,
@@ -183,12 +183,29 @@ pub(super) enum EventMatch {
     /// A poll had reported the file, which was counted for another event. The file of that event is
     /// counted now.
     CountedOther,
+    /// The same, and the file of that event was counted when a poll reported it. The file of this event
+    /// is not logged yet.
+    Unlogged,
 }
 
 impl EventMatch {
     /// Returns whether the event adds one to the counter of its end.
     pub(super) fn counts(&self) -> bool {
-        !matches!(self, Self::Duplicate | Self::AlreadyCounted)
+        !matches!(
+            self,
+            Self::Duplicate | Self::AlreadyCounted | Self::Unlogged
+        )
+    }
+
+    /// Returns whether the file is logged now, if it has failed: a poll that reported it before has
+    /// logged it.
+    pub(super) fn is_logged(&self) -> bool {
+        matches!(self, Self::Counted | Self::Unlogged)
+    }
+
+    /// Returns whether no poll has reported the file of this event, or that of another one.
+    pub(super) fn has_no_row(&self) -> bool {
+        matches!(self, Self::Counted | Self::CountedOther)
     }
 }
 
@@ -205,39 +222,51 @@ impl FileLedger {
             return EventMatch::Duplicate;
         }
         let (path, end) = (FilePath::new(path), comparable(end));
-        if let Some(entry) = self.match_name(path, &end) {
+        if let Some(row) = self.match_name(path, &end) {
             let is_ambiguous = self.has_open_row_of_name(path);
-            return self.entries[entry].add_event(id, path, is_ambiguous);
+            return self.entries[row].add_event(id, path, is_ambiguous);
         }
-        let Some(taken) = self.taken_row(path, &end) else {
-            if let Some(entry) = self.match_any(path, &end) {
-                return self.entries[entry].add_event(id, path, false);
-            }
-            self.entries.push(LedgerEntry::of_event(id, path, end));
-            return EventMatch::Counted;
-        };
-        // The event takes the place of one that was matched with this row without its path.
-        let entry = &mut self.entries[taken];
-        entry.provisional = entry.path.hash != path.hash;
-        entry.misnamed = false;
-        entry.lent = false;
-        let is_unlogged = std::mem::take(&mut entry.unlogged);
-        let is_row_unlogged = std::mem::take(&mut entry.row_unlogged);
-        let Some(other) = entry.event.replace(id) else {
+        if let Some(row) = self.taken_row(path, &end) {
+            return self.replace_event(row, id, path);
+        }
+        if let Some(row) = self.match_any(path, &end) {
+            return self.entries[row].add_event(id, path, false);
+        }
+        self.entries.push(LedgerEntry::of_event(id, path, end));
+        EventMatch::Counted
+    }
+
+    /// Gives a row to an event that has its path, or its file name. The event that was matched with it
+    /// is matched again.
+    fn replace_event(&mut self, row: usize, id: NonZeroU32, path: FilePath) -> EventMatch {
+        let row = &mut self.entries[row];
+        let end = row.end.clone();
+        row.lent = false;
+        row.baseline = false;
+        let is_unlogged = std::mem::take(&mut row.unlogged);
+        let is_row_unlogged = std::mem::take(&mut row.row_unlogged);
+        let event = row.event.replace(id).zip(row.event_path.take());
+        row.event_path = (row.path.hash != path.hash).then_some(path);
+        let Some((other, other_path)) = event else {
             return EventMatch::AlreadyCounted;
         };
-        let unknown = FilePath { hash: 0, name: 0 };
-        if let Some(row) = self.match_any(unknown, &end) {
-            let row = &mut self.entries[row];
-            let event_match = row.add_event(other, unknown, true);
+        let by_name = self.match_name(other_path, &end);
+        if let Some(found) = by_name.or_else(|| self.match_any(other_path, &end)) {
+            let is_ambiguous = self.has_open_row_of_name(other_path);
+            let found = &mut self.entries[found];
+            let event_match = found.add_event(other, other_path, is_ambiguous);
             // What is still to be logged goes along with the event.
-            row.unlogged = is_unlogged;
-            row.row_unlogged = is_row_unlogged && end != Finished::Completed;
-            return event_match;
+            found.unlogged = is_unlogged && found.event_path.is_some();
+            return match event_match {
+                EventMatch::AlreadyCounted if is_row_unlogged => EventMatch::Unlogged,
+                EventMatch::CountedLate if is_row_unlogged => EventMatch::Counted,
+                event_match => event_match,
+            };
         }
-        let mut displaced = LedgerEntry::of_event(other, unknown, end);
-        displaced.unlogged = is_unlogged;
-        self.entries.push(displaced);
+        self.entries.push(LedgerEntry {
+            unlogged: is_unlogged,
+            ..LedgerEntry::of_event(other, other_path, end)
+        });
         if is_row_unlogged {
             EventMatch::Counted
         } else {
@@ -263,9 +292,8 @@ impl FileLedger {
     /// file name.
     fn taken_row(&self, path: FilePath, end: &Finished) -> Option<usize> {
         let same_path =
-            |entry: &LedgerEntry| entry.polled && entry.provisional && entry.path.hash == path.hash;
-        let same_name =
-            |entry: &LedgerEntry| entry.polled && entry.misnamed && entry.path.name == path.name;
+            |entry: &LedgerEntry| entry.event_path.is_some() && entry.path.hash == path.hash;
+        let same_name = |entry: &LedgerEntry| entry.is_misnamed() && entry.path.name == path.name;
         let found = self.find(end, same_path);
         if found.is_some() || self.has_row_of_path(path) {
             return found;
@@ -344,8 +372,8 @@ impl LedgerEntry {
             end,
             polled: false,
             event: Some(id),
-            provisional: false,
-            misnamed: false,
+            event_path: None,
+            baseline: false,
             lent: false,
             unlogged: false,
             row_unlogged: false,
@@ -356,15 +384,21 @@ impl LedgerEntry {
     /// Adds the event of a row. `is_ambiguous` is true if it may as well be of another row.
     fn add_event(&mut self, id: NonZeroU32, path: FilePath, is_ambiguous: bool) -> EventMatch {
         self.event = Some(id);
-        self.provisional = self.path.hash != path.hash;
-        self.misnamed = self.path.name != path.name;
+        self.event_path = (self.path.hash != path.hash).then_some(path);
         // The failure of the row is logged; that of the event is not, if it is another file.
-        self.unlogged = self.provisional && self.end != Finished::Completed;
+        self.unlogged = self.event_path.is_some() && self.end != Finished::Completed;
         if std::mem::replace(&mut self.counted, true) {
             return EventMatch::AlreadyCounted;
         }
-        self.lent = self.provisional && (self.misnamed || is_ambiguous);
+        self.baseline = self.event_path.is_some();
+        self.lent = self.baseline && (self.is_misnamed() || is_ambiguous);
         EventMatch::CountedLate
+    }
+
+    /// Returns whether its event has another file name than its row.
+    fn is_misnamed(&self) -> bool {
+        self.event_path
+            .is_some_and(|path| path.name != self.path.name)
     }
 
     /// Returns whether it is a row that no event has reported.

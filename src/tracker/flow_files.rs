@@ -176,7 +176,7 @@ impl Tracker {
     ) {
         let path = &file.path;
         let flow = self.flow_of(number, Some(file.direction), path);
-        let is_new = matches!(event_match, EventMatch::Counted | EventMatch::CountedOther);
+        let is_new = event_match.is_logged() || event_match.has_no_row();
         // A poll does not report the operation, which may decide whose file it is.
         let polled = self.flow_of(number, None, path).filter(|_| !is_new);
         let other = polled.filter(|polled| Some(*polled) != flow);

@@ -181,7 +181,7 @@ impl Tracker {
         self.record_event_of_flow(number, file, &end, event_match, now);
         let failed = match &file.end {
             // A file that a poll reported before has already been logged.
-            Finished::Failed(code) if *event_match == EventMatch::Counted => Some(FailedFile {
+            Finished::Failed(code) if event_match.is_logged() => Some(FailedFile {
                 path: file.path.clone(),
                 code: code.clone(),
                 message: file.message.clone(),
@@ -265,8 +265,7 @@ impl Tracker {
         let mut fate = self.fates.get(hash).filter(is_over)?;
         let event_match = fate.record_event(file);
         let is_kept = has_results(fate.since, now);
-        let has_no_row = matches!(event_match, EventMatch::Counted | EventMatch::CountedOther);
-        if has_no_row && is_kept {
+        if event_match.has_no_row() && is_kept {
             return None;
         }
         self.insert_fate(hash, &fate);

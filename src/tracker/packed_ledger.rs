@@ -2,8 +2,8 @@
 //! store, most of them with one file.
 //!
 //! One entry after the other, open rows last: 2 bytes of flags and kind, 2 bytes of the file name's
-//! hash, 4 bytes of the path's hash, 4 bytes of the event's if it has one, and an undocumented
-//! failure code with its length. An open row has its status in place of flags, and 4 bytes of time.
+//! hash, 4 bytes of the path's hash, 4 bytes of the event's if it has one, 6 bytes of the event's path
+//! if it is another one, and an undocumented failure code with its length. An open row has its status in place of flags, and 4 bytes of time.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroU32;
@@ -19,7 +19,7 @@ const PROVISIONAL: u8 = 1 << 3;
 const UNLOGGED: u8 = 1 << 4;
 const LENT: u8 = 1 << 5;
 const ROW_UNLOGGED: u8 = 1 << 6;
-const MISNAMED: u8 = 1 << 7;
+const BASELINE: u8 = 1 << 7;
 const OPEN_ROW: u8 = 0;
 const COMPLETED: u8 = 1;
 const WITHOUT_CODE: u8 = 2;
@@ -111,16 +111,19 @@ fn put_entry(bytes: &mut Vec<u8>, entry: &LedgerEntry) {
         flag(entry.counted, COUNTED)
             | flag(entry.polled, POLLED)
             | flag(entry.event.is_some(), EVENT)
-            | flag(entry.provisional, PROVISIONAL)
+            | flag(entry.event_path.is_some(), PROVISIONAL)
             | flag(entry.unlogged, UNLOGGED)
             | flag(entry.lent, LENT)
             | flag(entry.row_unlogged, ROW_UNLOGGED)
-            | flag(entry.misnamed, MISNAMED),
+            | flag(entry.baseline, BASELINE),
     );
     bytes.push(kind);
     put_path(bytes, entry.path);
     if let Some(event) = entry.event {
         bytes.extend(event.get().to_le_bytes());
+    }
+    if let Some(path) = entry.event_path {
+        put_path(bytes, path);
     }
     if let Some(code) = code {
         // The ledger cuts codes far below 256 bytes.
@@ -131,10 +134,7 @@ fn put_entry(bytes: &mut Vec<u8>, entry: &LedgerEntry) {
 
 fn read_entry(rest: &mut &[u8]) -> Option<Read> {
     let [flags, kind] = take(rest)?;
-    let path = FilePath {
-        name: u16::from_le_bytes(take(rest)?),
-        hash: u32::from_le_bytes(take(rest)?),
-    };
+    let path = take_path(rest)?;
     if kind == OPEN_ROW {
         let status = OpenStatus::ALL
             .into_iter()
@@ -149,6 +149,10 @@ fn read_entry(rest: &mut &[u8]) -> Option<Read> {
     let event = match flags & EVENT {
         0 => None,
         _ => NonZeroU32::new(u32::from_le_bytes(take(rest)?)),
+    };
+    let event_path = match flags & PROVISIONAL {
+        0 => None,
+        _ => Some(take_path(rest)?),
     };
     let end = match kind {
         COMPLETED => Finished::Completed,
@@ -170,13 +174,20 @@ fn read_entry(rest: &mut &[u8]) -> Option<Read> {
         end,
         polled: flags & POLLED != 0,
         event,
-        provisional: flags & PROVISIONAL != 0,
-        misnamed: flags & MISNAMED != 0,
+        event_path,
+        baseline: flags & BASELINE != 0,
         unlogged: flags & UNLOGGED != 0,
         lent: flags & LENT != 0,
         row_unlogged: flags & ROW_UNLOGGED != 0,
         counted: flags & COUNTED != 0,
     }))
+}
+
+fn take_path(rest: &mut &[u8]) -> Option<FilePath> {
+    Some(FilePath {
+        name: u16::from_le_bytes(take(rest)?),
+        hash: u32::from_le_bytes(take(rest)?),
+    })
 }
 
 fn take<const BYTES: usize>(rest: &mut &[u8]) -> Option<[u8; BYTES]> {
@@ -217,29 +228,23 @@ mod tests {
     }
 
     fn entry() -> impl Strategy<Value = LedgerEntry> {
-        let entry = (path(), end(), any::<u32>(), any::<[bool; 7]>());
+        let event_path = proptest::option::of(path());
+        let entry = (path(), end(), any::<u32>(), event_path, any::<[bool; 6]>());
         entry.prop_map(
             |(
                 path,
                 end,
                 event,
-                [
-                    polled,
-                    provisional,
-                    misnamed,
-                    lent,
-                    unlogged,
-                    row_unlogged,
-                    counted,
-                ],
+                event_path,
+                [polled, baseline, lent, unlogged, row_unlogged, counted],
             )| {
                 LedgerEntry {
                     path,
                     end,
                     polled,
                     event: NonZeroU32::new(event),
-                    provisional,
-                    misnamed,
+                    event_path,
+                    baseline,
                     lent,
                     unlogged,
                     row_unlogged,
@@ -266,9 +271,11 @@ mod tests {
     }
 
     #[test]
-    fn a_completed_file_takes_at_most_twelve_bytes() {
+    fn a_completed_file_takes_at_most_twelve_bytes_and_six_for_a_second_path() {
         let mut ledger = FileLedger::default();
         ledger.record_event("t/1", "/a", &Finished::Completed);
         assert_eq!(PackedLedger::pack(&ledger).bytes().len(), 12);
+        ledger.entries[0].event_path = Some(ledger.entries[0].path);
+        assert_eq!(PackedLedger::pack(&ledger).bytes().len(), 18);
     }
 }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::end_index::EndIndex;
 use super::{
     FileLedger, FilePath, LedgerEntry, NewRow, OpenRow, OpenStatus, PollTime, Watched, comparable,
+    is_same_end,
 };
 use model::{FileResult, Finished};
 
@@ -33,8 +34,9 @@ impl FileLedger {
                 self.open_rows.push(before.row(*path, status, time));
             }
         }
-        let mut unmatched = self.match_by_path(&ended, &paths);
-        let mut new = self.match_by_end(&mut unmatched, &paths, watched);
+        let (mut unmatched, mut new) = self.match_by_path(&ended, &paths);
+        new.extend(self.move_to_own_rows(&mut unmatched, &paths, &ended, watched));
+        new.extend(self.match_by_end(&mut unmatched, &paths, watched));
         new.extend(self.add_rows(unmatched, &paths, &ended, watched));
         if self.open_rows.is_empty() {
             self.merge_baseline();
@@ -43,8 +45,13 @@ impl FileLedger {
         new
     }
 
-    /// Matches rows with the entries of their path. Returns the new rows that have none.
-    fn match_by_path(&mut self, ended: &EndedRows, paths: &[FilePath]) -> Vec<(usize, Finished)> {
+    /// Matches rows with the entries of their path. Returns the new rows that have none, and failures
+    /// that were not logged with their event.
+    fn match_by_path(
+        &mut self,
+        ended: &EndedRows,
+        paths: &[FilePath],
+    ) -> (Vec<(usize, Finished)>, Vec<NewRow>) {
         let mut polled: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         let mut unpolled: BTreeMap<u32, EndIndex> = BTreeMap::new();
         for (at, entry) in self.entries.iter().enumerate() {
@@ -56,7 +63,7 @@ impl FileLedger {
                 index.insert(at, &entry.end);
             }
         }
-        let mut unmatched = Vec::new();
+        let (mut unmatched, mut new) = (Vec::new(), Vec::new());
         for (path, ends) in ended {
             let known = polled.remove(path).unwrap_or_default();
             let mut of_events = unpolled.remove(path).unwrap_or_default();
@@ -68,9 +75,106 @@ impl FileLedger {
                 let entry = &mut self.entries[found];
                 of_events.remove(found, &entry.end);
                 entry.mark_polled(paths[at], &end);
+                if std::mem::take(&mut entry.unlogged) {
+                    new.push(NewRow::uncounted(at));
+                }
             }
         }
-        unmatched
+        (unmatched, new)
+    }
+
+    /// Moves events that were matched with other rows to the new rows of their path, then to those of
+    /// their file name. Keeps the other rows in `unmatched`, and returns the rows that are news.
+    fn move_to_own_rows(
+        &mut self,
+        unmatched: &mut Vec<(usize, Finished)>,
+        paths: &[FilePath],
+        ended: &EndedRows,
+        watched: Watched,
+    ) -> Vec<NewRow> {
+        let mut by_path: BTreeMap<u32, EndIndex> = BTreeMap::new();
+        let mut by_name: BTreeMap<u16, EndIndex> = BTreeMap::new();
+        for (at, entry) in self.entries.iter().enumerate() {
+            if let Some(path) = entry.event_path {
+                let index = by_path.entry(path.hash).or_default();
+                index.insert(at, &entry.end);
+                if entry.is_misnamed() {
+                    let index = by_name.entry(path.name).or_default();
+                    index.insert(at, &entry.end);
+                }
+            }
+        }
+        let mut new = Vec::new();
+        for is_by_path in [true, false] {
+            unmatched.retain(|(at, end)| {
+                let path = paths[*at];
+                let index = if is_by_path {
+                    by_path.get_mut(&path.hash)
+                } else {
+                    by_name.get_mut(&path.name)
+                };
+                let Some(from) = index.and_then(|index| index.find(end)) else {
+                    return true;
+                };
+                let entry = &self.entries[from];
+                if let Some(path) = entry.event_path {
+                    let indexes = [by_path.get_mut(&path.hash), by_name.get_mut(&path.name)];
+                    for index in indexes.into_iter().flatten() {
+                        index.remove(from, &entry.end);
+                    }
+                }
+                let row = (*at, path, end.clone());
+                new.extend(self.move_to_own_row(from, row, ended, watched));
+                false
+            });
+        }
+        new
+    }
+
+    /// Moves an event to the row of its path or file name. Returns the row that is news: that of the
+    /// event, or the one that the event was matched with, if that was reported as the event.
+    fn move_to_own_row(
+        &mut self,
+        from: usize,
+        (at, path, end): (usize, FilePath, Finished),
+        ended: &EndedRows,
+        watched: Watched,
+    ) -> Option<NewRow> {
+        let before = &mut self.entries[from];
+        let counted = !before.baseline || watched == Watched::Whole;
+        before.counted = counted;
+        before.baseline = false;
+        before.lent = false;
+        let is_unlogged = std::mem::take(&mut before.unlogged);
+        let is_row_unlogged = std::mem::take(&mut before.row_unlogged);
+        let event = before.event.take();
+        let event_path = before.event_path.take().filter(|of| of.hash != path.hash);
+        let is_reported = match before.end {
+            Finished::Completed => is_row_unlogged,
+            Finished::Failed(_) => !is_unlogged,
+        };
+        let other = row_of(before, ended).filter(|_| is_reported);
+        let is_ambiguous = self.has_open_row_of_name(path);
+        let baseline = event_path.is_some() && watched == Watched::No;
+        self.entries.push(LedgerEntry {
+            path,
+            end,
+            polled: true,
+            event,
+            event_path,
+            baseline,
+            lent: baseline && is_ambiguous,
+            // Of the event and its row one is logged, so the other is still to be.
+            unlogged: event_path.is_some() && is_unlogged,
+            row_unlogged: event_path.is_some() && is_reported,
+            counted: true,
+        });
+        let row = NewRow {
+            at: other.unwrap_or(at),
+            counted,
+            logged: is_unlogged || (is_row_unlogged && other.is_some()),
+        };
+        (row.counted || row.logged).then_some(row)
     }
 
     /// Returns the ended rows of a path that no earlier poll reported. `known` are the entries of its
@@ -132,12 +236,12 @@ impl FileLedger {
                 if let Some(of_name) = by_name.get_mut(&entry.path.name) {
                     of_name.remove(found, &entry.end);
                 }
-                entry.misnamed = entry.path.name != path.name;
-                // Without the event the row would be of the baseline.
-                let is_ambiguous = open_names.contains(&path.name);
-                entry.lent = watched == Watched::No && (entry.misnamed || is_ambiguous);
+                entry.event_path = Some(entry.path);
                 entry.mark_polled(path, end);
-                entry.provisional = true;
+                // Without the event the row would be of the baseline.
+                entry.baseline = watched == Watched::No;
+                let is_ambiguous = open_names.contains(&path.name);
+                entry.lent = entry.baseline && (entry.is_misnamed() || is_ambiguous);
                 // If the event was not logged the row is, so one of them is still to be.
                 entry.row_unlogged = !entry.unlogged;
                 if entry.unlogged {
@@ -157,18 +261,21 @@ impl FileLedger {
         ended: &EndedRows,
         watched: Watched,
     ) -> Vec<NewRow> {
-        // A row whose event has its file name gives it only to a row of the same name.
+        // A row whose event has its file name gives it only to a row of the same name; another one
+        // prefers a row with the name of its event.
         let mut lenders = EndIndex::default();
         let mut by_name: BTreeMap<u16, EndIndex> = BTreeMap::new();
         for (at, entry) in self.entries.iter().enumerate() {
             // Rows of one answer are all of the baseline: none has appeared later.
-            if entry.lent && watched != Watched::No {
-                let index = if entry.misnamed {
-                    &mut lenders
-                } else {
-                    by_name.entry(entry.path.name).or_default()
-                };
-                index.insert(at, &entry.end);
+            let Some(path) = entry.event_path.filter(|_| entry.lent) else {
+                continue;
+            };
+            if watched != Watched::No {
+                let of_name = by_name.entry(path.name).or_default();
+                of_name.insert(at, &entry.end);
+                if entry.is_misnamed() {
+                    lenders.insert(at, &entry.end);
+                }
             }
         }
         let mut new = Vec::new();
@@ -176,15 +283,15 @@ impl FileLedger {
             let of_name = by_name.get(&paths[at].name);
             let lender = of_name.and_then(|index| index.find(&end));
             if let Some(lender) = lender.or_else(|| lenders.find(&end)) {
-                lenders.remove(lender, &self.entries[lender].end);
-                if let Some(of_name) = by_name.get_mut(&paths[at].name) {
-                    of_name.remove(lender, &self.entries[lender].end);
+                let entry = &mut self.entries[lender];
+                lenders.remove(lender, &entry.end);
+                let of_name = entry.event_path.and_then(|it| by_name.get_mut(&it.name));
+                if let Some(of_name) = of_name {
+                    of_name.remove(lender, &entry.end);
                 }
                 let is_whole = watched == Watched::Whole;
-                if std::mem::take(&mut self.entries[lender].row_unlogged) {
-                    let own = ended.get(&self.entries[lender].path.hash);
-                    let own = own.and_then(|rows| rows.iter().find(|(_, of)| *of == end));
-                    new.extend(own.map(|(own, _)| NewRow::uncounted(*own)));
+                if std::mem::take(&mut entry.row_unlogged) {
+                    new.extend(row_of(entry, ended).map(NewRow::uncounted));
                 }
                 let logged = self.move_event(lender, paths[at], end, is_whole);
                 let row = NewRow {
@@ -201,8 +308,8 @@ impl FileLedger {
                 end,
                 polled: true,
                 event: None,
-                provisional: false,
-                misnamed: false,
+                event_path: None,
+                baseline: false,
                 lent: false,
                 unlogged: false,
                 row_unlogged: false,
@@ -223,9 +330,9 @@ impl FileLedger {
     fn move_event(&mut self, from: usize, path: FilePath, end: Finished, is_counted: bool) -> bool {
         let lender = &mut self.entries[from];
         lender.lent = false;
-        lender.provisional = false;
+        lender.baseline = false;
         lender.counted = is_counted;
-        let is_misnamed = std::mem::take(&mut lender.misnamed) || lender.path.name != path.name;
+        let event_path = lender.event_path.take();
         let is_unlogged = std::mem::take(&mut lender.unlogged);
         let event = lender.event.take();
         self.entries.push(LedgerEntry {
@@ -233,8 +340,8 @@ impl FileLedger {
             end,
             polled: true,
             event,
-            provisional: true,
-            misnamed: is_misnamed,
+            event_path,
+            baseline: false,
             lent: false,
             // The row is logged if the event was not, so one of them is still to be.
             unlogged: is_unlogged,
@@ -244,10 +351,13 @@ impl FileLedger {
         is_unlogged
     }
 
-    /// Matches events that stand alone with rows of the baseline, once no row is open.
+    /// Matches events that stand alone with rows of the baseline, once no row is open. An event whose
+    /// path a row has is of another file of that path.
     fn merge_baseline(&mut self) {
         let mut rows = EndIndex::default();
         let mut by_name: BTreeMap<u16, EndIndex> = BTreeMap::new();
+        let polled = self.entries.iter().filter(|entry| entry.polled);
+        let of_rows: BTreeSet<_> = polled.map(|entry| entry.path.hash).collect();
         for (at, entry) in self.entries.iter().enumerate() {
             if entry.polled && entry.event.is_none() && !entry.counted {
                 rows.insert(at, &entry.end);
@@ -258,10 +368,11 @@ impl FileLedger {
         let mut merged = BTreeSet::new();
         for at in 0..self.entries.len() {
             let event = &self.entries[at];
-            if event.polled {
+            if event.polled || of_rows.contains(&event.path.hash) {
                 continue;
             }
-            let (id, name) = (event.event, event.path.name);
+            let (id, path, is_unlogged) = (event.event, event.path, event.unlogged);
+            let name = path.name;
             let of_name = by_name.get(&name);
             let found = of_name.and_then(|index| index.find(&event.end));
             let Some(found) = found.or_else(|| rows.find(&event.end)) else {
@@ -273,9 +384,11 @@ impl FileLedger {
                 of_name.remove(found, &row.end);
             }
             row.event = id;
-            row.provisional = true;
-            row.misnamed = row.path.name != name;
-            row.lent = row.misnamed;
+            row.event_path = Some(path);
+            row.baseline = true;
+            row.lent = row.is_misnamed();
+            // The row is logged.
+            row.unlogged = is_unlogged;
             row.counted = true;
             merged.insert(at);
         }
@@ -285,6 +398,13 @@ impl FileLedger {
             !merged.contains(&(at - 1))
         });
     }
+}
+
+/// Returns the index of the row of an entry.
+fn row_of(entry: &LedgerEntry, ended: &EndedRows) -> Option<usize> {
+    let mut rows = ended.get(&entry.path.hash)?.iter();
+    rows.find(|(_, end)| is_same_end(end, &entry.end))
+        .map(|(at, _)| *at)
 }
 
 /// The rows of the last poll that had not ended.

@@ -1,3 +1,4 @@
+mod logging;
 mod sequences;
 
 use std::collections::BTreeMap;
@@ -395,34 +396,6 @@ fn an_event_moves_from_the_baseline_to_its_row_that_appears_late() {
         "its event was not logged"
     );
     assert_eq!((ledger.files(), counted(&ledger)), (2, 1));
-}
-
-/// A start that is reported later makes the baseline count: then both rows are counted, and each of
-/// the two failures is logged once.
-#[test]
-fn an_event_moves_to_its_late_row_after_the_baseline_was_counted() {
-    let x = || failed("X");
-    let result = |path: &str| FileResult {
-        path: path.to_owned(),
-        status: FileStatus::Failed,
-        failure_code: FailureCode::new("X"),
-        failure_message: None,
-    };
-    let mut ledger = FileLedger::default();
-    poll(&mut ledger, &[("/2", Some(x())), ("/0", None)], false);
-    assert_eq!(ledger.record_event("t/3", "/3", &x()), EventMatch::Counted);
-    poll(&mut ledger, &[("/2", Some(x())), ("/0", Some(DONE))], true);
-    assert_eq!(ledger.count_baseline(), NO_ENDS);
-    let rows = [result("/2"), result("/3")];
-    let ends = [Some(x()), Some(x())];
-    let new = ledger.record_rows(&rows, &ends, Watched::Whole, TIME);
-    let row = NewRow {
-        at: 1,
-        counted: true,
-        logged: false,
-    };
-    assert_eq!(new, [row]);
-    assert!(ledger.entries.iter().all(|entry| entry.counted));
 }
 
 #[test]

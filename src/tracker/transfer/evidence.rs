@@ -158,8 +158,7 @@ impl Transfer {
         }
         self.ledger = PackedLedger::pack(&ledger);
         // A file without a row: it appears later.
-        let has_no_row = matches!(event_match, EventMatch::Counted | EventMatch::CountedOther);
-        if has_no_row && !self.is_open() {
+        if event_match.has_no_row() && !self.is_open() {
             self.reopen(now);
         }
         self.retry_at_once(false, settings, now);

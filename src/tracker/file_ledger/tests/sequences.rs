@@ -10,7 +10,8 @@ fn counted(ledger: &FileLedger) -> usize {
     ledger.entries.iter().filter(|entry| entry.counted).count()
 }
 
-/// The event of the first file was matched with a row of another name, before its own row appeared.
+/// The event of the first file was matched with a row of another name, before its own row appeared:
+/// then the other row is news.
 #[test]
 fn an_event_with_the_name_of_a_row_takes_the_place_of_another() {
     let mut ledger = FileLedger::default();
@@ -22,7 +23,7 @@ fn an_event_with_the_name_of_a_row_takes_the_place_of_another() {
         ("/out/2", None),
         ("/out/0", Some(DONE)),
     ];
-    assert_eq!(poll(&mut ledger, &rows, true), [2]);
+    assert_eq!(poll(&mut ledger, &rows, true), [0]);
     assert_eq!(
         ledger.record_event("t/2", "/bucket/2", &DONE),
         EventMatch::AlreadyCounted
@@ -67,23 +68,6 @@ fn an_event_with_the_name_of_its_row_does_not_move_to_a_row_of_another_name() {
     );
     assert_eq!(ledger.count_baseline(), NO_ENDS);
     assert_eq!((ledger.files(), counted(&ledger)), (2, 2));
-}
-
-#[test]
-fn a_failure_whose_event_moved_and_gave_way_is_logged_with_its_row() {
-    let x = || failed("X");
-    let mut ledger = FileLedger::default();
-    assert_eq!(poll(&mut ledger, &[("/2", Some(x()))], false), [0]);
-    ledger.record_event("t/1", "/1", &x());
-    let rows = [("/0", Some(x())), ("/2", Some(x()))];
-    assert_eq!(poll(&mut ledger, &rows, true), [0]);
-    ledger.record_event("t/2", "/2", &x());
-    assert_eq!(
-        ledger.record_event("t/0", "/0", &x()),
-        EventMatch::CountedOther
-    );
-    let rows = ["/0", "/1", "/2"].map(|path| (path, Some(x())));
-    assert_eq!(poll(&mut ledger, &rows, true), [1]);
 }
 
 /// What happens to the files of a transfer, by their index.
@@ -141,9 +125,10 @@ struct Known {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
 
-    /// No more files count than were reported, and no fewer than each source has reported for sure.
+    /// No more files count than were reported, and no fewer than each source has reported for sure. Each
+    /// failure is logged once, by the path that both sources report or, if they differ, by their number.
     #[test]
-    fn counted_files_are_those_that_were_reported(
+    fn files_are_counted_and_failures_logged_as_they_were_reported(
         (files, steps) in transfer(),
         shown_first in any::<bool>(),
         event_folder in proptest::sample::select(&["/out", "/bucket/odd"][..]),
@@ -154,14 +139,28 @@ proptest! {
         let end = |file: usize| files[file].1.map_or(DONE, failed);
         let mut counters = BTreeMap::from([(DONE, 0), (failed("X"), 0)]);
         let mut count = |end: &Finished| *counters.get_mut(end).unwrap() += 1;
-        for step in steps {
+        let mut logged = BTreeMap::new();
+        let mut log = |file: usize| {
+            if files[file].1.is_some() {
+                *logged.entry(files[file].0).or_insert(0) += 1;
+            }
+        };
+        // At the end everything is reported.
+        let all = 0..files.len();
+        let rest = all.flat_map(|file| [Step::Show(file), Step::End(file), Step::Event(file)]);
+        let at_rest = [Step::Poll].into_iter().chain(rest).chain([Step::Poll]);
+        for step in steps.into_iter().chain(at_rest) {
             match step {
                 Step::Show(file) => known[file].shown = true,
                 Step::End(file) => known[file].ended = true,
                 Step::Event(file) if known[file].ended => {
                     let path = format!("{event_folder}/{}", files[file].0);
-                    if ledger.record_event(&format!("t/{file}"), &path, &end(file)).counts() {
+                    let event = ledger.record_event(&format!("t/{file}"), &path, &end(file));
+                    if event.counts() {
                         count(&end(file));
+                    }
+                    if event.is_logged() {
+                        log(file);
                     }
                     known[file].event = true;
                 }
@@ -191,6 +190,9 @@ proptest! {
                         if row.counted {
                             count(ends[row.at].as_ref().unwrap());
                         }
+                        if row.logged {
+                            log(rows[row.at]);
+                        }
                     }
                     for file in rows {
                         let known = &mut known[file];
@@ -208,6 +210,16 @@ proptest! {
             let most = number(|file| file.event || file.polled);
             let least = number(|file| file.event).max(number(|file| file.watched));
             prop_assert!((least..=most).contains(&counted), "{end_of:?}: {counted}, {least} to {most}");
+        }
+        let mut failed = BTreeMap::new();
+        for (path, _) in files.iter().filter(|(_, code)| code.is_some()) {
+            *failed.entry(*path).or_insert(0) += 1;
+        }
+        if event_folder == "/out" {
+            prop_assert_eq!(logged, failed);
+        } else {
+            let number = |of: BTreeMap<usize, usize>| of.values().sum::<usize>();
+            prop_assert_eq!(number(logged), number(failed));
         }
     }
 }
