@@ -25,6 +25,7 @@ struct Fields {
     event: String,
     account: String,
     transfer: String,
+    path: String,
 }
 
 impl Visit for Fields {
@@ -38,6 +39,7 @@ impl Visit for Fields {
             "event" => value.clone_into(&mut self.event),
             "aws_account" => value.clone_into(&mut self.account),
             "transfer_id" => value.clone_into(&mut self.transfer),
+            "file_path" => value.clone_into(&mut self.path),
             _ => {}
         }
     }
@@ -65,11 +67,11 @@ impl Subscriber for Capture {
             let mut state = self.world.state();
             state.note(|| {
                 format!(
-                    "log: a file of {}/{} failed",
-                    fields.account, fields.transfer
+                    "log: {} of {}/{} failed",
+                    fields.path, fields.account, fields.transfer
                 )
             });
-            state.oracle.logged(&fields.account, number);
+            state.oracle.logged(&fields.account, number, fields.path);
         }
     }
 

@@ -40,6 +40,9 @@ use crate::world::{
 /// Requests per second of an account: no bound that matters.
 const RATE: f64 = 1e9;
 
+/// Interval of the housekeeping of the collector.
+const HOUSEKEEPING: Ms = SECOND;
+
 /// How long a fault may delay polls after its end: as long as a call may hang.
 const FAULT_ECHO: Ms = 35 * SECOND;
 
@@ -413,6 +416,17 @@ impl Process {
             }
         }
         self.configure().await;
+    }
+
+    /// Expires and writes once more, as the real process does every second, so that it notices each step
+    /// of its wall clock. Doing so in every second of simulated days would make runs slow.
+    pub(crate) fn keep_house(&self) {
+        let collector = self.collector.clone();
+        tokio::spawn(async move {
+            let once = Duration::from_millis(HOUSEKEEPING + 1);
+            // Housekeeping never ends.
+            let _ = tokio::time::timeout(once, collector.run_housekeeping()).await;
+        });
     }
 
     /// Answers `PUT` as the write API does.

@@ -50,6 +50,9 @@ impl Moment {
     }
 }
 
+/// Number of log records by the path of the file.
+type Logged = BTreeMap<String, u64>;
+
 /// When something was configured for the first time.
 #[derive(Clone, Copy, Debug)]
 struct Since {
@@ -146,8 +149,8 @@ struct Record {
     /// When it last left.
     left_at: Ms,
     /// Log records of failed files: since the store is empty, and of this process.
-    logged: u64,
-    logged_in_life: u64,
+    logged: Logged,
+    logged_in_life: Logged,
 }
 
 struct Poll {
@@ -320,7 +323,7 @@ impl Oracle {
             for start in &mut record.starts {
                 start.sure &= start.at < until;
             }
-            record.logged_in_life = 0;
+            record.logged_in_life.clear();
         }
         let owned = self.owned.iter_mut().map(|(_, since)| since);
         let moments = self.accounts.values_mut().chain(self.sources.values_mut());
@@ -621,10 +624,10 @@ impl Oracle {
     }
 
     /// A log record reports a failed file.
-    pub(crate) fn logged(&mut self, name: &str, transfer: usize) {
+    pub(crate) fn logged(&mut self, name: &str, transfer: usize, path: String) {
         let record = self.record(name, transfer);
-        record.logged += 1;
-        record.logged_in_life += 1;
+        *record.logged.entry(path.clone()).or_default() += 1;
+        *record.logged_in_life.entry(path).or_default() += 1;
     }
 
     /// Returns whether the process has surely tracked the transfer since before `until`, unless it

@@ -11,7 +11,9 @@ use model::{
 use tokio::sync::Notify;
 
 use crate::oracle::Oracle;
-use crate::plan::{ApiFault, Ms, Restart, Scenario, Stop, StoreFault, TransferScript, clock};
+use crate::plan::{
+    ApiFault, FileScript, Ms, Restart, Scenario, Stop, StoreFault, TransferScript, clock,
+};
 use crate::store::Stored;
 use crate::targets::TargetFile;
 
@@ -288,6 +290,11 @@ pub(crate) fn end_of(failure: Option<usize>) -> Finished {
     }
 }
 
+/// Returns the path of a file in the API.
+pub(crate) fn path_of(file: &FileScript) -> String {
+    format!("/out/{}", file.path)
+}
+
 /// Returns the rows that AWS would return now, each with the id of its file.
 pub(crate) fn rows(transfer: &TransferScript, now: Ms) -> Vec<(usize, FileResult)> {
     let files = transfer.files.iter().filter(|file| file.visible <= now);
@@ -302,7 +309,7 @@ pub(crate) fn rows(transfer: &TransferScript, now: Ms) -> Vec<(usize, FileResult
             };
             let code = file.failure.filter(|_| ended);
             let result = FileResult {
-                path: format!("/out/{}", file.path),
+                path: path_of(file),
                 status,
                 failure_code: code.and_then(|code| FailureCode::new(failure_code(code))),
                 failure_message: code.map(|_| "no".into()),

@@ -9,7 +9,7 @@ use super::bounds::{Bounds, FATE_KEPT};
 use super::gauges::name_of;
 use super::{Answer, CounterKey, Event, Identity, Oracle, Poll, Record, Start};
 use crate::plan::{HOUR, MINUTE, Ms, RESULTS_KEPT, SECOND, TransferScript, clock, span};
-use crate::world::{Violation, connector_id, end_of, rows, transfer_number};
+use crate::world::{Violation, connector_id, end_of, path_of, rows, transfer_number};
 
 /// A second equal answer settles a transfer after this time.
 const CONFIRMATION: Ms = 30 * SECOND;
@@ -484,7 +484,14 @@ impl Oracle {
                 ),
             );
         }
-        if evidence.is_none() && is_settled(record) && last.sure {
+        // A transfer that was only listed leaves when its results expire, 7 days later, and nothing is
+        // kept of it: the number of files that was reported by then has to be confirmed if it comes back.
+        let script = self.scenario.transfer(transfer);
+        let is_kept = |start: &Start| {
+            let is_expired = |script| self.may_be_expired(name, script, start.at);
+            !self.named.contains(&transfer) || !script.is_some_and(is_expired)
+        };
+        if evidence.is_none() && is_settled(record, is_kept) && last.sure {
             return broken("a settled transfer was polled", what());
         }
         Ok(())
@@ -647,29 +654,46 @@ impl Oracle {
         Ok(())
     }
 
-    /// Each failed file that is counted is logged once.
+    /// Each failed file is logged once. Files whose paths do not distinguish them are only counted.
     fn check_logs(&self) -> Result<(), Violation> {
         for (identity, record) in &self.records {
             let Some(script) = self.scenario.transfer(identity.1) else {
                 continue;
             };
-            let failed = script
-                .files
-                .iter()
-                .filter(|file| file.failure.is_some())
-                .count() as u64;
             let logged = if self.lost_some {
-                record.logged_in_life
+                &record.logged_in_life
             } else {
-                record.logged
+                &record.logged
             };
-            let forgotten = self.may_be_forgotten(record).len() as u64;
-            if logged > failed * (1 + forgotten) {
+            let times = 1 + self.may_be_forgotten(record).len() as u64;
+            let failed = script.files.iter().filter(|file| file.failure.is_some());
+            if script.has_plain_paths() {
+                for file in failed.clone() {
+                    let path = path_of(file);
+                    let number = logged.get(&path).copied().unwrap_or(0);
+                    if number > times {
+                        return broken(
+                            "a failed file was logged twice",
+                            format!("{path} of {identity:?}, logged {number}"),
+                        );
+                    }
+                    if record.has_seen(file.id) && !record.logged.contains_key(&path) {
+                        return broken(
+                            "a failed file was not logged",
+                            format!("{path} of {identity:?}"),
+                        );
+                    }
+                }
+            }
+            let failed = failed.count() as u64;
+            let logged: u64 = logged.values().sum();
+            if logged > failed * times {
                 return broken(
                     "a failed file was logged twice",
                     format!("{identity:?} has {failed}, logged {logged}"),
                 );
             }
+            let logged: u64 = record.logged.values().sum();
             let bounds = self.of_transfer(&identity.0, script, record, Ms::MAX, true);
             let is_failure = |end: &Finished| *end != end_of(None);
             let counted: u64 = bounds
@@ -677,10 +701,10 @@ impl Oracle {
                 .filter(|(end, _)| is_failure(end))
                 .map(|(_, bounds)| bounds.least)
                 .sum();
-            if record.logged < counted {
+            if logged < counted {
                 return broken(
                     "a failed file was not logged",
-                    format!("{identity:?} has {counted}, logged {}", record.logged),
+                    format!("{identity:?} has {counted}, logged {logged}"),
                 );
             }
         }
@@ -719,7 +743,8 @@ fn may_be_settled(record: &Record, until: Ms) -> bool {
 }
 
 /// Returns whether the transfer has settled by every rule, with answers since the last evidence.
-fn is_settled(record: &Record) -> bool {
+/// `is_kept` returns whether the number of files of a report is surely still known.
+fn is_settled(record: &Record, is_kept: impl Fn(&Start) -> bool) -> bool {
     let since = record.evidence.iter().copied().max().unwrap_or(0);
     let polls = record.polls.iter().rev();
     let polls = polls.take_while(|poll| poll.sure && poll.start > since);
@@ -733,7 +758,7 @@ fn is_settled(record: &Record) -> bool {
     let mut expected = record
         .starts
         .iter()
-        .filter(|start| start.at > record.left_at);
+        .filter(|start| start.at > record.left_at && is_kept(start));
     if !record.events.iter().all(|event| last.has_ended(event.file))
         || record
             .starts

@@ -7,7 +7,7 @@ use aws_transfer_exporter::collector::Collected;
 use model::ConnectorView;
 
 use super::{Answer, Moment, Oracle, Record};
-use crate::plan::{DAY, FileScript, HOUR, Ms, TransferScript};
+use crate::plan::{DAY, FileScript, HOUR, Ms, RESULTS_KEPT, TransferScript};
 use crate::world::{Violation, connector_id};
 
 use super::checks::broken;
@@ -35,8 +35,16 @@ impl Record {
             || self.events.iter().any(|event| event.file == file)
     }
 
+    /// Returns whether its results may have expired before `now`, by the earliest start that was
+    /// reported.
+    fn may_have_expired(&self, now: Ms) -> bool {
+        let start = self.starts.iter().map(|start| start.time).min();
+        let kept = (RESULTS_KEPT - 6 * HOUR).cast_signed();
+        start.is_some_and(|start| now.cast_signed() >= start + kept)
+    }
+
     /// Returns whether it was surely reported.
-    fn has_seen(&self, file: usize) -> bool {
+    pub(super) fn has_seen(&self, file: usize) -> bool {
         let polls = self.polls.iter().filter(|poll| poll.sure);
         let mut answers = polls.filter_map(|poll| poll.answer.as_ref());
         answers.any(|(_, answer)| answer.has_ended(file))
@@ -113,8 +121,13 @@ impl Oracle {
             let may_be_forgotten = of_connector().any(|(name, script, record)| {
                 let answers = record.polls.iter().filter_map(|poll| poll.answer.as_ref());
                 let mut unknown = answers.clone().filter(|(_, it)| *it == Answer::Unknown);
-                let has_files = answers.clone().any(|(_, it)| it.counts().is_some());
-                let is_unread = !has_files && self.may_be_expired(name, script, now);
+                let mut with_files = answers.clone().filter(|(_, it)| it.counts().is_some());
+                // A caller may report a start that lies ahead, which is cut to the present: then the
+                // results expire before AWS has them, by what was reported.
+                let is_unread = match with_files.next() {
+                    None => self.may_be_expired(name, script, now),
+                    Some((at, _)) => record.may_have_expired(*at),
+                };
                 record.left_at > 0 || unknown.next().is_some() || is_unread
             });
             let started = of_connector()
