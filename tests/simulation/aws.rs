@@ -18,10 +18,12 @@ use crate::plan::{
     ApiFault, Body, MINUTE, MessageScript, Ms, SECOND, Scenario, Stop, TransferScript,
 };
 use crate::world::{
-    REGION, World, connector_id, failure_code, moment, rows, system_time, transfer_id,
+    REGION, Violation, World, connector_id, failure_code, moment, rows, system_time, transfer_id,
     transfer_number,
 };
 
+/// How much earlier a call may leave because the last one was late, and the resolution of time.
+const CATCH_UP: Ms = 20 + 1;
 /// How long a received message stays hidden.
 const VISIBILITY_TIMEOUT: Ms = 30 * SECOND;
 /// Receives after which a message goes to the dead-letter queue.
@@ -51,6 +53,25 @@ pub(crate) struct Results {
     pub(crate) account: usize,
     /// The name under which the process calls the account.
     pub(crate) name: String,
+    pub(crate) last_call: Mutex<Option<Ms>>,
+}
+
+impl Results {
+    /// Checks that calls are evenly spaced, by the rate that is allowed.
+    fn check_rate(&self, rate: Option<u32>, now: Ms) -> Result<(), Violation> {
+        let last = self.last_call.lock().unwrap().replace(now);
+        let Some((last, rate)) = last.zip(rate) else {
+            return Ok(());
+        };
+        let pause = SECOND / u64::from(rate) - CATCH_UP;
+        if now < last + pause {
+            return Err(Violation {
+                kind: "calls are closer than the rate allows",
+                detail: format!("{} ms apart at {rate}/s", now - last),
+            });
+        }
+        Ok(())
+    }
 }
 
 impl TransferApi for Results {
@@ -68,6 +89,8 @@ impl TransferApi for Results {
             let (poll, fault, latency) = {
                 let mut state = self.world.state();
                 let now = state.now();
+                let result = self.check_rate(state.scenario.setup.rate, now);
+                self.world.check(&mut state, result);
                 if next_token.is_none() {
                     state.note(|| format!("poll of {}/{transfer}", self.name));
                     let result = state.oracle.poll_started(&self.name, number, now);
@@ -231,7 +254,7 @@ fn rfc3339(at: Ms) -> String {
     humantime::format_rfc3339_millis(system_time(at.cast_signed())).to_string()
 }
 
-/// A queue that the first account reads.
+/// A queue.
 pub(crate) struct Queue {
     pub(crate) world: Arc<World>,
     pub(crate) life: u64,

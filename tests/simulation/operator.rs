@@ -16,7 +16,7 @@ use aws_transfer_exporter::discovery::routes::{AccountId, Routes};
 use aws_transfer_exporter::discovery::{Sink, SinkError, events};
 use aws_transfer_exporter::flows::schedule::{DayOfWeek, Schedule};
 use aws_transfer_exporter::flows::{Expect, FlowConfig};
-use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
+use aws_transfer_exporter::metrics::self_metrics::{DiscoveryMetrics, SelfMetrics};
 use aws_transfer_exporter::store::Store;
 use aws_transfer_exporter::tracker::{Ingested, TrackerLimits, TrackerSettings};
 use aws_transfer_exporter::transfer::limiter::{AccountLimiter, RateLimited};
@@ -31,14 +31,14 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::aws::{Queue, Results, Trail, account_id};
-use crate::plan::{Change, DAY, FlowScript, MINUTE, Ms, SECOND};
+use crate::plan::{Change, DAY, FlowScript, MINUTE, Ms, SECOND, SECOND_QUEUE};
 use crate::store::SimulatedStore;
 use crate::world::{
-    PlanState, REGION, World, connector_id, process_clock, system_time, transfer_id,
+    PlanState, REGION, Violation, World, connector_id, process_clock, system_time, transfer_id,
 };
 
-/// Requests per second of an account: no bound that matters.
-const RATE: f64 = 1e9;
+/// Requests per second of an account, if there is no bound that matters.
+const UNLIMITED: f64 = 1e9;
 
 /// Interval of the housekeeping of the collector.
 const HOUSEKEEPING: Ms = SECOND;
@@ -178,8 +178,10 @@ impl Process {
             return known.clone();
         }
         let setup = &self.world.state().scenario.setup.clone();
-        let limits = AccountLimiter::new(setup.concurrency, RATE, Arc::clone(&self.clock));
+        let rate = setup.rate.map_or(UNLIMITED, f64::from);
+        let limits = AccountLimiter::new(setup.concurrency, rate, Arc::clone(&self.clock));
         let results = Results {
+            last_call: Mutex::default(),
             world: Arc::clone(&self.world),
             life: self.life,
             account,
@@ -223,15 +225,12 @@ impl Process {
                     .unwrap_or_else(|| self.poll_trail(account, name));
                 self.sources.insert(key, task);
             }
-            if account > 0 {
-                continue;
-            }
-            for queue in &plan.queues {
+            for queue in queues_of(plan, account) {
                 let key = format!("queue-{queue}/{:?}", plan.names);
-                let routes = || routes(plan, name);
+                let routes = || routes(plan, account, name);
                 let task = before
                     .remove(&key)
-                    .unwrap_or_else(|| self.read_queue(*queue, name, routes()));
+                    .unwrap_or_else(|| self.read_queue(queue, name, routes()));
                 self.sources.insert(key, task);
             }
         }
@@ -291,7 +290,7 @@ impl Process {
     fn read_queue(&self, queue: usize, name: &str, routes: Routes) -> AbortHandle {
         let plan = EventsPlan {
             account: AccountName::new(name),
-            queue_url: format!("https://sqs.{REGION}.amazonaws.com/111111111111/queue-{queue}"),
+            queue_url: queue_url(queue),
             endpoint_url: None,
             include: Vec::new(),
         };
@@ -320,6 +319,7 @@ impl Process {
         };
         let (world, collector) = (Arc::clone(&self.world), self.collector.clone());
         let (life, dirty) = (self.life, Arc::clone(&self.dirty));
+        let discovery = Arc::clone(&self.metrics.discovery);
         tokio::spawn(async move {
             let collect = collector.collect(Duration::from_millis(budget));
             let patience = Duration::from_millis(patience.unwrap_or(Ms::MAX / 2));
@@ -368,6 +368,8 @@ impl Process {
                 let (records, fate) = (state.stored.records(), state.stored.oldest_fate());
                 let age = fate.map(|left| state.wall() - left);
                 let result = state.oracle.check_rest(&collected, records, age, now);
+                world.check(&mut state, result);
+                let result = check_sources(&state.plan, &discovery);
                 world.check(&mut state, result);
             }
         });
@@ -548,6 +550,31 @@ fn account_named(name: &str) -> Account {
     }
 }
 
+/// Checks that each running source has series of its own, and is up.
+fn check_sources(plan: &PlanState, discovery: &DiscoveryMetrics) -> Result<(), Violation> {
+    let polls = discovery.last_polls();
+    for (account, name) in plan.names.iter().enumerate() {
+        let Some(name) = name else { continue };
+        let is_up = |source: &str, target: Option<String>| {
+            let mut of_source = polls.iter().filter(|(labels, _)| {
+                let is_target = target.as_ref().is_none_or(|it| *it == labels.target);
+                labels.source == source && labels.account == *name && is_target
+            });
+            of_source.any(|(_, is_up)| *is_up)
+        };
+        let mut queues = queues_of(plan, account).map(queue_name);
+        let missing = queues.find(|queue| !is_up("events", Some(queue.clone())));
+        let trail = (plan.trail && !is_up("cloudtrail", None)).then(|| "CloudTrail".to_owned());
+        if let Some(source) = missing.or(trail) {
+            return Err(Violation {
+                kind: "a source without series of its own",
+                detail: format!("{source} of {name}, of {polls:?}"),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Returns what reports transfers of which account, as the runtime of the app does.
 fn sources(plan: &PlanState) -> BTreeSet<(AccountName, Origin)> {
     let names = plan.names.iter().enumerate();
@@ -555,7 +582,7 @@ fn sources(plan: &PlanState) -> BTreeSet<(AccountName, Origin)> {
         names.filter_map(|(account, name)| Some((account, AccountName::new(name.as_ref()?))));
     names
         .flat_map(|(account, name)| {
-            let reads_queues = account == 0 && !plan.queues.is_empty();
+            let reads_queues = queues_of(plan, account).next().is_some();
             let origins = [
                 (Origin::Files, true),
                 (Origin::Events, reads_queues),
@@ -606,17 +633,35 @@ fn flows(world: &World) -> Vec<FlowConfig> {
     scenario.flows.iter().enumerate().map(flow).collect()
 }
 
-/// Returns the routes of a queue that the first account reads.
-fn routes(plan: &PlanState, name: &str) -> Routes {
+/// Returns the queues of an account that are sources.
+pub(crate) fn queues_of(plan: &PlanState, account: usize) -> impl Iterator<Item = usize> {
+    let queues = plan.queues.iter().copied();
+    queues.filter(move |queue| usize::from(*queue == SECOND_QUEUE) == account)
+}
+
+/// Returns the name of a queue, which one of another account may have as well.
+pub(crate) fn queue_name(queue: usize) -> String {
+    format!("queue-{}", queue % SECOND_QUEUE)
+}
+
+fn queue_url(queue: usize) -> String {
+    let account = account_id(usize::from(queue == SECOND_QUEUE));
+    let name = queue_name(queue);
+    format!("https://sqs.{REGION}.amazonaws.com/{account}/{name}")
+}
+
+/// Returns the routes of a queue that an account reads.
+fn routes(plan: &PlanState, account: usize, name: &str) -> Routes {
     let route = |account: usize, name: &str| {
         (
             account_named(name),
             Arc::new(AccountId::known(&account_id(account))),
         )
     };
-    let others = plan.names.iter().enumerate().skip(1);
+    let others = plan.names.iter().enumerate();
+    let others = others.filter(|(other, _)| *other != account);
     let others = others.filter_map(|(account, name)| Some(route(account, name.as_ref()?)));
-    Routes::new(route(0, name), others.collect())
+    Routes::new(route(account, name), others.collect())
 }
 
 fn settings(world: &World, plan: &PlanState) -> TrackerSettings {

@@ -366,7 +366,8 @@ impl Oracle {
                 }
             };
             source(Origin::Cloudtrail, plan.trail);
-            source(Origin::Events, account == 0 && !plan.queues.is_empty());
+            let mut queues = crate::operator::queues_of(plan, account);
+            source(Origin::Events, queues.next().is_some());
         }
         let since = self.flows_since.get_or_insert(Since::new(moment));
         since.configured(moment);

@@ -23,6 +23,10 @@ pub(crate) const DAY: Ms = 24 * HOUR;
 
 /// When the exporter starts. Transfers may have started before.
 pub(crate) const BEGIN: Ms = 8 * DAY;
+/// Number of queues. All but the last belong to the first account.
+pub(crate) const QUEUES: usize = 3;
+/// A queue of the second account, with the name of one of the first.
+pub(crate) const SECOND_QUEUE: usize = 2;
 /// How long AWS keeps results.
 pub(crate) const RESULTS_KEPT: Ms = 7 * DAY;
 
@@ -51,7 +55,7 @@ pub(crate) struct Setup {
     /// Interval of CloudTrail polls, if the event history is a source from the start.
     pub(crate) trail: bool,
     pub(crate) trail_interval: Ms,
-    /// Queues that are sources from the start; all belong to the first account.
+    /// Queues that are sources from the start.
     pub(crate) queues: Vec<usize>,
     /// Transfers of the configuration.
     pub(crate) configured: Vec<usize>,
@@ -60,6 +64,8 @@ pub(crate) struct Setup {
     /// Interval of reads of the target files.
     pub(crate) files_interval: Ms,
     pub(crate) concurrency: usize,
+    /// Calls for results per second and account that are allowed, if that is a bound that matters.
+    pub(crate) rate: Option<u32>,
     pub(crate) latency: Ms,
     /// AWS answers an unknown transfer with an empty page instead of an error.
     pub(crate) empty_if_unknown: bool,
@@ -154,10 +160,12 @@ pub(crate) enum Step {
         transfers: Vec<usize>,
         gap: Option<Ms>,
     },
-    /// The target file of an account cannot be read, or has no list.
+    /// The target file of an account cannot be read, or has no list. It may begin some time after the
+    /// next read, so that the second read of a change finds it.
     TargetFault {
         account: usize,
         fault: TargetFault,
+        after_read: Option<Ms>,
         lasting: Ms,
     },
     Put {

@@ -9,7 +9,7 @@ use tokio::runtime::Builder;
 
 use crate::logs;
 use crate::operator::Process;
-use crate::plan::{BEGIN, MINUTE, Ms, Restart, SECOND, Scenario, Step, Stop};
+use crate::plan::{BEGIN, MINUTE, Ms, QUEUES, Restart, SECOND, Scenario, Step, Stop};
 use crate::world::{Violation, World};
 
 /// Scrapes at rest, after the last change: polls confirm, refresh, and come back from every back-off.
@@ -142,7 +142,7 @@ impl Driver {
                     *until = now.min(*until);
                 }
                 state.trail_fault = 0;
-                state.queue_faults = [false; 2];
+                state.queue_faults = [false; QUEUES];
                 state.store_fault = None;
                 state.targets.iter_mut().for_each(|file| file.repair(now));
             }
@@ -197,10 +197,14 @@ impl Driver {
             Step::TargetFault {
                 account,
                 fault,
+                after_read,
                 lasting,
             } => {
                 if let Some(file) = self.world.state().targets.get_mut(account) {
-                    file.break_until(fault, now, now + lasting);
+                    match after_read {
+                        Some(after) => file.break_after_read(fault, after, lasting),
+                        None => file.break_until(fault, now, now + lasting),
+                    }
                 }
             }
             Step::Put {

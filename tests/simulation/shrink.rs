@@ -78,6 +78,9 @@ impl Shrinking {
         if self.smallest.setup.drift != 0 {
             simpler |= self.attempt(|scenario| scenario.setup.drift = 0);
         }
+        if self.smallest.setup.rate.is_some() {
+            simpler |= self.attempt(|scenario| scenario.setup.rate = None);
+        }
         if self.smallest.setup.wall_offset != 0 {
             simpler |= self.attempt(|scenario| scenario.setup.wall_offset = 0);
         }

@@ -27,6 +27,8 @@ pub(crate) struct TargetFile {
     written: Vec<(Ms, Content)>,
     /// Kind, from, until.
     faults: Vec<(TargetFault, Ms, Ms)>,
+    /// Kind, time after the next read, duration.
+    next_fault: Option<(TargetFault, Ms, Ms)>,
 }
 
 /// A content, and when it began and ended.
@@ -47,6 +49,7 @@ impl TargetFile {
         Self {
             written: vec![(0, content)],
             faults: Vec::new(),
+            next_fault: None,
         }
     }
 
@@ -75,8 +78,21 @@ impl TargetFile {
         self.faults.push((fault, now, until));
     }
 
+    /// Breaks it for a while, `after` its next read.
+    pub(crate) fn break_after_read(&mut self, fault: TargetFault, after: Ms, lasting: Ms) {
+        self.next_fault = Some((fault, after, lasting));
+    }
+
+    /// A reader lists the folder, before it reads the file.
+    fn listed(&mut self, now: Ms) {
+        if let Some((fault, after, lasting)) = self.next_fault.take() {
+            self.break_until(fault, now + after, now + after + lasting);
+        }
+    }
+
     /// Ends all faults.
     pub(crate) fn repair(&mut self, now: Ms) {
+        self.next_fault = None;
         for (.., until) in &mut self.faults {
             *until = now.min(*until);
         }
@@ -170,7 +186,13 @@ impl FileSystem for SimulatedFileSystem {
     fn list(&self, globs: &[String]) -> Listing {
         let mut listing = Listing::default();
         for glob in globs {
-            match self.content(Path::new(glob)) {
+            let content = self.content(Path::new(glob));
+            if let Some((account, _)) = content {
+                let mut state = self.0.state();
+                let now = state.now();
+                state.targets[account].listed(now);
+            }
+            match content {
                 None | Some((_, Content::Fault(TargetFault::Removed))) => {}
                 Some((account, Content::Fault(TargetFault::NoFolder))) => {
                     let folder = path(account).parent().map(Path::to_owned);

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use crate::oracle::Oracle;
 use crate::plan::{
-    ApiFault, FileScript, Ms, Restart, Scenario, Stop, StoreFault, TransferScript, clock,
+    ApiFault, FileScript, Ms, QUEUES, Restart, Scenario, Stop, StoreFault, TransferScript, clock,
 };
 use crate::store::Stored;
 use crate::targets::TargetFile;
@@ -51,7 +51,7 @@ pub(crate) struct State {
     /// Account, fault, from, until.
     pub(crate) api_faults: Vec<(usize, ApiFault, Ms, Ms)>,
     pub(crate) trail_fault: Ms,
-    pub(crate) queue_faults: [bool; 2],
+    pub(crate) queue_faults: [bool; QUEUES],
     pub(crate) store_fault: Option<(StoreFault, Ms)>,
     pub(crate) messages: Vec<MessageState>,
     pub(crate) receipts: u64,
@@ -106,7 +106,7 @@ impl World {
                 plan,
                 api_faults: Vec::new(),
                 trail_fault: 0,
-                queue_faults: [false; 2],
+                queue_faults: [false; QUEUES],
                 store_fault: None,
                 messages: vec![MessageState::default(); scenario.messages.len()],
                 receipts: 0,

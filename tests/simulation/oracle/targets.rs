@@ -51,14 +51,19 @@ impl Targets {
             || listed.any(|((_, of), list)| of == name && list.contains(&transfer))
     }
 
-    /// Returns whether two reads may have found a content at a moment.
-    fn may_be_alike(&self, period: &Period, since: Ms, now: Ms) -> bool {
-        let from = period.from.max(since);
-        let length = |from: Ms, until: Ms| until.min(now).saturating_sub(from);
+    /// Returns whether the first of two reads may have found one period, and the second the other one.
+    fn may_be_alike(&self, first: &Period, second: &Period, since: Ms, now: Ms) -> bool {
+        let may_be_apart = |pause: Ms, from: Ms, until: Ms| {
+            let within =
+                |period: &Period| (period.from.max(from), period.until.min(until).min(now));
+            let (first, second) = (within(first), within(second));
+            first.0 < first.1 && second.0 < first.1 + pause && second.1 >= first.0 + pause
+        };
         let mut first_reads = self.first_reads.iter();
-        length(from, period.until) >= SETTLE_TIME
-            || first_reads
-                .any(|(start, end)| length(from.max(*start), period.until.min(*end)) >= FIRST_PAUSE)
+        first.content == second.content
+            && (may_be_apart(SETTLE_TIME, since, Ms::MAX)
+                || first_reads
+                    .any(|(start, end)| may_be_apart(FIRST_PAUSE, since.max(*start), *end)))
     }
 }
 
@@ -110,10 +115,12 @@ impl Oracle {
             let is_kept = before == Some(list) && (targets.read.contains(account) || !complete);
             let is_unread = !complete && list.is_empty();
             let periods = files[*account].periods(recent.max(since), now + 1);
-            let mut lists = periods
-                .iter()
-                .filter(|period| targets.may_be_alike(period, since, now))
-                .filter_map(Period::list);
+            let is_alike = |(at, period): &(usize, &Period)| {
+                let mut later = periods[*at..].iter();
+                later.any(|other| targets.may_be_alike(period, other, since, now))
+            };
+            let periods_alike = periods.iter().enumerate().filter(is_alike);
+            let mut lists = periods_alike.filter_map(|(_, period)| period.list());
             if lists.any(|other| other == *list) {
                 targets.read.insert(*account);
             } else if !is_kept && !is_unread {

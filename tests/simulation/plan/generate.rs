@@ -39,6 +39,8 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
     if long.is_some() {
         apart::add_replays(&mut scenario, horizon);
     }
+    apart::add_flickers(&mut scenario, horizon);
+    apart::add_limits(&mut scenario);
     scenario.steps.sort_by_key(|(at, _)| *at);
     scenario
 }
@@ -94,6 +96,7 @@ impl Dice {
             listed: self.some(ids(), 4),
             files_interval: 0,
             concurrency: 1 + self.below(4),
+            rate: None,
             latency: self.pick(&[20, 200, 1_500]),
             empty_if_unknown: self.one_in(3),
             wall_offset,

@@ -36,12 +36,15 @@ impl fmt::Display for Scenario {
         )?;
         writeln!(
             f,
-            "  refresh {} to {}, gone after {}, settled kept {}, concurrency {}, latency {}",
+            "  refresh {} to {}, gone after {}, settled kept {}, concurrency {}, rate {}, latency {}",
             span(setup.min_refresh),
             span(setup.max_refresh),
             span(setup.gone_after),
             span(setup.keep_settled),
             setup.concurrency,
+            setup
+                .rate
+                .map_or("unlimited".into(), |rate| format!("{rate}/s")),
             span(setup.latency),
         )?;
         writeln!(
@@ -162,13 +165,18 @@ impl fmt::Display for Step {
             Self::TargetFault {
                 account,
                 fault,
+                after_read,
                 lasting,
             } => {
                 write!(
                     f,
                     "target file of account {account}: {fault:?} for {}",
                     span(*lasting)
-                )
+                )?;
+                match after_read {
+                    Some(after) => write!(f, ", from {} after the next read", span(*after)),
+                    None => Ok(()),
+                }
             }
             Self::Put {
                 transfer,

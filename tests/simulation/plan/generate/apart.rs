@@ -4,8 +4,8 @@ use simulator::SplitMix64;
 
 use super::Dice;
 use crate::plan::{
-    BEGIN, Body, DAY, FlowScript, HOUR, MINUTE, MessageScript, Ms, SECOND, Scenario, Step,
-    TargetFault,
+    BEGIN, Body, DAY, FlowScript, HOUR, MINUTE, MessageScript, Ms, SECOND, SECOND_QUEUE, Scenario,
+    Step, TargetFault,
 };
 
 /// How long what is counted of a transfer that has left is kept.
@@ -85,10 +85,61 @@ pub(super) fn add_targets(scenario: &mut Scenario, horizon: Ms) {
                     TargetFault::Removed,
                     TargetFault::NoFolder,
                 ]),
+                after_read: None,
                 lasting: dice.pick(&[50, SECOND / 2, 3 * SECOND, MINUTE, long, long]),
             }
         };
         scenario.steps.push((at, step));
+    }
+}
+
+/// Draws target files that are rewritten and, between the two reads of the new content, not there or not
+/// readable for less than a second.
+pub(super) fn add_flickers(scenario: &mut Scenario, horizon: Ms) {
+    let mut dice = dice(scenario.seed, 0xF1_1CE2);
+    let mut anchors: Vec<_> = scenario.steps.iter().map(|(at, _)| *at).collect();
+    anchors.push(BEGIN);
+    if !dice.one_in(2) {
+        return;
+    }
+    for _ in 0..=dice.below(2) {
+        let at = dice.moment(&anchors, horizon);
+        let ids = scenario.transfers.iter().map(|transfer| transfer.id);
+        let list = Step::List {
+            transfers: dice.some(ids, 2),
+            gap: None,
+        };
+        let fault = Step::TargetFault {
+            account: dice.below(scenario.setup.accounts),
+            fault: dice.pick(&[
+                TargetFault::Removed,
+                TargetFault::Removed,
+                TargetFault::Empty,
+                TargetFault::Unreadable,
+                TargetFault::NoFolder,
+            ]),
+            after_read: Some(dice.pick(&[1, 300, 950])),
+            lasting: dice.pick(&[200, 900, 900]),
+        };
+        scenario.steps.extend([(at, list), (at, fault)]);
+    }
+}
+
+/// Draws the rate of calls for results that is allowed, if it matters, and a queue of the second account
+/// that has the name of one of the first.
+pub(super) fn add_limits(scenario: &mut Scenario) {
+    let mut dice = dice(scenario.seed, 0x4A7E);
+    scenario.setup.rate = dice.one_in(4).then(|| dice.pick(&[2, 3, 5]));
+    if scenario.setup.accounts < 2 || dice.one_in(2) {
+        return;
+    }
+    scenario.setup.queues.push(SECOND_QUEUE);
+    for message in &mut scenario.messages {
+        // A message that names no account belongs to the account of the queue.
+        let names_account = !matches!(message.body, Body::Started { .. });
+        if names_account && dice.one_in(3) {
+            message.queue = SECOND_QUEUE;
+        }
     }
 }
 
