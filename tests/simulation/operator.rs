@@ -1,40 +1,32 @@
 //! The process under test: the real collector and sources with simulated ports, wired as
 //! `aws_transfer_exporter::app` does it, and what operators do to it.
 
+mod settings;
+mod sources;
 mod target_files;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_transfer_exporter::collector::{AccountApi, Collector, Targets};
-use aws_transfer_exporter::config::{CloudtrailPlan, EventsPlan};
-use aws_transfer_exporter::discovery::cloudtrail::CloudTrailPoller;
-use aws_transfer_exporter::discovery::routes::{AccountId, Routes};
-use aws_transfer_exporter::discovery::{Sink, SinkError, events};
-use aws_transfer_exporter::flows::schedule::{DayOfWeek, Schedule};
-use aws_transfer_exporter::flows::{Expect, FlowConfig};
-use aws_transfer_exporter::metrics::self_metrics::{DiscoveryMetrics, SelfMetrics};
+use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
 use aws_transfer_exporter::store::Store;
-use aws_transfer_exporter::tracker::{Ingested, TrackerLimits, TrackerSettings};
 use aws_transfer_exporter::transfer::limiter::{AccountLimiter, RateLimited};
-use jiff::civil::Time;
-use jiff::tz::TimeZone;
-use model::{
-    Account, AccountName, Clock, ConnectorId, Fact, FlowTitle, ListedConnectors, Origin,
-    TransferKey, TransferStart,
-};
+use model::{Account, AccountName, Clock, Fact, Origin, TransferKey, TransferStart};
+use settings::{flows, settings, sources};
+use sources::check_sources;
+pub(crate) use sources::queues_of;
 use target_files::TargetReaders;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use crate::aws::{Queue, Results, Trail, account_id};
-use crate::plan::{Change, DAY, FlowScript, MINUTE, Ms, SECOND, SECOND_QUEUE};
+use crate::aws::Results;
+use crate::plan::{Change, Ms, SECOND};
 use crate::store::SimulatedStore;
 use crate::world::{
-    PlanState, REGION, Violation, World, connector_id, process_clock, system_time, transfer_id,
+    PlanState, REGION, World, connector_id, process_clock, system_time, transfer_id,
 };
 
 /// Requests per second of an account, if there is no bound that matters.
@@ -205,106 +197,6 @@ impl Process {
             connector: connector_id(script.account, script.connector),
             transfer: transfer_id(transfer),
         })
-    }
-
-    /// Stops the sources that the plan no longer has, and starts its new ones.
-    fn switch_sources(&mut self, plan: &PlanState) {
-        let mut before = std::mem::take(&mut self.sources);
-        if let Some(TargetReaders { files, sink }) = &self.targets {
-            let key = format!("files/{:?}/{}", sink.accounts, sink.since);
-            let run = || tokio::spawn(Arc::clone(files).run()).abort_handle();
-            let task = before.remove(&key).unwrap_or_else(run);
-            self.sources.insert(key, task);
-        }
-        for (account, name) in plan.names.iter().enumerate() {
-            let Some(name) = name else { continue };
-            if plan.trail {
-                let key = format!("cloudtrail/{name}");
-                let task = before
-                    .remove(&key)
-                    .unwrap_or_else(|| self.poll_trail(account, name));
-                self.sources.insert(key, task);
-            }
-            for queue in queues_of(plan, account) {
-                let key = format!("queue-{queue}/{:?}", plan.names);
-                let routes = || routes(plan, account, name);
-                let task = before
-                    .remove(&key)
-                    .unwrap_or_else(|| self.read_queue(queue, name, routes()));
-                self.sources.insert(key, task);
-            }
-        }
-        for task in before.into_values() {
-            task.abort();
-        }
-    }
-
-    fn sink(&self) -> Arc<dyn Sink> {
-        Arc::new(SimulatedSink {
-            world: Arc::clone(&self.world),
-            collector: self.collector.clone(),
-            dirty: Arc::clone(&self.dirty),
-        })
-    }
-
-    fn poll_trail(&self, account: usize, name: &str) -> AbortHandle {
-        let interval = self.world.state().scenario.setup.trail_interval;
-        let plan = CloudtrailPlan {
-            account: AccountName::new(name),
-            lookback: Duration::from_hours(7 * 24),
-            refresh_interval: Duration::from_millis(interval),
-            endpoint_url: None,
-            include: Vec::new(),
-        };
-        let api = Trail {
-            world: Arc::clone(&self.world),
-            life: self.life,
-            account,
-            name: name.to_owned(),
-            returned: Mutex::default(),
-        };
-        let discovery = Arc::clone(&self.metrics.discovery);
-        let clock = Arc::clone(&self.clock);
-        let mut poller = CloudTrailPoller::new(
-            Arc::new(api),
-            &plan,
-            account_named(name),
-            self.sink(),
-            discovery,
-            clock,
-        );
-        // The real loop draws its pauses after failures from the process's own randomness.
-        let task = tokio::spawn(async move {
-            loop {
-                let pause = if poller.poll().await.is_ok() {
-                    interval
-                } else {
-                    5 * SECOND
-                };
-                sleep(pause).await;
-            }
-        });
-        task.abort_handle()
-    }
-
-    fn read_queue(&self, queue: usize, name: &str, routes: Routes) -> AbortHandle {
-        let plan = EventsPlan {
-            account: AccountName::new(name),
-            queue_url: queue_url(queue),
-            endpoint_url: None,
-            include: Vec::new(),
-        };
-        let api = Queue {
-            world: Arc::clone(&self.world),
-            life: self.life,
-            number: queue,
-        };
-        let (sink, discovery) = (self.sink(), Arc::clone(&self.metrics.discovery));
-        let clock = Arc::clone(&self.clock);
-        let task = tokio::spawn(async move {
-            events::run_with(Arc::new(api), &plan, routes, sink, discovery, clock).await;
-        });
-        task.abort_handle()
     }
 
     /// A scrape arrives, and is answered in a task of its own. `rest` checks that everything is exact.
@@ -502,43 +394,6 @@ async fn persist(world: &Arc<World>, collector: &Collector) -> bool {
     is_durable
 }
 
-/// The sink of the sources.
-struct SimulatedSink {
-    world: Arc<World>,
-    collector: Collector,
-    dirty: Arc<Notify>,
-}
-
-impl Sink for SimulatedSink {
-    fn ingest(&self, facts: &[Fact], origin: Origin) -> Vec<Ingested> {
-        self.dirty.notify_one();
-        Collector::ingest(&self.collector, facts, origin)
-    }
-
-    fn replace_transfers(&self, _: Origin, _: BTreeSet<TransferKey>, _: bool) {
-        unreachable!("only target files list transfers");
-    }
-
-    fn set_connectors(&self, account: &AccountName, listed: &ListedConnectors, complete: bool) {
-        let collector = &self.collector;
-        collector.set_listed_connectors(account, listed, complete);
-    }
-
-    fn exclude_connectors(&self, account: &AccountName, ids: &BTreeSet<ConnectorId>) {
-        self.collector.exclude_connectors(account, ids);
-    }
-
-    /// Never fails twice in a row: the pauses of the real source are random then.
-    fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + '_>> {
-        Box::pin(async {
-            while !persist(&self.world, &self.collector).await {
-                sleep(SECOND).await;
-            }
-            Ok(())
-        })
-    }
-}
-
 fn sleep(ms: Ms) -> tokio::time::Sleep {
     tokio::time::sleep(Duration::from_millis(ms))
 }
@@ -547,135 +402,5 @@ fn account_named(name: &str) -> Account {
     Account {
         name: AccountName::new(name),
         region: REGION.into(),
-    }
-}
-
-/// Checks that each running source has series of its own, and is up.
-fn check_sources(plan: &PlanState, discovery: &DiscoveryMetrics) -> Result<(), Violation> {
-    let polls = discovery.last_polls();
-    for (account, name) in plan.names.iter().enumerate() {
-        let Some(name) = name else { continue };
-        let is_up = |source: &str, target: Option<String>| {
-            let mut of_source = polls.iter().filter(|(labels, _)| {
-                let is_target = target.as_ref().is_none_or(|it| *it == labels.target);
-                labels.source == source && labels.account == *name && is_target
-            });
-            of_source.any(|(_, is_up)| *is_up)
-        };
-        let mut queues = queues_of(plan, account).map(queue_name);
-        let missing = queues.find(|queue| !is_up("events", Some(queue.clone())));
-        let trail = (plan.trail && !is_up("cloudtrail", None)).then(|| "CloudTrail".to_owned());
-        if let Some(source) = missing.or(trail) {
-            return Err(Violation {
-                kind: "a source without series of its own",
-                detail: format!("{source} of {name}, of {polls:?}"),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Returns what reports transfers of which account, as the runtime of the app does.
-fn sources(plan: &PlanState) -> BTreeSet<(AccountName, Origin)> {
-    let names = plan.names.iter().enumerate();
-    let names =
-        names.filter_map(|(account, name)| Some((account, AccountName::new(name.as_ref()?))));
-    names
-        .flat_map(|(account, name)| {
-            let reads_queues = queues_of(plan, account).next().is_some();
-            let origins = [
-                (Origin::Files, true),
-                (Origin::Events, reads_queues),
-                (Origin::Cloudtrail, plan.trail),
-            ];
-            let origins = origins.into_iter().filter(|(_, configured)| *configured);
-            origins.map(move |(origin, _)| (name.clone(), origin))
-        })
-        .collect()
-}
-
-/// Returns the flows as they are configured.
-fn flows(world: &World) -> Vec<FlowConfig> {
-    let scenario = Arc::clone(&world.state().scenario);
-    let time = |at: Ms| {
-        let minutes = i16::try_from(at / MINUTE).unwrap();
-        let (hour, minute) = (minutes / 60, minutes % 60);
-        Time::constant(hour.try_into().unwrap(), minute.try_into().unwrap(), 0, 0)
-    };
-    let connectors = |flow: &FlowScript| {
-        let ids = flow.connector_ids();
-        ids.iter().map(ToString::to_string).collect()
-    };
-    let flow = |(number, flow): (usize, &FlowScript)| FlowConfig {
-        title: Arc::new(FlowTitle {
-            name: format!("flow-{number}").into(),
-            connectors: connectors(flow),
-            paths: (0..flow.paths).map(|path| format!("/**/{path}")).collect(),
-            required_files: flow.files,
-            ..FlowTitle::default()
-        }),
-        ignore_codes: BTreeSet::new(),
-        expect: Some(Expect {
-            schedule: Schedule {
-                by: (0..DAY / flow.every)
-                    .map(|n| time(flow.phase + n * flow.every))
-                    .collect(),
-                zone: TimeZone::UTC,
-                days: DayOfWeek::ALL.into(),
-                except: BTreeSet::new(),
-                from: flow.from.map(time),
-                grace: Duration::from_millis(flow.grace),
-            },
-            files: flow.files,
-            min_bytes: flow.min_bytes,
-        }),
-    };
-    scenario.flows.iter().enumerate().map(flow).collect()
-}
-
-/// Returns the queues of an account that are sources.
-pub(crate) fn queues_of(plan: &PlanState, account: usize) -> impl Iterator<Item = usize> {
-    let queues = plan.queues.iter().copied();
-    queues.filter(move |queue| usize::from(*queue == SECOND_QUEUE) == account)
-}
-
-/// Returns the name of a queue, which one of another account may have as well.
-pub(crate) fn queue_name(queue: usize) -> String {
-    format!("queue-{}", queue % SECOND_QUEUE)
-}
-
-fn queue_url(queue: usize) -> String {
-    let account = account_id(usize::from(queue == SECOND_QUEUE));
-    let name = queue_name(queue);
-    format!("https://sqs.{REGION}.amazonaws.com/{account}/{name}")
-}
-
-/// Returns the routes of a queue that an account reads.
-fn routes(plan: &PlanState, account: usize, name: &str) -> Routes {
-    let route = |account: usize, name: &str| {
-        (
-            account_named(name),
-            Arc::new(AccountId::known(&account_id(account))),
-        )
-    };
-    let others = plan.names.iter().enumerate();
-    let others = others.filter(|(other, _)| *other != account);
-    let others = others.filter_map(|(account, name)| Some(route(account, name.as_ref()?)));
-    Routes::new(route(account, name), others.collect())
-}
-
-fn settings(world: &World, plan: &PlanState) -> TrackerSettings {
-    let setup = &world.state().scenario.setup.clone();
-    TrackerSettings {
-        min_refresh_interval: Duration::from_millis(setup.min_refresh),
-        max_refresh_interval: Duration::from_millis(setup.max_refresh.max(setup.min_refresh)),
-        gone_after: Duration::from_millis(setup.gone_after),
-        keep_settled: Duration::from_millis(setup.keep_settled),
-        keep_unresolved: Duration::from_hours(168),
-        limits: TrackerLimits::NONE,
-        per_transfer: model::PerTransfer::All,
-        max_transfers: 1_000,
-        shard: plan.shard,
-        events: !plan.queues.is_empty(),
     }
 }

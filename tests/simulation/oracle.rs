@@ -7,19 +7,24 @@ mod bounds;
 mod checks;
 mod flows;
 mod gauges;
+mod record;
+mod reports;
+mod rest;
+mod settling;
 mod targets;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 
 use gauges::ConnectorName;
-use model::{ConnectorGroups, FileCounts, FileResult, Finished, Origin, Ownership};
+use model::{ConnectorGroups, Finished, Origin, Ownership};
+pub(crate) use record::Answer;
+use record::{Event, Poll, Record, Start};
 use targets::Targets;
 pub(crate) use targets::TargetsApplied;
 
-use crate::plan::{Body, FlowScript, MessageScript, Ms, SECOND, Scenario, Step};
-use crate::world::{PlanState, Violation, connector_id, transfer_id};
+use crate::plan::{FlowScript, Ms, SECOND, Scenario, Step};
+use crate::world::{PlanState, connector_id, transfer_id};
 
 /// An account's configured name and the number of a transfer.
 pub(crate) type Identity = (String, usize);
@@ -49,9 +54,6 @@ impl Moment {
         }
     }
 }
-
-/// Number of log records by the path of the file.
-type Logged = BTreeMap<String, u64>;
 
 /// When something was configured for the first time.
 #[derive(Clone, Copy, Debug)]
@@ -134,129 +136,6 @@ pub(crate) struct Oracle {
     /// of that a step forward undoes.
     moved: i64,
     moved_back: i64,
-}
-
-/// What the exporter has observed of a transfer under one account name.
-#[derive(Default)]
-struct Record {
-    polls: Vec<Poll>,
-    starts: Vec<Start>,
-    events: Vec<Event>,
-    /// When something happened that may make the transfer due, or polled again.
-    evidence: Vec<Ms>,
-    /// Tracked by the write API.
-    api: bool,
-    /// When it last left.
-    left_at: Ms,
-    /// Log records of failed files: since the store is empty, and of this process.
-    logged: Logged,
-    logged_in_life: Logged,
-}
-
-struct Poll {
-    life: u64,
-    start: Ms,
-    /// When AWS answered, and what.
-    answer: Option<(Ms, Answer)>,
-    sure: bool,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Answer {
-    Failed,
-    Unknown,
-    /// Files whose rows have ended or not, as bits.
-    Rows {
-        ended: u64,
-        open: u64,
-        counts: FileCounts,
-    },
-}
-
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "they are independent of each other"
-)]
-struct Start {
-    at: Ms,
-    /// The reported time of the start, or of the report, cut to the wall clock.
-    time: i64,
-    exact: bool,
-    files: Option<usize>,
-    origin: Origin,
-    /// Nothing was observed of the transfer before.
-    first: bool,
-    /// It was in the configuration.
-    configured: bool,
-    /// By how much the moments had been moved.
-    moved: i64,
-    sure: bool,
-}
-
-struct Event {
-    at: Ms,
-    file: usize,
-    sure: bool,
-}
-
-impl Answer {
-    /// Returns the answer with these rows; no rows are no answer.
-    pub(crate) fn of(rows: &[(usize, FileResult)]) -> Self {
-        if rows.is_empty() {
-            return Self::Unknown;
-        }
-        let (mut ended, mut open, mut counts) = (0, 0, FileCounts::default());
-        for (id, file) in rows {
-            if file.status.is_finished() {
-                ended |= 1 << id;
-            } else {
-                open |= 1 << id;
-            }
-            counts.add_file(&file.status, file.failure_code.as_ref());
-        }
-        Self::Rows {
-            ended,
-            open,
-            counts,
-        }
-    }
-
-    fn has_ended(&self, file: usize) -> bool {
-        matches!(self, Self::Rows { ended, .. } if ended & (1 << file) != 0)
-    }
-
-    /// Returns the number of rows, if every file has ended.
-    fn all_ended(&self) -> Option<usize> {
-        match self {
-            Self::Rows { ended, open: 0, .. } => Some(ended.count_ones() as usize),
-            _ => None,
-        }
-    }
-
-    fn counts(&self) -> Option<&FileCounts> {
-        match self {
-            Self::Rows { counts, .. } => Some(counts),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let files = |bits: u64| (0..64).filter(|n| bits & (1 << n) != 0).collect::<Vec<_>>();
-        match self {
-            Self::Failed => f.write_str("failed"),
-            Self::Unknown => f.write_str("no rows"),
-            Self::Rows { ended, open, .. } => {
-                write!(
-                    f,
-                    "ended {:?}, unfinished {:?}",
-                    files(*ended),
-                    files(*open)
-                )
-            }
-        }
-    }
 }
 
 impl Oracle {
@@ -428,207 +307,6 @@ impl Oracle {
 
     fn record(&mut self, name: &str, transfer: usize) -> &mut Record {
         self.records.entry((name.to_owned(), transfer)).or_default()
-    }
-
-    /// CloudTrail returns a start.
-    pub(crate) fn listed(
-        &mut self,
-        name: &str,
-        transfer: usize,
-        started: Ms,
-        files: usize,
-        now: Ms,
-        wall: i64,
-    ) {
-        self.started(
-            name,
-            transfer,
-            Origin::Cloudtrail,
-            started.cast_signed(),
-            true,
-            Some(files),
-            now,
-            wall,
-        );
-    }
-
-    /// A queue returns a message.
-    pub(crate) fn received(&mut self, message: &MessageScript, now: Ms, wall: i64) {
-        let scenario = Arc::clone(&self.scenario);
-        let Some(script) = scenario.transfer(message.transfer) else {
-            return;
-        };
-        let names = self
-            .plan
-            .as_ref()
-            .map(|plan| plan.names.as_slice())
-            .unwrap_or_default();
-        let Some(name) = names.get(script.account).cloned().flatten() else {
-            return;
-        };
-        let start = script.start.cast_signed();
-        match message.body {
-            Body::Recorded => {
-                let time = crate::aws::second(script.start).cast_signed();
-                let files = Some(script.files.len());
-                self.started(
-                    &name,
-                    message.transfer,
-                    Origin::Events,
-                    time,
-                    true,
-                    files,
-                    now,
-                    wall,
-                );
-            }
-            Body::Started { started_at, files } => {
-                let files = files.then_some(script.files.len());
-                let time = if started_at {
-                    start
-                } else {
-                    message.sent.cast_signed()
-                };
-                self.started(
-                    &name,
-                    message.transfer,
-                    Origin::Events,
-                    time,
-                    started_at,
-                    files,
-                    now,
-                    wall,
-                );
-            }
-            Body::FileEnded(file) => {
-                if self.is_ours(&name, message.transfer) {
-                    let record = self.record(&name, message.transfer);
-                    record.events.push(Event {
-                        at: now,
-                        file,
-                        sure: true,
-                    });
-                    record.evidence.push(now);
-                }
-            }
-        }
-    }
-
-    /// The write API was asked to track a transfer.
-    pub(crate) fn put(
-        &mut self,
-        name: &str,
-        transfer: usize,
-        started: Option<Ms>,
-        files: Option<usize>,
-        now: Ms,
-        wall: i64,
-    ) {
-        let time = started.map_or(wall, Ms::cast_signed);
-        self.started(
-            name,
-            transfer,
-            Origin::Api,
-            time,
-            started.is_some(),
-            files,
-            now,
-            wall,
-        );
-        if self.is_ours(name, transfer) {
-            self.record(name, transfer).api = true;
-        }
-    }
-
-    /// The write API was asked to forget a transfer.
-    pub(crate) fn deleted(&mut self, name: &str, transfer: usize, now: Ms) {
-        let record = self.record(name, transfer);
-        record.api = false;
-        record.left_at = now;
-        record.evidence.push(now);
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "all of one report")]
-    fn started(
-        &mut self,
-        name: &str,
-        transfer: usize,
-        origin: Origin,
-        time: i64,
-        exact: bool,
-        files: Option<usize>,
-        now: Ms,
-        wall: i64,
-    ) {
-        if !self.is_ours(name, transfer) {
-            return;
-        }
-        let is_known = self.is_tracked(name, transfer, now + 1);
-        let moved = self.moved;
-        let plan = self.plan.as_ref();
-        let configured = plan.is_some_and(|plan| plan.configured.contains(&transfer));
-        let record = self.record(name, transfer);
-        let first = !is_known && record.polls.is_empty() && record.events.is_empty();
-        record.starts.push(Start {
-            first: first && record.starts.is_empty(),
-            configured,
-            moved,
-            at: now,
-            time: time.min(wall),
-            exact,
-            files,
-            origin,
-            sure: true,
-        });
-        record.evidence.push(now);
-    }
-
-    pub(crate) fn poll_started(
-        &mut self,
-        name: &str,
-        transfer: usize,
-        now: Ms,
-    ) -> Result<(), Violation> {
-        let result = self.check_poll(name, transfer, now);
-        let life = self.life;
-        self.record(name, transfer).polls.push(Poll {
-            life,
-            start: now,
-            answer: None,
-            sure: false,
-        });
-        result
-    }
-
-    /// Returns the number of the newest poll of a transfer.
-    pub(crate) fn last_poll(&self, name: &str, transfer: usize) -> usize {
-        let record = self.records.get(&(name.to_owned(), transfer));
-        record.map_or(0, |record| record.polls.len().saturating_sub(1))
-    }
-
-    pub(crate) fn poll_ended(
-        &mut self,
-        name: &str,
-        transfer: usize,
-        poll: usize,
-        answer: Answer,
-        now: Ms,
-    ) {
-        let configured_at = self.configured_at;
-        let tracked = self.is_ours(name, transfer) && self.is_tracked(name, transfer, now + 1);
-        let record = self.record(name, transfer);
-        let left_at = record.left_at;
-        if let Some(poll) = record.polls.get_mut(poll) {
-            poll.sure = tracked && poll.start > configured_at && poll.start > left_at;
-            poll.answer = Some((now, answer));
-        }
-    }
-
-    /// A log record reports a failed file.
-    pub(crate) fn logged(&mut self, name: &str, transfer: usize, path: String) {
-        let record = self.record(name, transfer);
-        *record.logged.entry(path.clone()).or_default() += 1;
-        *record.logged_in_life.entry(path).or_default() += 1;
     }
 
     /// Returns whether the process has surely tracked the transfer since before `until`, unless it
