@@ -1,7 +1,9 @@
 //! Messages of every kind.
 
 mod absurd;
+mod calls;
 mod documented;
+mod foreign;
 mod fuzz;
 mod plain;
 
@@ -340,54 +342,6 @@ fn record(transfer: &Value) -> Value {
 }
 
 #[test]
-fn a_successful_call_reports_the_start() {
-    let start = Some(at("2025-12-31T10:00:00Z"));
-    assert_eq!(
-        facts(&api_call(&record(&json!("t-1")))),
-        [recorded("t-1", start, Some(1))]
-    );
-    let mut without_time = record(&json!("t-1"));
-    without_time["eventTime"] = json!(null);
-    assert_eq!(
-        facts(&api_call(&without_time)),
-        [recorded("t-1", Some(at("2025-12-31T10:00:05Z")), Some(1))]
-    );
-}
-
-#[test]
-fn a_refused_call_reports_nothing() {
-    let mut refused = record(&Value::Null);
-    refused["errorCode"] = json!("ThrottlingException");
-    refused["responseElements"] = Value::Null;
-    assert_eq!(facts(&api_call(&refused)), []);
-}
-
-#[test]
-fn a_call_without_its_ids_is_not_understood() {
-    for (section, member) in [
-        ("responseElements", "transferId"),
-        ("requestParameters", "connectorId"),
-    ] {
-        for value in [
-            Value::Null,
-            json!({}),
-            json!({member: null}),
-            json!({member: "not an id"}),
-            json!([1]),
-            json!("x"),
-        ] {
-            let mut lacking = record(&json!("t-1"));
-            lacking[section] = value;
-            let read = parse_with(&api_call(&lacking).to_string(), &[]);
-            assert!(
-                matches!(read, Err(ParseError::InvalidField(field)) if field.ends_with(member)),
-                "{read:?}"
-            );
-        }
-    }
-}
-
-#[test]
 fn sns_may_wrap_each_kind() {
     let plain = json!({"ConnectorId": CONNECTOR, "TransferId": "t-1"});
     let bodies = [
@@ -410,124 +364,6 @@ fn sns_may_wrap_each_kind() {
         parse_with(r#"{"Type": "Notification", "Message": "hello"}"#, &[]),
         Err(ParseError::NotJson)
     );
-}
-
-#[test]
-fn other_events_are_foreign() {
-    let mut other_call = record(&json!("t-1"));
-    other_call["eventName"] = json!("CreateServer");
-    let mut other_record_region = record(&json!("t-1"));
-    other_record_region["awsRegion"] = json!("eu-west-1");
-    for foreign in [
-        event("SFTP Server File Upload Completed", json!({})),
-        event("AS2 MDN Send Completed", json!({})),
-        event("SFTP Connector File Send Begun", json!({})),
-        json!({"source": "aws.s3", "detail-type": "Object Created", "detail": {}}),
-        json!({"source": "mine", "detail-type": "SFTP Connector File Send Completed", "detail": {}}),
-        api_call(&other_call),
-        api_call(&other_record_region),
-    ] {
-        assert_eq!(
-            parse_with(&foreign.to_string(), &[]),
-            Ok(ParsedMessage::Foreign),
-            "{foreign}"
-        );
-    }
-}
-
-#[test]
-fn events_of_accounts_that_are_not_configured_are_unrouted() {
-    let sent = event(
-        "SFTP Connector File Send Completed",
-        json!({"transfer-id": "t-1"}),
-    );
-    let elsewhere = |mut event: Value, key: &str, value: &str| {
-        event[key] = json!(value);
-        event
-    };
-    let recorded_elsewhere = elsewhere(record(&json!("t-1")), "recipientAccountId", "210987654321");
-    for (body, account_id, region) in [
-        (
-            elsewhere(sent.clone(), "region", "eu-west-1"),
-            "123456789012",
-            "eu-west-1",
-        ),
-        (
-            elsewhere(sent, "account", "210987654321"),
-            "210987654321",
-            "us-east-1",
-        ),
-        // The record stands in for an event without `account`.
-        (api_call(&recorded_elsewhere), "210987654321", "us-east-1"),
-    ] {
-        let expected = Unrouted {
-            account_id: account_id.into(),
-            region: region.into(),
-        };
-        assert_eq!(
-            parse_with(&body.to_string(), &[]),
-            Ok(ParsedMessage::Unrouted(expected)),
-            "{body}"
-        );
-    }
-}
-
-#[test]
-fn number_of_files_is_that_of_the_paths_of_the_call() {
-    let files = |parameters: Value| {
-        let mut call = record(&json!("t-1"));
-        call["requestParameters"] = parameters;
-        match facts(&api_call(&call)).as_slice() {
-            [Fact::Started(start)] => start.files,
-            other => panic!("{other:?}"),
-        }
-    };
-    for (key, paths, expected) in [
-        ("sendFilePaths", json!(["/a", "/b", "/c"]), Some(3)),
-        ("retrieveFilePaths", json!(["/a"]), Some(1)),
-        ("retrieveFilePaths", json!([]), None),
-        (
-            "sendFilePaths",
-            json!("HIDDEN_DUE_TO_SECURITY_REASONS"),
-            None,
-        ),
-        ("somethingElse", json!(["/a"]), None),
-    ] {
-        let parameters = json!({"connectorId": CONNECTOR, key: paths});
-        assert_eq!(files(parameters), expected, "{key}");
-    }
-}
-
-#[test]
-fn unwanted_connectors_are_foreign() {
-    let plain = json!({"ConnectorId": CONNECTOR, "TransferId": "t-1"});
-    let other = json!({"ConnectorId": "c-99999999999999999", "TransferId": "t-2"});
-    let bodies = [
-        plain.clone(),
-        json!([plain]),
-        api_call(&record(&json!("t-1"))),
-        event(
-            "SFTP Connector File Send Completed",
-            json!({"transfer-id": "t-1"}),
-        ),
-        event("SFTP Connector Remote Move Failed", json!({"move-id": "m"})),
-    ];
-    for body in bodies {
-        assert_eq!(
-            parse_with(&body.to_string(), &["c-9*"]),
-            Ok(ParsedMessage::Foreign),
-            "{body}"
-        );
-        assert!(
-            matches!(parse_with(&body.to_string(), &["c-0*"]), Ok(ParsedMessage::Facts(facts, _)) if !facts.is_empty())
-        );
-    }
-    let Ok(ParsedMessage::Facts(kept, _)) =
-        parse_with(&json!([plain, other]).to_string(), &["c-9*"])
-    else {
-        panic!()
-    };
-    assert_eq!(kept.len(), 1);
 }
 
 #[test]
