@@ -72,6 +72,16 @@ def test_table_selects_fields_of_the_response(failures):
     assert any({"failure_code", "failure_message"} <= set(row) for row in rows)
 
 
+def test_columns_have_an_order():
+    """Infinity sorts its fields by name."""
+    table = the("table")
+    texts = [column["text"] for column in table["targets"][0]["columns"]]
+    (organize,) = table["transformations"]
+    assert organize["id"] == "organize"
+    assert sorted(texts, key=organize["options"]["indexByName"].get) == texts
+    assert set(organize["options"]["indexByName"]) == set(texts)
+
+
 def test_log_query_reads_documented_fields():
     text = (sources.ROOT / "docs/reference/log-events.md").read_text(encoding="utf-8")
     (record,) = re.findall(r"^ts=\S+ .*event=file_failed .*$", text, re.MULTILINE)
