@@ -3,10 +3,10 @@
 
     TOOLS_BIN=target/test-tools/bin tests/deploy/prometheus/benchmark.py [--connectors 1000] [--transfers 10000] [--flows 1000] [--hours 24]
 
-An exporter that only pretends exports the series of so many connectors and flows, and of the transfers that `max_transfers` allows,
-with timestamps of the past: the last six hours by the minute, as much as a dashboard shows, and the time before every ten
-minutes. It also exports the recorded series. Prometheus scrapes it as fast as it can; then each query runs three times at the end
-of that time. The exit code is 1 if a query takes longer than the budget.
+An exporter that only pretends exports each series that a rule or a panel reads, of so many connectors and flows, and of the
+transfers that `max_transfers` allows, with timestamps of the past: the last six hours by the minute, as much as a dashboard
+shows, and the time before every ten minutes. It also exports the recorded series. Prometheus scrapes it as fast as it can; then
+each query runs three times at the end of that time. The exit code is 1 if a query takes longer than the budget.
 
 The time is the smaller of the elapsed time and the CPU time of Prometheus, so that a busy machine does not count.
 """
@@ -40,6 +40,9 @@ BUCKETS = ["0.5", "1", "2", "5", "10", "30", "60", "120", "300", "600", "1800", 
 STATUSES = ["QUEUED", "IN_PROGRESS", "COMPLETED", "FAILED"]
 STATES = ["pending", "running", "completed", "failed", "gone"]
 OUTCOMES = ["on_time", "late", "missing", "invalid", "unknown"]
+WAITS = ["0.5", "1", "2.5", "5", "10", "30", "60", "300", "900", "3600", "14400", "43200", "+Inf"]
+SIZES = ["1024", "10240", "102400", "1e+06", "1e+07", "1e+08", "1e+09", "1e+10", "1.5e+11", "+Inf"]
+REASONS = ["secret", "host", "login", "host_key", "timeout", "other"]
 
 
 class Series:
@@ -51,7 +54,7 @@ class Series:
         target = 'shard="0",shards="1"'
         self.add("aws_transfer_exporter_shard_info", target, 1)
         self.add("instance_shard:aws_transfer_exporter_shard_info:newest1h", target, 1)
-        self.add("aws_transfer_exporter_build_info", 'version="0",rust_version="0"', 1)
+        self.exporter()
         for number in range(connectors):
             self.connector(number)
         for account in range(5):
@@ -63,6 +66,42 @@ class Series:
 
     def add(self, name, labels, start, growth=0):
         self.lines.append((f"{name}{{{labels}}} ", start, growth))
+
+    def exporter(self):
+        self.add("aws_transfer_exporter_build_info", 'version="0",rust_version="0"', 1)
+        self.add("process_start_time_seconds", "", 1_600_000_000)
+        for name in ("scrape_complete", "config_last_reload_successful", "web_config_last_reload_successful", "storage_up"):
+            self.add(f"aws_transfer_exporter_{name}", "", 1)
+        for name in ("web_config_unconfirmed", "tokio_global_queue_depth"):
+            self.add(f"aws_transfer_exporter_{name}", "", 0)
+        now = int(time.time())
+        for name, value in (("config_hash", 281_474_976_710_655), ("config_last_reload_success_timestamp_seconds", now), ("sweep_duration_seconds", 9),
+                            ("certificate_not_after_timestamp_seconds", now + 60 * 86_400), ("storage_size_bytes", 100_000_000),
+                            ("tokio_workers", 2), ("tokio_alive_tasks", 50)):
+            self.add(f"aws_transfer_exporter_{name}", "", value)
+        for name in ("storage_write_errors_total", "failure_codes_folded_total", "tokio_worker_busy_seconds_total"):
+            self.add(f"aws_transfer_exporter_{name}", "", 0, 1)
+        for name, value in (("max_fds", 65_536), ("open_fds", 50), ("resident_memory_bytes", 500_000_000), ("threads", 5)):
+            self.add(f"process_{name}", "", value)
+        self.add("process_cpu_seconds_total", "", 0, 3)
+        for limit in ("transfers", "connectors"):
+            self.add("aws_transfer_exporter_limit_exceeded_total", f'limit="{limit}"', 0)
+        for reason in ("unauthorized", "host", "timeout"):
+            self.add("aws_transfer_exporter_http_refused_total", f'reason="{reason}"', 0)
+        for handler in ("/metrics", "/transfers", "/probe"):
+            self.add("aws_transfer_exporter_http_requests_total", f'handler="{handler}",code="200"', 0, 1)
+        for origin in ("configuration", "file", "http", "events", "cloudtrail", "api"):
+            self.add("aws_transfer_exporter_transfers", f'origin="{origin}"', 1000)
+        for operation in ("ListFileTransferResults", "DescribeConnector", "ListConnectors", "ReceiveMessage"):
+            self.histogram("aws_transfer_exporter_api_request_duration_seconds", f'operation="{operation}"', BUCKETS)
+        self.histogram("aws_transfer_exporter_storage_write_duration_seconds", "", BUCKETS)
+
+    def histogram(self, name, labels, buckets):
+        comma = "," * bool(labels)
+        for place, le in enumerate(buckets):
+            self.add(f"{name}_bucket", f'{labels}{comma}le="{le}"', 0, place)
+        self.add(f"{name}_sum", labels, 0, 100)
+        self.add(f"{name}_count", labels, 0, len(buckets) - 1)
 
     def connector(self, number):
         own = f'aws_account="a{number % 5}",aws_region="eu-central-1",connector_id="c-{number:017x}"'
@@ -77,12 +116,18 @@ class Series:
             self.add("aws_transfer_connector_transfers", f'{own},state="{state}"', 20)
         for operation in ("SEND", "RETRIEVE"):
             self.add("aws_transfer_connector_bytes_total", f'{own},operation="{operation}"', 0, 100_000)
-            for place, le in enumerate(BUCKETS):
-                self.add("aws_transfer_connector_file_duration_seconds_bucket", f'{own},operation="{operation}",le="{le}"', 0, place)
-            self.add("aws_transfer_connector_file_duration_seconds_sum", f'{own},operation="{operation}"', 0, 100)
-            self.add("aws_transfer_connector_file_duration_seconds_count", f'{own},operation="{operation}"', 0, 15)
+            for name, buckets in (("file_duration_seconds", BUCKETS), ("queue_wait_seconds", WAITS), ("file_size_bytes", SIZES)):
+                self.histogram(f"aws_transfer_connector_{name}", f'{own},operation="{operation}"', buckets)
         for operation in ("LIST", "MOVE", "DELETE"):
             self.add("aws_transfer_connector_operations_total", f'{own},operation="{operation}",status="COMPLETED",failure_code=""', 0, 2)
+            for code in CODES[:3] if failing else ():
+                self.add("aws_transfer_connector_operations_total", f'{own},operation="{operation}",status="FAILED",failure_code="{code}"', 0, 1)
+        for code in CODES[:3] if failing else ():
+            self.add("aws_transfer_connector_unresolved_failures", f'{own},failure_code="{code}"', 3)
+        self.add("aws_transfer_connection_up", own, int(not failing))
+        for reason in REASONS:
+            self.add("aws_transfer_connection_failure_reason", f'{own},reason="{reason}"', int(failing and reason == "login"))
+        self.add("aws_transfer_connection_last_success_timestamp_seconds", own, 1_700_000_000, 0 if failing else 60)
         for name in ("oldest_unfinished", "oldest_queued", "oldest_in_progress", "oldest_result", "last_started", "last_completed", "last_failed"):
             self.add(f"aws_transfer_connector_{name}_timestamp_seconds", own, 1_700_000_000, 60)
         for name in ("transfers_unreadable", "consecutive_failures"):
@@ -109,12 +154,32 @@ class Series:
                 self.add("connector_status_code:aws_transfer_connector_files:failed", f'{own},status="FAILED",failure_code="{code}"', 10)
                 self.add("connector_code:aws_transfer_connector_files_failed:increase1h", f'{own},failure_code="{code}"', 3)
                 self.add("connector_code:aws_transfer_files_failed:new", f'{own},failure_code="{code}"', 1)
+                self.add("connector_code:aws_transfer_connector_unresolved_failures:max", f'{own},failure_code="{code}"', 3)
+                for operation in ("LIST", "MOVE", "DELETE"):
+                    labels = f'{own},operation="{operation}",failure_code="{code}"'
+                    self.add("connector_operation_status_code:aws_transfer_connector_operations:failed", f'{labels},status="FAILED"', 10, 1)
+                    self.add("connector_operation_status_code:aws_transfer_connector_operations:increase", f'{labels},status="FAILED"', 3)
+                    self.add("connector_operation_code:aws_transfer_operations_failed:new", labels, 1)
+            self.add("connector_reason:aws_transfer_connection_failure_reason:failed", f'{own},reason="login"', 1)
         for operation in ("SEND", "RETRIEVE"):
             self.add("connector_operation:aws_transfer_connector_bytes:rate", f'{own},operation="{operation}"', 2000)
         for record in self.per_connector:
-            self.add(record, own, 1_700_000_000 if "timestamp" in record else 0.01)
+            self.add(record, own, 1_700_000_000 if "timestamp" in record else int(not failing) if record.endswith("_up:max") else 0.01)
 
     def account(self, own):
+        self.add("aws_transfer_exporter_account_up", own, 1)
+        self.add("aws_transfer_exporter_api_rate_limit", own, 5)
+        for outcome in ("ok", "throttled", "denied", "error"):
+            self.add("aws_transfer_exporter_api_requests_total", f'{own},operation="ListFileTransferResults",outcome="{outcome}"', 0, 60)
+            self.add("account_outcome:aws_transfer_exporter_api_requests:increase", f'{own},outcome="{outcome}"', 300)
+        for name, value in (("up", 1), ("last_success_timestamp_seconds", int(time.time())), ("duration_seconds", 1), ("transfers_total", 100)):
+            for source, target in (("connectors", ""), ("events", "transfer-events")):
+                self.add(f"aws_transfer_exporter_discovery_{name}", f'{own},source="{source}",target="{target}"', value)
+        for outcome in ("understood", "duplicate", "unparsable"):
+            self.add("aws_transfer_exporter_discovery_messages_total", f'{own},target="transfer-events",outcome="{outcome}"', 0, 60)
+        for queue in ("queue_messages", "queue_dead_letter_messages"):
+            self.add(f"aws_transfer_exporter_discovery_{queue}", f'{own},target="transfer-events"', 0)
+            self.add(f"target:aws_transfer_exporter_discovery_{queue}:max", f'{own},target="transfer-events"', 0)
         for operation in ("SEND", "RETRIEVE"):
             for place, le in enumerate(BUCKETS):
                 self.add("account_operation_le:aws_transfer_connector_file_duration_seconds_bucket:rate", f'{own},operation="{operation}",le="{le}"', place)
@@ -226,6 +291,12 @@ def panels():
                     yield f"{file.stem}: {panel['title']}, {target['refId']}", interpolated(target["expr"], step or FINE), step
 
 
+def names(expr):
+    """Returns the names of the series that a query reads."""
+    bare = re.sub(r'"[^"]*"|\[[^]]*\]', "", expr)
+    return set(re.findall(r"\b(?:aws_transfer_\w+|process_\w+|[a-z_]+:[\w:]+)", bare))
+
+
 def cpu(process):
     """Returns the CPU seconds of a process."""
     fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
@@ -302,6 +373,9 @@ def main():
     parser.add_argument("--pace", type=int, default=3, help="seconds between scrapes: more than one takes")
     parser.add_argument("--data", type=pathlib.Path, help="keeps the samples in this directory, or uses those that are there")
     options = parser.parse_args()
+    exported = {text.split("{")[0] for text, *_ in Series(1, 1, 1).lines}
+    for title, expr, _ in [*rules(), *panels()]:
+        assert names(expr) <= exported, f"{title} reads what the exporter here does not export: {names(expr) - exported}"
     with tempfile.TemporaryDirectory() as name:
         folder = options.data or pathlib.Path(name)
         folder.mkdir(exist_ok=True)
