@@ -20,6 +20,7 @@ pub(super) struct Flow {
     matching: u64,
     known_since: SystemTime,
     watched_from: Millis,
+    watched_until: Millis,
     finished: BTreeMap<Finished, u64>,
     bytes: BTreeMap<Direction, u64>,
     last_completed: Option<SystemTime>,
@@ -42,12 +43,18 @@ fn matching(title: &FlowTitle) -> u64 {
 }
 
 impl Flow {
-    /// Creates a flow, with what is known of it.
-    pub(super) fn new(config: &FlowConfig, known: Option<FlowRecord>, now: SystemTime) -> Self {
+    /// Creates a flow, with what is known of it. `judged` is the moment up to which the evidence is
+    /// complete.
+    pub(super) fn new(
+        config: &FlowConfig,
+        known: Option<FlowRecord>,
+        judged: Millis,
+        now: SystemTime,
+    ) -> Self {
         let is_known = known.is_some();
         let record = known.unwrap_or_default();
         let matching = matching(&config.title);
-        let is_same = is_known && record.matching == matching && !record.is_away;
+        let is_same = is_known && record.matching == matching && record.left.is_none();
         let since = millis(now);
         let mut finished = BTreeMap::from([(Finished::Completed, 0), (Finished::Failed(None), 0)]);
         let known = record.finished.iter();
@@ -65,7 +72,7 @@ impl Flow {
         };
         let schedule = config.expect.as_ref().map(|expect| &expect.schedule);
         let mut timeline = record.timeline;
-        timeline.fit(schedule, need, is_same, now);
+        timeline.fit(schedule, need, is_same, judged, now);
         Self {
             config: config.clone(),
             matching,
@@ -75,6 +82,7 @@ impl Flow {
                 now
             },
             watched_from,
+            watched_until: since,
             finished,
             bytes,
             last_completed: record.last_completed.map(time),
@@ -161,6 +169,7 @@ impl Flow {
 
     /// Closes windows and opens the next ones. Returns whether anything has changed.
     pub(super) fn advance(&mut self, now: Millis, judged: Millis) -> bool {
+        self.watched_until = now;
         let is_changed = self.timeline.advance(now, judged);
         let current = self.timeline.current();
         let state = current.map(|window| window.state(self.timeline.need(), judged));
@@ -226,7 +235,8 @@ impl Flow {
                 .listing
                 .map(|(at, items, is_truncated)| (millis(at), items, is_truncated)),
             timeline: self.timeline.clone(),
-            is_away: false,
+            watched_until: self.watched_until,
+            left: None,
         }
     }
 }

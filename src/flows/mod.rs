@@ -129,25 +129,29 @@ pub struct Flows {
 
 impl Flows {
     /// Replaces the configuration. Flows that are still configured keep their counters and windows. One
-    /// that matches other files, or that was not configured before, is watched from now on.
+    /// that matches other files, or that was not configured before, is watched from now on: windows whose
+    /// deadline has passed belong to the process that had it before. Those of a flow that leaves are
+    /// closed.
     pub fn configure(&mut self, configs: &[FlowConfig], now: SystemTime) {
         if self.configs == configs {
-            self.mark_away();
+            self.end_watches(now);
             return;
         }
+        let judged = self.judged;
         let before = std::mem::take(&mut self.states);
-        for flow in before {
+        for mut flow in before {
+            flow.advance(millis(now), judged);
             self.dormant
-                .insert(flow.title().name.to_string(), flow.record_form(self.judged));
+                .insert(flow.title().name.to_string(), flow.record_form(judged));
         }
         self.configs = configs.to_vec();
         self.matcher = Matcher::new(configs);
         for config in configs {
             let known = self.dormant.remove(&*config.title.name);
             self.changed.insert(Arc::clone(&config.title.name));
-            self.states.push(Flow::new(config, known, now));
+            self.states.push(Flow::new(config, known, judged, now));
         }
-        self.mark_away();
+        self.end_watches(now);
         while self.dormant.len() > MAX_DORMANT {
             if let Some((name, _)) = self.dormant.pop_first() {
                 self.changed.insert(name.into());
@@ -161,10 +165,10 @@ impl Flows {
         self.advance(now);
     }
 
-    /// Notes that the files of the flows that are not configured are not watched.
-    fn mark_away(&mut self) {
+    /// Ends the watches of the flows that are not configured.
+    fn end_watches(&mut self, now: SystemTime) {
         for (name, record) in &mut self.dormant {
-            if !std::mem::replace(&mut record.is_away, true) {
+            if record.leave(self.judged, millis(now)) {
                 self.changed.insert(name.as_str().into());
             }
         }

@@ -1,10 +1,12 @@
 //! The persistent form of a flow. The store encodes it and does not interpret it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::timeline::Timeline;
 use super::window::Millis;
-use model::{FailureCode, Finished};
+use model::{FailureCode, Finished, FlowState};
 
 /// The end of a file or an operation: `None` if it completed, else the failure code (empty if there
 /// is none).
@@ -43,6 +45,27 @@ pub struct FlowRecord {
     /// Newest listing: time, items, whether it was truncated.
     pub(super) listing: Option<(Millis, u64, bool)>,
     pub(super) timeline: Timeline,
-    /// Whether it is not configured: its files are not watched.
-    pub(super) is_away: bool,
+    /// Until when it was watched, as far as is known.
+    pub(super) watched_until: Millis,
+    /// When it left: it is not configured, or another shard has its files.
+    pub(super) left: Option<Millis>,
+}
+
+impl FlowRecord {
+    /// Returns the number of windows that have been counted.
+    pub fn closed_windows(&self) -> u64 {
+        let sum = |counts: BTreeMap<FlowState, u64>| counts.into_values().sum::<u64>();
+        sum(self.timeline.outcomes()) - sum(self.timeline.corrected())
+    }
+
+    /// Ends the watch of a flow. The windows whose deadline was before its end are closed, since those
+    /// that follow belong to the process that has the flow then. Returns false if it had ended before.
+    pub(super) fn leave(&mut self, judged: Millis, now: Millis) -> bool {
+        if self.left.is_some() {
+            return false;
+        }
+        self.left = Some(now);
+        self.timeline.end(self.watched_until.min(now), judged);
+        true
+    }
 }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::schedule::Schedule;
-use super::window::{Delivery, Millis, Need, Window, time};
+use super::window::{Delivery, Millis, Need, Window, millis, time};
 use model::FlowState;
 
 /// Closed windows whose outcome may still be corrected.
@@ -27,7 +27,6 @@ const MAX_AHEAD: Millis = 60 * 60 * 1_000;
 pub(super) struct Timeline {
     #[serde(skip)]
     schedule: Option<Schedule>,
-    #[serde(skip)]
     need: Need,
     /// In order: the closed windows, whose number is `closed`, the current one, and later ones.
     windows: VecDeque<Window>,
@@ -49,20 +48,23 @@ pub(super) struct Timeline {
 
 impl Timeline {
     /// Fits the windows to a schedule, which may have changed. `is_same` is false if the flow matches
-    /// other files than before.
+    /// other files than before: its windows end. `judged` is the moment up to which the evidence is
+    /// complete.
     pub(super) fn fit(
         &mut self,
         schedule: Option<&Schedule>,
         need: Need,
         is_same: bool,
+        judged: Millis,
         now: SystemTime,
     ) {
+        if schedule.is_none() || !is_same {
+            self.end(millis(now), judged);
+        }
         self.schedule = schedule.cloned();
         self.need = need;
         self.stale_from = 0;
         let Some(schedule) = schedule.filter(|_| is_same) else {
-            self.clear();
-            self.vague.clear();
             let period = schedule.and_then(|schedule| schedule.period_at(now));
             self.windows
                 .extend(period.map(|period| Window::new(&period)));
@@ -77,11 +79,13 @@ impl Timeline {
         if !is_first && open.all(is_of_schedule) {
             return;
         }
-        let period = if is_first {
-            schedule.period_at(now)
-        } else {
-            schedule.period_awaited(now)
-        };
+        let last_closed = self.closed.checked_sub(1).map(|at| &self.windows[at]);
+        let awaited = schedule.period_awaited(now).filter(|period| {
+            // A window with a later deadline has been counted.
+            let is_after = |last: &Window| millis(period.deadline) > last.deadline;
+            !is_first && last_closed.is_none_or(is_after)
+        });
+        let period = awaited.or_else(|| schedule.period_at(now));
         let (before, closed) = (std::mem::take(&mut self.windows), self.closed);
         self.clear();
         let Some(period) = period else { return };
@@ -100,6 +104,21 @@ impl Timeline {
             }
         }
         self.windows.push_back(window);
+    }
+
+    /// Ends the watch: closes the windows whose deadline is before `until`, as they stand if that is
+    /// decided, else as unknown, and forgets the others.
+    pub(super) fn end(&mut self, until: Millis, judged: Millis) {
+        self.advance(until, judged.min(until));
+        while let Some(window) = self.windows.get_mut(self.closed)
+            && window.deadline < until
+        {
+            window.close(FlowState::Unknown);
+            *self.outcomes.entry(FlowState::Unknown as u8).or_default() += 1;
+            self.closed += 1;
+        }
+        self.clear();
+        self.vague.clear();
     }
 
     fn clear(&mut self) {
@@ -289,6 +308,13 @@ impl Timeline {
     /// Returns the window that is not closed and has the first deadline.
     pub(super) fn current(&self) -> Option<&Window> {
         self.windows.get(self.closed)
+    }
+
+    /// Returns the number of windows that are not closed and whose deadline is before `now`.
+    #[cfg(test)]
+    pub(super) fn due(&self, now: Millis) -> u64 {
+        let open = self.windows.iter().skip(self.closed);
+        open.filter(|window| window.deadline < now).count() as u64
     }
 
     pub(super) fn need(&self) -> Need {

@@ -56,7 +56,7 @@ impl Delivery {
 }
 
 /// What a window needs.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Need {
     pub(super) files: u64,
     /// Since when the flow has been watched.

@@ -17,6 +17,7 @@ mod aws;
 mod logs;
 mod operator;
 mod oracle;
+mod peers;
 mod plan;
 mod run;
 mod shrink;

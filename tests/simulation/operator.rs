@@ -14,7 +14,7 @@ use aws_transfer_exporter::collector::{AccountApi, Collector, Targets};
 use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
 use aws_transfer_exporter::store::Store;
 use aws_transfer_exporter::transfer::limiter::{AccountLimiter, RateLimited};
-use model::{Account, AccountName, Clock, Fact, Origin, TransferKey, TransferStart};
+use model::{Account, AccountName, Clock, Fact, Origin, Shard, TransferKey, TransferStart};
 use settings::{flows, settings, sources};
 use sources::check_sources;
 pub(crate) use sources::queues_of;
@@ -26,7 +26,7 @@ use crate::aws::Results;
 use crate::plan::{Change, Ms, SECOND};
 use crate::store::SimulatedStore;
 use crate::world::{
-    PlanState, REGION, World, connector_id, process_clock, system_time, transfer_id,
+    PlanState, REGION, State, World, connector_id, process_clock, system_time, transfer_id,
 };
 
 /// Requests per second of an account, if there is no bound that matters.
@@ -145,12 +145,14 @@ impl Process {
             .map(|api| (api.account.name.to_string(), api.clone()))
             .collect();
         let connectors: BTreeSet<_> = transfers.iter().map(TransferKey::connector_key).collect();
+        let (settings, flows) = (settings(&self.world, &plan), flows(&self.world));
+        let (restarts, clock) = (self.targets.is_none(), self.clock.now());
         self.collector.configure(Targets {
-            flows: flows(&self.world),
+            flows: flows.clone(),
             accounts,
             transfers,
             connectors: connectors.into_iter().map(|key| (key, None)).collect(),
-            settings: settings(&self.world, &plan),
+            settings,
             listed: BTreeSet::new(),
             sources: sources(&plan),
         });
@@ -158,6 +160,7 @@ impl Process {
             let mut state = self.world.state();
             let (now, wall) = (state.now(), state.wall());
             state.oracle.configured(&plan, now, wall);
+            state.peers.configure(&settings, &flows, restarts, clock);
         }
         targets.sink.publish();
         self.targets = Some(targets);
@@ -201,8 +204,10 @@ impl Process {
 
     /// A scrape arrives, and is answered in a task of its own. `rest` checks that everything is exact.
     pub(crate) fn scrape(&self, budget: Ms, patience: Option<Ms>, rest: bool) {
+        let clock = self.clock.now();
         let arrival = {
             let mut state = self.world.state();
+            state.peers.scrape(clock);
             let now = state.now();
             state.note(|| "scrape".into());
             let result = state.oracle.check_targets(&state.targets, now);
@@ -263,6 +268,14 @@ impl Process {
                 world.check(&mut state, result);
                 let result = check_sources(&state.plan, &discovery);
                 world.check(&mut state, result);
+                let State {
+                    oracle,
+                    stored,
+                    peers,
+                    ..
+                } = &mut *state;
+                let result = oracle.check_windows_of_all(&collected, stored, peers, now);
+                world.check(&mut state, result);
             }
         });
     }
@@ -304,6 +317,7 @@ impl Process {
                 Change::RemoveQueue(queue) => {
                     plan.queues.remove(&queue);
                 }
+                Change::Shard(index, total) => plan.shard = Shard::new(index, total).unwrap(),
                 Change::AddTrail => plan.trail = true,
                 Change::RemoveTrail => plan.trail = false,
                 Change::Same => {}

@@ -16,6 +16,7 @@ mod targets;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use flows::Handover;
 use gauges::ConnectorName;
 use model::{ConnectorGroups, Finished, Origin, Ownership};
 pub(crate) use record::Answer;
@@ -112,6 +113,10 @@ pub(crate) struct Oracle {
     durable_flows: BTreeMap<(usize, String), u64>,
     /// Windows of flows whose outcome was certain, at rest.
     certain_windows: u64,
+    /// The restarts, and when the process surely noticed deadlines for the last time.
+    handovers: Vec<Handover>,
+    noticed: Ms,
+    is_restarted: bool,
     /// What was observed before is durable.
     durable_until: Ms,
     life: u64,
@@ -166,6 +171,9 @@ impl Oracle {
             exported_flows: BTreeMap::new(),
             durable_flows: BTreeMap::new(),
             certain_windows: 0,
+            handovers: Vec::new(),
+            noticed: 0,
+            is_restarted: false,
             durable_until: 0,
             life: 0,
             life_started: 0,
@@ -214,8 +222,11 @@ impl Oracle {
         self.exported = self.durable.clone();
         self.exported_starts = self.durable_starts.clone();
         self.exported_flows = self.durable_flows.clone();
+        let noticed = self.arrivals.iter().filter(|at| **at < until).max();
+        self.noticed = noticed.map_or(self.noticed, |at| self.noticed.max(*at));
         self.life = life;
         self.life_started = now;
+        self.is_restarted = true;
         self.arrivals.clear();
         self.targets = Targets::default();
     }
@@ -251,6 +262,16 @@ impl Oracle {
         let since = self.flows_since.get_or_insert(Since::new(moment));
         since.configured(moment);
         let ownership = Ownership::new(plan.shard, &self.groups);
+        if let Some((last, since)) = self.owned.last()
+            && std::mem::take(&mut self.is_restarted)
+        {
+            self.handovers.push(Handover {
+                from: self.noticed,
+                to: now,
+                before: since.is_sure.then(|| last.clone()),
+                after: ownership.clone(),
+            });
+        }
         match self.owned.last_mut() {
             Some((last, since)) if *last == ownership => since.configured(moment),
             _ => self.owned.push((ownership.clone(), Since::new(moment))),

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use model::ConnectorId;
 
-use crate::world::connector_id;
+use crate::world::{EPOCH, connector_id};
 
 pub(crate) use generate::scenario;
 pub(crate) use print::{clock, span};
@@ -208,6 +208,8 @@ pub(crate) enum Change {
     RemoveQueue(usize),
     AddTrail,
     RemoveTrail,
+    /// Index and total of the shard: connectors are grouped otherwise, so that transfers move.
+    Shard(u32, u32),
     /// Nothing has changed.
     Same,
 }
@@ -304,6 +306,13 @@ impl Scenario {
             .unwrap_or(BEGIN)
             .max(BEGIN)
     }
+}
+
+/// Returns the first moment at or after `after` that is `phase` after a multiple of `every`, which
+/// divides a day.
+pub(crate) fn next_at(after: Ms, every: Ms, phase: Ms) -> Ms {
+    let past = (EPOCH * SECOND + after + every - phase % every) % every;
+    after + (every - past) % every
 }
 
 impl FlowScript {

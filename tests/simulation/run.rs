@@ -9,6 +9,7 @@ use tokio::runtime::Builder;
 
 use crate::logs;
 use crate::operator::Process;
+use crate::peers::Peers;
 use crate::plan::{BEGIN, MINUTE, Ms, QUEUES, Restart, SECOND, Scenario, Step, Stop};
 use crate::world::{Violation, World};
 
@@ -114,6 +115,9 @@ impl Driver {
                 )
             });
             state.oracle.life_started(life, now, forgotten);
+            if forgotten {
+                state.peers = Peers::default();
+            }
         }
         let mut process = Process::start(&self.world).await;
         let restart = self.perform(&mut process).await;

@@ -52,6 +52,11 @@ impl Stored {
         Some((i64::from(left) - EPOCH.cast_signed()) * SECOND.cast_signed())
     }
 
+    /// Returns the number of windows of a flow that have been counted.
+    pub(crate) fn closed_windows(&self, flow: &str) -> u64 {
+        self.flows.get(flow).map_or(0, FlowRecord::closed_windows)
+    }
+
     pub(crate) fn saved(&self) -> SavedState {
         SavedState {
             transfers: pairs(&self.transfers),
@@ -66,7 +71,7 @@ impl Stored {
         }
     }
 
-    fn apply(&mut self, changes: &PendingWrites) {
+    pub(crate) fn apply(&mut self, changes: &PendingWrites) {
         write(&mut self.transfers, &changes.transfers);
         write(&mut self.connectors, &changes.connectors);
         write(&mut self.fates, &changes.fates);

@@ -11,6 +11,7 @@ use model::{
 use tokio::sync::Notify;
 
 use crate::oracle::Oracle;
+use crate::peers::Peers;
 use crate::plan::{
     ApiFault, FileScript, Ms, QUEUES, Restart, Scenario, Stop, StoreFault, TransferScript, clock,
 };
@@ -63,6 +64,8 @@ pub(crate) struct State {
     /// The restart that is due now.
     pub(crate) killed: Option<Restart>,
     pub(crate) oracle: Oracle,
+    /// The processes of the other shards.
+    pub(crate) peers: Peers,
     pub(crate) trace: Option<Vec<String>>,
     pub(crate) violation: Option<Violation>,
 }
@@ -117,6 +120,7 @@ impl World {
                 armed: None,
                 killed: None,
                 oracle: Oracle::new(Arc::clone(scenario)),
+                peers: Peers::default(),
                 trace: traced.then(Vec::new),
                 violation: None,
                 scenario: Arc::clone(scenario),

@@ -35,7 +35,7 @@ fn timeline(files: u64, from: Option<Time>) -> Timeline {
         files,
         watched_from,
     };
-    timeline.fit(Some(&schedule), need, true, time(midnight() + MINUTE));
+    timeline.fit(Some(&schedule), need, true, 0, time(midnight() + MINUTE));
     timeline
 }
 

@@ -36,7 +36,7 @@ impl Process {
         for (account, name) in plan.names.iter().enumerate() {
             let Some(name) = name else { continue };
             if plan.trail {
-                let key = format!("cloudtrail/{name}");
+                let key = format!("cloudtrail/{name}/{}", plan.shard);
                 let task = before
                     .remove(&key)
                     .unwrap_or_else(|| self.poll_trail(account, name));

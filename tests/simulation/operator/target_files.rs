@@ -11,7 +11,7 @@ use aws_transfer_exporter::config::{AccountPlan, FilesPlan};
 use aws_transfer_exporter::discovery::files::Files;
 use aws_transfer_exporter::discovery::{Sink, SinkError};
 use aws_transfer_exporter::tracker::Ingested;
-use model::{AccountName, ConnectorId, Fact, ListedConnectors, Origin, TransferKey};
+use model::{AccountName, ConnectorId, Fact, ListedConnectors, Origin, Shard, TransferKey};
 use tokio::sync::Notify;
 
 use super::Process;
@@ -37,10 +37,10 @@ impl Process {
             .collect();
         let kept = self.targets.as_ref();
         let kept = kept
-            .filter(|targets| targets.sink.accounts == names)
+            .filter(|targets| targets.sink.accounts == names && targets.sink.shard == plan.shard)
             .cloned();
         let from = self.world.state().now();
-        let targets = kept.unwrap_or_else(|| self.new_targets(names, from));
+        let targets = kept.unwrap_or_else(|| self.new_targets(names, plan.shard, from));
         self.world.state().oracle.read_of_targets_started(from);
         targets.files.read_all().await;
         let mut state = self.world.state();
@@ -49,7 +49,12 @@ impl Process {
         targets
     }
 
-    fn new_targets(&self, accounts: Vec<(usize, String)>, since: Ms) -> TargetReaders {
+    fn new_targets(
+        &self,
+        accounts: Vec<(usize, String)>,
+        shard: Shard,
+        since: Ms,
+    ) -> TargetReaders {
         let interval = self.world.state().scenario.setup.files_interval;
         let plan = |(account, name): &(usize, String)| FilesPlan {
             account: Some(AccountName::new(name)),
@@ -67,6 +72,7 @@ impl Process {
             collector: self.collector.clone(),
             dirty: Arc::clone(&self.dirty),
             accounts,
+            shard,
             since,
             held: Mutex::new(Held::Back(None)),
         });
@@ -91,6 +97,7 @@ pub(super) struct TargetSink {
     dirty: Arc<Notify>,
     /// The configured accounts.
     pub(super) accounts: Vec<(usize, String)>,
+    shard: Shard,
     /// When its files were first read.
     pub(super) since: Ms,
     held: Mutex<Held>,

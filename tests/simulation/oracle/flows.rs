@@ -9,8 +9,10 @@ use model::{Finished, FlowState, FlowView, Ownership};
 use super::bounds::Bounds;
 use super::checks::broken;
 use super::{Answer, Oracle, Record};
-use crate::plan::{FlowScript, Ms, SECOND, TransferScript};
-use crate::world::{EPOCH, Violation, end_of, moment};
+use crate::peers::Peers;
+use crate::plan::{FlowScript, Ms, SECOND, TransferScript, next_at};
+use crate::store::Stored;
+use crate::world::{Violation, end_of, moment};
 
 /// The end of a file that a poll reports is known well enough if the poll before was at most so long
 /// ago.
@@ -55,18 +57,13 @@ struct Expected {
 /// after `until`.
 fn windows(flow: &FlowScript, since: Ms, until: Ms) -> Vec<Window> {
     const DAY: Ms = crate::plan::DAY;
-    let epoch = EPOCH * SECOND;
-    let next = |after: Ms, every: Ms, phase: Ms| {
-        let past = (epoch + after + every - phase % every) % every;
-        after + (every - past) % every
-    };
     let opens = |deadline: Ms| {
         let before = deadline - flow.every;
-        let from = flow.from.map(|from| next(deadline - DAY, DAY, from));
+        let from = flow.from.map(|from| next_at(deadline - DAY, DAY, from));
         from.map_or(before, |from| from.max(before))
     };
     let mut windows = Vec::new();
-    let mut deadline = next(since, flow.every, flow.phase);
+    let mut deadline = next_at(since, flow.every, flow.phase);
     loop {
         let following = deadline + flow.every;
         let next_opens = opens(following);
@@ -286,6 +283,51 @@ impl Oracle {
         Ok(counted)
     }
 
+    /// Checks that each window has been counted once by all processes together, which change their shards
+    /// at the same moment.
+    pub(crate) fn check_windows_of_all(
+        &self,
+        collected: &Collected,
+        stored: &Stored,
+        peers: &mut Peers,
+        now: Ms,
+    ) -> Result<(), Violation> {
+        let since = self.flows_since.filter(|since| {
+            since.is_sure && since.first.at == since.sure.at && self.has_true_time()
+        });
+        let Some(since) = since.filter(|_| self.scenario.setup.store) else {
+            return Ok(());
+        };
+        let views: BTreeMap<_, _> = views(collected).collect();
+        for (flow, script) in self.scenario.flows.iter().enumerate() {
+            let name = format!("flow-{flow}");
+            let windows = windows(script, since.first.at, now);
+            let due = |from: Ms, to: Ms| {
+                let due = windows.iter();
+                due.filter(|window| (from..to).contains(&window.deadline))
+                    .count() as u64
+            };
+            let own = views.get(&flow).and_then(|view| view.window);
+            let owners = own.into_iter().chain(peers.windows(&name));
+            let open: Vec<_> = owners
+                .map(|window| due(moment(window.deadline).cast_unsigned(), now))
+                .collect();
+            let [open] = open[..] else {
+                let detail = format!("flow {flow}: {}", open.len());
+                return broken("a flow does not have one owner", detail);
+            };
+            let lost = self.handovers.iter().filter(|it| !it.keeps(script));
+            let uncertain: u64 = lost.map(|it| due(it.from, it.to)).sum();
+            let counted = stored.closed_windows(&name) + peers.closed_windows(&name);
+            let (counted, all) = (counted + open, due(0, now));
+            if counted > all || counted + uncertain < all {
+                let detail = format!("flow {flow}: {counted} of {all}, of them {open} open");
+                return broken("a window did not count once over all shards", detail);
+            }
+        }
+        Ok(())
+    }
+
     /// Returns whether the wall clock was right all the time.
     fn has_true_time(&self) -> bool {
         self.wall_errors == 0
@@ -471,6 +513,23 @@ impl Record {
             valid: min_bytes == 0,
         });
         Some(())
+    }
+}
+
+/// A restart: what has happened between the last moment that is surely durable and its configuration.
+pub(super) struct Handover {
+    pub(super) from: Ms,
+    pub(super) to: Ms,
+    /// What the process has owned, unless it may not know that.
+    pub(super) before: Option<Ownership>,
+    pub(super) after: Ownership,
+}
+
+impl Handover {
+    /// Returns whether deadlines in between count nevertheless.
+    fn keeps(&self, flow: &FlowScript) -> bool {
+        let before = self.before.as_ref();
+        before.is_some_and(|before| !owns(before, flow) || owns(&self.after, flow))
     }
 }
 

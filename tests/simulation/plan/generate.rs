@@ -36,6 +36,7 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
         steps,
     };
     apart::add_targets(&mut scenario, horizon);
+    apart::add_moves(&mut scenario, horizon);
     if long.is_some() {
         apart::add_replays(&mut scenario, horizon);
     }

@@ -4,8 +4,8 @@ use simulator::SplitMix64;
 
 use super::Dice;
 use crate::plan::{
-    BEGIN, Body, DAY, FlowScript, HOUR, MINUTE, MessageScript, Ms, SECOND, SECOND_QUEUE, Scenario,
-    Step, TargetFault,
+    BEGIN, Body, Change, DAY, FlowScript, HOUR, MINUTE, MessageScript, Ms, Restart, SECOND,
+    SECOND_QUEUE, Scenario, Step, Stop, TargetFault, next_at,
 };
 
 /// How long what is counted of a transfer that has left is kept.
@@ -140,6 +140,50 @@ pub(super) fn add_limits(scenario: &mut Scenario) {
         if names_account && dice.one_in(3) {
             message.queue = SECOND_QUEUE;
         }
+    }
+}
+
+/// Draws how flows move to other shards, most often after a deadline of one of them.
+pub(super) fn add_moves(scenario: &mut Scenario, horizon: Ms) {
+    let mut dice = dice(scenario.seed, 0x5_4A2D);
+    if scenario.flows.is_empty() || !dice.one_in(3) {
+        return;
+    }
+    for _ in 0..=dice.below(3) {
+        let flow = &scenario.flows[dice.below(scenario.flows.len())];
+        let after = BEGIN + dice.between(0, horizon * 3 / 4);
+        let deadline = next_at(after, flow.every, flow.phase);
+        let at = match dice.below(4) {
+            0 => after,
+            _ => deadline + dice.between(1, flow.every / 2),
+        };
+        let scrape = || Step::Scrape {
+            budget: 10 * SECOND,
+            patience: None,
+        };
+        if dice.one_in(2) {
+            scenario
+                .steps
+                .push((dice.between(deadline, at.max(deadline)), scrape()));
+        }
+        let total = dice.pick(&[1, 2, 2, 3, 3]);
+        let index = u32::try_from(dice.below(total)).unwrap_or(0);
+        let total = u32::try_from(total).unwrap_or(1);
+        let step = if dice.one_in(2) {
+            Step::Reload(Change::Shard(index, total))
+        } else {
+            Step::Restart(Restart {
+                stop: if dice.one_in(3) {
+                    Stop::Kill
+                } else {
+                    Stop::Graceful
+                },
+                down: dice.pick(&[0, SECOND, 30 * SECOND, 30 * MINUTE]),
+                wipe: false,
+                shard: Some((index, total)),
+            })
+        };
+        scenario.steps.push((at, step));
     }
 }
 
