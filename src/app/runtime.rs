@@ -8,7 +8,7 @@ use crate::collector::Targets;
 use crate::config::Plan;
 use crate::discovery::files::Files;
 use crate::tracker::{TrackerLimits, TrackerSettings};
-use model::{AccountName, ConnectorKey, ConnectorTitle, Origin, Shard, TransferKey};
+use model::{AccountName, ConnectorKey, ConnectorTitle, Origin, Ownership, Shard, TransferKey};
 
 /// The active plan with the clients of its accounts. A reload replaces it as a whole; nothing else
 /// keeps a set of accounts, except what the collector derives from [`Runtime::targets`].
@@ -16,6 +16,8 @@ use model::{AccountName, ConnectorKey, ConnectorTitle, Origin, Shard, TransferKe
 pub(super) struct Runtime {
     pub(super) plan: Plan,
     pub(super) accounts: BTreeMap<AccountName, AccountClient>,
+    /// Which transfers the process owns. Sources report those again that others have owned.
+    pub(super) ownership: Ownership,
     /// Target files of `discovery.files`.
     pub(super) files: Option<Arc<Files>>,
 }

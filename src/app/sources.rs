@@ -20,7 +20,8 @@ use crate::tracker::Ingested;
 use crate::transfer::TransferApi;
 use crate::transfer::session::ClientBase;
 use model::{
-    Account, AccountName, Clock, ConnectorId, Fact, ListedConnectors, Origin, TransferKey,
+    Account, AccountName, Clock, ConnectorId, Fact, ListedConnectors, Origin, Ownership,
+    TransferKey,
 };
 
 /// Everything that sources are built with, except their plan.
@@ -61,7 +62,8 @@ impl TargetFiles {
     }
 }
 
-/// Returns what the meaning of target files depends on. If it is unchanged, so are the files.
+/// Returns what the meaning of target files depends on. If it is unchanged, and so is what the process
+/// owns, so are the files.
 fn files_key(plan: &Plan) -> (&[FilesPlan], Vec<(&AccountName, Option<&str>)>) {
     let accounts = plan.accounts.iter();
     let accounts = accounts.map(|account| (&account.name, account.region.as_deref()));
@@ -119,7 +121,8 @@ impl RunningSources {
 enum SourceKey {
     Files(Arc<Files>),
     Events(EventsPlan, Arc<dyn TransferApi>, Routes),
-    Cloudtrail(CloudtrailPlan, Arc<dyn TransferApi>, Account),
+    /// The starts of transfers that others have owned are read again.
+    Cloudtrail(CloudtrailPlan, Arc<dyn TransferApi>, Account, Ownership),
     Connectors(ConnectorsPlan, Arc<dyn TransferApi>, Account),
 }
 
@@ -130,8 +133,8 @@ impl PartialEq for SourceKey {
             (Self::Events(a, a_api, a_routes), Self::Events(b, b_api, b_routes)) => {
                 a == b && Arc::ptr_eq(a_api, b_api) && a_routes == b_routes
             }
-            (Self::Cloudtrail(a, a_api, _), Self::Cloudtrail(b, b_api, _)) => {
-                a == b && Arc::ptr_eq(a_api, b_api)
+            (Self::Cloudtrail(a, a_api, _, a_owned), Self::Cloudtrail(b, b_api, _, b_owned)) => {
+                a == b && Arc::ptr_eq(a_api, b_api) && a_owned == b_owned
             }
             (Self::Connectors(a, a_api, _), Self::Connectors(b, b_api, _)) => {
                 a == b && Arc::ptr_eq(a_api, b_api)
@@ -162,7 +165,7 @@ impl SourceKey {
         });
         let cloudtrail = plan.cloudtrail.iter().filter_map(|source| {
             with_client(&source.account, &|api, account| {
-                Self::Cloudtrail(source.clone(), api, account)
+                Self::Cloudtrail(source.clone(), api, account, runtime.ownership.clone())
             })
         });
         let connectors = plan.connectors.iter().filter_map(|source| {
@@ -182,7 +185,7 @@ impl SourceKey {
         match self {
             Self::Files(files) => files.labels().cloned().collect(),
             Self::Events(plan, _, routes) => vec![events::labels(plan, routes.queue_account())],
-            Self::Cloudtrail(.., account) => vec![account_labels("cloudtrail", account)],
+            Self::Cloudtrail(_, _, account, _) => vec![account_labels("cloudtrail", account)],
             Self::Connectors(.., account) => vec![account_labels("connectors", account)],
         }
     }
@@ -221,11 +224,13 @@ impl SourceContext {
         previous: &Runtime,
         plan: &Plan,
         accounts: &BTreeMap<AccountName, AccountClient>,
+        ownership: &Ownership,
     ) -> TargetFiles {
         let kept = previous
             .files
             .as_ref()
-            .filter(|_| files_key(&previous.plan) == files_key(plan));
+            .filter(|_| files_key(&previous.plan) == files_key(plan))
+            .filter(|_| previous.ownership == *ownership);
         let read = if plan.discovery.files.is_empty() {
             return TargetFiles::None;
         } else if let Some(files) = kept {

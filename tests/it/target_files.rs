@@ -5,8 +5,9 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use aws_transfer_exporter::config::{DiscoveryPlan, FilesPlan, Plan};
-use model::AccountName;
+use aws_transfer_exporter::app::Options;
+use aws_transfer_exporter::config::{ConfigFile, DiscoveryPlan, FilesPlan, Plan};
+use model::{AccountName, Shard};
 use simulator::{LifeScript, Settings};
 
 use crate::rig::{Exporter, Exposition, account, connector, files, plan, simulator, transfer};
@@ -156,4 +157,45 @@ async fn swapped_links_of_a_mounted_config_map_are_noticed() {
     fs::remove_dir_all(at("..2026_01_01")).unwrap();
     until(&exporter, 3.0).await;
     exporter.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_with_a_flow_tracks_the_listed_transfers_that_other_shards_had() {
+    let (_simulator, url) = simulator(Settings::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let numbers: Vec<_> = (0..10).collect();
+    fs::write(folder.path().join("a.yml"), listed(&numbers)).unwrap();
+    let text = format!(
+        "discovery: {{files: [{{paths: [/nothing/*.yml]}}]}}\n\
+         flows: [{{name: prices, connectors: [{}], paths: [\"/**\"]}}]\n",
+        connector(1)
+    );
+    let read = Plan::resolve(ConfigFile::read("test.yml", &text, &|_| None)).unwrap();
+    let mut of_shards = Vec::new();
+    for index in 0..2 {
+        let options = Options {
+            shard: Shard::new(index, 2).unwrap(),
+            ..Options::default()
+        };
+        let before = discovering(&url, folder.path());
+        let exporter = Exporter::start_with(before.clone(), options).await;
+        let divided = tracked(&exporter.scrape().await);
+        let with_flow = Plan {
+            flows: read.flows.clone(),
+            ..before
+        };
+        let reload = exporter.app.reload_config(with_flow, None, true);
+        Box::pin(reload).await.unwrap();
+        of_shards.push((divided, tracked(&exporter.scrape().await)));
+        exporter.stop().await;
+    }
+    let [(a, all_of_a), (b, all_of_b)] = of_shards[..] else {
+        unreachable!()
+    };
+    assert!(a > 0.0 && b > 0.0, "{a} and {b}");
+    assert_eq!(a + b, 10.0);
+    assert_eq!(
+        (all_of_a.max(all_of_b), all_of_a.min(all_of_b)),
+        (10.0, 0.0)
+    );
 }

@@ -9,8 +9,9 @@ use crate::app::runtime::Runtime;
 use crate::app::sources::{self, TargetFiles};
 use crate::app::web_config;
 use crate::config::{ConfigHash, Plan};
+use crate::flows::connector_groups;
 use crate::web::EffectiveWebConfig;
-use model::{ConnectorId, Shard};
+use model::{ConnectorId, Ownership, Shard};
 
 /// A runtime that is ready to be committed. Dropping it leaves no trace.
 pub(in crate::app) struct Prepared {
@@ -56,11 +57,16 @@ impl App {
             .build(&previous)
             .await?;
         let context = self.source_context();
-        let target_files = context.read_files(&previous, &plan, &accounts).await;
+        let groups = Arc::new(connector_groups(&plan.flows));
+        let ownership = Ownership::new(self.options.shard, &groups);
+        let target_files = context
+            .read_files(&previous, &plan, &accounts, &ownership)
+            .await;
         Ok(Prepared {
             runtime: Runtime {
                 plan,
                 accounts,
+                ownership,
                 files: target_files.files(),
             },
             target_files,
