@@ -56,6 +56,10 @@ fn main() {
     );
     println!("transfers   first       0     1 %     all   1 %, all running");
     [1_000, 10_000, 100_000].into_iter().for_each(snapshots);
+    println!(
+        "\nms per reload without changes, best of {RUNS} runs: of settled and of unfinished transfers"
+    );
+    [10_000, 100_000].into_iter().for_each(reloads);
     println!("\nµs per transfer with {FLOWS} flows, best of {RUNS} runs, and relative to none");
     println!(
         "transfers  settle  ratio  scrape ms  ratio  bytes per flow, before and after the files"
@@ -120,6 +124,24 @@ fn operations(transfers: usize) {
     println!(
         "{transfers:>9} {ingest:>7.3} {due:>7.3} {settle:>7.3} {expire:>7.3}    {unchanged:>7.3}"
     );
+}
+
+/// Measures a reload that changes nothing.
+fn reloads(transfers: usize) {
+    let mut least = [f64::INFINITY; 2];
+    for _ in 0..RUNS {
+        for (least, settled) in least.iter_mut().zip([true, false]) {
+            let world = World::new(transfers);
+            let mut tracker = world.tracker();
+            world.ingest(&mut tracker, Origin::Files);
+            world.poll_all(&mut tracker, settled, 120);
+            world.poll_all(&mut tracker, settled, 180);
+            let reload = cpu_ms(|| world.configure(&mut tracker, 190));
+            *least = least.min(reload);
+        }
+    }
+    let [settled, unfinished] = least;
+    println!("{transfers:>9} {settled:>8.3} {unfinished:>10.3}");
 }
 
 /// Measures settling and a snapshot with flows, one in ten of which owns files.
@@ -322,8 +344,8 @@ impl World {
         }
     }
 
-    fn tracker(&self) -> Tracker {
-        let settings = TrackerSettings {
+    fn settings() -> TrackerSettings {
+        TrackerSettings {
             min_refresh_interval: Duration::from_secs(10),
             max_refresh_interval: Duration::from_secs(10),
             gone_after: Duration::from_mins(15),
@@ -334,14 +356,21 @@ impl World {
             max_transfers: 1_000_000,
             shard: Shard::ONLY,
             events: false,
-        };
-        let mut tracker = Tracker::new(settings, self.start.wall);
+        }
+    }
+
+    fn tracker(&self) -> Tracker {
+        let mut tracker = Tracker::new(Self::settings(), self.start.wall);
+        self.configure(&mut tracker, 0);
+        tracker
+    }
+
+    fn configure(&self, tracker: &mut Tracker, at: u64) {
         let account = Account {
             name: AccountName::new("bench"),
             region: "eu-central-1".into(),
         };
-        tracker.configure(settings, [account], self.at(0));
-        tracker
+        tracker.configure(Self::settings(), [account], self.at(at));
     }
 
     fn ingest(&self, tracker: &mut Tracker, origin: Origin) {

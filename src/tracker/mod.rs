@@ -201,7 +201,9 @@ impl Tracker {
         self.follow_clock(now);
         self.rank_transfers(settings.per_transfer);
         self.settings = settings;
-        self.ownership = Ownership::new(settings.shard, groups);
+        let ownership = Ownership::new(settings.shard, groups);
+        let is_owner_changed = self.ownership != ownership;
+        self.ownership = ownership;
         for slot in self.due.slots() {
             self.queue_poll(slot);
         }
@@ -224,15 +226,23 @@ impl Tracker {
                 _ => self.drop_connector(number, now),
             }
         }
-        for slot in self.transfers.slots() {
-            let key = self.key(slot);
-            if !self.ownership.owns(&key.connector, &key.transfer) {
-                self.drop_transfer(slot, now);
-            }
+        if is_owner_changed {
+            self.drop_foreign_transfers(now);
         }
         self.drop_foreign_failures();
         for slot in self.series_budget.set_limit(settings.max_transfers) {
             self.update_visibility(slot);
+        }
+    }
+
+    /// Drops the transfers of other shards.
+    fn drop_foreign_transfers(&mut self, now: Now) {
+        for slot in self.transfers.slots() {
+            let transfer = &self.transfers[slot];
+            let connector = &self.connectors[transfer.connector()].key.id;
+            if !self.ownership.owns(connector, transfer.id()) {
+                self.drop_transfer(slot, now);
+            }
         }
     }
 
