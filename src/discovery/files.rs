@@ -69,6 +69,8 @@ struct SourceState {
     files: BTreeMap<PathBuf, TargetFile>,
     /// What was judged last; `None` before the first time.
     judged: Option<Fingerprint>,
+    /// Whether something was left out, because two reads of it differed.
+    unsettled: bool,
     /// Whether all its files were once valid at the same time. From then on its list is known.
     complete: bool,
 }
@@ -294,7 +296,12 @@ impl Files {
 
     /// Records the health of a source whose reading was judged before, else returns false.
     fn record_if_judged(&self, index: usize, reading: &Fingerprint, start: Now) -> bool {
-        let is_judged = self.state().sources[index].judged.as_ref() == Some(reading);
+        let is_judged = {
+            let state = self.state();
+            let source = &state.sources[index];
+            // What was left out may be gone by now, which looks the same.
+            !source.unsettled && source.judged.as_ref() == Some(reading)
+        };
         if is_judged {
             self.record(index, start, true);
         }
@@ -317,6 +324,7 @@ impl Files {
         let before = known.judged.as_ref().map(|judged| &judged.faults);
         log_folders(before.unwrap_or(&BTreeMap::new()), &judged.faults);
         known.judged = Some(judged);
+        known.unsettled = !unsettled.is_empty();
         let (mut changed, mut new) = (false, 0);
         known.files.retain(|path, file| {
             let is_gone =

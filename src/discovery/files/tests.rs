@@ -237,6 +237,22 @@ async fn a_file_that_is_absent_for_a_moment_is_not_gone() {
     assert_eq!((rig.received(), rig.up()), (1, vec![true]));
 }
 
+/// Two reads of a changed file differed, so that nothing of it was judged; then it is removed.
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_removed_after_reads_that_differed_is_gone() {
+    let rig = Rig::new(&["a"]);
+    rig.write("a/1.yml", &["t-1"]);
+    rig.start().await;
+    rig.write("a/1.yml", &["t-2"]);
+    tokio::time::sleep(INTERVAL + SETTLE_TIME / 2).await;
+    rig.write("a/1.yml", &["t-3"]);
+    tokio::time::sleep(SETTLE_TIME).await;
+    assert_eq!(rig.latest(), set(&["t-1"], true), "not judged");
+    fs::remove_file(rig.path("a/1.yml")).unwrap();
+    rig.cycle().await;
+    assert_eq!(rig.latest(), set(&[], true));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_folder_that_cannot_be_listed_keeps_its_files() {
     let rig = Rig::new(&["a", "b"]);
