@@ -164,11 +164,11 @@ def demo(folder):
         running([prometheus, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
                  f"--web.listen-address=127.0.0.1:{api}"], folder / "prometheus.log"),
     ):
-        wait_until(answers(f"http://127.0.0.1:{health}/-/healthy"), 20, "the demo does not answer")
-        wait_until(answers(f"http://127.0.0.1:{api}/-/ready"), 30, "Prometheus is not ready")
+        wait_until(answers(f"http://127.0.0.1:{health}/-/healthy"), 60, "the demo does not answer")
+        wait_until(answers(f"http://127.0.0.1:{api}/-/ready"), 60, "Prometheus is not ready")
         found = Prometheus(f"http://127.0.0.1:{api}", process)
         scraped = f'count(up{{job="{JOB}"}} == 1) == {len(HOSTS)}'
-        wait_until(lambda: found.instant(scraped), 20, "not every address of the demo was scraped")
+        wait_until(lambda: found.instant(scraped), 60, "not every address of the demo was scraped")
         yield found
 
 

@@ -152,12 +152,12 @@ def test_no_panel_shows_zero_without_an_exporter(tmp_path):
             return {title for title, target in now if live.ask(prometheus, target, choice)}
 
         wanted = {"Failed files", "Oldest unfinished", "Failed files by code"}
-        live.wait_until(lambda: wanted <= answered(), 20, "the demo exports nothing")
+        live.wait_until(lambda: wanted <= answered(), 60, "the demo exports nothing")
         (down,) = targets_of("fleet-overview", "Exporters down")
         assert live.numbers(live.ask(prometheus, down, choice)[0]) == [0]
 
         prometheus.exporter.terminate()
         failed = f'count(up{{job="{live.JOB}"}} == 0) == {len(live.HOSTS)}'
-        live.wait_until(lambda: prometheus.instant(failed), 20, "no scrape failed")
+        live.wait_until(lambda: prometheus.instant(failed), 60, "no scrape failed")
         assert live.numbers(live.ask(prometheus, down, choice)[0]) == [len(live.HOSTS)]
         assert answered() == set()
