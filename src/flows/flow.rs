@@ -169,8 +169,10 @@ impl Flow {
 
     /// Closes windows and opens the next ones. Returns whether anything has changed.
     pub(super) fn advance(&mut self, now: Millis, judged: Millis) -> bool {
+        // The store has to know of each deadline that it was watched.
+        let mut is_changed = self.timeline.is_deadline_within(self.watched_until, now);
         self.watched_until = now;
-        let is_changed = self.timeline.advance(now, judged);
+        is_changed |= self.timeline.advance(now, judged);
         let current = self.timeline.current();
         let state = current.map(|window| window.state(self.timeline.need(), judged));
         is_changed | (std::mem::replace(&mut self.shown, state) != state)

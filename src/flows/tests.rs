@@ -630,6 +630,26 @@ fn a_window_that_is_due_when_its_flow_leaves_counts_there_and_the_next_one_with_
     }
 }
 
+/// An event may be the first to open the window after a deadline.
+#[test]
+fn a_deadline_that_has_passed_is_stored_whatever_opened_the_next_window() {
+    let config = expecting(1, None);
+    let deadline = day(1) + 6 * HOUR;
+    let mut old = Watch::new(&config);
+    old.file(1, day(0) + HOUR);
+    old.state(deadline - MINUTE);
+    old.file(2, deadline + Duration::from_millis(1));
+    old.0.take_changed();
+    old.0.advance(deadline + Duration::from_secs(1));
+    assert!(old.0.take_changed().contains("prices"));
+    old.0.advance(deadline + Duration::from_secs(2));
+    assert!(old.0.take_changed().is_empty(), "once");
+    let mut old = restarted(&old.0, deadline + HOUR);
+    old.configure(&[], deadline + HOUR);
+    let outcomes = [(FlowState::OnTime, 1), (FlowState::Late, 1)];
+    assert_eq!(outcomes_of(&old), outcomes);
+}
+
 #[test]
 fn a_process_that_returns_without_a_flow_counts_what_was_due_before_it_stopped() {
     let config = expecting(1, None);

@@ -310,6 +310,13 @@ impl Timeline {
         self.windows.get(self.closed)
     }
 
+    /// Returns whether a window that is not closed has its deadline at or after `from` and before `to`.
+    pub(super) fn is_deadline_within(&self, from: Millis, to: Millis) -> bool {
+        let open = self.windows.iter().skip(self.closed).rev();
+        let mut open = open.skip_while(|window| window.deadline >= to);
+        open.next().is_some_and(|last| last.deadline >= from)
+    }
+
     /// Returns the number of windows that are not closed and whose deadline is before `now`.
     #[cfg(test)]
     pub(super) fn due(&self, now: Millis) -> u64 {
