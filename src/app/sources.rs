@@ -40,6 +40,9 @@ pub(super) enum TargetFiles {
     None,
     /// The same files as before, already reporting to the collector.
     Kept(Arc<Files>),
+    /// The same, and the process owns other transfers than before. What they list is known, even if they
+    /// cannot be read now.
+    KeptForOthers(Arc<Files>),
     /// Files whose transfers are held back until the plan is active.
     New(Arc<Files>, Arc<StagingSink>),
 }
@@ -48,7 +51,9 @@ impl TargetFiles {
     pub(super) fn files(&self) -> Option<Arc<Files>> {
         match self {
             Self::None => None,
-            Self::Kept(files) | Self::New(files, _) => Some(Arc::clone(files)),
+            Self::Kept(files) | Self::KeptForOthers(files) | Self::New(files, _) => {
+                Some(Arc::clone(files))
+            }
         }
     }
 
@@ -57,13 +62,13 @@ impl TargetFiles {
         match self {
             Self::None => collector.replace_transfers(Origin::Files, &BTreeSet::new(), true),
             Self::Kept(_) => {}
+            Self::KeptForOthers(files) => files.report_again(),
             Self::New(_, sink) => sink.publish(),
         }
     }
 }
 
-/// Returns what the meaning of target files depends on. If it is unchanged, and so is what the process
-/// owns, so are the files.
+/// Returns what the meaning of target files depends on. If it is unchanged, so are the files.
 fn files_key(plan: &Plan) -> (&[FilesPlan], Vec<(&AccountName, Option<&str>)>) {
     let accounts = plan.accounts.iter();
     let accounts = accounts.map(|account| (&account.name, account.region.as_deref()));
@@ -229,12 +234,16 @@ impl SourceContext {
         let kept = previous
             .files
             .as_ref()
-            .filter(|_| files_key(&previous.plan) == files_key(plan))
-            .filter(|_| previous.ownership == *ownership);
+            .filter(|_| files_key(&previous.plan) == files_key(plan));
         let read = if plan.discovery.files.is_empty() {
             return TargetFiles::None;
         } else if let Some(files) = kept {
-            TargetFiles::Kept(Arc::clone(files))
+            let files = Arc::clone(files);
+            if previous.ownership == *ownership {
+                TargetFiles::Kept(files)
+            } else {
+                TargetFiles::KeptForOthers(files)
+            }
         } else {
             let sink = Arc::new(StagingSink::new(self.collector.clone()));
             let region = |(name, client): (&AccountName, &AccountClient)| {

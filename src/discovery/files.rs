@@ -353,6 +353,14 @@ impl Files {
         self.record(index, start, unsettled.is_empty());
     }
 
+    /// Passes the transfers on again, because the process owns others than before.
+    pub fn report_again(&self) {
+        let mut state = self.state();
+        if state.published.is_some() {
+            self.publish(&mut state, true);
+        }
+    }
+
     /// Passes the transfers of all sources on, if they have changed or nothing was passed on.
     fn publish(&self, state: &mut State, changed: bool) {
         let complete = state.sources.iter().all(|source| source.complete);

@@ -16,7 +16,6 @@ use aws_transfer_exporter::store::Store;
 use aws_transfer_exporter::transfer::limiter::{AccountLimiter, RateLimited};
 use model::{Account, AccountName, Clock, Fact, Origin, Shard, TransferKey, TransferStart};
 use settings::{flows, settings, sources};
-use sources::check_sources;
 pub(crate) use sources::queues_of;
 use target_files::TargetReaders;
 use tokio::sync::Notify;
@@ -31,9 +30,6 @@ use crate::world::{
 
 /// Requests per second of an account, if there is no bound that matters.
 const UNLIMITED: f64 = 1e9;
-
-/// Interval of the housekeeping of the collector.
-const HOUSEKEEPING: Ms = SECOND;
 
 /// How long a fault may delay polls after its end: as long as a call may hang.
 const FAULT_ECHO: Ms = 35 * SECOND;
@@ -163,6 +159,11 @@ impl Process {
             state.peers.configure(&settings, &flows, restarts, clock);
         }
         targets.sink.publish();
+        let kept = self.targets.as_ref();
+        let kept = kept.filter(|before| Arc::ptr_eq(&before.files, &targets.files));
+        if kept.is_some_and(|before| before.shard != targets.shard) {
+            targets.files.report_again();
+        }
         self.targets = Some(targets);
         self.switch_sources(&plan);
         self.touch();
@@ -216,7 +217,6 @@ impl Process {
         };
         let (world, collector) = (Arc::clone(&self.world), self.collector.clone());
         let (life, dirty) = (self.life, Arc::clone(&self.dirty));
-        let discovery = Arc::clone(&self.metrics.discovery);
         tokio::spawn(async move {
             let collect = collector.collect(Duration::from_millis(budget));
             let patience = Duration::from_millis(patience.unwrap_or(Ms::MAX / 2));
@@ -265,8 +265,6 @@ impl Process {
                 let (records, fate) = (state.stored.records(), state.stored.oldest_fate());
                 let age = fate.map(|left| state.wall() - left);
                 let result = state.oracle.check_rest(&collected, records, age, now);
-                world.check(&mut state, result);
-                let result = check_sources(&state.plan, &discovery);
                 world.check(&mut state, result);
                 let State {
                     oracle,
@@ -324,17 +322,6 @@ impl Process {
             }
         }
         self.configure().await;
-    }
-
-    /// Expires and writes once more, as the real process does every second, so that it notices each step
-    /// of its wall clock. Doing so in every second of simulated days would make runs slow.
-    pub(crate) fn keep_house(&self) {
-        let collector = self.collector.clone();
-        tokio::spawn(async move {
-            let once = Duration::from_millis(HOUSEKEEPING + 1);
-            // Housekeeping never ends.
-            let _ = tokio::time::timeout(once, collector.run_housekeeping()).await;
-        });
     }
 
     /// Answers `PUT` as the write API does.

@@ -231,10 +231,6 @@ impl Driver {
                 let mut state = self.world.state();
                 state.step_wall(by);
                 state.oracle.wall_stepped(by);
-                drop(state);
-                if by != 0 {
-                    process.keep_house();
-                }
             }
             Step::ApiFault {
                 account,

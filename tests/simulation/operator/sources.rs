@@ -11,7 +11,6 @@ use aws_transfer_exporter::config::{CloudtrailPlan, EventsPlan};
 use aws_transfer_exporter::discovery::cloudtrail::CloudTrailPoller;
 use aws_transfer_exporter::discovery::routes::{AccountId, Routes};
 use aws_transfer_exporter::discovery::{Sink, SinkError, events};
-use aws_transfer_exporter::metrics::self_metrics::DiscoveryMetrics;
 use aws_transfer_exporter::tracker::Ingested;
 use model::{AccountName, ConnectorId, Fact, ListedConnectors, Origin, TransferKey};
 use tokio::sync::Notify;
@@ -21,13 +20,13 @@ use super::target_files::TargetReaders;
 use super::{Process, account_named, persist, sleep};
 use crate::aws::{Queue, Trail, account_id};
 use crate::plan::{SECOND, SECOND_QUEUE};
-use crate::world::{PlanState, REGION, Violation, World};
+use crate::world::{PlanState, REGION, World};
 
 impl Process {
     /// Stops the sources that the plan no longer has, and starts its new ones.
     pub(super) fn switch_sources(&mut self, plan: &PlanState) {
         let mut before = std::mem::take(&mut self.sources);
-        if let Some(TargetReaders { files, sink }) = &self.targets {
+        if let Some(TargetReaders { files, sink, .. }) = &self.targets {
             let key = format!("files/{:?}/{}", sink.accounts, sink.since);
             let run = || tokio::spawn(Arc::clone(files).run()).abort_handle();
             let task = before.remove(&key).unwrap_or_else(run);
@@ -160,34 +159,6 @@ impl Sink for SimulatedSink {
             Ok(())
         })
     }
-}
-
-/// Checks that each running source has series of its own, and is up.
-pub(super) fn check_sources(
-    plan: &PlanState,
-    discovery: &DiscoveryMetrics,
-) -> Result<(), Violation> {
-    let polls = discovery.last_polls();
-    for (account, name) in plan.names.iter().enumerate() {
-        let Some(name) = name else { continue };
-        let is_up = |source: &str, target: Option<String>| {
-            let mut of_source = polls.iter().filter(|(labels, _)| {
-                let is_target = target.as_ref().is_none_or(|it| *it == labels.target);
-                labels.source == source && labels.account == *name && is_target
-            });
-            of_source.any(|(_, is_up)| *is_up)
-        };
-        let mut queues = queues_of(plan, account).map(queue_name);
-        let missing = queues.find(|queue| !is_up("events", Some(queue.clone())));
-        let trail = (plan.trail && !is_up("cloudtrail", None)).then(|| "CloudTrail".to_owned());
-        if let Some(source) = missing.or(trail) {
-            return Err(Violation {
-                kind: "a source without series of its own",
-                detail: format!("{source} of {name}, of {polls:?}"),
-            });
-        }
-    }
-    Ok(())
 }
 
 /// Returns the queues of an account that are sources.

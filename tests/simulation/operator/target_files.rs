@@ -25,6 +25,8 @@ use crate::world::{PlanState, World, transfer_number};
 pub(super) struct TargetReaders {
     pub(super) files: Arc<Files>,
     pub(super) sink: Arc<TargetSink>,
+    /// The shard that the process had or gets when the files are read.
+    pub(super) shard: Shard,
 }
 
 impl Process {
@@ -36,9 +38,11 @@ impl Process {
             .filter_map(|(account, name)| Some((account, name?)))
             .collect();
         let kept = self.targets.as_ref();
-        let kept = kept
-            .filter(|targets| targets.sink.accounts == names && targets.sink.shard == plan.shard)
-            .cloned();
+        let kept = kept.filter(|targets| targets.sink.accounts == names);
+        let kept = kept.map(|targets| TargetReaders {
+            shard: plan.shard,
+            ..targets.clone()
+        });
         let from = self.world.state().now();
         let targets = kept.unwrap_or_else(|| self.new_targets(names, plan.shard, from));
         self.world.state().oracle.read_of_targets_started(from);
@@ -72,7 +76,6 @@ impl Process {
             collector: self.collector.clone(),
             dirty: Arc::clone(&self.dirty),
             accounts,
-            shard,
             since,
             held: Mutex::new(Held::Back(None)),
         });
@@ -86,7 +89,7 @@ impl Process {
             Arc::clone(&self.clock),
         );
         let files = Arc::new(files);
-        TargetReaders { files, sink }
+        TargetReaders { files, sink, shard }
     }
 }
 
@@ -97,7 +100,6 @@ pub(super) struct TargetSink {
     dirty: Arc<Notify>,
     /// The configured accounts.
     pub(super) accounts: Vec<(usize, String)>,
-    shard: Shard,
     /// When its files were first read.
     pub(super) since: Ms,
     held: Mutex<Held>,
