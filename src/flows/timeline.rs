@@ -110,15 +110,18 @@ impl Timeline {
     /// decided, else as unknown, and forgets the others.
     pub(super) fn end(&mut self, until: Millis, judged: Millis) {
         self.advance(until, judged.min(until));
-        while let Some(window) = self.windows.get_mut(self.closed)
-            && window.deadline < until
-        {
-            window.close(FlowState::Unknown);
-            *self.outcomes.entry(FlowState::Unknown as u8).or_default() += 1;
-            self.closed += 1;
+        while self.current().is_some_and(|it| it.deadline < until) {
+            self.close_current(FlowState::Unknown);
         }
         self.clear();
         self.vague.clear();
+    }
+
+    /// Closes the current window, whose outcome counts.
+    fn close_current(&mut self, outcome: FlowState) {
+        self.windows[self.closed].close(outcome);
+        *self.outcomes.entry(outcome as u8).or_default() += 1;
+        self.closed += 1;
     }
 
     fn clear(&mut self) {
@@ -141,12 +144,8 @@ impl Timeline {
             if !is_over && self.windows.len() - self.closed <= MAX_OPEN {
                 break;
             }
-            let window = &mut self.windows[self.closed];
-            window.is_doubtful |= !is_over;
-            let outcome = if is_over { state } else { FlowState::Unknown };
-            window.close(outcome);
-            *self.outcomes.entry(outcome as u8).or_default() += 1;
-            self.closed += 1;
+            self.windows[self.closed].is_doubtful |= !is_over;
+            self.close_current(if is_over { state } else { FlowState::Unknown });
             self.forget_closed();
             is_changed = true;
             if self.closed == self.windows.len() {
