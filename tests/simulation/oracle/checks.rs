@@ -123,8 +123,13 @@ impl Oracle {
                 };
                 let tracks = |start: &Start| {
                     // What is reported of a transfer that has settled and left does not track it.
+                    let read = with_files().find(|(at, _)| *at >= start.at);
+                    let stays_until = |at: Ms| {
+                        let left = self.may_have_left_at(record, at);
+                        left.is_none_or(|left| left < start.at)
+                    };
                     start.sure
-                        && (start.configured || with_files().any(|(at, _)| *at >= start.at))
+                        && (start.configured || read.is_some_and(|(at, _)| stays_until(*at)))
                         && with_files().next().is_some()
                 };
                 account == name
