@@ -31,7 +31,7 @@ pub(super) struct Fate {
     /// once it has been packed.
     pub(super) since: SystemTime,
     pub(super) start: StartKind,
-    /// When it left; in whole seconds once it has been packed.
+    /// When it left, by a clock that is never set; in whole seconds once it has been packed.
     pub(super) left: SystemTime,
     /// One bit per origin that has ever reported it.
     pub(super) seen: u8,
@@ -57,8 +57,9 @@ const START_MASK: u8 = 3;
 const HEADER: usize = 11;
 
 impl Fate {
-    /// Returns the fate of a transfer that is not tracked, but whose files are counted.
-    pub(super) fn untracked(file: &FileEnd, origin: Origin, now: Now) -> Self {
+    /// Returns the fate of a transfer that is not tracked, but whose files are counted, as if it left
+    /// now.
+    pub(super) fn untracked(file: &FileEnd, origin: Origin, left: SystemTime, now: Now) -> Self {
         let since = file
             .duration
             .and_then(|duration| file.ended_at.checked_sub(duration))
@@ -66,7 +67,7 @@ impl Fate {
         Self {
             since: since.min(now.wall),
             start: StartKind::FirstSeen,
-            left: now.wall,
+            left,
             seen: 1 << origin as u8,
             expected: 0,
             watched: false,

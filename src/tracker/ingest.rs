@@ -47,6 +47,7 @@ impl Tracker {
         if self.excludes(fact, origin) {
             return Ingested::Foreign;
         }
+        self.follow_clock(now);
         if let Some(limit) = self.exceeded_limit(fact, origin) {
             return self.ingest_beyond(fact, limit, origin, now);
         }
@@ -103,7 +104,8 @@ impl Tracker {
         let from = self.watched_from(&start.key, fate.seen | 1 << origin as u8);
         let number = self.connector_number(start.key.connector_key(), &account, now);
         let id = start.key.transfer.clone();
-        let mut transfer = Transfer::resume(id, number, &fate, from, now);
+        let same_watch = self.watch_moments.is_same_watch(fate.left, from);
+        let mut transfer = Transfer::resume(id, number, &fate, same_watch, now);
         let rows = fate.ledger.unpack().entries.len();
         let has_more = start.files.is_some_and(|files| files as usize > rows);
         if has_more && has_results(fate.since, now) {
@@ -122,9 +124,8 @@ impl Tracker {
             self.count_baseline_of_flows(hash, &ends);
         }
         let updated = Fate {
-            left: fate.left,
             ended: fate.ended,
-            ..transfer.fate(now)
+            ..transfer.fate(fate.left)
         };
         if updated != fate {
             self.insert_fate(hash, &updated);

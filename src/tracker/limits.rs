@@ -172,7 +172,8 @@ impl Tracker {
         let event_match = self.match_beyond_ledger(file, now).unwrap_or_else(|| {
             let hash = fate_hash(&file.key);
             let fate = self.fates.get(hash);
-            let mut fate = fate.unwrap_or_else(|| Fate::untracked(file, origin, now));
+            let left = self.watch_moments.steady(now.wall);
+            let mut fate = fate.unwrap_or_else(|| Fate::untracked(file, origin, left, now));
             let event_match = fate.record_event(file);
             if event_match != EventMatch::Duplicate {
                 self.insert_fate(hash, &fate);

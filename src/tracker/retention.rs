@@ -39,7 +39,7 @@ impl Tracker {
         for number in self.connectors.numbers() {
             self.remove_if_unused(number, now);
         }
-        let fates = self.fates.expire(now.wall);
+        let fates = self.fates.expire(self.watch_moments.steady(now.wall));
         let operations = self.operations.expire(now.wall);
         self.uncounted.expire(now.wall);
         if self.dirty.is_none() {
@@ -93,7 +93,7 @@ impl Tracker {
     /// Keeps what is counted of a transfer that leaves. Nothing is kept of one that was only named:
     /// no poll or event has reported it, and no source its start.
     pub(super) fn keep_fate(&mut self, key: &TransferKey, transfer: &Transfer, now: Now) {
-        let fate = transfer.fate(now);
+        let fate = transfer.fate(self.watch_moments.steady(now.wall));
         let has_evidence = fate.polled || transfer.has_start() || !fate.ledger.bytes().is_empty();
         if has_evidence {
             self.insert_fate(fate_hash(key), &fate);

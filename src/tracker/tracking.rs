@@ -160,7 +160,8 @@ impl Tracker {
         let transfer = match self.take_fate(fate_hash(key)) {
             Some(fate) => {
                 let from = self.watched_from(key, fate.seen | 1 << origin as u8);
-                Transfer::resume(id, connector, &fate, from, now)
+                let same_watch = self.watch_moments.is_same_watch(fate.left, from);
+                Transfer::resume(id, connector, &fate, same_watch, now)
             }
             None => Transfer::new(id, connector, now),
         };
@@ -238,6 +239,7 @@ impl Tracker {
         let Some(slot) = self.slot(key) else {
             return false;
         };
+        self.follow_clock(now);
         self.update(slot, |transfer, _| transfer.remove_origin(origin));
         if !self.transfers[slot].has_origin() {
             let number = self.transfers[slot].connector();
@@ -251,6 +253,7 @@ impl Tracker {
     /// that have no other origin. Unused connectors are removed; their counters continue if they
     /// come back.
     pub fn retain_origin(&mut self, origin: Origin, keep: &dyn Fn(&TransferKey) -> bool, now: Now) {
+        self.follow_clock(now);
         for slot in self.transfers.slots() {
             if self.transfers[slot].has(origin) && !keep(&self.key(slot)) {
                 self.update(slot, |transfer, _| transfer.remove_origin(origin));

@@ -33,6 +33,8 @@ pub(super) struct WatchMoments {
     clocks: Option<Now>,
     /// By how much the moments were moved back.
     moved_back: Duration,
+    /// Milliseconds by which the moments have been moved in all, forward if positive.
+    shift: i64,
 }
 
 impl WatchMoments {
@@ -44,11 +46,30 @@ impl WatchMoments {
             owned: Vec::new(),
             clocks: None,
             moved_back: Duration::ZERO,
+            shift: 0,
         }
     }
 
     pub(super) fn start(&self) -> SystemTime {
         self.start
+    }
+
+    /// Returns what a wall clock would show at `at` by which the moments never had to be moved. A time
+    /// that is kept in this form can be compared with the moments later.
+    pub(super) fn steady(&self, at: SystemTime) -> SystemTime {
+        let by = Duration::from_millis(self.shift.unsigned_abs());
+        if self.shift < 0 {
+            at + by
+        } else {
+            at.checked_sub(by).unwrap_or(SystemTime::UNIX_EPOCH)
+        }
+    }
+
+    /// Returns whether a transfer that left at `left`, as [`Self::steady`] returned it, and is watched
+    /// from `watched_from` now has been watched without a break.
+    pub(super) fn is_same_watch(&self, left: SystemTime, watched_from: SystemTime) -> bool {
+        // `left` is in whole seconds.
+        self.steady(watched_from) <= left + Duration::from_secs(1)
     }
 
     /// Adds what is configured for the first time.
@@ -121,6 +142,7 @@ impl WatchMoments {
         {
             self.move_all(&|at| at.checked_sub(back).unwrap_or(SystemTime::UNIX_EPOCH));
             self.moved_back += back;
+            self.shift -= signed_millis(back);
             return true;
         }
         if let Ok(ahead) = now.wall.duration_since(expected)
@@ -133,6 +155,7 @@ impl WatchMoments {
             };
             self.moved_back = self.moved_back.saturating_sub(ahead);
             self.move_all(&|at| at + corrected);
+            self.shift += signed_millis(corrected);
         }
         false
     }
@@ -150,6 +173,7 @@ impl WatchMoments {
     /// Writes the moments to `meta`.
     pub(super) fn write_to(&self, meta: &mut Meta) {
         meta.watching_since = Some(millis(self.start));
+        meta.shift = self.shift;
         let account = |(name, at): (&AccountName, &SystemTime)| (name.to_string(), millis(*at));
         meta.accounts = self.accounts.iter().map(account).collect();
         let source = |((name, origin), at): (&(AccountName, u8), &SystemTime)| {
@@ -173,6 +197,7 @@ impl WatchMoments {
         if let Some(at) = &meta.watching_since {
             self.start = moment(at);
         }
+        self.shift = meta.shift;
         for (name, at) in &meta.accounts {
             self.accounts.insert(AccountName::new(name), moment(at));
         }
@@ -190,6 +215,10 @@ impl WatchMoments {
             })
             .collect();
     }
+}
+
+fn signed_millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn group_records(groups: &ConnectorGroups) -> Vec<(String, String)> {

@@ -85,6 +85,8 @@ pub struct SavedState {
 pub struct Meta {
     /// Time of the first start with this store.
     pub watching_since: Option<Millis>,
+    /// Milliseconds by which the moments of this record were moved, because the clock was set.
+    pub shift: i64,
     /// Accounts by name, with the time of their first configuration.
     pub accounts: Vec<(String, Millis)>,
     /// Sources by account and number of the [`Origin`](model::Origin), with the time of their first

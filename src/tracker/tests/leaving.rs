@@ -88,6 +88,40 @@ fn a_start_after_the_transfer_left_its_list_counts_its_files_and_keeps_the_conne
     assert_eq!(count(&mut tracker, later.after(MINUTE)), 1);
 }
 
+/// The clock is set back before it leaves, and partly corrected before it comes back.
+#[test]
+fn a_transfer_that_is_away_while_the_clock_is_set_counts_what_ended_since_its_poll() {
+    for restarts in [false, true] {
+        let (mut saved, now) = (SavedState::default(), start());
+        let mut tracker = restart(&mut saved, Shard::default(), now);
+        let set = |seconds: u64, wall: SystemTime| Now {
+            instant: now.instant + SECOND * u32::try_from(seconds).unwrap(),
+            wall: wall + Duration::from_secs(seconds),
+        };
+        let (back, corrected) = (now.wall - 2 * HOUR, now.wall - HOUR);
+        tracker.track(key("a"), Origin::Files, None, now);
+        tracker.record_poll(
+            &key("a"),
+            &files(&[("/a", "IN_PROGRESS", "")]),
+            set(60, back),
+        );
+        tracker.retain_origin(Origin::Files, &|_| false, set(90, back));
+        tracker.expire(set(120, corrected));
+        if restarts {
+            write(&mut saved, tracker.take_changes(set(120, corrected)));
+            tracker = restart(&mut saved, Shard::default(), set(150, corrected));
+        }
+        tracker.track(key("a"), Origin::Files, None, set(180, corrected));
+        let answer = files(&[("/a", "COMPLETED", "")]);
+        tracker.record_poll(&key("a"), &answer, set(200, corrected));
+        assert_eq!(
+            count(&mut tracker, set(200, corrected)),
+            1,
+            "restarts: {restarts}"
+        );
+    }
+}
+
 #[test]
 fn a_transfer_that_was_deleted_while_it_ran_counts_the_event_of_its_file() {
     let (mut tracker, now) = watching();

@@ -1,6 +1,6 @@
 //! What outlives a transfer: its record in the store, and its fate when it leaves.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use super::{OldestOpen, OpenState, StartKind, Timestamp, Transfer};
 use crate::tracker::fate::Fate;
@@ -9,13 +9,13 @@ use crate::tracker::persist::{TransferRecord, counts, counts_record, millis, sec
 use model::{Now, TransferId, TransferState};
 
 impl Transfer {
-    /// Resumes a transfer that has left. `watched_from` is the moment from which its files count
-    /// now.
+    /// Resumes a transfer that has left. `same_watch` is true if it has been watched since then:
+    /// evidence from before a break says nothing about what ended during it.
     pub(in crate::tracker) fn resume(
         id: TransferId,
         connector: u32,
         fate: &Fate,
-        watched_from: SystemTime,
+        same_watch: bool,
         now: Now,
     ) -> Self {
         let mut transfer = Self::new(id, connector, now);
@@ -23,8 +23,6 @@ impl Transfer {
         transfer.start = fate.start;
         transfer.since = Timestamp::new(fate.since);
         transfer.expected = fate.expected;
-        // Evidence from before it was watched again says nothing about what has ended since.
-        let same_watch = watched_from <= fate.left + Duration::from_secs(1);
         transfer.watched = fate.watched && same_watch;
         transfer.started = fate.started;
         transfer.polled = fate.polled && same_watch;
@@ -32,12 +30,12 @@ impl Transfer {
         transfer
     }
 
-    /// Returns what outlives the transfer when it leaves at `now`.
-    pub(in crate::tracker) fn fate(&self, now: Now) -> Fate {
+    /// Returns what outlives the transfer when it leaves.
+    pub(in crate::tracker) fn fate(&self, left: SystemTime) -> Fate {
         Fate {
             since: self.since(),
             start: self.start,
-            left: now.wall,
+            left,
             seen: self.seen,
             expected: self.expected,
             watched: self.watched,

@@ -146,3 +146,31 @@ fn moments_follow_a_clock_that_is_set_for_the_first_time() {
     });
     assert_eq!(watched_from(&moments, &[]), at(4));
 }
+
+#[test]
+fn a_steady_time_can_be_compared_however_the_clock_was_set_since() {
+    let start = Instant::now();
+    let now = |seconds: u64, hour: u64| Now {
+        instant: start + Duration::from_secs(seconds),
+        wall: at(hour) + Duration::from_secs(seconds),
+    };
+    let mut moments = moments(10);
+    moments.watch([prod()].iter(), [], &Ownership::default(), at(10));
+    moments.follow_clock(now(0, 10));
+    let left = moments.steady(now(600, 10).wall);
+    for hour in [8, 9, 10, 7] {
+        moments.follow_clock(now(1_200, hour));
+        let from = watched_from(&moments, &[]);
+        assert!(moments.is_same_watch(left, from), "set to {hour}");
+        let after = now(700, hour).wall;
+        assert!(
+            !moments.is_same_watch(left, after) || hour == 11,
+            "set to {hour}"
+        );
+    }
+    let mut meta = Meta::default();
+    moments.write_to(&mut meta);
+    let mut restored = WatchMoments::new(at(20));
+    restored.restore(&meta, at(20));
+    assert_eq!(restored.steady(at(20)), moments.steady(at(20)));
+}
