@@ -16,6 +16,7 @@ use aws_transfer_exporter::store::Store;
 use aws_transfer_exporter::transfer::limiter::{AccountLimiter, RateLimited};
 use model::{Account, AccountName, Clock, Fact, Origin, Shard, TransferKey, TransferStart};
 use settings::{flows, settings, sources};
+use sources::check_queues;
 pub(crate) use sources::queues_of;
 use target_files::TargetReaders;
 use tokio::sync::Notify;
@@ -217,6 +218,7 @@ impl Process {
         };
         let (world, collector) = (Arc::clone(&self.world), self.collector.clone());
         let (life, dirty) = (self.life, Arc::clone(&self.dirty));
+        let metrics = Arc::clone(&self.metrics);
         tokio::spawn(async move {
             let collect = collector.collect(Duration::from_millis(budget));
             let patience = Duration::from_millis(patience.unwrap_or(Ms::MAX / 2));
@@ -265,6 +267,8 @@ impl Process {
                 let (records, fate) = (state.stored.records(), state.stored.oldest_fate());
                 let age = fate.map(|left| state.wall() - left);
                 let result = state.oracle.check_rest(&collected, records, age, now);
+                world.check(&mut state, result);
+                let result = check_queues(&state.plan, &metrics.discovery.last_polls());
                 world.check(&mut state, result);
                 let State {
                     oracle,
