@@ -29,7 +29,7 @@ const VISIBILITY_TIMEOUT: Ms = 30 * SECOND;
 /// Receives after which a message goes to the dead-letter queue.
 const MAX_RECEIVES: u32 = 60;
 /// Longest wait of a receive. SQS allows 20 s, which would only make runs slower.
-const LONG_POLL: Ms = 20 * MINUTE;
+pub(crate) const LONG_POLL: Ms = 20 * MINUTE;
 /// Events on a page of `LookupEvents`.
 const TRAIL_PAGE: usize = 2;
 

@@ -16,8 +16,7 @@ use aws_transfer_exporter::store::Store;
 use aws_transfer_exporter::transfer::limiter::{AccountLimiter, RateLimited};
 use model::{Account, AccountName, Clock, Fact, Origin, Shard, TransferKey, TransferStart};
 use settings::{flows, settings, sources};
-use sources::check_queues;
-pub(crate) use sources::queues_of;
+pub(crate) use sources::{queue_name, queues_of};
 use target_files::TargetReaders;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -268,7 +267,8 @@ impl Process {
                 let age = fate.map(|left| state.wall() - left);
                 let result = state.oracle.check_rest(&collected, records, age, now);
                 world.check(&mut state, result);
-                let result = check_queues(&state.plan, &metrics.discovery.last_polls());
+                let polls = metrics.discovery.last_polls();
+                let result = state.oracle.check_queues(&polls, now);
                 world.check(&mut state, result);
                 let State {
                     oracle,

@@ -1,6 +1,6 @@
 //! The running sources, and their sink.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,6 @@ use aws_transfer_exporter::config::{CloudtrailPlan, EventsPlan};
 use aws_transfer_exporter::discovery::cloudtrail::CloudTrailPoller;
 use aws_transfer_exporter::discovery::routes::{AccountId, Routes};
 use aws_transfer_exporter::discovery::{Sink, SinkError, events};
-use aws_transfer_exporter::metrics::self_metrics::SourceLabels;
 use aws_transfer_exporter::tracker::Ingested;
 use model::{AccountName, ConnectorId, Fact, ListedConnectors, Origin, TransferKey};
 use tokio::sync::Notify;
@@ -21,7 +20,7 @@ use super::target_files::TargetReaders;
 use super::{Process, account_named, persist, sleep};
 use crate::aws::{Queue, Trail, account_id};
 use crate::plan::{SECOND, SECOND_QUEUE};
-use crate::world::{PlanState, REGION, Violation, World};
+use crate::world::{PlanState, REGION, World};
 
 impl Process {
     /// Stops the sources that the plan no longer has, and starts its new ones.
@@ -168,34 +167,8 @@ pub(crate) fn queues_of(plan: &PlanState, account: usize) -> impl Iterator<Item 
     queues.filter(move |queue| usize::from(*queue == SECOND_QUEUE) == account)
 }
 
-/// Each queue that has been received from has series of its own, also if one of another account has its
-/// name. `polls` are the sources that have series.
-pub(super) fn check_queues(
-    plan: &PlanState,
-    polls: &BTreeMap<SourceLabels, bool>,
-) -> Result<(), Violation> {
-    for (account, name) in plan.names.iter().enumerate() {
-        let Some(name) = name else { continue };
-        for queue in queues_of(plan, account) {
-            let labels = SourceLabels {
-                source: "events",
-                account: name.clone(),
-                region: REGION.into(),
-                target: queue_name(queue),
-            };
-            if !polls.contains_key(&labels) {
-                return Err(Violation {
-                    kind: "a queue has no series of its own",
-                    detail: format!("{labels:?} of {polls:?}"),
-                });
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Returns the name of a queue, which one of another account may have as well.
-fn queue_name(queue: usize) -> String {
+pub(crate) fn queue_name(queue: usize) -> String {
     format!("queue-{}", queue % SECOND_QUEUE)
 }
 

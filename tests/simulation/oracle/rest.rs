@@ -1,14 +1,19 @@
 //! Checks of the world at rest.
 
+use std::collections::BTreeMap;
+
 use aws_transfer_exporter::collector::Collected;
+use aws_transfer_exporter::metrics::self_metrics::SourceLabels;
 use model::{Finished, Origin};
 
 use super::bounds::FATE_KEPT;
 use super::checks::broken;
 use super::settling::may_be_settled;
 use super::{Answer, Identity, Oracle};
+use crate::aws::LONG_POLL;
+use crate::operator::{queue_name, queues_of};
 use crate::plan::{HOUR, MINUTE, Ms};
-use crate::world::{Violation, end_of, path_of, rows, transfer_number};
+use crate::world::{REGION, Violation, end_of, path_of, rows, transfer_number};
 
 /// CloudTrail is at most this late, for starts that are read for sure.
 const TRAIL_DELAY: Ms = 3 * HOUR + HOUR / 2;
@@ -97,6 +102,40 @@ impl Oracle {
                 "the store grows",
                 format!("{records} records, at most {most} expected"),
             );
+        }
+        Ok(())
+    }
+
+    /// Each queue has series of its own once a receive has ended, also if a queue of another account has
+    /// its name. `polls` has the sources that have series.
+    pub(crate) fn check_queues(
+        &self,
+        polls: &BTreeMap<SourceLabels, bool>,
+        now: Ms,
+    ) -> Result<(), Violation> {
+        let received_since = now.saturating_sub(LONG_POLL + MINUTE);
+        let Some(plan) = self.plan.as_ref() else {
+            return Ok(());
+        };
+        if self.configured_at.max(self.life_started) > received_since {
+            return Ok(());
+        }
+        for (account, name) in plan.names.iter().enumerate() {
+            let Some(name) = name else { continue };
+            for queue in queues_of(plan, account) {
+                let labels = SourceLabels {
+                    source: "events",
+                    account: name.clone(),
+                    region: REGION.into(),
+                    target: queue_name(queue),
+                };
+                if !polls.contains_key(&labels) {
+                    return broken(
+                        "a queue has no series of its own",
+                        format!("{labels:?} of {polls:?}"),
+                    );
+                }
+            }
         }
         Ok(())
     }
