@@ -62,7 +62,7 @@ fn main() {
     [10_000, 100_000].into_iter().for_each(reloads);
     println!("\nµs per transfer with {FLOWS} flows, best of {RUNS} runs, and relative to none");
     println!(
-        "transfers  settle  ratio  scrape ms  ratio  bytes per flow, before and after the files"
+        "transfers  settle  ratio  scrape ms  ratio  unchanged  ratio  bytes per flow, before and after the files"
     );
     [10_000, 100_000].into_iter().for_each(with_flows);
     println!("\nbytes allocated per settled transfer, including its row in the snapshot");
@@ -178,7 +178,7 @@ fn with_flows(transfers: usize) {
     };
     let flows: Vec<_> = (0..FLOWS).map(flow).collect();
     let metrics = SelfMetrics::new().unwrap();
-    let mut least = [[f64::INFINITY; 2]; 2];
+    let mut least = [[f64::INFINITY; 3]; 2];
     let mut allocated = [[0.0; 2]; 2];
     for _ in 0..RUNS {
         let measured = least.iter_mut().zip(&mut allocated);
@@ -204,14 +204,20 @@ fn with_flows(transfers: usize) {
             let scraped = cpu_ms(|| scrape(&mut tracker, &metrics, &cache, world.at(200)));
             least[0] = least[0].min(settle * 1_000.0 / transfers as f64);
             least[1] = least[1].min(scraped);
+            let unchanged = cpu_ms(|| scrape(&mut tracker, &metrics, &cache, world.at(215)));
+            least[2] = least[2].min(unchanged);
         }
     }
-    let [[settle, scraped], [with_flows, scraped_with]] = least;
+    let [
+        [settle, scraped, unchanged],
+        [with_flows, scraped_with, unchanged_with],
+    ] = least;
     let per_flow = |at: usize| (allocated[1][at] - allocated[0][at]) / FLOWS as f64;
     println!(
-        "{transfers:>9} {with_flows:>7.3} {:>6.3} {scraped_with:>10.3} {:>6.3} {:>16.0} {:>16.0}",
+        "{transfers:>9} {with_flows:>7.3} {:>6.3} {scraped_with:>10.3} {:>6.3} {unchanged_with:>10.3} {:>6.3} {:>16.0} {:>16.0}",
         with_flows / settle,
         scraped_with / scraped,
+        unchanged_with / unchanged,
         per_flow(0),
         per_flow(0) + per_flow(1),
     );
