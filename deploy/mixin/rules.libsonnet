@@ -155,31 +155,45 @@
     )
   ||| % [op, list(flow + further), metric, c.lookback],
 
-  // The windows of a flow by outcome: all that were counted, without those that were corrected.
-  local windowsOf(counted, corrected) = |||
-    (
+  // The windows of a flow by outcome: all that were counted, without those that were corrected. Each shard has counted some, of
+  // which `counted` and `corrected` have one value each: a flow that moves to another shard continues there where that one was.
+  local windowsOf(counted, corrected, range) = |||
+    sum by (%(labels)s) (
+      (
     %(counted)s
-    )
-    - on (%(labels)s)
-    (
+      )
+      - on (%(labels)s, shard)
+      (
     %(corrected)s
-      or on (%(labels)s)
-      0 * flow_outcome:aws_transfer_flow_windows:max
+        or on (%(labels)s, shard)
+        0 * last_over_time(%(windows)s:max[%(range)s])
+      )
     )
-  ||| % { labels: list(flow + ['outcome']), counted: indent(counted), corrected: indent(corrected) },
+  ||| % {
+    labels: list(flow + ['outcome']),
+    counted: indent(counted, '    '),
+    corrected: indent(corrected, '    '),
+    windows: windowsOfShard,
+    range: range,
+  },
   // The increase within an hour. The value of an hour ago, not a range: deadlines are at full hours, and a step of an hour has
   // to count them once. The minimum where that value is missing, or where the counter has started again.
   local inHour(metric) = |||
-    %(metric)s
-    - on (%(labels)s)
+    last_over_time(%(metric)s[1h])
+    - on (%(labels)s, shard)
     (
-      %(metric)s offset 1h <= on (%(labels)s) %(metric)s
-      or on (%(labels)s)
+      %(metric)s offset 1h <= on (%(labels)s, shard) last_over_time(%(metric)s[1h])
+      or on (%(labels)s, shard)
       min_over_time(%(metric)s[1h:1m])
     )
   ||| % { labels: list(flow + ['outcome']), metric: metric },
-  local inDay(metric) = '%(metric)s - on (%(labels)s) min_over_time(%(metric)s[1d:5m])' % { labels: list(flow + ['outcome']), metric: metric },
+  local inDay(metric) = 'last_over_time(%(metric)s[1d:5m]) - on (%(labels)s, shard) min_over_time(%(metric)s[1d:5m])' % { labels: list(flow + ['outcome']), metric: metric },
   local windows = 'flow_outcome:aws_transfer_flow_windows',
+  local windowsOfShard = 'flow_shard_outcome:aws_transfer_flow_windows',
+  // What each shard has counted of a flow.
+  local ofFlowAndShard(metric) = aggregate(
+    'max', flow + ['outcome', 'shard'], withShard('last_over_time(%s[%s])' % [metric, c.lookback], flow + ['outcome'])
+  ),
   // The highest of numbers of label values, in their order, each by `term`.
   local highest(values, term) = |||
     max by (%s) (
@@ -219,7 +233,7 @@
             topk without (shard, shards) (1,
               timestamp(aws_transfer_exporter_shard_info)
               or max_over_time(timestamp(aws_transfer_exporter_shard_info)[1h:1m])
-            ) > bool 0
+            ) >= bool 0
           |||,
         },
         {
@@ -615,14 +629,14 @@
           expr: ofFlow('max', 'aws_transfer_flow_unresolved_failures'),
         },
         {
-          comment:: 'Closed windows by outcome, as counted since the exporter or its storage was new.',
-          record: windows + ':max',
-          expr: ofFlow('max', 'aws_transfer_flow_windows_total', ['outcome']),
+          comment:: 'Closed windows by outcome and shard, as counted since the exporter or its storage was new.',
+          record: windowsOfShard + ':max',
+          expr: ofFlowAndShard('aws_transfer_flow_windows_total'),
         },
         {
-          comment:: 'Closed windows by an outcome that turned out to be wrong.',
-          record: windows + '_corrected:max',
-          expr: ofFlow('max', 'aws_transfer_flow_windows_corrected_total', ['outcome']),
+          comment:: 'Closed windows by an outcome that turned out to be wrong, and shard.',
+          record: windowsOfShard + '_corrected:max',
+          expr: ofFlowAndShard('aws_transfer_flow_windows_corrected_total'),
         },
         {
           comment:: |||
@@ -630,12 +644,12 @@
             hour.
           |||,
           record: windows + ':increase1h',
-          expr: '(\n%s\n) != 0\n' % indent(windowsOf(inHour(windows + ':max'), inHour(windows + '_corrected:max'))),
+          expr: '(\n%s\n) != 0\n' % indent(windowsOf(inHour(windowsOfShard + ':max'), inHour(windowsOfShard + '_corrected:max'), '1h')),
         },
         {
           comment:: 'Windows that closed within a day, by outcome. Without those that are 0.',
           record: windows + ':increase1d',
-          expr: '(\n%s\n) > 0\n' % indent(windowsOf(inDay(windows + ':max'), inDay(windows + '_corrected:max'))),
+          expr: '(\n%s\n) > 0\n' % indent(windowsOf(inDay(windowsOfShard + ':max'), inDay(windowsOfShard + '_corrected:max'), '1d:5m')),
         },
         {
           comment:: 'The worst outcome of a day as a number, for a panel: 1 on_time, 2 unknown, 3 late, 4 invalid, 5 missing.',
@@ -657,7 +671,7 @@
             (
             %(all)s
             )
-          ||| % { windows: windows, flow: list(flow), all: indent(windowsOf(windows + ':max', windows + '_corrected:max')) },
+          ||| % { windows: windows, flow: list(flow), all: indent(windowsOf(windowsOfShard + ':max', windowsOfShard + '_corrected:max', c.lookback)) },
         },
         {
           comment:: 'Share of the windows within 30 days that were delivered on time, without those that could not be judged.',

@@ -210,12 +210,12 @@ class Series:
             labels, growth = f'{own},outcome="{one}"', int(one == outcome)
             self.add("aws_transfer_flow_windows_total", labels, 0, growth)
             self.add("aws_transfer_flow_windows_corrected_total", labels, 0)
-            windows = "flow_outcome:aws_transfer_flow_windows"
-            self.add(f"{windows}:max", labels, 0, growth)
-            self.add(f"{windows}_corrected:max", labels, 0)
+            counted = "flow_shard_outcome:aws_transfer_flow_windows"
+            self.add(f"{counted}:max", f'{labels},shard="0"', 0, growth)
+            self.add(f"{counted}_corrected:max", f'{labels},shard="0"', 0)
             if growth:
                 for window in ("increase1h", "increase1d", "increase30d"):
-                    self.add(f"{windows}:{window}", labels, 1)
+                    self.add(f"flow_outcome:aws_transfer_flow_windows:{window}", labels, 1)
         # The deadlines are soon or have passed.
         deadline = int(time.time()) + (-600 if failing else 600)
         for name, value in (("deadline_timestamp_seconds", deadline), ("last_completed_timestamp_seconds", deadline), ("window_files", 1),
