@@ -92,6 +92,9 @@ impl FileLedger {
         ended: &EndedRows,
         watched: Watched,
     ) -> Vec<NewRow> {
+        if unmatched.is_empty() || self.entries.iter().all(|it| it.event_path.is_none()) {
+            return Vec::new();
+        }
         let mut by_path: BTreeMap<u32, EndIndex> = BTreeMap::new();
         let mut by_name: BTreeMap<u16, EndIndex> = BTreeMap::new();
         for (at, entry) in self.entries.iter().enumerate() {
@@ -181,7 +184,18 @@ impl FileLedger {
     /// earlier rows. A file whose end changed between polls is not new: the number of new ends is at
     /// most the number by which the rows of this path that have ended have increased.
     fn new_ends(&mut self, known: &[usize], ends: &[(usize, Finished)]) -> Vec<(usize, Finished)> {
+        if known.is_empty() {
+            return ends.to_vec();
+        }
         let increase = ends.len().saturating_sub(known.len());
+        if let ([known], [(_, end)]) = (known, ends) {
+            // Nearly every path has one row, which needs no index.
+            let entry = &mut self.entries[*known];
+            if is_same_end(&entry.end, end) {
+                entry.add_code(end);
+            }
+            return Vec::new();
+        }
         let mut before = EndIndex::default();
         for at in known {
             before.insert(*at, &self.entries[*at].end);
@@ -208,6 +222,9 @@ impl FileLedger {
         paths: &[FilePath],
         watched: Watched,
     ) -> Vec<NewRow> {
+        if unmatched.is_empty() || self.entries.iter().all(|it| it.polled) {
+            return Vec::new();
+        }
         let open_names: BTreeSet<_> = self.open_rows.iter().map(|open| open.path.name).collect();
         let of_rows: BTreeSet<_> = paths.iter().map(|path| path.hash).collect();
         let mut elsewhere = EndIndex::default();
@@ -261,6 +278,9 @@ impl FileLedger {
         ended: &EndedRows,
         watched: Watched,
     ) -> Vec<NewRow> {
+        if rows.is_empty() {
+            return Vec::new();
+        }
         // A row whose event has its file name gives it only to a row of the same name; another one
         // prefers a row with the name of its event.
         let mut lenders = EndIndex::default();
@@ -354,6 +374,9 @@ impl FileLedger {
     /// Matches events that stand alone with rows of the baseline, once no row is open. An event whose
     /// path a row has is of another file of that path.
     fn merge_baseline(&mut self) {
+        if self.entries.iter().all(|it| it.polled) {
+            return;
+        }
         let mut rows = EndIndex::default();
         let mut by_name: BTreeMap<u16, EndIndex> = BTreeMap::new();
         let polled = self.entries.iter().filter(|entry| entry.polled);
