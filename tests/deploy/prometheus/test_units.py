@@ -1,5 +1,8 @@
 """Runs the unit tests of promtool, and checks that they cover every alert."""
 
+import concurrent.futures
+import os
+
 import pytest
 import yaml
 
@@ -9,9 +12,17 @@ FILES = sorted((SHIPPED / "tests").glob("*.yml"))
 BEHAVIOUR = ["fires", "stays silent", "resolves", "restart", "survives a missing scrape"]
 
 
+@pytest.fixture(scope="module")
+def outcomes(request):
+    """Runs promtool on the selected files, on all cores: each takes ten seconds."""
+    selected = [item.callspec.params["file"] for item in request.session.items if item.name.startswith("test_promtool_passes[")]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield {file: pool.submit(run, "promtool", "test", "rules", file.name, cwd=file.parent) for file in selected}
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_promtool_passes(file):
-    code, output = run("promtool", "test", "rules", file.name, cwd=file.parent)
+def test_promtool_passes(file, outcomes):
+    code, output = outcomes[file].result()
     assert code == 0 and "SUCCESS" in output, output
 
 
