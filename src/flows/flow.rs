@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::record::{FlowRecord, end, end_record};
 use super::timeline::Timeline;
-use super::window::{Delivery, Millis, Need, millis, time};
+use super::window::{Delivery, Due, Millis, Need, millis, time};
 use super::{FlowConfig, FlowFile};
 use model::{Direction, Finished, FlowState, FlowTitle, FlowView, FlowWindow, stable_hash};
 
@@ -176,6 +176,11 @@ impl Flow {
         let current = self.timeline.current();
         let state = current.map(|window| window.state(self.timeline.need(), judged));
         is_changed | (std::mem::replace(&mut self.shown, state) != state)
+    }
+
+    /// Returns when it changes by itself, if nothing is reported of it.
+    pub(super) fn due(&self, now: Millis, judged: Millis) -> Due {
+        self.timeline.due(now, judged)
     }
 
     /// Records a listing. Returns false if a newer one is known.

@@ -1,11 +1,13 @@
 //! Which flow owns a file: the first one whose connector, operation and path match.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::OnceLock;
 
 use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 
 use super::FlowConfig;
-use model::Direction;
+use model::{Direction, FlowTitle};
 
 /// Compiles a glob on paths or names: `*` and `?` do not match `/`, `**` does.
 ///
@@ -28,89 +30,183 @@ pub struct ConnectorRef<'a> {
     pub name: Option<&'a str>,
 }
 
-/// Selects connectors.
+/// A glob on paths. Few paths begin like a glob: it is compiled for the first one that does.
 #[derive(Debug)]
-struct ConnectorMatcher {
-    /// IDs and names without wildcards.
-    exact: BTreeSet<String>,
-    globs: Vec<GlobMatcher>,
+struct PathGlob {
+    text: String,
+    /// Length of the text before the first wildcard.
+    literal: usize,
+    compiled: OnceLock<Option<GlobMatcher>>,
 }
 
-impl ConnectorMatcher {
-    fn new(connectors: &[String]) -> Self {
-        let is_glob = |text: &&String| text.contains(['*', '?', '[', '{', '\\']);
-        let globs = connectors.iter().filter(is_glob);
+/// Characters that begin something else than themselves in a glob.
+const WILDCARDS: [char; 5] = ['*', '?', '[', '{', '\\'];
+
+impl PathGlob {
+    fn new(text: &str) -> Self {
         Self {
-            exact: connectors.iter().cloned().collect(),
-            globs: globs
-                .filter_map(|glob| Some(parse_glob(glob).ok()?.compile_matcher()))
-                .collect(),
+            text: text.to_owned(),
+            literal: text.find(WILDCARDS).unwrap_or(text.len()),
+            compiled: OnceLock::new(),
         }
     }
 
-    fn matches(&self, connector: ConnectorRef<'_>) -> bool {
-        let is_exact = |text: &str| self.exact.contains(text);
-        let is_like = |text: &str| self.globs.iter().any(|glob| glob.is_match(text));
-        is_exact(connector.id)
-            || connector
-                .name
-                .is_some_and(|name| is_exact(name) || is_like(name))
+    /// Returns whether a path matches; never if the glob is not valid.
+    fn matches(&self, path: &str) -> bool {
+        let (literal, rest) = self.text.split_at(self.literal);
+        if rest.is_empty() {
+            return path == literal;
+        }
+        if !path.starts_with(literal) {
+            return false;
+        }
+        let compile = || Some(parse_glob(&self.text).ok()?.compile_matcher());
+        let compiled = self.compiled.get_or_init(compile).as_ref();
+        compiled.is_some_and(|glob| glob.is_match(path))
     }
 }
 
 #[derive(Debug)]
 struct FlowMatcher {
-    connectors: ConnectorMatcher,
     operation: Option<Direction>,
+    /// `None` if all paths match.
+    paths: Option<Vec<PathGlob>>,
+    /// The directories of `paths`.
+    folders: Vec<PathGlob>,
 }
 
-/// Finds the flow of a file among all flows: one pass over the path, whatever their number.
+impl FlowMatcher {
+    fn new(title: &FlowTitle) -> Self {
+        let folder = |glob: &String| {
+            let folder = glob.rsplit_once('/').map_or("**", |(folder, _)| folder);
+            PathGlob::new(folder)
+        };
+        let paths = title.paths.iter();
+        Self {
+            operation: title.operation,
+            folders: paths.clone().map(folder).collect(),
+            paths: (!title.paths.is_empty()).then(|| paths.map(|it| PathGlob::new(it)).collect()),
+        }
+    }
+
+    /// Returns whether it may have files of an operation.
+    fn has_operation(&self, operation: Option<Direction>) -> bool {
+        let both = self.operation.zip(operation);
+        both.is_none_or(|(wanted, found)| wanted == found)
+    }
+
+    fn has_folder(&self, folder: &str) -> bool {
+        self.paths.is_none() || self.folders.iter().any(|glob| glob.matches(folder))
+    }
+}
+
+/// A glob of a flow, with what tells at once that a path does not match it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    flow: usize,
+    /// Which of its globs; `None` if all paths match.
+    glob: Option<usize>,
+    /// The first bytes of the glob's literal text, and which of them a path must have.
+    head: u64,
+    mask: u64,
+}
+
+/// Returns the first eight bytes of a text; zeros follow a shorter one.
+fn head(text: &str) -> u64 {
+    let mut head = [0; 8];
+    let length = text.len().min(head.len());
+    head[..length].copy_from_slice(&text.as_bytes()[..length]);
+    u64::from_le_bytes(head)
+}
+
+impl Candidate {
+    fn of(flow: usize, matcher: &FlowMatcher) -> Vec<Self> {
+        let Some(globs) = &matcher.paths else {
+            return vec![Self {
+                flow,
+                glob: None,
+                head: 0,
+                mask: 0,
+            }];
+        };
+        let candidate = |(at, glob): (usize, &PathGlob)| {
+            let bytes = glob.literal.min(8);
+            let mask = (0..bytes).fold(0, |mask, _| mask << 8 | 0xff);
+            Self {
+                flow,
+                glob: Some(at),
+                head: head(&glob.text) & mask,
+                mask,
+            }
+        };
+        globs.iter().enumerate().map(candidate).collect()
+    }
+}
+
+/// Finds the flow of a file: the globs of its connector's flows are looked up, and compared in turn.
 #[derive(Debug, Default)]
 pub struct Matcher {
     flows: Vec<FlowMatcher>,
-    paths: GlobSet,
-    /// The flow of each glob of `paths`.
-    flow_of_path: Vec<usize>,
-    folders: GlobSet,
-    flow_of_folder: Vec<usize>,
+    /// By an ID or name that a flow lists, in order of the flows.
+    listed: HashMap<String, Vec<Candidate>>,
+    /// Globs on names, and the flow of each.
+    names: GlobSet,
+    flow_of_name: Vec<usize>,
 }
 
 impl Matcher {
-    /// Compiles the globs of flows, which are valid.
-    pub fn new(flows: &[FlowConfig]) -> Self {
-        let mut paths = GlobSetBuilder::new();
-        let mut folders = GlobSetBuilder::new();
-        let (mut flow_of_path, mut flow_of_folder) = (Vec::new(), Vec::new());
-        for (flow, config) in flows.iter().enumerate() {
-            let any = ["**".to_owned()];
-            let globs = if config.title.paths.is_empty() {
-                &any[..]
-            } else {
-                &config.title.paths
-            };
-            for glob in globs {
-                if let Ok(glob) = parse_glob(glob) {
-                    paths.add(glob);
-                    flow_of_path.push(flow);
+    /// Prepares the search among flows, whose globs are valid.
+    pub fn new(configs: &[FlowConfig]) -> Self {
+        let flows = configs.iter().map(|config| FlowMatcher::new(&config.title));
+        let flows: Vec<_> = flows.collect();
+        let mut listed: HashMap<String, Vec<Candidate>> = HashMap::new();
+        let (mut names, mut flow_of_name) = (GlobSetBuilder::new(), Vec::new());
+        for (flow, config) in configs.iter().enumerate() {
+            for text in &config.title.connectors {
+                let known = listed.entry(text.clone()).or_default();
+                if known.last().is_none_or(|last| last.flow != flow) {
+                    known.extend(Candidate::of(flow, &flows[flow]));
                 }
-                let folder = glob.rsplit_once('/').map_or("**", |(folder, _)| folder);
-                if let Ok(folder) = parse_glob(folder) {
-                    folders.add(folder);
-                    flow_of_folder.push(flow);
+                if let Some(glob) = parse_glob(text).ok().filter(|_| text.contains(WILDCARDS)) {
+                    names.add(glob);
+                    flow_of_name.push(flow);
                 }
             }
         }
-        let matcher = |config: &FlowConfig| FlowMatcher {
-            connectors: ConnectorMatcher::new(&config.title.connectors),
-            operation: config.title.operation,
-        };
         Self {
-            flows: flows.iter().map(matcher).collect(),
-            paths: paths.build().unwrap_or_default(),
-            flow_of_path,
-            folders: folders.build().unwrap_or_default(),
-            flow_of_folder,
+            flows,
+            listed,
+            names: names.build().unwrap_or_default(),
+            flow_of_name,
         }
+    }
+
+    /// Returns the globs of a connector's flows, in order of the flows.
+    fn candidates(&self, connector: ConnectorRef<'_>) -> Cow<'_, [Candidate]> {
+        let listed = |text: &str| self.listed.get(text).map_or(&[][..], Vec::as_slice);
+        let of_id = listed(connector.id);
+        let Some(name) = connector.name else {
+            return of_id.into();
+        };
+        let of_name = listed(name);
+        if of_name.is_empty() && self.names.is_empty() {
+            return of_id.into();
+        }
+        let like = self.names.matches(name).into_iter();
+        let like = like.map(|at| self.flow_of_name[at]);
+        let like = like.flat_map(|flow| Candidate::of(flow, &self.flows[flow]));
+        let mut all: Vec<_> = of_id.iter().chain(of_name).copied().chain(like).collect();
+        all.sort_unstable();
+        all.dedup();
+        all.into()
+    }
+
+    /// Returns the flows of a connector, in order.
+    fn flows_of(&self, connector: ConnectorRef<'_>) -> Vec<usize> {
+        let candidates = self.candidates(connector);
+        let mut flows: Vec<_> = candidates.iter().map(|candidate| candidate.flow).collect();
+        flows.dedup();
+        flows
     }
 
     /// Returns the index of the flow that owns a file. A poll does not report the operation, which is
@@ -121,58 +217,35 @@ impl Matcher {
         operation: Option<Direction>,
         path: &str,
     ) -> Option<usize> {
-        if self.flows.is_empty() {
-            return None;
-        }
-        let found = self.paths.matches(path).into_iter();
-        let mut flows: Vec<_> = found.filter_map(|at| self.flow_of_path.get(at)).collect();
-        flows.sort_unstable();
-        flows.dedup();
-        flows
-            .into_iter()
-            .copied()
-            .find(|flow| self.accepts(*flow, connector, operation))
+        let first = head(path);
+        let has_path = |candidate: &&Candidate| {
+            let flow = &self.flows[candidate.flow];
+            let glob = flow.paths.as_ref().zip(candidate.glob);
+            flow.has_operation(operation)
+                && glob.is_none_or(|(globs, glob)| globs[glob].matches(path))
+        };
+        let candidates = self.candidates(connector);
+        let mut possible = candidates.iter().filter(|it| first & it.mask == it.head);
+        possible.find(has_path).map(|owner| owner.flow)
     }
 
     /// Returns the flows whose files are in a remote directory.
     pub fn flows_of_folder(&self, connector: ConnectorRef<'_>, folder: &str) -> Vec<usize> {
         let folder = folder.strip_suffix('/').unwrap_or(folder);
-        let found = self.folders.matches(folder).into_iter();
-        let flows: BTreeSet<_> = found
-            .filter_map(|at| self.flow_of_folder.get(at).copied())
-            .collect();
+        let mut flows = self.flows_of(connector);
+        flows.retain(|flow| {
+            let flow = &self.flows[*flow];
+            flow.has_operation(Some(Direction::Retrieve)) && flow.has_folder(folder)
+        });
         flows
-            .into_iter()
-            .filter(|flow| self.accepts(*flow, connector, Some(Direction::Retrieve)))
-            .collect()
-    }
-
-    fn accepts(
-        &self,
-        flow: usize,
-        connector: ConnectorRef<'_>,
-        operation: Option<Direction>,
-    ) -> bool {
-        let matcher = &self.flows[flow];
-        let is_other = matcher
-            .operation
-            .zip(operation)
-            .is_some_and(|(wanted, found)| wanted != found);
-        !is_other && matcher.connectors.matches(connector)
     }
 
     /// Returns the flows that match none of the connectors.
     pub fn without_connectors(&self, connectors: &[ConnectorRef<'_>]) -> Vec<usize> {
-        let matches_any = |flow: &FlowMatcher| {
-            connectors
-                .iter()
-                .any(|connector| flow.connectors.matches(*connector))
-        };
-        let flows = self.flows.iter().enumerate();
-        flows
-            .filter(|(_, flow)| !matches_any(flow))
-            .map(|(at, _)| at)
-            .collect()
+        let flows = connectors.iter().map(|connector| self.flows_of(*connector));
+        let matched: BTreeSet<_> = flows.flatten().collect();
+        let all = 0..self.flows.len();
+        all.filter(|flow| !matched.contains(flow)).collect()
     }
 }
 
@@ -205,59 +278,4 @@ pub fn overlaps(flows: &[FlowConfig]) -> Vec<(usize, usize)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::flows::tests::config;
-
-    #[test]
-    fn the_first_flow_that_matches_connector_operation_and_path_owns_a_file() {
-        let flow =
-            |name: &str, connectors: &[&str], paths: &[&str]| config(name, connectors, paths);
-        let mut retrieve = flow("retrieve", &["acme*"], &["/in/**"]);
-        std::sync::Arc::make_mut(&mut retrieve.title).operation = Some(Direction::Retrieve);
-        let matcher = Matcher::new(&[
-            flow("prices", &["c-1"], &["/out/prices/*.csv"]),
-            flow("all of c-1", &["c-1"], &[]),
-            retrieve,
-            flow("names", &["acme-*"], &["/*/today", "/in/*"]),
-        ]);
-        let c1 = ConnectorRef {
-            id: "c-1",
-            name: None,
-        };
-        let acme = ConnectorRef {
-            id: "c-2",
-            name: Some("acme-eu"),
-        };
-        let find = |connector, operation, path| matcher.flow_of(connector, operation, path);
-        assert_eq!(find(c1, None, "/out/prices/a.csv"), Some(0));
-        assert_eq!(find(c1, None, "/out/prices/old/a.csv"), Some(1));
-        assert_eq!(find(acme, None, "/out/prices/a.csv"), None);
-        assert_eq!(find(acme, Some(Direction::Retrieve), "/in/a/b"), Some(2));
-        assert_eq!(find(acme, Some(Direction::Send), "/in/a"), Some(3));
-        assert_eq!(
-            find(acme, None, "/in/a"),
-            Some(2),
-            "a poll has no operation"
-        );
-        assert_eq!(find(acme, Some(Direction::Send), "/x/today"), Some(3));
-        assert_eq!(matcher.flows_of_folder(c1, "/out/prices/"), [0, 1]);
-        assert_eq!(matcher.flows_of_folder(c1, "/elsewhere"), [1]);
-        assert_eq!(matcher.without_connectors(&[acme]), [0, 1]);
-    }
-
-    #[test]
-    fn flows_with_the_same_connector_and_path_overlap() {
-        let mut send = config("send", &["a"], &["/x/*"]);
-        std::sync::Arc::make_mut(&mut send.title).operation = Some(Direction::Send);
-        let mut retrieve = send.clone();
-        std::sync::Arc::make_mut(&mut retrieve.title).operation = Some(Direction::Retrieve);
-        let flows = [
-            send,
-            retrieve,
-            config("both", &["b", "a"], &["/y", "/x/*"]),
-            config("other", &["c"], &["/x/*"]),
-        ];
-        assert_eq!(overlaps(&flows), [(0, 2), (1, 2)]);
-    }
-}
+mod tests;

@@ -30,7 +30,7 @@ use model::{
 };
 use record::FlowRecord;
 use schedule::Schedule;
-use window::{Millis, millis};
+use window::{Due, Millis, millis};
 
 /// Flows per chunk of a snapshot. An unchanged chunk costs a scrape about 1 µs for each family.
 const FLOWS_PER_CHUNK: usize = 256;
@@ -125,6 +125,8 @@ pub struct Flows {
     judged: Millis,
     /// Since when scrapes have followed each other, and the last one.
     scraped: Option<(SystemTime, SystemTime)>,
+    /// When each flow changes by itself. It is looked at then, not in each scrape.
+    due: Vec<Due>,
 }
 
 impl Flows {
@@ -162,6 +164,7 @@ impl Flows {
             .map(|(at, flow)| (Arc::clone(&flow.title().name), at))
             .collect();
         self.chunks.clear();
+        self.due.clear();
         self.advance(now);
     }
 
@@ -257,6 +260,7 @@ impl Flows {
     pub fn set_back(&mut self, now: SystemTime) {
         self.judged = self.judged.min(millis(now));
         self.scraped = None;
+        self.due.clear();
     }
 
     /// Sets the number of unresolved failures of all flows to 0.
@@ -284,14 +288,22 @@ impl Flows {
     /// Closes windows, and opens the next ones.
     pub fn advance(&mut self, now: SystemTime) {
         let (now, judged) = (millis(now), self.judged);
+        self.due.resize(self.states.len(), Due::NOW);
         for at in 0..self.states.len() {
+            if !self.due[at].is_reached(now, judged) {
+                continue;
+            }
             if self.states[at].advance(now, judged) {
                 self.mark(at);
             }
+            self.due[at] = self.states[at].due(now, judged);
         }
     }
 
     fn mark(&mut self, flow: usize) {
+        if let Some(due) = self.due.get_mut(flow) {
+            *due = Due::NOW;
+        }
         // Most changes are of a flow that has changed since the last write.
         if !std::mem::replace(&mut self.states[flow].is_marked, true) {
             self.changed
@@ -355,6 +367,7 @@ impl Flows {
         self.dormant.extend(records);
         let configs = std::mem::take(&mut self.configs);
         self.states.clear();
+        self.due.clear();
         if !configs.is_empty() {
             self.configure(&configs, now);
         }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::schedule::Schedule;
-use super::window::{Delivery, Millis, Need, Window, millis, time};
+use super::window::{Delivery, Due, Millis, Need, Window, millis, time};
 use model::FlowState;
 
 /// Closed windows whose outcome may still be corrected.
@@ -154,6 +154,19 @@ impl Timeline {
             }
         }
         is_changed
+    }
+
+    /// Returns when [`Timeline::advance`] may have something to do, or the current window may stand
+    /// otherwise, if no file is reported.
+    pub(super) fn due(&self, now: Millis, judged: Millis) -> Due {
+        let open = self.windows.iter().skip(self.closed);
+        // Without windows, one may open at any time.
+        let none = if self.schedule.is_some() && self.windows.is_empty() {
+            Due::NOW
+        } else {
+            Due::NEVER
+        };
+        open.fold(none, |due, window| due.earlier(window.due(now, judged)))
     }
 
     /// Forgets the oldest closed window, if there are too many.
@@ -318,7 +331,7 @@ impl Timeline {
 
     /// Returns the number of windows that are not closed and whose deadline is before `now`.
     #[cfg(test)]
-    pub(super) fn due(&self, now: Millis) -> u64 {
+    pub(super) fn overdue(&self, now: Millis) -> u64 {
         let open = self.windows.iter().skip(self.closed);
         open.filter(|window| window.deadline < now).count() as u64
     }

@@ -30,6 +30,34 @@ pub(super) fn time(millis: Millis) -> SystemTime {
         .unwrap_or(UNIX_EPOCH)
 }
 
+/// When something changes without a report: once the clock, or the moment up to which the evidence is
+/// complete, is after these.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Due {
+    now: Millis,
+    judged: Millis,
+}
+
+impl Due {
+    /// At once.
+    pub(super) const NOW: Self = Self { now: 0, judged: 0 };
+    pub(super) const NEVER: Self = Self {
+        now: Millis::MAX,
+        judged: Millis::MAX,
+    };
+
+    pub(super) fn is_reached(self, now: Millis, judged: Millis) -> bool {
+        now > self.now || judged > self.judged || self == Self::NOW
+    }
+
+    pub(super) fn earlier(self, other: Self) -> Self {
+        Self {
+            now: self.now.min(other.now),
+            judged: self.judged.min(other.judged),
+        }
+    }
+}
+
 /// A completed file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Delivery {
@@ -259,6 +287,20 @@ impl Window {
             FlowState::Missing
         };
         self.doubted(need, state)
+    }
+
+    /// Returns when it may stand otherwise, or be over, if no file is reported: each of its moments that
+    /// has not passed.
+    pub(super) fn due(&self, now: Millis, judged: Millis) -> Due {
+        let moments = [self.deadline, self.grace_ends, self.closes];
+        let after = |passed: Millis| {
+            let ahead = moments.into_iter().filter(|moment| *moment >= passed);
+            ahead.min().unwrap_or(Millis::MAX)
+        };
+        Due {
+            now: after(now),
+            judged: after(judged),
+        }
     }
 
     /// Returns `state`, unless files may have ended in time that are not known.

@@ -289,7 +289,7 @@ proptest! {
             let due = std::iter::successors(schedule.period_at(day(0)), |it| schedule.period_after(it));
             let due = due.take_while(|period| period.deadline < now).count() as u64;
             // The owner waits for late files of its first windows.
-            let open = processes[owner].states[0].record_form(0).timeline.due(millis(now));
+            let open = processes[owner].states[0].record_form(0).timeline.overdue(millis(now));
             prop_assert_eq!(all + open, due, "at {:?}", now);
         }
     }
