@@ -21,7 +21,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use aws_transfer_exporter::store::Store;
+use aws_transfer_exporter::store::BlockingStore;
 use aws_transfer_exporter::store::local::LocalStore;
 use aws_transfer_exporter::tracker::persist::SavedState;
 use aws_transfer_exporter::tracker::{PollResult, Tracker, TrackerLimits, TrackerSettings};

@@ -27,7 +27,7 @@ use aws_transfer_exporter::discovery::message::{
     parse_record,
 };
 use aws_transfer_exporter::metrics::negotiate;
-use aws_transfer_exporter::store::local::fuzzing::{decode_records, is_readable};
+use aws_transfer_exporter::store::fuzzing::{decode_records, is_readable};
 use aws_transfer_exporter::tracker::{Tracker, TrackerLimits, TrackerSettings};
 use aws_transfer_exporter::transfer::sdk::SdkTransfer;
 use aws_transfer_exporter::transfer::session::{Sessions, StaticCredentials, TimeOuts};

@@ -43,7 +43,7 @@ use crate::config::Plan;
 use crate::metrics::cache::SegmentCache;
 use crate::metrics::self_metrics::SelfMetrics;
 use crate::store::local::LocalStore;
-use crate::store::{Store, StoreError};
+use crate::store::{BlockingStore, OnThreads, Store, StoreError};
 use crate::tracker::TrackerLimits;
 use crate::tracker::persist::SavedState;
 use crate::transfer::session::StaticCredentials;
@@ -290,5 +290,5 @@ async fn open_storage(
         transfers = saved.transfers.len(),
         "storage opened"
     );
-    Ok((Arc::new(store), saved))
+    Ok((Arc::new(OnThreads(Arc::new(store))), saved))
 }

@@ -1,46 +1,41 @@
-//! Records without a file, for tests that feed them bytes.
+//! Records without a store, for tests that feed them bytes.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::codec::{connector_key, decode, encode, transfer_key};
+use super::records::{Loader, Table, decode, encode};
 use crate::tracker::persist::{PendingWrites, SavedState};
 
 /// Decodes records of all tables. Each is a byte for the table, a byte for the length, and so many
 /// bytes. What cannot be decoded is left out.
 pub fn decode_records(bytes: &[u8]) -> SavedState {
-    let mut saved = SavedState::default();
+    let mut loader = Loader::new(usize::MAX);
     let (mut rest, mut number) = (bytes, 0_u64);
     while let [table, length, after @ ..] = rest {
         let (record, after) = after.split_at(usize::from(*length).min(after.len()));
         rest = after;
-        number += 1;
-        let id = format!("t-{number}");
-        let connector = ("prod", "c-0123456789abcdef0");
-        let key = transfer_key((connector.0, connector.1, &id), None);
-        match (table % 6, key) {
-            (0, _) => saved.meta = decode("", record).unwrap_or_default(),
-            (1, _) => {
-                let row = connector_key(connector).and_then(|key| Ok((key, decode("", record)?)));
-                saved.connectors.extend(row);
+        let table = Table::ALL[usize::from(*table) % Table::ALL.len()];
+        // The failed files are those of the transfer before.
+        number += u64::from(table != Table::Failures);
+        let key = match table {
+            Table::Transfers | Table::Failures => {
+                format!("prod\0c-0123456789abcdef0\0t-{number}").into_bytes()
             }
-            (2, Ok(key)) => saved
-                .transfers
-                .extend(decode("", record).map(|row| (key, row))),
-            (3, Ok(mut key)) => {
-                // Of a transfer, if there is one.
-                if let Some((last, _)) = saved.transfers.last() {
-                    key = last.clone();
-                }
-                saved
-                    .failures
-                    .extend(decode("", record).map(|rows| (key, rows)));
+            Table::Connectors | Table::ConnectionTests => b"prod\0c-0123456789abcdef0".to_vec(),
+            Table::Flows => b"prices".to_vec(),
+            Table::Meta | Table::Fates | Table::Operations | Table::Uncounted => {
+                number.to_be_bytes().to_vec()
             }
-            (4, _) => saved.fates.push(number, record),
-            _ => saved.operations.push((number, u64::from(*length) << 32)),
-        }
+        };
+        let until = (u64::from(*length) << 32).to_be_bytes();
+        let value = if table == Table::Operations {
+            &until[..]
+        } else {
+            record
+        };
+        let _ = loader.add(table, &key, value);
     }
-    saved
+    loader.finish()
 }
 
 /// Returns whether records can be read as they were written.

@@ -1,20 +1,28 @@
-//! Persistent state: the [`Store`] port, which stores the tracker's records, and [`local`], its
-//! implementation in a single file.
+//! Persistent state: the [`Store`] port, which stores the tracker's records, and its implementations:
+//! [`local`], in a single file of one process, and [`dynamodb`], in a table that several processes share.
 
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod local;
+mod records;
 
 use std::io;
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::tracker::persist::{PendingWrites, SavedState};
 
-/// A store for the tracker's records. All methods block and must not be called on async threads.
+/// The result of an operation of a store.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// A store for the tracker's records.
 pub trait Store: Send + Sync + 'static {
     /// Loads the saved state.
     ///
     /// # Errors
-    /// If the file cannot be read or is damaged.
-    fn load(&self) -> Result<SavedState, StoreError>;
+    /// If the records cannot be read or are damaged.
+    fn load(&self) -> StoreFuture<'_, SavedState>;
 
     /// Writes all of `changes` atomically. When it returns, the changes survive a crash of the
     /// process or the machine.
@@ -23,10 +31,67 @@ pub trait Store: Send + Sync + 'static {
     /// If nothing was written, or if it is not known whether the changes are durable. A later call
     /// may succeed. After [`StoreError::Recreated`] the complete state has to be written, not only
     /// changes.
+    fn save(&self, changes: Arc<PendingWrites>) -> StoreFuture<'_, ()>;
+
+    /// Returns the size on disk in bytes, if it is known.
+    fn size(&self) -> Option<u64>;
+
+    /// Returns whether another process may continue from what is stored while this one runs. What is
+    /// not stored must then not be seen by anyone.
+    fn is_shared(&self) -> bool {
+        false
+    }
+}
+
+/// A store whose methods block.
+pub trait BlockingStore: Send + Sync + 'static {
+    /// Loads the saved state.
+    ///
+    /// # Errors
+    /// Those of [`Store::load`].
+    fn load(&self) -> Result<SavedState, StoreError>;
+
+    /// Writes all of `changes` atomically and durably.
+    ///
+    /// # Errors
+    /// Those of [`Store::save`].
     fn save(&self, changes: &PendingWrites) -> Result<(), StoreError>;
 
     /// Returns the size on disk in bytes.
     fn size(&self) -> u64;
+}
+
+/// Runs the operations of a [`BlockingStore`] on threads that may block.
+pub struct OnThreads<S>(pub Arc<S>);
+
+impl<S: BlockingStore> OnThreads<S> {
+    async fn run<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&S) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = Arc::clone(&self.0);
+        let done = tokio::task::spawn_blocking(move || operation(&store)).await;
+        done.unwrap_or_else(|panic| {
+            Err(StoreError::Write {
+                path: "--storage.path".into(),
+                detail: panic.to_string(),
+            })
+        })
+    }
+}
+
+impl<S: BlockingStore> Store for OnThreads<S> {
+    fn load(&self) -> StoreFuture<'_, SavedState> {
+        Box::pin(self.run(BlockingStore::load))
+    }
+
+    fn save(&self, changes: Arc<PendingWrites>) -> StoreFuture<'_, ()> {
+        Box::pin(self.run(move |store| store.save(&changes)))
+    }
+
+    fn size(&self) -> Option<u64> {
+        Some(self.0.size())
+    }
 }
 
 /// An error of a store. The messages contain the path and, where there is one, a remedy.

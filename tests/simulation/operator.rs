@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use aws_transfer_exporter::collector::{AccountApi, Collector, Targets};
 use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
-use aws_transfer_exporter::store::Store;
+use aws_transfer_exporter::store::{BlockingStore, OnThreads};
 use aws_transfer_exporter::transfer::limiter::{AccountLimiter, RateLimited};
 use model::{Account, AccountName, Clock, Fact, Origin, Shard, TransferKey, TransferStart};
 use settings::{flows, settings, sources};
@@ -70,7 +70,7 @@ impl Process {
                 &metrics,
                 Arc::clone(&clock),
                 settings,
-                Arc::new(store),
+                Arc::new(OnThreads(Arc::new(store))),
                 saved,
             )
         } else {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_transfer_exporter::flows::record::FlowRecord;
-use aws_transfer_exporter::store::{Store, StoreError};
+use aws_transfer_exporter::store::{BlockingStore, StoreError};
 use aws_transfer_exporter::tracker::persist::{
     ConnectionTestRecord, ConnectorRecord, FailureRecord, FateRecord, Meta, Millis, PendingWrites,
     SavedState, TransferRecord, UncountedRecord,
@@ -120,7 +120,7 @@ fn failed(detail: &str) -> StoreError {
     }
 }
 
-impl Store for SimulatedStore {
+impl BlockingStore for SimulatedStore {
     fn load(&self) -> Result<SavedState, StoreError> {
         Ok(self.world.state().stored.saved())
     }

@@ -7,7 +7,7 @@ use crate::app::runtime::{Runtime, tracker_settings};
 use crate::config::Plan;
 use crate::metrics::self_metrics::SelfMetrics;
 use crate::store::local::LocalStore;
-use crate::store::{Store, StoreError};
+use crate::store::{BlockingStore, OnThreads, StoreError};
 use crate::tracker::persist::{PendingWrites, SavedState};
 use crate::transfer::{ApiFuture, ErrorKind};
 use model::{Account, ConnectorId, Shard};
@@ -57,22 +57,23 @@ fn clock() -> Arc<dyn Clock> {
 
 impl World {
     fn new() -> Self {
-        Self::start(clock(), None)
+        Self::start(clock(), None::<Arc<LocalStore>>)
     }
 
     /// Starts a process that uses the store in `folder`.
     fn with_store(clock: &Arc<dyn Clock>, folder: &Path) -> Self {
-        let store = LocalStore::open(folder).unwrap();
-        Self::start(Arc::clone(clock), Some(Arc::new(store)))
+        let store = Arc::new(LocalStore::open(folder).unwrap());
+        Self::start(Arc::clone(clock), Some(store))
     }
 
-    fn start(clock: Arc<dyn Clock>, store: Option<Arc<dyn Store>>) -> Self {
+    fn start<S: BlockingStore>(clock: Arc<dyn Clock>, store: Option<Arc<S>>) -> Self {
         let metrics = SelfMetrics::new().unwrap();
         let settings = tracker_settings(&Plan::default(), Shard::ONLY);
         let collector = match store {
             None => Collector::new(&metrics, Arc::clone(&clock), settings),
             Some(store) => {
                 let saved = store.load().unwrap();
+                let store = Arc::new(OnThreads(store));
                 Collector::with_store(&metrics, Arc::clone(&clock), settings, store, saved)
             }
         };
@@ -241,7 +242,7 @@ async fn a_test_in_the_future_counts_as_one_of_now() {
 /// A store that cannot be written to.
 struct FullStore;
 
-impl Store for FullStore {
+impl BlockingStore for FullStore {
     fn load(&self) -> Result<SavedState, StoreError> {
         Ok(SavedState::default())
     }

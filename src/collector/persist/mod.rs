@@ -122,17 +122,6 @@ impl Persister {
             ),
         }
     }
-
-    async fn save(&self, changes: Arc<PendingWrites>) -> Result<(), StoreError> {
-        let store = Arc::clone(&self.store);
-        match tokio::task::spawn_blocking(move || store.save(&changes)).await {
-            Ok(saved) => saved,
-            Err(panic) => Err(StoreError::Write {
-                path: "--storage.path".into(),
-                detail: panic.to_string(),
-            }),
-        }
-    }
 }
 
 impl Inner {
@@ -237,7 +226,7 @@ impl Inner {
             let saved = if changes.is_empty() {
                 Ok(())
             } else {
-                persister.save(Arc::clone(&changes)).await
+                persister.store.save(Arc::clone(&changes)).await
             };
             let end = self.clock.now();
             let error = match saved {

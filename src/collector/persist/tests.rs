@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use crate::collector::tests::{SECOND, SETTINGS, clock, key, track};
 use crate::collector::*;
-use crate::store::{StoreError, local::LocalStore};
+use crate::store::{BlockingStore, OnThreads, StoreError, local::LocalStore};
 use crate::tracker::persist::PendingWrites;
 use crate::transfer::fake::{FakeTransferApi, page_with_status};
 use crate::transfer::limiter::AccountLimiter;
@@ -41,7 +41,7 @@ impl FakeStore {
     }
 }
 
-impl Store for FakeStore {
+impl BlockingStore for FakeStore {
     fn load(&self) -> Result<SavedState, StoreError> {
         Ok(SavedState::default())
     }
@@ -104,7 +104,7 @@ fn rig() -> Rig {
         &metrics,
         Arc::clone(&clock),
         SETTINGS,
-        store.clone(),
+        Arc::new(OnThreads(store.clone())),
         store.load().unwrap(),
     );
     let account = Account {
@@ -434,6 +434,7 @@ async fn scrapes_never_return_more_than_the_file_contains() {
             held >= reported,
             "{reported} were reported, {held} are stored"
         );
+        let store = Arc::new(OnThreads(store));
         let collector = Collector::with_store(&metrics, Arc::clone(&clock), SETTINGS, store, saved);
         let limits = AccountLimiter::new(4, 1_000.0, Arc::clone(&clock));
         collector.configure(Targets {

@@ -28,8 +28,8 @@ impl StorageMetrics {
         })
     }
 
-    /// Creates the series of an opened storage of `size` bytes.
-    pub fn enable(&self, size: u64) {
+    /// Creates the series of an opened storage of `size` bytes, if that is known.
+    pub fn enable(&self, size: Option<u64>) {
         self.set_up(true);
         self.set_size(size);
         self.writes.with_label_values(&NONE);
@@ -43,10 +43,12 @@ impl StorageMetrics {
             .set(f64::from(u8::from(up)));
     }
 
-    /// Sets the size of the storage, in bytes.
+    /// Sets the size of the storage, in bytes, if it is known.
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-    pub fn set_size(&self, bytes: u64) {
-        self.size.with_label_values(&NONE).set(bytes as f64);
+    pub fn set_size(&self, bytes: Option<u64>) {
+        if let Some(bytes) = bytes {
+            self.size.with_label_values(&NONE).set(bytes as f64);
+        }
     }
 
     /// Records the duration of a successful write.

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use redb::{DatabaseError, StorageError};
 
-use super::codec::DecodeError;
 use crate::store::StoreError;
+use crate::store::records::DecodeError;
 
 /// An error of an operation on the file.
 #[derive(Debug, thiserror::Error)]

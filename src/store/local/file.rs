@@ -8,10 +8,10 @@ use std::path::Path;
 
 use redb::{Builder, Database};
 
-use super::codec::FORMAT;
 use super::error::{FileError, on_open, on_open_database};
 use super::tables::{begin, read_format, write_format};
 use crate::store::StoreError;
+use crate::store::records::FORMAT;
 
 /// Size of `redb`'s page cache. Its default is 1 GiB, but the tracker holds everything in memory
 /// and reads the file once.

@@ -5,11 +5,8 @@
 //! that a crash interrupted, and silently falls back to the previous commit. With two phases, an
 //! acknowledged commit is either found complete or the file is refused as damaged.
 
-mod codec;
 mod error;
 mod file;
-#[doc(hidden)]
-pub mod fuzzing;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -19,7 +16,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Store, StoreError};
+use super::{BlockingStore, StoreError};
 use crate::tracker::persist::{PendingWrites, SavedState};
 use file::{OpenFile, catch_panic, compact, identity, open_or_create, private_file};
 
@@ -128,7 +125,7 @@ impl LocalStore {
     }
 }
 
-impl Store for LocalStore {
+impl BlockingStore for LocalStore {
     fn load(&self) -> Result<SavedState, StoreError> {
         let file = self.file();
         let Some(file) = file.as_ref() else {

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use redb::{Database, ReadableTableMetadata, TableDefinition};
 
 use super::*;
+use crate::store::records::encode;
 use crate::tracker::persist::ConnectorRecord;
 use crate::tracker::{PollResult, Tracker, TrackerLimits, TrackerSettings};
 use model::{
@@ -231,8 +232,7 @@ fn a_newer_format_is_refused_and_not_changed() {
     }
     let database = Database::open(&file).unwrap();
     let transaction = redb::ReadableDatabase::begin_read(&database).unwrap();
-    let transfers: TableDefinition<'_, (&str, &str, &str), &[u8]> =
-        TableDefinition::new("transfers");
+    let transfers: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("transfers");
     assert_eq!(
         transaction.open_table(transfers).unwrap().len().unwrap(),
         30
@@ -430,7 +430,7 @@ fn a_mostly_empty_file_is_compacted_at_the_start() {
     assert_eq!(text(&store.load().unwrap()), before);
 }
 
-/// If this fails, existing files would be misread: the changed records need a new `codec::FORMAT`.
+/// If this fails, existing files would be misread: the changed records need a new `records::FORMAT`.
 #[test]
 fn the_encoding_of_records_does_not_change() {
     use model::{ConnectorDetails, Direction, FileEnd, Finished};
@@ -480,10 +480,10 @@ fn the_encoding_of_records_does_not_change() {
     };
     let (_, transfer) = &changes.transfers[0];
     let (_, connector) = &changes.connectors[0];
-    let transfer = hex(codec::encode(transfer.as_ref().unwrap()).unwrap());
+    let transfer = hex(encode(transfer.as_ref().unwrap()).unwrap());
     // Path, code, no message, time.
-    let failures = hex(codec::encode(&changes.failures[0].1).unwrap());
-    let connector = hex(codec::encode(connector.as_ref().unwrap()).unwrap());
+    let failures = hex(encode(&changes.failures[0].1).unwrap());
+    let connector = hex(encode(connector.as_ref().unwrap()).unwrap());
     insta::assert_snapshot!(
         "encoding",
         format!("transfer {transfer}\nfailures {failures}\nconnector {connector}")

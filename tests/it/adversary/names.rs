@@ -15,7 +15,7 @@ use aws_transfer_exporter::metrics::exposition::render;
 use aws_transfer_exporter::metrics::format::{Encoding, Format, FormatKind};
 use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
 use aws_transfer_exporter::metrics::{NameFilter, Scrape, ScrapeRequest};
-use aws_transfer_exporter::store::Store;
+use aws_transfer_exporter::store::BlockingStore;
 use aws_transfer_exporter::store::local::LocalStore;
 use aws_transfer_exporter::tracker::persist::TransferRecord;
 use aws_transfer_exporter::tracker::{PollResult, Tracker, TrackerLimits, TrackerSettings};

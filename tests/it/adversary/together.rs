@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use aws_transfer_exporter::store::Store;
+use aws_transfer_exporter::store::BlockingStore;
 use aws_transfer_exporter::store::local::LocalStore;
 use aws_transfer_exporter::tracker::persist::{PendingWrites, SavedState};
 use aws_transfer_exporter::tracker::{Tracker, TrackerLimits, TrackerSettings};
