@@ -303,6 +303,9 @@ def running(objects, folder):
         elif argument.startswith("--storage.path="):
             (folder / "storage").mkdir()
             argument = f"--storage.path={folder / 'storage'}"
+        elif argument.startswith("--storage.url="):
+            # A table that cannot be reached: the exporter stays a standby.
+            argument += f"&endpoint=http://127.0.0.1:{free_port()}"
         arguments.append(argument)
     text = (configuration(objects) or ("", ""))[1]
     variables = environment(objects, text)

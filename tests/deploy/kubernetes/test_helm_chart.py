@@ -132,7 +132,7 @@ def test_full_value_set_changes_every_value():
     elsewhere = {
         "demo", "configInSecret", "existingConfigMap", "existingSecret", "configKey",  # separate value sets
         "sharding.enabled", "sharding.shards", "autoReloadInterval",  # separate value sets
-        *(path for path in leaves(VALUES) if path.startswith(("web.", "storage."))),  # separate value sets
+        *(path for path in leaves(VALUES) if path.startswith(("web.", "storage.", "highAvailability."))),  # separate value sets
         "serviceMonitor.scheme", "serviceMonitor.tlsConfig", "serviceMonitor.basicAuth",
         *(path for path in leaves(VALUES) if path.startswith(("podMonitor.", "prometheusRule.settings."))),
         "podDisruptionBudget.maxUnavailable",  # ignored if minAvailable is set
@@ -360,6 +360,7 @@ def test_defaults_match_the_program():
     assert default["--config.file"] == VALUES["configKey"]
     assert default["--log.level"] == VALUES["logLevel"]
     assert default["--log.format"] == VALUES["logFormat"]
+    assert default["--storage.lease-duration"] == VALUES["highAvailability"]["leaseDuration"]
     for flag, value in (("--log.level", "logLevel"), ("--log.format", "logFormat")):
         listed = text.split(flag)[1].split("[default")[0]
         assert re.findall(r"^ +- (\w+):", listed, re.MULTILINE) == SCHEMA["properties"][value]["enum"]
@@ -659,6 +660,198 @@ def test_replicas_with_storage_have_separate_volumes():
 def test_rejects_unsupported_values_with_storage(values, message):
     done = m.template(values)
     assert done.returncode != 0 and message in done.stderr
+
+
+# High availability
+
+TABLE = "dynamodb://aws-transfer-exporter?region=eu-central-1"
+
+
+def available(**values):
+    return MINIMAL | {"highAvailability": {"enabled": True, "url": TABLE} | values}
+
+
+def test_pods_with_high_availability_share_a_table_and_have_no_volume():
+    objects = m.render(available(replicas=3, leaseDuration="30s"))
+    assert m.the("Deployment", objects)["spec"]["replicas"] == 3 and m.of_kind("StatefulSet", objects) == []
+    assert m.flags(objects)["--storage.url"] == TABLE
+    assert m.flags(objects)["--storage.lease-duration"] == "30s"
+    assert "--storage.path" not in m.flags(objects)
+    assert [item["name"] for item in m.pod(objects)["spec"]["volumes"]] == ["config"]
+    assert [item["name"] for item in m.container(objects)["volumeMounts"]] == ["config"]
+
+
+def test_there_are_no_flags_of_a_table_without_high_availability():
+    for values in (MINIMAL, available(enabled=False)):
+        assert m.render(values) == m.render(MINIMAL)
+        assert "--storage.url" not in m.flags(m.render(values))
+
+
+def test_high_availability_does_not_change_the_service():
+    plain = m.the("Service", m.render(MINIMAL))
+    for pods in ("all", "owner"):
+        assert m.the("Service", m.render(available(readyPods=pods))) == plain
+
+
+def test_pods_with_high_availability_are_spread_unless_scheduling_is_set():
+    def spread(values):
+        return m.pod(m.render(values))["spec"].get("topologySpreadConstraints", [])
+
+    labels = {"app.kubernetes.io/name": m.RELEASE, "app.kubernetes.io/instance": m.RELEASE}
+    found = spread(available())
+    assert [item["topologyKey"] for item in found] == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+    for item in found:
+        # A cluster with one node runs all pods.
+        assert (item["maxSkew"], item["whenUnsatisfiable"]) == (1, "ScheduleAnyway")
+        assert item["labelSelector"] == {"matchLabels": labels}
+    own = [{"maxSkew": 2, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {}}]
+    assert spread(available() | {"topologySpreadConstraints": own}) == own
+    assert spread(available() | {"affinity": {"nodeAffinity": {}}}) == spread(MINIMAL) == []
+
+
+def deployment_controller(spec, ready):
+    """Simulates a rollout as kube-controller-manager does (pkg/controller/deployment/rolling.go), and returns the numbers of old
+    and new pods at its end, and the smallest number of ready pods. `ready(old, new)` returns how many of both are ready."""
+    def rounded(value, up):
+        share = int(value.removesuffix("%")) * spec["replicas"] / 100 if isinstance(value, str) else value
+        return int(-(-share // 1)) if up else int(share)
+
+    rolling = spec["strategy"]["rollingUpdate"]
+    replicas, surge, away = spec["replicas"], rounded(rolling["maxSurge"], True), rounded(rolling["maxUnavailable"], False)
+    old, new, fewest = replicas, 0, replicas
+    for _ in range(10 * replicas):
+        old_ready, new_ready = ready(old, new)
+        fewest = min(fewest, old_ready + new_ready)
+        if new < replicas and old + new < replicas + surge:
+            new = min(replicas, replicas + surge - old)
+            continue
+        excess = old + new - (replicas - away) - (new - new_ready)
+        if excess <= 0:
+            continue
+        unhealthy = min(old - old_ready, excess)
+        old -= unhealthy
+        old -= max(0, min(old, old_ready + new_ready - (replicas - away)))
+    return old, new, fewest
+
+
+def owner_only(old, new):
+    """The owner is an old pod for as long as there is one."""
+    return (1, 0) if old else (0, min(new, 1))
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 3])
+def test_rollouts_complete(replicas):
+    everyone = m.the("Deployment", m.render(available(replicas=replicas)))["spec"]
+    assert deployment_controller(everyone, lambda old, new: (old, new)) == (0, replicas, replicas)
+    owner = m.the("Deployment", m.render(available(replicas=replicas, readyPods="owner")))["spec"]
+    old, new, _ = deployment_controller(owner, owner_only)
+    assert (old, new) == (0, replicas)
+
+
+def test_a_rollout_that_waits_for_ready_standbys_would_not_complete():
+    """The reason for the strategy with `readyPods: owner`."""
+    for surge, away in ((1, 0), (1, 1), (0, 1)):
+        strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": away}}
+        old, _, _ = deployment_controller({"replicas": 2, "strategy": strategy}, owner_only)
+        assert old >= 1
+
+
+def test_strategy_is_a_value_if_all_pods_are_ready():
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
+    assert m.the("Deployment", m.render(available() | {"strategy": strategy}))["spec"]["strategy"] == strategy
+    for pods in ("all", "owner"):
+        spec = m.the("Deployment", m.render(available(readyPods=pods) | {"strategy": {"type": "Recreate"}}))["spec"]
+        assert spec["strategy"] == {"type": "Recreate"}
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 3])
+def test_evictions_leave_a_pod_and_do_not_block_a_drain(replicas):
+    budget = m.the("PodDisruptionBudget", m.render(available(replicas=replicas)))["spec"]
+    assert budget.pop("selector")["matchLabels"].items() <= m.pod(m.render(available()))["metadata"]["labels"].items()
+    assert budget == {"maxUnavailable": 1}
+    # One ready pod of several would leave no disruption to allow.
+    assert m.of_kind("PodDisruptionBudget", m.render(available(replicas=replicas, readyPods="owner"))) == []
+
+
+@pytest.mark.parametrize("pods, ready", [("all", "/-/healthy"), ("owner", "/-/ready")])
+def test_readiness_is_that_of_the_pod_or_of_the_owner(pods, ready):
+    for prefix in ("", "/a"):
+        container = m.container(m.render(available(readyPods=pods) | {"web": {"routePrefix": prefix}}))
+        assert container["readinessProbe"]["httpGet"]["path"] == prefix + ready
+        assert container["livenessProbe"]["httpGet"]["path"] == f"{prefix}/-/healthy"
+    probe = {"httpGet": {"path": "/metrics", "port": "http"}}
+    container = m.container(m.render(available(readyPods=pods) | {"readinessProbe": probe}))
+    assert container["readinessProbe"]["httpGet"]["path"] == "/metrics"
+
+
+def test_several_pods_with_high_availability_may_share_a_queue():
+    """Only the owner receives its messages."""
+    assert m.render(available() | discovering(events=[QUEUE]))
+
+
+def test_shards_with_high_availability_are_releases():
+    objects = m.render(available() | {"extraArgs": ["--shard.index=1", "--shard.total=2"]})
+    assert m.flags(objects)["--shard.index"] == "1" and m.the("Deployment", objects)["spec"]["replicas"] == 2
+
+
+@pytest.mark.parametrize("values, message", [
+    (available(url=""), "`highAvailability` is enabled without `highAvailability.url`: set it to a table"),
+    (available() | {"storage": {"enabled": True}}, "set `storage.enabled` to false"),
+    (available() | {"storage": {"storageClass": "gp3"}}, "set `storage.enabled` to false"),
+    (available() | {"storage": {"existingClaim": "a"}}, "set `storage.enabled` to false"),
+    (available() | {"sharding": {"enabled": True}}, "install one release per shard"),
+    (available() | {"replicas": 2}, "set `highAvailability.replicas` instead"),
+    ({"demo": True, "highAvailability": {"enabled": True, "url": TABLE}}, "`highAvailability` is enabled together with `demo`"),
+    (available() | {"ingress": {"enabled": True, "hosts": [{"host": "a.example"}]}}, "set `highAvailability.readyPods` to owner"),
+    (available() | {"route": {"main": {"enabled": True}}}, "set `highAvailability.readyPods` to owner"),
+    (available() | {"service": {"type": "LoadBalancer"}}, "set `highAvailability.readyPods` to owner"),
+    (available() | {"web": {"enableWriteApi": True}}, "set `highAvailability.readyPods` to owner"),
+    (available(readyPods="owner") | {"podDisruptionBudget": {"enabled": True}}, "set `highAvailability.readyPods` to all"),
+    (available(url="aws-transfer-exporter"), "/highAvailability/url"),
+    (available(url="dynamodb://ab"), "/highAvailability/url"),
+    (available(url=f'{TABLE}&prefix="a"'), "/highAvailability/url"),
+    (available(replicas=0), "/highAvailability/replicas"),
+    (available(leaseDuration="15"), "/highAvailability/leaseDuration"),
+    (available(readyPods="standby"), "/highAvailability/readyPods"),
+    (available(enable=True), "enable"),
+])
+def test_rejects_unsupported_values_with_high_availability(values, message):
+    done = m.template(values)
+    assert done.returncode != 0 and message in done.stderr, done.stderr
+
+
+def test_high_availability_accepts_storage_that_is_disabled():
+    assert m.render(available() | {"storage": {"enabled": False, "storageClass": "gp3"}})
+    assert m.render(available(readyPods="owner") | {"web": {"enableWriteApi": True}, "service": {"type": "LoadBalancer"}})
+
+
+@pytest.mark.parametrize("lease, starts", [("3s", True), ("10m", True), ("1s", False), ("1h", False)])
+def test_exporter_checks_the_lease_duration(lease, starts, tmp_path):
+    values = available(leaseDuration=lease) | {"config": MINIMAL["config"] | {"accounts": [{"name": "a", "region": "eu-central-1"}]}}
+    with m.running(m.render(values), tmp_path) as (urls, process, log):
+        if starts:
+            assert m.get(urls["health"] + "/-/healthy")[0] == 200, log.read_text()
+        else:
+            assert process.wait(timeout=10) == 2 and "expected a duration of 3s to 10m" in log.read_text()
+
+
+def test_a_standby_is_healthy_and_not_ready(tmp_path):
+    objects = m.rendered(m.CHART / "ci/high-availability-values.yaml")
+    with m.running(objects, tmp_path) as (urls, _, log):
+        assert m.get(urls["health"] + "/-/healthy")[0] == 200, log.read_text()
+        assert m.get(urls["health"] + "/-/ready")[0] == 503
+        assert 'aws_transfer_exporter_leader{shard="0"} 0\n' in m.get(urls["http"] + "/metrics")[1]
+
+
+def test_notes_of_high_availability_name_the_table_and_the_owner(notes):
+    text = notes(available())
+    assert f"aws-transfer-exporter storage init --storage.url='{TABLE}'\n" in text
+    assert "Show the metrics of one of 2 pods, where `aws_transfer_exporter_leader` is 1 on the owner:" in text
+    assert "port-forward service/aws-transfer-exporter 10922:10922\n" in text
+    assert "logs --prefix --selector app.kubernetes.io/instance=aws-transfer-exporter\n" in text
+    assert "WARNING" not in text
+    assert "Show the metrics:" in notes(available(readyPods="owner")) and "storage init" not in notes(MINIMAL)
+    assert "Transfers reported by the queue are lost" not in notes(available() | discovering(events=[QUEUE]))
 
 
 # Discovery
@@ -963,5 +1156,6 @@ def test_flags_of_the_chart_exist():
     known = set(re.findall(r"(--[a-z]+\.[a-z-]+(?:\.[a-z]+)?)", text))
     values = secured(enableLifecycle=True, enableWriteApi=True) | {"autoReloadInterval": "1m"}
     given = {flag.split("=")[0] for flag in m.container(m.render(values))["args"]}
+    given |= {flag.split("=")[0] for flag in m.container(m.render(available()))["args"]}
     assert len(given) > 8
     assert given <= known, given - known

@@ -42,12 +42,18 @@
 
 {{- /* "true" if the state is on any volume. The demo has no state. */}}
 {{- define "aws-transfer-exporter.stored" -}}
-{{- if include "aws-transfer-exporter.persistent" . }}true
+{{- if .Values.highAvailability.enabled }}
+{{- else if include "aws-transfer-exporter.persistent" . }}true
 {{- else if and .Values.storage.emptyDir.enabled (not .Values.demo) }}true
 {{- end }}
 {{- end }}
 
-{{- /* Number of pods of the StatefulSet. */}}
+{{- /* "true" if standbys are ready too. */}}
+{{- define "aws-transfer-exporter.standbysAreReady" -}}
+{{- if and .Values.highAvailability.enabled (eq .Values.highAvailability.readyPods "all") }}true{{ end }}
+{{- end }}
+
+{{- /* Number of pods that poll AWS. */}}
 {{- define "aws-transfer-exporter.pods" -}}
 {{- ternary .Values.sharding.shards .Values.replicas .Values.sharding.enabled }}
 {{- end }}
@@ -229,6 +235,35 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- fail "`storage.existingClaim` is set together with several pods: each needs its own volume" }}
 {{- end }}
 {{- end }}
+{{- with .Values.highAvailability }}
+{{- if .enabled }}
+{{- if not .url }}
+{{- fail "`highAvailability` is enabled without `highAvailability.url`: set it to a table, such as dynamodb://aws-transfer-exporter?region=eu-central-1" }}
+{{- end }}
+{{- if $.Values.demo }}
+{{- fail "`highAvailability` is enabled together with `demo`, which has no state: disable one of them" }}
+{{- end }}
+{{- if include "aws-transfer-exporter.persistent" $ }}
+{{- fail "`storage` is enabled together with `highAvailability`, whose state is in a table: set `storage.enabled` to false" }}
+{{- end }}
+{{- if $.Values.sharding.enabled }}
+{{- fail "`sharding` is enabled together with `highAvailability`: install one release per shard, with `--shard.index` and `--shard.total` in `extraArgs`" }}
+{{- end }}
+{{- if ne (int $.Values.replicas) 1 }}
+{{- fail "`replicas` is set together with `highAvailability`: set `highAvailability.replicas` instead" }}
+{{- end }}
+{{- if eq .readyPods "all" }}
+{{- if include "aws-transfer-exporter.exposed" $ }}
+{{- fail "`ingress`, `route` or `service.type` exposes pages, and those of standbys are empty: set `highAvailability.readyPods` to owner" }}
+{{- end }}
+{{- if $.Values.web.enableWriteApi }}
+{{- fail "`web.enableWriteApi` is set, and standbys refuse writes: set `highAvailability.readyPods` to owner" }}
+{{- end }}
+{{- else if $.Values.podDisruptionBudget.enabled }}
+{{- fail "`podDisruptionBudget` is enabled, but only the owner is ready, so that its node could not be drained: disable it, or set `highAvailability.readyPods` to all" }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- if .Values.sharding.enabled }}
 {{- if .Values.demo }}
 {{- fail "`sharding` is set together with `demo`, which runs a single pod" }}
@@ -254,6 +289,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "aws-transfer-exporter.probe" -}}
 {{- $probe := deepCopy (index . 0) }}
 {{- with $probe.httpGet }}
+{{- if and (eq (default "/" .path) "/-/ready") (include "aws-transfer-exporter.standbysAreReady" (index $ 1)) }}
+{{- $_ := set . "path" "/-/healthy" }}
+{{- end }}
 {{- $_ := set . "path" (printf "%s%s" (include "aws-transfer-exporter.routePrefix" (index $ 1)) (default "/" .path)) }}
 {{- end }}
 {{- toYaml $probe }}

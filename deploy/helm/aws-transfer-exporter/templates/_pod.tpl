@@ -82,6 +82,12 @@ spec:
         {{- /* A folder in the volume, which some provisioners make writable for every user. */}}
         - --storage.path=/var/lib/aws-transfer-exporter/state
         {{- end }}
+        {{- with .Values.highAvailability }}
+        {{- if .enabled }}
+        - {{ printf "--storage.url=%s" .url | quote }}
+        - --storage.lease-duration={{ .leaseDuration }}
+        {{- end }}
+        {{- end }}
         {{- if include "aws-transfer-exporter.secured" . }}
         - {{ printf "--web.config.file=/etc/aws-transfer-exporter-web/%s" .Values.web.configKey | quote }}
         {{- end }}
@@ -219,7 +225,13 @@ spec:
   affinity:
     {{- include "aws-transfer-exporter.tpl" (list . $) | nindent 4 }}
   {{- end }}
-  {{- with .Values.topologySpreadConstraints }}
+  {{- $constraints := .Values.topologySpreadConstraints }}
+  {{- if and .Values.highAvailability.enabled (not $constraints) (not .Values.affinity) }}
+  {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+  {{- $constraints = append $constraints (dict "maxSkew" 1 "topologyKey" . "whenUnsatisfiable" "ScheduleAnyway") }}
+  {{- end }}
+  {{- end }}
+  {{- with $constraints }}
   topologySpreadConstraints:
     {{- range . }}
     {{- $constraint := deepCopy . }}
