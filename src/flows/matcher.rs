@@ -100,7 +100,7 @@ impl FlowMatcher {
     }
 }
 
-/// A glob of a flow, with what tells at once that a path does not match it.
+/// A glob of a flow, with the bytes by which most paths are rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Candidate {
     flow: usize,

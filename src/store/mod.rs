@@ -1,8 +1,11 @@
 //! Persistent state: the [`Store`] port, which stores the tracker's records, and its implementations:
 //! [`local`], in a single file of one process, and [`dynamodb`], in a table that several processes share.
 
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
 #[doc(hidden)]
 pub mod fuzzing;
+mod leased;
 pub mod local;
 mod records;
 
@@ -12,6 +15,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::tracker::persist::{PendingWrites, SavedState};
+pub use leased::{Acquisition, LeaseObserver, LeasedStore};
 
 /// The result of an operation of a store.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -151,6 +155,48 @@ pub enum StoreError {
         /// The cause.
         detail: String,
     },
+    /// A table cannot be read or written to.
+    #[error("failed to {action} the table of --storage.url: `{table}`: {detail}\n  hint: {hint}")]
+    Table {
+        /// What failed.
+        action: &'static str,
+        /// The table.
+        table: String,
+        /// The cause.
+        detail: String,
+        /// The remedy.
+        hint: &'static str,
+    },
+    /// Another process has taken over the shard.
+    #[error("another process owns the shard in the table `{table}`, nothing was written")]
+    LeaseLost {
+        /// The table.
+        table: String,
+    },
+    /// A newer release wrote the records of a table.
+    #[error(
+        "failed to use the table of --storage.url: `{table}` was written by a newer release: it has format {found}, this release supports {supported}\n  hint: run the newer release, or another `prefix`. The table was not changed"
+    )]
+    NewerTable {
+        /// The table.
+        table: String,
+        /// Its format.
+        found: u32,
+        /// The newest format that this release supports.
+        supported: u32,
+    },
+    /// An item of a table is damaged, or was not written by this exporter.
+    #[error(
+        "failed to read the table of --storage.url: `{table}`: item `{item}`: {detail}\n  hint: restore the table to a point in time, or create another table: counters then begin at 0. Nothing was changed"
+    )]
+    DamagedItem {
+        /// The table.
+        table: String,
+        /// The sort key of the item.
+        item: String,
+        /// What was found.
+        detail: String,
+    },
     /// The file was removed while the exporter was running, and was recreated empty.
     #[error("storage file was removed, recreated it: {}", path.display())]
     Recreated {
@@ -170,6 +216,10 @@ impl StoreError {
             Self::Newer { .. } => "newer",
             Self::Damaged { .. } => "damaged",
             Self::Write { .. } => "write",
+            Self::Table { .. } => "table",
+            Self::LeaseLost { .. } => "lease_lost",
+            Self::NewerTable { .. } => "newer_table",
+            Self::DamagedItem { .. } => "damaged_item",
             Self::Recreated { .. } => "recreated",
         }
     }

@@ -64,7 +64,7 @@ fn metadata(error: &AnyError) -> Option<&ErrorMetadata> {
 }
 
 /// Classifies the error of a whole call, retries included.
-pub(super) fn call<E: ProvideErrorMetadata + StdError + 'static>(
+pub(crate) fn call<E: ProvideErrorMetadata + StdError + 'static>(
     error: &SdkError<E>,
 ) -> TransferError {
     match error {

@@ -23,6 +23,8 @@ mod results;
 pub mod sdk;
 pub mod session;
 
+#[cfg(feature = "dynamodb")]
+pub(crate) use classify::call as classify_call;
 pub use error::{AttemptOutcome, ErrorKind, TransferError};
 pub use ports::{
     ApiFuture, Attempt, AttemptObserver, CloudTrailApi, CloudTrailEvent, CloudTrailPage,

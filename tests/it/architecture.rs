@@ -4,17 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of each floor, from the lowest. A module imports floors below its own, and itself.
-const FLOORS: [&[&str]; 6] = [
+const FLOORS: [&[&str]; 7] = [
     &["flows"],
     &["config", "metrics", "tracker"],
-    &["store", "transfer"],
+    &["transfer"],
+    &["store"],
     &["collector", "web", "discovery"],
     &["app", "cli", "telemetry"],
     &["main", "lib"],
 ];
 
 /// The floor whose modules wire the others, and import each other.
-const WIRING: usize = 4;
+const WIRING: usize = 5;
 
 struct Source {
     /// The path below `src`, with slashes.
@@ -163,11 +164,11 @@ fn only_the_command_line_uses_the_simulator() {
 
 #[test]
 fn each_group_of_crates_is_used_by_its_module_alone() {
-    let rules: [(&[&str], &[&str]); 5] = [
+    let rules: [(&[&str], &[&str]); 6] = [
+        (&["aws_sdk"], &["transfer", "store"]),
         (
             &[
                 "aws_config",
-                "aws_sdk",
                 "aws_smithy",
                 "aws_credential",
                 "aws_runtime",

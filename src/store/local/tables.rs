@@ -12,6 +12,8 @@ const FORMATS: TableDefinition<'_, &str, u32> = TableDefinition::new("format");
 /// The only key of [`FORMATS`].
 const ONLY: &str = "tracker";
 
+type Rows<'a> = redb::Table<'a, &'static [u8], &'static [u8]>;
+
 fn definition(table: Table) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
     TableDefinition::new(table.name())
 }
@@ -44,7 +46,7 @@ pub(super) fn begin(database: &Database) -> Result<WriteTransaction, FileError> 
 pub(super) fn write(database: &Database, changes: &PendingWrites) -> Result<(), FileError> {
     let transaction = begin(database)?;
     {
-        let mut open: Option<(Table, redb::Table<'_, &[u8], &[u8]>)> = None;
+        let mut open: Option<(Table, Rows<'_>)> = None;
         for_each_change(changes, |table, key, value| {
             // The records of a table follow each other.
             let rows = match &mut open {

@@ -57,6 +57,31 @@ impl PendingWrites {
     }
 }
 
+impl From<SavedState> for PendingWrites {
+    /// Writes all of a state.
+    fn from(saved: SavedState) -> Self {
+        fn all<K, V>(records: Vec<(K, V)>) -> Vec<(K, Option<V>)> {
+            let records = records.into_iter();
+            records.map(|(key, record)| (key, Some(record))).collect()
+        }
+        let mut fates = Vec::with_capacity(saved.fates.len());
+        saved
+            .fates
+            .drain(|hash, fate| fates.push((hash, Some(fate.to_vec()))));
+        Self {
+            transfers: all(saved.transfers),
+            failures: saved.failures,
+            connectors: all(saved.connectors),
+            fates,
+            operations: all(saved.operations),
+            flows: all(saved.flows),
+            uncounted: all(saved.uncounted),
+            connection_tests: all(saved.connection_tests),
+            meta: saved.meta,
+        }
+    }
+}
+
 /// The saved state, as loaded from the store.
 #[derive(Clone, Debug, Default)]
 pub struct SavedState {

@@ -217,6 +217,14 @@ impl fmt::Debug for ClientBase {
     }
 }
 
+#[cfg(feature = "dynamodb")]
+impl ClientBase {
+    /// Returns the configuration for clients of a service that has no adapter here.
+    pub(crate) fn sdk_config(&self) -> &SdkConfig {
+        &self.sdk
+    }
+}
+
 /// Creates the sessions of all accounts.
 pub struct Sessions {
     http_clients: HttpClients,

@@ -1,0 +1,187 @@
+//! DynamoDB in memory, with conditions and faults. Several stores may use one table.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::lease::Lease;
+use super::table::{Expected, Item, Table, TableError, TableFuture};
+
+/// What happens to a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Fate {
+    /// Until it is done, and from then until the answer.
+    pub(super) delay: (Duration, Duration),
+    pub(super) fault: Option<Fault>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It is not done, and refused.
+    Busy,
+    /// It is done, and the answer is lost.
+    LostAnswer,
+    /// It does not arrive.
+    Unreachable,
+}
+
+#[derive(Default)]
+struct Contents {
+    lease: Option<Lease>,
+    items: BTreeMap<String, Item>,
+    writes: u64,
+    exists: bool,
+}
+
+type DrawFate = Box<dyn Fn() -> Fate + Send + Sync>;
+
+/// A table as one process sees it.
+#[derive(Clone)]
+pub(super) struct FakeTable {
+    contents: Arc<Mutex<Contents>>,
+    fate: Arc<DrawFate>,
+    page: usize,
+}
+
+impl FakeTable {
+    pub(super) fn new() -> Self {
+        let contents = Contents {
+            exists: true,
+            ..Contents::default()
+        };
+        Self {
+            contents: Arc::new(Mutex::new(contents)),
+            fate: Arc::new(Box::new(Fate::default)),
+            page: 7,
+        }
+    }
+
+    /// Returns the same table, with other faults on the way.
+    pub(super) fn with_fates(&self, fate: impl Fn() -> Fate + Send + Sync + 'static) -> Self {
+        Self {
+            fate: Arc::new(Box::new(fate)),
+            ..self.clone()
+        }
+    }
+
+    /// Returns the same table, whose pages have more items.
+    pub(super) fn with_pages_of(self, page: usize) -> Self {
+        Self { page, ..self }
+    }
+
+    pub(super) fn lease_now(&self) -> Option<Lease> {
+        self.contents.lock().unwrap().lease.clone()
+    }
+
+    pub(super) fn set_lease(&self, change: impl FnOnce(&mut Lease)) {
+        change(self.contents.lock().unwrap().lease.as_mut().unwrap());
+    }
+
+    pub(super) fn items_now(&self) -> BTreeMap<String, Item> {
+        self.contents.lock().unwrap().items.clone()
+    }
+
+    pub(super) fn set_item(&self, name: &str, change: impl FnOnce(&mut Item)) {
+        change(self.contents.lock().unwrap().items.get_mut(name).unwrap());
+    }
+
+    pub(super) fn drop_item(&self, name: &str) {
+        self.contents.lock().unwrap().items.remove(name).unwrap();
+    }
+
+    /// Returns the number of writes that were done.
+    pub(super) fn writes(&self) -> u64 {
+        self.contents.lock().unwrap().writes
+    }
+
+    pub(super) fn delete(&self) {
+        *self.contents.lock().unwrap() = Contents::default();
+    }
+
+    /// Does a request in a task of its own: a process that is paused or gone does not stop it.
+    fn request<T: Send + 'static>(
+        &self,
+        request: impl FnOnce(&mut Contents) -> Result<T, TableError> + Send + 'static,
+    ) -> TableFuture<'_, T> {
+        let fate = (self.fate)();
+        let contents = Arc::clone(&self.contents);
+        let task = async move {
+            tokio::time::sleep(fate.delay.0).await;
+            let busy = || TableError::Busy("busy".to_owned());
+            match fate.fault {
+                Some(Fault::Busy) => return Err(busy()),
+                Some(Fault::Unreachable) => {
+                    tokio::time::sleep(Duration::from_secs(4)).await;
+                    return Err(busy());
+                }
+                Some(Fault::LostAnswer) | None => {}
+            }
+            let done = {
+                let mut contents = contents.lock().unwrap();
+                if contents.exists {
+                    request(&mut contents)
+                } else {
+                    Err(TableError::Missing)
+                }
+            };
+            tokio::time::sleep(fate.delay.1).await;
+            if fate.fault == Some(Fault::LostAnswer) {
+                tokio::time::sleep(Duration::from_secs(4)).await;
+                return Err(busy());
+            }
+            done
+        };
+        Box::pin(async move { tokio::spawn(task).await.unwrap() })
+    }
+}
+
+impl Contents {
+    fn is(&self, expected: Expected) -> bool {
+        match (&self.lease, expected) {
+            (None, Expected::Absent) => true,
+            (Some(lease), Expected::Epoch(epoch)) => lease.epoch == epoch,
+            (Some(lease), Expected::Unchanged { epoch, beat }) => {
+                (lease.epoch, lease.beat) == (epoch, beat)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Table for FakeTable {
+    fn lease(&self) -> TableFuture<'_, Option<Lease>> {
+        self.request(|contents| Ok(contents.lease.clone()))
+    }
+
+    fn write_lease(&self, lease: Lease, expected: Expected) -> TableFuture<'_, ()> {
+        self.request(move |contents| {
+            if !contents.is(expected) {
+                return Err(TableError::Conflict);
+            }
+            contents.lease = Some(lease);
+            contents.writes += 1;
+            Ok(())
+        })
+    }
+
+    fn put(&self, item: Item) -> TableFuture<'_, ()> {
+        self.request(move |contents| {
+            assert!(item.value.len() < 390 << 10 && item.name.len() <= 1_024);
+            let known = contents.items.get(&item.name);
+            if known.is_some_and(|known| known.version > item.version) {
+                return Err(TableError::Conflict);
+            }
+            contents.items.insert(item.name.clone(), item);
+            contents.writes += 1;
+            Ok(())
+        })
+    }
+
+    fn items(&self, first: String, last: String) -> TableFuture<'_, Vec<Item>> {
+        let most = self.page;
+        self.request(move |contents| {
+            let items = contents.items.range(first..=last).take(most);
+            Ok(items.map(|(_, item)| item.clone()).collect())
+        })
+    }
+}

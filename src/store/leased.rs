@@ -1,0 +1,63 @@
+//! The port for state that several processes share: of each shard, one process at a time is the owner.
+
+use std::time::Duration;
+
+use super::{Store, StoreFuture};
+
+/// A store that one of several processes may write to.
+pub trait LeasedStore: Store {
+    /// Takes the lease if no other process has it.
+    ///
+    /// # Errors
+    /// The store cannot be read or written to, or has records of a newer release. It may be that the lease
+    /// was taken nevertheless: the next call finds that.
+    fn acquire(&self) -> StoreFuture<'_, Acquisition>;
+
+    /// Renews the lease, unless a write just did.
+    ///
+    /// # Errors
+    /// Another process is the owner, or the store cannot be written to.
+    fn renew(&self) -> StoreFuture<'_, ()>;
+
+    /// Gives the lease back, so that another process can take it at once.
+    fn release(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+
+    /// Returns for how long this process is still the owner, if the lease is not renewed. A process that
+    /// was suspended for longer is none any more.
+    fn time_held(&self) -> Duration;
+
+    /// Returns for how long a renewal holds.
+    fn lifetime(&self) -> Duration;
+
+    /// Returns whether this process is the owner.
+    fn is_held(&self) -> bool {
+        !self.time_held().is_zero()
+    }
+}
+
+/// What an attempt to take over a shard has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Acquisition {
+    /// The process is the owner now.
+    Acquired {
+        /// The number of the ownership.
+        epoch: u64,
+    },
+    /// Another process is.
+    HeldBy {
+        /// Its name.
+        owner: String,
+        /// For how long at least, unless it renews its lease or gives it back.
+        time_left: Duration,
+    },
+}
+
+/// Is told what happens to a lease.
+pub trait LeaseObserver: Send + Sync + 'static {
+    /// The process became the owner.
+    fn acquired(&self, epoch: u64);
+    /// The lease was renewed, by a write or on its own.
+    fn renewed(&self);
+    /// A write was refused, because another process is the owner.
+    fn refused(&self);
+}
