@@ -46,6 +46,9 @@ _aws__transfer__exporter() {
             aws__transfer__exporter,simulate)
                 cmd="aws__transfer__exporter__subcmd__simulate"
                 ;;
+            aws__transfer__exporter,storage)
+                cmd="aws__transfer__exporter__subcmd__storage"
+                ;;
             aws__transfer__exporter__subcmd__help,check)
                 cmd="aws__transfer__exporter__subcmd__help__subcmd__check"
                 ;;
@@ -76,6 +79,33 @@ _aws__transfer__exporter() {
             aws__transfer__exporter__subcmd__help,simulate)
                 cmd="aws__transfer__exporter__subcmd__help__subcmd__simulate"
                 ;;
+            aws__transfer__exporter__subcmd__help,storage)
+                cmd="aws__transfer__exporter__subcmd__help__subcmd__storage"
+                ;;
+            aws__transfer__exporter__subcmd__help__subcmd__storage,copy)
+                cmd="aws__transfer__exporter__subcmd__help__subcmd__storage__subcmd__copy"
+                ;;
+            aws__transfer__exporter__subcmd__help__subcmd__storage,init)
+                cmd="aws__transfer__exporter__subcmd__help__subcmd__storage__subcmd__init"
+                ;;
+            aws__transfer__exporter__subcmd__storage,copy)
+                cmd="aws__transfer__exporter__subcmd__storage__subcmd__copy"
+                ;;
+            aws__transfer__exporter__subcmd__storage,help)
+                cmd="aws__transfer__exporter__subcmd__storage__subcmd__help"
+                ;;
+            aws__transfer__exporter__subcmd__storage,init)
+                cmd="aws__transfer__exporter__subcmd__storage__subcmd__init"
+                ;;
+            aws__transfer__exporter__subcmd__storage__subcmd__help,copy)
+                cmd="aws__transfer__exporter__subcmd__storage__subcmd__help__subcmd__copy"
+                ;;
+            aws__transfer__exporter__subcmd__storage__subcmd__help,help)
+                cmd="aws__transfer__exporter__subcmd__storage__subcmd__help__subcmd__help"
+                ;;
+            aws__transfer__exporter__subcmd__storage__subcmd__help,init)
+                cmd="aws__transfer__exporter__subcmd__storage__subcmd__help__subcmd__init"
+                ;;
             *)
                 ;;
         esac
@@ -83,7 +113,7 @@ _aws__transfer__exporter() {
 
     case "${cmd}" in
         aws__transfer__exporter)
-            opts="-h -V --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --web.external-url --web.route-prefix --storage.path --shard.index --shard.total --log.level --log.format --help --version demo simulate check plan once results healthcheck completions man help"
+            opts="-h -V --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --web.external-url --web.route-prefix --storage.path --storage.url --storage.lease-duration --shard.index --shard.total --log.level --log.format --help --version demo simulate check plan once results healthcheck storage completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -122,6 +152,14 @@ _aws__transfer__exporter() {
                     return 0
                     ;;
                 --storage.path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --storage.url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --storage.lease-duration)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -289,7 +327,7 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__help)
-            opts="demo simulate check plan once results healthcheck completions man help"
+            opts="demo simulate check plan once results healthcheck storage completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -431,6 +469,48 @@ _aws__transfer__exporter() {
         aws__subcmd__transfer__subcmd__exporter__subcmd__help__subcmd__simulate)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aws__subcmd__transfer__subcmd__exporter__subcmd__help__subcmd__storage)
+            opts="init copy"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aws__subcmd__transfer__subcmd__exporter__subcmd__help__subcmd__storage__subcmd__copy)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aws__subcmd__transfer__subcmd__exporter__subcmd__help__subcmd__storage__subcmd__init)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -593,6 +673,124 @@ _aws__transfer__exporter() {
                     COMPREPLY=($(compgen -W "logfmt json" -- "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aws__subcmd__transfer__subcmd__exporter__subcmd__storage)
+            opts="-h --storage.url --shard.index --shard.total --log.level --log.format --help init copy help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --storage.url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shard.index)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shard.total)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log.level)
+                    COMPREPLY=($(compgen -W "debug info warn error" -- "${cur}"))
+                    return 0
+                    ;;
+                --log.format)
+                    COMPREPLY=($(compgen -W "logfmt json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aws__subcmd__transfer__subcmd__exporter__subcmd__storage__subcmd__copy)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aws__subcmd__transfer__subcmd__exporter__subcmd__storage__subcmd__help)
+            opts="init copy help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aws__subcmd__transfer__subcmd__exporter__subcmd__storage__subcmd__help__subcmd__copy)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aws__subcmd__transfer__subcmd__exporter__subcmd__storage__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aws__subcmd__transfer__subcmd__exporter__subcmd__storage__subcmd__help__subcmd__init)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        aws__subcmd__transfer__subcmd__exporter__subcmd__storage__subcmd__init)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

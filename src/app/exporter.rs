@@ -17,7 +17,8 @@ use crate::telemetry;
 use crate::tracker::Ingested;
 use crate::tracker::query::{FailureFilter, KeptFailure, Query, Selection};
 use crate::web::{
-    self, Overview, ProbeError, ProbeRequest, ReloadError, ScrapeMode, WriteApiError, WriteRequest,
+    self, Overview, ProbeError, ProbeRequest, Readiness, ReloadError, ScrapeMode, WriteApiError,
+    WriteRequest,
 };
 use model::{Chunk, Fact, FlowView, Origin, TransferKey, TransferStart};
 
@@ -29,14 +30,20 @@ impl web::Exporter for App {
         mode: ScrapeMode,
     ) -> Pin<Box<dyn Future<Output = Option<Exposition>> + Send>> {
         Box::pin(async move {
-            let collected = match mode {
-                ScrapeMode::Current => self.collector.current(),
-                ScrapeMode::Known => self.collector.known().await,
+            let collector = self.collector();
+            let mut collected = match mode {
+                _ if !self.is_owner() => Collected::of_standby(),
+                ScrapeMode::Current => collector.current(),
+                ScrapeMode::Known => collector.known().await,
                 ScrapeMode::Polled => {
                     let budget = self.scrape_budget(timeout_header.as_deref());
-                    self.collector.collect(budget).await
+                    collector.collect(budget).await
                 }
             };
+            if !self.is_owner() {
+                // Another process may have gone on from what is stored.
+                collected = Collected::of_standby();
+            }
             let app = Arc::clone(&self);
             let permit = Arc::clone(&self.render_permits).acquire_owned().await;
             // Compression takes milliseconds, which the runtime's threads need for other requests.
@@ -63,6 +70,9 @@ impl web::Exporter for App {
             if !self.options.write_api {
                 return Err(WriteApiError::Disabled);
             }
+            if !self.is_owner() {
+                return Err(WriteApiError::Standby);
+            }
             let runtime = self.runtime.load_full();
             let account = runtime
                 .requested_account(write.account.as_deref())
@@ -79,7 +89,7 @@ impl web::Exporter for App {
                     reported_at: Some(self.clock.now().wall),
                     files: write.files,
                 });
-                match self.collector.ingest(&[start], Origin::Api).first() {
+                match self.collector().ingest(&[start], Origin::Api).first() {
                     Some(Ingested::New { .. }) => true,
                     Some(Ingested::Duplicate) => false,
                     Some(Ingested::LimitExceeded(limit) | Ingested::Untracked { limit, .. }) => {
@@ -90,9 +100,9 @@ impl web::Exporter for App {
                     }
                 }
             } else {
-                self.collector.untrack(&key, Origin::Api)
+                self.collector().untrack(&key, Origin::Api)
             };
-            self.collector
+            self.collector()
                 .persist()
                 .await
                 .map_err(|_| WriteApiError::NotPersisted)?;
@@ -108,8 +118,11 @@ impl web::Exporter for App {
             if !self.options.write_api {
                 return Err(WriteApiError::Disabled);
             }
-            let acknowledged = self.collector.acknowledge(&filter);
-            self.collector
+            if !self.is_owner() {
+                return Err(WriteApiError::Standby);
+            }
+            let acknowledged = self.collector().acknowledge(&filter);
+            self.collector()
                 .persist()
                 .await
                 .map_err(|_| WriteApiError::NotPersisted)?;
@@ -122,15 +135,15 @@ impl web::Exporter for App {
     }
 
     fn select(&self, query: &Query) -> Selection {
-        self.collector.select(query)
+        self.collector().select(query)
     }
 
     fn flows(&self) -> Vec<Chunk<FlowView>> {
-        self.collector.flows()
+        self.collector().flows()
     }
 
     fn failures(&self) -> Vec<Arc<KeptFailure>> {
-        self.collector.failures()
+        self.collector().failures()
     }
 
     fn probe(
@@ -155,8 +168,14 @@ impl web::Exporter for App {
         })
     }
 
-    fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Relaxed)
+    fn readiness(&self) -> Readiness {
+        if !self.ready.load(Ordering::Relaxed) {
+            Readiness::Stopping
+        } else if self.is_owner() {
+            Readiness::Ready
+        } else {
+            Readiness::Standby
+        }
     }
 }
 

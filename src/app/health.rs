@@ -5,7 +5,7 @@ use crate::web::{Health, Overview, SourceHealth};
 
 impl App {
     pub(super) fn build_overview(&self) -> Overview {
-        let collected = self.collector.overview();
+        let collected = self.collector().overview();
         Overview {
             write_api: self.options.write_api,
             now: collected.now.wall,
@@ -16,7 +16,8 @@ impl App {
             health: Health {
                 last_sweep: collected.last_sweep,
                 sources: self.source_health(),
-                storage_up: self.collector.is_storage_up(),
+                is_standby: !self.is_owner(),
+                storage_up: self.collector().is_storage_up(),
             },
         }
     }

@@ -11,6 +11,7 @@
 //! | `probe` | serves `/probe` of transfers |
 //! | `connection` | serves `/probe` of connections |
 //! | `health` | state for the pages |
+//! | `membership` | waits for the lease of a shared store, and works while it is held |
 //! | [`listen`] | listening sockets |
 //! | `web_config` | renews the web configuration and its certificates |
 //! | `systemd` | notifications for systemd |
@@ -20,6 +21,7 @@ mod connection;
 mod exporter;
 mod health;
 pub mod listen;
+mod membership;
 mod probe;
 pub mod reload;
 mod runtime;
@@ -30,7 +32,7 @@ mod web_config;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
@@ -42,15 +44,20 @@ use crate::collector::{Collected, Collector};
 use crate::config::Plan;
 use crate::metrics::cache::SegmentCache;
 use crate::metrics::self_metrics::SelfMetrics;
+#[cfg(feature = "dynamodb")]
+use crate::store::dynamodb::{self, SharedStoreSettings, TableUrl};
 use crate::store::local::LocalStore;
 use crate::store::{BlockingStore, OnThreads, Store, StoreError};
-use crate::tracker::TrackerLimits;
 use crate::tracker::persist::SavedState;
+use crate::tracker::{TrackerLimits, TrackerSettings};
 use crate::transfer::session::StaticCredentials;
 use crate::transfer::{ErrorKind, TransferError, all_file_results};
 use crate::web::{self, WebConfigState, WebPaths};
 use connection::ConnectionProbes;
 use listen::Listeners;
+use membership::Membership;
+#[cfg(feature = "dynamodb")]
+use membership::ObservedLease;
 use model::{AccountName, Clock, ConnectorId, FileResult, Now, Shard, TransferId};
 use probe::RunningProbes;
 use reload::ReloadHandle;
@@ -82,8 +89,12 @@ pub struct Options {
     /// Names that clients use for the exporter, beside addresses and local names. Checked while the
     /// write API or reloads over HTTP are enabled.
     pub hosts: Vec<String>,
-    /// Directory of the persistent state. If unset, state is kept in memory only.
+    /// Directory of the persistent state. If neither it nor `shared_storage` is set, state is kept in memory
+    /// only.
     pub storage: Option<PathBuf>,
+    /// Persistent state that several processes share.
+    #[cfg(feature = "dynamodb")]
+    pub shared_storage: Option<SharedStorage>,
     /// How long the start and a reload wait for the first read of the target files, which then
     /// continues. Default: to its end.
     pub first_read: Option<Duration>,
@@ -91,11 +102,30 @@ pub struct Options {
     pub web_config: Option<Arc<WebConfigState>>,
 }
 
+/// Where several processes share their state.
+#[cfg(feature = "dynamodb")]
+#[derive(Clone)]
+pub struct SharedStorage {
+    /// The table.
+    pub url: TableUrl,
+    /// For how long a renewal of the lease holds.
+    pub lease_duration: Duration,
+    /// The name of this process, which no other has.
+    pub process: String,
+}
+
 /// A running exporter.
 pub struct App {
     /// The only place that holds the active plan and the set of accounts.
     runtime: ArcSwap<Runtime>,
-    collector: Collector,
+    /// Replaced when an ownership of a shared store begins or ends.
+    collector: ArcSwap<Collector>,
+    /// Of a store that is shared.
+    membership: Option<Arc<Membership>>,
+    /// Locked while a configuration or a collector is replaced.
+    changing: tokio::sync::Mutex<()>,
+    /// Expires and writes while this process works.
+    housekeeping: Mutex<Option<Housekeeping>>,
     metrics: Arc<SelfMetrics>,
     clock: Arc<dyn Clock>,
     options: Options,
@@ -124,6 +154,7 @@ impl App {
         let metrics = Arc::new(SelfMetrics::new()?);
         metrics.collector.set_shard(options.shard);
         let settings = runtime::tracker_settings(&plan, options.shard);
+        let membership = open_membership(&options, &metrics, &clock, settings.limits).await?;
         let collector = match &options.storage {
             None => Collector::new(&metrics, Arc::clone(&clock), settings),
             Some(directory) => {
@@ -134,7 +165,10 @@ impl App {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let app = Self {
             runtime: ArcSwap::default(),
-            collector,
+            collector: ArcSwap::from_pointee(collector),
+            membership: membership.map(Arc::new),
+            changing: tokio::sync::Mutex::default(),
+            housekeeping: Mutex::default(),
             metrics,
             clock,
             options,
@@ -150,6 +184,7 @@ impl App {
         // Boxed, because the caller's future holds it. The web configuration has just been loaded.
         let prepared = Box::pin(app.prepare_runtime(plan)).await?;
         app.commit(prepared);
+        app.metrics.config.record_reload(true, app.clock.now());
         if let Some(web_config) = &app.options.web_config {
             web_config.record_metrics(&app.metrics.http);
         }
@@ -165,12 +200,12 @@ impl App {
 
     /// Runs one sweep to its end and returns what was collected.
     pub async fn sweep(&self) -> Collected {
-        self.collector.collect_fully().await
+        self.collector().collect_fully().await
     }
 
     /// Returns the number of transfers whose last poll failed, or that have not been polled.
     pub fn unread_transfers(&self) -> u64 {
-        let overview = self.collector.overview();
+        let overview = self.collector().overview();
         let connectors = overview.connectors.iter().flat_map(|chunk| chunk.iter());
         connectors.map(|connector| connector.unread).sum()
     }
@@ -208,14 +243,16 @@ impl App {
             shutdown.await;
             systemd::stopping();
             app.ready.store(false, Ordering::Relaxed);
-            app.collector.stop();
+            app.collector().stop();
         };
-        self.start_sources();
-        let collector = self.collector.clone();
-        let housekeeping = {
-            let collector = collector.clone();
-            tokio::spawn(async move { collector.run_housekeeping().await })
-        };
+        let app = Arc::clone(&self);
+        let member = self.membership.clone().map(|membership| {
+            let app = Arc::clone(&app);
+            tokio::spawn(membership::run(app, membership))
+        });
+        if member.is_none() {
+            self.start_working();
+        }
         let Listeners { all, health } = listeners.into();
         let mut server = web::Server {
             metrics: Some(Arc::clone(&self.metrics.http)),
@@ -233,11 +270,15 @@ impl App {
         // The sockets are open: a client that connects from now on is answered.
         systemd::ready();
         server.run(all, self, paths.into(), stopping).await;
-        housekeeping.abort();
+        if let Some(member) = member {
+            member.abort();
+        }
         watchdog.abort();
         if let Some(watching) = watching {
             watching.abort();
         }
+        app.stop_working();
+        let collector = app.collector();
         match tokio::time::timeout(LAST_WRITE_TIMEOUT, collector.persist()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => warn!(
@@ -251,23 +292,110 @@ impl App {
                 "failed to persist the latest changes"
             ),
         }
+        if let Some(membership) = &app.membership {
+            // Another process takes over at once.
+            let _ = tokio::time::timeout(LAST_WRITE_TIMEOUT, membership.release()).await;
+        }
         info!(event = "stopped", "stopped");
     }
 
-    fn start_sources(&self) {
+    fn collector(&self) -> Collector {
+        self.collector.load().as_ref().clone()
+    }
+
+    /// Returns whether this process has the state: it is not a standby.
+    fn is_owner(&self) -> bool {
+        let membership = self.membership.as_ref();
+        membership.is_none_or(|membership| membership.is_owner())
+    }
+
+    fn settings(&self) -> TrackerSettings {
+        runtime::tracker_settings(&self.runtime.load().plan, self.options.shard)
+    }
+
+    /// Starts sources and housekeeping.
+    fn start_working(&self) {
         let context = self.source_context();
-        let mut sources = sources::lock(&self.sources);
-        sources.start(&self.runtime.load(), &context);
+        sources::lock(&self.sources).start(&self.runtime.load(), &context);
+        let collector = self.collector();
+        let task = tokio::spawn(async move { collector.run_housekeeping().await });
+        self.set_housekeeping(Some(Housekeeping(task.abort_handle())));
+    }
+
+    fn set_housekeeping(&self, housekeeping: Option<Housekeeping>) {
+        let running = self.housekeeping.lock();
+        *running.unwrap_or_else(PoisonError::into_inner) = housekeeping;
+    }
+
+    /// Stops sources and housekeeping.
+    fn stop_working(&self) {
+        sources::lock(&self.sources).stop(&self.metrics);
+        self.set_housekeeping(None);
     }
 
     fn source_context(&self) -> SourceContext {
         SourceContext {
-            collector: self.collector.clone(),
+            collector: self.collector(),
             metrics: Arc::clone(&self.metrics),
             clock: Arc::clone(&self.clock),
             first_read: self.options.first_read,
         }
     }
+}
+
+/// The task that expires and writes. It ends when this is dropped.
+struct Housekeeping(tokio::task::AbortHandle);
+
+impl Drop for Housekeeping {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Opens the shared storage, if there is one. Makes no call to it.
+#[cfg(feature = "dynamodb")]
+async fn open_membership(
+    options: &Options,
+    metrics: &SelfMetrics,
+    clock: &Arc<dyn Clock>,
+    limits: TrackerLimits,
+) -> anyhow::Result<Option<Membership>> {
+    let Some(storage) = &options.shared_storage else {
+        return Ok(None);
+    };
+    let shard = options.shard;
+    let settings = SharedStoreSettings {
+        lifetime: storage.lease_duration,
+        clock: dynamodb::boot_clock(),
+        most_transfers: limits.transfers,
+        observer: Arc::new(ObservedLease {
+            metrics: Arc::clone(&metrics.lease),
+            shard,
+            clock: Arc::clone(clock),
+        }),
+    };
+    let process = storage.process.clone();
+    let store = dynamodb::open(&storage.url, shard, process, settings);
+    let store = Box::pin(store).await?;
+    Ok(Some(Membership::new(
+        Arc::new(store),
+        &metrics.lease,
+        shard,
+    )))
+}
+
+#[cfg(not(feature = "dynamodb"))]
+#[expect(
+    clippy::unused_async,
+    reason = "there is no shared storage without the feature"
+)]
+async fn open_membership(
+    _: &Options,
+    _: &SelfMetrics,
+    _: &Arc<dyn Clock>,
+    _: TrackerLimits,
+) -> anyhow::Result<Option<Membership>> {
+    Ok(None)
 }
 
 /// Opens the storage and loads its contents on a blocking thread.

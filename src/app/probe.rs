@@ -149,14 +149,14 @@ impl App {
             ProbeModule::Connection => {
                 let interval = runtime.plan.probe.connection;
                 let interval = interval.ok_or(ProbeError::Disabled)?;
-                let is_known = self.collector.knows_connector(&connector.key());
+                let is_known = self.collector().knows_connector(&connector.key());
                 let is_named = runtime.plan.connectors.contains_key(&connector.id);
                 if !is_known && !is_named {
                     return Err(ProbeError::UnknownConnector);
                 }
                 let probed = self
                     .connections
-                    .probe(connector, client, &self.collector, interval, budget)
+                    .probe(connector, client, &self.collector(), interval, budget)
                     .await;
                 probe::render_connection(&probed, request)
             }
@@ -188,7 +188,7 @@ impl App {
         Ok(ProbeResult {
             connector,
             transfer: key.transfer,
-            files: files.map(|files| self.collector.count_files(&files)),
+            files: files.map(|files| self.collector().count_files(&files)),
             duration: start.elapsed(),
         })
     }

@@ -27,6 +27,16 @@ impl Runtime {
         self.accounts.get(name)
     }
 
+    /// Returns the same without target files.
+    pub(super) fn without_files(&self) -> Self {
+        Self {
+            plan: self.plan.clone(),
+            accounts: self.accounts.clone(),
+            ownership: self.ownership.clone(),
+            files: None,
+        }
+    }
+
     /// Returns the account that a request names. If it names none, returns the only account.
     pub(super) fn requested_account(&self, name: Option<&str>) -> Option<&AccountClient> {
         match name {

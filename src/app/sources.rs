@@ -94,6 +94,17 @@ impl RunningSources {
         self.switch(runtime, context);
     }
 
+    /// Stops all sources, until the next [`RunningSources::start`].
+    pub(super) fn stop(&mut self, metrics: &SelfMetrics) {
+        self.started = false;
+        for (key, task) in std::mem::take(&mut self.tasks) {
+            drop(task);
+            for labels in key.labels() {
+                metrics.discovery.remove_source(&labels);
+            }
+        }
+    }
+
     /// Starts the sources of `runtime` and stops all others. A source continues if its plan and
     /// its account's client are unchanged. Does nothing before [`RunningSources::start`].
     pub(super) fn switch(&mut self, runtime: &Runtime, context: &SourceContext) {

@@ -7,11 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+#[cfg(feature = "dynamodb")]
+use clap::CommandFactory;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
+#[cfg(feature = "dynamodb")]
+use super::Cli;
 use super::shard;
 use crate::app::listen::{Listen, Listeners, listen};
 use crate::config::{self, Problems};
+#[cfg(feature = "dynamodb")]
+use crate::store::dynamodb::TableUrl;
 use crate::telemetry::{LogFormat, LogLevel};
 use crate::web::{ExternalUrl, RoutePrefix, WebConfigState, WebPaths, is_plain};
 
@@ -222,6 +228,46 @@ pub(super) struct StorageFlags {
     /// Directory for persistent state; created if missing. If unset, state is kept in memory only.
     #[arg(long = "storage.path", value_name = "DIRECTORY", global = true)]
     pub(super) path: Option<PathBuf>,
+    /// Table for persistent state that several exporters share, as
+    /// `dynamodb://TABLE[?region=REGION&endpoint=URL&prefix=TEXT]`. Of each shard, one exporter is the
+    /// owner; the others wait to take over.
+    #[cfg(feature = "dynamodb")]
+    #[arg(long = "storage.url", value_name = "URL", global = true)]
+    pub(super) url: Option<TableUrl>,
+    /// For how long an owner keeps its shard without a renewal in the table. Another exporter takes over
+    /// within one and a half times of it.
+    #[cfg(feature = "dynamodb")]
+    #[arg(
+        long = "storage.lease-duration",
+        value_name = "DURATION",
+        default_value = "15s",
+        global = true,
+        value_parser = lease_duration
+    )]
+    pub(super) lease_duration: Duration,
+}
+
+impl StorageFlags {
+    /// Refuses two places for the state.
+    ///
+    /// # Errors
+    /// A usage error.
+    pub(super) fn check(&self) -> Result<(), clap::Error> {
+        #[cfg(feature = "dynamodb")]
+        if self.path.is_some() && self.url.is_some() {
+            let message = "--storage.path and --storage.url exclude each other";
+            return Err(Cli::command().error(clap::error::ErrorKind::ArgumentConflict, message));
+        }
+        Ok(())
+    }
+}
+
+/// A lease is renewed three times in its duration, and each renewal may take several attempts.
+#[cfg(feature = "dynamodb")]
+fn lease_duration(text: &str) -> Result<Duration, String> {
+    config::parse_duration(text)
+        .filter(|duration| (Duration::from_secs(3)..=Duration::from_mins(10)).contains(duration))
+        .ok_or_else(|| "expected a duration of 3s to 10m, such as `15s`".to_owned())
 }
 
 #[derive(Debug, Args)]

@@ -18,12 +18,16 @@ mod shard;
 mod shutdown;
 #[cfg(feature = "demo")]
 mod simulate;
+#[cfg(feature = "dynamodb")]
+mod storage;
 
 use std::path::Path;
 
 use clap::{Parser, Subcommand};
 
 use crate::app::Options;
+#[cfg(feature = "dynamodb")]
+use crate::app::SharedStorage;
 use crate::config::{self, ConfigText, Plan, Problems};
 use crate::telemetry;
 use flags::{ConfigFlags, LogFlags, StorageFlags, WebFlags};
@@ -97,6 +101,9 @@ enum Command {
     ///
     /// Uses --web.health-listen-address if it is set, else --web.listen-address.
     Healthcheck,
+    /// Create the table that several exporters share, or copy state.
+    #[cfg(feature = "dynamodb")]
+    Storage(storage::StorageArgs),
     /// Print shell completions.
     Completions(completions::CompletionsArgs),
     /// Print the manual page, for man(1).
@@ -139,9 +146,16 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         ..
     } = cli;
     let options = || -> anyhow::Result<Options> {
+        storage.check()?;
         Ok(Options {
             shard: shard.shard()?,
-            storage: storage.path,
+            storage: storage.path.clone(),
+            #[cfg(feature = "dynamodb")]
+            shared_storage: storage.url.clone().map(|url| SharedStorage {
+                url,
+                lease_duration: storage.lease_duration,
+                process: storage::process_name(),
+            }),
             write_api: web.enable_write_api,
             lifecycle: web.enable_lifecycle,
             hosts: web.hosts(),
@@ -159,6 +173,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Some(Command::Once(args)) => once::run(&config.file, args, options()?).await,
         Some(Command::Results(args)) => results::run(&config.file, args).await,
         Some(Command::Healthcheck) => healthcheck::run(&web).await,
+        #[cfg(feature = "dynamodb")]
+        Some(Command::Storage(args)) => {
+            storage::run(args, storage.url.as_ref(), shard.shard()?).await
+        }
         Some(Command::Completions(args)) => completions::run(&args),
         Some(Command::Man) => man::run(),
     }
@@ -166,6 +184,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
 
 /// Logs once that state does not survive a restart.
 fn warn_without_storage(options: &Options) {
+    #[cfg(feature = "dynamodb")]
+    if options.shared_storage.is_some() {
+        return;
+    }
     if options.storage.is_none() {
         tracing::info!(
             event = "storage_disabled",

@@ -11,7 +11,7 @@ use super::Cli;
 use model::visible;
 
 /// The commands for which each shared flag has an effect, besides serving.
-const SCOPES: [(&str, &[&str]); 16] = [
+const SCOPES: &[(&str, &[&str])] = &[
     ("config.file", &["check", "plan", "once", "results"]),
     ("config.auto-reload-interval", &[]),
     ("web.listen-address", &["demo", "healthcheck"]),
@@ -24,13 +24,19 @@ const SCOPES: [(&str, &[&str]); 16] = [
     ("web.external-url", &["demo", "healthcheck"]),
     ("web.route-prefix", &["demo", "healthcheck"]),
     ("storage.path", &["demo", "once"]),
-    ("shard.index", &["demo", "once"]),
-    ("shard.total", &["demo", "once"]),
+    ("storage.url", &["storage"]),
+    ("storage.lease-duration", &[]),
+    ("shard.index", &["demo", "once", "storage"]),
+    ("shard.total", &["demo", "once", "storage"]),
     ("log.level", LOGGING),
     ("log.format", LOGGING),
 ];
 
-const LOGGING: &[&str] = &["demo", "simulate", "check", "once", "results"];
+/// The flags of the feature `dynamodb`.
+#[cfg(test)]
+const SHARED_STORAGE: [&str; 2] = ["storage.url", "storage.lease-duration"];
+
+const LOGGING: &[&str] = &["demo", "simulate", "check", "once", "results", "storage"];
 
 /// Returns whether a shared flag has an effect for a command.
 pub(super) fn has_effect(flag: &str, command: &str) -> bool {
@@ -158,14 +164,20 @@ mod tests {
         let command = command();
         let shared = command.get_arguments().filter(|flag| flag.is_global_set());
         let mut flags: Vec<_> = shared.filter_map(|flag| flag.get_long()).collect();
-        let mut scopes = SCOPES.map(|(flag, _)| flag).to_vec();
+        let is_here = |flag: &&str| cfg!(feature = "dynamodb") || !SHARED_STORAGE.contains(flag);
+        let scopes = SCOPES.iter().map(|(flag, _)| *flag);
+        let mut scopes: Vec<_> = scopes.filter(is_here).collect();
         flags.sort_unstable();
         scopes.sort_unstable();
         assert_eq!(scopes, flags);
         let commands: Vec<_> = command.get_subcommands().map(Command::get_name).collect();
         for name in SCOPES.iter().flat_map(|(_, commands)| *commands) {
             let is_of_demo = cfg!(not(feature = "demo")) && ["demo", "simulate"].contains(name);
-            assert!(is_of_demo || commands.contains(name), "{name}");
+            let is_of_table = cfg!(not(feature = "dynamodb")) && *name == "storage";
+            assert!(
+                is_of_demo || is_of_table || commands.contains(name),
+                "{name}"
+            );
         }
     }
 

@@ -90,6 +90,16 @@ pub struct Collected {
     pub complete: bool,
 }
 
+impl Collected {
+    /// Returns what a process has that does not own the state: nothing, and nothing is due.
+    pub fn of_standby() -> Self {
+        Self {
+            snapshot: Arc::default(),
+            complete: true,
+        }
+    }
+}
+
 /// Collects the results of all tracked transfers.
 #[derive(Clone)]
 pub struct Collector {
@@ -180,6 +190,9 @@ impl Collector {
             .and_then(Persister::take_saved)
         {
             tracker.restore(saved, now);
+            if let Some(persister) = &self.inner.persister {
+                persister.keep_durable(|| Arc::new(tracker.snapshot(now)));
+            }
         }
         tracker.watch(targets.sources, now);
         for (key, title) in targets.connectors {
@@ -404,7 +417,14 @@ impl Collector {
                 self.update_rate_metrics();
                 Collected { snapshot, complete }
             }
-            None => self.result(complete),
+            None => match self.inner.durable_snapshot() {
+                // Of a shared store, only what is durable may be seen.
+                Some(snapshot) => Collected {
+                    snapshot,
+                    complete: false,
+                },
+                None => self.result(complete),
+            },
         }
     }
 

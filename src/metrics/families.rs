@@ -114,6 +114,7 @@ const FILE_STATUS: Label = Label::new(
     "`QUEUED`, `IN_PROGRESS`, `COMPLETED` or `FAILED`; also any other status that AWS reports.",
 );
 const END_STATUS: Label = Label::new("status", "`COMPLETED` or `FAILED`.");
+const LEASED_SHARD: Label = Label::new("shard", "`--shard.index`. `0` without sharding.");
 const DIRECTION: Label = Label::new("operation", "`SEND` or `RETRIEVE`.");
 const SOURCE: Label = Label::new("source", "`files`, `events`, `cloudtrail` or `connectors`.");
 const TARGET: Label = Label::new(
@@ -700,7 +701,7 @@ families! {
         kind: Gauge,
         group: Exporter,
         labels: [],
-        help: "Whether the last write to the storage succeeded. Absent without --storage.path.",
+        help: "Whether the last write to the storage succeeded. Absent without storage, and on standbys.",
         details: "0 also while a write takes too long. The exporter then continues with its state \
             in memory.",
         example: "min_over_time(aws_transfer_exporter_storage_up[10m]) == 0",
@@ -717,15 +718,55 @@ families! {
         kind: Histogram,
         group: Exporter,
         labels: [],
-        help: "Duration of successful writes to the storage in seconds. Absent without --storage.path.",
+        help: "Duration of successful writes to the storage in seconds. Absent without storage, and on standbys.",
     }
     STORAGE_WRITE_ERRORS {
         name: "aws_transfer_exporter_storage_write_errors_total",
         kind: Counter,
         group: Exporter,
         labels: [],
-        help: "Failed writes to the storage. Absent without --storage.path.",
+        help: "Failed writes to the storage. Absent without storage, and on standbys.",
         details: "The changes of a failed write are part of the next one.",
+    }
+    LEADER {
+        name: "aws_transfer_exporter_leader",
+        kind: Gauge,
+        group: Exporter,
+        labels: [LEASED_SHARD],
+        help: "Whether this exporter owns the shard. Absent without --storage.url.",
+        details: "1 on one of the exporters that share the table, and 0 on the others, which are standbys: \
+            they export no state of AWS.",
+        example: "sum by (shard) (aws_transfer_exporter_leader) != 1",
+    }
+    LEASE_EPOCH {
+        name: "aws_transfer_exporter_lease_epoch",
+        kind: Gauge,
+        group: Exporter,
+        labels: [LEASED_SHARD],
+        help: "Number of the last ownership of the shard by this exporter. Absent without --storage.url.",
+        details: "Each take-over increments it. Absent until this exporter has owned the shard.",
+    }
+    LEASE_RENEWAL {
+        name: "aws_transfer_exporter_lease_renewal_timestamp_seconds",
+        kind: Gauge,
+        group: Exporter,
+        labels: [LEASED_SHARD],
+        help: "Time the lease was last renewed as a Unix timestamp. Absent without --storage.url.",
+        details: "Absent until this exporter has owned the shard.",
+    }
+    LEASE_LOST {
+        name: "aws_transfer_exporter_lease_lost_total",
+        kind: Counter,
+        group: Exporter,
+        labels: [LEASED_SHARD],
+        help: "Ownerships that ended before the exporter gave them back. Absent without --storage.url.",
+    }
+    STORAGE_CONFLICTS {
+        name: "aws_transfer_exporter_storage_conflicts_total",
+        kind: Counter,
+        group: Exporter,
+        labels: [LEASED_SHARD],
+        help: "Writes that were refused because another exporter owns the shard. Absent without --storage.url.",
     }
     CONFIG_RELOAD_OK {
         name: "aws_transfer_exporter_config_last_reload_successful",

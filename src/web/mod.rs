@@ -88,6 +88,11 @@ pub enum WriteApiError {
     /// There are as many transfers or connectors as the configuration allows.
     #[error("`limits.{0}` of the configuration is reached: remove transfers, or raise it")]
     LimitExceeded(&'static str),
+    /// Another process owns the state.
+    #[error(
+        "this exporter is a standby: send the request to the one that owns the shard, to which a Service or load balancer that follows /-/ready leads"
+    )]
+    Standby,
     /// The change was applied in memory but could not be persisted.
     #[error("failed to persist the change: retry")]
     NotPersisted,
@@ -129,6 +134,17 @@ pub enum ProbeError {
     /// Rendering failed.
     #[error("failed to render the metrics")]
     Render,
+}
+
+/// Whether scrapes are answered with the state of AWS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// They are.
+    Ready,
+    /// Another process owns the state.
+    Standby,
+    /// The exporter is stopping.
+    Stopping,
 }
 
 /// How a scrape gets its values.
@@ -192,6 +208,6 @@ pub trait Exporter: Send + Sync + 'static {
         Box::pin(async { Err(ReloadError::NoFile) })
     }
 
-    /// Returns whether scrapes can be answered.
-    fn is_ready(&self) -> bool;
+    /// Returns whether scrapes are answered with the state of AWS.
+    fn readiness(&self) -> Readiness;
 }

@@ -393,6 +393,8 @@ async fn bad_credentials_of_one_account_are_exported_and_logged_once_until_they_
         "said once: {again:#?}"
     );
     fs::remove_file(home.path().join("broken")).unwrap();
+    // Due again a millisecond after the last poll.
+    tokio::time::sleep(Duration::from_millis(20)).await;
     let exposition = scrape(&exporter).await;
     assert_eq!(
         (up(&exposition, "bad"), up(&exposition, "good")),

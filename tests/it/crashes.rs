@@ -19,16 +19,16 @@ const TRANSFERS: usize = 60;
 const KILLS: usize = 12;
 /// How long transfers are started.
 const STARTS: Duration = Duration::from_secs(12);
-const CLOUDTRAIL_DELAY: Duration = Duration::from_secs(8);
+pub(crate) const CLOUDTRAIL_DELAY: Duration = Duration::from_secs(8);
 /// After this time the queue delivers again what a killed process had received.
-const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_mins(2);
 const CODES: [&str; 3] = ["CONNECTION_ERROR", "TIMEOUT_ERROR", "A_CODE_OF_TOMORROW"];
 
 /// Files by connector, and failure code or nothing.
-type Ends = BTreeMap<(String, String), f64>;
+pub(crate) type Ends = BTreeMap<(String, String), f64>;
 
-fn configuration(url: &str, queues: [(&Simulator, &str); 2]) -> String {
+pub(crate) fn configuration(url: &str, queues: [(&Simulator, &str); 2]) -> String {
     let mut text = format!(
         "accounts:\n  - {{name: prod, region: eu-central-1, endpoint_url: '{url}', \
          account_id: '123456789012'}}\n\
@@ -48,7 +48,12 @@ fn configuration(url: &str, queues: [(&Simulator, &str); 2]) -> String {
 
 /// Starts a transfer of up to four files, and has its caller report it in the second queue: exactly,
 /// without a time, twice, or not at all.
-fn start(simulator: &Simulator, reports: &Simulator, random: &mut SplitMix64, ends: &mut Ends) {
+pub(crate) fn start(
+    simulator: &Simulator,
+    reports: &Simulator,
+    random: &mut SplitMix64,
+    ends: &mut Ends,
+) {
     let connector = connector(random.below(CONNECTORS));
     let scripts: Vec<_> = (0..=random.below(4))
         .map(|file| {
@@ -87,7 +92,7 @@ fn end(connector: &ConnectorId, script: &FileScript) -> (String, String) {
     (connector.to_string(), code.unwrap_or_default())
 }
 
-fn counted(seen: &Exposition) -> Ends {
+pub(crate) fn counted(seen: &Exposition) -> Ends {
     let label = |series: &str, name: &str| {
         let (_, rest) = series.split_once(&format!("{name}=\"")).unwrap();
         rest.split('"').next().unwrap().to_owned()
@@ -103,7 +108,7 @@ fn counted(seen: &Exposition) -> Ends {
 }
 
 #[track_caller]
-fn assert_between(least: &Ends, seen: &Ends, most: &Ends, what: &str) {
+pub(crate) fn assert_between(least: &Ends, seen: &Ends, most: &Ends, what: &str) {
     for (end, files) in least {
         let now = seen.get(end).copied().unwrap_or(0.0);
         assert!(now >= *files, "{what}: {end:?} fell from {files} to {now}");

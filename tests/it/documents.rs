@@ -163,6 +163,7 @@ async fn the_exposition_has_every_family_with_its_type_help_and_labels() {
             "Absent without discovery.events",
             "Absent without TLS",
             "Absent without --web.config.file",
+            "Absent without --storage.url",
         ];
         family.group != families::Group::Probe
             && !family.name.contains("_discovery_")

@@ -42,6 +42,7 @@ mod special_files;
 mod storage;
 mod support;
 mod sweep;
+mod takeovers;
 mod target_files;
 mod throttled;
 mod transfer_errors;

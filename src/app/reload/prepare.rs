@@ -39,12 +39,15 @@ impl App {
             Some(state) => web_config::stage(state, &self.metrics.http, explicit).await?,
             None => None,
         };
+        let _changing = self.changing.lock().await;
         let prepared = Box::pin(self.prepare_runtime(plan)).await?;
-        Ok(self.commit(Prepared {
+        let changes = self.commit(Prepared {
             web_config,
             config_hash,
             ..prepared
-        }))
+        });
+        self.metrics.config.record_reload(true, self.clock.now());
+        Ok(changes)
     }
 
     /// Builds clients and reads target files. Files come last, since reading them cannot fail: no
@@ -85,10 +88,10 @@ impl App {
             client.apply_limits(&runtime.plan.collector);
         }
         // Derived from the runtime: the collector's map of clients and the tracker's labels.
-        self.collector
-            .configure(runtime.targets(self.options.shard));
+        let collector = self.collector();
+        collector.configure(runtime.targets(self.options.shard));
         self.runtime.store(Arc::clone(&runtime));
-        prepared.target_files.publish(&self.collector);
+        prepared.target_files.publish(&collector);
         sources.switch(&runtime, &self.source_context());
         drop(sources);
         if let (Some(state), Some(staged)) = (&self.options.web_config, prepared.web_config) {
@@ -97,7 +100,6 @@ impl App {
         if let Some(hash) = prepared.config_hash {
             self.metrics.config.set_hash(hash.as_gauge());
         }
-        self.metrics.config.record_reload(true, self.clock.now());
         changes
     }
 }

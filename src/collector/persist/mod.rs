@@ -47,6 +47,8 @@ pub(super) struct Persister {
     /// changes, and a caller that finds no changes knows that all earlier ones are durable.
     pub(super) write_lock: tokio::sync::Mutex<LastWrite>,
     health: Mutex<StorageHealth>,
+    /// The newest state that is durable, if the store is shared.
+    durable: Mutex<Option<Arc<Snapshot>>>,
     metrics: Arc<StorageMetrics>,
 }
 
@@ -82,6 +84,7 @@ impl Persister {
             saved: Mutex::new(Some(saved)),
             write_lock: tokio::sync::Mutex::default(),
             health: Mutex::new(StorageHealth::Good),
+            durable: Mutex::default(),
             metrics,
         }
     }
@@ -89,6 +92,13 @@ impl Persister {
     /// Returns the loaded state on the first call.
     pub(super) fn take_saved(&self) -> Option<SavedState> {
         lock(&self.saved).take()
+    }
+
+    /// Keeps a snapshot of a state that is durable, if the store is shared.
+    pub(super) fn keep_durable(&self, snapshot: impl FnOnce() -> Arc<Snapshot>) {
+        if self.store.is_shared() {
+            *lock(&self.durable) = Some(snapshot());
+        }
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -145,7 +155,17 @@ impl Inner {
                 None
             })?,
         };
+        if let (Some(snapshot), Ok(())) = (&outcome.snapshot, &outcome.durable) {
+            persister.keep_durable(|| Arc::clone(snapshot));
+        } else if persister.store.is_shared() {
+            return None;
+        }
         outcome.snapshot
+    }
+
+    /// Returns the newest snapshot that is durable, if the store is shared.
+    pub(super) fn durable_snapshot(&self) -> Option<Arc<Snapshot>> {
+        lock(&self.persister.as_ref()?.durable).clone()
     }
 
     pub(super) async fn persist(self: &Arc<Self>) -> Result<(), PersistError> {

@@ -11,6 +11,7 @@ mod config;
 mod discovery;
 mod gathered;
 mod http;
+mod lease;
 mod log;
 mod registrar;
 mod runtime;
@@ -26,6 +27,7 @@ pub use config::ConfigMetrics;
 pub use discovery::{DiscoveryMetrics, SourceLabels};
 pub(super) use gathered::Gathered;
 pub use http::{HttpMetrics, RejectReason};
+pub use lease::LeaseMetrics;
 pub use log::LogMetrics;
 pub use registrar::InstrumentError;
 use registrar::Registrar;
@@ -45,6 +47,8 @@ pub struct SelfMetrics {
     pub discovery: Arc<DiscoveryMetrics>,
     /// HTTP server.
     pub http: Arc<HttpMetrics>,
+    /// Lease of the shard in shared storage.
+    pub lease: Arc<LeaseMetrics>,
     /// Log of the process.
     pub log: Arc<LogMetrics>,
     /// Tokio runtime.
@@ -67,6 +71,7 @@ impl SelfMetrics {
             config: Arc::new(ConfigMetrics::new(&registrar)?),
             discovery: Arc::new(DiscoveryMetrics::new(&registrar)?),
             http: Arc::new(HttpMetrics::new(&registrar)?),
+            lease: Arc::new(LeaseMetrics::new(&registrar)?),
             log: Arc::new(LogMetrics::new(&registrar)?),
             runtime: Arc::new(RuntimeMetrics::new(&registrar)?),
             storage: Arc::new(StorageMetrics::new(&registrar)?),

@@ -36,6 +36,14 @@ impl StorageMetrics {
         self.errors.with_label_values(&NONE);
     }
 
+    /// Removes the series, until the next [`StorageMetrics::enable`].
+    pub fn disable(&self) {
+        self.up.reset();
+        self.size.reset();
+        self.writes.reset();
+        self.errors.reset();
+    }
+
     /// Sets whether the last write succeeded.
     pub fn set_up(&self, up: bool) {
         self.up

@@ -120,6 +120,8 @@ impl Drop for AccessLogBody {
             };
         }
         match status.as_u16() {
+            // That of a standby is no fault.
+            503 if handler == "ready" => log!(debug),
             500.. => log!(warn),
             400.. => log!(info),
             _ => log!(debug),

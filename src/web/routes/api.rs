@@ -64,7 +64,7 @@ pub(super) fn refused(error: &WriteApiError) -> Response {
         WriteApiError::UnknownAccount => StatusCode::NOT_FOUND,
         WriteApiError::OtherShard(_) => StatusCode::MISDIRECTED_REQUEST,
         WriteApiError::LimitExceeded(_) => StatusCode::TOO_MANY_REQUESTS,
-        WriteApiError::NotPersisted => StatusCode::SERVICE_UNAVAILABLE,
+        WriteApiError::NotPersisted | WriteApiError::Standby => StatusCode::SERVICE_UNAVAILABLE,
     };
     json_error(status, &error.to_string())
 }

@@ -23,8 +23,8 @@ use aws_transfer_exporter::metrics::ScrapeRequest;
 use aws_transfer_exporter::metrics::exposition::Exposition;
 use aws_transfer_exporter::tracker::query::{FailureFilter, KeptFailure, Query, Selection};
 use aws_transfer_exporter::web::{
-    self, Exporter, Health, Overview, ProbeError, ProbeRequest, ScrapeMode, ServerLimits,
-    SourceHealth, WriteApiError, WriteRequest, listen,
+    self, Exporter, Health, Overview, ProbeError, ProbeRequest, Readiness, ScrapeMode,
+    ServerLimits, SourceHealth, WriteApiError, WriteRequest, listen,
 };
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -197,6 +197,7 @@ impl Exporter for Fake {
                     up: false,
                 }],
                 storage_up: true,
+                is_standby: false,
             },
             write_api: false,
         }
@@ -228,8 +229,12 @@ impl Exporter for Fake {
         Box::pin(async { Err(ProbeError::UnknownAccount) })
     }
 
-    fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Relaxed)
+    fn readiness(&self) -> Readiness {
+        if self.ready.load(Ordering::Relaxed) {
+            Readiness::Ready
+        } else {
+            Readiness::Stopping
+        }
     }
 }
 

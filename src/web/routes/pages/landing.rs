@@ -46,11 +46,13 @@ struct ProblemLists<'a> {
     sources: Vec<(&'a str, &'a str)>,
     /// Whether the last write to the storage failed.
     storage: bool,
+    /// Whether another process owns the state.
+    standby: bool,
 }
 
 impl ProblemLists<'_> {
     fn is_empty(&self) -> bool {
-        self.sources.is_empty() && !self.storage
+        self.sources.is_empty() && !self.storage && !self.standby
     }
 }
 
@@ -91,6 +93,7 @@ pub(super) fn page(exporter: &dyn Exporter, telemetry_path: &str) -> askama::Res
                 .map(|source| (source.source.as_str(), source.target.as_str()))
                 .collect(),
             storage: !overview.health.storage_up,
+            standby: overview.health.is_standby,
         },
         routes: [
             ("/transfers", "transfers and failed files"),

@@ -95,6 +95,8 @@ pub struct Health {
     pub sources: Vec<SourceHealth>,
     /// False if the last write to the storage failed.
     pub storage_up: bool,
+    /// Whether another process owns the state.
+    pub is_standby: bool,
 }
 
 /// Health of one discovery source.

@@ -1,0 +1,65 @@
+//! The lease of a shard in shared storage.
+
+use prometheus::{CounterVec, GaugeVec};
+
+use super::registrar::{InstrumentError, Registrar};
+
+use crate::metrics::families;
+use model::Now;
+
+/// Instruments of the lease. Absent from scrapes until [`LeaseMetrics::enable`] is called.
+pub struct LeaseMetrics {
+    leader: GaugeVec,
+    epoch: GaugeVec,
+    renewal: GaugeVec,
+    lost: CounterVec,
+    conflicts: CounterVec,
+}
+
+impl LeaseMetrics {
+    pub(super) fn new(registrar: &Registrar) -> Result<Self, InstrumentError> {
+        Ok(Self {
+            leader: registrar.create(&families::LEADER)?,
+            epoch: registrar.create(&families::LEASE_EPOCH)?,
+            renewal: registrar.create(&families::LEASE_RENEWAL)?,
+            lost: registrar.create(&families::LEASE_LOST)?,
+            conflicts: registrar.create(&families::STORAGE_CONFLICTS)?,
+        })
+    }
+
+    /// Creates the series of a shard that this process does not own yet.
+    pub fn enable(&self, shard: &str) {
+        self.set_leader(shard, false);
+        self.lost.with_label_values(&[shard]);
+        self.conflicts.with_label_values(&[shard]);
+    }
+
+    /// Sets whether this process owns the shard.
+    pub fn set_leader(&self, shard: &str, is_leader: bool) {
+        let value = f64::from(u8::from(is_leader));
+        self.leader.with_label_values(&[shard]).set(value);
+    }
+
+    /// Sets the number of the ownership.
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    pub fn set_epoch(&self, shard: &str, epoch: u64) {
+        self.epoch.with_label_values(&[shard]).set(epoch as f64);
+    }
+
+    /// Sets when the lease was last renewed.
+    pub fn set_renewal(&self, shard: &str, now: Now) {
+        self.renewal
+            .with_label_values(&[shard])
+            .set(now.unix_seconds());
+    }
+
+    /// Counts an ownership that ended before the process gave it back.
+    pub fn count_lost(&self, shard: &str) {
+        self.lost.with_label_values(&[shard]).inc();
+    }
+
+    /// Counts a write that was refused because another process owns the shard.
+    pub fn count_conflict(&self, shard: &str) {
+        self.conflicts.with_label_values(&[shard]).inc();
+    }
+}
