@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use simulator::{FileScript, LifeScript, Settings, Simulator};
@@ -59,7 +59,7 @@ pub(crate) struct Prometheus {
 }
 
 impl Prometheus {
-    async fn start(binary: &Path, target: SocketAddr) -> Self {
+    pub(crate) async fn start(binary: &Path, target: SocketAddr) -> Self {
         Self::start_with(binary, target, &[("aws-transfer-exporter", "")], &[]).await
     }
 
@@ -133,6 +133,25 @@ impl Prometheus {
             (serde_json::to_string(&labels).unwrap(), value)
         };
         result.iter().map(sample).collect()
+    }
+
+    /// Returns the longest time without a value of a query in the past `range`.
+    pub(crate) async fn longest_gap(&self, expression: &str, range: Duration) -> Duration {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("query", expression)
+            .append_pair("start", &(now - range).as_secs().to_string())
+            .append_pair("end", &now.as_secs().to_string())
+            .append_pair("step", "1")
+            .finish();
+        let answer = self.api(&format!("/api/v1/query_range?{query}")).await;
+        let values = answer["data"]["result"][0]["values"].as_array().unwrap();
+        let times: Vec<_> = values
+            .iter()
+            .map(|value| value[0].as_f64().unwrap())
+            .collect();
+        let gaps = times.windows(2).map(|pair| pair[1] - pair[0] - 1.0);
+        Duration::from_secs_f64(gaps.fold(0.0, f64::max))
     }
 
     /// Waits until a query has any result.
@@ -326,7 +345,7 @@ async fn prometheus_3_has_the_exact_counts() {
 }
 
 /// Replaces the transfer: its first `completed` files have completed, the others are queued.
-fn put_completed(simulator: &Simulator, completed: usize) {
+pub(crate) fn put_completed(simulator: &Simulator, completed: usize) {
     let life = |file: usize| {
         if file < completed {
             LifeScript::completed()

@@ -5,17 +5,19 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use simulator::{Faults, Settings, SplitMix64};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::crashes::{
     CLOUDTRAIL_DELAY, Ends, VISIBILITY_TIMEOUT, assert_between, configuration, counted, start,
 };
-use crate::program::{Running, config, peer, program, signing_program};
-use crate::rig::simulator;
+use crate::program::{Running, config, config_text, peer, program, signing_program};
+use crate::prometheus::{Prometheus, put_completed};
+use crate::rig::{connector, simulator, transfer};
 use crate::storage::scrape;
 
 const PROCESSES: usize = 3;
@@ -145,6 +147,10 @@ impl Members {
         members
     }
 
+    fn addresses(&self) -> Vec<SocketAddr> {
+        self.running.iter().map(|member| member.address).collect()
+    }
+
     fn member(&self) -> Running {
         Running::start(signing_program().args([
             format!("--config.file={}", self.config.display()),
@@ -218,6 +224,91 @@ impl Members {
             !is_over
         });
     }
+}
+
+/// Leads each connection to the exporter that is ready, as a Service does. Returns its address.
+async fn service(members: Arc<Mutex<Vec<SocketAddr>>>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let members = members.lock().unwrap().clone();
+            tokio::spawn(async move {
+                for member in members {
+                    let ready = tokio::time::timeout(Duration::from_millis(300), is_ready(member));
+                    if ready.await == Ok(Some(true))
+                        && let Ok(mut server) = TcpStream::connect(member).await
+                    {
+                        // Either may be killed.
+                        let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+/// Two files complete over each of ten take-overs, one while there is no owner.
+#[expect(clippy::print_stdout, reason = "what happened, for people")]
+async fn increase_is_what_happened(prometheus: &Path) {
+    const TAKE_OVERS: usize = 10;
+    let dynamo = Dynamo::dynalite();
+    let (aws, url) = simulator(Settings::default()).await;
+    put_completed(&aws, 0);
+    let pair = (connector(1).to_string(), transfer(1).to_string());
+    let (_folder, file) = config(&config_text(&url, &[pair]));
+    let mut members = Members::start(&file, &dynamo.url);
+    let addresses = Arc::new(Mutex::new(members.addresses()));
+    let service = service(Arc::clone(&addresses)).await;
+    let prometheus = Prometheus::start(prometheus, service).await;
+    let sum = "sum(aws_transfer_connector_files_finished_total)";
+    prometheus.wait_for(&format!("{sum} == 0")).await;
+    for take_over in 0..TAKE_OVERS {
+        put_completed(&aws, 2 * take_over + 1);
+        prometheus
+            .wait_for(&format!("{sum} == {}", 2 * take_over + 1))
+            .await;
+        if take_over % 3 == 2 {
+            members.pause_owner().await;
+        } else {
+            members.kill_owner().await;
+            *addresses.lock().unwrap() = members.addresses();
+        }
+        put_completed(&aws, 2 * take_over + 2);
+        members.counted().await;
+        prometheus
+            .wait_for(&format!("{sum} == {}", 2 * take_over + 2))
+            .await;
+    }
+    let real = 2.0 * TAKE_OVERS as f64;
+    // Prometheus extrapolates by up to a scrape interval at each end.
+    let increase = "sum(increase(aws_transfer_connector_files_finished_total[10m]))";
+    prometheus
+        .wait_for(&format!("{increase} >= {real} < {}", real * 1.15))
+        .await;
+    let resets = "max(resets(aws_transfer_connector_files_finished_total[10m])) == 0";
+    prometheus.wait_for(resets).await;
+    members.gaps.sort_unstable();
+    println!(
+        "{TAKE_OVERS} take-overs with a lease of {LEASE:?}: without an owner at most {:.1?}, \
+         without a sample at most {:.1?}",
+        members.gaps.last().unwrap(),
+        prometheus.longest_gap(sum, Duration::from_mins(10)).await,
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Prometheus 2 and dynalite; tests/run provides them"]
+async fn prometheus_2_has_the_increase_over_take_overs_with_dynalite() {
+    increase_is_what_happened(&peer("PROMETHEUS_2", "prometheus")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Prometheus 3 and dynalite; tests/run provides them"]
+async fn prometheus_3_has_the_increase_over_take_overs_with_dynalite() {
+    increase_is_what_happened(&peer("PROMETHEUS_3", "prometheus3")).await;
 }
 
 async fn is_ready(address: SocketAddr) -> Option<bool> {

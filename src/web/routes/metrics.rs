@@ -1,9 +1,11 @@
 //! The metrics, at `--web.telemetry-path`.
 
+use std::sync::Arc;
+
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::header::{
-    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, VARY,
+    ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, VARY,
 };
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
@@ -11,10 +13,10 @@ use axum::response::Response;
 use super::RouteState;
 use crate::metrics::exposition::Exposition;
 use crate::metrics::{NameFilter, ScrapeRequest, negotiate};
-use crate::web::ScrapeMode;
 use crate::web::body::exposition_body;
 use crate::web::response::{PLAIN, respond, text};
 use crate::web::server::service::RequestContext;
+use crate::web::{Readiness, ScrapeMode};
 
 /// Set by Prometheus: the timeout of the scrape in seconds
 /// (<https://prometheus.io/docs/prometheus/latest/configuration/configuration/#scrape_config>).
@@ -37,8 +39,17 @@ pub(super) async fn scrape(
         Some(_) => ScrapeMode::Polled,
         None => ScrapeMode::Known,
     };
-    match state.exporter.scrape(scrape.clone(), timeout, mode).await {
-        Some(exposition) => exposition_response(&scrape, exposition),
+    let exporter = Arc::clone(&state.exporter);
+    match exporter.scrape(scrape.clone(), timeout, mode).await {
+        Some(exposition) => {
+            let mut response = exposition_response(&scrape, exposition);
+            if state.exporter.readiness() == Readiness::Standby {
+                // A client that came through a Service or load balancer is led to the owner.
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
+            response
+        }
         None => text(
             StatusCode::INTERNAL_SERVER_ERROR,
             PLAIN,
