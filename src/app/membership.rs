@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 use super::App;
 use crate::collector::Collector;
 use crate::metrics::self_metrics::LeaseMetrics;
-use crate::store::{Acquisition, LeaseObserver, LeasedStore, Store, StoreError};
+use crate::store::{Acquisition, LeaseObserver, LeasedStore, Store, StoreError, StoreOperation};
 use crate::tracker::persist::SavedState;
 use model::{Clock, Shard};
 
@@ -40,7 +40,7 @@ impl Membership {
         shard: Shard,
     ) -> Self {
         let shard = shard.index().to_string();
-        metrics.enable(&shard);
+        metrics.enable(&shard, &StoreOperation::ALL.map(StoreOperation::as_label));
         Self {
             store,
             metrics: Arc::clone(metrics),
@@ -85,6 +85,11 @@ impl LeaseObserver for ObservedLease {
 
     fn refused(&self) {
         self.metrics.count_conflict(&self.shard.index().to_string());
+    }
+
+    fn consumed(&self, operation: StoreOperation, units: f64) {
+        let shard = self.shard.index().to_string();
+        self.metrics.add_units(&shard, operation.as_label(), units);
     }
 }
 

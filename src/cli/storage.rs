@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use super::{Exit, shard};
 use crate::store::dynamodb::{self, SharedStoreSettings, TableUrl, TableUrlError};
 use crate::store::local::LocalStore;
-use crate::store::{Acquisition, LeaseObserver, LeasedStore, OnThreads, Store};
+use crate::store::{Acquisition, LeaseObserver, LeasedStore, OnThreads, Store, StoreOperation};
 use crate::tracker::persist::{PendingWrites, SavedState};
 use model::{Shard, counted};
 
@@ -208,4 +208,5 @@ impl LeaseObserver for Unobserved {
     fn acquired(&self, _: u64) {}
     fn renewed(&self) {}
     fn refused(&self) {}
+    fn consumed(&self, _: StoreOperation, _: f64) {}
 }

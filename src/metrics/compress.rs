@@ -120,7 +120,7 @@ pub(super) struct BodyBuilder {
     /// Text that is not compressed yet.
     text: Vec<u8>,
     out: Vec<Bytes>,
-    checksum: Crc,
+    checksum: u32,
     length: u64,
 }
 
@@ -135,7 +135,7 @@ impl BodyBuilder {
             compressor,
             text: Vec::new(),
             out,
-            checksum: Crc::default(),
+            checksum: 0,
             length: 0,
         })
     }
@@ -163,7 +163,7 @@ impl BodyBuilder {
     fn add(&mut self, segment: &Segment) {
         if segment.length > 0 {
             let length = segment.length as u64;
-            self.checksum = self.checksum.then(segment.crc);
+            self.checksum = segment.crc.after(self.checksum);
             self.length += length;
             self.out.push(segment.bytes.clone());
         }
@@ -174,7 +174,7 @@ impl BodyBuilder {
         self.segment(&Segment::default())?;
         if self.compressor.encoding() == Encoding::Gzip {
             let mut end = EMPTY_LAST_BLOCK.to_vec();
-            end.extend_from_slice(&self.checksum.value().to_le_bytes());
+            end.extend_from_slice(&self.checksum.to_le_bytes());
             // ISIZE is the length modulo 2^32.
             end.extend_from_slice(&self.length.to_le_bytes()[..4]);
             self.out.push(end.into());

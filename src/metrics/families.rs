@@ -768,6 +768,18 @@ families! {
         labels: [LEASED_SHARD],
         help: "Writes that were refused because another exporter owns the shard. Absent without --storage.url.",
     }
+    STORAGE_UNITS {
+        name: "aws_transfer_exporter_storage_capacity_units_total",
+        kind: Counter,
+        group: Exporter,
+        labels: [
+            LEASED_SHARD,
+            Label::new("operation", "`read` or `write`."),
+        ],
+        help: "Capacity units that DynamoDB has charged. Absent without --storage.url.",
+        details: "As DynamoDB reports them with each answer. With on-demand billing they are request units.",
+        example: "sum by (operation) (increase(aws_transfer_exporter_storage_capacity_units_total[1d]))",
+    }
     CONFIG_RELOAD_OK {
         name: "aws_transfer_exporter_config_last_reload_successful",
         kind: Gauge,

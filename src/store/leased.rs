@@ -60,4 +60,28 @@ pub trait LeaseObserver: Send + Sync + 'static {
     fn renewed(&self);
     /// A write was refused, because another process is the owner.
     fn refused(&self);
+    /// The store has charged units for an operation.
+    fn consumed(&self, operation: StoreOperation, units: f64);
+}
+
+/// What a store charges for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreOperation {
+    /// Reading.
+    Read,
+    /// Writing.
+    Write,
+}
+
+impl StoreOperation {
+    /// Every operation.
+    pub const ALL: [Self; 2] = [Self::Read, Self::Write];
+
+    /// Returns the value of the label `operation`.
+    pub fn as_label(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
 }

@@ -15,7 +15,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::tracker::persist::{PendingWrites, SavedState};
-pub use leased::{Acquisition, LeaseObserver, LeasedStore};
+pub use leased::{Acquisition, LeaseObserver, LeasedStore, StoreOperation};
 
 /// The result of an operation of a store.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;

@@ -14,6 +14,7 @@ pub struct LeaseMetrics {
     renewal: GaugeVec,
     lost: CounterVec,
     conflicts: CounterVec,
+    units: CounterVec,
 }
 
 impl LeaseMetrics {
@@ -24,14 +25,29 @@ impl LeaseMetrics {
             renewal: registrar.create(&families::LEASE_RENEWAL)?,
             lost: registrar.create(&families::LEASE_LOST)?,
             conflicts: registrar.create(&families::STORAGE_CONFLICTS)?,
+            units: registrar.create(&families::STORAGE_UNITS)?,
         })
     }
 
-    /// Creates the series of a shard that this process does not own yet.
-    pub fn enable(&self, shard: &str) {
+    /// Creates the series of a shard that this process does not own yet. The store charges for
+    /// `operations`.
+    pub fn enable(&self, shard: &str, operations: &[&str]) {
         self.set_leader(shard, false);
         self.lost.with_label_values(&[shard]);
         self.conflicts.with_label_values(&[shard]);
+        for operation in operations {
+            self.units.with_label_values(&[shard, operation]);
+        }
+    }
+
+    /// Adds units that the store has charged.
+    pub fn add_units(&self, shard: &str, operation: &str, units: f64) {
+        // A counter must not fall, whatever the server answers.
+        if units.is_finite() && units > 0.0 {
+            self.units
+                .with_label_values(&[shard, operation])
+                .inc_by(units);
+        }
     }
 
     /// Sets whether this process owns the shard.

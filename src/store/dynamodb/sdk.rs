@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -10,14 +11,15 @@ use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::create_table::CreateTableError as CreateError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType,
-    ScalarAttributeType, TableStatus,
+    AttributeDefinition, AttributeValue, BillingMode, ConsumedCapacity, KeySchemaElement, KeyType,
+    ReturnConsumedCapacity, ScalarAttributeType, TableStatus,
 };
 
 use super::lease::{Area, Lease, Snapshot};
 use super::table::{Expected, Item, Table, TableError, TableFuture, Version};
 use super::{SharedStore, SharedStoreSettings, TableUrl};
 use crate::config::AccountPlan;
+use crate::store::{LeaseObserver, StoreOperation};
 use crate::transfer::session::{SessionError, Sessions, TimeOuts};
 use crate::transfer::{AttemptOutcome, classify_call};
 use model::{AccountName, Shard};
@@ -51,6 +53,7 @@ struct SdkTable {
     client: Client,
     table: String,
     partition: String,
+    observer: Arc<dyn LeaseObserver>,
 }
 
 /// Opens the stored state of a shard. Makes no call to DynamoDB. `process` is the name of this process,
@@ -69,6 +72,7 @@ pub async fn open(
         client: client(url, settings.lifetime / 3).await?,
         table: url.table.clone(),
         partition: format!("{}shard-{}", url.prefix, shard.index()),
+        observer: Arc::clone(&settings.observer),
     };
     let (table, url) = (Box::new(table), url.clone());
     Ok(SharedStore::new(table, url, process, settings))
@@ -199,6 +203,12 @@ fn failed<E: ProvideErrorMetadata + StdError + 'static>(error: &SdkError<E>) -> 
 }
 
 impl SdkTable {
+    fn count(&self, operation: StoreOperation, capacity: Option<&ConsumedCapacity>) {
+        if let Some(units) = capacity.and_then(ConsumedCapacity::capacity_units) {
+            self.observer.consumed(operation, units);
+        }
+    }
+
     fn key(&self, record: &str) -> Attributes {
         [
             (SHARD.to_owned(), text(&self.partition)),
@@ -216,8 +226,10 @@ impl Table for SdkTable {
                 .get_item()
                 .table_name(&self.table)
                 .set_key(Some(self.key(LEASE)))
-                .consistent_read(true);
+                .consistent_read(true)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total);
             let output = call.send().await.map_err(|error| failed(&error))?;
+            self.count(StoreOperation::Read, output.consumed_capacity());
             let Some(item) = output.item else {
                 return Ok(None);
             };
@@ -235,6 +247,7 @@ impl Table for SdkTable {
                 .put_item()
                 .table_name(&self.table)
                 .set_item(Some(item))
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .expression_attribute_names("#epoch", EPOCH);
             let put = match expected {
                 Expected::Absent => put.condition_expression("attribute_not_exists(#epoch)"),
@@ -247,8 +260,9 @@ impl Table for SdkTable {
                     .expression_attribute_values(":epoch", number(epoch))
                     .expression_attribute_values(":beat", number(beat)),
             };
-            let written = put.send().await;
-            written.map(drop).map_err(|error| failed(&error))
+            let written = put.send().await.map_err(|error| failed(&error))?;
+            self.count(StoreOperation::Write, written.consumed_capacity());
+            Ok(())
         })
     }
 
@@ -264,11 +278,13 @@ impl Table for SdkTable {
                 .put_item()
                 .table_name(&self.table)
                 .set_item(Some(attributes))
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .condition_expression("attribute_not_exists(#version) OR #version <= :version")
                 .expression_attribute_names("#version", VERSION)
                 .expression_attribute_values(":version", version);
-            let written = put.send().await;
-            written.map(drop).map_err(|error| failed(&error))
+            let written = put.send().await.map_err(|error| failed(&error))?;
+            self.count(StoreOperation::Write, written.consumed_capacity());
+            Ok(())
         })
     }
 
@@ -279,6 +295,7 @@ impl Table for SdkTable {
                 .query()
                 .table_name(&self.table)
                 .consistent_read(true)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .key_condition_expression("#shard = :shard AND #record BETWEEN :first AND :last")
                 .expression_attribute_names("#shard", SHARD)
                 .expression_attribute_names("#record", RECORD)
@@ -286,6 +303,7 @@ impl Table for SdkTable {
                 .expression_attribute_values(":first", text(first))
                 .expression_attribute_values(":last", text(last));
             let output = query.send().await.map_err(|error| failed(&error))?;
+            self.count(StoreOperation::Read, output.consumed_capacity());
             let items = output.items.unwrap_or_default().into_iter();
             let damaged = || TableError::Other("an item is damaged".to_owned());
             items
