@@ -33,7 +33,16 @@ struct Contents {
     exists: bool,
 }
 
-type DrawFate = Box<dyn Fn() -> Fate + Send + Sync>;
+/// What a request does, with the name of the item that it writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    ReadLease,
+    WriteLease,
+    Put(String),
+    ReadItems,
+}
+
+type DrawFate = Box<dyn Fn(&Request) -> Fate + Send + Sync>;
 
 /// A table as one process sees it.
 #[derive(Clone)]
@@ -51,13 +60,16 @@ impl FakeTable {
         };
         Self {
             contents: Arc::new(Mutex::new(contents)),
-            fate: Arc::new(Box::new(Fate::default)),
+            fate: Arc::new(Box::new(|_| Fate::default())),
             page: 7,
         }
     }
 
     /// Returns the same table, with other faults on the way.
-    pub(super) fn with_fates(&self, fate: impl Fn() -> Fate + Send + Sync + 'static) -> Self {
+    pub(super) fn with_fates(
+        &self,
+        fate: impl Fn(&Request) -> Fate + Send + Sync + 'static,
+    ) -> Self {
         Self {
             fate: Arc::new(Box::new(fate)),
             ..self.clone()
@@ -101,9 +113,10 @@ impl FakeTable {
     /// Does a request in a task of its own: a process that is paused or gone does not stop it.
     fn request<T: Send + 'static>(
         &self,
+        kind: &Request,
         request: impl FnOnce(&mut Contents) -> Result<T, TableError> + Send + 'static,
     ) -> TableFuture<'_, T> {
-        let fate = (self.fate)();
+        let fate = (self.fate)(kind);
         let contents = Arc::clone(&self.contents);
         let task = async move {
             tokio::time::sleep(fate.delay.0).await;
@@ -126,7 +139,7 @@ impl FakeTable {
             };
             tokio::time::sleep(fate.delay.1).await;
             if fate.fault == Some(Fault::LostAnswer) {
-                tokio::time::sleep(Duration::from_secs(4)).await;
+                tokio::time::sleep(Duration::from_secs(2)).await;
                 return Err(busy());
             }
             done
@@ -150,11 +163,11 @@ impl Contents {
 
 impl Table for FakeTable {
     fn lease(&self) -> TableFuture<'_, Option<Lease>> {
-        self.request(|contents| Ok(contents.lease.clone()))
+        self.request(&Request::ReadLease, |contents| Ok(contents.lease.clone()))
     }
 
     fn write_lease(&self, lease: Lease, expected: Expected) -> TableFuture<'_, ()> {
-        self.request(move |contents| {
+        self.request(&Request::WriteLease, move |contents| {
             if !contents.is(expected) {
                 return Err(TableError::Conflict);
             }
@@ -165,7 +178,8 @@ impl Table for FakeTable {
     }
 
     fn put(&self, item: Item) -> TableFuture<'_, ()> {
-        self.request(move |contents| {
+        let kind = Request::Put(item.name.clone());
+        self.request(&kind, move |contents| {
             assert!(item.value.len() < 390 << 10 && item.name.len() <= 1_024);
             let known = contents.items.get(&item.name);
             if known.is_some_and(|known| known.version > item.version) {
@@ -179,7 +193,7 @@ impl Table for FakeTable {
 
     fn items(&self, first: String, last: String) -> TableFuture<'_, Vec<Item>> {
         let most = self.page;
-        self.request(move |contents| {
+        self.request(&Request::ReadItems, move |contents| {
             let items = contents.items.range(first..=last).take(most);
             Ok(items.map(|(_, item)| item.clone()).collect())
         })

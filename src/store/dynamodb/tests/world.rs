@@ -150,7 +150,9 @@ impl World {
     /// Starts a process with a new name.
     fn store(&self, name: &str, pause: &Arc<Pause>) -> Arc<SharedStore> {
         let (draw, has_faults) = (self.draw.clone(), self.has_faults);
-        let table = self.table.with_fates(move || Self::fate(&draw, has_faults));
+        let table = self
+            .table
+            .with_fates(move |_| Self::fate(&draw, has_faults));
         let store = Arc::new(store(&table, name, self.clock()));
         let entry = (Arc::clone(&store), Arc::clone(pause));
         self.stores.lock().unwrap().insert(name.to_owned(), entry);
