@@ -52,8 +52,28 @@ ANSWERS = {
         "url": "https://sqs.eu-central-1.amazonaws.com/123456789012/${var.name}",
         "name": "${var.name}",
     },
+    "aws_dynamodb_table": {"arn": "arn:aws:dynamodb:eu-central-1:123456789012:table/${var.name}", "name": "${var.name}"},
+    "aws_cloudwatch_log_group": {"name": "${var.name}"},
+    "aws_iam_role": {"arn": "arn:aws:iam::123456789012:role/${var.name}", "name": "${var.name}"},
+    "aws_security_group": {"id": "sg-of-${var.name}"},
+    "aws_ecs_task_definition": {"arn": "arn:aws:ecs:eu-central-1:123456789012:task-definition/${var.family}:1"},
+    "aws_ecs_service": {"name": "${var.name}"},
+    "aws_service_discovery_service": {"arn": "arn:aws:servicediscovery:eu-central-1:123456789012:service/${var.name}"},
     "aws_kms_key": {"arn": "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-4333-8444-555555555555"},
 }
+
+
+def as_arguments(body):
+    """Returns the body of a resource with nested blocks as arguments: an object, or a list if there are several or if the block
+    is dynamic."""
+    dynamic = r'^  dynamic "(\w+)" \{\n    for_each = (.*)\n\n    content \{\n(.*?)^    \}\n  \}\n'
+    body = re.sub(dynamic, r"  \1 = [for \1 in [for value in \2 : { value = value }] : {\n\3  }]\n", body, flags=re.DOTALL | re.MULTILINE)
+    nested = r"^  (\w+) \{\n(.*?)^  \}\n"
+    found = {}
+    for name, inner in re.findall(nested, body, re.DOTALL | re.MULTILINE):
+        found.setdefault(name, []).append("{\n" + re.sub(r"^( +)(\w+) \{$", r"\1\2 = {", inner, flags=re.MULTILINE) + "  }")
+    body = re.sub(nested, "", body, flags=re.DOTALL | re.MULTILINE)
+    return body + "".join(f"  {name} = {each[0] if len(each) == 1 else '[' + ', '.join(each) + ']'}\n" for name, each in found.items())
 
 
 def without_provider(source, folder):
@@ -65,14 +85,20 @@ def without_provider(source, folder):
     """
     text = (source / "main.tf").read_text()
     text = re.sub(r"^terraform \{\n.*?^\}\n", "", text, count=1, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(
+        r'^(resource "\w+" "\w+" \{\n)(.*?)^\}\n',
+        lambda match: f"{match[1]}{as_arguments(match[2])}}}\n",
+        text,
+        flags=re.DOTALL | re.MULTILINE,
+    )
     found = re.findall(r'^resource "(\w+)" "(\w+)" \{\n(.*?)^\}\n', text, re.DOTALL | re.MULTILINE)
     assert found and len(found) == text.count("\nresource "), "a resource was not recognised"
 
     names, taken, outputs = {}, {}, []
     for kind, name, body in found:
         names[f"{kind}.{name}"] = f"{kind}__{name}"
-        given = set(re.findall(r"^  (\w+)(?: +=| \{)", body, re.MULTILINE))
-        taken.setdefault(kind, set()).update(given - {"count", "for_each"})
+        given = set(re.findall(r"^  (\w+) +=", body, re.MULTILINE))
+        taken.setdefault(kind, set()).update(given - {"count", "for_each", "depends_on"})
         module = f"module.{kind}__{name}"
         all_of_it = {
             "for_each": f"{{ for key, each in {module} : key => each.arguments }}",
@@ -82,7 +108,6 @@ def without_provider(source, folder):
 
     def rewritten(text):
         text = re.sub(r'^resource "(\w+)" "(\w+)" \{', r'module "\1__\2" {\n  source = "./stubs/\1"', text, flags=re.MULTILINE)
-        text = re.sub(r"^  (dead_letter_config) \{$", r"  \1 = {", text, flags=re.MULTILINE)
         return re.sub(r"\b(aws_\w+\.\w+)", lambda match: f"module.{names[match[1]]}", text)
 
     folder.mkdir()

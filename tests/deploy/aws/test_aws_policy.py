@@ -9,7 +9,7 @@ import pytest
 from aws_helpers import AWS, ROOT, admits, as_list, document, grants, trusts
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
-PERMISSIONS = ["policy.json", "policy-assume-role.json", "policy-connections.json"]
+PERMISSIONS = ["policy.json", "policy-assume-role.json", "policy-connections.json", "policy-shared-storage.json"]
 TRUSTS = ["trust-cross-account.json", "trust-irsa.json"]
 # Additional policies for discovery. Those of senders are not for the exporter.
 DISCOVERY = [f"policy-discovery-{name}.json" for name in ("cloudtrail", "connectors", "queue", "queue-kms")]
