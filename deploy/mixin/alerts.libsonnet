@@ -652,8 +652,40 @@
           'AwsTransferStorageFailing',
           'max_over_time(aws_transfer_exporter_storage_up[%(lookback)s]) == 0',
           'An AWS Transfer exporter cannot write to its storage.',
-          '{{ $labels.instance }} has failed to write below --storage.path for %(for)s. State collected since then is lost if it stops.',
-          'Absent without --storage.path. A single slow write does not fire: it completes or is retried within seconds.'
+          '{{ $labels.instance }} has failed to write to its storage for %(for)s. State collected since then is lost if it stops.',
+          'Absent without storage. A single slow write does not fire: it completes or is retried within seconds.'
+        ),
+        alert(
+          'AwsTransferStorageSlow',
+          |||
+            increase(aws_transfer_exporter_storage_write_duration_seconds_sum[%(lookback)s])
+            / (increase(aws_transfer_exporter_storage_write_duration_seconds_count[%(lookback)s]) > 0)
+            > %(seconds)s
+          |||,
+          'Writes to the storage of an AWS Transfer exporter are slow.',
+          'A write to the storage of {{ $labels.instance }} takes {{ $value | humanizeDuration }} on average. Scrapes wait for it, and an owner may lose its lease.',
+          'Absent without storage, and if nothing was written.'
+        ),
+        alert(
+          'AwsTransferNoLeader',
+          'max by (%(set)s, shard) (max_over_time(aws_transfer_exporter_leader[%(lookback)s])) == 0',
+          'No AWS Transfer exporter owns shard {{ $labels.shard }}.',
+          'All exporters of job {{ $labels.job }} have been standbys of shard {{ $labels.shard }} for %(lookback)s. Its transfers are not monitored, and no alert about them fires.',
+          'Absent without shared storage. If no exporter runs, AwsTransferExporterAbsent fires.'
+        ),
+        alert(
+          'AwsTransferTwoLeaders',
+          'sum by (%(set)s, shard) (aws_transfer_exporter_leader) > 1',
+          'Several AWS Transfer exporters own shard {{ $labels.shard }}.',
+          '{{ $value }} exporters of job {{ $labels.job }} own shard {{ $labels.shard }}: they use different tables or prefixes. AWS is called by each, and they count differently.',
+          'With one table, a former owner exports 0 before its successor exports 1.'
+        ),
+        alert(
+          'AwsTransferLeaseFlapping',
+          'sum by (%(set)s, shard) (increase(aws_transfer_exporter_lease_lost_total[%(window)s])) > %(times)s',
+          'The ownership of shard {{ $labels.shard }} of the AWS Transfer exporter changes often.',
+          'Exporters of job {{ $labels.job }} have lost shard {{ $labels.shard }} %(countOfTimes)s in the last %(window)s. Each time, nothing is monitored for the time of a lease.',
+          'A shard that is given back when an exporter stops is not lost.'
         ),
       ]),
     ],

@@ -148,6 +148,13 @@ local duration(seconds) =
       AwsTransferDeadLettersOld: alert('warning', '5m') { hours: 24 },
       AwsTransferLimitExceeded: alert('warning'),
       AwsTransferStorageFailing: alert('warning', '5m'),
+      // Seconds that a write takes on average: less than a scrape waits for it.
+      AwsTransferStorageSlow: alert('warning', '10m') { seconds: 1 },
+      AwsTransferNoLeader: alert('critical'),
+      // A take-over is seen within a few scrapes.
+      AwsTransferTwoLeaders: alert('warning', '5m', '5m'),
+      // Ownerships lost within `window`.
+      AwsTransferLeaseFlapping: alert('warning') { times: 3, window: '1h' },
     },
 
     // Settings of the dashboards.

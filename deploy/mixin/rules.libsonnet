@@ -54,7 +54,8 @@
   //
   // - increase: what Prometheus sees between samples.
   // - first: the value of a series that did not exist before the range, while its target was scraped. After an outage all
-  //   series of a target return with the same scrape, so a counter that returns is not new.
+  //   series of a target return with the same scrape, so a counter that returns is not new. Nor is one of a target that was
+  //   a standby before the range: it continues those of the owner.
   // - start: the value of each series of a process without storage that is younger than the range. Without `last_over_time`,
   //   so that a series of the process before is not among them.
   //
@@ -71,7 +72,9 @@
           unless
           last_over_time(%(selector)s[%(lookback)s] offset %(range)s)
           and on (%(target)s)
-          last_over_time(aws_transfer_exporter_shard_info[%(lookback)s] offset %(range)s),
+          last_over_time(aws_transfer_exporter_shard_info[%(lookback)s] offset %(range)s)
+          unless on (%(target)s)
+          last_over_time(aws_transfer_exporter_leader[%(lookback)s] offset %(range)s) == 0,
           "count", "first", "", ""
         )
         or
@@ -99,7 +102,9 @@
           unless
           last_over_time(%(zeros)s[%(lookback)s] offset %(range)s)
           and on (%(target)s)
-          last_over_time(aws_transfer_exporter_shard_info[%(lookback)s] offset %(range)s),
+          last_over_time(aws_transfer_exporter_shard_info[%(lookback)s] offset %(range)s)
+          unless on (%(target)s)
+          last_over_time(aws_transfer_exporter_leader[%(lookback)s] offset %(range)s) == 0,
           "count", "first", "", ""
         )
       )

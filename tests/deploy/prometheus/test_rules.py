@@ -135,7 +135,7 @@ def test_every_series_and_label_is_documented(rule):
         elif name in OWN_NAMES:
             assert labels <= TARGET_LABELS
         else:
-            family = name.removesuffix("_bucket")
+            family = re.sub("_(bucket|sum|count)$", "", name)
             assert family in known, f"{name} is not in METRICS.md"
             assert labels <= known[family], f"labels of {name}"
     assert grouping(rule["expr"]) <= everything | TARGET_LABELS
