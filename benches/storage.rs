@@ -1,7 +1,8 @@
 //! Measures the start with 100,000 stored transfers, one percent of them unfinished, after a clean
 //! stop and after a kill. Linux only, because it reads `/proc`.
 //!
-//! Run with `cargo bench --bench storage`.
+//! Run with `cargo bench --bench storage`. With STORAGE_URL, the URL of a table that is empty, the same
+//! state is copied to the table, and the take-over by two exporters in turn is measured.
 
 #![expect(
     clippy::unwrap_used,
@@ -32,6 +33,10 @@ use model::{
 const TRANSFERS: usize = 100_000;
 const FILES: usize = 10;
 const STARTS: usize = 5;
+const CREDENTIALS: [(&str, &str); 2] = [
+    ("AWS_ACCESS_KEY_ID", "none"),
+    ("AWS_SECRET_ACCESS_KEY", "none"),
+];
 const SETTINGS: TrackerSettings = TrackerSettings {
     min_refresh_interval: Duration::from_secs(10),
     max_refresh_interval: Duration::from_mins(5),
@@ -87,8 +92,50 @@ fn main() {
         "file now: {:.1} MB",
         fs::metadata(&file).unwrap().len() as f64 / 1e6
     );
+    if let Ok(url) = std::env::var("STORAGE_URL") {
+        shared(&storage, &url, &flags);
+    }
     writes(&storage);
     target_files(folder.path());
+}
+
+/// Measures a copy to a table, and take-overs from it.
+fn shared(storage: &Path, url: &str, flags: &[String; 3]) {
+    let start = Instant::now();
+    let copied = Command::new(env!("CARGO_BIN_EXE_aws-transfer-exporter"))
+        .args(["storage", "copy", storage.to_str().unwrap(), url])
+        .envs(CREDENTIALS)
+        .status()
+        .unwrap();
+    assert!(copied.success());
+    println!(
+        "copied to the table in {:.3} s",
+        start.elapsed().as_secs_f64()
+    );
+    let flags = [
+        flags[0].clone(),
+        format!("--storage.url={url}"),
+        flags[2].clone(),
+    ];
+    println!("take-over after a stop:  ready s   resident MB   peak MB   read units   write units");
+    for _ in 0..STARTS {
+        let running = Process::start(&flags);
+        let units =
+            running.get("/metrics?name[]=aws_transfer_exporter_storage_capacity_units_total");
+        let units = |operation: &str| {
+            let line = units.lines().find(|line| line.contains(operation)).unwrap();
+            line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+        };
+        println!(
+            "{:>31.3}   {:>11.1}   {:>7.1}   {:>10.0}   {:>11.0}",
+            running.ready.as_secs_f64(),
+            running.megabytes("VmRSS"),
+            running.megabytes("VmHWM"),
+            units("operation=\"read\""),
+            units("operation=\"write\""),
+        );
+        running.end("TERM");
+    }
 }
 
 /// Measures starts with the transfers in ten target files: the first one ingests and stores them
@@ -238,6 +285,7 @@ struct Process {
     child: Child,
     /// Time from the start until `/-/ready` responds with 200.
     ready: Duration,
+    port: u16,
 }
 
 impl Process {
@@ -245,8 +293,7 @@ impl Process {
         let start = Instant::now();
         let mut child = Command::new(env!("CARGO_BIN_EXE_aws-transfer-exporter"))
             .args(flags)
-            .env("AWS_ACCESS_KEY_ID", "none")
-            .env("AWS_SECRET_ACCESS_KEY", "none")
+            .envs(CREDENTIALS)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -260,19 +307,32 @@ impl Process {
             line.contains("event=listening").then_some(line)
         });
         let line = line.unwrap_or_else(|| panic!("{seen:?}"));
-        let port = listening::port(&line);
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream
-            .write_all(b"GET /-/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            .unwrap();
+        let mut process = Self {
+            child,
+            ready: Duration::ZERO,
+            port: listening::port(&line),
+        };
+        std::thread::spawn(move || log.for_each(drop));
+        // A standby is not ready.
+        while !process.get("/-/ready").starts_with("HTTP/1.1 200") {
+            assert!(start.elapsed() < Duration::from_mins(2));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        process.ready = start.elapsed();
+        process
+    }
+
+    /// Returns the response to a request, with its head.
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
         let mut response = String::new();
         stream.read_to_string(&mut response).unwrap();
-        assert!(response.starts_with("HTTP/1.1 200"), "{response}");
-        std::thread::spawn(move || log.for_each(drop));
-        Self {
-            child,
-            ready: start.elapsed(),
-        }
+        response
     }
 
     fn megabytes(&self, key: &str) -> f64 {
