@@ -27,7 +27,7 @@ REQUIRED = {"cluster_arn": CLUSTER, "image": "exporter:0.1.0", "vpc_id": "vpc-0"
 # Parameters of the template with the same values.
 STACK = {"Cluster": "monitoring", "Image": "exporter:0.1.0", "VpcId": "vpc-0", "SubnetIds": SUBNETS}
 FULL = REQUIRED | {
-    "connector_arns": CONNECTORS, "assume_role_arns": ROLES, "scraper_security_group_ids": ["sg-1"], "namespace_id": "ns-1",
+    "connector_arns": CONNECTORS, "assume_role_arns": ROLES, "scraper_security_group_ids": ["sg-1"], "cloud_map": {"namespace_id": "ns-1"},
     "name": "watch", "desired_count": 3, "cpu": 512, "memory": 1024, "cpu_architecture": "ARM64", "lease_duration": "30s",
     "assign_public_ip": True, "log_retention_days": 30,
     "log_kms_key_arn": "arn:aws:kms:eu-central-1:123456789012:key/0123abcd-0000-4000-8000-000000000001",
@@ -104,9 +104,9 @@ def test_logs_have_a_group(made):
 
 
 def test_security_group_admits_only_scrapers(made, module, tmp_path):
-    assert made["aws_vpc_security_group_ingress_rule.scrapers"] == {}
+    assert made["aws_vpc_security_group_ingress_rule.scrapers"] == []
     found = evaluate(module, tmp_path, **REQUIRED, scraper_security_group_ids=["sg-1", "sg-2"])["resources"]
-    rules = found["aws_vpc_security_group_ingress_rule.scrapers"].values()
+    rules = found["aws_vpc_security_group_ingress_rule.scrapers"]
     assert sorted(rule["referenced_security_group_id"] for rule in rules) == ["sg-1", "sg-2"]
     assert {(rule["ip_protocol"], rule["from_port"], rule["to_port"]) for rule in rules} == {("tcp", 10922, 10922)}
     out = found["aws_vpc_security_group_egress_rule.https"]
@@ -151,7 +151,7 @@ def test_execution_role_reads_only_the_secrets(made, module, tmp_path):
 
 def test_tasks_have_names_in_a_namespace(made, module, tmp_path):
     assert made["aws_ecs_service.exporter"]["service_registries"] == [] == made["aws_service_discovery_service.exporter"]
-    found = evaluate(module, tmp_path, **REQUIRED, namespace_id="ns-1")["resources"]
+    found = evaluate(module, tmp_path, **REQUIRED, cloud_map={"namespace_id": "ns-1"})["resources"]
     (service,) = found["aws_service_discovery_service.exporter"]
     assert service["dns_config"]["dns_records"]["type"] == "A" and service["dns_config"]["routing_policy"] == "MULTIVALUE"
     (registry,) = found["aws_ecs_service.exporter"]["service_registries"]
@@ -192,6 +192,40 @@ def test_invalid_values_are_reported(module, tmp_path, changes, message):
     assert isinstance(error, str), error
     # Terraform adds a vertical line and wraps the text.
     assert message in error.replace("│ ", ""), error
+
+
+def test_resources_may_be_created_in_the_same_run(module, tmp_path):
+    """`count` must not depend on ids that are unknown before they exist."""
+    folder = tmp_path / "caller"
+    folder.mkdir()
+    (folder / "main.tf").write_text(
+        f"""
+resource "terraform_data" "id" {{
+  input = "id"
+}}
+resource "terraform_data" "table" {{
+  input = "{TABLE}"
+}}
+module "exporter" {{
+  source                     = "{module}"
+  cluster_arn                = "{CLUSTER}"
+  image                      = "exporter:0.1.0"
+  vpc_id                     = terraform_data.id.output
+  subnet_ids                 = [terraform_data.id.output]
+  table_arn                  = terraform_data.table.output
+  scraper_security_group_ids = [terraform_data.id.output]
+  cloud_map                  = {{ namespace_id = terraform_data.id.output }}
+}}
+output "resources" {{
+  value = module.exporter.resources
+}}
+"""
+    )
+    terraform("init", "-input=false", "-no-color", cwd=folder)
+    found = evaluate(folder, tmp_path)
+    assert isinstance(found, dict), found
+    assert len(found["resources"]["aws_vpc_security_group_ingress_rule.scrapers"]) == 1
+    assert len(found["resources"]["aws_service_discovery_service.exporter"]) == 1
 
 
 # CloudFormation
@@ -255,7 +289,7 @@ def test_template_creates_the_same_as_terraform(module, tmp_path, variables, par
     assert theirs["SecurityGroup"].get("SecurityGroupIngress", []) == [
         {"Description": rule["description"], "IpProtocol": rule["ip_protocol"], "FromPort": rule["from_port"],
          "ToPort": rule["to_port"], "SourceSecurityGroupId": rule["referenced_security_group_id"]}
-        for rule in ours["aws_vpc_security_group_ingress_rule.scrapers"].values()
+        for rule in ours["aws_vpc_security_group_ingress_rule.scrapers"]
     ]  # fmt: skip
     logs = ours["aws_cloudwatch_log_group.exporter"]
     assert (theirs["LogGroup"]["RetentionInDays"], theirs["LogGroup"].get("KmsKeyId")) == (logs["retention_in_days"], logs["kms_key_id"])

@@ -180,11 +180,11 @@ resource "aws_security_group" "exporter" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "scrapers" {
-  for_each = toset(var.scraper_security_group_ids)
+  count = length(var.scraper_security_group_ids)
 
   security_group_id            = aws_security_group.exporter.id
   description                  = "Scrapes"
-  referenced_security_group_id = each.value
+  referenced_security_group_id = var.scraper_security_group_ids[count.index]
   ip_protocol                  = "tcp"
   from_port                    = local.port
   to_port                      = local.port
@@ -254,13 +254,13 @@ resource "aws_ecs_service" "exporter" {
 
 # One A record per task, standbys included.
 resource "aws_service_discovery_service" "exporter" {
-  count = var.namespace_id == null ? 0 : 1
+  count = var.cloud_map == null ? 0 : 1
 
   name = var.name
   tags = var.tags
 
   dns_config {
-    namespace_id   = var.namespace_id
+    namespace_id   = var.cloud_map.namespace_id
     routing_policy = "MULTIVALUE"
 
     dns_records {

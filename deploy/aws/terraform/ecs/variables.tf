@@ -74,10 +74,13 @@ variable "scraper_security_group_ids" {
   default     = []
 }
 
-variable "namespace_id" {
+# An object, since Terraform has to know whether it is null before the namespace exists.
+variable "cloud_map" {
   description = "Private DNS namespace of Cloud Map in which each task has an A record; none if null."
-  type        = string
-  default     = null
+  type = object({
+    namespace_id = string
+  })
+  default = null
 }
 
 variable "name" {
