@@ -44,6 +44,9 @@ impl web::Exporter for App {
                 // Another process may have gone on from what is stored.
                 collected = Collected::of_standby();
             }
+            if let Some(membership) = &self.membership {
+                membership.record_role();
+            }
             let app = Arc::clone(&self);
             let permit = Arc::clone(&self.render_permits).acquire_owned().await;
             // Compression takes milliseconds, which the runtime's threads need for other requests.

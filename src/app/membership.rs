@@ -54,6 +54,11 @@ impl Membership {
         self.is_active.load(Ordering::Acquire) && self.store.is_held()
     }
 
+    /// Updates the metric: a lease may have ended unnoticed, while the process was suspended.
+    pub(super) fn record_role(&self) {
+        self.metrics.set_leader(&self.shard, self.is_owner());
+    }
+
     /// Gives the lease back.
     pub(super) async fn release(&self) {
         self.store.release().await;

@@ -233,6 +233,12 @@ impl Inner {
         let _ = caller.send(WriteOutcome { snapshot, durable });
     }
 
+    /// Returns whether the store is shared and this collector was stopped: another one may use the metrics of
+    /// the storage, or none.
+    fn has_ended(&self, persister: &Persister) -> bool {
+        persister.store.is_shared() && *self.stopping.borrow()
+    }
+
     async fn save(
         &self,
         persister: &Persister,
@@ -251,12 +257,14 @@ impl Inner {
             let end = self.clock.now();
             let error = match saved {
                 Ok(()) => {
-                    if !changes.is_empty() {
+                    if !changes.is_empty() && !self.has_ended(persister) {
                         persister.metrics.observe_write(end.since(start.instant));
                         persister.metrics.set_size(persister.store.size());
                     }
                     last_write.failed = None;
-                    persister.set_health(StorageHealth::Good, &"");
+                    if !self.has_ended(persister) {
+                        persister.set_health(StorageHealth::Good, &"");
+                    }
                     return Ok(());
                 }
                 Err(StoreError::Recreated { path }) if !recreated => {
@@ -279,9 +287,11 @@ impl Inner {
                 tracker.mark_all_dirty();
             }
             drop(tracker);
-            persister.metrics.count_error();
-            persister.metrics.set_size(persister.store.size());
-            persister.set_health(StorageHealth::Failing, &error);
+            if !self.has_ended(persister) {
+                persister.metrics.count_error();
+                persister.metrics.set_size(persister.store.size());
+                persister.set_health(StorageHealth::Failing, &error);
+            }
             let error = PersistError {
                 reason: error.to_string().into(),
             };
