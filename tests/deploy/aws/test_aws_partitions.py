@@ -103,7 +103,7 @@ def test_terraform_names_connectors_and_keys_of_the_partition(partition, documen
     assert f"sqs.{region}.{suffix}" in json.dumps(made)
 
 
-@pytest.mark.parametrize("template", ["cloudformation.yaml", "discovery-cloudformation.yaml"])
+@pytest.mark.parametrize("template", ["cloudformation.yaml", "discovery-cloudformation.yaml", "ecs-cloudformation.yaml"])
 def test_cloudformation_accepts_arns_of_every_region(template):
     class Loader(yaml.SafeLoader):
         pass
