@@ -225,7 +225,7 @@ impl App {
         let clock = Arc::clone(&self.clock);
         let collector = Collector::with_store(&self.metrics, clock, settings, store, saved);
         self.collector.store(Arc::new(collector));
-        // The target files are read anew: those of before report to another collector.
+        // The target files are read again: those of before report to another collector.
         self.runtime.rcu(|runtime| runtime.without_files());
         let plan = self.runtime.load().plan.clone();
         let prepared = Box::pin(self.prepare_runtime(plan)).await?;

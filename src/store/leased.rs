@@ -52,7 +52,7 @@ pub enum Acquisition {
     },
 }
 
-/// Is told what happens to a lease.
+/// Observes a lease.
 pub trait LeaseObserver: Send + Sync + 'static {
     /// The process became the owner.
     fn acquired(&self, epoch: u64);

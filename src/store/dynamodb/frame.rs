@@ -13,6 +13,8 @@ use crate::tracker::persist::PendingWrites;
 
 /// Bytes of the records of a frame, from which on it is written.
 pub(super) const FRAME_BYTES: usize = 512 << 10;
+/// Most bytes of the records of a frame: several times the state of a process that has no memory left.
+const MAX_FRAME: usize = 1 << 30;
 /// Bytes before each piece: the number of pieces, its index, and the checksum of the rest.
 const HEADER: usize = 12;
 
@@ -122,9 +124,14 @@ impl FrameReader {
 
 fn rows(compressed: &[u8]) -> Result<Vec<Row>, FrameError> {
     let mut bytes = Vec::new();
+    let most = u64::try_from(MAX_FRAME).unwrap_or(u64::MAX);
     ZlibDecoder::new(compressed)
+        .take(most + 1)
         .read_to_end(&mut bytes)
         .map_err(FrameError::new)?;
+    if bytes.len() > MAX_FRAME {
+        return Err(FrameError("it expands to more than any state".to_owned()));
+    }
     let (mut rows, mut rest) = (Vec::new(), bytes.as_slice());
     while !rest.is_empty() {
         let (row, after) =

@@ -1,4 +1,4 @@
-//! The log and the snapshots of a shard: how they are laid out, read, and written anew.
+//! The log and the snapshots of a shard: how they are laid out, read, and replaced.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::RangeInclusive;
@@ -199,7 +199,7 @@ impl Shared {
         Ok((loader.finish(), reader.log_bytes))
     }
 
-    /// Writes a snapshot of the state as it is now, so that the log can begin anew. Changes may be saved
+    /// Writes a snapshot of the state as it is now, so that the log begins after it. Changes may be saved
     /// meanwhile.
     pub(super) async fn compact(&self) -> Result<(), StoreError> {
         let _compacting = self.compacting.lock().await;
