@@ -1,7 +1,7 @@
 //! Measures the start with 100,000 stored transfers, one percent of them unfinished, after a clean
 //! stop and after a kill. Linux only, because it reads `/proc`.
 //!
-//! Run with `cargo bench --bench storage`. With STORAGE_URL, the URL of a table that is empty, the same
+//! Run with `cargo bench --bench storage`. With `STORAGE_URL`, the URL of a table that is empty, the same
 //! state is copied to the table, and the take-over by two exporters in turn is measured.
 
 #![expect(

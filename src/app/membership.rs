@@ -13,9 +13,9 @@ use tracing::{error, info, warn};
 use super::App;
 use crate::collector::Collector;
 use crate::metrics::self_metrics::LeaseMetrics;
-use crate::store::{Acquisition, LeaseObserver, LeasedStore, Store, StoreError, StoreOperation};
+use crate::store::{Acquisition, LeasedStore, Store, StoreError, StoreOperation};
 use crate::tracker::persist::SavedState;
-use model::{Clock, Shard};
+use model::Shard;
 
 /// A standby looks at the lease so many times in its lifetime.
 const LOOKS: u32 = 5;
@@ -34,6 +34,10 @@ pub(super) struct Membership {
 }
 
 impl Membership {
+    #[cfg_attr(
+        not(feature = "dynamodb"),
+        expect(dead_code, reason = "no store is shared without the feature")
+    )]
     pub(super) fn new(
         store: Arc<dyn LeasedStore>,
         metrics: &Arc<LeaseMetrics>,
@@ -67,34 +71,6 @@ impl Membership {
     fn set_active(&self, is_active: bool) {
         self.is_active.store(is_active, Ordering::Release);
         self.metrics.set_leader(&self.shard, is_active);
-    }
-}
-
-/// Passes what happens to the lease on to its metrics.
-pub(super) struct ObservedLease {
-    pub(super) metrics: Arc<LeaseMetrics>,
-    pub(super) shard: Shard,
-    pub(super) clock: Arc<dyn Clock>,
-}
-
-impl LeaseObserver for ObservedLease {
-    fn acquired(&self, epoch: u64) {
-        self.metrics
-            .set_epoch(&self.shard.index().to_string(), epoch);
-    }
-
-    fn renewed(&self) {
-        let shard = self.shard.index().to_string();
-        self.metrics.set_renewal(&shard, self.clock.now());
-    }
-
-    fn refused(&self) {
-        self.metrics.count_conflict(&self.shard.index().to_string());
-    }
-
-    fn consumed(&self, operation: StoreOperation, units: f64) {
-        let shard = self.shard.index().to_string();
-        self.metrics.add_units(&shard, operation.as_label(), units);
     }
 }
 

@@ -12,6 +12,7 @@
 //! | `connection` | serves `/probe` of connections |
 //! | `health` | state for the pages |
 //! | `membership` | waits for the lease of a shared store, and works while it is held |
+//! | `observed_lease` | records what happens to the lease |
 //! | [`listen`] | listening sockets |
 //! | `web_config` | renews the web configuration and its certificates |
 //! | `systemd` | notifications for systemd |
@@ -22,6 +23,8 @@ mod exporter;
 mod health;
 pub mod listen;
 mod membership;
+#[cfg(feature = "dynamodb")]
+mod observed_lease;
 mod probe;
 pub mod reload;
 mod runtime;
@@ -56,9 +59,9 @@ use crate::web::{self, WebConfigState, WebPaths};
 use connection::ConnectionProbes;
 use listen::Listeners;
 use membership::Membership;
-#[cfg(feature = "dynamodb")]
-use membership::ObservedLease;
 use model::{AccountName, Clock, ConnectorId, FileResult, Now, Shard, TransferId};
+#[cfg(feature = "dynamodb")]
+use observed_lease::ObservedLease;
 use probe::RunningProbes;
 use reload::ReloadHandle;
 use runtime::Runtime;

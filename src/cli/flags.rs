@@ -247,13 +247,13 @@ pub(super) struct StorageFlags {
     pub(super) lease_duration: Duration,
 }
 
+#[cfg(feature = "dynamodb")]
 impl StorageFlags {
     /// Refuses two places for the state.
     ///
     /// # Errors
     /// A usage error.
     pub(super) fn check(&self) -> Result<(), clap::Error> {
-        #[cfg(feature = "dynamodb")]
         if self.path.is_some() && self.url.is_some() {
             let message = "--storage.path and --storage.url exclude each other";
             return Err(Cli::command().error(clap::error::ErrorKind::ArgumentConflict, message));

@@ -146,6 +146,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         ..
     } = cli;
     let options = || -> anyhow::Result<Options> {
+        #[cfg(feature = "dynamodb")]
         storage.check()?;
         Ok(Options {
             shard: shard.shard()?,
