@@ -1,10 +1,11 @@
 //! Which flow owns a file: the first one whose connector, operation and path match.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
+use hashbrown::HashMap;
 
 use super::FlowConfig;
 use model::{Direction, FlowTitle};
@@ -100,46 +101,68 @@ impl FlowMatcher {
     }
 }
 
-/// A glob of a flow, with the bytes by which most paths are rejected.
+/// A glob of a flow, with the bytes by which most paths are rejected. Small, since all of a connector are
+/// read for each file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Candidate {
-    flow: usize,
-    /// Which of its globs; `None` if all paths match.
-    glob: Option<usize>,
-    /// The first bytes of the glob's literal text, and which of them a path must have.
+    flow: u32,
+    /// Which of its globs; [`ALL_PATHS`] if it has none.
+    glob: u32,
+    /// The first bytes of the glob's literal text.
     head: u64,
-    mask: u64,
+    /// How many bits of them a path must have.
+    bits: u32,
 }
+
+/// The glob of a flow that has all paths of its connectors.
+const ALL_PATHS: u32 = u32::MAX;
 
 /// Returns the first eight bytes of a text; zeros follow a shorter one.
 fn head(text: &str) -> u64 {
-    let mut head = [0; 8];
-    let length = text.len().min(head.len());
-    head[..length].copy_from_slice(&text.as_bytes()[..length]);
-    u64::from_le_bytes(head)
+    match text.as_bytes().first_chunk() {
+        Some(first) => u64::from_le_bytes(*first),
+        None => text
+            .bytes()
+            .rev()
+            .fold(0, |head, byte| head << 8 | u64::from(byte)),
+    }
+}
+
+/// Returns the lowest bits of a number.
+fn low(number: u64, bits: u32) -> u64 {
+    number & u64::MAX.checked_shr(64 - bits).unwrap_or(0)
+}
+
+/// Converts an index, of which there are fewer than the configuration has bytes.
+fn index(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 impl Candidate {
     fn of(flow: usize, matcher: &FlowMatcher) -> Vec<Self> {
+        let flow = index(flow);
         let Some(globs) = &matcher.paths else {
             return vec![Self {
                 flow,
-                glob: None,
+                glob: ALL_PATHS,
                 head: 0,
-                mask: 0,
+                bits: 0,
             }];
         };
         let candidate = |(at, glob): (usize, &PathGlob)| {
-            let bytes = glob.literal.min(8);
-            let mask = (0..bytes).fold(0, |mask, _| mask << 8 | 0xff);
+            let bits = 8 * index(glob.literal.min(8));
             Self {
                 flow,
-                glob: Some(at),
-                head: head(&glob.text) & mask,
-                mask,
+                glob: index(at),
+                head: low(head(&glob.text), bits),
+                bits,
             }
         };
         globs.iter().enumerate().map(candidate).collect()
+    }
+
+    fn may_match(&self, first: u64) -> bool {
+        low(first, self.bits) == self.head
     }
 }
 
@@ -164,7 +187,7 @@ impl Matcher {
         for (flow, config) in configs.iter().enumerate() {
             for text in &config.title.connectors {
                 let known = listed.entry(text.clone()).or_default();
-                if known.last().is_none_or(|last| last.flow != flow) {
+                if known.last().is_none_or(|last| last.flow != index(flow)) {
                     known.extend(Candidate::of(flow, &flows[flow]));
                 }
                 if let Some(glob) = parse_glob(text).ok().filter(|_| text.contains(WILDCARDS)) {
@@ -204,7 +227,8 @@ impl Matcher {
     /// Returns the flows of a connector, in order.
     fn flows_of(&self, connector: ConnectorRef<'_>) -> Vec<usize> {
         let candidates = self.candidates(connector);
-        let mut flows: Vec<_> = candidates.iter().map(|candidate| candidate.flow).collect();
+        let flows = candidates.iter().map(|candidate| candidate.flow as usize);
+        let mut flows: Vec<_> = flows.collect();
         flows.dedup();
         flows
     }
@@ -219,14 +243,17 @@ impl Matcher {
     ) -> Option<usize> {
         let first = head(path);
         let has_path = |candidate: &&Candidate| {
-            let flow = &self.flows[candidate.flow];
-            let glob = flow.paths.as_ref().zip(candidate.glob);
+            let flow = &self.flows[candidate.flow as usize];
+            let glob = flow
+                .paths
+                .as_ref()
+                .and_then(|globs| globs.get(candidate.glob as usize));
             flow.has_operation(operation)
-                && glob.is_none_or(|(globs, glob)| globs[glob].matches(path))
+                && (candidate.glob == ALL_PATHS || glob.is_some_and(|glob| glob.matches(path)))
         };
         let candidates = self.candidates(connector);
-        let mut possible = candidates.iter().filter(|it| first & it.mask == it.head);
-        possible.find(has_path).map(|owner| owner.flow)
+        let mut possible = candidates.iter().filter(|it| it.may_match(first));
+        possible.find(has_path).map(|owner| owner.flow as usize)
     }
 
     /// Returns the flows whose files are in a remote directory.
