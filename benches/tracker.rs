@@ -62,7 +62,7 @@ fn main() {
     [10_000, 100_000].into_iter().for_each(reloads);
     println!("\nµs per transfer with {FLOWS} flows, best of {RUNS} runs, and relative to none");
     println!(
-        "transfers  settle  ratio  scrape ms  ratio  unchanged  ratio  bytes per flow, before and after the files"
+        "transfers  matched  ratio  settle  ratio  scrape ms  ratio  unchanged  ratio  bytes per flow, before and after the files"
     );
     [10_000, 100_000].into_iter().for_each(with_flows);
     println!("\nbytes allocated per settled transfer, including its row in the snapshot");
@@ -144,11 +144,12 @@ fn reloads(transfers: usize) {
     println!("{transfers:>9} {settled:>8.3} {unfinished:>10.3}");
 }
 
-/// Measures settling and a snapshot with flows, one in ten of which owns files.
+/// Measures settling with flows that own no file, which is the cost of matching, and settling and a snapshot
+/// with flows, one in ten of which owns files.
 fn with_flows(transfers: usize) {
-    let flow = |n: usize| {
+    let flow = |n: usize, owns: bool| {
         let name = format!("flow-{n}");
-        let paths = if n.is_multiple_of(10) {
+        let paths = if owns && n.is_multiple_of(10) {
             vec![format!("/file-{}", n / 10 % 3)]
         } else {
             vec![format!("/feeds/{name}/**/*.csv")]
@@ -176,13 +177,14 @@ fn with_flows(transfers: usize) {
             }),
         }
     };
-    let flows: Vec<_> = (0..FLOWS).map(flow).collect();
+    let of = |owns: bool| (0..FLOWS).map(|n| flow(n, owns)).collect::<Vec<_>>();
+    let (flows, others) = (of(true), of(false));
     let metrics = SelfMetrics::new().unwrap();
-    let mut least = [[f64::INFINITY; 3]; 2];
-    let mut allocated = [[0.0; 2]; 2];
+    let mut least = [[f64::INFINITY; 3]; 3];
+    let mut allocated = [[0.0; 2]; 3];
     for _ in 0..RUNS {
         let measured = least.iter_mut().zip(&mut allocated);
-        for ((least, allocated), flows) in measured.zip([&flows[..0], &flows]) {
+        for ((least, allocated), flows) in measured.zip([&flows[..0], &flows, &others]) {
             let world = World::new(transfers);
             let mut tracker = world.tracker();
             let region = Region::new(ALLOCATOR);
@@ -211,10 +213,12 @@ fn with_flows(transfers: usize) {
     let [
         [settle, scraped, unchanged],
         [with_flows, scraped_with, unchanged_with],
+        [matched, ..],
     ] = least;
     let per_flow = |at: usize| (allocated[1][at] - allocated[0][at]) / FLOWS as f64;
     println!(
-        "{transfers:>9} {with_flows:>7.3} {:>6.3} {scraped_with:>10.3} {:>6.3} {unchanged_with:>10.3} {:>6.3} {:>16.0} {:>16.0}",
+        "{transfers:>9} {matched:>8.3} {:>6.3} {with_flows:>7.3} {:>6.3} {scraped_with:>10.3} {:>6.3} {unchanged_with:>10.3} {:>6.3} {:>16.0} {:>16.0}",
+        matched / settle,
         with_flows / settle,
         scraped_with / scraped,
         unchanged_with / unchanged,

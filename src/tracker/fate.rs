@@ -11,7 +11,7 @@ use super::file_ledger::EventMatch;
 use super::packed_ledger::PackedLedger;
 use super::persist::seconds;
 use super::transfer::StartKind;
-use model::{FileEnd, Now, Origin, TransferKey, stable_hash};
+use model::{FileEnd, Now, Origin, TransferKey, stable_hash_of};
 
 /// How long a fate is kept. SQS keeps a message for at most 14 days, `EventBridge` retries for one
 /// day, and CloudTrail is read for at most seven.
@@ -131,10 +131,13 @@ impl Fate {
 
 /// Returns the hash under which the fate of a transfer is kept.
 pub(super) fn fate_hash(key: &TransferKey) -> u64 {
-    stable_hash(&format!(
-        "{}/{}/{}",
-        key.account, key.connector, key.transfer
-    ))
+    stable_hash_of([
+        key.account.as_str(),
+        "/",
+        key.connector.as_str(),
+        "/",
+        key.transfer.as_str(),
+    ])
 }
 
 /// The fates of all transfers that have left, by hash.

@@ -21,8 +21,6 @@ const MAX_CLOCK_ERROR: Duration = Duration::from_hours(24);
 pub(super) struct PolledRow<'a> {
     pub(super) key: &'a TransferKey,
     pub(super) slot: u32,
-    /// Hash of the transfer.
-    pub(super) hash: u64,
     pub(super) earliest: SystemTime,
 }
 
@@ -131,7 +129,7 @@ impl Tracker {
             _ => return,
         };
         let file = FlowFile {
-            transfer: row.hash,
+            transfer: fate_hash(row.key),
             path: stable_hash(&file.path),
             code: file.failure_code.as_ref().map(FailureCode::as_str),
             earliest: row.earliest,

@@ -1,6 +1,5 @@
 //! What a result of `ListFileTransferResults` changes.
 
-use super::fate::fate_hash;
 use super::flow_files::PolledRow;
 use super::{FailedFile, Tracker};
 use model::{FileResult, Now, TransferKey};
@@ -83,11 +82,9 @@ impl Tracker {
             self.mark_connector(number);
         }
         if !new_ends.rows.is_empty() && self.has_flows() {
-            let hash = fate_hash(key);
             let row = PolledRow {
                 key,
                 slot,
-                hash,
                 earliest,
             };
             for (at, is_counted) in &new_ends.rows {

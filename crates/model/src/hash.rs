@@ -4,10 +4,15 @@
 /// finalizer of `SplitMix64` (<https://prng.di.unimi.it/splitmix64.c>), so that every bit of the
 /// result depends on every bit of the text.
 pub fn stable_hash(text: &str) -> u64 {
-    mix(fnv1a([text.as_bytes(), b"", b""]))
+    stable_hash_of([text])
 }
 
-pub(super) fn fnv1a(parts: [&[u8]; 3]) -> u64 {
+/// Returns the hash of the text that the parts make up.
+pub fn stable_hash_of<const N: usize>(parts: [&str; N]) -> u64 {
+    mix(fnv1a(parts.map(str::as_bytes)))
+}
+
+pub(super) fn fnv1a<const N: usize>(parts: [&[u8]; N]) -> u64 {
     let bytes = parts.into_iter().flatten();
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

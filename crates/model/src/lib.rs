@@ -27,7 +27,7 @@ pub use facts::{
     Direction, Fact, FileEnd, FileResult, Listing, OperationEnd, RemoteOperation, TransferStart,
 };
 pub use flow::{FlowState, FlowTitle, FlowView, FlowWindow};
-pub use hash::stable_hash;
+pub use hash::{stable_hash, stable_hash_of};
 pub use histogram::{DURATION_BOUNDS, HISTOGRAM_SCHEMA, Histogram, SIZE_BOUNDS};
 pub use ids::{AccountName, ConnectorId, ConnectorKey, IdError, TransferId, TransferKey};
 pub use ownership::{ConnectorGroups, Ownership};

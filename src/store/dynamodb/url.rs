@@ -31,7 +31,7 @@ pub enum TableUrlError {
     #[error("the parameters are `region`, `endpoint` and `prefix`, each at most once")]
     Parameter,
     /// The endpoint is no URL.
-    #[error("`endpoint` is not an http or https URL")]
+    #[error("`endpoint` is not an http or https URL without a user")]
     Endpoint,
     /// The Region is none.
     #[error("`region` is not a Region's code, such as `eu-central-1`")]
@@ -72,7 +72,9 @@ impl FromStr for TableUrl {
             let host = url
                 .strip_prefix("http://")
                 .or_else(|| url.strip_prefix("https://"));
-            host.is_some_and(|host| !host.is_empty() && host.bytes().all(|c| c.is_ascii_graphic()))
+            // A password would be shown where the URL is.
+            let is_plain = |c: u8| c.is_ascii_graphic() && c != b'@';
+            host.is_some_and(|host| !host.is_empty() && host.bytes().all(is_plain))
         };
         if !url.endpoint.as_ref().is_none_or(is_url) {
             return Err(TableUrlError::Endpoint);
@@ -149,6 +151,10 @@ mod tests {
             ("dynamodb://state?region=EU Central", TableUrlError::Region),
             (
                 "dynamodb://state?endpoint=localhost:1",
+                TableUrlError::Endpoint,
+            ),
+            (
+                "dynamodb://state?endpoint=http://a:b@localhost:1",
                 TableUrlError::Endpoint,
             ),
             ("dynamodb://state?prefix=%0a", TableUrlError::Prefix),
