@@ -30,7 +30,7 @@ impl web::Exporter for App {
         mode: ScrapeMode,
     ) -> Pin<Box<dyn Future<Output = Option<Exposition>> + Send>> {
         Box::pin(async move {
-            let collector = self.collector();
+            let collector = self.collector.load_full();
             let mut collected = match mode {
                 _ if !self.is_owner() => Collected::of_standby(),
                 ScrapeMode::Current => collector.current(),
@@ -40,7 +40,8 @@ impl web::Exporter for App {
                     collector.collect(budget).await
                 }
             };
-            if !self.is_owner() {
+            let is_same_term = Arc::ptr_eq(&collector, &self.collector.load_full());
+            if !is_same_term || !self.is_owner() {
                 // Another process may have gone on from what is stored.
                 collected = Collected::of_standby();
             }

@@ -123,7 +123,7 @@ async fn own(app: &Arc<App>, membership: &Arc<Membership>, epoch: u64) -> Durati
     let kept = keep(store.as_ref());
     tokio::pin!(kept);
     let begun = tokio::select! {
-        begun = begin(app, membership) => Some(begun),
+        begun = begin(app, store.term(epoch)) => Some(begun),
         () = &mut kept => None,
     };
     match begun {
@@ -155,15 +155,14 @@ async fn own(app: &Arc<App>, membership: &Arc<Membership>, epoch: u64) -> Durati
     Duration::ZERO
 }
 
-async fn begin(app: &Arc<App>, membership: &Membership) -> anyhow::Result<()> {
-    let saved = membership.store.load().await?;
+async fn begin(app: &Arc<App>, store: Arc<dyn Store>) -> anyhow::Result<()> {
+    let saved = store.load().await?;
     info!(
         event = "storage_opened",
         connectors = saved.connectors.len(),
         transfers = saved.transfers.len(),
         "shared state loaded"
     );
-    let store = Arc::clone(&membership.store) as Arc<dyn Store>;
     app.begin_term(store, saved).await
 }
 

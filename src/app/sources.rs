@@ -97,12 +97,7 @@ impl RunningSources {
     /// Stops all sources, until the next [`RunningSources::start`].
     pub(super) fn stop(&mut self, metrics: &SelfMetrics) {
         self.started = false;
-        for (key, task) in std::mem::take(&mut self.tasks) {
-            drop(task);
-            for labels in key.labels() {
-                metrics.discovery.remove_source(&labels);
-            }
-        }
+        end(std::mem::take(&mut self.tasks), metrics);
     }
 
     /// Starts the sources of `runtime` and stops all others. A source continues if its plan and
@@ -120,15 +115,20 @@ impl RunningSources {
             }
         }
         // A removed source's gauges go before a new source with the same labels sets its own.
-        for (key, task) in before {
-            drop(task);
-            for labels in key.labels() {
-                context.metrics.discovery.remove_source(&labels);
-            }
-        }
+        end(before, &context.metrics);
         for (key, client) in new {
             let task = Task(context.spawn(&key, client, runtime));
             self.tasks.push((key, task));
+        }
+    }
+}
+
+/// Ends sources, and removes their gauges.
+fn end(tasks: Vec<(SourceKey, Task)>, metrics: &SelfMetrics) {
+    for (key, task) in tasks {
+        drop(task);
+        for labels in key.labels() {
+            metrics.discovery.remove_source(&labels);
         }
     }
 }

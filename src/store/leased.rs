@@ -1,5 +1,6 @@
 //! The port for state that several processes share: of each shard, one process at a time is the owner.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Store, StoreFuture};
@@ -12,6 +13,10 @@ pub trait LeasedStore: Store {
     /// The store cannot be read or written to, or has records of a newer release. It may be that the lease
     /// was taken nevertheless: the next call finds that.
     fn acquire(&self) -> StoreFuture<'_, Acquisition>;
+
+    /// Returns the store as the ownership with this number has it: it writes nothing once that has ended, even
+    /// if this process is the owner again.
+    fn term(&self, epoch: u64) -> Arc<dyn Store>;
 
     /// Renews the lease, unless a write just did.
     ///

@@ -302,17 +302,33 @@ impl Shared {
         }
     }
 
-    async fn save(self: &Arc<Self>, changes: &PendingWrites) -> Result<(), StoreError> {
+    /// Returns the lease, unless it has ended or is of another ownership than `term`.
+    fn current_of(&self, writer: &mut Writer, term: Option<u64>) -> Result<Lease, StoreError> {
+        let lease = self.current(writer)?;
+        if term.is_some_and(|term| term != lease.epoch) {
+            return Err(StoreError::LeaseLost {
+                table: self.url.table.clone(),
+            });
+        }
+        Ok(lease)
+    }
+
+    /// Writes changes, of the ownership `term` if that is given.
+    async fn save(
+        self: &Arc<Self>,
+        changes: &PendingWrites,
+        term: Option<u64>,
+    ) -> Result<(), StoreError> {
         let rows = rows_of(changes).map_err(|error| self.encoded(&error))?;
         let pieces = pieces(rows).map_err(|error| self.encoded(&error))?;
         let mut writer = self.writer.lock().await;
-        let mut lease = self.current(&mut writer)?;
+        let mut lease = self.current_of(&mut writer, term)?;
         let number = u64::try_from(pieces.len()).unwrap_or(u64::MAX);
         if !lease.has_room(number) {
             drop(writer);
             self.compact().await?;
             writer = self.writer.lock().await;
-            lease = self.current(&mut writer)?;
+            lease = self.current_of(&mut writer, term)?;
             if !lease.has_room(number) {
                 let reason = "the log has no room for so many changes".to_owned();
                 return Err(self.failed("write to", &TableError::Other(reason)));
@@ -387,7 +403,31 @@ impl Store for SharedStore {
     }
 
     fn save(&self, changes: Arc<PendingWrites>) -> StoreFuture<'_, ()> {
-        Box::pin(async move { self.0.save(&changes).await })
+        Box::pin(async move { self.0.save(&changes, None).await })
+    }
+
+    fn size(&self) -> Option<u64> {
+        None
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+}
+
+/// The store as one ownership has it.
+struct TermStore {
+    shared: Arc<Shared>,
+    epoch: u64,
+}
+
+impl Store for TermStore {
+    fn load(&self) -> StoreFuture<'_, SavedState> {
+        Box::pin(self.shared.load())
+    }
+
+    fn save(&self, changes: Arc<PendingWrites>) -> StoreFuture<'_, ()> {
+        Box::pin(async move { self.shared.save(&changes, Some(self.epoch)).await })
     }
 
     fn size(&self) -> Option<u64> {
@@ -400,6 +440,13 @@ impl Store for SharedStore {
 }
 
 impl LeasedStore for SharedStore {
+    fn term(&self, epoch: u64) -> Arc<dyn Store> {
+        Arc::new(TermStore {
+            shared: Arc::clone(&self.0),
+            epoch,
+        })
+    }
+
     fn acquire(&self) -> StoreFuture<'_, Acquisition> {
         Box::pin(self.0.take())
     }
