@@ -85,7 +85,7 @@ fn table(transfers: usize) {
         "format             encoding    cold ms   warm ms       bytes   together / cold   together / warm"
     );
     let scrape = Scrape {
-        snapshot: Arc::clone(&snapshot),
+        snapshots: vec![Arc::clone(&snapshot)],
         complete: true,
         metrics: &metrics,
         started: UNIX_EPOCH,
@@ -340,7 +340,7 @@ fn connector(
 fn families(snapshot: &Arc<Snapshot>) -> Vec<MetricFamily> {
     let metrics = SelfMetrics::new().unwrap();
     let scrape = Scrape {
-        snapshot: Arc::clone(snapshot),
+        snapshots: vec![Arc::clone(snapshot)],
         complete: true,
         metrics: &metrics,
         started: UNIX_EPOCH,

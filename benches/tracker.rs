@@ -231,7 +231,7 @@ fn with_flows(transfers: usize) {
 fn scrape(tracker: &mut Tracker, metrics: &SelfMetrics, cache: &Mutex<SegmentCache>, now: Now) {
     tracker.note_scrape(true, now);
     let scrape = Scrape {
-        snapshot: Arc::new(tracker.snapshot(now)),
+        snapshots: vec![Arc::new(tracker.snapshot(now))],
         complete: true,
         metrics,
         started: UNIX_EPOCH,

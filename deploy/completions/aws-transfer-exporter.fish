@@ -35,7 +35,7 @@ complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -l storage.path -d 'Directory for persistent state; created if missing. If unset, state is kept in memory only' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -l storage.url -d 'Table for persistent state that several exporters share, as `dynamodb://TABLE[?region=REGION&endpoint=URL&prefix=TEXT]`. Of each shard, one exporter is the owner; the others wait to take over' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -l storage.lease-duration -d 'For how long an owner keeps its shard without a renewal in the table. Another exporter takes over within one and a half times of it' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -l shard.index -d 'Index of this exporter among --shard.total, from 0. `from-hostname` uses the number at the end of the host name, as in the pods of a StatefulSet' -r
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -l shard.index -d 'Index of this exporter among --shard.total, from 0. `from-hostname` uses the number at the end of the host name, as in the pods of a StatefulSet. `auto` shares all shards evenly with the other exporters of --storage.url' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -l shard.total -d 'Number of exporters that share the transfers, each with its own --shard.index' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -l log.level -d 'Lowest level that is logged' -r -f -a "debug\t'Everything'
 info\t'Normal operation'
@@ -66,7 +66,7 @@ complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcomm
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand demo" -l web.external-url -d 'URL under which clients outside reach the exporter, for example through a reverse proxy, or its path, which is the default of --web.route-prefix' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand demo" -l web.route-prefix -d 'Prefix of all routes. Default: the path of --web.external-url' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand demo" -l storage.path -d 'Directory for persistent state; created if missing. If unset, state is kept in memory only' -r -F
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand demo" -l shard.index -d 'Index of this exporter among --shard.total, from 0. `from-hostname` uses the number at the end of the host name, as in the pods of a StatefulSet' -r
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand demo" -l shard.index -d 'Index of this exporter among --shard.total, from 0. `from-hostname` uses the number at the end of the host name, as in the pods of a StatefulSet. `auto` shares all shards evenly with the other exporters of --storage.url' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand demo" -l shard.total -d 'Number of exporters that share the transfers, each with its own --shard.index' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand demo" -l log.level -d 'Lowest level that is logged' -r -f -a "debug\t'Everything'
 info\t'Normal operation'
@@ -116,7 +116,7 @@ complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcomm
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l output.file -d 'Write to this file atomically, for node_exporter\'s textfile collector. `-` is standard output' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l config.file -d 'Configuration file' -r -F
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l storage.path -d 'Directory for persistent state; created if missing. If unset, state is kept in memory only' -r -F
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l shard.index -d 'Index of this exporter among --shard.total, from 0. `from-hostname` uses the number at the end of the host name, as in the pods of a StatefulSet' -r
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l shard.index -d 'Index of this exporter among --shard.total, from 0. `from-hostname` uses the number at the end of the host name, as in the pods of a StatefulSet. `auto` shares all shards evenly with the other exporters of --storage.url' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l shard.total -d 'Number of exporters that share the transfers, each with its own --shard.index' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand once" -l log.level -d 'Lowest level that is logged' -r -f -a "debug\t'Everything'
 info\t'Normal operation'
@@ -144,7 +144,7 @@ complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcomm
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -l web.route-prefix -d 'Prefix of all routes. Default: the path of --web.external-url' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand healthcheck" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand storage; and not __fish_seen_subcommand_from init copy help" -l storage.url -d 'Table for persistent state that several exporters share, as `dynamodb://TABLE[?region=REGION&endpoint=URL&prefix=TEXT]`. Of each shard, one exporter is the owner; the others wait to take over' -r
-complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand storage; and not __fish_seen_subcommand_from init copy help" -l shard.index -d 'Index of this exporter among --shard.total, from 0. `from-hostname` uses the number at the end of the host name, as in the pods of a StatefulSet' -r
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand storage; and not __fish_seen_subcommand_from init copy help" -l shard.index -d 'Index of this exporter among --shard.total, from 0. `from-hostname` uses the number at the end of the host name, as in the pods of a StatefulSet. `auto` shares all shards evenly with the other exporters of --storage.url' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand storage; and not __fish_seen_subcommand_from init copy help" -l shard.total -d 'Number of exporters that share the transfers, each with its own --shard.index' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand storage; and not __fish_seen_subcommand_from init copy help" -l log.level -d 'Lowest level that is logged' -r -f -a "debug\t'Everything'
 info\t'Normal operation'

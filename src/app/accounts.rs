@@ -46,10 +46,11 @@ impl AccountClient {
         Arc::new(SdkConnection::new(&self.base, endpoint, metrics, clock))
     }
 
-    /// Applies concurrency and rate to the limiter, which survives reloads.
-    pub(super) fn apply_limits(&self, plan: &CollectorPlan) {
+    /// Applies concurrency and rate to the limiter, which survives reloads. The rate is for all shards
+    /// together, of which the process owns a `share`.
+    pub(super) fn apply_limits(&self, plan: &CollectorPlan, share: f64) {
         let limits = &self.api.limits;
-        limits.change(plan.concurrency, plan.requests_per_second);
+        limits.change(plan.concurrency, plan.requests_per_second * share);
     }
 }
 

@@ -53,7 +53,8 @@ struct Tested {
 struct TestContext<'a> {
     api: &'a (dyn Fn() -> Arc<dyn ConnectionApi> + Sync),
     clock: &'a Arc<dyn Clock>,
-    collector: &'a Collector,
+    /// Those that may have kept an earlier test. The first keeps the next one.
+    collectors: &'a [Collector],
 }
 
 impl Tested {
@@ -78,14 +79,14 @@ impl ConnectionProbes {
         self: &Arc<Self>,
         connector: Arc<ConnectorLabels>,
         client: &AccountClient,
-        collector: &Collector,
+        collectors: &[Collector],
         interval: Duration,
         budget: Duration,
     ) -> ConnectionProbeResult {
         let context = TestContext {
             api: &|| client.connection(),
             clock: &client.clock,
-            collector,
+            collectors,
         };
         self.probe_with(connector, interval, budget, context).await
     }
@@ -122,8 +123,10 @@ impl ConnectionProbes {
         let now = Instant::now();
         let wall = context.clock.now();
         let mut state = self.lock();
+        let kept = context.collectors.iter();
+        let kept = kept.filter_map(|collector| collector.connection_test(key));
         if !state.tests.contains_key(key)
-            && let Some(last) = context.collector.connection_test(key)
+            && let Some(last) = kept.max_by_key(|test| test.asked)
         {
             state.insert(key.clone(), Tested::restore(last, wall));
         }
@@ -151,9 +154,11 @@ impl ConnectionProbes {
         drop(state);
         let (probes, key) = (Arc::clone(self), key.clone());
         let (api, clock) = ((context.api)(), Arc::clone(context.clock));
-        let collector = context.collector.clone();
+        let collector = context.collectors.first().cloned();
         tokio::spawn(async move {
-            collector.keep_connection_test(key.clone(), &last).await;
+            if let Some(collector) = &collector {
+                collector.keep_connection_test(key.clone(), &last).await;
+            }
             let at = probes.lock().reserve_start(&key.account);
             tokio::time::sleep_until(at).await;
             let start = Instant::now();
@@ -162,7 +167,9 @@ impl ConnectionProbes {
             if last.tested.as_ref().is_some_and(|it| it.failure.is_none()) {
                 last.last_success = Some(clock.now().wall);
             }
-            collector.keep_connection_test(key.clone(), &last).await;
+            if let Some(collector) = &collector {
+                collector.keep_connection_test(key.clone(), &last).await;
+            }
             if let Some(entry) = probes.lock().tests.get_mut(&key) {
                 entry.last_success = last.last_success;
                 entry.test = last.tested;

@@ -1,24 +1,28 @@
 //! Implementation of the ports of the HTTP server.
 
+use std::cmp::Reverse;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use futures_util::future::join_all;
 use tokio::runtime::Handle;
 use tracing::error;
 
 use super::App;
-use crate::collector::Collected;
+use super::routing::ShardSink;
 use crate::collector::budget::ScrapeBudget;
+use crate::collector::{Collected, Collector};
+use crate::discovery::Sink;
 use crate::metrics::exposition::{self, Exposition};
 use crate::metrics::self_metrics::RuntimeStats;
 use crate::metrics::{Scrape, ScrapeRequest};
 use crate::telemetry;
 use crate::tracker::Ingested;
-use crate::tracker::query::{FailureFilter, KeptFailure, Query, Selection};
+use crate::tracker::query::{FailureFilter, KeptFailure, Query, Selection, SelectionBuilder};
 use crate::web::{
     self, Overview, ProbeError, ProbeRequest, Readiness, ReloadError, ScrapeMode, WriteApiError,
-    WriteRequest,
+    WriteRequest, Written,
 };
 use model::{Chunk, Fact, FlowView, Origin, TransferKey, TransferStart};
 
@@ -30,23 +34,22 @@ impl web::Exporter for App {
         mode: ScrapeMode,
     ) -> Pin<Box<dyn Future<Output = Option<Exposition>> + Send>> {
         Box::pin(async move {
-            let collector = self.collector.load_full();
-            let mut collected = match mode {
-                _ if !self.is_owner() => Collected::of_standby(),
-                ScrapeMode::Current => collector.current(),
-                ScrapeMode::Known => collector.known().await,
-                ScrapeMode::Polled => {
-                    let budget = self.scrape_budget(timeout_header.as_deref());
-                    collector.collect(budget).await
-                }
-            };
-            let is_same_term = Arc::ptr_eq(&collector, &self.collector.load_full());
-            if !is_same_term || !self.is_owner() {
-                // Another process may have gone on from what is stored.
-                collected = Collected::of_standby();
-            }
+            let budget = self.scrape_budget(timeout_header.as_deref());
+            let owned = self.shards.owned();
+            let collecting = owned.iter().map(|(state, collector)| async move {
+                let collected = match mode {
+                    ScrapeMode::Current => collector.current(),
+                    ScrapeMode::Known => collector.known().await,
+                    ScrapeMode::Polled => collector.collect(budget).await,
+                };
+                // If the ownership has ended, another process may have gone on from what is stored.
+                let is_owned = |now: &Collector| now.is_same(collector);
+                state.owned().filter(is_owned).map(|_| collected)
+            });
+            let collected = join_all(collecting).await;
+            let collected: Vec<_> = collected.into_iter().flatten().collect();
             if let Some(membership) = &self.membership {
-                membership.record_role();
+                membership.record_roles(self.shards.all());
             }
             let app = Arc::clone(&self);
             let permit = Arc::clone(&self.render_permits).acquire_owned().await;
@@ -69,12 +72,12 @@ impl web::Exporter for App {
     fn write(
         self: Arc<Self>,
         write: WriteRequest,
-    ) -> Pin<Box<dyn Future<Output = Result<bool, WriteApiError>> + Send>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Written, WriteApiError>> + Send>> {
         Box::pin(async move {
             if !self.options.write_api {
                 return Err(WriteApiError::Disabled);
             }
-            if !self.is_owner() {
+            if !self.shards.is_any_owned() {
                 return Err(WriteApiError::Standby);
             }
             let runtime = self.runtime.load_full();
@@ -86,31 +89,35 @@ impl web::Exporter for App {
                 connector: write.connector,
                 transfer: write.transfer,
             };
-            let changed = if write.track {
+            let sink = ShardSink::new(&self.shards);
+            let written = if write.track {
                 let start = Fact::Started(TransferStart {
                     key,
                     started_at: write.started_at,
                     reported_at: Some(self.clock.now().wall),
                     files: write.files,
                 });
-                match self.collector().ingest(&[start], Origin::Api).first() {
-                    Some(Ingested::New { .. }) => true,
-                    Some(Ingested::Duplicate) => false,
+                match sink.ingest(&[start], Origin::Api).first() {
+                    Some(Ingested::New { .. }) => Written::Changed,
+                    Some(Ingested::Duplicate) => Written::Unchanged,
+                    Some(Ingested::Forwarded) => Written::Forwarded,
                     Some(Ingested::LimitExceeded(limit) | Ingested::Untracked { limit, .. }) => {
                         return Err(WriteApiError::LimitExceeded(limit.as_label()));
                     }
                     Some(Ingested::Foreign) | None => {
-                        return Err(WriteApiError::OtherShard(self.options.shard));
+                        return Err(self.other_shard());
                     }
                 }
             } else {
-                self.collector().untrack(&key, Origin::Api)
+                match sink.untrack(&key, Origin::Api) {
+                    Some(true) => Written::Changed,
+                    Some(false) => Written::Unchanged,
+                    None => Written::Forwarded,
+                }
             };
-            self.collector()
-                .persist()
-                .await
-                .map_err(|_| WriteApiError::NotPersisted)?;
-            Ok(changed)
+            let persisted = sink.persist().await;
+            persisted.map_err(|_| WriteApiError::NotPersisted)?;
+            Ok(written)
         })
     }
 
@@ -122,14 +129,13 @@ impl web::Exporter for App {
             if !self.options.write_api {
                 return Err(WriteApiError::Disabled);
             }
-            if !self.is_owner() {
+            if !self.shards.is_any_owned() {
                 return Err(WriteApiError::Standby);
             }
-            let acknowledged = self.collector().acknowledge(&filter);
-            self.collector()
-                .persist()
-                .await
-                .map_err(|_| WriteApiError::NotPersisted)?;
+            let sink = ShardSink::new(&self.shards);
+            let acknowledged = sink.acknowledge(&filter);
+            let persisted = sink.persist().await;
+            persisted.map_err(|_| WriteApiError::NotPersisted)?;
             Ok(acknowledged)
         })
     }
@@ -139,15 +145,33 @@ impl web::Exporter for App {
     }
 
     fn select(&self, query: &Query) -> Selection {
-        self.collector().select(query)
+        let mut selecting = SelectionBuilder::new(query);
+        for collector in self.shards.collectors() {
+            collector.select_into(&mut selecting);
+        }
+        selecting.finish()
     }
 
     fn flows(&self) -> Vec<Chunk<FlowView>> {
-        self.collector().flows()
+        let runtime = self.runtime.load();
+        let place = |flow: &FlowView| {
+            let mut configured = runtime.plan.flows.iter();
+            configured.position(|config| config.title.name == flow.title.name)
+        };
+        let collectors = self.shards.collectors();
+        let mut flows: Vec<_> = collectors.iter().flat_map(Collector::flows).collect();
+        // Each flow belongs to one shard.
+        flows.sort_by_key(|chunk| chunk.first().and_then(place));
+        flows
     }
 
     fn failures(&self) -> Vec<Arc<KeptFailure>> {
-        self.collector().failures()
+        let collectors = self.shards.collectors();
+        let mut failures: Vec<_> = collectors.iter().flat_map(Collector::failures).collect();
+        if collectors.len() > 1 {
+            failures.sort_by_key(|failure| Reverse(failure.at));
+        }
+        failures
     }
 
     fn probe(
@@ -175,7 +199,7 @@ impl web::Exporter for App {
     fn readiness(&self) -> Readiness {
         if !self.ready.load(Ordering::Relaxed) {
             Readiness::Stopping
-        } else if self.is_owner() {
+        } else if self.shards.is_any_owned() {
             Readiness::Ready
         } else {
             Readiness::Standby
@@ -184,13 +208,18 @@ impl web::Exporter for App {
 }
 
 impl App {
-    /// Renders what was collected. `process` includes the `process_*` metrics.
+    fn other_shard(&self) -> WriteApiError {
+        let shards = self.options.sharding.shards();
+        WriteApiError::OtherShard(shards.first().copied().unwrap_or_default())
+    }
+
+    /// Renders what was collected, of each shard. `process` includes the `process_*` metrics.
     ///
     /// # Errors
     /// Compression failed to allocate memory.
     pub fn exposition(
         &self,
-        collected: &Collected,
+        collected: &[Collected],
         request: &ScrapeRequest,
         server: bool,
     ) -> std::io::Result<Exposition> {
@@ -200,8 +229,11 @@ impl App {
             .log
             .record_dropped(dropped.queue_full, dropped.rate_limited);
         let scrape = Scrape {
-            snapshot: Arc::clone(&collected.snapshot),
-            complete: collected.complete,
+            snapshots: collected
+                .iter()
+                .map(|of_shard| Arc::clone(&of_shard.snapshot))
+                .collect(),
+            complete: collected.iter().all(|of_shard| of_shard.complete),
             metrics: &self.metrics,
             started: self.started,
             server,

@@ -11,23 +11,31 @@
 //! | `probe` | serves `/probe` of transfers |
 //! | `connection` | serves `/probe` of connections |
 //! | `health` | state for the pages |
-//! | `membership` | waits for the lease of a shared store, and works while it is held |
+//! | [`shards`](Sharding) | the shards of the process, each with its own state |
+//! | `routing` | passes facts to the shards that they belong to |
+//! | `membership` | waits for the leases of a shared store, and works while they are held |
+//! | `balance` | which shards a process takes and gives back |
+//! | `inbox` | reads what other processes have passed on |
 //! | `observed_lease` | records what happens to the lease |
 //! | [`listen`] | listening sockets |
 //! | `web_config` | renews the web configuration and its certificates |
 //! | `systemd` | notifications for systemd |
 
 mod accounts;
+mod balance;
 mod connection;
 mod exporter;
 mod health;
+mod inbox;
 pub mod listen;
 mod membership;
 #[cfg(feature = "dynamodb")]
 mod observed_lease;
 mod probe;
 pub mod reload;
+mod routing;
 mod runtime;
+mod shards;
 mod sources;
 mod systemd;
 mod web_config;
@@ -35,11 +43,12 @@ mod web_config;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
+use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
@@ -48,23 +57,27 @@ use crate::config::Plan;
 use crate::metrics::cache::SegmentCache;
 use crate::metrics::self_metrics::SelfMetrics;
 #[cfg(feature = "dynamodb")]
-use crate::store::dynamodb::{self, SharedStoreSettings, TableUrl};
+use crate::store::dynamodb::{SharedTable, TableUrl};
 use crate::store::local::LocalStore;
 use crate::store::{BlockingStore, OnThreads, Store, StoreError};
+#[cfg(feature = "dynamodb")]
+use crate::store::{Inboxes, LeaseObserver, Members};
+use crate::tracker::TrackerLimits;
 use crate::tracker::persist::SavedState;
-use crate::tracker::{TrackerLimits, TrackerSettings};
 use crate::transfer::session::StaticCredentials;
 use crate::transfer::{ErrorKind, TransferError, all_file_results};
 use crate::web::{self, WebConfigState, WebPaths};
 use connection::ConnectionProbes;
 use listen::Listeners;
 use membership::Membership;
-use model::{AccountName, Clock, ConnectorId, FileResult, Now, Shard, TransferId};
+use model::{AccountName, Clock, ConnectorId, FileResult, Now, TransferId};
 #[cfg(feature = "dynamodb")]
 use observed_lease::ObservedLease;
 use probe::RunningProbes;
 use reload::ReloadHandle;
 use runtime::Runtime;
+pub use shards::Sharding;
+use shards::{ShardState, Shards, Task};
 use sources::{RunningSources, SourceContext};
 
 /// Time limit of the last write during shutdown.
@@ -83,8 +96,8 @@ pub fn system_clock() -> Arc<dyn Clock> {
 pub struct Options {
     /// Static credentials. If set, the default credential chain is not used.
     pub credentials: Option<StaticCredentials>,
-    /// Shard of the transfers that this exporter tracks. Default: all transfers.
-    pub shard: Shard,
+    /// Shards of the transfers that this exporter tracks. Default: all transfers.
+    pub sharding: Sharding,
     /// Enables the write API.
     pub write_api: bool,
     /// Enables `POST /-/reload`.
@@ -121,14 +134,11 @@ pub struct SharedStorage {
 pub struct App {
     /// The only place that holds the active plan and the set of accounts.
     runtime: ArcSwap<Runtime>,
-    /// Replaced when an ownership of a shared store begins or ends.
-    collector: ArcSwap<Collector>,
+    shards: Arc<Shards>,
     /// Of a store that is shared.
     membership: Option<Arc<Membership>>,
     /// Locked while a configuration or a collector is replaced.
     changing: tokio::sync::Mutex<()>,
-    /// Expires and writes while this process works.
-    housekeeping: Mutex<Option<Housekeeping>>,
     metrics: Arc<SelfMetrics>,
     clock: Arc<dyn Clock>,
     options: Options,
@@ -155,23 +165,14 @@ impl App {
     ) -> anyhow::Result<Arc<Self>> {
         let started = clock.now().wall;
         let metrics = Arc::new(SelfMetrics::new()?);
-        metrics.collector.set_shard(options.shard);
-        let settings = runtime::tracker_settings(&plan, options.shard);
-        let membership = open_membership(&options, &metrics, &clock, settings.limits).await?;
-        let collector = match &options.storage {
-            None => Collector::new(&metrics, Arc::clone(&clock), settings),
-            Some(directory) => {
-                let (store, saved) = open_storage(directory, settings.limits).await?;
-                Collector::with_store(&metrics, Arc::clone(&clock), settings, store, saved)
-            }
-        };
+        let (shards, membership) = open_shards(&plan, &options, &metrics, &clock).await?;
+        metrics.collector.set_shards(&shards.owned_shards());
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let app = Self {
             runtime: ArcSwap::default(),
-            collector: ArcSwap::from_pointee(collector),
+            shards: Arc::new(shards),
             membership: membership.map(Arc::new),
             changing: tokio::sync::Mutex::default(),
-            housekeeping: Mutex::default(),
             metrics,
             clock,
             options,
@@ -201,14 +202,15 @@ impl App {
         self.source_context().poll_cloudtrail_once(&runtime).await;
     }
 
-    /// Runs one sweep to its end and returns what was collected.
-    pub async fn sweep(&self) -> Collected {
-        self.collector().collect_fully().await
+    /// Runs one sweep to its end and returns what was collected, of each shard.
+    pub async fn sweep(&self) -> Vec<Collected> {
+        let collectors = self.shards.collectors();
+        join_all(collectors.iter().map(Collector::collect_fully)).await
     }
 
     /// Returns the number of transfers whose last poll failed, or that have not been polled.
     pub fn unread_transfers(&self) -> u64 {
-        let overview = self.collector().overview();
+        let overview = self.collected_overview();
         let connectors = overview.connectors.iter().flat_map(|chunk| chunk.iter());
         connectors.map(|connector| connector.unread).sum()
     }
@@ -246,7 +248,9 @@ impl App {
             shutdown.await;
             systemd::stopping();
             app.ready.store(false, Ordering::Relaxed);
-            app.collector().stop();
+            for state in app.shards.all() {
+                state.collector().stop();
+            }
         };
         let app = Arc::clone(&self);
         let member = self.membership.clone().map(|membership| {
@@ -281,64 +285,53 @@ impl App {
             watching.abort();
         }
         app.stop_working();
-        let collector = app.collector();
-        match tokio::time::timeout(LAST_WRITE_TIMEOUT, collector.persist()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => warn!(
+        let collectors = app.shards.collectors();
+        let last_writes = collectors.iter().map(|collector| async {
+            let error = match tokio::time::timeout(LAST_WRITE_TIMEOUT, collector.persist()).await {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "timed out".to_owned(),
+            };
+            warn!(
                 event = "last_write_failed",
-                %error,
-                "failed to persist the latest changes"
-            ),
-            Err(_) => warn!(
-                event = "last_write_failed",
-                error = "timed out",
-                "failed to persist the latest changes"
-            ),
-        }
+                error, "failed to persist the latest changes"
+            );
+        });
+        join_all(last_writes).await;
         if let Some(membership) = &app.membership {
-            // Another process takes over at once.
-            let _ = tokio::time::timeout(LAST_WRITE_TIMEOUT, membership.release()).await;
+            // Other processes take over at once.
+            let leaving = membership.leave(app.shards.all());
+            let _ = tokio::time::timeout(LAST_WRITE_TIMEOUT, leaving).await;
         }
         info!(event = "stopped", "stopped");
-    }
-
-    fn collector(&self) -> Collector {
-        self.collector.load().as_ref().clone()
-    }
-
-    /// Returns whether this process has the state: it is not a standby.
-    fn is_owner(&self) -> bool {
-        let membership = self.membership.as_ref();
-        membership.is_none_or(|membership| membership.is_owner())
-    }
-
-    fn settings(&self) -> TrackerSettings {
-        runtime::tracker_settings(&self.runtime.load().plan, self.options.shard)
     }
 
     /// Starts sources and housekeeping.
     fn start_working(&self) {
         let context = self.source_context();
         sources::lock(&self.sources).start(&self.runtime.load(), &context);
-        let collector = self.collector();
-        let task = tokio::spawn(async move { collector.run_housekeeping().await });
-        self.set_housekeeping(Some(Housekeeping(task.abort_handle())));
+        for (state, collector) in self.shards.owned() {
+            state.set_tasks(vec![Self::keep_house(collector)]);
+        }
     }
 
-    fn set_housekeeping(&self, housekeeping: Option<Housekeeping>) {
-        let running = self.housekeeping.lock();
-        *running.unwrap_or_else(PoisonError::into_inner) = housekeeping;
+    /// Expires and writes until the task is dropped.
+    fn keep_house(collector: Collector) -> Task {
+        let task = tokio::spawn(async move { collector.run_housekeeping().await });
+        Task(task.abort_handle())
     }
 
     /// Stops sources and housekeeping.
     fn stop_working(&self) {
         sources::lock(&self.sources).stop(&self.metrics);
-        self.set_housekeeping(None);
+        for state in self.shards.all() {
+            state.set_tasks(Vec::new());
+        }
     }
 
     fn source_context(&self) -> SourceContext {
         SourceContext {
-            collector: self.collector(),
+            shards: Arc::clone(&self.shards),
             metrics: Arc::clone(&self.metrics),
             clock: Arc::clone(&self.clock),
             first_read: self.options.first_read,
@@ -346,59 +339,60 @@ impl App {
     }
 }
 
-/// The task that expires and writes. It ends when this is dropped.
-struct Housekeeping(tokio::task::AbortHandle);
-
-impl Drop for Housekeeping {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// Opens the shared storage, if there is one. Makes no call to it.
-#[cfg(feature = "dynamodb")]
-async fn open_membership(
+/// Opens the state of the process's shards. Makes no call to a storage that is shared.
+async fn open_shards(
+    plan: &Plan,
     options: &Options,
-    metrics: &SelfMetrics,
+    metrics: &Arc<SelfMetrics>,
     clock: &Arc<dyn Clock>,
-    limits: TrackerLimits,
-) -> anyhow::Result<Option<Membership>> {
-    let Some(storage) = &options.shared_storage else {
-        return Ok(None);
+) -> anyhow::Result<(Shards, Option<Membership>)> {
+    let settings = |shard| runtime::tracker_settings(plan, shard);
+    let empty = |shard| Collector::new(metrics, Arc::clone(clock), settings(shard));
+    #[cfg(feature = "dynamodb")]
+    if let Some(storage) = &options.shared_storage {
+        let lifetime = storage.lease_duration;
+        let process = storage.process.clone();
+        let table = Box::pin(SharedTable::connect(&storage.url, process, lifetime)).await?;
+        let observer = |shard: String| -> Arc<dyn LeaseObserver> {
+            Arc::new(ObservedLease {
+                metrics: Arc::clone(&metrics.lease),
+                shard,
+                clock: Arc::clone(clock),
+            })
+        };
+        let shards = options.sharding.shards();
+        let observers = shards
+            .iter()
+            .map(|shard| observer(shard.index().to_string()));
+        let observers: Vec<_> = observers.collect();
+        let states = shards.into_iter().zip(&observers).map(|(shard, observer)| {
+            let most_transfers = settings(shard).limits.transfers;
+            let lease = table.state(shard, most_transfers, Arc::clone(observer));
+            Arc::new(ShardState::new(shard, empty(shard), Some(Arc::new(lease))))
+        });
+        let states: Vec<_> = states.collect();
+        let (mut inboxes, mut members) = (None, None);
+        if let Sharding::Automatic { .. } = options.sharding {
+            let of_table: Arc<dyn Inboxes> = table.inboxes(observers);
+            let of_process: Arc<dyn Members> = table.members(observer(String::new()));
+            (inboxes, members) = (Some(of_table), Some(of_process));
+        }
+        let membership = Membership::new(&states, members, &metrics.lease, lifetime);
+        return Ok((Shards::new(states, inboxes), Some(membership)));
+    }
+    let Sharding::Fixed(shard) = options.sharding else {
+        anyhow::bail!("shards are shared automatically in shared storage only");
     };
-    let shard = options.shard;
-    let settings = SharedStoreSettings {
-        lifetime: storage.lease_duration,
-        clock: dynamodb::boot_clock(),
-        most_transfers: limits.transfers,
-        observer: Arc::new(ObservedLease {
-            metrics: Arc::clone(&metrics.lease),
-            shard,
-            clock: Arc::clone(clock),
-        }),
+    let collector = match &options.storage {
+        None => empty(shard),
+        Some(directory) => {
+            let (store, saved) = open_storage(directory, settings(shard).limits).await?;
+            let clock = Arc::clone(clock);
+            Collector::with_store(metrics, clock, settings(shard), store, saved)
+        }
     };
-    let process = storage.process.clone();
-    let store = dynamodb::open(&storage.url, shard, process, settings);
-    let store = Box::pin(store).await?;
-    Ok(Some(Membership::new(
-        Arc::new(store),
-        &metrics.lease,
-        shard,
-    )))
-}
-
-#[cfg(not(feature = "dynamodb"))]
-#[expect(
-    clippy::unused_async,
-    reason = "there is no shared storage without the feature"
-)]
-async fn open_membership(
-    _: &Options,
-    _: &SelfMetrics,
-    _: &Arc<dyn Clock>,
-    _: TrackerLimits,
-) -> anyhow::Result<Option<Membership>> {
-    Ok(None)
+    let state = ShardState::new(shard, collector, None);
+    Ok((Shards::new(vec![Arc::new(state)], None), None))
 }
 
 /// Opens the storage and loads its contents on a blocking thread.

@@ -20,7 +20,7 @@ use crate::metrics::exposition::Exposition;
 use crate::metrics::probe::{self, ProbeResult};
 use crate::transfer::all_file_results;
 use crate::web::{ProbeError, ProbeModule, ProbeRequest, WorkQueue};
-use model::{ConnectorLabels, FileResult, TransferId, TransferKey};
+use model::{ConnectorLabels, FileCounts, FileResult, TransferId, TransferKey};
 
 /// Files of a transfer. `None` if the fetch failed or found none.
 type FetchResult = Option<Arc<Vec<FileResult>>>;
@@ -149,19 +149,31 @@ impl App {
             ProbeModule::Connection => {
                 let interval = runtime.plan.probe.connection;
                 let interval = interval.ok_or(ProbeError::Disabled)?;
-                let is_known = self.collector().knows_connector(&connector.key());
+                let collectors = self.shards.collectors();
+                let is_known = collectors
+                    .iter()
+                    .any(|collector| collector.knows_connector(&connector.key()));
                 let is_named = runtime.plan.connectors.contains_key(&connector.id);
                 if !is_known && !is_named {
                     return Err(ProbeError::UnknownConnector);
                 }
                 let probed = self
                     .connections
-                    .probe(connector, client, &self.collector(), interval, budget)
+                    .probe(connector, client, &collectors, interval, budget)
                     .await;
                 probe::render_connection(&probed, request)
             }
         }
         .map_err(|_| ProbeError::Render)
+    }
+
+    /// Counts the files of a transfer that is not tracked, with the limits on the values of labels.
+    fn count_files(&self, files: &[FileResult]) -> FileCounts {
+        let mut states = self.shards.all().iter();
+        let state = states.next();
+        state.map_or_else(FileCounts::default, |state| {
+            state.collector().count_files(files)
+        })
     }
 
     async fn probe_transfer(
@@ -188,7 +200,7 @@ impl App {
         Ok(ProbeResult {
             connector,
             transfer: key.transfer,
-            files: files.map(|files| self.collector().count_files(&files)),
+            files: files.map(|files| self.count_files(&files)),
             duration: start.elapsed(),
         })
     }

@@ -8,7 +8,9 @@ use crate::collector::Targets;
 use crate::config::Plan;
 use crate::discovery::files::Files;
 use crate::tracker::{TrackerLimits, TrackerSettings};
-use model::{AccountName, ConnectorKey, ConnectorTitle, Origin, Ownership, Shard, TransferKey};
+use model::{
+    AccountName, ConnectorGroups, ConnectorKey, ConnectorTitle, Origin, Shard, TransferKey,
+};
 
 /// The active plan with the clients of its accounts. A reload replaces it as a whole; nothing else
 /// keeps a set of accounts, except what the collector derives from [`Runtime::targets`].
@@ -16,8 +18,9 @@ use model::{AccountName, ConnectorKey, ConnectorTitle, Origin, Ownership, Shard,
 pub(super) struct Runtime {
     pub(super) plan: Plan,
     pub(super) accounts: BTreeMap<AccountName, AccountClient>,
-    /// Which transfers the process owns. Sources report those again that others have owned.
-    pub(super) ownership: Ownership,
+    /// Connectors whose transfers belong to one shard; none if there is only one. If they change, sources
+    /// report those transfers again that another shard has owned.
+    pub(super) groups: Arc<ConnectorGroups>,
     /// Target files of `discovery.files`.
     pub(super) files: Option<Arc<Files>>,
 }
@@ -25,16 +28,6 @@ pub(super) struct Runtime {
 impl Runtime {
     pub(super) fn account(&self, name: &AccountName) -> Option<&AccountClient> {
         self.accounts.get(name)
-    }
-
-    /// Returns the same without target files.
-    pub(super) fn without_files(&self) -> Self {
-        Self {
-            plan: self.plan.clone(),
-            accounts: self.accounts.clone(),
-            ownership: self.ownership.clone(),
-            files: None,
-        }
     }
 
     /// Returns the account that a request names. If it names none, returns the only account.

@@ -9,8 +9,9 @@ use std::time::Duration;
 use tracing::{error, warn};
 
 use super::accounts::AccountClient;
+use super::routing::ShardSink;
 use super::runtime::Runtime;
-use crate::collector::Collector;
+use super::shards::{Shards, Task};
 use crate::config::{CloudtrailPlan, ConnectorsPlan, EventsPlan, FilesPlan, Plan};
 use crate::discovery::files::{Files, LocalFileSystem};
 use crate::discovery::routes::Routes;
@@ -20,14 +21,14 @@ use crate::tracker::Ingested;
 use crate::transfer::TransferApi;
 use crate::transfer::session::ClientBase;
 use model::{
-    Account, AccountName, Clock, ConnectorId, Fact, ListedConnectors, Origin, Ownership,
+    Account, AccountName, Clock, ConnectorGroups, ConnectorId, Fact, ListedConnectors, Origin,
     TransferKey,
 };
 
 /// Everything that sources are built with, except their plan.
 #[derive(Clone)]
 pub(super) struct SourceContext {
-    pub(super) collector: Collector,
+    pub(super) shards: Arc<Shards>,
     pub(super) metrics: Arc<SelfMetrics>,
     pub(super) clock: Arc<dyn Clock>,
     /// How long to wait for the first read of target files; `None` to wait to its end.
@@ -58,11 +59,13 @@ impl TargetFiles {
     }
 
     /// Passes the listed transfers on. They replace those of the previous files.
-    pub(super) fn publish(self, collector: &Collector) {
+    pub(super) fn publish(self, sink: &dyn Sink) {
         match self {
-            Self::None => collector.replace_transfers(Origin::Files, &BTreeSet::new(), true),
+            Self::None => sink.replace_transfers(Origin::Files, BTreeSet::new(), true),
             Self::Kept(_) => {}
-            Self::KeptForOthers(files) => files.report_again(),
+            Self::KeptForOthers(files) => files.report_to(|transfers, complete| {
+                sink.replace_transfers(Origin::Files, transfers, complete);
+            }),
             Self::New(_, sink) => sink.publish(),
         }
     }
@@ -108,7 +111,7 @@ impl RunningSources {
         }
         let mut before = std::mem::take(&mut self.tasks);
         let mut new = Vec::new();
-        for (key, client) in SourceKey::all(runtime) {
+        for (key, client) in SourceKey::all(runtime, context.shards.reads_for_all()) {
             match before.iter().position(|(known, _)| *known == key) {
                 Some(known) => self.tasks.push(before.swap_remove(known)),
                 None => new.push((key, client)),
@@ -137,8 +140,13 @@ fn end(tasks: Vec<(SourceKey, Task)>, metrics: &SelfMetrics) {
 enum SourceKey {
     Files(Arc<Files>),
     Events(EventsPlan, Arc<dyn TransferApi>, Routes),
-    /// The starts of transfers that others have owned are read again.
-    Cloudtrail(CloudtrailPlan, Arc<dyn TransferApi>, Account, Ownership),
+    /// The starts of transfers are read again that other shards have owned.
+    Cloudtrail(
+        CloudtrailPlan,
+        Arc<dyn TransferApi>,
+        Account,
+        Arc<ConnectorGroups>,
+    ),
     Connectors(ConnectorsPlan, Arc<dyn TransferApi>, Account),
 }
 
@@ -149,8 +157,8 @@ impl PartialEq for SourceKey {
             (Self::Events(a, a_api, a_routes), Self::Events(b, b_api, b_routes)) => {
                 a == b && Arc::ptr_eq(a_api, b_api) && a_routes == b_routes
             }
-            (Self::Cloudtrail(a, a_api, _, a_owned), Self::Cloudtrail(b, b_api, _, b_owned)) => {
-                a == b && Arc::ptr_eq(a_api, b_api) && a_owned == b_owned
+            (Self::Cloudtrail(a, a_api, _, a_groups), Self::Cloudtrail(b, b_api, _, b_groups)) => {
+                a == b && Arc::ptr_eq(a_api, b_api) && a_groups == b_groups
             }
             (Self::Connectors(a, a_api, _), Self::Connectors(b, b_api, _)) => {
                 a == b && Arc::ptr_eq(a_api, b_api)
@@ -161,8 +169,9 @@ impl PartialEq for SourceKey {
 }
 
 impl SourceKey {
-    /// Returns the sources of a runtime, each with the client base of its account. Files have none.
-    fn all(runtime: &Runtime) -> Vec<(Self, Option<ClientBase>)> {
+    /// Returns the sources of a runtime, each with the client base of its account. Files have none. Without
+    /// those that one process reads for all, unless it `reads_for_all`.
+    fn all(runtime: &Runtime, reads_for_all: bool) -> Vec<(Self, Option<ClientBase>)> {
         type MakeKey<'a> = &'a dyn Fn(Arc<dyn TransferApi>, Account) -> SourceKey;
         let with_client = |account: &AccountName, key: MakeKey<'_>| {
             // A plan refers to no account that it does not define.
@@ -181,7 +190,7 @@ impl SourceKey {
         });
         let cloudtrail = plan.cloudtrail.iter().filter_map(|source| {
             with_client(&source.account, &|api, account| {
-                Self::Cloudtrail(source.clone(), api, account, runtime.ownership.clone())
+                Self::Cloudtrail(source.clone(), api, account, Arc::clone(&runtime.groups))
             })
         });
         let connectors = plan.connectors.iter().filter_map(|source| {
@@ -189,11 +198,8 @@ impl SourceKey {
                 Self::Connectors(source.clone(), api, account)
             })
         });
-        files
-            .chain(events)
-            .chain(cloudtrail)
-            .chain(connectors)
-            .collect()
+        let for_all = cloudtrail.chain(connectors).filter(|_| reads_for_all);
+        files.chain(events).chain(for_all).collect()
     }
 
     /// Returns the labels of its metrics. Files are several sources.
@@ -224,15 +230,6 @@ fn routes(runtime: &Runtime, account: &AccountName) -> Option<Routes> {
     ))
 }
 
-/// A task that ends when this is dropped.
-struct Task(tokio::task::AbortHandle);
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 impl SourceContext {
     /// Reads the target files of `plan`, so that their transfers are known when it becomes active.
     pub(super) async fn read_files(
@@ -240,7 +237,7 @@ impl SourceContext {
         previous: &Runtime,
         plan: &Plan,
         accounts: &BTreeMap<AccountName, AccountClient>,
-        ownership: &Ownership,
+        groups: &Arc<ConnectorGroups>,
     ) -> TargetFiles {
         let kept = previous
             .files
@@ -250,13 +247,13 @@ impl SourceContext {
             return TargetFiles::None;
         } else if let Some(files) = kept {
             let files = Arc::clone(files);
-            if previous.ownership == *ownership {
+            if previous.groups == *groups {
                 TargetFiles::Kept(files)
             } else {
                 TargetFiles::KeptForOthers(files)
             }
         } else {
-            let sink = Arc::new(StagingSink::new(self.collector.clone()));
+            let sink = Arc::new(StagingSink::new(self.sink()));
             let region = |(name, client): (&AccountName, &AccountClient)| {
                 (name.clone(), client.api.account.region.to_string())
             };
@@ -278,7 +275,7 @@ impl SourceContext {
     }
 
     /// Reads all files. Beyond `first_read` the read continues, and its transfers follow.
-    async fn await_first_read(&self, files: Arc<Files>) {
+    pub(super) async fn await_first_read(&self, files: Arc<Files>) {
         let Some(limit) = self.first_read else {
             return files.read_all().await;
         };
@@ -346,36 +343,15 @@ impl SourceContext {
         task.abort_handle()
     }
 
-    fn sink(&self) -> Arc<dyn Sink> {
-        Arc::new(self.collector.clone())
-    }
-}
-
-impl Sink for Collector {
-    fn ingest(&self, facts: &[Fact], origin: Origin) -> Vec<Ingested> {
-        Self::ingest(self, facts, origin)
-    }
-
-    fn replace_transfers(&self, origin: Origin, transfers: BTreeSet<TransferKey>, complete: bool) {
-        Self::replace_transfers(self, origin, &transfers, complete);
-    }
-
-    fn set_connectors(&self, account: &AccountName, listed: &ListedConnectors, complete: bool) {
-        self.set_listed_connectors(account, listed, complete);
-    }
-
-    fn exclude_connectors(&self, account: &AccountName, ids: &BTreeSet<ConnectorId>) {
-        Self::exclude_connectors(self, account, ids);
-    }
-
-    fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + '_>> {
-        Box::pin(async { Self::persist(self).await.map_err(|_| SinkError) })
+    /// Returns the destination of one source.
+    pub(super) fn sink(&self) -> Arc<dyn Sink> {
+        Arc::new(ShardSink::new(&self.shards))
     }
 }
 
 /// Holds back the transfers of target files until their plan is active, then forwards them.
 pub(super) struct StagingSink {
-    collector: Collector,
+    sink: Arc<dyn Sink>,
     staged: Mutex<Staged>,
 }
 
@@ -393,20 +369,20 @@ struct StagedTransfers {
 }
 
 impl StagingSink {
-    fn new(collector: Collector) -> Self {
+    fn new(sink: Arc<dyn Sink>) -> Self {
         Self {
-            collector,
+            sink,
             staged: Mutex::new(Staged::HeldBack(None)),
         }
     }
 
     fn publish(&self) {
         let mut staged = self.staged();
-        if let Staged::HeldBack(Some(latest)) = &*staged {
-            self.collector
-                .replace_transfers(latest.origin, &latest.transfers, latest.complete);
+        let held_back = std::mem::replace(&mut *staged, Staged::Published);
+        if let Staged::HeldBack(Some(latest)) = held_back {
+            self.sink
+                .replace_transfers(latest.origin, latest.transfers, latest.complete);
         }
-        *staged = Staged::Published;
     }
 
     fn staged(&self) -> MutexGuard<'_, Staged> {
@@ -416,7 +392,7 @@ impl StagingSink {
 
 impl Sink for StagingSink {
     fn ingest(&self, facts: &[Fact], origin: Origin) -> Vec<Ingested> {
-        Sink::ingest(&self.collector, facts, origin)
+        self.sink.ingest(facts, origin)
     }
 
     fn replace_transfers(&self, origin: Origin, transfers: BTreeSet<TransferKey>, complete: bool) {
@@ -429,21 +405,20 @@ impl Sink for StagingSink {
                 });
             }
             Staged::Published => {
-                self.collector
-                    .replace_transfers(origin, &transfers, complete);
+                self.sink.replace_transfers(origin, transfers, complete);
             }
         }
     }
 
     fn set_connectors(&self, account: &AccountName, listed: &ListedConnectors, complete: bool) {
-        Sink::set_connectors(&self.collector, account, listed, complete);
+        self.sink.set_connectors(account, listed, complete);
     }
 
     fn exclude_connectors(&self, account: &AccountName, ids: &BTreeSet<ConnectorId>) {
-        self.collector.exclude_connectors(account, ids);
+        self.sink.exclude_connectors(account, ids);
     }
 
     fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + '_>> {
-        Sink::persist(&self.collector)
+        self.sink.persist()
     }
 }

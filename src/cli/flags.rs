@@ -249,6 +249,11 @@ pub(super) struct StorageFlags {
 
 #[cfg(feature = "dynamodb")]
 impl StorageFlags {
+    /// Returns whether several exporters share the state.
+    pub(super) fn is_shared(&self) -> bool {
+        self.url.is_some()
+    }
+
     /// Refuses two places for the state.
     ///
     /// # Errors

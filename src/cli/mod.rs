@@ -148,8 +148,12 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let options = || -> anyhow::Result<Options> {
         #[cfg(feature = "dynamodb")]
         storage.check()?;
+        #[cfg(feature = "dynamodb")]
+        let is_storage_shared = storage.is_shared();
+        #[cfg(not(feature = "dynamodb"))]
+        let is_storage_shared = false;
         Ok(Options {
-            shard: shard.shard()?,
+            sharding: shard.sharding(is_storage_shared)?,
             storage: storage.path.clone(),
             #[cfg(feature = "dynamodb")]
             shared_storage: storage.url.clone().map(|url| SharedStorage {

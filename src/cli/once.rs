@@ -41,20 +41,16 @@ pub(super) async fn run(file: &Path, args: OnceArgs, options: Options) -> anyhow
         None => output::print(&text)?,
     }
     let failed = |files: &FileCounts| files.failed_files() > 0;
-    if collected
-        .snapshot
-        .connectors()
-        .any(|connector| connector.files.as_ref().is_some_and(failed))
-    {
+    let connectors = || {
+        let snapshots = collected.iter().map(|of_shard| &of_shard.snapshot);
+        snapshots.flat_map(|snapshot| snapshot.connectors())
+    };
+    if connectors().any(|connector| connector.files.as_ref().is_some_and(failed)) {
         return Ok(Exit::FileFailed);
     }
     // An unread or unknown transfer may have a failed file, so this is not a success.
     let mut unread = 0;
-    for connector in collected
-        .snapshot
-        .connectors()
-        .filter(|connector| connector.unread > 0)
-    {
+    for connector in connectors().filter(|connector| connector.unread > 0) {
         let (id, transfers) = (&connector.labels.id, connector.unread);
         error!(
             event = "transfers_unread",

@@ -33,7 +33,7 @@ pub(super) async fn run(
             version = env!("CARGO_PKG_VERSION"),
             accounts = plan.accounts.len(),
             transfers = plan.transfers.len(),
-            shard = %options.shard,
+            shard = %options.sharding,
             "starting"
         );
         super::warn_without_storage(&options);

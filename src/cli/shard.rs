@@ -3,13 +3,15 @@
 use clap::{Args, CommandFactory};
 
 use super::Cli;
+use crate::app::Sharding;
 use model::Shard;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Sharding")]
 pub(super) struct ShardFlags {
     /// Index of this exporter among --shard.total, from 0. `from-hostname` uses the number at the
-    /// end of the host name, as in the pods of a StatefulSet.
+    /// end of the host name, as in the pods of a StatefulSet. `auto` shares all shards evenly with the
+    /// other exporters of --storage.url.
     #[arg(
         long = "shard.index",
         value_name = "NUMBER",
@@ -34,19 +36,37 @@ pub(super) struct ShardFlags {
 enum ShardIndex {
     Number(u32),
     FromHostname,
+    Auto,
 }
 
 impl ShardFlags {
+    /// Returns the shards.
+    ///
+    /// # Errors
+    /// As [`ShardFlags::shard`], or they are to be shared and the storage is not.
+    pub(super) fn sharding(&self, is_storage_shared: bool) -> Result<Sharding, clap::Error> {
+        match self.index {
+            ShardIndex::Auto if is_storage_shared => Ok(Sharding::Automatic { total: self.total }),
+            ShardIndex::Auto => Err(usage(
+                "--shard.index=auto needs --storage.url, by which the exporters share the shards"
+                    .to_owned(),
+            )),
+            ShardIndex::Number(_) | ShardIndex::FromHostname => self.shard().map(Into::into),
+        }
+    }
+
     /// Returns the shard.
     ///
     /// # Errors
-    /// The index is not below the total, or the host name does not end with a number. Both are
-    /// usage errors.
+    /// The index is not below the total, or the host name does not end with a number, or no single shard
+    /// is named. These are usage errors.
     pub(super) fn shard(&self) -> Result<Shard, clap::Error> {
-        let usage = |message: String| {
-            Cli::command().error(clap::error::ErrorKind::ValueValidation, message)
-        };
         let index = match self.index {
+            ShardIndex::Auto => {
+                return Err(usage(
+                    "--shard.index=auto names no shard: pass the number of one".to_owned(),
+                ));
+            }
             ShardIndex::Number(index) => index,
             ShardIndex::FromHostname => {
                 let name = hostname();
@@ -67,13 +87,19 @@ impl ShardFlags {
     }
 }
 
+fn usage(message: String) -> clap::Error {
+    Cli::command().error(clap::error::ErrorKind::ValueValidation, message)
+}
+
 fn shard_index(text: &str) -> Result<ShardIndex, String> {
-    if text == "from-hostname" {
-        return Ok(ShardIndex::FromHostname);
+    match text {
+        "auto" => return Ok(ShardIndex::Auto),
+        "from-hostname" => return Ok(ShardIndex::FromHostname),
+        _ => {}
     }
     text.parse()
         .map(ShardIndex::Number)
-        .map_err(|_| "expected a number from 0, or `from-hostname`".to_owned())
+        .map_err(|_| "expected a number from 0, `from-hostname` or `auto`".to_owned())
 }
 
 /// Returns the kernel's host name. In a pod it is the pod's name.
@@ -100,8 +126,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shard_index_is_a_number_or_from_hostname() {
+    fn shard_index_is_a_number_or_from_hostname_or_auto() {
         assert_eq!(shard_index("2"), Ok(ShardIndex::Number(2)));
+        assert_eq!(shard_index("auto"), Ok(ShardIndex::Auto));
         assert_eq!(shard_index("from-hostname"), Ok(ShardIndex::FromHostname));
         for bad in ["", "-1", "1.5", "x", "hostname"] {
             assert!(shard_index(bad).is_err(), "{bad}");
@@ -140,5 +167,17 @@ mod tests {
         };
         assert_eq!(shard(1, 2).unwrap(), Shard::new(1, 2).unwrap());
         assert_eq!(shard(2, 2).unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn automatic_shards_need_shared_storage() {
+        let flags = ShardFlags {
+            index: ShardIndex::Auto,
+            total: 5,
+        };
+        let shared = flags.sharding(true).unwrap();
+        assert_eq!(shared, Sharding::Automatic { total: 5 });
+        assert_eq!(flags.sharding(false).unwrap_err().exit_code(), 2);
+        assert_eq!(flags.shard().unwrap_err().exit_code(), 2);
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
 use super::{Exit, shard};
-use crate::store::dynamodb::{self, SharedStoreSettings, TableUrl, TableUrlError};
+use crate::store::dynamodb::{self, SharedTable, TableUrl, TableUrlError};
 use crate::store::local::LocalStore;
 use crate::store::{Acquisition, LeaseObserver, LeasedStore, OnThreads, Store, StoreOperation};
 use crate::tracker::persist::{PendingWrites, SavedState};
@@ -111,14 +111,9 @@ impl Open {
             }
             Place::Table(url) => url,
         };
-        let settings = SharedStoreSettings {
-            lifetime: LEASE_DURATION,
-            clock: dynamodb::boot_clock(),
-            most_transfers: usize::MAX,
-            observer: Arc::new(Unobserved),
-        };
-        let process = process_name();
-        let store = Box::pin(dynamodb::open(url, shard, process, settings)).await?;
+        let table = SharedTable::connect(url, process_name(), LEASE_DURATION);
+        let table = Box::pin(table).await?;
+        let store = table.state(shard, usize::MAX, Arc::new(Unobserved));
         match store.acquire().await? {
             Acquisition::Acquired { .. } => Ok(Self::Table(Box::new(store))),
             Acquisition::HeldBy { owner, .. } => bail!(

@@ -90,16 +90,6 @@ pub struct Collected {
     pub complete: bool,
 }
 
-impl Collected {
-    /// Returns what a process has that does not own the state: nothing, and nothing is due.
-    pub fn of_standby() -> Self {
-        Self {
-            snapshot: Arc::default(),
-            complete: true,
-        }
-    }
-}
-
 /// Collects the results of all tracked transfers.
 #[derive(Clone)]
 pub struct Collector {
@@ -311,6 +301,23 @@ impl Collector {
     pub fn untrack(&self, key: &TransferKey, origin: Origin) -> bool {
         let now = self.inner.clock.now();
         self.inner.tracker().untrack(key, origin, now)
+    }
+
+    /// Returns whether the other is the same collector.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    /// Returns whether a fact is about a connector whose transfers are not tracked.
+    pub fn excludes(&self, fact: &Fact, origin: Origin) -> bool {
+        self.inner.tracker().excludes(fact, origin)
+    }
+
+    /// Removes the collector's part of the storage metrics, once it has been stopped.
+    pub fn close_storage(&self) {
+        if let Some(persister) = &self.inner.persister {
+            persister.close();
+        }
     }
 
     /// Returns false if the last write to the store failed or timed out.

@@ -1,6 +1,8 @@
 //! Read-only queries for the HTML pages and the JSON API. They make no AWS calls and do not wait
 //! for the store.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use super::{AccountApi, Collector, lock};
@@ -28,6 +30,50 @@ pub struct CollectorOverview {
 }
 
 impl CollectorOverview {
+    /// Returns the state of a process that owns nothing.
+    pub fn empty(now: Now) -> Self {
+        Self {
+            now,
+            connectors: Vec::new(),
+            recent: Vec::new(),
+            rates: Vec::new(),
+            last_sweep: None,
+        }
+    }
+
+    /// Returns the state of two shards together.
+    #[must_use]
+    pub fn merge(self, other: &Self) -> Self {
+        let mut connectors = BTreeMap::new();
+        for (view, recent) in self.connectors().chain(other.connectors()) {
+            match connectors.entry(Arc::clone(&view.labels)) {
+                Entry::Vacant(entry) => drop(entry.insert((view.clone(), *recent))),
+                Entry::Occupied(mut entry) => {
+                    let (known, files) = entry.get_mut();
+                    known.add(view);
+                    files.add(recent);
+                }
+            }
+        }
+        let (views, recent): (Vec<_>, _) = connectors.into_values().unzip();
+        let last_sweep = match (self.last_sweep, other.last_sweep) {
+            (Some(one), Some(another)) => Some(LastSweep {
+                ended: one.ended.max(another.ended),
+                duration: one.duration.max(another.duration),
+                complete: one.complete && another.complete,
+            }),
+            (one, another) => one.or(another),
+        };
+        Self {
+            now: self.now,
+            connectors: vec![views.into()],
+            recent,
+            // The limiters of the accounts are shared.
+            rates: self.rates,
+            last_sweep,
+        }
+    }
+
     /// Iterates over the connectors with the files of their last hour.
     pub fn connectors(&self) -> impl Iterator<Item = (&ConnectorView, &RecentFiles)> {
         self.connectors
@@ -58,15 +104,21 @@ impl Collector {
 
     /// Runs a query for transfers. The tracker is locked for one batch at a time.
     pub fn select(&self, query: &Query) -> Selection {
-        let now = self.inner.clock.now();
         let mut selecting = SelectionBuilder::new(query);
+        self.select_into(&mut selecting);
+        selecting.finish()
+    }
+
+    /// Adds the transfers of this collector to those of others.
+    pub fn select_into(&self, selecting: &mut SelectionBuilder<'_>) {
+        let now = self.inner.clock.now();
+        selecting.begin();
         loop {
             let tracker = self.inner.tracker();
-            if !tracker.select(&mut selecting, now) {
+            if !tracker.select(selecting, now) {
                 break;
             }
         }
-        selecting.finish()
     }
 
     /// Returns all flows, in configured order.

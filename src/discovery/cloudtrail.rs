@@ -226,6 +226,8 @@ impl CloudTrailPoller {
                 progress.newest = progress.newest.max(event.at);
                 progress.transfers += self.ingest(event);
             }
+            // What fails is kept, and passed on with the next page.
+            let _ = self.sink.forward().await;
             match page.next_token {
                 None => break,
                 repeated if repeated == progress.token => {

@@ -121,6 +121,8 @@ impl ConnectorPoller {
         connectors.append(&mut unpublished);
         self.sink.exclude_connectors(&self.account, &as2);
         self.sink.set_connectors(&self.account, &connectors, true);
+        // What fails is kept, and passed on after the next poll.
+        let _ = self.sink.forward().await;
         let is_known = |id: &ConnectorId, details: Option<&Arc<ConnectorDetails>>| {
             details.is_some() || self.known.contains(id)
         };

@@ -5,7 +5,8 @@
 //! | a message | is |
 //! | --- | --- |
 //! | understood or a duplicate | deleted once its facts are durable |
-//! | foreign: of another shard, of a connector that is not selected, or no event of a connector | deleted, because a queue belongs to one exporter |
+//! | of a shard of another process that shares the queue | deleted once its facts are in the shard's inbox |
+//! | foreign: of another shard that does not share the queue, of a connector that is not selected, or no event of a connector | deleted, because a queue belongs to one exporter |
 //! | foreign: of an AWS account and Region that are not configured | left to the queue's redrive policy; each account and Region is logged once |
 //! | unparsable | left to the queue's redrive policy, and logged once |
 //!

@@ -63,6 +63,17 @@ struct State {
     published: Option<bool>,
 }
 
+impl State {
+    /// Returns the transfers of all sources.
+    fn transfers(&self) -> BTreeSet<TransferKey> {
+        self.sources
+            .iter()
+            .flat_map(|source| source.files.values())
+            .flat_map(|file| file.transfers.iter().cloned())
+            .collect()
+    }
+}
+
 /// What one source lists.
 #[derive(Default)]
 struct SourceState {
@@ -353,11 +364,12 @@ impl Files {
         self.record(index, start, unsettled.is_empty());
     }
 
-    /// Passes the transfers on again, because the process owns others than before.
-    pub fn report_again(&self) {
-        let mut state = self.state();
-        if state.published.is_some() {
-            self.publish(&mut state, true);
+    /// Passes the transfers to `report` as well, and whether they are complete, if they have been read:
+    /// the process owns others than before.
+    pub fn report_to(&self, report: impl FnOnce(BTreeSet<TransferKey>, bool)) {
+        let state = self.state();
+        if let Some(complete) = state.published {
+            report(state.transfers(), complete);
         }
     }
 
@@ -367,12 +379,7 @@ impl Files {
         if !changed && state.published == Some(complete) {
             return;
         }
-        let transfers = state
-            .sources
-            .iter()
-            .flat_map(|source| source.files.values())
-            .flat_map(|file| file.transfers.iter().cloned())
-            .collect();
+        let transfers = state.transfers();
         self.sink
             .replace_transfers(Origin::Files, transfers, complete);
         state.published = Some(complete);

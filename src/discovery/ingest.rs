@@ -13,6 +13,8 @@ pub(super) enum MessageOutcome {
     Understood,
     /// Everything in it was known.
     Duplicate,
+    /// Everything new in it belongs to a shard of another process, which gets it.
+    Forwarded,
     /// Nothing in it belongs to a configured account, a selected connector or this shard.
     Foreign,
     /// It could not be parsed.
@@ -22,9 +24,10 @@ pub(super) enum MessageOutcome {
 }
 
 impl MessageOutcome {
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::Understood,
         Self::Duplicate,
+        Self::Forwarded,
         Self::Foreign,
         Self::Unparsable,
         Self::Refused,
@@ -34,9 +37,22 @@ impl MessageOutcome {
         match self {
             Self::Understood => "understood",
             Self::Duplicate => "duplicate",
+            Self::Forwarded => "forwarded",
             Self::Foreign => "foreign",
             Self::Unparsable => "unparsable",
             Self::Refused => "refused",
+        }
+    }
+}
+
+/// Logs the failed files that were reported for the first time.
+pub fn log_failures(facts: &[Fact], results: &[Ingested]) {
+    for (fact, result) in facts.iter().zip(results) {
+        if let Fact::FileEnded(file) = fact
+            && let Ingested::New { failed } | Ingested::Untracked { failed, .. } = result
+            && let Some(failed) = failed
+        {
+            failed.log(&file.key);
         }
     }
 }
@@ -55,27 +71,24 @@ pub(super) fn ingest(
         return (MessageOutcome::Understood, 0);
     }
     let results = sink.ingest(facts, origin);
-    let (mut transfers, mut has_news) = (0, false);
-    for (fact, result) in facts.iter().zip(&results) {
-        let (Ingested::New { failed } | Ingested::Untracked { failed, .. }) = result else {
-            continue;
-        };
-        has_news = true;
-        match fact {
-            Fact::Started(_) => transfers += 1,
-            Fact::FileEnded(file) => {
-                if let Some(failed) = failed {
-                    failed.log(&file.key);
-                }
-            }
-            Fact::OperationEnded(_) => {}
-        }
-    }
+    log_failures(facts, &results);
+    let is_new =
+        |result: &Ingested| matches!(result, Ingested::New { .. } | Ingested::Untracked { .. });
+    let new = facts
+        .iter()
+        .zip(&results)
+        .filter(|(_, result)| is_new(result));
+    let transfers = new
+        .filter(|(fact, _)| matches!(fact, Fact::Started(_)))
+        .count();
+    let has_news = results.iter().any(is_new);
     let is_refused = |result: &Ingested| matches!(result, Ingested::LimitExceeded(_));
     let outcome = if results.iter().any(is_refused) {
         MessageOutcome::Refused
     } else if has_news {
         MessageOutcome::Understood
+    } else if results.contains(&Ingested::Forwarded) {
+        MessageOutcome::Forwarded
     } else if results.contains(&Ingested::Duplicate) {
         MessageOutcome::Duplicate
     } else {

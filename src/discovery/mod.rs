@@ -28,6 +28,7 @@ use std::time::Duration;
 pub use crate::config::ConnectorFilter;
 use crate::metrics::self_metrics::{DiscoveryMetrics, SourceLabels};
 use crate::tracker::Ingested;
+pub use ingest::log_failures;
 use model::{
     Account, AccountName, Clock, ConnectorId, Fact, ListedConnectors, Now, Origin, TransferKey,
 };
@@ -55,6 +56,11 @@ pub trait Sink: Send + Sync + 'static {
 
     /// Completes once everything ingested before is durable; at once without storage.
     fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + '_>>;
+
+    /// Completes once everything that belongs to other processes has been passed on to them.
+    fn forward(&self) -> Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + '_>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// Health of one source, in the exporter's metrics families.

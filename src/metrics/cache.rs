@@ -101,26 +101,26 @@ impl SegmentCache {
         of(&self.transfers) + of(&self.connectors) + of(&self.flows)
     }
 
-    /// Begins an exposition of `snapshot`: evicts chunks that it does not have and segments that
+    /// Begins an exposition of `snapshots`: evicts chunks that they do not have and segments that
     /// are no longer requested.
-    pub(super) fn begin(&mut self, snapshot: &Snapshot) {
+    pub(super) fn begin(&mut self, snapshots: &[Arc<Snapshot>]) {
         self.expositions += 1;
         let used_since = self.expositions.saturating_sub(KEPT_FOR_EXPOSITIONS);
-        evict(&mut self.transfers, &snapshot.transfers, used_since);
-        evict(&mut self.connectors, &snapshot.connectors, used_since);
-        evict(&mut self.flows, &snapshot.flows, used_since);
+        evict(&mut self.transfers, snapshots, used_since);
+        evict(&mut self.connectors, snapshots, used_since);
+        evict(&mut self.flows, snapshots, used_since);
     }
 
     /// Returns the compressed samples of one family, a segment for each chunk.
     pub(super) fn compressed<T: CachedRow>(
         &mut self,
-        chunks: &[Chunk<T>],
+        snapshots: &[Arc<Snapshot>],
         family: &'static RowFamily<T>,
         dialect: Dialect,
         compressor: &mut Compressor,
     ) -> io::Result<Vec<Segment>> {
         let key = SegmentKey::new(family, dialect, compressor.encoding());
-        self.segments(chunks, family, key, dialect, |text| {
+        self.segments(snapshots, family, key, dialect, |text| {
             compressor.compress(text)
         })
     }
@@ -152,21 +152,21 @@ impl SegmentCache {
     /// Returns the length of the samples of one family in all chunks.
     pub(super) fn length<T: CachedRow>(
         &mut self,
-        chunks: &[Chunk<T>],
+        snapshots: &[Arc<Snapshot>],
         family: &'static RowFamily<T>,
         dialect: Dialect,
     ) -> usize {
         let key = SegmentKey::new(family, dialect, Encoding::Identity);
         let measure = |text: &[u8]| Ok(Segment::length_of(text));
         let segments = self
-            .segments(chunks, family, key, dialect, measure)
+            .segments(snapshots, family, key, dialect, measure)
             .unwrap_or_default();
         segments.iter().map(|segment| segment.length).sum()
     }
 
     fn segments<T: CachedRow>(
         &mut self,
-        chunks: &[Chunk<T>],
+        snapshots: &[Arc<Snapshot>],
         family: &'static RowFamily<T>,
         key: SegmentKey,
         dialect: Dialect,
@@ -177,7 +177,11 @@ impl SegmentCache {
         let mut renders = 0;
         let exposition = self.expositions;
         let chunk_map = T::chunk_map(self);
-        let segments = chunks.iter().map(|chunk| {
+        let chunks = snapshots.iter().flat_map(|snapshot| {
+            let chunks = T::chunks(snapshot).iter();
+            chunks.map(|chunk| (snapshot.shard.as_ref(), chunk))
+        });
+        let segments = chunks.map(|(shard, chunk)| {
             let (_, segments) = chunk_map
                 .entry(address(chunk))
                 .or_insert_with(|| (Arc::clone(chunk), HashMap::new()));
@@ -186,6 +190,7 @@ impl SegmentCache {
                 return Ok(cached.segment.clone());
             }
             encoder.out.clear();
+            encoder.shard(shard);
             for row in chunk.iter() {
                 (family.write)(row, &mut encoder);
             }
@@ -205,8 +210,9 @@ impl SegmentCache {
     }
 }
 
-fn evict<T>(chunk_map: &mut ChunkMap<T>, chunks: &[Chunk<T>], used_since: u64) {
-    let present: HashSet<_> = chunks.iter().map(address).collect();
+fn evict<T: Row>(chunk_map: &mut ChunkMap<T>, snapshots: &[Arc<Snapshot>], used_since: u64) {
+    let chunks = snapshots.iter().flat_map(|snapshot| T::chunks(snapshot));
+    let present: HashSet<_> = chunks.map(address).collect();
     chunk_map.retain(|address, (_, segments)| {
         segments.retain(|_, cached| cached.last_used >= used_since);
         present.contains(address)

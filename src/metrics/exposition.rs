@@ -56,7 +56,7 @@ pub fn render(
     }
     // Held while chunks are compressed, so that a concurrent scrape finds the segments done.
     let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-    cache.begin(&scrape.snapshot);
+    cache.begin(&scrape.snapshots);
     let mut body = BodyBuilder::new(request.encoding)?;
     for block in blocks {
         match block {
@@ -131,9 +131,9 @@ fn row_family<T: Row>(name: &str, scrape: &Scrape<'_>, all: bool) -> Option<&'st
         return Some(family);
     }
     let mut encoder = Encoder::new(Dialect::Text, family.descriptor);
-    let mut rows = T::chunks(&scrape.snapshot)
-        .iter()
-        .flat_map(|chunk| chunk.iter());
+    let snapshots = scrape.snapshots.iter();
+    let chunks = snapshots.flat_map(|snapshot| T::chunks(snapshot));
+    let mut rows = chunks.flat_map(|chunk| chunk.iter());
     rows.any(|row| {
         (family.write)(row, &mut encoder);
         !encoder.out.is_empty()
@@ -149,8 +149,8 @@ fn append<T: CachedRow>(
     dialect: Dialect,
     cache: &mut SegmentCache,
 ) -> io::Result<()> {
-    let chunks = T::chunks(&scrape.snapshot);
-    let segments = cache.compressed(chunks, family, dialect, body.compressor())?;
+    let snapshots = &scrape.snapshots;
+    let segments = cache.compressed(snapshots, family, dialect, body.compressor())?;
     let samples = segments.iter().map(|segment| segment.length).sum();
     if samples == 0 {
         return Ok(());
@@ -165,12 +165,20 @@ fn append<T: CachedRow>(
     Ok(())
 }
 
+/// The indices of a row.
+#[derive(Default)]
+struct Place {
+    snapshot: usize,
+    chunk: usize,
+    row: usize,
+}
+
 /// Renders an uncompressed exposition part by part.
 struct RowStream {
-    snapshot: Arc<Snapshot>,
+    snapshots: Vec<Arc<Snapshot>>,
     blocks: vec::IntoIter<Block>,
-    /// The block in progress, with the indices of the next chunk and row.
-    current: Option<(Block, usize, usize)>,
+    /// The block in progress, with the place of its next row.
+    current: Option<(Block, Place)>,
     encoder: Encoder,
 }
 
@@ -185,7 +193,7 @@ impl RowStream {
         let mut lengths = (dialect == Dialect::Protobuf)
             .then(|| cache.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(cache) = &mut lengths {
-            cache.begin(&scrape.snapshot);
+            cache.begin(&scrape.snapshots);
         }
         let mut with_heads = Vec::with_capacity(blocks.len() * 2);
         for block in blocks {
@@ -201,7 +209,7 @@ impl RowStream {
             with_heads.push(block);
         }
         Self {
-            snapshot: Arc::clone(&scrape.snapshot),
+            snapshots: scrape.snapshots.clone(),
             blocks: with_heads.into_iter(),
             current: None,
             encoder: Encoder::new(dialect, families::ALL[0]),
@@ -215,7 +223,7 @@ impl Iterator for RowStream {
     fn next(&mut self) -> Option<Bytes> {
         self.encoder.out.reserve(STREAMED_PART + STREAMED_PART / 8);
         while self.encoder.out.len() < STREAMED_PART {
-            let Some((block, chunk, row)) = &mut self.current else {
+            let Some((block, place)) = &mut self.current else {
                 let Some(block) = self.blocks.next() else {
                     break;
                 };
@@ -225,7 +233,7 @@ impl Iterator for RowStream {
                     Block::Connectors(family) => self.encoder.family(family.descriptor),
                     Block::Flows(family) => self.encoder.family(family.descriptor),
                 }
-                self.current = Some((block, 0, 0));
+                self.current = Some((block, Place::default()));
                 continue;
             };
             let is_done = match block {
@@ -234,13 +242,13 @@ impl Iterator for RowStream {
                     true
                 }
                 Block::Transfers(family) => {
-                    write_rows(&self.snapshot, family, (chunk, row), &mut self.encoder)
+                    write_rows(&self.snapshots, family, place, &mut self.encoder)
                 }
                 Block::Connectors(family) => {
-                    write_rows(&self.snapshot, family, (chunk, row), &mut self.encoder)
+                    write_rows(&self.snapshots, family, place, &mut self.encoder)
                 }
                 Block::Flows(family) => {
-                    write_rows(&self.snapshot, family, (chunk, row), &mut self.encoder)
+                    write_rows(&self.snapshots, family, place, &mut self.encoder)
                 }
             };
             if is_done {
@@ -258,9 +266,7 @@ fn head<T: CachedRow>(
     family: &'static RowFamily<T>,
     lengths: Option<&mut SegmentCache>,
 ) -> Block {
-    let samples = lengths.map_or(0, |cache| {
-        cache.length(T::chunks(&scrape.snapshot), family, dialect)
-    });
+    let samples = lengths.map_or(0, |cache| cache.length(&scrape.snapshots, family, dialect));
     let mut head = Vec::new();
     encode::head(&mut head, dialect, family.descriptor, samples);
     Block::Written(head)
@@ -268,21 +274,26 @@ fn head<T: CachedRow>(
 
 /// Writes rows until the part is full. Returns true after the last row.
 fn write_rows<T: Row>(
-    snapshot: &Snapshot,
+    snapshots: &[Arc<Snapshot>],
     family: &RowFamily<T>,
-    (chunk, row): (&mut usize, &mut usize),
+    place: &mut Place,
     out: &mut Encoder,
 ) -> bool {
-    while let Some(rows) = T::chunks(snapshot).get(*chunk) {
-        for next in &rows[*row..] {
-            if out.out.len() >= STREAMED_PART {
-                return false;
+    while let Some(snapshot) = snapshots.get(place.snapshot) {
+        out.shard(snapshot.shard.as_ref());
+        while let Some(rows) = T::chunks(snapshot).get(place.chunk) {
+            for next in &rows[place.row..] {
+                if out.out.len() >= STREAMED_PART {
+                    return false;
+                }
+                (family.write)(next, out);
+                place.row += 1;
             }
-            (family.write)(next, out);
-            *row += 1;
+            place.chunk += 1;
+            place.row = 0;
         }
-        *chunk += 1;
-        *row = 0;
+        place.snapshot += 1;
+        place.chunk = 0;
     }
     true
 }

@@ -114,7 +114,7 @@ const FILE_STATUS: Label = Label::new(
     "`QUEUED`, `IN_PROGRESS`, `COMPLETED` or `FAILED`; also any other status that AWS reports.",
 );
 const END_STATUS: Label = Label::new("status", "`COMPLETED` or `FAILED`.");
-const LEASED_SHARD: Label = Label::new("shard", "`--shard.index`. `0` without sharding.");
+const LEASED_SHARD: Label = Label::new("shard", "Index of the shard. `0` without sharding.");
 const DIRECTION: Label = Label::new("operation", "`SEND` or `RETRIEVE`.");
 const SOURCE: Label = Label::new("source", "`files`, `events`, `cloudtrail` or `connectors`.");
 const TARGET: Label = Label::new(
@@ -603,7 +603,7 @@ families! {
         group: Exporter,
         labels: [ACCOUNT, REGION, TARGET, Label::new(
             "outcome",
-            "`understood`, `duplicate` (reported before), `foreign` (not about a configured \
+            "`understood`, `duplicate` (reported before), `forwarded` (to the owner of its shard), `foreign` (not about a configured \
              account, an included connector or this shard), `unparsable` or `refused` (beyond `limits`; both are left to the queue's redrive policy) or `failed` \
              (parsed but not persisted yet, stays in the queue; `events` only).",
         )],
@@ -768,6 +768,16 @@ families! {
         labels: [LEASED_SHARD],
         help: "Writes that were refused because another exporter owns the shard. Absent without --storage.url.",
     }
+    INBOX_OLDEST {
+        name: "aws_transfer_exporter_inbox_oldest_timestamp_seconds",
+        kind: Gauge,
+        group: Exporter,
+        labels: [LEASED_SHARD],
+        help: "Time the oldest report in the inbox was put there as a Unix timestamp. Absent without --storage.url.",
+        details: "Only with `--shard.index=auto`, and only while the inbox is not empty. By the clock of the exporter that put it there. The owner of the shard \
+            reads its inbox every second.",
+        example: "time() - max by (shard) (aws_transfer_exporter_inbox_oldest_timestamp_seconds) > 60",
+    }
     STORAGE_UNITS {
         name: "aws_transfer_exporter_storage_capacity_units_total",
         kind: Counter,
@@ -916,10 +926,10 @@ families! {
         kind: Gauge,
         group: Server,
         labels: [
-            Label::new("shard", "`--shard.index`. `0` without sharding."),
+            Label::new("shard", "Index of the shard, as on the series of its transfers. Empty without sharding."),
             Label::new("shards", "`--shard.total`. `1` without sharding."),
         ],
-        help: "Shard of this exporter. Always 1.",
+        help: "Shards that this exporter owns. Always 1. Absent on standbys.",
         example: "count(group by (shard) (aws_transfer_exporter_shard_info))",
     }
     BUILD_INFO {

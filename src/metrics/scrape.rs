@@ -10,8 +10,8 @@ use model::Snapshot;
 
 /// Everything needed to render one scrape.
 pub struct Scrape<'a> {
-    /// The state of transfers and connectors.
-    pub snapshot: Arc<Snapshot>,
+    /// The state of transfers and connectors, of each shard of the process.
+    pub snapshots: Vec<Arc<Snapshot>>,
     /// True if everything that was due had been fetched.
     pub complete: bool,
     /// The exporter's own instruments.

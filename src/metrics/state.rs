@@ -247,23 +247,26 @@ fn write_histograms(
 
 /// Writes a family that changes with every scrape. Writes nothing for any other.
 pub(super) fn write(scrape: &Scrape<'_>, family: &'static Family, out: &mut Encoder) {
-    let snapshot = &scrape.snapshot;
-    if *family == families::OLDEST_RESULT {
-        for (connector, at) in &snapshot.oldest_results {
-            out.connector_row(connector);
-            out.gauge(unix_seconds(*at));
+    if *family == families::SCRAPE_COMPLETE {
+        return out.gauge(u64::from(scrape.complete));
+    }
+    for snapshot in &scrape.snapshots {
+        out.shard(snapshot.shard.as_ref());
+        if *family == families::OLDEST_RESULT {
+            for (connector, at) in &snapshot.oldest_results {
+                out.connector_row(connector);
+                out.gauge(unix_seconds(*at));
+            }
+        } else if *family == families::TRANSFERS {
+            for (origin, transfers) in &snapshot.origins {
+                out.row();
+                out.label("origin", origin.as_label());
+                out.gauge(*transfers);
+            }
+        } else if *family == families::CODES_FOLDED {
+            let since = snapshot.folded_since.unwrap_or(scrape.started);
+            out.counter(snapshot.folded_failure_codes, since);
         }
-    } else if *family == families::TRANSFERS {
-        for (origin, transfers) in &snapshot.origins {
-            out.row();
-            out.label("origin", origin.as_label());
-            out.gauge(*transfers);
-        }
-    } else if *family == families::SCRAPE_COMPLETE {
-        out.gauge(u64::from(scrape.complete));
-    } else if *family == families::CODES_FOLDED {
-        let since = snapshot.folded_since.unwrap_or(scrape.started);
-        out.counter(snapshot.folded_failure_codes, since);
     }
 }
 

@@ -14,6 +14,12 @@ pub trait LeasedStore: Store {
     /// was taken nevertheless: the next call finds that.
     fn acquire(&self) -> StoreFuture<'_, Acquisition>;
 
+    /// Finds who has the lease, without taking it.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn look(&self) -> StoreFuture<'_, LeaseState>;
+
     /// Returns the store as the ownership with this number has it: it writes nothing once that has ended, even
     /// if this process is the owner again.
     fn term(&self, epoch: u64) -> Arc<dyn Store>;
@@ -38,6 +44,23 @@ pub trait LeasedStore: Store {
     fn is_held(&self) -> bool {
         !self.time_held().is_zero()
     }
+}
+
+/// Who has a lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeaseState {
+    /// No process.
+    Vacant {
+        /// The name of the last owner, if it did not give it back.
+        lost_by: Option<String>,
+    },
+    /// A process.
+    HeldBy {
+        /// Its name.
+        owner: String,
+        /// For how long at least, unless it renews its lease or gives it back.
+        time_left: Duration,
+    },
 }
 
 /// What an attempt to take over a shard has found.

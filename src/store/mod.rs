@@ -5,8 +5,10 @@
 pub mod dynamodb;
 #[doc(hidden)]
 pub mod fuzzing;
+mod inbox;
 mod leased;
 pub mod local;
+mod members;
 mod records;
 
 use std::io;
@@ -15,7 +17,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::tracker::persist::{PendingWrites, SavedState};
-pub use leased::{Acquisition, LeaseObserver, LeasedStore, StoreOperation};
+pub use inbox::{Delivery, Inboxes, Letter};
+pub use leased::{Acquisition, LeaseObserver, LeaseState, LeasedStore, StoreOperation};
+pub use members::Members;
 
 /// The result of an operation of a store.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;

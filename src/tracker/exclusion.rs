@@ -42,7 +42,7 @@ impl Tracker {
     }
 
     /// Returns whether a fact is about an excluded connector.
-    pub(super) fn excludes(&self, fact: &Fact, origin: Origin) -> bool {
+    pub fn excludes(&self, fact: &Fact, origin: Origin) -> bool {
         if self.excluded.is_empty() || !HISTORIES.contains(&origin) {
             return false;
         }

@@ -30,6 +30,8 @@ pub enum Ingested {
     /// The fact belongs to an account that is not configured, to another shard or to an excluded
     /// connector.
     Foreign,
+    /// The fact belongs to a shard of another process, which gets it.
+    Forwarded,
     /// The fact would exceed a limit, and was refused.
     LimitExceeded(Limit),
     /// The file or operation is counted, but its transfer or connector would exceed a limit.

@@ -320,6 +320,7 @@ impl Tracker {
         let order =
             |a: &TransferView, b: &TransferView| (&a.connector, &a.id).cmp(&(&b.connector, &b.id));
         Snapshot {
+            shard: self.ownership.shard().label(),
             transfers: self.chunks.build(view, order),
             oldest_results: connectors.oldest_results(now),
             flows: self.flows.views(),

@@ -73,6 +73,17 @@ pub struct WriteRequest {
     pub track: bool,
 }
 
+/// What a request of the write API has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// The transfer is tracked now, or not any more.
+    Changed,
+    /// It was so before.
+    Unchanged,
+    /// The process that owns the transfer's shard will find the request.
+    Forwarded,
+}
+
 /// Why a request of the write API failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WriteApiError {
@@ -169,14 +180,14 @@ pub trait Exporter: Send + Sync + 'static {
         mode: ScrapeMode,
     ) -> Pin<Box<dyn Future<Output = Option<Exposition>> + Send>>;
 
-    /// Starts or stops tracking a transfer and returns whether that changed anything. The change is
-    /// durable once this returns `Ok`.
+    /// Starts or stops tracking a transfer. The change is durable once this returns `Ok`.
     fn write(
         self: Arc<Self>,
         request: WriteRequest,
-    ) -> Pin<Box<dyn Future<Output = Result<bool, WriteApiError>> + Send>>;
+    ) -> Pin<Box<dyn Future<Output = Result<Written, WriteApiError>> + Send>>;
 
-    /// Acknowledges the unresolved failed files that `filter` accepts, and returns their number. The
+    /// Acknowledges the unresolved failed files that `filter` accepts, and returns the number of those that
+    /// this process has. The
     /// change is durable once this returns `Ok`.
     fn acknowledge(
         self: Arc<Self>,

@@ -23,12 +23,14 @@ pub(crate) const CLOUDTRAIL_DELAY: Duration = Duration::from_secs(8);
 /// After this time the queue delivers again what a killed process had received.
 pub(crate) const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_mins(2);
-const CODES: [&str; 3] = ["CONNECTION_ERROR", "TIMEOUT_ERROR", "A_CODE_OF_TOMORROW"];
+/// A code that AWS does not document.
+pub(crate) const UNDOCUMENTED: &str = "A_CODE_OF_TOMORROW";
+const CODES: [&str; 3] = ["CONNECTION_ERROR", "TIMEOUT_ERROR", UNDOCUMENTED];
 
 /// Files by connector, and failure code or nothing.
 pub(crate) type Ends = BTreeMap<(String, String), f64>;
 
-pub(crate) fn configuration(url: &str, queues: [(&Simulator, &str); 2]) -> String {
+pub(crate) fn configuration(url: &str, queues: &[(&Simulator, &str)]) -> String {
     let mut text = format!(
         "accounts:\n  - {{name: prod, region: eu-central-1, endpoint_url: '{url}', \
          account_id: '123456789012'}}\n\
@@ -92,11 +94,13 @@ fn end(connector: &ConnectorId, script: &FileScript) -> (String, String) {
     (connector.to_string(), code.unwrap_or_default())
 }
 
+/// Returns the value of a label of a series.
+pub(crate) fn label(series: &str, name: &str) -> String {
+    let (_, rest) = series.split_once(&format!("{name}=\"")).unwrap();
+    rest.split('"').next().unwrap().to_owned()
+}
+
 pub(crate) fn counted(seen: &Exposition) -> Ends {
-    let label = |series: &str, name: &str| {
-        let (_, rest) = series.split_once(&format!("{name}=\"")).unwrap();
-        rest.split('"').next().unwrap().to_owned()
-    };
     seen.family(FINISHED)
         .into_iter()
         .filter(|(_, files)| *files > 0.0)
@@ -141,7 +145,7 @@ async fn counters_are_exact_after_kills(event_loss_rate: f64, number: u64) {
         event_delay: Duration::from_secs(2),
         ..Faults::default()
     });
-    let text = configuration(&url, [(&aws, &url), (&reports, &reports_url)]);
+    let text = configuration(&url, &[(&aws, &url), (&reports, &reports_url)]);
     let (folder, file) = config(&text);
     let storage = folder.path().join("state");
     let mut random = SplitMix64::new(number);

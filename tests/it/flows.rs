@@ -106,14 +106,21 @@ async fn one_of_several_shards_has_the_flows_of_a_connector() {
         let mut plan = flows(&url);
         plan.flows.truncate(1);
         let options = Options {
-            shard: Shard::new(index, 2).unwrap(),
+            sharding: Shard::new(index, 2).unwrap().into(),
             ..Options::default()
         };
         let exporter = Exporter::start_with(plan, options).await;
         let (_, _, metrics) = get(exporter.address, "/metrics", "").await;
         owners += metrics
-            .matches("\naws_transfer_flow_deadline_timestamp_seconds{flow=\"prices\"}")
+            .matches("\naws_transfer_flow_deadline_timestamp_seconds{")
             .count();
+        let labels = format!("{{shard=\"{index}\",flow=\"prices\"}}");
+        let of_shard = metrics.contains(&labels);
+        assert_eq!(
+            of_shard,
+            metrics.contains("aws_transfer_flow_"),
+            "{metrics}"
+        );
         exporter.stop().await;
     }
     assert_eq!(owners, 1);
@@ -123,7 +130,7 @@ async fn one_of_several_shards_has_the_flows_of_a_connector() {
 async fn a_shard_refuses_flows_of_connectors_without_ids() {
     let (_simulator, url) = simulator(Settings::default()).await;
     let options = Options {
-        shard: Shard::new(0, 2).unwrap(),
+        sharding: Shard::new(0, 2).unwrap().into(),
         credentials: Some(CREDENTIALS),
         ..Options::default()
     };

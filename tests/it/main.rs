@@ -38,6 +38,7 @@ mod rig;
 mod scale;
 mod sdks;
 mod sharding;
+mod shared_shards;
 mod special_files;
 mod storage;
 mod support;

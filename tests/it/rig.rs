@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use aws_transfer_exporter::app::{self, App, Options};
 use aws_transfer_exporter::config::{AccountPlan, CollectorPlan, Plan};
 use aws_transfer_exporter::transfer::session::StaticCredentials;
-use aws_transfer_exporter::web::{Exporter as _, WriteRequest};
+use aws_transfer_exporter::web::{Exporter as _, WriteRequest, Written};
 use model::{AccountName, ConnectorId, TransferId, TransferKey};
 use simulator::{
     DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY, FileScript, LifeScript, Settings, Simulator,
@@ -150,7 +150,8 @@ impl Exporter {
             files,
             track: true,
         };
-        assert_eq!(Arc::clone(&self.app).write(write).await, Ok(true));
+        let written = Arc::clone(&self.app).write(write).await;
+        assert_eq!(written, Ok(Written::Changed));
     }
 
     pub(crate) async fn scrape(&self) -> Exposition {

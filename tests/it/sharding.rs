@@ -37,7 +37,7 @@ async fn three_shards_export_the_same_as_one_exporter_with_as_many_calls() {
     let mut sums_of_all: BTreeMap<String, f64> = BTreeMap::new();
     for index in 0..3 {
         let options = Options {
-            shard: Shard::new(index, 3).unwrap(),
+            sharding: Shard::new(index, 3).unwrap().into(),
             ..Options::default()
         };
         let exporter =
@@ -49,15 +49,17 @@ async fn three_shards_export_the_same_as_one_exporter_with_as_many_calls() {
             (15..=45).contains(&transfers),
             "shard {index} has {transfers} of 90"
         );
+        let label = format!("shard=\"{index}\",");
         for (series, value) in of_shard {
+            assert!(series.contains(&label), "{series}");
             assert_eq!(
-                files_of_all.insert(series.to_owned(), value),
+                files_of_all.insert(series.replace(&label, ""), value),
                 None,
                 "{series} in two shards"
             );
         }
         for (series, value) in scrape.family("aws_transfer_connector_files") {
-            *sums_of_all.entry(series.to_owned()).or_default() += value;
+            *sums_of_all.entry(series.replace(&label, "")).or_default() += value;
         }
         exporter.stop().await;
     }

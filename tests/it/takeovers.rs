@@ -22,7 +22,7 @@ use crate::storage::scrape;
 
 const PROCESSES: usize = 3;
 /// The shortest that is allowed.
-const LEASE: Duration = Duration::from_secs(3);
+pub(crate) const LEASE: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How much happens.
@@ -45,9 +45,9 @@ impl Course {
 }
 
 /// A running DynamoDB, killed on drop.
-struct Dynamo {
+pub(crate) struct Dynamo {
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Drop for Dynamo {
@@ -82,7 +82,7 @@ impl Dynamo {
         dynamo
     }
 
-    fn moto() -> Self {
+    pub(crate) fn moto() -> Self {
         let port = free_port();
         let mut command = Command::new(peer("TEST_PYTHON", "python3"));
         command.args([
@@ -96,7 +96,7 @@ impl Dynamo {
         Self::start(command, port)
     }
 
-    fn dynalite() -> Self {
+    pub(crate) fn dynalite() -> Self {
         let port = free_port();
         let folder = std::env::var_os("DYNALITE").map_or_else(|| PathBuf::from("."), PathBuf::from);
         let program = folder.join("node_modules/dynalite/cli.js");
@@ -335,7 +335,7 @@ async fn counters_are_exact_over_take_overs(dynamo: &Dynamo, number: u64) {
         event_delay: Duration::from_secs(2),
         ..Faults::default()
     });
-    let text = configuration(&url, [(&aws, &url), (&reports, &reports_url)]);
+    let text = configuration(&url, &[(&aws, &url), (&reports, &reports_url)]);
     let (_folder, file) = config(&text);
     let mut members = Members::start(&file, &dynamo.url);
     let mut random = SplitMix64::new(number);

@@ -174,7 +174,7 @@ async fn a_reload_with_a_flow_tracks_the_listed_transfers_that_other_shards_had(
     let mut of_shards = Vec::new();
     for index in 0..2 {
         let options = Options {
-            shard: Shard::new(index, 2).unwrap(),
+            sharding: Shard::new(index, 2).unwrap().into(),
             ..Options::default()
         };
         let before = discovering(&url, folder.path());

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_transfer_exporter::collector::{AccountApi, Collector, Targets};
+use aws_transfer_exporter::discovery::Sink;
 use aws_transfer_exporter::metrics::self_metrics::SelfMetrics;
 use aws_transfer_exporter::store::{BlockingStore, OnThreads};
 use aws_transfer_exporter::transfer::limiter::{AccountLimiter, RateLimited};
@@ -162,7 +163,11 @@ impl Process {
         let kept = self.targets.as_ref();
         let kept = kept.filter(|before| Arc::ptr_eq(&before.files, &targets.files));
         if kept.is_some_and(|before| before.shard != targets.shard) {
-            targets.files.report_again();
+            targets.files.report_to(|transfers, complete| {
+                targets
+                    .sink
+                    .replace_transfers(Origin::Files, transfers, complete);
+            });
         }
         self.targets = Some(targets);
         self.switch_sources(&plan);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::{ConnectorKey, FailureCode, FileStatus, Finished, TransferKey};
+use crate::{ConnectorId, ConnectorKey, FailureCode, FileStatus, Finished, TransferKey};
 
 /// A fact that a discovery source reports.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +13,18 @@ pub enum Fact {
     FileEnded(FileEnd),
     /// A directory listing, a remote move or a remote delete has ended.
     OperationEnded(OperationEnd),
+}
+
+impl Fact {
+    /// Returns the connector and the id by which the shard of the fact is chosen: that of the transfer,
+    /// or of another operation.
+    pub fn sharded_by(&self) -> (&ConnectorId, &str) {
+        match self {
+            Self::Started(start) => (&start.key.connector, start.key.transfer.as_str()),
+            Self::FileEnded(file) => (&file.key.connector, file.key.transfer.as_str()),
+            Self::OperationEnded(end) => (&end.connector.id, &end.id),
+        }
+    }
 }
 
 /// The start of a transfer.

@@ -73,6 +73,18 @@ impl Histogram {
         }
     }
 
+    /// Adds the observations of another histogram with the same bounds.
+    pub fn add(&mut self, more: &Self) {
+        for (sum, added) in self.classic.iter_mut().zip(&more.classic) {
+            *sum += added;
+        }
+        for (index, added) in &more.exponential {
+            *self.exponential.entry(*index).or_default() += added;
+        }
+        self.zeros += more.zeros;
+        self.sum += more.sum;
+    }
+
     /// Returns the number of observations.
     pub fn count(&self) -> u64 {
         self.classic.iter().sum()

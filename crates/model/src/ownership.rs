@@ -88,6 +88,14 @@ impl Ownership {
         }
     }
 
+    /// Returns the shard that owns an operation of the connector, by its id.
+    pub fn owner_of(&self, connector: &ConnectorId, id: &str) -> Shard {
+        match self.groups.first.get(connector) {
+            Some(first) => self.shard.owner_of(first, ""),
+            None => self.shard.owner_of(connector, id),
+        }
+    }
+
     /// Returns whether the process owns all transfers of a connector that is in a group.
     pub fn owns_all(&self, connector: &ConnectorId) -> bool {
         let first = self.groups.first.get(connector);

@@ -1,6 +1,8 @@
 //! Sharding: which of several exporters tracks a transfer.
 
+use std::cmp::Reverse;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::hash::{fnv1a, mix};
 use crate::{ConnectorId, TransferId};
@@ -59,6 +61,11 @@ impl Shard {
         self.total
     }
 
+    /// Returns the label of the shard's series: its index, if there are several.
+    pub fn label(self) -> Option<Arc<str>> {
+        (self.total > 1).then(|| self.index.to_string().into())
+    }
+
     /// Returns whether the shard owns the transfer. Rendezvous hashing: the shard with the highest
     /// score owns it, so that an added shard takes its share and nothing else moves. Every version
     /// of the exporter must compute the same scores.
@@ -68,13 +75,29 @@ impl Shard {
 
     /// Returns whether the shard owns another operation of the connector, by its id.
     pub fn owns_text(self, connector: &ConnectorId, id: &str) -> bool {
-        let pair = fnv1a([connector.as_str().as_bytes(), b"/", id.as_bytes()]);
-        let score = |shard: u32| mix(pair ^ mix(u64::from(shard) + 1));
+        let score = scores(connector, id);
         let own = score(self.index);
         // A tie, one in 2^64, goes to the lower index.
         (0..self.total)
             .all(|other| other == self.index || (own, other) > (score(other), self.index))
     }
+
+    /// Returns the shard of the same total that owns an operation of the connector, by its id.
+    #[must_use]
+    pub fn owner_of(self, connector: &ConnectorId, id: &str) -> Self {
+        let score = scores(connector, id);
+        let owner = (0..self.total).max_by_key(|shard| (score(*shard), Reverse(*shard)));
+        Self {
+            index: owner.unwrap_or_default(),
+            total: self.total,
+        }
+    }
+}
+
+/// Returns the score of each shard for an operation of a connector.
+fn scores(connector: &ConnectorId, id: &str) -> impl Fn(u32) -> u64 + use<> {
+    let pair = fnv1a([connector.as_str().as_bytes(), b"/", id.as_bytes()]);
+    move |shard| mix(pair ^ mix(u64::from(shard) + 1))
 }
 
 impl fmt::Display for Shard {
@@ -94,6 +117,11 @@ mod tests {
             .filter(|index| Shard::new(*index, total).unwrap().owns(connector, transfer))
             .collect();
         assert_eq!(owners.len(), 1, "disjoint and complete: {owners:?}");
+        let any = Shard::new(total - 1, total).unwrap();
+        assert_eq!(
+            any.owner_of(connector, transfer.as_str()).index(),
+            owners[0]
+        );
         owners[0]
     }
 

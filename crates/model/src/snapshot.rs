@@ -17,6 +17,8 @@ pub type Chunk<T> = Arc<[T]>;
 /// The state of connectors and transfers at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
+    /// The index of the shard that it is of, if there are several: a label of all its series.
+    pub shard: Option<Arc<str>>,
     /// All connectors, sorted by account and ID.
     pub connectors: Vec<Chunk<ConnectorView>>,
     /// The transfers with their own series: the newest, up to the configured number.
@@ -100,6 +102,15 @@ pub struct MovedFiles {
     pub queue_waits: Histogram,
     /// Their sizes in bytes.
     pub sizes: Histogram,
+}
+
+impl MovedFiles {
+    fn add(&mut self, more: &Self) {
+        self.bytes += more.bytes;
+        self.durations.add(&more.durations);
+        self.queue_waits.add(&more.queue_waits);
+        self.sizes.add(&more.sizes);
+    }
 }
 
 impl Default for MovedFiles {
@@ -199,6 +210,58 @@ impl ConnectorView {
             last_failed: None,
         }
     }
+}
+
+impl ConnectorView {
+    /// Adds what another shard has of the connector.
+    pub fn add(&mut self, more: &Self) {
+        self.title = self.title.take().or_else(|| more.title.clone());
+        self.details = self.details.take().or_else(|| more.details.clone());
+        self.confirmed |= more.confirmed;
+        self.known_since = self.known_since.min(more.known_since);
+        if let Some(files) = &more.files {
+            self.files.get_or_insert_default().add(files);
+        }
+        for (states, added) in self.states.0.iter_mut().zip(more.states.0) {
+            *states += added;
+        }
+        self.unread += more.unread;
+        self.unreadable += more.unreadable;
+        self.started += more.started;
+        self.last_started = self.last_started.max(more.last_started);
+        self.oldest_queued = earlier(self.oldest_queued, more.oldest_queued);
+        self.oldest_in_progress = earlier(self.oldest_in_progress, more.oldest_in_progress);
+        // No shard knows the order of all files.
+        self.consecutive_failures = self.consecutive_failures.max(more.consecutive_failures);
+        for (end, files) in &more.unresolved_failures {
+            *self.unresolved_failures.entry(end.clone()).or_default() += files;
+        }
+        for (end, seen) in &more.finished {
+            let sum = self.finished.entry(end.clone()).or_insert(FinishedFiles {
+                files: 0,
+                newest: None,
+            });
+            sum.files += seen.files;
+            let at = |newest: &Option<(TransferId, SystemTime)>| newest.as_ref().map(|(_, at)| *at);
+            if at(&seen.newest) > at(&sum.newest) {
+                sum.newest.clone_from(&seen.newest);
+            }
+        }
+        for (direction, moved) in &more.moved {
+            self.moved.entry(*direction).or_default().add(moved);
+        }
+        for (operation, count) in &more.operations {
+            *self.operations.entry(operation.clone()).or_default() += count;
+        }
+        self.oldest_unfinished = earlier(self.oldest_unfinished, more.oldest_unfinished);
+        self.last_completed = self.last_completed.max(more.last_completed);
+        self.last_failed = self.last_failed.max(more.last_failed);
+    }
+}
+
+/// Returns the earlier of two times, of those that are known.
+fn earlier(one: Option<SystemTime>, other: Option<SystemTime>) -> Option<SystemTime> {
+    [one, other].into_iter().flatten().min()
 }
 
 /// One transfer.

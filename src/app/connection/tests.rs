@@ -99,7 +99,7 @@ impl World {
         let context = TestContext {
             api: &|| Arc::<Fake>::clone(&self.api),
             clock: &self.clock,
-            collector: &self.collector,
+            collectors: std::slice::from_ref(&self.collector),
         };
         self.probes
             .probe_with(connector, INTERVAL, budget, context)

@@ -11,7 +11,7 @@ use crate::app::web_config;
 use crate::config::{ConfigHash, Plan};
 use crate::flows::connector_groups;
 use crate::web::EffectiveWebConfig;
-use model::{ConnectorId, Ownership, Shard};
+use model::ConnectorId;
 
 /// A runtime that is ready to be committed. Dropping it leaves no trace.
 pub(in crate::app) struct Prepared {
@@ -53,23 +53,26 @@ impl App {
     /// Builds clients and reads target files. Files come last, since reading them cannot fail: no
     /// source reports a file of a plan that is then rejected.
     pub(in crate::app) async fn prepare_runtime(&self, plan: Plan) -> anyhow::Result<Prepared> {
-        check_flows(&plan, self.options.shard)?;
+        let total = self.options.sharding.total();
+        check_flows(&plan, total)?;
         let previous = self.runtime.load_full();
         let credentials = self.options.credentials;
         let accounts = ClientBuilder::new(&plan, credentials, &self.metrics.api, &self.clock)
             .build(&previous)
             .await?;
         let context = self.source_context();
-        let groups = Arc::new(connector_groups(&plan.flows));
-        let ownership = Ownership::new(self.options.shard, &groups);
+        let groups = match total {
+            1 => Arc::default(),
+            _ => Arc::new(connector_groups(&plan.flows)),
+        };
         let target_files = context
-            .read_files(&previous, &plan, &accounts, &ownership)
+            .read_files(&previous, &plan, &accounts, &groups)
             .await;
         Ok(Prepared {
             runtime: Runtime {
                 plan,
                 accounts,
-                ownership,
+                groups,
                 files: target_files.files(),
             },
             target_files,
@@ -85,14 +88,17 @@ impl App {
         let changes = Changes::between(&self.runtime.load().plan, &runtime.plan);
         let mut sources = sources::lock(&self.sources);
         for client in runtime.accounts.values() {
-            client.apply_limits(&runtime.plan.collector);
+            client.apply_limits(&runtime.plan.collector, self.shards.share());
         }
-        // Derived from the runtime: the collector's map of clients and the tracker's labels.
-        let collector = self.collector();
-        collector.configure(runtime.targets(self.options.shard));
+        // Derived from the runtime: the collectors' maps of clients and the trackers' labels.
+        self.shards.set_groups(&runtime.groups);
+        for (state, collector) in self.shards.owned() {
+            collector.configure(runtime.targets(state.shard));
+        }
         self.runtime.store(Arc::clone(&runtime));
-        prepared.target_files.publish(&collector);
-        sources.switch(&runtime, &self.source_context());
+        let context = self.source_context();
+        prepared.target_files.publish(context.sink().as_ref());
+        sources.switch(&runtime, &context);
         drop(sources);
         if let (Some(state), Some(staged)) = (&self.options.web_config, prepared.web_config) {
             state.apply(Some(staged), Some(&self.metrics.http));
@@ -106,8 +112,8 @@ impl App {
 
 /// Refuses flows of connectors that a process which is one of several shards cannot list: it could not
 /// know whether it has all their files.
-fn check_flows(plan: &Plan, shard: Shard) -> anyhow::Result<()> {
-    if shard == Shard::ONLY {
+fn check_flows(plan: &Plan, shards: u32) -> anyhow::Result<()> {
+    if shards == 1 {
         return Ok(());
     }
     for flow in &plan.flows {
@@ -115,7 +121,7 @@ fn check_flows(plan: &Plan, shard: Shard) -> anyhow::Result<()> {
         if let Some(other) = connectors.find(|text| text.parse::<ConnectorId>().is_err()) {
             anyhow::bail!(
                 "flows: connector `{other}` of `{}` is not an ID\n  \
-                 hint: list the connectors by ID, so that the shards know which of them has the files; this process is shard {shard}",
+                 hint: list the connectors by ID, so that the shards know which of them has the files; there are {shards} shards",
                 flow.title.name
             );
         }

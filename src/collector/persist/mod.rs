@@ -50,6 +50,8 @@ pub(super) struct Persister {
     /// The newest state that is durable, if the store is shared.
     durable: Mutex<Option<Arc<Snapshot>>>,
     metrics: Arc<StorageMetrics>,
+    /// Its number among those that share the metrics.
+    number: u64,
 }
 
 #[derive(Default)]
@@ -78,7 +80,7 @@ impl Persister {
         saved: SavedState,
         metrics: Arc<StorageMetrics>,
     ) -> Self {
-        metrics.enable(store.size());
+        let number = metrics.open(store.size());
         Self {
             store,
             saved: Mutex::new(Some(saved)),
@@ -86,6 +88,7 @@ impl Persister {
             health: Mutex::new(StorageHealth::Good),
             durable: Mutex::default(),
             metrics,
+            number,
         }
     }
 
@@ -101,6 +104,10 @@ impl Persister {
         }
     }
 
+    pub(super) fn close(&self) {
+        self.metrics.close(self.number);
+    }
+
     pub(super) fn is_up(&self) -> bool {
         *lock(&self.health) == StorageHealth::Good
     }
@@ -108,7 +115,8 @@ impl Persister {
     /// Updates the health, and logs changes.
     fn set_health(&self, health: StorageHealth, reason: &dyn fmt::Display) {
         let before = std::mem::replace(&mut *lock(&self.health), health);
-        self.metrics.set_up(health == StorageHealth::Good);
+        let is_up = health == StorageHealth::Good;
+        self.metrics.set_up(self.number, is_up);
         if before == health {
             return;
         }

@@ -151,7 +151,7 @@ impl Rig {
         let started = std::time::SystemTime::UNIX_EPOCH;
         let snapshot = Arc::new(Snapshot::default());
         let scrape = Scrape {
-            snapshot,
+            snapshots: vec![snapshot],
             complete: true,
             metrics: &self.metrics,
             server: false,

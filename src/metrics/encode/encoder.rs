@@ -26,6 +26,10 @@ pub(in crate::metrics) struct Encoder {
     row: Vec<u8>,
     /// The offset of the labels in `row`.
     labels_at: usize,
+    /// The shard whose series are written, if there are several.
+    shard: Option<Arc<str>>,
+    /// The offset of the labels in `row` that follow the one of the shard.
+    row_at: usize,
     /// The connector whose labels `row` holds, and the offset of their end.
     connector: Option<(Arc<ConnectorLabels>, usize)>,
     other: ExtraLabels,
@@ -41,6 +45,8 @@ impl Encoder {
             family,
             row: Vec::with_capacity(256),
             labels_at: 0,
+            shard: None,
+            row_at: 0,
             connector: None,
             other: ExtraLabels::default(),
             out: Vec::new(),
@@ -59,6 +65,18 @@ impl Encoder {
             self.row.push(b'{');
         }
         self.labels_at = self.row.len();
+        if let Some(shard) = self.shard.clone() {
+            self.label("shard", &shard);
+        }
+        self.row_at = self.row.len();
+    }
+
+    /// Continues with samples of a shard, or of the only one.
+    pub(in crate::metrics) fn shard(&mut self, shard: Option<&Arc<str>>) {
+        if self.shard.as_ref() != shard {
+            self.shard = shard.cloned();
+            self.family(self.family);
+        }
     }
 
     /// Returns the labels that are encoded once.
@@ -69,7 +87,7 @@ impl Encoder {
     /// Begins a row without labels.
     pub(in crate::metrics) fn row(&mut self) {
         self.connector = None;
-        self.row.truncate(self.labels_at);
+        self.row.truncate(self.row_at);
     }
 
     /// Begins a row with a connector's labels.

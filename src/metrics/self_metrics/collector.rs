@@ -42,10 +42,14 @@ impl CollectorMetrics {
         self.sweep_duration.set(duration.as_secs_f64());
     }
 
-    /// Sets the shard of this exporter.
-    pub fn set_shard(&self, shard: Shard) {
-        self.shard
-            .with_label_values(&[shard.index().to_string(), shard.total().to_string()])
-            .set(1.0);
+    /// Sets the shards that this exporter owns. The label of the only one is empty, as on its series.
+    pub fn set_shards(&self, shards: &[Shard]) {
+        self.shard.reset();
+        for shard in shards {
+            let label = shard.label().unwrap_or_default();
+            self.shard
+                .with_label_values(&[&*label, &shard.total().to_string()])
+                .set(1.0);
+        }
     }
 }

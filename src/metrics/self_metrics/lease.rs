@@ -1,5 +1,7 @@
 //! The lease of a shard in shared storage.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use prometheus::{CounterVec, GaugeVec};
 
 use super::registrar::{InstrumentError, Registrar};
@@ -14,6 +16,7 @@ pub struct LeaseMetrics {
     renewal: GaugeVec,
     lost: CounterVec,
     conflicts: CounterVec,
+    inbox: GaugeVec,
     units: CounterVec,
 }
 
@@ -25,6 +28,7 @@ impl LeaseMetrics {
             renewal: registrar.create(&families::LEASE_RENEWAL)?,
             lost: registrar.create(&families::LEASE_LOST)?,
             conflicts: registrar.create(&families::STORAGE_CONFLICTS)?,
+            inbox: registrar.create(&families::INBOX_OLDEST)?,
             units: registrar.create(&families::STORAGE_UNITS)?,
         })
     }
@@ -72,6 +76,20 @@ impl LeaseMetrics {
     /// Counts an ownership that ended before the process gave it back.
     pub fn count_lost(&self, shard: &str) {
         self.lost.with_label_values(&[shard]).inc();
+    }
+
+    /// Sets when the oldest report in an inbox was put there, if there is one.
+    pub fn set_inbox(&self, shard: &str, oldest: Option<SystemTime>) {
+        match oldest {
+            Some(at) => {
+                let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+                self.inbox
+                    .with_label_values(&[shard])
+                    .set(since.as_secs_f64());
+            }
+            // There may be none.
+            None => drop(self.inbox.remove_label_values(&[shard])),
+        }
     }
 
     /// Counts a write that was refused because another process owns the shard.

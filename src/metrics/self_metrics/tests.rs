@@ -76,7 +76,7 @@ fn storage_families_are_absent_until_storage_is_enabled() {
     for family in storage {
         assert_eq!(samples(&metrics, family), 0, "{}", family.name);
     }
-    metrics.storage.enable(Some(4_096));
+    metrics.storage.open(Some(4_096));
     for family in storage {
         assert!(samples(&metrics, family) > 0, "{}", family.name);
     }

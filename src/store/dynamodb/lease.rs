@@ -11,13 +11,13 @@ use super::table::Version;
 
 /// Others wait longer than the lifetime by one part in so many: clocks may run at rates that differ by as
 /// much.
-const MARGIN: u32 = 10;
+pub(super) const MARGIN: u32 = 10;
 
 /// Time since the machine started, which goes on while it is suspended and is never set.
-pub type BootClock = Arc<dyn Fn() -> Duration + Send + Sync>;
+pub(super) type BootClock = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 /// Returns the clock of the machine.
-pub fn boot_clock() -> BootClock {
+pub fn boot_clock() -> Arc<dyn Fn() -> Duration + Send + Sync> {
     #[cfg(target_os = "linux")]
     let now = || {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);

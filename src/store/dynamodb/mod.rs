@@ -6,6 +6,9 @@
 //! | `url` | how `--storage.url` names a table |
 //! | `lease` | who owns a shard, and until when |
 //! | `frame` | records as compressed pieces |
+//! | `inboxes` | what processes pass on to the owners of shards |
+//! | `letters` | what they pass on, as bytes |
+//! | `members` | the processes that share the shards |
 //! | `state` | the log, and the snapshot that it goes on from |
 //! | `table` | what is needed of DynamoDB |
 //! | `sdk` | the same by the AWS SDK |
@@ -23,7 +26,10 @@
 #[cfg(test)]
 mod fake;
 mod frame;
+mod inboxes;
 mod lease;
+mod letters;
+mod members;
 mod sdk;
 mod state;
 mod table;
@@ -39,12 +45,14 @@ use std::time::Duration;
 use tracing::warn;
 
 use super::records::FORMAT;
-use super::{Acquisition, LeaseObserver, LeasedStore, Store, StoreError, StoreFuture};
+use super::{Acquisition, LeaseObserver, LeaseState, LeasedStore, Store, StoreError, StoreFuture};
 use crate::tracker::persist::{PendingWrites, SavedState};
 use frame::{FrameError, pieces, rows_of};
-pub use lease::{BootClock, boot_clock};
-use lease::{Lease, LeaseWatch};
-pub use sdk::{CreateTableError, create_table, open};
+pub use inboxes::SdkInboxes;
+pub use lease::boot_clock;
+use lease::{BootClock, Lease, LeaseWatch};
+pub use members::SdkMembers;
+pub use sdk::{CreateTableError, SharedTable, create_table};
 use state::log_item;
 use table::{Expected, Item, Table, TableError};
 pub use url::{TableUrl, TableUrlError};
@@ -132,6 +140,23 @@ impl Shared {
 
     fn is_held(&self) -> bool {
         !self.time_held().is_zero()
+    }
+
+    async fn look(&self) -> Result<LeaseState, StoreError> {
+        let found = self.table.lease().await;
+        let Some(lease) = found.map_err(|error| self.failed("read", &error))? else {
+            return Ok(LeaseState::Vacant { lost_by: None });
+        };
+        let time_left = lock(&self.watch).time_left(&lease, (self.clock)());
+        let owner = lease.owner;
+        // Its own name is that of an attempt whose answer was lost.
+        Ok(if time_left.is_zero() || owner == self.process {
+            let is_lost = !owner.is_empty() && owner != self.process;
+            let lost_by = is_lost.then_some(owner);
+            LeaseState::Vacant { lost_by }
+        } else {
+            LeaseState::HeldBy { owner, time_left }
+        })
     }
 
     async fn take(&self) -> Result<Acquisition, StoreError> {
@@ -451,6 +476,10 @@ impl LeasedStore for SharedStore {
         Box::pin(self.0.take())
     }
 
+    fn look(&self) -> StoreFuture<'_, LeaseState> {
+        Box::pin(self.0.look())
+    }
+
     fn renew(&self) -> StoreFuture<'_, ()> {
         Box::pin(self.0.keep())
     }
@@ -469,15 +498,15 @@ impl LeasedStore for SharedStore {
 }
 
 /// Settings of a [`SharedStore`].
-pub struct SharedStoreSettings {
+struct SharedStoreSettings {
     /// For how long a renewal of the lease holds.
-    pub lifetime: Duration,
+    lifetime: Duration,
     /// The clock of the machine.
-    pub clock: BootClock,
+    clock: BootClock,
     /// How many transfers are loaded that the administrator has not named.
-    pub most_transfers: usize,
+    most_transfers: usize,
     /// Counts what happens to the lease.
-    pub observer: Arc<dyn LeaseObserver>,
+    observer: Arc<dyn LeaseObserver>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

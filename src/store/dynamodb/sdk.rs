@@ -15,7 +15,9 @@ use aws_sdk_dynamodb::types::{
     ReturnConsumedCapacity, ScalarAttributeType, TableStatus,
 };
 
-use super::lease::{Area, Lease, Snapshot};
+use super::inboxes::SdkInboxes;
+use super::lease::{Area, BootClock, Lease, Snapshot, boot_clock};
+use super::members::SdkMembers;
 use super::table::{Expected, Item, Table, TableError, TableFuture, Version};
 use super::{SharedStore, SharedStoreSettings, TableUrl};
 use crate::config::AccountPlan;
@@ -25,15 +27,15 @@ use crate::transfer::{AttemptOutcome, classify_call};
 use model::{AccountName, Shard};
 
 /// The attributes of an item. `SHARD` and `RECORD` are the table's keys.
-const SHARD: &str = "shard";
-const RECORD: &str = "record";
+pub(super) const SHARD: &str = "shard";
+pub(super) const RECORD: &str = "record";
 const VERSION: &str = "version";
-const VALUE: &str = "value";
+pub(super) const VALUE: &str = "value";
 /// Those of the lease.
 const OWNER: &str = "owner";
 const EPOCH: &str = "epoch";
-const BEAT: &str = "beat";
-const LIFETIME: &str = "lifetime_ms";
+pub(super) const BEAT: &str = "beat";
+pub(super) const LIFETIME: &str = "lifetime_ms";
 const FORMAT: &str = "format";
 const HEAD: &str = "log_head";
 const SNAPSHOT_AREA: &str = "snapshot_area";
@@ -48,35 +50,111 @@ const CREATION_TIMEOUT: Duration = Duration::from_mins(2);
 
 type Attributes = HashMap<String, AttributeValue>;
 
-/// The partition of a shard.
-struct SdkTable {
-    client: Client,
-    table: String,
-    partition: String,
+/// A partition of a table.
+#[derive(Clone)]
+pub(super) struct Partition {
+    pub(super) client: Client,
+    pub(super) table: String,
+    /// Its key.
+    pub(super) name: String,
     observer: Arc<dyn LeaseObserver>,
 }
 
-/// Opens the stored state of a shard. Makes no call to DynamoDB. `process` is the name of this process,
-/// which no other has.
-///
-/// # Errors
-/// The settings of the environment or the profile cannot be used.
-pub async fn open(
-    url: &TableUrl,
-    shard: Shard,
-    process: String,
-    settings: SharedStoreSettings,
-) -> Result<SharedStore, SessionError> {
-    let table = SdkTable {
-        // A renewal has to end before the next one.
-        client: client(url, settings.lifetime / 3).await?,
-        table: url.table.clone(),
-        partition: format!("{}shard-{}", url.prefix, shard.index()),
-        observer: Arc::clone(&settings.observer),
-    };
-    let (table, url) = (Box::new(table), url.clone());
-    Ok(SharedStore::new(table, url, process, settings))
+impl Partition {
+    /// Counts what DynamoDB has charged.
+    pub(super) fn count(&self, operation: StoreOperation, capacity: Option<&ConsumedCapacity>) {
+        if let Some(units) = capacity.and_then(ConsumedCapacity::capacity_units) {
+            self.observer.consumed(operation, units);
+        }
+    }
+
+    /// Returns the key of an item.
+    pub(super) fn key(&self, record: &str) -> Attributes {
+        [
+            (SHARD.to_owned(), text(&self.name)),
+            (RECORD.to_owned(), text(record)),
+        ]
+        .into()
+    }
 }
+
+/// A table, and the process that uses it.
+pub struct SharedTable {
+    client: Client,
+    url: TableUrl,
+    process: String,
+    lifetime: Duration,
+    clock: BootClock,
+}
+
+impl SharedTable {
+    /// Creates the client of a table. Makes no call to DynamoDB. `process` is the name of this process, which
+    /// no other has; a renewal of a lease holds for `lifetime`.
+    ///
+    /// # Errors
+    /// The settings of the environment or the profile cannot be used.
+    pub async fn connect(
+        url: &TableUrl,
+        process: String,
+        lifetime: Duration,
+    ) -> Result<Self, SessionError> {
+        Ok(Self {
+            // A renewal has to end before the next one.
+            client: client(url, lifetime / 3).await?,
+            url: url.clone(),
+            process,
+            lifetime,
+            clock: boot_clock(),
+        })
+    }
+
+    fn partition(&self, name: &str, observer: Arc<dyn LeaseObserver>) -> Partition {
+        Partition {
+            client: self.client.clone(),
+            table: self.url.table.clone(),
+            name: format!("{}{name}", self.url.prefix),
+            observer,
+        }
+    }
+
+    /// Returns the stored state of a shard. Of the transfers that the administrator has not named, at most
+    /// `most_transfers` are loaded.
+    pub fn state(
+        &self,
+        shard: Shard,
+        most_transfers: usize,
+        observer: Arc<dyn LeaseObserver>,
+    ) -> SharedStore {
+        let name = format!("shard-{}", shard.index());
+        let table = SdkTable(self.partition(&name, Arc::clone(&observer)));
+        let settings = SharedStoreSettings {
+            lifetime: self.lifetime,
+            clock: Arc::clone(&self.clock),
+            most_transfers,
+            observer,
+        };
+        let (url, process) = (self.url.clone(), self.process.clone());
+        SharedStore::new(Box::new(table), url, process, settings)
+    }
+
+    /// Returns the inboxes of shards with these observers, by index.
+    pub fn inboxes(&self, observers: Vec<Arc<dyn LeaseObserver>>) -> Arc<SdkInboxes> {
+        let partitions = (0..)
+            .zip(observers)
+            .map(|(index, observer): (u32, _)| self.partition(&format!("inbox-{index}"), observer));
+        SdkInboxes::new(partitions.collect(), self.process.clone())
+    }
+
+    /// Returns the processes that share the shards.
+    pub fn members(&self, observer: Arc<dyn LeaseObserver>) -> Arc<SdkMembers> {
+        let partition = self.partition("members", observer);
+        let (process, clock) = (self.process.clone(), Arc::clone(&self.clock));
+        SdkMembers::new(partition, process, self.lifetime, clock)
+    }
+}
+
+/// The partition of a shard.
+struct SdkTable(Partition);
 
 async fn client(url: &TableUrl, budget: Duration) -> Result<Client, SessionError> {
     let account = AccountPlan {
@@ -97,15 +175,15 @@ async fn client(url: &TableUrl, budget: Duration) -> Result<Client, SessionError
     Ok(Client::from_conf(config.build()))
 }
 
-fn text(text: impl Into<String>) -> AttributeValue {
+pub(super) fn text(text: impl Into<String>) -> AttributeValue {
     AttributeValue::S(text.into())
 }
 
-fn number(number: impl Into<u128>) -> AttributeValue {
+pub(super) fn number(number: impl Into<u128>) -> AttributeValue {
     AttributeValue::N(number.into().to_string())
 }
 
-fn read_number<T: std::str::FromStr>(item: &Attributes, name: &str) -> Option<T> {
+pub(super) fn read_number<T: std::str::FromStr>(item: &Attributes, name: &str) -> Option<T> {
     item.get(name)?.as_n().ok()?.parse().ok()
 }
 
@@ -185,7 +263,9 @@ fn read_item(mut item: Attributes) -> Option<Item> {
 }
 
 /// Converts the error of a call.
-fn failed<E: ProvideErrorMetadata + StdError + 'static>(error: &SdkError<E>) -> TableError {
+pub(super) fn failed<E: ProvideErrorMetadata + StdError + 'static>(
+    error: &SdkError<E>,
+) -> TableError {
     let code = error.as_service_error().and_then(|error| error.code());
     match code {
         Some("ConditionalCheckFailedException") => return TableError::Conflict,
@@ -202,34 +282,20 @@ fn failed<E: ProvideErrorMetadata + StdError + 'static>(error: &SdkError<E>) -> 
     }
 }
 
-impl SdkTable {
-    fn count(&self, operation: StoreOperation, capacity: Option<&ConsumedCapacity>) {
-        if let Some(units) = capacity.and_then(ConsumedCapacity::capacity_units) {
-            self.observer.consumed(operation, units);
-        }
-    }
-
-    fn key(&self, record: &str) -> Attributes {
-        [
-            (SHARD.to_owned(), text(&self.partition)),
-            (RECORD.to_owned(), text(record)),
-        ]
-        .into()
-    }
-}
-
 impl Table for SdkTable {
     fn lease(&self) -> TableFuture<'_, Option<Lease>> {
         Box::pin(async {
             let call = self
+                .0
                 .client
                 .get_item()
-                .table_name(&self.table)
-                .set_key(Some(self.key(LEASE)))
+                .table_name(&self.0.table)
+                .set_key(Some(self.0.key(LEASE)))
                 .consistent_read(true)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total);
             let output = call.send().await.map_err(|error| failed(&error))?;
-            self.count(StoreOperation::Read, output.consumed_capacity());
+            self.0
+                .count(StoreOperation::Read, output.consumed_capacity());
             let Some(item) = output.item else {
                 return Ok(None);
             };
@@ -241,11 +307,12 @@ impl Table for SdkTable {
     fn write_lease(&self, lease: Lease, expected: Expected) -> TableFuture<'_, ()> {
         Box::pin(async move {
             let mut item = lease_attributes(&lease);
-            item.extend(self.key(LEASE));
+            item.extend(self.0.key(LEASE));
             let put = self
+                .0
                 .client
                 .put_item()
-                .table_name(&self.table)
+                .table_name(&self.0.table)
                 .set_item(Some(item))
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .expression_attribute_names("#epoch", EPOCH);
@@ -261,7 +328,8 @@ impl Table for SdkTable {
                     .expression_attribute_values(":beat", number(beat)),
             };
             let written = put.send().await.map_err(|error| failed(&error))?;
-            self.count(StoreOperation::Write, written.consumed_capacity());
+            self.0
+                .count(StoreOperation::Write, written.consumed_capacity());
             Ok(())
         })
     }
@@ -269,21 +337,23 @@ impl Table for SdkTable {
     fn put(&self, item: Item) -> TableFuture<'_, ()> {
         Box::pin(async move {
             let version = text(version_text(item.version));
-            let mut attributes = self.key(&item.name);
+            let mut attributes = self.0.key(&item.name);
             attributes.insert(VERSION.to_owned(), version.clone());
             let value = AttributeValue::B(Blob::new(item.value));
             attributes.insert(VALUE.to_owned(), value);
             let put = self
+                .0
                 .client
                 .put_item()
-                .table_name(&self.table)
+                .table_name(&self.0.table)
                 .set_item(Some(attributes))
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .condition_expression("attribute_not_exists(#version) OR #version <= :version")
                 .expression_attribute_names("#version", VERSION)
                 .expression_attribute_values(":version", version);
             let written = put.send().await.map_err(|error| failed(&error))?;
-            self.count(StoreOperation::Write, written.consumed_capacity());
+            self.0
+                .count(StoreOperation::Write, written.consumed_capacity());
             Ok(())
         })
     }
@@ -291,19 +361,21 @@ impl Table for SdkTable {
     fn items(&self, first: String, last: String) -> TableFuture<'_, Vec<Item>> {
         Box::pin(async move {
             let query = self
+                .0
                 .client
                 .query()
-                .table_name(&self.table)
+                .table_name(&self.0.table)
                 .consistent_read(true)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .key_condition_expression("#shard = :shard AND #record BETWEEN :first AND :last")
                 .expression_attribute_names("#shard", SHARD)
                 .expression_attribute_names("#record", RECORD)
-                .expression_attribute_values(":shard", text(&self.partition))
+                .expression_attribute_values(":shard", text(&self.0.name))
                 .expression_attribute_values(":first", text(first))
                 .expression_attribute_values(":last", text(last));
             let output = query.send().await.map_err(|error| failed(&error))?;
-            self.count(StoreOperation::Read, output.consumed_capacity());
+            self.0
+                .count(StoreOperation::Read, output.consumed_capacity());
             let items = output.items.unwrap_or_default().into_iter();
             let damaged = || TableError::Other("an item is damaged".to_owned());
             items

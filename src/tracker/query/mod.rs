@@ -86,6 +86,11 @@ impl<'a> SelectionBuilder<'a> {
         }
     }
 
+    /// Begins with the first transfer of another tracker.
+    pub fn begin(&mut self) {
+        self.next_slot = 0;
+    }
+
     /// Returns the result.
     pub fn finish(mut self) -> Selection {
         let more = self.found.len() > self.query.limit;

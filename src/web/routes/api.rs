@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::RouteState;
 use crate::web::response::{JSON, json_error, text};
-use crate::web::{WriteApiError, WriteRequest};
+use crate::web::{WriteApiError, WriteRequest, Written};
 use model::{ConnectorId, TransferId, TransferStart};
 
 /// The path of a single transfer. The ids are parsed from the undecoded path, because a transfer id
@@ -45,11 +45,11 @@ pub(super) async fn write(
         "transfer_id": request.transfer.as_str(),
     });
     match exporter.write(request).await {
-        Ok(changed) => {
-            let status = if changed && method == Method::PUT {
-                StatusCode::CREATED
-            } else {
-                StatusCode::OK
+        Ok(written) => {
+            let status = match written {
+                Written::Changed if method == Method::PUT => StatusCode::CREATED,
+                Written::Changed | Written::Unchanged => StatusCode::OK,
+                Written::Forwarded => StatusCode::ACCEPTED,
             };
             text(status, JSON, format!("{body}\n"))
         }

@@ -122,7 +122,7 @@ fn scrape(tracker: &mut Tracker, now: Now) -> (usize, usize) {
         encoding: Encoding::Identity,
     };
     let scrape = Scrape {
-        snapshot: Arc::new(tracker.snapshot(now)),
+        snapshots: vec![Arc::new(tracker.snapshot(now))],
         complete: true,
         metrics: &metrics,
         started: now.wall,

@@ -180,7 +180,7 @@ impl Sink for FakeSink {
 /// Returns a sample of the exporter's own metrics; `None` if there is no such series.
 pub(super) fn sample(metrics: &SelfMetrics, series: &str) -> Option<f64> {
     let scrape = Scrape {
-        snapshot: Arc::default(),
+        snapshots: Vec::new(),
         complete: true,
         metrics,
         started: SystemTime::UNIX_EPOCH,

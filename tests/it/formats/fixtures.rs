@@ -154,12 +154,15 @@ pub(super) fn snapshots() -> impl Strategy<Value = Arc<Snapshot>> {
             .collect::<Vec<_>>()
     });
     let ages = vec(0..1_000_000_u64, 3);
-    (connectors, ages, any_counts()).prop_flat_map(|(connectors, ages, (config, folded))| {
+    let shard = option::of(0..40_u32);
+    (connectors, ages, any_counts(), shard).prop_flat_map(|(connectors, ages, counts, shard)| {
+        let (config, folded) = counts;
         let views: Vec<_> = connectors.iter().cloned().map(view).collect();
         let rows = vec(row(connectors.clone()), 0..8);
         (views, rows).prop_map(move |(views, rows)| {
             let ages = connectors.iter().zip(&ages).skip(1);
             Arc::new(Snapshot {
+                shard: shard.map(|index| index.to_string().into()),
                 connectors: views.chunks(2).map(Arc::from).collect(),
                 transfers: rows.chunks(2).map(Arc::from).collect(),
                 flows: Vec::new(),

@@ -79,6 +79,7 @@ fn fleet() -> Arc<Snapshot> {
         files: Some(files),
     };
     Arc::new(Snapshot {
+        shard: None,
         connectors: vec![Arc::from([connector])],
         transfers: vec![Arc::from([
             transfer("t-1", TransferState::Running, running),
@@ -140,7 +141,7 @@ fn rendered(kind: FormatKind) -> String {
         encoding: Encoding::Identity,
     };
     let scrape = Scrape {
-        snapshot: fleet(),
+        snapshots: vec![fleet()],
         complete: true,
         metrics: &self_metrics(),
         started: started(),

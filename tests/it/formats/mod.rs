@@ -6,7 +6,7 @@ mod fixtures;
 mod golden;
 mod protobuf;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::io::Read;
 use std::sync::{Arc, Mutex};
@@ -60,6 +60,15 @@ fn rendered(
     encoding: Encoding,
     cache: &Mutex<SegmentCache>,
 ) -> Vec<u8> {
+    rendered_together(std::slice::from_ref(snapshot), kind, encoding, cache)
+}
+
+fn rendered_together(
+    snapshots: &[Arc<Snapshot>],
+    kind: FormatKind,
+    encoding: Encoding,
+    cache: &Mutex<SegmentCache>,
+) -> Vec<u8> {
     let metrics = self_metrics();
     let wanted = ScrapeRequest {
         filter: NameFilter::default(),
@@ -70,7 +79,7 @@ fn rendered(
         encoding,
     };
     let scrape = Scrape {
-        snapshot: Arc::clone(snapshot),
+        snapshots: snapshots.to_vec(),
         complete: true,
         metrics: &metrics,
         started: started(),
@@ -296,6 +305,13 @@ fn samples(snapshot: &Snapshot, family: &Family) -> Vec<(Vec<(String, String)>, 
     out
 }
 
+/// Returns whether the labels of a series begin with those of a connector, after the one of a shard.
+fn of_connector(labels: &[(String, String)], view: &ConnectorView) -> bool {
+    let is_shard = |(name, _): &(String, String)| name == "shard";
+    let after = usize::from(labels.first().is_some_and(is_shard));
+    labels[after..].starts_with(&with(&of(&view.labels), &[]))
+}
+
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\")
         .replace('\n', "\\n")
@@ -309,9 +325,16 @@ fn reference(snapshot: &Snapshot) -> String {
         .iter()
         .filter(|family| family.group == Group::Sweep)
     {
-        let samples = samples(snapshot, family);
+        let mut samples = samples(snapshot, family);
         if samples.is_empty() {
             continue;
+        }
+        if let Some(shard) = snapshot.shard.as_deref()
+            && family.name != "aws_transfer_exporter_scrape_complete"
+        {
+            for (labels, _) in &mut samples {
+                labels.insert(0, ("shard".to_owned(), shard.to_owned()));
+            }
         }
         let Family {
             name, kind, help, ..
@@ -411,6 +434,42 @@ proptest! {
         }
     }
 
+    /// Each shard has the series that it has alone, each family one head, and every encoding the same.
+    #[test]
+    fn the_shards_of_a_process_are_exported_together(
+        one in fixtures::snapshots(),
+        other in fixtures::snapshots(),
+    ) {
+        let shard = |snapshot: &Snapshot, index: &str| {
+            Arc::new(Snapshot { shard: Some(index.into()), ..snapshot.clone() })
+        };
+        let shards = [shard(&one, "0"), shard(&other, "1")];
+        let cache = Mutex::default();
+        let text = rendered_together(&shards, TEXT, Encoding::Identity, &cache);
+        let (series, comments) = parsed(std::str::from_utf8(&text).unwrap());
+        let of_process = |name: &str| {
+            families::ALL.iter().any(|family| {
+                name.starts_with(family.name) && family.group != Group::Sweep
+            }) || name == "aws_transfer_exporter_scrape_complete"
+        };
+        let sorted = |mut series: Vec<Series>| {
+            series.retain(|(name, ..)| !of_process(name));
+            series.sort();
+            series
+        };
+        let alone = shards.iter().flat_map(|shard| parsed(&super::formats::text(shard, TEXT)).0);
+        prop_assert_eq!(sorted(series), sorted(alone.collect()));
+        let heads: BTreeSet<_> = comments.iter().collect();
+        prop_assert_eq!(heads.len(), comments.len());
+        for kind in [TEXT, OPEN_METRICS, PROTOBUF] {
+            let plain = rendered_together(&shards, kind, Encoding::Identity, &cache);
+            for _ in 0..2 {
+                let zstd = rendered_together(&shards, kind, Encoding::Zstd, &cache);
+                prop_assert!(zstd::stream::decode_all(zstd.as_slice()).unwrap() == plain);
+            }
+        }
+    }
+
     #[test]
     fn open_metrics_has_the_series_of_the_text_format_and_creation_times(snapshot in fixtures::snapshots()) {
         let open_metrics = text(&snapshot, OPEN_METRICS);
@@ -433,7 +492,7 @@ proptest! {
         for (name, labels, _) in rest {
             if let Some(base) = name.strip_suffix("_total") {
                 let found = created.remove(&(base.to_owned(), labels.clone()));
-                let connector = snapshot.connectors().find(|view| labels.starts_with(&with(&of(&view.labels), &[])));
+                let connector = snapshot.connectors().find(|view| of_connector(&labels, view));
                 let since = connector.map_or(started(), |view| view.known_since);
                 let seconds = since.duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
                 prop_assert_eq!(found.unwrap().parse::<f64>().unwrap(), seconds);
@@ -497,7 +556,7 @@ fn a_filter_selects_whole_families_in_every_format() {
                 encoding,
             };
             let scrape = Scrape {
-                snapshot: Arc::clone(&snapshot),
+                snapshots: vec![Arc::clone(&snapshot)],
                 complete: true,
                 metrics: &metrics,
                 started: started(),
@@ -536,7 +595,7 @@ fn an_uncompressed_body_is_streamed_in_small_parts() {
     let snapshot = fixtures::many(3_000);
     let metrics = self_metrics();
     let scrape = Scrape {
-        snapshot: Arc::clone(&snapshot),
+        snapshots: vec![Arc::clone(&snapshot)],
         complete: true,
         metrics: &metrics,
         started: started(),

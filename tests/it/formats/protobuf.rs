@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_transfer_exporter::metrics::families::{self, MetricType};
 use proptest::prelude::*;
 
-use super::{PROTOBUF, TEXT, fixtures, of, parsed, plain, started, text, with};
+use super::{PROTOBUF, TEXT, fixtures, of_connector, parsed, plain, started, text};
 
 /// The fields of a message: number, and bytes or number.
 #[derive(Debug, PartialEq)]
@@ -187,7 +187,7 @@ proptest! {
         prop_assert_eq!(&read.series, &text);
         for ((name, labels), created) in &read.created {
             let connector = snapshot.connectors().find(|view| {
-                name.contains("connector") && labels.starts_with(&with(&of(&view.labels), &[]))
+                name.contains("connector") && of_connector(labels, view)
             });
             prop_assert_eq!(*created, connector.map_or(started(), |view| view.known_since));
         }

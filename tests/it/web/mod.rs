@@ -24,7 +24,7 @@ use aws_transfer_exporter::metrics::exposition::Exposition;
 use aws_transfer_exporter::tracker::query::{FailureFilter, KeptFailure, Query, Selection};
 use aws_transfer_exporter::web::{
     self, Exporter, Health, Overview, ProbeError, ProbeRequest, Readiness, ScrapeMode,
-    ServerLimits, SourceHealth, WriteApiError, WriteRequest, listen,
+    ServerLimits, SourceHealth, WriteApiError, WriteRequest, Written, listen,
 };
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -166,7 +166,7 @@ impl Exporter for Fake {
     fn write(
         self: Arc<Self>,
         _: WriteRequest,
-    ) -> Pin<Box<dyn Future<Output = Result<bool, WriteApiError>> + Send>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Written, WriteApiError>> + Send>> {
         Box::pin(async move {
             if self.stuck.load(Ordering::Relaxed) {
                 std::future::pending::<()>().await;

@@ -55,7 +55,7 @@ async fn of_a_shared_store_only_what_is_durable_is_seen() {
     let after = rig.collector.collect(10 * SECOND).await;
     assert_eq!((finished(&after), after.complete), (2, true));
     // An owner that has lost its shard says nothing about the storage.
-    rig.metrics.storage.disable();
+    rig.collector.close_storage();
     rig.collector.stop();
     rig.store.set(Behaviour::Failing);
     rig.track("c");

@@ -1,0 +1,59 @@
+//! The port for what processes pass on to each other: of several that share the shards, whoever learns of
+//! something puts it into the inbox of its shard, whose owner applies it.
+
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+use super::StoreFuture;
+use crate::tracker::query::FailureFilter;
+use model::{AccountName, ConnectorId, Fact, ListedConnectors, Origin, Shard, TransferKey};
+
+/// Something that belongs to a shard.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Letter {
+    /// Facts that a source reported.
+    Facts(Origin, Vec<Fact>),
+    /// A transfer that a source does not report any more.
+    Untracked(TransferKey, Origin),
+    /// Failures that somebody acknowledged.
+    Acknowledged(FailureFilter),
+    /// All connectors of an account, with their details.
+    Listed(AccountName, ListedConnectors),
+    /// The connectors of an account that have no results to poll.
+    Excluded(AccountName, BTreeSet<ConnectorId>),
+}
+
+/// Letters that were put into an inbox together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delivery {
+    /// Identifies it within the inbox. Names are ordered by the time at which they were given.
+    pub name: String,
+    /// When it was put there, by the clock of the sender.
+    pub at: SystemTime,
+    /// How often its letters were passed on before.
+    pub hops: u8,
+    /// What it contains.
+    pub letters: Vec<Letter>,
+}
+
+/// The inboxes of all shards.
+pub trait Inboxes: Send + Sync + 'static {
+    /// Puts letters into the inbox of a shard. When it returns, they survive a crash of the process.
+    ///
+    /// # Errors
+    /// The store cannot be written to. Some of the letters may be in the inbox nevertheless.
+    fn put<'a>(&'a self, shard: Shard, letters: &'a [Letter], hops: u8) -> StoreFuture<'a, ()>;
+
+    /// Returns the first deliveries in the inbox of a shard, in order. What was removed a moment ago may
+    /// be among them.
+    ///
+    /// # Errors
+    /// The store cannot be read, or a delivery is damaged or of a newer release.
+    fn first(&self, shard: Shard) -> StoreFuture<'_, Vec<Delivery>>;
+
+    /// Removes a delivery.
+    ///
+    /// # Errors
+    /// The store cannot be written to.
+    fn remove<'a>(&'a self, shard: Shard, name: &'a str) -> StoreFuture<'a, ()>;
+}
