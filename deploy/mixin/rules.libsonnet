@@ -5,6 +5,9 @@
 // - While shards are added, or beside an unsharded exporter, there are several totals. Each is complete by itself, so the
 //   maximum is taken.
 //
+// The series of a sharded exporter have the label `shard`, those of an unsharded one do not. A shard that moves to another
+// exporter continues there: for a while both have it, as replicas do.
+//
 // Series of a transfer come from a single shard, and a minimum over everything is a minimum over shards: these need one
 // step.
 //
@@ -25,22 +28,23 @@
     flow: list(flow),
     queue: list(cluster + [c.shardSet] + labels.account + ['target']),
     target: list(cluster + [c.shardSet, 'instance']),
+    shardOfTarget: list(cluster + [c.shardSet, 'instance', 'shard']),
   },
   local indent(text, by='  ') = std.join('\n', [by + line for line in std.split(std.rstripChars(text, '\n'), '\n')]),
   local aggregate(op, labels, expr) = '%s by (%s) (\n%s\n)\n' % [op, list(labels), indent(expr)],
   // Labels of a series beside those of its target.
   local own(labels) = [label for label in labels if !std.member(cluster, label)],
 
-  // Adds the labels `shard` and `shards` of the target. The join ignores `labels`, so that all target labels take part.
-  local withShard(expr, labels) = |||
+  // Adds the label `shards`. The join ignores `labels`, so that all target labels and the shard take part.
+  local withTotal(expr, labels) = |||
     %(expr)s
-    * ignoring (%(labels)s) group_left (shard, shards)
+    * ignoring (%(labels)s) group_left (shards)
       instance_shard:aws_transfer_exporter_shard_info:newest1h
-  ||| % { expr: std.rstripChars(expr, '\n'), labels: list(own(labels) + ['shard', 'shards']) },
+  ||| % { expr: std.rstripChars(expr, '\n'), labels: list(own(labels) + ['shards']) },
 
   // One value per shard, from its replicas.
   local perShard(expr, labels, ofReplicas='max', ignored=[]) =
-    aggregate(ofReplicas, labels + ['shard', 'shards'], withShard(expr, labels + ignored)),
+    aggregate(ofReplicas, labels + ['shard', 'shards'], withTotal(expr, labels + ignored)),
 
   // One value from all shards.
   local together(perShard, labels, ofShards='sum', ofTotals='max') =
@@ -53,9 +57,9 @@
   // before: of a new connector, or of a failure code that is not in AWS's list. The largest of
   //
   // - increase: what Prometheus sees between samples.
-  // - first: the value of a series that did not exist before the range, while its target was scraped. After an outage all
-  //   series of a target return with the same scrape, so a counter that returns is not new. Nor is one of a target that was
-  //   a standby before the range: it continues those of the owner.
+  // - first: the value of a series that did not exist before the range, while its target had the shard. After an outage all
+  //   series of a target return with the same scrape, so a counter that returns is not new. Nor is one of a target that did
+  //   not have the shard before the range: it continues those of the former owner.
   // - start: the value of each series of a process without storage that is younger than the range. Without `last_over_time`,
   //   so that a series of the process before is not among them.
   //
@@ -71,10 +75,8 @@
           last_over_time(%(selector)s[%(lookback)s]) > 0
           unless
           last_over_time(%(selector)s[%(lookback)s] offset %(range)s)
-          and on (%(target)s)
-          last_over_time(aws_transfer_exporter_shard_info[%(lookback)s] offset %(range)s)
-          unless on (%(target)s)
-          last_over_time(aws_transfer_exporter_leader[%(lookback)s] offset %(range)s) == 0,
+          and on (%(shardOfTarget)s)
+          last_over_time(aws_transfer_exporter_shard_info[%(lookback)s] offset %(range)s),
           "count", "first", "", ""
         )
         or
@@ -101,10 +103,8 @@
           last_over_time(%(zeros)s[%(lookback)s])
           unless
           last_over_time(%(zeros)s[%(lookback)s] offset %(range)s)
-          and on (%(target)s)
-          last_over_time(aws_transfer_exporter_shard_info[%(lookback)s] offset %(range)s)
-          unless on (%(target)s)
-          last_over_time(aws_transfer_exporter_leader[%(lookback)s] offset %(range)s) == 0,
+          and on (%(shardOfTarget)s)
+          last_over_time(aws_transfer_exporter_shard_info[%(lookback)s] offset %(range)s),
           "count", "first", "", ""
         )
       )
@@ -196,9 +196,7 @@
   local windows = 'flow_outcome:aws_transfer_flow_windows',
   local windowsOfShard = 'flow_shard_outcome:aws_transfer_flow_windows',
   // What each shard has counted of a flow.
-  local ofFlowAndShard(metric) = aggregate(
-    'max', flow + ['outcome', 'shard'], withShard('last_over_time(%s[%s])' % [metric, c.lookback], flow + ['outcome'])
-  ),
+  local ofFlowAndShard(metric) = ofFlow('max', metric, ['outcome', 'shard']),
   // The highest of numbers of label values, in their order, each by `term`.
   local highest(values, term) = |||
     max by (%s) (
@@ -230,12 +228,12 @@
       rules: [
         {
           comment:: |||
-            The shard of each target, by its newest series: resharding changes it. 1h is the longest range used below, so that counts
-            of a deleted pod are still attributed.
+            The total of each shard of a target, by its newest series: resharding changes it. 1h is the longest range used below, so
+            that counts of a deleted pod, and of a shard that has moved, are still attributed.
           |||,
           record: 'instance_shard:aws_transfer_exporter_shard_info:newest1h',
           expr: |||
-            topk without (shard, shards) (1,
+            topk without (shards) (1,
               timestamp(aws_transfer_exporter_shard_info)
               or max_over_time(timestamp(aws_transfer_exporter_shard_info)[1h:1m])
             ) >= bool 0
@@ -368,9 +366,10 @@
         {
           comment:: |||
             Files that failed within the window while the exporter ran, above 0. The largest of three counts: the increase of the counter;
-            the value of a series that did not exist before the window while its target was scraped, since the exporter shows no 0 for
-            a new connector or a code that AWS does not document; and the value of each series of a process without storage that
-            is younger than the window. After an outage all series of a target return with the same scrape, so old counts are not new.
+            the value of a series that did not exist before the window while its target had the shard, since the exporter shows no 0
+            for a new connector or a code that AWS does not document; and the value of each series of a process without storage that
+            is younger than the window. After an outage, or when a shard moves, all series return with the same scrape, so old counts
+            are not new.
           |||,
           record: finished + ':increase',
           expr: counted(

@@ -5,8 +5,9 @@
 
 An exporter that only pretends exports each series that a rule or a panel reads, of so many connectors and flows, and of the
 transfers that `max_transfers` allows, with timestamps of the past: the last six hours by the minute, as much as a dashboard
-shows, and the time before every ten minutes. It also exports the recorded series. Prometheus scrapes it as fast as it can; then
-each query runs three times at the end of that time. The exit code is 1 if a query takes longer than the budget.
+shows, and the time before every ten minutes. It also exports the recorded series. It is one shard of two, so that series of AWS
+state have the label `shard`. Prometheus scrapes it as fast as it can; then each query runs three times at the end of that time.
+The exit code is 1 if a query takes longer than the budget.
 
 The time is the smaller of the elapsed time and the CPU time of Prometheus, so that a busy machine does not count.
 """
@@ -42,6 +43,8 @@ STATES = ["pending", "running", "completed", "failed", "gone"]
 OUTCOMES = ["on_time", "late", "missing", "invalid", "unknown"]
 WAITS = ["0.5", "1", "2.5", "5", "10", "30", "60", "300", "900", "3600", "14400", "43200", "+Inf"]
 SIZES = ["1024", "10240", "102400", "1e+06", "1e+07", "1e+08", "1e+09", "1e+10", "1.5e+11", "+Inf"]
+# Series of AWS state: those of a sharded exporter have the label of their shard.
+OF_A_SHARD = re.compile(r"aws_transfer_(?!exporter_|connection_)|aws_transfer_exporter_(transfers|failure_codes_folded_total)$")
 REASONS = ["secret", "host", "login", "host_key", "timeout", "other"]
 
 
@@ -51,7 +54,7 @@ class Series:
     def __init__(self, connectors, transfers, flows):
         self.lines = []
         self.per_connector = [rule["record"] for rule in conftest.records() if rule["record"].startswith("connector:")]
-        target = 'shard="0",shards="1"'
+        target = 'shard="0",shards="2"'
         self.add("aws_transfer_exporter_shard_info", target, 1)
         self.add("instance_shard:aws_transfer_exporter_shard_info:newest1h", target, 1)
         self.exporter()
@@ -65,6 +68,8 @@ class Series:
             self.flow(number)
 
     def add(self, name, labels, start, growth=0):
+        if OF_A_SHARD.match(name):
+            labels = f'{labels}{"," * bool(labels)}shard="0"'
         self.lines.append((f"{name}{{{labels}}} ", start, growth))
 
     def exporter(self):
@@ -145,7 +150,7 @@ class Series:
         for status in STATUSES:
             labels = f'{own},status="{status}",failure_code=""'
             self.add("connector_status_code:aws_transfer_connector_files:max", labels, 5)
-            self.add("connector_shard_status_code:aws_transfer_connector_files:max", f'{labels},shard="0",shards="1"', 5)
+            self.add("connector_shard_status_code:aws_transfer_connector_files:max", f'{labels},shard="0",shards="2"', 5)
         for state in STATES:
             self.add("connector_state:aws_transfer_connector_transfers:max", f'{own},state="{state}"', 20)
         if failing:

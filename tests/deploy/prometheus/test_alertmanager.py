@@ -121,6 +121,8 @@ INHIBITED = [
     ("a missing delivery, and failed files", alert("AwsTransferFlowMissing", flow="acme-prices"), alert("AwsTransferFlowFailing", flow="acme-prices"), False),
     ("a queue without credentials", alert("AwsTransferCredentialsFailing", **ACCOUNT), alert("AwsTransferDiscoveryStale", **SOURCE), True),
     ("no exporter up", alert("AwsTransferExporterAbsent"), alert("AwsTransferResultsStale", **CONNECTOR), True),
+    ("a shard without an owner", alert("AwsTransferNoLeader", job="j", shard="2"), alert("AwsTransferExporterShardMissing", job="j", shards="5"), True),
+    ("a shard without an owner in another job", alert("AwsTransferNoLeader", job="j", shard="2"), alert("AwsTransferExporterShardMissing", job="k", shards="5"), False),
     ("no exporter up, replica alert", alert("AwsTransferExporterAbsent"), alert("AwsTransferExporterDown", instance="a"), True),
     ("no exporter up, unrelated alert", alert("AwsTransferExporterAbsent"), alert("NodeDown", instance="a"), False),
     ("the same replica", alert("AwsTransferExporterDown", job="j", instance="a"), alert("AwsTransferSweepIncomplete", job="j", instance="a"), True),
