@@ -22,7 +22,7 @@ def exposition(started):
     """Returns what an exporter with these flows exports; counters grow every second."""
     now = time.time()
     grown = int(now - started)
-    lines = ['aws_transfer_exporter_build_info{version="0"} 1', 'aws_transfer_exporter_shard_info{shard="0",shards="1"} 1']
+    lines = ['aws_transfer_exporter_build_info{version="0"} 1', 'aws_transfer_exporter_shard_info{shard="",shards="1"} 1']
 
     def add(name, flow, value, **labels):
         text = "".join(f",{key}={json.dumps(label)}" for key, label in labels.items())

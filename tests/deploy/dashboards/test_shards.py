@@ -86,26 +86,34 @@ def of_the_exporter(end, lag):
 
 
 def exporters():
-    """Yields (job, instance, (index, total) or None, shards, lag)."""
+    """Yields (job, instance, number of shards or None, shards, lag)."""
     for index in range(3):
-        yield "shards", f"{index}", (index, 3), [index], 0
-        yield "shards", f"{index}-replica", (index, 3), [index], 1
-    yield "whole", "whole", (0, 1), [0, 1, 2], 0
-    yield "whole", "replica", (0, 1), [0, 1, 2], 1
+        yield "shards", f"{index}", 3, [index], 0
+        yield "shards", f"{index}-replica", 3, [index], 1
+    yield "several", "two", 3, [0, 2], 0
+    yield "several", "one", 3, [1], 0
+    yield "whole", "whole", 1, [0, 1, 2], 0
+    yield "whole", "replica", 1, [0, 1, 2], 1
     yield "older", "older", None, [0, 1, 2], 0
+
+
+def state(total, shards, end, lag):
+    """Yields the series of the AWS state of an exporter: those of each shard have its label, those of an unsharded exporter have none."""
+    for labels, part in [({"shard": str(shard)}, [shard]) for shard in shards] if total == 3 else [({}, shards)]:
+        yield "aws_transfer_exporter_transfers", labels | {"origin": "config"}, lambda _: 5
+        if total:
+            yield "aws_transfer_exporter_shard_info", labels | {"shards": str(total)}, lambda _: 1
+        for name, others, value in series(part, end, lag):
+            yield name, ACCOUNT | labels | others, value
 
 
 def exposition(end):
     """Returns all series over time as OpenMetrics with timestamps."""
     found = {}
-    for job, instance, shard, shards, lag in exporters():
+    for job, instance, total, shards, lag in exporters():
         target = {"job": job, "instance": instance}
-        own = [("aws_transfer_exporter_build_info", {}, lambda _: 1), ("aws_transfer_exporter_transfers", {"origin": "config"}, lambda _: 5)]
-        if shard:
-            own.append(("aws_transfer_exporter_shard_info", {"shard": str(shard[0]), "shards": str(shard[1])}, lambda _: 1))
-        own += list(of_the_exporter(end, lag))
-        state = [(name, ACCOUNT | labels, value) for name, labels, value in series(shards, end, lag)]
-        for name, labels, value in own + state:
+        own = [("aws_transfer_exporter_build_info", {}, lambda _: 1), *of_the_exporter(end, lag)]
+        for name, labels, value in own + list(state(total, shards, end, lag)):
             text = ",".join(f"{key}={json.dumps(label)}" for key, label in (target | labels).items() if label)
             steps = MINUTES * 60 // STEP
             found.setdefault(name, []).extend(f"{name}{{{text}}} {value(n)} {end - (steps - n) * STEP}" for n in range(steps + 1))
@@ -152,10 +160,10 @@ def test_most_queries_read_connector_series():
     assert len(list(of_connectors())) > 15
 
 
-@pytest.mark.parametrize("job", ["shards", "older", "shards|whole|older"])
+@pytest.mark.parametrize("job", ["shards", "several", "older", "shards|several|whole|older"])
 @pytest.mark.parametrize("expr", of_connectors())
 def test_shards_show_the_same_as_a_single_exporter(past, expr, job):
-    """Three shards with a replica each, an exporter without shard information, and all of them together."""
+    """Three shards with a replica each, two exporters with three shards, one without shard information, and all of them together."""
     whole = ask(past, expr, "whole")
     assert whole
     assert ask(past, expr, job) == whole
@@ -177,10 +185,14 @@ def test_values_include_all_shards(past, title, number):
 
 def test_exporter_dashboard_counts_shards(past):
     seen = the("exporter", "Shards")
-    assert ask(past, seen, "shards") == {frozenset({("shards", "3")}): 3}
+    tracked = the("exporter", "Tracked transfers by shard")
+    for job in ("shards", "several"):
+        assert ask(past, seen, job) == {frozenset({("shards", "3")}): 3}
+        assert ask(past, tracked, job) == {frozenset({("shard", str(index)), ("shards", "3")}): 5 for index in range(3)}
     assert ask(past, seen, "whole") == {frozenset({("shards", "1")}): 1}
-    tracked = ask(past, the("exporter", "Tracked transfers by shard"), "shards")
-    assert tracked == {frozenset({("shard", str(index)), ("shards", "3")}): 5 for index in range(3)}
+    assert ask(past, tracked, "whole") == {frozenset({("shard", "0"), ("shards", "1")}): 5}
+    owned = {metric["instance"]: value for metric, value in values(past, "Shards by exporter", instance=".+", job="several")}
+    assert owned == {"two": 2, "one": 1}
 
 
 def labelled(**labels):
@@ -208,10 +220,10 @@ def test_connector_details_prefer_the_exporter_that_lists_it(past):
     assert set(ask(past, the("connector", "Connector details"), "shards|whole")) == {labelled(**ACCOUNT, **known)}
 
 
-def values(past, title, ref="A", instance="whole"):
+def values(past, title, ref="A", instance="whole", job="whole"):
     prometheus, end = past
     expr = sources.with_durations(the("exporter", title, ref))
-    found = prometheus.instant(live.interpolate(expr, {"cluster": ".*", "job": "whole", "instance": instance}), end)
+    found = prometheus.instant(live.interpolate(expr, {"cluster": ".*", "job": job, "instance": instance}), end)
     return [(series["metric"], float(series["value"][1])) for series in found]
 
 
