@@ -100,6 +100,11 @@ class Series:
         for operation in ("ListFileTransferResults", "DescribeConnector", "ListConnectors", "ReceiveMessage"):
             self.histogram("aws_transfer_exporter_api_request_duration_seconds", f'operation="{operation}"', BUCKETS)
         self.histogram("aws_transfer_exporter_storage_write_duration_seconds", "", BUCKETS)
+        self.add("aws_transfer_exporter_leader", 'shard="0"', 1)
+        for name in ("lease_lost_total", "storage_conflicts_total"):
+            self.add(f"aws_transfer_exporter_{name}", 'shard="0"', 0)
+        for operation in ("GetItem", "PutItem", "Query"):
+            self.add("aws_transfer_exporter_storage_capacity_units_total", f'shard="0",operation="{operation}"', 0, 1)
 
     def histogram(self, name, labels, buckets):
         comma = "," * bool(labels)
