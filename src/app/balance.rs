@@ -15,10 +15,10 @@ pub(super) struct Observed<'a> {
     pub(super) others: &'a BTreeSet<String>,
     /// The owners of the other shards.
     pub(super) owners: &'a BTreeMap<String, usize>,
-    /// How many nobody owns.
+    /// How many no process owns.
     pub(super) vacant: usize,
-    /// How many of these nobody gave back, or have been vacant for so long that those whose turn it is do not
-    /// take them.
+    /// How many of these were not given back, or have been vacant for so long that those whose turn it is do
+    /// not take them.
     pub(super) urgent: usize,
 }
 
@@ -35,7 +35,7 @@ pub(super) enum Decision {
 
 impl Observed<'_> {
     /// Decides by four rules. A vacant shard is for those that own least, but if it is urgent, for anyone. Else
-    /// nobody owns more than an equal part, rounded up. And if two differ by more than one, the first of those
+    /// no process owns more than an equal part, rounded up. And if two differ by more than one, the first of those
     /// that own most gives one back.
     pub(super) fn decide(&self) -> Decision {
         let of = |name: &String| self.owners.get(name).copied().unwrap_or_default();
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_that_nobody_takes_is_taken_by_anyone() {
+    fn a_shard_that_is_left_is_taken_by_anyone() {
         // The third shows that it works, and takes nothing.
         let fleet = Fleet::new(5, &[2, 2, 0]);
         assert_eq!(fleet.decision_of("a", 1), Decision::Take(1));

@@ -107,6 +107,9 @@ impl InboxReader {
             for letter in letters.flat_map(|delivery| &delivery.letters) {
                 sink.apply(self.shard, &self.collector, letter);
             }
+            // If the ownership has ended, the next owner finds all of it.
+            let applied = self.collector.persist().await;
+            applied.map_err(|_| InboxError::NotStored)?;
             sink.persist().await.map_err(|_| InboxError::NotStored)?;
         }
         let names: Vec<_> = new.iter().map(|delivery| delivery.name.clone()).collect();

@@ -8,6 +8,7 @@
 //! `balance` decides who takes or gives back a shard.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -322,6 +323,11 @@ async fn run_term(
     idle_until: watch::Sender<Option<Instant>>,
 ) {
     let shard = state.shard.index();
+    // However it ends.
+    let _entry = TermEntry {
+        membership: &membership,
+        shard,
+    };
     if let Some(lease) = &state.lease
         && let Err(error) = own(&app, &membership, &state, lease.as_ref(), (epoch, asked)).await
     {
@@ -343,7 +349,18 @@ async fn run_term(
         };
         idle_until.send_replace(Some(Instant::now() + pause));
     }
-    membership.terms().remove(&shard);
+}
+
+/// Removes a term from those that have begun, when it is dropped.
+struct TermEntry<'a> {
+    membership: &'a Membership,
+    shard: u32,
+}
+
+impl Drop for TermEntry<'_> {
+    fn drop(&mut self) {
+        self.membership.terms().remove(&self.shard);
+    }
 }
 
 /// Works as the owner.
@@ -358,8 +375,7 @@ async fn own(
     (epoch, mut asked): (u64, watch::Receiver<bool>),
 ) -> anyhow::Result<()> {
     let shard = state.shard.index();
-    let kept = keep(lease);
-    tokio::pin!(kept);
+    let mut kept = Box::pin(keep(lease));
     let begun = tokio::select! {
         begun = begin(app, state, lease.term(epoch)) => Some(begun),
         () = &mut kept => None,
@@ -368,13 +384,17 @@ async fn own(
         Some(Ok(())) => {
             info!(event = "term_began", shard, epoch, "owning the shard");
             let asked = async { drop(asked.wait_for(|asked| *asked).await) };
-            tokio::select! {
-                () = &mut kept => {}
-                () = asked => {
-                    hand_over(app, state, lease, kept).await;
-                    info!(event = "term_given_back", shard, epoch, "gave the shard to another process");
-                    return Ok(());
-                }
+            let is_asked = tokio::select! {
+                () = &mut kept => false,
+                () = asked => true,
+            };
+            if is_asked {
+                hand_over(app, state, lease, kept).await;
+                info!(
+                    event = "term_given_back",
+                    shard, epoch, "gave the shard to another process"
+                );
+                return Ok(());
             }
             app.end_term(state).await;
         }
@@ -414,7 +434,7 @@ async fn hand_over(
     app: &App,
     state: &ShardState,
     lease: &dyn LeasedStore,
-    kept: impl Future<Output = ()>,
+    mut kept: Pin<Box<impl Future<Output = ()>>>,
 ) {
     let collector = app.end_term(state).await;
     // The lease is kept until the last change is written.
@@ -424,8 +444,10 @@ async fn hand_over(
             Ok(Err(error)) => warn!(event = "last_write_failed", %error, "failed to persist the latest changes"),
             Err(_) => warn!(event = "last_write_failed", error = "timed out", "failed to persist the latest changes"),
         },
-        () = kept => {}
+        () = &mut kept => {}
     }
+    // It may be renewing the lease, which a release would wait for.
+    drop(kept);
     lease.release().await;
 }
 
@@ -531,3 +553,7 @@ impl App {
         }
     }
 }
+
+#[cfg(feature = "dynamodb")]
+#[cfg(test)]
+mod tests;

@@ -163,9 +163,19 @@ impl App {
         options: Options,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Arc<Self>> {
-        let started = clock.now().wall;
         let metrics = Arc::new(SelfMetrics::new()?);
-        let (shards, membership) = open_shards(&plan, &options, &metrics, &clock).await?;
+        let shards = open_shards(&plan, &options, &metrics, &clock).await?;
+        Self::with_shards(plan, options, clock, metrics, shards).await
+    }
+
+    async fn with_shards(
+        plan: Plan,
+        options: Options,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<SelfMetrics>,
+        (shards, membership): (Shards, Option<Membership>),
+    ) -> anyhow::Result<Arc<Self>> {
+        let started = clock.now().wall;
         metrics.collector.set_shards(&shards.owned_shards());
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let app = Self {

@@ -171,23 +171,36 @@ impl ShardSink {
         }
     }
 
-    /// Applies what was found in the inbox of `shard`. What belongs to another is passed on.
+    /// Applies what was found in the inbox of `shard` to its collector, which is to be persisted then. Of what
+    /// belongs to another shard, [`Sink::persist`] is to be awaited.
     pub(super) fn apply(&self, shard: Shard, collector: &Collector, letter: &Letter) {
+        let is_of_shard =
+            |state: Option<&Arc<ShardState>>| state.is_some_and(|state| state.shard == shard);
         match letter {
             Letter::Facts(origin, facts) => {
-                let results = self.ingest(facts, *origin);
-                log_failures(facts, &results);
+                for fact in facts {
+                    let fact = std::slice::from_ref(fact);
+                    let results = if is_of_shard(self.shards.shard_of(&fact[0])) {
+                        collector.ingest(fact, *origin)
+                    } else {
+                        self.ingest(fact, *origin)
+                    };
+                    log_failures(fact, &results);
+                }
             }
-            Letter::Untracked(key, origin) => drop(self.untrack(key, *origin)),
+            Letter::Untracked(key, origin) => {
+                let state = self.shards.state_of(&key.connector, key.transfer.as_str());
+                if is_of_shard(state) {
+                    collector.untrack(key, *origin);
+                } else {
+                    self.untrack(key, *origin);
+                }
+            }
             Letter::Acknowledged(filter) => drop(collector.acknowledge(filter)),
             Letter::Listed(account, listed) => {
                 collector.set_listed_connectors(account, listed, true);
             }
             Letter::Excluded(account, ids) => collector.exclude_connectors(account, ids),
-        }
-        if !matches!(letter, Letter::Facts(..) | Letter::Untracked(..)) {
-            let ingested = (shard, collector.clone(), letter.clone());
-            self.pending().ingested.push(ingested);
         }
     }
 
@@ -229,8 +242,11 @@ impl ShardSink {
             Letter::Facts(origin, facts) => drop(self.ingest(facts, *origin)),
             Letter::Untracked(key, origin) => drop(self.untrack(key, *origin)),
             Letter::Acknowledged(_) | Letter::Listed(..) | Letter::Excluded(..) => {
-                match state.and_then(|state| state.owned()) {
-                    Some(collector) => self.apply(shard, &collector, &letter),
+                match state.and_then(|state| Some((state, state.owned()?))) {
+                    Some((state, collector)) => {
+                        self.apply(shard, &collector, &letter);
+                        self.note(state, collector, || letter);
+                    }
                     None => self.pending().send(shard, letter),
                 }
             }
@@ -278,7 +294,7 @@ impl Sink for ShardSink {
                 // What belongs to another shard is foreign to the collector.
                 return self.ingest_into(state, collector, facts, origin);
             }
-            // Nobody gets it, and `persist` fails: it is reported again.
+            // It goes nowhere, and `persist` fails: it is reported again.
             let letter = Letter::Facts(origin, facts.to_vec());
             self.pending().send(state.shard, letter);
             return vec![Ingested::Forwarded; facts.len()];

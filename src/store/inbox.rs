@@ -1,5 +1,5 @@
-//! The port for what processes pass on to each other: of several that share the shards, whoever learns of
-//! something puts it into the inbox of its shard, whose owner applies it.
+//! The port for what processes pass on to each other. Of several that share the shards, the one that learns
+//! of something puts it into the inbox of its shard, whose owner applies it.
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;

@@ -283,7 +283,7 @@ async fn counters_are_exact_while_shards_move_with_dynalite() {
     counters_are_exact_while_shards_move(&Dynamo::dynalite(), 22).await;
 }
 
-/// Has processes follow transfers to their end, and returns the calls for their results and to CloudTrail.
+/// Returns the calls for results and to CloudTrail of processes that follow transfers to their end.
 async fn calls_of(processes: usize, dynamo: &Dynamo, prefix: &str) -> [u64; 2] {
     let (aws, url) = simulator(Settings::default()).await;
     let text = configuration(&url, &[(&aws, &url)]);

@@ -4,19 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::lease::Lease;
+use super::lease::{BootClock, Lease};
 use super::table::{Expected, Item, Table, TableError, TableFuture};
+use super::{SharedStore, SharedStoreSettings};
+use crate::store::{LeaseObserver, StoreOperation};
 
 /// What happens to a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Fate {
+pub(crate) struct Fate {
     /// Until it is done, and from then until the answer.
-    pub(super) delay: (Duration, Duration),
-    pub(super) fault: Option<Fault>,
+    pub(crate) delay: (Duration, Duration),
+    pub(crate) fault: Option<Fault>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// It is not done, and refused.
     Busy,
     /// It is done, and the answer is lost.
@@ -35,7 +37,7 @@ struct Contents {
 
 /// What a request does, with the name of the item that it writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Request {
+pub(crate) enum Request {
     ReadLease,
     WriteLease,
     Put(String),
@@ -46,14 +48,14 @@ type DrawFate = Box<dyn Fn(&Request) -> Fate + Send + Sync>;
 
 /// A table as one process sees it.
 #[derive(Clone)]
-pub(super) struct FakeTable {
+pub(crate) struct FakeTable {
     contents: Arc<Mutex<Contents>>,
     fate: Arc<DrawFate>,
     page: usize,
 }
 
 impl FakeTable {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let contents = Contents {
             exists: true,
             ..Contents::default()
@@ -66,7 +68,7 @@ impl FakeTable {
     }
 
     /// Returns the same table, with other faults on the way.
-    pub(super) fn with_fates(
+    pub(crate) fn with_fates(
         &self,
         fate: impl Fn(&Request) -> Fate + Send + Sync + 'static,
     ) -> Self {
@@ -198,4 +200,30 @@ impl Table for FakeTable {
             Ok(items.map(|(_, item)| item.clone()).collect())
         })
     }
+}
+
+struct Unobserved;
+
+impl LeaseObserver for Unobserved {
+    fn acquired(&self, _: u64) {}
+    fn renewed(&self) {}
+    fn refused(&self) {}
+    fn consumed(&self, _: StoreOperation, _: f64) {}
+}
+
+/// Returns the store of a process in a table.
+pub(crate) fn store(
+    table: &FakeTable,
+    process: &str,
+    clock: BootClock,
+    lifetime: Duration,
+) -> SharedStore {
+    let settings = SharedStoreSettings {
+        lifetime,
+        clock,
+        most_transfers: usize::MAX,
+        observer: Arc::new(Unobserved),
+    };
+    let url = "dynamodb://state".parse().unwrap();
+    SharedStore::new(Box::new(table.clone()), url, process.to_owned(), settings)
 }

@@ -14,7 +14,7 @@ use super::table::Version;
 pub(super) const MARGIN: u32 = 10;
 
 /// Time since the machine started, which goes on while it is suspended and is never set.
-pub(super) type BootClock = Arc<dyn Fn() -> Duration + Send + Sync>;
+pub(crate) type BootClock = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 /// Returns the clock of the machine.
 pub fn boot_clock() -> Arc<dyn Fn() -> Duration + Send + Sync> {

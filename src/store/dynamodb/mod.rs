@@ -24,7 +24,7 @@
 //! overwrite nothing, whatever it believes and however late its requests arrive.
 
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 mod frame;
 mod inboxes;
 mod lease;

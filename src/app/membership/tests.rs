@@ -1,0 +1,533 @@
+//! Several processes share shards, a queue and a simulated table. They are killed, stopped and cut off,
+//! requests and answers are lost, and clocks run at different rates.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use simulator::SplitMix64;
+use tokio::time::{Instant, sleep};
+
+use crate::app::shards::{ShardState, Shards, Task};
+use crate::app::{App, Membership, Options, Sharding, membership};
+use crate::collector::Collector;
+use crate::config::{AccountPlan, Plan};
+use crate::metrics::self_metrics::SelfMetrics;
+use crate::store::dynamodb::fake::{FakeTable, Fate, Fault, store};
+use crate::store::{Delivery, Inboxes, Letter, Members, StoreError, StoreFuture};
+use crate::transfer::session::StaticCredentials;
+use model::{
+    AccountName, Clock, ConnectorId, Direction, Fact, FileEnd, Finished, Now, Origin, Shard,
+    TransferKey,
+};
+
+const SHARDS: u32 = 5;
+const PROCESSES: usize = 3;
+const LIFETIME: Duration = Duration::from_secs(15);
+const SECOND: Duration = Duration::from_secs(1);
+const DURATION: Duration = Duration::from_mins(8);
+const WORLDS: u64 = 12;
+/// How long a message is hidden once it was received.
+const HIDDEN: Duration = Duration::from_secs(30);
+
+/// Numbers from a seed.
+#[derive(Clone)]
+struct Draw(Arc<Mutex<SplitMix64>>);
+
+impl Draw {
+    fn below(&self, end: usize) -> usize {
+        self.0.lock().unwrap().below(end)
+    }
+
+    fn is(&self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+
+    fn millis(&self, most: usize) -> Duration {
+        Duration::from_millis(1 + self.below(most) as u64)
+    }
+}
+
+/// What happens to the requests of a process.
+#[derive(Clone)]
+struct Network {
+    draw: Draw,
+    has_faults: Arc<AtomicBool>,
+    is_cut_off: Arc<AtomicBool>,
+}
+
+impl Network {
+    fn fate(&self) -> Fate {
+        let has_faults = self.has_faults.load(Ordering::Relaxed);
+        let fault = match self.draw.below(60) {
+            _ if self.is_cut_off.load(Ordering::Relaxed) => Some(Fault::Unreachable),
+            0 if has_faults => Some(Fault::Busy),
+            1 if has_faults => Some(Fault::LostAnswer),
+            _ => None,
+        };
+        Fate {
+            delay: (self.draw.millis(30), self.draw.millis(30)),
+            fault,
+        }
+    }
+
+    /// Does a request, even if the process ends.
+    async fn request<T: Send + 'static>(
+        &self,
+        request: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let fate = self.fate();
+        let task = async move {
+            sleep(fate.delay.0).await;
+            let lost = || StoreError::Table {
+                action: "use",
+                table: "state".into(),
+                detail: "scripted".into(),
+                hint: "none",
+            };
+            if matches!(fate.fault, Some(Fault::Busy | Fault::Unreachable)) {
+                sleep(SECOND).await;
+                return Err(lost());
+            }
+            let done = request();
+            sleep(fate.delay.1).await;
+            if fate.fault.is_some() {
+                return Err(lost());
+            }
+            Ok(done)
+        };
+        tokio::spawn(task).await.unwrap()
+    }
+}
+
+/// What is in the table beside the states of the shards.
+#[derive(Default)]
+struct Rest {
+    /// The inboxes, by shard and name.
+    letters: BTreeMap<(u32, String), (Vec<Letter>, u8)>,
+    /// The processes, and when each last showed that it works.
+    members: BTreeMap<String, Instant>,
+    forwarded: usize,
+}
+
+#[derive(Clone)]
+struct FakeRest {
+    rest: Arc<Mutex<Rest>>,
+    network: Network,
+    name: String,
+    next: Arc<AtomicU64>,
+}
+
+impl Inboxes for FakeRest {
+    fn put<'a>(&'a self, shard: Shard, letters: &'a [Letter], hops: u8) -> StoreFuture<'a, ()> {
+        let (rest, letters) = (Arc::clone(&self.rest), letters.to_vec());
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{:?}-{}-{number:06}", Instant::now(), self.name);
+        Box::pin(self.network.request(move || {
+            let mut rest = rest.lock().unwrap();
+            rest.forwarded += letters.len();
+            rest.letters.insert((shard.index(), name), (letters, hops));
+        }))
+    }
+
+    fn first(&self, shard: Shard) -> StoreFuture<'_, Vec<Delivery>> {
+        let rest = Arc::clone(&self.rest);
+        Box::pin(self.network.request(move || {
+            let rest = rest.lock().unwrap();
+            let of_shard = rest
+                .letters
+                .iter()
+                .filter(|((of, _), _)| *of == shard.index());
+            let delivery =
+                |((_, name), (letters, hops)): (&(u32, String), &(Vec<Letter>, u8))| Delivery {
+                    name: name.clone(),
+                    at: SystemTime::UNIX_EPOCH,
+                    hops: *hops,
+                    letters: letters.clone(),
+                };
+            of_shard.take(3).map(delivery).collect()
+        }))
+    }
+
+    fn remove<'a>(&'a self, shard: Shard, name: &'a str) -> StoreFuture<'a, ()> {
+        let (rest, key) = (Arc::clone(&self.rest), (shard.index(), name.to_owned()));
+        Box::pin(self.network.request(move || {
+            rest.lock().unwrap().letters.remove(&key);
+        }))
+    }
+}
+
+impl Members for FakeRest {
+    fn beat(&self) -> StoreFuture<'_, ()> {
+        let (rest, name) = (Arc::clone(&self.rest), self.name.clone());
+        Box::pin(self.network.request(move || {
+            rest.lock().unwrap().members.insert(name, Instant::now());
+        }))
+    }
+
+    fn others(&self) -> StoreFuture<'_, Vec<String>> {
+        let (rest, own) = (Arc::clone(&self.rest), self.name.clone());
+        Box::pin(self.network.request(move || {
+            let rest = rest.lock().unwrap();
+            let present =
+                |(name, at): &(&String, &Instant)| at.elapsed() < LIFETIME && **name != own;
+            let names = rest.members.iter().filter(present);
+            names.map(|(name, _)| name.clone()).collect()
+        }))
+    }
+
+    fn leave(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        let (rest, name) = (Arc::clone(&self.rest), self.name.clone());
+        let left = self.network.request(move || {
+            rest.lock().unwrap().members.remove(&name);
+        });
+        Box::pin(async { drop(left.await) })
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// A queue that delivers at least once.
+#[derive(Default)]
+struct Queue {
+    messages: VecDeque<(u64, Fact, Instant)>,
+    next: u64,
+}
+
+impl Queue {
+    fn send(&mut self, fact: Fact) {
+        self.messages.push_back((self.next, fact, Instant::now()));
+        self.next += 1;
+    }
+
+    fn receive(&mut self) -> Vec<(u64, Fact)> {
+        let now = Instant::now();
+        let visible = self.messages.iter_mut().filter(|(.., at)| *at <= now);
+        let received = visible.take(4).map(|(id, fact, at)| {
+            *at = now + HIDDEN;
+            (*id, fact.clone())
+        });
+        received.collect()
+    }
+}
+
+struct Process {
+    app: Arc<App>,
+    network: Network,
+    tasks: Vec<Task>,
+}
+
+impl Process {
+    /// Ends it at once: what it has sent is on its way.
+    fn kill(mut self) {
+        self.tasks.clear();
+        if let Some(membership) = &self.app.membership {
+            membership.terms().clear();
+        }
+        self.app.stop_working();
+    }
+
+    async fn stop(mut self) {
+        self.tasks.clear();
+        if let Some(membership) = &self.app.membership {
+            membership.leave(self.app.shards.all()).await;
+        }
+        self.app.stop_working();
+    }
+}
+
+struct World {
+    draw: Draw,
+    has_faults: Arc<AtomicBool>,
+    tables: Vec<FakeTable>,
+    rest: Arc<Mutex<Rest>>,
+    queue: Arc<Mutex<Queue>>,
+    started: usize,
+    /// Files that have ended, by connector.
+    truth: BTreeMap<ConnectorId, u64>,
+    /// The counts of each shard, as last seen.
+    seen: BTreeMap<(u32, ConnectorId), u64>,
+    /// Since when each shard has had no owner.
+    vacant_since: Vec<Instant>,
+    longest_vacancy: Duration,
+    owners: usize,
+}
+
+fn wall_clock() -> Arc<dyn Clock> {
+    let (start, wall) = (Instant::now(), SystemTime::now());
+    Arc::new(move || Now {
+        instant: Instant::now().into_std(),
+        wall: wall + start.elapsed(),
+    })
+}
+
+fn plan() -> Plan {
+    Plan {
+        accounts: vec![AccountPlan {
+            name: AccountName::new("prod"),
+            region: Some("eu-central-1".into()),
+            ..AccountPlan::default()
+        }],
+        ..Plan::default()
+    }
+}
+
+fn connector(number: usize) -> ConnectorId {
+    format!("c-{number:017x}").parse().unwrap()
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        Self {
+            draw: Draw(Arc::new(Mutex::new(SplitMix64::new(seed)))),
+            has_faults: Arc::default(),
+            tables: (0..SHARDS).map(|_| FakeTable::new()).collect(),
+            rest: Arc::default(),
+            queue: Arc::default(),
+            started: 0,
+            truth: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            vacant_since: vec![Instant::now(); SHARDS as usize],
+            longest_vacancy: Duration::ZERO,
+            owners: 0,
+        }
+    }
+
+    async fn start(&mut self, clock: &Arc<dyn Clock>) -> Process {
+        self.started += 1;
+        let name = format!("{:08x}-{}", self.draw.below(1 << 30), self.started);
+        let network = Network {
+            draw: self.draw.clone(),
+            has_faults: Arc::clone(&self.has_faults),
+            is_cut_off: Arc::default(),
+        };
+        let begun = Instant::now();
+        let permille = u32::try_from(970 + self.draw.below(60)).unwrap();
+        let rate = f64::from(permille) / 1_000.0;
+        let boot_clock = Arc::new(move || SECOND + begun.elapsed().mul_f64(rate));
+        let metrics = Arc::new(SelfMetrics::new().unwrap());
+        let plan = plan();
+        let sharding = Sharding::Automatic { total: SHARDS };
+        let states = sharding.shards().into_iter().zip(&self.tables);
+        let states = states.map(|(shard, table)| {
+            let fates = network.clone();
+            let table = table.with_fates(move |_| fates.fate());
+            let lease = store(&table, &name, Arc::clone(&boot_clock) as _, LIFETIME);
+            let settings = crate::app::runtime::tracker_settings(&plan, shard);
+            let collector = Collector::new(&metrics, Arc::clone(clock), settings);
+            Arc::new(ShardState::new(shard, collector, Some(Arc::new(lease))))
+        });
+        let states: Vec<_> = states.collect();
+        let rest = Arc::new(FakeRest {
+            rest: Arc::clone(&self.rest),
+            network: network.clone(),
+            name,
+            next: Arc::default(),
+        });
+        let members = Some(Arc::clone(&rest) as Arc<dyn Members>);
+        let membership = Membership::new(&states, members, &metrics.lease, LIFETIME);
+        let options = Options {
+            sharding,
+            credentials: Some(StaticCredentials {
+                access_key_id: "AKIDEXAMPLE",
+                secret_access_key: "none",
+            }),
+            ..Options::default()
+        };
+        let shards = (Shards::new(states, Some(rest)), Some(membership));
+        let app = App::with_shards(plan, options, Arc::clone(clock), metrics, shards);
+        let app = Box::pin(app).await.unwrap();
+        let member = app.membership.clone().unwrap();
+        let running = tokio::spawn(membership::run(Arc::clone(&app), member));
+        let reading = tokio::spawn(read_queue(Arc::clone(&app), Arc::clone(&self.queue)));
+        let tasks = [running.abort_handle(), reading.abort_handle()].map(Task);
+        Process {
+            app,
+            network,
+            tasks: tasks.into(),
+        }
+    }
+
+    /// A file ends, and its event is sent once or twice.
+    fn end_file(&mut self, now: SystemTime) {
+        let connector = connector(self.draw.below(4));
+        let number: u64 = self.truth.values().sum();
+        let fact = Fact::FileEnded(FileEnd {
+            key: TransferKey {
+                account: AccountName::new("prod"),
+                connector: connector.clone(),
+                transfer: format!("t-{}", number / 3).parse().unwrap(),
+            },
+            file_transfer_id: format!("f-{number}"),
+            direction: Direction::Send,
+            path: format!("/out/{number}"),
+            end: Finished::Completed,
+            message: None,
+            bytes: 1,
+            duration: None,
+            ended_at: now,
+        });
+        let mut queue = self.queue.lock().unwrap();
+        queue.send(fact.clone());
+        if self.draw.is(30) {
+            queue.send(fact);
+        }
+        *self.truth.entry(connector).or_default() += 1;
+    }
+
+    /// Looks at all processes as scrapes do.
+    async fn look(&mut self, processes: &[Process]) {
+        let mut owned = BTreeSet::new();
+        for process in processes {
+            for (state, collector) in process.app.shards.owned() {
+                let collected = collector.known().await;
+                if !state.owned().is_some_and(|now| now.is_same(&collector)) {
+                    continue;
+                }
+                let shard = state.shard.index();
+                assert!(owned.insert(shard), "two processes own shard {shard}");
+                let since = self.vacant_since[shard as usize].elapsed();
+                self.longest_vacancy = self.longest_vacancy.max(since);
+                self.vacant_since[shard as usize] = Instant::now();
+                for view in collected.snapshot.connectors() {
+                    let files = view.finished.get(&Finished::Completed);
+                    let files = files.map_or(0, |seen| seen.files);
+                    let key = (shard, view.labels.id.clone());
+                    let before = self.seen.insert(key, files).unwrap_or_default();
+                    assert!(
+                        files >= before,
+                        "shard {shard} fell from {before} to {files}"
+                    );
+                }
+            }
+        }
+        self.owners = owned.len();
+        for (connector, files) in self.counted() {
+            let most = self.truth.get(&connector).copied().unwrap_or_default();
+            assert!(files <= most, "{files} of {most} files of {connector}");
+        }
+    }
+
+    fn counted(&self) -> BTreeMap<ConnectorId, u64> {
+        let mut counted = BTreeMap::new();
+        for ((_, connector), files) in &self.seen {
+            *counted.entry(connector.clone()).or_default() += files;
+        }
+        counted
+    }
+}
+
+/// Reads the queue as the source of events does.
+async fn read_queue(app: Arc<App>, queue: Arc<Mutex<Queue>>) {
+    loop {
+        sleep(SECOND / 2).await;
+        if !app.shards.is_any_owned() {
+            continue;
+        }
+        let received = queue.lock().unwrap().receive();
+        if received.is_empty() {
+            continue;
+        }
+        let sink = app.source_context().sink();
+        for (_, fact) in &received {
+            sink.ingest(std::slice::from_ref(fact), Origin::Events);
+        }
+        while sink.persist().await.is_err() {
+            sleep(SECOND).await;
+        }
+        let mut queue = queue.lock().unwrap();
+        queue
+            .messages
+            .retain(|(id, ..)| received.iter().all(|(known, _)| known != id));
+    }
+}
+
+async fn run(seed: u64) -> (Duration, usize) {
+    let clock = wall_clock();
+    let mut world = World::new(seed);
+    let mut processes = Vec::new();
+    for _ in 0..PROCESSES {
+        let process = world.start(&clock).await;
+        processes.push(process);
+    }
+    while world.owners < SHARDS as usize {
+        sleep(SECOND).await;
+        world.look(&processes).await;
+    }
+    world.has_faults.store(true, Ordering::Relaxed);
+    let begun = Instant::now();
+    while begun.elapsed() < DURATION {
+        if world.draw.is(60) {
+            world.end_file(clock.now().wall);
+        }
+        let at = world.draw.below(processes.len());
+        match world.draw.below(60) {
+            0 => {
+                processes.swap_remove(at).kill();
+                let process = world.start(&clock).await;
+                processes.push(process);
+            }
+            1 => {
+                processes.swap_remove(at).stop().await;
+                let process = world.start(&clock).await;
+                processes.push(process);
+            }
+            2 => processes[at]
+                .network
+                .is_cut_off
+                .store(true, Ordering::Relaxed),
+            3..8 => processes[at]
+                .network
+                .is_cut_off
+                .store(false, Ordering::Relaxed),
+            _ => {}
+        }
+        sleep(world.draw.millis(1_500)).await;
+        world.look(&processes).await;
+    }
+    world.has_faults.store(false, Ordering::Relaxed);
+    for process in &processes {
+        process.network.is_cut_off.store(false, Ordering::Relaxed);
+    }
+    let rested = Instant::now();
+    loop {
+        sleep(SECOND).await;
+        world.look(&processes).await;
+        let of_each = |process: &Process| process.app.shards.owned_shards().len();
+        let mut owned: Vec<_> = processes.iter().map(of_each).collect();
+        owned.sort_unstable();
+        if world.counted() == world.truth && owned == [1, 2, 2] {
+            break;
+        }
+        assert!(
+            rested.elapsed() < Duration::from_mins(3),
+            "{:?} of {:?}, {owned:?}",
+            world.counted(),
+            world.truth
+        );
+    }
+    let forwarded = world.rest.lock().unwrap().forwarded;
+    for process in processes {
+        process.kill();
+    }
+    (world.longest_vacancy, forwarded)
+}
+
+/// Whatever happens, each file is counted once by the shard that it belongs to, no counter falls, no two
+/// processes own a shard, and in the end the shards are spread evenly.
+#[tokio::test(start_paused = true)]
+async fn counters_are_exact_while_shards_move_between_processes() {
+    let first = std::env::var("MEMBERSHIP_SEED").map_or(0, |seed| seed.parse().unwrap());
+    let mut forwarded = 0;
+    for seed in first..first + WORLDS {
+        let (longest, letters) = run(seed).await;
+        forwarded += letters;
+        // A process may be cut off from the moment in which it takes a shard, and again the next one.
+        assert!(longest < LIFETIME * 6, "seed {seed}: {longest:?}");
+    }
+    assert!(forwarded > 1_000, "{forwarded} letters");
+}
