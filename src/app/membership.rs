@@ -9,13 +9,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::App;
 use super::balance::{Decision, Observed};
@@ -33,10 +34,13 @@ use model::Origin;
 const LOOKS: u32 = 5;
 /// An owner renews a lease so many times in its lifetime, and shows as often that it works.
 const RENEWALS: u32 = 3;
-/// Pause after a term that could not begin.
+/// Pause after a term that could not begin. It doubles with each that follows, up to [`MOST_DOUBLINGS`] times.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
-/// The same, if others may take the shard.
-const LEAVE_FOR: Duration = Duration::from_mins(1);
+const MOST_DOUBLINGS: u32 = 5;
+/// Attempts at loading the state.
+const LOADS: u32 = 3;
+/// Pause between them.
+const LOAD_PAUSE: Duration = Duration::from_millis(500);
 /// Time limit of the last write before a shard is given back.
 const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Shortest pause between two looks.
@@ -49,6 +53,8 @@ pub(super) struct Membership {
     members: Option<Arc<dyn Members>>,
     lifetime: Duration,
     terms: Mutex<BTreeMap<u32, Term>>,
+    /// Terms that could not begin, since the last that did.
+    failed_terms: AtomicU32,
 }
 
 /// A term that has begun, or is about to.
@@ -78,6 +84,7 @@ impl Membership {
             members,
             lifetime,
             terms: Mutex::default(),
+            failed_terms: AtomicU32::new(0),
         }
     }
 
@@ -339,15 +346,13 @@ async fn run_term(
             "failed to begin as the owner of the shard, giving it back"
         );
         lease.release().await;
-        let pause = match &membership.members {
-            // The others need not wait for this process.
-            Some(members) => {
-                members.leave().await;
-                LEAVE_FOR
-            }
-            None => RETRY_AFTER,
-        };
+        let failed = membership.failed_terms.fetch_add(1, Ordering::Relaxed);
+        let pause = RETRY_AFTER * (1 << failed.min(MOST_DOUBLINGS));
         idle_until.send_replace(Some(Instant::now() + pause));
+        if let Some(members) = &membership.members {
+            // The others need not wait for this process.
+            members.leave().await;
+        }
     }
 }
 
@@ -382,6 +387,7 @@ async fn own(
     };
     match begun {
         Some(Ok(())) => {
+            membership.failed_terms.store(0, Ordering::Relaxed);
             info!(event = "term_began", shard, epoch, "owning the shard");
             let asked = async { drop(asked.wait_for(|asked| *asked).await) };
             let is_asked = tokio::select! {
@@ -417,7 +423,17 @@ async fn begin(
     state: &Arc<ShardState>,
     store: Arc<dyn Store>,
 ) -> anyhow::Result<()> {
-    let saved = store.load().await?;
+    let mut attempts = 1;
+    let saved = loop {
+        match store.load().await {
+            Err(error) if attempts < LOADS => {
+                debug!(event = "load_failed", shard = state.shard.index(), %error, "trying again to load the state");
+                attempts += 1;
+                tokio::time::sleep(LOAD_PAUSE).await;
+            }
+            loaded => break loaded?,
+        }
+    };
     info!(
         event = "storage_opened",
         shard = state.shard.index(),
