@@ -107,9 +107,14 @@ complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcomm
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l scrape-interval -d 'Time between scrapes' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l latency -d 'Duration of an AWS call' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l files -d 'Files in each transfer' -r
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l exporters -d 'Exporters that share the table of --storage.url' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l output -d 'Output format' -r -f -a "table\t'Table for a terminal'
 json\t'JSON for scripts'"
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l config.file -d 'Configuration file' -r -F
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l storage.url -d 'Table for persistent state that several exporters share, as `dynamodb://TABLE[?region=REGION&endpoint=URL&prefix=TEXT]`. Of each shard, one exporter is the owner; the others wait to take over' -r
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l storage.lease-duration -d 'For how long an owner keeps its shard without a renewal in the table. Another exporter takes over within one and a half times of it' -r
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l shard.index -d 'Index of this exporter among --shard.total, from 0. `from-hostname` uses the number at the end of the host name, as in the pods of a StatefulSet. `auto` shares all shards evenly with the other exporters of --storage.url' -r
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l shard.total -d 'Number of exporters that share the transfers, each with its own --shard.index' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l iam-policy -d 'Print the minimal IAM policy as JSON. Several policies are keyed by the principal that needs them'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -l quiet -d 'Show no progress on a terminal'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand plan" -s h -l help -d 'Print help (see more with \'--help\')'

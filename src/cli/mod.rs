@@ -174,7 +174,18 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         #[cfg(feature = "demo")]
         Some(Command::Simulate(args)) => simulate::run(args).await,
         Some(Command::Check(args)) => check::run(&config.file, &web, &args).await,
-        Some(Command::Plan(args)) => plan::run(&config.file, &args),
+        Some(Command::Plan(args)) => {
+            #[cfg(feature = "dynamodb")]
+            let storage = if storage.is_shared() {
+                let sharding = shard.sharding(true)?;
+                Some(args.storage_forecast(sharding, storage.lease_duration))
+            } else {
+                None
+            };
+            #[cfg(not(feature = "dynamodb"))]
+            let storage = None;
+            plan::run(&config.file, &args, storage.as_ref())
+        }
         Some(Command::Once(args)) => once::run(&config.file, args, options()?).await,
         Some(Command::Results(args)) => results::run(&config.file, args).await,
         Some(Command::Healthcheck) => healthcheck::run(&web).await,

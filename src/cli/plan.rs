@@ -10,9 +10,15 @@ use serde_json::json;
 use super::output::OutputFormat;
 use super::progress::Progress;
 use super::{Exit, output};
+#[cfg(feature = "dynamodb")]
+use crate::app::Sharding;
 use crate::config;
 use crate::config::forecast::{AccountForecast, Assumptions, Forecast, forecast};
 use crate::config::policy::policies;
+#[cfg(feature = "dynamodb")]
+use crate::config::storage_forecast::{
+    READ_PRICE, SharedExporters, StorageForecast, WRITE_PRICE, storage_forecast,
+};
 use model::counted;
 
 #[derive(Debug, Args)]
@@ -40,6 +46,15 @@ pub(super) struct PlanArgs {
     /// Files in each transfer.
     #[arg(long, value_name = "NUMBER", default_value_t = 10)]
     files: u64,
+    /// Exporters that share the table of --storage.url.
+    #[cfg(feature = "dynamodb")]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 2,
+        value_parser = clap::value_parser!(u32).range(1..=1_000)
+    )]
+    exporters: u32,
     /// Output format.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: OutputFormat,
@@ -54,7 +69,32 @@ fn positive_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected a duration such as `100ms` or `1m`".to_owned())
 }
 
-pub(super) fn run(file: &Path, args: &PlanArgs) -> anyhow::Result<Exit> {
+#[cfg(feature = "dynamodb")]
+impl PlanArgs {
+    /// Returns what the table costs that the exporters share. Of fixed shards, each has so many.
+    pub(super) fn storage_forecast(
+        &self,
+        sharding: Sharding,
+        lease_duration: Duration,
+    ) -> StorageForecast {
+        storage_forecast(SharedExporters {
+            exporters: self.exporters,
+            shards: sharding.total(),
+            is_automatic: matches!(sharding, Sharding::Automatic { .. }),
+            lease_duration,
+        })
+    }
+}
+
+/// What is known of a shared table without the feature.
+#[cfg(not(feature = "dynamodb"))]
+type StorageForecast = ();
+
+pub(super) fn run(
+    file: &Path,
+    args: &PlanArgs,
+    storage: Option<&StorageForecast>,
+) -> anyhow::Result<Exit> {
     let progress = Progress::start(args.quiet, || "estimating".to_owned());
     let plan = super::load(file)?;
     let policies = policies(&plan);
@@ -76,9 +116,18 @@ pub(super) fn run(file: &Path, args: &PlanArgs) -> anyhow::Result<Exit> {
     let forecast = forecast(&plan, assumptions);
     drop(progress);
     let text = match args.output {
-        OutputFormat::Table => table(&forecast, args),
+        OutputFormat::Table => {
+            let out = table(&forecast, args);
+            #[cfg(feature = "dynamodb")]
+            let out = out + &storage.map_or_else(String::new, table_of_storage);
+            out
+        }
         OutputFormat::Json => {
-            let document = json!({ "forecast": forecast, "iam_policies": policies });
+            let document = json!({
+                "forecast": forecast,
+                "storage": storage,
+                "iam_policies": policies,
+            });
             format!("{document:#}\n")
         }
     };
@@ -103,6 +152,31 @@ fn table(forecast: &Forecast, args: &PlanArgs) -> String {
     out.push_str(
         "\nMinimal IAM policy: plan --iam-policy. A queue encrypted with your own KMS key also \
          needs kms:Decrypt.\n",
+    );
+    out
+}
+
+#[cfg(feature = "dynamodb")]
+fn table_of_storage(storage: &StorageForecast) -> String {
+    let mut out = format!(
+        "\ntable of --storage.url, per day, on demand at ${WRITE_PRICE} and ${READ_PRICE} a million (us-east-1, \
+         November 2026)\n"
+    );
+    for (name, units) in [
+        ("write request units", storage.write_units_day),
+        ("read request units", storage.read_units_day),
+    ] {
+        let _ = writeln!(out, "  {name:50}  {units:>10}");
+    }
+    let _ = writeln!(
+        out,
+        "  {:50}  {:>10}",
+        "write request units for each transfer of 5 files", storage.write_units_transfer
+    );
+    let _ = writeln!(
+        out,
+        "  {:50}  {:>10.3}",
+        "dollars without transfers", storage.dollars_day
     );
     out
 }

@@ -15,6 +15,8 @@ mod plan;
 pub mod policy;
 mod resolve;
 mod secret;
+#[cfg(feature = "dynamodb")]
+pub mod storage_forecast;
 mod web;
 mod yaml;
 

@@ -29,11 +29,15 @@ struct Course {
 }
 
 impl Course {
-    /// As much as in a minute; `TAKEOVERS` multiplies it.
+    /// As much as in a minute; `TAKEOVERS` multiplies it, and `TRANSFERS` is the number of transfers.
     fn new() -> Self {
-        let times = std::env::var("TAKEOVERS").map_or(1, |times| times.parse().unwrap());
+        let number = |name, default| {
+            let number = std::env::var(name);
+            number.map_or(default, |text| text.parse().unwrap())
+        };
+        let times = number("TAKEOVERS", 1);
         Self {
-            transfers: 200 * times,
+            transfers: number("TRANSFERS", 200 * times),
             kills: 5 * times,
             pauses: 2 * times,
         }
@@ -333,4 +337,54 @@ async fn processes_that_share_shards_call_as_often_as_one_with_dynalite() {
     let [results, lookups] = [0, 1].map(|of| three[of] as f64 / one[of] as f64);
     assert!((0.9..=1.1).contains(&results), "{results}");
     assert!((0.5..=1.5).contains(&lookups), "{lookups}");
+}
+
+/// What `plan` estimates for a table is what processes without transfers use.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs dynalite; tests/run provides it"]
+#[expect(clippy::print_stdout, reason = "what happened, for people")]
+async fn idle_processes_use_the_units_that_were_planned_with_dynalite() {
+    const SECONDS: f64 = 20.0;
+    let dynamo = Dynamo::dynalite();
+    let (aws, url) = simulator(Settings::default()).await;
+    let (_folder, file) = config(&configuration(&url, &[(&aws, &url)]));
+    let mut fleet = Fleet::start(&file, &dynamo.url, PROCESSES);
+    fleet.wait_until_even().await;
+    let mut units = Vec::new();
+    for _ in 0..2 {
+        let mut sums = [0.0; 2];
+        for member in &fleet.running {
+            let seen = scrape(member.address).await.unwrap();
+            for (sum, operation) in sums.iter_mut().zip(["write", "read"]) {
+                let of = format!("operation=\"{operation}\"");
+                *sum += seen.sum("aws_transfer_exporter_storage_capacity_units_total", &[&of]);
+            }
+        }
+        units.push(sums);
+        if units.len() == 1 {
+            tokio::time::sleep(Duration::from_secs_f64(SECONDS)).await;
+        }
+    }
+    let planned = signing_program()
+        .args(["plan", "--output=json", "--shard.index=auto"])
+        .args([
+            format!("--config.file={}", file.display()),
+            format!("--storage.url={}", dynamo.url),
+            format!("--storage.lease-duration={}s", LEASE.as_secs()),
+            format!("--shard.total={SHARDS}"),
+            format!("--exporters={PROCESSES}"),
+        ])
+        .output()
+        .unwrap();
+    let planned: serde_json::Value = serde_json::from_slice(&planned.stdout).unwrap();
+    for (at, name) in ["write", "read"].into_iter().enumerate() {
+        let used = (units[1][at] - units[0][at]) / SECONDS * 86_400.0;
+        let planned = &planned["storage"][format!("{name}_units_day")];
+        let planned = planned.as_f64().unwrap();
+        println!("{name} units a day: {used:.0}, planned {planned:.0}");
+        assert!(
+            (0.75..=1.25).contains(&(used / planned)),
+            "{name}: {used} of {planned}"
+        );
+    }
 }
