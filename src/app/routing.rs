@@ -360,3 +360,7 @@ impl Sink for ShardSink {
         Box::pin(self.deliver())
     }
 }
+
+#[cfg(feature = "dynamodb")]
+#[cfg(test)]
+mod tests;
