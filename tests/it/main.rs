@@ -43,6 +43,7 @@ mod special_files;
 mod storage;
 mod support;
 mod sweep;
+mod table_faults;
 mod takeovers;
 mod target_files;
 mod throttled;

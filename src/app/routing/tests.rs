@@ -9,7 +9,7 @@ use crate::store::dynamodb::fake::{FakeTable, store};
 use crate::store::{Delivery, StoreError, StoreFuture};
 use model::{ConnectorDetails, Now, TransferStart};
 
-/// Keeps what was put, and fails when it is told to.
+/// Keeps what was put, and fails when asked to.
 #[derive(Default)]
 struct FakeInboxes {
     letters: Mutex<Vec<(u32, Letter, u8)>>,
@@ -219,7 +219,7 @@ async fn facts_of_excluded_connectors_are_not_passed_on() {
 }
 
 #[tokio::test]
-async fn letters_that_nobody_takes_are_dropped_in_the_end() {
+async fn letters_that_no_process_takes_are_dropped_in_the_end() {
     let rig = rig();
     for (hops, expected) in [(MAX_HOPS - 1, 1), (MAX_HOPS, 0)] {
         let sink = ShardSink::after(&rig.shards, hops);
