@@ -6,7 +6,13 @@
 //! | route | answer |
 //! | --- | --- |
 //! | `POST /` | the operations of [`ApiOperation::ALL`], selected by `X-Amz-Target` |
-//! | `GET /_simulator/` | these routes as plain text |
+//! | `GET /` | a page with the state |
+//! | `GET /_simulator/` | the control routes as plain text |
+//! | `GET /_simulator/openapi.json` | the control routes as OpenAPI |
+//! | `GET /_simulator/state` | the state as JSON |
+//! | `POST /_simulator/reset` | return to the initial state, and start the [`Scenario`] again |
+//! | `GET`, `PUT /_simulator/time` | the time of the account; its speed, and a jump |
+//! | `GET`, `PUT`, `POST /_simulator/rules` | the [`Rule`]s for transfers that clients start |
 //! | `GET`, `DELETE /_simulator/queue` | the queue URL; remove all messages, future events included |
 //! | `GET`, `DELETE /_simulator/calls` | the calls so far; reset the counts |
 //! | `GET`, `PUT /_simulator/faults` | the [`Faults`] |
@@ -19,23 +25,31 @@
 //! `domain` holds the account and knows no HTTP; `api` performs operations on it; `wire` speaks
 //! HTTP.
 
+mod account_clock;
 mod api;
 mod deliveries;
 mod domain;
 mod fleet;
 mod profiles;
+#[cfg(feature = "standalone")]
+mod scenario_file;
 mod simulator;
+mod snapshot;
 #[cfg(test)]
 mod testing;
 mod timer;
 mod wire;
 
+pub use account_clock::MAX_SPEED;
 pub use deliveries::Feed;
 pub use domain::{
     ApiOperation, Calls, ConnectorSpec, Egress, End, Expiry, Faults, FileScript, LifeScript,
-    Profile, Protocol, SplitMix64, ThrottleError, UnknownConnector, failure_message,
+    PlannedTransfer, Profile, Protocol, Rule, Scenario, SplitMix64, Step, ThrottleError,
+    UnknownConnector, failure_message,
 };
 pub use fleet::{Fleet, Started};
+#[cfg(feature = "standalone")]
+pub use scenario_file::{ScenarioError, shipped_scenarios};
 pub use simulator::{Settings, Simulator};
 pub use timer::{Timer, TokioTimer};
 pub use wire::credential::{AccessKeys, DEMO_ACCESS_KEY_ID, DEMO_SECRET_ACCESS_KEY};

@@ -5,9 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 
+use crate::account_clock::AccountClock;
 use crate::domain::{
-    Body, Calls, ConnectorSpec, Dice, Expiry, Faults, FileScript, QUEUE, RemoteKind,
-    SimulatedAccount, SplitMix64, Start, UnknownConnector,
+    Body, Calls, ConnectorSpec, Dice, Expiry, Faults, FileScript, QUEUE, RemoteKind, Scenario,
+    SimulatedAccount, SplitMix64, Start, Timeline, UnknownConnector,
 };
 use crate::timer::{Timer, TokioTimer};
 use crate::wire::credential::AccessKeys;
@@ -32,6 +33,8 @@ pub struct Settings {
     pub seed: u64,
     /// Delay of CloudTrail's event history; minutes in AWS.
     pub cloudtrail_delay: Duration,
+    /// Seconds of the account in a second of the machine.
+    pub speed: f64,
     /// The timer for the latency of answers.
     pub timer: Arc<dyn Timer>,
 }
@@ -47,6 +50,7 @@ impl Default for Settings {
             account_id: "123456789012".to_owned(),
             seed: 0,
             cloudtrail_delay: Duration::ZERO,
+            speed: 1.0,
             timer: Arc::new(TokioTimer),
         }
     }
@@ -58,11 +62,13 @@ pub struct Simulator(pub(crate) Arc<SimulatorState>);
 
 pub(crate) struct SimulatorState {
     pub(crate) settings: Settings,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: AccountClock,
     pub(crate) state: Mutex<SimulatedAccount>,
     pub(crate) faults: Mutex<(Arc<Faults>, Dice)>,
     pub(crate) calls: Mutex<Calls>,
     pub(crate) request_ids: Mutex<SplitMix64>,
+    /// The scenario that was loaded last, with its name.
+    pub(crate) scenario: Mutex<Option<(String, Scenario)>>,
     /// Notified whenever a message may become available sooner than expected.
     pub(crate) arrivals: Notify,
 }
@@ -73,18 +79,70 @@ impl Simulator {
         let faults = Arc::new(Faults::default());
         let dice = Dice::new(&faults);
         Self(Arc::new(SimulatorState {
-            clock,
-            state: Mutex::new(SimulatedAccount::new(
-                settings.seed,
-                settings.retention,
-                settings.max_transfers,
-            )),
+            clock: AccountClock::new(clock, settings.speed),
+            state: Mutex::new(account(&settings)),
             faults: Mutex::new((faults, dice)),
             calls: Mutex::default(),
             request_ids: Mutex::new(SplitMix64::new(!settings.seed)),
+            scenario: Mutex::default(),
             arrivals: Notify::new(),
             settings,
         }))
+    }
+
+    /// Returns to the initial state, and starts a scenario.
+    pub fn load(&self, name: &str, scenario: Scenario) {
+        *lock(&self.0.scenario) = Some((name.to_owned(), scenario));
+        self.reset();
+    }
+
+    /// Returns to the initial state: no calls, no faults, no transfers, the time of the machine,
+    /// the same seed. The scenario that was loaded last starts again.
+    pub fn reset(&self) {
+        self.0.clock.reset(self.0.settings.speed);
+        self.set_faults(Faults::default());
+        self.reset_calls();
+        let steps = lock(&self.0.scenario)
+            .as_ref()
+            .map(|(_, scenario)| scenario.clone().into_steps());
+        let mut fresh = account(&self.0.settings);
+        fresh.timeline = Timeline::new(steps.unwrap_or_default(), self.now().wall);
+        *self.state() = fresh;
+        self.catch_up();
+        self.0.arrivals.notify_waiters();
+    }
+
+    /// Sets the speed of the account's time, and jumps forward.
+    pub(crate) fn change_time(&self, speed: Option<f64>, advance: Duration) {
+        if let Some(speed) = speed {
+            self.0.clock.set_speed(speed);
+        }
+        if !advance.is_zero() {
+            self.0.clock.advance(advance);
+        }
+        self.catch_up();
+        self.0.arrivals.notify_waiters();
+    }
+
+    /// Applies the steps of the scenario that are due.
+    pub(crate) fn catch_up(&self) {
+        let now = self.now().wall;
+        let (mut faults, mut is_changed) = (None, false);
+        {
+            let mut state = self.state();
+            while let Some((at, mut step)) = state.timeline.pop_due(now) {
+                faults = step.faults.take().or(faults);
+                state.apply(step, at);
+                is_changed = true;
+            }
+        }
+        if let Some(faults) = faults {
+            self.set_faults(faults);
+        }
+        // Only then: a waiting receive that is woken catches up too.
+        if is_changed {
+            self.0.arrivals.notify_waiters();
+        }
     }
 
     /// Adds a connector or replaces its spec.
@@ -248,7 +306,7 @@ impl Simulator {
         lock(&self.0.calls).reset();
     }
 
-    /// Returns the time of the simulator's clock.
+    /// Returns the time of the simulated account, which the control API can change.
     pub fn now(&self) -> Now {
         self.0.clock.now()
     }
@@ -260,6 +318,10 @@ impl Simulator {
     pub(crate) fn request_id(&self) -> String {
         lock(&self.0.request_ids).uuid()
     }
+}
+
+fn account(settings: &Settings) -> SimulatedAccount {
+    SimulatedAccount::new(settings.seed, settings.retention, settings.max_transfers)
 }
 
 /// Locks a mutex. Critical sections keep their data consistent, so poisoning is ignored.

@@ -139,6 +139,9 @@ pub(crate) fn row(file: &FileResult) -> Value {
 /// Returns a well-formed answer whose members have the wrong types.
 pub(crate) fn mistyped(operation: ApiOperation) -> Value {
     match operation {
+        ApiOperation::CreateConnector | ApiOperation::UpdateConnector => {
+            json!({ "ConnectorId": ["a"] })
+        }
         ApiOperation::DescribeConnector => json!({ "Connector": "none" }),
         ApiOperation::ListConnectors => json!({ "Connectors": 7 }),
         ApiOperation::ListFileTransferResults => json!({ "FileTransferResults": 7 }),
@@ -148,7 +151,7 @@ pub(crate) fn mistyped(operation: ApiOperation) -> Value {
         ApiOperation::StartRemoteMove => json!({ "MoveId": ["a"] }),
         ApiOperation::LookupEvents => json!({ "Events": 7 }),
         ApiOperation::ReceiveMessage => json!({ "Messages": 7 }),
-        ApiOperation::DeleteMessage => json!(7),
+        ApiOperation::DeleteConnector | ApiOperation::DeleteMessage => json!(7),
         ApiOperation::DeleteMessageBatch => json!({ "Successful": 7 }),
         ApiOperation::SendMessage => json!({ "MessageId": ["a"] }),
         ApiOperation::GetQueueAttributes => json!({ "Attributes": 7 }),

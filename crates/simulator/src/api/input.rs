@@ -42,6 +42,29 @@ pub(crate) const FILE_PATH: Rule = Rule {
         !text.is_empty() && !text.contains(['\n', '\r'])
     })),
 };
+/// `AccessRole` and `LoggingRole`.
+pub(crate) const ROLE: Rule = Rule {
+    min: 20,
+    max: 2048,
+    pattern: Some((r"^arn:.*role/\S+$", |text| {
+        text.starts_with("arn:")
+            && text
+                .split_once("role/")
+                .is_some_and(|(_, name)| !name.is_empty() && !name.contains(char::is_whitespace))
+    })),
+};
+/// `Url`.
+pub(crate) const URL: Rule = Rule {
+    min: 0,
+    max: 255,
+    pattern: None,
+};
+/// `UserSecretId`, and the members of `TrustedHostKeys` and `OrderedUserSecretVersionStages`.
+pub(crate) const LONG_TEXT: Rule = Rule {
+    min: 1,
+    max: 2048,
+    pattern: None,
+};
 /// `NextToken`.
 pub(crate) const NEXT_TOKEN: Rule = Rule {
     min: 1,
@@ -56,6 +79,8 @@ const FILE_PATHS: std::ops::RangeInclusive<usize> = 1..=10;
 /// The members of a request, and the violations found so far.
 pub(crate) struct Input {
     members: Map<String, Value>,
+    /// The name of the structure that has the members, with a dot.
+    prefix: String,
     violations: Vec<String>,
 }
 
@@ -76,8 +101,65 @@ impl Input {
         };
         Ok(Self {
             members,
+            prefix: String::new(),
             violations: Vec::new(),
         })
+    }
+
+    /// Returns the members of a structure, or `None` if it is absent or null.
+    pub(crate) fn structure(&mut self, name: &str) -> Result<Option<Self>, ApiError> {
+        match self.taken(name) {
+            None => Ok(None),
+            Some(Value::Object(members)) => Ok(Some(Self {
+                members,
+                prefix: format!("{}{}.", self.prefix, camel(name)),
+                violations: Vec::new(),
+            })),
+            Some(other) => Err(mismatch(&other, "Structure")),
+        }
+    }
+
+    /// Adds the violations in a structure to those of the request.
+    pub(crate) fn absorb(&mut self, structure: Self) {
+        self.violations.extend(structure.violations);
+    }
+
+    /// Returns a list of constrained strings, or `None` if it is absent or null.
+    pub(crate) fn texts(
+        &mut self,
+        name: &str,
+        length: std::ops::RangeInclusive<usize>,
+        rule: &Rule,
+    ) -> Result<Option<Vec<String>>, ApiError> {
+        let Some(values) = self.list(name)? else {
+            return Ok(None);
+        };
+        let texts: Vec<String> = values
+            .into_iter()
+            .map(|value| match value {
+                Value::String(text) => Ok(text),
+                other => Err(mismatch(&other, "String")),
+            })
+            .collect::<Result<_, _>>()?;
+        let at = camel(name);
+        let shown = format!("[{}]", texts.join(", "));
+        if texts.len() < *length.start() {
+            let must = format!(
+                "Member must have length greater than or equal to {}",
+                length.start()
+            );
+            self.violate_quoted(&shown, &at, &must);
+        } else if texts.len() > *length.end() {
+            let must = format!(
+                "Member must have length less than or equal to {}",
+                length.end()
+            );
+            self.violate_quoted(&shown, &at, &must);
+        }
+        for (index, text) in texts.iter().enumerate() {
+            self.check_text(text, &format!("{at}.{}.member", index + 1), rule);
+        }
+        Ok(Some(texts))
     }
 
     /// Returns a constrained string, or `None` if it is absent or null.
@@ -187,37 +269,7 @@ impl Input {
 
     /// Returns a list of file paths, or `None` if it is absent or null.
     pub(crate) fn paths(&mut self, name: &str) -> Result<Option<Vec<String>>, ApiError> {
-        let values = match self.members.remove(name) {
-            None | Some(Value::Null) => return Ok(None),
-            Some(Value::Array(values)) => values,
-            Some(other) => return Err(mismatch(&other, "List")),
-        };
-        let paths: Vec<String> = values
-            .into_iter()
-            .map(|value| match value {
-                Value::String(path) => Ok(path),
-                other => Err(mismatch(&other, "String")),
-            })
-            .collect::<Result<_, _>>()?;
-        let at = camel(name);
-        if paths.len() < *FILE_PATHS.start() {
-            self.violate_quoted(
-                "[]",
-                &at,
-                "Member must have length greater than or equal to 1",
-            );
-        } else if paths.len() > *FILE_PATHS.end() {
-            let shown = format!("[{}]", paths.join(", "));
-            self.violate_quoted(
-                &shown,
-                &at,
-                "Member must have length less than or equal to 10",
-            );
-        }
-        for (index, path) in paths.iter().enumerate() {
-            self.check_text(path, &format!("{at}.{}.member", index + 1), &FILE_PATH);
-        }
-        Ok(Some(paths))
+        self.texts(name, FILE_PATHS, &FILE_PATH)
     }
 
     /// Returns all violations in one error. Unknown members are ignored, as AWS does.
@@ -268,7 +320,8 @@ impl Input {
 
     fn violate(&mut self, value: &str, at: &str, must: &str) {
         self.violations.push(format!(
-            "Value {value} at '{at}' failed to satisfy constraint: {must}"
+            "Value {value} at '{}{at}' failed to satisfy constraint: {must}",
+            self.prefix
         ));
     }
 }

@@ -1,6 +1,7 @@
 //! The operations of the simulated APIs: members of a request in, members of an answer out.
 
 pub(crate) mod cloudtrail;
+mod connectors;
 pub(crate) mod error;
 pub(crate) mod input;
 mod remote;
@@ -35,6 +36,9 @@ impl Simulator {
     pub(crate) fn perform(&self, call: &Call<'_>) -> Result<Value, ApiError> {
         let input = Input::parse(call.body)?;
         match call.operation {
+            ApiOperation::CreateConnector => self.create_connector(input),
+            ApiOperation::UpdateConnector => self.update_connector(input),
+            ApiOperation::DeleteConnector => self.delete_connector(input),
             ApiOperation::DeleteMessage => self.delete_message(input),
             ApiOperation::DeleteMessageBatch => self.delete_message_batch(input),
             ApiOperation::GetQueueAttributes => self.get_queue_attributes(call, input),

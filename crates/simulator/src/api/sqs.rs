@@ -43,9 +43,7 @@ impl Simulator {
         let mut state = self.state();
         state.advance(call.now, call.faults);
         let max = usize::try_from(max).unwrap_or(1);
-        let receipts = state
-            .queue
-            .receive(max, Duration::from_secs(visibility), call.now);
+        let receipts = state.queue.receive(max, self.span(visibility), call.now);
         let received = receipts.iter().filter_map(|receipt| {
             let message = state.queue.message(*receipt)?;
             Some(self.received(call, *receipt, message, &wanted))
@@ -56,6 +54,11 @@ impl Simulator {
         } else {
             json!({ "Messages": messages })
         })
+    }
+
+    /// Returns the time of the account in which `seconds` of a client pass.
+    fn span(&self, seconds: u64) -> Duration {
+        self.0.clock.on_the_account(Duration::from_secs(seconds))
     }
 
     pub(crate) fn delete_message(&self, mut input: Input) -> Result<Value, ApiError> {
@@ -131,7 +134,7 @@ impl Simulator {
             ));
         }
         let md5 = md5_of(&body);
-        let message = self.put_message(body, call.now + Duration::from_secs(delay));
+        let message = self.put_message(body, call.now + self.span(delay));
         Ok(json!({ "MessageId": self.message_id(message), "MD5OfMessageBody": md5 }))
     }
 

@@ -115,17 +115,17 @@ impl Simulator {
 
     pub(super) fn test_connection(&self, input: Input) -> Result<Value, ApiError> {
         let (id, spec) = self.named_connector(input)?;
-        Ok(match &spec.connection_error {
-            Some(error) => {
-                json!({ "ConnectorId": id.as_str(), "Status": "ERROR", "StatusMessage": error })
-            }
-            None => json!({
-                "ConnectorId": id.as_str(),
-                "Status": "OK",
-                "StatusMessage": "Connection succeeded",
-                "SftpConnectionDetails": { "HostKey": HOST_KEY },
-            }),
-        })
+        let mut tested = json!({ "ConnectorId": id.as_str() });
+        if spec.connection_error.is_none() {
+            tested["SftpConnectionDetails"] = json!({ "HostKey": spec.shown_host_key() });
+        }
+        let (status, message) = match spec.connection_problem() {
+            Some(problem) => ("ERROR", problem),
+            None => ("OK", "Connection succeeded".to_owned()),
+        };
+        tested["Status"] = status.into();
+        tested["StatusMessage"] = message.into();
+        Ok(tested)
     }
 
     /// Returns the connector of a request that names nothing else.
@@ -147,13 +147,14 @@ impl Simulator {
         let mut described = json!({
             "Arn": self.arn(region, id.as_str()),
             "ConnectorId": id.as_str(),
-            "AccessRole": format!("arn:aws:iam::{account}:role/transfer-connector-access"),
+            "AccessRole": given(spec.access_role.as_ref(), || format!("arn:aws:iam::{account}:role/transfer-connector-access")),
             "Status": "ACTIVE",
             "IpAddressType": "IPV4",
         });
         if spec.logging_role {
-            described["LoggingRole"] =
-                format!("arn:aws:iam::{account}:role/transfer-connector-logging").into();
+            described["LoggingRole"] = given(spec.logging_role_arn.as_ref(), || {
+                format!("arn:aws:iam::{account}:role/transfer-connector-logging")
+            });
         }
         if let Some(message) = &spec.error_message {
             described["Status"] = "ERRORED".into();
@@ -167,12 +168,13 @@ impl Simulator {
         match spec.protocol {
             Protocol::Sftp => {
                 described["SftpConfig"] = json!({
-                    "UserSecretId": format!("arn:aws:secretsmanager:{region}:{account}:secret:aws/transfer/{id}"),
+                    "UserSecretId": given(spec.user_secret_id.as_ref(), || format!("arn:aws:secretsmanager:{region}:{account}:secret:aws/transfer/{id}")),
                     "MaxConcurrentConnections": spec.max_concurrent_connections,
                 });
                 let sftp = &mut described["SftpConfig"];
-                if spec.trusted_host_keys > 0 {
-                    sftp["TrustedHostKeys"] = vec![HOST_KEY; spec.trusted_host_keys].into();
+                let trusted = spec.trusted();
+                if !trusted.is_empty() {
+                    sftp["TrustedHostKeys"] = trusted.into();
                 }
                 if !spec.secret_version_stages.is_empty() {
                     sftp["OrderedUserSecretVersionStages"] =
@@ -209,9 +211,10 @@ impl Simulator {
     }
 }
 
-/// A well-formed host key.
-const HOST_KEY: &str =
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFNpbXVsYXRvckhvc3RLZXlGb3JUaGVMb29wYmFj";
+/// Returns a value that was given, or a default.
+fn given(value: Option<&String>, default: impl FnOnce() -> String) -> Value {
+    value.cloned().unwrap_or_else(default).into()
+}
 
 fn add_url(connector: &mut Value, spec: &ConnectorSpec) {
     let scheme = match (spec.egress, spec.protocol) {

@@ -11,7 +11,9 @@ use super::history::History;
 use super::queue::Queue;
 use super::random::SplitMix64;
 use super::remote::{RemoteKind, RemoteRun};
-use super::script::FileScript;
+use super::rules::Rules;
+use super::scenario::{Step, Timeline};
+use super::script::{End, FileScript};
 use super::started_transfer::{Start, StartedTransfer};
 use model::{ConnectorId, Direction, TransferId};
 
@@ -35,6 +37,8 @@ struct SimulatedConnector {
 pub(crate) struct SimulatedAccount {
     pub(crate) history: History,
     pub(crate) queue: Queue,
+    pub(crate) rules: Rules,
+    pub(crate) timeline: Timeline,
     feed: Feed,
     connectors: BTreeMap<ConnectorId, SimulatedConnector>,
     /// Transfers in insertion order, oldest first.
@@ -50,6 +54,8 @@ impl SimulatedAccount {
         Self {
             history: History::new(max_transfers),
             queue: Queue::default(),
+            rules: Rules::default(),
+            timeline: Timeline::default(),
             feed: Feed::new(max_transfers),
             connectors: BTreeMap::new(),
             order: VecDeque::new(),
@@ -107,6 +113,52 @@ impl SimulatedAccount {
         self.connectors.len()
     }
 
+    /// Removes a connector and its transfers. Events of files in progress still come.
+    pub(crate) fn remove_connector(&mut self, id: &ConnectorId) -> Result<(), UnknownConnector> {
+        self.connectors
+            .remove(id)
+            .map(|_| ())
+            .ok_or(UnknownConnector)
+    }
+
+    /// Returns the newest transfers, newest first.
+    pub(crate) fn newest(&self) -> impl Iterator<Item = &StartedTransfer> {
+        self.order
+            .iter()
+            .rev()
+            .filter_map(|(connector, transfer, serial)| {
+                let known = self.connectors.get(connector)?.transfers.get(transfer)?;
+                (known.serial == *serial).then_some(&**known)
+            })
+    }
+
+    /// Returns the number of transfers of a connector.
+    pub(crate) fn transfers_of(&self, id: &ConnectorId) -> usize {
+        self.connectors.get(id).map_or(0, |it| it.transfers.len())
+    }
+
+    /// Applies a step of a scenario that is due at `at`, except for its faults.
+    pub(crate) fn apply(&mut self, step: Step, at: SystemTime) {
+        for (id, spec) in step.connectors {
+            self.add_connector(id.0, spec);
+        }
+        if let Some(rules) = step.rules {
+            self.rules.set(rules);
+        }
+        for planned in step.transfers {
+            let drawn = self.new_transfer_id();
+            let files = planned.files_at(at);
+            let start = Start {
+                connector: &planned.connector,
+                transfer: planned.transfer.as_ref().unwrap_or(&drawn),
+                direction: planned.direction,
+                files,
+                started_at: at,
+            };
+            self.put(start, at);
+        }
+    }
+
     /// Adds a transfer or replaces the one with the same id. Adds the connector if it is new.
     pub(crate) fn put(&mut self, start: Start<'_>, now: SystemTime) {
         let started = self.started(start);
@@ -138,7 +190,8 @@ impl SimulatedAccount {
         started
     }
 
-    /// Starts a transfer whose files follow the connector's profile.
+    /// Starts a transfer whose files fail if no session with the partner is possible, and otherwise
+    /// follow the rules or the connector's profile.
     pub(crate) fn start(
         &mut self,
         connector: &ConnectorId,
@@ -147,11 +200,26 @@ impl SimulatedAccount {
         now: SystemTime,
     ) -> Result<TransferId, UnknownConnector> {
         let spec = self.connector(connector).ok_or(UnknownConnector)?;
+        let problem = spec.connection_problem();
+        let scripts = match problem {
+            Some(_) => vec![None; paths.len()],
+            None => self.rules.apply(connector, direction, &paths),
+        };
+        let random = &mut self.random;
         let files = paths
             .into_iter()
-            .map(|path| {
-                let life = spec.profile.draw(&mut self.random, &spec.host, &path);
-                FileScript::new(path, life)
+            .zip(scripts)
+            .map(|(path, script)| {
+                script.unwrap_or_else(|| {
+                    let mut life = spec.profile.draw(random, &spec.host, &path);
+                    if problem.is_some() {
+                        life.end = End::Failed {
+                            code: Some("CONNECTION_ERROR".to_owned()),
+                            message: problem.clone(),
+                        };
+                    }
+                    FileScript::new(path, life)
+                })
             })
             .collect();
         let transfer = self.new_transfer_id();
@@ -196,10 +264,18 @@ impl SimulatedAccount {
 
     /// Returns when the next message becomes available, as far as known.
     pub(crate) fn next_message(&self) -> Option<SystemTime> {
-        [self.feed.next(), self.queue.next()]
+        [self.feed.next(), self.queue.next(), self.timeline.next()]
             .into_iter()
             .flatten()
             .min()
+    }
+
+    /// Returns an unused connector id.
+    pub(crate) fn new_connector_id(&mut self) -> ConnectorId {
+        let digits = self.random.uuid().replace('-', "");
+        let id = format!("c-{}", &digits[..17]);
+        id.parse()
+            .expect("17 hexadecimal digits are a connector id")
     }
 
     /// Returns an unused transfer id.

@@ -52,6 +52,17 @@ pub struct ConnectorSpec {
     pub trusted_host_keys: usize,
     /// `OrderedUserSecretVersionStages`, if there are any.
     pub secret_version_stages: Vec<String>,
+    /// Host key of the partner. Transfers fail unless it is trusted. By default the partner has a
+    /// key that is trusted.
+    pub host_key: Option<String>,
+    /// `TrustedHostKeys`; if empty, there are `trusted_host_keys` copies of the simulator's key.
+    pub trusted_keys: Vec<String>,
+    /// `AccessRole`; by default a role of the account.
+    pub access_role: Option<String>,
+    /// ARN of `LoggingRole`; by default a role of the account.
+    pub logging_role_arn: Option<String>,
+    /// `UserSecretId`; by default a secret of the account.
+    pub user_secret_id: Option<String>,
     /// How transfers without a script behave.
     #[serde(skip)]
     pub profile: Profile,
@@ -70,8 +81,48 @@ impl Default for ConnectorSpec {
             logging_role: true,
             trusted_host_keys: 1,
             secret_version_stages: Vec::new(),
+            host_key: None,
+            trusted_keys: Vec::new(),
+            access_role: None,
+            logging_role_arn: None,
+            user_secret_id: None,
             profile: Profile::default(),
         }
+    }
+}
+
+/// The host key that every partner shows by default.
+pub(crate) const HOST_KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFNpbXVsYXRvckhvc3RLZXlGb3JUaGVMb29wYmFj";
+
+impl ConnectorSpec {
+    /// Returns the key that the partner shows.
+    pub(crate) fn shown_host_key(&self) -> &str {
+        self.host_key.as_deref().unwrap_or(HOST_KEY)
+    }
+
+    /// Returns `TrustedHostKeys`.
+    pub(crate) fn trusted(&self) -> Vec<&str> {
+        if self.trusted_keys.is_empty() {
+            vec![HOST_KEY; self.trusted_host_keys]
+        } else {
+            self.trusted_keys.iter().map(String::as_str).collect()
+        }
+    }
+
+    /// Returns why no session with the partner is possible. AWS's wording differs.
+    pub(crate) fn connection_problem(&self) -> Option<String> {
+        let is_untrusted = || {
+            let shown = self.host_key.as_deref()?;
+            let is_trusted = self.trusted().contains(&shown);
+            (!is_trusted).then(|| {
+                format!(
+                    "Host key verification failed: the key of {} is not one of TrustedHostKeys",
+                    self.host
+                )
+            })
+        };
+        self.connection_error.clone().or_else(is_untrusted)
     }
 }
 
@@ -79,3 +130,24 @@ impl Default for ConnectorSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the simulator has no such connector")]
 pub struct UnknownConnector;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_needs_a_trusted_host_key() {
+        let mut spec = ConnectorSpec::default();
+        assert_eq!(spec.connection_problem(), None);
+        spec.host_key = Some("ssh-ed25519 NEW".to_owned());
+        let problem = spec.connection_problem().unwrap();
+        assert!(problem.contains("sftp.example.com"), "{problem}");
+        spec.trusted_keys = vec![HOST_KEY.to_owned(), "ssh-ed25519 NEW".to_owned()];
+        assert_eq!(spec.connection_problem(), None);
+        spec.connection_error = Some("Authentication failed".to_owned());
+        assert_eq!(
+            spec.connection_problem().as_deref(),
+            Some("Authentication failed")
+        );
+    }
+}

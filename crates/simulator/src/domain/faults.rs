@@ -105,6 +105,12 @@ impl Faults {
     /// positive are errors.
     pub fn from_json(json: &[u8]) -> Result<Self, String> {
         let faults: Self = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+        faults.checked()
+    }
+
+    /// Returns the faults if their numbers are within bounds.
+    pub(crate) fn checked(self) -> Result<Self, String> {
+        let faults = self;
         let of_events = [
             ("event_duplicate_rate", faults.event_duplicate_rate),
             ("event_loss_rate", faults.event_loss_rate),

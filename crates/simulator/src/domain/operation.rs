@@ -76,8 +76,8 @@ macro_rules! operations {
 }
 
 operations! {
-    Transfer: DescribeConnector ListConnectors ListFileTransferResults StartDirectoryListing StartFileTransfer
-        StartRemoteDelete StartRemoteMove TestConnection;
+    Transfer: CreateConnector DeleteConnector DescribeConnector ListConnectors ListFileTransferResults
+        StartDirectoryListing StartFileTransfer StartRemoteDelete StartRemoteMove TestConnection UpdateConnector;
     CloudTrail: LookupEvents;
     Sqs: DeleteMessage DeleteMessageBatch GetQueueAttributes GetQueueUrl ReceiveMessage SendMessage;
 }

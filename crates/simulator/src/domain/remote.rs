@@ -60,9 +60,11 @@ impl RemoteRun {
             RemoteKind::Move { source, .. } => ("RENAME_ERROR", source),
             RemoteKind::Delete { path } => ("DELETE_ERROR", path),
         };
-        let failure = random
-            .chance(failure_share)
-            .then(|| (code, failure_message(code, &spec.host, path)));
+        let fails = random.chance(failure_share);
+        let failure = match spec.connection_problem() {
+            Some(problem) => Some(("CONNECTION_ERROR", problem)),
+            None => fails.then(|| (code, failure_message(code, &spec.host, path))),
+        };
         let id = random.uuid();
         Self {
             serial,

@@ -10,18 +10,16 @@ use super::span;
 use model::{FailureCode, FileResult, FileStatus};
 
 /// The status of a file after IN_PROGRESS.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum End {
     /// COMPLETED.
     Completed,
     /// FAILED.
     Failed {
         /// `FailureCode`; any text, or none.
-        #[serde(default)]
         code: Option<String>,
         /// `FailureMessage`, or none.
-        #[serde(default)]
         message: Option<String>,
     },
     /// Stays IN_PROGRESS.

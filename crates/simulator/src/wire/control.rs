@@ -4,17 +4,29 @@
 use std::time::Duration;
 
 use hyper::{Method, StatusCode};
+use serde::Deserialize;
 
+use super::page;
 use super::reply::Reply;
-use crate::domain::parse_duration;
-use crate::{ConnectorSpec, Faults, FileScript, Simulator};
+use crate::account_clock::{MAX_JUMP, MAX_SPEED};
+use crate::domain::{parse_duration, span};
+use crate::{ConnectorSpec, Faults, FileScript, Rule, Simulator};
 use model::{ConnectorId, Direction, TransferId};
 
 const HELP: &str = "\
 Simulator of the endpoints of AWS Transfer Family, of CloudTrail's event history and of an SQS queue of events
 
-POST /                                               the three APIs, selected by X-Amz-Target: set the address of
+GET    /                                             a page with the state
+POST   /                                             the three APIs, selected by X-Amz-Target: set the address of
                                                      this server as `endpoint_url` of each
+GET    /_simulator/openapi.json                      these routes as OpenAPI
+GET    /_simulator/state                             connectors, newest transfers, queue, rules, faults and time
+POST   /_simulator/reset                             return to the initial state and start the scenario again
+GET    /_simulator/time                              the time of the account
+PUT    /_simulator/time                              {\"speed\": 60, \"advance\": \"12h\"}; a speed of 0 stops it
+GET    /_simulator/rules                             the lives of files of transfers that clients start
+PUT    /_simulator/rules                             replace them: [{\"path\": \"*.csv\", \"end\": \"never\"}, ...]
+POST   /_simulator/rules                             put one first: {\"times\": 1, \"end\": {\"failed\": {...}}}
 GET    /_simulator/queue                             the URL of the queue, for `queue_url`
 DELETE /_simulator/queue                             remove all messages, and the events of files in progress
 GET    /_simulator/calls                             the requests so far
@@ -29,8 +41,14 @@ PUT    /_simulator/transfers/{connector}/{transfer}  [{\"path\": \"/a\", \"queue
                                                        {\"failed\": {\"code\": \"TIMEOUT_ERROR\", \"message\": \"...\"}}}]
                                                      ?age=8d backdates the start; ?direction=send sends (default:
                                                      retrieve); \"bytes\" is the size of a file
+The program `transfer-simulator` has scenarios in addition:
+GET    /_simulator/scenarios                         the names of those that it contains
+PUT    /_simulator/scenario                          reset, and start the scenario of the body, or that of ?name=
 Durations are seconds, texts such as \"50ms\", or \"forever\".
 ";
+
+/// The OpenAPI description of the control routes.
+const OPENAPI: &str = include_str!("openapi.json");
 
 /// The relevant parts of a request.
 pub(crate) struct ControlRequest<'a> {
@@ -38,6 +56,15 @@ pub(crate) struct ControlRequest<'a> {
     pub(crate) host: &'a str,
     pub(crate) path: &'a str,
     pub(crate) query: Option<&'a str>,
+}
+
+/// The body of `PUT /_simulator/time`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TimeChange {
+    speed: Option<f64>,
+    #[serde(default, deserialize_with = "span::deserialize")]
+    advance: Duration,
 }
 
 /// Answers a request that is not an API call.
@@ -48,15 +75,30 @@ pub(crate) fn answer(simulator: &Simulator, request: &ControlRequest<'_>, body: 
         path,
         query,
     } = *request;
+    if path == "/" && *method == Method::GET {
+        return Reply::page(page::render(&simulator.snapshot()));
+    }
     let Some(path) = path.strip_prefix("/_simulator/") else {
-        return Reply::text(
-            StatusCode::NOT_FOUND,
-            "Not found; GET /_simulator/ lists the routes.\n",
-        );
+        return not_found();
     };
-    let put = *method == Method::PUT;
     match (method.as_str(), path) {
         ("GET", "") => Reply::text(StatusCode::OK, HELP),
+        ("GET", "openapi.json") => Reply::file("application/json", OPENAPI),
+        ("GET", "page.css") => Reply::file("text/css; charset=utf-8", page::STYLE),
+        ("GET", "state") => Reply::json_of(&simulator.snapshot()),
+        ("POST", "reset") => {
+            simulator.reset();
+            done(Ok(()))
+        }
+        ("GET", "time") => Reply::json_of(&simulator.time()),
+        ("PUT", "time") => done(put_time(simulator, body)),
+        ("GET", "rules") => Reply::json_of(&simulator.state().rules.all()),
+        ("PUT", "rules") => {
+            done(parsed(body).map(|rules: Vec<Rule>| simulator.state().rules.set(rules)))
+        }
+        ("POST", "rules") => {
+            done(parsed(body).map(|rule: Rule| simulator.state().rules.put_first(rule)))
+        }
         ("GET", "queue") => Reply::text(
             StatusCode::OK,
             simulator.queue_url(&format!("http://{host}")) + "\n",
@@ -70,28 +112,76 @@ pub(crate) fn answer(simulator: &Simulator, request: &ControlRequest<'_>, body: 
             simulator.reset_calls();
             done(Ok(()))
         }
-        ("GET", "faults") => {
-            Reply::json(&serde_json::to_value(&*simulator.faults()).unwrap_or_default())
-        }
+        ("GET", "faults") => Reply::json_of(&*simulator.faults()),
         ("PUT", "faults") => {
             done(Faults::from_json(body).map(|faults| simulator.set_faults(faults)))
         }
-        (_, path) => match (
-            path.strip_prefix("connectors/"),
-            path.strip_prefix("transfers/"),
-        ) {
-            (Some(id), _) if put => done(put_connector(simulator, id, body)),
-            (_, Some(ids)) if put => done(put_transfer(simulator, ids, query, body)),
-            (None, None) if !matches!(path, "" | "calls" | "faults" | "queue") => Reply::text(
-                StatusCode::NOT_FOUND,
-                "Not found; GET /_simulator/ lists the routes.\n",
-            ),
-            _ => Reply::text(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "This route does not accept that method.\n",
-            ),
+        #[cfg(feature = "standalone")]
+        ("GET", "scenarios") => Reply::json_of(&crate::shipped_scenarios().collect::<Vec<_>>()),
+        #[cfg(feature = "standalone")]
+        ("PUT", "scenario") => done(put_scenario(simulator, query, body)),
+        ("PUT", path) => match path.split_once('/') {
+            Some(("connectors", id)) => done(put_connector(simulator, id, body)),
+            Some(("transfers", ids)) => done(put_transfer(simulator, ids, query, body)),
+            _ => other(path),
         },
+        (_, path) => other(path),
     }
+}
+
+fn not_found() -> Reply {
+    Reply::text(
+        StatusCode::NOT_FOUND,
+        "Not found; GET /_simulator/ lists the routes.\n",
+    )
+}
+
+/// Answers a request whose path or method is wrong.
+fn other(path: &str) -> Reply {
+    let first = path.split('/').next().unwrap_or_default();
+    let is_route = match first {
+        "" | "openapi.json" | "page.css" | "state" | "reset" | "time" | "rules" | "queue"
+        | "calls" | "faults" => first == path,
+        "scenarios" | "scenario" => first == path && cfg!(feature = "standalone"),
+        _ => matches!(first, "connectors" | "transfers"),
+    };
+    if !is_route {
+        return not_found();
+    }
+    Reply::text(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "This route does not accept that method.\n",
+    )
+}
+
+fn parsed<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
+    serde_json::from_slice(body).map_err(|error| error.to_string())
+}
+
+fn put_time(simulator: &Simulator, body: &[u8]) -> Result<(), String> {
+    let TimeChange { speed, advance } = parsed(body)?;
+    if let Some(speed) = speed.filter(|speed| !(0.0..=MAX_SPEED).contains(speed)) {
+        return Err(format!("`speed`: {speed} is not between 0 and {MAX_SPEED}"));
+    }
+    if advance > MAX_JUMP {
+        return Err(format!("`advance`: longer than {} s", MAX_JUMP.as_secs()));
+    }
+    simulator.change_time(speed, advance);
+    Ok(())
+}
+
+#[cfg(feature = "standalone")]
+fn put_scenario(simulator: &Simulator, query: Option<&str>, body: &[u8]) -> Result<(), String> {
+    let (name, scenario) = match query.map(|query| query.split_once('=')) {
+        None => (
+            "scenario.yml",
+            crate::Scenario::from_yaml("scenario.yml", body),
+        ),
+        Some(Some(("name", name))) => (name, crate::Scenario::shipped(name)),
+        Some(_) => return Err("the parameter is `name`".to_owned()),
+    };
+    simulator.load(name, scenario.map_err(|error| error.to_string())?);
+    Ok(())
 }
 
 fn done(result: Result<(), String>) -> Reply {
@@ -105,7 +195,7 @@ fn put_connector(simulator: &Simulator, id: &str, body: &[u8]) -> Result<(), Str
     let id: ConnectorId = id
         .parse()
         .map_err(|error: model::IdError| error.to_string())?;
-    let spec: ConnectorSpec = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let spec: ConnectorSpec = parsed(body)?;
     simulator.add_connector(id, spec);
     Ok(())
 }
@@ -145,130 +235,10 @@ fn put_transfer(
         .wall
         .checked_sub(age)
         .ok_or("`age` is too long")?;
-    let files: Vec<FileScript> = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let files: Vec<FileScript> = parsed(body)?;
     simulator.put_transfer_of(direction, &connector, &transfer, files, started_at);
     Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{now, simulator};
-    use crate::{ApiOperation, Settings};
-
-    const TRANSFER: &str = "/_simulator/transfers/c-0123456789abcdef0/a/b";
-
-    fn ask(simulator: &Simulator, method: &str, uri: &str, body: &str) -> StatusCode {
-        let (path, query) = uri
-            .split_once('?')
-            .map_or((uri, None), |(path, query)| (path, Some(query)));
-        answer(
-            simulator,
-            &ControlRequest {
-                method: &method.parse().unwrap(),
-                host: "h",
-                path,
-                query,
-            },
-            body.as_bytes(),
-        )
-        .status
-    }
-
-    #[test]
-    fn faults_and_transfers_are_put_and_unknown_members_refused() {
-        let simulator = simulator(Settings::default());
-        let ask =
-            |method: &str, path: &str, body: &str| ask(&simulator, method, path, body).as_u16();
-        assert_eq!(
-            ask("PUT", "/_simulator/faults", r#"{"latency": "50ms"}"#),
-            204
-        );
-        assert_eq!(simulator.faults().latency, Duration::from_millis(50));
-        assert_eq!(
-            ask("PUT", "/_simulator/faults", r#"{"latancy": "50ms"}"#),
-            400
-        );
-        assert_eq!(simulator.faults().latency, Duration::from_millis(50));
-        assert_eq!(ask("PUT", TRANSFER, r#"[{"path": "/a"}]"#), 204);
-        assert_eq!(
-            ask("PUT", &format!("{TRANSFER}?age=6d"), r#"[{"path": "/a"}]"#),
-            204
-        );
-        assert_eq!(
-            ask(
-                "PUT",
-                &format!("{TRANSFER}?age=6d&direction=send"),
-                r#"[{"path": "/a", "bytes": 7}]"#
-            ),
-            204
-        );
-        assert_eq!(ask("PUT", &format!("{TRANSFER}?direction=up"), "[]"), 400);
-        assert_eq!(simulator.transfer_count(), 1);
-        for bad in [
-            r#"[{"path": "/a", "size": 1}]"#,
-            "{}",
-            "",
-            r#"[{"path": "/a", "end": "lost"}]"#,
-        ] {
-            assert_eq!(ask("PUT", TRANSFER, bad), 400, "{bad}");
-        }
-        assert_eq!(ask("PUT", &format!("{TRANSFER}?old=1d"), "[]"), 400);
-        assert_eq!(ask("PUT", "/_simulator/transfers/c-1/t", "[]"), 400);
-        assert_eq!(
-            ask(
-                "PUT",
-                "/_simulator/connectors/c-0123456789abcdef1",
-                r#"{"protocol": "as2"}"#
-            ),
-            204
-        );
-        assert_eq!(
-            ask(
-                "PUT",
-                "/_simulator/connectors/c-0123456789abcdef1",
-                r#"{"speaks": "as2"}"#
-            ),
-            400
-        );
-    }
-
-    #[test]
-    fn an_unknown_route_is_404_and_a_wrong_method_405() {
-        let simulator = simulator(Settings::default());
-        let ask = |method, path| ask(&simulator, method, path, "").as_u16();
-        assert_eq!(
-            [ask("GET", "/_simulator/"), ask("GET", "/_simulator/queue")],
-            [200, 200]
-        );
-        assert_eq!(
-            [ask("GET", "/"), ask("GET", "/_simulator/call")],
-            [404, 404]
-        );
-        assert_eq!(
-            [ask("POST", "/_simulator/calls"), ask("GET", TRANSFER)],
-            [405, 405]
-        );
-    }
-
-    #[test]
-    fn calls_are_reported_as_json_and_reset() {
-        let simulator = simulator(Settings::default());
-        crate::lock(&simulator.0.calls).begin(Some(ApiOperation::ListConnectors));
-        let request = ControlRequest {
-            method: &Method::GET,
-            host: "h",
-            path: "/_simulator/calls",
-            query: None,
-        };
-        let page = answer(&simulator, &request, b"");
-        let calls: serde_json::Value = serde_json::from_slice(&page.body).unwrap();
-        assert_eq!(calls["operations"]["ListConnectors"], 1);
-        assert_eq!(
-            ask(&simulator, "DELETE", "/_simulator/calls", ""),
-            StatusCode::NO_CONTENT
-        );
-        assert_eq!(simulator.calls().of(ApiOperation::ListConnectors), 0);
-        assert_eq!(now(), simulator.now());
-    }
-}
+mod tests;

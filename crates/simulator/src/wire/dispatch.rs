@@ -48,6 +48,7 @@ impl Simulator {
         body: &[u8],
         stopping: impl Future<Output = ()>,
     ) -> Answer {
+        self.catch_up();
         // Some SQS clients post to the queue URL.
         let is_call = |path: &str| path == "/" || path == self.queue_path();
         if parts.method == Method::POST && is_call(parts.uri.path()) {
@@ -87,7 +88,7 @@ impl Simulator {
             let service = operation.map_or(Service::Transfer, ApiOperation::service);
             (
                 faults.clone(),
-                dice.roll(faults, service, self.now().instant),
+                dice.roll(faults, service, self.0.clock.machine_now().instant),
             )
         };
         if !faults.latency.is_zero() {
@@ -138,6 +139,7 @@ impl Simulator {
                 () = arrival => {}
                 () = tokio::time::sleep(self.until_next_message()) => {}
             }
+            self.catch_up();
         }
     }
 
@@ -145,6 +147,7 @@ impl Simulator {
         let next = self.state().next_message();
         let until = next.map(|next| next.duration_since(self.now().wall).unwrap_or_default());
         until
+            .and_then(|until| self.0.clock.on_the_machine(until))
             .unwrap_or(MAX_WAIT)
             .clamp(Duration::from_millis(1), MAX_WAIT)
     }
@@ -197,12 +200,12 @@ impl Simulator {
             .ok_or_else(|| {
                 ApiError::front("UnknownOperationException", "The operation is not known.")
             })?;
-        let now = self.now().wall;
+        // Clients sign by their clock, which is the machine's.
         let region = credential::check(
             &parts.headers,
             operation.service(),
             &self.0.settings.keys,
-            now,
+            self.0.clock.machine_now().wall,
         )?;
         if faults.expired_token {
             let message = "The security token included in the request is expired";
@@ -219,7 +222,7 @@ impl Simulator {
             host: host(parts),
             faults,
             expiry,
-            now,
+            now: self.now().wall,
         };
         if faults.denies(operation) {
             return Err(self.denied(&call));

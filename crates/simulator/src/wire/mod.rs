@@ -3,5 +3,6 @@
 mod control;
 pub(crate) mod credential;
 mod dispatch;
+mod page;
 mod reply;
 mod serve;

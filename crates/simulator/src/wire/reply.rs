@@ -16,6 +16,8 @@ pub(crate) struct Reply {
     pub(crate) error: Option<&'static str>,
     /// The first half of the value of `x-amzn-query-error`.
     pub(crate) query_error: Option<&'static str>,
+    /// The value of `content-security-policy`.
+    pub(crate) policy: Option<&'static str>,
     pub(crate) body: Bytes,
 }
 
@@ -26,6 +28,7 @@ impl Reply {
             content_type: "text/plain; charset=utf-8",
             error: None,
             query_error: None,
+            policy: None,
             body: text.into(),
         }
     }
@@ -36,8 +39,33 @@ impl Reply {
             content_type: "application/json",
             error: None,
             query_error: None,
+            policy: None,
             body: value.to_string().into(),
         }
+    }
+
+    /// Creates a file whose type is known, such as a style sheet.
+    pub(crate) fn file(content_type: &'static str, text: &'static str) -> Self {
+        Self {
+            content_type,
+            ..Self::text(StatusCode::OK, text)
+        }
+    }
+
+    /// Creates a page without scripts, and with the style sheets of this server only.
+    pub(crate) fn page(html: String) -> Self {
+        Self {
+            content_type: "text/html; charset=utf-8",
+            policy: Some(
+                "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+            ),
+            ..Self::text(StatusCode::OK, html)
+        }
+    }
+
+    /// Creates an answer from a value that has a JSON form.
+    pub(crate) fn json_of(value: &impl serde::Serialize) -> Self {
+        Self::json(&serde_json::to_value(value).unwrap_or_default())
     }
 
     pub(crate) fn html(status: StatusCode) -> Self {
@@ -49,6 +77,7 @@ impl Reply {
             content_type: "text/html",
             error: None,
             query_error: None,
+            policy: None,
             body: body.into(),
         }
     }
@@ -68,6 +97,7 @@ impl Reply {
             content_type: service.content_type(),
             error,
             query_error,
+            policy: None,
             body: value.to_string().into(),
         }
     }
