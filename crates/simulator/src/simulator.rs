@@ -177,6 +177,7 @@ impl Simulator {
                 connector,
                 transfer,
                 direction,
+                directory: None,
                 files,
                 started_at,
             },
@@ -199,6 +200,7 @@ impl Simulator {
             connector,
             transfer: &transfer,
             direction: Direction::Send,
+            directory: None,
             files,
             started_at,
         };
@@ -213,17 +215,17 @@ impl Simulator {
         paths: Vec<String>,
     ) -> Result<TransferId, UnknownConnector> {
         let now = self.now().wall;
-        self.start_at(connector, Direction::Send, paths, now)
+        self.start_at(connector, (Direction::Send, None), paths, now)
     }
 
     pub(crate) fn start_at(
         &self,
         connector: &ConnectorId,
-        direction: Direction,
+        to: (Direction, Option<String>),
         paths: Vec<String>,
         now: SystemTime,
     ) -> Result<TransferId, UnknownConnector> {
-        let started = self.state().start(connector, direction, paths, now);
+        let started = self.state().start(connector, to, paths, now);
         self.0.arrivals.notify_waiters();
         started
     }

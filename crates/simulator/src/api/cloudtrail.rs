@@ -88,9 +88,9 @@ impl Simulator {
         let account = &self.0.settings.account_id;
         let mut ids = SplitMix64::keyed(self.0.settings.seed, started.transfer.as_str(), u64::MAX);
         let (event_id, request_id) = (ids.uuid(), ids.uuid());
-        let key = match started.direction {
-            Direction::Send => "sendFilePaths",
-            Direction::Retrieve => "retrieveFilePaths",
+        let (key, place) = match started.direction {
+            Direction::Send => ("sendFilePaths", "remoteDirectoryPath"),
+            Direction::Retrieve => ("retrieveFilePaths", "localDirectoryPath"),
         };
         let paths: Vec<_> = started
             .files
@@ -98,6 +98,10 @@ impl Simulator {
             .take(PATHS)
             .map(|file| file.path.as_str())
             .collect();
+        let mut parameters = json!({ "connectorId": started.connector.as_str(), key: paths });
+        if let Some(directory) = &started.directory {
+            parameters[place] = directory.as_str().into();
+        }
         let record = json!({
             "eventVersion": "1.09",
             "userIdentity": {
@@ -112,7 +116,7 @@ impl Simulator {
             "awsRegion": call.region,
             "sourceIPAddress": "192.0.2.1",
             "userAgent": "simulator",
-            "requestParameters": { "connectorId": started.connector.as_str(), key: paths },
+            "requestParameters": parameters,
             "responseElements": { "transferId": started.transfer.as_str() },
             "requestID": request_id,
             "eventID": event_id,

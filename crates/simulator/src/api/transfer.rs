@@ -96,19 +96,19 @@ impl Simulator {
         let id = input.required_text("ConnectorId", &CONNECTOR_ID)?;
         let send = input.paths("SendFilePaths")?;
         let retrieve = input.paths("RetrieveFilePaths")?;
-        input.text("LocalDirectoryPath", &FILE_PATH)?;
-        input.text("RemoteDirectoryPath", &FILE_PATH)?;
+        let local = input.text("LocalDirectoryPath", &FILE_PATH)?;
+        let remote = input.text("RemoteDirectoryPath", &FILE_PATH)?;
         input.finish()?;
-        let (direction, paths) = match (send, retrieve) {
-            (Some(paths), None) => (Direction::Send, paths),
-            (None, Some(paths)) => (Direction::Retrieve, paths),
+        let (to, paths) = match (send, retrieve) {
+            (Some(paths), None) => ((Direction::Send, remote), paths),
+            (None, Some(paths)) => ((Direction::Retrieve, local), paths),
             (Some(_), Some(_)) | (None, None) => {
                 let message = "Exactly one of SendFilePaths and RetrieveFilePaths must be given.";
                 return Err(ApiError::invalid_request(message));
             }
         };
         let id = connector_id(&id)?;
-        let started = self.start_at(&id, direction, paths, call.now);
+        let started = self.start_at(&id, to, paths, call.now);
         let transfer = started.map_err(|_| unknown_connector(&id))?;
         Ok(json!({ "TransferId": transfer.as_str() }))
     }

@@ -152,6 +152,7 @@ impl SimulatedAccount {
                 connector: &planned.connector,
                 transfer: planned.transfer.as_ref().unwrap_or(&drawn),
                 direction: planned.direction,
+                directory: None,
                 files,
                 started_at: at,
             };
@@ -195,7 +196,7 @@ impl SimulatedAccount {
     pub(crate) fn start(
         &mut self,
         connector: &ConnectorId,
-        direction: Direction,
+        (direction, directory): (Direction, Option<String>),
         paths: Vec<String>,
         now: SystemTime,
     ) -> Result<TransferId, UnknownConnector> {
@@ -228,6 +229,7 @@ impl SimulatedAccount {
                 connector,
                 transfer: &transfer,
                 direction,
+                directory,
                 files,
                 started_at: now,
             },
@@ -370,6 +372,7 @@ mod tests {
                 connector,
                 transfer,
                 direction: Direction::Send,
+                directory: None,
                 files,
                 started_at: at,
             },
@@ -403,7 +406,7 @@ mod tests {
         assert_eq!(
             state.start(
                 &"c-00000000000000000".parse().unwrap(),
-                Direction::Send,
+                (Direction::Send, None),
                 vec![],
                 UNIX_EPOCH
             ),
@@ -439,7 +442,7 @@ mod tests {
             state.ensure_connector(&connector());
             let paths = vec!["/a".to_owned(), "/b".to_owned()];
             let id = state
-                .start(&connector(), Direction::Send, paths, UNIX_EPOCH)
+                .start(&connector(), (Direction::Send, None), paths, UNIX_EPOCH)
                 .unwrap();
             let Lookup::Found { files, .. } = state.lookup(&connector(), &id, UNIX_EPOCH + DAY)
             else {

@@ -92,7 +92,7 @@ fn of_file<'a>(
         .started_at
         .checked_add(file.life.queued_for)
         .unwrap_or(ended_at);
-    let (bucket, key) = local(&file.path, started.direction);
+    let (bucket, key) = local_file(&file.path, started);
     let file_id = random.uuid();
     let drawn = size(random);
     let mut detail = json!({
@@ -104,11 +104,18 @@ fn of_file<'a>(
         "end-timestamp": stamp(ended_at),
         "local-file-location": { "domain": "S3", "bucket": bucket, "key": key },
     });
-    let (word, place) = match started.direction {
-        Direction::Send => ("Send", ("remote-directory-path", String::new())),
-        Direction::Retrieve => ("Retrieve", ("local-directory-path", format!("/{bucket}"))),
+    let directory = started.directory.clone();
+    let word = match started.direction {
+        Direction::Send => {
+            detail["remote-directory-path"] = directory.unwrap_or_default().into();
+            "Send"
+        }
+        Direction::Retrieve => {
+            let directory = directory.unwrap_or_else(|| format!("/{bucket}"));
+            detail["local-directory-path"] = directory.into();
+            "Retrieve"
+        }
     };
-    detail[place.0] = place.1.into();
     let end = if let End::Failed { code, message } = &file.life.end {
         detail["bytes"] = 0.into();
         failed(&mut detail, code.as_deref(), message.as_deref())
@@ -184,6 +191,20 @@ fn failed(detail: &mut Value, code: Option<&str>, message: Option<&str>) -> &'st
         }
     }
     "Failed"
+}
+
+/// Returns bucket and key of a file. A retrieved file goes to the local directory, if there is one.
+fn local_file(path: &str, started: &StartedTransfer) -> (String, String) {
+    let (bucket, key) = local(path, started.direction);
+    match (started.direction, &started.directory) {
+        (Direction::Retrieve, Some(directory)) => {
+            let directory = directory.trim_matches('/');
+            let (bucket, prefix) = directory.split_once('/').unwrap_or((directory, ""));
+            let slash = if prefix.is_empty() { "" } else { "/" };
+            (bucket.to_owned(), format!("{prefix}{slash}{key}"))
+        }
+        _ => (bucket.to_owned(), key.to_owned()),
+    }
 }
 
 /// Returns bucket and key. Sent files come from the bucket in their path; retrieved files go to a

@@ -16,6 +16,9 @@ pub(crate) struct StartedTransfer {
     /// The connector at the time of the start.
     pub(crate) spec: Arc<ConnectorSpec>,
     pub(crate) direction: Direction,
+    /// Where a client asked for the files to go: the remote directory of a transfer that sends, the
+    /// local one of a transfer that retrieves.
+    pub(crate) directory: Option<String>,
     pub(crate) started_at: SystemTime,
     pub(crate) files: Arc<[FileScript]>,
     /// True once another transfer has replaced this one, which ends its history and events.
@@ -27,6 +30,7 @@ pub(crate) struct Start<'a> {
     pub(crate) connector: &'a ConnectorId,
     pub(crate) transfer: &'a TransferId,
     pub(crate) direction: Direction,
+    pub(crate) directory: Option<String>,
     pub(crate) files: Vec<FileScript>,
     pub(crate) started_at: SystemTime,
 }
@@ -39,6 +43,7 @@ impl StartedTransfer {
             transfer: start.transfer.clone(),
             spec,
             direction: start.direction,
+            directory: start.directory,
             started_at: start.started_at,
             files: start.files.into(),
             replaced: AtomicBool::new(false),

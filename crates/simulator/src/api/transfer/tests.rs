@@ -309,3 +309,39 @@ fn a_connection_test_succeeds_or_reports_an_error() {
         (Some("ERROR"), Some("Authentication failed"))
     );
 }
+
+#[test]
+fn the_directory_of_a_start_is_in_its_event_and_in_the_history() {
+    let simulator = with_files(1);
+    simulator.state().rules.set(vec![
+        serde_json::from_str(r#"{"in_progress_for": 0}"#).unwrap(),
+    ]);
+    for (paths, place) in [
+        ("RetrieveFilePaths", "LocalDirectoryPath"),
+        ("SendFilePaths", "RemoteDirectoryPath"),
+    ] {
+        let body = json!({ "ConnectorId": CONNECTOR, paths: ["/out/a.csv"], place: "/bucket/in" });
+        perform(&simulator, ApiOperation::StartFileTransfer, &body).unwrap();
+    }
+    let queue = json!({ "QueueUrl": simulator.queue_url("http://h"), "MaxNumberOfMessages": 10 });
+    let received = perform(&simulator, ApiOperation::ReceiveMessage, &queue).unwrap();
+    let events = received["Messages"].as_array().unwrap().iter();
+    let details: Vec<Value> = events
+        .map(|message| serde_json::from_str::<Value>(message["Body"].as_str().unwrap()).unwrap())
+        .map(|event| event["detail"].clone())
+        .filter(|detail| detail["file-path"] == "/out/a.csv")
+        .collect();
+    assert_eq!(details[0]["local-directory-path"], "/bucket/in");
+    assert_eq!(
+        details[0]["local-file-location"],
+        json!({ "domain": "S3", "bucket": "bucket", "key": "in/a.csv" })
+    );
+    assert_eq!(details[1]["remote-directory-path"], "/bucket/in");
+    let history = perform(&simulator, ApiOperation::LookupEvents, &json!({})).unwrap();
+    let newest = history["Events"][0]["CloudTrailEvent"].as_str().unwrap();
+    let newest: Value = serde_json::from_str(newest).unwrap();
+    assert_eq!(
+        newest["requestParameters"]["remoteDirectoryPath"],
+        "/bucket/in"
+    );
+}
