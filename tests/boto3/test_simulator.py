@@ -131,6 +131,29 @@ def test_a_connection_test_returns_ok_or_the_error(transfer, connector):
     assert (bad["Status"], bad["StatusMessage"]) == ("ERROR", "Authentication failed")
 
 
+def test_a_connector_is_created_updated_and_deleted(transfer):
+    created = transfer.create_connector(
+        Url="sftp://sftp.acme.example",
+        AccessRole="arn:aws:iam::123456789012:role/connector",
+        SftpConfig={"UserSecretId": "acme", "MaxConcurrentConnections": 2},
+        Tags=[{"Key": "Name", "Value": "acme"}],
+    )
+    id = created["ConnectorId"]
+    described = transfer.describe_connector(ConnectorId=id)["Connector"]
+    assert described["Tags"] == [{"Key": "Name", "Value": "acme"}]
+    assert described["SftpConfig"] == {"UserSecretId": "acme", "MaxConcurrentConnections": 2}
+    # A connector without trusted keys returns the key of the partner, to be trusted.
+    tested = transfer.test_connection(ConnectorId=id)
+    assert tested["Status"] == "ERROR"
+    key = tested["SftpConnectionDetails"]["HostKey"]
+    assert transfer.update_connector(ConnectorId=id, SftpConfig={"TrustedHostKeys": [key]})["ConnectorId"] == id
+    assert transfer.test_connection(ConnectorId=id)["Status"] == "OK"
+    assert transfer.describe_connector(ConnectorId=id)["Connector"]["SftpConfig"]["TrustedHostKeys"] == [key]
+    transfer.delete_connector(ConnectorId=id)
+    with pytest.raises(transfer.exceptions.ResourceNotFoundException):
+        transfer.describe_connector(ConnectorId=id)
+
+
 # Pages
 
 
@@ -185,6 +208,8 @@ def test_a_wrong_token_of_list_connectors_has_an_error_of_its_own(transfer):
     ("operation", "more"),
     [
         ("describe_connector", {}),
+        ("delete_connector", {}),
+        ("update_connector", {}),
         ("test_connection", {}),
         ("start_file_transfer", {"SendFilePaths": ["/a"]}),
         (RESULTS, {"TransferId": "t-1"}),
@@ -246,6 +271,10 @@ GOOD = {"ConnectorId": UNKNOWN_CONNECTOR, "TransferId": "t-1"}
         ("list_connectors", {"NextToken": ""}, "'nextToken'"),
         ("describe_connector", {}, "Value null at 'connectorId' failed"),
         ("test_connection", {"ConnectorId": "x"}, "'connectorId'"),
+        ("create_connector", {"Url": "sftp://a"}, "Value null at 'accessRole' failed"),
+        ("create_connector", {"AccessRole": "role"}, "regular expression pattern: ^arn:.*role"),
+        ("update_connector", {"SftpConfig": {"TrustedHostKeys": ["a"] * 11}}, "'sftpConfig.trustedHostKeys'"),
+        ("delete_connector", {}, "Value null at 'connectorId' failed"),
         ("start_file_transfer", {"ConnectorId": UNKNOWN_CONNECTOR}, "Exactly one of"),
         ("start_file_transfer", {"ConnectorId": UNKNOWN_CONNECTOR, "SendFilePaths": []}, "'sendFilePaths'"),
         ("start_file_transfer", {"ConnectorId": UNKNOWN_CONNECTOR, "SendFilePaths": ["/a"] * 11}, "equal to 10"),

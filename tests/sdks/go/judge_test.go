@@ -144,6 +144,34 @@ func TestOperationsHaveTheirMembers(t *testing.T) {
 	equal(t, *results.FileTransferResults[1].FilePath, "/bucket/b")
 }
 
+func TestAConnectorIsCreatedUpdatedAndDeleted(t *testing.T) {
+	ctx, transfers := context.Background(), client(t, 1)
+	created, err := transfers.CreateConnector(ctx, &transfer.CreateConnectorInput{
+		Url:        aws.String("sftp://sftp.acme.example"),
+		AccessRole: aws.String("arn:aws:iam::123456789012:role/connector"),
+		SftpConfig: &types.SftpConnectorConfig{UserSecretId: aws.String("acme")},
+	})
+	check(t, err)
+	test := &transfer.TestConnectionInput{ConnectorId: created.ConnectorId}
+	tested, err := transfers.TestConnection(ctx, test)
+	check(t, err)
+	equal(t, *tested.Status, "ERROR")
+	_, err = transfers.UpdateConnector(ctx, &transfer.UpdateConnectorInput{
+		ConnectorId: created.ConnectorId,
+		SftpConfig:  &types.SftpConnectorConfig{TrustedHostKeys: []string{*tested.SftpConnectionDetails.HostKey}},
+	})
+	check(t, err)
+	tested, err = transfers.TestConnection(ctx, test)
+	check(t, err)
+	equal(t, *tested.Status, "OK")
+	remove := &transfer.DeleteConnectorInput{ConnectorId: created.ConnectorId}
+	_, err = transfers.DeleteConnector(ctx, remove)
+	check(t, err)
+	_, err = transfers.DeleteConnector(ctx, remove)
+	var gone *types.ResourceNotFoundException
+	equal(t, errors.As(err, &gone), true)
+}
+
 func TestFilesHaveStatusCodeAndMessage(t *testing.T) {
 	transfers, connector := client(t, 1), newConnector(t, map[string]any{})
 	failed := map[string]any{"failed": map[string]any{"code": "RETRIEVE_FILE_NOT_FOUND", "message": "/d is not there"}}

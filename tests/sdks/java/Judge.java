@@ -57,6 +57,7 @@ final class Judge {
         check("operations have their members", Judge::operations);
         check("files have status, code and message", Judge::files);
         check("paginators read every page", Judge::pages);
+        check("a connector is created, updated and deleted", Judge::connectors);
         check("errors have their classes and members", Judge::errors);
         check("faults are retried", Judge::retries);
         check("broken answers are errors", Judge::brokenAnswers);
@@ -167,6 +168,21 @@ final class Judge {
         var started = client.startFileTransfer(r -> r.connectorId(connector).sendFilePaths("/bucket/a", "/bucket/b"));
         var rows = client.listFileTransferResults(r -> r.connectorId(connector).transferId(started.transferId()));
         equal(paths(rows.fileTransferResults()), List.of("/bucket/a", "/bucket/b"));
+    }
+
+    static void connectors() throws Exception {
+        TransferClient client = transfers(1);
+        String connector = client.createConnector(r -> r.url("sftp://sftp.acme.example")
+                        .accessRole("arn:aws:iam::123456789012:role/connector")
+                        .sftpConfig(config -> config.userSecretId("acme")))
+                .connectorId();
+        var tested = client.testConnection(r -> r.connectorId(connector));
+        equal(tested.status(), "ERROR");
+        String key = tested.sftpConnectionDetails().hostKey();
+        client.updateConnector(r -> r.connectorId(connector).sftpConfig(config -> config.trustedHostKeys(key)));
+        equal(client.testConnection(r -> r.connectorId(connector)).status(), "OK");
+        client.deleteConnector(r -> r.connectorId(connector));
+        refused(ResourceNotFoundException.class, () -> client.deleteConnector(r -> r.connectorId(connector)));
     }
 
     static List<String> paths(List<ConnectorFileTransferResult> rows) {

@@ -76,6 +76,20 @@ test("operations have their members", async () => {
   assert.deepEqual(FileTransferResults.map((row) => row.FilePath), ["/bucket/a", "/bucket/b"]);
 });
 
+test("a connector is created, updated and deleted", async () => {
+  const call = transfers();
+  const AccessRole = "arn:aws:iam::123456789012:role/connector";
+  const { ConnectorId } = await call("CreateConnector", { Url: "sftp://sftp.acme.example", AccessRole, SftpConfig: {} });
+  const { Status, SftpConnectionDetails } = await call("TestConnection", { ConnectorId });
+  assert.equal(Status, "ERROR");
+  const SftpConfig = { TrustedHostKeys: [SftpConnectionDetails.HostKey] };
+  assert.equal((await call("UpdateConnector", { ConnectorId, SftpConfig })).ConnectorId, ConnectorId);
+  assert.equal((await call("TestConnection", { ConnectorId })).Status, "OK");
+  await call("DeleteConnector", { ConnectorId });
+  const gone = await refused(call("DeleteConnector", { ConnectorId }));
+  assert.ok(gone instanceof transferModule.ResourceNotFoundException);
+});
+
 test("files have status, code and message", async () => {
   const ConnectorId = await newConnector();
   const failed = { code: "RETRIEVE_FILE_NOT_FOUND", message: "/d is not there" };

@@ -1,0 +1,7 @@
+//! Tests of the program `transfer-simulator`.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod commands;
+mod peers;
+mod support;
