@@ -28,20 +28,31 @@ struct Arguments {
         long,
         value_name = "ADDRESS",
         default_value = "127.0.0.1:4777",
+        env = "TRANSFER_SIMULATOR_LISTEN_ADDRESS",
         global = true
     )]
     listen_address: SocketAddr,
     /// Name of a scenario that the program contains, or path of a file.
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", env = "TRANSFER_SIMULATOR_SCENARIO")]
     scenario: Option<String>,
     /// Seed of all random choices.
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 1,
+        env = "TRANSFER_SIMULATOR_SEED"
+    )]
     seed: u64,
     /// Seconds of the simulated account in one second; 0 stops its time.
-    #[arg(long, value_name = "NUMBER", default_value_t = 1.0, value_parser = speed)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1.0, env = "TRANSFER_SIMULATOR_SPEED", value_parser = speed)]
     speed: f64,
     /// Answer for unknown and expired transfers.
-    #[arg(long, value_name = "VARIANT", default_value = "not-found")]
+    #[arg(
+        long,
+        value_name = "VARIANT",
+        default_value = "not-found",
+        env = "TRANSFER_SIMULATOR_EXPIRY"
+    )]
     expiry: ExpiryFlag,
     /// Accepted access key ID. Repeatable. By default every access key is accepted.
     #[arg(long, value_name = "ID")]

@@ -67,6 +67,10 @@ fn bad_arguments_are_errors_with_a_remedy() {
         let flag = format!("--speed={speed}");
         assert_eq!(run(&[&flag]).0, Some(2), "{speed}");
     }
+    let by_environment = program()
+        .env("TRANSFER_SIMULATOR_SCENARIO", "none.yml")
+        .output();
+    assert_eq!(by_environment.unwrap().status.code(), Some(1));
     let used = Running::start(&[]);
     let address = used.url.strip_prefix("http://").unwrap();
     let (code, _, error) = run(&["--listen-address", address]);
