@@ -40,7 +40,7 @@ def test_build_is_locked_and_of_one_package(by_stage):
     assert len(caches) == 2 and all("${TARGETARCH}" in cache for cache in caches)
 
 
-def test_image_runs_the_program_as_nobody_without_a_shell(by_stage):
+def test_image_runs_the_program_without_root_and_shell(by_stage):
     runtime = by_stage["runtime"]
     assert list(by_stage)[-1] == "runtime" and runtime[0] == ("FROM", "scratch AS runtime")
     assert {instruction for instruction, _ in runtime}.isdisjoint({"RUN", "VOLUME"})

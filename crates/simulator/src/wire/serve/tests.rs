@@ -269,7 +269,7 @@ async fn a_mistyped_answer_is_valid_json_of_the_wrong_types() {
     assert_eq!(body, json!({ "Connectors": 7 }));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn latency_passes_before_the_answer() {
     let simulator = simulator(Settings::default());
     simulator.set_faults(Faults {
