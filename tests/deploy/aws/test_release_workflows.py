@@ -18,6 +18,9 @@ TARGETS = {
 }
 
 
+PROGRAMS = ("aws-transfer-exporter", "transfer-simulator")
+
+
 def load(path):
     # YAML 1.1 parses the key `on` as a boolean.
     return yaml.load(path.read_text(), yaml.BaseLoader)
@@ -145,17 +148,22 @@ def test_release_has_checksums_signature_provenance_and_sbom():
 
 
 def test_image_uses_the_archives_of_the_build():
-    """Names match across jobs: archives of `.github/pack`, arguments and directories of the Dockerfile."""
-    assert "name=aws-transfer-exporter-$2-$3" in (ROOT / ".github/pack").read_text()
-    assert "name=aws-transfer-exporter-$VERSION-${pair#*:}-unknown-linux-musl" in script("image")
+    """Names match across jobs: archives of `.github/pack`, arguments and directories of the Dockerfiles."""
+    assert "name=$program-$2-$3" in (ROOT / ".github/pack").read_text()
+    assert "name=$PROGRAM-$VERSION-${pair#*:}-unknown-linux-musl" in script("image")
     (build,) = (step for step in steps("image") if step.get("uses", "").startswith("docker/build-push-action@"))
     assert build["with"]["platforms"] == "linux/amd64,linux/arm64"
-    dockerfile = (ROOT / build["with"]["file"]).read_text()
-    arguments = set(re.findall(r"^ARG (\w+)", dockerfile, re.MULTILINE))
+    assert build["with"]["file"] == "${{ matrix.file }}"
     given = {line.split("=", 1)[0] for line in build["with"]["build-args"].splitlines()}
-    assert given == {"PROGRAM", "VERSION", "REVISION"} and given <= arguments
-    assert re.search(r"^FROM \S+ AS prebuilt$", dockerfile, re.MULTILINE)
-    assert "COPY dist/${TARGETARCH}/ " in dockerfile
+    assert given == {"PROGRAM", "VERSION", "REVISION"}
+    images = {row["program"]: row["file"] for row in RELEASE["jobs"]["image"]["strategy"]["matrix"]["include"]}
+    assert set(images) == set(PROGRAMS)
+    for program, file in images.items():
+        dockerfile = (ROOT / file).read_text()
+        assert given <= set(re.findall(r"^ARG (\w+)", dockerfile, re.MULTILINE))
+        assert re.search(r"^FROM \S+ AS prebuilt$", dockerfile, re.MULTILINE)
+        assert "COPY dist/${TARGETARCH}/" in dockerfile
+        assert f'ENTRYPOINT ["/usr/bin/{program}"]' in dockerfile
 
 
 def test_debian_metadata_exists():
@@ -183,6 +191,7 @@ def test_releasing_documents_every_job_and_target():
         assert f"| `{job}` |" in text
     for target in TARGETS:
         assert f"{target}.tar.gz" in text
+    assert all(f"ghcr.io/OWNER/{program}:" in text for program in PROGRAMS)
     assert "/.github/workflows/release.yml@refs/tags/v" in text
 
 
@@ -251,6 +260,21 @@ def test_archive_has_the_program_and_documents(tmp_path):
     assert done.stdout.startswith("aws-transfer-exporter ")
 
 
+def test_archive_of_the_simulator_has_its_document(tmp_path):
+    program = tmp_path / "transfer-simulator"
+    program.write_text("program")
+    pack = [ROOT / ".github/pack", program, "0.2.0", "x86_64-unknown-linux-gnu", tmp_path / "dist"]
+    subprocess.run(pack, check=True, timeout=60)
+    name = "transfer-simulator-0.2.0-x86_64-unknown-linux-gnu"
+    with tarfile.open(tmp_path / "dist" / f"{name}.tar.gz") as archive:
+        archive.extractall(tmp_path / "unpacked", filter="data")
+    files = {path.name for path in (tmp_path / "unpacked" / name).iterdir()}
+    documents = {"CHANGELOG.md", "LICENSE", "THIRD-PARTY.txt", "test-your-own-transfer-code.md"}
+    assert files == {"transfer-simulator"} | documents
+    refused = subprocess.run([ROOT / ".github/pack", "/bin/sh", "1", "a", tmp_path], capture_output=True, timeout=60)
+    assert refused.returncode == 2
+
+
 def step(job, name, tmp, **env):
     """Runs the script of a step as the runner does, and returns its outputs."""
     assert RELEASE["defaults"]["run"]["shell"] == "bash"
@@ -265,27 +289,30 @@ def step(job, name, tmp, **env):
     return output.read_text()
 
 
+@pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize(
     ("version", "tags"),
     [("0.2.0", ["0.2.0", "0.2", "latest"]), ("1.10.3", ["1.10.3", "1.10", "latest"]), ("0.2.0-rc.1", ["0.2.0-rc.1"])],
 )
-def test_pre_release_moves_no_other_tag(tmp_path, version, tags):
-    said = step("image", "Names", tmp_path, VERSION=version, GITHUB_REPOSITORY="Acme/aws-transfer-exporter")
-    image = "ghcr.io/acme/aws-transfer-exporter"
+def test_pre_release_moves_no_other_tag(tmp_path, version, tags, program):
+    said = step("image", "Names", tmp_path, VERSION=version, GITHUB_REPOSITORY_OWNER="Acme", PROGRAM=program)
+    image = f"ghcr.io/acme/{program}"
     assert said.splitlines() == [f"image={image}", "tags<<EOF", *(f"{image}:{tag}" for tag in tags), "EOF"]
 
 
-def test_static_binaries_match_the_layout_of_the_dockerfile(tmp_path):
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_static_binaries_match_the_layout_of_the_dockerfile(tmp_path, name):
     certificates = "/etc/ssl/certs/ca-certificates.crt"
     assert os.path.exists(certificates), "the package ca-certificates is missing"
     for machine in ("x86_64", "aarch64"):
-        program = tmp_path / machine
+        program = tmp_path / machine / name
+        program.parent.mkdir()
         program.write_text(machine)
         pack = [ROOT / ".github/pack", program, "0.2.0", f"{machine}-unknown-linux-musl", tmp_path / "builds"]
         subprocess.run(pack, check=True, timeout=60)
-    step("image", "Lay out the static binaries as the Dockerfile wants them", tmp_path, VERSION="0.2.0")
+    step("image", "Lay out the static binaries as the Dockerfile wants them", tmp_path, VERSION="0.2.0", PROGRAM=name)
     for platform, machine in (("amd64", "x86_64"), ("arm64", "aarch64")):
-        program = tmp_path / "dist" / platform / "usr/bin/aws-transfer-exporter"
+        program = tmp_path / "dist" / platform / "usr/bin" / name
         assert program.read_text() == machine and os.access(program, os.X_OK)
         assert (tmp_path / "dist" / platform / certificates.lstrip("/")).stat().st_size > 0
 
