@@ -20,9 +20,8 @@ def description():
 
 @pytest.fixture(autouse=True)
 def initial():
-    """Starts each test in the initial state, with one connector."""
-    assert judge.control("POST", "reset")[0] == 204
-    judge.put(f"connectors/{CONNECTOR}", {})
+    """Starts each test with one connector and nothing else."""
+    judge.put("scenario", {"description": "One connector.", "connectors": {CONNECTOR: {}}})
 
 
 @pytest.fixture
@@ -39,6 +38,7 @@ def errors_of(description):
 
 def fill():
     """Makes every kind of object that an answer can have."""
+    assert judge.control("PUT", "scenario?name=nightly-batch")[0] == 204
     judge.put(f"connectors/{CONNECTOR}", {"connection_error": "Authentication failed"})
     files = [{"path": "/a"}, {"path": "/b", "end": {"failed": {"code": "TIMEOUT_ERROR", "message": "late"}}}]
     judge.put(f"transfers/{CONNECTOR}/t-1", files)
@@ -122,12 +122,20 @@ def test_a_waiting_receive_ends_with_a_jump_of_time():
     sqs = judge.client(service="sqs")
     assert "Messages" not in sqs.receive_message(QueueUrl=url)
     judge.put("time", {"advance": "1h"})
-    messages = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5, MaxNumberOfMessages=10)["Messages"]
-    details = [json.loads(message["Body"])["detail"] for message in messages]
-    # The scenario of the simulator sends events of its own.
-    [detail] = [detail for detail in details if detail["transfer-id"] == transfer_id]
-    assert (detail["operation"], detail["status-code"]) == ("SEND", "COMPLETED")
+    [message] = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
+    detail = json.loads(message["Body"])["detail"]
+    assert (detail["transfer-id"], detail["status-code"]) == (transfer_id, "COMPLETED")
     assert detail["start-timestamp"] < detail["end-timestamp"]
+
+
+def test_a_waiting_receive_ends_at_the_speed_of_the_time():
+    judge.put("time", {"speed": 600})
+    judge.put("rules", [{"in_progress_for": "10m"}])
+    client = judge.client()
+    transfer_id = client.start_file_transfer(ConnectorId=CONNECTOR, SendFilePaths=["/bucket/a"])["TransferId"]
+    url = judge.control("GET", "queue")[1].strip()
+    [message] = judge.client(service="sqs").receive_message(QueueUrl=url, WaitTimeSeconds=8)["Messages"]
+    assert json.loads(message["Body"])["detail"]["transfer-id"] == transfer_id
 
 
 def test_a_reset_repeats_ids():
@@ -137,5 +145,4 @@ def test_a_reset_repeats_ids():
 
     first = start()
     assert judge.control("POST", "reset")[0] == 204
-    judge.put(f"connectors/{CONNECTOR}", {})
     assert start() == first

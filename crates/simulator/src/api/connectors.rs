@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::error::ApiError;
-use super::input::{CONNECTOR_ID, Input, LONG_TEXT, ROLE, URL};
+use super::input::{CONNECTOR_ID, Input, LONG_TEXT, ROLE, SECURITY_POLICY, URL};
 use super::{connector_id, unknown_connector};
 use crate::Simulator;
 use crate::domain::{ConnectorSpec, Egress, HOST_KEY, Protocol, UnknownConnector};
@@ -16,6 +16,7 @@ struct Change {
     url: Option<String>,
     access_role: Option<String>,
     logging_role: Option<String>,
+    security_policy: Option<String>,
     tags: Option<BTreeMap<String, String>>,
     is_vpc_lattice: bool,
     is_as2: bool,
@@ -45,8 +46,8 @@ impl Simulator {
             return Err(ApiError::invalid_request("Url must be given."));
         }
         let mut spec = ConnectorSpec {
-            // Until its key is trusted, a partner is not.
-            host_key: Some(HOST_KEY.to_owned()),
+            // Until its key is trusted, an SFTP server is not.
+            host_key: change.sftp.as_ref().map(|_| HOST_KEY.to_owned()),
             trusted_host_keys: 0,
             logging_role: false,
             protocol: if change.is_as2 {
@@ -97,6 +98,7 @@ impl Change {
         let url = input.text("Url", &URL)?;
         let access_role = input.text("AccessRole", &ROLE)?;
         let logging_role = input.text("LoggingRole", &ROLE)?;
+        let security_policy = input.text("SecurityPolicyName", &SECURITY_POLICY)?;
         let tags = input.list("Tags")?.map(|tags| {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             tags.iter()
@@ -117,6 +119,7 @@ impl Change {
             url,
             access_role,
             logging_role,
+            security_policy,
             tags,
             is_vpc_lattice: egress.is_some_and(|egress| egress.has("VpcLattice")),
             is_as2,
@@ -138,6 +141,9 @@ impl Change {
         if let Some(role) = self.logging_role {
             spec.logging_role = true;
             spec.logging_role_arn = Some(role);
+        }
+        if let Some(policy) = self.security_policy {
+            spec.security_policy = Some(policy);
         }
         if let Some(tags) = self.tags {
             spec.tags = tags;
@@ -251,6 +257,29 @@ mod tests {
     }
 
     #[test]
+    fn a_connector_of_the_other_protocol_has_no_host_key() {
+        let simulator = simulator(Settings::default());
+        let body = json!({
+            "Url": "https://as2.acme.example",
+            "AccessRole": ROLE_ARN,
+            "As2Config": {},
+            "SecurityPolicyName": "TransferSFTPConnectorSecurityPolicy-2023-07",
+        });
+        let named = call(&simulator, ApiOperation::CreateConnector, &body).unwrap();
+        let described = call(&simulator, ApiOperation::DescribeConnector, &named).unwrap();
+        assert_eq!(described["Connector"]["Url"], "https://as2.acme.example");
+        let tested = call(&simulator, ApiOperation::TestConnection, &named).unwrap();
+        assert_eq!(tested["Status"], "OK");
+        let mut update = named.clone();
+        update["SftpConfig"] = json!({});
+        let error = call(&simulator, ApiOperation::UpdateConnector, &update).unwrap_err();
+        assert_eq!(
+            message(&error),
+            "The protocol of a connector cannot be changed."
+        );
+    }
+
+    #[test]
     fn a_connector_without_trusted_keys_returns_the_key_to_trust() {
         let simulator = simulator(Settings::default());
         let named = create(&simulator, &json!({})).unwrap();
@@ -269,6 +298,7 @@ mod tests {
         let named = create(&simulator, &json!({ "UserSecretId": "first" })).unwrap();
         let mut update = named.clone();
         update["LoggingRole"] = ROLE_ARN.into();
+        update["SecurityPolicyName"] = "TransferSFTPConnectorSecurityPolicy-2023-07".into();
         update["Url"] = "sftp://sftp.other.example".into();
         assert_eq!(
             call(&simulator, ApiOperation::UpdateConnector, &update).unwrap(),
@@ -279,6 +309,10 @@ mod tests {
         assert_eq!(connector["Url"], "sftp://sftp.other.example");
         assert_eq!(connector["LoggingRole"], ROLE_ARN);
         assert_eq!(connector["SftpConfig"]["UserSecretId"], "first");
+        assert_eq!(
+            connector["SecurityPolicyName"],
+            "TransferSFTPConnectorSecurityPolicy-2023-07"
+        );
     }
 
     #[test]

@@ -53,6 +53,21 @@ pub(crate) const ROLE: Rule = Rule {
                 .is_some_and(|(_, name)| !name.is_empty() && !name.contains(char::is_whitespace))
     })),
 };
+/// `SecurityPolicyName` of a connector.
+pub(crate) const SECURITY_POLICY: Rule = Rule {
+    min: 0,
+    max: 50,
+    pattern: Some((
+        "^TransferSFTPConnectorSecurityPolicy-[A-Za-z0-9-]+$",
+        |text| {
+            let suffix = text.strip_prefix("TransferSFTPConnectorSecurityPolicy-");
+            suffix.is_some_and(|suffix| {
+                let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+                !suffix.is_empty() && suffix.bytes().all(allowed)
+            })
+        },
+    )),
+};
 /// `Url`.
 pub(crate) const URL: Rule = Rule {
     min: 0,

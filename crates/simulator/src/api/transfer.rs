@@ -180,8 +180,9 @@ impl Simulator {
                     sftp["OrderedUserSecretVersionStages"] =
                         spec.secret_version_stages.as_slice().into();
                 }
-                described["SecurityPolicyName"] =
-                    "TransferSFTPConnectorSecurityPolicy-2024-03".into();
+                described["SecurityPolicyName"] = given(spec.security_policy.as_ref(), || {
+                    "TransferSFTPConnectorSecurityPolicy-2024-03".to_owned()
+                });
             }
             Protocol::As2 => {
                 described["As2Config"] = json!({

@@ -63,6 +63,8 @@ pub struct ConnectorSpec {
     pub logging_role_arn: Option<String>,
     /// `UserSecretId`; by default a secret of the account.
     pub user_secret_id: Option<String>,
+    /// `SecurityPolicyName`; by default that of 2024-03.
+    pub security_policy: Option<String>,
     /// How transfers without a script behave.
     #[serde(skip)]
     pub profile: Profile,
@@ -86,6 +88,7 @@ impl Default for ConnectorSpec {
             access_role: None,
             logging_role_arn: None,
             user_secret_id: None,
+            security_policy: None,
             profile: Profile::default(),
         }
     }

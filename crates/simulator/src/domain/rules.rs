@@ -73,6 +73,9 @@ impl Rule {
     }
 }
 
+/// Maximum number of rules.
+const MAX_RULES: usize = 1_000;
+
 /// The rules in force.
 #[derive(Default)]
 pub(crate) struct Rules(Vec<Rule>);
@@ -82,16 +85,16 @@ impl Rules {
         &self.0
     }
 
-    /// Replaces the rules.
+    /// Replaces the rules. Those past the maximum number are dropped.
     pub(crate) fn set(&mut self, rules: Vec<Rule>) {
         self.0 = rules;
-        self.drop_ended();
+        self.bound();
     }
 
-    /// Puts a rule before the others.
+    /// Puts a rule before the others. The last one is dropped if there are too many.
     pub(crate) fn put_first(&mut self, rule: Rule) {
         self.0.insert(0, rule);
-        self.drop_ended();
+        self.bound();
     }
 
     /// Returns the script of each path of one transfer, `None` where no rule matches. Rules that
@@ -115,12 +118,14 @@ impl Rules {
         for (rule, _) in self.0.iter_mut().zip(used).filter(|(_, used)| *used) {
             rule.times = rule.times.map(|times| times.saturating_sub(1));
         }
-        self.drop_ended();
+        self.bound();
         scripts
     }
 
-    fn drop_ended(&mut self) {
+    /// Drops rules that have ended, and those past the maximum number.
+    fn bound(&mut self) {
         self.0.retain(|rule| rule.times != Some(0));
+        self.0.truncate(MAX_RULES);
     }
 }
 
@@ -201,6 +206,16 @@ mod tests {
         assert_eq!(ends(&mut rules, &["/a"]), [never]);
         assert_eq!(ends(&mut rules, &["/a"]), [None]);
         assert_eq!(rules.all(), []);
+    }
+
+    #[test]
+    fn the_number_of_rules_is_bounded() {
+        let mut rules = rules(r#"[{"end": "never"}]"#);
+        for _ in 0..2 * MAX_RULES {
+            rules.put_first(serde_json::from_str("{}").unwrap());
+        }
+        assert_eq!(rules.all().len(), MAX_RULES);
+        assert_eq!(ends(&mut rules, &["/a"]), [Some(End::Completed)]);
     }
 
     #[test]

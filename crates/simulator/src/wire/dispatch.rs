@@ -104,7 +104,14 @@ impl Simulator {
                 stopping.as_mut(),
             )
             .await;
-        lock(&self.0.calls).count_outcome(outcome(&answer, disruption));
+        let outcome = outcome(&answer, disruption);
+        lock(&self.0.calls).count_outcome(outcome);
+        tracing::debug!(
+            event = "call",
+            operation = operation.map_or("unknown", ApiOperation::as_str),
+            outcome,
+            "answered a call"
+        );
         if matches!(answer, Answer::Stall) {
             stopping.await;
         }

@@ -17,11 +17,14 @@ fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
 #[test]
 fn a_signal_ends_it_well() {
     for signal in ["TERM", "INT"] {
-        let simulator = Running::start(&[]);
+        let simulator = Running::start(&["--log-level", "debug"]);
         assert_eq!(simulator.request("GET", "/_simulator/time", "").0, "200");
+        assert_eq!(simulator.request("POST", "/", "{}").0, "400");
         let (status, log) = simulator.stop(signal);
         assert_eq!(status.code(), Some(0), "{log}");
         assert!(log.contains("event=\"listening\""), "{log}");
+        let call = "event=\"call\" operation=\"unknown\" outcome=\"UnknownOperationException\"";
+        assert!(log.contains(call), "{log}");
         assert!(log.contains("event=\"stopping\""), "{log}");
     }
 }

@@ -251,3 +251,19 @@ fn errors_have_the_codes_of_sqs() {
         );
     }
 }
+
+#[test]
+fn a_visibility_time_out_is_in_the_time_of_the_client() {
+    let simulator = simulator(Settings {
+        speed: 60.0,
+        ..Settings::default()
+    });
+    simulator.send("body");
+    let visibility = json!({ "VisibilityTimeout": 10 });
+    ask(&simulator, ApiOperation::ReceiveMessage, &visibility).unwrap();
+    let more = json!({ "MessageBody": "later", "DelaySeconds": 20 });
+    ask(&simulator, ApiOperation::SendMessage, &more).unwrap();
+    assert_eq!(counts(&simulator, 599), both(0, 1));
+    assert_eq!(counts(&simulator, 600), both(1, 0));
+    assert_eq!(counts(&simulator, 1200), both(2, 0));
+}
