@@ -2,7 +2,7 @@
 
 use simulator::{ApiOperation, Scenario, shipped_scenarios};
 
-use crate::support::{program, repository};
+use crate::support::{Running, program, repository};
 
 const PAGE: &str = "docs/get-started/test-your-own-transfer-code.md";
 
@@ -65,4 +65,25 @@ fn every_operation_of_transfer_family_is_documented() {
             "{PAGE} lacks {name}"
         );
     }
+}
+
+#[test]
+fn every_documented_request_is_accepted() {
+    let page = page();
+    let (_, section) = page.split_once("\n## Script the partner\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let simulator = Running::start(&[]);
+    let rows = section.lines().filter_map(|row| {
+        let parts: Vec<&str> = row.split('`').collect();
+        let (method, route) = parts.get(1)?.split_once(' ')?;
+        row.starts_with("| ")
+            .then(|| (method, route.replace("ID", "c-0123456789abcdef0"), parts[3]))
+    });
+    let mut count = 0;
+    for (method, route, body) in rows {
+        count += 1;
+        let (status, reason) = simulator.request(method, &format!("/_simulator/{route}"), body);
+        assert_eq!(status, "204", "{method} {route} {body}: {reason}");
+    }
+    assert_eq!(count, 10);
 }
