@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from botocore.exceptions import ClientError
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 from referencing import Registry
@@ -136,6 +137,14 @@ def test_a_waiting_receive_ends_at_the_speed_of_the_time():
     url = judge.control("GET", "queue")[1].strip()
     [message] = judge.client(service="sqs").receive_message(QueueUrl=url, WaitTimeSeconds=8)["Messages"]
     assert json.loads(message["Body"])["detail"]["transfer-id"] == transfer_id
+
+
+def test_flags_set_the_access_key_and_the_answer_for_an_unknown_transfer():
+    answer = judge.client().list_file_transfer_results(ConnectorId=CONNECTOR, TransferId="unknown")
+    assert answer["FileTransferResults"] == []
+    with pytest.raises(ClientError) as error:
+        judge.client(access_key_id="AKIAOTHER00000000000").list_connectors()
+    assert error.value.response["Error"]["Code"] == "UnrecognizedClientException"
 
 
 def test_a_reset_repeats_ids():

@@ -316,6 +316,19 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_list_of_keys_trusts_none() {
+        let simulator = simulator(Settings::default());
+        let id = "c-0123456789abcdef0";
+        simulator.add_connector(id.parse().unwrap(), ConnectorSpec::default());
+        let update = json!({ "ConnectorId": id, "SftpConfig": { "TrustedHostKeys": [] } });
+        call(&simulator, ApiOperation::UpdateConnector, &update).unwrap();
+        let named = json!({ "ConnectorId": id });
+        let described = call(&simulator, ApiOperation::DescribeConnector, &named).unwrap();
+        let sftp = &described["Connector"]["SftpConfig"];
+        assert_eq!(sftp.get("TrustedHostKeys"), None);
+    }
+
+    #[test]
     fn what_aws_refuses_is_an_invalid_request() {
         let simulator = simulator(Settings::default());
         let commented = format!("{HOST_KEY} user@host");

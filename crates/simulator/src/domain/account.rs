@@ -433,6 +433,10 @@ mod tests {
         }
         put(&mut state, "other", UNIX_EPOCH);
         assert_eq!(state.transfer_count(), 2);
+        put(&mut state, "same", UNIX_EPOCH);
+        put(&mut state, "same", UNIX_EPOCH);
+        let newest: Vec<_> = state.newest().map(|it| it.transfer.to_string()).collect();
+        assert_eq!(newest, ["same", "other"]);
     }
 
     #[test]

@@ -87,6 +87,22 @@ mod tests {
     use crate::testing::now;
 
     #[test]
+    fn an_operation_fails_while_no_session_is_possible() {
+        let spec = Arc::new(ConnectorSpec {
+            connection_error: Some("Authentication failed".to_owned()),
+            ..ConnectorSpec::default()
+        });
+        let kind = RemoteKind::Delete {
+            path: "/a".to_owned(),
+        };
+        let connector = "c-0123456789abcdef0".parse().unwrap();
+        let mut random = SplitMix64::new(1);
+        let run = RemoteRun::draw(1, &connector, spec, kind, now().wall, &mut random);
+        let failure = ("CONNECTION_ERROR", "Authentication failed".to_owned());
+        assert_eq!(run.failure, Some(failure));
+    }
+
+    #[test]
     fn an_operation_ends_later_and_fails_as_often_as_the_profile_says() {
         let profile = Profile {
             failure_share: 0.5,

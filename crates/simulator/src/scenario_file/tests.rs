@@ -169,14 +169,25 @@ fn throttling_ends_after_ten_minutes() {
 }
 
 #[test]
+fn the_last_of_several_steps_that_are_due_holds() {
+    let simulator = simulator(Settings::default());
+    let yaml = "description: A.\nsteps:\n  - {at: 1s, faults: {seed: 1}}\n  - {at: 3s, faults: {seed: 3}}\n  - {at: 2s, faults: {seed: 2}}\n";
+    simulator.load("a", Scenario::from_yaml("a", yaml.as_bytes()).unwrap());
+    advance(&simulator, "1h");
+    assert_eq!(simulator.faults().seed, 3);
+}
+
+#[test]
 fn a_reset_starts_the_scenario_again_with_the_same_ids() {
     let simulator = started("throttling");
     let first = start(&simulator);
+    crate::lock(&simulator.0.calls).begin(Some(ApiOperation::StartFileTransfer));
     advance(&simulator, "10m");
     simulator.reset();
     assert_eq!(simulator.now(), now());
     assert_eq!(simulator.faults().requests_per_second, Some(2.0));
     assert_eq!(simulator.transfer_count(), 0);
+    assert_eq!(simulator.calls().of(ApiOperation::StartFileTransfer), 0);
     assert_eq!(start(&simulator), first);
     advance(&simulator, "10m");
     assert_eq!(*simulator.faults(), Faults::default());

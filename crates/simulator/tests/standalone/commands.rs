@@ -46,6 +46,26 @@ fn a_scenario_is_loaded_by_name_and_from_a_file() {
 }
 
 #[test]
+fn seed_and_account_are_set_by_flags() {
+    let first_id = |seed: &str| {
+        let simulator = Running::start(&["--scenario", "nightly-batch", "--seed", seed]);
+        simulator.request("PUT", "/_simulator/time", r#"{"advance": "20m"}"#);
+        let (_, state) = simulator.request("GET", "/_simulator/state", "");
+        let (_, rest) = state.split_once("\"transfers\":[{").unwrap();
+        let (_, id) = rest.split_once("\"id\":\"").unwrap();
+        id[..36].to_owned()
+    };
+    assert_eq!(first_id("2"), first_id("2"));
+    assert_ne!(first_id("2"), first_id("3"));
+    let simulator = Running::start(&["--account-id", "210987654321"]);
+    let (_, queue) = simulator.request("GET", "/_simulator/queue", "");
+    assert!(
+        queue.ends_with("/210987654321/transfer-events\n"),
+        "{queue}"
+    );
+}
+
+#[test]
 fn a_scenario_in_a_request_is_refused_with_its_place() {
     let simulator = Running::start(&[]);
     let yaml = "description: A.\nrule: []\n";

@@ -123,7 +123,12 @@ fn a_go_sdk_program_runs_unchanged() {
 #[test]
 #[ignore = "needs boto3; tests/run provides it"]
 fn the_boto3_control_api_is_as_described() {
-    let simulator = Running::start(&[]);
+    let simulator = Running::start(&[
+        "--access-key-id",
+        "AKIASIMULATOR0000000",
+        "--expiry",
+        "empty-list",
+    ]);
     let mut tests = Command::new(installed("TEST_PYTHON"));
     tests
         .args([

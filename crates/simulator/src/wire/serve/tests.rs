@@ -474,3 +474,21 @@ async fn an_sqs_error_has_its_query_code_too() {
     );
     assert_eq!(body["__type"], "com.amazonaws.sqs#QueueDoesNotExist");
 }
+
+#[tokio::test]
+async fn signatures_and_throttling_follow_the_clock_of_the_client() {
+    let mut served = served().await;
+    served.simulator.set_faults(Faults {
+        requests_per_second: Some(1.0),
+        ..Faults::default()
+    });
+    let hour = Duration::from_hours(1);
+    served.simulator.change_time(None, hour);
+    served.send(&call()).await;
+    let (head, _) = served.answer().await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    served.simulator.change_time(None, hour);
+    served.send(&call()).await;
+    let (_, body) = served.answer().await;
+    assert_eq!(body["__type"], "ThrottlingException");
+}
