@@ -66,7 +66,7 @@ async fn forward(
 ) -> std::io::Result<()> {
     let mut request = Vec::new();
     let (head, length) = loop {
-        let mut buffer = [0; 16 << 10];
+        let mut buffer = [0; 2 << 10];
         let read = client.read(&mut buffer).await?;
         if read == 0 {
             return Ok(());
@@ -84,7 +84,7 @@ async fn forward(
         }
     };
     while request.len() < head + length {
-        let mut buffer = [0; 16 << 10];
+        let mut buffer = [0; 2 << 10];
         let read = client.read(&mut buffer).await?;
         request.extend_from_slice(&buffer[..read]);
     }
