@@ -1,13 +1,13 @@
 //! Several processes share shards, a queue and a simulated table. They are killed, stopped and cut off,
 //! requests and answers are lost, and clocks run at different rates.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+mod fakes;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use simulator::SplitMix64;
 use tokio::time::{Instant, sleep};
 
 use crate::app::shards::{ShardState, Shards, Task};
@@ -15,12 +15,12 @@ use crate::app::{App, Membership, Options, Sharding, membership};
 use crate::collector::Collector;
 use crate::config::{AccountPlan, Plan};
 use crate::metrics::self_metrics::SelfMetrics;
-use crate::store::dynamodb::fake::{FakeTable, Fate, Fault, store};
-use crate::store::{Delivery, Inboxes, Letter, Members, StoreError, StoreFuture};
+use crate::store::Members;
+use crate::store::dynamodb::fake::{FakeTable, store};
 use crate::transfer::session::StaticCredentials;
+use fakes::{Draw, FakeRest, Network, Queue, Rest};
 use model::{
-    AccountName, Clock, ConnectorId, Direction, Fact, FileEnd, Finished, Now, Origin, Shard,
-    TransferKey,
+    AccountName, Clock, ConnectorId, Direction, Fact, FileEnd, Finished, Now, Origin, TransferKey,
 };
 
 const SHARDS: u32 = 5;
@@ -29,191 +29,6 @@ const LIFETIME: Duration = Duration::from_secs(15);
 const SECOND: Duration = Duration::from_secs(1);
 const DURATION: Duration = Duration::from_mins(8);
 const WORLDS: u64 = 12;
-/// How long a message is hidden once it was received.
-const HIDDEN: Duration = Duration::from_secs(30);
-
-/// Numbers from a seed.
-#[derive(Clone)]
-struct Draw(Arc<Mutex<SplitMix64>>);
-
-impl Draw {
-    fn below(&self, end: usize) -> usize {
-        self.0.lock().unwrap().below(end)
-    }
-
-    fn is(&self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-
-    fn millis(&self, most: usize) -> Duration {
-        Duration::from_millis(1 + self.below(most) as u64)
-    }
-}
-
-/// What happens to the requests of a process.
-#[derive(Clone)]
-struct Network {
-    draw: Draw,
-    has_faults: Arc<AtomicBool>,
-    is_cut_off: Arc<AtomicBool>,
-}
-
-impl Network {
-    fn fate(&self) -> Fate {
-        let has_faults = self.has_faults.load(Ordering::Relaxed);
-        let fault = match self.draw.below(60) {
-            _ if self.is_cut_off.load(Ordering::Relaxed) => Some(Fault::Unreachable),
-            0 if has_faults => Some(Fault::Busy),
-            1 if has_faults => Some(Fault::LostAnswer),
-            _ => None,
-        };
-        Fate {
-            delay: (self.draw.millis(30), self.draw.millis(30)),
-            fault,
-        }
-    }
-
-    /// Does a request, even if the process ends.
-    async fn request<T: Send + 'static>(
-        &self,
-        request: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let fate = self.fate();
-        let task = async move {
-            sleep(fate.delay.0).await;
-            let lost = || StoreError::Table {
-                action: "use",
-                table: "state".into(),
-                detail: "scripted".into(),
-                hint: "none",
-            };
-            if matches!(fate.fault, Some(Fault::Busy | Fault::Unreachable)) {
-                sleep(SECOND).await;
-                return Err(lost());
-            }
-            let done = request();
-            sleep(fate.delay.1).await;
-            if fate.fault.is_some() {
-                return Err(lost());
-            }
-            Ok(done)
-        };
-        tokio::spawn(task).await.unwrap()
-    }
-}
-
-/// What is in the table beside the states of the shards.
-#[derive(Default)]
-struct Rest {
-    /// The inboxes, by shard and name.
-    letters: BTreeMap<(u32, String), (Vec<Letter>, u8)>,
-    /// The processes, and when each last showed that it works.
-    members: BTreeMap<String, Instant>,
-    forwarded: usize,
-}
-
-#[derive(Clone)]
-struct FakeRest {
-    rest: Arc<Mutex<Rest>>,
-    network: Network,
-    name: String,
-    next: Arc<AtomicU64>,
-}
-
-impl Inboxes for FakeRest {
-    fn put<'a>(&'a self, shard: Shard, letters: &'a [Letter], hops: u8) -> StoreFuture<'a, ()> {
-        let (rest, letters) = (Arc::clone(&self.rest), letters.to_vec());
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{:?}-{}-{number:06}", Instant::now(), self.name);
-        Box::pin(self.network.request(move || {
-            let mut rest = rest.lock().unwrap();
-            rest.forwarded += letters.len();
-            rest.letters.insert((shard.index(), name), (letters, hops));
-        }))
-    }
-
-    fn first(&self, shard: Shard) -> StoreFuture<'_, Vec<Delivery>> {
-        let rest = Arc::clone(&self.rest);
-        Box::pin(self.network.request(move || {
-            let rest = rest.lock().unwrap();
-            let of_shard = rest
-                .letters
-                .iter()
-                .filter(|((of, _), _)| *of == shard.index());
-            let delivery =
-                |((_, name), (letters, hops)): (&(u32, String), &(Vec<Letter>, u8))| Delivery {
-                    name: name.clone(),
-                    at: SystemTime::UNIX_EPOCH,
-                    hops: *hops,
-                    letters: letters.clone(),
-                };
-            of_shard.take(3).map(delivery).collect()
-        }))
-    }
-
-    fn remove<'a>(&'a self, shard: Shard, name: &'a str) -> StoreFuture<'a, ()> {
-        let (rest, key) = (Arc::clone(&self.rest), (shard.index(), name.to_owned()));
-        Box::pin(self.network.request(move || {
-            rest.lock().unwrap().letters.remove(&key);
-        }))
-    }
-}
-
-impl Members for FakeRest {
-    fn beat(&self) -> StoreFuture<'_, ()> {
-        let (rest, name) = (Arc::clone(&self.rest), self.name.clone());
-        Box::pin(self.network.request(move || {
-            rest.lock().unwrap().members.insert(name, Instant::now());
-        }))
-    }
-
-    fn others(&self) -> StoreFuture<'_, Vec<String>> {
-        let (rest, own) = (Arc::clone(&self.rest), self.name.clone());
-        Box::pin(self.network.request(move || {
-            let rest = rest.lock().unwrap();
-            let present =
-                |(name, at): &(&String, &Instant)| at.elapsed() < LIFETIME && **name != own;
-            let names = rest.members.iter().filter(present);
-            names.map(|(name, _)| name.clone()).collect()
-        }))
-    }
-
-    fn leave(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        let (rest, name) = (Arc::clone(&self.rest), self.name.clone());
-        let left = self.network.request(move || {
-            rest.lock().unwrap().members.remove(&name);
-        });
-        Box::pin(async { drop(left.await) })
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-}
-
-/// A queue that delivers at least once.
-#[derive(Default)]
-struct Queue {
-    messages: VecDeque<(u64, Fact, Instant)>,
-    next: u64,
-}
-
-impl Queue {
-    fn send(&mut self, fact: Fact) {
-        self.messages.push_back((self.next, fact, Instant::now()));
-        self.next += 1;
-    }
-
-    fn receive(&mut self) -> Vec<(u64, Fact)> {
-        let now = Instant::now();
-        let visible = self.messages.iter_mut().filter(|(.., at)| *at <= now);
-        let received = visible.take(4).map(|(id, fact, at)| {
-            *at = now + HIDDEN;
-            (*id, fact.clone())
-        });
-        received.collect()
-    }
-}
 
 struct Process {
     app: Arc<App>,
@@ -291,7 +106,7 @@ fn connector(number: usize) -> ConnectorId {
 impl World {
     fn new(seed: u64) -> Self {
         Self {
-            draw: Draw(Arc::new(Mutex::new(SplitMix64::new(seed)))),
+            draw: Draw::new(seed),
             has_faults: Arc::default(),
             tables: (0..SHARDS).map(|_| FakeTable::new()).collect(),
             rest: Arc::default(),
@@ -308,11 +123,7 @@ impl World {
     async fn start(&mut self, clock: &Arc<dyn Clock>) -> Process {
         self.started += 1;
         let name = format!("{:08x}-{}", self.draw.below(1 << 30), self.started);
-        let network = Network {
-            draw: self.draw.clone(),
-            has_faults: Arc::clone(&self.has_faults),
-            is_cut_off: Arc::default(),
-        };
+        let network = Network::new(&self.draw, &self.has_faults);
         let begun = Instant::now();
         let permille = u32::try_from(970 + self.draw.below(60)).unwrap();
         let rate = f64::from(permille) / 1_000.0;
@@ -330,12 +141,7 @@ impl World {
             Arc::new(ShardState::new(shard, collector, Some(Arc::new(lease))))
         });
         let states: Vec<_> = states.collect();
-        let rest = Arc::new(FakeRest {
-            rest: Arc::clone(&self.rest),
-            network: network.clone(),
-            name,
-            next: Arc::default(),
-        });
+        let rest = Arc::new(FakeRest::new(&self.rest, &network, name));
         let members = Some(Arc::clone(&rest) as Arc<dyn Members>);
         let membership = Membership::new(&states, members, &metrics.lease, LIFETIME);
         let options = Options {
