@@ -685,7 +685,28 @@
           'sum by (%(set)s, shard) (increase(aws_transfer_exporter_lease_lost_total[%(window)s])) > %(times)s',
           'The ownership of shard {{ $labels.shard }} of the AWS Transfer exporter changes often.',
           'Exporters of job {{ $labels.job }} have lost shard {{ $labels.shard }} %(countOfTimes)s in the last %(window)s. Each time, nothing is monitored for the time of a lease.',
-          'A shard that is given back when an exporter stops is not lost.'
+          'A shard that is given back when exporters start or stop is not lost.'
+        ),
+        alert(
+          'AwsTransferInboxNotDraining',
+          |||
+            max by (%(set)s, shard) (
+              last_over_time(
+                (
+                  timestamp(aws_transfer_exporter_inbox_oldest_timestamp_seconds)
+                  - aws_transfer_exporter_inbox_oldest_timestamp_seconds
+                  or
+                  aws_transfer_exporter_leader * 0
+                )[%(lookback)s:1m]
+              )
+            ) > %(seconds)s
+          |||,
+          'The inbox of shard {{ $labels.shard }} of the AWS Transfer exporter is not draining.',
+          'The oldest report in the inbox of shard {{ $labels.shard }} of job {{ $labels.job }} has waited for {{ $value | humanizeDuration }}. Starts and failures that other exporters have received are reported late.',
+          |||
+            The age at the last scrape. It is 0 if the inbox was empty then, or another exporter owned the shard: the time of a
+            report that has been read must not grow older. Absent without `--shard.index=auto`.
+          |||
         ),
       ]),
     ],

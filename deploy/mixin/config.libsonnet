@@ -155,6 +155,8 @@ local duration(seconds) =
       AwsTransferTwoLeaders: alert('warning', '5m', '5m'),
       // Ownerships lost within `window`.
       AwsTransferLeaseFlapping: alert('warning') { times: 3, window: '1h' },
+      // Seconds that a report waits for the owner of its shard, which reads the inbox every second.
+      AwsTransferInboxNotDraining: alert('warning', '5m', '10m') { seconds: 300 },
     },
 
     // Settings of the dashboards.

@@ -61,6 +61,7 @@ SURVIVORS = [
     (r"AwsTransferThrottled", r"^> 0 is removed", "0 / 0 is above nothing"),
     (r"AwsTransferThrottled", r"^5 becomes 6", "a threshold changes by a hundredth"),
     (r"AwsTransferSweepIncomplete", r"^50 becomes 51", "a threshold changes by a hundredth"),
+    (r"AwsTransferInboxNotDraining", r"^0 becomes 1 ", "a second is below the threshold"),
     (r"AwsTransferWebConfigUnconfirmed", r"^for is halved", "rules are evaluated every minute"),
     (r"AwsTransferDeadLettersOld", r"^for is halved", "its tests evaluate every five minutes"),
     (r"AwsTransfer(CertificateExpiresSoon|DiscoveryStale)", r"^max becomes min at [49]$", "a single series"),
