@@ -17,7 +17,7 @@ TARGET = frozenset({"cluster", "job", "instance"})
 OF_PROMETHEUS = {"up": TARGET, "scrape_duration_seconds": TARGET}
 
 # Panels about shared storage, which the demo does not have.
-OF_SHARED_STORAGE = {"Owner of each shard", "Lost shards and refused writes", "Capacity units per second"}
+OF_SHARED_STORAGE = {"Owner of each shard", "Lost shards and refused writes", "Oldest report in each inbox", "Capacity units per second"}
 # Labels of aws_transfer_connector_info with `discovery.connectors`, which METRICS.md mentions in the description.
 KNOWN_BY_LISTING = {"url", "egress_type", "status"}
 

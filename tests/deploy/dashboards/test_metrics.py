@@ -87,6 +87,17 @@ def test_replicas_count_once(file):
             assert not by & {"job", "instance"}, place
 
 
+def test_every_outcome_of_a_message_has_a_color():
+    text = (sources.ROOT / "METRICS.md").read_text(encoding="utf-8")
+    section = re.search(r"^### aws_transfer_exporter_discovery_messages_total\n(.*?)^### ", text, re.MULTILINE | re.DOTALL)[1]
+    outcomes = set(re.findall(r"`([a-z]+)`", re.search(r"^- `outcome`: (.*)$", section, re.MULTILINE)[1])) - {"limits", "events"}
+    (panel,) = [p for p in sources.panels(sources.load(sources.FOLDER / "exporter.json")) if p["title"] == "Messages by outcome"]
+    colors = {o["matcher"]["options"]: o["properties"][0]["value"]["fixedColor"] for o in panel["fieldConfig"]["overrides"]}
+    assert {"understood", "forwarded"} < outcomes
+    assert set(colors) == outcomes
+    assert len(set(colors.values())) == len(colors)
+
+
 @dashboards
 def test_series_per_transfer_are_read_for_one_connector_at_one_time(file):
     dashboard = sources.load(file)

@@ -75,7 +75,7 @@ def of_the_exporter(end, lag):
     yield "aws_transfer_exporter_discovery_last_success_timestamp_seconds", source, lambda _: end - 20 - 100 * lag
     yield "aws_transfer_exporter_discovery_duration_seconds", source, lambda _: 0.25
     yield "aws_transfer_exporter_discovery_transfers_total", source, lambda n: 2 * n
-    for outcome, pace in (("understood", 6), ("duplicate", 3), ("foreign", 0), ("unparsable", 1), ("failed", lag)):
+    for outcome, pace in (("understood", 6), ("forwarded", 4), ("duplicate", 3), ("foreign", 0), ("unparsable", 1), ("failed", lag)):
         yield "aws_transfer_exporter_discovery_messages_total", queue | {"outcome": outcome}, lambda n, v=pace: v * n
     yield "aws_transfer_exporter_discovery_queue_messages", queue, lambda _: 40
     yield "aws_transfer_exporter_storage_up", {}, lambda _: 1 - lag
@@ -107,13 +107,23 @@ def state(total, shards, end, lag):
             yield name, ACCOUNT | labels | others, value
 
 
+def leases(shards, end, lag):
+    """Yields the series of three leases; an exporter that is behind is a standby. A report waits in the inbox of one shard."""
+    owned = [] if lag else shards
+    for shard in range(3):
+        yield "aws_transfer_exporter_leader", {"shard": str(shard)}, lambda _, v=int(shard in owned): v
+    if 1 in owned:
+        yield "aws_transfer_exporter_inbox_oldest_timestamp_seconds", {"shard": "1"}, lambda _: end - 90
+
+
 def exposition(end):
     """Returns all series over time as OpenMetrics with timestamps."""
     found = {}
     for job, instance, total, shards, lag in exporters():
         target = {"job": job, "instance": instance}
         own = [("aws_transfer_exporter_build_info", {}, lambda _: 1), *of_the_exporter(end, lag)]
-        for name, labels, value in own + list(state(total, shards, end, lag)):
+        shared = leases(shards, end, lag) if total == 3 else ()
+        for name, labels, value in [*own, *state(total, shards, end, lag), *shared]:
             text = ",".join(f"{key}={json.dumps(label)}" for key, label in (target | labels).items() if label)
             steps = MINUTES * 60 // STEP
             found.setdefault(name, []).extend(f"{name}{{{text}}} {value(n)} {end - (steps - n) * STEP}" for n in range(steps + 1))
@@ -195,6 +205,13 @@ def test_exporter_dashboard_counts_shards(past):
     assert owned == {"two": 2, "one": 1}
 
 
+@pytest.mark.parametrize("job", ["shards", "several"])
+def test_exporter_dashboard_shows_the_age_of_the_oldest_report_in_each_inbox(past, job):
+    """Standbys export no report, and an owner none if its inbox is empty."""
+    ages = ask(past, the("exporter", "Oldest report in each inbox"), job)
+    assert ages == {frozenset({("shard", str(shard))}): age for shard, age in enumerate((0, 90, 0))}
+
+
 def labelled(**labels):
     return frozenset(labels.items())
 
@@ -238,7 +255,7 @@ def test_exporter_dashboard_shows_sources_and_storage(past):
     steps = 60 / STEP
     assert values(past, "Discovered transfers") == [(account | {"source": "events", "target": "transfer-events"}, pytest.approx(2 * steps))]
     rates = {metric["outcome"]: value * STEP for metric, value in values(past, "Messages by outcome", instance="whole|replica")}
-    assert rates == pytest.approx({"understood": 12, "duplicate": 6, "foreign": 0, "unparsable": 2, "failed": 1})
+    assert rates == pytest.approx({"understood": 12, "forwarded": 8, "duplicate": 6, "foreign": 0, "unparsable": 2, "failed": 1})
     assert values(past, "Queued messages", instance="whole|replica") == [(account | {"job": "whole", "target": "transfer-events"}, 40)]
     assert [value for _, value in both("Storage up")] == [1, 0]
     assert [value for _, value in both("Storage size")] == [1_000_000, 1_000_000]

@@ -103,6 +103,7 @@ class Series:
         self.add("aws_transfer_exporter_leader", 'shard="0"', 1)
         for name in ("lease_lost_total", "storage_conflicts_total"):
             self.add(f"aws_transfer_exporter_{name}", 'shard="0"', 0)
+        self.add("aws_transfer_exporter_inbox_oldest_timestamp_seconds", 'shard="0"', now)
         for operation in ("GetItem", "PutItem", "Query"):
             self.add("aws_transfer_exporter_storage_capacity_units_total", f'shard="0",operation="{operation}"', 0, 1)
 
