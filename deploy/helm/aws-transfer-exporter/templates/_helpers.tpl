@@ -29,7 +29,8 @@
 
 {{- /* "true" if the workload is a StatefulSet. */}}
 {{- define "aws-transfer-exporter.stateful" -}}
-{{- if or .Values.sharding.enabled (include "aws-transfer-exporter.persistent" .) }}true{{ end }}
+{{- $numbered := and .Values.sharding.enabled (not .Values.highAvailability.enabled) }}
+{{- if or $numbered (include "aws-transfer-exporter.persistent" .) }}true{{ end }}
 {{- end }}
 
 {{- /* "true" if the state is on a persistent volume. */}}
@@ -48,14 +49,22 @@
 {{- end }}
 {{- end }}
 
+{{- /* "true" if the pods share all shards, instead of one pod for each. */}}
+{{- define "aws-transfer-exporter.sharesShards" -}}
+{{- if and .Values.sharding.enabled .Values.highAvailability.enabled }}true{{ end }}
+{{- end }}
+
 {{- /* "true" if standbys are ready too. */}}
 {{- define "aws-transfer-exporter.standbysAreReady" -}}
 {{- if and .Values.highAvailability.enabled (eq .Values.highAvailability.readyPods "all") }}true{{ end }}
 {{- end }}
 
-{{- /* Number of pods that poll AWS. */}}
+{{- /* Number of pods with separate state. */}}
 {{- define "aws-transfer-exporter.pods" -}}
+{{- if .Values.highAvailability.enabled }}1
+{{- else }}
 {{- ternary .Values.sharding.shards .Values.replicas .Values.sharding.enabled }}
+{{- end }}
 {{- end }}
 
 {{- /* Name of the StatefulSet, at most 52 characters: Kubernetes appends a hash of ten and uses the result as a label. */}}
@@ -246,13 +255,17 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- if include "aws-transfer-exporter.persistent" $ }}
 {{- fail "`storage` is enabled together with `highAvailability`, whose state is in a table: set `storage.enabled` to false" }}
 {{- end }}
-{{- if $.Values.sharding.enabled }}
-{{- fail "`sharding` is enabled together with `highAvailability`: install one release per shard, with `--shard.index` and `--shard.total` in `extraArgs`" }}
-{{- end }}
 {{- if ne (int $.Values.replicas) 1 }}
 {{- fail "`replicas` is set together with `highAvailability`: set `highAvailability.replicas` instead" }}
 {{- end }}
-{{- if eq .readyPods "all" }}
+{{- if $.Values.sharding.enabled }}
+{{- if eq .readyPods "owner" }}
+{{- fail "`highAvailability.readyPods` is owner together with `sharding`: each pod is the owner of some shards, and Prometheus has to scrape all: set it to all" }}
+{{- end }}
+{{- if and $.Values.web.enableWriteApi (gt (int .replicas) (int $.Values.sharding.shards)) }}
+{{- fail "`web.enableWriteApi` is set, and pods without a shard refuse writes: set `highAvailability.replicas` to `sharding.shards` or less" }}
+{{- end }}
+{{- else if eq .readyPods "all" }}
 {{- if include "aws-transfer-exporter.exposed" $ }}
 {{- fail "`ingress`, `route` or `service.type` exposes pages, and those of standbys are empty: set `highAvailability.readyPods` to owner" }}
 {{- end }}
@@ -269,7 +282,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- fail "`sharding` is set together with `demo`, which runs a single pod" }}
 {{- end }}
 {{- if ne (int .Values.replicas) 1 }}
-{{- fail "`replicas` is set together with `sharding`, which runs one pod per shard: install a second release for replicas" }}
+{{- fail "`replicas` is set together with `sharding`, which runs one pod per shard: enable `highAvailability` for a free number of pods" }}
 {{- end }}
 {{- if ne .Values.service.type "ClusterIP" }}
 {{- fail (printf "`service.type` is %s together with `sharding`: such a Service would return the metrics of a random shard" .Values.service.type) }}

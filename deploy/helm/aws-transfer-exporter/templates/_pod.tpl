@@ -75,7 +75,7 @@ spec:
         - --log.level={{ .Values.logLevel }}
         - --log.format={{ .Values.logFormat }}
         {{- if .Values.sharding.enabled }}
-        - --shard.index=from-hostname
+        - --shard.index={{ ternary "auto" "from-hostname" .Values.highAvailability.enabled }}
         - --shard.total={{ .Values.sharding.shards }}
         {{- end }}
         {{- if include "aws-transfer-exporter.stored" . }}
