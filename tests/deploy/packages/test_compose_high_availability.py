@@ -1,15 +1,13 @@
-"""Tests of compose.high-availability.yml without a container engine: the commands of its services run as processes, with the names
-of its network replaced by ports."""
+"""Tests of compose.high-availability.yml and compose.shared-shards.yml without a container engine: the commands of their services
+run as processes."""
 
-import json
 import re
-import shutil
 import subprocess
-import urllib.parse
 
 import pytest
 import yaml
-from conftest import REPOSITORY, eventually, free_port, get, run, tool
+from compose_processes import Stack, dynalite
+from conftest import REPOSITORY, eventually, free_port, get
 from test_compose import mounts
 
 DOCKER = REPOSITORY / "deploy/docker"
@@ -73,90 +71,104 @@ def test_exporters_start_when_the_table_exists(services):
     assert services["table"]["healthcheck"] == services["simulator"]["healthcheck"] == {"disable": True}
 
 
-@pytest.fixture
-def dynalite():
-    if shutil.which("npm") is None:
-        pytest.skip("no npm here")
-    return tool("dynalite")
-
-
-def test_health_check_of_dynamodb_follows_the_server(services, dynalite, processes):
-    port = free_port()
+def test_health_check_of_dynamodb_follows_the_server(services, processes):
+    server, port = dynalite(), free_port()
     kind, *check = (word.replace(":4567", f":{port}") for word in services["dynamodb"]["healthcheck"]["test"])
     assert kind == "CMD"
     assert subprocess.run(check, timeout=20).returncode == 1
-    processes(dynalite, "--port", port)
+    processes(server, "--port", port)
     eventually("dynalite is healthy", lambda: subprocess.run(check, timeout=20).returncode == 0)
 
 
-def test_the_other_exporter_takes_over(services, dynalite, exporter, processes, tmp_path):
-    ports = {name: free_port() for name in ("dynamodb:4567", "simulator:4777", *(f"{name}:10922" for name in EXPORTERS))}
-
-    def here(text):
-        for name, port in ports.items():
-            text = text.replace(name, f"127.0.0.1:{port}")
-        return text
-
-    def command(name):
-        return [here(word) for word in services[name]["command"]]
-
-    logs = {name: tmp_path / f"{name}.log" for name in services}
-    environment = services["exporter-1"]["environment"] | {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(tmp_path)}
-
-    def start(name, program, *arguments, **more):
-        with logs[name].open("w") as log:
-            return processes(program, *arguments, stdout=log, stderr=log, **more)
-
-    flag, port = services["dynamodb"]["command"]
-    assert (flag, port) == ("--port", "4567")
-    start("dynamodb", dynalite, flag, ports["dynamodb:4567"])
-    eventually("dynalite answers", lambda: get(f"http://127.0.0.1:{ports['dynamodb:4567']}/"))
-    listen = f"--simulator.listen-address=127.0.0.1:{ports['simulator:4777']}"
-    assert services["simulator"]["command"][-1] == "--simulator.listen-address=:4777"
-    start("simulator", exporter, *services["simulator"]["command"][:-1], listen)
-    run(exporter, *command("table"), env=environment)
-
-    (configuration,) = (source for source, _ in mounts(services["exporter-1"]))
-    folder = tmp_path / "configuration"
-    shutil.copytree(configuration, folder)
-    for path in folder.glob("*.yml"):
-        path.write_text(here(path.read_text()))
-    started = {}
-    for name in EXPORTERS:
-        address = f"127.0.0.1:{ports[f'{name}:10922']}"
-        # A shorter lease, so that the test is short.
-        short = [word.replace("lease-duration=15s", "lease-duration=3s") for word in command(name)]
-        started[name] = start(name, exporter, *short, f"--web.listen-address={address}", cwd=folder, env=environment)
-        eventually(f"{name} is healthy", lambda address=address: get(f"http://{address}/-/healthy"))
-
-    own = free_port()
-    (tmp_path / "prometheus").mkdir()
-    for source, target in mounts(services["prometheus"]):
-        place = tmp_path / target.removeprefix("/etc/")
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, place)
-    path = tmp_path / "prometheus/prometheus.yml"
-    run(tool("promtool"), "check", "config", path)
-    path.write_text(here(path.read_text()).replace("scrape_interval: 10s", "scrape_interval: 1s").replace("scrape_timeout: 8s", "scrape_timeout: 1s"))
-    start("prometheus", tool("prometheus"), f"--config.file={path}", f"--storage.tsdb.path={tmp_path / 'data'}", f"--web.listen-address=127.0.0.1:{own}")
-
-    def query(expression):
-        answer = get(f"http://127.0.0.1:{own}/api/v1/query?query={urllib.parse.quote(expression)}")
-        return {each["metric"].get("instance"): float(each["value"][1]) for each in json.loads(answer)["data"]["result"]} if answer else {}
+def test_the_other_exporter_takes_over(services, exporter, processes, tmp_path):
+    stack = Stack(services, exporter, processes, tmp_path)
+    stack.start_all()
 
     def owner():
-        leaders = query("aws_transfer_exporter_leader")
+        leaders = stack.query("aws_transfer_exporter_leader")
         if len(leaders) == 2 and sum(leaders.values()) == 1:
-            return next(name for name in EXPORTERS if leaders.get(f"127.0.0.1:{ports[f'{name}:10922']}") == 1)
+            return next(name for name in EXPORTERS if leaders.get(stack.address(name)) == 1)
         return None
 
     first = eventually("there is one owner", owner)
-    counted = eventually("files are counted", lambda: sum(query("sum(aws_transfer_connector_files_finished_total)").values()), seconds=60)
-    started[first].kill()
+    counted = eventually("files are counted", lambda: stack.total("aws_transfer_connector_files_finished_total"), seconds=60)
+    stack.started[first].kill()
     (other,) = set(EXPORTERS) - {first}
-    address = f"127.0.0.1:{ports[f'{other}:10922']}"
+    address = stack.address(other)
     eventually("the other takes over", lambda: get(f"http://{address}/-/ready"), seconds=30)
     # Counters continue.
-    continued = eventually(
-        "the other counts files", lambda: sum(query(f'sum(aws_transfer_connector_files_finished_total{{instance="{address}"}})').values())
-    )
+    continued = eventually("the other counts files", lambda: stack.total(f'aws_transfer_connector_files_finished_total{{instance="{address}"}}'))
     assert continued >= counted
+
+
+# The override of shared shards
+
+SHARED = DOCKER / "compose.shared-shards.yml"
+
+
+def merged(base, override):
+    """Returns a service as `docker compose -f FILE -f OVERRIDE` merges it."""
+    service = base | override
+    for key in ("environment", "depends_on"):
+        if key in service:
+            service[key] = base.get(key, {}) | override.get(key, {})
+    for key, name in (("volumes", lambda mount: mount.split(":")[1]), ("ports", lambda port: port)):
+        if key in service:
+            service[key] = list({name(each): each for each in [*base.get(key, []), *override.get(key, [])]}.values())
+    return service
+
+
+@pytest.fixture(scope="module")
+def shared(services):
+    override = yaml.safe_load(SHARED.read_text())["services"]
+    return {name: merged(services.get(name, {}), override.get(name, {})) for name in services | override}
+
+
+def test_shared_shards_add_an_exporter_as_the_others(services, shared):
+    assert set(shared) == {*services, "exporter-3"}
+    first, *others = ({key: value for key, value in shared[name].items() if key != "ports"} for name in (*EXPORTERS, "exporter-3"))
+    assert others == [first, first]
+    assert first["command"] == [*services["exporter-1"]["command"], "--shard.index=auto", "--shard.total=4"]
+    assert {name: shared[name] for name in shared if "exporter" not in name and name != "prometheus"} == {
+        name: services[name] for name in services if "exporter" not in name and name != "prometheus"
+    }
+
+
+def test_prometheus_waits_for_and_scrapes_every_exporter_of_shared_shards(shared):
+    names = {name for name in shared if name.startswith("exporter-")}
+    assert shared["prometheus"]["depends_on"] == {name: {"condition": "service_healthy"} for name in names}
+    configuration = {target: source for source, target in mounts(shared["prometheus"])}["/etc/prometheus/prometheus.yml"]
+    ours, theirs = (yaml.safe_load(path.read_text()) for path in (configuration, DOCKER / "prometheus.high-availability.yml"))
+    assert set(ours["scrape_configs"][0].pop("static_configs")[0]["targets"]) == {f"{name}:10922" for name in names}
+    theirs["scrape_configs"][0].pop("static_configs")
+    assert ours == theirs
+
+
+def test_ports_of_shared_shards_are_distinct_and_on_the_loopback_interface(shared):
+    published = [port.split(":") for service in shared.values() for port in service.get("ports", [])]
+    assert {address for address, _, _ in published} == {"127.0.0.1"}
+    assert sorted(port for _, port, _ in published) == ["10922", "10932", "10942", "9090"]
+
+
+def test_shards_move_to_the_exporters_that_run(shared, exporter, processes, tmp_path):
+    stack = Stack(shared, exporter, processes, tmp_path)
+    stack.start_all()
+
+    def owned():
+        """Returns the number of shards of each exporter, if each shard has one owner."""
+        owners = stack.query("count by (instance) (aws_transfer_exporter_leader == 1)")
+        total = stack.query("count(count by (shard) (aws_transfer_exporter_leader == 1))")
+        return owners if sum(owners.values()) == sum(total.values()) == 4 else {}
+
+    eventually("the shards are spread", lambda: sorted(owned().values()) == [1, 1, 2], seconds=60)
+    finished = "aws_transfer_connector_files_finished_total"
+    counted = eventually("files are counted", lambda: stack.total(finished), seconds=60)
+    shards = eventually("each shard has an owner", owned)
+    address = max(shards, key=shards.get)
+    killed = next(name for name in stack.names if stack.address(name) == address)
+    stack.started[killed].kill()
+    eventually("the others own all shards", lambda: sorted(owned().values()) == [2, 2], seconds=60)
+    # Counters continue.
+    eventually("the others count files", lambda: stack.total(f'{finished}{{instance!="{address}"}}') >= counted, seconds=30)
+    stack.start_exporter(killed)
+    eventually("the shards are spread again", lambda: sorted(owned().values()) == [1, 1, 2], seconds=60)
