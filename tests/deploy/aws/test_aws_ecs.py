@@ -12,7 +12,7 @@ import pytest
 from aws_helpers import AWS, TERRAFORM, as_list, document, exporter, free_port, grants, run
 from cloudformation_helpers import declared, lower, resources
 from terraform_helpers import arguments, blocks, evaluate, plain, terraform, without_provider
-from test_aws_shared_storage import environment
+from test_aws_shared_storage import POLICY, STATE, environment
 
 MODULE = TERRAFORM / "ecs"
 TEMPLATE = AWS / "ecs-cloudformation.yaml"
@@ -28,13 +28,13 @@ REQUIRED = {"cluster_arn": CLUSTER, "image": "exporter:0.1.0", "vpc_id": "vpc-0"
 STACK = {"Cluster": "monitoring", "Image": "exporter:0.1.0", "VpcId": "vpc-0", "SubnetIds": SUBNETS}
 FULL = REQUIRED | {
     "connector_arns": CONNECTORS, "assume_role_arns": ROLES, "scraper_security_group_ids": ["sg-1"], "cloud_map": {"namespace_id": "ns-1"},
-    "name": "watch", "desired_count": 3, "cpu": 512, "memory": 1024, "cpu_architecture": "ARM64", "lease_duration": "30s",
+    "name": "watch", "desired_count": 3, "shards": 5, "cpu": 512, "memory": 1024, "cpu_architecture": "ARM64", "lease_duration": "30s",
     "assign_public_ip": True, "log_retention_days": 30,
     "log_kms_key_arn": "arn:aws:kms:eu-central-1:123456789012:key/0123abcd-0000-4000-8000-000000000001",
 }  # fmt: skip
 FULL_STACK = STACK | {
     "ConnectorArns": ",".join(CONNECTORS), "AssumeRoleArns": ",".join(ROLES), "ScraperSecurityGroupId": "sg-1",
-    "NamespaceId": "ns-1", "Name": "watch", "DesiredCount": 3, "Cpu": 512, "Memory": 1024, "CpuArchitecture": "ARM64",
+    "NamespaceId": "ns-1", "Name": "watch", "DesiredCount": 3, "Shards": 5, "Cpu": 512, "Memory": 1024, "CpuArchitecture": "ARM64",
     "LeaseDuration": "30s", "AssignPublicIp": "ENABLED", "LogRetentionDays": 30, "LogKmsKeyArn": FULL["log_kms_key_arn"],
 }  # fmt: skip
 
@@ -116,12 +116,24 @@ def test_security_group_admits_only_scrapers(made, module, tmp_path):
 
 
 def test_task_role_has_the_documented_policies(module, tmp_path):
-    found = evaluate(module, tmp_path, **REQUIRED, connector_arns=CONNECTORS, assume_role_arns=ROLES)
+    found = evaluate(module, tmp_path, **REQUIRED, connector_arns=CONNECTORS, assume_role_arns=ROLES, shards=2)
     names = ["policy.json", "policy-assume-role.json", "policy-shared-storage.json"]
     assert grants(json.loads(found["policy"])) == {grant for name in names for grant in grants(document(name))}
     assert found["resources"]["aws_iam_role_policy.task"]["policy"] == found["policy"]
     assert found["resources"]["aws_iam_role_policy.task"]["role"] == found["task_role_name"]
-    assert grants(json.loads(evaluate(module, tmp_path, **REQUIRED)["policy"])) == grants(document("policy-shared-storage.json"))
+    # Without shards to share, nothing is deleted.
+    assert json.loads(evaluate(module, tmp_path, **REQUIRED)["policy"]) == POLICY | {"Statement": [STATE]}
+
+
+def test_tasks_share_the_shards_if_there_are_several(made, module, tmp_path):
+    assert not [word for word in container(made)["command"] if "shard" in word]
+    more = {"shards": 5, "desired_count": 3, "extra_arguments": ["--log.level=debug"]}
+    found = evaluate(module, tmp_path, **REQUIRED, **more)["resources"]
+    plain = evaluate(module, tmp_path, **REQUIRED, desired_count=3)["resources"]
+    assert found["aws_ecs_service.exporter"] == plain["aws_ecs_service.exporter"]
+    expected = container(made)
+    expected["command"] += ["--shard.index=auto", "--shard.total=5", "--log.level=debug"]
+    assert container(found) == expected
 
 
 def test_only_tasks_of_the_account_take_the_task_role(made):
@@ -179,7 +191,11 @@ def test_arns_are_of_the_partition_of_the_cluster(module, tmp_path, partition, r
         ({"table_arn": TABLE.replace("table/", "table/*")}, "no wildcards"),
         ({"connector_arns": ["arn:aws:transfer:eu-central-1:123456789012:connector/*"]}, "no wildcards"),
         ({"assume_role_arns": ["arn:aws:iam::123456789012:role/*"]}, "no wildcards"),
-        ({"desired_count": 0}, "from 1 to 10"),
+        ({"desired_count": 0}, "from 1 to 100"),
+        ({"desired_count": 101}, "from 1 to 100"),
+        ({"shards": 0}, "from 1 to 1000"),
+        ({"shards": 1001}, "from 1 to 1000"),
+        ({"shards": 1.5}, "a whole number"),
         ({"cpu_architecture": "arm"}, "`X86_64` or `ARM64`"),
         ({"lease_duration": "15"}, "such as `15s`"),
         ({"secrets": {"A": f"{SECRET}*"}}, "no wildcards"),
@@ -348,7 +364,7 @@ def test_example_is_valid(module, tmp_path):
     terraform("init", "-input=false", "-no-color", cwd=folder)
     found = evaluate(folder, tmp_path)
     assert isinstance(found, dict), found
-    assert grants(json.loads(found["policy"])) == grants(document("policy.json")) | grants(document("policy-shared-storage.json"))
+    assert grants(json.loads(found["policy"])) == grants(document("policy.json")) | grants(POLICY | {"Statement": [STATE]})
 
 
 @pytest.mark.parametrize(("file", "kind"), [("variables.tf", "variable"), ("outputs.tf", "output")])
@@ -359,9 +375,10 @@ def test_readme_lists_every_variable_and_output(file, kind):
 
 # The exporter
 
-def test_exporter_accepts_the_command_and_the_health_check(made, tmp_path):
+@pytest.mark.parametrize("shards", [1, 5])
+def test_exporter_accepts_the_command_and_the_health_check(module, tmp_path, shards):
     """Runs the command of the container as a standby, since there is no table."""
-    each = container(made)
+    each = container(evaluate(module, tmp_path, **REQUIRED, shards=shards)["resources"])
     web, health = free_port(), free_port()
     (tmp_path / "aws-transfer-exporter.yml").write_text(
         "transfers:\n  - connector_id: c-0123456789abcdef0\n    transfer_id: 4b1a8c1e-0000-4000-8000-000000000001\n"

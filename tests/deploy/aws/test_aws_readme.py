@@ -42,6 +42,8 @@ def test_ways_to_discover_tasks_scrape_the_same_port():
     (found,) = by_api.pop("aws_sd_configs")
     (named,) = by_name.pop("dns_sd_configs")
     assert found["role"] == "ecs" and found["port"] == named["port"] == 10922
+    # Every task of the service is a target: each exports the shards that it owns.
+    assert set(found) == {"role", "region", "clusters", "port"}
     # The default name of the service, and of its name in Cloud Map.
     name = declared(AWS / "ecs-cloudformation.yaml")["Parameters"]["Name"]["Default"]
     (keep,) = by_api.pop("relabel_configs")
@@ -52,7 +54,7 @@ def test_ways_to_discover_tasks_scrape_the_same_port():
 def test_actions_exist():
     text = section("### Scrape the tasks") + section("## Amazon Managed Service for Prometheus") + section("## High availability")
     actions = set(re.findall(r"`((?:ecs|ec2|dynamodb):\w+)`", text))
-    assert len(actions) == 9
+    assert len(actions) == 10
     session = botocore.session.get_session()
     for action in actions:
         service, operation = action.split(":")

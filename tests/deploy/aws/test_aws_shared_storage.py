@@ -2,6 +2,7 @@
 the exporter creates and with the requests that it sends."""
 
 import contextlib
+import fnmatch
 import io
 import json
 import os
@@ -10,13 +11,13 @@ import subprocess
 import threading
 import time
 import urllib.error
+import urllib.request
 
 import boto3
 import botocore.session
 import pytest
-from aws_helpers import AWS, LOOPBACK, ROOT, TERRAFORM, document, exporter, free_port, grants, run, simulator
+from aws_helpers import AWS, LOOPBACK, ROOT, TERRAFORM, as_list, document, exporter, free_port, grants, run, simulator
 from cloudformation_helpers import declared, resources
-from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.server import DomainDispatcherApplication, create_backend_app
 from terraform_helpers import blocks, evaluate, plain, terraform, without_provider
 from test_aws_role_path import CONNECTOR, KEY, Quiet, one_completed_file
@@ -27,6 +28,8 @@ TEMPLATE = AWS / "shared-storage-cloudformation.yaml"
 POLICY = document("policy-shared-storage.json")
 TABLE = "arn:aws:dynamodb:eu-central-1:123456789012:table/aws-transfer-exporter"
 URL = "dynamodb://aws-transfer-exporter?region=eu-central-1"
+# The first statement is for every exporter, the second for those that share shards.
+STATE, SHARDS = POLICY["Statement"]
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +39,31 @@ def module(tmp_path_factory):
 
 # The policy
 
+def permits(policy, action, table, key=""):
+    """Returns whether a policy allows an action on items with this partition key."""
+    for statement in policy["Statement"]:
+        ((test, condition),) = statement.get("Condition", {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["*"]}}).items()
+        assert statement["Effect"] == "Allow" and test == "ForAllValues:StringLike" and set(condition) == {"dynamodb:LeadingKeys"}
+        met = any(fnmatch.fnmatchcase(key, pattern) for pattern in condition["dynamodb:LeadingKeys"])
+        if action in as_list(statement["Action"]) and table in as_list(statement["Resource"]) and met:
+            return True
+    return False
+
+
 def test_policy_allows_only_reading_and_writing_items():
-    assert grants(POLICY) == {(f"dynamodb:{action}", TABLE, "{}") for action in ("GetItem", "PutItem", "Query")}
+    keys = json.dumps({"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["*inbox-*", "*members"]}})
+    state = {(f"dynamodb:{action}", TABLE, "{}") for action in ("GetItem", "PutItem", "Query")}
+    assert grants(POLICY | {"Statement": [STATE]}) == state
+    assert grants(POLICY) == state | {("dynamodb:DeleteItem", TABLE, keys)}
+
+
+@pytest.mark.parametrize("prefix", ["", "prod-", "a/b."])
+def test_policy_allows_deleting_reports_and_entries_of_exporters_but_no_state(prefix):
+    for key, allowed in (("inbox-0", True), ("inbox-999", True), ("members", True), ("shard-0", False), ("shard-999", False)):
+        assert permits(POLICY, "dynamodb:DeleteItem", TABLE, prefix + key) == allowed, key
+        assert permits(POLICY, "dynamodb:PutItem", TABLE, prefix + key)
+    code = "".join(path.read_text() for path in (ROOT / "src/store/dynamodb").glob("*.rs"))
+    assert all(part in code for part in ('"inbox-{', '"members"', '"shard-{'))
 
 
 def test_policy_covers_every_operation_of_the_store():
@@ -99,9 +125,9 @@ def test_template_creates_the_same_table_as_terraform(module, tmp_path):
     }
     (policy,) = ours["aws_iam_role_policy.exporter"]
     assert theirs["ExporterPolicy"]["PolicyName"] == policy["name"] and theirs["ExporterPolicy"]["Roles"] == ["exporter"]
-    (statement,) = theirs["ExporterPolicy"]["PolicyDocument"]["Statement"]
-    assert statement.pop("Resource") == ["Table.Arn"]
-    assert statement == {key: value for key, value in POLICY["Statement"][0].items() if key != "Resource"}
+    assert theirs["ExporterPolicy"]["PolicyDocument"] == POLICY | {
+        "Statement": [statement | {"Resource": ["Table.Arn"]} for statement in POLICY["Statement"]]
+    }
     assert set(resources(declared(TEMPLATE))) == {"Table"}
 
 
@@ -135,17 +161,21 @@ class Guarded:
     """moto behind a policy, which refuses other requests to DynamoDB."""
 
     def __init__(self):
-        self.policy, self.asked = None, set()
+        self.policy, self.asked, self.deleted = None, set(), set()
         self.moto = DomainDispatcherApplication(create_backend_app)
 
     def __call__(self, environ, start_response):
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        request = json.loads(body or b"{}")
         action = f"dynamodb:{environ.get('HTTP_X_AMZ_TARGET', '').rpartition('.')[2]}"
         self.asked.add(action)
-        table = f"{TABLE.rpartition('/')[0]}/{json.loads(body or b'{}').get('TableName')}"
-        if self.policy and IAMPolicy(json.dumps(self.policy)).is_action_permitted(action, table) != PermissionResult.PERMITTED:
+        table = f"{TABLE.rpartition('/')[0]}/{request.get('TableName')}"
+        key = (request.get("Key") or request.get("Item") or {}).get("shard", {}).get("S", "")
+        if self.policy and not permits(self.policy, action, table, key):
             start_response("400 Bad Request", [("Content-Type", "application/x-amz-json-1.0")])
             return [b'{"__type": "com.amazon.coral.service#AccessDeniedException", "Message": "not authorized"}']
+        if action == "dynamodb:DeleteItem":
+            self.deleted.add(key)
         environ["wsgi.input"] = io.BytesIO(body)
         return self.moto(environ, start_response)
 
@@ -200,7 +230,7 @@ def test_exporter_creates_the_table_of_the_module(dynamodb, module, tmp_path):
 class Process:
     """An exporter that shares its state."""
 
-    def __init__(self, application, endpoint, folder):
+    def __init__(self, application, endpoint, folder, *more, prefix=""):
         folder.mkdir()
         self.url, self.log = f"http://127.0.0.1:{free_port()}", folder / "log"
         config = folder / "aws-transfer-exporter.yml"
@@ -210,7 +240,7 @@ class Process:
         )
         arguments = [
             f"--config.file={config}", f"--web.listen-address={self.url.removeprefix('http://')}",
-            f"--storage.url={URL}&endpoint={application.endpoint}", "--storage.lease-duration=3s",
+            f"--storage.url={URL}&endpoint={application.endpoint}&prefix={prefix}", "--storage.lease-duration=3s", *more,
         ]  # fmt: skip
         with self.log.open("w") as output:
             self.process = subprocess.Popen([exporter(), *arguments], env=environment(), stdout=output, stderr=output)
@@ -233,6 +263,15 @@ class Process:
     def is_ready(self):
         return self.get("/-/ready")[0] == 200
 
+    def shards(self):
+        """Returns the shards that it owns."""
+        return set(re.findall(r'^aws_transfer_exporter_leader\{shard="(\d+)"\} 1$', self.get("/metrics")[1], re.MULTILINE))
+
+    def report(self, transfer):
+        request = urllib.request.Request(f"{self.url}/api/v1/transfers/{CONNECTOR}/{transfer}", method="PUT")
+        with LOOPBACK.open(request, timeout=10) as answer:
+            return answer.status
+
     def stop(self):
         self.process.kill()
         self.process.wait(10)
@@ -240,6 +279,7 @@ class Process:
 
 COMPLETED = re.compile(r'^aws_transfer_files\{.*status="COMPLETED".*\} 1$', re.MULTILINE)
 LEADER = 'aws_transfer_exporter_leader{shard="0"} '
+SHARED = ("--shard.index=auto", "--shard.total=2", "--web.enable-write-api")
 
 
 def test_exporters_need_exactly_the_policy(dynamodb, tmp_path):
@@ -262,13 +302,47 @@ def test_exporters_need_exactly_the_policy(dynamodb, tmp_path):
         # 1.5 lease durations, and time for a busy machine.
         second.eventually(second.is_ready, seconds=15)
         second.eventually(lambda: COMPLETED.search(second.get("/metrics")[1]))
+    assert dynamodb.asked == set(STATE["Action"])
+
+
+@pytest.mark.parametrize("prefix", ["", "prod-"])
+def test_exporters_that_share_shards_need_exactly_the_policy(dynamodb, tmp_path, prefix):
+    assert init(dynamodb).returncode == 0
+    dynamodb.policy, dynamodb.asked = POLICY, set()
+    with simulator("--simulator.accept-any-access-key") as transfer, contextlib.ExitStack() as stack:
+        first, second = (Process(dynamodb, transfer, tmp_path / name, *SHARED, prefix=prefix) for name in ("first", "second"))
+        for process in (first, second):
+            stack.callback(process.stop)
+        first.eventually(lambda: (first.shards(), second.shards()) in (({"0"}, {"1"}), ({"1"}, {"0"})), seconds=30)
+        for number in range(16):
+            first.report(f"4b1a8c1e-0000-4000-8000-{number:012}")
+        inbox = f"{prefix}inbox-{''.join(second.shards())}"
+        second.eventually(lambda: inbox in dynamodb.deleted)
+        second.process.terminate()
+        assert second.process.wait(20) == 0
+        first.eventually(lambda: first.shards() == {"0", "1"})
+        assert "not authorized" not in first.log.read_text() + second.log.read_text()
     assert dynamodb.asked == {action for action, *_ in grants(POLICY)}
+    assert f"{prefix}members" in dynamodb.deleted
 
 
-@pytest.mark.parametrize("action", sorted(action for action, *_ in grants(POLICY)))
+def test_exporters_that_share_shards_report_that_they_may_not_delete(dynamodb, tmp_path):
+    assert init(dynamodb).returncode == 0
+    dynamodb.policy = POLICY | {"Statement": [STATE]}
+    with simulator("--simulator.accept-any-access-key") as transfer, contextlib.ExitStack() as stack:
+        processes = [Process(dynamodb, transfer, tmp_path / name, *SHARED) for name in ("first", "second")]
+        for process in processes:
+            stack.callback(process.stop)
+        first, second = processes
+        first.eventually(lambda: len(first.shards()) == len(second.shards()) == 1, seconds=30)
+        for number in range(16):
+            first.report(f"4b1a8c1e-0000-4000-8000-{number:012}")
+        second.eventually(lambda: "event=inbox_failed" in second.log.read_text() and "not authorized" in second.log.read_text())
+
+
+@pytest.mark.parametrize("action", sorted(STATE["Action"]))
 def test_an_exporter_without_a_permission_does_not_become_the_owner(dynamodb, tmp_path, action):
     assert init(dynamodb).returncode == 0
-    statement = POLICY["Statement"][0]
     with simulator("--simulator.accept-any-access-key") as transfer, contextlib.ExitStack() as stack:
         # Leaves a state to read.
         one_completed_file(transfer)
@@ -276,8 +350,8 @@ def test_an_exporter_without_a_permission_does_not_become_the_owner(dynamodb, tm
         stack.callback(former.stop)
         former.eventually(lambda: COMPLETED.search(former.get("/metrics")[1]))
         former.stop()
-        allowed = [each for each in statement["Action"] if each != action]
-        dynamodb.policy, dynamodb.asked = POLICY | {"Statement": [statement | {"Action": allowed}]}, set()
+        allowed = [each for each in STATE["Action"] if each != action]
+        dynamodb.policy, dynamodb.asked = POLICY | {"Statement": [STATE | {"Action": allowed}]}, set()
         process = Process(dynamodb, transfer, tmp_path / "only")
         stack.callback(process.stop)
         process.eventually(lambda: action in dynamodb.asked)

@@ -42,13 +42,23 @@ locals {
     Resource = [var.table_arn]
   }]
 
+  # Reports of other tasks that have been read, and entries of tasks that are gone.
+  shard_statements = var.shards == 1 ? [] : [{
+    Sid       = "ShareShards"
+    Effect    = "Allow"
+    Action    = "dynamodb:DeleteItem"
+    Resource  = [var.table_arn]
+    Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["*inbox-*", "*members"] } }
+  }]
+  shard_arguments = var.shards == 1 ? [] : ["--shard.index=auto", "--shard.total=${var.shards}"]
+
   # arn:PARTITION:dynamodb:REGION:ACCOUNT:table/NAME
   table       = split(":", var.table_arn)
   storage_url = "dynamodb://${split("/", var.table_arn)[1]}?region=${local.table[3]}"
 
   task_policy = jsonencode({
     Version   = "2012-10-17"
-    Statement = concat(local.read_statements, local.assume_statements, local.storage_statements)
+    Statement = concat(local.read_statements, local.assume_statements, local.storage_statements, local.shard_statements)
   })
 
   task_trust_policy = jsonencode({
@@ -102,7 +112,7 @@ locals {
       local.health,
       "--storage.url=${local.storage_url}",
       "--storage.lease-duration=${var.lease_duration}",
-    ], var.extra_arguments)
+    ], local.shard_arguments, var.extra_arguments)
     environment            = [for name, value in var.environment : { name = name, value = value }]
     secrets                = [for name, arn in var.secrets : { name = name, valueFrom = arn }]
     portMappings           = [{ containerPort = local.port, protocol = "tcp" }]
@@ -252,7 +262,7 @@ resource "aws_ecs_service" "exporter" {
   }
 }
 
-# One A record per task, standbys included.
+# One A record per task, standbys included. A name resolves to eight at most.
 resource "aws_service_discovery_service" "exporter" {
   count = var.cloud_map == null ? 0 : 1
 

@@ -95,13 +95,24 @@ variable "name" {
 }
 
 variable "desired_count" {
-  description = "Number of tasks: one owner, the others are standbys."
+  description = "Number of tasks. With one shard, one is the owner, and the others are standbys."
   type        = number
   default     = 2
 
   validation {
-    condition     = var.desired_count >= 1 && var.desired_count <= 10
-    error_message = "`desired_count` is from 1 to 10."
+    condition     = var.desired_count >= 1 && var.desired_count <= 100
+    error_message = "`desired_count` is from 1 to 100."
+  }
+}
+
+variable "shards" {
+  description = "Number of shards that the tasks share. With more than one, each task owns some (`--shard.index=auto`)."
+  type        = number
+  default     = 1
+
+  validation {
+    condition     = var.shards >= 1 && var.shards <= 1000 && floor(var.shards) == var.shards
+    error_message = "`shards` is a whole number from 1 to 1000."
   }
 }
 

@@ -12,12 +12,22 @@ terraform {
 locals {
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Sid      = "ShareState"
-      Effect   = "Allow"
-      Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
-      Resource = [aws_dynamodb_table.state.arn]
-    }]
+    Statement = [
+      {
+        Sid      = "ShareState"
+        Effect   = "Allow"
+        Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
+        Resource = [aws_dynamodb_table.state.arn]
+      },
+      # For --shard.index=auto: reports of other exporters that have been read, and entries of exporters that are gone.
+      {
+        Sid       = "ShareShards"
+        Effect    = "Allow"
+        Action    = "dynamodb:DeleteItem"
+        Resource  = [aws_dynamodb_table.state.arn]
+        Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["*inbox-*", "*members"] } }
+      },
+    ]
   })
 }
 
