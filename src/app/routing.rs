@@ -197,8 +197,8 @@ impl ShardSink {
                 }
             }
             Letter::Acknowledged(filter) => drop(collector.acknowledge(filter)),
-            Letter::Listed(account, listed) => {
-                collector.set_listed_connectors(account, listed, true);
+            Letter::Listed(account, listed, complete) => {
+                collector.set_listed_connectors(account, listed, *complete);
             }
             Letter::Excluded(account, ids) => collector.exclude_connectors(account, ids),
         }
@@ -324,7 +324,7 @@ impl Sink for ShardSink {
             is_new
         };
         if is_new {
-            self.send_to_others(&Letter::Listed(account.clone(), listed.clone()));
+            self.send_to_others(&Letter::Listed(account.clone(), listed.clone(), true));
         }
     }
 

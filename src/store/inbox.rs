@@ -17,10 +17,32 @@ pub enum Letter {
     Untracked(TransferKey, Origin),
     /// Failures that somebody acknowledged.
     Acknowledged(FailureFilter),
-    /// All connectors of an account, with their details.
-    Listed(AccountName, ListedConnectors),
+    /// Connectors of an account, with their details, and whether these are all.
+    Listed(AccountName, ListedConnectors, bool),
     /// The connectors of an account that have no results to poll.
     Excluded(AccountName, BTreeSet<ConnectorId>),
+}
+
+impl Letter {
+    /// Divides a letter that is too large, if that can be done. If a list of connectors is divided, the
+    /// reader does not learn which ones are no longer listed.
+    pub fn halves(self) -> Option<[Self; 2]> {
+        match self {
+            Self::Facts(origin, mut facts) if facts.len() > 1 => {
+                let second = facts.split_off(facts.len() / 2);
+                Some([Self::Facts(origin, facts), Self::Facts(origin, second)])
+            }
+            Self::Listed(account, mut listed, _) if listed.len() > 1 => {
+                let middle = listed.keys().nth(listed.len() / 2).cloned();
+                let second = middle.map_or_else(ListedConnectors::new, |id| listed.split_off(&id));
+                Some([
+                    Self::Listed(account.clone(), listed, false),
+                    Self::Listed(account, second, false),
+                ])
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Letters that were put into an inbox together.

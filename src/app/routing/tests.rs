@@ -193,13 +193,13 @@ async fn lists_of_connectors_are_passed_on_when_they_change() {
     }
     sink.forward().await.unwrap();
     let letters = [
-        (1, Letter::Listed(account.clone(), listed), 0),
+        (1, Letter::Listed(account.clone(), listed, true), 0),
         (1, Letter::Excluded(account.clone(), excluded), 0),
     ];
     assert_eq!(rig.inboxes.take(), letters);
     sink.set_connectors(&account, &ListedConnectors::new(), true);
     sink.forward().await.unwrap();
-    let letter = Letter::Listed(account, ListedConnectors::new());
+    let letter = Letter::Listed(account, ListedConnectors::new(), true);
     assert_eq!(rig.inboxes.take(), [(1, letter, 0)]);
 }
 

@@ -9,9 +9,9 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use tracing::error;
 
-use super::letters::{decode, encode};
+use super::letters::{decode, values_of};
 use super::sdk::{Partition, RECORD, SHARD, VALUE, failed, text};
-use super::table::{MAX_VALUE, TableError};
+use super::table::TableError;
 use super::{hint, lock};
 use crate::store::{Delivery, Inboxes, Letter, StoreError, StoreFuture, StoreOperation};
 use model::Shard;
@@ -62,7 +62,6 @@ impl SdkInboxes {
         })
     }
 
-    /// Puts letters into one item, or each half of them into its own if they are too large.
     async fn put_letters(
         &self,
         shard: Shard,
@@ -70,17 +69,11 @@ impl SdkInboxes {
         hops: u8,
     ) -> Result<(), StoreError> {
         let partition = self.partition(shard)?;
-        let mut rest = vec![letters];
-        while let Some(letters) = rest.pop() {
-            let value = encode(letters, hops).map_err(|error| {
-                failure(partition, "write to", &TableError::Other(error.to_string()))
-            })?;
-            if value.len() > MAX_VALUE && letters.len() > 1 {
-                let (first, second) = letters.split_at(letters.len() / 2);
-                // The first half is put there first.
-                rest.extend([second, first]);
-                continue;
-            }
+        let values = values_of(letters, hops).map_err(|error| {
+            let error = TableError::Other(error.to_string());
+            failure(partition, "write to", &error)
+        })?;
+        for value in values {
             self.put_item(partition, value).await?;
         }
         Ok(())

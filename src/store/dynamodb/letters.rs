@@ -9,7 +9,9 @@ use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 use serde::{Deserialize, Serialize};
+use tracing::error;
 
+use super::table::MAX_VALUE;
 use crate::store::Letter;
 use crate::store::records::FORMAT;
 use crate::tracker::persist::DetailsRecord;
@@ -35,7 +37,7 @@ impl CodecError {
 }
 
 /// Encodes letters that were passed on `hops` times before.
-pub(super) fn encode(letters: &[Letter], hops: u8) -> Result<Vec<u8>, CodecError> {
+fn encode(letters: &[Letter], hops: u8) -> Result<Vec<u8>, CodecError> {
     let records: Vec<_> = letters.iter().map(Record::from).collect();
     let records = postcard::to_allocvec(&records).map_err(CodecError::new)?;
     let mut bytes = FORMAT.to_le_bytes().to_vec();
@@ -43,6 +45,33 @@ pub(super) fn encode(letters: &[Letter], hops: u8) -> Result<Vec<u8>, CodecError
     let mut encoder = ZlibEncoder::new(bytes, Compression::fast());
     encoder.write_all(&records).map_err(CodecError::new)?;
     encoder.finish().map_err(CodecError::new)
+}
+
+/// Returns the values of the items that letters are put into, in order: one, unless they are too large. A
+/// report for which no item has room is left out: it would stop all that follow.
+pub(super) fn values_of(letters: &[Letter], hops: u8) -> Result<Vec<Vec<u8>>, CodecError> {
+    let (mut values, mut rest) = (Vec::new(), vec![letters.to_vec()]);
+    while let Some(mut letters) = rest.pop() {
+        let value = encode(&letters, hops)?;
+        if value.len() <= MAX_VALUE {
+            values.push(value);
+            continue;
+        }
+        // The first half comes first.
+        if letters.len() > 1 {
+            let second = letters.split_off(letters.len() / 2);
+            rest.extend([second, letters]);
+        } else if let Some([first, second]) = letters.pop().and_then(Letter::halves) {
+            rest.extend([vec![second], vec![first]]);
+        } else {
+            error!(
+                event = "delivery_too_large",
+                bytes = value.len(),
+                "a report for another shard is larger than an item may be, leaving it out"
+            );
+        }
+    }
+    Ok(values)
 }
 
 /// Decodes letters, and how often they were passed on before.
@@ -120,7 +149,7 @@ enum Record {
     Facts(u8, Vec<FactRecord>),
     Untracked(Key, u8),
     Acknowledged([Option<String>; 5]),
-    Listed(String, Vec<(String, Option<DetailsRecord>)>),
+    Listed(String, Vec<(String, Option<DetailsRecord>)>, bool),
     Excluded(String, Vec<String>),
 }
 
@@ -167,13 +196,13 @@ impl From<&Letter> for Record {
                 filter.path.clone(),
                 filter.code.clone(),
             ]),
-            Letter::Listed(account, listed) => {
+            Letter::Listed(account, listed, complete) => {
                 let details = |details: &Option<Arc<ConnectorDetails>>| {
                     details.as_deref().map(DetailsRecord::from)
                 };
                 let listed = listed.iter();
                 let listed = listed.map(|(id, known)| (id.to_string(), details(known)));
-                Self::Listed(account.to_string(), listed.collect())
+                Self::Listed(account.to_string(), listed.collect(), *complete)
             }
             Letter::Excluded(account, ids) => {
                 let ids = ids.iter().map(ToString::to_string);
@@ -204,13 +233,13 @@ impl Record {
                     code,
                 })
             }
-            Self::Listed(account, listed) => {
+            Self::Listed(account, listed, complete) => {
                 let listed = listed.into_iter().map(|(id, details)| {
                     let details = details.as_ref().map(ConnectorDetails::from);
                     Some((id.parse().ok()?, details.map(Arc::new)))
                 });
                 let listed: Option<ListedConnectors> = listed.collect();
-                Letter::Listed(AccountName::new(&account), listed?)
+                Letter::Listed(AccountName::new(&account), listed?, complete)
             }
             Self::Excluded(account, ids) => {
                 let ids: Option<BTreeSet<_>> = ids.iter().map(|id| id.parse().ok()).collect();
@@ -329,6 +358,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use model::stable_hash;
 
     fn transfer() -> TransferKey {
         TransferKey {
@@ -412,8 +442,9 @@ mod tests {
             Letter::Listed(
                 AccountName::new("prod"),
                 [(id.clone(), Some(Arc::new(details)))].into(),
+                true,
             ),
-            Letter::Listed(AccountName::new("prod"), [(id.clone(), None)].into()),
+            Letter::Listed(AccountName::new("prod"), [(id.clone(), None)].into(), false),
             Letter::Excluded(AccountName::new("prod"), [id].into()),
         ]
     }
@@ -422,6 +453,77 @@ mod tests {
     fn letters_are_the_same_after_encoding() {
         let bytes = encode(&letters(), 3).unwrap();
         assert_eq!(decode(&bytes).unwrap(), (letters(), 3));
+    }
+
+    #[test]
+    fn what_is_too_large_is_divided_in_order() {
+        let mut numbers = 0_u64;
+        let mut text = |bytes: usize| {
+            numbers += 1;
+            let words = (0..bytes / 17).map(|word| stable_hash(&format!("{numbers} {word}")));
+            let words: Vec<_> = words.map(|hash| format!("{hash:016x}")).collect();
+            words.join(" ")
+        };
+        let start = |number| {
+            Fact::Started(TransferStart {
+                key: TransferKey {
+                    transfer: format!("t-{number}").parse().unwrap(),
+                    ..transfer()
+                },
+                started_at: None,
+                reported_at: None,
+                files: None,
+            })
+        };
+        let facts: Vec<_> = (0..900).map(start).collect();
+        let mut listed = ListedConnectors::new();
+        for number in 0..40_u64 {
+            let details = ConnectorDetails {
+                url: text(200).into(),
+                ..ConnectorDetails::default()
+            };
+            let id = format!("c-{number:017x}").parse().unwrap();
+            listed.insert(id, Some(Arc::new(details)));
+        }
+        let account = AccountName::new("prod");
+        let letters = [
+            Letter::Facts(Origin::Events, facts.clone()),
+            Letter::Untracked(transfer(), Origin::Api),
+            Letter::Listed(account, listed.clone(), true),
+        ];
+        let values = values_of(&letters, 2).unwrap();
+        assert!(values.len() > 10 && values.iter().all(|value| value.len() <= MAX_VALUE));
+        let (mut found, mut connectors, mut order) =
+            (Vec::new(), ListedConnectors::new(), Vec::new());
+        for value in &values {
+            let (letters, hops) = decode(value).unwrap();
+            assert_eq!(hops, 2);
+            for letter in letters {
+                let kind = match letter {
+                    Letter::Facts(_, facts) => {
+                        found.extend(facts);
+                        0
+                    }
+                    Letter::Listed(_, mut part, complete) => {
+                        assert!(!complete, "a part of a list");
+                        connectors.append(&mut part);
+                        2
+                    }
+                    _ => 1,
+                };
+                order.push(kind);
+            }
+        }
+        assert!(found == facts && connectors == listed && order.is_sorted());
+        let long = FailureFilter {
+            path: Some(text(4_000)),
+            ..FailureFilter::default()
+        };
+        let untracked = Letter::Untracked(transfer(), Origin::Api);
+        let letters = [Letter::Acknowledged(long), untracked.clone()];
+        let values = values_of(&letters, 0).unwrap();
+        assert_eq!(values.len(), 1);
+        assert_eq!(decode(&values[0]).unwrap().0, [untracked]);
     }
 
     #[test]
