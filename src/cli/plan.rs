@@ -13,7 +13,7 @@ use super::{Exit, output};
 #[cfg(feature = "dynamodb")]
 use crate::app::Sharding;
 use crate::config;
-use crate::config::forecast::{AccountForecast, Assumptions, Forecast, forecast};
+use crate::config::forecast::{AccountForecast, Assumptions, Forecast, SQS_PRICE, forecast};
 use crate::config::policy::policies;
 #[cfg(feature = "dynamodb")]
 use crate::config::storage_forecast::{
@@ -218,5 +218,11 @@ fn push_account(out: &mut String, account: &AccountForecast) {
         out,
         "  {:50}  {:>10.1}",
         "seconds for a sweep of everything", account.sweep_seconds
+    );
+    let _ = writeln!(
+        out,
+        "  {:50}  {:>10.4}",
+        format!("dollars for SQS per day, at ${SQS_PRICE} a million"),
+        account.sqs_dollars_day
     );
 }

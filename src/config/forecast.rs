@@ -12,6 +12,9 @@ use model::{
 };
 
 const DAY: Duration = Duration::from_hours(24);
+/// Dollars for a million requests to a standard queue in us-east-1, in November 2026, after the first million
+/// of a month (<https://aws.amazon.com/sqs/pricing/>).
+pub const SQS_PRICE: f64 = 0.4;
 
 /// What the configuration does not contain.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +66,8 @@ pub struct AccountForecast {
     /// Calls of `ReceiveMessage`, and of `GetQueueAttributes` for the queue and its dead-letter queue,
     /// per day without events.
     pub sqs_calls_day: u64,
+    /// Dollars for them. The other calls are free of charge.
+    pub sqs_dollars_day: f64,
     /// Calls of `LookupEvents` per day, with one page per lookup. The first lookup may read more.
     pub cloudtrail_calls_day: u64,
     /// Calls of `ListConnectors`, and of `DescribeConnector` for the configured connectors, per
@@ -173,6 +178,7 @@ fn account_forecast(plan: &Plan, account: &AccountPlan, assumed: Assumptions) ->
         .connectors
         .iter()
         .filter(|source| source.account == account.name);
+    let sqs_calls_day = queues * (per_day(QUEUE_LONG_POLL) + 2 * per_day(QUEUE_DEPTH_INTERVAL));
     AccountForecast {
         account: account.name.to_string(),
         transfers,
@@ -190,7 +196,8 @@ fn account_forecast(plan: &Plan, account: &AccountPlan, assumed: Assumptions) ->
             collector.requests_per_second,
             assumed.latency,
         ),
-        sqs_calls_day: queues * (per_day(QUEUE_LONG_POLL) + 2 * per_day(QUEUE_DEPTH_INTERVAL)),
+        sqs_calls_day,
+        sqs_dollars_day: dollars(sqs_calls_day),
         cloudtrail_calls_day: trails.map(|source| per_day(source.refresh_interval)).sum(),
         connector_calls_day: lists
             .map(|source| per_day(source.refresh_interval) * (1 + connectors))
@@ -200,6 +207,11 @@ fn account_forecast(plan: &Plan, account: &AccountPlan, assumed: Assumptions) ->
 
 /// Returns the longer of two times: the one that the rate limit allows, which spaces them
 /// evenly, and the one of concurrent polls, each of which reads the pages of a transfer in turn.
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
+fn dollars(sqs_calls: u64) -> f64 {
+    sqs_calls as f64 * SQS_PRICE / 1e6
+}
+
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
 fn sweep_seconds(
     transfers: u64,
@@ -263,6 +275,8 @@ mod tests {
             (a.sqs_calls_day, a.cloudtrail_calls_day),
             (4320 + 2 * 1440, 1440)
         );
+        // 7,200 requests at 40 cents a million.
+        assert!((a.sqs_dollars_day - 0.002_88).abs() < 1e-9);
         assert_eq!(forecast.accounts[1].connector_calls_day, 24 * 2);
     }
 }
