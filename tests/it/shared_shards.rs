@@ -162,6 +162,8 @@ impl Fleet {
 
     fn replace(&mut self, at: usize, signal: &str) {
         self.running[at].signal(signal);
+        // One that is paused ends when it goes on.
+        self.running[at].signal("CONT");
         self.running[at].wait();
         self.paused.retain(|(paused, _)| *paused != at);
         self.running[at] = self.member();
