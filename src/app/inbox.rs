@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tracing::{info, warn};
 
@@ -12,7 +12,7 @@ use super::shards::Shards;
 use crate::collector::Collector;
 use crate::discovery::Sink;
 use crate::metrics::self_metrics::LeaseMetrics;
-use crate::store::{Delivery, Inboxes, StoreError};
+use crate::store::{Delivery, Inboxes};
 use model::Shard;
 
 /// Pause after an inbox was empty.
@@ -35,12 +35,23 @@ pub(super) async fn run(
         collector,
         metrics,
     };
+    let label = shard.index().to_string();
     let (mut removed, mut failures) = (BTreeSet::new(), 0_u32);
+    // What is in the inbox was put there after this time.
+    let mut empty_at = SystemTime::now();
     loop {
+        let begun = SystemTime::now();
         let pause = match reader.read(&mut removed).await {
-            Ok(0) => PAUSE,
-            Ok(_) => Duration::ZERO,
+            Ok(Read { new, oldest }) => {
+                reader.metrics.set_inbox(&label, oldest);
+                if oldest.is_none() {
+                    empty_at = begun;
+                }
+                if new == 0 { PAUSE } else { Duration::ZERO }
+            }
             Err(error) => {
+                let oldest = error.oldest.unwrap_or(empty_at);
+                reader.metrics.set_inbox(&label, Some(oldest));
                 if failures == 0 {
                     warn!(
                         event = "inbox_failed",
@@ -66,13 +77,21 @@ pub(super) async fn run(
     }
 }
 
+/// What was read.
+struct Read {
+    /// The number of deliveries that were applied.
+    new: usize,
+    /// When the oldest of the others was put there.
+    oldest: Option<SystemTime>,
+}
+
 /// Why an inbox could not be read.
 #[derive(Debug, thiserror::Error)]
-enum InboxError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("what was read could not be stored")]
-    NotStored,
+#[error("{reason}")]
+struct InboxError {
+    reason: String,
+    /// When the oldest delivery was put there, if that is known.
+    oldest: Option<SystemTime>,
 }
 
 struct InboxReader {
@@ -84,24 +103,22 @@ struct InboxReader {
 }
 
 impl InboxReader {
-    /// Reads, applies and removes once. `removed` are the deliveries that an answer may still contain. Returns
-    /// the number of new ones.
-    async fn read(&self, removed: &mut BTreeSet<String>) -> Result<usize, InboxError> {
-        let shard = self.shard.index().to_string();
-        let found = self.inboxes.first(self.shard).await?;
-        removed.retain(|name| found.iter().any(|delivery| delivery.name == *name));
+    /// Reads, applies and removes once. `removed` are the deliveries that an answer may still contain.
+    async fn read(&self, removed: &mut BTreeSet<String>) -> Result<Read, InboxError> {
+        let found = self.inboxes.first(self.shard).await;
+        let found = found.map_err(|error| InboxError {
+            reason: error.to_string(),
+            oldest: None,
+        })?;
+        let deliveries = &found.deliveries;
+        removed.retain(|name| deliveries.iter().any(|delivery| delivery.name == *name));
         let is_new = |delivery: &&Delivery| !removed.contains(&delivery.name);
-        let new: Vec<_> = found.iter().filter(is_new).collect();
-        self.metrics
-            .set_inbox(&shard, new.iter().map(|delivery| delivery.at).min());
-        if new.is_empty() {
-            return Ok(0);
-        }
-        for hops in new
-            .iter()
-            .map(|delivery| delivery.hops)
-            .collect::<BTreeSet<_>>()
-        {
+        let new: Vec<_> = deliveries.iter().filter(is_new).collect();
+        let times = new.iter().map(|delivery| delivery.at);
+        let oldest = times.chain(found.oldest_unreadable).min();
+        let failed = |reason: String| InboxError { reason, oldest };
+        let hops: BTreeSet<_> = new.iter().map(|delivery| delivery.hops).collect();
+        for hops in hops {
             let sink = ShardSink::after(&self.shards, hops + 1);
             let letters = new.iter().filter(|delivery| delivery.hops == hops);
             for letter in letters.flat_map(|delivery| &delivery.letters) {
@@ -109,15 +126,23 @@ impl InboxReader {
             }
             // If the ownership has ended, the next owner finds all of it.
             let applied = self.collector.persist().await;
-            applied.map_err(|_| InboxError::NotStored)?;
-            sink.persist().await.map_err(|_| InboxError::NotStored)?;
+            applied.map_err(|error| failed(error.to_string()))?;
+            let passed_on = sink.persist().await;
+            passed_on.map_err(|error| failed(error.to_string()))?;
         }
         let names: Vec<_> = new.iter().map(|delivery| delivery.name.clone()).collect();
         for name in &names {
-            self.inboxes.remove(self.shard, name).await?;
+            let done = self.inboxes.remove(self.shard, name).await;
+            done.map_err(|error| failed(error.to_string()))?;
         }
-        removed.extend(names.iter().cloned());
-        self.metrics.set_inbox(&shard, None);
-        Ok(names.len())
+        let new = names.len();
+        removed.extend(names);
+        Ok(Read {
+            new,
+            oldest: found.oldest_unreadable,
+        })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,6 +58,15 @@ pub struct Delivery {
     pub letters: Vec<Letter>,
 }
 
+/// What is in an inbox.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InboxContents {
+    /// The first deliveries, in order.
+    pub deliveries: Vec<Delivery>,
+    /// When the oldest delivery was put there that cannot be read: it is damaged, or of a newer release.
+    pub oldest_unreadable: Option<SystemTime>,
+}
+
 /// The inboxes of all shards.
 pub trait Inboxes: Send + Sync + 'static {
     /// Puts letters into the inbox of a shard. When it returns, they survive a crash of the process.
@@ -66,12 +75,11 @@ pub trait Inboxes: Send + Sync + 'static {
     /// The store cannot be written to. Some of the letters may be in the inbox nevertheless.
     fn put<'a>(&'a self, shard: Shard, letters: &'a [Letter], hops: u8) -> StoreFuture<'a, ()>;
 
-    /// Returns the first deliveries in the inbox of a shard, in order. What was removed a moment ago may
-    /// be among them.
+    /// Returns what is first in the inbox of a shard. What was removed a moment ago may be among it.
     ///
     /// # Errors
-    /// The store cannot be read, or a delivery is damaged or of a newer release.
-    fn first(&self, shard: Shard) -> StoreFuture<'_, Vec<Delivery>>;
+    /// The store cannot be read.
+    fn first(&self, shard: Shard) -> StoreFuture<'_, InboxContents>;
 
     /// Removes a delivery.
     ///

@@ -6,7 +6,7 @@ use crate::app::runtime::tracker_settings;
 use crate::config::Plan;
 use crate::metrics::self_metrics::SelfMetrics;
 use crate::store::dynamodb::fake::{FakeTable, store};
-use crate::store::{Delivery, StoreError, StoreFuture};
+use crate::store::{InboxContents, StoreError, StoreFuture};
 use model::{ConnectorDetails, Now, TransferStart};
 
 /// Keeps what was put, and fails when asked to.
@@ -38,8 +38,8 @@ impl Inboxes for FakeInboxes {
         })
     }
 
-    fn first(&self, _: Shard) -> StoreFuture<'_, Vec<Delivery>> {
-        Box::pin(async { Ok(Vec::new()) })
+    fn first(&self, _: Shard) -> StoreFuture<'_, InboxContents> {
+        Box::pin(async { Ok(InboxContents::default()) })
     }
 
     fn remove<'a>(&'a self, _: Shard, _: &'a str) -> StoreFuture<'a, ()> {

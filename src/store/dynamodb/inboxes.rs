@@ -10,14 +10,18 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use tracing::error;
 
 use super::letters::{decode, values_of};
-use super::sdk::{Partition, RECORD, SHARD, VALUE, failed, text};
+use super::sdk::{Attributes, Partition, RECORD, SHARD, VALUE, failed, text};
 use super::table::TableError;
 use super::{hint, lock};
-use crate::store::{Delivery, Inboxes, Letter, StoreError, StoreFuture, StoreOperation};
+use crate::store::{
+    Delivery, InboxContents, Inboxes, Letter, StoreError, StoreFuture, StoreOperation,
+};
 use model::Shard;
 
-/// Deliveries that are read at a time.
+/// Deliveries of a page.
 const MOST: i32 = 100;
+/// Pages that are read at a time, if nothing on those before can be read.
+const MOST_PAGES: usize = 20;
 
 /// The inboxes of a table.
 pub struct SdkInboxes {
@@ -97,7 +101,26 @@ impl SdkInboxes {
         Ok(())
     }
 
-    async fn read_first(&self, shard: Shard) -> Result<Vec<Delivery>, StoreError> {
+    async fn read_first(&self, shard: Shard) -> Result<InboxContents, StoreError> {
+        let mut contents = InboxContents::default();
+        let mut start = None;
+        // Behind what cannot be read there may be more.
+        for _ in 0..MOST_PAGES {
+            start = self.read_page(shard, start, &mut contents).await?;
+            if start.is_none() || !contents.deliveries.is_empty() {
+                break;
+            }
+        }
+        Ok(contents)
+    }
+
+    /// Adds a page. Returns where the next one starts.
+    async fn read_page(
+        &self,
+        shard: Shard,
+        start: Option<Attributes>,
+        contents: &mut InboxContents,
+    ) -> Result<Option<Attributes>, StoreError> {
         let partition = self.partition(shard)?;
         let query = partition.client.query();
         let query = query
@@ -107,28 +130,35 @@ impl SdkInboxes {
             .key_condition_expression("#shard = :shard")
             .expression_attribute_names("#shard", SHARD)
             .expression_attribute_values(":shard", text(&partition.name))
+            .set_exclusive_start_key(start)
             .send();
         let output = query
             .await
             .map_err(|error| failure(partition, "read", &failed(&error)))?;
         partition.count(StoreOperation::Read, output.consumed_capacity());
-        let mut deliveries = Vec::new();
         for mut item in output.items.unwrap_or_default() {
-            let name = item.remove(RECORD);
-            let value = item.remove(VALUE);
-            let (Some(AttributeValue::S(name)), Some(AttributeValue::B(value))) = (name, value)
-            else {
+            let Some(AttributeValue::S(name)) = item.remove(RECORD) else {
                 continue;
             };
-            match decode(value.as_ref()) {
-                Ok((letters, hops)) => deliveries.push(Delivery {
-                    at: time_of(&name).unwrap_or(UNIX_EPOCH),
+            let at = time_of(&name).unwrap_or(UNIX_EPOCH);
+            let decoded = match item.get(VALUE) {
+                Some(AttributeValue::B(value)) => decode(value.as_ref()),
+                _ => decode(&[]),
+            };
+            match decoded {
+                Ok((letters, hops)) => contents.deliveries.push(Delivery {
                     name,
+                    at,
                     hops,
                     letters,
                 }),
                 // It stays: a newer release may read it.
                 Err(error) => {
+                    contents.oldest_unreadable = Some(
+                        contents
+                            .oldest_unreadable
+                            .map_or(at, |oldest: SystemTime| oldest.min(at)),
+                    );
                     if lock(&self.logged).insert(name.clone()) {
                         error!(
                             event = "delivery_unreadable",
@@ -141,7 +171,7 @@ impl SdkInboxes {
                 }
             }
         }
-        Ok(deliveries)
+        Ok(output.last_evaluated_key)
     }
 
     async fn remove_item(&self, shard: Shard, name: &str) -> Result<(), StoreError> {
@@ -174,7 +204,7 @@ impl Inboxes for SdkInboxes {
         Box::pin(self.put_letters(shard, letters, hops))
     }
 
-    fn first(&self, shard: Shard) -> StoreFuture<'_, Vec<Delivery>> {
+    fn first(&self, shard: Shard) -> StoreFuture<'_, InboxContents> {
         Box::pin(self.read_first(shard))
     }
 

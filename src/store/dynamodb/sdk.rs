@@ -48,7 +48,7 @@ const LEASE: &str = "lease";
 /// How long a new table takes at most.
 const CREATION_TIMEOUT: Duration = Duration::from_mins(2);
 
-type Attributes = HashMap<String, AttributeValue>;
+pub(super) type Attributes = HashMap<String, AttributeValue>;
 
 /// A partition of a table.
 #[derive(Clone)]

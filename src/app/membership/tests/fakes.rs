@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{LIFETIME, SECOND};
 use crate::store::dynamodb::fake::{Fate, Fault};
-use crate::store::{Delivery, Inboxes, Letter, Members, StoreError, StoreFuture};
+use crate::store::{Delivery, InboxContents, Inboxes, Letter, Members, StoreError, StoreFuture};
 use model::{Fact, Shard};
 
 /// How long a message is hidden once it was received.
@@ -140,7 +140,7 @@ impl Inboxes for FakeRest {
         }))
     }
 
-    fn first(&self, shard: Shard) -> StoreFuture<'_, Vec<Delivery>> {
+    fn first(&self, shard: Shard) -> StoreFuture<'_, InboxContents> {
         let rest = Arc::clone(&self.rest);
         Box::pin(self.network.request(move || {
             let rest = rest.lock().unwrap();
@@ -155,7 +155,10 @@ impl Inboxes for FakeRest {
                     hops: *hops,
                     letters: letters.clone(),
                 };
-            of_shard.take(3).map(delivery).collect()
+            InboxContents {
+                deliveries: of_shard.take(3).map(delivery).collect(),
+                oldest_unreadable: None,
+            }
         }))
     }
 
