@@ -2,6 +2,7 @@
 
 mod generate;
 mod prose;
+mod publisher;
 
 use std::process::{Command, ExitCode};
 
@@ -14,6 +15,9 @@ Tasks:
   generate                    write METRICS.md, the manual page, completions and snapshots
   licences                    list the licences of the dependencies in deploy/licenses
   sbom [TARGET]               write the software bill of materials
+  publisher [--write]         check, or write, the names of deploy/publisher.toml everywhere
+  publisher --release OWNER/NAME
+                              refuse to release for another repository, or with a placeholder
   lint-prose [--commits A..B] check words, headings, HELP texts and commit subjects";
 
 fn main() -> ExitCode {
@@ -23,6 +27,9 @@ fn main() -> ExitCode {
         ["generate"] => generate::run_tests_that_write(),
         ["licences"] => run(&mut Command::new("deploy/licenses/generate")),
         ["sbom", target @ ..] => run(Command::new("deploy/sbom").args(target)),
+        ["publisher"] => publisher::report(),
+        ["publisher", "--write"] => publisher::write(),
+        ["publisher", "--release", repository] => publisher::check_release(repository),
         ["lint-prose"] => prose::run(None),
         ["lint-prose", "--commits", range] => prose::run(Some(range)),
         _ => {

@@ -191,7 +191,7 @@ def test_releasing_documents_every_job_and_target():
         assert f"| `{job}` |" in text
     for target in TARGETS:
         assert f"{target}.tar.gz" in text
-    assert all(f"ghcr.io/OWNER/{program}:" in text for program in PROGRAMS)
+    assert all(re.search(rf"`ghcr\.io/[^/]+/{program}:", text) for program in PROGRAMS)
     assert "/.github/workflows/release.yml@refs/tags/v" in text
 
 
@@ -295,8 +295,9 @@ def step(job, name, tmp, **env):
     [("0.2.0", ["0.2.0", "0.2", "latest"]), ("1.10.3", ["1.10.3", "1.10", "latest"]), ("0.2.0-rc.1", ["0.2.0-rc.1"])],
 )
 def test_pre_release_moves_no_other_tag(tmp_path, version, tags, program):
-    said = step("image", "Names", tmp_path, VERSION=version, GITHUB_REPOSITORY_OWNER="Acme", PROGRAM=program)
-    image = f"ghcr.io/acme/{program}"
+    owner = "Acme"
+    said = step("image", "Names", tmp_path, VERSION=version, GITHUB_REPOSITORY_OWNER=owner, PROGRAM=program)
+    image = f"ghcr.io/{owner.lower()}/{program}"
     assert said.splitlines() == [f"image={image}", "tags<<EOF", *(f"{image}:{tag}" for tag in tags), "EOF"]
 
 
