@@ -3,6 +3,7 @@
 mod generate;
 mod prose;
 mod publisher;
+mod release;
 
 use std::process::{Command, ExitCode};
 
@@ -18,6 +19,14 @@ Tasks:
   publisher [--write]         check, or write, the names of deploy/publisher.toml everywhere
   publisher --release OWNER/NAME
                               refuse to release for another repository, or with a placeholder
+  release --dry-run [OPTIONS] make and check what a release publishes, as far as this machine can
+      --binaries TARGET=DIR   use the binaries in DIR, and compile nothing; repeatable
+      --output DIR            directory of the artefacts (target/release-rehearsal)
+      --debian DIR            a clean Debian to install in (made by debootstrap)
+      --offline               report missing tools instead of installing them
+  release pack TARGET BINARIES DIR
+                              make the packages of one target
+  release assemble DIR        make everything else from the archives in DIR
   lint-prose [--commits A..B] check words, headings, HELP texts and commit subjects";
 
 fn main() -> ExitCode {
@@ -30,6 +39,7 @@ fn main() -> ExitCode {
         ["publisher"] => publisher::report(),
         ["publisher", "--write"] => publisher::write(),
         ["publisher", "--release", repository] => publisher::check_release(repository),
+        ["release", arguments @ ..] => release::task(arguments),
         ["lint-prose"] => prose::run(None),
         ["lint-prose", "--commits", range] => prose::run(Some(range)),
         _ => {

@@ -13,14 +13,14 @@ use crate::{output, print, root};
 use places::Mismatch;
 
 /// The file that every other place follows, from the root of the repository.
-const FILE: &str = "deploy/publisher.toml";
+pub(crate) const FILE: &str = "deploy/publisher.toml";
 
 /// The name of the repository, the program, the image and the chart.
-const PROJECT: &str = "aws-transfer-exporter";
+pub(crate) const PROJECT: &str = "aws-transfer-exporter";
 
 /// The content of `deploy/publisher.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Publisher {
+pub(crate) struct Publisher {
     /// The organisation or user on GitHub.
     pub organisation: String,
     /// The name of the maintainer, without the address.
@@ -36,7 +36,7 @@ impl Publisher {
     ///
     /// # Errors
     /// The file is missing, or a value of it is.
-    fn read() -> anyhow::Result<Self> {
+    pub(crate) fn read() -> anyhow::Result<Self> {
         let path = Path::new(root()).join(FILE);
         let text =
             std::fs::read_to_string(&path).with_context(|| format!("failed to read {FILE}"))?;
@@ -68,6 +68,16 @@ impl Publisher {
         })
     }
 
+    /// The address of the repository.
+    pub(crate) fn repository(&self) -> String {
+        format!("https://github.com/{}/{PROJECT}", self.organisation)
+    }
+
+    /// The repository of the exporter's image, without a tag.
+    pub(crate) fn image(&self) -> String {
+        format!("ghcr.io/{}/{PROJECT}", self.registry_owner())
+    }
+
     /// The organisation as image names have it.
     fn registry_owner(&self) -> String {
         self.organisation.to_lowercase()
@@ -78,7 +88,7 @@ impl Publisher {
     /// # Errors
     /// `repository`, as GitHub names it, belongs to another organisation, or the maintainer has no
     /// address.
-    fn check_release(&self, repository: &str) -> anyhow::Result<()> {
+    pub(crate) fn check_release(&self, repository: &str) -> anyhow::Result<()> {
         let wanted = format!("{}/{PROJECT}", self.organisation);
         ensure!(
             repository.eq_ignore_ascii_case(&wanted),
@@ -94,7 +104,7 @@ impl Publisher {
 
     /// Whether the maintainer has no address yet.
     fn has_placeholder(&self) -> bool {
-        self.address.ends_with("@localhost")
+        self.address.ends_with(".invalid")
     }
 }
 

@@ -52,9 +52,9 @@ def test_zizmor_reports_nothing():
     run("zizmor", "--offline", "--no-progress", "--persona=pedantic", "--strict-collection", ROOT / ".github")
 
 
-@pytest.mark.parametrize("name", ["release-notes", "pack"])
+@pytest.mark.parametrize("name", [".github/release-notes", ".github/pack", "deploy/release/in-clean-root"])
 def test_shellcheck_reports_nothing(name):
-    run("shellcheck", ROOT / ".github" / name)
+    run("shellcheck", ROOT / name)
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
@@ -85,7 +85,9 @@ def test_permissions_are_minimal():
         "test": read,
         "advisories": read,
         "build": read,
+        "assemble": read,
         "image": read | {"packages": "write", "id-token": "write", "attestations": "write"},
+        "chart": read | {"packages": "write", "id-token": "write"},
         "publish": {"contents": "write", "id-token": "write", "attestations": "write"},
     }
 
@@ -113,8 +115,8 @@ def test_publishing_depends_on_the_tests():
 
     assert RELEASE["jobs"]["test"]["uses"] == "./.github/workflows/ci.yml"
     assert RELEASE["jobs"]["advisories"]["uses"] == "./.github/workflows/advisories.yml"
-    assert {"version", "test", "advisories", "build"} <= before("image")
-    assert {"version", "test", "build", "image"} <= before("publish")
+    assert {"version", "test", "advisories", "build"} <= before("image") & before("chart")
+    assert {"version", "test", "build", "assemble", "image", "chart"} <= before("publish")
     assert "workflow_call" in CI["on"] and "workflow_call" in ADVISORIES["on"]
     stages = {step.get("run") for job in CI["jobs"].values() for step in job["steps"]}
     assert {f"tests/run {stage}" for stage in ("lint", "hermetic", "peers", "deploy")} <= stages
@@ -139,36 +141,46 @@ def test_every_target_is_built_on_its_platform():
         assert arm == (machine == "aarch64"), (target, runner)
 
 
-def test_release_has_checksums_signature_provenance_and_sbom():
-    assert "cargo cyclonedx" in script("build") and ".cdx.json" in script("build")
-    assert "sha256sum" in script("publish") and "cosign sign-blob" in script("publish")
-    assert "cosign sign --yes --recursive" in script("image")
+def test_release_runs_the_steps_of_the_rehearsal():
+    assert 'cargo xtask release pack "$TARGET" "target/$TARGET/release" dist' in script("build")
+    assert "--package aws-transfer-simulator" in script("build")
+    assert "cargo xtask release assemble dist" in script("assemble")
+    assert 'cargo xtask publisher --release "$GITHUB_REPOSITORY"' in script("version")
+    usage = subprocess.run(["cargo", "xtask"], cwd=ROOT, capture_output=True, text=True, timeout=300).stderr
+    for task in ("release pack TARGET BINARIES DIR", "release assemble DIR", "publisher --release OWNER/NAME", "release --dry-run"):
+        assert task in usage
+
+
+def test_nothing_is_compiled_where_something_may_be_written():
+    for job in ("image", "chart", "publish"):
+        assert "cargo" not in script(job) and not any("checkout" in step.get("uses", "") for step in steps(job))
+
+
+def test_release_has_signatures_and_provenance():
+    assert "cosign sign-blob" in script("publish")
+    assert 'cosign sign --yes --recursive "$IMAGE"' in script("image") and 'cosign sign --yes "$CHART"' in script("chart")
     for job in ("image", "publish"):
         assert any(step.get("uses", "").startswith("actions/attest-build-provenance@") for step in steps(job))
 
 
-def test_image_uses_the_archives_of_the_build():
-    """Names match across jobs: archives of `.github/pack`, arguments and directories of the Dockerfiles."""
+def test_names_match_across_jobs():
+    """Archives of `.github/pack`, the images and the chart of `xtask release`."""
     assert "name=$program-$2-$3" in (ROOT / ".github/pack").read_text()
-    assert "name=$PROGRAM-$VERSION-${pair#*:}-unknown-linux-musl" in script("image")
-    (build,) = (step for step in steps("image") if step.get("uses", "").startswith("docker/build-push-action@"))
-    assert build["with"]["platforms"] == "linux/amd64,linux/arm64"
-    assert build["with"]["file"] == "${{ matrix.file }}"
-    given = {line.split("=", 1)[0] for line in build["with"]["build-args"].splitlines()}
-    assert given == {"PROGRAM", "VERSION", "REVISION"}
-    images = {row["program"]: row["file"] for row in RELEASE["jobs"]["image"]["strategy"]["matrix"]["include"]}
-    assert set(images) == set(PROGRAMS)
-    for program, file in images.items():
-        dockerfile = (ROOT / file).read_text()
+    assert tuple(RELEASE["jobs"]["image"]["strategy"]["matrix"]["program"]) == PROGRAMS
+    assert "dist/$PROGRAM-$VERSION-image.tar" in script("image")
+    assert "dist/aws-transfer-exporter-$VERSION.tgz" in script("chart")
+
+
+def test_dockerfiles_take_the_arguments_of_the_release():
+    source = (ROOT / "xtask/src/release/image.rs").read_text()
+    given = set(re.findall(r"--build-arg=(\w+)=", source))
+    assert given == {"PROGRAM", "VERSION", "REVISION", "SOURCE"}
+    for program, file in zip(PROGRAMS, ("Dockerfile", "Dockerfile.simulator")):
+        dockerfile = (ROOT / "deploy/docker" / file).read_text()
         assert given <= set(re.findall(r"^ARG (\w+)", dockerfile, re.MULTILINE))
         assert re.search(r"^FROM \S+ AS prebuilt$", dockerfile, re.MULTILINE)
         assert "COPY dist/${TARGETARCH}/" in dockerfile
         assert f'ENTRYPOINT ["/usr/bin/{program}"]' in dockerfile
-
-
-def test_debian_metadata_exists():
-    assert "cargo deb --no-build" in script("build")
-    assert "[package.metadata.deb]" in (ROOT / "Cargo.toml").read_text()
 
 
 def test_dependabot_covers_every_ecosystem():
@@ -254,7 +266,10 @@ def test_archive_has_the_program_and_documents(tmp_path):
         archive.extractall(tmp_path, filter="data")
     files = {path.name for path in (tmp_path / name).iterdir()}
     documents = {"README.md", "CONFIGURATION.md", "METRICS.md", "CHANGELOG.md", "LICENSE", "THIRD-PARTY.txt",
-                 "aws-transfer-exporter.1", "example.yml"}
+                 "aws-transfer-exporter.1", "example.yml", "completions"}
+    assert {path.name for path in (tmp_path / name / "completions").iterdir()} == {
+        path.name for path in (ROOT / "deploy/completions").iterdir()
+    }
     assert files == {"aws-transfer-exporter"} | documents
     done = subprocess.run([tmp_path / name / "aws-transfer-exporter", "--version"], capture_output=True, text=True, timeout=30)
     assert done.stdout.startswith("aws-transfer-exporter ")
@@ -297,41 +312,25 @@ def step(job, name, tmp, **env):
 def test_pre_release_moves_no_other_tag(tmp_path, version, tags, program):
     owner = "Acme"
     said = step("image", "Names", tmp_path, VERSION=version, GITHUB_REPOSITORY_OWNER=owner, PROGRAM=program)
-    image = f"ghcr.io/{owner.lower()}/{program}"
-    assert said.splitlines() == [f"image={image}", "tags<<EOF", *(f"{image}:{tag}" for tag in tags), "EOF"]
+    assert said.splitlines() == [f"image=ghcr.io/{owner.lower()}/{program}", "tags<<EOF", *tags, "EOF"]
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_static_binaries_match_the_layout_of_the_dockerfile(tmp_path, name):
-    certificates = "/etc/ssl/certs/ca-certificates.crt"
-    assert os.path.exists(certificates), "the package ca-certificates is missing"
-    for machine in ("x86_64", "aarch64"):
-        program = tmp_path / machine / name
-        program.parent.mkdir()
-        program.write_text(machine)
-        pack = [ROOT / ".github/pack", program, "0.2.0", f"{machine}-unknown-linux-musl", tmp_path / "builds"]
-        subprocess.run(pack, check=True, timeout=60)
-    step("image", "Lay out the static binaries as the Dockerfile wants them", tmp_path, VERSION="0.2.0", PROGRAM=name)
-    for platform, machine in (("amd64", "x86_64"), ("arm64", "aarch64")):
-        program = tmp_path / "dist" / platform / "usr/bin" / name
-        assert program.read_text() == machine and os.access(program, os.X_OK)
-        assert (tmp_path / "dist" / platform / certificates.lstrip("/")).stat().st_size > 0
-
-
-def test_checksums_cover_the_published_files(tmp_path):
+def test_a_file_that_differs_from_its_checksum_is_not_published(tmp_path):
     (tmp_path / "dist").mkdir()
-    for name in ("a.tar.gz", "b.cdx.json"):
-        (tmp_path / "dist" / name).write_text(name)
+    (tmp_path / "dist/a.tar.gz").write_text("a")
+    sums = subprocess.run(["sha256sum", "a.tar.gz"], cwd=tmp_path / "dist", capture_output=True, text=True, check=True).stdout
+    (tmp_path / "dist/SHA256SUMS").write_text(sums)
     step("publish", "Checksums", tmp_path)
-    lines = (tmp_path / "SHA256SUMS").read_text().splitlines()
-    assert [line.split("  ")[1] for line in lines] == ["a.tar.gz", "b.cdx.json"]
-    subprocess.run(["sha256sum", "--check", "--ignore-missing", "../SHA256SUMS"], cwd=tmp_path / "dist", check=True, stdout=subprocess.DEVNULL)
+    assert (tmp_path / "SHA256SUMS").read_text() == sums and not (tmp_path / "dist/SHA256SUMS").exists()
+    (tmp_path / "SHA256SUMS").rename(tmp_path / "dist/SHA256SUMS")
+    (tmp_path / "dist/a.tar.gz").write_text("b")
+    with pytest.raises(AssertionError):
+        step("publish", "Checksums", tmp_path)
 
 
-def test_sbom_script_matches_the_release():
-    script = (ROOT / "deploy/sbom").read_text()
-    release = (ROOT / ".github/workflows/release.yml").read_text()
-    assert re.findall(r"^version=(\S+)$", script, re.MULTILINE) == re.findall(r"CARGO_CYCLONEDX_VERSION: (\S+)", release)
-    command = r"cargo cyclonedx --format json.*"
-    assert [line.replace("$target", "$TARGET") for line in re.findall(command, script)] == re.findall(command, release)
+def test_tools_of_the_release_are_those_of_the_scripts():
+    tools = dict(re.findall(r'\("(cargo-[a-z-]+)", "([0-9.]+)"\)', (ROOT / "xtask/src/release/tools.rs").read_text()))
+    assert tools["cargo-cyclonedx"] == re.search(r"^version=(\S+)$", (ROOT / "deploy/sbom").read_text(), re.MULTILINE)[1]
+    installed = (ROOT / "tests/deploy/packages/install").read_text()
+    assert tools["cargo-deb"] == re.search(r"^CARGO_DEB_VERSION=(\S+)$", installed, re.MULTILINE)[1]
     assert "`deploy/sbom`" in (ROOT / "RELEASING.md").read_text()

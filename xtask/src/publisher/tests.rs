@@ -80,10 +80,10 @@ fn a_release_needs_the_repository_of_the_file_and_an_address() {
         )
     );
     let mut nameless = acme();
-    nameless.address = "maintainers@localhost".to_owned();
+    nameless.address = "maintainers@acme.invalid".to_owned();
     assert_eq!(
         refused(&nameless, "Acme-Ops/aws-transfer-exporter").as_deref(),
-        Some("deploy/publisher.toml has no address of the maintainer: maintainers@localhost")
+        Some("deploy/publisher.toml has no address of the maintainer: maintainers@acme.invalid")
     );
 }
 
