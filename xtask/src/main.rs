@@ -4,6 +4,7 @@ mod generate;
 mod prose;
 mod publisher;
 mod release;
+mod sign_offs;
 
 use std::process::{Command, ExitCode};
 
@@ -27,6 +28,7 @@ Tasks:
   release pack TARGET BINARIES DIR
                               make the packages of one target
   release assemble DIR        make everything else from the archives in DIR
+  sign-offs A..B              check that each commit has the sign-off of its author
   lint-prose [--commits A..B] check words, headings, HELP texts and commit subjects";
 
 fn main() -> ExitCode {
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         ["publisher", "--write"] => publisher::write(),
         ["publisher", "--release", repository] => publisher::check_release(repository),
         ["release", arguments @ ..] => release::task(arguments),
+        ["sign-offs", range] => sign_offs::check(range),
         ["lint-prose"] => prose::run(None),
         ["lint-prose", "--commits", range] => prose::run(Some(range)),
         _ => {
