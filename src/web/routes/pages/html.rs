@@ -67,7 +67,7 @@ pub(super) fn timestamp(at: SystemTime) -> String {
     humantime::format_rfc3339_seconds(at).to_string()
 }
 
-/// A number with thin spaces between thousands.
+/// A number with commas between thousands.
 #[derive(Clone, Copy)]
 pub(super) struct Number(pub(super) u64);
 
@@ -89,7 +89,7 @@ impl Display for Number {
         let digits = self.0.to_string();
         for (at, digit) in digits.chars().enumerate() {
             if at > 0 && (digits.len() - at).is_multiple_of(3) {
-                f.write_char('\u{2009}')?;
+                f.write_char(',')?;
             }
             f.write_char(digit)?;
         }
@@ -150,7 +150,7 @@ mod tests {
         );
         assert_eq!(
             [0, 999, 1_000, 1_234_567].map(|n| Number(n).to_string()),
-            ["0", "999", "1\u{2009}000", "1\u{2009}234\u{2009}567"]
+            ["0", "999", "1,000", "1,234,567"]
         );
     }
 
