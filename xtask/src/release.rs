@@ -10,6 +10,7 @@ mod program;
 mod registry;
 mod report;
 mod roots;
+mod signature;
 mod target;
 mod terraform;
 mod tools;
@@ -34,7 +35,7 @@ const NOT_HERE: [(&str, &str); 6] = [
     ("archives for macOS", "the workflow builds them on macOS"),
     (
         "signatures",
-        "cosign signs with the identity of the workflow's run",
+        "cosign signs with the identity of the workflow's run, and writes to the public log",
     ),
     ("provenance", "GitHub attests the workflow's run"),
     ("push to ghcr.io", "needs the workflow's token"),
@@ -203,15 +204,21 @@ impl Release {
     fn rest(&self, report: &mut Report, registry: Option<&Registry>) {
         for program in PROGRAMS {
             let image = image::image(self, program).and_then(|made| match registry {
-                Some(registry) => made.and(image::push(self, program, &registry.address)),
+                Some(Registry { address, .. }) => made
+                    .and(image::push(self, program, address))?
+                    .and(signature::image(self, address, program.name)),
                 None => Ok(made),
             });
             report.add(&format!("image of {}", program.name), image);
         }
         let chart = chart::chart(self).and_then(|made| match registry {
-            Some(registry) => {
-                let pushed = chart::push(self, &made.path, &registry.address);
-                made.and(pushed)
+            Some(Registry { address, .. }) => {
+                let pushed = chart::push(self, &made.path, address);
+                made.and(pushed)?.and(signature::image(
+                    self,
+                    address,
+                    &format!("charts/{PROJECT}"),
+                ))
             }
             None => Ok(made),
         });
@@ -220,7 +227,16 @@ impl Release {
         report.add("Terraform module", terraform::module(self));
         report.add("Homebrew formula", formula::formula(self));
         report.add("Nix flake", flake::flake(self));
-        report.add("checksums", self.checksums());
+        report.add(
+            "checksums",
+            self.checksums().and_then(|made| match registry {
+                Some(_) => {
+                    let signed = signature::file(self, &made.path);
+                    made.and(signed)
+                }
+                None => Ok(made),
+            }),
+        );
     }
 
     /// Writes `SHA256SUMS` of every artefact.
