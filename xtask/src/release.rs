@@ -407,7 +407,7 @@ fn compiler(target: Target) -> anyhow::Result<Command> {
     let mut cargo = Command::new("cargo");
     if target.is_musl() || !target.runs_here() {
         // zig is a C compiler and linker for every target.
-        if output(Command::new("cargo").args(["zigbuild", "--version"])).is_ok() {
+        if tools::need("cargo-zigbuild", "").is_ok() {
             cargo.arg("zigbuild");
         } else if target.is_musl() && target.runs_here() {
             tools::need("musl-gcc", "Debian: musl-tools")?;

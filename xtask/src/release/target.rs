@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
 
+use super::tools::{command, need};
 use crate::output;
 
 /// The targets that the release workflow builds, each on a machine of its kind.
@@ -66,6 +67,20 @@ impl Target {
             })
     }
 
+    /// Returns a command that runs a binary here, and how: by itself, or emulated if it is static.
+    fn starter(self, binary: &Path) -> Option<(Command, &'static str)> {
+        if self.runs_here() {
+            return Some((Command::new(binary), "starts"));
+        }
+        let emulator = format!("qemu-{}-static", self.machine());
+        let is_there = self.is_musl() && need(&emulator, "Debian: qemu-user-static").is_ok();
+        is_there.then(|| {
+            let mut program = command(emulator);
+            program.arg(binary);
+            (program, "starts under qemu")
+        })
+    }
+
     /// Checks that a binary is of this target, program and version, and that a binary of musl is static.
     ///
     /// # Errors
@@ -97,15 +112,16 @@ impl Target {
                 checks.push("static".to_owned());
             }
         }
-        if self.runs_here() {
-            let printed = output(Command::new(binary).arg("--version"))?;
-            let wanted = format!("{program} {version}");
-            if printed.trim() != wanted {
-                bail!("{} is {}, not {wanted}", binary.display(), printed.trim());
+        match self.starter(binary) {
+            Some((mut starter, how)) => {
+                let printed = output(starter.arg("--version"))?;
+                let wanted = format!("{program} {version}");
+                if printed.trim() != wanted {
+                    bail!("{} is {}, not {wanted}", binary.display(), printed.trim());
+                }
+                checks.push(how.to_owned());
             }
-            checks.push("starts".to_owned());
-        } else {
-            checks.push("not started: another machine".to_owned());
+            None => checks.push("not started: another machine".to_owned()),
         }
         Ok(checks.join(", "))
     }
