@@ -41,6 +41,10 @@ docs:
 golden:
     cargo xtask generate
 
+# Make and check what a release publishes, as far as this machine can
+rehearse *ARGS:
+    cargo xtask release --dry-run {{ARGS}}
+
 # Run a benchmark: sweep, exposition, storage, tracker or scale
 bench NAME *ARGS:
     cargo bench --bench {{NAME}} -- {{ARGS}}
