@@ -199,7 +199,7 @@ def test_firing_alerts_link_to_their_runbooks_and_connectors():
     fleet = sources.load(sources.FOLDER / "fleet-overview.json")
     (table,) = [panel for panel in sources.panels(fleet) if panel["title"] == "Firing alerts"]
     urls = [node["url"] for node in everything(table) if "url" in node]
-    assert any(url.endswith("docs/operate/runbooks.md#${__data.fields.alertname}") for url in urls)
+    assert any(url.endswith("#${__data.fields.alertname}") for url in urls)
     assert any(url.startswith("/d/aws-transfer-connector?") for url in urls)
 
 

@@ -90,7 +90,7 @@ const SETTINGS: &str = "deploy/helm/aws-transfer-exporter/files/settings.json";
 const TEMPLATE: &str = "deploy/helm/aws-transfer-exporter/templates/_settings.tpl";
 
 /// The places of the runbooks come last: their value contains an organisation, which they correct.
-const PLACES: [Place; 21] = [
+const PLACES: [Place; 22] = [
     organisation("github.com/", "/aws-transfer-exporter"),
     organisation("@", "/maintainers"),
     organisation("github:", "/aws-transfer-exporter"),
@@ -121,6 +121,11 @@ const PLACES: [Place; 21] = [
     runbooks(Some(SETTINGS), "\"runbookURLBase\": \"", "\""),
     runbooks(Some(VALUES), "runbookURLBase: ", "\n"),
     runbooks(Some(README), "runbookURLBase` | `", "`"),
+    runbooks(
+        Some("tests/deploy/prometheus/test_rules.py"),
+        "base == \"",
+        "\"",
+    ),
     runbooks(Some(TEMPLATE), "$runbooks := \"", "\""),
 ];
 
