@@ -22,7 +22,7 @@ def rehearsal(exporter, static_exporter, tmp_path_factory):
     command = ["cargo", "xtask", "release", "--dry-run", "--offline", f"--debian={debian}", f"--output={folder / 'out'}"]
     command += [f"--binaries={machine}-unknown-linux-{libc}={folder / libc}" for libc in ("gnu", "musl")]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=600)
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines()[2:] if line]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines()[2:] if line.startswith("|")]
     assert done.returncode == 0, done.stdout + done.stderr
     return {name: {"checks": checks, "missing": missing} for name, _, _, checks, missing in rows}, folder / "out", machine
 

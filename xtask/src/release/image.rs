@@ -83,24 +83,26 @@ fn build(release: &Release, program: &Program, targets: &[Target]) -> anyhow::Re
         .map(|target| format!("linux/{}", target.architecture()))
         .collect();
     // Docker's format has a health check.
-    run(buildah()
-        .args(["build", "--quiet", "--format=docker", "--isolation=chroot"])
-        .arg(format!("--manifest={}", program.name))
-        .arg(format!("--platform={}", platforms.join(",")))
-        .args([
-            "--build-arg=PROGRAM=prebuilt",
-            &format!("--build-arg=VERSION={}", release.version),
-        ])
-        .arg(format!("--build-arg=REVISION={}", release.revision()?))
-        .arg(format!(
-            "--build-arg=SOURCE={}",
-            release.publisher.repository()
-        ))
-        .arg(format!(
-            "--file={}",
-            context.join(program.dockerfile).display()
-        ))
-        .arg(&context))?;
+    output(
+        buildah()
+            .args(["build", "--quiet", "--format=docker", "--isolation=chroot"])
+            .arg(format!("--manifest={}", program.name))
+            .arg(format!("--platform={}", platforms.join(",")))
+            .args([
+                "--build-arg=PROGRAM=prebuilt",
+                &format!("--build-arg=VERSION={}", release.version),
+            ])
+            .arg(format!("--build-arg=REVISION={}", release.revision()?))
+            .arg(format!(
+                "--build-arg=SOURCE={}",
+                release.publisher.repository()
+            ))
+            .arg(format!(
+                "--file={}",
+                context.join(program.dockerfile).display()
+            ))
+            .arg(&context),
+    )?;
     let folder = folder(release, program);
     run(buildah()
         .args([

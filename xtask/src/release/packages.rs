@@ -156,7 +156,7 @@ pub(super) fn deb(release: &Release, target: Target, binary: &Path) -> anyhow::R
     if release.offline {
         packing.arg("--offline");
     }
-    run(&mut packing)?;
+    output(&mut packing)?;
     let field = |name: &str| {
         output(command("dpkg-deb").arg("--field").arg(&path).arg(name))
             .map(|value| value.trim().to_owned())
