@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::future::join_all;
 use tracing::{debug, warn};
 
 use super::shards::{ShardState, Shards};
@@ -208,33 +209,49 @@ impl ShardSink {
     /// has ended could not write is routed again.
     async fn persist_ingested(&self) -> Result<(), SinkError> {
         loop {
-            let Some((shard, collector)) = ({
-                let pending = self.pending();
-                let first = pending.ingested.first();
-                first.map(|(shard, collector, _)| (*shard, collector.clone()))
-            }) else {
-                return Ok(());
-            };
-            let written = collector.persist().await;
-            let mut states = self.shards.all().iter();
-            let state = states.find(|state| state.shard == shard);
-            let is_current = state
-                .is_some_and(|state| state.collector().is_same(&collector) && state.is_owned());
-            if written.is_err() && is_current {
-                return Err(SinkError);
-            }
-            let is_of = |(_, other, _): &(Shard, Collector, Letter)| other.is_same(&collector);
-            let of_collector: Vec<_> = self
-                .pending()
-                .ingested
-                .extract_if(.., |it| is_of(it))
-                .collect();
-            if written.is_err() {
-                for (_, _, letter) in of_collector {
-                    self.route_again(state, shard, letter);
+            let mut collectors: Vec<(Shard, Collector)> = Vec::new();
+            for (shard, collector, _) in &self.pending().ingested {
+                if !collectors.iter().any(|(_, known)| known.is_same(collector)) {
+                    collectors.push((*shard, collector.clone()));
                 }
             }
+            if collectors.is_empty() {
+                return Ok(());
+            }
+            let writes = collectors.iter().map(|(_, collector)| collector.persist());
+            let written = join_all(writes).await;
+            let mut is_failed = false;
+            for ((shard, collector), written) in collectors.iter().zip(written) {
+                is_failed |= !self.settle(*shard, collector, written.is_ok());
+            }
+            if is_failed {
+                return Err(SinkError);
+            }
         }
+    }
+
+    /// Forgets what a collector has written. If it could not, and its ownership has ended, that is routed
+    /// again. Returns false if it is to be tried again.
+    fn settle(&self, shard: Shard, collector: &Collector, is_written: bool) -> bool {
+        let mut states = self.shards.all().iter();
+        let state = states.find(|state| state.shard == shard);
+        let is_current =
+            state.is_some_and(|state| state.collector().is_same(collector) && state.is_owned());
+        if !is_written && is_current {
+            return false;
+        }
+        let is_of = |(_, other, _): &(Shard, Collector, Letter)| other.is_same(collector);
+        let of_collector: Vec<_> = self
+            .pending()
+            .ingested
+            .extract_if(.., |it| is_of(it))
+            .collect();
+        if !is_written {
+            for (_, _, letter) in of_collector {
+                self.route_again(state, shard, letter);
+            }
+        }
+        true
     }
 
     fn route_again(&self, state: Option<&Arc<ShardState>>, shard: Shard, letter: Letter) {
@@ -260,10 +277,8 @@ impl ShardSink {
             return if is_done { Ok(()) } else { Err(SinkError) };
         };
         let _writing = self.writing.lock().await;
-        loop {
-            let Some((index, letters)) = self.pending().outgoing.pop_first() else {
-                return Ok(());
-            };
+        let outgoing = std::mem::take(&mut self.pending().outgoing);
+        let puts = outgoing.into_iter().map(|(index, letters)| async move {
             let mut states = self.shards.all().iter();
             let state = states.find(|state| state.shard.index() == index);
             let Some(state) = state.filter(|_| self.hops < MAX_HOPS) else {
@@ -272,18 +287,19 @@ impl ShardSink {
                     shard = index,
                     "no process takes a report for its own: their configurations differ"
                 );
-                continue;
+                return Ok(());
             };
-            if let Err(error) = inboxes.put(state.shard, &letters, self.hops).await {
+            let put = inboxes.put(state.shard, &letters, self.hops).await;
+            put.map_err(|error| {
                 debug!(event = "delivery_failed", shard = index, %error, "failed to write to an inbox");
-                self.pending()
-                    .outgoing
-                    .entry(index)
-                    .or_default()
-                    .splice(..0, letters);
-                return Err(SinkError);
-            }
-        }
+                let mut pending = self.pending();
+                // Before what was added meanwhile.
+                let kept = pending.outgoing.entry(index).or_default();
+                kept.splice(..0, letters);
+                SinkError
+            })
+        });
+        join_all(puts).await.into_iter().collect()
     }
 }
 
@@ -351,7 +367,9 @@ impl Sink for ShardSink {
                 let persisted = state.collector().persist().await;
                 persisted.map_err(|_| SinkError)?;
             }
-            self.persist_ingested().await?;
+            let (ingested, delivered) = tokio::join!(self.persist_ingested(), self.deliver());
+            ingested.and(delivered)?;
+            // What could not be written belongs to others now.
             self.deliver().await
         })
     }

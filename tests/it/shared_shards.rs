@@ -246,8 +246,9 @@ async fn counters_are_exact_while_shards_move(dynamo: &Dynamo, number: u64) {
     }
     let settled = Instant::now() + VISIBILITY_TIMEOUT + CLOUDTRAIL_DELAY;
     while fleet.counted() != truth || Instant::now() < settled {
+        let patience = PATIENCE * u32::try_from(1 + course.transfers / 2_000).unwrap();
         assert!(
-            Instant::now() < settled + PATIENCE,
+            Instant::now() < settled + patience,
             "{:?}, but {truth:?}",
             fleet.counted()
         );
