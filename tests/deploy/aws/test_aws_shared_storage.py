@@ -28,7 +28,7 @@ TEMPLATE = AWS / "shared-storage-cloudformation.yaml"
 POLICY = document("policy-shared-storage.json")
 TABLE = "arn:aws:dynamodb:eu-central-1:123456789012:table/aws-transfer-exporter"
 URL = "dynamodb://aws-transfer-exporter?region=eu-central-1"
-# The first statement is for every exporter, the second for those that share shards.
+# The first statement is for every exporter, the second for automatic shards.
 STATE, SHARDS = POLICY["Statement"]
 
 
@@ -199,7 +199,7 @@ def dynamodb():
 
 def environment():
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_") and "proxy" not in name.lower()}
-    nothing = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+    nothing = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null", "AWS_AUTOMATIC_CREDENTIALS_FILE": "/dev/null"}
     return kept | nothing | KEY
 
 
@@ -279,7 +279,7 @@ class Process:
 
 COMPLETED = re.compile(r'^aws_transfer_files\{.*status="COMPLETED".*\} 1$', re.MULTILINE)
 LEADER = 'aws_transfer_exporter_leader{shard="0"} '
-SHARED = ("--shard.index=auto", "--shard.total=2", "--web.enable-write-api")
+AUTOMATIC = ("--shard.index=auto", "--shard.total=2", "--web.enable-write-api")
 
 
 def test_exporters_need_exactly_the_policy(dynamodb, tmp_path):
@@ -306,11 +306,11 @@ def test_exporters_need_exactly_the_policy(dynamodb, tmp_path):
 
 
 @pytest.mark.parametrize("prefix", ["", "prod-"])
-def test_exporters_that_share_shards_need_exactly_the_policy(dynamodb, tmp_path, prefix):
+def test_exporters_with_automatic_shards_need_exactly_the_policy(dynamodb, tmp_path, prefix):
     assert init(dynamodb).returncode == 0
     dynamodb.policy, dynamodb.asked = POLICY, set()
     with simulator("--simulator.accept-any-access-key") as transfer, contextlib.ExitStack() as stack:
-        first, second = (Process(dynamodb, transfer, tmp_path / name, *SHARED, prefix=prefix) for name in ("first", "second"))
+        first, second = (Process(dynamodb, transfer, tmp_path / name, *AUTOMATIC, prefix=prefix) for name in ("first", "second"))
         for process in (first, second):
             stack.callback(process.stop)
         first.eventually(lambda: (first.shards(), second.shards()) in (({"0"}, {"1"}), ({"1"}, {"0"})), seconds=30)
@@ -326,11 +326,11 @@ def test_exporters_that_share_shards_need_exactly_the_policy(dynamodb, tmp_path,
     assert f"{prefix}members" in dynamodb.deleted
 
 
-def test_exporters_that_share_shards_report_that_they_may_not_delete(dynamodb, tmp_path):
+def test_exporters_with_automatic_shards_report_that_they_may_not_delete(dynamodb, tmp_path):
     assert init(dynamodb).returncode == 0
     dynamodb.policy = POLICY | {"Statement": [STATE]}
     with simulator("--simulator.accept-any-access-key") as transfer, contextlib.ExitStack() as stack:
-        processes = [Process(dynamodb, transfer, tmp_path / name, *SHARED) for name in ("first", "second")]
+        processes = [Process(dynamodb, transfer, tmp_path / name, *AUTOMATIC) for name in ("first", "second")]
         for process in processes:
             stack.callback(process.stop)
         first, second = processes

@@ -671,8 +671,8 @@ def available(**values):
     return MINIMAL | {"highAvailability": {"enabled": True, "url": TABLE} | values}
 
 
-def sharing(shards=5, **values):
-    """Returns the values of pods that share shards."""
+def automatic(shards=5, **values):
+    """Returns values with automatic shards."""
     return available(**values) | {"sharding": {"enabled": True, "shards": shards}}
 
 
@@ -799,15 +799,15 @@ def test_several_pods_with_high_availability_may_share_a_queue():
     (available() | {"storage": {"enabled": True}}, "set `storage.enabled` to false"),
     (available() | {"storage": {"storageClass": "gp3"}}, "set `storage.enabled` to false"),
     (available() | {"storage": {"existingClaim": "a"}}, "set `storage.enabled` to false"),
-    (sharing() | {"storage": {"enabled": True}}, "set `storage.enabled` to false"),
-    (sharing() | {"storage": {"existingClaim": "a"}}, "set `storage.enabled` to false"),
-    (sharing() | {"replicas": 2}, "set `highAvailability.replicas` instead"),
-    (sharing(readyPods="owner"), "`highAvailability.readyPods` is owner together with `sharding`"),
-    (sharing(url=""), "`highAvailability` is enabled without `highAvailability.url`"),
-    (sharing() | {"service": {"type": "LoadBalancer"}}, "`service.type` is LoadBalancer together with `sharding`"),
-    (sharing() | {"route": {"main": {"enabled": True}}}, "`ingress` or `route` is enabled together with `sharding`"),
-    (sharing(shards=2, replicas=3) | {"web": {"enableWriteApi": True}}, "set `highAvailability.replicas` to `sharding.shards` or less"),
-    (sharing(shards=0), "/sharding/shards"),
+    (automatic() | {"storage": {"enabled": True}}, "set `storage.enabled` to false"),
+    (automatic() | {"storage": {"existingClaim": "a"}}, "set `storage.enabled` to false"),
+    (automatic() | {"replicas": 2}, "set `highAvailability.replicas` instead"),
+    (automatic(readyPods="owner"), "`highAvailability.readyPods` is owner together with `sharding`"),
+    (automatic(url=""), "`highAvailability` is enabled without `highAvailability.url`"),
+    (automatic() | {"service": {"type": "LoadBalancer"}}, "`service.type` is LoadBalancer together with `sharding`"),
+    (automatic() | {"route": {"main": {"enabled": True}}}, "`ingress` or `route` is enabled together with `sharding`"),
+    (automatic(shards=2, replicas=3) | {"web": {"enableWriteApi": True}}, "set `highAvailability.replicas` to `sharding.shards` or less"),
+    (automatic(shards=0), "/sharding/shards"),
     (available() | {"replicas": 2}, "set `highAvailability.replicas` instead"),
     ({"demo": True, "highAvailability": {"enabled": True, "url": TABLE}}, "`highAvailability` is enabled together with `demo`"),
     (available() | {"ingress": {"enabled": True, "hosts": [{"host": "a.example"}]}}, "set `highAvailability.readyPods` to owner"),
@@ -862,36 +862,36 @@ def test_notes_of_high_availability_name_the_table_and_the_owner(notes):
     assert "Transfers reported by the queue are lost" not in notes(available() | discovering(events=[QUEUE]))
 
 
-# Shards that pods share
+# Automatic shards
 
-SHARED_SHARDS = m.CHART / "ci/shared-shards-values.yaml"
+AUTOMATIC = m.CHART / "ci/automatic-shards-values.yaml"
 
 
 @pytest.mark.parametrize("shards, replicas", [(5, 3), (5, 5), (2, 7), (1, 1)])
-def test_the_number_of_pods_that_share_shards_is_free(shards, replicas):
-    objects = m.render(sharing(shards, replicas=replicas))
+def test_the_number_of_pods_with_automatic_shards_is_free(shards, replicas):
+    objects = m.render(automatic(shards, replicas=replicas))
     assert m.of_kind("StatefulSet", objects) == []
     assert m.the("Deployment", objects)["spec"]["replicas"] == replicas
     flags = [argument for argument in m.container(objects)["args"] if "shard" in argument]
     assert flags == ["--shard.index=auto", f"--shard.total={shards}"]
 
 
-def test_pods_that_share_shards_differ_from_standbys_only_in_flags():
-    plain, shared = m.render(available()), m.render(sharing())
-    args = m.container(shared)["args"]
-    assert [item["name"] for item in m.pod(shared)["spec"]["volumes"]] == ["config"]
-    m.container(shared)["args"] = [flag for flag in args if not flag.startswith("--shard.")]
-    assert m.the("Deployment", shared) == m.the("Deployment", plain)
+def test_pods_with_automatic_shards_differ_from_standbys_only_in_flags():
+    plain, objects = m.render(available()), m.render(automatic())
+    args = m.container(objects)["args"]
+    assert [item["name"] for item in m.pod(objects)["spec"]["volumes"]] == ["config"]
+    m.container(objects)["args"] = [flag for flag in args if not flag.startswith("--shard.")]
+    assert m.the("Deployment", objects) == m.the("Deployment", plain)
 
 
-def test_another_number_of_pods_does_not_roll_those_that_share_shards():
-    assert m.pod(m.render(sharing(replicas=3))) == m.pod(m.render(sharing(replicas=4)))
-    assert m.pod(m.render(sharing(shards=5))) != m.pod(m.render(sharing(shards=6)))
+def test_another_number_of_pods_does_not_roll_those_with_automatic_shards():
+    assert m.pod(m.render(automatic(replicas=3))) == m.pod(m.render(automatic(replicas=4)))
+    assert m.pod(m.render(automatic(shards=5))) != m.pod(m.render(automatic(shards=6)))
 
 
 @pytest.mark.parametrize("monitor, kind", [("serviceMonitor", "ServiceMonitor"), ("podMonitor", "PodMonitor")])
-def test_every_pod_that_shares_shards_is_scraped_once(monitor, kind):
-    objects = m.render(sharing() | {monitor: {"enabled": True}})
+def test_every_pod_with_automatic_shards_is_scraped_once(monitor, kind):
+    objects = m.render(automatic() | {monitor: {"enabled": True}})
     selector = m.the(kind, objects)["spec"]["selector"]["matchLabels"]
     service = m.the("Service", objects)
     assert selector.items() <= service["metadata"]["labels"].items()
@@ -902,30 +902,30 @@ def test_every_pod_that_shares_shards_is_scraped_once(monitor, kind):
 
 
 @pytest.mark.parametrize("values, spec", [({}, {"maxUnavailable": 1}), ({"minAvailable": 2}, {"minAvailable": 2})])
-def test_one_pod_of_those_that_share_shards_can_be_evicted(values, spec):
-    objects = m.render(sharing() | {"podDisruptionBudget": values})
+def test_one_pod_with_automatic_shards_at_a_time_can_be_evicted(values, spec):
+    objects = m.render(automatic() | {"podDisruptionBudget": values})
     budget = m.the("PodDisruptionBudget", objects)["spec"]
     assert budget.pop("selector")["matchLabels"].items() <= m.pod(objects)["metadata"]["labels"].items()
     assert budget == spec
 
 
 @pytest.mark.parametrize("replicas", [1, 3, 7])
-def test_rollouts_of_pods_that_share_shards_complete(replicas):
+def test_rollouts_of_pods_with_automatic_shards_complete(replicas):
     """Also with more pods than shards, of which some own none."""
-    objects = m.render(sharing(shards=2, replicas=replicas))
+    objects = m.render(automatic(shards=2, replicas=replicas))
     assert m.container(objects)["readinessProbe"]["httpGet"]["path"] == "/-/healthy"
     assert deployment_controller(m.the("Deployment", objects)["spec"], lambda old, new: (old, new)) == (0, replicas, replicas)
 
 
-def test_pods_that_share_shards_share_a_queue_and_accept_writes():
+def test_pods_with_automatic_shards_share_a_queue_and_accept_writes():
     """A pod passes on what belongs to the shard of another."""
-    assert m.render(sharing() | discovering(events=[QUEUE]))
-    flags = m.container(m.render(sharing(shards=3, replicas=3) | {"web": {"enableWriteApi": True}}))["args"]
+    assert m.render(automatic() | discovering(events=[QUEUE]))
+    flags = m.container(m.render(automatic(shards=3, replicas=3) | {"web": {"enableWriteApi": True}}))["args"]
     assert "--web.enable-write-api" in flags
 
 
-def test_exporter_accepts_the_flags_of_shared_shards(tmp_path):
-    objects = m.rendered(SHARED_SHARDS)
+def test_exporter_accepts_the_flags_of_automatic_shards(tmp_path):
+    objects = m.rendered(AUTOMATIC)
     with m.running(objects, tmp_path) as (urls, _, log):
         assert m.get(urls["health"] + "/-/healthy")[0] == 200, log.read_text()
         assert m.get(urls["health"] + "/-/ready")[0] == 503
@@ -934,8 +934,8 @@ def test_exporter_accepts_the_flags_of_shared_shards(tmp_path):
         assert leaders == list("01234")
 
 
-def test_notes_of_shared_shards_name_the_pods_and_the_shards(notes):
-    text = notes(SHARED_SHARDS)
+def test_notes_of_automatic_shards_name_the_pods_and_the_shards(notes):
+    text = notes(AUTOMATIC)
     assert "Show the metrics of one of 3 pods, where `aws_transfer_exporter_leader` is 1 for those of 5 shards that it owns:\n" in text
     assert "port-forward deployment/aws-transfer-exporter 10922:10922\n" in text
     assert f"aws-transfer-exporter storage init --storage.url='{TABLE}'\n" in text

@@ -1,4 +1,4 @@
-"""Tests of compose.high-availability.yml and compose.shared-shards.yml without a container engine: the commands of their services
+"""Tests of compose.high-availability.yml and compose.automatic-shards.yml without a container engine: the commands of their services
 run as processes."""
 
 import re
@@ -101,9 +101,9 @@ def test_the_other_exporter_takes_over(services, exporter, processes, tmp_path):
     assert continued >= counted
 
 
-# The override of shared shards
+# The override for automatic shards
 
-SHARED = DOCKER / "compose.shared-shards.yml"
+AUTOMATIC = DOCKER / "compose.automatic-shards.yml"
 
 
 def merged(base, override):
@@ -119,39 +119,39 @@ def merged(base, override):
 
 
 @pytest.fixture(scope="module")
-def shared(services):
-    override = yaml.safe_load(SHARED.read_text())["services"]
+def automatic(services):
+    override = yaml.safe_load(AUTOMATIC.read_text())["services"]
     return {name: merged(services.get(name, {}), override.get(name, {})) for name in services | override}
 
 
-def test_shared_shards_add_an_exporter_as_the_others(services, shared):
-    assert set(shared) == {*services, "exporter-3"}
-    first, *others = ({key: value for key, value in shared[name].items() if key != "ports"} for name in (*EXPORTERS, "exporter-3"))
+def test_automatic_shards_add_an_exporter_as_the_others(services, automatic):
+    assert set(automatic) == {*services, "exporter-3"}
+    first, *others = ({key: value for key, value in automatic[name].items() if key != "ports"} for name in (*EXPORTERS, "exporter-3"))
     assert others == [first, first]
     assert first["command"] == [*services["exporter-1"]["command"], "--shard.index=auto", "--shard.total=4"]
-    assert {name: shared[name] for name in shared if "exporter" not in name and name != "prometheus"} == {
+    assert {name: automatic[name] for name in automatic if "exporter" not in name and name != "prometheus"} == {
         name: services[name] for name in services if "exporter" not in name and name != "prometheus"
     }
 
 
-def test_prometheus_waits_for_and_scrapes_every_exporter_of_shared_shards(shared):
-    names = {name for name in shared if name.startswith("exporter-")}
-    assert shared["prometheus"]["depends_on"] == {name: {"condition": "service_healthy"} for name in names}
-    configuration = {target: source for source, target in mounts(shared["prometheus"])}["/etc/prometheus/prometheus.yml"]
+def test_prometheus_waits_for_and_scrapes_every_exporter_of_automatic_shards(automatic):
+    names = {name for name in automatic if name.startswith("exporter-")}
+    assert automatic["prometheus"]["depends_on"] == {name: {"condition": "service_healthy"} for name in names}
+    configuration = {target: source for source, target in mounts(automatic["prometheus"])}["/etc/prometheus/prometheus.yml"]
     ours, theirs = (yaml.safe_load(path.read_text()) for path in (configuration, DOCKER / "prometheus.high-availability.yml"))
     assert set(ours["scrape_configs"][0].pop("static_configs")[0]["targets"]) == {f"{name}:10922" for name in names}
     theirs["scrape_configs"][0].pop("static_configs")
     assert ours == theirs
 
 
-def test_ports_of_shared_shards_are_distinct_and_on_the_loopback_interface(shared):
-    published = [port.split(":") for service in shared.values() for port in service.get("ports", [])]
+def test_ports_of_automatic_shards_are_distinct_and_on_the_loopback_interface(automatic):
+    published = [port.split(":") for service in automatic.values() for port in service.get("ports", [])]
     assert {address for address, _, _ in published} == {"127.0.0.1"}
     assert sorted(port for _, port, _ in published) == ["10922", "10932", "10942", "9090"]
 
 
-def test_shards_move_to_the_exporters_that_run(shared, exporter, processes, tmp_path):
-    stack = Stack(shared, exporter, processes, tmp_path)
+def test_shards_move_to_the_exporters_that_run(automatic, exporter, processes, tmp_path):
+    stack = Stack(automatic, exporter, processes, tmp_path)
     stack.start_all()
 
     def owned():

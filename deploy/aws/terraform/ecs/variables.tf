@@ -106,7 +106,7 @@ variable "desired_count" {
 }
 
 variable "shards" {
-  description = "Number of shards that the tasks share. With more than one, each task owns some (`--shard.index=auto`)."
+  description = "Number of automatic shards. With more than one, each task owns some."
   type        = number
   default     = 1
 

@@ -19,7 +19,7 @@ locals {
         Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
         Resource = [aws_dynamodb_table.state.arn]
       },
-      # For --shard.index=auto: reports of other exporters that have been read, and entries of exporters that are gone.
+      # For automatic shards: reports of other exporters that have been read, and entries of exporters that are gone.
       {
         Sid       = "ShareShards"
         Effect    = "Allow"

@@ -49,8 +49,8 @@
 {{- end }}
 {{- end }}
 
-{{- /* "true" if the pods share all shards, instead of one pod for each. */}}
-{{- define "aws-transfer-exporter.sharesShards" -}}
+{{- /* "true" if shards are spread over the pods, instead of one pod for each. */}}
+{{- define "aws-transfer-exporter.automaticShards" -}}
 {{- if and .Values.sharding.enabled .Values.highAvailability.enabled }}true{{ end }}
 {{- end }}
 
