@@ -25,6 +25,7 @@ Tasks:
       --output DIR            directory of the artefacts (target/release-rehearsal)
       --debian DIR            a clean Debian to install in (made by debootstrap)
       --offline               report missing tools instead of installing them
+      --fast                  compress the Debian package less
   release pack TARGET BINARIES DIR
                               make the packages of one target
   release assemble DIR        make everything else from the archives in DIR

@@ -58,6 +58,8 @@ pub(super) struct Release {
     debian: Option<PathBuf>,
     /// Missing tools are reported instead of installed.
     offline: bool,
+    /// The Debian package is compressed less.
+    fast: bool,
 }
 
 /// Options of the rehearsal.
@@ -68,6 +70,7 @@ struct Options {
     output: Option<PathBuf>,
     debian: Option<PathBuf>,
     offline: bool,
+    fast: bool,
 }
 
 /// `cargo xtask release ARGUMENTS`.
@@ -99,6 +102,7 @@ impl Options {
             };
             match name {
                 "--offline" => options.offline = true,
+                "--fast" => options.fast = true,
                 "--output" => options.output = Some(PathBuf::from(value()?)),
                 "--debian" => options.debian = Some(PathBuf::from(value()?)),
                 "--binaries" => {
@@ -131,6 +135,7 @@ impl Release {
             work,
             debian: options.debian,
             offline: options.offline,
+            fast: options.fast,
         })
     }
 
@@ -443,11 +448,12 @@ mod tests {
             binaries: [(target.to_owned(), "a/b".into())].into(),
             debian: Some("d".into()),
             offline: true,
+            fast: true,
             ..Options::default()
         };
         for arguments in [
-            vec!["--binaries", &pair, "--debian", "d", "--offline"],
-            vec![&joined, "--debian=d", "--offline"],
+            vec!["--binaries", &pair, "--debian", "d", "--offline", "--fast"],
+            vec![&joined, "--debian=d", "--offline", "--fast"],
         ] {
             let options = Options::parse(&arguments).expect("they are valid");
             assert_eq!(options, expected);

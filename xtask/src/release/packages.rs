@@ -156,6 +156,9 @@ pub(super) fn deb(release: &Release, target: Target, binary: &Path) -> anyhow::R
     if release.offline {
         packing.arg("--offline");
     }
+    if release.fast {
+        packing.arg("--fast");
+    }
     output(&mut packing)?;
     let field = |name: &str| {
         output(command("dpkg-deb").arg("--field").arg(&path).arg(name))
