@@ -69,6 +69,18 @@ local duration(seconds) =
     // How long a cluster is remembered whose exporters have all gone.
     exporterMemory: '1d',
 
+    // What AWS charges in dollars: for each call of a connector, and for each GB that is sent or retrieved. Prices of us-east-1,
+    // as others transcribed them on `priceDate` from the worked examples of
+    // https://aws.amazon.com/aws-transfer-family/pricing/. They were not compared with the table of Regions on that page, nor
+    // with a bill. Prices differ between Regions and contracts.
+    pricePerCall: 0.001,
+    pricePerGB: 0.4,
+    // When the prices were read: a label of the recorded prices.
+    priceDate: '2026-09-20',
+    // Statuses of files and remote operations that are charged as calls: a regular expression. No source says whether failed ones
+    // are charged; with them, the cost is an upper bound.
+    pricedStatuses: 'COMPLETED|FAILED',
+
     // Settings of each alert:
     //   severity, for, keepFiringFor, labels    as in the alerting rule
     //   enabled                                 false omits the alert

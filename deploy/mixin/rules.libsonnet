@@ -221,6 +221,41 @@
   ||| % [list(connector), record, c.expectedFailureCodes, finishedOf(record)],
   local finishedOf(record) = 'sum by (%s) (%s{failure_code!~"%s"})' % [list(connector), record, c.expectedFailureCodes],
 
+  // The cost of calls and bytes within an hour, each at its price. Absent series add nothing.
+  local prices = 'price:aws_transfer_connector_',
+  local cost(charges, labels) = aggregate('sum', labels, std.join('or\n', [
+    |||
+      label_replace(
+      %s
+        * on () group_left () max(%s%s:usd),
+        "count", "%s", "", ""
+      )
+    ||| % [indent(charges[name].amount), prices, charges[name].per, name]
+    for name in std.objectFields(charges)
+  ])),
+  local GiB(bytes, labels) = std.rstripChars(aggregate('sum', labels, bytes), '\n') + '\n/ 1024 ^ 3',
+  // Sums of hours and of days: ranges of raw samples would cost too much. Without a full hour or day, the shorter range.
+  local longer(cost) = [
+    {
+      comment:: 'The same within a day, up to the last full hour.',
+      record: cost + ':increase1d',
+      expr: |||
+        sum_over_time(%(cost)s:increase1h[1d:1h])
+        or
+        %(cost)s:increase1h
+      ||| % { cost: cost },
+    },
+    {
+      comment:: 'The same within 30 days, up to the last midnight in UTC.',
+      record: cost + ':increase30d',
+      expr: |||
+        sum_over_time(%(cost)s:increase1d[30d:1d])
+        or
+        %(cost)s:increase1d
+      ||| % { cost: cost },
+    },
+  ],
+
   prometheusRules+:: {
     groups+: [{
       name: 'aws-transfer-exporter.recording',
@@ -692,7 +727,53 @@
             )
           ||| % (values { windows: windows }),
         },
-      ],
+        {
+          comment:: 'The price of a call of a connector in dollars: a setting, of the date in the label.',
+          record: prices + 'call:usd',
+          expr: 'vector(%(pricePerCall)s)' % labels.texts(c),
+          labels: { date: c.priceDate },
+        },
+        {
+          comment:: 'The price of a GB that is sent or retrieved in dollars: a setting, of the date in the label.',
+          record: prices + 'gigabyte:usd',
+          expr: 'vector(%(pricePerGB)s)' % labels.texts(c),
+          labels: { date: c.priceDate },
+        },
+        {
+          comment:: 'Bytes within an hour.',
+          record: 'connector_operation:aws_transfer_connector_bytes:increase1h',
+          expr: overShards('increase(aws_transfer_connector_bytes_total[1h])', connector + ['operation']),
+        },
+        {
+          comment:: 'Remote listings, moves and deletes within an hour.',
+          record: 'connector_operation_status_code:aws_transfer_connector_operations:increase1h',
+          expr: overShards('increase(aws_transfer_connector_operations_total[1h])', connector + ['operation', 'status', 'failure_code']),
+        },
+        {
+          comment:: |||
+            What AWS charges for a connector in dollars, within an hour: a call for each finished file and each remote operation, and
+            the bytes. An estimate: docs/operate/cost.md has the assumptions. Bytes and operations require `discovery.events`.
+          |||,
+          record: 'connector:aws_transfer_connector_cost_usd:increase1h',
+          expr: cost({
+            bytes: { per: 'gigabyte', amount: GiB('connector_operation:aws_transfer_connector_bytes:increase1h', connector) },
+            files: { per: 'call', amount: aggregate('sum', connector, finished + ':increase1h{status=~"%(pricedStatuses)s"}' % c) },
+            operations: { per: 'call', amount: aggregate('sum', connector, 'connector_operation_status_code:aws_transfer_connector_operations:increase1h{status=~"%(pricedStatuses)s"}' % c) },
+          }, connector),
+        },
+      ] + longer('connector:aws_transfer_connector_cost_usd') + [
+        {
+          comment:: |||
+            What AWS charges for the files of a flow in dollars, within an hour: part of the cost of its connectors. Remote operations
+            belong to no flow. One shard has all files of a flow, so the maximum is taken.
+          |||,
+          record: 'flow:aws_transfer_flow_cost_usd:increase1h',
+          expr: cost({
+            bytes: { per: 'gigabyte', amount: GiB(aggregate('max', flow + ['operation'], 'increase(aws_transfer_flow_bytes_total[1h])'), flow) },
+            files: { per: 'call', amount: aggregate('sum', flow, aggregate('max', flow + ['status', 'failure_code'], 'increase(aws_transfer_flow_files_finished_total{status=~"%(pricedStatuses)s"}[1h])' % c)) },
+          }, flow),
+        },
+      ] + longer('flow:aws_transfer_flow_cost_usd'),
     }],
   },
 }

@@ -33,6 +33,10 @@ CHANGED = {
     "burnRateWindow": "10m",
     "connectorMemory": "14d",
     "exporterMemory": "3d",
+    "pricePerCall": 0.0012,
+    "pricePerGB": 0.44,
+    "priceDate": "2027-01-31",
+    "pricedStatuses": "COMPLETED",
 }
 
 

@@ -73,6 +73,8 @@ class Series:
         self.lines.append((f"{name}{{{labels}}} ", start, growth))
 
     def exporter(self):
+        for unit in ("call", "gigabyte"):
+            self.add(f"price:aws_transfer_connector_{unit}:usd", 'date="2026-09-20"', 1)
         self.add("aws_transfer_exporter_build_info", 'version="0",rust_version="0"', 1)
         self.add("process_start_time_seconds", "", 1_600_000_000)
         for name in ("scrape_complete", "config_last_reload_successful", "web_config_last_reload_successful", "storage_up"):
@@ -174,6 +176,10 @@ class Series:
             self.add("connector_reason:aws_transfer_connection_failure_reason:failed", f'{own},reason="login"', 1)
         for operation in ("SEND", "RETRIEVE"):
             self.add("connector_operation:aws_transfer_connector_bytes:rate", f'{own},operation="{operation}"', 2000)
+            self.add("connector_operation:aws_transfer_connector_bytes:increase1h", f'{own},operation="{operation}"', 7_200_000)
+        for operation in ("LIST", "MOVE", "DELETE"):
+            labels = f'{own},operation="{operation}",status="COMPLETED",failure_code=""'
+            self.add("connector_operation_status_code:aws_transfer_connector_operations:increase1h", labels, 120)
         for record in self.per_connector:
             self.add(record, own, 1_700_000_000 if "timestamp" in record else int(not failing) if record.endswith("_up:max") else 0.01)
 
@@ -235,7 +241,8 @@ class Series:
         self.add("aws_transfer_flow_duplicate_files_total", own, 0, int(failing))
         for record, value in (("deadline_timestamp_seconds:min", deadline), ("last_completed_timestamp_seconds:max", deadline),
                               ("window_files:max", 1), ("unresolved_failures:max", int(failing)), ("windows_on_time:ratio30d", 1 - failing), ("windows:worst1d", 1 + 3 * failing),
-                              ("window_state:number", 1 + 4 * failing)):
+                              ("window_state:number", 1 + 4 * failing), ("cost_usd:increase1h", 1), ("cost_usd:increase1d", 24),
+                              ("cost_usd:increase30d", 720)):
             self.add(f"flow:aws_transfer_flow_{record}", own, value)
 
     def exposition(self, step, at):

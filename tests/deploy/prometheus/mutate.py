@@ -107,6 +107,9 @@ SURVIVORS = [
     (r"connector_name:.*", r"^last_over_time becomes min_over_time", "only whether there is a series counts"),
     (r"connector:aws_transfer_files_completed:recent", r"^sum becomes max at 79$", "a single series"),
     (r"connector_status_code:.*_finished:increase1h", r'^matcher status!="FAILED" is removed at 1799$', "the other side of the set operation has it"),
+    (r"(connector|flow):.*_cost_usd:increase1h", r'^matcher status=~\S+ is removed', "the default selects everything"),
+    (r"connector:.*_cost_usd:increase1h", r"^max becomes min", "a price is a single series"),
+    (r"flow:.*_cost_usd:increase1h", r"^max becomes min at (220|534)$", "a price is a single series"),
     (r"connector:aws_transfer_files_completed:rise10m", r'^matcher status="COMPLETED" is removed', "the other side of the difference has it"),
 ]
 

@@ -56,6 +56,10 @@ CHANGED = {
     "burnRateWindow": "10m",
     "connectorMemory": "14d",
     "exporterMemory": "3d",
+    "pricePerCall": 0.0012,
+    "pricePerGB": 0.44,
+    "priceDate": "2027-01-31",
+    "pricedStatuses": "COMPLETED",
 }
 # Settings of the dashboards only; `scrapeInterval` is another form of `scrapeIntervalSeconds`.
 OF_DASHBOARDS = {"exporterURL", "showMultiCluster", "scrapeInterval"}
