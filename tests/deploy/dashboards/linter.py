@@ -13,7 +13,7 @@ WITHOUT_QUERIES = ("row", "text")
 UNITS = {
     "none", "string", "short", "percent", "percentunit", "bytes", "decbytes", "Bps", "bps", "s", "ms", "m", "h", "d",
     "dtdurations", "dthms", "dtdhms", "dateTimeAsIso", "dateTimeFromNow", "cps", "ops", "reqps", "rps", "cpm", "opm", "rpm",
-    "bool", "bool_yes_no", "bool_on_off",
+    "bool", "bool_yes_no", "bool_on_off", "currencyUSD",
 }
 
 

@@ -137,6 +137,9 @@ def recorded():
         aggregations = [node for node, _ in walk(tree) if type(node).__name__ == "AggregateExpr" and node.modifier]
         labels = {label for node in aggregations for label in node.modifier.labels}
         found[name] = labels.union(*(found.get(selector.name, ()) for selector, _ in selectors(tree)))
+        # A price has the date when it was read.
+        if name.startswith("price:"):
+            found[name] = {"date"}
     return found
 
 

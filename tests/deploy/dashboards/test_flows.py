@@ -74,7 +74,8 @@ def prometheus(tmp_path_factory):
         threading.Thread(target=server.serve_forever, daemon=True).start()
     rules = sources.RULES.read_text(encoding="utf-8").replace("    interval: 1m\n", "    interval: 1s\n")
     # Days pass within seconds.
-    for was, hastened in (("[1d:5m]", "[1m:1s]"), ("offset 1h", "offset 5s"), ("[1h:1m]", "[5s:1s]"), ("[30d:1h]", "[60s:5s]")):
+    for was, hastened in (("[1d:5m]", "[1m:1s]"), ("offset 1h", "offset 5s"), ("[1h:1m]", "[5s:1s]"), ("[30d:1h]", "[60s:5s]"),
+                          ("[1d:1h]", "[24s:1s]"), ("[30d:1d]", "[60s:24s]")):
         assert was in rules
         rules = rules.replace(was, hastened)
     (folder / "recording.yml").write_text(rules, encoding="utf-8")

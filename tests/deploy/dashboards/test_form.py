@@ -195,6 +195,17 @@ def test_charts_have_legends_with_the_last_and_the_largest_value():
                 assert (legend["displayMode"], legend["calcs"]) == ("table", ["lastNotNull", "max"]), panel["title"]
 
 
+@pytest.mark.parametrize("board", ["fleet-overview", "connector", "flows"])
+def test_panels_in_dollars_name_their_settings_and_assumptions(board):
+    panels = [panel for panel in sources.panels(sources.load(sources.FOLDER / f"{board}.json"))
+              if panel.get("fieldConfig", {}).get("defaults", {}).get("unit") == "currencyUSD"]
+    assert len(panels) == 4
+    for panel in panels:
+        wanted = ("priceDate",) if panel["title"] == "Prices" else ("pricedStatuses", "discovery.events")
+        for name in ("pricePerCall", "pricePerGB", *wanted):
+            assert f"`{name}`" in panel["description"], panel["title"]
+
+
 def test_firing_alerts_link_to_their_runbooks_and_connectors():
     fleet = sources.load(sources.FOLDER / "fleet-overview.json")
     (table,) = [panel for panel in sources.panels(fleet) if panel["title"] == "Firing alerts"]
