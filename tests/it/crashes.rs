@@ -24,7 +24,7 @@ pub(crate) const CLOUDTRAIL_DELAY: Duration = Duration::from_secs(8);
 pub(crate) const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_mins(2);
 /// A code that AWS does not document.
-pub(crate) const UNDOCUMENTED: &str = "A_CODE_OF_TOMORROW";
+const UNDOCUMENTED: &str = "A_CODE_OF_TOMORROW";
 const CODES: [&str; 3] = ["CONNECTION_ERROR", "TIMEOUT_ERROR", UNDOCUMENTED];
 
 /// Files by connector, and failure code or nothing.
@@ -100,15 +100,24 @@ pub(crate) fn label(series: &str, name: &str) -> String {
     rest.split('"').next().unwrap().to_owned()
 }
 
+/// Returns the connector and the failure code of a series.
+pub(crate) fn end_of(series: &str) -> (String, String) {
+    let mut code = label(series, "failure_code");
+    // Until AWS has confirmed the connector, a code that is not documented has no series of its own.
+    if code == "OTHER" {
+        UNDOCUMENTED.clone_into(&mut code);
+    }
+    (label(series, "connector_id"), code)
+}
+
 pub(crate) fn counted(seen: &Exposition) -> Ends {
-    seen.family(FINISHED)
-        .into_iter()
-        .filter(|(_, files)| *files > 0.0)
-        .map(|(series, files)| {
-            let end = (label(series, "connector_id"), label(series, "failure_code"));
-            (end, files)
-        })
-        .collect()
+    let mut ends = Ends::new();
+    for (series, files) in seen.family(FINISHED) {
+        if files > 0.0 {
+            *ends.entry(end_of(series)).or_default() += files;
+        }
+    }
+    ends
 }
 
 #[track_caller]

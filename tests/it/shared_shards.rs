@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use simulator::{ApiOperation, Faults, Settings, Simulator, SplitMix64};
 
 use crate::crashes::{
-    CLOUDTRAIL_DELAY, Ends, UNDOCUMENTED, VISIBILITY_TIMEOUT, configuration, label, start,
+    CLOUDTRAIL_DELAY, Ends, VISIBILITY_TIMEOUT, configuration, end_of, label, start,
 };
 use crate::program::{Running, config, signing_program};
 use crate::rig::{Exposition, simulator};
@@ -129,13 +129,7 @@ impl Fleet {
     fn counted(&self) -> Ends {
         let mut ends = Ends::new();
         for (series, files) in self.seen.iter().filter(|(_, files)| **files > 0.0) {
-            let mut code = label(series, "failure_code");
-            // Until a shard has polled a transfer of the connector.
-            if code == "OTHER" {
-                UNDOCUMENTED.clone_into(&mut code);
-            }
-            let end = (label(series, "connector_id"), code);
-            *ends.entry(end).or_default() += files;
+            *ends.entry(end_of(series)).or_default() += files;
         }
         ends
     }
