@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use super::{Exit, shard};
 use crate::store::dynamodb::{self, SharedTable, TableUrl, TableUrlError};
 use crate::store::local::LocalStore;
-use crate::store::{Acquisition, LeaseObserver, LeasedStore, OnThreads, Store, StoreOperation};
+use crate::store::{Acquisition, LeasedStore, OnThreads, Store, Unobserved};
 use crate::tracker::persist::{PendingWrites, SavedState};
 use model::{Shard, counted};
 
@@ -195,13 +195,4 @@ pub(super) fn process_name() -> String {
         shard::hostname(),
         std::process::id()
     )
-}
-
-struct Unobserved;
-
-impl LeaseObserver for Unobserved {
-    fn acquired(&self, _: u64) {}
-    fn renewed(&self) {}
-    fn refused(&self) {}
-    fn consumed(&self, _: StoreOperation, _: f64) {}
 }

@@ -12,6 +12,7 @@
 
 mod file_system;
 mod listing;
+mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -61,17 +62,6 @@ struct State {
     sources: Vec<SourceState>,
     /// Whether the sink has received a set, and whether that was complete.
     published: Option<bool>,
-}
-
-impl State {
-    /// Returns the transfers of all sources.
-    fn transfers(&self) -> BTreeSet<TransferKey> {
-        self.sources
-            .iter()
-            .flat_map(|source| source.files.values())
-            .flat_map(|file| file.transfers.iter().cloned())
-            .collect()
-    }
 }
 
 /// What one source lists.
@@ -362,15 +352,6 @@ impl Files {
         drop(state);
         source.metrics.add_transfers(new);
         self.record(index, start, unsettled.is_empty());
-    }
-
-    /// Passes the transfers to `report` as well, and whether they are complete, if they have been read:
-    /// the process owns others than before.
-    pub fn report_to(&self, report: impl FnOnce(BTreeSet<TransferKey>, bool)) {
-        let state = self.state();
-        if let Some(complete) = state.published {
-            report(state.transfers(), complete);
-        }
     }
 
     /// Passes the transfers of all sources on, if they have changed or nothing was passed on.

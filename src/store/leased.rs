@@ -92,6 +92,16 @@ pub trait LeaseObserver: Send + Sync + 'static {
     fn consumed(&self, operation: StoreOperation, units: f64);
 }
 
+/// Observes nothing.
+pub struct Unobserved;
+
+impl LeaseObserver for Unobserved {
+    fn acquired(&self, _: u64) {}
+    fn renewed(&self) {}
+    fn refused(&self) {}
+    fn consumed(&self, _: StoreOperation, _: f64) {}
+}
+
 /// What a store charges for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreOperation {

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use crate::tracker::persist::{PendingWrites, SavedState};
 pub use inbox::{Delivery, InboxContents, Inboxes, Letter};
-pub use leased::{Acquisition, LeaseObserver, LeaseState, LeasedStore, StoreOperation};
+pub use leased::{Acquisition, LeaseObserver, LeaseState, LeasedStore, StoreOperation, Unobserved};
 pub use members::Members;
 
 /// The result of an operation of a store.

@@ -15,34 +15,11 @@ use crate::crashes::{
 use crate::program::{Running, config, signing_program};
 use crate::rig::{Exposition, simulator};
 use crate::storage::{FINISHED, scrape};
-use crate::takeovers::{Dynamo, LEASE};
+use crate::takeovers::{Course, Dynamo, LEASE};
 
 const PROCESSES: usize = 3;
 const SHARDS: usize = 5;
 const PATIENCE: Duration = Duration::from_mins(3);
-
-/// How much happens.
-struct Course {
-    transfers: usize,
-    kills: usize,
-    pauses: usize,
-}
-
-impl Course {
-    /// As much as in a minute; `TAKEOVERS` multiplies it, and `TRANSFERS` is the number of transfers.
-    fn new() -> Self {
-        let number = |name, default| {
-            let number = std::env::var(name);
-            number.map_or(default, |text| text.parse().unwrap())
-        };
-        let times = number("TAKEOVERS", 1);
-        Self {
-            transfers: number("TRANSFERS", 200 * times),
-            kills: 5 * times,
-            pauses: 2 * times,
-        }
-    }
-}
 
 /// Processes that share the shards.
 struct Fleet {

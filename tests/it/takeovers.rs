@@ -26,18 +26,22 @@ pub(crate) const LEASE: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How much happens.
-struct Course {
-    transfers: usize,
-    kills: usize,
-    pauses: usize,
+pub(crate) struct Course {
+    pub(crate) transfers: usize,
+    pub(crate) kills: usize,
+    pub(crate) pauses: usize,
 }
 
 impl Course {
-    /// As much as in a minute; `TAKEOVERS` multiplies it.
-    fn new() -> Self {
-        let times = std::env::var("TAKEOVERS").map_or(1, |times| times.parse().unwrap());
+    /// As much as in a minute; `TAKEOVERS` multiplies it, and `TRANSFERS` is the number of transfers.
+    pub(crate) fn new() -> Self {
+        let number = |name, default| {
+            let number = std::env::var(name);
+            number.map_or(default, |text| text.parse().unwrap())
+        };
+        let times = number("TAKEOVERS", 1);
         Self {
-            transfers: 200 * times,
+            transfers: number("TRANSFERS", 200 * times),
             kills: 5 * times,
             pauses: 2 * times,
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::lease::{BootClock, Lease};
 use super::table::{Expected, Item, Table, TableError, TableFuture};
 use super::{SharedStore, SharedStoreSettings};
-use crate::store::{LeaseObserver, StoreOperation};
+use crate::store::Unobserved;
 
 /// What happens to a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -200,15 +200,6 @@ impl Table for FakeTable {
             Ok(items.map(|(_, item)| item.clone()).collect())
         })
     }
-}
-
-struct Unobserved;
-
-impl LeaseObserver for Unobserved {
-    fn acquired(&self, _: u64) {}
-    fn renewed(&self) {}
-    fn refused(&self) {}
-    fn consumed(&self, _: StoreOperation, _: f64) {}
 }
 
 /// Returns the store of a process in a table.

@@ -11,6 +11,7 @@
 //! | `members` | the processes that share the shards |
 //! | `state` | the log, and the snapshot that it goes on from |
 //! | `table` | what is needed of DynamoDB |
+//! | `term` | the store as one ownership has it |
 //! | `sdk` | the same by the AWS SDK |
 //!
 //! **Log.** Changes are appended to a log in pieces of at most 350 KiB, and become valid together when a
@@ -33,6 +34,7 @@ mod members;
 mod sdk;
 mod state;
 mod table;
+mod term;
 #[cfg(test)]
 mod tests;
 mod url;
@@ -55,6 +57,7 @@ pub use members::SdkMembers;
 pub use sdk::{CreateTableError, SharedTable, create_table};
 use state::log_item;
 use table::{Expected, Item, Table, TableError};
+use term::TermStore;
 pub use url::{TableUrl, TableUrlError};
 
 /// Pauses before a write is repeated that DynamoDB was too busy for. The SDK has repeated it before.
@@ -429,30 +432,6 @@ impl Store for SharedStore {
 
     fn save(&self, changes: Arc<PendingWrites>) -> StoreFuture<'_, ()> {
         Box::pin(async move { self.0.save(&changes, None).await })
-    }
-
-    fn size(&self) -> Option<u64> {
-        None
-    }
-
-    fn is_shared(&self) -> bool {
-        true
-    }
-}
-
-/// The store as one ownership has it.
-struct TermStore {
-    shared: Arc<Shared>,
-    epoch: u64,
-}
-
-impl Store for TermStore {
-    fn load(&self) -> StoreFuture<'_, SavedState> {
-        Box::pin(self.shared.load())
-    }
-
-    fn save(&self, changes: Arc<PendingWrites>) -> StoreFuture<'_, ()> {
-        Box::pin(async move { self.shared.save(&changes, Some(self.epoch)).await })
     }
 
     fn size(&self) -> Option<u64> {
