@@ -367,15 +367,17 @@ impl Sink for ShardSink {
                 let persisted = state.collector().persist().await;
                 persisted.map_err(|_| SinkError)?;
             }
+            self.forward().await
+        })
+    }
+
+    fn forward(&self) -> Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + '_>> {
+        Box::pin(async {
             let (ingested, delivered) = tokio::join!(self.persist_ingested(), self.deliver());
             ingested.and(delivered)?;
             // What could not be written belongs to others now.
             self.deliver().await
         })
-    }
-
-    fn forward(&self) -> Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + '_>> {
-        Box::pin(self.deliver())
     }
 }
 

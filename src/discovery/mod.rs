@@ -57,7 +57,8 @@ pub trait Sink: Send + Sync + 'static {
     /// Completes once everything ingested before is durable; at once without storage.
     fn persist(&self) -> Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + '_>>;
 
-    /// Completes once everything that belongs to other processes has been passed on to them.
+    /// Completes once everything that belongs to other processes has been passed on to them, and what may
+    /// yet belong to them is durable. Sources that do not wait for [`Sink::persist`] call it.
     fn forward(&self) -> Pin<Box<dyn Future<Output = Result<(), SinkError>> + Send + '_>> {
         Box::pin(std::future::ready(Ok(())))
     }

@@ -164,6 +164,21 @@ async fn what_an_inbox_does_not_accept_is_kept_in_order() {
 }
 
 #[tokio::test]
+async fn what_is_durable_is_not_remembered() {
+    let rig = rig();
+    let other = &rig.shards.all()[1];
+    other.lease.as_ref().unwrap().acquire().await.unwrap();
+    other.set_active(true);
+    // As a source does that never persists.
+    let sink = ShardSink::new(&rig.shards);
+    sink.ingest(&[start(rig.other)], Origin::Cloudtrail);
+    assert_eq!(sink.pending().ingested.len(), 1);
+    sink.forward().await.unwrap();
+    assert_eq!(sink.pending().ingested.len(), 0);
+    assert_eq!(rig.inboxes.take(), []);
+}
+
+#[tokio::test]
 async fn acknowledgements_reach_every_shard() {
     let rig = rig();
     let sink = ShardSink::new(&rig.shards);
