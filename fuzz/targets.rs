@@ -26,7 +26,8 @@ use aws_transfer_exporter::discovery::message::{
     AccountRoute, EventFilter, MessageRouting, MessageTimes, ParsedMessage, parse_message,
     parse_record,
 };
-use aws_transfer_exporter::metrics::negotiate;
+use aws_transfer_exporter::metrics::format::FormatKind;
+use aws_transfer_exporter::metrics::negotiate::{self, Offer};
 use aws_transfer_exporter::store::fuzzing::{decode_records, is_readable};
 use aws_transfer_exporter::tracker::{Tracker, TrackerLimits, TrackerSettings};
 use aws_transfer_exporter::transfer::sdk::SdkTransfer;
@@ -322,7 +323,9 @@ pub fn accept(bytes: &[u8]) {
         return;
     };
     let (accept, encoding) = text.split_once('\n').unwrap_or((text, text));
-    let format = negotiate::format(Some(accept)).to_string();
+    let stable = negotiate::format(Some(accept), Offer::default());
+    assert_ne!(stable.kind, FormatKind::OpenMetrics2_0_0, "{accept:?}");
+    let format = negotiate::format(Some(accept), Offer { openmetrics2: true }).to_string();
     let offered = accept.to_ascii_lowercase();
     for kind in [
         "application/openmetrics-text",

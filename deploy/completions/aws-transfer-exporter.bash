@@ -113,7 +113,7 @@ _aws__transfer__exporter() {
 
     case "${cmd}" in
         aws__transfer__exporter)
-            opts="-h -V --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --web.external-url --web.route-prefix --storage.path --storage.url --storage.lease-duration --shard.index --shard.total --log.level --log.format --help --version demo simulate check plan once results healthcheck storage completions man help"
+            opts="-h -V --config.file --config.auto-reload-interval --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.enable-openmetrics2 --web.telemetry-path --web.external-url --web.route-prefix --storage.path --storage.url --storage.lease-duration --shard.index --shard.total --log.level --log.format --help --version demo simulate check plan once results healthcheck storage completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -235,7 +235,7 @@ _aws__transfer__exporter() {
             return 0
             ;;
         aws__subcmd__transfer__subcmd__exporter__subcmd__demo)
-            opts="-h --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.telemetry-path --web.external-url --web.route-prefix --storage.path --shard.index --shard.total --log.level --log.format --help"
+            opts="-h --web.listen-address --web.config.file --web.health-listen-address --web.systemd-socket --web.enable-write-api --web.enable-lifecycle --web.enable-openmetrics2 --web.telemetry-path --web.external-url --web.route-prefix --storage.path --shard.index --shard.total --log.level --log.format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_aws_transfer_exporter_global_optspecs
-    string join \n config.file= config.auto-reload-interval= web.listen-address= web.config.file= web.health-listen-address= web.systemd-socket web.enable-write-api web.enable-lifecycle web.telemetry-path= web.external-url= web.route-prefix= storage.path= storage.url= storage.lease-duration= shard.index= shard.total= log.level= log.format= h/help V/version
+    string join \n config.file= config.auto-reload-interval= web.listen-address= web.config.file= web.health-listen-address= web.systemd-socket web.enable-write-api web.enable-lifecycle web.enable-openmetrics2 web.telemetry-path= web.external-url= web.route-prefix= storage.path= storage.url= storage.lease-duration= shard.index= shard.total= log.level= log.format= h/help V/version
 end
 
 function __fish_aws_transfer_exporter_needs_command
@@ -46,6 +46,7 @@ json\t'One JSON object per line'"
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -l web.systemd-socket -d 'Use listening sockets passed by systemd instead of --web.listen-address'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -l web.enable-write-api -d 'Enable PUT and DELETE of /api/v1/transfers/..., which start and stop tracking a transfer'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -l web.enable-lifecycle -d 'Enable POST /-/reload'
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -l web.enable-openmetrics2 -d 'Offer OpenMetrics 2.0, which carries native histograms as text, to clients that ask for it. Experimental: its specification is a release candidate'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -s V -l version -d 'Print version'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_needs_command" -f -a "demo" -d 'Serve from the built-in simulator, without AWS and without a configuration'
@@ -77,6 +78,7 @@ json\t'One JSON object per line'"
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand demo" -l web.systemd-socket -d 'Use listening sockets passed by systemd instead of --web.listen-address'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand demo" -l web.enable-write-api -d 'Enable PUT and DELETE of /api/v1/transfers/..., which start and stop tracking a transfer'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand demo" -l web.enable-lifecycle -d 'Enable POST /-/reload'
+complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand demo" -l web.enable-openmetrics2 -d 'Offer OpenMetrics 2.0, which carries native histograms as text, to clients that ask for it. Experimental: its specification is a release candidate'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l simulator.listen-address -d 'Address of the simulator' -r
 complete -c aws-transfer-exporter -n "__fish_aws_transfer_exporter_using_subcommand simulate" -l simulator.seed -d 'Seed of all random choices' -r

@@ -55,6 +55,7 @@ use tracing::{info, warn};
 use crate::collector::{Collected, Collector};
 use crate::config::Plan;
 use crate::metrics::cache::SegmentCache;
+use crate::metrics::negotiate::Offer;
 use crate::metrics::self_metrics::SelfMetrics;
 #[cfg(feature = "dynamodb")]
 use crate::store::dynamodb::{SharedTable, TableUrl};
@@ -102,6 +103,8 @@ pub struct Options {
     pub write_api: bool,
     /// Enables `POST /-/reload`.
     pub lifecycle: bool,
+    /// The formats of metrics that clients may ask for.
+    pub offer: Offer,
     /// Names that clients use for the exporter, beside addresses and local names. Checked while the
     /// write API or reloads over HTTP are enabled.
     pub hosts: Vec<String>,
@@ -275,6 +278,7 @@ impl App {
             metrics: Some(Arc::clone(&self.metrics.http)),
             hosts: (self.options.write_api || self.options.lifecycle)
                 .then(|| self.options.hosts.clone()),
+            offer: self.options.offer,
             health,
             ..web::Server::default()
         };

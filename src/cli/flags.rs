@@ -52,6 +52,10 @@ fn auto_reload_interval(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected `0s` or a duration of at least 1s, such as `30s`".to_owned())
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Web")]
 pub(super) struct WebFlags {
@@ -91,6 +95,10 @@ pub(super) struct WebFlags {
     /// Enable POST /-/reload.
     #[arg(long = "web.enable-lifecycle", global = true)]
     pub(super) enable_lifecycle: bool,
+    /// Offer OpenMetrics 2.0, which carries native histograms as text, to clients that ask for it.
+    /// Experimental: its specification is a release candidate.
+    #[arg(long = "web.enable-openmetrics2", global = true)]
+    pub(super) enable_openmetrics2: bool,
     /// Path of the metrics.
     #[arg(
         long = "web.telemetry-path",

@@ -29,6 +29,7 @@ use crate::app::Options;
 #[cfg(feature = "dynamodb")]
 use crate::app::SharedStorage;
 use crate::config::{self, ConfigText, Plan, Problems};
+use crate::metrics::negotiate::Offer;
 use crate::telemetry;
 use flags::{ConfigFlags, LogFlags, StorageFlags, WebFlags};
 pub use scope::parse;
@@ -163,6 +164,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
             }),
             write_api: web.enable_write_api,
             lifecycle: web.enable_lifecycle,
+            offer: Offer {
+                openmetrics2: web.enable_openmetrics2,
+            },
             hosts: web.hosts(),
             ..Options::default()
         })

@@ -20,6 +20,7 @@ const SCOPES: &[(&str, &[&str])] = &[
     ("web.systemd-socket", &["demo"]),
     ("web.enable-write-api", &["demo"]),
     ("web.enable-lifecycle", &["demo"]),
+    ("web.enable-openmetrics2", &["demo"]),
     ("web.telemetry-path", &["demo"]),
     ("web.external-url", &["demo", "healthcheck"]),
     ("web.route-prefix", &["demo", "healthcheck"]),

@@ -49,9 +49,8 @@ pub(super) struct SegmentKey {
 
 impl SegmentKey {
     fn new<T>(family: &RowFamily<T>, dialect: Dialect, encoding: Encoding) -> Self {
-        // The samples of a gauge are the same in both text formats.
-        let is_shared =
-            dialect == Dialect::OpenMetrics && family.descriptor.kind == MetricType::Gauge;
+        // The samples of a gauge are the same in all text formats.
+        let is_shared = dialect != Dialect::Protobuf && family.descriptor.kind == MetricType::Gauge;
         Self {
             family: family.descriptor.name,
             dialect: if is_shared { Dialect::Text } else { dialect },

@@ -114,9 +114,7 @@ fn blocks(scrape: &Scrape<'_>, request: &ScrapeRequest) -> Vec<Block> {
             written.append(&mut encoder.out);
         }
     }
-    if dialect == Dialect::OpenMetrics {
-        written.extend_from_slice(b"# EOF\n");
-    }
+    written.extend_from_slice(dialect.end());
     blocks.push(Block::Written(written));
     blocks
 }

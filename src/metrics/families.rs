@@ -256,7 +256,7 @@ families! {
         labels: [ACCOUNT, REGION, CONNECTOR_ID, DIRECTION],
         help: "Time from the start to the end of a file transfer in seconds. Absent without discovery.events.",
         details: "Classic buckets from 0.5 s to 12 h, the time after which AWS fails a file. \
-            The protobuf format also carries a native histogram of schema 3.",
+            Protobuf and OpenMetrics 2.0 also carry a native histogram of schema 3.",
         example: "histogram_quantile(0.95, sum by (connector_id, le) (\
             rate(aws_transfer_connector_file_duration_seconds_bucket[1h])))",
     }
@@ -277,7 +277,7 @@ families! {
         group: Sweep,
         labels: [ACCOUNT, REGION, CONNECTOR_ID, DIRECTION],
         help: "Sizes of files in bytes. Absent without discovery.events.",
-        details: "Classic buckets from 1 KiB to 128 GiB. The protobuf format also carries a native \
+        details: "Classic buckets from 1 KiB to 128 GiB. Protobuf and OpenMetrics 2.0 also carry a native \
             histogram of schema 3. Failed files count with the size that their event reports.",
         example: "histogram_quantile(0.5, sum by (connector_id, le) (\
             rate(aws_transfer_connector_file_size_bytes_bucket[1d])))",

@@ -23,6 +23,9 @@ pub enum FormatKind {
     OpenMetrics0_0_1,
     /// OpenMetrics, `version=1.0.0`.
     OpenMetrics1_0_0,
+    /// OpenMetrics, `version=2.0.0`: with native histograms and start timestamps
+    /// (<https://prometheus.io/docs/specs/om/open_metrics_spec_2_0/>, release candidate 0).
+    OpenMetrics2_0_0,
     /// `io.prometheus.client.MetricFamily` messages, each preceded by its length.
     Protobuf,
 }
@@ -66,6 +69,7 @@ impl Format {
         match self.kind {
             FormatKind::Text0_0_4 | FormatKind::Text1_0_0 => Dialect::Text,
             FormatKind::OpenMetrics0_0_1 | FormatKind::OpenMetrics1_0_0 => Dialect::OpenMetrics,
+            FormatKind::OpenMetrics2_0_0 => Dialect::OpenMetrics2,
             FormatKind::Protobuf => Dialect::Protobuf,
         }
     }
@@ -79,6 +83,7 @@ impl Display for Format {
             FormatKind::Text1_0_0 => "text/plain; version=1.0.0; charset=utf-8",
             FormatKind::OpenMetrics0_0_1 => "application/openmetrics-text; version=0.0.1; charset=utf-8",
             FormatKind::OpenMetrics1_0_0 => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            FormatKind::OpenMetrics2_0_0 => "application/openmetrics-text; version=2.0.0; charset=utf-8",
             FormatKind::Protobuf => {
                 "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
             }
@@ -95,7 +100,18 @@ impl Display for Format {
 pub(super) enum Dialect {
     Text,
     OpenMetrics,
+    OpenMetrics2,
     Protobuf,
+}
+
+impl Dialect {
+    /// Returns the end of an exposition.
+    pub(super) fn end(self) -> &'static [u8] {
+        match self {
+            Self::OpenMetrics | Self::OpenMetrics2 => b"# EOF\n",
+            Self::Text | Self::Protobuf => b"",
+        }
+    }
 }
 
 /// The encoding of a body.

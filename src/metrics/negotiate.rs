@@ -3,14 +3,27 @@
 
 use super::format::{Encoding, Escaping, Format, FormatKind};
 
-/// Returns the supported format of the greatest weight, the first among equals.
-pub fn format(accept: Option<&str>) -> Format {
+/// Which formats are offered beyond the stable ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// `OpenMetrics` 2.0, whose specification is a release candidate.
+    pub openmetrics2: bool,
+}
+
+impl Offer {
+    fn includes(self, format: Format) -> bool {
+        self.openmetrics2 || format.kind != FormatKind::OpenMetrics2_0_0
+    }
+}
+
+/// Returns the offered format of the greatest weight, the first among equals.
+pub fn format(accept: Option<&str>, offer: Offer) -> Format {
     let mut best = (Format::TEXT, 0);
     for element in elements(accept.unwrap_or_default(), ',') {
         let Some((format, weight)) = media_range(element) else {
             continue;
         };
-        if weight > best.1 {
+        if offer.includes(format) && weight > best.1 {
             best = (format, weight);
         }
     }
@@ -47,6 +60,7 @@ fn media_range(element: &str) -> Option<(Format, u32)> {
         // Clients that name no version predate 1.0.0; client_golang treats them alike.
         ("application/openmetrics-text", "" | "0.0.1") => FormatKind::OpenMetrics0_0_1,
         ("application/openmetrics-text", "1.0.0") => FormatKind::OpenMetrics1_0_0,
+        ("application/openmetrics-text", "2.0.0") => FormatKind::OpenMetrics2_0_0,
         ("application/vnd.google.protobuf", _)
             if proto == "io.prometheus.client.MetricFamily" && encoding == "delimited" =>
         {

@@ -11,7 +11,7 @@ use super::compress::BodyBuilder;
 use super::encode::{self, Encoder};
 use super::exposition::Exposition;
 use super::families::{self, Family};
-use super::format::{Dialect, Encoding};
+use super::format::Encoding;
 use super::state::Row;
 use model::{
     ConnectionFailure, ConnectorLabels, FileCounts, TestedConnection, TransferId, TransferState,
@@ -81,9 +81,8 @@ impl<'a> Families<'a> {
     }
 
     fn finish(mut self) -> io::Result<Exposition> {
-        if self.request.format.dialect() == Dialect::OpenMetrics {
-            self.out.extend_from_slice(b"# EOF\n");
-        }
+        self.out
+            .extend_from_slice(self.request.format.dialect().end());
         if self.request.encoding == Encoding::Identity {
             return Ok(Exposition::Whole(vec![Bytes::from(self.out)]));
         }

@@ -14,13 +14,19 @@ use super::server::connection::Connection;
 use super::server::limits::ServerLimits;
 use super::server::pool::ConnectionPool;
 use super::{Exporter, MAX_CONNECTIONS};
+use crate::metrics::negotiate::Offer;
 
 /// Serves HTTP/1.1 on `stream` until it ends, as on an accepted connection.
 pub async fn serve_connection<S>(stream: S, exporter: Arc<dyn Exporter>, telemetry_path: &str)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let state = RouteState::new(exporter, telemetry_path.into(), MAX_CONNECTIONS);
+    let state = RouteState::new(
+        exporter,
+        telemetry_path.into(),
+        Offer::default(),
+        MAX_CONNECTIONS,
+    );
     let pool = ConnectionPool::new(MAX_CONNECTIONS);
     let peer = SocketAddr::from(([127, 0, 0, 1], 0));
     let Some(slot) = pool.acquire(peer.ip()) else {

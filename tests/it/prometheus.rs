@@ -11,7 +11,7 @@ use serde_json::Value;
 use simulator::{FileScript, LifeScript, Settings, Simulator};
 
 use crate::program::{Running, config, config_text, peer, program, signing_program};
-use crate::rig::{connector, files, get, simulator, transfer};
+use crate::rig::{Exposition, connector, files, get, simulator, transfer};
 
 /// An undocumented code with every character that a label value has to escape.
 const ODD_CODE: &str = "a\"b\\c\nd\\n é漢🚀 {x=\"y\"}";
@@ -189,8 +189,11 @@ async fn assert_every_job_has_the_same_series(
     let pairs = put_transfers(&simulator);
     let (_folder, file) = config(&config_text(&url, &pairs));
     let flag = format!("--config.file={}", file.display());
-    let exporter =
-        Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
+    let exporter = Running::start(signing_program().args([
+        &flag,
+        "--web.listen-address=127.0.0.1:0",
+        "--web.enable-openmetrics2",
+    ]));
     // Everything is polled before the first scrape of a job.
     let (_, _, text) = get(exporter.address, "/metrics", "").await;
     let prometheus = Prometheus::start_with(binary, exporter.address, jobs, flags).await;
@@ -459,6 +462,7 @@ async fn prometheus_3_reads_the_same_in_each_format_and_encoding() {
         "PrometheusText1.0.0",
         "OpenMetricsText0.0.1",
         "OpenMetricsText1.0.0",
+        "OpenMetricsText2.0.0",
         "PrometheusProto",
     ]
     .into_iter()
@@ -476,20 +480,27 @@ async fn prometheus_3_reads_the_same_in_each_format_and_encoding() {
         .map(|(job, lines)| (job.as_str(), lines.as_str()))
         .collect();
     let binary = peer("PROMETHEUS_3", "prometheus3");
-    assert_every_job_has_the_same_series(&binary, &jobs, &[]).await;
-    assert_every_job_has_the_same_series(&binary, &jobs, &["--enable-feature=zstd-scrape"]).await;
+    for features in ["openmetrics2", "openmetrics2,zstd-scrape"] {
+        let flag = format!("--enable-feature={features}");
+        assert_every_job_has_the_same_series(&binary, &jobs, &[&flag]).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Prometheus 3; tests/run provides it"]
 async fn prometheus_3_has_the_last_finished_transfer_as_exemplar() {
-    let demo = Running::start(program().args(["demo", "--web.listen-address=127.0.0.1:0"]));
+    let demo = Running::start(program().args([
+        "demo",
+        "--web.listen-address=127.0.0.1:0",
+        "--web.enable-openmetrics2",
+    ]));
     let jobs = [
         ("text", "    scrape_protocols: [OpenMetricsText1.0.0]\n"),
+        ("text2", "    scrape_protocols: [OpenMetricsText2.0.0]\n"),
         ("protobuf", "    scrape_protocols: [PrometheusProto]\n"),
     ];
     let binary = peer("PROMETHEUS_3", "prometheus3");
-    let flags = ["--enable-feature=exemplar-storage"];
+    let flags = ["--enable-feature=exemplar-storage,openmetrics2"];
     let prometheus = Prometheus::start_with(&binary, demo.address, &jobs, &flags).await;
     for (job, _) in jobs {
         let selector = format!("aws_transfer_connector_files_finished_total{{job=\"{job}\"}}");
@@ -515,10 +526,15 @@ async fn prometheus_3_has_the_last_finished_transfer_as_exemplar() {
     demo.terminate();
 }
 
-/// Durations from events, in classic buckets and, if the format has them, in native ones.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Prometheus 3; tests/run provides it"]
-async fn prometheus_3_reads_durations_as_native_histograms() {
+/// An exporter that follows one transfer of 12 files from events. Each file took 2 s and has completed.
+struct Followed {
+    exporter: Running,
+    _simulator: Simulator,
+    _folder: tempfile::TempDir,
+}
+
+/// Follows a transfer.
+async fn followed() -> Followed {
     let (simulator, url) = simulator(Settings::default()).await;
     let lives = |_| LifeScript::completed().after(Duration::ZERO, Duration::from_secs(2));
     let start = SystemTime::now() - Duration::from_mins(1);
@@ -533,33 +549,83 @@ async fn prometheus_3_reads_durations_as_native_histograms() {
          discovery:\n  events:\n    - {{queue_url: '{}', endpoint_url: '{url}'}}\n",
         simulator.queue_url(&url)
     );
-    let (_folder, file) = config(&text);
+    let (folder, file) = config(&text);
     let flag = format!("--config.file={}", file.display());
-    let exporter =
-        Running::start(signing_program().args([&flag, "--web.listen-address=127.0.0.1:0"]));
+    let exporter = Running::start(signing_program().args([
+        &flag,
+        "--web.listen-address=127.0.0.1:0",
+        "--web.enable-openmetrics2",
+    ]));
+    Followed {
+        exporter,
+        _simulator: simulator,
+        _folder: folder,
+    }
+}
+
+/// Durations from events, in classic buckets and, if the format has them, in native ones.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Prometheus 3; tests/run provides it"]
+async fn prometheus_3_reads_durations_as_native_histograms() {
+    let followed = followed().await;
+    let exporter = &followed.exporter;
     let jobs = [
         ("classic", "    scrape_protocols: [OpenMetricsText1.0.0]\n"),
+        ("classic2", "    scrape_protocols: [OpenMetricsText2.0.0]\n"),
         (
             "native",
             "    scrape_protocols: [PrometheusProto]\n    scrape_native_histograms: true\n",
+        ),
+        (
+            "native2",
+            "    scrape_protocols: [OpenMetricsText2.0.0]\n    scrape_native_histograms: true\n",
         ),
     ];
     let prometheus = Prometheus::start_with(
         &peer("PROMETHEUS_3", "prometheus3"),
         exporter.address,
         &jobs,
-        &[],
+        &["--enable-feature=openmetrics2"],
     )
     .await;
     let family = "aws_transfer_connector_file_duration_seconds";
-    prometheus
-        .wait_for(&format!("sum({family}_count{{job=\"classic\"}}) == 12"))
-        .await;
-    prometheus
-        .wait_for(&format!(
-            "histogram_count(sum({family}{{job=\"native\"}})) == 12"
-        ))
-        .await;
+    for job in ["classic", "classic2"] {
+        prometheus
+            .wait_for(&format!("sum({family}_count{{job=\"{job}\"}}) == 12"))
+            .await;
+    }
+    for job in ["native", "native2"] {
+        prometheus
+            .wait_for(&format!(
+                "histogram_count(sum({family}{{job=\"{job}\"}})) == 12"
+            ))
+            .await;
+    }
+    // Every bucket is the same as from protobuf, also those of histograms without observations.
+    let differ = "{__name__=~\"aws_transfer_connector_.*(seconds|bytes)\",job=\"native2\"} \
+                  != on (__name__, connector_id, operation) group_left () \
+                  {__name__=~\"aws_transfer_connector_.*(seconds|bytes)\",job=\"native\"}";
+    let same = differ.replace("!=", "==");
+    let families = [
+        "file_duration_seconds",
+        "queue_wait_seconds",
+        "file_size_bytes",
+    ];
+    for family in families {
+        let of_family = |query: &str| {
+            let all = "__name__=~\"aws_transfer_connector_.*(seconds|bytes)\"";
+            query.replace(
+                all,
+                &format!("__name__=\"aws_transfer_connector_{family}\""),
+            )
+        };
+        assert!(prometheus.query(&of_family(differ)).await.is_empty());
+        assert_eq!(
+            prometheus.query(&of_family(&same)).await.len(),
+            2,
+            "{family}"
+        );
+    }
     let one = |result: BTreeMap<String, f64>| result.into_values().next().unwrap();
     let sums = format!(
         "sum({family}_sum{{job=\"classic\"}}) - histogram_sum(sum({family}{{job=\"native\"}}))"
@@ -574,7 +640,53 @@ async fn prometheus_3_reads_durations_as_native_histograms() {
             .await),
         12.0
     );
-    exporter.terminate();
+    followed.exporter.terminate();
+}
+
+/// Files that were counted before the first scrape are an increase since the counter was created.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Prometheus 3; tests/run provides it"]
+async fn prometheus_3_counts_from_the_creation_of_a_counter() {
+    let followed = followed().await;
+    let completed = "aws_transfer_connector_files_finished_total";
+    let begun = Instant::now();
+    loop {
+        let (_, _, text) = get(followed.exporter.address, "/metrics", "").await;
+        let exposition = Exposition::parse(&text);
+        if exposition.sum(completed, &["status=\"COMPLETED\""]) == 12.0 {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_mins(1), "{text}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let formats = [
+        "PrometheusProto",
+        "OpenMetricsText1.0.0",
+        "OpenMetricsText2.0.0",
+    ];
+    let lines = formats.map(|format| format!("    scrape_protocols: [{format}]\n"));
+    let mut jobs: Vec<_> = std::iter::zip(formats, lines.iter().map(String::as_str)).collect();
+    // The text format has no creation time.
+    jobs.push(("text", "    scrape_protocols: [PrometheusText0.0.4]\n"));
+    let prometheus = Prometheus::start_with(
+        &peer("PROMETHEUS_3", "prometheus3"),
+        followed.exporter.address,
+        &jobs,
+        &["--enable-feature=created-timestamp-zero-ingestion,openmetrics2"],
+    )
+    .await;
+    for (job, _) in jobs {
+        let counter = format!("{completed}{{job=\"{job}\",status=\"COMPLETED\"}}");
+        prometheus
+            .wait_for(&format!("count_over_time({counter}[1m]) > 3"))
+            .await;
+        let one = async |query: String| prometheus.query(&query).await.into_values().next();
+        let least = one(format!("min_over_time({counter}[10m])")).await;
+        assert_eq!(least, Some(if job == "text" { 12.0 } else { 0.0 }), "{job}");
+        let latest = one(format!("last_over_time({counter}[10m])")).await;
+        assert_eq!(latest, Some(12.0), "{job}");
+    }
+    followed.exporter.terminate();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,7 +15,7 @@ use crate::crashes::{
 use crate::program::{Running, config, signing_program};
 use crate::rig::{Exposition, simulator};
 use crate::storage::{FINISHED, scrape};
-use crate::takeovers::{Course, Dynamo, LEASE};
+use crate::takeovers::{Course, Dynamo, lease};
 
 const PROCESSES: usize = 3;
 const SHARDS: usize = 5;
@@ -62,7 +62,7 @@ impl Fleet {
             format!("--config.file={}", self.config.display()),
             "--web.listen-address=127.0.0.1:0".into(),
             format!("--storage.url={}", self.url),
-            format!("--storage.lease-duration={}s", LEASE.as_secs()),
+            format!("--storage.lease-duration={}s", lease().as_secs()),
             "--shard.index=auto".into(),
             format!("--shard.total={SHARDS}"),
         ]))
@@ -74,7 +74,11 @@ impl Fleet {
         let is_paused = |at: usize| self.paused.iter().any(|(paused, _)| *paused == at);
         let scrapes = self.running.iter().enumerate().map(|(at, member)| {
             // One that is paused answers nothing.
-            let patience = if is_paused(at) { Duration::ZERO } else { LEASE };
+            let patience = if is_paused(at) {
+                Duration::ZERO
+            } else {
+                lease()
+            };
             let answer = tokio::time::timeout(patience, scrape(member.address));
             async { answer.await.ok().flatten() }
         });
@@ -142,7 +146,7 @@ impl Fleet {
 
     fn pause(&mut self, at: usize) {
         self.running[at].signal("STOP");
-        self.paused.push((at, Instant::now() + LEASE * 2));
+        self.paused.push((at, Instant::now() + lease() * 2));
     }
 
     /// Scrapes until every shard has an owner, and each process its part.
@@ -236,10 +240,11 @@ async fn counters_are_exact_while_shards_move(dynamo: &Dynamo, number: u64) {
     assert_eq!(fleet.counted(), truth, "after all were killed");
     fleet.gaps.sort_unstable();
     let files: f64 = truth.values().sum();
+    let lease = lease();
     println!(
         "{files} files of {started} transfers, {} kills or stops, {} pauses in {:.0?}; shards were \
          spread evenly after {even:.1?} and {even_again:.1?}; {} times a shard had no owner, median {:.1?}, \
-         longest {:.1?}, with a lease of {LEASE:?}",
+         longest {:.1?}, with a lease of {lease:?}",
         course.kills,
         course.pauses,
         began.elapsed(),
@@ -344,7 +349,7 @@ async fn idle_processes_use_the_units_that_were_planned_with_dynalite() {
         .args([
             format!("--config.file={}", file.display()),
             format!("--storage.url={}", dynamo.url),
-            format!("--storage.lease-duration={}s", LEASE.as_secs()),
+            format!("--storage.lease-duration={}s", lease().as_secs()),
             format!("--shard.total={SHARDS}"),
             format!("--exporters={PROCESSES}"),
         ])

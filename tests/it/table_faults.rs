@@ -13,7 +13,7 @@ use crate::crashes::{Ends, assert_between, configuration, counted, start};
 use crate::program::{Running, config, signing_program};
 use crate::rig::{Exposition, simulator};
 use crate::storage::scrape;
-use crate::takeovers::{Dynamo, LEASE};
+use crate::takeovers::{Dynamo, lease};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -148,7 +148,7 @@ impl Pair {
                 format!(
                     "--storage.url=dynamodb://state?region=eu-central-1&endpoint=http://{address}"
                 ),
-                format!("--storage.lease-duration={}s", LEASE.as_secs()),
+                format!("--storage.lease-duration={}s", lease().as_secs()),
             ]))
         });
         Self { proxies, running }
@@ -249,7 +249,7 @@ async fn an_owner_that_cannot_reach_the_table_hands_over_with_dynalite() {
         }
         let (next, _) = pair.wait_for_owner(&[1 - owner]).await;
         // 1.5 lifetimes, and time for a slow machine.
-        assert!(cut.elapsed() < LEASE * 3, "{:?}", cut.elapsed());
+        assert!(cut.elapsed() < lease() * 3, "{:?}", cut.elapsed());
         let former = pair.seen(owner).await;
         assert!(!is_leader(&former), "two leaders");
         assert_eq!(counted(&former), Ends::new());

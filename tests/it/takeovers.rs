@@ -2,9 +2,11 @@
 //! for longer than its lease, while two queues, a late CloudTrail and polls report the same files. The
 //! counters, as a client that follows `/-/ready` sees them, are exact and never fall.
 
+use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -21,9 +23,17 @@ use crate::rig::{connector, simulator, transfer};
 use crate::storage::scrape;
 
 const PROCESSES: usize = 3;
-/// The shortest that is allowed.
-pub(crate) const LEASE: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Returns how long a lease lasts: the shortest that is allowed, or `LEASE_SECONDS`.
+pub(crate) fn lease() -> Duration {
+    Duration::from_secs(number("LEASE_SECONDS", 3))
+}
+
+/// Returns the number of a variable of the environment.
+fn number<T: FromStr<Err: Debug>>(name: &str, default: T) -> T {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}
 
 /// How much happens.
 pub(crate) struct Course {
@@ -35,10 +45,6 @@ pub(crate) struct Course {
 impl Course {
     /// As much as in a minute; `TAKEOVERS` multiplies it, and `TRANSFERS` is the number of transfers.
     pub(crate) fn new() -> Self {
-        let number = |name, default| {
-            let number = std::env::var(name);
-            number.map_or(default, |text| text.parse().unwrap())
-        };
         let times = number("TAKEOVERS", 1);
         Self {
             transfers: number("TRANSFERS", 200 * times),
@@ -160,7 +166,7 @@ impl Members {
             format!("--config.file={}", self.config.display()),
             "--web.listen-address=127.0.0.1:0".into(),
             format!("--storage.url={}", self.url),
-            format!("--storage.lease-duration={}s", LEASE.as_secs()),
+            format!("--storage.lease-duration={}s", lease().as_secs()),
         ]))
     }
 
@@ -182,7 +188,7 @@ impl Members {
             self.resume();
             if let Some(owner) = self.owner().await {
                 let answer = scrape(self.running[owner].address);
-                let answer = tokio::time::timeout(LEASE, answer).await.ok().flatten();
+                let answer = tokio::time::timeout(lease(), answer).await.ok().flatten();
                 let is_leader = |seen: &crate::rig::Exposition| {
                     seen.sum("aws_transfer_exporter_leader", &[]) == 1.0
                 };
@@ -214,7 +220,7 @@ impl Members {
             return;
         };
         self.running[owner].signal("STOP");
-        self.paused.push((owner, Instant::now() + LEASE * 2));
+        self.paused.push((owner, Instant::now() + lease() * 2));
     }
 
     /// Continues what has been paused for long enough.
@@ -295,8 +301,9 @@ async fn increase_is_what_happened(prometheus: &Path) {
     let resets = "max(resets(aws_transfer_connector_files_finished_total[10m])) == 0";
     prometheus.wait_for(resets).await;
     members.gaps.sort_unstable();
+    let lease = lease();
     println!(
-        "{TAKE_OVERS} take-overs with a lease of {LEASE:?}: without an owner at most {:.1?}, \
+        "{TAKE_OVERS} take-overs with a lease of {lease:?}: without an owner at most {:.1?}, \
          without a sample at most {:.1?}",
         members.gaps.last().unwrap(),
         prometheus.longest_gap(sum, Duration::from_mins(10)).await,
@@ -387,9 +394,10 @@ async fn counters_are_exact_over_take_overs(dynamo: &Dynamo, number: u64) {
     assert_eq!(members.counted().await, truth, "after another kill");
     members.gaps.sort_unstable();
     let files: f64 = truth.values().sum();
+    let lease = lease();
     println!(
         "{files} files of {started} transfers, {} kills, {} pauses, {answers} answers in {:.0?}; \
-         {} times without an owner, median {:.1?}, longest {:.1?}, with a lease of {LEASE:?}",
+         {} times without an owner, median {:.1?}, longest {:.1?}, with a lease of {lease:?}",
         course.kills,
         course.pauses,
         began.elapsed(),

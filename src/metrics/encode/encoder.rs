@@ -197,16 +197,43 @@ impl Encoder {
         }
         self.series(extra);
         value.write_line_end(&mut self.out);
+        if self.dialect == Dialect::Text {
+            return;
+        }
+        if self.dialect == Dialect::OpenMetrics2 {
+            self.start_timestamp(created);
+        }
+        if let Some((name, id, at)) = exemplar {
+            self.out.pop();
+            self.out.extend_from_slice(b" # {");
+            text::label(&mut self.out, name, id);
+            self.out.extend_from_slice(b"} 1 ");
+            SampleValue::Float(unix_seconds(at)).write_line_end(&mut self.out);
+        }
         if self.dialect == Dialect::OpenMetrics {
-            if let Some((name, id, at)) = exemplar {
-                self.out.pop();
-                self.out.extend_from_slice(b" # {");
-                text::label(&mut self.out, name, id);
-                self.out.extend_from_slice(b"} 1 ");
-                SampleValue::Float(unix_seconds(at)).write_line_end(&mut self.out);
-            }
             self.line("_created", extra, unix_seconds(created));
         }
+    }
+
+    /// Adds the start timestamp of OpenMetrics 2.0 to a line that has ended.
+    fn start_timestamp(&mut self, created: SystemTime) {
+        self.out.pop();
+        self.out.extend_from_slice(b" st@");
+        SampleValue::Float(unix_seconds(created)).write_line_end(&mut self.out);
+    }
+
+    /// Writes a histogram of OpenMetrics 2.0, which is one sample.
+    fn composite(
+        &mut self,
+        count_and_sum: (u64, f64),
+        native: Option<&Histogram>,
+        classic: &[(u64, f64)],
+        created: SystemTime,
+    ) {
+        self.series(&self.encoded_labels().none);
+        text::composite(&mut self.out, count_and_sum, native, classic);
+        self.out.push(b'\n');
+        self.start_timestamp(created);
     }
 
     /// Writes a counter with the row's labels and `labels`.
@@ -235,6 +262,9 @@ impl Encoder {
             let histogram = protobuf::histogram(count, sum, buckets.iter().copied(), created);
             return protobuf::metric(&mut self.out, &self.row, &[], &histogram);
         }
+        if self.dialect == Dialect::OpenMetrics2 {
+            return self.composite((count, sum), None, buckets, created);
+        }
         let bounds = buckets.iter().map(|(count, bound)| {
             // OpenMetrics requires `1.0`, the text format has `1`.
             let bound = if self.dialect == Dialect::OpenMetrics {
@@ -260,7 +290,7 @@ impl Encoder {
         }
     }
 
-    /// Writes a histogram. Only protobuf carries its exponential buckets.
+    /// Writes a histogram. Only protobuf and OpenMetrics 2.0 carry its exponential buckets.
     pub(in crate::metrics) fn native_histogram(
         &mut self,
         histogram: &Histogram,
@@ -279,6 +309,10 @@ impl Encoder {
         if self.dialect == Dialect::Protobuf {
             let histogram = protobuf::native_histogram(histogram, classic.into_iter(), created);
             return protobuf::metric(&mut self.out, &self.row, &[], &histogram);
+        }
+        if self.dialect == Dialect::OpenMetrics2 {
+            let count_and_sum = (histogram.count(), histogram.sum);
+            return self.composite(count_and_sum, Some(histogram), &classic, created);
         }
         self.histogram(histogram.count(), histogram.sum, &classic, created);
     }

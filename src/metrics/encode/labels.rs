@@ -59,7 +59,7 @@ impl EncodedLabels {
         }
     }
 
-    /// Returns the labels in `dialect`. Both text formats have the same.
+    /// Returns the labels in `dialect`. All text formats have the same.
     pub(super) fn of(dialect: Dialect) -> &'static Self {
         static TEXT: LazyLock<EncodedLabels> = LazyLock::new(|| EncodedLabels::new(Dialect::Text));
         static PROTOBUF: LazyLock<EncodedLabels> =

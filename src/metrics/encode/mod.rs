@@ -2,6 +2,7 @@
 //! [`protobuf`].
 
 mod encoder;
+mod exponential;
 mod labels;
 mod protobuf;
 mod text;
@@ -20,7 +21,9 @@ use super::format::Dialect;
 pub(super) fn head(out: &mut Vec<u8>, dialect: Dialect, family: &Family, samples: usize) {
     match dialect {
         Dialect::Text => text::head(out, family),
-        Dialect::OpenMetrics => text::open_metrics_head(out, family),
+        Dialect::OpenMetrics => text::open_metrics_head(out, family, family.base_name()),
+        // A family has the name of its samples.
+        Dialect::OpenMetrics2 => text::open_metrics_head(out, family, family.name),
         Dialect::Protobuf => protobuf::head(out, family, samples),
     }
 }

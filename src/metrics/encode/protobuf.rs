@@ -3,6 +3,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::exponential;
 use crate::metrics::families::{Family, MetricType};
 use model::{HISTOGRAM_SCHEMA, Histogram};
 
@@ -144,19 +145,14 @@ pub(super) fn native_histogram(
     double(&mut fields, 6, 0.0);
     fields.push(tag(7, VARINT));
     varint(&mut fields, histogram.zeros);
-    let mut spans: Vec<(i32, u32)> = Vec::new();
-    let (mut next, mut before) = (0, 0);
+    let mut before = 0;
     let mut deltas = Vec::new();
-    for (index, count) in &histogram.exponential {
-        match spans.last_mut() {
-            Some((_, length)) if *index == next => *length += 1,
-            _ => spans.push((index - next, 1)),
-        }
-        next = index + 1;
+    for count in histogram.exponential.values() {
         let count = i64::try_from(*count).unwrap_or(i64::MAX);
         deltas.push(count - before);
         before = count;
     }
+    let mut spans = exponential::spans(histogram);
     if spans.is_empty() {
         // An empty span marks the histogram as native.
         spans.push((0, 0));

@@ -1,8 +1,10 @@
-//! Parts of the text formats: labels, numbers, heads. OpenMetrics differs only where noted.
+//! Parts of the text formats: labels, numbers, heads, histograms. OpenMetrics differs only where noted.
 
 use std::io::Write;
 
+use super::exponential;
 use crate::metrics::families::Family;
+use model::{HISTOGRAM_SCHEMA, Histogram};
 
 /// Appends `name="value"`.
 pub(super) fn label(out: &mut Vec<u8>, name: &str, value: &str) {
@@ -43,11 +45,61 @@ pub(super) fn head(out: &mut Vec<u8>, family: &Family) {
 }
 
 /// Appends HELP, TYPE and, if the name has one, UNIT, as OpenMetrics requires.
-pub(super) fn open_metrics_head(out: &mut Vec<u8>, family: &Family) {
-    comments(out, family.base_name(), family, true);
+pub(super) fn open_metrics_head(out: &mut Vec<u8>, family: &Family, name: &str) {
+    comments(out, name, family, true);
     if let Some(unit) = family.unit() {
-        let _ = writeln!(out, "# UNIT {} {unit}", family.base_name());
+        let _ = writeln!(out, "# UNIT {name} {unit}");
     }
+}
+
+/// Appends the composite value of a histogram in OpenMetrics 2.0, with native buckets if there are any.
+/// `classic` holds cumulative counts and upper bounds, without `+Inf`.
+pub(super) fn composite(
+    out: &mut Vec<u8>,
+    (count, sum): (u64, f64),
+    native: Option<&Histogram>,
+    classic: &[(u64, f64)],
+) {
+    let _ = write!(out, "{{count:{count},sum:");
+    float(out, sum);
+    if let Some(histogram) = native {
+        // The zero bucket holds exact zeros only.
+        let zeros = histogram.zeros;
+        let _ = write!(
+            out,
+            ",schema:{HISTOGRAM_SCHEMA},zero_threshold:0,zero_count:{zeros}"
+        );
+        let spans = exponential::spans(histogram);
+        if !spans.is_empty() {
+            out.extend_from_slice(b",positive_spans:");
+            list(out, &spans, |out, (offset, length)| {
+                let _ = write!(out, "{offset}:{length}");
+            });
+            out.extend_from_slice(b",positive_buckets:");
+            let counts: Vec<_> = histogram.exponential.values().collect();
+            list(out, &counts, |out, count| {
+                let _ = write!(out, "{count}");
+            });
+        }
+    }
+    out.extend_from_slice(b",bucket:");
+    let all = classic.iter().copied().chain([(count, f64::INFINITY)]);
+    list(out, &all.collect::<Vec<_>>(), |out, (count, bound)| {
+        float(out, *bound);
+        let _ = write!(out, ":{count}");
+    });
+    out.push(b'}');
+}
+
+/// Appends a list in brackets.
+fn list<T>(out: &mut Vec<u8>, items: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
+    let mut separator = b'[';
+    for item in items {
+        out.push(separator);
+        write(out, item);
+        separator = b',';
+    }
+    out.push(b']');
 }
 
 fn comments(out: &mut Vec<u8>, name: &str, family: &Family, quote: bool) {
@@ -104,16 +156,18 @@ mod tests {
             "# HELP aws_transfer_connector_files_finished_total a \"b\" \\\\ c\\nd\n\
              # TYPE aws_transfer_connector_files_finished_total counter\n"
         ));
-        assert!(written(|out| open_metrics_head(out, &family)).starts_with(
-            "# HELP aws_transfer_connector_files_finished a \\\"b\\\" \\\\ c\\nd\n\
+        assert!(
+            written(|out| open_metrics_head(out, &family, family.base_name())).starts_with(
+                "# HELP aws_transfer_connector_files_finished a \\\"b\\\" \\\\ c\\nd\n\
              # TYPE aws_transfer_connector_files_finished counter\n"
-        ));
+            )
+        );
     }
 
     #[test]
     fn open_metrics_has_the_unit_of_the_name() {
-        let unit = |family| {
-            written(|out| open_metrics_head(out, family))
+        let unit = |family: &Family| {
+            written(|out| open_metrics_head(out, family, family.base_name()))
                 .lines()
                 .nth(2)
                 .map(str::to_owned)

@@ -121,9 +121,30 @@ const CLIENTS: [(&str, &str, &str); 19] = [
 #[test]
 fn every_client_gets_the_format_it_prefers() {
     for (client, accept, content_type) in CLIENTS {
-        assert_eq!(format(Some(accept)).to_string(), content_type, "{client}");
+        assert_eq!(
+            format(Some(accept), Offer::default()).to_string(),
+            content_type,
+            "{client}"
+        );
     }
-    assert_eq!(format(None), Format::TEXT);
+    assert_eq!(format(None, Offer::default()), Format::TEXT);
+}
+
+#[test]
+fn openmetrics_2_is_sent_to_clients_that_prefer_it_where_it_is_offered() {
+    let offer = Offer { openmetrics2: true };
+    for (client, accept, without) in CLIENTS {
+        let expected = if client.contains("OpenMetricsText2.0.0") {
+            "application/openmetrics-text; version=2.0.0; charset=utf-8; escaping=allow-utf-8"
+        } else {
+            without
+        };
+        assert_eq!(
+            format(Some(accept), offer).to_string(),
+            expected,
+            "{client}"
+        );
+    }
 }
 
 #[test]
@@ -166,7 +187,11 @@ fn parameters_may_be_quoted_in_capitals_and_in_any_order() {
             "text/plain; version=0.0.4; charset=utf-8",
         ),
     ] {
-        assert_eq!(format(Some(accept)).to_string(), content_type, "{accept}");
+        assert_eq!(
+            format(Some(accept), Offer::default()).to_string(),
+            content_type,
+            "{accept}"
+        );
     }
 }
 
@@ -234,6 +259,6 @@ proptest! {
     #[test]
     fn any_header_is_accepted(header in "\\PC*") {
         encoding(Some(&header));
-        format(Some(&header));
+        format(Some(&header), Offer { openmetrics2: true });
     }
 }

@@ -12,6 +12,7 @@ use axum::response::Response;
 
 use super::RouteState;
 use crate::metrics::exposition::Exposition;
+use crate::metrics::negotiate::Offer;
 use crate::metrics::{NameFilter, ScrapeRequest, negotiate};
 use crate::web::body::exposition_body;
 use crate::web::response::{PLAIN, respond, text};
@@ -29,7 +30,7 @@ pub(super) async fn scrape(
     Extension(context): Extension<RequestContext>,
     request: Request,
 ) -> Response {
-    let (scrape, timeout) = scrape_request(&request);
+    let (scrape, timeout) = scrape_request(&request, state.offer);
     let polls = request.method() != Method::HEAD && scrape.filter.admits_sweep();
     let place = polls
         .then(|| state.waiting.try_enter(context.slot.client()))
@@ -59,11 +60,11 @@ pub(super) async fn scrape(
 }
 
 /// Returns what the client of a scrape or a probe asks for, and the value of its timeout header.
-pub(super) fn scrape_request(request: &Request) -> (ScrapeRequest, Option<String>) {
+pub(super) fn scrape_request(request: &Request, offer: Offer) -> (ScrapeRequest, Option<String>) {
     let headers = request.headers();
     let scrape = ScrapeRequest {
         filter: NameFilter::from_query(request.uri().query().unwrap_or_default()),
-        format: negotiate::format(header(headers, &ACCEPT).as_deref()),
+        format: negotiate::format(header(headers, &ACCEPT).as_deref(), offer),
         encoding: negotiate::encoding(header(headers, &ACCEPT_ENCODING).as_deref()),
     };
     (scrape, header(headers, &SCRAPE_TIMEOUT))

@@ -26,6 +26,7 @@ use super::middleware::work_queue::admit;
 use super::middleware::{Middleware, PageHeaders, cross_site};
 use super::paths::{ExternalUrl, WebPaths};
 use super::response::{PLAIN, json_error, text, text_error};
+use crate::metrics::negotiate::Offer;
 use pages::handlers;
 
 /// What handlers answer from.
@@ -33,6 +34,8 @@ use pages::handlers;
 pub(crate) struct RouteState {
     pub(crate) exporter: Arc<dyn Exporter>,
     pub(crate) paths: Arc<WebPaths>,
+    /// The formats of metrics.
+    pub(super) offer: Offer,
     /// The `OpenAPI` description.
     pub(crate) description: Arc<str>,
     /// Scrapes and probes that wait for AWS. They are no work, since polls are shared.
@@ -41,13 +44,19 @@ pub(crate) struct RouteState {
 
 impl RouteState {
     /// Creates the state of a server with at most so many `connections`.
-    pub(crate) fn new(exporter: Arc<dyn Exporter>, paths: WebPaths, connections: usize) -> Self {
+    pub(crate) fn new(
+        exporter: Arc<dyn Exporter>,
+        paths: WebPaths,
+        offer: Offer,
+        connections: usize,
+    ) -> Self {
         // The rest is for requests that do not wait.
         let waiting = FairShare::new((connections / 2).max(1));
         Self {
             exporter,
             description: pages::description(&paths).into(),
             paths: Arc::new(paths),
+            offer,
             waiting,
         }
     }

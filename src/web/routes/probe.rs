@@ -24,7 +24,7 @@ pub(super) async fn probe(
         Ok(probe) => probe,
         Err(error) => return pages::bad_parameter(&error).into(),
     };
-    let (scrape, timeout) = scrape_request(&request);
+    let (scrape, timeout) = scrape_request(&request, state.offer);
     if request.method() == Method::HEAD {
         return exposition_response(&scrape, Exposition::Whole(Vec::new()));
     }

@@ -29,6 +29,7 @@ use super::config_state::WebConfigState;
 use super::middleware::Middleware;
 use super::paths::WebPaths;
 use super::routes::{self, RouteState};
+use crate::metrics::negotiate::Offer;
 use crate::metrics::self_metrics::HttpMetrics;
 use accept::{Acceptor, ListenerGroup};
 use limits::ServerLimits;
@@ -48,6 +49,8 @@ pub struct Server {
     /// Names of the server in the `Host` of requests, beside addresses and names that public DNS
     /// does not have. `None` accepts every name. Not checked with TLS or users.
     pub hosts: Option<Vec<String>>,
+    /// The formats of metrics.
+    pub offer: Offer,
     /// Listeners that serve only `/-/healthy` and `/-/ready`, without TLS or authentication.
     pub health: Vec<TcpListener>,
 }
@@ -60,6 +63,7 @@ impl Default for Server {
             web_config: WebConfigState::plain_http(),
             metrics: None,
             hosts: None,
+            offer: Offer::default(),
             health: Vec::new(),
         }
     }
@@ -79,7 +83,7 @@ impl Server {
         if let Some(metrics) = &self.metrics {
             self.web_config.record_metrics(metrics);
         }
-        let state = RouteState::new(exporter, paths, self.limits.connections);
+        let state = RouteState::new(exporter, paths, self.offer, self.limits.connections);
         let middleware = Middleware::new(self.metrics.clone(), self.hosts.map(Into::into));
         let main = Arc::new(ListenerGroup {
             router: routes::router(&state, &middleware),

@@ -1,4 +1,4 @@
-//! The text of both formats for a small fleet, as snapshots.
+//! The text of the formats for a small fleet, as snapshots.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use model::{
     Snapshot, StateCounts, TransferState, TransferView,
 };
 
-use super::{OPEN_METRICS, TEXT, fixtures, self_metrics, started};
+use super::{OPEN_METRICS, OPEN_METRICS_2, TEXT, fixtures, self_metrics, started};
 
 fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_790_000_000 + seconds)
@@ -159,4 +159,9 @@ fn the_text_format_of_a_small_fleet() {
 #[test]
 fn open_metrics_of_a_small_fleet() {
     insta::assert_snapshot!(rendered(OPEN_METRICS));
+}
+
+#[test]
+fn open_metrics_2_of_a_small_fleet() {
+    insta::assert_snapshot!(rendered(OPEN_METRICS_2));
 }

@@ -4,6 +4,7 @@
 mod cache;
 mod fixtures;
 mod golden;
+mod openmetrics2;
 mod protobuf;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,7 @@ use proptest::prelude::*;
 
 pub(super) const TEXT: FormatKind = FormatKind::Text0_0_4;
 pub(super) const OPEN_METRICS: FormatKind = FormatKind::OpenMetrics1_0_0;
+const OPEN_METRICS_2: FormatKind = FormatKind::OpenMetrics2_0_0;
 pub(super) const PROTOBUF: FormatKind = FormatKind::Protobuf;
 
 /// Name, labels in order, and value as text.
@@ -419,7 +421,7 @@ proptest! {
     #[test]
     fn every_encoding_decodes_to_the_uncompressed_body(snapshot in fixtures::snapshots()) {
         let cache = Mutex::default();
-        for kind in [TEXT, FormatKind::Text1_0_0, FormatKind::OpenMetrics0_0_1, OPEN_METRICS, PROTOBUF] {
+        for kind in [TEXT, FormatKind::Text1_0_0, FormatKind::OpenMetrics0_0_1, OPEN_METRICS, OPEN_METRICS_2, PROTOBUF] {
             let plain = plain(&snapshot, kind);
             for _ in 0..2 {
                 let gzip = rendered(&snapshot, kind, Encoding::Gzip, &cache);
@@ -461,7 +463,7 @@ proptest! {
         prop_assert_eq!(sorted(series), sorted(alone.collect()));
         let heads: BTreeSet<_> = comments.iter().collect();
         prop_assert_eq!(heads.len(), comments.len());
-        for kind in [TEXT, OPEN_METRICS, PROTOBUF] {
+        for kind in [TEXT, OPEN_METRICS, OPEN_METRICS_2, PROTOBUF] {
             let plain = rendered_together(&shards, kind, Encoding::Identity, &cache);
             for _ in 0..2 {
                 let zstd = rendered_together(&shards, kind, Encoding::Zstd, &cache);
