@@ -602,29 +602,20 @@ async fn prometheus_3_reads_durations_as_native_histograms() {
             .await;
     }
     // Every bucket is the same as from protobuf, also those of histograms without observations.
-    let differ = "{__name__=~\"aws_transfer_connector_.*(seconds|bytes)\",job=\"native2\"} \
-                  != on (__name__, connector_id, operation) group_left () \
-                  {__name__=~\"aws_transfer_connector_.*(seconds|bytes)\",job=\"native\"}";
-    let same = differ.replace("!=", "==");
-    let families = [
+    for name in [
         "file_duration_seconds",
         "queue_wait_seconds",
         "file_size_bytes",
-    ];
-    for family in families {
-        let of_family = |query: &str| {
-            let all = "__name__=~\"aws_transfer_connector_.*(seconds|bytes)\"";
-            query.replace(
-                all,
-                &format!("__name__=\"aws_transfer_connector_{family}\""),
-            )
-        };
-        assert!(prometheus.query(&of_family(differ)).await.is_empty());
-        assert_eq!(
-            prometheus.query(&of_family(&same)).await.len(),
-            2,
-            "{family}"
-        );
+    ] {
+        let of = |job: &str| format!("aws_transfer_connector_{name}{{job=\"{job}\"}}");
+        let matched = "on (connector_id, operation)";
+        let [text, protobuf] = ["native2", "native"].map(of);
+        let differ = format!("count({text} != {matched} {protobuf})");
+        assert_eq!(prometheus.query(&differ).await, BTreeMap::new(), "{name}");
+        let same = prometheus
+            .query(&format!("count({text} == {matched} {protobuf})"))
+            .await;
+        assert_eq!(same.into_values().collect::<Vec<_>>(), [2.0], "{name}");
     }
     let one = |result: BTreeMap<String, f64>| result.into_values().next().unwrap();
     let sums = format!(
