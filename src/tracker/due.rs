@@ -41,7 +41,7 @@ pub struct PollTicket {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Flight {
     pub(super) slot: u32,
-    number: u64,
+    pub(super) number: u64,
 }
 
 /// When a transfer is due and when it was last polled, which give its place in the queue.
@@ -74,9 +74,10 @@ struct Entry {
     in_flight: Option<Box<InFlight>>,
 }
 
+/// A running poll.
 #[derive(Clone, Debug)]
-struct InFlight {
-    number: u64,
+pub(super) struct InFlight {
+    pub(super) number: u64,
     /// The horizon of the poll. A transfer is polled at most once for each horizon.
     horizon: Instant,
     /// The turn after the poll.
@@ -153,11 +154,9 @@ impl DueQueue {
         self.entries.insert(slot, entry);
     }
 
-    /// Removes a transfer, queued or in flight.
-    pub(super) fn remove(&mut self, slot: u32) {
-        let Some(entry) = self.entries.remove(&slot) else {
-            return;
-        };
+    /// Removes a transfer, queued or in flight. Returns its running poll.
+    pub(super) fn remove(&mut self, slot: u32) -> Option<Box<InFlight>> {
+        let entry = self.entries.remove(&slot)?;
         let account = &mut self.accounts[entry.account as usize];
         account.by_due.remove(&(entry.turn.due, slot));
         if entry.in_flight.is_none() {
@@ -166,6 +165,24 @@ impl DueQueue {
         if self.entries.len() < self.entries.capacity() / SHRINK_BELOW {
             self.entries.shrink_to(2 * self.entries.len());
         }
+        entry.in_flight
+    }
+
+    /// Continues the running poll of a queued transfer that has left since it began. Returns the poll if
+    /// the transfer is not queued.
+    pub(super) fn resume(
+        &mut self,
+        slot: u32,
+        mut in_flight: Box<InFlight>,
+    ) -> Option<Box<InFlight>> {
+        let Some(entry) = self.entries.get_mut(&slot) else {
+            return Some(in_flight);
+        };
+        in_flight.next = entry.turn;
+        let account = &mut self.accounts[entry.account as usize];
+        account.remove_ready(slot, entry.connector, entry.turn);
+        entry.in_flight = Some(in_flight);
+        None
     }
 
     /// Takes the next transfer of an account that is due by `horizon`. A horizon never falls: one
@@ -269,11 +286,13 @@ impl DueQueue {
             Some(before) => Bound::Excluded((before, u32::MAX)),
             None => Bound::Unbounded,
         };
-        // Transfers in flight were due by an earlier horizon.
         let range = (after, Bound::Included((horizon, u32::MAX)));
         let ready: Vec<_> = account.by_due.range(range).copied().collect();
         for (_, slot) in ready {
-            if let Some(entry) = self.entries.get(&slot) {
+            // A poll that continues for a transfer that has come back may be due later.
+            if let Some(entry) = self.entries.get(&slot)
+                && entry.in_flight.is_none()
+            {
                 account.add_ready(slot, entry.connector, entry.turn);
             }
         }
@@ -400,18 +419,25 @@ impl Tracker {
     }
 
     /// Records the result of a poll, and queues its transfer again if it is unfinished. Returns
-    /// `None` if the transfer has left since the poll began: the result is then ignored.
+    /// `None` if the transfer has left since the poll began and has not come back: the result is then
+    /// ignored.
     pub fn finish_poll(
         &mut self,
         ticket: &PollTicket,
         result: &PollResult,
         now: Now,
     ) -> Option<PollEffects> {
-        if !self.due.is_in_flight(ticket.flight) {
+        let slot = self.slot(&ticket.key);
+        let flight = slot.map(|slot| Flight {
+            slot,
+            ..ticket.flight
+        });
+        let Some(flight) = flight.filter(|flight| self.due.is_in_flight(*flight)) else {
+            self.departed_polls.finish(&ticket.key, ticket.flight);
             return None;
-        }
+        };
         let effects = self.record_poll(&ticket.key, result, now);
-        self.due.finish(ticket.flight);
+        self.due.finish(flight);
         Some(effects)
     }
 

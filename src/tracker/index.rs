@@ -55,7 +55,9 @@ impl Tracker {
     pub(super) fn drop_transfer(&mut self, slot: u32, now: Now) {
         let key = self.key(slot);
         self.detach(slot);
-        self.due.remove(slot);
+        if let Some(poll) = self.due.remove(slot) {
+            self.departed_polls.add(key.clone(), poll);
+        }
         let transfer = self.transfers.remove(slot);
         self.connectors.rank_waiting(transfer.connector());
         self.connectors[transfer.connector()].used = now.instant;
@@ -192,8 +194,14 @@ impl Tracker {
                     is_confirmed: connector.is_confirmed(),
                 };
                 self.due.set(slot, &connector.key.account, number, turn);
+                if !self.departed_polls.is_empty() {
+                    let key = self.key(slot);
+                    self.departed_polls.resume(&key, slot, &mut self.due);
+                }
             }
-            None => self.due.remove(slot),
+            None => {
+                self.due.remove(slot);
+            }
         }
     }
 

@@ -24,6 +24,7 @@ mod connection_tests;
 mod connector;
 mod connector_counters;
 mod connectors;
+mod departed_polls;
 mod due;
 mod exclusion;
 mod expiring_map;
@@ -58,6 +59,7 @@ use crate::flows::Flows;
 use chunk_index::ChunkIndex;
 use connection_tests::ConnectionTests;
 use connectors::Connectors;
+use departed_polls::DepartedPolls;
 use due::DueQueue;
 use expiring_map::ExpiringMap;
 use failures::Failures;
@@ -126,6 +128,7 @@ pub struct Tracker {
     origins: [u64; Origin::ALL.len()],
     /// The unfinished transfers, in the order of their polls.
     due: DueQueue,
+    departed_polls: DepartedPolls,
     /// End time, in seconds since the epoch, and slot of each finished transfer that is not in the
     /// configuration.
     ended: BTreeSet<(u32, u32)>,
@@ -162,6 +165,7 @@ impl Tracker {
             transfers: Transfers::default(),
             origins: [0; Origin::ALL.len()],
             due: DueQueue::default(),
+            departed_polls: DepartedPolls::default(),
             ended: BTreeSet::new(),
             series_budget: SeriesBudget::new(settings.max_transfers),
             chunks: ChunkIndex::default(),
@@ -207,10 +211,9 @@ impl Tracker {
         for slot in self.due.slots() {
             self.queue_poll(slot);
         }
-        self.accounts = accounts
-            .into_iter()
-            .map(|account| (account.name.clone(), Arc::new(account)))
-            .collect();
+        let accounts = accounts.into_iter();
+        let accounts = accounts.map(|account| (account.name.clone(), Arc::new(account)));
+        let accounts_before = std::mem::replace(&mut self.accounts, accounts.collect());
         for number in self.connectors.numbers() {
             let connector = &mut self.connectors[number];
             connector.declared = false;
@@ -226,6 +229,9 @@ impl Tracker {
                 _ => self.drop_connector(number, now),
             }
         }
+        let accounts = &self.accounts;
+        self.departed_polls
+            .retain(|key| accounts.get(&key.account) == accounts_before.get(&key.account));
         if is_owner_changed {
             self.drop_foreign_transfers(now);
         }

@@ -366,3 +366,48 @@ fn a_file_of_a_flow_counts_once_when_its_event_and_then_its_start_come_late() {
     let flows = tracker.flow_views();
     assert_eq!(flows[0][0].finished[&Finished::Completed], 2);
 }
+
+/// A transfer leaves during its poll, and may come back before the poll ends.
+#[test]
+fn a_transfer_that_comes_back_during_its_poll_is_not_polled_twice() {
+    let prod = account().name;
+    let answer = files(&[("/a", "COMPLETED", "")]);
+    let (mut tracker, now) = watching();
+    tracker.track(key("a"), Origin::Files, None, now);
+    let poll = tracker.take_due(&prod, now.instant).unwrap();
+    for _ in 0..2 {
+        tracker.retain_origin(Origin::Files, &|_| false, now);
+        assert_eq!(tracker.oldest_due(&prod), None);
+        tracker.track(key("a"), Origin::Files, None, now);
+        assert_eq!(tracker.oldest_due(&prod), Some(now.instant));
+        assert_eq!(tracker.take_due(&prod, now.instant), None, "in flight");
+    }
+    tracker.retain_origin(Origin::Files, &|_| false, now);
+    let now = now.after(SECOND);
+    tracker.track(key("a"), Origin::Files, None, now);
+    assert_eq!(tracker.take_due(&prod, now.instant), None, "due later");
+    assert!(tracker.finish_poll(&poll, &answer, now).is_some());
+    assert!(tracker.oldest_due(&prod).unwrap() > now.instant);
+
+    // The answer for a transfer that is away is ignored, and the next poll is another one.
+    let later = now.after(HOUR);
+    let poll = tracker.take_due(&prod, later.instant).unwrap();
+    tracker.retain_origin(Origin::Files, &|_| false, later);
+    assert!(tracker.finish_poll(&poll, &answer, later).is_none());
+    tracker.track(key("a"), Origin::Files, None, later);
+    assert!(tracker.take_due(&prod, later.instant).is_some());
+}
+
+#[test]
+fn a_poll_of_an_account_that_was_removed_is_not_continued() {
+    let prod = account().name;
+    let (mut tracker, now) = watching();
+    tracker.track(key("a"), Origin::Config, None, now);
+    let poll = tracker.take_due(&prod, now.instant).unwrap();
+    tracker.configure(SETTINGS, [], now);
+    tracker.configure(SETTINGS, [account()], now);
+    tracker.track(key("a"), Origin::Config, None, now);
+    assert!(tracker.take_due(&prod, now.instant).is_some());
+    let answer = files(&[("/a", "COMPLETED", "")]);
+    assert!(tracker.finish_poll(&poll, &answer, now).is_none());
+}
