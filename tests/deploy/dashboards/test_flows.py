@@ -28,16 +28,17 @@ def exposition(started):
         text = "".join(f",{key}={json.dumps(label)}" for key, label in labels.items())
         lines.append(f'aws_transfer_flow_{name}{{flow="{flow}"{text}}} {value}')
 
-    for flow in [*FLOWS, "archive"]:
+    for size, flow in enumerate([*FLOWS, "archive"], 1):
         has_deadline = flow in FLOWS
         add("info", flow, 1, connectors="acme-inbound, acme-outbound", expect="by 06:00 Europe/Berlin" if has_deadline else "")
-        add("files_finished_total", flow, 2 * grown, status="COMPLETED", failure_code="")
-        add("files_finished_total", flow, grown, status="FAILED", failure_code="TIMEOUT_ERROR")
-        add("bytes_total", flow, 1000 * grown, operation="RETRIEVE")
+        add("files_finished_total", flow, 2 * size * grown, status="COMPLETED", failure_code="")
+        add("files_finished_total", flow, size * grown, status="FAILED", failure_code="TIMEOUT_ERROR")
+        add("bytes_total", flow, 1000 * size * grown, operation="RETRIEVE")
+        add("bytes_total", flow, 500 * size * grown, operation="SEND")
         add("last_completed_timestamp_seconds", flow, now - 60)
         add("unresolved_failures", flow, 1)
-        add("duplicate_files_total", flow, grown)
-        add("listing_items", flow, 7)
+        add("duplicate_files_total", flow, size * grown)
+        add("listing_items", flow, 7 * size)
         add("listing_truncated", flow, 0)
         if not has_deadline:
             continue
@@ -137,6 +138,33 @@ def test_replicas_count_once(prometheus):
     for title in ("Missing", "Invalid", "Late", "Unknown"):
         assert ask(prometheus, title) == {None: 1}
     assert ask(prometheus, "Failed files") == {None: len(FLOWS) + 1}
+
+
+# The charts with the largest flows, and what they show of all flows.
+LARGEST = {
+    "Completed files by flow": 'max by (flow) (rate(aws_transfer_flow_files_finished_total{status="COMPLETED"}[1m])) * 60',
+    "Failed files by flow and code": 'max by (flow) (rate(aws_transfer_flow_files_finished_total{status="FAILED"}[1m])) * 60',
+    "Bytes by flow": "sum by (flow) (max by (flow, operation) (rate(aws_transfer_flow_bytes_total[1m])))",
+    "Files at the partner": "max by (flow) (aws_transfer_flow_listing_items)",
+    "Duplicate files by flow": "max by (flow) (rate(aws_transfer_flow_duplicate_files_total[1m])) * 60",
+}
+
+
+@pytest.mark.parametrize("shown", [10, 3])
+@pytest.mark.parametrize("title", LARGEST)
+def test_charts_show_the_largest_flows_and_count_replicas_once(prometheus, title, shown):
+    dashboard = sources.load(BOARD)
+    target = next(t for p, t in sources.targets(dashboard) if p["title"] == title)
+    expr = live.interpolate(target["expr"], live.choices(dashboard, prometheus)[0]).replace("(10, ", f"({shown}, ")
+
+    def values(query, at):
+        return {series["metric"]["flow"]: float(series["value"][1]) for series in prometheus.instant(query, at)}
+
+    # Scrapes of a second ago are complete.
+    live.wait_until(lambda: values(expr, time.time() - 2), 20, f"no data: {expr}")
+    at = time.time() - 2
+    assert values(expr, at) == pytest.approx(values(f"topk({shown}, {LARGEST[title]})", at))
+    assert len(values(expr, at)) == min(shown, len(FLOWS) + 1)
 
 
 def test_each_flow_has_the_code_of_its_state(prometheus):

@@ -1,5 +1,6 @@
 """The queries use the metrics of METRICS.md, all of them, and count nothing twice."""
 
+import itertools
 import re
 
 import pytest
@@ -74,13 +75,19 @@ def test_every_family_has_a_panel_or_a_reason():
 
 @dashboards
 def test_replicas_count_once(file):
-    """Series of AWS state are reduced by max over `job` and `instance` before they are summed."""
+    """Series of AWS state are reduced by max over `job` and `instance` before they are summed.
+
+    Before that, an exporter may add up its own series and keep its largest: what is among the largest of all is among those."""
     state = {name for family in sources.families().values() if family.labels & {"connector_id", "flow"} for name in family.series}
     for place, tree in queries(sources.load(file)):
         for selector, parents in sources.selectors(tree):
             if selector.name not in state or place.startswith("variable") and not parents:
                 continue
-            first = next((p for p in reversed(parents) if type(p).__name__ == "AggregateExpr"), None)
+            aggregations = [p for p in reversed(parents) if type(p).__name__ == "AggregateExpr"]
+            within = itertools.takewhile(lambda one: one.modifier and {"job", "instance"} <= set(one.modifier.labels), aggregations)
+            own = list(within)
+            assert {sources.op_of(one) for one in own} <= {"sum", "topk"}, place
+            first = next(iter(aggregations[len(own):]), None)
             assert first is not None, place
             assert sources.op_of(first) == "max", place
             by = set(first.modifier.labels) if first.modifier else set()
