@@ -188,11 +188,38 @@ def test_exporter_dashboard_has_at_most_two_screens():
 
 
 def test_charts_have_legends_with_the_last_and_the_largest_value():
+    """Sorted, since a chart has room for three rows."""
     for file in sources.FILES:
         for panel in sources.panels(sources.load(file)):
             if panel["type"] == "timeseries":
                 legend = panel["options"]["legend"]
                 assert (legend["displayMode"], legend["calcs"]) == ("table", ["lastNotNull", "max"]), panel["title"]
+                assert legend["sortBy"] == "Last *", panel["title"]
+                assert panel["gridPos"]["h"] >= 9 or panel["title"].startswith("Cost"), panel["title"]
+
+
+@pytest.mark.parametrize(("board", "title"), [
+    ("fleet-overview", "Failed within an hour by code"),
+    ("connector", "Files failed by code"),
+    ("connector", "Failed remote operations by code"),
+    ("flows", "Failed files by flow and code"),
+])
+def test_failure_codes_have_a_color_of_their_own_that_is_not_green(board, title):
+    source = (sources.ROOT / "crates/model/src/statuses.rs").read_text(encoding="utf-8")
+    codes = re.findall(r'"([A-Z_]+)"', re.search(r"DOCUMENTED_FAILURE_CODES: [^=]*= \[(.*?)\];", source, re.S)[1])
+    (panel,) = [panel for panel in sources.panels(sources.load(sources.FOLDER / f"{board}.json")) if panel["title"] == title]
+    colors = {o["matcher"]["options"]: o["properties"][0]["value"]["fixedColor"] for o in panel["fieldConfig"]["overrides"]}
+    assert list(colors) == [*(f"/(^| ){code}$/" for code in codes), "/(^| )no code$/"]
+    assert len(set(colors.values())) == len(colors)
+    assert not [color for color in colors.values() if "green" in color]
+
+
+@dashboards
+def test_panels_for_each_bar_draw_bars(file):
+    for panel in sources.panels(sources.load(file)):
+        if "for each bar" in panel.get("description", ""):
+            custom = panel["fieldConfig"]["defaults"]["custom"]
+            assert (custom["drawStyle"], custom["stacking"]["mode"]) == ("bars", "normal"), panel["title"]
 
 
 @pytest.mark.parametrize("board", ["fleet-overview", "connector", "flows"])
