@@ -20,7 +20,7 @@ impl DepartedPolls {
         self.0.is_empty()
     }
 
-    /// Lets the poll of a transfer that has come back, and is due, continue as its poll.
+    /// Continues the poll of a transfer that has come back and is due.
     pub(super) fn resume(&mut self, key: &TransferKey, slot: u32, due: &mut DueQueue) {
         if let Some(poll) = self.0.remove(key)
             && let Some(poll) = due.resume(slot, poll)

@@ -36,6 +36,7 @@ mod readers;
 mod reload;
 mod rig;
 mod scale;
+mod scrapers;
 mod sdks;
 mod sharding;
 mod shared_shards;

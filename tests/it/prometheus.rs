@@ -16,7 +16,7 @@ use crate::rig::{Exposition, connector, files, get, simulator, transfer};
 /// An undocumented code with every character that a label value has to escape.
 const ODD_CODE: &str = "a\"b\\c\nd\\n é漢🚀 {x=\"y\"}";
 
-fn put_transfers(simulator: &Simulator) -> Vec<(String, String)> {
+pub(crate) fn put_transfers(simulator: &Simulator) -> Vec<(String, String)> {
     let lives = |n: usize| {
         (0..23).map(move |file| match (n + file) % 4 {
             0 => LifeScript::completed(),

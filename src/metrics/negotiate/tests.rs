@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Client, its `Accept` header, and the Content-Type of the response.
-const CLIENTS: [(&str, &str, &str); 19] = [
+const CLIENTS: [(&str, &str, &str); 20] = [
     // scrape/scrape.go of v2.42.0.
     (
         "Prometheus 2.42",
@@ -65,15 +65,24 @@ const CLIENTS: [(&str, &str, &str); 19] = [
          application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,*/*;q=0.5",
         "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8",
     ),
-    // Both use the scrape package of Prometheus.
+    // The scrape package of Prometheus 3.12, and `Validate` in
+    // internal/component/prometheus/scrape/scrape.go of v1.18.1.
     (
-        "Grafana Alloy, OpenTelemetry collector",
-        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
-         application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
+        "Grafana Alloy 1.18",
+        "application/openmetrics-text;version=1.0.0;escaping=underscores;q=0.6,\
+         application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=underscores;q=0.4,\
          text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+        "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores",
+    ),
+    // The scrape package of Prometheus 3.15.
+    (
+        "OpenTelemetry Collector 0.165",
+        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.7,\
+         application/openmetrics-text;version=0.0.1;q=0.6,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.5,\
+         text/plain;version=0.0.4;q=0.4,*/*;q=0.3",
         "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8",
     ),
-    // lib/promscrape/client.go of VictoriaMetrics.
+    // lib/promscrape/client.go of VictoriaMetrics v1.151.0.
     (
         "vmagent",
         "text/plain;version=0.0.4;q=1,*/*;q=0.1",
@@ -198,6 +207,7 @@ fn parameters_may_be_quoted_in_capitals_and_in_any_order() {
 #[test]
 fn gzip_is_chosen_if_the_client_prefers_it() {
     for header in [
+        // Prometheus, vmagent, Grafana Alloy and the OpenTelemetry Collector.
         "gzip",
         "GZIP",
         "x-gzip",

@@ -5,7 +5,7 @@ mod cache;
 mod fixtures;
 mod golden;
 mod openmetrics2;
-mod protobuf;
+pub(crate) mod protobuf;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -365,7 +365,7 @@ fn reference(snapshot: &Snapshot) -> String {
 }
 
 /// Returns the series and the comments of a text format.
-fn parsed(text: &str) -> (Vec<Series>, Vec<String>) {
+pub(crate) fn parsed(text: &str) -> (Vec<Series>, Vec<String>) {
     let (mut series, mut comments) = (Vec::new(), Vec::new());
     for line in text.lines() {
         if let Some(comment) = line.strip_prefix("# ") {

@@ -10,7 +10,7 @@ use super::{PROTOBUF, TEXT, fixtures, of_connector, parsed, plain, started, text
 
 /// The fields of a message: number, and bytes or number.
 #[derive(Debug, PartialEq)]
-enum Field<'a> {
+pub(crate) enum Field<'a> {
     Number(u64),
     Bytes(&'a [u8]),
 }
@@ -52,7 +52,7 @@ fn fields(mut bytes: &[u8]) -> Vec<(u64, Field<'_>)> {
     fields
 }
 
-fn all(message: &[u8], number: u64) -> impl Iterator<Item = Field<'_>> {
+pub(crate) fn all(message: &[u8], number: u64) -> impl Iterator<Item = Field<'_>> {
     fields(message)
         .into_iter()
         .filter(move |(found, _)| *found == number)
@@ -77,7 +77,7 @@ fn number(message: &[u8], number: u64) -> u64 {
     })
 }
 
-fn double(message: &[u8], field: u64) -> f64 {
+pub(crate) fn double(message: &[u8], field: u64) -> f64 {
     f64::from_bits(number(message, field))
 }
 
@@ -89,7 +89,7 @@ fn time(message: &[u8]) -> SystemTime {
         )
 }
 
-fn labels(message: &[u8]) -> Vec<(String, String)> {
+pub(crate) fn labels(message: &[u8]) -> Vec<(String, String)> {
     all(message, 1)
         .map(|field| match field {
             Field::Bytes(pair) => (string(pair, 1), string(pair, 2)),

@@ -33,8 +33,10 @@ pub(crate) struct Seen {
     pub(crate) connection: usize,
     /// The request line and the headers.
     pub(crate) head: String,
-    /// The body.
+    /// The body; U+FFFD replaces what is not UTF-8.
     pub(crate) body: String,
+    /// The body as it came.
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Seen {
@@ -161,6 +163,7 @@ async fn read_request(stream: &mut TcpStream, connection: usize) -> Option<Seen>
         connection,
         head,
         body: String::new(),
+        bytes: Vec::new(),
     };
     let length = seen.header("content-length").parse().unwrap_or(0);
     let mut body = bytes.split_off(end);
@@ -169,7 +172,8 @@ async fn read_request(stream: &mut TcpStream, connection: usize) -> Option<Seen>
             return None;
         }
     }
-    seen.body = String::from_utf8(body).ok()?;
+    seen.body = String::from_utf8_lossy(&body).into_owned();
+    seen.bytes = body;
     Some(seen)
 }
 
