@@ -203,11 +203,8 @@ async fn assert_same_series(scraper: Scraper) {
         ],
     });
     let folder = tempfile::tempdir().unwrap();
-    let process = Running::unready(&mut (scraper.command)(
-        folder.path(),
-        &scrape,
-        &endpoint.url,
-    ));
+    let mut command = (scraper.command)(folder.path(), &scrape, &endpoint.url);
+    let process = Running::unready(&mut command);
 
     let deadline = Instant::now() + Duration::from_mins(1);
     let (requests, received) = loop {
@@ -216,7 +213,9 @@ async fn assert_same_series(scraper: Scraper) {
             .into_iter()
             .partition(|seen| seen.head.starts_with("GET "));
         let received: BTreeMap<_, _> = forwarded.iter().flat_map(scraper.samples).collect();
-        let is_complete = stable(&received).len() == stable(&before).len();
+        // A scrape may be forwarded in several requests.
+        let is_complete = stable(&received).len() == stable(&before).len()
+            && histogram(&received).len() == histogram(&before).len();
         if (is_complete && !requests.is_empty()) || Instant::now() > deadline {
             break (requests, received);
         }
