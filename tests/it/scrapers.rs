@@ -76,7 +76,7 @@ const VMAGENT: Recorded = Recorded {
     accept_encoding: "gzip",
 };
 
-// The scrape package of Prometheus: 3.15, and 3.16 in tests/peers.
+// The scrape package of Prometheus 3.15.
 const OTELCOL: Recorded = Recorded {
     client: "OpenTelemetry Collector",
     version: "0.165",

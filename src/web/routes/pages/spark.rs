@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::html::Number;
 use crate::tracker::query::{RECENT_MINUTES, RecentFiles};
 
 const HEIGHT: u32 = 24;
@@ -14,7 +15,7 @@ pub(super) struct Sparkline {
     pub(super) id: usize,
     pub(super) summary: String,
     /// The most files in a minute.
-    pub(super) peak: u32,
+    pub(super) peak: Number,
     /// Path data of completed files; empty without any.
     pub(super) completed: String,
     /// Path data of failed files; empty without any.
@@ -44,10 +45,10 @@ impl Sparkline {
             id,
             summary: format!(
                 "{} completed, {} failed",
-                recent.total_completed(),
-                recent.total_failed()
+                Number(recent.total_completed().into()),
+                Number(recent.total_failed().into())
             ),
-            peak,
+            peak: Number(peak.into()),
             completed,
             failed,
         }
@@ -86,8 +87,8 @@ mod tests {
         assert_eq!(spark.failed, "M0 24v-10h2v10zM118 24v-2h2v2z");
         assert_eq!(spark.completed, "M118 22v-21h2v21z");
         assert_eq!(
-            (spark.summary.as_str(), spark.peak),
-            ("1000 completed, 501 failed", 1001)
+            (spark.summary.as_str(), spark.peak.to_string().as_str()),
+            ("1,000 completed, 501 failed", "1,001")
         );
         assert_eq!(Sparkline::new(&RecentFiles::default(), 0).completed, "");
     }
