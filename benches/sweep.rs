@@ -1,6 +1,7 @@
 //! Measures sweeps of 1,000 unfinished transfers with a latency of 50 ms and 32 concurrent calls.
 //! The simulator and the exporter run as separate processes; the figures are those of the exporter.
-//! Linux only, because it reads `/proc`.
+//! A third process makes the same calls with the client of the SDK alone, which is what a call costs
+//! at least. Linux only, because it reads `/proc`.
 //!
 //! Run with `cargo bench --bench sweep`.
 
@@ -22,6 +23,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_transfer_exporter::app::system_clock;
@@ -36,12 +38,19 @@ const LATENCY: Duration = Duration::from_millis(50);
 const SWEEPS: usize = 7;
 /// The argument with which the benchmark starts itself as the simulator.
 const SIMULATOR: &str = "simulator";
+/// The argument with which it starts itself as the client of the SDK, before the simulator's port.
+const PLAIN_CLIENT: &str = "plain-client";
+
+// The exporter's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
-    if std::env::args().nth(1).as_deref() == Some(SIMULATOR) {
-        simulate();
-    } else {
-        measure();
+    let mut args = std::env::args().skip(1);
+    match args.next().as_deref() {
+        Some(SIMULATOR) => simulate(),
+        Some(PLAIN_CLIENT) => call_plainly(&args.next().unwrap()),
+        _ => measure(),
     }
 }
 
@@ -86,6 +95,7 @@ fn measure() {
         costs.push(cost);
         std::thread::sleep(Duration::from_millis(50));
     }
+    let plain = plain_cost(simulator.port);
     let ratio = median(&mut ratios);
     println!(
         "over ideal: median {ratio:.3}, worst {:.3} (target: at most 1.05)",
@@ -95,10 +105,14 @@ fn measure() {
         "over ideal for the measured latency: {:.3}",
         ratio * LATENCY.as_secs_f64() / latency.as_secs_f64()
     );
+    let cost = median(&mut costs);
     println!(
-        "CPU per call: median {:.3} ms, worst {:.3} ms (target: at most 0.2 ms)",
-        median(&mut costs),
+        "CPU per call: median {cost:.3} ms, worst {:.3} ms (target: at most 0.12 ms)",
         costs[SWEEPS - 1]
+    );
+    println!(
+        "of which the SDK alone takes {plain:.3} ms; the exporter takes {:.2} times as much",
+        cost / plain
     );
     println!(
         "resident memory: {:.1} MB before the first sweep, {:.1} MB now, {:.1} MB at the peak (target: at most 30 MB)",
@@ -159,6 +173,84 @@ fn simulate() {
         serving.abort();
     });
     std::process::exit(0);
+}
+
+/// Returns the CPU time of a call that the SDK's client makes without the exporter, in milliseconds:
+/// the median of as many rounds as there are sweeps.
+fn plain_cost(port: u16) -> f64 {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([PLAIN_CLIENT, &port.to_string()])
+        .env("AWS_ACCESS_KEY_ID", DEMO_ACCESS_KEY_ID)
+        .env("AWS_SECRET_ACCESS_KEY", DEMO_SECRET_ACCESS_KEY)
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "the plain client failed");
+    let mut costs: Vec<f64> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| line.parse().unwrap())
+        .collect();
+    median(&mut costs)
+}
+
+/// Asks for the results of all transfers as often as there are sweeps, and prints the CPU time of a
+/// call of each round, in milliseconds.
+fn call_plainly(port: &str) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
+            .region("eu-central-1")
+            .endpoint_url(format!("http://127.0.0.1:{port}"))
+            .load()
+            .await;
+        let client = aws_sdk_transfer::Client::new(&config);
+        for _ in 0..SWEEPS {
+            let before = cpu_seconds("self");
+            let next = Arc::new(AtomicUsize::new(0));
+            let callers: Vec<_> = (0..CONCURRENCY)
+                .map(|_| tokio::spawn(call_until_done(client.clone(), Arc::clone(&next))))
+                .collect();
+            for caller in callers {
+                caller.await.unwrap();
+            }
+            let cost = (cpu_seconds("self") - before) * 1_000.0 / TRANSFERS as f64;
+            println!("{cost}");
+        }
+    });
+}
+
+async fn call_until_done(client: aws_sdk_transfer::Client, next: Arc<AtomicUsize>) {
+    loop {
+        let n = next.fetch_add(1, Ordering::Relaxed);
+        if n >= TRANSFERS {
+            return;
+        }
+        let results = client
+            .list_file_transfer_results()
+            .connector_id(connector(n))
+            .transfer_id(format!("t-{n}"));
+        assert_eq!(
+            results.send().await.unwrap().file_transfer_results().len(),
+            1
+        );
+    }
+}
+
+/// Returns the user and system time of a process (`/proc/PID/stat`, fields 14 and 15, in hundredths
+/// of a second).
+fn cpu_seconds(process: &str) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let fields: Vec<_> = stat
+        .rsplit(')')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .collect();
+    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
 }
 
 fn connector(n: usize) -> String {
@@ -228,17 +320,8 @@ impl Process {
         Self { child, port }
     }
 
-    /// Returns the user and system time of the process (`/proc/PID/stat`, fields 14 and 15, in
-    /// hundredths of a second).
     fn cpu_seconds(&self) -> f64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let fields: Vec<_> = stat
-            .rsplit(')')
-            .next()
-            .unwrap()
-            .split_whitespace()
-            .collect();
-        (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
+        cpu_seconds(&self.child.id().to_string())
     }
 
     fn status_kib(&self, key: &str) -> f64 {
