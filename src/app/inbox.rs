@@ -12,7 +12,7 @@ use super::shards::Shards;
 use crate::collector::Collector;
 use crate::discovery::Sink;
 use crate::metrics::self_metrics::LeaseMetrics;
-use crate::store::{Delivery, Inboxes};
+use crate::store::{InboxDelivery, Inboxes};
 use model::Shard;
 
 /// Pause after an inbox was empty.
@@ -112,7 +112,7 @@ impl InboxReader {
         })?;
         let deliveries = &found.deliveries;
         removed.retain(|name| deliveries.iter().any(|delivery| delivery.name == *name));
-        let is_new = |delivery: &&Delivery| !removed.contains(&delivery.name);
+        let is_new = |delivery: &&InboxDelivery| !removed.contains(&delivery.name);
         let new: Vec<_> = deliveries.iter().filter(is_new).collect();
         let times = new.iter().map(|delivery| delivery.at);
         let oldest = times.chain(found.oldest_unreadable).min();

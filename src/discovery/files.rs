@@ -23,7 +23,7 @@ use futures_util::future::join_all;
 use tracing::{debug, info, warn};
 
 pub use self::file_system::{FileSystem, LocalFileSystem};
-pub use self::listing::Listing;
+pub use self::listing::FileListing;
 use super::{Sink, SourceMetrics};
 use crate::config::{AccountPlan, FilesPlan, parse_targets};
 use crate::metrics::self_metrics::{DiscoveryMetrics, SourceLabels};

@@ -6,9 +6,12 @@ use std::time::SystemTime;
 
 use super::record::{FlowRecord, end, end_record};
 use super::timeline::Timeline;
-use super::window::{Delivery, Due, Millis, Need, millis, time};
+use super::window::{Delivery, Due, Need};
 use super::{FlowConfig, FlowFile};
-use model::{Direction, Finished, FlowState, FlowTitle, FlowView, FlowWindow, stable_hash};
+use model::{
+    Direction, Finished, FlowState, FlowTitle, FlowView, FlowWindow, Millis, millis, stable_hash,
+    time,
+};
 
 /// The end of a file that a poll reports is known well enough if the poll before was at most so long
 /// ago.

@@ -26,11 +26,12 @@ use std::time::{Duration, SystemTime};
 use flow::Flow;
 use matcher::{ConnectorRef, Matcher};
 use model::{
-    Chunk, ConnectorGroups, ConnectorId, Direction, Finished, FlowTitle, FlowView, Ownership, Shard,
+    Chunk, ConnectorGroups, ConnectorId, Direction, Finished, FlowTitle, FlowView, Millis,
+    Ownership, Shard, millis,
 };
 use record::FlowRecord;
 use schedule::Schedule;
-use window::{Due, Millis, millis};
+use window::Due;
 
 /// Flows per chunk of a snapshot. An unchanged chunk costs a scrape about 1 µs for each family.
 const FLOWS_PER_CHUNK: usize = 256;

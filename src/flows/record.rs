@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::timeline::Timeline;
-use super::window::Millis;
-use model::{FailureCode, Finished, FlowState};
+use model::{FailureCode, Finished, FlowState, Millis};
 
 /// The end of a file or an operation: `None` if it completed, else the failure code (empty if there
 /// is none).

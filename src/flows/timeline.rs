@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::schedule::Schedule;
-use super::window::{Delivery, Due, Millis, Need, Window, millis, time};
-use model::FlowState;
+use super::window::{Delivery, Due, Need, Window};
+use model::{FlowState, Millis, millis, time};
 
 /// Closed windows whose outcome may still be corrected.
 const MAX_CLOSED: usize = 8;

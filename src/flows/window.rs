@@ -4,31 +4,14 @@
 //! were reported: [`Window::stand`] computes it from one window, the next one, and the moment up to
 //! which the window before has taken files.
 
-use std::collections::HashMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 use super::schedule::Period;
-use model::FlowState;
-
-/// Milliseconds since the epoch.
-pub(super) type Millis = u64;
+use model::{FlowState, Millis, millis, time};
 
 /// Deliveries that a window keeps at least; of others only their number.
 const MAX_DELIVERIES: usize = 200;
-
-pub(super) fn millis(at: SystemTime) -> Millis {
-    at.duration_since(UNIX_EPOCH).map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    })
-}
-
-pub(super) fn time(millis: Millis) -> SystemTime {
-    UNIX_EPOCH
-        .checked_add(Duration::from_millis(millis))
-        .unwrap_or(UNIX_EPOCH)
-}
 
 /// When something changes without a report: once the clock, or the moment up to which the evidence is
 /// complete, is after these.

@@ -47,7 +47,7 @@ impl Letter {
 
 /// Letters that were put into an inbox together.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Delivery {
+pub struct InboxDelivery {
     /// Identifies it within the inbox. Names are ordered by the time at which they were given.
     pub name: String,
     /// When it was put there, by the clock of the sender.
@@ -62,7 +62,7 @@ pub struct Delivery {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct InboxContents {
     /// The first deliveries, in order.
-    pub deliveries: Vec<Delivery>,
+    pub deliveries: Vec<InboxDelivery>,
     /// When the oldest delivery was put there that cannot be read: it is damaged, or of a newer release.
     pub oldest_unreadable: Option<SystemTime>,
 }

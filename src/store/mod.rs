@@ -17,7 +17,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::tracker::persist::{PendingWrites, SavedState};
-pub use inbox::{Delivery, InboxContents, Inboxes, Letter};
+pub use inbox::{InboxContents, InboxDelivery, Inboxes, Letter};
 pub use leased::{Acquisition, LeaseObserver, LeaseState, LeasedStore, StoreOperation, Unobserved};
 pub use members::Members;
 

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use super::Tracker;
 use super::fate::FATE_KEPT;
-use super::persist::{ConnectionTestRecord, millis};
-use model::{ConnectorKey, LastConnectionTest, Now};
+use super::persist::ConnectionTestRecord;
+use model::{ConnectorKey, LastConnectionTest, Now, millis};
 
 /// Tests that are kept. Beyond it, the oldest ones are forgotten.
 const MAX_TESTS: usize = 10_000;

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::connector_counters::ConnectorCounters;
 use super::failures::Failures;
-use super::persist::{ConnectorRecord, Millis, millis, time};
+use super::persist::ConnectorRecord;
 use super::query::recent::{RecentCounts, RecentFiles};
 use super::transfer::Transfer;
 use model::{
     Account, ConnectorDetails, ConnectorKey, ConnectorLabels, ConnectorTitle, ConnectorView,
-    FileCounts, Finished, Now, StateCounts,
+    FileCounts, Finished, Millis, Now, StateCounts, millis, time,
 };
 
 #[derive(Debug)]

@@ -4,8 +4,11 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use super::persist::{ConnectorRecord, end, end_record, millis, time};
-use model::{Direction, FileEnd, Finished, FinishedFiles, MovedFiles, RemoteOperation, TransferId};
+use super::persist::{ConnectorRecord, end, end_record};
+use model::{
+    Direction, FileEnd, Finished, FinishedFiles, MovedFiles, RemoteOperation, TransferId, millis,
+    time,
+};
 
 #[derive(Debug, Default)]
 pub(super) struct ConnectorCounters {

@@ -17,9 +17,12 @@ use completions::Completions;
 pub use kept::{FailureFilter, KeptFailure, Resolution};
 
 use super::fate::fate_hash;
-use super::persist::{FailureRecord, Millis, millis, time};
+use super::persist::FailureRecord;
 use super::{FailedFile, Tracker};
-use model::{ConnectorKey, ConnectorLabels, FailureCode, Finished, Now, TransferKey, stable_hash};
+use model::{
+    ConnectorKey, ConnectorLabels, FailureCode, Finished, Millis, Now, TransferKey, millis,
+    stable_hash, time,
+};
 
 /// Maximum number of failed files over all transfers. The oldest are evicted.
 pub const MAX_FAILURES: usize = 10_000;

@@ -7,10 +7,9 @@ use super::Tracker;
 use super::chunk_index::RowGroup;
 use super::due::Turn;
 use super::label_guard::LabelGuard;
-use super::persist::millis;
 use super::series_budget::Rank;
 use super::transfer::Transfer;
-use model::{ConnectorKey, Now, Origin, TransferKey};
+use model::{ConnectorKey, Now, Origin, TransferKey, millis};
 
 /// How long a connector without transfers whose files were counted is exported at least, so that a
 /// scrape sees its counters.

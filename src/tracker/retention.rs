@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use super::Tracker;
 use super::fate::{FATE_KEPT, Fate, fate_hash};
-use super::persist::{ConnectorRecord, millis, seconds};
+use super::persist::{ConnectorRecord, seconds};
 use super::transfer::{RESULTS_KEPT, Transfer};
-use model::{ConnectorKey, Now, TransferKey, TransferState};
+use model::{ConnectorKey, Now, TransferKey, TransferState, millis};
 
 /// How many fates are kept at most, as a multiple of [`super::TrackerLimits::transfers`]: enough for
 /// seven days, for which CloudTrail is read, at the limit.

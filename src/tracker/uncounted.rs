@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use super::expiring_map::ExpiringMap;
 use super::fate::FATE_KEPT;
-use super::persist::{UncountedFile, UncountedRecord, end_record, millis, time};
-use model::Finished;
+use super::persist::{UncountedFile, UncountedRecord, end_record};
+use model::{Finished, millis, time};
 
 /// Transfers with uncounted files. Beyond it, the oldest are forgotten.
 const MAX_TRANSFERS: usize = 50_000;

@@ -9,8 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::persist::{Meta, ShardRecord, millis, time};
-use model::{AccountName, ConnectorGroups, ConnectorId, Now, Origin, Ownership, Shard, TransferId};
+use super::persist::{Meta, ShardRecord};
+use model::{
+    AccountName, ConnectorGroups, ConnectorId, Now, Origin, Ownership, Shard, TransferId, millis,
+    time,
+};
 
 /// A step of the wall clock, in either direction.
 const STEP: Duration = Duration::from_secs(1);

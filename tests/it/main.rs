@@ -49,6 +49,7 @@ mod takeovers;
 mod target_files;
 mod throttled;
 mod transfer_errors;
+mod type_names;
 mod web;
 mod write_api;
 mod zoneinfo;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use aws_transfer_exporter::flows::record::FlowRecord;
 use aws_transfer_exporter::store::{BlockingStore, StoreError};
 use aws_transfer_exporter::tracker::persist::{
-    ConnectionTestRecord, ConnectorRecord, FailureRecord, FateRecord, Meta, Millis, PendingWrites,
+    ConnectionTestRecord, ConnectorRecord, FailureRecord, FateRecord, Meta, PendingWrites,
     SavedState, TransferRecord, UncountedRecord,
 };
-use model::{ConnectorKey, TransferKey};
+use model::{ConnectorKey, Millis, TransferKey};
 
 use crate::plan::{SECOND, Stop, StoreFault};
 use crate::world::{EPOCH, World};

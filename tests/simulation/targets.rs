@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aws_transfer_exporter::discovery::files::{FileSystem, Listing};
+use aws_transfer_exporter::discovery::files::{FileListing, FileSystem};
 
 use crate::plan::{Ms, Scenario, TargetFault};
 use crate::world::{World, connector_id, transfer_id};
@@ -183,8 +183,8 @@ impl SimulatedFileSystem {
 }
 
 impl FileSystem for SimulatedFileSystem {
-    fn list(&self, globs: &[String]) -> Listing {
-        let mut listing = Listing::default();
+    fn list(&self, globs: &[String]) -> FileListing {
+        let mut listing = FileListing::default();
         for glob in globs {
             let content = self.content(Path::new(glob));
             if let Some((account, _)) = content {

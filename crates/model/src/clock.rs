@@ -35,6 +35,23 @@ impl Now {
     }
 }
 
+/// Milliseconds since the Unix epoch.
+pub type Millis = u64;
+
+/// Returns the milliseconds since the Unix epoch; zero for a time before it.
+pub fn millis(at: SystemTime) -> Millis {
+    at.duration_since(UNIX_EPOCH).map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}
+
+/// Returns the time of [`millis`]; the Unix epoch if it is too far in the future.
+pub fn time(millis: Millis) -> SystemTime {
+    UNIX_EPOCH
+        .checked_add(Duration::from_millis(millis))
+        .unwrap_or(UNIX_EPOCH)
+}
+
 /// Source of [`Now`] for shells.
 pub trait Clock: Send + Sync + 'static {
     /// Returns the present moment.

@@ -18,7 +18,7 @@ mod snapshot;
 mod statuses;
 mod text;
 
-pub use clock::{Clock, Now};
+pub use clock::{Clock, Millis, Now, millis, time};
 pub use connection::{ConnectionFailure, LastConnectionTest, TestedConnection};
 pub use connector::{Account, ConnectorDetails, ConnectorNames, ConnectorTitle, ListedConnectors};
 pub use counted::counted;

@@ -12,7 +12,7 @@ const NEWEST: usize = 100;
 
 /// The state at one moment.
 #[derive(Serialize)]
-pub(crate) struct Snapshot {
+pub(crate) struct SimulatorSnapshot {
     pub(crate) time: Time,
     pub(crate) scenario: Option<LoadedScenario>,
     pub(crate) connectors: Vec<Connector>,
@@ -93,7 +93,7 @@ impl Simulator {
         }
     }
 
-    pub(crate) fn snapshot(&self) -> Snapshot {
+    pub(crate) fn snapshot(&self) -> SimulatorSnapshot {
         let now = self.now().wall;
         let faults = self.faults();
         let mut state = self.state();
@@ -109,7 +109,7 @@ impl Simulator {
                 transfer_count: state.transfers_of(id),
             });
         let transfers = state.newest().take(NEWEST).map(|it| transfer(it, now));
-        Snapshot {
+        SimulatorSnapshot {
             time: self.time(),
             scenario: lock(&self.0.scenario)
                 .as_ref()

@@ -66,8 +66,8 @@ fn oldest(metrics: &SelfMetrics) -> Option<f64> {
     Some(sample.rsplit(' ').next().unwrap().parse().unwrap())
 }
 
-fn delivery(name: &str, at: u64) -> Delivery {
-    Delivery {
+fn delivery(name: &str, at: u64) -> InboxDelivery {
+    InboxDelivery {
         name: name.into(),
         at: UNIX_EPOCH + Duration::from_secs(at),
         hops: 0,

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::listing::{Listing, list};
+use super::listing::{FileListing, list};
 use crate::config::read_regular_file;
 
 /// Largest file, in bytes.
@@ -12,7 +12,7 @@ const MAX_SIZE: u64 = 12 << 20;
 /// The file system that the target files are in. Its calls may block.
 pub trait FileSystem: Send + Sync + 'static {
     /// Lists the files that `globs` match.
-    fn list(&self, globs: &[String]) -> Listing;
+    fn list(&self, globs: &[String]) -> FileListing;
 
     /// Returns the text of a file, or `None` if there is no such name.
     ///
@@ -29,7 +29,7 @@ pub trait FileSystem: Send + Sync + 'static {
 pub struct LocalFileSystem;
 
 impl FileSystem for LocalFileSystem {
-    fn list(&self, globs: &[String]) -> Listing {
+    fn list(&self, globs: &[String]) -> FileListing {
         list(globs)
     }
 

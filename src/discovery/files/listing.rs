@@ -19,7 +19,7 @@ const OPTIONS: MatchOptions = MatchOptions {
 
 /// The result of listing.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Listing {
+pub struct FileListing {
     /// The files, each once.
     pub files: BTreeSet<PathBuf>,
     /// Paths that could not be read, with the error.
@@ -35,7 +35,7 @@ enum Component {
 }
 
 /// Lists the files that `globs` match.
-pub(super) fn list(globs: &[String]) -> Listing {
+pub(super) fn list(globs: &[String]) -> FileListing {
     let mut walk = Walk::default();
     for glob in globs {
         let root = if glob.starts_with('/') { "/" } else { "" };
@@ -65,7 +65,7 @@ fn components(glob: &str) -> Vec<Component> {
 
 #[derive(Default)]
 struct Walk {
-    listing: Listing,
+    listing: FileListing,
     /// Device and inode of the folders between a `**` and the current one, to detect loops of links.
     open: Vec<(u64, u64)>,
 }

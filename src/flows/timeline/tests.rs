@@ -7,7 +7,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::flows::schedule::DayOfWeek;
-use crate::flows::window::millis;
 
 const MINUTE: Millis = 60_000;
 const HOUR: Millis = 60 * MINUTE;

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::lease::{BootClock, Lease};
-use super::table::{Expected, Item, Table, TableError, TableFuture};
+use super::table::{Expected, Item, TableError, TableFuture, TablePartition};
 use super::{SharedStore, SharedStoreSettings};
 use crate::store::Unobserved;
 
 /// What happens to a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Fate {
+pub(crate) struct RequestFate {
     /// Until it is done, and from then until the answer.
     pub(crate) delay: (Duration, Duration),
     pub(crate) fault: Option<Fault>,
@@ -44,7 +44,7 @@ pub(crate) enum Request {
     ReadItems,
 }
 
-type DrawFate = Box<dyn Fn(&Request) -> Fate + Send + Sync>;
+type DrawFate = Box<dyn Fn(&Request) -> RequestFate + Send + Sync>;
 
 /// A table as one process sees it.
 #[derive(Clone)]
@@ -62,7 +62,7 @@ impl FakeTable {
         };
         Self {
             contents: Arc::new(Mutex::new(contents)),
-            fate: Arc::new(Box::new(|_| Fate::default())),
+            fate: Arc::new(Box::new(|_| RequestFate::default())),
             page: 7,
         }
     }
@@ -70,7 +70,7 @@ impl FakeTable {
     /// Returns the same table, with other faults on the way.
     pub(crate) fn with_fates(
         &self,
-        fate: impl Fn(&Request) -> Fate + Send + Sync + 'static,
+        fate: impl Fn(&Request) -> RequestFate + Send + Sync + 'static,
     ) -> Self {
         Self {
             fate: Arc::new(Box::new(fate)),
@@ -163,7 +163,7 @@ impl Contents {
     }
 }
 
-impl Table for FakeTable {
+impl TablePartition for FakeTable {
     fn lease(&self) -> TableFuture<'_, Option<Lease>> {
         self.request(&Request::ReadLease, |contents| Ok(contents.lease.clone()))
     }

@@ -14,7 +14,7 @@ use super::sdk::{Attributes, Partition, RECORD, SHARD, VALUE, failed, text};
 use super::table::TableError;
 use super::{hint, lock};
 use crate::store::{
-    Delivery, InboxContents, Inboxes, Letter, StoreError, StoreFuture, StoreOperation,
+    InboxContents, InboxDelivery, Inboxes, Letter, StoreError, StoreFuture, StoreOperation,
 };
 use model::Shard;
 
@@ -146,7 +146,7 @@ impl SdkInboxes {
                 _ => decode(&[]),
             };
             match decoded {
-                Ok((letters, hops)) => contents.deliveries.push(Delivery {
+                Ok((letters, hops)) => contents.deliveries.push(InboxDelivery {
                     name,
                     at,
                     hops,

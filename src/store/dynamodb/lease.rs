@@ -48,12 +48,12 @@ pub(super) struct Lease {
     /// Number of the last piece of the log that is valid.
     pub(super) head: u64,
     /// The snapshot that the log goes on from.
-    pub(super) base: Option<Snapshot>,
+    pub(super) base: Option<StateSnapshot>,
 }
 
 /// Items that hold the state as it was at some piece of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Snapshot {
+pub(super) struct StateSnapshot {
     /// Which of the two places has it.
     pub(super) area: Area,
     /// The version of its items, whose number is that of the last piece of the log that it includes.

@@ -56,7 +56,7 @@ use lease::{BootClock, Lease, LeaseWatch};
 pub use members::SdkMembers;
 pub use sdk::{CreateTableError, SharedTable, create_table};
 use state::log_item;
-use table::{Expected, Item, Table, TableError};
+use table::{Expected, Item, TableError, TablePartition};
 use term::TermStore;
 pub use url::{TableUrl, TableUrlError};
 
@@ -75,7 +75,7 @@ const LEAST_LOG_BYTES: u64 = 1 << 20;
 pub struct SharedStore(Arc<Shared>);
 
 struct Shared {
-    table: Box<dyn Table>,
+    table: Box<dyn TablePartition>,
     /// For errors.
     url: TableUrl,
     /// The name of this process, which no other has.
@@ -114,7 +114,7 @@ impl Writer {
 
 impl SharedStore {
     fn new(
-        table: Box<dyn Table>,
+        table: Box<dyn TablePartition>,
         url: TableUrl,
         process: String,
         settings: SharedStoreSettings,

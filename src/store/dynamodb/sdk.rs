@@ -16,9 +16,9 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::inboxes::SdkInboxes;
-use super::lease::{Area, BootClock, Lease, Snapshot, boot_clock};
+use super::lease::{Area, BootClock, Lease, StateSnapshot, boot_clock};
 use super::members::SdkMembers;
-use super::table::{Expected, Item, Table, TableError, TableFuture, Version};
+use super::table::{Expected, Item, TableError, TableFuture, TablePartition, Version};
 use super::{SharedStore, SharedStoreSettings, TableUrl};
 use crate::config::AccountPlan;
 use crate::store::{LeaseObserver, StoreOperation};
@@ -227,7 +227,7 @@ fn lease_attributes(lease: &Lease) -> Attributes {
 fn read_lease(item: &Attributes) -> Option<Lease> {
     let base = match item.get(SNAPSHOT_AREA) {
         None => None,
-        Some(area) => Some(Snapshot {
+        Some(area) => Some(StateSnapshot {
             area: [Area::A, Area::B]
                 .into_iter()
                 .find(|known| area.as_s().is_ok_and(|area| area == known.as_str()))?,
@@ -282,7 +282,7 @@ pub(super) fn failed<E: ProvideErrorMetadata + StdError + 'static>(
     }
 }
 
-impl Table for SdkTable {
+impl TablePartition for SdkTable {
     fn lease(&self) -> TableFuture<'_, Option<Lease>> {
         Box::pin(async {
             let call = self

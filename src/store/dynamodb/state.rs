@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::frame::{FRAME_BYTES, FrameReader, Row, pieces};
-use super::lease::{Area, Lease, Snapshot};
+use super::lease::{Area, Lease, StateSnapshot};
 use super::table::{Item, Version};
 use super::{Shared, StoreError};
 use crate::store::records::{Loader, Table};
@@ -165,7 +165,7 @@ impl<'a> StateReader<'a> {
         Ok(Some(rows.collect()))
     }
 
-    async fn next_of_snapshot(&mut self, base: Snapshot) -> Result<Vec<Row>, StoreError> {
+    async fn next_of_snapshot(&mut self, base: StateSnapshot) -> Result<Vec<Row>, StoreError> {
         let name = snapshot_name(base.area, self.next);
         if self.items.is_empty() {
             let last = snapshot_name(base.area, base.items - 1);
@@ -211,7 +211,7 @@ impl Shared {
             }
             (lease, writer.log_bytes)
         };
-        let mut snapshot = Snapshot {
+        let mut snapshot = StateSnapshot {
             area: lease.base.map_or(Area::A, |base| base.area.other()),
             version: Version {
                 epoch: lease.epoch,
@@ -243,7 +243,11 @@ impl Shared {
         Ok(())
     }
 
-    async fn write_frame(&self, snapshot: &mut Snapshot, rows: Vec<Row>) -> Result<(), StoreError> {
+    async fn write_frame(
+        &self,
+        snapshot: &mut StateSnapshot,
+        rows: Vec<Row>,
+    ) -> Result<(), StoreError> {
         for value in pieces(rows).map_err(|error| self.encoded(&error))? {
             let kib = u32::try_from(value.len() >> 10).unwrap_or(u32::MAX);
             snapshot.bytes += u64::try_from(value.len()).unwrap_or(u64::MAX);

@@ -57,7 +57,7 @@ pub(super) enum Expected {
 }
 
 /// A partition of a table, with a lease and items.
-pub(super) trait Table: Send + Sync {
+pub(super) trait TablePartition: Send + Sync {
     /// Reads the lease, as it is after all writes that were answered before.
     fn lease(&self) -> TableFuture<'_, Option<Lease>>;
 

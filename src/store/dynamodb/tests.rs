@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 
-use super::fake::{FakeTable, Fate, Fault, Request};
+use super::fake::{FakeTable, Fault, Request, RequestFate};
 use super::*;
 use crate::flows::record::FlowRecord;
 use crate::store::StoreOperation;
@@ -299,9 +299,9 @@ async fn changes_are_written_whole_or_not_at_all() {
                     left.checked_sub(1)
                 })
                 .is_err();
-            Fate {
+            RequestFate {
                 fault: dead.then_some(Fault::Unreachable),
-                ..Fate::default()
+                ..RequestFate::default()
             }
         };
         let a = store(&table.with_fates(fate), "a", tokio_clock());
@@ -362,9 +362,9 @@ async fn a_lost_answer_is_no_lost_lease() {
     let faults = Arc::new(AtomicU64::new(0));
     let fate = {
         let faults = Arc::clone(&faults);
-        move |_: &Request| Fate {
+        move |_: &Request| RequestFate {
             fault: (faults.swap(0, Ordering::Relaxed) == 1).then_some(Fault::LostAnswer),
-            ..Fate::default()
+            ..RequestFate::default()
         }
     };
     let a = store(&table.with_fates(fate), "a", tokio_clock());
@@ -416,7 +416,7 @@ async fn what_cannot_be_used_is_named_and_left_as_it_is() {
     table.put(whole[second].clone()).await.unwrap();
     assert_eq!(a.load().await.unwrap().operations.len(), 5);
     table.set_lease(|lease| {
-        lease.base = Some(lease::Snapshot {
+        lease.base = Some(lease::StateSnapshot {
             area: lease::Area::A,
             version: whole[second].version,
             items: 1,

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::Tracker;
 use super::connector_counters::ConnectorCounters;
 use super::transfer::Transfer;
-use model::{ConnectorKey, Finished, Now, TransferKey};
+use model::{ConnectorKey, Finished, Now, TransferKey, millis, time};
 
 pub use crate::flows::record::EndRecord;
 pub(super) use crate::flows::record::{end, end_record};
@@ -23,10 +23,10 @@ pub(super) use dirty_set::DirtySet;
 pub use fate_records::FateRecords;
 pub use record::{
     ConnectionTestRecord, ConnectorRecord, CountRecord, FailureRecord, FateRecord, HistogramRecord,
-    Meta, Millis, MovedRecord, NewestRecord, PendingWrites, SavedState, ShardRecord, TestedRecord,
+    Meta, MovedRecord, NewestRecord, PendingWrites, SavedState, ShardRecord, TestedRecord,
     TransferRecord, UncountedFile, UncountedRecord,
 };
-pub(super) use record::{counts, counts_record, millis, seconds, time};
+pub(super) use record::{counts, counts_record, seconds};
 
 impl Tracker {
     /// Restores the saved state, and marks changes for the store from now on. Called once, after

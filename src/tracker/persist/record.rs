@@ -13,11 +13,8 @@ use super::fate_records::FateRecords;
 use crate::flows::record::{EndRecord, FlowRecord};
 use model::{
     ConnectionFailure, ConnectorKey, FailureCode, FileCounts, FileStatus, Histogram,
-    LastConnectionTest, TestedConnection, TransferKey,
+    LastConnectionTest, Millis, TestedConnection, TransferKey, millis, time,
 };
-
-/// Milliseconds since the epoch.
-pub type Millis = u64;
 
 /// Changes to write. `None` stands for a removal.
 #[derive(Clone, Debug, Default)]
@@ -317,22 +314,10 @@ pub struct HistogramRecord {
     sum: f64,
 }
 
-pub(in crate::tracker) fn millis(time: SystemTime) -> Millis {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    })
-}
-
 /// Returns the seconds since the epoch, at least 1.
 pub(in crate::tracker) fn seconds(at: SystemTime) -> u32 {
     let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     u32::try_from(seconds).unwrap_or(u32::MAX).max(1)
-}
-
-pub(in crate::tracker) fn time(millis: Millis) -> SystemTime {
-    UNIX_EPOCH
-        .checked_add(Duration::from_millis(millis))
-        .unwrap_or(UNIX_EPOCH)
 }
 
 pub(in crate::tracker) fn counts_record(files: &FileCounts) -> Vec<CountRecord> {

@@ -5,8 +5,8 @@ use std::time::{Instant, SystemTime};
 use super::{OldestOpen, OpenState, StartKind, Timestamp, Transfer};
 use crate::tracker::fate::Fate;
 use crate::tracker::packed_ledger::PackedLedger;
-use crate::tracker::persist::{TransferRecord, counts, counts_record, millis, seconds, time};
-use model::{Now, TransferId, TransferState};
+use crate::tracker::persist::{TransferRecord, counts, counts_record, seconds};
+use model::{Now, TransferId, TransferState, millis, time};
 
 impl Transfer {
     /// Resumes a transfer that has left. `same_watch` is true if it has been watched since then:

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use self::schedule::Schedule;
+use self::schedule::SendSchedule;
 use super::{
     ApiFuture, Attempt, AttemptOutcome, ErrorKind, ResultsPage, TransferApi, TransferError,
 };
@@ -23,7 +23,7 @@ pub struct AccountLimiter {
     /// Held by the call that waits for the rate; others queue behind it. So a lower rate or a pause
     /// applies to every call that has not been sent.
     queue: AsyncMutex<()>,
-    schedule: Mutex<Schedule>,
+    schedule: Mutex<SendSchedule>,
     clock: Arc<dyn Clock>,
 }
 
@@ -62,7 +62,7 @@ impl AccountLimiter {
                 surplus: 0,
             }),
             queue: AsyncMutex::new(()),
-            schedule: Mutex::new(Schedule::new(requests_per_second)),
+            schedule: Mutex::new(SendSchedule::new(requests_per_second)),
             clock,
         })
     }
@@ -114,7 +114,7 @@ impl AccountLimiter {
         }
     }
 
-    fn with_schedule<T>(&self, f: impl FnOnce(&mut Schedule, Instant) -> T) -> T {
+    fn with_schedule<T>(&self, f: impl FnOnce(&mut SendSchedule, Instant) -> T) -> T {
         let now = self.clock.now().instant;
         let mut schedule = self.schedule.lock().unwrap_or_else(PoisonError::into_inner);
         f(&mut schedule, now)

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::adaptive_rate::{REACTION, Throttling};
-use super::throttling_share::{Phase, ThrottlingShare, Verdict};
+use super::throttling_share::{Phase, ThrottlingShare, ThrottlingVerdict};
 
 /// How long throttling is remembered.
 const MEMORY: Duration = Duration::from_hours(1);
@@ -25,7 +25,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(30);
 
 /// A schedule whose rate falls on throttling and climbs back.
 #[derive(Debug)]
-pub(super) struct Schedule {
+pub(super) struct SendSchedule {
     ceiling: f64,
     throttling: Option<Throttling>,
     share: ThrottlingShare,
@@ -37,7 +37,7 @@ pub(super) struct Schedule {
     times: VecDeque<Instant>,
 }
 
-impl Schedule {
+impl SendSchedule {
     /// Creates a schedule of `ceiling` requests per second, which must be positive.
     pub(super) fn new(ceiling: f64) -> Self {
         Self {
@@ -130,7 +130,7 @@ impl Schedule {
         if self.share.is_in_trial() && self.throttling.is_some_and(is_over) {
             let verdict = self.share.end_trial();
             self.apply(verdict, now, now);
-            if verdict != Verdict::Limit {
+            if verdict != ThrottlingVerdict::Limit {
                 return;
             }
         }
@@ -140,16 +140,16 @@ impl Schedule {
         self.apply(verdict, now, resume);
     }
 
-    fn apply(&mut self, verdict: Verdict, now: Instant, resume: Instant) {
+    fn apply(&mut self, verdict: ThrottlingVerdict, now: Instant, resume: Instant) {
         match verdict {
-            Verdict::Keep => {}
-            Verdict::Excess => self.reduce(now, resume),
-            Verdict::Limit => {
+            ThrottlingVerdict::Keep => {}
+            ThrottlingVerdict::Excess => self.reduce(now, resume),
+            ThrottlingVerdict::Limit => {
                 if let Some(throttling) = &mut self.throttling {
                     throttling.climb = throttling.climb.min(now);
                 }
             }
-            Verdict::Background => {
+            ThrottlingVerdict::Background => {
                 if let Some((before, since)) = self.before_trial.take() {
                     self.throttling = before.map(|before| before.continued(since, now));
                 }

@@ -51,7 +51,7 @@ const LEAST_TRIAL: Duration = Duration::from_secs(2);
 
 /// What follows from a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum ThrottlingVerdict {
     /// Nothing yet.
     Keep,
     /// More is throttled than the background.
@@ -207,7 +207,7 @@ impl ThrottlingShare {
 
     /// Ends a trial, with the likelier of both answers if its time is over. Just below a remembered
     /// limit, only a sure answer is one against the limit.
-    pub(super) fn end_trial(&mut self) -> Verdict {
+    pub(super) fn end_trial(&mut self) -> ThrottlingVerdict {
         let remains = |trial: &Trial| {
             let least = if trial.is_half {
                 0.0
@@ -219,26 +219,26 @@ impl ThrottlingShare {
         match self.trial.take() {
             Some(trial) if remains(&trial) => self.share_remained(trial),
             Some(trial) => self.share_vanished(trial),
-            None => Verdict::Keep,
+            None => ThrottlingVerdict::Keep,
         }
     }
 
-    fn share_vanished(&mut self, trial: Trial) -> Verdict {
+    fn share_vanished(&mut self, trial: Trial) -> ThrottlingVerdict {
         self.background = self.background.and(trial.sample);
         self.restart();
-        Verdict::Limit
+        ThrottlingVerdict::Limit
     }
 
-    fn share_remained(&mut self, trial: Trial) -> Verdict {
+    fn share_remained(&mut self, trial: Trial) -> ThrottlingVerdict {
         let share = trial.sample.share_before_last();
         let is_limit = trial.before > MAX_SHARE_BEFORE || share > MAX_BACKGROUND;
         if !trial.is_half || is_limit {
             self.excess.sample = trial.sample;
-            return Verdict::Excess;
+            return ThrottlingVerdict::Excess;
         }
         self.background = trial.sample;
         self.restart();
-        Verdict::Background
+        ThrottlingVerdict::Background
     }
 
     /// Restarts the tests at a rate that was reduced near a limit.
@@ -263,7 +263,7 @@ impl ThrottlingShare {
         rate: f64,
         phase: Phase,
         elapsed: Duration,
-    ) -> Verdict {
+    ) -> ThrottlingVerdict {
         if self.trial.is_some() {
             return self.record_trial(throttled, elapsed);
         }
@@ -281,7 +281,7 @@ impl ThrottlingShare {
         {
             self.background = PRIOR.and(self.shortfall.sample);
             self.restart();
-            return Verdict::Keep;
+            return ThrottlingVerdict::Keep;
         }
         let other = share + EXCESS.max(1.5 * share);
         let error = match phase {
@@ -291,16 +291,16 @@ impl ThrottlingShare {
         // For each request, and thus 1/share as much for each throttled one, which begins a test.
         let is_excess = self.excess.record(throttled, share, other, error / share);
         if is_excess && throttled {
-            Verdict::Excess
+            ThrottlingVerdict::Excess
         } else {
-            Verdict::Keep
+            ThrottlingVerdict::Keep
         }
     }
 
-    fn record_trial(&mut self, throttled: bool, elapsed: Duration) -> Verdict {
+    fn record_trial(&mut self, throttled: bool, elapsed: Duration) -> ThrottlingVerdict {
         let background = self.background();
         let Some(trial) = &mut self.trial else {
-            return Verdict::Keep;
+            return ThrottlingVerdict::Keep;
         };
         trial.sample.record(throttled);
         let least = background + background.max(EXCESS / 2.0);
@@ -317,7 +317,7 @@ impl ThrottlingShare {
         if is_over {
             self.end_trial()
         } else {
-            Verdict::Keep
+            ThrottlingVerdict::Keep
         }
     }
 }

@@ -10,14 +10,14 @@ use model::ConnectorId;
 type Pattern = (&'static str, fn(&str) -> bool);
 
 /// Length limits and pattern of a string, from the API model.
-pub(crate) struct Rule {
+pub(crate) struct TextRule {
     min: usize,
     max: usize,
     pattern: Option<Pattern>,
 }
 
 /// `ConnectorId`.
-pub(crate) const CONNECTOR_ID: Rule = Rule {
+pub(crate) const CONNECTOR_ID: TextRule = TextRule {
     min: 19,
     max: 19,
     pattern: Some(("^c-([0-9a-f]{17})$", |text| {
@@ -25,7 +25,7 @@ pub(crate) const CONNECTOR_ID: Rule = Rule {
     })),
 };
 /// `TransferId`.
-pub(crate) const TRANSFER_ID: Rule = Rule {
+pub(crate) const TRANSFER_ID: TextRule = TextRule {
     min: 1,
     max: 512,
     pattern: Some(("^[0-9a-zA-Z./-]+$", |text| {
@@ -35,7 +35,7 @@ pub(crate) const TRANSFER_ID: Rule = Rule {
     })),
 };
 /// `FilePath`.
-pub(crate) const FILE_PATH: Rule = Rule {
+pub(crate) const FILE_PATH: TextRule = TextRule {
     min: 1,
     max: 1024,
     pattern: Some(("^(.)+$", |text| {
@@ -43,7 +43,7 @@ pub(crate) const FILE_PATH: Rule = Rule {
     })),
 };
 /// `AccessRole` and `LoggingRole`.
-pub(crate) const ROLE: Rule = Rule {
+pub(crate) const ROLE: TextRule = TextRule {
     min: 20,
     max: 2048,
     pattern: Some((r"^arn:.*role/\S+$", |text| {
@@ -54,7 +54,7 @@ pub(crate) const ROLE: Rule = Rule {
     })),
 };
 /// `SecurityPolicyName` of a connector.
-pub(crate) const SECURITY_POLICY: Rule = Rule {
+pub(crate) const SECURITY_POLICY: TextRule = TextRule {
     min: 0,
     max: 50,
     pattern: Some((
@@ -69,19 +69,19 @@ pub(crate) const SECURITY_POLICY: Rule = Rule {
     )),
 };
 /// `Url`.
-pub(crate) const URL: Rule = Rule {
+pub(crate) const URL: TextRule = TextRule {
     min: 0,
     max: 255,
     pattern: None,
 };
 /// `UserSecretId`, and the members of `TrustedHostKeys` and `OrderedUserSecretVersionStages`.
-pub(crate) const LONG_TEXT: Rule = Rule {
+pub(crate) const LONG_TEXT: TextRule = TextRule {
     min: 1,
     max: 2048,
     pattern: None,
 };
 /// `NextToken`.
-pub(crate) const NEXT_TOKEN: Rule = Rule {
+pub(crate) const NEXT_TOKEN: TextRule = TextRule {
     min: 1,
     max: 6144,
     pattern: None,
@@ -144,7 +144,7 @@ impl Input {
         &mut self,
         name: &str,
         length: std::ops::RangeInclusive<usize>,
-        rule: &Rule,
+        rule: &TextRule,
     ) -> Result<Option<Vec<String>>, ApiError> {
         let Some(values) = self.list(name)? else {
             return Ok(None);
@@ -178,7 +178,7 @@ impl Input {
     }
 
     /// Returns a constrained string, or `None` if it is absent or null.
-    pub(crate) fn text(&mut self, name: &str, rule: &Rule) -> Result<Option<String>, ApiError> {
+    pub(crate) fn text(&mut self, name: &str, rule: &TextRule) -> Result<Option<String>, ApiError> {
         match self.members.remove(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => {
@@ -190,7 +190,11 @@ impl Input {
     }
 
     /// Returns a required constrained string.
-    pub(crate) fn required_text(&mut self, name: &str, rule: &Rule) -> Result<String, ApiError> {
+    pub(crate) fn required_text(
+        &mut self,
+        name: &str,
+        rule: &TextRule,
+    ) -> Result<String, ApiError> {
         let text = self.text(name, rule)?;
         if text.is_none() {
             self.violate("null", &camel(name), "Member must not be null");
@@ -305,7 +309,7 @@ impl Input {
         }
     }
 
-    fn check_text(&mut self, text: &str, at: &str, rule: &Rule) {
+    fn check_text(&mut self, text: &str, at: &str, rule: &TextRule) {
         let length = text.chars().count();
         if length > rule.max {
             let must = format!("Member must have length less than or equal to {}", rule.max);

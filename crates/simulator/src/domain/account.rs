@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime};
 
 use super::connector::{ConnectorSpec, UnknownConnector};
 use super::faults::Faults;
-use super::feed::Feed;
 use super::history::History;
 use super::queue::Queue;
 use super::random::SplitMix64;
@@ -15,6 +14,7 @@ use super::rules::Rules;
 use super::scenario::{Step, Timeline};
 use super::script::{End, FileScript};
 use super::started_transfer::{Start, StartedTransfer};
+use super::upcoming_ends::UpcomingEnds;
 use model::{ConnectorId, Direction, TransferId};
 
 /// The result of looking up a transfer.
@@ -39,7 +39,7 @@ pub(crate) struct SimulatedAccount {
     pub(crate) queue: Queue,
     pub(crate) rules: Rules,
     pub(crate) timeline: Timeline,
-    feed: Feed,
+    ends: UpcomingEnds,
     connectors: BTreeMap<ConnectorId, SimulatedConnector>,
     /// Transfers in insertion order, oldest first.
     order: VecDeque<(ConnectorId, TransferId, u64)>,
@@ -56,7 +56,7 @@ impl SimulatedAccount {
             queue: Queue::default(),
             rules: Rules::default(),
             timeline: Timeline::default(),
-            feed: Feed::new(max_transfers),
+            ends: UpcomingEnds::new(max_transfers),
             connectors: BTreeMap::new(),
             order: VecDeque::new(),
             serial: 0,
@@ -163,7 +163,7 @@ impl SimulatedAccount {
     /// Adds a transfer or replaces the one with the same id. Adds the connector if it is new.
     pub(crate) fn put(&mut self, start: Start<'_>, now: SystemTime) {
         let started = self.started(start);
-        self.feed.add_transfer(&started);
+        self.ends.add_transfer(&started);
         if let Some(known) = self.connectors.get_mut(&started.connector) {
             self.order.push_back((
                 started.connector.clone(),
@@ -249,24 +249,24 @@ impl SimulatedAccount {
         self.serial += 1;
         let run = RemoteRun::draw(self.serial, connector, spec, kind, now, &mut self.random);
         let id = run.id.clone();
-        self.feed.add_remote(run);
+        self.ends.add_remote(run);
         Ok(id)
     }
 
     /// Adds the events up to `now` to the queue.
     pub(crate) fn advance(&mut self, now: SystemTime, faults: &Faults) {
-        self.feed.advance(now, faults, &mut self.queue);
+        self.ends.advance(now, faults, &mut self.queue);
     }
 
     /// Removes all messages, and everything that would send one later.
     pub(crate) fn purge(&mut self) {
         self.queue.purge();
-        self.feed.purge();
+        self.ends.purge();
     }
 
     /// Returns when the next message becomes available, as far as known.
     pub(crate) fn next_message(&self) -> Option<SystemTime> {
-        [self.feed.next(), self.queue.next(), self.timeline.next()]
+        [self.ends.next(), self.queue.next(), self.timeline.next()]
             .into_iter()
             .flatten()
             .min()

@@ -7,7 +7,6 @@ mod connector;
 mod end;
 mod event;
 mod faults;
-mod feed;
 mod history;
 mod operation;
 mod queue;
@@ -19,6 +18,7 @@ mod script;
 pub(crate) mod span;
 mod started_transfer;
 mod text;
+mod upcoming_ends;
 
 pub use calls::Calls;
 pub use connector::{ConnectorSpec, Egress, Protocol, UnknownConnector};

@@ -10,7 +10,7 @@ use super::connector::ConnectorSpec;
 use super::faults::Faults;
 use super::rules::Rule;
 use super::script::FileScript;
-use super::text::ConnectorKey;
+use super::text::ConnectorIdText;
 use super::{span, text};
 use model::{ConnectorId, Direction, TransferId};
 
@@ -25,7 +25,7 @@ pub struct Scenario {
     pub description: String,
     /// The connectors by ID.
     #[serde(default)]
-    pub(crate) connectors: BTreeMap<ConnectorKey, ConnectorSpec>,
+    pub(crate) connectors: BTreeMap<ConnectorIdText, ConnectorSpec>,
     /// Rules for transfers that clients start.
     #[serde(default)]
     pub rules: Vec<Rule>,
@@ -52,7 +52,7 @@ pub struct Step {
     pub every: Option<Duration>,
     /// Connectors to add or replace.
     #[serde(default)]
-    pub(crate) connectors: BTreeMap<ConnectorKey, ConnectorSpec>,
+    pub(crate) connectors: BTreeMap<ConnectorIdText, ConnectorSpec>,
     /// Replaces the rules.
     #[serde(default)]
     pub rules: Option<Vec<Rule>>,

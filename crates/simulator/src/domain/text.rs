@@ -9,9 +9,9 @@ use model::{ConnectorId, Direction, TransferId};
 
 /// The ID of a connector.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ConnectorKey(pub(crate) ConnectorId);
+pub(crate) struct ConnectorIdText(pub(crate) ConnectorId);
 
-impl<'de> Deserialize<'de> for ConnectorKey {
+impl<'de> Deserialize<'de> for ConnectorIdText {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         parsed(from).map(Self)
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::snapshot::Snapshot;
+use crate::snapshot::SimulatorSnapshot;
 
 /// The style sheet of the page.
 pub(crate) const STYLE: &str = include_str!("page.css");
@@ -27,14 +27,14 @@ impl fmt::Display for Escaped<'_> {
 }
 
 /// Returns the page.
-pub(crate) fn render(state: &Snapshot) -> String {
+pub(crate) fn render(state: &SimulatorSnapshot) -> String {
     let mut page = String::new();
     // Writing to a string cannot fail.
     let _ = write_page(&mut page, state);
     page
 }
 
-fn write_page(page: &mut String, state: &Snapshot) -> fmt::Result {
+fn write_page(page: &mut String, state: &SimulatorSnapshot) -> fmt::Result {
     page.push_str(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -68,7 +68,7 @@ fn write_page(page: &mut String, state: &Snapshot) -> fmt::Result {
     Ok(())
 }
 
-fn write_connectors(page: &mut String, state: &Snapshot) -> fmt::Result {
+fn write_connectors(page: &mut String, state: &SimulatorSnapshot) -> fmt::Result {
     page.push_str(
         "<h2>Connectors</h2>\n<table>\n<thead><tr><th>ID</th><th>Partner</th><th>Transfers</th>\
          <th>Connection</th></tr></thead>\n<tbody>\n",
@@ -91,7 +91,7 @@ fn write_connectors(page: &mut String, state: &Snapshot) -> fmt::Result {
     Ok(())
 }
 
-fn write_transfers(page: &mut String, state: &Snapshot) -> fmt::Result {
+fn write_transfers(page: &mut String, state: &SimulatorSnapshot) -> fmt::Result {
     writeln!(
         page,
         "<h2>Transfers</h2>\n<p>The newest {} of {}.</p>\n<table>\n<thead><tr><th>Started</th>\
@@ -129,7 +129,7 @@ fn write_transfers(page: &mut String, state: &Snapshot) -> fmt::Result {
     Ok(())
 }
 
-fn write_lists(page: &mut String, state: &Snapshot) -> fmt::Result {
+fn write_lists(page: &mut String, state: &SimulatorSnapshot) -> fmt::Result {
     let queue = &state.queue;
     writeln!(
         page,

@@ -10,8 +10,10 @@ use simulator::SplitMix64;
 use tokio::time::{Instant, sleep};
 
 use super::{LIFETIME, SECOND};
-use crate::store::dynamodb::fake::{Fate, Fault};
-use crate::store::{Delivery, InboxContents, Inboxes, Letter, Members, StoreError, StoreFuture};
+use crate::store::dynamodb::fake::{Fault, RequestFate};
+use crate::store::{
+    InboxContents, InboxDelivery, Inboxes, Letter, Members, StoreError, StoreFuture,
+};
 use model::{Fact, Shard};
 
 /// How long a message is hidden once it was received.
@@ -56,7 +58,7 @@ impl Network {
         }
     }
 
-    pub(super) fn fate(&self) -> Fate {
+    pub(super) fn fate(&self) -> RequestFate {
         let has_faults = self.has_faults.load(Ordering::Relaxed);
         let fault = match self.draw.below(60) {
             _ if self.is_cut_off.load(Ordering::Relaxed) => Some(Fault::Unreachable),
@@ -64,7 +66,7 @@ impl Network {
             1 if has_faults => Some(Fault::LostAnswer),
             _ => None,
         };
-        Fate {
+        RequestFate {
             delay: (self.draw.millis(30), self.draw.millis(30)),
             fault,
         }
@@ -148,13 +150,14 @@ impl Inboxes for FakeRest {
                 .letters
                 .iter()
                 .filter(|((of, _), _)| *of == shard.index());
-            let delivery =
-                |((_, name), (letters, hops)): (&(u32, String), &(Vec<Letter>, u8))| Delivery {
+            let delivery = |((_, name), (letters, hops)): (&(u32, String), &(Vec<Letter>, u8))| {
+                InboxDelivery {
                     name: name.clone(),
                     at: SystemTime::UNIX_EPOCH,
                     hops: *hops,
                     letters: letters.clone(),
-                };
+                }
+            };
             InboxContents {
                 deliveries: of_shard.take(3).map(delivery).collect(),
                 oldest_unreadable: None,

@@ -16,9 +16,9 @@ fn faulty(
             && left
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, count)
                 .is_err();
-        Fate {
+        RequestFate {
             fault: is_met.then_some(fault),
-            ..Fate::default()
+            ..RequestFate::default()
         }
     };
     (store(&table.with_fates(fate), "a", tokio_clock()), after)

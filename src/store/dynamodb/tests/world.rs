@@ -125,7 +125,7 @@ struct World {
 }
 
 impl World {
-    fn fate(draw: &Draw, has_faults: bool) -> Fate {
+    fn fate(draw: &Draw, has_faults: bool) -> RequestFate {
         let fault = match draw.below(if has_faults { 40 } else { u64::MAX }) {
             0 => Some(Fault::Busy),
             1 => Some(Fault::LostAnswer),
@@ -133,7 +133,7 @@ impl World {
             _ => None,
         };
         let slow = if has_faults && draw.is(3) { 6_000 } else { 40 };
-        Fate {
+        RequestFate {
             delay: (draw.millis(1, slow), draw.millis(1, slow)),
             fault,
         }

@@ -10,7 +10,7 @@ fn seconds(s: f64) -> Duration {
 }
 
 /// Returns when requests that all wait at `start` are sent, in seconds.
-fn sent(schedule: &mut Schedule, start: Instant, requests: usize) -> Vec<f64> {
+fn sent(schedule: &mut SendSchedule, start: Instant, requests: usize) -> Vec<f64> {
     let mut now = start;
     let mut sent = Vec::new();
     while sent.len() < requests {
@@ -23,7 +23,7 @@ fn sent(schedule: &mut Schedule, start: Instant, requests: usize) -> Vec<f64> {
 }
 
 /// Records as many throttled responses at `now` as lower the rate.
-fn throttle(schedule: &mut Schedule, now: Instant, retry_after: Option<Duration>) {
+fn throttle(schedule: &mut SendSchedule, now: Instant, retry_after: Option<Duration>) {
     while schedule
         .throttling
         .is_none_or(|throttling| throttling.at != now)
@@ -37,7 +37,7 @@ fn close(a: f64, b: f64) -> bool {
 }
 
 #[track_caller]
-fn assert_sent(schedule: &mut Schedule, start: Instant, expected: &[f64]) {
+fn assert_sent(schedule: &mut SendSchedule, start: Instant, expected: &[f64]) {
     let sent = sent(schedule, start, expected.len());
     let is_expected = sent.iter().zip(expected).all(|(a, b)| close(*a, *b));
     assert!(is_expected, "{sent:?}, expected {expected:?}");
@@ -47,7 +47,7 @@ fn assert_sent(schedule: &mut Schedule, start: Instant, expected: &[f64]) {
 fn requests_are_evenly_spaced_also_after_a_time_without_requests() {
     for (rate, expected) in [(10.0, [0.0, 0.1, 0.2]), (0.5, [0.0, 2.0, 4.0])] {
         let start = Instant::now();
-        let mut schedule = Schedule::new(rate);
+        let mut schedule = SendSchedule::new(rate);
         assert_sent(&mut schedule, start, &expected);
         assert_sent(&mut schedule, start + seconds(60.0), &expected);
     }
@@ -56,10 +56,11 @@ fn requests_are_evenly_spaced_also_after_a_time_without_requests() {
 #[test]
 fn late_requests_are_made_up_for_up_to_a_bound() {
     let start = Instant::now();
-    let mut schedule = Schedule::new(1_000.0);
+    let mut schedule = SendSchedule::new(1_000.0);
     schedule.take(start).unwrap();
-    let at_once =
-        |schedule: &mut Schedule, now| (0..100).take_while(|_| schedule.take(now).is_ok()).count();
+    let at_once = |schedule: &mut SendSchedule, now| {
+        (0..100).take_while(|_| schedule.take(now).is_ok()).count()
+    };
     assert_eq!(
         at_once(&mut schedule, start + seconds(0.005)),
         5,
@@ -71,7 +72,7 @@ fn late_requests_are_made_up_for_up_to_a_bound() {
 #[test]
 fn changed_ceiling_applies_to_the_next_request() {
     let start = Instant::now();
-    let mut schedule = Schedule::new(10.0);
+    let mut schedule = SendSchedule::new(10.0);
     assert_sent(&mut schedule, start, &[0.0]);
     schedule.set_ceiling(2.0);
     assert_sent(&mut schedule, start, &[0.5, 1.0]);
@@ -86,8 +87,8 @@ fn changed_ceiling_applies_to_the_next_request() {
 #[test]
 fn reserved_times_are_left_out_and_gaps_before_them_are_used() {
     let start = Instant::now();
-    let mut schedule = Schedule::new(2.0);
-    let retry = |schedule: &mut Schedule, earliest: f64, latest: f64| {
+    let mut schedule = SendSchedule::new(2.0);
+    let retry = |schedule: &mut SendSchedule, earliest: f64, latest: f64| {
         let (earliest, latest) = (start + seconds(earliest), start + seconds(latest));
         let time = schedule.reserve(start, earliest, latest)?;
         Some((time - start).as_secs_f64())
@@ -103,7 +104,7 @@ fn reserved_times_are_left_out_and_gaps_before_them_are_used() {
 
 /// Records responses, a `share` of them throttled at regular intervals, to requests that are sent from
 /// `from` at the current rate. Returns the time of the last one.
-fn respond(schedule: &mut Schedule, from: Instant, seconds: f64, share: f64) -> Instant {
+fn respond(schedule: &mut SendSchedule, from: Instant, seconds: f64, share: f64) -> Instant {
     let (mut now, mut owed) = (from, 0.0);
     while now < from + Duration::from_secs_f64(seconds) {
         owed += share;
@@ -118,7 +119,7 @@ fn respond(schedule: &mut Schedule, from: Instant, seconds: f64, share: f64) -> 
 #[test]
 fn one_throttled_response_is_no_evidence_of_an_unknown_limit() {
     let start = Instant::now();
-    let mut schedule = Schedule::new(100.0);
+    let mut schedule = SendSchedule::new(100.0);
     schedule.record_response(start, start, true, Some(seconds(9.0)));
     assert!(close(schedule.rate(start), 100.0));
     let later = respond(&mut schedule, start, 600.0, 0.0005);
@@ -128,7 +129,7 @@ fn one_throttled_response_is_no_evidence_of_an_unknown_limit() {
 #[test]
 fn throttling_halves_the_rate_for_a_trial_and_near_a_limit_reduces_it_by_a_tenth() {
     let start = Instant::now();
-    let mut schedule = Schedule::new(100.0);
+    let mut schedule = SendSchedule::new(100.0);
     throttle(&mut schedule, start, None);
     assert!(close(schedule.rate(start), 50.0));
     let held = start + REACTION + trial(50.0);
@@ -156,7 +157,7 @@ fn throttling_halves_the_rate_for_a_trial_and_near_a_limit_reduces_it_by_a_tenth
 fn a_share_that_does_not_depend_on_the_rate_restores_it() {
     for share in [0.01, 0.05, 0.1] {
         let start = Instant::now();
-        let mut schedule = Schedule::new(200.0);
+        let mut schedule = SendSchedule::new(200.0);
         let mut later = start;
         while close(schedule.rate(later), 200.0) {
             later = respond(&mut schedule, later, 1.0, share);
@@ -172,7 +173,7 @@ fn a_share_that_does_not_depend_on_the_rate_restores_it() {
 #[test]
 fn a_share_that_vanishes_at_half_the_rate_is_a_limit() {
     let start = Instant::now();
-    let mut schedule = Schedule::new(200.0);
+    let mut schedule = SendSchedule::new(200.0);
     throttle(&mut schedule, start, None);
     let trial = start + REACTION;
     let later = respond(&mut schedule, trial, 8.0, 0.0);
@@ -184,7 +185,7 @@ fn a_share_that_vanishes_at_half_the_rate_is_a_limit() {
 #[track_caller]
 fn assert_rate_after_a_trial_of(share: f64, is_expected: impl Fn(f64) -> bool) {
     let start = Instant::now();
-    let mut schedule = Schedule::new(10.0);
+    let mut schedule = SendSchedule::new(10.0);
     let mut excess = start;
     for n in 1..100 {
         schedule.record_response(excess, excess, n % 9 == 0, None);
@@ -209,7 +210,7 @@ fn a_trial_without_enough_requests_ends_with_the_likelier_answer() {
 #[test]
 fn a_share_that_remains_just_below_a_remembered_limit_is_tried_at_half_the_rate() {
     let start = Instant::now();
-    let mut schedule = Schedule::new(100.0);
+    let mut schedule = SendSchedule::new(100.0);
     throttle(&mut schedule, start, None);
     let climb = respond(&mut schedule, start + REACTION, 20.0, 0.0);
     let ceiling = climb + CLIMB + PROBE;
@@ -224,7 +225,7 @@ fn a_share_that_remains_just_below_a_remembered_limit_is_tried_at_half_the_rate(
 #[test]
 fn throttling_at_half_the_rate_halves_it_again_if_the_share_is_that_of_a_limit() {
     let start = Instant::now();
-    let mut schedule = Schedule::new(200.0);
+    let mut schedule = SendSchedule::new(200.0);
     throttle(&mut schedule, start, None);
     let later = respond(&mut schedule, start + REACTION, 0.5, 0.7);
     assert!(close(schedule.rate(later), 50.0), "{schedule:?}");
@@ -233,7 +234,7 @@ fn throttling_at_half_the_rate_halves_it_again_if_the_share_is_that_of_a_limit()
 #[test]
 fn a_background_that_ends_is_forgotten() {
     let start = Instant::now();
-    let mut schedule = Schedule::new(200.0);
+    let mut schedule = SendSchedule::new(200.0);
     let later = respond(&mut schedule, start, 14.0, 0.05);
     assert!(close(schedule.rate(later), 200.0), "{schedule:?}");
     let later = respond(&mut schedule, later, 60.0, 0.0);
@@ -244,7 +245,7 @@ fn a_background_that_ends_is_forgotten() {
 #[test]
 fn throttling_of_requests_sent_before_the_reduction_is_ignored() {
     let start = Instant::now();
-    let mut schedule = Schedule::new(100.0);
+    let mut schedule = SendSchedule::new(100.0);
     throttle(&mut schedule, start, None);
     for (at, sent) in [(0.5, 0.0), (0.6, 0.2), (1.6, 0.05), (1.6, 0.99)] {
         for _ in 0..9 {
@@ -259,7 +260,7 @@ fn throttling_of_requests_sent_before_the_reduction_is_ignored() {
 #[test]
 fn no_request_is_sent_during_the_pause_that_aws_asks_for() {
     let start = Instant::now();
-    let mut schedule = Schedule::new(10.0);
+    let mut schedule = SendSchedule::new(10.0);
     throttle(&mut schedule, start, Some(seconds(3.0)));
     let later = start + seconds(2.0);
     let retry = schedule.reserve(start, later, start + seconds(9.0));
@@ -285,7 +286,7 @@ fn no_request_is_sent_during_the_pause_that_aws_asks_for() {
 fn rate_never_falls_below_its_floor() {
     let start = Instant::now();
     for (ceiling, floor) in [(10.0, 0.5), (1_000.0, 1.0), (0.5, 0.025)] {
-        let mut schedule = Schedule::new(ceiling);
+        let mut schedule = SendSchedule::new(ceiling);
         for at in 1..100 {
             throttle(&mut schedule, start + seconds(f64::from(at) * 3.5), None);
         }
@@ -297,7 +298,7 @@ fn rate_never_falls_below_its_floor() {
 #[test]
 fn a_limit_is_forgotten_after_an_hour() {
     let start = Instant::now();
-    let mut schedule = Schedule::new(10.0);
+    let mut schedule = SendSchedule::new(10.0);
     throttle(&mut schedule, start, None);
     let later = start + MEMORY + seconds(1.0);
     throttle(&mut schedule, later, None);
@@ -313,7 +314,7 @@ proptest! {
         steps in proptest::collection::vec((0_u64..200, 0_u64..2_000, 0_u8..50), 1..400),
     ) {
         let start = Instant::now();
-        let mut schedule = Schedule::new(ceiling);
+        let mut schedule = SendSchedule::new(ceiling);
         let mut now = start;
         let mut times = Vec::new();
         for (gap, backoff, action) in steps {
@@ -349,7 +350,7 @@ proptest! {
         gaps in proptest::collection::vec((0_u64..60_000, 0_u64..60), 1..100),
     ) {
         let start = Instant::now();
-        let mut schedule = Schedule::new(ceiling);
+        let mut schedule = SendSchedule::new(ceiling);
         let mut now = start;
         for (gap, retry_after) in gaps {
             now += Duration::from_millis(gap);

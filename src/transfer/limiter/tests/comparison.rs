@@ -15,7 +15,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use crate::transfer::limiter::schedule::Schedule;
+use crate::transfer::limiter::schedule::SendSchedule;
 
 /// A rate that follows from responses.
 trait RateControl {
@@ -24,9 +24,9 @@ trait RateControl {
     fn record(&mut self, now: Instant, sent: Instant, throttled: bool);
 }
 
-impl RateControl for Schedule {
+impl RateControl for SendSchedule {
     fn rate(&mut self, now: Instant) -> f64 {
-        Schedule::rate(self, now)
+        SendSchedule::rate(self, now)
     }
 
     fn record(&mut self, now: Instant, sent: Instant, throttled: bool) {
@@ -272,7 +272,7 @@ fn simulate(service: Service, control: &mut dyn RateControl, start: Instant, see
 fn controls(service: Service, start: Instant) -> [(&'static str, Box<dyn RateControl>); 4] {
     let ceiling = service.ceiling;
     [
-        ("schedule", Box::new(Schedule::new(ceiling))),
+        ("schedule", Box::new(SendSchedule::new(ceiling))),
         (
             "AIMD",
             Box::new(Aimd {
@@ -389,7 +389,14 @@ fn simulate_seeds(service: Service, seeds: u64) -> Vec<Figures> {
         let start = Instant::now();
         let seeds = (first..=seeds).step_by(threads as usize);
         seeds
-            .map(|seed| simulate(service, &mut Schedule::new(service.ceiling), start, seed))
+            .map(|seed| {
+                simulate(
+                    service,
+                    &mut SendSchedule::new(service.ceiling),
+                    start,
+                    seed,
+                )
+            })
             .collect::<Vec<_>>()
     };
     std::thread::scope(|scope| {

@@ -19,13 +19,13 @@ enum Source {
 }
 
 /// Unfinished transfers and operations, by their next end.
-pub(crate) struct Feed {
+pub(crate) struct UpcomingEnds {
     due: BTreeMap<(SystemTime, u64), Source>,
     max: usize,
 }
 
-impl Feed {
-    /// Creates a feed of at most `max` entries; beyond that, the entries that end first are
+impl UpcomingEnds {
+    /// Takes at most `max` entries; beyond that, the entries that end first are
     /// dropped.
     pub(crate) fn new(max: usize) -> Self {
         Self {
