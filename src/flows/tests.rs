@@ -436,20 +436,20 @@ fn a_pause_of_days_closes_each_window() {
 
 #[test]
 fn only_chunks_with_a_changed_flow_are_built_again() {
-    let configs: Vec<_> = (0..1_000)
+    let configs: Vec<_> = (0..2_000)
         .map(|n| config(&format!("flow-{n}"), &["c-1"], &[]))
         .collect();
     let mut flows = Flows::default();
     flows.configure(&configs, day(0));
-    assert_eq!(flows.take_changed().len(), 1_000);
+    assert_eq!(flows.take_changed().len(), 2_000);
     let before = flows.views();
     flows.scraped(true, day(1));
-    flows.record(300, &completed(1, day(1)), day(1));
+    flows.record(600, &completed(1, day(1)), day(1));
     let after = flows.views();
     let changed = before.iter().zip(&after);
     let changed: Vec<_> = changed.map(|(a, b)| !Arc::ptr_eq(a, b)).collect();
     assert_eq!(changed, [false, true, false, false]);
-    assert_eq!(flows.take_changed(), BTreeSet::from(["flow-300".into()]));
+    assert_eq!(flows.take_changed(), BTreeSet::from(["flow-600".into()]));
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Compressed segments of chunks, kept as long as their chunk.
 
-use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
+
+use hashbrown::{HashMap, HashSet};
 
 use super::compress::{Compressor, Segment};
 use super::encode::Encoder;
@@ -11,9 +12,11 @@ use super::format::{Dialect, Encoding};
 use super::state::{Row, RowFamily};
 use model::{Chunk, ConnectorView, FlowView, Snapshot, TransferView};
 
-/// A segment is evicted after this many expositions in a row that did not use it: no client
-/// requests its format and encoding any more.
+/// A segment is evicted after this many expositions in a row that did not use it, and at most
+/// [`EVICTION_INTERVAL`] more: no client requests its format and encoding any more.
 const KEPT_FOR_EXPOSITIONS: u64 = 100;
+/// Expositions of the same chunks after which unused segments are looked for.
+const EVICTION_INTERVAL: u64 = 20;
 
 /// Caches the segments of each chunk by family, dialect and encoding. A segment is created on first
 /// use and evicted with its chunk, or when no client requests it any more.
@@ -24,6 +27,8 @@ pub struct SegmentCache {
     flows: ChunkMap<FlowView>,
     /// The heads of families. Only in protobuf, where they contain a length, do they change.
     heads: HashMap<SegmentKey, (Vec<u8>, Segment)>,
+    /// The chunks of the last exposition.
+    present: Vec<usize>,
     renders: u64,
     expositions: u64,
     scratch: Vec<u8>,
@@ -104,6 +109,17 @@ impl SegmentCache {
     /// are no longer requested.
     pub(super) fn begin(&mut self, snapshots: &[Arc<Snapshot>]) {
         self.expositions += 1;
+        let present = snapshots.iter().flat_map(|snapshot| {
+            let transfers = TransferView::chunks(snapshot).iter().map(address);
+            let connectors = ConnectorView::chunks(snapshot).iter().map(address);
+            let flows = FlowView::chunks(snapshot).iter().map(address);
+            transfers.chain(connectors).chain(flows)
+        });
+        let is_due = self.expositions.is_multiple_of(EVICTION_INTERVAL);
+        if !is_due && present.clone().eq(self.present.iter().copied()) {
+            return;
+        }
+        self.present = present.collect();
         let used_since = self.expositions.saturating_sub(KEPT_FOR_EXPOSITIONS);
         evict(&mut self.transfers, snapshots, used_since);
         evict(&mut self.connectors, snapshots, used_since);
