@@ -94,15 +94,44 @@ def test_replicas_count_once(file):
             assert not by & {"job", "instance"}, place
 
 
-def test_every_outcome_of_a_message_has_a_color():
+def values(label, family):
+    """Returns the values of a label of a family in METRICS.md."""
     text = (sources.ROOT / "METRICS.md").read_text(encoding="utf-8")
-    section = re.search(r"^### aws_transfer_exporter_discovery_messages_total\n(.*?)^### ", text, re.MULTILINE | re.DOTALL)[1]
-    outcomes = set(re.findall(r"`([a-z]+)`", re.search(r"^- `outcome`: (.*)$", section, re.MULTILINE)[1])) - {"limits", "events"}
-    (panel,) = [p for p in sources.panels(sources.load(sources.FOLDER / "exporter.json")) if p["title"] == "Messages by outcome"]
-    colors = {o["matcher"]["options"]: o["properties"][0]["value"]["fixedColor"] for o in panel["fieldConfig"]["overrides"]}
+    section = re.search(rf"^### {family}\n(.*?)^### ", text, re.MULTILINE | re.DOTALL)[1]
+    return set(re.findall(r"`([a-z_]+)`", re.search(rf"^- `{label}`: (.*)$", section, re.MULTILINE)[1]))
+
+
+def colors(title):
+    """Returns the colors of the series of a panel of the exporter dashboard."""
+    (panel,) = [p for p in sources.panels(sources.load(sources.FOLDER / "exporter.json")) if p["title"] == title]
+    overrides = panel["fieldConfig"]["overrides"]
+    return {o["matcher"]["options"]: o["properties"][0]["value"]["fixedColor"] for o in overrides}
+
+
+def test_every_outcome_of_a_message_has_a_color():
+    outcomes = values("outcome", "aws_transfer_exporter_discovery_messages_total") - {"limits", "events"}
+    shown = colors("Messages by outcome")
     assert {"understood", "forwarded"} < outcomes
-    assert set(colors) == outcomes
-    assert len(set(colors.values())) == len(colors)
+    assert set(shown) == outcomes
+    assert len(set(shown.values())) == len(shown)
+
+
+def test_every_outcome_of_a_request_has_one_color_and_no_failure_is_green():
+    outcomes = values("outcome", "aws_transfer_exporter_api_requests_total")
+    all_requests = colors("Requests by outcome")
+    assert {"ok", "server_error"} < outcomes == set(all_requests)
+    assert len(set(all_requests.values())) == len(all_requests)
+    assert [outcome for outcome, color in all_requests.items() if "green" in color] == ["ok"]
+    failed = {f"/: {outcome}$/": color for outcome, color in all_requests.items() if outcome != "ok"}
+    assert colors("Throttled and failed requests") == failed
+
+
+@dashboards
+def test_no_age_is_negative(file):
+    """The clock of an exporter may be ahead of that of Prometheus."""
+    for panel, target in sources.targets(sources.load(file)):
+        ages = target["expr"].count("time() - ")
+        assert target["expr"].count("clamp_min(time() - ") == ages, panel["title"]
 
 
 @dashboards
