@@ -1,6 +1,6 @@
 /** Converts queries to requests, and responses of Prometheus to Grafana data frames. */
 
-import { FieldType, type DataFrame, type Field, type Labels } from '@grafana/data';
+import { FieldType, applyNullInsertThreshold, type DataFrame, type Field, type Labels, type TimeRange } from '@grafana/data';
 import type { Target } from './dashboard';
 
 /** Prometheus rejects queries with more points per series. */
@@ -81,6 +81,13 @@ export function timeSeries(target: Target, expr: string, series: Series[], step:
     ],
     length: values.length,
   }));
+}
+
+/** Ends lines where samples are missing. The component does so for the first frame only. */
+export function withGaps(frames: DataFrame[], { from, to }: Pick<TimeRange, 'from' | 'to'>): DataFrame[] {
+  return frames.map((frame) =>
+    applyNullInsertThreshold({ frame, refFieldPseudoMin: from.valueOf(), refFieldPseudoMax: to.valueOf() })
+  );
 }
 
 /** Returns the frame of a query with `format: table`: time, one column per label, value. */

@@ -1,5 +1,6 @@
+import { dateTime } from '@grafana/data';
 import { expect, test } from 'vitest';
-import { type Series, aligned, intervals, legend, milliseconds, table, timeSeries } from '../src/query';
+import { type Series, aligned, intervals, legend, milliseconds, table, timeSeries, withGaps } from '../src/query';
 
 const target = { refId: 'A', expr: 'up' };
 
@@ -52,4 +53,15 @@ test('a table has a column per label, and the value is named by its query if the
     ['Value', [Infinity, 3]],
   ]);
   expect(rows(false).at(-1)?.[0]).toBe('Value #A');
+});
+
+test('missing samples are gaps in every frame', () => {
+  const series = (times: number[]) => ({ metric: {}, values: times.map((time): [number, string] => [time, '1']) });
+  const frames = timeSeries(target, 'up', [series([0, 10, 20, 30]), series([0, 30])], 10_000);
+  const drawn = withGaps(frames, { from: dateTime(0), to: dateTime(40_000) });
+  expect(drawn.map(({ fields }) => fields[1].values)).toEqual([
+    [1, 1, 1, 1],
+    [1, null, null, 1],
+  ]);
+  expect(drawn[1].fields[0].values).toEqual([0, 10_000, 20_000, 30_000]);
 });

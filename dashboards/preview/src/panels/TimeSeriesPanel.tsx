@@ -1,5 +1,6 @@
 import { type DataFrame, FieldType } from '@grafana/data';
 import { TimeSeries } from '@grafana/ui';
+import { withGaps } from '../query';
 import type { PanelProps } from './types';
 
 /** Returns the frames with times and numbers; values that are not finite are gaps. */
@@ -26,7 +27,7 @@ export function graphable(frames: DataFrame[]): DataFrame[] {
 export function TimeSeriesPanel({ frames, options, width, height, timeRange, timeZone }: PanelProps) {
   return (
     <TimeSeries
-      frames={graphable(frames)}
+      frames={withGaps(graphable(frames), timeRange)}
       structureRev={1}
       timeRange={timeRange}
       timeZone={timeZone}
