@@ -12,7 +12,7 @@ RULES = {}
 WITHOUT_QUERIES = ("row", "text")
 UNITS = {
     "none", "string", "short", "percent", "percentunit", "bytes", "decbytes", "Bps", "bps", "s", "ms", "m", "h", "d",
-    "dtdurations", "dthms", "dtdhms", "dateTimeAsIso", "dateTimeFromNow", "cps", "ops", "reqps", "rps", "cpm", "opm", "rpm",
+    "dtdurations", "dthms", "dtdhms", "dateTimeAsIso", "dateTimeFromNow", "cps", "ops", "reqps", "rps", "mps", "cpm", "opm", "rpm",
     "bool", "bool_yes_no", "bool_on_off", "currencyUSD",
 }
 
