@@ -33,7 +33,7 @@ use record::FlowRecord;
 use schedule::Schedule;
 use window::Due;
 
-/// Flows per chunk of a snapshot. An unchanged chunk costs a scrape about 0.1 µs for each family.
+/// Flows per chunk of a snapshot. A scrape looks up each chunk once for each family, changed or not.
 const FLOWS_PER_CHUNK: usize = 512;
 
 /// Flows that are no longer configured and whose counters are kept.

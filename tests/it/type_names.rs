@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::architecture::collect;
+
 /// Where the crates are, and which of the others they can import.
 const CRATES: [(&str, &[&str]); 3] = [
     ("src", &["crates/model/src", "crates/simulator/src"]),
@@ -77,26 +79,15 @@ fn declared(home: &'static str, file: &Path, text: &str, exported: &str) -> Vec<
     text.lines().filter_map(find).collect()
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else if path.extension().is_some_and(|ext| ext == "rs") {
-            found.push(path);
-        }
-    }
-    found
-}
-
 fn all_types() -> Vec<TypeName> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut types = Vec::new();
     for (home, _) in CRATES {
         let folder = root.join(home);
         let exported = fs::read_to_string(folder.join("lib.rs")).unwrap();
-        for file in files(&folder) {
+        let mut files = Vec::new();
+        collect(&folder, &mut files);
+        for file in files {
             let text = fs::read_to_string(&file).unwrap();
             let file = file.strip_prefix(&folder).unwrap();
             types.extend(declared(home, file, &text, &exported));
