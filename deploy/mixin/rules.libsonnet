@@ -235,6 +235,7 @@
   ])),
   local GiB(bytes, labels) = std.rstripChars(aggregate('sum', labels, bytes), '\n') + '\n/ 1024 ^ 3',
   // Sums of hours and of days: ranges of raw samples would cost too much. Without a full hour or day, the shorter range.
+  // The last hour of a day is part of its value from the first evaluation after midnight until the next full hour.
   local longer(cost) = [
     {
       comment:: 'The same within a day, up to the last full hour.',
@@ -249,7 +250,9 @@
       comment:: 'The same within 30 days, up to the last midnight in UTC.',
       record: cost + ':increase30d',
       expr: |||
-        sum_over_time(%(cost)s:increase1d[30d:1d])
+        sum_over_time(
+          last_over_time(%(cost)s:increase1d[55m] offset -55m)[30d:1d]
+        )
         or
         %(cost)s:increase1d
       ||| % { cost: cost },

@@ -9,7 +9,7 @@ import yaml
 from conftest import SHIPPED, alerts, records, run
 
 FILES = sorted((SHIPPED / "tests").glob("*.yml"))
-WITHOUT_ALERT = ("recording", "connections", "cost", "shards", "thresholds", "days")
+WITHOUT_ALERT = ("recording", "connections", "cost", "shards", "thresholds", "days", "midnight")
 BEHAVIOUR = ["fires", "stays silent", "resolves", "restart", "survives a missing scrape"]
 
 
