@@ -1,5 +1,6 @@
 """Shared code of the Prometheus tests: tools, shipped files, and processes."""
 
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -42,12 +43,30 @@ def exporter():
     return os.path.abspath(path)
 
 
-def run(program, *arguments, cwd=None):
-    """Runs a tool and returns its exit code and output."""
+def run(program, *arguments, cwd=None, before=(), timeout=300):
+    """Runs a tool, by a command `before` it, and returns its exit code and output."""
     done = subprocess.run(
-        [tool(program), *map(str, arguments)], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300
+        [*before, tool(program), *map(str, arguments)], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout
     )
     return done.returncode, done.stdout
+
+
+# The future result of promtool of each selected file of unit tests.
+UNIT_TESTS = pytest.StashKey()
+
+
+def pytest_collection_finish(session):
+    """Starts promtool on the unit tests, on all cores: they take minutes, while the tests before them mostly wait."""
+    if session.config.option.collectonly:
+        return
+    selected = [item.callspec.params["file"] for item in session.items if item.name.startswith("test_promtool_passes[")]
+    pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
+    # The tests that wait have deadlines, hence the priority. The last files take the longest.
+    session.config.stash[UNIT_TESTS] = {
+        file: pool.submit(run, "promtool", "test", "rules", file.name, cwd=file.parent, before=("nice", "-n", "19"), timeout=1200)
+        for file in reversed(selected)
+    }
+    session.config.add_cleanup(lambda: pool.shutdown(cancel_futures=True))
 
 
 def groups(name):

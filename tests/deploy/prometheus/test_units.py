@@ -1,29 +1,18 @@
 """Runs the unit tests of promtool, and checks that they cover every alert."""
 
-import concurrent.futures
-import os
-
 import pytest
 import yaml
 
-from conftest import SHIPPED, alerts, records, run
+from conftest import SHIPPED, UNIT_TESTS, alerts, records
 
 FILES = sorted((SHIPPED / "tests").glob("*.yml"))
 WITHOUT_ALERT = ("recording", "connections", "cost", "shards", "thresholds", "days", "midnight")
 BEHAVIOUR = ["fires", "stays silent", "resolves", "restart", "survives a missing scrape"]
 
 
-@pytest.fixture(scope="module")
-def outcomes(request):
-    """Runs promtool on the selected files, on all cores: each takes ten seconds."""
-    selected = [item.callspec.params["file"] for item in request.session.items if item.name.startswith("test_promtool_passes[")]
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield {file: pool.submit(run, "promtool", "test", "rules", file.name, cwd=file.parent) for file in selected}
-
-
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_promtool_passes(file, outcomes):
-    code, output = outcomes[file].result()
+def test_promtool_passes(file, pytestconfig):
+    code, output = pytestconfig.stash[UNIT_TESTS][file].result()
     assert code == 0 and "SUCCESS" in output, output
 
 
