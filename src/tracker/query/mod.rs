@@ -17,7 +17,7 @@ use super::Tracker;
 use super::series_budget::nanos;
 use super::transfer::Transfer;
 use filter::{contains, failure_contains};
-use model::{Chunk, ConnectorKey, ConnectorView, Now, Origin, TransferView};
+use model::{Chunk, ConnectorKey, ConnectorView, FileCounts, Now, Origin, TransferView};
 
 pub use super::failures::{FailureFilter, KeptFailure, MAX_FAILURES, MAX_TEXT_BYTES, Resolution};
 pub use cursor::{Cursor, CursorError};
@@ -52,6 +52,15 @@ pub struct ListedTransfer {
     pub origins: Vec<Origin>,
     /// Its newest failed files, newest first, at most [`MAX_FAILURES_PER_TRANSFER`].
     pub failures: Vec<Arc<KeptFailure>>,
+}
+
+impl ListedTransfer {
+    /// Returns the number of its failed files: those that its results had at the last poll, or
+    /// those that events have reported, if these are more.
+    pub fn failed_files(&self) -> u64 {
+        let read = self.view.files.as_ref().map_or(0, FileCounts::failed_files);
+        u64::from(read).max(self.failures.len() as u64)
+    }
 }
 
 /// The result of a query.

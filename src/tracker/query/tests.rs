@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Query, STUCK_AFTER, Selection, SelectionBuilder, StateFilter};
+use crate::tracker::tests::life::{event, failed, watching};
 use crate::tracker::tests::{file, key, start, tracker};
 use crate::tracker::*;
 use model::Now;
@@ -140,4 +141,25 @@ fn queries_filter_by_state_and_search_ids_paths_codes_and_messages() {
     assert_eq!(select(&tracker, &other, now).matching, 0);
     let count_alone = select(&tracker, &Query::default(), now);
     assert_eq!((count_alone.matching, count_alone.transfers.len()), (4, 0));
+}
+
+#[test]
+fn failed_files_are_counted_before_and_after_the_results_have_them() {
+    let (mut tracker, now) = watching();
+    tracker.track(key("a"), Origin::Api, Some(now.wall), now);
+    let query = Query {
+        limit: 10,
+        ..Query::default()
+    };
+    let counted = |tracker: &Tracker| select(tracker, &query, now).transfers[0].failed_files();
+    assert_eq!(counted(&tracker), 0);
+    event(&mut tracker, "a", 1, "/a", failed("TIMEOUT_ERROR"), now);
+    assert_eq!(counted(&tracker), 1, "it has not been polled");
+    let mut files = vec![file("/a", "IN_PROGRESS", ""), file("/b", "QUEUED", "")];
+    tracker.record_poll(&key("a"), &PollResult::Files(files.clone()), now);
+    assert_eq!(counted(&tracker), 1, "the results lag behind the event");
+    files[0] = file("/a", "FAILED", "TIMEOUT_ERROR");
+    files[1] = file("/b", "FAILED", "TIMEOUT_ERROR");
+    tracker.record_poll(&key("a"), &PollResult::Files(files), now);
+    assert_eq!(counted(&tracker), 2);
 }

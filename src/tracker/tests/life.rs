@@ -27,7 +27,7 @@ pub(super) fn report(
 }
 
 /// Ingests the event of file `n`.
-pub(super) fn event(
+pub(in crate::tracker) fn event(
     tracker: &mut Tracker,
     id: &str,
     n: u32,
@@ -49,7 +49,7 @@ pub(super) fn event(
     tracker.ingest(&fact, Origin::Events, now)
 }
 
-pub(super) fn failed(code: &str) -> Finished {
+pub(in crate::tracker) fn failed(code: &str) -> Finished {
     Finished::Failed(FailureCode::new(code))
 }
 
@@ -62,7 +62,7 @@ fn state(tracker: &mut Tracker, id: &str, now: Now) -> TransferState {
 }
 
 /// A tracker that has run for an hour, so that what starts now is watched.
-pub(super) fn watching() -> (Tracker, Now) {
+pub(in crate::tracker) fn watching() -> (Tracker, Now) {
     let began = start();
     let mut tracker = tracker(began);
     tracker.watch([], began);

@@ -6,7 +6,7 @@ mod counting;
 mod failures;
 mod interleaved;
 mod leaving;
-mod life;
+pub(super) mod life;
 mod poll;
 mod properties;
 mod snapshots;

@@ -388,7 +388,7 @@ fn same_query(query: &Query, cursor: &str) -> String {
 
 fn transfer_row<'a>(listed: &'a ListedTransfer, overview: &Overview) -> TransferRow<'a> {
     let view = &listed.view;
-    let failed = view.files.as_ref().map_or(0, FileCounts::failed_files);
+    let failed = listed.failed_files();
     TransferRow {
         id: view.id.as_str(),
         state: view.state.as_label(),
@@ -402,7 +402,7 @@ fn transfer_row<'a>(listed: &'a ListedTransfer, overview: &Overview) -> Transfer
             |since| Elapsed::between(since, overview.now).to_string(),
         ),
         files: files_done(view.files.as_ref()),
-        failed: Number(failed.into()),
+        failed: Number(failed),
         failed_link: (failed > 0).then(|| link(&[("search", view.id.as_str())], "#failed")),
     }
 }
