@@ -42,11 +42,26 @@ impl Changes {
         };
         let transfers = |plan: &Plan| plan.transfers.iter().cloned().collect::<BTreeSet<_>>();
         let (old_keys, new_keys) = (transfers(before), transfers(after));
+        // Each part of a plan is named, so that none is forgotten.
+        let Plan {
+            accounts: _,
+            transfers: _,
+            connectors,
+            discovery,
+            flows,
+            collector,
+            metrics,
+            limits,
+            probe,
+        } = after;
         let sections = [
-            ("connectors", before.connectors != after.connectors),
-            ("discovery", before.discovery != after.discovery),
-            ("collector", before.collector != after.collector),
-            ("metrics", before.metrics != after.metrics),
+            ("connectors", before.connectors != *connectors),
+            ("discovery", before.discovery != *discovery),
+            ("flows", before.flows != *flows),
+            ("collector", before.collector != *collector),
+            ("metrics", before.metrics != *metrics),
+            ("limits", before.limits != *limits),
+            ("probe", before.probe != *probe),
         ];
         Self {
             accounts_added: missing_in(&old, &new),
@@ -96,6 +111,8 @@ impl fmt::Display for Changes {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::config::{AccountPlan, AssumeRole, Secret};
     use model::TransferKey;
@@ -135,11 +152,13 @@ mod tests {
             ..Plan::default()
         };
         after.metrics.per_transfer = model::PerTransfer::None;
+        after.limits.connectors += 1;
+        after.probe.connection = Some(Duration::from_mins(5));
         let text = Changes::between(&before, &after).to_string();
         assert_eq!(
             text,
             "accounts added: d; accounts removed: b; accounts changed: a; transfers: +2 -1; \
-             sections: metrics"
+             sections: metrics, limits, probe"
         );
         assert_eq!(Changes::between(&before, &before).to_string(), "nothing");
     }
