@@ -88,31 +88,34 @@ impl<'a> ClientBuilder<'a> {
         previous: &Runtime,
     ) -> Result<BTreeMap<AccountName, AccountClient>, SessionError> {
         let same_timeout = previous.plan.collector.timeout == self.plan.collector.timeout;
-        let mut clients = BTreeMap::new();
-        let mut without_effect = BTreeSet::new();
-        let mut reported = BTreeSet::new();
+        // All that can fail comes first: a client registers the series of its account.
+        let mut resolved = Vec::with_capacity(self.plan.accounts.len());
         for entry in &self.plan.accounts {
             let unchanged = previous
                 .account(&entry.name)
                 .filter(|client| client.identity.account() == entry);
+            let identity = match unchanged {
+                Some(client) => client.identity.clone(),
+                None => Box::pin(self.sessions.resolve(entry)).await?,
+            };
+            resolved.push((unchanged, identity));
+        }
+        let mut clients = BTreeMap::new();
+        let mut without_effect = BTreeSet::new();
+        let mut reported = BTreeSet::new();
+        for (unchanged, identity) in resolved {
             if let Some(client) = unchanged {
                 let discovery = &previous.plan.discovery;
                 reported.extend(client.identity.settings_without_effect(discovery));
             }
             let client = match unchanged {
                 Some(client) if same_timeout => self.keep_client(client),
-                Some(client) => {
-                    let limits = Arc::clone(&client.api.limits);
-                    self.build_client(client.identity.clone(), limits)
-                }
-                None => {
-                    let identity = Box::pin(self.sessions.resolve(entry)).await?;
-                    self.build_client(identity, self.new_limits())
-                }
+                Some(client) => self.build_client(identity, Arc::clone(&client.api.limits)),
+                None => self.build_client(identity, self.new_limits()),
             };
             let discovery = &self.plan.discovery;
             without_effect.extend(client.identity.settings_without_effect(discovery));
-            clients.insert(entry.name.clone(), client);
+            clients.insert(client.api.account.name.clone(), client);
         }
         without_effect.retain(|setting| !reported.contains(setting));
         if !without_effect.is_empty() {

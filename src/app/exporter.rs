@@ -213,7 +213,8 @@ impl App {
         WriteApiError::OtherShard(shards.first().copied().unwrap_or_default())
     }
 
-    /// Renders what was collected, of each shard. `process` includes the `process_*` metrics.
+    /// Renders what was collected, of each shard. Without `server`, `process_*` and what describes
+    /// a running server are omitted.
     ///
     /// # Errors
     /// Compression failed to allocate memory.

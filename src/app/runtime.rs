@@ -9,7 +9,7 @@ use crate::config::Plan;
 use crate::discovery::files::Files;
 use crate::tracker::{TrackerLimits, TrackerSettings};
 use model::{
-    AccountName, ConnectorGroups, ConnectorKey, ConnectorTitle, Origin, Shard, TransferKey,
+    Account, AccountName, ConnectorGroups, ConnectorKey, ConnectorTitle, Origin, Shard, TransferKey,
 };
 
 /// The active plan with the clients of its accounts. A reload replaces it as a whole; nothing else
@@ -28,6 +28,18 @@ pub(super) struct Runtime {
 impl Runtime {
     pub(super) fn account(&self, name: &AccountName) -> Option<&AccountClient> {
         self.accounts.get(name)
+    }
+
+    /// Returns the accounts, by name and Region, that `other` does not have.
+    pub(super) fn accounts_not_in<'a>(
+        &'a self,
+        other: &'a Self,
+    ) -> impl Iterator<Item = &'a Account> {
+        let accounts = self.accounts.values().map(|client| &client.api.account);
+        accounts.filter(|account| {
+            let kept = other.account(&account.name);
+            kept.is_none_or(|client| client.api.account != **account)
+        })
     }
 
     /// Returns the account that a request names. If it names none, returns the only account.

@@ -199,7 +199,6 @@ impl Collector {
         let mut before = pollers.as_ref().clone();
         let mut configured = Pollers::new();
         let mut changed = Vec::new();
-        let mut unused = Vec::new();
         for api in targets.accounts {
             let name = api.account.name.clone();
             let poller = match before.remove(&name) {
@@ -207,25 +206,20 @@ impl Collector {
                     if !poller.has_client(&api) {
                         changed.push(name.clone());
                     }
-                    unused.extend(poller.replace_api(Some(api)));
+                    poller.replace_api(Some(api));
                     poller
                 }
                 None => AccountPoller::new(api, now.instant),
             };
             configured.insert(name, poller);
         }
-        unused.extend(
-            before
-                .values()
-                .filter_map(|poller| poller.replace_api(None)),
-        );
+        for removed in before.values() {
+            removed.replace_api(None);
+        }
         *pollers = Arc::new(configured);
         drop(pollers);
         for account in &changed {
             self.inner.tracker().retry_account(account, now);
-        }
-        for account in &unused {
-            self.inner.api_metrics.remove_account(account);
         }
     }
 

@@ -18,7 +18,7 @@ use super::sweep::Sweep;
 use super::{AccountApi, Inner, lock};
 use crate::tracker::{PollEffects, PollResult, PollTicket, Tracker};
 use crate::transfer::{ErrorKind, TransferApi, all_file_results};
-use model::{Account, AccountName, TransferKey};
+use model::{AccountName, TransferKey};
 
 /// Minimum number of consecutive failures after which an account counts as unreachable.
 const MIN_FAILURES: usize = 8;
@@ -82,12 +82,9 @@ impl AccountPoller {
     }
 
     /// Replaces the client, or removes it with the account. Polls in flight continue with the
-    /// previous client. Returns the labels of the previous client if they are no longer in use.
-    pub(super) fn replace_api(&self, api: Option<AccountApi>) -> Option<Account> {
-        let mut state = lock(&self.state);
-        let before = std::mem::replace(&mut state.api, api)?.account;
-        let is_kept = state.api.as_ref().is_some_and(|api| api.account == before);
-        (!is_kept).then_some(before)
+    /// previous client.
+    pub(super) fn replace_api(&self, api: Option<AccountApi>) {
+        lock(&self.state).api = api;
     }
 
     /// Joins a sweep if anything of the account is due, and starts the tasks that it needs.

@@ -169,6 +169,10 @@ fn matrix(url: &str) -> Vec<Row> {
         "",
         1,
     );
+    // The third account comes first, and the second cannot be used.
+    let third = short(url, &[("c", "c"), ("b", "b")], &[("b", 3)], rate_50);
+    let (before, after) = third.rsplit_once("    region: eu-central-1\n").unwrap();
+    let third_and_no_region = format!("{before}{after}");
     let row = |says, text, runs, accounts, transfers, rate, log| Row {
         says,
         text,
@@ -206,8 +210,13 @@ fn matrix(url: &str) -> Vec<Row> {
             no_region,
             "`config_reload_failed`",
         ),
+        refused(
+            "An account more, before one without a Region: refused, and without series.",
+            third_and_no_region,
+            "`config_reload_failed`",
+        ),
         row(
-            "A transfer more, after two refusals: taken, and credentials are not asked for again.",
+            "A transfer more, after three refusals: taken, and credentials are not asked for again.",
             short(url, ab, &[("a", 1), ("a", 2), ("b", 3), ("b", 4)], rate_50),
             "a1 b1",
             2,
@@ -315,6 +324,13 @@ async fn a_reload_rebuilds_only_what_has_changed() {
         assert_eq!(profiles.runs(), runs, "{says}");
         assert_eq!(
             exposition.family("aws_transfer_exporter_account_up").len(),
+            accounts,
+            "{says}"
+        );
+        assert_eq!(
+            exposition
+                .family("aws_transfer_exporter_api_rate_limit")
+                .len(),
             accounts,
             "{says}"
         );

@@ -85,7 +85,8 @@ impl App {
     /// Polls in flight continue with the clients that they started with.
     pub(in crate::app) fn commit(&self, prepared: Prepared) -> Changes {
         let runtime = Arc::new(prepared.runtime);
-        let changes = Changes::between(&self.runtime.load().plan, &runtime.plan);
+        let previous = self.runtime.load_full();
+        let changes = Changes::between(&previous.plan, &runtime.plan);
         let mut sources = sources::lock(&self.sources);
         for client in runtime.accounts.values() {
             client.apply_limits(&runtime.plan.collector, self.shards.share());
@@ -96,6 +97,9 @@ impl App {
             collector.configure(runtime.targets(state.shard));
         }
         self.runtime.store(Arc::clone(&runtime));
+        for account in previous.accounts_not_in(&runtime) {
+            self.metrics.api.remove_account(account);
+        }
         let context = self.source_context();
         prepared.target_files.publish(context.sink().as_ref());
         sources.switch(&runtime, &context);

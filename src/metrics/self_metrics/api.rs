@@ -16,8 +16,8 @@ pub struct ApiMetrics {
     durations: HistogramVec,
     rate_limit: GaugeVec,
     account_up: GaugeVec,
-    /// The configured accounts. An attempt may end after its account was removed and must not
-    /// bring the account's series back.
+    /// The configured accounts. An attempt or a scrape may end after its account was removed, and
+    /// must not bring the account's series back.
     accounts: Mutex<BTreeSet<Account>>,
 }
 
@@ -47,11 +47,10 @@ impl ApiMetrics {
             .observe(duration.as_secs_f64());
     }
 
-    /// Sets the current rate limit, in requests per second.
+    /// Sets the current rate limit, in requests per second. Ignored unless the account is
+    /// configured.
     pub fn set_rate_limit(&self, account: &Account, rate: f64) {
-        self.rate_limit
-            .with_label_values(&labels(account))
-            .set(rate);
+        self.set_of_configured(&self.rate_limit, account, rate);
     }
 
     /// Adds a configured account.
@@ -62,11 +61,14 @@ impl ApiMetrics {
     /// Sets whether AWS accepted the credentials of the account's last attempt. Ignored unless the
     /// account is configured.
     pub fn set_account_up(&self, account: &Account, up: bool) {
+        self.set_of_configured(&self.account_up, account, f64::from(u8::from(up)));
+    }
+
+    fn set_of_configured(&self, gauge: &GaugeVec, account: &Account, value: f64) {
+        // Locked until it is set, so that the account is not removed meanwhile.
         let accounts = self.accounts();
         if accounts.contains(account) {
-            self.account_up
-                .with_label_values(&labels(account))
-                .set(f64::from(u8::from(up)));
+            gauge.with_label_values(&labels(account)).set(value);
         }
     }
 
