@@ -109,7 +109,7 @@ impl Resolver {
         if plan.timeout_offset < plan.timeout {
             return;
         }
-        let hint = "calls get `timeout` minus `timeout_offset`";
+        let hint = "a scrape without a time-out header gets `timeout` minus `timeout_offset`";
         if let Some(offset) = section.timeout_offset.value() {
             self.report(
                 offset.line,
