@@ -7,10 +7,13 @@
 //! | `GET /metrics` (`--web.telemetry-path`) | metrics in the negotiated format and encoding; `?name[]=` selects families |
 //! | `GET /transfers` | HTML page of connectors, transfers and failed files, with filters and search |
 //! | `GET /api/v1/transfers` | the same data as JSON, with the same parameters |
+//! | `GET /api/v1/failures` | failed files as JSON |
+//! | `GET /api/v1/flows` | flows with their windows as JSON |
 //! | `GET /api/v1/targets` | unfinished transfers as targets of `/probe`, in the `http_sd` format of Prometheus |
 //! | `GET /api/v1/openapi.json` | `OpenAPI` description of these routes |
 //! | `GET /probe?connector_id=&transfer_id=[&account=]` | polls one transfer and returns only its metrics |
 //! | `PUT`, `DELETE /api/v1/transfers/{connector_id}/{transfer_id}` | starts or stops tracking a transfer (`--web.enable-write-api`); durable once answered |
+//! | `POST /api/v1/failures/acknowledge` | acknowledges failed files (`--web.enable-write-api`) |
 //! | `POST /-/reload` | reloads the configuration (`--web.enable-lifecycle`): 200 once the new one is active, else 500 with the reasons |
 //! | `GET /-/healthy` | 200 while the process runs |
 //! | `GET /-/ready` | 200 while scrapes can be answered, else 503 |
