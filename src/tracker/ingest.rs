@@ -1,11 +1,10 @@
 //! Facts reported by discovery sources: started transfers, ended files, ended remote operations.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::fate::{FATE_KEPT, Fate, fate_hash};
 use super::file_ledger::EventMatch;
-use super::transfer::{RESULTS_KEPT, Transfer};
+use super::transfer::{Transfer, has_results};
 use super::{FailedFile, Limit, Tracker};
 use model::{
     ConnectorKey, Fact, FailureCode, FileEnd, Finished, Now, OperationEnd, Origin, TransferKey,
@@ -342,11 +341,4 @@ impl Tracker {
         self.accounts.contains_key(&key.account)
             && self.ownership.owns(&key.connector, &key.transfer)
     }
-}
-
-/// Returns whether AWS still keeps the results of a transfer that started at `since`.
-fn has_results(since: SystemTime, now: Now) -> bool {
-    now.wall
-        .duration_since(since)
-        .map_or(true, |age| age < RESULTS_KEPT)
 }

@@ -56,14 +56,22 @@ impl LabelGuard {
     pub(super) fn count_files(&mut self, files: &[FileResult]) -> FileCounts {
         let mut counts = FileCounts::default();
         for file in files {
-            let code = file
-                .failure_code
-                .as_ref()
-                .filter(|_| file.status == FileStatus::Failed);
-            let code = code.map(|code| self.admit_code(code));
-            counts.add_file(&self.admit_status(&file.status), code.as_ref());
+            self.count_file(file, &mut counts);
         }
         counts
+    }
+
+    /// Counts a file by the status and code to count under, and returns this code.
+    pub(super) fn count_file(
+        &mut self,
+        file: &FileResult,
+        counts: &mut FileCounts,
+    ) -> Option<FailureCode> {
+        let code = file.failure_code.as_ref();
+        let code = code.filter(|_| file.status == FileStatus::Failed);
+        let code = code.map(|code| self.admit_code(code));
+        counts.add_file(&self.admit_status(&file.status), code.as_ref());
+        code
     }
 
     /// Counts one file whose code was replaced by `OTHER`.

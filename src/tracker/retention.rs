@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Tracker;
 use super::fate::{FATE_KEPT, Fate, fate_hash};
 use super::persist::{ConnectorRecord, seconds};
-use super::transfer::{RESULTS_KEPT, Transfer};
+use super::transfer::{Transfer, has_results};
 use model::{ConnectorKey, Now, TransferKey, TransferState, millis};
 
 /// How many fates are kept at most, as a multiple of [`super::TrackerLimits::transfers`]: enough for
@@ -78,11 +78,7 @@ impl Tracker {
         let gone_after = self.settings.gone_after;
         for number in self.connectors.numbers() {
             while let Some((since, slot)) = self.connectors[number].oldest_unfinished() {
-                let is_old = now
-                    .wall
-                    .duration_since(since)
-                    .is_ok_and(|age| age >= RESULTS_KEPT);
-                if !is_old || !self.transfers[slot].is_abandoned(gone_after, now) {
+                if has_results(since, now) || !self.transfers[slot].is_abandoned(gone_after, now) {
                     break;
                 }
                 self.update(slot, |transfer, _| transfer.give_up(now));

@@ -23,7 +23,15 @@ pub(super) use evidence::StartKind;
 
 /// How long AWS keeps results: "available up to 7 days after an operation has been requested"
 /// (<https://docs.aws.amazon.com/transfer/latest/APIReference/API_ListFileTransferResults.html>).
-pub(super) const RESULTS_KEPT: Duration = Duration::from_hours(7 * 24);
+const RESULTS_KEPT: Duration = Duration::from_hours(7 * 24);
+
+/// Returns whether AWS still keeps the results of a transfer that started at `since`, by the wall
+/// clock.
+pub(super) fn has_results(since: SystemTime, now: Now) -> bool {
+    now.wall
+        .duration_since(since)
+        .map_or(true, |age| age < RESULTS_KEPT)
+}
 
 /// An unfinished transfer is polled again after a twentieth of the time since its last change, so
 /// changes are seen at most 5 % late.
@@ -379,11 +387,9 @@ impl Transfer {
         self.ended = self.ended.min(seconds(now.wall));
     }
 
-    /// Returns whether AWS keeps its results no longer, by the wall clock.
+    /// Returns whether AWS keeps its results no longer.
     fn is_expired(&self, now: Now) -> bool {
-        now.wall
-            .duration_since(self.since())
-            .is_ok_and(|age| age >= RESULTS_KEPT)
+        !has_results(self.since(), now)
     }
 
     pub(super) fn view(&self, connector: &Arc<ConnectorLabels>) -> TransferView {

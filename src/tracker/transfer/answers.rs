@@ -22,18 +22,12 @@ impl Transfer {
         let mut ends = Vec::with_capacity(files.len());
         let mut labels = Vec::with_capacity(files.len());
         for file in files {
-            let code = file
-                .failure_code
-                .as_ref()
-                .filter(|_| file.status == FileStatus::Failed);
-            let label = code.map(|code| label_guard.admit_code(code));
-            counts.add_file(&label_guard.admit_status(&file.status), label.as_ref());
+            labels.push(label_guard.count_file(file, &mut counts));
             ends.push(match file.status {
                 FileStatus::Completed => Some(Finished::Completed),
-                FileStatus::Failed => Some(Finished::Failed(code.cloned())),
+                FileStatus::Failed => Some(Finished::Failed(file.failure_code.clone())),
                 _ => None,
             });
-            labels.push(label);
         }
         counts.shrink();
 

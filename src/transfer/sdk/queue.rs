@@ -15,6 +15,7 @@ use aws_sdk_sqs::types::{
 
 use super::interceptor::MetricsInterceptor;
 use super::{send, with_endpoint};
+use crate::config::is_region;
 use crate::metrics::self_metrics::ApiMetrics;
 use crate::transfer::observer::AttemptMetrics;
 use crate::transfer::session::ClientBase;
@@ -231,17 +232,6 @@ pub fn queue_region(url: &str) -> Option<&str> {
         _ => None,
     });
     found.into_iter().find(|region| is_region(region))
-}
-
-/// Returns whether the string looks like `eu-central-1` or `us-gov-west-1`.
-fn is_region(text: &str) -> bool {
-    let parts: Vec<_> = text.split('-').collect();
-    let Some((number, words)) = parts.split_last() else {
-        return false;
-    };
-    let is_word =
-        |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
-    words.len() >= 2 && words.iter().all(is_word) && number.parse::<u8>().is_ok()
 }
 
 #[cfg(test)]
