@@ -61,10 +61,11 @@ impl Statements<'_> {
                 &json!("transfer:ListFileTransferResults"),
                 read.clone(),
             ));
-            if self.plan.probe.connection.is_some() {
-                let actions = json!(["transfer:TestConnection", "transfer:DescribeConnector"]);
-                all.push(statement("TestConnections", &actions, read));
-            }
+        }
+        let tested = self.testable_connectors(read);
+        if self.plan.probe.connection.is_some() && !tested.is_empty() {
+            let actions = json!(["transfer:TestConnection", "transfer:DescribeConnector"]);
+            all.push(statement("TestConnections", &actions, tested));
         }
         let listed: Vec<_> = discovery
             .connectors
@@ -129,9 +130,8 @@ impl Statements<'_> {
             .map(|key| self.connector(key.connector.as_str()))
             .collect();
         // Any connector that these sources may report.
-        for include in discovery
-            .events
-            .iter()
+        let events = discovery.events.iter();
+        for include in events
             .filter(|source| mine(&source.account))
             .map(|source| &source.include)
             .chain(
@@ -151,11 +151,33 @@ impl Statements<'_> {
         {
             read.insert(self.connector("*"));
         }
+        if read.is_empty() {
+            // What else would it be configured for: the queue of another account has its events.
+            let events = discovery.events.iter();
+            read.extend(events.flat_map(|source| self.included(&source.include)));
+        }
+        self.without_repeats(read)
+    }
+
+    /// Returns the connectors whose connection may be tested: those that are read, listed or named.
+    fn testable_connectors(&self, read: BTreeSet<String>) -> BTreeSet<String> {
+        let mut tested = read;
+        let lists = self.plan.discovery.connectors.iter();
+        for source in lists.filter(|source| source.account == self.account.name) {
+            tested.extend(self.included(&source.include));
+        }
+        let named = self.plan.connectors.keys();
+        tested.extend(named.map(|id| self.connector(id.as_str())));
+        self.without_repeats(tested)
+    }
+
+    /// Returns one ARN for all connectors if it is among them.
+    fn without_repeats(&self, connectors: BTreeSet<String>) -> BTreeSet<String> {
         let all = self.connector("*");
-        if read.contains(&all) {
+        if connectors.contains(&all) {
             BTreeSet::from([all])
         } else {
-            read
+            connectors
         }
     }
 
@@ -299,6 +321,49 @@ mod tests {
             // The configuration does not name the dead-letter queue.
             .filter(|statement| statement["Sid"] != "CountDeadLetters");
         assert_eq!(statements, expected.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_account_is_read_by_the_queue_of_another() {
+        let text = "accounts:\n  - name: a\n    region: eu-central-1\n  - name: b\n    region: eu-west-1\n  - name: c\n    \
+            region: eu-west-1\ntransfers:\n  - account: c\n    connector_id: c-0123456789abcdef0\n    transfer_id: t\n\
+            discovery:\n  events:\n    - account: a\n      queue_url: \
+            https://sqs.eu-central-1.amazonaws.com/123456789012/q\n      include: [c-01*]\n";
+        let made = policies_of(text);
+        let read = |account: &str| made[account]["Statement"][0]["Resource"].clone();
+        assert_eq!(
+            read("b"),
+            json!(["arn:aws:transfer:eu-west-1:*:connector/c-01*"])
+        );
+        assert_eq!(
+            read("c"),
+            json!(["arn:aws:transfer:eu-west-1:*:connector/c-0123456789abcdef0"])
+        );
+    }
+
+    #[test]
+    fn listed_and_named_connectors_can_be_tested() {
+        let text = format!(
+            "{ROLE}{TRANSFERS}connectors:\n  - {{id: c-0123456789abcdef3, name: acme}}\nprobe: {{connection: {{enabled: true}}}}\n"
+        );
+        let tested = |text: &str| {
+            let made = policies_of(text);
+            let statements = made["prod"]["Statement"].as_array().unwrap();
+            let of_tests = statements.iter().find(|it| it["Sid"] == "TestConnections");
+            let arns = of_tests.unwrap()["Resource"].as_array().unwrap().clone();
+            let id = |arn: &Value| arn.as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+            arns.iter().map(id).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            tested(&text),
+            [
+                "c-0123456789abcdef0",
+                "c-0123456789abcdef1",
+                "c-0123456789abcdef3"
+            ]
+        );
+        let listed = "discovery:\n  connectors:\n    - include: [c-02*]\n";
+        assert!(tested(&format!("{text}{listed}")).contains(&"c-02*".to_owned()));
     }
 
     #[test]
