@@ -29,11 +29,21 @@ const LOCK_NAME: &str = "lock";
 #[derive(Debug)]
 pub struct LocalStore {
     path: PathBuf,
-    /// `None` after a failed write: `redb` requires the file to be opened again.
-    file: Mutex<Option<OpenFile>>,
+    file: Mutex<StateFile>,
     /// How many transfers are loaded.
     most_transfers: usize,
     _lock: File,
+}
+
+/// The file of this process.
+#[derive(Debug)]
+struct StateFile {
+    /// `None` after a failed write: `redb` requires the file to be opened again.
+    open: Option<OpenFile>,
+    /// Device and inode. A file at the path that has others was put there by someone else.
+    identity: (u64, u64),
+    /// Whether it was created, and this has not been reported.
+    is_new: bool,
 }
 
 impl LocalStore {
@@ -78,7 +88,11 @@ impl LocalStore {
         compact(&path, &mut file.database)?;
         Ok(Self {
             path,
-            file: Mutex::new(Some(file)),
+            file: Mutex::new(StateFile {
+                identity: file.identity,
+                open: Some(file),
+                is_new: false,
+            }),
             most_transfers: usize::MAX,
             _lock: lock,
         })
@@ -93,18 +107,15 @@ impl LocalStore {
         }
     }
 
-    fn file(&self) -> MutexGuard<'_, Option<OpenFile>> {
+    fn file(&self) -> MutexGuard<'_, StateFile> {
         self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ensures that the open file is the one at the path.
-    fn reopen(&self, file: &mut Option<OpenFile>) -> Result<(), StoreError> {
+    fn reopen(&self, file: &mut StateFile) -> Result<(), StoreError> {
         let at_path = identity(&self.path).ok();
-        if file
-            .as_ref()
-            .is_some_and(|file| Some(file.identity) != at_path)
-        {
-            *file = None;
+        if at_path != Some(file.identity) {
+            file.open = None;
             if at_path.is_some() {
                 return Err(StoreError::Write {
                     path: self.path.clone(),
@@ -112,14 +123,21 @@ impl LocalStore {
                 });
             }
         }
-        if file.is_none() {
-            let (opened, created) = open_or_create(&self.path)?;
-            *file = Some(opened);
-            if created {
-                return Err(StoreError::Recreated {
-                    path: self.path.clone(),
-                });
+        if file.open.is_none() {
+            let opened = open_or_create(&self.path);
+            if at_path.is_none()
+                && let Ok(identity) = identity(&self.path)
+            {
+                // Also if it has its name, and what followed has failed.
+                file.identity = identity;
+                file.is_new = true;
             }
+            file.open = Some(opened?.0);
+        }
+        if std::mem::take(&mut file.is_new) {
+            return Err(StoreError::Recreated {
+                path: self.path.clone(),
+            });
         }
         Ok(())
     }
@@ -128,7 +146,7 @@ impl LocalStore {
 impl BlockingStore for LocalStore {
     fn load(&self) -> Result<SavedState, StoreError> {
         let file = self.file();
-        let Some(file) = file.as_ref() else {
+        let Some(file) = &file.open else {
             return Err(StoreError::Open {
                 path: self.path.clone(),
                 detail: "it is closed after a failed write".into(),
@@ -143,7 +161,7 @@ impl BlockingStore for LocalStore {
     fn save(&self, changes: &PendingWrites) -> Result<(), StoreError> {
         let mut file = self.file();
         self.reopen(&mut file)?;
-        let Some(open) = file.as_ref() else {
+        let Some(open) = &file.open else {
             return Ok(());
         };
         let written = catch_panic(&self.path, || tables::write(&open.database, changes)).and_then(
@@ -155,7 +173,7 @@ impl BlockingStore for LocalStore {
             },
         );
         if written.is_err() {
-            *file = None;
+            file.open = None;
         }
         written
     }

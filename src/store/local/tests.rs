@@ -339,14 +339,23 @@ fn a_file_put_in_its_place_is_not_written_to() {
     let store = LocalStore::open(folder.path()).unwrap();
     let mut tracker = fill(&store, 0, 30, now);
     let file = folder.path().join(FILE_NAME);
-    fs::rename(&file, folder.path().join("aside")).unwrap();
-    fs::write(&file, "not ours").unwrap();
+    let aside = folder.path().join("aside");
+    fs::rename(&file, &aside).unwrap();
+    // A copy can be opened.
+    for foreign in [b"not ours".to_vec(), fs::read(&aside).unwrap()] {
+        fs::write(&file, &foreign).unwrap();
+        for _ in 0..3 {
+            tracker.mark_all_dirty();
+            assert!(matches!(
+                store.save(&tracker.take_changes(now)),
+                Err(StoreError::Write { .. })
+            ));
+        }
+        assert_eq!(fs::read(&file).unwrap(), foreign);
+    }
+    fs::rename(&aside, &file).unwrap();
     tracker.mark_all_dirty();
-    assert!(matches!(
-        store.save(&tracker.take_changes(now)),
-        Err(StoreError::Write { .. })
-    ));
-    assert_eq!(fs::read(&file).unwrap(), b"not ours");
+    store.save(&tracker.take_changes(now)).unwrap();
 }
 
 #[test]
