@@ -70,6 +70,13 @@ impl Tested {
             last_success: last.last_success,
         }
     }
+
+    /// Returns whether it runs or waits for its turn, or was asked for within `interval`. One that
+    /// has panicked runs no more.
+    fn is_recent(&self, interval: Duration, now: Instant) -> bool {
+        let runs = !*self.ended.borrow() && self.ended.has_changed().is_ok();
+        runs || self.asked.is_some_and(|asked| asked + interval > now)
+    }
 }
 
 impl ConnectionProbes {
@@ -131,8 +138,7 @@ impl ConnectionProbes {
             state.insert(key.clone(), Tested::restore(last, wall));
         }
         let known = state.tests.get(key);
-        let is_recent = |tested: &&Tested| tested.asked.is_some_and(|asked| asked + interval > now);
-        if let Some(tested) = known.filter(is_recent) {
+        if let Some(tested) = known.filter(|tested| tested.is_recent(interval, now)) {
             return tested.ended.clone();
         }
         let (test, last_success) = known.map_or((None, None), |tested| {

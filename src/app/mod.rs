@@ -209,10 +209,13 @@ impl App {
     }
 
     /// Polls CloudTrail once. Target files were read when the exporter was created. Event queues
-    /// are not polled, because their messages belong to the exporter that keeps running.
-    pub async fn discover_once(&self) {
+    /// are not polled, because their messages belong to the exporter that keeps running. Returns
+    /// whether all of it succeeded.
+    pub async fn discover_once(&self) -> bool {
         let runtime = self.runtime.load_full();
-        self.source_context().poll_cloudtrail_once(&runtime).await;
+        let polled = self.source_context().poll_cloudtrail_once(&runtime).await;
+        let mut polls = self.metrics.discovery.last_polls().into_values();
+        polled && polls.all(|succeeded| succeeded)
     }
 
     /// Runs one sweep to its end and returns what was collected, of each shard.

@@ -355,7 +355,8 @@ impl Sink for ShardSink {
             last.clone_from(ids);
             is_new
         };
-        if is_new {
+        // Not stored: a process that has just got a shard learns it from the next list.
+        if is_new || !ids.is_empty() {
             self.send_to_others(&Letter::Excluded(account.clone(), ids.clone()));
         }
     }

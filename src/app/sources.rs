@@ -71,10 +71,18 @@ impl TargetFiles {
     }
 }
 
-/// Returns what the meaning of target files depends on. If it is unchanged, so are the files.
-fn files_key(plan: &Plan) -> (&[FilesPlan], Vec<(&AccountName, Option<&str>)>) {
-    let accounts = plan.accounts.iter();
-    let accounts = accounts.map(|account| (&account.name, account.region.as_deref()));
+/// Returns what the meaning and the labels of target files depend on. If it is unchanged, so are the
+/// files. The Region of an account may be that of its profile.
+fn files_key<'a>(
+    plan: &'a Plan,
+    accounts: &'a BTreeMap<AccountName, AccountClient>,
+) -> (&'a [FilesPlan], Vec<(&'a AccountName, Option<&'a str>)>) {
+    let region = |name| {
+        let client: &AccountClient = accounts.get(name)?;
+        Some(&*client.api.account.region)
+    };
+    let names = plan.accounts.iter().map(|account| &account.name);
+    let accounts = names.map(|name| (name, region(name)));
     (&plan.discovery.files, accounts.collect())
 }
 
@@ -100,7 +108,7 @@ impl RunningSources {
     /// Stops all sources, until the next [`RunningSources::start`].
     pub(super) fn stop(&mut self, metrics: &SelfMetrics) {
         self.started = false;
-        end(std::mem::take(&mut self.tasks), metrics);
+        end(std::mem::take(&mut self.tasks), None, metrics);
     }
 
     /// Starts the sources of `runtime` and stops all others. A source continues if its plan and
@@ -117,8 +125,9 @@ impl RunningSources {
                 None => new.push((key, client)),
             }
         }
-        // A removed source's gauges go before a new source with the same labels sets its own.
-        end(before, &context.metrics);
+        // A removed source's gauges go before a new source with the same labels sets its own. Files
+        // have been read, and have set theirs.
+        end(before, runtime.files.as_deref(), &context.metrics);
         for (key, client) in new {
             let task = Task(context.spawn(&key, client, runtime));
             self.tasks.push((key, task));
@@ -126,11 +135,14 @@ impl RunningSources {
     }
 }
 
-/// Ends sources, and removes their gauges.
-fn end(tasks: Vec<(SourceKey, Task)>, metrics: &SelfMetrics) {
+/// Ends sources, and removes their gauges, but for those of `files`.
+fn end(tasks: Vec<(SourceKey, Task)>, files: Option<&Files>, metrics: &SelfMetrics) {
+    let is_kept = |labels: &SourceLabels| {
+        files.is_some_and(|files| files.labels().any(|kept| kept == labels))
+    };
     for (key, task) in tasks {
         drop(task);
-        for labels in key.labels() {
+        for labels in key.labels().into_iter().filter(|labels| !is_kept(labels)) {
             metrics.discovery.remove_source(&labels);
         }
     }
@@ -242,7 +254,7 @@ impl SourceContext {
         let kept = previous
             .files
             .as_ref()
-            .filter(|_| files_key(&previous.plan) == files_key(plan));
+            .filter(|_| files_key(&previous.plan, &previous.accounts) == files_key(plan, accounts));
         let read = if plan.discovery.files.is_empty() {
             return TargetFiles::None;
         } else if let Some(files) = kept {
@@ -289,8 +301,9 @@ impl SourceContext {
         }
     }
 
-    /// Polls the CloudTrail sources once.
-    pub(super) async fn poll_cloudtrail_once(&self, runtime: &Runtime) {
+    /// Polls the CloudTrail sources once. Returns whether all polls succeeded.
+    pub(super) async fn poll_cloudtrail_once(&self, runtime: &Runtime) -> bool {
+        let mut succeeded = true;
         for source in &runtime.plan.discovery.cloudtrail {
             let Some(client) = runtime.account(&source.account) else {
                 continue;
@@ -305,8 +318,10 @@ impl SourceContext {
                     %error,
                     "failed to poll CloudTrail, transfers may be missing"
                 );
+                succeeded = false;
             }
         }
+        succeeded
     }
 
     fn spawn(

@@ -25,7 +25,7 @@ pub(super) struct OnceArgs {
 
 pub(super) async fn run(file: &Path, args: OnceArgs, options: Options) -> anyhow::Result<Exit> {
     let app = App::new(super::load(file)?, options, app::system_clock()).await?;
-    app.discover_once().await;
+    let discovered = app.discover_once().await;
     let progress = Progress::start(args.quiet, polled_transfers(Arc::clone(&app)));
     let collected = app.sweep().await;
     drop(progress);
@@ -60,7 +60,8 @@ pub(super) async fn run(file: &Path, args: OnceArgs, options: Options) -> anyhow
         );
         unread += transfers;
     }
-    Ok(if unread == 0 {
+    // Nor is it one if a source may have more transfers; the log has the reason.
+    Ok(if unread == 0 && discovered {
         Exit::Done
     } else {
         Exit::Failed

@@ -62,6 +62,8 @@ struct State {
     sources: Vec<SourceState>,
     /// Whether the sink has received a set, and whether that was complete.
     published: Option<bool>,
+    /// Whether others have taken their place: what is still read of them has no effect.
+    retired: bool,
 }
 
 /// What one source lists.
@@ -197,6 +199,7 @@ impl Files {
             state: Mutex::new(State {
                 sources: plans.iter().map(|_| SourceState::default()).collect(),
                 published: None,
+                retired: false,
             }),
             file_system,
             sink,
@@ -207,6 +210,11 @@ impl Files {
     /// Returns the labels of each source.
     pub fn labels(&self) -> impl Iterator<Item = &SourceLabels> {
         self.sources.iter().map(|source| &*source.metrics.labels)
+    }
+
+    /// Ends them: a read that still runs, of a slow disk for example, has no effect any more.
+    pub fn retire(&self) {
+        self.state().retired = true;
     }
 
     /// Reads every file, at the start and at a reload.
@@ -313,6 +321,9 @@ impl Files {
     fn judge(&self, index: usize, reading: &Reading, unsettled: &Unsettled, start: Now) {
         let source = &self.sources[index];
         let mut state = self.state();
+        if state.retired {
+            return;
+        }
         let known = &mut state.sources[index];
         let mut judged = reading.fingerprint();
         judged
@@ -376,13 +387,14 @@ impl Files {
             .as_ref()
             .is_some_and(|judged| !judged.faults.is_empty());
         let is_faulty = folders || source.files.values().any(|file| file.fault.is_some());
-        drop(state);
+        // With the lock, so that its series do not come back after they were removed.
         let metrics = &self.sources[index].metrics;
-        if is_faulty {
-            metrics.failed(start);
-        } else if settled {
-            metrics.succeeded(start);
+        match (state.retired, is_faulty) {
+            (false, true) => metrics.failed(start),
+            (false, false) if settled => metrics.succeeded(start),
+            _ => {}
         }
+        drop(state);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

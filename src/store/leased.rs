@@ -24,6 +24,9 @@ pub trait LeasedStore: Store {
     /// if this process is the owner again.
     fn term(&self, epoch: u64) -> Arc<dyn Store>;
 
+    /// Sets how many transfers that the administrator has not named the next ownership loads.
+    fn load_at_most(&self, transfers: usize);
+
     /// Renews the lease, unless a write just did.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Each command, by its exit code and what it prints.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::time::{Duration, SystemTime};
 
@@ -222,6 +223,28 @@ async fn once_exits_3_for_a_failed_file_1_for_an_unread_transfer_and_0_otherwise
         code,
         Some(1),
         "a transfer that AWS does not know is no success"
+    );
+    let faulty_list = url.clone();
+    let code = spawn_blocking(move || {
+        let (folder, file) = config(&config_text(&faulty_list, &[pair(1)]));
+        let list = folder.path().join("targets.yml");
+        fs::write(&list, "nothing: of the kind\n").unwrap();
+        let mut text = fs::read_to_string(&file).unwrap();
+        let _ = write!(
+            text,
+            "discovery:\n  files:\n    - paths: [{}]\n",
+            list.display()
+        );
+        fs::write(&file, text).unwrap();
+        let flag = format!("--config.file={}", file.display());
+        output(signing_program().args(["once", &flag]))
+            .status
+            .code()
+    });
+    assert_eq!(
+        code.await.unwrap(),
+        Some(1),
+        "nor is a list that cannot be read"
     );
     simulator.set_faults(Faults {
         access_denied: true,

@@ -199,3 +199,22 @@ async fn a_reload_with_a_flow_tracks_the_listed_transfers_that_other_shards_had(
         (10.0, 0.0)
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_keeps_the_state_of_files_that_it_has_read() {
+    let (_simulator, url) = simulator(Settings::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.yml"), listed(&[0])).unwrap();
+    let mut wanted = discovering(&url, folder.path());
+    wanted.discovery.files[0].refresh_interval = Duration::from_hours(1);
+    let exporter = Exporter::start(wanted.clone()).await;
+    wanted.discovery.files[0].refresh_interval = Duration::from_hours(2);
+    let reload = |plan| exporter.app.reload_config(plan, None, true);
+    reload(wanted.clone()).await.unwrap();
+    let up = "aws_transfer_exporter_discovery_up";
+    assert_eq!(exporter.scrape().await.sum(up, &[]), 1.0);
+    wanted.discovery.files.clear();
+    reload(wanted).await.unwrap();
+    assert_eq!(exporter.scrape().await.family(up).len(), 0);
+    exporter.stop().await;
+}

@@ -86,7 +86,7 @@ impl World {
         }
     }
 
-    async fn probe(&self, connector: u8, budget: u64) -> ConnectionProbeResult {
+    async fn probe(&self, connector: u16, budget: u64) -> ConnectionProbeResult {
         let account = Account {
             name: AccountName::new("prod"),
             region: "eu-central-1".into(),
@@ -143,6 +143,27 @@ async fn tests_of_an_account_are_a_second_apart() {
         assert!(pair[1] - pair[0] > Duration::from_secs(1), "{started:?}");
     }
     assert_eq!(started.len(), 5);
+}
+
+/// More connectors than there are turns within an interval.
+#[tokio::test(start_paused = true)]
+async fn a_test_that_waits_for_its_turn_is_not_started_again() {
+    let world = World::new();
+    let connectors = 1_000_u16;
+    for _ in 0..4 {
+        for connector in 1..=connectors {
+            world.probe(connector, 0).await;
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+    let elapsed = INTERVAL * 4;
+    let turns = usize::try_from(elapsed.as_millis() / PACE.as_millis()).unwrap();
+    tokio::time::sleep(INTERVAL * 4).await;
+    assert!(
+        (turns..=turns + usize::from(connectors)).contains(&world.calls()),
+        "{} tests of {turns} turns",
+        world.calls()
+    );
 }
 
 #[tokio::test(start_paused = true)]

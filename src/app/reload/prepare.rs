@@ -9,6 +9,7 @@ use crate::app::runtime::Runtime;
 use crate::app::sources::{self, TargetFiles};
 use crate::app::web_config;
 use crate::config::{ConfigHash, Plan};
+use crate::discovery::files::Files;
 use crate::flows::connector_groups;
 use crate::web::EffectiveWebConfig;
 use model::ConnectorId;
@@ -93,6 +94,11 @@ impl App {
         }
         // Derived from the runtime: the collectors' maps of clients and the trackers' labels.
         self.shards.set_groups(&runtime.groups);
+        for state in self.shards.all() {
+            if let Some(lease) = &state.lease {
+                lease.load_at_most(runtime.plan.limits.transfers);
+            }
+        }
         for (state, collector) in self.shards.owned() {
             collector.configure(runtime.targets(state.shard));
         }
@@ -101,9 +107,24 @@ impl App {
             self.metrics.api.remove_account(account);
         }
         let context = self.source_context();
+        let is_kept = |old: &Arc<Files>| {
+            let new = runtime.files.as_ref();
+            new.is_some_and(|new| Arc::ptr_eq(old, new))
+        };
+        if let Some(replaced) = previous.files.as_ref().filter(|old| !is_kept(old)) {
+            replaced.retire();
+        }
         prepared.target_files.publish(context.sink().as_ref());
         sources.switch(&runtime, &context);
         drop(sources);
+        if self.membership.is_some() && !self.shards.is_any_owned() {
+            // Nothing reads the files again until the process owns a shard: their gauges would be
+            // of this read for as long.
+            let files = [&previous.files, &runtime.files].into_iter().flatten();
+            for labels in files.flat_map(|files| files.labels()) {
+                self.metrics.discovery.remove_source(labels);
+            }
+        }
         if let (Some(state), Some(staged)) = (&self.options.web_config, prepared.web_config) {
             state.apply(Some(staged), Some(&self.metrics.http));
         }

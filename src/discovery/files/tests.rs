@@ -142,6 +142,18 @@ async fn an_unchanged_file_is_applied_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_read_that_outlives_its_plan_has_no_effect() {
+    let rig = Rig::new(&["a"]);
+    rig.write("a/x.yml", &["t1"]);
+    let files = Arc::clone(&rig.files);
+    let reading = tokio::spawn(async move { files.read_all().await });
+    tokio::time::sleep(FIRST_PAUSE / 2).await;
+    rig.files.retire();
+    reading.await.unwrap();
+    assert_eq!((rig.received(), rig.up()), (0, vec![]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_changed_file_is_applied_after_two_reads_alike() {
     let rig = Rig::new(&["a"]);
     rig.write("a/x.yml", &["t1", "t2"]);

@@ -151,10 +151,12 @@ impl FakeTable {
 }
 
 impl Contents {
-    fn is(&self, expected: Expected) -> bool {
+    fn admits(&self, write: &Lease, expected: Expected) -> bool {
         match (&self.lease, expected) {
             (None, Expected::Absent) => true,
-            (Some(lease), Expected::Epoch(epoch)) => lease.epoch == epoch,
+            (Some(lease), Expected::Epoch(epoch)) => {
+                lease.epoch == epoch && lease.beat <= write.beat
+            }
             (Some(lease), Expected::Unchanged { epoch, beat }) => {
                 (lease.epoch, lease.beat) == (epoch, beat)
             }
@@ -170,7 +172,7 @@ impl TablePartition for FakeTable {
 
     fn write_lease(&self, lease: Lease, expected: Expected) -> TableFuture<'_, ()> {
         self.request(&Request::WriteLease, move |contents| {
-            if !contents.is(expected) {
+            if !contents.admits(&lease, expected) {
                 return Err(TableError::Conflict);
             }
             contents.lease = Some(lease);

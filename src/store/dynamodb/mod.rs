@@ -40,7 +40,7 @@ mod tests;
 mod url;
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -69,6 +69,10 @@ const RETRY_PAUSES: [Duration; 3] = [
 
 /// A snapshot is written once the log has so many bytes, and more than the snapshot before.
 const LEAST_LOG_BYTES: u64 = 1 << 20;
+/// Pause after a failed snapshot, doubled with each in a row ...
+const FIRST_SNAPSHOT_PAUSE: Duration = Duration::from_secs(10);
+/// ... up to this.
+const LONGEST_SNAPSHOT_PAUSE: Duration = Duration::from_mins(10);
 
 /// The stored state of one shard.
 #[derive(Clone)]
@@ -82,7 +86,7 @@ struct Shared {
     process: String,
     lifetime: Duration,
     clock: BootClock,
-    most_transfers: usize,
+    most_transfers: AtomicUsize,
     observer: Arc<dyn LeaseObserver>,
     watch: Mutex<LeaseWatch>,
     /// Until when the process is the owner, in milliseconds of `clock`; 0 if it is not.
@@ -100,6 +104,10 @@ struct Writer {
     lease: Option<Lease>,
     /// Bytes of the log since the snapshot.
     log_bytes: u64,
+    /// Snapshots in a row that have failed.
+    failed_snapshots: u32,
+    /// Until when none is tried after those, by the clock of the machine.
+    no_snapshot_before: Duration,
 }
 
 impl Writer {
@@ -125,7 +133,7 @@ impl SharedStore {
             process,
             lifetime: settings.lifetime,
             clock: settings.clock,
-            most_transfers: settings.most_transfers,
+            most_transfers: AtomicUsize::new(settings.most_transfers),
             observer: settings.observer,
             watch: Mutex::default(),
             held_until: AtomicU64::new(0),
@@ -205,6 +213,7 @@ impl Shared {
                 *writer = Writer {
                     lease: Some(taken),
                     log_bytes: 0,
+                    ..Writer::default()
                 };
                 self.hold(before);
                 self.observer.acquired(epoch);
@@ -372,15 +381,32 @@ impl Shared {
         writer.log_bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
         self.write_lease(&mut writer, |lease| lease.head = head)
             .await?;
-        if writer.is_compaction_due() && self.compacting.try_lock().is_ok() {
+        let is_due = writer.is_compaction_due() && (self.clock)() >= writer.no_snapshot_before;
+        if is_due && self.compacting.try_lock().is_ok() {
             let shared = Arc::clone(self);
-            tokio::spawn(async move {
-                if let Err(error) = shared.compact().await {
-                    warn!(event = "snapshot_failed", %error, "failed to write a snapshot, trying again");
-                }
-            });
+            tokio::spawn(async move { shared.write_snapshot().await });
         }
         Ok(())
+    }
+
+    /// Writes a snapshot. After a failure, which may be for want of capacity, the next one waits.
+    async fn write_snapshot(&self) {
+        let result = self.compact().await;
+        let mut writer = self.writer.lock().await;
+        let Err(error) = result else {
+            writer.failed_snapshots = 0;
+            return;
+        };
+        let doubled = FIRST_SNAPSHOT_PAUSE.saturating_mul(1 << writer.failed_snapshots.min(8));
+        let pause = doubled.min(LONGEST_SNAPSHOT_PAUSE);
+        writer.failed_snapshots += 1;
+        writer.no_snapshot_before = (self.clock)() + pause;
+        warn!(
+            event = "snapshot_failed",
+            %error,
+            pause_seconds = pause.as_secs(),
+            "failed to write a snapshot, trying again later"
+        );
     }
 
     async fn load(&self) -> Result<SavedState, StoreError> {
@@ -449,6 +475,11 @@ impl LeasedStore for SharedStore {
             shared: Arc::clone(&self.0),
             epoch,
         })
+    }
+
+    fn load_at_most(&self, transfers: usize) {
+        let most = &self.0.most_transfers;
+        most.store(transfers, Ordering::Relaxed);
     }
 
     fn acquire(&self) -> StoreFuture<'_, Acquisition> {

@@ -306,6 +306,7 @@ impl TablePartition for SdkTable {
 
     fn write_lease(&self, lease: Lease, expected: Expected) -> TableFuture<'_, ()> {
         Box::pin(async move {
+            let beat_of_write = lease.beat;
             let mut item = lease_attributes(&lease);
             item.extend(self.0.key(LEASE));
             let put = self
@@ -319,8 +320,11 @@ impl TablePartition for SdkTable {
             let put = match expected {
                 Expected::Absent => put.condition_expression("attribute_not_exists(#epoch)"),
                 Expected::Epoch(epoch) => put
-                    .condition_expression("#epoch = :epoch")
-                    .expression_attribute_values(":epoch", number(epoch)),
+                    // A retry has the same beat. One that was given up, and arrives late, has less.
+                    .condition_expression("#epoch = :epoch AND #beat <= :beat")
+                    .expression_attribute_names("#beat", BEAT)
+                    .expression_attribute_values(":epoch", number(epoch))
+                    .expression_attribute_values(":beat", number(beat_of_write)),
                 Expected::Unchanged { epoch, beat } => put
                     .condition_expression("#epoch = :epoch AND #beat = :beat")
                     .expression_attribute_names("#beat", BEAT)

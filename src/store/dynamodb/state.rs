@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::RangeInclusive;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::frame::{FRAME_BYTES, FrameReader, Row, pieces};
@@ -188,7 +189,7 @@ impl<'a> StateReader<'a> {
 impl Shared {
     /// Reads the state. Returns it with the number of bytes of the log.
     pub(super) async fn read_state(&self, lease: &Lease) -> Result<(SavedState, u64), StoreError> {
-        let mut loader = Loader::new(self.most_transfers);
+        let mut loader = Loader::new(self.most_transfers.load(Ordering::Relaxed));
         let mut reader = StateReader::new(self, lease);
         while let Some(rows) = reader.next().await? {
             for row in rows {

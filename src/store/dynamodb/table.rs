@@ -52,7 +52,7 @@ pub(super) enum Expected {
     Absent,
     /// It has not been renewed.
     Unchanged { epoch: u64, beat: u64 },
-    /// It has this number.
+    /// It has this number, and no later request has renewed it.
     Epoch(u64),
 }
 

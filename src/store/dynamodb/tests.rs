@@ -116,6 +116,24 @@ async fn one_process_owns_a_shard_until_its_lease_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_of_the_owner_that_arrives_late_does_not_set_the_lease_back() {
+    let table = FakeTable::new();
+    let a = owner(&table, "a").await;
+    a.save(operations(0..1, 1)).await.unwrap();
+    let late = table.lease_now().unwrap();
+    a.save(operations(1..2, 1)).await.unwrap();
+    tokio::time::sleep(10 * SECOND).await;
+    a.renew().await.unwrap();
+    let present = table.lease_now().unwrap();
+    let expected = Expected::Epoch(late.epoch);
+    let written = table.write_lease(late, expected).await;
+    assert_eq!(written, Err(TableError::Conflict));
+    assert_eq!(table.lease_now().unwrap(), present);
+    // As a retry within the SDK does.
+    table.write_lease(present, expected).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lease_that_is_given_back_is_taken_at_once() {
     let table = FakeTable::new();
     let a = owner(&table, "a").await;
@@ -285,6 +303,30 @@ async fn every_record_is_loaded_as_it_was_written() {
             .map_or(0, Vec::len);
         assert_eq!(found, number);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_that_fails_is_tried_again_after_growing_pauses() {
+    let attempts = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&attempts);
+    let fate = move |request: &Request| {
+        let is_snapshot = matches!(request, Request::Put(name) if name.starts_with("snapshot#"));
+        counted.fetch_add(u64::from(is_snapshot), Ordering::Relaxed);
+        RequestFate {
+            fault: is_snapshot.then_some(Fault::Busy),
+            ..RequestFate::default()
+        }
+    };
+    let a = store(&FakeTable::new().with_fates(fate), "a", tokio_clock());
+    a.acquire().await.unwrap();
+    a.0.writer.lock().await.log_bytes = 1 << 40;
+    for second in 0..100 {
+        a.save(operations(second..second + 1, 1)).await.unwrap();
+        tokio::time::sleep(SECOND).await;
+    }
+    // After about 0, 10, 30 and 70 s, each with the retries of its first item.
+    let requests = 1 + RETRY_PAUSES.len() as u64;
+    assert_eq!(attempts.load(Ordering::Relaxed), 4 * requests);
 }
 
 #[tokio::test(start_paused = true)]
