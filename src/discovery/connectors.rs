@@ -131,11 +131,8 @@ impl ConnectorPoller {
         let new = known.difference(&self.known).count();
         self.as2 = as2;
         self.known = known;
-        if let Some(error) = failure {
-            return Err(error);
-        }
         self.metrics.add_transfers(new);
-        Ok(())
+        failure.map_or(Ok(()), Err)
     }
 
     /// Takes the name and the configured labels from the tags, and leaves the others out.

@@ -209,13 +209,18 @@ fn by_code(code: &str) -> Option<ErrorKind> {
         | "PriorRequestNotComplete"
         | "OverLimit"
         | "KmsThrottled"
+        | "KMS.ThrottlingException"
         | "SlowDown" => ErrorKind::Throttled,
         "AccessDeniedException"
         | "AccessDenied"
         | "NotAuthorized"
         | "UnauthorizedOperation"
         | "OptInRequired"
-        | "KmsAccessDenied" => ErrorKind::AccessDenied,
+        | "KmsAccessDenied"
+        | "KmsOptInRequired"
+        // SQS has these beside those above, in a header for clients of its older protocol.
+        | "KMS.AccessDeniedException"
+        | "KMS.OptInRequired" => ErrorKind::AccessDenied,
         "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired" => {
             ErrorKind::CredentialsExpired
         }

@@ -11,7 +11,9 @@ use super::{send, with_endpoint};
 use crate::metrics::self_metrics::ApiMetrics;
 use crate::transfer::observer::AttemptMetrics;
 use crate::transfer::session::ClientBase;
-use crate::transfer::{ApiFuture, ConnectorsApi, ConnectorsPage, Operation};
+use crate::transfer::{
+    ApiFuture, ConnectorsApi, ConnectorsPage, ErrorKind, Operation, TransferError,
+};
 use model::{Clock, ConnectorDetails, ConnectorId};
 
 /// Client for the connectors of one account and Region.
@@ -66,7 +68,14 @@ impl ConnectorsApi for SdkConnectors {
                 .describe_connector()
                 .connector_id(connector.as_str());
             let output = send(call.send()).await?;
-            Ok(output.connector.and_then(details))
+            let Some(connector) = output.connector else {
+                return Err(TransferError::new(ErrorKind::Mistyped, "no connector"));
+            };
+            if connector.sftp_config.is_none() && connector.as2_config.is_none() {
+                let detail = "neither an SFTP nor an AS2 connector";
+                return Err(TransferError::new(ErrorKind::Mistyped, detail));
+            }
+            Ok(details(connector))
         })
     }
 }
