@@ -1014,7 +1014,7 @@ families! {
         group: Probe,
         labels: [ACCOUNT, REGION, CONNECTOR_ID],
         help: "Time a test of the connection last succeeded as a Unix timestamp. Absent until one does.",
-        details: "Kept in memory: absent again after a restart, until a test has succeeded.",
+        details: "With storage, it outlives a restart. Without, it is absent again until a test has succeeded.",
     }
     CONNECTION_HOST_KEY_TRUSTED {
         name: "aws_transfer_connection_host_key_trusted",

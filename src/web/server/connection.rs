@@ -108,7 +108,7 @@ impl Connection {
             .max_headers(MAX_HEADERS)
             .serve_connection(TokioIo::new(stream), service);
         if let Err(error) = self.watcher.watch(connection).await {
-            debug!(event = "connection_failed", %peer, %error, "connection failed");
+            debug!(event = "http_connection_failed", %peer, %error, "connection failed");
         }
     }
 }
