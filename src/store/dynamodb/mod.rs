@@ -44,8 +44,6 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tracing::warn;
-
 use super::records::FORMAT;
 use super::{Acquisition, LeaseObserver, LeaseState, LeasedStore, Store, StoreError, StoreFuture};
 use crate::tracker::persist::{PendingWrites, SavedState};
@@ -69,10 +67,6 @@ const RETRY_PAUSES: [Duration; 3] = [
 
 /// A snapshot is written once the log has so many bytes, and more than the snapshot before.
 const LEAST_LOG_BYTES: u64 = 1 << 20;
-/// Pause after a failed snapshot, doubled with each in a row ...
-const FIRST_SNAPSHOT_PAUSE: Duration = Duration::from_secs(10);
-/// ... up to this.
-const LONGEST_SNAPSHOT_PAUSE: Duration = Duration::from_mins(10);
 
 /// The stored state of one shard.
 #[derive(Clone)]
@@ -387,26 +381,6 @@ impl Shared {
             tokio::spawn(async move { shared.write_snapshot().await });
         }
         Ok(())
-    }
-
-    /// Writes a snapshot. After a failure, which may be for want of capacity, the next one waits.
-    async fn write_snapshot(&self) {
-        let result = self.compact().await;
-        let mut writer = self.writer.lock().await;
-        let Err(error) = result else {
-            writer.failed_snapshots = 0;
-            return;
-        };
-        let doubled = FIRST_SNAPSHOT_PAUSE.saturating_mul(1 << writer.failed_snapshots.min(8));
-        let pause = doubled.min(LONGEST_SNAPSHOT_PAUSE);
-        writer.failed_snapshots += 1;
-        writer.no_snapshot_before = (self.clock)() + pause;
-        warn!(
-            event = "snapshot_failed",
-            %error,
-            pause_seconds = pause.as_secs(),
-            "failed to write a snapshot, trying again later"
-        );
     }
 
     async fn load(&self) -> Result<SavedState, StoreError> {

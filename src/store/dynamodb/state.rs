@@ -5,6 +5,8 @@ use std::ops::RangeInclusive;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tracing::warn;
+
 use super::frame::{FRAME_BYTES, FrameReader, Row, pieces};
 use super::lease::{Area, Lease, StateSnapshot};
 use super::table::{Item, Version};
@@ -17,6 +19,10 @@ const SLOTS: u64 = 16_384;
 /// Pause after each KiB of a snapshot: a partition takes 1,000 units a second, of which the log needs some
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html>).
 const PAUSE_PER_KIB: Duration = Duration::from_millis(2);
+/// Pause after a failed snapshot, doubled with each in a row ...
+const FIRST_SNAPSHOT_PAUSE: Duration = Duration::from_secs(10);
+/// ... up to this.
+const LONGEST_SNAPSHOT_PAUSE: Duration = Duration::from_mins(10);
 
 fn log_name(piece: u64) -> String {
     format!("log#{:05}", piece % SLOTS)
@@ -198,6 +204,26 @@ impl Shared {
             }
         }
         Ok((loader.finish(), reader.log_bytes))
+    }
+
+    /// Writes a snapshot. After a failure, which may be for want of capacity, the next one waits.
+    pub(super) async fn write_snapshot(&self) {
+        let result = self.compact().await;
+        let mut writer = self.writer.lock().await;
+        let Err(error) = result else {
+            writer.failed_snapshots = 0;
+            return;
+        };
+        let doubled = FIRST_SNAPSHOT_PAUSE.saturating_mul(1 << writer.failed_snapshots.min(8));
+        let pause = doubled.min(LONGEST_SNAPSHOT_PAUSE);
+        writer.failed_snapshots += 1;
+        writer.no_snapshot_before = (self.clock)() + pause;
+        warn!(
+            event = "snapshot_failed",
+            %error,
+            pause_seconds = pause.as_secs(),
+            "failed to write a snapshot, trying again later"
+        );
     }
 
     /// Writes a snapshot of the state as it is now, so that the log begins after it. Changes may be saved
